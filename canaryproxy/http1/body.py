@@ -1,0 +1,212 @@
+"""Bodies in: length-delimited, chunked, or until the connection closes, as payload and an end.
+
+Each decoder takes from an `Inbox` and yields one event a call: payload bytes, an `End`, or None when it
+needs more. Chunk extensions are dropped and bounded; trailers are kept as lines. A chunked body that
+breaks the grammar raises at the first byte that does so (RFC 9112 7.1).
+"""
+
+from canaryproxy.http1 import grammar
+from canaryproxy.http1.lines import Dialect, LineCheck
+from canaryproxy.model.failure import Failure, Refused
+
+MAX_CHUNK_LINE = 4_096
+MAX_EXTENSION_BYTES = 16_384
+"""Of all extensions of one body together: they are dropped, so they are only cost (CVE-2023-39326)."""
+
+
+class End:
+    """The end of a body, with the trailer lines that came behind it (no line ends)."""
+
+    __slots__ = ("trailers",)
+
+    def __init__(self, trailers: tuple[bytes, ...] = ()) -> None:
+        self.trailers = trailers
+
+    def __repr__(self) -> str:
+        return f"<End {list(self.trailers)}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, End) and other.trailers == self.trailers
+
+    def __hash__(self) -> int:
+        return hash(self.trailers)
+
+
+END = End()
+
+
+class Inbox:
+    """Received bytes that are not consumed yet: `data` from `position` on."""
+
+    __slots__ = ("data", "position")
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.position = 0
+
+    def feed(self, data: bytes) -> None:
+        """Append received bytes; does not copy when everything before was consumed."""
+        if self.position == len(self.data):
+            self.data = data
+        else:
+            self.data = self.data[self.position :] + data
+        self.position = 0
+
+    def take_all(self) -> bytes:
+        """Everything pending, consumed."""
+        data = self.data[self.position :] if self.position else self.data
+        self.data, self.position = b"", 0
+        return data
+
+    def __len__(self) -> int:
+        return len(self.data) - self.position
+
+
+class LengthBody:
+    """Exactly `remaining` more bytes (Content-Length)."""
+
+    __slots__ = ("remaining",)
+
+    def __init__(self) -> None:
+        self.remaining = 0
+
+    def next(self, inbox: Inbox) -> bytes | End | None:
+        """The next payload, `END` once all of it came, or None."""
+        if not self.remaining:
+            return END
+        position = inbox.position
+        available = len(inbox.data) - position
+        if not available:
+            return None
+        if available <= self.remaining:
+            self.remaining -= available
+            return inbox.take_all()
+        end = inbox.position = position + self.remaining
+        self.remaining = 0
+        return inbox.data[position:end]
+
+
+class UntilClose:
+    """Everything until the peer closes; the end is the caller's to see."""
+
+    __slots__ = ()
+
+    def next(self, inbox: Inbox) -> bytes | None:
+        """The next payload or None."""
+        return inbox.take_all() if len(inbox) else None
+
+
+SIZE, DATA, DATA_END, TRAILERS = range(4)
+
+
+class ChunkedBody:
+    """The chunked coding. `failure` is raised for a malformed body, `too_large` for oversized trailers."""
+
+    __slots__ = ("_extensions", "_failure", "_lines", "_payload", "_refused", "_remaining", "_state", "payload_limit")
+
+    def __init__(self, failure: Failure, too_large: Failure, trailer_bytes: int, trailer_fields: int) -> None:
+        self._failure = failure
+        self._lines = LineCheck(
+            Dialect(None, 0, trailer_bytes, trailer_fields, failure, too_large, too_large)
+        )
+        self.payload_limit: int | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin with a new body."""
+        self._state = SIZE
+        self._remaining = 0
+        self._extensions = 0
+        self._payload = 0
+        self._refused: Refused | None = None
+        self._lines.reset()
+
+    def next(self, inbox: Inbox) -> bytes | End | None:
+        """All payload that has come, joined; then an `End`; or None.
+
+        Raises `Refused` where the grammar is broken, or with BODY_TOO_LARGE beyond `payload_limit`; payload
+        that came before the offence is yielded first, so the events do not depend on the chunking.
+        """
+        if self._refused is not None:
+            raise self._refused
+        pieces: list[bytes] = []
+        try:
+            end = self._advance(inbox, pieces)
+        except Refused as refused:
+            if not pieces:
+                raise
+            self._refused = refused
+            end = None
+        if pieces:
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return end
+
+    def _advance(self, inbox: Inbox, pieces: list[bytes]) -> End | None:
+        while True:
+            if self._state == DATA:
+                self._data(inbox, pieces)
+                more = self._state != DATA
+            elif self._state == DATA_END:
+                more = self._data_end(inbox)
+            elif self._state == SIZE:
+                more = self._size(inbox)
+            else:
+                return None if pieces else self._trailers(inbox)
+            if not more:
+                return None
+
+    def _size(self, inbox: Inbox) -> bool:
+        end = inbox.data.find(b"\n", inbox.position) + 1
+        if not end:
+            if len(inbox) > MAX_CHUNK_LINE:
+                raise Refused(self._failure, "a chunk's first line is too long")
+            return False
+        line = inbox.data[inbox.position : end]
+        match = grammar.chunk_line(line) if len(line) <= MAX_CHUNK_LINE else None
+        if match is None:
+            raise Refused(self._failure, "a chunk's size or extension is malformed")
+        size = int(match[1], 16)
+        self._extensions += len(match[2])
+        self._payload += size
+        if size > grammar.MAX_LENGTH or self._extensions > MAX_EXTENSION_BYTES:
+            raise Refused(self._failure, "a chunk's size or the extensions are out of bounds")
+        if self.payload_limit is not None and self._payload > self.payload_limit:
+            raise Refused(Failure.BODY_TOO_LARGE, "the chunks exceed the body limit")
+        inbox.position = end
+        self._remaining = size
+        self._state = DATA if size else TRAILERS
+        return True
+
+    def _data(self, inbox: Inbox, pieces: list[bytes]) -> None:
+        position = inbox.position
+        end = min(position + self._remaining, len(inbox.data))
+        if end == position:
+            return
+        pieces.append(inbox.data[position:end])
+        inbox.position = end
+        self._remaining -= end - position
+        if not self._remaining:
+            self._state = DATA_END
+
+    def _data_end(self, inbox: Inbox) -> bool:
+        end = inbox.data[inbox.position : inbox.position + 2]
+        if end == b"\r\n":
+            inbox.position += 2
+            self._state = SIZE
+            return True
+        if end and end != b"\r":
+            raise Refused(self._failure, "chunk data does not end in CRLF")
+        return False
+
+    def _trailers(self, inbox: Inbox) -> End | None:
+        data, position = inbox.data, inbox.position
+        if data.startswith(b"\r\n", position):
+            inbox.position = position + 2
+            return END
+        stop = data.find(b"\r\n\r\n", position)
+        block = data[: stop + 4] if stop >= 0 else data
+        self._lines.advance(block, position)
+        if stop < 0:
+            return None
+        inbox.position = stop + 4
+        return End(tuple(data[position:stop].split(b"\r\n")))

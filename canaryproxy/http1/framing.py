@@ -1,0 +1,64 @@
+"""How long a body is, and which messages are refused because two readers could disagree (RFC 9112 6).
+
+Stricter than the RFC allows us to be in one respect only: where it lets a recipient repair a message
+(equal repeated lengths, a length beside chunked), we refuse, since the next hop may repair it differently.
+"""
+
+from canaryproxy.http1 import grammar
+from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.message import Body, RequestHead, ResponseHead
+
+
+def content_length(value: bytes, failure: Failure) -> int:
+    """The value of a Content-Length field. Raises `Refused(failure)` unless it is 1*DIGIT within 2^63-1."""
+    if not grammar.digits(value) or (length := int(value)) > grammar.MAX_LENGTH:
+        raise Refused(failure, "Content-Length is not a number in range")
+    return length
+
+
+def _codings(values: list[bytes]) -> list[bytes]:
+    return [coding.strip(b" \t").lower() for coding in b",".join(values).split(b",")]
+
+
+def frame_request(head: RequestHead, lengths: list[bytes], codings: list[bytes]) -> None:
+    """Set `body` and `length` of a request from its Content-Length and Transfer-Encoding values.
+
+    Raises `Refused`: BAD_REQUEST where the framing is ambiguous, CODING_UNKNOWN for codings but chunked.
+    """
+    if codings:
+        if lengths or not head.minor:
+            raise Refused(Failure.BAD_REQUEST, "Transfer-Encoding beside Content-Length or in HTTP/1.0")
+        names = _codings(codings)
+        if names != [b"chunked"]:
+            if names[-1] != b"chunked" or names.count(b"chunked") > 1 or not all(map(grammar.token, names)):
+                raise Refused(Failure.BAD_REQUEST, "the final transfer coding is not chunked, once")
+            raise Refused(Failure.CODING_UNKNOWN, "a transfer coding other than chunked")
+        head.body = Body.CHUNKED
+    elif lengths:
+        if len(lengths) > 1:
+            raise Refused(Failure.BAD_REQUEST, "Content-Length is repeated")
+        head.length = content_length(lengths[0], Failure.BAD_REQUEST)
+        head.body = Body.LENGTH
+
+
+def frame_response(head: ResponseHead, method: bytes, lengths: list[bytes], codings: list[bytes]) -> None:
+    """Set `body` and `length` of a response to `method` (RFC 9112 6.3, in its order).
+
+    A response to HEAD and a 304 keep the length they advertise; 1xx and 204 have none (RFC 9110 8.6).
+    Raises `Refused(RESPONSE_INVALID)` where the framing is ambiguous or unknown to us.
+    """
+    if head.status < 200 or head.status == 204:
+        return
+    if codings:
+        if lengths or not head.minor or _codings(codings) != [b"chunked"]:
+            raise Refused(Failure.RESPONSE_INVALID, "the response's Transfer-Encoding is ambiguous or unknown")
+        head.body = Body.CHUNKED
+    elif lengths:
+        if len(lengths) > 1:
+            raise Refused(Failure.RESPONSE_INVALID, "the response's Content-Length is repeated")
+        head.length = content_length(lengths[0], Failure.RESPONSE_INVALID)
+        head.body = Body.LENGTH
+    else:
+        head.body = Body.UNTIL_CLOSE
+    if method == b"HEAD" or head.status == 304:
+        head.body = Body.NONE

@@ -1,0 +1,38 @@
+"""The byte grammar of RFC 9110 and 9112 as compiled patterns, one place for all of it.
+
+A whole head is validated by one pattern whose repeats are possessive, so a match costs one pass over
+the bytes and a mismatch cannot backtrack. The patterns only say yes or no; what exactly is wrong with a
+refused head is worked out line by line in `lines`, off the hot path.
+"""
+
+import re
+
+TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+FIELD_BYTE = rb"[\t\x20-\x7e\x80-\xff]"
+TARGET_BYTE = rb"[\x21\x22\x24-\x7e]"
+"""Visible ASCII but `#`: a request target has no fragment and no raw non-ASCII byte (RFC 9112 3.2)."""
+
+FIELD_LINE = TCHAR + rb"++:" + FIELD_BYTE + rb"*+\r\n"
+FIELD_BLOCK = rb"((?:" + FIELD_LINE + rb")*+)\r\n"
+
+REQUEST_LINE = rb"(" + TCHAR + rb"++) (" + TARGET_BYTE + rb"++) HTTP/1\.([01])\r\n"
+STATUS_LINE = rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: (" + FIELD_BYTE + rb"*+))?\r\n"
+
+request_head = re.compile(REQUEST_LINE + FIELD_BLOCK).match
+response_head = re.compile(STATUS_LINE + FIELD_BLOCK).match
+request_line = re.compile(REQUEST_LINE).fullmatch
+status_line = re.compile(STATUS_LINE).fullmatch
+field_line = re.compile(FIELD_LINE).fullmatch
+other_version = re.compile(TCHAR + rb"++ " + TARGET_BYTE + rb"++ HTTP/[0-9]\.[0-9]\r\n").fullmatch
+
+chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;" + FIELD_BYTE + rb"*)?)\r\n").fullmatch
+digits = re.compile(rb"[0-9]{1,19}").fullmatch
+token = re.compile(TCHAR + rb"++").fullmatch
+authority = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+;=%\-]{1,255})(?::(?:[0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}"
+    rb"|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+).fullmatch
+"""uri-host [ ":" port ] without user information, the port in range (RFC 3986 3.2, RFC 9110 4.2.4)."""
+
+MAX_LENGTH = 2**63 - 1
+"""Larger lengths overflow the signed 64-bit counters of other servers: refused."""

@@ -1,0 +1,183 @@
+"""One hop to the next: what is taken out of a head, what is put in, and the bytes that go on.
+
+Fields of the hop that ends here are removed (RFC 9110 7.6.1), framing is written anew from what was
+parsed, `Via` and the forwarding fields are added. Whatever a client names in Connection, it can neither
+delete the fields that the next server's safety rests on nor keep those that we set.
+"""
+
+import re
+from collections.abc import Callable
+
+from canaryproxy.http1.request import FORWARDING, HOP_BY_HOP, connection_option
+from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.message import Body, RequestHead, ResponseHead
+
+PROTECTED = {
+    *FORWARDING, *HOP_BY_HOP, b"authorization", b"content-length", b"cookie", b"expect", b"host", b"max-forwards",
+    b"", b"close",
+}  # fmt: skip
+"""Connection options that never remove a plain field (checklist of RFC 9110 7.6.1, and our own fields)."""
+
+DROPPED = {
+    b"content-length", b"host", b"http2-settings", b"keep-alive", b"proxy-authenticate",
+    b"proxy-authentication-info", b"proxy-authorization", b"proxy-connection", b"transfer-encoding", b"upgrade",
+    b"x-canary-version",
+}  # fmt: skip
+
+ROUTINE_OPTIONS = (b"keep-alive", b"close")
+
+FROM_TRUSTED = {
+    b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto", b"x-forwarded-prefix",
+    b"x-forwarded-server", b"x-forwarded-ssl", b"x-real-ip", b"forwarded",
+}  # fmt: skip
+
+sane_request_id = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
+
+
+class Peer:
+    """A client connection as the next hop is told of it. `address` is an IP address without port."""
+
+    __slots__ = ("address", "fixed", "scheme", "trusted", "via")
+
+    def __init__(self, address: str, *, trusted: bool, scheme: bytes, identity: bytes) -> None:
+        self.address = address.encode("ascii")
+        self.trusted = trusted
+        self.scheme = scheme
+        self.via = identity
+        self.fixed = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (self.address, scheme)
+
+
+class Hops:
+    """Rewrites heads for one instance. `identity` is its pseudonym in Via, `new_id` makes request ids."""
+
+    __slots__ = ("_identity", "_new_id", "_via", "_via_field")
+
+    def __init__(self, identity: str, new_id: Callable[[], bytes]) -> None:
+        self._identity = identity.encode("ascii")
+        self._new_id = new_id
+        self._via = (b"1.0 " + self._identity, b"1.1 " + self._identity)
+        self._via_field = tuple(b"Via: %b\r\n" % via for via in self._via)
+
+    def peer(self, address: str, *, trusted: bool, scheme: bytes = b"http") -> Peer:
+        """What to say about a client; made once per connection."""
+        return Peer(address, trusted=trusted, scheme=scheme, identity=self._identity)
+
+    def request(self, head: RequestHead, peer: Peer, authority: bytes, version: bytes | None) -> bytes:
+        """The head for the upstream, ready to send.
+
+        `authority` stands in for the Host that an HTTP/1.0 request may lack; `version` is told to the
+        upstream if not None. Raises `Refused(LOOP)` when the request has passed this instance before.
+        """
+        plain = head.plain
+        for name, value in head.special:
+            if name in DROPPED or (name == b"connection" and value.lower() in ROUTINE_OPTIONS):
+                continue
+            plain, tail = self._unusual(head, peer)
+            break
+        else:
+            tail = b"%b%bX-Request-Id: %b\r\n" % (peer.fixed, self._via_field[head.minor], self._new_id())
+        host = head.host or authority
+        if head.body is Body.LENGTH:
+            tail = b"%bContent-Length: %d\r\n" % (tail, head.length)
+        elif head.body is Body.CHUNKED:
+            tail += b"Transfer-Encoding: chunked\r\n"
+        if version is not None:
+            tail = b"%bX-Canary-Version: %b\r\n" % (tail, version)
+        if not (peer.trusted and any(name == b"x-forwarded-host" for name, _ in head.special)):
+            tail = b"%bX-Forwarded-Host: %b\r\n" % (tail, host)
+        if plain:
+            tail = b"%b\r\n%b" % (b"\r\n".join(plain), tail)
+        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (head.method, head.target, host, tail)
+
+    def _unusual(self, head: RequestHead, peer: Peer) -> tuple[list[bytes], bytes]:
+        """Plain lines that stay and our own lines, for a head with more than routine special fields."""
+        values: dict[bytes, list[bytes]] = {}
+        for name, value in head.special:
+            values.setdefault(name, []).append(value)
+        options = {option for value in values.get(b"connection", ()) for option in connection_option(value.lower())}
+        lines = self._forwarded(values, peer)
+        lines.append(b"Via: " + b", ".join([*self._check_loop(values), self._via[head.minor]]))
+        lines.append(b"X-Request-Id: " + self._request_id(values))
+        if any(b"trailers" in connection_option(value.lower()) for value in values.get(b"te", ())):
+            lines.append(b"TE: trailers\r\nConnection: TE")
+        if head.body is Body.CHUNKED:
+            lines += [b"Trailer: " + value for value in values.get(b"trailer", ())]
+        if head.minor and b"expect" in values:
+            lines.append(b"Expect: 100-continue")
+        lines += [b"Max-Forwards: " + self._max_forwards(head, value) for value in values.get(b"max-forwards", ())]
+        return without(head.plain, options), b"\r\n".join(lines) + b"\r\n"
+
+    def _check_loop(self, values: dict[bytes, list[bytes]]) -> list[bytes]:
+        via = values.get(b"via", [])
+        if any(self._identity in value for value in via):
+            raise Refused(Failure.LOOP, "the request has passed this instance before")
+        return via
+
+    def _request_id(self, values: dict[bytes, list[bytes]]) -> bytes:
+        given = values.get(b"x-request-id", ())
+        return given[0] if len(given) == 1 and sane_request_id(given[0]) else self._new_id()
+
+    @staticmethod
+    def _max_forwards(head: RequestHead, value: bytes) -> bytes:
+        if head.method == b"OPTIONS" and value.isdigit() and len(value) < 10:
+            return b"%d" % max(int(value) - 1, 0)
+        return value
+
+    @staticmethod
+    def _forwarded(values: dict[bytes, list[bytes]], peer: Peer) -> list[bytes]:
+        """X-Forwarded-* and Forwarded: replaced for a stranger, continued for a trusted proxy."""
+        if not peer.trusted:
+            return [peer.fixed[:-2]]
+        lines = [
+            b"X-Forwarded-For: " + b", ".join([*values.get(b"x-forwarded-for", ()), peer.address]),
+            b"X-Forwarded-Proto: " + b", ".join(values.get(b"x-forwarded-proto", (peer.scheme,))),
+        ]
+        if b"forwarded" in values:
+            node = b'"[%b]"' % peer.address if b":" in peer.address else peer.address
+            lines.append(b"Forwarded: " + b", ".join([*values[b"forwarded"], b"for=" + node]))
+        for name in FROM_TRUSTED.intersection(values).difference(
+            (b"x-forwarded-for", b"x-forwarded-proto", b"forwarded")
+        ):
+            lines += [name.title() + b": " + value for value in values[name]]
+        return lines
+
+    def response(self, head: ResponseHead, request: RequestHead, version: bytes | None, *, close: bool) -> bytes:
+        """The head for the client, ready to send; `close` announces the end of its connection.
+
+        A response without a length is chunked for HTTP/1.1 and ends with the connection for HTTP/1.0.
+        """
+        plain = head.plain
+        via = self._via_field[head.minor]
+        trailer = b""
+        for name, value in head.special:
+            if name == b"connection":
+                lowered = value.lower()
+                if lowered not in ROUTINE_OPTIONS:
+                    plain = without(plain, set(connection_option(lowered)))
+            elif name == b"via":
+                via = b"Via: %b, %b" % (value, via[5:])
+            elif name == b"trailer" and head.body is Body.CHUNKED and request.minor:
+                trailer += b"Trailer: %b\r\n" % value
+        tail = via + trailer
+        if head.status >= 200:
+            if head.length >= 0:
+                tail = b"%bContent-Length: %d\r\n" % (tail, head.length)
+            elif head.body is not Body.NONE and request.minor:
+                tail += b"Transfer-Encoding: chunked\r\n"
+            if close:
+                tail += b"Connection: close\r\n"
+            elif not request.minor:
+                tail += b"Connection: keep-alive\r\n"
+        if version is not None:
+            tail = b"%bX-Canary-Version: %b\r\n" % (tail, version)
+        if plain:
+            tail = b"%b\r\n%b" % (b"\r\n".join(plain), tail)
+        return b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, tail)
+
+
+def without(plain: list[bytes], options: set[bytes]) -> list[bytes]:
+    """The plain lines that no Connection option names, protected names kept."""
+    named = options - PROTECTED
+    if not named:
+        return plain
+    return [line for line in plain if line.partition(b":")[0].lower() not in named]

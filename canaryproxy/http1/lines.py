@@ -1,0 +1,85 @@
+"""The exact verdict on a head, line by line, in the order the bytes came.
+
+Used where the one-pass pattern did not match and where a head is still incomplete, so that a bad line is
+refused as soon as it stands there, however the bytes were cut. A line ends at its LF; whatever does not
+end in CRLF is refused. Because a verdict depends only on the bytes before it, it is the same in any
+chunking.
+"""
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from canaryproxy.http1 import grammar
+from canaryproxy.model.failure import Failure, Refused
+
+fold = re.compile(rb"[ \t]" + grammar.FIELD_BYTE + rb"*+\r\n").fullmatch
+
+
+class Dialect(NamedTuple):
+    """What differs between heads of requests and responses, and trailers.
+
+    `start` raises `Refused` unless its argument, a line with its CRLF, is a valid start line; None where
+    there is none. `start_limit` and `limit` are bytes of the start line and of the whole head, `count` is
+    the number of fields. `folds` tolerates obs-fold (RFC 9112 5.2), for the caller to mend.
+    """
+
+    start: Callable[[bytes], None] | None
+    start_limit: int
+    limit: int
+    count: int
+    malformed: Failure
+    start_too_long: Failure
+    too_large: Failure
+    folds: bool = False
+
+
+class LineCheck:
+    """Checks the lines of one head after another. Offsets are relative to the head's first byte."""
+
+    __slots__ = ("_at_start", "_checked", "_dialect", "_fields")
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin with a new head."""
+        self._at_start = self._dialect.start is not None
+        self._checked = 0
+        self._fields = 0
+
+    def advance(self, buffer: bytes, begin: int) -> None:
+        """Check all lines of the head at `begin` that are complete and were not checked before.
+
+        Raises `Refused` at the first line that breaks a rule or a limit.
+        """
+        position = begin + self._checked
+        while (end := buffer.find(b"\n", position) + 1) > 0:
+            self._line(buffer[position:end], end - begin)
+            position = end
+        self._checked = position - begin
+        self._check_size(len(buffer) - begin)
+
+    def _check_size(self, size: int) -> None:
+        if self._at_start and size > self._dialect.start_limit:
+            raise Refused(self._dialect.start_too_long, "the start line is too long")
+        if size > self._dialect.limit:
+            raise Refused(self._dialect.too_large, "the head is too large")
+
+    def _line(self, line: bytes, size: int) -> None:
+        self._check_size(size)
+        if self._at_start and self._dialect.start is not None:
+            self._dialect.start(line)
+            self._at_start = False
+        elif line != b"\r\n":
+            self._field(line)
+
+    def _field(self, line: bytes) -> None:
+        if self._dialect.folds and self._fields and fold(line):
+            return
+        self._fields += 1
+        if self._fields > self._dialect.count:
+            raise Refused(self._dialect.too_large, "too many fields")
+        if not grammar.field_line(line):
+            raise Refused(self._dialect.malformed, f"field line {self._fields} is malformed")

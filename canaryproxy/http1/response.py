@@ -1,0 +1,174 @@
+"""Responses in: bytes to `ResponseHead`s (interim and final), payload and `End`.
+
+Obsolete line folding from an upstream is mended to a space (RFC 9112 5.2), everything else outside the
+grammar is refused. A response whose body is NONE is complete with its head, as is one of length 0; one
+that lasts until the close ends when the caller sees the close.
+"""
+
+import re
+
+from canaryproxy.http1 import grammar
+from canaryproxy.http1.body import ChunkedBody, End, Inbox, LengthBody, UntilClose
+from canaryproxy.http1.framing import frame_response
+from canaryproxy.http1.lines import Dialect, LineCheck
+from canaryproxy.http1.request import connection_option, sort_fields
+from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.message import Body, ResponseHead
+
+HEAD_BYTES = 131_072
+HEAD_FIELDS = 256
+"""Upstreams are ours, so their heads may be larger than clients': twice the size, more fields."""
+
+MAX_INTERIM = 64
+"""1xx heads before the final one; an upstream that sends more is broken."""
+
+SPECIAL = {
+    name: name
+    for name in (
+        b"connection", b"content-length", b"keep-alive", b"proxy-authenticate", b"proxy-authentication-info",
+        b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"via", b"x-canary-version",
+    )  # fmt: skip
+}
+
+unfold = re.compile(rb"[ \t]*\r\n[ \t]+").sub
+
+
+def _start_line(line: bytes) -> None:
+    if not grammar.status_line(line):
+        raise Refused(Failure.RESPONSE_INVALID, "the status line is malformed")
+
+
+RESPONSE = Dialect(
+    _start_line,
+    HEAD_BYTES,
+    HEAD_BYTES,
+    HEAD_FIELDS,
+    Failure.RESPONSE_INVALID,
+    Failure.RESPONSE_HEAD_TOO_LARGE,
+    Failure.RESPONSE_HEAD_TOO_LARGE,
+    folds=True,
+)
+UNTIL_CLOSE = UntilClose()
+
+
+class ResponseReader:
+    """Feed bytes, pull events; `expect` names the method of the request that is being answered."""
+
+    __slots__ = ("_body", "_chunked", "_inbox", "_interim", "_length", "_lines", "_method")
+
+    def __init__(self) -> None:
+        self._inbox = Inbox()
+        self._length = LengthBody()
+        self._chunked: ChunkedBody | None = None
+        self._lines: LineCheck | None = None
+        self._body: LengthBody | ChunkedBody | UntilClose | None = None
+        self._method = b""
+        self._interim = 0
+
+    def expect(self, method: bytes) -> None:
+        """Begin with the response to a request of this method."""
+        self._method = method
+        self._interim = 0
+        self._body = None
+
+    def feed(self, data: bytes) -> None:
+        """Append received bytes."""
+        self._inbox.feed(data)
+
+    @property
+    def pending(self) -> int:
+        """Bytes received but not yet consumed: after a complete response, bytes nobody asked for."""
+        return len(self._inbox)
+
+    @property
+    def until_close(self) -> bool:
+        """Whether the body under way ends, rightly, when the connection does."""
+        return self._body is UNTIL_CLOSE
+
+    def next(self) -> ResponseHead | bytes | End | None:
+        """The next event, or None until more bytes come. Raises `Refused` for what we do not relay."""
+        body = self._body
+        if body is None:
+            return self._head()
+        event = body.next(self._inbox)
+        if type(event) is End:
+            self._body = None
+        return event
+
+    def _head(self) -> ResponseHead | None:
+        inbox = self._inbox
+        data, begin = inbox.data, inbox.position
+        stop = data.find(b"\r\n\r\n", begin) + 4
+        if stop == 3:
+            if begin < len(data):
+                self._check_lines(data, begin)
+            return None
+        match = grammar.response_head(data, begin)
+        if match is None or match.end() - begin > HEAD_BYTES:
+            match = self._mend(data[begin:stop])
+        minor, status, reason, block = match.groups()
+        head = ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0)
+        lines = block.split(b"\r\n")
+        del lines[-1]
+        if len(lines) > HEAD_FIELDS:
+            raise Refused(Failure.RESPONSE_HEAD_TOO_LARGE, "too many fields")
+        sort_fields(lines, SPECIAL, None, head.plain, head.special)
+        settle(head, self._method)
+        inbox.position = stop
+        self._begin_body(head)
+        if self._lines is not None:
+            self._lines.reset()
+        return head
+
+    def _check_lines(self, data: bytes, begin: int) -> None:
+        if self._lines is None:
+            self._lines = LineCheck(RESPONSE)
+        self._lines.advance(data, begin)
+
+    def _mend(self, head: bytes) -> "re.Match[bytes]":
+        """The match of a head once its folded lines are joined; raises `Refused` if that was not all."""
+        self._check_lines(head, 0)
+        match = grammar.response_head(unfold(b" ", head[:-4]) + b"\r\n\r\n")
+        if match is None:
+            raise Refused(Failure.RESPONSE_INVALID, "the response head is malformed")
+        return match
+
+    def _begin_body(self, head: ResponseHead) -> None:
+        if head.status < 200:
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise Refused(Failure.RESPONSE_INVALID, "too many interim responses")
+        elif head.body is Body.LENGTH:
+            if head.length:
+                self._length.remaining = head.length
+                self._body = self._length
+        elif head.body is Body.CHUNKED:
+            if self._chunked is None:
+                self._chunked = ChunkedBody(
+                    Failure.RESPONSE_INVALID, Failure.RESPONSE_HEAD_TOO_LARGE, HEAD_BYTES, HEAD_FIELDS
+                )
+            self._chunked.reset()
+            self._body = self._chunked
+        elif head.body is Body.UNTIL_CLOSE:
+            self._body = UNTIL_CLOSE
+
+
+def settle(head: ResponseHead, method: bytes) -> None:
+    """Fill in framing and persistence from the fields. Raises `Refused(RESPONSE_INVALID)`."""
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    head.close = not head.minor
+    for name, value in head.special:
+        if name == b"content-length":
+            lengths.append(value)
+        elif name == b"transfer-encoding":
+            codings.append(value)
+        elif name == b"connection":
+            options = connection_option(value.lower())
+            if b"close" in options:
+                head.close = True
+            elif not head.minor and b"keep-alive" in options:
+                head.close = False
+    frame_response(head, method, lengths, codings)
+    if head.body is Body.UNTIL_CLOSE:
+        head.close = True

@@ -1,0 +1,26 @@
+"""Bodies out: chunks and trailers, always framed by us."""
+
+from canaryproxy.http1.request import SPECIAL, TWINS
+
+LAST_CHUNK = b"0\r\n\r\n"
+
+FORBIDDEN_TRAILERS = {
+    *SPECIAL, *TWINS,
+    b"age", b"authorization", b"cache-control", b"content-encoding", b"content-range", b"content-type", b"cookie",
+    b"date", b"expires", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"location",
+    b"pragma", b"range", b"retry-after", b"set-cookie", b"vary", b"warning", b"www-authenticate",
+}  # fmt: skip
+"""Fields for framing, routing, authentication and caching must not come late (RFC 9110 6.5.1): dropped."""
+
+
+def chunk_start(size: int) -> bytes:
+    """The line before `size` bytes of chunk data; CRLF follows the data."""
+    return b"%x\r\n" % size
+
+
+def last_chunk(trailers: tuple[bytes, ...]) -> bytes:
+    """The end of a chunked body with those of the trailer lines that may be forwarded."""
+    kept = [line for line in trailers if line.partition(b":")[0].lower() not in FORBIDDEN_TRAILERS]
+    if not kept:
+        return LAST_CHUNK
+    return b"0\r\n%b\r\n\r\n" % b"\r\n".join(kept)

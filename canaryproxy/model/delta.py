@@ -1,0 +1,88 @@
+"""What a worker reports upwards: counts since the last report, mergeable by addition.
+
+The border between the planes is two verbs and two types: `publish(RoutingTable)` down and `deltas()`
+up. Counts are kept per second of a request's start, so a judge can compare cohorts that started
+together although they end at different times. Seconds are whole seconds of the monotonic clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class CellKey(NamedTuple):
+    """What counts are split by. `analysed` is False for requests decided by a rule."""
+
+    route: str
+    version: str
+    endpoint: str
+    reason: str
+    analysed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CellDelta:
+    """New counts of one key and one second of start.
+
+    `outcomes` are those of first attempts, `retried` those of later ones; both keyed by the values
+    of `Outcome`. `codes` are the statuses that clients got. `latency` holds the judged latency of
+    the version (request head complete to last upstream byte, less the time the client kept us
+    paused and the opening of a connection), `duration` what clients saw, `connect` the opening of
+    upstream connections; all three as bucket index -> count (`telemetry.histogram`).
+    """
+
+    key: CellKey
+    second: int
+    starts: int = 0
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    retried: Mapping[str, int] = field(default_factory=dict)
+    codes: Mapping[int, int] = field(default_factory=dict)
+    latency: Mapping[int, int] = field(default_factory=dict)
+    duration: Mapping[int, int] = field(default_factory=dict)
+    connect: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Exchanges still running, as they stand at the time of the report (not a difference)."""
+
+    key: CellKey
+    second: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Affinity users seen and failed since the last report, as hashed client keys.
+
+    Empty for a route without affinity: without a key there is no user to tell apart.
+    """
+
+    route: str
+    version: str
+    seen: frozenset[int] = frozenset()
+    failed: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class GoalDelta:
+    """Business events of one goal since the last report; none where a route has no goals."""
+
+    route: str
+    version: str
+    goal: str
+    events: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One worker's report. `refused` counts answers of our own given before any decision, by code."""
+
+    generation: int
+    at: float
+    cells: tuple[CellDelta, ...] = ()
+    overdue: tuple[Open, ...] = ()
+    users: tuple[Users, ...] = ()
+    goals: tuple[GoalDelta, ...] = ()
+    refused: Mapping[int, int] = field(default_factory=dict)

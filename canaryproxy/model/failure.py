@@ -1,0 +1,53 @@
+"""Failures: what went wrong, whose fault it is, and the status that says so.
+
+One enum member per cause. `proxy/respond.py` is the only place that turns one into bytes.
+"""
+
+from enum import Enum
+from typing import Literal
+
+from canaryproxy.model.outcome import Outcome
+
+Origin = Literal["downstream", "upstream", "proxy"]
+
+
+class Failure(Enum):
+    """(status, RFC 9209 error type, origin, outcome of the attempt or None when none was made)."""
+
+    BAD_REQUEST = (400, "http_request_error", "downstream", None)
+    METHOD_REFUSED = (405, "http_request_denied", "downstream", None)
+    REQUEST_TIMEOUT = (408, "http_request_error", "downstream", None)
+    BODY_TOO_LARGE = (413, "http_request_denied", "downstream", None)
+    TARGET_TOO_LONG = (414, "http_request_error", "downstream", None)
+    EXPECTATION_UNKNOWN = (417, "http_request_denied", "downstream", None)
+    FIELDS_TOO_LARGE = (431, "http_request_error", "downstream", None)
+    CODING_UNKNOWN = (501, "http_request_error", "downstream", None)
+    VERSION_UNKNOWN = (505, "http_request_error", "downstream", None)
+    LOOP = (508, "proxy_loop_detected", "downstream", None)
+    NO_ROUTE = (404, "destination_not_found", "proxy", None)
+    OVERLOADED = (503, "proxy_internal_response", "proxy", Outcome.OVERFLOW)
+    INTERNAL = (500, "proxy_internal_error", "proxy", None)
+    CONNECT_REFUSED = (502, "connection_refused", "upstream", Outcome.CONNECT)
+    CONNECT_TIMEOUT = (504, "connection_timeout", "upstream", Outcome.TIMEOUT)
+    NAME_UNRESOLVED = (502, "dns_error", "upstream", Outcome.CONNECT)
+    RESPONSE_TIMEOUT = (504, "http_response_timeout", "upstream", Outcome.TIMEOUT)
+    UPSTREAM_RESET = (502, "connection_terminated", "upstream", Outcome.RESET)
+    RESPONSE_CUT = (502, "http_response_incomplete", "upstream", Outcome.RESET)
+    RESPONSE_INVALID = (502, "http_protocol_error", "upstream", Outcome.PROTOCOL)
+    RESPONSE_HEAD_TOO_LARGE = (502, "http_response_header_section_size", "upstream", Outcome.PROTOCOL)
+    CLIENT_GONE = (499, "connection_terminated", "downstream", Outcome.CLIENT_ABORT)
+
+    def __init__(self, status: int, error: str, origin: Origin, outcome: Outcome | None) -> None:
+        self.status = status
+        self.error = error
+        self.origin: Origin = origin
+        self.outcome = outcome
+
+
+class Refused(Exception):
+    """Raised where a request cannot go on; carries the failure and a sentence for the log."""
+
+    def __init__(self, failure: Failure, why: str = "") -> None:
+        super().__init__(why or failure.name)
+        self.failure = failure
+        self.why = why

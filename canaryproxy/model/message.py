@@ -1,0 +1,76 @@
+"""Heads of HTTP/1.1 messages after parsing: bytes as they were sent, framing already settled.
+
+Built by `http1`, read by `routing` and `proxy`. Field names are compared in lower case; `plain` holds
+the lines of ordinary fields exactly as received (validated, no line end), in their order.
+"""
+
+from enum import IntEnum
+
+
+class Body(IntEnum):
+    """How the end of a body is found (RFC 9112 6.3)."""
+
+    NONE = 0
+    LENGTH = 1
+    CHUNKED = 2
+    UNTIL_CLOSE = 3
+
+
+class RequestHead:
+    """A request line and its fields, strictly validated.
+
+    `target` is what is forwarded: origin-form or `*`, byte for byte. `host` is the effective
+    authority: that of an absolute-form target, else the Host field, else None (HTTP/1.0 only).
+    `special` lists the fields that mean something to a proxy as (lower-case name, value) in order.
+    `length` is the advertised Content-Length or -1. `close` says the client wants the connection closed
+    after this exchange.
+    """
+
+    __slots__ = ("body", "close", "host", "length", "method", "minor", "plain", "special", "target")
+
+    def __init__(self, method: bytes, target: bytes, minor: int) -> None:
+        self.method = method
+        self.target = target
+        self.minor = minor
+        self.host: bytes | None = None
+        self.plain: list[bytes] = []
+        self.special: list[tuple[bytes, bytes]] = []
+        self.body = Body.NONE
+        self.length = -1
+        self.close = False
+
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """All fields as (lower-case name, value without outer white space); plain ones first."""
+        split = [line.partition(b":") for line in self.plain]
+        return [(name.lower(), value.strip(b" \t")) for name, _, value in split] + self.special
+
+    def __repr__(self) -> str:
+        return f"<RequestHead {self.method!r} {self.target!r} HTTP/1.{self.minor} host={self.host!r} {self.body.name}>"
+
+
+class ResponseHead:
+    """A status line and its fields.
+
+    `length` is the advertised Content-Length or -1; a response to HEAD and a 304 advertise one although
+    they have no body. `close` says the connection cannot be reused afterwards.
+    """
+
+    __slots__ = ("body", "close", "length", "minor", "plain", "reason", "special", "status")
+
+    def __init__(self, status: int, reason: bytes, minor: int) -> None:
+        self.status = status
+        self.reason = reason
+        self.minor = minor
+        self.plain: list[bytes] = []
+        self.special: list[tuple[bytes, bytes]] = []
+        self.body = Body.NONE
+        self.length = -1
+        self.close = False
+
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """All fields as (lower-case name, value without outer white space); plain ones first."""
+        split = [line.partition(b":") for line in self.plain]
+        return [(name.lower(), value.strip(b" \t")) for name, _, value in split] + self.special
+
+    def __repr__(self) -> str:
+        return f"<ResponseHead {self.status} HTTP/1.{self.minor} {self.body.name}>"

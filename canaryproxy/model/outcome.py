@@ -1,0 +1,17 @@
+"""What became of one attempt: the `outcome` label of `attempts_total`."""
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """A client that leaves early, or load that is shed, is not a failure of the version."""
+
+    SUCCESS = "success"
+    ERROR_5XX = "error_5xx"
+    CONNECT = "connect"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    PROTOCOL = "protocol"
+    UNAVAILABLE = "unavailable"
+    OVERFLOW = "overflow"
+    CLIENT_ABORT = "client_abort"

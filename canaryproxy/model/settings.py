@@ -1,0 +1,38 @@
+"""Settings of the data plane that need a restart: limits, timeouts, whom to trust. Times in seconds."""
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes. `headers` counts fields; `body_bytes` None means any size."""
+
+    max_connections: int = 10_000
+    header_bytes: int = 65_536
+    headers: int = 100
+    uri_bytes: int = 8_192
+    body_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long we wait: for a request head, between requests, between body bytes, after a client's
+    FIN, and for open exchanges when draining."""
+
+    header: float = 10.0
+    keep_alive: float = 60.0
+    body_idle: float = 30.0
+    half_close: float = 5.0
+    drain: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneSettings:
+    """Everything the data plane is told once, at start."""
+
+    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    trusted_proxies: tuple[Network, ...] = ()

@@ -1,0 +1,327 @@
+"""One client connection: bytes in, requests out one at a time, answers in their order.
+
+Reads ahead at most `PIPELINE_LIMIT` bytes while an exchange runs. A connection that ends after an answer
+is half-closed first and then read dry for a moment, so that bytes still coming from the client cannot
+turn into a reset that destroys the answer (RFC 9112 9.6).
+"""
+
+import asyncio
+import math
+import socket
+import struct
+from enum import Enum
+from typing import TYPE_CHECKING, cast
+
+from canaryproxy.http1.hops import Peer
+from canaryproxy.http1.request import RequestReader
+from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.message import RequestHead
+from canaryproxy.proxy.exchange import Exchange
+from canaryproxy.proxy.respond import options
+
+if TYPE_CHECKING:
+    from canaryproxy.proxy.plane import DataPlane
+
+NEVER = math.inf
+PIPELINE_LIMIT = 65_536
+HIGH_WATER = 131_072
+LINGER = 2.0
+LINGER_BYTES = 16_777_216
+RESET = struct.pack("ii", 1, 0)
+
+
+class Phase(Enum):
+    """What the connection waits for."""
+
+    IDLE = "idle"
+    HEAD = "head"
+    EXCHANGE = "exchange"
+    LINGERING = "lingering"
+    CLOSED = "closed"
+
+
+class Downstream(asyncio.Protocol):
+    """A client connection. `paused`: the client does not take what we write; `blocked`: we must not read."""
+
+    __slots__ = (
+        "_advancing", "_drained", "_unsent", "_upload_blocked", "blocked", "deadline", "exchange", "half_closed",
+        "paused", "peer", "phase", "plane", "reader", "transport",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+    peer: Peer
+
+    def __init__(self, plane: "DataPlane") -> None:
+        self.plane = plane
+        self.reader = RequestReader(plane.settings.limits)
+        self.exchange: Exchange | None = None
+        self.phase = Phase.IDLE
+        self.deadline = NEVER
+        self.paused = False
+        self.blocked = False
+        self.half_closed = False
+        self._upload_blocked = False
+        self._advancing = False
+        self._drained = 0
+        self._unsent = 0
+
+    def __repr__(self) -> str:
+        return f"<Downstream {self.peer.address!r} {self.phase.value} {self.exchange!r}>"
+
+    # The connection's own events.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Accepted; a silent client has the time of a head to speak."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(HIGH_WATER)
+        self.peer = self.plane.meet(transport.get_extra_info("peername"))
+        if self.plane.admit(self):
+            self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.header)
+        else:
+            self._refuse(Failure.OVERLOADED)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client."""
+        if self.phase is Phase.LINGERING:
+            self._drained += len(data)
+            if self._drained > LINGER_BYTES:
+                self.transport.abort()
+            return
+        reader = self.reader
+        reader.feed(data)
+        exchange = self.exchange
+        if exchange is None or not exchange.request_complete:
+            self.advance()
+        elif reader.pending > PIPELINE_LIMIT:
+            self._set_reading()
+
+    def eof_received(self) -> bool:
+        """The client's FIN. It may still read (RFC 9112 9.6), so a complete request is still answered."""
+        self.half_closed = True
+        exchange = self.exchange
+        if self.phase is Phase.LINGERING or exchange is None:
+            return False
+        if not exchange.request_complete:
+            self._end_exchange()
+            exchange.client_gone()
+            return False
+        self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.half_close)
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone. Whatever was under way for this client is cancelled."""
+        self.phase = Phase.CLOSED
+        self.deadline = NEVER
+        self.plane.forget(self)
+        exchange = self.exchange
+        if exchange is not None:
+            self._end_exchange()
+            exchange.client_gone()
+
+    def pause_writing(self) -> None:
+        """The client reads slower than the upstream sends."""
+        self.paused = True
+        self._unsent = self.transport.get_write_buffer_size()
+        self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
+        if self.exchange is not None:
+            self.exchange.response_paused()
+
+    def resume_writing(self) -> None:
+        """The client caught up."""
+        self.paused = False
+        if self.phase is Phase.LINGERING:
+            return
+        self.deadline = NEVER
+        if self.exchange is not None:
+            self.exchange.response_resumed()
+            self._await_request()
+        elif self.phase is not Phase.CLOSED:
+            self._next()
+
+    # Requests.
+
+    def advance(self) -> None:
+        """Take from the reader what can be taken now."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            while self._step():
+                continue
+        except Refused as refused:
+            self._broken(refused)
+        finally:
+            self._advancing = False
+
+    def _step(self) -> bool:
+        exchange = self.exchange
+        if exchange is None:
+            if self.paused or self.phase is Phase.LINGERING or self.phase is Phase.CLOSED:
+                return False
+        elif exchange.request_complete:
+            return False
+        event = self.reader.next()
+        if event is None:
+            if exchange is None and self.half_closed:
+                self.transport.close()
+            else:
+                self._await_request()
+            return False
+        kind = type(event)
+        if kind is RequestHead:
+            self._begin(cast(RequestHead, event))
+        elif exchange is None:
+            return True
+        elif kind is bytes:
+            exchange.request_data(cast(bytes, event))
+        else:
+            exchange.request_end(event.trailers)  # type: ignore[union-attr]
+            self.deadline = NEVER
+        return True
+
+    def _begin(self, head: RequestHead) -> None:
+        if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.special:
+            self.transport.write(options(head, close=head.close))
+            self.finished(close=head.close)
+            return
+        exchange = Exchange(self, head)
+        self.exchange = exchange
+        self.phase = Phase.EXCHANGE
+        self.deadline = NEVER
+        try:
+            exchange.begin()
+        except Refused as refused:
+            self.exchange = None
+            self._refuse(refused.failure, head)
+
+    def _await_request(self) -> None:
+        """Nothing to take: set how long the client may be silent."""
+        timeouts = self.plane.settings.timeouts
+        if self.exchange is not None:
+            if not self.exchange.request_complete and not self._upload_blocked:
+                self.deadline = self.plane.in_seconds(timeouts.body_idle)
+        elif self.phase is Phase.IDLE and self.reader.mid_message:
+            self.phase = Phase.HEAD
+            self.deadline = self.plane.in_seconds(timeouts.header)
+
+    def _broken(self, refused: Refused) -> None:
+        """The client's bytes cannot be understood: nothing behind them can be trusted either."""
+        exchange = self.exchange
+        if exchange is None:
+            self._refuse(refused.failure)
+        else:
+            exchange.downstream_failed(refused.failure)
+
+    def _refuse(self, failure: Failure, head: RequestHead | None = None) -> None:
+        """Answer a request that reached no decision."""
+        close = head is None or head.close or failure.origin == "downstream" or self.reader.mid_message
+        self.plane.recorder.refuse(failure.status)
+        self.plane.answer(self.transport, failure, head, close=close)
+        self.finished(close=close)
+
+    # What the exchange asks of its connection.
+
+    def block(self) -> None:
+        """Stop reading: the upstream does not keep up with the client."""
+        self._upload_blocked = True
+        self.deadline = NEVER
+        self._set_reading()
+
+    def unblock(self) -> None:
+        """Read again."""
+        if self._upload_blocked:
+            self._upload_blocked = False
+            self._set_reading()
+            self._await_request()
+
+    def finished(self, *, close: bool) -> None:
+        """The answer is on its way; go on with the next request or end the connection."""
+        self._end_exchange()
+        if self.phase is Phase.CLOSED:
+            return
+        if close or self.plane.draining:
+            self.close()
+        else:
+            self._next()
+
+    def _end_exchange(self) -> None:
+        self.exchange = None
+        self._upload_blocked = False
+
+    def _next(self) -> None:
+        self.phase = Phase.IDLE
+        if self.paused:
+            return
+        self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.keep_alive)
+        if self.blocked:
+            self._set_reading()
+        if self.reader.pending or self.half_closed:
+            self.advance()
+
+    def close(self) -> None:
+        """End the connection once everything written has left, without a reset."""
+        self.phase = Phase.LINGERING
+        self._unsent = self.transport.get_write_buffer_size()
+        self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle if self._unsent else LINGER)
+        if self.half_closed or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        if self.blocked:
+            self._set_reading()
+
+    def close_if_idle(self) -> None:
+        """End the connection if nothing is under way on it."""
+        if self.phase is Phase.IDLE and not self.reader.pending:
+            self.close()
+
+    def cut(self, *, hard: bool) -> None:
+        """End a response that cannot be completed so that the client notices.
+
+        Bytes that are queued still leave; `hard` resets the connection, for a response that only its
+        close delimits and would otherwise look whole.
+        """
+        self._end_exchange()
+        self.phase = Phase.LINGERING
+        self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
+        if hard:
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def _set_reading(self) -> None:
+        """Read unless the upstream is full or the client is too far ahead."""
+        lingering = self.phase is Phase.LINGERING
+        ahead = self.exchange is not None and self.exchange.request_complete and self.reader.pending > PIPELINE_LIMIT
+        blocked = not lingering and (self._upload_blocked or ahead)
+        if blocked == self.blocked or self.transport.is_closing() or self.half_closed:
+            return
+        self.blocked = blocked
+        if blocked:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    # Time.
+
+    def expired(self) -> None:
+        """The deadline passed: say so where a request was under way, else just close."""
+        if self._moving():
+            return
+        if self.phase is Phase.EXCHANGE and not self.paused and not self.half_closed and self.exchange is not None:
+            self.exchange.downstream_failed(Failure.REQUEST_TIMEOUT)
+        elif self.phase is Phase.HEAD:
+            self._refuse(Failure.REQUEST_TIMEOUT)
+        elif self.phase is Phase.IDLE and not self.paused:
+            self.close()
+        else:
+            self.transport.abort()
+
+    def _moving(self) -> bool:
+        """Whether a slow client took some of what is queued since the deadline was set: it gets a new one."""
+        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        moved = 0 < self._unsent != before
+        if moved:
+            self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
+        return moved

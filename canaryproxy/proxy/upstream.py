@@ -1,0 +1,121 @@
+"""One connection to an endpoint: bytes of the response in, events to the exchange that owns it.
+
+A connection belongs to at most one exchange at a time. Idle, it waits in its pool, and anything that
+happens to it there (bytes nobody asked for, EOF, an error) ends it.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from canaryproxy.http1.response import ResponseReader
+from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.message import ResponseHead
+
+if TYPE_CHECKING:
+    from canaryproxy.proxy.exchange import Exchange
+
+HIGH_WATER = 131_072
+"""Bytes queued towards an endpoint before the client is asked to wait."""
+
+
+class Upstream(asyncio.Protocol):
+    """`reused` says a response has come over it before; `answered` that this exchange got a byte."""
+
+    __slots__ = ("answered", "blocked", "exchange", "expires", "gone", "reader", "reused", "transport")
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self.exchange: Exchange | None = None
+        self.reader = ResponseReader()
+        self.reused = False
+        self.answered = False
+        self.blocked = False
+        self.gone = True
+        self.expires = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open."""
+        self.gone = False
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(HIGH_WATER)
+
+    def attach(self, exchange: "Exchange", method: bytes) -> None:
+        """Belong to `exchange` until `detach`."""
+        self.exchange = exchange
+        self.answered = False
+        self.reader.expect(method)
+
+    def detach(self) -> None:
+        """Belong to nobody."""
+        self.exchange = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether a request may be written to it."""
+        return not self.gone and not self.transport.is_closing()
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing stands between this connection and a next response."""
+        return not self.reader.pending and not self.blocked and self.alive
+
+    def abort(self) -> None:
+        """Close at once; whatever was under way is cut."""
+        self.exchange = None
+        if not self.gone:
+            self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse and hand on; a response byte without a request ends the connection."""
+        exchange = self.exchange
+        if exchange is None:
+            self.abort()
+            return
+        self.answered = True
+        reader = self.reader
+        reader.feed(data)
+        try:
+            while (event := reader.next()) is not None:
+                kind = type(event)
+                if kind is bytes:
+                    exchange.response_data(cast(bytes, event))
+                elif kind is ResponseHead:
+                    if exchange.response_head(cast(ResponseHead, event)):
+                        return
+                else:
+                    exchange.response_end(event.trailers)  # type: ignore[union-attr]
+                    return
+        except Refused as refused:
+            exchange.upstream_failed(refused.failure)
+            return
+        exchange.flush()
+
+    def eof_received(self) -> None:
+        """The endpoint's FIN ends a close-delimited response and cuts any other; the transport closes."""
+        exchange = self.exchange
+        if exchange is None:
+            return
+        if self.reader.until_close:
+            exchange.response_end(())
+        else:
+            exchange.upstream_failed(Failure.RESPONSE_CUT if self.answered else Failure.UPSTREAM_RESET)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone; an exchange still waiting for it has failed."""
+        self.gone = True
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.upstream_failed(Failure.RESPONSE_CUT if self.answered else Failure.UPSTREAM_RESET)
+
+    def pause_writing(self) -> None:
+        """The endpoint reads slower than the client sends."""
+        self.blocked = True
+        if self.exchange is not None:
+            self.exchange.request_blocked()
+
+    def resume_writing(self) -> None:
+        """The endpoint caught up."""
+        self.blocked = False
+        if self.exchange is not None:
+            self.exchange.request_unblocked()
