@@ -9,9 +9,13 @@ from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 
 
+LENGTH, UNTIL_CLOSE = Body.LENGTH, Body.UNTIL_CLOSE
+MAX_DIGITS = len(str(grammar.MAX_LENGTH))
+
+
 def content_length(value: bytes, failure: Failure) -> int:
     """The value of a Content-Length field. Raises `Refused(failure)` unless it is 1*DIGIT within 2^63-1."""
-    if not grammar.digits(value) or (length := int(value)) > grammar.MAX_LENGTH:
+    if not value.isdigit() or len(value) > MAX_DIGITS or (length := int(value)) > grammar.MAX_LENGTH:
         raise Refused(failure, "Content-Length is not a number in range")
     return length
 
@@ -38,7 +42,7 @@ def frame_request(head: RequestHead, lengths: list[bytes], codings: list[bytes])
         if len(lengths) > 1:
             raise Refused(Failure.BAD_REQUEST, "Content-Length is repeated")
         head.length = content_length(lengths[0], Failure.BAD_REQUEST)
-        head.body = Body.LENGTH
+        head.body = LENGTH
 
 
 def frame_response(head: ResponseHead, method: bytes, lengths: list[bytes], codings: list[bytes]) -> None:
@@ -47,7 +51,8 @@ def frame_response(head: ResponseHead, method: bytes, lengths: list[bytes], codi
     A response to HEAD and a 304 keep the length they advertise; 1xx and 204 have none (RFC 9110 8.6).
     Raises `Refused(RESPONSE_INVALID)` where the framing is ambiguous or unknown to us.
     """
-    if head.status < 200 or head.status == 204:
+    status = head.status
+    if status < 200 or status == 204:
         return
     if codings:
         if lengths or not head.minor or _codings(codings) != [b"chunked"]:
@@ -57,8 +62,10 @@ def frame_response(head: ResponseHead, method: bytes, lengths: list[bytes], codi
         if len(lengths) > 1:
             raise Refused(Failure.RESPONSE_INVALID, "the response's Content-Length is repeated")
         head.length = content_length(lengths[0], Failure.RESPONSE_INVALID)
-        head.body = Body.LENGTH
+        head.body = LENGTH
     else:
-        head.body = Body.UNTIL_CLOSE
-    if method == b"HEAD" or head.status == 304:
+        head.body = UNTIL_CLOSE
+    if status == 304 or method == b"HEAD":
         head.body = Body.NONE
+    elif head.body is UNTIL_CLOSE:
+        head.close = True

@@ -85,11 +85,9 @@ class Hops:
             tail = b"%bX-Canary-Version: %b\r\n" % (tail, version)
         if not (peer.trusted and any(name == b"x-forwarded-host" for name, _ in head.special)):
             tail = b"%bX-Forwarded-Host: %b\r\n" % (tail, host)
-        if plain:
-            tail = b"%b\r\n%b" % (b"\r\n".join(plain), tail)
-        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (head.method, head.target, host, tail)
+        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (head.method, head.target, host, plain, tail)
 
-    def _unusual(self, head: RequestHead, peer: Peer) -> tuple[list[bytes], bytes]:
+    def _unusual(self, head: RequestHead, peer: Peer) -> tuple[bytes, bytes]:
         """Plain lines that stay and our own lines, for a head with more than routine special fields."""
         values: dict[bytes, list[bytes]] = {}
         for name, value in head.special:
@@ -170,14 +168,13 @@ class Hops:
                 tail += b"Connection: keep-alive\r\n"
         if version is not None:
             tail = b"%bX-Canary-Version: %b\r\n" % (tail, version)
-        if plain:
-            tail = b"%b\r\n%b" % (b"\r\n".join(plain), tail)
-        return b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, tail)
+        return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (head.status, head.reason, plain, tail)
 
 
-def without(plain: list[bytes], options: set[bytes]) -> list[bytes]:
+def without(plain: bytes, options: set[bytes]) -> bytes:
     """The plain lines that no Connection option names, protected names kept."""
     named = options - PROTECTED
     if not named:
         return plain
-    return [line for line in plain if line.partition(b":")[0].lower() not in named]
+    lines = plain.split(b"\r\n")[:-1]
+    return b"".join([line + b"\r\n" for line in lines if line.partition(b":")[0].lower() not in named])

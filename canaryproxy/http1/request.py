@@ -6,38 +6,39 @@ chunks is complete with its head; any other one ends with an `End`.
 """
 
 import re
+from collections.abc import Callable
 
 from canaryproxy.http1 import grammar
 from canaryproxy.http1.body import ChunkedBody, End, Inbox, LengthBody
 from canaryproxy.http1.framing import frame_request
 from canaryproxy.http1.lines import Dialect, LineCheck
 from canaryproxy.model.failure import Failure, Refused
-from canaryproxy.model.message import Body, RequestHead
+from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
 
-REQUEST_LINE_OVERHEAD = 64
-"""Bytes a request line may have beside its target: method, spaces, version, CRLF."""
+METHOD_ROOM = 52
+"""Bytes a method may have when the target is as long as allowed."""
+
+REQUEST_LINE_OVERHEAD = METHOD_ROOM + len(b"  HTTP/1.1\r\n")
+NO_BODY = Body.NONE
+SLASH, PERCENT, UNDERSCORE = b"/%_"
 
 MAX_LEADING_CRLF = 32
 """Bytes of empty lines skipped before a request line (RFC 9112 2.2 asks for at least one)."""
 
 FORWARDING = (
     b"forwarded", b"via", b"x-canary-version", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port",
-    b"x-forwarded-proto", b"x-forwarded-prefix", b"x-forwarded-server", b"x-forwarded-ssl", b"x-real-ip", b"x-request-id",
+    b"x-forwarded-prefix", b"x-forwarded-proto", b"x-forwarded-server", b"x-forwarded-ssl", b"x-real-ip",
+    b"x-request-id",
 )  # fmt: skip
 HOP_BY_HOP = (
     b"connection", b"http2-settings", b"keep-alive", b"proxy-authenticate", b"proxy-authorization",
     b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
 )  # fmt: skip
-SPECIAL = {name: name for name in (*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards")}
+SPECIAL = (*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards")
 
-TWINS = {
-    name.replace(b"-", b"_")
-    for name in (*SPECIAL, b"authorization", b"cookie")
-    if b"-" in name or name in (b"authorization", b"cookie")
-}
-"""Names a CGI-style server cannot tell from a security-relevant one once `-` became `_`: dropped."""
-
+special_field = grammar.field_finder(*SPECIAL).search
+split_special = grammar.field_finder(*SPECIAL).split
 connection_option = re.compile(rb"[ \t]*,[ \t]*").split
 
 
@@ -52,7 +53,7 @@ def _start_line(line: bytes) -> None:
 class RequestReader:
     """Feed bytes, pull events. After `Refused` the connection's framing is unknown: close it."""
 
-    __slots__ = ("_body", "_chunked", "_inbox", "_length", "_limits", "_lines", "_skipped")
+    __slots__ = ("_body", "_chunked", "_host", "_inbox", "_length", "_limits", "_lines", "_skipped")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -61,16 +62,23 @@ class RequestReader:
         self._chunked: ChunkedBody | None = None
         self._body: LengthBody | ChunkedBody | None = None
         self._skipped = 0
+        self._host = b""
         self._lines: LineCheck | None = None
 
     def feed(self, data: bytes) -> None:
         """Append received bytes."""
-        self._inbox.feed(data)
+        inbox = self._inbox
+        if inbox.position == len(inbox.data):
+            inbox.data = data
+            inbox.position = 0
+        else:
+            inbox.feed(data)
 
     @property
     def pending(self) -> int:
         """Bytes received but not yet consumed by an event."""
-        return len(self._inbox)
+        inbox = self._inbox
+        return len(inbox.data) - inbox.position
 
     @property
     def mid_message(self) -> bool:
@@ -95,34 +103,42 @@ class RequestReader:
         data, begin = inbox.data, inbox.position
         if data.startswith(b"\r\n", begin):
             begin = self._skip_empty_lines()
-        stop = data.find(b"\r\n\r\n", begin) + 4
-        if stop == 3:
-            if begin < len(data) and data[begin:] != b"\r":
-                self._check_lines(data, begin)
-            return None
         match = grammar.request_head(data, begin)
+        if match is None:
+            return self._no_head(data, begin)
+        method, target, minor, host, plain = match.groups()
+        block, stop = match.span(5)
         limits = self._limits
-        if (
-            match is None
-            or stop - begin > limits.header_bytes
-            or match.end(2) - begin > limits.uri_bytes + REQUEST_LINE_OVERHEAD - 11
-            or match.end(2) - match.start(2) > limits.uri_bytes
-        ):
-            raise self._verdict(data[begin:stop])
-        method, target, minor, block = match.groups()
+        if stop + 2 - begin > limits.header_bytes or len(method) + len(target) > limits.uri_bytes + METHOD_ROOM:
+            raise self._verdict(data[begin : stop + 2])
+        if len(plain) > 4 * limits.headers and data.count(b"\n", begin, stop) - 1 > limits.headers:
+            raise self._verdict(data[begin : stop + 2])
+        if len(target) > limits.uri_bytes:
+            raise Refused(Failure.TARGET_TOO_LONG, "the request target is too long")
         head = RequestHead(method, target, 1 if minor == b"1" else 0)
-        lines = block.split(b"\r\n")
-        del lines[-1]
-        if len(lines) > limits.headers:
-            raise self._verdict(data[begin:stop])
-        sort_fields(lines, SPECIAL, TWINS if b"_" in block else None, head.plain, head.special)
-        settle(head)
-        inbox.position = stop
-        self._begin_body(head)
+        if host is not None:
+            self._take_host(head, host)
+        if special_field(data, block - 1, stop) is None:
+            head.plain = plain
+        else:
+            head.plain = take_special(data[block - 1 : stop], split_special, head.special)
+            self._settle(head)
+        self._check(head)
+        inbox.position = stop + 2
+        if head.body is not NO_BODY:
+            self._begin_body(head)
         self._skipped = 0
         if self._lines is not None:
             self._lines.reset()
         return head
+
+    def _no_head(self, data: bytes, begin: int) -> None:
+        """Nothing to take yet, unless what is there is already wrong."""
+        stop = data.find(b"\r\n\r\n", begin) + 4
+        if stop > 3:
+            raise self._verdict(data[begin:stop])
+        if begin < len(data) and data[begin:] != b"\r":
+            self._check_lines(data, begin)
 
     def _skip_empty_lines(self) -> int:
         inbox = self._inbox
@@ -155,7 +171,42 @@ class RequestReader:
             self._check_lines(head, 0)
         except Refused as refused:
             return refused
-        return Refused(Failure.TARGET_TOO_LONG, "the request target is too long")
+        return Refused(Failure.BAD_REQUEST, "the request head is malformed")
+
+    def _take_host(self, head: RequestHead, host: bytes) -> None:
+        if head.host is not None or (host != self._host and not grammar.authority(host)):
+            raise Refused(Failure.BAD_REQUEST, "Host is repeated or malformed")
+        head.host = self._host = host
+
+    def _settle(self, head: RequestHead) -> None:
+        """Fill in what the special fields mean: host, framing, persistence. Raises `Refused`."""
+        lengths: list[bytes] = []
+        codings: list[bytes] = []
+        for name, value in head.special:
+            if name == b"host":
+                self._take_host(head, value)
+            elif name == b"connection":
+                if value != b"keep-alive" or not head.minor:
+                    persistence(head)
+            elif name == b"content-length":
+                lengths.append(value)
+            elif name == b"transfer-encoding":
+                codings.append(value)
+            elif name == b"expect" and head.minor and value.lower() != b"100-continue":
+                raise Refused(Failure.EXPECTATION_UNKNOWN, "an expectation other than 100-continue")
+        if lengths or codings:
+            frame_request(head, lengths, codings)
+
+    @staticmethod
+    def _check(head: RequestHead) -> None:
+        """Raise `Refused` for a head without Host, a target form or a method that is not served."""
+        if head.host is None and head.minor:
+            raise Refused(Failure.BAD_REQUEST, "Host is missing")
+        target = head.target
+        if target[0] != SLASH or head.method in REFUSED_METHODS:
+            _settle_target(head)
+        if PERCENT in target and b"%00" in target.partition(b"?")[0]:
+            raise Refused(Failure.BAD_REQUEST, "an encoded NUL in the path")
 
     def _begin_body(self, head: RequestHead) -> None:
         limit = self._limits.body_bytes
@@ -175,57 +226,26 @@ class RequestReader:
             self._body = self._chunked
 
 
-def sort_fields(
-    lines: list[bytes],
-    names: dict[bytes, bytes],
-    twins: set[bytes] | None,
-    plain: list[bytes],
-    special: list[tuple[bytes, bytes]],
-) -> None:
-    """Split field lines into plain ones and special (name, value) pairs; drop those named in `twins`."""
-    lookup = names.get
-    for line in lines:
-        raw, _, value = line.partition(b":")
-        name = lookup(raw.lower())
-        if name is not None:
-            special.append((name, value.strip(b" \t")))
-        elif twins is None or b"_" not in raw or raw.lower().replace(b"-", b"_") not in twins:
-            plain.append(line)
+def take_special(
+    block: bytes, split: Callable[[bytes], list[bytes]], special: list[tuple[bytes, bytes]]
+) -> bytes:
+    """Move the special fields of a block of lines to `special`; return the other lines as they were.
 
-
-def settle(head: RequestHead) -> None:
-    """Fill in what the fields and the target mean: host, framing, target form, persistence.
-
-    Raises `Refused` for a request whose host, framing, target form or expectation is not acceptable.
+    `block` begins with the line feed before its first field. A name with `_` where a special one has `-`
+    goes nowhere: it is dropped.
     """
-    lengths: list[bytes] = []
-    codings: list[bytes] = []
-    head.close = not head.minor
-    for name, value in head.special:
-        if name == b"host":
-            if head.host is not None or not grammar.authority(value):
-                raise Refused(Failure.BAD_REQUEST, "Host is repeated or malformed")
-            head.host = value
-        elif name == b"connection":
-            options = connection_option(value.lower())
-            if b"close" in options:
-                head.close = True
-            elif not head.minor and b"keep-alive" in options:
-                head.close = False
-        elif name == b"content-length":
-            lengths.append(value)
-        elif name == b"transfer-encoding":
-            codings.append(value)
-        elif name == b"expect" and head.minor and value.lower() != b"100-continue":
-            raise Refused(Failure.EXPECTATION_UNKNOWN, "an expectation other than 100-continue")
-    if head.host is None and head.minor:
-        raise Refused(Failure.BAD_REQUEST, "Host is missing")
-    if lengths or codings:
-        frame_request(head, lengths, codings)
-    if head.target[0] != 0x2F or head.method in REFUSED_METHODS:
-        _settle_target(head)
-    if b"%00" in head.target.partition(b"?")[0]:
-        raise Refused(Failure.BAD_REQUEST, "an encoded NUL in the path")
+    parts = split(block)
+    for name, value in zip(parts[1::3], parts[2::3]):  # noqa: B905 - alike by construction, and hot
+        if UNDERSCORE not in name:
+            special.append((name.lower(), value.strip(b" \t")))
+    return b"".join(parts[::3])[1:]
+
+
+def persistence(head: RequestHead | ResponseHead) -> None:
+    """Settle `close` from the Connection fields; `close` beats `keep-alive` (RFC 9112 9.3)."""
+    values = [value for name, value in head.special if name == b"connection"]
+    options = connection_option(b",".join(values).lower())
+    head.close = b"close" in options or not (head.minor or b"keep-alive" in options)
 
 
 REFUSED_METHODS = {b"CONNECT", b"TRACE"}
@@ -247,4 +267,4 @@ def _settle_target(head: RequestHead) -> None:
     if not rest:
         head.target = b"*" if head.method == b"OPTIONS" else b"/"
     else:
-        head.target = rest if rest[0] == 0x2F else b"/" + rest
+        head.target = rest if rest[0] == SLASH else b"/" + rest

@@ -11,7 +11,7 @@ from canaryproxy.http1 import grammar
 from canaryproxy.http1.body import ChunkedBody, End, Inbox, LengthBody, UntilClose
 from canaryproxy.http1.framing import frame_response
 from canaryproxy.http1.lines import Dialect, LineCheck
-from canaryproxy.http1.request import connection_option, sort_fields
+from canaryproxy.http1.request import persistence
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import Body, ResponseHead
 
@@ -22,13 +22,12 @@ HEAD_FIELDS = 256
 MAX_INTERIM = 64
 """1xx heads before the final one; an upstream that sends more is broken."""
 
-SPECIAL = {
-    name: name
-    for name in (
-        b"connection", b"content-length", b"keep-alive", b"proxy-authenticate", b"proxy-authentication-info",
-        b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"via", b"x-canary-version",
-    )  # fmt: skip
-}
+split_special = grammar.field_finder(
+    b"connection", b"content-length", b"keep-alive", b"proxy-authenticate", b"proxy-authentication-info",
+    b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"via", b"x-canary-version",
+).split  # fmt: skip
+
+KEEP_ALIVE = b" keep-alive"
 
 unfold = re.compile(rb"[ \t]*\r\n[ \t]+").sub
 
@@ -73,12 +72,18 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> None:
         """Append received bytes."""
-        self._inbox.feed(data)
+        inbox = self._inbox
+        if inbox.position == len(inbox.data):
+            inbox.data = data
+            inbox.position = 0
+        else:
+            inbox.feed(data)
 
     @property
     def pending(self) -> int:
         """Bytes received but not yet consumed: after a complete response, bytes nobody asked for."""
-        return len(self._inbox)
+        inbox = self._inbox
+        return len(inbox.data) - inbox.position
 
     @property
     def until_close(self) -> bool:
@@ -98,22 +103,23 @@ class ResponseReader:
     def _head(self) -> ResponseHead | None:
         inbox = self._inbox
         data, begin = inbox.data, inbox.position
-        stop = data.find(b"\r\n\r\n", begin) + 4
-        if stop == 3:
-            if begin < len(data):
-                self._check_lines(data, begin)
-            return None
         match = grammar.response_head(data, begin)
         if match is None or match.end() - begin > HEAD_BYTES:
+            stop = data.find(b"\r\n\r\n", begin) + 4
+            if stop == 3:
+                if begin < len(data):
+                    self._check_lines(data, begin)
+                return None
             match = self._mend(data[begin:stop])
-        minor, status, reason, block = match.groups()
+        else:
+            stop = match.end()
+        minor, status, reason, plain = match.groups()
         head = ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0)
-        lines = block.split(b"\r\n")
-        del lines[-1]
-        if len(lines) > HEAD_FIELDS:
+        if len(plain) > 4 * HEAD_FIELDS and plain.count(b"\n") > HEAD_FIELDS:
             raise Refused(Failure.RESPONSE_HEAD_TOO_LARGE, "too many fields")
-        sort_fields(lines, SPECIAL, None, head.plain, head.special)
-        settle(head, self._method)
+        parts = split_special(b"\n" + plain)
+        head.plain = plain if len(parts) == 1 else b"".join(parts[::3])[1:]
+        settle(head, parts, self._method)
         inbox.position = stop
         self._begin_body(head)
         if self._lines is not None:
@@ -153,22 +159,23 @@ class ResponseReader:
             self._body = UNTIL_CLOSE
 
 
-def settle(head: ResponseHead, method: bytes) -> None:
-    """Fill in framing and persistence from the fields. Raises `Refused(RESPONSE_INVALID)`."""
+def settle(head: ResponseHead, parts: list[bytes], method: bytes) -> None:
+    """Fill in framing and persistence from a split block of fields. Raises `Refused(RESPONSE_INVALID)`.
+
+    What is settled with that is not kept in `special`.
+    """
     lengths: list[bytes] = []
     codings: list[bytes] = []
-    head.close = not head.minor
-    for name, value in head.special:
+    for name, value in zip(parts[1::3], parts[2::3]):  # noqa: B905 - alike by construction, and hot
+        name = name.lower()
         if name == b"content-length":
-            lengths.append(value)
+            lengths.append(value.strip(b" \t"))
+        elif name == b"connection":
+            if value != KEEP_ALIVE or not head.minor:
+                head.special.append((name, value.strip(b" \t")))
+                persistence(head)
         elif name == b"transfer-encoding":
             codings.append(value)
-        elif name == b"connection":
-            options = connection_option(value.lower())
-            if b"close" in options:
-                head.close = True
-            elif not head.minor and b"keep-alive" in options:
-                head.close = False
+        elif name == b"via" or name == b"trailer":
+            head.special.append((name, value.strip(b" \t")))
     frame_response(head, method, lengths, codings)
-    if head.body is Body.UNTIL_CLOSE:
-        head.close = True

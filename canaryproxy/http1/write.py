@@ -1,11 +1,11 @@
 """Bodies out: chunks and trailers, always framed by us."""
 
-from canaryproxy.http1.request import SPECIAL, TWINS
+from canaryproxy.http1.request import SPECIAL
 
 LAST_CHUNK = b"0\r\n\r\n"
 
 FORBIDDEN_TRAILERS = {
-    *SPECIAL, *TWINS,
+    *SPECIAL,
     b"age", b"authorization", b"cache-control", b"content-encoding", b"content-range", b"content-type", b"cookie",
     b"date", b"expires", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"location",
     b"pragma", b"range", b"retry-after", b"set-cookie", b"vary", b"warning", b"www-authenticate",
@@ -20,7 +20,12 @@ def chunk_start(size: int) -> bytes:
 
 def last_chunk(trailers: tuple[bytes, ...]) -> bytes:
     """The end of a chunked body with those of the trailer lines that may be forwarded."""
-    kept = [line for line in trailers if line.partition(b":")[0].lower() not in FORBIDDEN_TRAILERS]
+    kept = [line for line in trailers if _name(line) not in FORBIDDEN_TRAILERS]
     if not kept:
         return LAST_CHUNK
     return b"0\r\n%b\r\n\r\n" % b"\r\n".join(kept)
+
+
+def _name(line: bytes) -> bytes:
+    """A field's name as a CGI-style server reads it: `_` is `-` to it."""
+    return line.partition(b":")[0].lower().replace(b"_", b"-")

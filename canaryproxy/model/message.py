@@ -1,7 +1,7 @@
 """Heads of HTTP/1.1 messages after parsing: bytes as they were sent, framing already settled.
 
 Built by `http1`, read by `routing` and `proxy`. Field names are compared in lower case; `plain` holds
-the lines of ordinary fields exactly as received (validated, no line end), in their order.
+the lines of ordinary fields exactly as received (validated, each with its CRLF), in their order.
 """
 
 from enum import IntEnum
@@ -16,12 +16,22 @@ class Body(IntEnum):
     UNTIL_CLOSE = 3
 
 
+NO_BODY = Body.NONE
+
+
+def split_fields(block: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of a block of lines as (lower-case name, value without outer white space)."""
+    lines = [line.partition(b":") for line in block.split(b"\r\n")[:-1]]
+    return [(name.lower(), value.strip(b" \t")) for name, _, value in lines]
+
+
 class RequestHead:
     """A request line and its fields, strictly validated.
 
     `target` is what is forwarded: origin-form or `*`, byte for byte. `host` is the effective
     authority: that of an absolute-form target, else the Host field, else None (HTTP/1.0 only).
     `special` lists the fields that mean something to a proxy as (lower-case name, value) in order.
+    A Host that came first is only in `host`, not in `special`.
     `length` is the advertised Content-Length or -1. `close` says the client wants the connection closed
     after this exchange.
     """
@@ -33,23 +43,23 @@ class RequestHead:
         self.target = target
         self.minor = minor
         self.host: bytes | None = None
-        self.plain: list[bytes] = []
+        self.plain = b""
         self.special: list[tuple[bytes, bytes]] = []
-        self.body = Body.NONE
+        self.body = NO_BODY
         self.length = -1
-        self.close = False
+        self.close = not minor
 
     def fields(self) -> list[tuple[bytes, bytes]]:
-        """All fields as (lower-case name, value without outer white space); plain ones first."""
-        split = [line.partition(b":") for line in self.plain]
-        return [(name.lower(), value.strip(b" \t")) for name, _, value in split] + self.special
+        """All fields as (lower-case name, value without outer white space); Host first, then plain ones."""
+        host = [] if self.host is None else [(b"host", self.host)]
+        return host + [field for field in split_fields(self.plain) + self.special if field[0] != b"host"]
 
     def __repr__(self) -> str:
         return f"<RequestHead {self.method!r} {self.target!r} HTTP/1.{self.minor} host={self.host!r} {self.body.name}>"
 
 
 class ResponseHead:
-    """A status line and its fields.
+    """A status line and its fields; `special` holds those that matter for rewriting and are not settled.
 
     `length` is the advertised Content-Length or -1; a response to HEAD and a 304 advertise one although
     they have no body. `close` says the connection cannot be reused afterwards.
@@ -61,16 +71,15 @@ class ResponseHead:
         self.status = status
         self.reason = reason
         self.minor = minor
-        self.plain: list[bytes] = []
+        self.plain = b""
         self.special: list[tuple[bytes, bytes]] = []
-        self.body = Body.NONE
+        self.body = NO_BODY
         self.length = -1
-        self.close = False
+        self.close = not minor
 
     def fields(self) -> list[tuple[bytes, bytes]]:
         """All fields as (lower-case name, value without outer white space); plain ones first."""
-        split = [line.partition(b":") for line in self.plain]
-        return [(name.lower(), value.strip(b" \t")) for name, _, value in split] + self.special
+        return split_fields(self.plain) + self.special
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} HTTP/1.{self.minor} {self.body.name}>"

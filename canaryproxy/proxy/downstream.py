@@ -12,6 +12,7 @@ import struct
 from enum import Enum
 from typing import TYPE_CHECKING, cast
 
+from canaryproxy.http1.body import End
 from canaryproxy.http1.hops import Peer
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.failure import Failure, Refused
@@ -40,6 +41,9 @@ class Phase(Enum):
     CLOSED = "closed"
 
 
+IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
+
+
 class Downstream(asyncio.Protocol):
     """A client connection. `paused`: the client does not take what we write; `blocked`: we must not read."""
 
@@ -55,7 +59,7 @@ class Downstream(asyncio.Protocol):
         self.plane = plane
         self.reader = RequestReader(plane.settings.limits)
         self.exchange: Exchange | None = None
-        self.phase = Phase.IDLE
+        self.phase = IDLE
         self.deadline = NEVER
         self.paused = False
         self.blocked = False
@@ -82,10 +86,8 @@ class Downstream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
-        if self.phase is Phase.LINGERING:
-            self._drained += len(data)
-            if self._drained > LINGER_BYTES:
-                self.transport.abort()
+        if self.phase is LINGERING:
+            self._discard(len(data))
             return
         reader = self.reader
         reader.feed(data)
@@ -95,14 +97,19 @@ class Downstream(asyncio.Protocol):
         elif reader.pending > PIPELINE_LIMIT:
             self._set_reading()
 
+    def _discard(self, size: int) -> None:
+        self._drained += size
+        if self._drained > LINGER_BYTES:
+            self.transport.abort()
+
     def eof_received(self) -> bool:
         """The client's FIN. It may still read (RFC 9112 9.6), so a complete request is still answered."""
         self.half_closed = True
         exchange = self.exchange
-        if self.phase is Phase.LINGERING or exchange is None:
+        if self.phase is LINGERING or exchange is None:
             return False
         if not exchange.request_complete:
-            self._end_exchange()
+            self.exchange = None
             exchange.client_gone()
             return False
         self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.half_close)
@@ -110,12 +117,12 @@ class Downstream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone. Whatever was under way for this client is cancelled."""
-        self.phase = Phase.CLOSED
+        self.phase = CLOSED
         self.deadline = NEVER
         self.plane.forget(self)
         exchange = self.exchange
         if exchange is not None:
-            self._end_exchange()
+            self.exchange = None
             exchange.client_gone()
 
     def pause_writing(self) -> None:
@@ -129,13 +136,13 @@ class Downstream(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client caught up."""
         self.paused = False
-        if self.phase is Phase.LINGERING:
+        if self.phase is LINGERING:
             return
         self.deadline = NEVER
         if self.exchange is not None:
             self.exchange.response_resumed()
             self._await_request()
-        elif self.phase is not Phase.CLOSED:
+        elif self.phase is not CLOSED:
             self._next()
 
     # Requests.
@@ -145,48 +152,42 @@ class Downstream(asyncio.Protocol):
         if self._advancing:
             return
         self._advancing = True
+        reader = self.reader
         try:
-            while self._step():
-                continue
+            while self._may_take():
+                event = reader.next()
+                if event is None:
+                    self._await_request()
+                    break
+                kind = type(event)
+                exchange = self.exchange
+                if kind is RequestHead:
+                    self._begin(cast(RequestHead, event))
+                elif exchange is None:
+                    continue
+                elif kind is bytes:
+                    exchange.request_data(cast(bytes, event))
+                else:
+                    exchange.request_end(cast(End, event).trailers)
+                    self.deadline = NEVER
         except Refused as refused:
             self._broken(refused)
         finally:
             self._advancing = False
 
-    def _step(self) -> bool:
+    def _may_take(self) -> bool:
         exchange = self.exchange
-        if exchange is None:
-            if self.paused or self.phase is Phase.LINGERING or self.phase is Phase.CLOSED:
-                return False
-        elif exchange.request_complete:
-            return False
-        event = self.reader.next()
-        if event is None:
-            if exchange is None and self.half_closed:
-                self.transport.close()
-            else:
-                self._await_request()
-            return False
-        kind = type(event)
-        if kind is RequestHead:
-            self._begin(cast(RequestHead, event))
-        elif exchange is None:
-            return True
-        elif kind is bytes:
-            exchange.request_data(cast(bytes, event))
-        else:
-            exchange.request_end(event.trailers)  # type: ignore[union-attr]
-            self.deadline = NEVER
-        return True
+        if exchange is not None:
+            return not exchange.request_complete
+        return not self.paused and (self.phase is IDLE or self.phase is HEAD)
 
     def _begin(self, head: RequestHead) -> None:
         if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.special:
             self.transport.write(options(head, close=head.close))
             self.finished(close=head.close)
             return
-        exchange = Exchange(self, head)
-        self.exchange = exchange
-        self.phase = Phase.EXCHANGE
+        exchange = self.exchange = Exchange(self, head)
+        self.phase = EXCHANGE
         self.deadline = NEVER
         try:
             exchange.begin()
@@ -195,13 +196,16 @@ class Downstream(asyncio.Protocol):
             self._refuse(refused.failure, head)
 
     def _await_request(self) -> None:
-        """Nothing to take: set how long the client may be silent."""
+        """Nothing to take: set how long the client may be silent, if it can still speak."""
+        if self.half_closed and self.exchange is None:
+            self.transport.close()
+            return
         timeouts = self.plane.settings.timeouts
         if self.exchange is not None:
             if not self.exchange.request_complete and not self._upload_blocked:
                 self.deadline = self.plane.in_seconds(timeouts.body_idle)
-        elif self.phase is Phase.IDLE and self.reader.mid_message:
-            self.phase = Phase.HEAD
+        elif self.phase is IDLE and self.reader.mid_message:
+            self.phase = HEAD
             self.deadline = self.plane.in_seconds(timeouts.header)
 
     def _broken(self, refused: Refused) -> None:
@@ -236,23 +240,21 @@ class Downstream(asyncio.Protocol):
 
     def finished(self, *, close: bool) -> None:
         """The answer is on its way; go on with the next request or end the connection."""
-        self._end_exchange()
-        if self.phase is Phase.CLOSED:
+        self.exchange = None
+        self._upload_blocked = False
+        if self.phase is CLOSED:
             return
         if close or self.plane.draining:
             self.close()
         else:
             self._next()
 
-    def _end_exchange(self) -> None:
-        self.exchange = None
-        self._upload_blocked = False
-
     def _next(self) -> None:
-        self.phase = Phase.IDLE
+        self.phase = IDLE
         if self.paused:
             return
-        self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.keep_alive)
+        plane = self.plane
+        self.deadline = plane.tick + plane.keep_alive
         if self.blocked:
             self._set_reading()
         if self.reader.pending or self.half_closed:
@@ -260,7 +262,7 @@ class Downstream(asyncio.Protocol):
 
     def close(self) -> None:
         """End the connection once everything written has left, without a reset."""
-        self.phase = Phase.LINGERING
+        self.phase = LINGERING
         self._unsent = self.transport.get_write_buffer_size()
         self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle if self._unsent else LINGER)
         if self.half_closed or not self.transport.can_write_eof():
@@ -272,7 +274,7 @@ class Downstream(asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """End the connection if nothing is under way on it."""
-        if self.phase is Phase.IDLE and not self.reader.pending:
+        if self.phase is IDLE and not self.reader.pending:
             self.close()
 
     def cut(self, *, hard: bool) -> None:
@@ -281,8 +283,8 @@ class Downstream(asyncio.Protocol):
         Bytes that are queued still leave; `hard` resets the connection, for a response that only its
         close delimits and would otherwise look whole.
         """
-        self._end_exchange()
-        self.phase = Phase.LINGERING
+        self.exchange = None
+        self.phase = LINGERING
         self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
         if hard:
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -292,7 +294,7 @@ class Downstream(asyncio.Protocol):
 
     def _set_reading(self) -> None:
         """Read unless the upstream is full or the client is too far ahead."""
-        lingering = self.phase is Phase.LINGERING
+        lingering = self.phase is LINGERING
         ahead = self.exchange is not None and self.exchange.request_complete and self.reader.pending > PIPELINE_LIMIT
         blocked = not lingering and (self._upload_blocked or ahead)
         if blocked == self.blocked or self.transport.is_closing() or self.half_closed:
@@ -309,11 +311,11 @@ class Downstream(asyncio.Protocol):
         """The deadline passed: say so where a request was under way, else just close."""
         if self._moving():
             return
-        if self.phase is Phase.EXCHANGE and not self.paused and not self.half_closed and self.exchange is not None:
+        if self.phase is EXCHANGE and not self.paused and not self.half_closed and self.exchange is not None:
             self.exchange.downstream_failed(Failure.REQUEST_TIMEOUT)
-        elif self.phase is Phase.HEAD:
+        elif self.phase is HEAD:
             self._refuse(Failure.REQUEST_TIMEOUT)
-        elif self.phase is Phase.IDLE and not self.paused:
+        elif self.phase is IDLE and not self.paused:
             self.close()
         else:
             self.transport.abort()

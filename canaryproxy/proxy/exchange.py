@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from canaryproxy.proxy.downstream import Downstream
 
 NEVER = math.inf
+NO_BODY = Body.NONE
+SUCCESS, ERROR_5XX = Outcome.SUCCESS, Outcome.ERROR_5XX
 JOIN_LIMIT = 16_384
 """Responses up to this size leave in one buffer; larger pieces are not copied to be joined."""
 
@@ -34,7 +36,7 @@ class Exchange:
 
     __slots__ = (
         "_abandoned", "_attempts", "_cell", "_chunk_in", "_chunk_out", "_close", "_connecting", "_decision",
-        "_excluded", "_flushed", "_head", "_out", "_paused_at", "_plane", "_queued", "_replay", "_replay_size",
+        "_excluded", "_flushed", "_head", "_out", "_paused_at", "_plane", "_pool", "_queued", "_replay", "_replay_size",
         "_request", "_response", "_started", "_tried", "_unsent", "_unsent_size", "_upstream", "deadline", "done", "down",
         "request_complete",
     )  # fmt: skip
@@ -43,7 +45,7 @@ class Exchange:
         self.down = down
         self.deadline = NEVER
         self.done = False
-        self.request_complete = head.body is Body.NONE or head.length == 0
+        self.request_complete = head.body is NO_BODY or head.length == 0
         self._plane = down.plane
         self._head = head
         self._chunk_in = head.body is Body.CHUNKED
@@ -82,9 +84,8 @@ class Exchange:
         """
         plane, head = self._plane, self._head
         decision: Decision = plane.decide(head)
-        route = decision.route
-        pool = plane.pool(decision.endpoint)
-        name = decision.version.name.encode("ascii") if route.add_version else None
+        pool = self._pool = plane.pool(decision)
+        name = decision.version.name.encode("ascii") if decision.route.add_version else None
         self._request = plane.hops.request(head, self.down.peer, pool.authority, name)
         self._decision = decision
         self._cell = plane.recorder.start(decision)
@@ -96,7 +97,7 @@ class Exchange:
             self._send(upstream)
 
     def _open(self) -> None:
-        self._connecting = self._plane.pool(self._decision.endpoint).open(self)
+        self._connecting = self._pool.open(self)
         self.deadline = self._plane.tick + self._decision.version.connect_timeout + self._plane.slack
 
     def connected(self, upstream: Upstream) -> None:
@@ -117,16 +118,21 @@ class Exchange:
     def _send(self, upstream: Upstream) -> None:
         self._upstream = upstream
         self._attempts += 1
-        upstream.attach(self, self._head.method)
-        if self._unsent:
-            upstream.transport.write(b"".join((self._request, *self._unsent)))
+        method = self._head.method
+        upstream.exchange = self
+        upstream.answered = False
+        upstream.reader.expect(method)
+        unsent = self._unsent
+        if unsent:
+            upstream.transport.write(b"".join((self._request, *unsent)))
+            self._unsent = []
         else:
             upstream.transport.write(self._request)
-        if replayable(self._head.method, reused=upstream.reused):
-            self._replay = self._unsent
+        if upstream.reused and replayable(method):
+            self._replay = unsent
             self._replay_size = self._unsent_size
-        self._unsent = []
-        self.deadline = self._patience() if self.request_complete else NEVER
+        if self.request_complete:
+            self.deadline = self._patience()
         if self.down.paused:
             self.response_paused()
 
@@ -198,12 +204,12 @@ class Exchange:
         if early and (head.close or head.status >= 300):
             self._abandoned = True
             self.down.unblock()
-        lengthless = head.length < 0 and head.body is not Body.NONE
+        lengthless = head.length < 0 and head.body is not NO_BODY
         self._chunk_out = lengthless and request.minor == 1
         self._close = request.close or early or self._plane.draining or (lengthless and not request.minor)
         version = self._decision.version.name.encode("ascii") if self._decision.route.add_version else None
         self._out.append(self._plane.hops.response(head, request, version, close=self._close))
-        if head.body is Body.NONE or head.length == 0:
+        if head.body is NO_BODY or head.length == 0:
             self.response_end(())
             return True
         return False
@@ -236,7 +242,7 @@ class Exchange:
         transport = self.down.transport
         if len(out) == 1:
             transport.write(out[0])
-        elif sum(map(len, out)) <= JOIN_LIMIT:
+        elif len(out[1]) <= JOIN_LIMIT:
             transport.write(b"".join(out))
         else:
             transport.writelines(out)
@@ -247,20 +253,19 @@ class Exchange:
         if head is None or self._upstream is None:
             raise RuntimeError("a response ended that had not begun")
         upstream, self._upstream = self._upstream, None
-        upstream.detach()
-        if head.close or not self.request_complete or self._abandoned or not upstream.clean:
+        upstream.exchange = None
+        if head.close or self._abandoned or not self.request_complete or not upstream.clean():
             upstream.abort()
         else:
             if self._paused_at:
                 upstream.transport.resume_reading()
-            self._plane.give_back(upstream, self._decision)
+            self._pool.give_back(upstream, self._plane.tick + self._decision.version.keep_alive)
         if self._chunk_out:
             self._out.append(last_chunk(trailers))
         if self._out:
             self._write_out()
-        outcome = Outcome.ERROR_5XX if head.status >= 500 else Outcome.SUCCESS
-        self._record(outcome, head.status, judged=True)
-        self.down.finished(close=self._close or not self.request_complete)
+        self._record(ERROR_5XX if head.status >= 500 else SUCCESS, head.status, judged=True)
+        self.down.finished(close=self._close)
 
     def response_paused(self) -> None:
         """The client does not keep up: stop reading from the upstream, stop its clock."""

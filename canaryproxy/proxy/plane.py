@@ -24,7 +24,6 @@ from canaryproxy.proxy.downstream import Downstream
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.presence import vanished
 from canaryproxy.proxy.respond import answer
-from canaryproxy.proxy.upstream import Upstream
 from canaryproxy.routing.decide import decide
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Splits
@@ -54,6 +53,7 @@ class DataPlane:
         self.now = now
         self.tick = now()
         self.slack = SWEEP
+        self.keep_alive = settings.timeouts.keep_alive + SWEEP
         self.draining = False
         self.recorder = Recorder(now)
         prefix = b"%016x" % int(dice() * 2**64)
@@ -65,6 +65,8 @@ class DataPlane:
         self._index = RouteIndex(RoutingTable(0, ()))
         self._splits = Splits(dice)
         self._pools: dict[Endpoint, Pool] = {}
+        self._lent: dict[Decision, Pool] = {}
+        self._named: set[Endpoint] = set()
         self._connections: set[Downstream] = set()
         self._listeners: list[tuple[asyncio.AbstractServer, socket.socket]] = []
         self._arrived = self.tick
@@ -79,6 +81,9 @@ class DataPlane:
         """Make `table` the one that the next request head is decided by."""
         self._index = RouteIndex(table)
         self._generation = table.generation
+        self._lent = {}
+        versions = [version for route in table.routes for version in (route.stable, route.canary)]
+        self._named = {endpoint for version in versions for endpoint in version.endpoints}
         self._splits.forget({route.name for route in table.routes})
 
     def deltas(self) -> Delta:
@@ -100,16 +105,14 @@ class DataPlane:
         """Version and endpoint for a request, by the table of this moment. Raises `Refused(NO_ROUTE)`."""
         return decide(self._index, head, self._splits)
 
-    def pool(self, endpoint: Endpoint) -> Pool:
-        """The connections to an endpoint."""
-        pool = self._pools.get(endpoint)
+    def pool(self, decision: Decision) -> Pool:
+        """The connections to the decision's endpoint."""
+        pool = self._lent.get(decision)
         if pool is None:
-            pool = self._pools[endpoint] = Pool(endpoint, self._loop)
+            pool = self._lent[decision] = self._pools.setdefault(
+                decision.endpoint, Pool(decision.endpoint, self._loop)
+            )
         return pool
-
-    def give_back(self, upstream: Upstream, decision: Decision) -> None:
-        """Return a clean connection to its pool."""
-        self.pool(decision.endpoint).give_back(upstream, self.tick + decision.version.keep_alive)
 
     def in_seconds(self, seconds: float) -> float:
         """A deadline that is not met early although `tick` is coarse."""
@@ -160,7 +163,7 @@ class DataPlane:
             transport.abort()
         for pool in list(self._pools.values()):
             pool.sweep(tick)
-            if pool.empty:
+            if pool.empty and pool.endpoint not in self._named:
                 del self._pools[pool.endpoint]
 
     # The end.

@@ -19,9 +19,11 @@ HIGH_WATER = 131_072
 
 
 class Upstream(asyncio.Protocol):
-    """`reused` says a response has come over it before; `answered` that this exchange got a byte."""
+    """`alive`: a request may be written to it; `blocked`: the endpoint does not take what we write;
+    `reused`: a response has come over it before; `answered`: the exchange got a byte. The exchange sets
+    itself in `exchange`, and None there when it is through with the connection."""
 
-    __slots__ = ("answered", "blocked", "exchange", "expires", "gone", "reader", "reused", "transport")
+    __slots__ = ("alive", "answered", "blocked", "exchange", "expires", "reader", "reused", "transport")
 
     transport: asyncio.Transport
 
@@ -31,39 +33,24 @@ class Upstream(asyncio.Protocol):
         self.reused = False
         self.answered = False
         self.blocked = False
-        self.gone = True
+        self.alive = False
         self.expires = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
-        self.gone = False
+        self.alive = True
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER)
 
-    def attach(self, exchange: "Exchange", method: bytes) -> None:
-        """Belong to `exchange` until `detach`."""
-        self.exchange = exchange
-        self.answered = False
-        self.reader.expect(method)
-
-    def detach(self) -> None:
-        """Belong to nobody."""
-        self.exchange = None
-
-    @property
-    def alive(self) -> bool:
-        """Whether a request may be written to it."""
-        return not self.gone and not self.transport.is_closing()
-
-    @property
     def clean(self) -> bool:
         """Whether nothing stands between this connection and a next response."""
-        return not self.reader.pending and not self.blocked and self.alive
+        return self.alive and not self.blocked and not self.reader.pending
 
     def abort(self) -> None:
         """Close at once; whatever was under way is cut."""
         self.exchange = None
-        if not self.gone:
+        if self.alive:
+            self.alive = False
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -93,6 +80,7 @@ class Upstream(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The endpoint's FIN ends a close-delimited response and cuts any other; the transport closes."""
+        self.alive = False
         exchange = self.exchange
         if exchange is None:
             return
@@ -103,7 +91,7 @@ class Upstream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone; an exchange still waiting for it has failed."""
-        self.gone = True
+        self.alive = False
         exchange = self.exchange
         if exchange is not None:
             exchange.upstream_failed(Failure.RESPONSE_CUT if self.answered else Failure.UPSTREAM_RESET)

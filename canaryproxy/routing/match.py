@@ -1,0 +1,151 @@
+"""Host and path to route, over an index built once per table.
+
+The host decides first: an exact name beats a wildcard, the longest wildcard beats a shorter one, and routes
+without hosts take what is left. Only then the path: the longest prefix by whole segments. A request whose
+host is claimed but whose path is not has no route; it does not fall through to a less specific host, just
+as nginx keeps it in the server it chose and the Gateway API wants it (HTTPRoute, "hostnames"). A request
+without a host (HTTP/1.0) can only meet routes without hosts.
+
+Should two routes claim the same host and path, the first in the table has it; the configuration refuses
+such a table. Every route's two decisions are built here, so deciding allocates nothing.
+"""
+
+from collections.abc import Iterator
+
+from canaryproxy.model.decision import Decision
+from canaryproxy.model.table import Route, RoutingTable, Version
+from canaryproxy.routing.host import host_name
+from canaryproxy.routing.path import normalise
+from canaryproxy.routing.split import SplitKey
+
+WEIGHT = "weight"
+"""The reason of a decision by weight, and the name of the split it is drawn from."""
+
+KNOWN_HOSTS = 1024
+KNOWN_LENGTH = 262
+"""How many spellings of hosts are remembered, and how long one may be: a name of 255 bytes, dot and port.
+Clients choose them, so neither may grow."""
+
+
+class Entry:
+    """A route as the index finds it: its two decisions, its weight, and the key of its split."""
+
+    __slots__ = ("canary", "key", "route", "stable", "weight")
+
+    def __init__(self, route: Route, generation: int) -> None:
+        self.route = route
+        self.weight = route.weight
+        self.key: SplitKey = (route.name, WEIGHT)
+        self.stable = _by_weight(route, route.stable, generation)
+        self.canary = _by_weight(route, route.canary, generation)
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.route.name} weight {self.weight}>"
+
+
+def _by_weight(route: Route, version: Version, generation: int) -> Decision:
+    return Decision(route, version, version.endpoints[0], WEIGHT, generation, analysed=True)
+
+
+class Paths:
+    """The prefixes claimed on one host. A look-up costs one step per segment of the deepest prefix."""
+
+    __slots__ = ("_depth", "_prefixes", "_root")
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._prefixes: dict[bytes, Entry] = {}
+        self._root: Entry | None = None
+
+    def __repr__(self) -> str:
+        return f"<Paths root {self._root!r}, {self._prefixes!r}>"
+
+    def claim(self, prefix: str, entry: Entry) -> None:
+        """Let `entry` have the paths below `prefix`, unless an earlier entry has just these."""
+        path = normalise(prefix.encode()).removesuffix(b"/")
+        if path:
+            self._prefixes.setdefault(path, entry)
+            self._depth = max(self._depth, path.count(b"/"))
+        elif self._root is None:
+            self._root = entry
+
+    def find(self, target: bytes) -> Entry | None:
+        """The entry with the longest prefix of a request target. `*` (OPTIONS) meets the prefix `/` alone."""
+        best = self._root
+        if not self._depth:
+            return best
+        path = normalise(target.partition(b"?")[0])
+        prefixes = self._prefixes
+        end = 0
+        for _ in range(self._depth):
+            end = path.find(b"/", end + 1)
+            if end < 0:
+                return prefixes.get(path, best)
+            best = prefixes.get(path[:end], best)
+        return best
+
+
+class RouteIndex:
+    """A table's routes by host and path."""
+
+    __slots__ = ("_any", "_exact", "_generation", "_known", "_labels", "_only", "_wildcards")
+
+    def __init__(self, table: RoutingTable) -> None:
+        self._generation = table.generation
+        self._any = Paths()
+        self._exact: dict[bytes, Paths] = {}
+        self._wildcards: dict[bytes, Paths] = {}
+        self._known: dict[bytes | None, Paths] = {}
+        entries = [Entry(route, table.generation) for route in table.routes]
+        for entry in entries:
+            self._claim(entry)
+        self._labels = max((suffix.count(b".") + 1 for suffix in self._wildcards), default=0)
+        alone = len(entries) == 1 and not entries[0].route.hosts and "/" in entries[0].route.paths
+        self._only = entries[0] if alone else None
+
+    def __repr__(self) -> str:
+        hosts = len(self._exact) + len(self._wildcards)
+        return f"<RouteIndex generation {self._generation}: {hosts} hosts, any host {self._any!r}>"
+
+    def _claim(self, entry: Entry) -> None:
+        route = entry.route
+        claimed = [self._paths_of(host) for host in route.hosts] or [self._any]
+        for paths in claimed:
+            for prefix in route.paths:
+                paths.claim(prefix, entry)
+
+    def _paths_of(self, host: str) -> Paths:
+        if host.startswith("*."):
+            return self._wildcards.setdefault(host_name(host[2:].encode()), Paths())
+        return self._exact.setdefault(host_name(host.encode()), Paths())
+
+    def find(self, host: bytes | None, target: bytes) -> Entry | None:
+        """The entry for an effective host (`host [":" port]` as received) and a request target, or None."""
+        if self._only is not None:
+            return self._only
+        paths = self._known.get(host)
+        if paths is None:
+            paths = self._remember(host)
+        return paths.find(target)
+
+    def _remember(self, host: bytes | None) -> Paths:
+        paths = self._any if host is None else self._look_up(host_name(host))
+        if len(self._known) >= KNOWN_HOSTS:
+            self._known.clear()
+        if host is None or len(host) <= KNOWN_LENGTH:
+            self._known[host] = paths
+        return paths
+
+    def _look_up(self, name: bytes) -> Paths:
+        exact = self._exact.get(name)
+        if exact is not None:
+            return exact
+        wildcards = self._wildcards
+        return next((wildcards[suffix] for suffix in _suffixes(name, self._labels) if suffix in wildcards), self._any)
+
+
+def _suffixes(name: bytes, labels: int) -> Iterator[bytes]:
+    """What follows a dot in `name`, of at most so many labels, the longest first."""
+    parts = name.rsplit(b".", labels)
+    for start in range(1, len(parts)):
+        yield b".".join(parts[start:])
