@@ -20,14 +20,14 @@ class Dialect(NamedTuple):
     """What differs between heads of requests and responses, and trailers.
 
     `start` raises `Refused` unless its argument, a line with its CRLF, is a valid start line; None where
-    there is none. `start_limit` and `limit` are bytes of the start line and of the whole head, `count` is
-    the number of fields. `folds` tolerates obs-fold (RFC 9112 5.2), for the caller to mend.
+    there is none. `start_limit` and `limit` are bytes of the start line and of the whole head, `fields` is
+    their number. `folds` tolerates obs-fold (RFC 9112 5.2), for the caller to mend.
     """
 
     start: Callable[[bytes], None] | None
     start_limit: int
     limit: int
-    count: int
+    fields: int
     malformed: Failure
     start_too_long: Failure
     too_large: Failure
@@ -79,7 +79,7 @@ class LineCheck:
         if self._dialect.folds and self._fields and fold(line):
             return
         self._fields += 1
-        if self._fields > self._dialect.count:
+        if self._fields > self._dialect.fields:
             raise Refused(self._dialect.too_large, "too many fields")
         if not grammar.field_line(line):
             raise Refused(self._dialect.malformed, f"field line {self._fields} is malformed")

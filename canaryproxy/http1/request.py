@@ -105,7 +105,8 @@ class RequestReader:
             begin = self._skip_empty_lines()
         match = grammar.request_head(data, begin)
         if match is None:
-            return self._no_head(data, begin)
+            self._no_head(data, begin)
+            return None
         method, target, minor, host, plain = match.groups()
         block, stop = match.span(5)
         limits = self._limits

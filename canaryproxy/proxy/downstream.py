@@ -244,7 +244,7 @@ class Downstream(asyncio.Protocol):
         self._upload_blocked = False
         if self.phase is CLOSED:
             return
-        if close or self.plane.draining:
+        if close:
             self.close()
         else:
             self._next()
@@ -272,10 +272,10 @@ class Downstream(asyncio.Protocol):
         if self.blocked:
             self._set_reading()
 
-    def close_if_idle(self) -> None:
-        """End the connection if nothing is under way on it."""
-        if self.phase is IDLE and not self.reader.pending:
-            self.close()
+    def hurry(self) -> None:
+        """The instance is about to end: wait for a next request only as long as it keeps idle ones now."""
+        if self.phase is IDLE:
+            self.deadline = min(self.deadline, self.plane.tick + self.plane.keep_alive)
 
     def cut(self, *, hard: bool) -> None:
         """End a response that cannot be completed so that the client notices.

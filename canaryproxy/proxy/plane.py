@@ -171,22 +171,25 @@ class DataPlane:
     async def drain(self) -> int:
         """Stop gracefully: serve newcomers for a short grace, finish what is open, cut what is overdue.
 
+        A connection is told to close with its next answer; only one that stays idle is closed without.
         Returns the number of exchanges that had to be cut.
         """
         self.draining = True
-        deadline = self.now() + self.settings.timeouts.drain
-        grace = min(deadline, self.now() + GRACE)
         self._arrived = self.now()
-        while self.now() < grace and self.now() - self._arrived < QUIET:
-            await asyncio.sleep(QUIET / 5)
+        deadline = self._arrived + self.settings.timeouts.drain
+        await self._until(lambda: self.now() - self._arrived >= QUIET, min(deadline, self._arrived + GRACE))
         await self._stop_listening()
+        self.keep_alive = QUIET + SWEEP
         for connection in self._connections:
-            connection.close_if_idle()
-        while self._connections and self.now() < deadline:
-            await asyncio.sleep(QUIET / 5)
+            connection.hurry()
+        await self._until(lambda: not self._connections, deadline)
         cut = sum(connection.exchange is not None for connection in self._connections)
         self.abort()
         return cut
+
+    async def _until(self, done: Callable[[], bool], deadline: float) -> None:
+        while not done() and self.now() < deadline:  # noqa: ASYNC110 - a few looks a second, once in a life
+            await asyncio.sleep(QUIET / 5)
 
     async def _stop_listening(self) -> None:
         """Close the listeners; connections the kernel has already completed are served, not reset."""

@@ -1,0 +1,61 @@
+# Everything sets itself up: a fresh Debian or Ubuntu with python3 (and its venv), make and git is enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format docs bench bench-micro prove lock clean
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/runtime ## Run the proxy before two sample services, with traffic and live figures
+	@$(BIN)/canaryproxy demo $(DEMO)
+
+test: $(VENV)/dev ## Run all tests with branch coverage (servers that are missing are listed)
+	@$(BIN)/python -m pytest --cov --cov-report=term $(TEST)
+
+check: $(VENV)/dev ## Format, lint, types, import rules
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 3
+
+format: $(VENV)/dev ## Format the code and mend what can be mended
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --fix --quiet .
+
+docs: $(VENV)/dev ## Write the generated pages of docs/
+	@$(BIN)/python -m canaryproxy.config.reference
+
+bench: $(VENV)/bench ## Compare CPU per request and p99 with nginx and HAProxy (needs both, and wrk)
+	@$(BIN)/python -m bench.side_by_side $(BENCH)
+
+bench-micro: $(VENV)/bench ## Time the parsing of heads beside httptools and h11
+	@$(BIN)/python -m bench.micro.heads
+
+prove: $(VENV)/bench ## Show the claims: split, reload, drain, memory; CONFORMANCE=dir adds the conformance rounds
+	@$(BIN)/python -m bench.prove $(if $(CONFORMANCE),--conformance $(CONFORMANCE)) $(PROVE)
+
+lock: $(VENV)/dev ## Pin versions and hashes anew
+	@$(PIP) install uv
+	@for set in runtime dev bench; do \
+	  extra=$$([ $$set = runtime ] || echo "--extra $$set"); [ $$set = bench ] && extra="$$extra --extra dev"; \
+	  $(BIN)/uv pip compile pyproject.toml $$extra --universal --generate-hashes --no-emit-index-url --no-config \
+	    --quiet --upgrade --custom-compile-command "make lock" --output-file requirements/$$set.txt; done
+
+clean: ## Remove the environment and caches
+	@rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build
+
+$(VENV)/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "canaryproxy needs Python 3.11 or newer; name one with: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "the venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@touch $@
+
+$(VENV)/%: requirements/%.txt pyproject.toml | $(VENV)/created
+	@echo "setting up $(VENV) ($*)"
+	@$(PIP) install --require-hashes -r requirements/$*.txt
+	@$(PIP) install --no-deps -e .
+	@touch $@

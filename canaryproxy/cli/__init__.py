@@ -1,0 +1,47 @@
+"""The command line. Exit codes: 0 fine, 1 cannot start or the config is invalid, 2 wrong usage.
+
+Each command is a module that imports what it needs when it runs, so `--help` answers at once.
+"""
+
+from typing import Annotated
+
+import typer
+
+from canaryproxy import __version__
+from canaryproxy.cli.check import check
+from canaryproxy.cli.demo import demo
+from canaryproxy.cli.run import run
+
+app = typer.Typer(
+    name="canaryproxy",
+    help="Send an exact share of real traffic to a new version, and see how it does.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"canaryproxy {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+app.command()(run)
+app.command()(check)
+app.command()(demo)
+
+
+def main() -> None:
+    """The console script."""
+    app()

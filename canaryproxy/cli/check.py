@@ -1,0 +1,75 @@
+"""`canaryproxy check`: is a config valid, and what does it mean?"""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from canaryproxy.config import Config
+
+
+def check(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Config file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Validate a config file and show what it means.
+
+    Every problem is printed with its file, line, path and mend; the exit code is 1 then.
+    """
+    from canaryproxy.config import ConfigError, load
+
+    try:
+        loaded = load(config, os.environ)
+    except ConfigError as error:
+        if as_json:
+            typer.echo(json.dumps({"valid": False, "problems": [str(problem) for problem in error.problems]}, indent=2))
+        else:
+            typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps({"valid": True, "routes": summary(loaded), "warnings": list(loaded.warnings)}, indent=2))
+    else:
+        _show(config, loaded)
+
+
+def summary(config: "Config") -> list[dict[str, object]]:
+    """The routes as plain data: what is matched, where it goes, the canary's share in percent."""
+    return [
+        {
+            "name": name,
+            "hosts": list(route.hosts),
+            "paths": list(route.paths),
+            "stable": f"http://{route.stable.url.authority}",
+            "canary": f"http://{route.canary.url.authority}",
+            "weight": route.weight / 100,
+        }
+        for name, route in config.routes.items()
+    ]
+
+
+def _show(path: Path, config: "Config") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("route", "hosts", "paths", "stable", "canary", "weight"):
+        table.add_column(column, overflow="fold")
+    for route in summary(config):
+        hosts, paths = route["hosts"], route["paths"]
+        table.add_row(
+            str(route["name"]),
+            ", ".join(hosts) if isinstance(hosts, list) and hosts else "any",
+            ", ".join(paths) if isinstance(paths, list) else "",
+            str(route["stable"]),
+            str(route["canary"]),
+            f"{route['weight']:g} %",
+        )
+    listening = ", ".join(str(listener.address) for listener in config.server.listen)
+    console.print(f"{path} is valid; it listens on {listening}.", highlight=False, markup=False)
+    console.print(table)
+    for warning in config.warnings:
+        console.print(f"warning: {warning}", highlight=False, markup=False, style="yellow")

@@ -1,0 +1,82 @@
+"""Figures per version, added up from the deltas of the data plane. Pure."""
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+from canaryproxy.model.delta import Delta
+from canaryproxy.telemetry.histogram import quantile
+
+RECENT = 10.0
+"""Seconds that `rate` looks back."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one version has done so far. `latency` maps histogram bucket to count."""
+
+    requests: int = 0
+    errors: int = 0
+    latency: Counter[int] = field(default_factory=Counter)
+    recent: deque[tuple[float, int]] = field(default_factory=deque)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One version as it is shown. Shares and rates are percent, times milliseconds; None is unknown."""
+
+    version: str
+    requests: int
+    share: float | None
+    per_second: float
+    errors: float | None
+    p50: float | None
+    p95: float | None
+
+
+class Board:
+    """Adds deltas up and shows the totals."""
+
+    def __init__(self) -> None:
+        self._tallies = {"stable": Tally(), "canary": Tally()}
+        self._began: float | None = None
+        self._at = 0.0
+
+    def add(self, delta: Delta) -> None:
+        """Count what a delta reports."""
+        self._at = delta.at
+        if self._began is None:
+            self._began = delta.at
+        answered: Counter[str] = Counter()
+        for cell in delta.cells:
+            tally = self._tallies[cell.key.version]
+            done = sum(cell.codes.values())
+            answered[cell.key.version] += done
+            tally.requests += done
+            tally.errors += sum(count for code, count in cell.codes.items() if code >= 500)
+            tally.latency.update(dict(cell.latency))
+        for version, tally in self._tallies.items():
+            tally.recent.append((delta.at, answered[version]))
+            while tally.recent and tally.recent[0][0] < delta.at - RECENT:
+                tally.recent.popleft()
+
+    def figures(self) -> list[Figures]:
+        """The figures of stable and canary, in this order."""
+        total = sum(tally.requests for tally in self._tallies.values())
+        return [self._figures(version, tally, total) for version, tally in self._tallies.items()]
+
+    def _figures(self, version: str, tally: Tally, total: int) -> Figures:
+        began = self._at if self._began is None else self._began
+        span = min(self._at - began, RECENT)
+        return Figures(
+            version=version,
+            requests=tally.requests,
+            share=100 * tally.requests / total if total else None,
+            per_second=sum(count for _, count in tally.recent) / span if span else 0.0,
+            errors=100 * tally.errors / tally.requests if tally.requests else None,
+            p50=_milliseconds(quantile(tally.latency, 0.5)),
+            p95=_milliseconds(quantile(tally.latency, 0.95)),
+        )
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1000

@@ -1,0 +1,72 @@
+"""The sample service: a small shop in two versions that differ a little in looks and speed."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+
+from aiohttp import web
+
+PRODUCTS = [
+    {"id": 1, "name": "bird cage", "price": 49.0},
+    {"id": 2, "name": "lamp", "price": 25.5},
+    {"id": 3, "name": "helmet", "price": 18.0},
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ShopVersion:
+    """`delay` is the usual time of an answer in seconds, `errors` the share of 500s."""
+
+    name: str
+    greeting: str
+    delay: float
+    errors: float
+
+
+STABLE = ShopVersion("stable", "Welcome to the shop.", 0.012, 0.002)
+CANARY = ShopVersion("canary", "Welcome to the new shop!", 0.009, 0.002)
+
+VERSION = web.AppKey("version", ShopVersion)
+DICE = web.AppKey("dice", random.Random)
+
+
+@web.middleware
+async def _mannered(request: web.Request, handler: "web._middlewares.Handler") -> web.StreamResponse:
+    version, dice = request.app[VERSION], request.app[DICE]
+    await asyncio.sleep(dice.lognormvariate(0, 0.4) * version.delay)
+    if dice.random() < version.errors:
+        return web.json_response({"version": version.name, "error": "out of luck"}, status=500)
+    return await handler(request)
+
+
+async def _home(request: web.Request) -> web.Response:
+    version = request.app[VERSION]
+    return web.Response(text=f"{version.greeting} (version: {version.name})\n")
+
+
+async def _products(request: web.Request) -> web.Response:
+    return web.json_response({"version": request.app[VERSION].name, "products": PRODUCTS})
+
+
+async def _cart(request: web.Request) -> web.Response:
+    wanted = await request.json()
+    return web.json_response({"version": request.app[VERSION].name, "added": wanted}, status=201)
+
+
+def shop(version: ShopVersion, dice: random.Random) -> web.Application:
+    """The application of one version; `dice` decides delays and errors."""
+    app = web.Application(middlewares=[_mannered])
+    app[VERSION] = version
+    app[DICE] = dice
+    app.add_routes([web.get("/", _home), web.get("/products", _products), web.post("/cart", _cart)])
+    return app
+
+
+async def start_shop(version: ShopVersion, dice: random.Random) -> tuple[web.AppRunner, int]:
+    """Serve a version on a free loopback port; returns the runner, to be cleaned up, and the port."""
+    runner = web.AppRunner(shop(version, dice), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port: int = runner.addresses[0][1]
+    return runner, port

@@ -1,0 +1,167 @@
+"""The demo's run: start everything in one process, show figures until the end, clean up."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from canaryproxy import supervisor
+from canaryproxy.cli.demo.figures import Board, Figures
+from canaryproxy.cli.demo.shop import CANARY, STABLE, start_shop
+from canaryproxy.cli.demo.traffic import customers
+from canaryproxy.cli.run import configure_logging
+from canaryproxy.config import load
+from canaryproxy.supervisor import Instance
+
+PORT = 8080
+SEED = 20_26
+
+CONFIG = """\
+# The demo's config. Change the weight, save, and watch the split follow within a second.
+server:
+  listen: 127.0.0.1:{port}
+stable: http://127.0.0.1:{stable}
+canary: http://127.0.0.1:{canary}
+weight: {weight}
+"""
+
+
+def run_demo(*, weight: float, rate: float, seconds: float | None) -> int:
+    """Run until Ctrl-C or for `seconds`; returns the exit code."""
+    with supervisor.runner() as running, tempfile.TemporaryDirectory(prefix="canaryproxy-demo-") as folder:
+        return running.run(_run(Path(folder) / "demo.yaml", weight=weight, rate=rate, seconds=seconds))
+
+
+async def _run(path: Path, *, weight: float, rate: float, seconds: float | None) -> int:
+    console = Console()
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    stable, stable_port = await start_shop(STABLE, random.Random(SEED))
+    canary, canary_port = await start_shop(CANARY, random.Random(SEED + 1))
+    path.write_text(
+        CONFIG.format(port=_free_port(), stable=stable_port, canary=canary_port, weight=f"{weight:g}"), "utf-8"
+    )
+
+    def reread() -> supervisor.Config:
+        return load(path, os.environ)
+
+    instance = Instance(reread(), load=reread, path=path)
+    await instance.start()
+    base = f"http://{supervisor.display(instance.addresses[0])}"
+    _introduce(console, base, path)
+    traffic = loop.create_task(customers(base, rate, random.Random(SEED + 2)))
+    board = Board()
+    try:
+        await _show(console, instance, board, ended, seconds)
+    finally:
+        traffic.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await traffic
+        await instance.stop()
+        await stable.cleanup()
+        await canary.cleanup()
+    board.add(instance.deltas())
+    console.print(closing(board.figures()))
+    return 0
+
+
+def _free_port() -> int:
+    for wanted in (PORT, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", wanted))
+            port: int = probe.getsockname()[1]
+            return port
+    raise RuntimeError("no free port on 127.0.0.1")
+
+
+def _introduce(console: Console, base: str, path: Path) -> None:
+    lines = [
+        f"canaryproxy stands at {base} before two versions of a small shop. Try, in another terminal:",
+        "",
+        f"  curl {base}/",
+        f"  curl {base}/products",
+        f"  curl -H 'Content-Type: application/json' -d '{{\"product\": 2}}' {base}/cart",
+        f"  for i in $(seq 100); do curl -s {base}/; done | sort | uniq -c",
+        "",
+        f"The split follows the weight in {path}; edit it and watch. Ctrl-C ends.",
+        "",
+    ]
+    console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+async def _show(console: Console, instance: Instance, board: Board, ended: asyncio.Event, seconds: float | None) -> None:
+    deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+    configure_logging()
+    if not sys.stdout.isatty():
+        await _ticks(instance, board, ended, deadline, lambda: console.print(line(board.figures()), soft_wrap=True))
+        return
+    with Live(table(instance, board), console=console, auto_refresh=False) as live:
+        await _ticks(instance, board, ended, deadline, lambda: live.update(table(instance, board), refresh=True))
+
+
+async def _ticks(
+    instance: Instance, board: Board, ended: asyncio.Event, deadline: float | None, show: Callable[[], None]
+) -> None:
+    """Collect and show once a second until the end."""
+    clock = asyncio.get_running_loop().time
+    while not ended.is_set() and (deadline is None or clock() < deadline):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), 1.0 if deadline is None else min(1.0, deadline - clock()))
+        board.add(instance.deltas())
+        show()
+
+
+def table(instance: Instance, board: Board) -> Table:
+    """The live figures of both versions."""
+    weight = instance.weights()["default"] / 100
+    asked = {"stable": 100 - weight, "canary": weight}
+    shown = Table(title="live figures", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    shown.add_column("version")
+    for column in ("requests", "asked", "share", "req/s", "errors", "p50", "p95"):
+        shown.add_column(column, justify="right", min_width=8)
+    for figures in board.figures():
+        shown.add_row(
+            figures.version,
+            f"{figures.requests:,}",
+            f"{asked[figures.version]:g} %",
+            _number(figures.share, ".2f", " %"),
+            f"{figures.per_second:.1f}",
+            _number(figures.errors, ".2f", " %"),
+            _number(figures.p50, ".1f", " ms"),
+            _number(figures.p95, ".1f", " ms"),
+        )
+    return shown
+
+
+def line(figures: list[Figures]) -> str:
+    """Both versions on one line, for output that is not a terminal."""
+    return "  |  ".join(
+        f"{one.version}: {one.requests} requests ({_number(one.share, '.2f', ' %')}), "
+        f"errors {_number(one.errors, '.2f', ' %')}, p50 {_number(one.p50, '.1f', ' ms')}, "
+        f"p95 {_number(one.p95, '.1f', ' ms')}"
+        for one in figures
+    )
+
+
+def closing(figures: list[Figures]) -> str:
+    """What is left to say at the end."""
+    total = sum(one.requests for one in figures)
+    canary = next(one for one in figures if one.version == "canary")
+    return f"{total:,} requests served, {canary.requests:,} of them ({_number(canary.share, '.2f', ' %')}) by the canary."
+
+
+def _number(value: float | None, form: str, unit: str) -> str:
+    return "-" if value is None else f"{value:{form}}{unit}"

@@ -1,0 +1,34 @@
+"""A gentle, bounded stream of customers."""
+
+import asyncio
+import random
+
+import aiohttp
+
+AT_ONCE = 50
+"""Requests under way at the most; when the services are slower than that, customers stay away."""
+
+JOURNEY = (("GET", "/"), ("GET", "/products"), ("GET", "/products"), ("POST", "/cart"))
+
+
+async def customers(base: str, rate: float, dice: random.Random) -> None:
+    """Send about `rate` requests per second to `base` until cancelled. Answers and failures are the
+    proxy's to count, so none is looked at here."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session, asyncio.TaskGroup() as group:
+        under_way: set[asyncio.Task[None]] = set()
+        while True:
+            await asyncio.sleep(dice.expovariate(rate))
+            if len(under_way) < AT_ONCE:
+                method, path = dice.choice(JOURNEY)
+                task = group.create_task(_visit(session, method, base + path))
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
+
+
+async def _visit(session: aiohttp.ClientSession, method: str, url: str) -> None:
+    body = {"product": 1} if method == "POST" else None
+    try:
+        async with session.request(method, url, json=body) as response:
+            await response.read()
+    except (aiohttp.ClientError, TimeoutError):
+        return

@@ -1,0 +1,185 @@
+"""Faults of a tree to problems for a reader: the place, what was found, what to write instead.
+
+Pure. Unknown keys get "did you mean", the section they belong under, or the news that the feature is
+planned. A key that is missing because it was misspelt is not reported twice. Values whose key or
+variable speaks of a token, secret or password are never shown.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from canaryproxy.config.document import Document, Spot, Tree
+from canaryproxy.config.problem import NOT_BUILT, Loc, Problem, Wrong, path_text
+from canaryproxy.config.schema import SECTIONS, Fault, RouteConfig
+from canaryproxy.config.shape import DEFAULT_ROUTE
+
+MOST = 1000
+"""Problems worth listing one by one."""
+
+_SECRET_WORDS = ("token", "secret", "password")
+_LONGEST_SHOWN = 60
+_LONGEST_KEY = 64
+_NO_NAMES: Mapping[Loc, str] = MappingProxyType({})
+
+
+class Explainer:
+    """Words for the faults of one document.
+
+    `short`: it was written in the two-line form. `names` replaces paths by what the reader knows them
+    as (the flags of the command line).
+    """
+
+    def __init__(self, file: str, document: Document, *, short: bool, names: Mapping[Loc, str] = _NO_NAMES) -> None:
+        self._file = file
+        self._document = document
+        self._short = short
+        self._names = names
+
+    def problems(self, faults: Iterable[Fault]) -> Iterator[Problem]:
+        """One problem per fault, less those that follow from another one."""
+        told = {loc for loc, _, _ in self._document.faults}
+        for loc, place, wrong in self._document.faults:
+            yield Problem(self._file, place.line, place.column, path_text(loc), wrong.found or "", wrong.mend)
+        written = [fault._replace(loc=self._written(fault.loc)) for fault in faults]
+        meant = self._meant(written)
+        count = 0
+        for fault in written:
+            follows = fault.loc in meant if fault.kind == "missing" else self._nearest(fault.loc) in told
+            if follows and fault.kind != "unknown":
+                continue
+            count += 1
+            if count > MOST:
+                yield Problem(self._file, None, None, "", "more problems", f"mend the first {MOST} and try again")
+                return
+            yield self._problem(fault, meant)
+
+    def _written(self, loc: Loc) -> Loc:
+        return loc[2:] if self._short and loc[:2] == ("routes", DEFAULT_ROUTE) else loc
+
+    def _nearest(self, loc: Loc) -> Loc:
+        """The longest part of a path that stands in the text."""
+        while loc and loc not in self._document.spots:
+            loc = loc[:-1]
+        return loc
+
+    def _meant(self, faults: list[Fault]) -> dict[Loc, str]:
+        """What misspelt keys were meant to be: by the misspelt path the key, by the meant path itself."""
+        meant: dict[Loc, str] = {}
+        for fault in [fault for fault in faults if fault.kind == "unknown"][:MOST]:
+            above, key = fault.loc[:-1], str(fault.loc[-1])
+            known = self._keys(above)
+            if key in self._planned(above) or len(key) > _LONGEST_KEY:
+                continue
+            for close in difflib.get_close_matches(key.lower().replace("-", "_"), known, n=1, cutoff=0.7):
+                meant[fault.loc] = close
+                meant.setdefault((*above, close), close)
+                if close == "routes":
+                    meant.update({("stable",): close, ("canary",): close})
+        return meant
+
+    def _problem(self, fault: Fault, meant: Mapping[Loc, str]) -> Problem:
+        loc = self._nearest(fault.loc)
+        if fault.kind == "missing":
+            return self._at(loc, fault.loc, "missing", f"add `{fault.loc[-1]}: {self._example(fault.loc)}`")
+        if fault.kind == "unknown":
+            return self._at(loc, loc, *self._unknown(loc, meant))
+        wrong = fault.wrong or self._mapping_expected(loc)
+        found, mend = wrong.found or f"found {self._shown(loc)}", wrong.mend
+        if self._is_secret(loc):
+            found, mend = "a value that is not shown", f"write it like {self._example(loc)}"
+        return self._at(loc, loc, found, mend)
+
+    def _at(self, loc: Loc, path: Loc, found: str, mend: str) -> Problem:
+        spot = self._document.spots.get(loc)
+        line, column = spot.place if spot is not None and spot.place is not None else (None, None)
+        return Problem(self._file, line, column, self._names.get(path) or path_text(path), found, mend)
+
+    def _unknown(self, loc: Loc, meant: Mapping[Loc, str]) -> tuple[str, str]:
+        above, key = loc[:-1], str(loc[-1])
+        planned = self._planned(above)
+        if key in planned:
+            return f"`{key}` ({planned[key]}) {NOT_BUILT}", "remove it"
+        known = "known here: " + ", ".join(name for name in self._keys(above) if name not in planned)
+        if loc in meant:
+            late = f" (it {NOT_BUILT})" if meant[loc] in planned else ""
+            return "unknown key", f"did you mean `{meant[loc]}`{late}? {known}"
+        homes = self._homes(key)
+        return "unknown key", f"it belongs under {homes}" if homes else known
+
+    def _section(self, loc: Loc) -> Loc:
+        """The path of the schema that stands for a path of the text."""
+        full = loc
+        if self._short and loc[:1] not in ((), ("server",)):
+            full = ("routes", DEFAULT_ROUTE, *loc)
+        for path in SECTIONS:
+            if len(path) == len(full) and all(one in ("*", other) for one, other in zip(path, full, strict=True)):
+                return path
+        return ()
+
+    def _keys(self, loc: Loc) -> list[str]:
+        section = SECTIONS[self._section(loc)]
+        keys = [*section.model_fields, *section.PLANNED]
+        return [*RouteConfig.model_fields, *RouteConfig.PLANNED, *keys] if self._short and not loc else keys
+
+    def _planned(self, loc: Loc) -> dict[str, str]:
+        section = RouteConfig if self._short and not loc else SECTIONS[self._section(loc)]
+        return section.PLANNED
+
+    def _homes(self, key: str) -> str:
+        """The sections that know a key, for one that strayed."""
+        if len(key) > _LONGEST_KEY:
+            return ""
+        homes = [
+            path for path, section in SECTIONS.items() if path and key in (*section.model_fields, *section.PLANNED)
+        ]
+        if self._short:
+            homes = [path[2:] if path[:2] == ("routes", "*") else path for path in homes]
+        names = [path_text(path).replace(".*", ".<name>", 1) for path in homes if path]
+        return " or ".join(f"`{name}`" for name in names)
+
+    def _example(self, loc: Loc) -> str:
+        section = SECTIONS[self._section(loc[:-1])]
+        if self._short and len(loc) == 1:
+            section = RouteConfig
+        field = section.model_fields.get(str(loc[-1])) if loc else None
+        return str(field.examples[0]) if field is not None and field.examples else "the reference says"
+
+    def _mapping_expected(self, loc: Loc) -> Wrong:
+        if loc == ("routes",):
+            return Wrong("expected routes by name, each a mapping with `stable` and `canary`")
+        keys = [key for key in self._keys(loc) if key not in self._planned(loc)]
+        if len(keys) == 1:
+            return Wrong(f"expected a mapping: write `{keys[0]}: {self._example((*loc, keys[0]))}`")
+        return Wrong(f"expected a mapping with keys such as `{'`, `'.join(keys[:4])}`; or remove the key")
+
+    def _shown(self, loc: Loc) -> str:
+        spot = self._document.spots.get(loc)
+        text = _described(_value(self._document.tree, loc), spot)
+        if spot is None or not spot.variables:
+            return text
+        return f"{text} (from {', '.join(f'${{{name}}}' for name in spot.variables)})"
+
+    def _is_secret(self, loc: Loc) -> bool:
+        spot = self._document.spots.get(loc)
+        names = [part for part in loc if isinstance(part, str)] + list(spot.variables if spot is not None else ())
+        return any(word in name.lower() for name in names for word in _SECRET_WORDS)
+
+
+def _value(tree: Tree, loc: Loc) -> Tree:
+    for part in loc:
+        tree = tree[part]  # type: ignore[index]
+    return tree
+
+
+def _described(value: Tree, spot: Spot | None) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, (dict, list)):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    if isinstance(value, str):
+        short = value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "..."
+        return json.dumps(short, ensure_ascii=False)
+    written = spot.raw if spot is not None and spot.raw is not None and not spot.variables else str(value)
+    return written.lower() if isinstance(value, bool) else written

@@ -1,0 +1,96 @@
+"""The ways in: a file, a text, or the flags of the command line. Each gives a `Config` or raises
+`ConfigError` with every problem found.
+
+The only I/O of this package is the one bounded read of the file; the environment is an argument.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from canaryproxy.config.claims import conflicts
+from canaryproxy.config.document import MAX_BYTES, Document, Spot, Tree, read_document
+from canaryproxy.config.explain import Explainer
+from canaryproxy.config.nodes import Unreadable
+from canaryproxy.config.problem import ConfigError, Loc, Problem
+from canaryproxy.config.scalar import typed
+from canaryproxy.config.schema import Config, Fault, Rejected, validate
+from canaryproxy.config.shape import full_form
+
+_FLAGS: Mapping[Loc, str] = {
+    ("stable",): "--stable",
+    ("canary",): "--canary",
+    ("weight",): "--weight",
+    ("server", "listen"): "--listen",
+}
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """Read a config file. `environ` serves `${NAME}`. Raises `ConfigError`."""
+    return parse(_read(path), str(path), environ)
+
+
+def parse(text: str, name: str, environ: Mapping[str, str]) -> Config:
+    """Read a config's text; `name` is what problems call the file. Raises `ConfigError`."""
+    try:
+        document = read_document(text, environ)
+    except Unreadable as error:
+        line, column = error.place
+        problem = Problem(name, line, column, "", error.wrong.found or "", error.wrong.mend)
+        raise ConfigError((problem,)) from None
+    return _config(document, name)
+
+
+def from_flags(stable: str, canary: str, weight: str | None = None, listen: str | None = None) -> Config:
+    """The two-line form from command-line flags. Problems name the flag. Raises `ConfigError`."""
+    tree: dict[str, Tree] = {"stable": stable, "canary": canary}
+    spots: dict[Loc, Spot] = {(): Spot(None), ("stable",): Spot(None, stable), ("canary",): Spot(None, canary)}
+    if weight is not None:
+        tree["weight"] = typed(weight)
+        spots["weight",] = Spot(None, weight)
+    if listen is not None:
+        tree["server"] = {"listen": listen}
+        spots["server", "listen"] = Spot(None, listen)
+    return _config(Document(tree, spots), "", _FLAGS)
+
+
+def _config(document: Document, file: str, names: Mapping[Loc, str] | None = None) -> Config:
+    shaped = full_form(document.tree)
+    faults: list[Fault] = [*shaped.faults, *conflicts(shaped.tree, document.spots)]
+    config: Config | None = None
+    if shaped.tree is not None:
+        try:
+            config = validate(shaped.tree)
+        except Rejected as rejected:
+            faults += rejected.faults
+    if config is not None and not faults and not document.faults:
+        return config
+    explainer = Explainer(file, document, short=shaped.short, names=names or {})
+    raise ConfigError(explainer.problems(faults))
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        found, mend = "no such file", "check the path; without a file, use --stable URL --canary URL"
+    except IsADirectoryError:
+        found, mend = "a directory", "name the file in it"
+    except PermissionError:
+        found, mend = "a file that may not be read", "give this user permission to read it"
+    except (OSError, ValueError) as error:
+        found, mend = f"a file that cannot be read ({getattr(error, 'strerror', None) or error})", "check the path"
+    else:
+        return _decoded(data, str(path))
+    raise ConfigError((Problem(str(path), None, None, "", found, mend),))
+
+
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start >= MAX_BYTES - 4:
+            return data[: error.start].decode("utf-8") + " " * 8
+        line = data.count(b"\n", 0, error.start) + 1
+        column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8")) + 1
+    raise ConfigError((Problem(name, line, column, "", "a byte that is not UTF-8", "save the file as UTF-8"),))

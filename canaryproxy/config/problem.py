@@ -1,0 +1,88 @@
+"""Problems of a config: one sentence each, with its place and its mend.
+
+A reader of a value raises `Wrong` and knows neither the file nor the path. Who called it adds the
+place and makes a `Problem` of it. All problems of one config travel together in a `ConfigError`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from canaryproxy import __version__
+
+NOT_BUILT = f"is part of canaryproxy's plan but not built yet in {__version__}"
+"""Said of everything in the contract that a later version brings."""
+
+Loc = tuple[str | int, ...]
+"""Where in the tree: keys of mappings and indexes of lists, from the top."""
+
+
+class Place(NamedTuple):
+    """A place in the text; both count from 1."""
+
+    line: int
+    column: int
+
+
+class Wrong(ValueError):
+    """A value that cannot be accepted.
+
+    `mend` says what is expected or what to write instead. `found` replaces the default description
+    of the value, where that says more (or where the value must not be shown).
+    """
+
+    def __init__(self, mend: str, *, found: str | None = None) -> None:
+        super().__init__(mend)
+        self.mend = mend
+        self.found = found
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a config.
+
+    `file` is its name as given, empty for command-line flags; `line` and `column` count from 1 and
+    are None where there is no text to point into. `path` names the key (`routes.shop.weight`) or the
+    flag (`--weight`); `found` is what stands there, `mend` what to do about it.
+    """
+
+    file: str
+    line: int | None
+    column: int | None
+    path: str
+    found: str
+    mend: str
+
+    def __str__(self) -> str:
+        place = [self.file] if self.file else []
+        if self.line is not None:
+            place += [str(self.line), str(self.column)]
+        head = ":".join(place)
+        return printable(": ".join(part for part in (head, self.path, f"{self.found}; {self.mend}") if part))
+
+
+class ConfigError(Exception):
+    """A config that cannot be used: every problem that was found, in the order of the text.
+
+    `str()` gives one line per problem.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def path_text(loc: Loc) -> str:
+    """`("routes", "shop", "hosts", 1)` as `routes.shop.hosts[1]`."""
+    text = ""
+    for part in loc:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def printable(text: str) -> str:
+    """Text that is safe on any terminal: whatever does not print is shown escaped."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)

@@ -1,0 +1,162 @@
+"""The reference, written from the schema: `python -m canaryproxy.config.reference [FILE]`.
+
+What a key means, expects, defaults to and looks like stands once, in the schema. The expectation is
+asked of the reader itself: every reader says what it wants when it is given something foreign.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from canaryproxy import __version__
+from canaryproxy.config.problem import Loc, Wrong
+from canaryproxy.config.schema import SECTIONS, VERSION_EXPECTED
+
+DEFAULT_PATH = Path("docs/configuration.md")
+
+_INTRODUCTION = """\
+# Configuration
+
+<!-- Written from the schema by `python -m canaryproxy.config.reference`. Change the descriptions there. -->
+
+Two lines are a working canary:
+
+```yaml
+stable: http://localhost:9001
+canary: http://localhost:9002
+```
+
+That is one route named `default`, for every host and path, with weight 0: all traffic goes to stable until
+you say otherwise. Every key of a route may stand beside the two lines (`weight: 5`), and so may `server`.
+For several routes, give each a name under `routes`:
+
+```yaml
+server:
+  listen: 0.0.0.0:8080
+routes:
+  shop:
+    hosts: [shop.example.com]
+    stable: http://shop-stable:8080
+    canary: http://shop-canary:8080
+    weight: 5
+```
+
+The two forms do not mix: beside `routes` only `server` may stand. `canaryproxy check FILE` tells everything that is
+wrong with a file, each with its line. Complete examples are in `config/`.
+
+## How values are written
+
+- **Durations** carry a unit: `500ms`, `1.5s`, `5m`, `1h`. One unit each: `90s`, not `1m30s`. A plain `0` is
+  understood where zero is allowed.
+- **Sizes** are bytes, or carry `B`, `KiB`, `MiB` or `GiB` (1KiB is 1024 bytes): `8192`, `64KiB`.
+- **Percentages** are numbers from 0 to 100 with at most two decimals (`5`, `0.25`), or text with the sign
+  (`0.25%`). In quotes the sign is needed, and no space before it.
+- **`off` and `none`** mean the same, in quotes or not; so do `false` and `null` in their place.
+- **`${NAME}`** is replaced by that environment variable, **`${NAME:-default}`** by the default if it is unset or
+  empty. An unset variable without a default is an error. `$${` stands for a literal `${`. Only values are
+  expanded, never keys, and the result never adds structure; unquoted it is a number where it reads like one.
+  Inside `[ ]` and `{ }` such a value needs quotes.
+- **Hosts and URLs** are compared in lower case. Names outside ASCII are written as DNS knows them (`xn--...`).
+- Keys stand once. Unknown keys are errors. YAML anchors, aliases and merge keys (`<<: *name`) work; tags do not.
+  A file has at most 4 MiB, and one document.
+"""
+
+
+def render() -> str:
+    """The whole reference as Markdown."""
+    parts = [_INTRODUCTION]
+    seen: set[type] = set()
+    for path, section in SECTIONS.items():
+        if section not in seen:
+            seen.add(section)
+            parts.append("\n".join(_section(path, section)))
+    parts.append("\n".join(_planned()))
+    return "\n".join(parts)
+
+
+def _section(path: Loc, section: Any) -> Iterator[str]:
+    yield f"## {_title(path)}\n"
+    yield f"{section.__doc__}\n"
+    for key, field in section.model_fields.items():
+        yield f"### `{key}`\n"
+        facts = list(_facts(path, key, field))
+        yield "\n".join([f"{field.description}\n", *facts, ""] if facts else [f"{field.description}\n"])
+
+
+def _facts(path: Loc, key: str, field: Any) -> Iterator[str]:
+    nested = (*path, key) in SECTIONS and not field.examples
+    if not nested and (expected := _expected(path, key, field)):
+        yield f"- Expected: {expected}"
+    if field.is_required():
+        yield "- Required"
+    elif not nested:
+        yield f"- Default: {_default(key, field)}"
+    if field.examples:
+        yield f"- Example: `{key}: {field.examples[0]}`"
+
+
+def _expected(path: Loc, key: str, field: Any) -> str:
+    if (*path, key) in SECTIONS:
+        return VERSION_EXPECTED.removeprefix("expected ")
+    items = get_args(field.annotation)
+    if len(items) == 2 and items[1] is Ellipsis and hasattr(items[0], "__metadata__"):
+        return f"a list, each item {_asked(items[0].__metadata__[0].func)}"
+    readers = [item.func for item in field.metadata if hasattr(item, "func")]
+    return _asked(readers[0]) if readers else ""
+
+
+def _asked(read: Callable[[object], object]) -> str:
+    """What a reader says it expects."""
+    try:
+        read(object())
+    except Wrong as wrong:
+        return wrong.mend.removeprefix("expected ")
+    return ""
+
+
+def _default(key: str, field: Any) -> str:
+    value = field.default
+    if value is None or value == ():
+        return "any" if key == "hosts" else "none"
+    if isinstance(value, tuple):
+        shown = ", ".join(str(getattr(item, "address", item)) for item in value)
+        return f"`[{shown}]`" if isinstance(value[0], str) else f"`{shown}`"
+    text = next(item.text for item in field.metadata if hasattr(item, "text"))
+    return f"`{text(value)}`"
+
+
+def _title(path: Loc) -> str:
+    if not path:
+        return "The whole file"
+    text = ""
+    for part in path:
+        text += "[]" if part == "*" and text.endswith("listen") else f".{'<name>' if part == '*' else part}"
+    text = text.removeprefix(".")
+    return f"`{text}` and `canary`" if text.endswith(".stable") else f"`{text}`"
+
+
+def _planned() -> Iterator[str]:
+    yield "## Not built yet\n"
+    yield f"These keys are part of the plan; in {__version__} each of them is an error that says so.\n"
+    yield "| key | what it will do |"
+    yield "|---|---|"
+    seen: set[type] = set()
+    for path, section in SECTIONS.items():
+        for key, meaning in section.PLANNED.items() if section not in seen else ():
+            place = _title((*path, key)).strip("`")
+            yield f"| `{place}` | {meaning} |"
+        seen.add(section)
+    yield ""
+    yield "A version's URL with `https://` is not understood yet either."
+    yield ""
+
+
+def main(arguments: list[str]) -> None:
+    """Write the reference to the file named first, or to its place in the repository."""
+    target = Path(arguments[0]) if arguments else DEFAULT_PATH
+    target.write_text(render(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,60 @@
+"""The two forms of a config made one: the short form becomes a single route named `default`.
+
+Pure, on the plain tree. Short: `stable`, `canary` and the other keys of a route at the top, with
+`server` beside them. Full: `server` and `routes`. A mixture is refused key by key.
+"""
+
+from typing import NamedTuple
+
+from canaryproxy.config.document import Tree
+from canaryproxy.config.problem import Wrong
+from canaryproxy.config.schema import Fault, RouteConfig
+
+DEFAULT_ROUTE = "default"
+"""Name of the one route of the short form."""
+
+ROUTE_KEYS = (*RouteConfig.model_fields, *RouteConfig.PLANNED)
+
+TWO_LINES = "two lines are enough: `stable: http://localhost:9001` and `canary: http://localhost:9002`"
+
+
+class Shaped(NamedTuple):
+    """The tree in the full form, whether it was written in the short one, and what was wrong with its form."""
+
+    tree: Tree
+    short: bool
+    faults: tuple[Fault, ...] = ()
+
+
+def full_form(tree: Tree) -> Shaped:
+    """Bring a tree into the full form. A tree whose form is wholly wrong comes out as None."""
+    if tree is None or tree == {}:
+        return _wrong(TWO_LINES, "an empty config")
+    if not isinstance(tree, dict):
+        if isinstance(tree, str) and ":" in tree:
+            return _wrong("put a space after the colon: `key: value`", "text without keys")
+        return _wrong(TWO_LINES, "a list without keys" if isinstance(tree, list) else "a value without a key")
+    if "routes" in tree:
+        return _full(tree)
+    if tree.keys() == {"server"}:
+        return _wrong("add `stable: URL` and `canary: URL`, or `routes`", "a config without routes")
+    route = {key: value for key, value in tree.items() if key != "server"}
+    shaped: dict[str, Tree] = {"routes": {DEFAULT_ROUTE: route}}
+    if "server" in tree:
+        shaped["server"] = tree["server"]
+    return Shaped(shaped, short=True)
+
+
+def _full(tree: dict[str, Tree]) -> Shaped:
+    mend = "move it under one of the routes, or remove `routes`"
+    strays = [key for key in tree if key in ROUTE_KEYS]
+    faults = [Fault((key,), "value", Wrong(mend, found="a key that cannot stand beside `routes`")) for key in strays]
+    if tree["routes"] in (None, {}, []):
+        wrong = Wrong("give at least one route, by its name", found="no routes")
+        faults.append(Fault(("routes",), "value", wrong))
+        return Shaped(None, short=False, faults=tuple(faults))
+    return Shaped({key: tree[key] for key in tree if key not in strays}, short=False, faults=tuple(faults))
+
+
+def _wrong(mend: str, found: str) -> Shaped:
+    return Shaped(None, short=False, faults=(Fault((), "value", Wrong(mend, found=found)),))

@@ -1,0 +1,83 @@
+"""Words for text that is not YAML: what stands there and what to do, whichever parser stumbled.
+
+Pure. The library's C parser and its Python twin word the same error differently, and both in terms of
+tokens; so the message is chosen from the place, the line's own text and a few stable fragments.
+"""
+
+import re
+from typing import NamedTuple
+
+from canaryproxy.config.problem import Place, Wrong
+
+_TAB_INDENT = re.compile(r" *\t")
+
+
+class _Slip(NamedTuple):
+    """A slip known by the parser's words. `since`: point to where the construct began."""
+
+    words: str
+    since: bool
+    found: str
+    mend: str
+
+
+_SLIPS = (
+    _Slip("end of stream", True, "a quoted text that is never closed", "add the closing quote"),
+    _Slip(
+        "unknown escape",
+        True,
+        "an unknown \\ escape in double quotes",
+        "write \\\\ for a backslash, or use single quotes",
+    ),
+    _Slip("scanning an alias", True, "a value that begins with *", "put the value in quotes"),
+    _Slip("scanning an anchor", True, "a value that begins with &", "put the value in quotes"),
+    _Slip("expected ':'", True, "a line without a colon and a space", "write `key: value`"),
+    _Slip("cannot start any token", False, "a value that begins with {}", "put the value in quotes"),
+    _Slip(
+        "",
+        False,
+        "something that does not fit here in YAML",
+        "check the indentation, and put values with quotes, brackets or a leading * & ! in quotes",
+    ),
+)
+
+
+def syntax_mend(text: str, problem: str, context: str, place: Place, since: Place) -> tuple[Place, Wrong]:
+    """Where to point and what to say.
+
+    `problem` and `context` are the parser's words, `place` where it stumbled, `since` where the
+    construct began that it was reading.
+    """
+    lines = text.splitlines()
+    line = lines[place.line - 1] if place.line <= len(lines) else ""
+    if tab := _TAB_INDENT.match(line):
+        return Place(place.line, tab.end()), Wrong("indent with spaces", found="a tab in the indentation")
+    if "flow" in context:
+        return _flow(line, context, place, since)
+    if "mapping values" in problem:
+        return _mapping_value(lines, place)
+    slip = next(slip for slip in _SLIPS if slip.words in f"{context}: {problem}")
+    found = slip.found.replace("{}", line[place.column - 1 : place.column])
+    return since if slip.since else place, Wrong(slip.mend, found=found)
+
+
+def _flow(line: str, context: str, place: Place, since: Place) -> tuple[Place, Wrong]:
+    if "${" in line:
+        mend = "put the value with ${...} in quotes, or write the list or mapping on lines of its own"
+        return place, Wrong(mend, found="a ${...} inside [ ] or { }")
+    opening, closing = ("[", "]") if "sequence" in context else ("{", "}")
+    return since, Wrong(f"close it with {closing}, with commas between its parts", found=f"an unfinished {opening}")
+
+
+def _mapping_value(lines: list[str], place: Place) -> tuple[Place, Wrong]:
+    if ": " in lines[place.line - 1][: place.column - 1]:
+        return place, Wrong("put the value in quotes", found="a second colon followed by a space")
+    above = next((number for number in range(place.line - 1, 0, -1) if lines[number - 1].strip()), 0)
+    text = lines[above - 1].split(" #")[0] if above else ":"
+    if ": " not in text and not text.rstrip().endswith(":"):
+        column = len(text) - len(text.lstrip()) + 1
+        return Place(above, column), Wrong("write `key: value`", found="a line without a colon and a space")
+    return place, Wrong(
+        "align it with its neighbours",
+        found="a `key: value` that does not fit the line above",
+    )

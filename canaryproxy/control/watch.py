@@ -1,0 +1,63 @@
+"""Has the config file changed? Decided by its content, looked at only when its identity moved.
+
+Polling `stat` through symbolic links sees every way a file is replaced: written in place, renamed over
+(editors), or swapped by a link two levels up, as Kubernetes does with `..data` of a mounted ConfigMap.
+"""
+
+import hashlib
+import os
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Change(Enum):
+    """What a look at the file found, compared with the look before."""
+
+    NONE = "none"
+    CONTENT = "content"
+    VANISHED = "vanished"
+
+
+class Sight(NamedTuple):
+    """One look: what `stat` says of the file, and a digest of its content. None where it is missing."""
+
+    identity: tuple[int, int, int, int] | None
+    digest: bytes | None
+
+
+MISSING = Sight(None, None)
+
+
+def compare(before: Sight, after: Sight) -> Change:
+    """What happened between two looks. A file that comes back with the same content has not changed."""
+    if after == MISSING:
+        return Change.NONE if before == MISSING else Change.VANISHED
+    return Change.NONE if after.digest == before.digest else Change.CONTENT
+
+
+class Watch:
+    """Looks at one file. The content last seen is remembered while the file is missing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sight = self._look(MISSING)
+        self._digest = self._sight.digest
+
+    def poll(self) -> Change:
+        """Look again. Blocks for one `stat`, and one read where that differs."""
+        before, self._sight = self._sight, self._look(self._sight)
+        change = compare(before._replace(digest=self._digest), self._sight)
+        if self._sight.digest is not None:
+            self._digest = self._sight.digest
+        return change
+
+    def _look(self, before: Sight) -> Sight:
+        try:
+            status = os.stat(self._path)
+            identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            if identity == before.identity:
+                return before
+            return Sight(identity, hashlib.sha256(self._path.read_bytes()).digest())
+        except OSError:
+            return MISSING

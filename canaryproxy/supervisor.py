@@ -1,0 +1,177 @@
+"""The composition root: config to running proxy, signals to reload and drain.
+
+An `Instance` is the proxy as an object: start it, reload it, stop it. `serve` wraps it in a process's life:
+SIGHUP and a changed file reload, SIGTERM and SIGINT drain, a second one ends at once. Both planes share
+this process; they meet only in `publish` and `deltas`.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import secrets
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from canaryproxy import __version__
+from canaryproxy.config import Config
+from canaryproxy.control.compile import listen_addresses, plane_settings
+from canaryproxy.control.controller import Controller, Reload
+from canaryproxy.control.listen import display, listen_on
+from canaryproxy.control.watch import Change, Watch
+from canaryproxy.model.delta import Delta
+from canaryproxy.proxy.plane import DataPlane
+
+log = logging.getLogger("canaryproxy")
+
+WATCH_PERIOD = 1.0
+"""Seconds between two looks at the config file."""
+
+SPARE_FILES = 64
+FILES_PER_CONNECTION = 2
+
+
+class Instance:
+    """One proxy. `load` reads the config anew on reload; `path` is the file to watch, if there is one."""
+
+    def __init__(self, config: Config, *, load: Callable[[], Config] | None = None, path: Path | None = None) -> None:
+        self._config = config
+        self._load = load
+        self._path = path
+        self._watching: asyncio.Task[None] | None = None
+        self.addresses: tuple[tuple[str, int], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Instance on {', '.join(map(display, self.addresses)) or 'nothing'}>"
+
+    async def start(self) -> None:
+        """Open the sockets, publish the first table, accept. Raises `CannotListen`."""
+        loop = asyncio.get_running_loop()
+        sockets = [listen_on(host, port) for host, port in listen_addresses(self._config)]
+        self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
+        settings = plane_settings(self._config)
+        self._plane = DataPlane(settings, loop=loop, identity=f"canaryproxy-{secrets.token_hex(4)}")
+        self._controller = Controller(self._config, self._plane, self._load)
+        self._controller.start()
+        for sock in sockets:
+            await self._plane.listen(sock)
+        if self._path is not None:
+            self._watching = loop.create_task(self._watch(Watch(self._path)))
+
+    async def reload(self) -> Reload:
+        """Read the config again and say in the log what came of it."""
+        reload = await self._controller.reload()
+        if reload.problem:
+            log.error("the config was not applied, generation %d goes on:\n%s", reload.generation, reload.problem)
+        elif reload.changed:
+            log.info("the config was applied as generation %d", reload.generation)
+        if reload.restart:
+            log.warning("`server:` differs from what this process was started with; that part needs a restart")
+        return reload
+
+    def deltas(self) -> Delta:
+        """What the data plane counted since the last call."""
+        return self._plane.deltas()
+
+    def weights(self) -> dict[str, int]:
+        """Each route's weight in basis points, as the config says now."""
+        return {name: route.weight for name, route in self._controller.config.routes.items()}
+
+    async def stop(self) -> int:
+        """Drain and close; returns the number of exchanges that had to be cut."""
+        self._stop_watching()
+        return await self._plane.drain()
+
+    def abort(self) -> None:
+        """Close everything now."""
+        self._stop_watching()
+        self._plane.abort()
+
+    def _stop_watching(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _watch(self, watch: Watch) -> None:
+        while True:
+            await asyncio.sleep(WATCH_PERIOD)
+            change = await asyncio.to_thread(watch.poll)
+            if change is Change.CONTENT:
+                await self.reload()
+            elif change is Change.VANISHED:
+                log.warning("the config file %s is gone; what it said last goes on", self._path)
+
+
+def banner(config: Config, addresses: tuple[tuple[str, int], ...]) -> str:
+    """The one line that says what listens where."""
+    listening = ", ".join(f"http://{display(address)}" for address in addresses)
+    routes = [
+        f"{name}: stable http://{route.stable.url.authority}, canary http://{route.canary.url.authority} "
+        f"at {percent(route.weight)} %"
+        for name, route in config.routes.items()
+    ]
+    to = f"route {routes[0]}" if len(routes) == 1 else f"{len(routes)} routes ({', '.join(config.routes)})"
+    return f"canaryproxy {__version__}: {listening} -> {to} (pid {os.getpid()})"
+
+
+def percent(basis_points: int) -> str:
+    """Basis points as the percentage a user would write."""
+    return f"{basis_points / 100:g}"
+
+
+async def serve(instance: Instance, announce: Callable[[], None]) -> int:
+    """Run `instance` until a signal ends it; returns the exit code. Raises `CannotListen`."""
+    loop = asyncio.get_running_loop()
+    stopping: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    reloads: set[asyncio.Task[Reload]] = set()
+
+    def hang_up() -> None:
+        task = loop.create_task(instance.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    await instance.start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.put_nowait, number)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    gc.collect()
+    gc.freeze()
+    announce()
+    first = await stopping.get()
+    log.info("%s: draining", first.name)
+    draining = loop.create_task(instance.stop())
+    again = loop.create_task(stopping.get())
+    await asyncio.wait((draining, again), return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        instance.abort()
+        draining.cancel()
+        return 128 + again.result()
+    again.cancel()
+    cut = draining.result()
+    if cut:
+        log.warning("%d exchanges outlasted the drain and were cut", cut)
+    return 0
+
+
+def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path | None = None) -> int:
+    """The process: serve `config` until a signal; returns the exit code. Raises `CannotListen`."""
+    raise_file_limit(config.server.limits.max_connections * FILES_PER_CONNECTION + SPARE_FILES)
+    instance = Instance(config, load=load, path=path)
+    with runner() as running:
+        return running.run(serve(instance, lambda: print(banner(config, instance.addresses), flush=True)))
+
+
+def runner() -> asyncio.Runner:
+    """A runner on uvloop."""
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+def raise_file_limit(wanted: int) -> None:
+    """Raise the soft limit of open files towards `wanted`, as far as the hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < reachable:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))

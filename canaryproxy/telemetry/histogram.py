@@ -1,0 +1,68 @@
+"""Latency in exponential buckets: ratio 2^(1/32), OpenTelemetry scale 5, mergeable by addition.
+
+Bucket `i` holds values v with 2^(i/32) < v <= 2^((i+1)/32) seconds. A quantile read from it is within half
+a bucket's width, 1.1 %, of a value that was counted. Folding two neighbours into one halves the scale.
+"""
+
+import math
+from collections.abc import Mapping
+
+SCALE = 5
+PER_OCTAVE = 2**SCALE
+SHORTEST = 1e-6
+LONGEST = 86_400.0
+"""Seconds: shorter and longer times are counted as these."""
+
+_log2 = math.log2
+_ceil = math.ceil
+
+
+def bucket_of(seconds: float) -> int:
+    """The index of the bucket that holds `seconds`, clamped to a microsecond and a day."""
+    if seconds <= SHORTEST:
+        seconds = SHORTEST
+    elif seconds > LONGEST:
+        seconds = LONGEST
+    return _ceil(_log2(seconds) * PER_OCTAVE) - 1
+
+
+def bounds(index: int, scale: int = SCALE) -> tuple[float, float]:
+    """The bucket's bounds in seconds: values lie above the first and at most at the second."""
+    per_octave = 2**scale
+    return 2.0 ** (index / per_octave), 2.0 ** ((index + 1) / per_octave)
+
+
+def fold(counts: Mapping[int, int]) -> dict[int, int]:
+    """The same counts one scale coarser: two neighbouring buckets become one."""
+    folded: dict[int, int] = {}
+    for index, count in counts.items():
+        folded[index >> 1] = folded.get(index >> 1, 0) + count
+    return folded
+
+
+def merge(*many: Mapping[int, int]) -> dict[int, int]:
+    """The sum of histograms."""
+    merged: dict[int, int] = {}
+    for counts in many:
+        for index, count in counts.items():
+            merged[index] = merged.get(index, 0) + count
+    return merged
+
+
+def quantile(counts: Mapping[int, int], q: float) -> float | None:
+    """The q-quantile in seconds (the geometric middle of its bucket), or None where nothing was counted.
+
+    Raises `ValueError` unless 0 <= q <= 1.
+    """
+    if not 0 <= q <= 1:
+        raise ValueError(f"{q} is not a quantile")
+    total = sum(counts.values())
+    if not total:
+        return None
+    rank = max(_ceil(q * total), 1)
+    for index in sorted(counts):
+        rank -= counts[index]
+        if rank <= 0:
+            low, high = bounds(index)
+            return math.sqrt(low * high)
+    raise AssertionError("ranks and counts disagree")

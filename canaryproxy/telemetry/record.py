@@ -1,0 +1,135 @@
+"""Counting, on the request path: an exchange holds a `Cell` and adds to it; `flush` collects what is new.
+
+A cell belongs to one decision and one second of start, so cohorts that began together stay together
+however long they take. Exchanges outlive their second and the flushes: a cell that is counted into after a
+flush puts itself back on the list of cells with news.
+"""
+
+from collections.abc import Callable, Iterable
+
+from canaryproxy.model.decision import Decision
+from canaryproxy.model.delta import CellDelta, CellKey, Delta, Open
+from canaryproxy.model.outcome import Outcome
+from canaryproxy.telemetry.histogram import bucket_of
+
+OVERDUE = 1
+"""Whole seconds after its second of start from which an open exchange is reported as overdue."""
+
+
+class Cell:
+    """Counts of one decision's exchanges that began in one second. Times are seconds."""
+
+    __slots__ = ("_news", "codes", "connect", "duration", "fresh", "key", "latency", "outcomes", "retried", "second",
+                 "starts")  # fmt: skip
+
+    def __init__(self, key: CellKey, second: int, news: "list[Cell]") -> None:
+        self.key = key
+        self.second = second
+        self._news = news
+        self.clear()
+
+    def __repr__(self) -> str:
+        return f"<Cell {self.key} second {self.second}: {self.starts} starts, {self.outcomes}>"
+
+    def clear(self) -> None:
+        """Everything so far was reported."""
+        self.fresh = False
+        self.starts = 0
+        self.outcomes: dict[str, int] = {}
+        self.retried: dict[str, int] = {}
+        self.codes: dict[int, int] = {}
+        self.latency: dict[int, int] = {}
+        self.duration: dict[int, int] = {}
+        self.connect: dict[int, int] = {}
+
+    def touch(self) -> None:
+        """There is something to report."""
+        if not self.fresh:
+            self.fresh = True
+            self._news.append(self)
+
+    def attempt(self, outcome: Outcome, latency: float | None, *, first: bool) -> None:
+        """An attempt ended. `latency` is the judged one, None where there is none to judge. An attempt that
+        was lost to the keep-alive race and repeated is counted apart (`first=False`)."""
+        self.touch()
+        outcomes = self.outcomes if first else self.retried
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        if latency is not None:
+            bucket = bucket_of(latency)
+            self.latency[bucket] = self.latency.get(bucket, 0) + 1
+
+    def connected(self, seconds: float) -> None:
+        """A connection to the endpoint was opened."""
+        self.touch()
+        bucket = bucket_of(seconds)
+        self.connect[bucket] = self.connect.get(bucket, 0) + 1
+
+    def answered(self, code: int, duration: float) -> None:
+        """What the client got, and how long it took from the complete request head."""
+        self.touch()
+        self.codes[code] = self.codes.get(code, 0) + 1
+        bucket = bucket_of(duration)
+        self.duration[bucket] = self.duration.get(bucket, 0) + 1
+
+
+class Recorder:
+    """The counters of one worker. `now` is a monotonic clock in seconds."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._second = -1
+        self._cells: dict[Decision, Cell] = {}
+        self._news: list[Cell] = []
+        self._refused: dict[int, int] = {}
+
+    def start(self, decision: Decision) -> Cell:
+        """Count a start; returns the cell that the exchange adds to later."""
+        second = int(self._now())
+        if second != self._second:
+            self._second = second
+            self._cells = {}
+        cell = self._cells.get(decision)
+        if cell is None:
+            cell = self._cells[decision] = self._cell(decision, second)
+        cell.starts += 1
+        if not cell.fresh:
+            cell.touch()
+        return cell
+
+    def _cell(self, decision: Decision, second: int) -> Cell:
+        key = CellKey(
+            decision.route.name,
+            decision.version.name,
+            decision.endpoint.authority,
+            decision.reason,
+            decision.analysed,
+        )
+        return Cell(key, second, self._news)
+
+    def refuse(self, code: int) -> None:
+        """Count an answer of our own, given before any decision."""
+        self._refused[code] = self._refused.get(code, 0) + 1
+
+    def flush(self, generation: int, at: float, open_cells: Iterable[Cell]) -> Delta:
+        """Everything new since the last flush; `open_cells` are those of the exchanges still running."""
+        news = tuple(_report(cell) for cell in self._news)
+        self._news.clear()
+        refused, self._refused = self._refused, {}
+        return Delta(generation, at, cells=news, overdue=_overdue(open_cells, int(at) - OVERDUE), refused=refused)
+
+
+def _report(cell: Cell) -> CellDelta:
+    delta = CellDelta(
+        cell.key, cell.second, cell.starts, cell.outcomes, cell.retried, cell.codes, cell.latency, cell.duration,
+        cell.connect,
+    )  # fmt: skip
+    cell.clear()
+    return delta
+
+
+def _overdue(cells: Iterable[Cell], latest: int) -> tuple[Open, ...]:
+    counts: dict[tuple[CellKey, int], int] = {}
+    for cell in cells:
+        if cell.second <= latest:
+            counts[cell.key, cell.second] = counts.get((cell.key, cell.second), 0) + 1
+    return tuple(Open(key, second, count) for (key, second), count in counts.items())

@@ -1,0 +1,59 @@
+"""What all tests share: hypothesis profiles, and external programs that may be missing.
+
+A test that starts a program says so with `@pytest.mark.needs("nginx")`. Where it is missing the test is
+skipped, and the summary lists what to install. With CANARYPROXY_REQUIRE_ALL=1 (CI) any skip fails the run.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+PACKAGES = {"nginx": "nginx", "curl": "curl", "wrk": "wrk"}
+"""Program to the Debian package that brings it."""
+
+SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
+
+settings.register_profile("fast", max_examples=40, deadline=None)
+settings.register_profile("ci", max_examples=150, deadline=None, derandomize=True)
+settings.register_profile(
+    "deep", max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+_skipped: dict[str, str] = {}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose program is missing."""
+    for mark in item.iter_markers("needs"):
+        for program in mark.args:
+            if shutil.which(program, path=SEARCH_PATH) is None:
+                pytest.skip(f"{program} is missing; Debian package: {PACKAGES.get(program, program)}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Remember what was skipped and why."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):  # type: ignore[attr-defined]
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)  # type: ignore[attr-defined]
+        _skipped[item.nodeid] = reason.removeprefix("Skipped: ")
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List skipped tests by what they lack."""
+    if _skipped:
+        terminalreporter.section("not run here")
+        for reason in sorted(set(_skipped.values())):
+            count = sum(reason == other for other in _skipped.values())
+            terminalreporter.line(f"{count} test{'s' if count > 1 else ''}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything is required, a skip is a failure."""
+    if _skipped and os.environ.get("CANARYPROXY_REQUIRE_ALL") == "1" and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
