@@ -17,10 +17,16 @@ def run(
     config: Annotated[
         Path | None, typer.Argument(metavar="[CONFIG]", help="Config file; reloaded when it changes.")
     ] = None,
-    stable: Annotated[str | None, typer.Option(help="URL of the stable version, such as http://localhost:9001.")] = None,
+    stable: Annotated[
+        str | None, typer.Option(help="URL of the stable version, such as http://localhost:9001.")
+    ] = None,
     canary: Annotated[str | None, typer.Option(help="URL of the canary version.")] = None,
-    weight: Annotated[str | None, typer.Option(help="Percentage of requests for the canary, such as 5 or 0.25.")] = None,
-    listen: Annotated[str | None, typer.Option(help="Address to listen on, such as :8080. [default: 127.0.0.1:8080]")] = None,
+    weight: Annotated[
+        str | None, typer.Option(help="Percentage of requests for the canary, such as 5 or 0.25.")
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option(help="Address to listen on, such as :8080. [default: 127.0.0.1:8080]")
+    ] = None,
 ) -> None:
     """Run the proxy from a config file, or from two URLs.
 

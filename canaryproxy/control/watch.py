@@ -5,7 +5,6 @@ Polling `stat` through symbolic links sees every way a file is replaced: written
 """
 
 import hashlib
-import os
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -54,7 +53,7 @@ class Watch:
 
     def _look(self, before: Sight) -> Sight:
         try:
-            status = os.stat(self._path)
+            status = self._path.stat()
             identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
             if identity == before.identity:
                 return before

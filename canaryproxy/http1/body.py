@@ -106,9 +106,7 @@ class ChunkedBody:
 
     def __init__(self, failure: Failure, too_large: Failure, trailer_bytes: int, trailer_fields: int) -> None:
         self._failure = failure
-        self._lines = LineCheck(
-            Dialect(None, 0, trailer_bytes, trailer_fields, failure, too_large, too_large)
-        )
+        self._lines = LineCheck(Dialect(None, 0, trailer_bytes, trailer_fields, failure, too_large, too_large))
         self.payload_limit: int | None = None
         self.reset()
 

@@ -8,7 +8,6 @@ from canaryproxy.http1 import grammar
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 
-
 LENGTH, UNTIL_CLOSE = Body.LENGTH, Body.UNTIL_CLOSE
 MAX_DIGITS = len(str(grammar.MAX_LENGTH))
 

@@ -29,7 +29,6 @@ field_line = re.compile(FIELD_LINE).fullmatch
 other_version = re.compile(TCHAR + rb"++ " + TARGET_BYTE + rb"++ HTTP/[0-9]\.[0-9]\r\n").fullmatch
 
 
-
 def field_finder(*names: bytes) -> re.Pattern[bytes]:
     """A pattern that finds fields of these lower-case names in a validated head: (name, value) a match.
 

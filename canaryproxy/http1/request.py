@@ -227,9 +227,7 @@ class RequestReader:
             self._body = self._chunked
 
 
-def take_special(
-    block: bytes, split: Callable[[bytes], list[bytes]], special: list[tuple[bytes, bytes]]
-) -> bytes:
+def take_special(block: bytes, split: Callable[[bytes], list[bytes]], special: list[tuple[bytes, bytes]]) -> bytes:
     """Move the special fields of a block of lines to `special`; return the other lines as they were.
 
     `block` begins with the line feed before its first field. A name with `_` where a special one has `-`
@@ -251,7 +249,7 @@ def persistence(head: RequestHead | ResponseHead) -> None:
 
 REFUSED_METHODS = {b"CONNECT", b"TRACE"}
 
-absolute_form = re.compile(rb"(?i:http)://([^/?]*)(.*)", re.S).fullmatch
+absolute_form = re.compile(rb"(?i:http)://([^/?]*)(.*)", re.DOTALL).fullmatch
 
 
 def _settle_target(head: RequestHead) -> None:

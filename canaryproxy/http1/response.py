@@ -28,6 +28,7 @@ split_special = grammar.field_finder(
 ).split  # fmt: skip
 
 KEEP_ALIVE = b" keep-alive"
+KEPT = (b"via", b"trailer")
 
 unfold = re.compile(rb"[ \t]*\r\n[ \t]+").sub
 
@@ -166,8 +167,8 @@ def settle(head: ResponseHead, parts: list[bytes], method: bytes) -> None:
     """
     lengths: list[bytes] = []
     codings: list[bytes] = []
-    for name, value in zip(parts[1::3], parts[2::3]):  # noqa: B905 - alike by construction, and hot
-        name = name.lower()
+    for spelling, value in zip(parts[1::3], parts[2::3]):  # noqa: B905 - alike by construction, and hot
+        name = spelling.lower()
         if name == b"content-length":
             lengths.append(value.strip(b" \t"))
         elif name == b"connection":
@@ -176,6 +177,6 @@ def settle(head: ResponseHead, parts: list[bytes], method: bytes) -> None:
                 persistence(head)
         elif name == b"transfer-encoding":
             codings.append(value)
-        elif name == b"via" or name == b"trailer":
+        elif name in KEPT:
             head.special.append((name, value.strip(b" \t")))
     frame_response(head, method, lengths, codings)

@@ -20,7 +20,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """How long we wait: for a request head, between requests, between body bytes, after a client's
-    FIN, and for open exchanges when draining."""
+    FIN, and for open exchanges when draining.
+    """
 
     header: float = 10.0
     keep_alive: float = 60.0

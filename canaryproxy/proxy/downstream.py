@@ -76,7 +76,7 @@ class Downstream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accepted; a silent client has the time of a head to speak."""
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(HIGH_WATER)
         self.peer = self.plane.meet(transport.get_extra_info("peername"))
         if self.plane.admit(self):
@@ -115,7 +115,7 @@ class Downstream(asyncio.Protocol):
         self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.half_close)
         return True
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         """Gone. Whatever was under way for this client is cancelled."""
         self.phase = CLOSED
         self.deadline = NEVER
@@ -159,16 +159,15 @@ class Downstream(asyncio.Protocol):
                 if event is None:
                     self._await_request()
                     break
-                kind = type(event)
                 exchange = self.exchange
-                if kind is RequestHead:
-                    self._begin(cast(RequestHead, event))
+                if type(event) is RequestHead:
+                    self._begin(event)
                 elif exchange is None:
                     continue
-                elif kind is bytes:
-                    exchange.request_data(cast(bytes, event))
-                else:
-                    exchange.request_end(cast(End, event).trailers)
+                elif type(event) is bytes:
+                    exchange.request_data(event)
+                elif type(event) is End:
+                    exchange.request_end(event.trailers)
                     self.deadline = NEVER
         except Refused as refused:
             self._broken(refused)

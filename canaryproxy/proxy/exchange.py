@@ -37,8 +37,8 @@ class Exchange:
     __slots__ = (
         "_abandoned", "_attempts", "_cell", "_chunk_in", "_chunk_out", "_close", "_connecting", "_decision",
         "_excluded", "_flushed", "_head", "_out", "_paused_at", "_plane", "_pool", "_queued", "_replay", "_replay_size",
-        "_request", "_response", "_started", "_tried", "_unsent", "_unsent_size", "_upstream", "deadline", "done", "down",
-        "request_complete",
+        "_request", "_response", "_started", "_tried", "_unsent", "_unsent_size", "_upstream", "deadline", "done",
+        "down", "request_complete",
     )  # fmt: skip
 
     def __init__(self, down: "Downstream", head: RequestHead) -> None:
@@ -289,8 +289,10 @@ class Exchange:
         """The connection or what came over it is unusable; repeat the attempt if that is safe."""
         upstream = self._upstream
         closed = failure in (Failure.UPSTREAM_RESET, Failure.RESPONSE_CUT)
-        if upstream is not None and closed and may_retry(
-            replay_kept=self._replay is not None, answered=upstream.answered, attempts=self._attempts
+        if (
+            upstream is not None
+            and closed
+            and may_retry(replay_kept=self._replay is not None, answered=upstream.answered, attempts=self._attempts)
         ):
             self._retry()
         else:

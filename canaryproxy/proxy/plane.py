@@ -109,18 +109,14 @@ class DataPlane:
         """The connections to the decision's endpoint."""
         pool = self._lent.get(decision)
         if pool is None:
-            pool = self._lent[decision] = self._pools.setdefault(
-                decision.endpoint, Pool(decision.endpoint, self._loop)
-            )
+            pool = self._lent[decision] = self._pools.setdefault(decision.endpoint, Pool(decision.endpoint, self._loop))
         return pool
 
     def in_seconds(self, seconds: float) -> float:
         """A deadline that is not met early although `tick` is coarse."""
         return self.tick + seconds + self.slack
 
-    def answer(
-        self, transport: asyncio.Transport, failure: Failure, head: RequestHead | None, *, close: bool
-    ) -> None:
+    def answer(self, transport: asyncio.Transport, failure: Failure, head: RequestHead | None, *, close: bool) -> None:
         """Send our own response for a failure."""
         transport.write(answer(failure, head, self._identity, close=close))
 

@@ -7,6 +7,7 @@ happens to it there (bytes nobody asked for, EOF, an error) ends it.
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from canaryproxy.http1.body import End
 from canaryproxy.http1.response import ResponseReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import ResponseHead
@@ -21,7 +22,8 @@ HIGH_WATER = 131_072
 class Upstream(asyncio.Protocol):
     """`alive`: a request may be written to it; `blocked`: the endpoint does not take what we write;
     `reused`: a response has come over it before; `answered`: the exchange got a byte. The exchange sets
-    itself in `exchange`, and None there when it is through with the connection."""
+    itself in `exchange`, and None there when it is through with the connection.
+    """
 
     __slots__ = ("alive", "answered", "blocked", "exchange", "expires", "reader", "reused", "transport")
 
@@ -39,7 +41,7 @@ class Upstream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
         self.alive = True
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(HIGH_WATER)
 
     def clean(self) -> bool:
@@ -64,14 +66,13 @@ class Upstream(asyncio.Protocol):
         reader.feed(data)
         try:
             while (event := reader.next()) is not None:
-                kind = type(event)
-                if kind is bytes:
-                    exchange.response_data(cast(bytes, event))
-                elif kind is ResponseHead:
-                    if exchange.response_head(cast(ResponseHead, event)):
+                if type(event) is bytes:
+                    exchange.response_data(event)
+                elif type(event) is ResponseHead:
+                    if exchange.response_head(event):
                         return
-                else:
-                    exchange.response_end(event.trailers)  # type: ignore[union-attr]
+                elif type(event) is End:
+                    exchange.response_end(event.trailers)
                     return
         except Refused as refused:
             exchange.upstream_failed(refused.failure)
@@ -89,7 +90,7 @@ class Upstream(asyncio.Protocol):
         else:
             exchange.upstream_failed(Failure.RESPONSE_CUT if self.answered else Failure.UPSTREAM_RESET)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         """Gone; an exchange still waiting for it has failed."""
         self.alive = False
         exchange = self.exchange

@@ -4,6 +4,7 @@ A host is compared in lower case, without its port and without one trailing dot 
 6.2.2.1); an IPv6 address in brackets in its canonical form (RFC 5952).
 """
 
+import contextlib
 import ipaddress
 
 
@@ -16,8 +17,6 @@ def host_name(authority: bytes) -> bytes:
 
 def _literal(address: bytes) -> bytes:
     text = address.decode("latin-1").lower()
-    try:
+    with contextlib.suppress(ValueError):  # no address at all is compared as it stands: it meets no configured one
         text = str(ipaddress.IPv6Address(text))
-    except ValueError:
-        pass  # no address at all: compared as it stands, so it meets no configured one
     return f"[{text}]".encode("latin-1")

@@ -23,7 +23,8 @@ def bucket_of(seconds: float) -> int:
         seconds = SHORTEST
     elif seconds > LONGEST:
         seconds = LONGEST
-    return _ceil(_log2(seconds) * PER_OCTAVE) - 1
+    index: int = _ceil(_log2(seconds) * PER_OCTAVE) - 1
+    return index
 
 
 def bounds(index: int, scale: int = SCALE) -> tuple[float, float]:

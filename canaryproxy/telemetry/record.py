@@ -50,7 +50,8 @@ class Cell:
 
     def attempt(self, outcome: Outcome, latency: float | None, *, first: bool) -> None:
         """An attempt ended. `latency` is the judged one, None where there is none to judge. An attempt that
-        was lost to the keep-alive race and repeated is counted apart (`first=False`)."""
+        was lost to the keep-alive race and repeated is counted apart (`first=False`).
+        """
         self.touch()
         outcomes = self.outcomes if first else self.retried
         outcomes[outcome] = outcomes.get(outcome, 0) + 1

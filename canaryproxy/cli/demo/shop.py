@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -26,12 +27,14 @@ class ShopVersion:
 STABLE = ShopVersion("stable", "Welcome to the shop.", 0.012, 0.002)
 CANARY = ShopVersion("canary", "Welcome to the new shop!", 0.009, 0.002)
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 VERSION = web.AppKey("version", ShopVersion)
 DICE = web.AppKey("dice", random.Random)
 
 
 @web.middleware
-async def _mannered(request: web.Request, handler: "web._middlewares.Handler") -> web.StreamResponse:
+async def _mannered(request: web.Request, handler: Handler) -> web.StreamResponse:
     version, dice = request.app[VERSION], request.app[DICE]
     await asyncio.sleep(dice.lognormvariate(0, 0.4) * version.delay)
     if dice.random() < version.errors:

@@ -20,7 +20,8 @@ from canaryproxy.cli.demo.figures import Board, Figures
 from canaryproxy.cli.demo.shop import CANARY, STABLE, start_shop
 from canaryproxy.cli.demo.traffic import customers
 from canaryproxy.cli.run import configure_logging
-from canaryproxy.config import load
+from canaryproxy.config import Config, load
+from canaryproxy.control.listen import display
 from canaryproxy.supervisor import Instance
 
 PORT = 8080
@@ -50,16 +51,15 @@ async def _run(path: Path, *, weight: float, rate: float, seconds: float | None)
         loop.add_signal_handler(number, ended.set)
     stable, stable_port = await start_shop(STABLE, random.Random(SEED))
     canary, canary_port = await start_shop(CANARY, random.Random(SEED + 1))
-    path.write_text(
-        CONFIG.format(port=_free_port(), stable=stable_port, canary=canary_port, weight=f"{weight:g}"), "utf-8"
-    )
+    text = CONFIG.format(port=_free_port(), stable=stable_port, canary=canary_port, weight=f"{weight:g}")
+    await asyncio.to_thread(path.write_text, text, "utf-8")
 
-    def reread() -> supervisor.Config:
+    def reread() -> Config:
         return load(path, os.environ)
 
     instance = Instance(reread(), load=reread, path=path)
     await instance.start()
-    base = f"http://{supervisor.display(instance.addresses[0])}"
+    base = f"http://{display(instance.addresses[0])}"
     _introduce(console, base, path)
     traffic = loop.create_task(customers(base, rate, random.Random(SEED + 2)))
     board = Board()
@@ -102,7 +102,9 @@ def _introduce(console: Console, base: str, path: Path) -> None:
     console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
-async def _show(console: Console, instance: Instance, board: Board, ended: asyncio.Event, seconds: float | None) -> None:
+async def _show(
+    console: Console, instance: Instance, board: Board, ended: asyncio.Event, seconds: float | None
+) -> None:
     deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
     configure_logging()
     if not sys.stdout.isatty():
@@ -160,7 +162,9 @@ def closing(figures: list[Figures]) -> str:
     """What is left to say at the end."""
     total = sum(one.requests for one in figures)
     canary = next(one for one in figures if one.version == "canary")
-    return f"{total:,} requests served, {canary.requests:,} of them ({_number(canary.share, '.2f', ' %')}) by the canary."
+    return (
+        f"{total:,} requests served, {canary.requests:,} of them ({_number(canary.share, '.2f', ' %')}) by the canary."
+    )
 
 
 def _number(value: float | None, form: str, unit: str) -> str:

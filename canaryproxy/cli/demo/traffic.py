@@ -13,7 +13,8 @@ JOURNEY = (("GET", "/"), ("GET", "/products"), ("GET", "/products"), ("POST", "/
 
 async def customers(base: str, rate: float, dice: random.Random) -> None:
     """Send about `rate` requests per second to `base` until cancelled. Answers and failures are the
-    proxy's to count, so none is looked at here."""
+    proxy's to count, so none is looked at here.
+    """
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session, asyncio.TaskGroup() as group:
         under_way: set[asyncio.Task[None]] = set()
         while True:
