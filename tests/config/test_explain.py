@@ -1,0 +1,121 @@
+"""Words for faults. The full sentences are in `broken/`; here is what a file cannot show well."""
+
+import pytest
+
+from canaryproxy.config import explain
+from canaryproxy.config.document import Document, Spot, read_document
+from canaryproxy.config.explain import Explainer
+from canaryproxy.config.problem import Place, Wrong
+from canaryproxy.config.schema import Fault
+
+
+def explained(text: str, *faults: Fault, short: bool = False, environ: dict[str, str] | None = None) -> list[str]:
+    document = read_document(text, environ or {})
+    return list(map(str, Explainer("f", document, short=short).problems(faults)))
+
+
+def value(*loc: str | int) -> Fault:
+    return Fault(loc, "value", Wrong("mend it"))
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("5", "5"),
+        ("0.50", "0.50"),
+        ("Yes", "yes"),
+        ("~", "nothing"),
+        ("", "nothing"),
+        ("[1]", "a list"),
+        ("{b: 1}", "a mapping"),
+        ("abc", '"abc"'),
+        ("'5'", '"5"'),
+        ('"a\\tb"', '"a\\tb"'),
+        ("${W}", '"abc" (from ${W})'),
+        ("${W}${N}", '"abc7" (from ${W}, ${N})'),
+        ("${N}", "7 (from ${N})"),
+        ("x" * 100, '"' + "x" * 60 + '..."'),
+    ],
+)
+def test_what_was_found_is_shown_as_it_was_written(written: str, found: str) -> None:
+    lines = explained(f"a: {written}", value("a"), environ={"W": "abc", "N": "7"})
+    assert lines == [f"f:1:1: a: found {found}; mend it"]
+
+
+@pytest.mark.parametrize(
+    "text", ["api_token: hunter2", "my-Secret: hunter2", "password: hunter2", "passwords: [hunter2]"]
+)
+def test_the_value_of_a_key_that_speaks_of_a_secret_is_not_shown(text: str) -> None:
+    key = text.partition(":")[0]
+    lines = explained(text, Fault((key,), "value", Wrong("write hunter2 otherwise")))
+    assert lines == [f"f:1:1: {key}: a value that is not shown; write it like the reference says"]
+    lines = explained(text, Fault((key, 0), "value", Wrong("write hunter2 otherwise")))
+    assert "hunter2" not in lines[0]
+
+
+def test_the_value_of_a_secret_variable_is_not_shown() -> None:
+    lines = explained(
+        "weight: ${CI_TOKEN}", value("routes", "default", "weight"), short=True, environ={"CI_TOKEN": "hunter2"}
+    )
+    assert lines == ["f:1:1: weight: a value that is not shown; write it like 5"]
+
+
+def test_a_fault_inside_a_short_form_is_told_where_the_user_wrote() -> None:
+    assert explained("routes:\n  shop:\n    stable: x", value("routes", "shop", "stable", "url")) == [
+        'f:3:5: routes.shop.stable: found "x"; mend it'
+    ]
+
+
+def test_a_key_missing_because_it_was_misspelt_is_not_told_twice() -> None:
+    faults = Fault(("routes", "a", "stabel"), "unknown"), Fault(("routes", "a", "stable"), "missing")
+    lines = explained("routes:\n  a:\n    stabel: x", *faults)
+    assert len(lines) == 1
+    assert "did you mean `stable`?" in lines[0]
+
+
+def test_a_value_whose_variable_is_unset_is_not_told_twice() -> None:
+    lines = explained("a: ${X}\nb: 1", value("a"), value("b"))
+    assert [line.split(":")[1] for line in lines] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "mend"),
+    [
+        ("server: {maxConnections: 1}", "maxConnections", "known here: listen, trusted_proxies, limits, timeouts"),
+        ("server: {max_connections: 1}", "max_connections", "it belongs under `server.limits`"),
+        ("server: {body_bytes: 1}", "body_bytes", "it belongs under `server.limits`"),
+        ("server: {weight: 1}", "weight", "it belongs under `routes.<name>`"),
+        ("server: {Trusted-Proxies: 1}", "Trusted-Proxies", "did you mean `trusted_proxies`? known here"),
+        ("server: {" + "w" * 500 + ": 1}", "w" * 500, "known here: listen"),
+    ],
+)
+def test_an_unknown_key_is_led_home(text: str, key: str, mend: str) -> None:
+    (line,) = explained(text, Fault(("server", key), "unknown"))
+    assert f"unknown key; {mend}" in line
+
+
+def test_an_unknown_key_of_the_short_form_is_led_home() -> None:
+    (line,) = explained("url: 1", Fault(("routes", "default", "url"), "unknown"), short=True)
+    assert line == "f:1:1: url: unknown key; it belongs under `stable` or `canary`"
+
+
+def test_very_many_problems_are_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explain, "MOST", 2)
+    lines = explained("a: 1\nb: 2\nc: 3\nd: 4", *(value(key) for key in "abcd"))
+    assert len(lines) == 3
+    assert lines[-1] == "f: more problems; mend the first 2 and try again"
+
+
+def test_flags_are_named_instead_of_paths() -> None:
+    document = Document({"weight": 7}, {(): Spot(None), ("weight",): Spot(None, "7")})
+    explainer = Explainer("", document, short=True, names={("weight",): "--weight"})
+    assert [str(problem) for problem in explainer.problems([value("routes", "default", "weight")])] == [
+        "--weight: found 7; mend it"
+    ]
+
+
+def test_a_problem_points_at_the_nearest_place_there_is() -> None:
+    document = read_document("routes:\n  shop: {}", {})
+    (problem,) = Explainer("f", document, short=False).problems([Fault(("routes", "shop", "canary", "url"), "missing")])
+    assert (problem.line, problem.column) == Place(2, 3)
+    assert problem.path == "routes.shop.canary.url"

@@ -1,0 +1,85 @@
+"""The reference is what the schema says."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from canaryproxy.config import parse
+from canaryproxy.config.document import read_document
+from canaryproxy.config.reference import DEFAULT_PATH, main, render
+from canaryproxy.config.schema import SECTIONS
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_the_reference_in_the_repository_is_up_to_date() -> None:
+    stored = (REPOSITORY / DEFAULT_PATH).read_text("utf-8")
+    assert stored == render(), "run: python -m canaryproxy.config.reference"
+
+
+def test_the_two_line_form_comes_first_and_what_is_not_built_last() -> None:
+    text = render()
+    assert text.index("stable: http://localhost:9001") < text.index("routes:\n") < text.index("## Not built yet")
+    assert text.rindex("\n## ") == text.index("\n## Not built yet")
+
+
+def test_every_key_has_its_heading_and_every_planned_key_its_line() -> None:
+    built, _, planned = render().partition("## Not built yet")
+    for section in SECTIONS.values():
+        for key in section.model_fields:
+            assert f"### `{key}`\n" in built
+        for key, meaning in section.PLANNED.items():
+            assert f".{key}` | {meaning} |" in planned
+
+
+def test_every_yaml_block_is_a_valid_config() -> None:
+    blocks = render().split("```yaml\n")[1:]
+    assert len(blocks) == 2
+    for block in blocks:
+        parse(block.partition("```")[0], "block", {})
+
+
+def test_every_example_is_valid_in_its_place() -> None:
+    for path, section in SECTIONS.items():
+        for key, field in section.model_fields.items():
+            if field.examples:
+                tree = yaml.safe_load(parse_example(path, key, field.examples[0]))
+                parse(yaml.safe_dump(tree), f"{path} {key}", {})
+
+
+def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
+    """A whole config around one `key: example`."""
+    value = read_document(f"{key}: {example}", {}).tree
+    assert isinstance(value, dict)
+    route: dict[str, object] = {"stable": "http://a", "canary": "http://b"}
+    server: dict[str, object] = {}
+    inside: object = value
+    for part in reversed(path[1 if path[0] == "server" else 2 :]):
+        inside = [inside] if part == "*" else {str(part): inside}
+    assert isinstance(inside, dict)
+    (server if path[0] == "server" else route).update(inside)
+    if isinstance(route["stable"], dict) and "url" not in route["stable"]:
+        route["stable"]["url"] = "http://a"
+    if isinstance(route["canary"], dict) and "url" not in route["canary"]:
+        route["canary"]["url"] = "http://b"
+    return yaml.safe_dump({"server": server, "routes": {"shop": route}})
+
+
+def test_it_is_written_to_the_file_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main([str(tmp_path / "reference.md")])
+    assert (tmp_path / "reference.md").read_text("utf-8") == render()
+    (tmp_path / "docs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    main([])
+    assert (tmp_path / DEFAULT_PATH).read_text("utf-8") == render()
+
+
+def test_it_is_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "reference.md"
+    monkeypatch.setattr(sys, "argv", ["reference", str(target)])
+    monkeypatch.delitem(sys.modules, "canaryproxy.config.reference")
+    runpy.run_module("canaryproxy.config.reference", run_name="__main__")
+    assert target.read_text("utf-8") == render()
