@@ -80,7 +80,9 @@ class LengthBody:
             return None
         if available <= self.remaining:
             self.remaining -= available
-            return inbox.take_all()
+            data = inbox.data[position:] if position else inbox.data
+            inbox.data, inbox.position = b"", 0
+            return data
         end = inbox.position = position + self.remaining
         self.remaining = 0
         return inbox.data[position:end]

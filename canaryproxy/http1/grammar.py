@@ -29,22 +29,35 @@ field_line = re.compile(FIELD_LINE).fullmatch
 other_version = re.compile(TCHAR + rb"++ " + TARGET_BYTE + rb"++ HTTP/[0-9]\.[0-9]\r\n").fullmatch
 
 
-def field_finder(*names: bytes) -> re.Pattern[bytes]:
-    """A pattern that finds fields of these lower-case names in a validated head: (name, value) a match.
+def one_of(*names: bytes) -> bytes:
+    """A pattern for any of these lower-case field names in any case, grouped by first letter for speed.
 
-    A match starts at the line end before the field and ends before the line feed behind it, so a search
-    hops from line to line. `_` matches where a name has `-`: CGI-style servers cannot tell them apart, so
-    the caller drops such twins. Grouped by first letter, which rules most fields out at once.
+    `_` matches where a name has `-`: servers that follow CGI cannot tell the two apart.
     """
     groups: dict[bytes, list[bytes]] = {}
-    for name in names:
+    for name in sorted(names):
         groups.setdefault(name[:1], []).append(re.escape(name[1:]).replace(rb"\-", b"[-_]"))
-    letters = b"".join(groups).decode()
-    branches = b"|".join(
-        b"[%b%b](?i:%b)" % (first, first.upper(), b"|".join(rest)) for first, rest in sorted(groups.items())
-    )
-    first = (letters + letters.upper()).encode()
-    return re.compile(rb"\n(?=[%b])(%b):([^\r]*)\r" % (first, branches))
+    return b"|".join(b"[%b%b](?i:%b)" % (first, first.upper(), b"|".join(rest)) for first, rest in groups.items())
+
+
+def field_finder(*names: bytes) -> re.Pattern[bytes]:
+    """A pattern that finds fields of these names in a validated head: (name, value) a match.
+
+    A match starts at the line feed before the field and ends before the one behind it, so a search hops
+    from line to line.
+    """
+    letters = b"".join(sorted({letter for name in names for letter in (name[:1], name[:1].upper())}))
+    return re.compile(rb"\n(?=[%b])(%b):([^\r]*)\r" % (letters, one_of(*names)))
+
+
+def routine_head(start_line: bytes, *special: bytes) -> re.Pattern[bytes]:
+    """A pattern for the heads that nearly every response has: one length, perhaps `keep-alive`, and else
+    only fields that are none of `special`. Groups behind those of the start line: plain lines, a length or
+    None, plain lines, a length or None, plain lines.
+    """
+    plain = rb"((?:(?!(?:%b):)%b)*+)" % (one_of(*special), FIELD_LINE)
+    routine = rb"(?:[Cc]ontent-[Ll]ength: ([0-9]{1,18})\r\n|[Cc]onnection: keep-alive\r\n)?+"
+    return re.compile(start_line + plain + routine + plain + routine + plain + rb"\r\n")
 
 
 chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;" + FIELD_BYTE + rb"*)?)\r\n").fullmatch

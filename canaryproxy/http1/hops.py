@@ -37,14 +37,14 @@ sane_request_id = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
 class Peer:
     """A client connection as the next hop is told of it. `address` is an IP address without port."""
 
-    __slots__ = ("address", "fixed", "scheme", "trusted", "via")
+    __slots__ = ("address", "fixed", "ours", "scheme", "trusted")
 
-    def __init__(self, address: str, *, trusted: bool, scheme: bytes, identity: bytes) -> None:
+    def __init__(self, address: str, *, trusted: bool, scheme: bytes, via: tuple[bytes, bytes]) -> None:
         self.address = address.encode("ascii")
         self.trusted = trusted
         self.scheme = scheme
-        self.via = identity
         self.fixed = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (self.address, scheme)
+        self.ours = tuple(self.fixed + field for field in via)
 
 
 class Hops:
@@ -56,11 +56,11 @@ class Hops:
         self._identity = identity.encode("ascii")
         self._new_id = new_id
         self._via = (b"1.0 " + self._identity, b"1.1 " + self._identity)
-        self._via_field = tuple(b"Via: %b\r\n" % via for via in self._via)
+        self._via_field = (b"Via: %b\r\n" % self._via[0], b"Via: %b\r\n" % self._via[1])
 
     def peer(self, address: str, *, trusted: bool, scheme: bytes = b"http") -> Peer:
         """What to say about a client; made once per connection."""
-        return Peer(address, trusted=trusted, scheme=scheme, identity=self._identity)
+        return Peer(address, trusted=trusted, scheme=scheme, via=self._via_field)
 
     def request(self, head: RequestHead, peer: Peer, authority: bytes, version: bytes | None) -> bytes:
         """The head for the upstream, ready to send.
@@ -68,32 +68,29 @@ class Hops:
         `authority` stands in for the Host that an HTTP/1.0 request may lack; `version` is told to the
         upstream if not None. Raises `Refused(LOOP)` when the request has passed this instance before.
         """
-        plain = head.plain
-        for name, value in head.special:
-            if name in DROPPED or (name == b"connection" and value.lower() in ROUTINE_OPTIONS):
-                continue
-            plain, tail = self._unusual(head, peer)
-            break
-        else:
-            tail = b"%b%bX-Request-Id: %b\r\n" % (peer.fixed, self._via_field[head.minor], self._new_id())
         host = head.host or authority
+        for name, value in head.special:
+            if name not in DROPPED and (name != b"connection" or value.lower() not in ROUTINE_OPTIONS):
+                plain, ours = self._unusual(head, peer, host)
+                break
+        else:
+            plain = head.plain
+            ours = b"%bX-Forwarded-Host: %b\r\nX-Request-Id: %b\r\n" % (peer.ours[head.minor], host, self._new_id())
         if head.body is Body.LENGTH:
-            tail = b"%bContent-Length: %d\r\n" % (tail, head.length)
+            ours = b"%bContent-Length: %d\r\n" % (ours, head.length)
         elif head.body is Body.CHUNKED:
-            tail += b"Transfer-Encoding: chunked\r\n"
+            ours += b"Transfer-Encoding: chunked\r\n"
         if version is not None:
-            tail = b"%bX-Canary-Version: %b\r\n" % (tail, version)
-        if not (peer.trusted and any(name == b"x-forwarded-host" for name, _ in head.special)):
-            tail = b"%bX-Forwarded-Host: %b\r\n" % (tail, host)
-        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (head.method, head.target, host, plain, tail)
+            ours = b"%bX-Canary-Version: %b\r\n" % (ours, version)
+        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (head.method, head.target, host, plain, ours)
 
-    def _unusual(self, head: RequestHead, peer: Peer) -> tuple[bytes, bytes]:
+    def _unusual(self, head: RequestHead, peer: Peer, host: bytes) -> tuple[bytes, bytes]:
         """Plain lines that stay and our own lines, for a head with more than routine special fields."""
         values: dict[bytes, list[bytes]] = {}
         for name, value in head.special:
             values.setdefault(name, []).append(value)
         options = {option for value in values.get(b"connection", ()) for option in connection_option(value.lower())}
-        lines = self._forwarded(values, peer)
+        lines = self._forwarded(values, peer, host)
         lines.append(b"Via: " + b", ".join([*self._check_loop(values), self._via[head.minor]]))
         lines.append(b"X-Request-Id: " + self._request_id(values))
         if any(b"trailers" in connection_option(value.lower()) for value in values.get(b"te", ())):
@@ -122,19 +119,20 @@ class Hops:
         return value
 
     @staticmethod
-    def _forwarded(values: dict[bytes, list[bytes]], peer: Peer) -> list[bytes]:
+    def _forwarded(values: dict[bytes, list[bytes]], peer: Peer, host: bytes) -> list[bytes]:
         """X-Forwarded-* and Forwarded: replaced for a stranger, continued for a trusted proxy."""
         if not peer.trusted:
-            return [peer.fixed[:-2]]
+            return [peer.fixed + b"X-Forwarded-Host: " + host]
         lines = [
             b"X-Forwarded-For: " + b", ".join([*values.get(b"x-forwarded-for", ()), peer.address]),
             b"X-Forwarded-Proto: " + b", ".join(values.get(b"x-forwarded-proto", (peer.scheme,))),
+            b"X-Forwarded-Host: " + b", ".join(values.get(b"x-forwarded-host", (host,))),
         ]
         if b"forwarded" in values:
             node = b'"[%b]"' % peer.address if b":" in peer.address else peer.address
             lines.append(b"Forwarded: " + b", ".join([*values[b"forwarded"], b"for=" + node]))
         for name in FROM_TRUSTED.intersection(values).difference(
-            (b"x-forwarded-for", b"x-forwarded-proto", b"forwarded")
+            (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded")
         ):
             lines += [name.title() + b": " + value for value in values[name]]
         return lines
@@ -145,30 +143,34 @@ class Hops:
         A response without a length is chunked for HTTP/1.1 and ends with the connection for HTTP/1.0.
         """
         plain = head.plain
-        via = self._via_field[head.minor]
-        trailer = b""
+        ours = self._via_field[head.minor]
+        if head.special:
+            plain, ours = self._unusual_response(head, request, ours)
+        if head.status >= 200:
+            if head.length >= 0:
+                ours = b"%bContent-Length: %d\r\n" % (ours, head.length)
+            elif head.body is not Body.NONE and request.minor:
+                ours += b"Transfer-Encoding: chunked\r\n"
+            if close:
+                ours += b"Connection: close\r\n"
+            elif not request.minor:
+                ours += b"Connection: keep-alive\r\n"
+        if version is not None:
+            ours = b"%bX-Canary-Version: %b\r\n" % (ours, version)
+        return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (head.status, head.reason, plain, ours)
+
+    @staticmethod
+    def _unusual_response(head: ResponseHead, request: RequestHead, via: bytes) -> tuple[bytes, bytes]:
+        """Plain lines that stay and our own lines, for a head with special fields."""
+        plain, trailer = head.plain, b""
         for name, value in head.special:
             if name == b"connection":
-                lowered = value.lower()
-                if lowered not in ROUTINE_OPTIONS:
-                    plain = without(plain, set(connection_option(lowered)))
+                plain = without(plain, set(connection_option(value.lower())))
             elif name == b"via":
                 via = b"Via: %b, %b" % (value, via[5:])
             elif name == b"trailer" and head.body is Body.CHUNKED and request.minor:
                 trailer += b"Trailer: %b\r\n" % value
-        tail = via + trailer
-        if head.status >= 200:
-            if head.length >= 0:
-                tail = b"%bContent-Length: %d\r\n" % (tail, head.length)
-            elif head.body is not Body.NONE and request.minor:
-                tail += b"Transfer-Encoding: chunked\r\n"
-            if close:
-                tail += b"Connection: close\r\n"
-            elif not request.minor:
-                tail += b"Connection: keep-alive\r\n"
-        if version is not None:
-            tail = b"%bX-Canary-Version: %b\r\n" % (tail, version)
-        return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (head.status, head.reason, plain, tail)
+        return plain, via + trailer
 
 
 def without(plain: bytes, options: set[bytes]) -> bytes:

@@ -118,13 +118,20 @@ class RequestReader:
             raise Refused(Failure.TARGET_TOO_LONG, "the request target is too long")
         head = RequestHead(method, target, 1 if minor == b"1" else 0)
         if host is not None:
-            self._take_host(head, host)
+            if host != self._host and not grammar.authority(host):
+                raise Refused(Failure.BAD_REQUEST, "Host is malformed")
+            head.host = self._host = host
         if special_field(data, block - 1, stop) is None:
             head.plain = plain
         else:
             head.plain = take_special(data[block - 1 : stop], split_special, head.special)
             self._settle(head)
-        self._check(head)
+        if head.host is None and head.minor:
+            raise Refused(Failure.BAD_REQUEST, "Host is missing")
+        if target[0] != SLASH or method in REFUSED_METHODS:
+            settle_target(head)
+        if PERCENT in target and b"%00" in target.partition(b"?")[0]:
+            raise Refused(Failure.BAD_REQUEST, "an encoded NUL in the path")
         inbox.position = stop + 2
         if head.body is not NO_BODY:
             self._begin_body(head)
@@ -174,18 +181,15 @@ class RequestReader:
             return refused
         return Refused(Failure.BAD_REQUEST, "the request head is malformed")
 
-    def _take_host(self, head: RequestHead, host: bytes) -> None:
-        if head.host is not None or (host != self._host and not grammar.authority(host)):
-            raise Refused(Failure.BAD_REQUEST, "Host is repeated or malformed")
-        head.host = self._host = host
-
     def _settle(self, head: RequestHead) -> None:
         """Fill in what the special fields mean: host, framing, persistence. Raises `Refused`."""
         lengths: list[bytes] = []
         codings: list[bytes] = []
         for name, value in head.special:
             if name == b"host":
-                self._take_host(head, value)
+                if head.host is not None or not grammar.authority(value):
+                    raise Refused(Failure.BAD_REQUEST, "Host is repeated or malformed")
+                head.host = value
             elif name == b"connection":
                 if value != b"keep-alive" or not head.minor:
                     persistence(head)
@@ -197,17 +201,6 @@ class RequestReader:
                 raise Refused(Failure.EXPECTATION_UNKNOWN, "an expectation other than 100-continue")
         if lengths or codings:
             frame_request(head, lengths, codings)
-
-    @staticmethod
-    def _check(head: RequestHead) -> None:
-        """Raise `Refused` for a head without Host, a target form or a method that is not served."""
-        if head.host is None and head.minor:
-            raise Refused(Failure.BAD_REQUEST, "Host is missing")
-        target = head.target
-        if target[0] != SLASH or head.method in REFUSED_METHODS:
-            _settle_target(head)
-        if PERCENT in target and b"%00" in target.partition(b"?")[0]:
-            raise Refused(Failure.BAD_REQUEST, "an encoded NUL in the path")
 
     def _begin_body(self, head: RequestHead) -> None:
         limit = self._limits.body_bytes
@@ -252,7 +245,7 @@ REFUSED_METHODS = {b"CONNECT", b"TRACE"}
 absolute_form = re.compile(rb"(?i:http)://([^/?]*)(.*)", re.DOTALL).fullmatch
 
 
-def _settle_target(head: RequestHead) -> None:
+def settle_target(head: RequestHead) -> None:
     """The target forms but origin-form (RFC 9112 3.2): absolute-form is reduced, `*` kept for OPTIONS."""
     if head.method in REFUSED_METHODS:
         raise Refused(Failure.METHOD_REFUSED, "CONNECT and TRACE are not served")

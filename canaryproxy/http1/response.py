@@ -22,10 +22,17 @@ HEAD_FIELDS = 256
 MAX_INTERIM = 64
 """1xx heads before the final one; an upstream that sends more is broken."""
 
-split_special = grammar.field_finder(
+SPECIAL = (
     b"connection", b"content-length", b"keep-alive", b"proxy-authenticate", b"proxy-authentication-info",
     b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"via", b"x-canary-version",
-).split  # fmt: skip
+)  # fmt: skip
+
+split_special = grammar.field_finder(*SPECIAL).split
+routine_head = grammar.routine_head(grammar.STATUS_LINE, *SPECIAL).match
+
+LENGTH = Body.LENGTH
+ROUTINE_BYTES = 4 * HEAD_FIELDS
+"""A head no longer than this cannot have too many fields: the shortest has four bytes."""
 
 KEEP_ALIVE = b" keep-alive"
 KEPT = (b"via", b"trailer")
@@ -104,6 +111,12 @@ class ResponseReader:
     def _head(self) -> ResponseHead | None:
         inbox = self._inbox
         data, begin = inbox.data, inbox.position
+        match = routine_head(data, begin)
+        if match is not None and match.end() - begin <= ROUTINE_BYTES:
+            head = self._routine(match)
+            if head is not None:
+                inbox.position = match.end()
+                return head
         match = grammar.response_head(data, begin)
         if match is None or match.end() - begin > HEAD_BYTES:
             stop = data.find(b"\r\n\r\n", begin) + 4
@@ -126,6 +139,42 @@ class ResponseReader:
         if self._lines is not None:
             self._lines.reset()
         return head
+
+    def _routine(self, match: re.Match[bytes]) -> ResponseHead | None:
+        """The head of a routine response with a body, or None where there is more to settle."""
+        minor, digits, reason, first, one, second, two, third = match.groups()
+        status = int(digits)
+        if (one is None) == (two is None) or status < 200 or status in {204, 304}:
+            return None
+        if minor != b"1" or self._method == b"HEAD":
+            return None
+        head = ResponseHead(status, reason or b"", 1)
+        head.plain = first + second + third
+        head.body = LENGTH
+        length = head.length = int(one or two)
+        if length:
+            self._length.remaining = length
+            self._body = self._length
+        if self._lines is not None:
+            self._lines.reset()
+        return head
+
+    def rest(self) -> bytes | None:
+        """The whole body of the head just yielded, if its length is known and all of it is here.
+
+        Nothing more is yielded for the message then; None leaves it all to `next`.
+        """
+        body = self._length
+        if self._body is not body:
+            return None
+        inbox = self._inbox
+        begin = inbox.position
+        end = begin + body.remaining
+        if end > len(inbox.data):
+            return None
+        self._body = None
+        inbox.position = end
+        return inbox.data[begin:end]
 
     def _check_lines(self, data: bytes, begin: int) -> None:
         if self._lines is None:

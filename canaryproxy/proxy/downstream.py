@@ -154,12 +154,17 @@ class Downstream(asyncio.Protocol):
         self._advancing = True
         reader = self.reader
         try:
-            while self._may_take():
+            while True:
+                exchange = self.exchange
+                if exchange is None:
+                    if self.paused or (self.phase is not IDLE and self.phase is not HEAD):
+                        break
+                elif exchange.request_complete:
+                    break
                 event = reader.next()
                 if event is None:
                     self._await_request()
                     break
-                exchange = self.exchange
                 if type(event) is RequestHead:
                     self._begin(event)
                 elif exchange is None:
@@ -173,12 +178,6 @@ class Downstream(asyncio.Protocol):
             self._broken(refused)
         finally:
             self._advancing = False
-
-    def _may_take(self) -> bool:
-        exchange = self.exchange
-        if exchange is not None:
-            return not exchange.request_complete
-        return not self.paused and (self.phase is IDLE or self.phase is HEAD)
 
     def _begin(self, head: RequestHead) -> None:
         if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.special:

@@ -13,12 +13,12 @@ import math
 from typing import TYPE_CHECKING
 
 from canaryproxy.http1.write import chunk_start, last_chunk
-from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
-from canaryproxy.proxy.retry import REPLAY_LIMIT, may_retry, replayable
+from canaryproxy.proxy.retry import IDEMPOTENT, REPLAY_LIMIT, may_retry
 from canaryproxy.proxy.upstream import HIGH_WATER, Upstream
+from canaryproxy.routing.decide import decide
 from canaryproxy.telemetry.record import Cell
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Exchange:
         for a version then.
         """
         plane, head = self._plane, self._head
-        decision: Decision = plane.decide(head)
+        decision = decide(plane.index, head, plane.splits)
         pool = self._pool = plane.pool(decision)
         name = decision.version.name.encode("ascii") if decision.route.add_version else None
         self._request = plane.hops.request(head, self.down.peer, pool.authority, name)
@@ -128,11 +128,12 @@ class Exchange:
             self._unsent = []
         else:
             upstream.transport.write(self._request)
-        if upstream.reused and replayable(method):
+        if upstream.reused and method in IDEMPOTENT:
             self._replay = unsent
             self._replay_size = self._unsent_size
         if self.request_complete:
-            self.deadline = self._patience()
+            plane = self._plane
+            self.deadline = plane.tick + self._decision.version.response_timeout + plane.slack
         if self.down.paused:
             self.response_paused()
 
@@ -300,7 +301,7 @@ class Exchange:
 
     def _retry(self) -> None:
         self._drop_upstream()
-        self._cell.attempt(Outcome.RESET, None, first=False)
+        self._cell.repeat(Outcome.RESET)
         self._unsent, self._replay = self._replay or [], None
         self._unsent_size = self._replay_size
         self._paused_at = 0.0
@@ -358,5 +359,5 @@ class Exchange:
     def _record(self, outcome: Outcome, code: int, *, judged: bool = False) -> None:
         self.done = True
         now = self._plane.now()
-        self._cell.attempt(outcome, now - self._tried - self._excluded if judged else None, first=True)
-        self._cell.answered(code, now - self._started)
+        latency = now - self._tried - self._excluded if judged else None
+        self._cell.finish(outcome, code, now - self._started, latency)

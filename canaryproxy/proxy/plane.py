@@ -24,7 +24,6 @@ from canaryproxy.proxy.downstream import Downstream
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.presence import vanished
 from canaryproxy.proxy.respond import answer
-from canaryproxy.routing.decide import decide
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Splits
 from canaryproxy.telemetry.record import Recorder
@@ -62,8 +61,8 @@ class DataPlane:
         self._loop = loop
         self._identity = identity
         self._generation = 0
-        self._index = RouteIndex(RoutingTable(0, ()))
-        self._splits = Splits(dice)
+        self.index = RouteIndex(RoutingTable(0, ()))
+        self.splits = Splits(dice)
         self._pools: dict[Endpoint, Pool] = {}
         self._lent: dict[Decision, Pool] = {}
         self._named: set[Endpoint] = set()
@@ -79,12 +78,12 @@ class DataPlane:
 
     def publish(self, table: RoutingTable) -> None:
         """Make `table` the one that the next request head is decided by."""
-        self._index = RouteIndex(table)
+        self.index = RouteIndex(table)
         self._generation = table.generation
         self._lent = {}
         versions = [version for route in table.routes for version in (route.stable, route.canary)]
         self._named = {endpoint for version in versions for endpoint in version.endpoints}
-        self._splits.forget({route.name for route in table.routes})
+        self.splits.forget({route.name for route in table.routes})
 
     def deltas(self) -> Delta:
         """Everything counted since the last call, and what is overdue now."""
@@ -100,10 +99,6 @@ class DataPlane:
         return Downstream(self)
 
     # What connections and exchanges share.
-
-    def decide(self, head: RequestHead) -> Decision:
-        """Version and endpoint for a request, by the table of this moment. Raises `Refused(NO_ROUTE)`."""
-        return decide(self._index, head, self._splits)
 
     def pool(self, decision: Decision) -> Pool:
         """The connections to the decision's endpoint."""

@@ -12,11 +12,6 @@ REPLAY_LIMIT = 65_536
 """Body bytes kept to be sent again; a longer body is not repeated."""
 
 
-def replayable(method: bytes) -> bool:
-    """Whether what is sent on a used connection is worth keeping, to be sent once more."""
-    return method in IDEMPOTENT
-
-
 def may_retry(*, replay_kept: bool, answered: bool, attempts: int) -> bool:
     """Whether an attempt that ended in a closed connection is repeated, once, on a new connection.
 

@@ -65,7 +65,13 @@ class Upstream(asyncio.Protocol):
         reader = self.reader
         reader.feed(data)
         try:
-            while (event := reader.next()) is not None:
+            event = reader.next()
+            if type(event) is ResponseHead and (body := reader.rest()) is not None:
+                exchange.response_head(event)
+                exchange.response_data(body)
+                exchange.response_end(())
+                return
+            while event is not None:
                 if type(event) is bytes:
                     exchange.response_data(event)
                 elif type(event) is ResponseHead:
@@ -74,6 +80,7 @@ class Upstream(asyncio.Protocol):
                 elif type(event) is End:
                     exchange.response_end(event.trailers)
                     return
+                event = reader.next()
         except Refused as refused:
             exchange.upstream_failed(refused.failure)
             return

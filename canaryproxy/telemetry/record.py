@@ -48,29 +48,32 @@ class Cell:
             self.fresh = True
             self._news.append(self)
 
-    def attempt(self, outcome: Outcome, latency: float | None, *, first: bool) -> None:
-        """An attempt ended. `latency` is the judged one, None where there is none to judge. An attempt that
-        was lost to the keep-alive race and repeated is counted apart (`first=False`).
+    def finish(self, outcome: Outcome, code: int, duration: float, latency: float | None) -> None:
+        """The exchange ended: what became of its attempt, the status the client got and when, counted from
+        the complete request head, and the judged latency, None where there is none to judge.
         """
-        self.touch()
-        outcomes = self.outcomes if first else self.retried
+        if not self.fresh:
+            self.touch()
+        outcomes, codes, durations = self.outcomes, self.codes, self.duration
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        codes[code] = codes.get(code, 0) + 1
+        bucket = bucket_of(duration)
+        durations[bucket] = durations.get(bucket, 0) + 1
         if latency is not None:
-            bucket = bucket_of(latency)
+            if latency != duration:
+                bucket = bucket_of(latency)
             self.latency[bucket] = self.latency.get(bucket, 0) + 1
+
+    def repeat(self, outcome: Outcome) -> None:
+        """An attempt was lost to the keep-alive race and is repeated: counted apart from `outcomes`."""
+        self.touch()
+        self.retried[outcome] = self.retried.get(outcome, 0) + 1
 
     def connected(self, seconds: float) -> None:
         """A connection to the endpoint was opened."""
         self.touch()
         bucket = bucket_of(seconds)
         self.connect[bucket] = self.connect.get(bucket, 0) + 1
-
-    def answered(self, code: int, duration: float) -> None:
-        """What the client got, and how long it took from the complete request head."""
-        self.touch()
-        self.codes[code] = self.codes.get(code, 0) + 1
-        bucket = bucket_of(duration)
-        self.duration[bucket] = self.duration.get(bucket, 0) + 1
 
 
 class Recorder:
