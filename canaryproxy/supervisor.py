@@ -25,24 +25,38 @@ from canaryproxy.control.listen import display, listen_on
 from canaryproxy.control.watch import Change, Watch
 from canaryproxy.model.delta import Delta
 from canaryproxy.proxy.plane import DataPlane
+from canaryproxy.telemetry.totals import Totals
 
 log = logging.getLogger("canaryproxy")
 
 WATCH_PERIOD = 1.0
 """Seconds between two looks at the config file."""
 
+COLLECT_PERIOD = 0.25
+"""Seconds between two deltas."""
+
 SPARE_FILES = 64
 FILES_PER_CONNECTION = 2
 
 
 class Instance:
-    """One proxy. `load` reads the config anew on reload; `path` is the file to watch, if there is one."""
+    """One proxy. `load` reads the config anew on reload; `path` is the file to watch, if there is one;
+    `report` gets every delta of the data plane.
+    """
 
-    def __init__(self, config: Config, *, load: Callable[[], Config] | None = None, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        load: Callable[[], Config] | None = None,
+        path: Path | None = None,
+        report: Callable[[Delta], None] = lambda _: None,
+    ) -> None:
         self._config = config
         self._load = load
         self._path = path
-        self._watching: asyncio.Task[None] | None = None
+        self._report = report
+        self._tasks: list[asyncio.Task[None]] = []
         self.addresses: tuple[tuple[str, int], ...] = ()
 
     def __repr__(self) -> str:
@@ -59,8 +73,9 @@ class Instance:
         self._controller.start()
         for sock in sockets:
             await self._plane.listen(sock)
+        self._tasks.append(loop.create_task(self._collect()))
         if self._path is not None:
-            self._watching = loop.create_task(self._watch(Watch(self._path)))
+            self._tasks.append(loop.create_task(self._watch(Watch(self._path))))
 
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
@@ -73,27 +88,30 @@ class Instance:
             log.warning("`server:` differs from what this process was started with; that part needs a restart")
         return reload
 
-    def deltas(self) -> Delta:
-        """What the data plane counted since the last call."""
-        return self._plane.deltas()
-
     def weights(self) -> dict[str, int]:
         """Each route's weight in basis points, as the config says now."""
         return {name: route.weight for name, route in self._controller.config.routes.items()}
 
     async def stop(self) -> int:
-        """Drain and close; returns the number of exchanges that had to be cut."""
-        self._stop_watching()
-        return await self._plane.drain()
+        """Drain, close and report what was counted last; returns the number of exchanges that were cut."""
+        cut = await self._plane.drain()
+        self._end_tasks()
+        self._report(self._plane.deltas())
+        return cut
 
     def abort(self) -> None:
         """Close everything now."""
-        self._stop_watching()
+        self._end_tasks()
         self._plane.abort()
 
-    def _stop_watching(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
+    def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def _collect(self) -> None:
+        while True:
+            await asyncio.sleep(COLLECT_PERIOD)
+            self._report(self._plane.deltas())
 
     async def _watch(self, watch: Watch) -> None:
         while True:
@@ -159,9 +177,12 @@ async def serve(instance: Instance, announce: Callable[[], None]) -> int:
 def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path | None = None) -> int:
     """The process: serve `config` until a signal; returns the exit code. Raises `CannotListen`."""
     raise_file_limit(config.server.limits.max_connections * FILES_PER_CONNECTION + SPARE_FILES)
-    instance = Instance(config, load=load, path=path)
+    totals = Totals()
+    instance = Instance(config, load=load, path=path, report=totals.add)
     with runner() as running:
-        return running.run(serve(instance, lambda: print(banner(config, instance.addresses), flush=True)))
+        code = running.run(serve(instance, lambda: print(banner(config, instance.addresses), flush=True)))
+    log.info("served %s", totals)
+    return code
 
 
 def runner() -> asyncio.Runner:

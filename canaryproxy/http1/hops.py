@@ -5,8 +5,8 @@ parsed, `Via` and the forwarding fields are added. Whatever a client names in Co
 delete the fields that the next server's safety rests on nor keep those that we set.
 """
 
+import itertools
 import re
-from collections.abc import Callable
 
 from canaryproxy.http1.request import FORWARDING, HOP_BY_HOP, connection_option
 from canaryproxy.model.failure import Failure, Refused
@@ -48,13 +48,16 @@ class Peer:
 
 
 class Hops:
-    """Rewrites heads for one instance. `identity` is its pseudonym in Via, `new_id` makes request ids."""
+    """Rewrites heads for one instance. `identity` is its pseudonym in Via. Request ids are `seed`, a random
+    number below 2^64 that no other instance has, and a serial number.
+    """
 
-    __slots__ = ("_identity", "_new_id", "_via", "_via_field")
+    __slots__ = ("_identity", "_seed", "_serial", "_via", "_via_field")
 
-    def __init__(self, identity: str, new_id: Callable[[], bytes]) -> None:
+    def __init__(self, identity: str, seed: int) -> None:
         self._identity = identity.encode("ascii")
-        self._new_id = new_id
+        self._seed = b"%016x" % seed
+        self._serial = itertools.count(1)
         self._via = (b"1.0 " + self._identity, b"1.1 " + self._identity)
         self._via_field = (b"Via: %b\r\n" % self._via[0], b"Via: %b\r\n" % self._via[1])
 
@@ -75,7 +78,9 @@ class Hops:
                 break
         else:
             plain = head.plain
-            ours = b"%bX-Forwarded-Host: %b\r\nX-Request-Id: %b\r\n" % (peer.ours[head.minor], host, self._new_id())
+            ours = b"%bX-Forwarded-Host: %b\r\nX-Request-Id: %b-%x\r\n" % (
+                peer.ours[head.minor], host, self._seed, next(self._serial),
+            )  # fmt: skip
         if head.body is Body.LENGTH:
             ours = b"%bContent-Length: %d\r\n" % (ours, head.length)
         elif head.body is Body.CHUNKED:
@@ -110,7 +115,9 @@ class Hops:
 
     def _request_id(self, values: dict[bytes, list[bytes]]) -> bytes:
         given = values.get(b"x-request-id", ())
-        return given[0] if len(given) == 1 and sane_request_id(given[0]) else self._new_id()
+        if len(given) == 1 and sane_request_id(given[0]):
+            return given[0]
+        return b"%b-%x" % (self._seed, next(self._serial))
 
     @staticmethod
     def _max_forwards(head: RequestHead, value: bytes) -> bytes:

@@ -53,7 +53,7 @@ def _start_line(line: bytes) -> None:
 class RequestReader:
     """Feed bytes, pull events. After `Refused` the connection's framing is unknown: close it."""
 
-    __slots__ = ("_body", "_chunked", "_host", "_inbox", "_length", "_limits", "_lines", "_skipped")
+    __slots__ = ("_body", "_chunked", "_host", "_inbox", "_length", "_limits", "_lines", "_skipped", "_unmeasured")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -63,6 +63,7 @@ class RequestReader:
         self._body: LengthBody | ChunkedBody | None = None
         self._skipped = 0
         self._host = b""
+        self._unmeasured = min(limits.header_bytes, limits.uri_bytes, 4 * limits.headers) - len(b"\r\n")
         self._lines: LineCheck | None = None
 
     def feed(self, data: bytes) -> None:
@@ -109,13 +110,8 @@ class RequestReader:
             return None
         method, target, minor, host, plain = match.groups()
         block, stop = match.span(5)
-        limits = self._limits
-        if stop + 2 - begin > limits.header_bytes or len(method) + len(target) > limits.uri_bytes + METHOD_ROOM:
-            raise self._verdict(data[begin : stop + 2])
-        if len(plain) > 4 * limits.headers and data.count(b"\n", begin, stop) - 1 > limits.headers:
-            raise self._verdict(data[begin : stop + 2])
-        if len(target) > limits.uri_bytes:
-            raise Refused(Failure.TARGET_TOO_LONG, "the request target is too long")
+        if stop - begin > self._unmeasured:
+            self._measure(data, begin, match)
         head = RequestHead(method, target, 1 if minor == b"1" else 0)
         if host is not None:
             if host != self._host and not grammar.authority(host):
@@ -126,12 +122,8 @@ class RequestReader:
         else:
             head.plain = take_special(data[block - 1 : stop], split_special, head.special)
             self._settle(head)
-        if head.host is None and head.minor:
-            raise Refused(Failure.BAD_REQUEST, "Host is missing")
-        if target[0] != SLASH or method in REFUSED_METHODS:
+        if target[0] != SLASH or PERCENT in target or head.host is None or method in REFUSED_METHODS:
             settle_target(head)
-        if PERCENT in target and b"%00" in target.partition(b"?")[0]:
-            raise Refused(Failure.BAD_REQUEST, "an encoded NUL in the path")
         inbox.position = stop + 2
         if head.body is not NO_BODY:
             self._begin_body(head)
@@ -139,6 +131,20 @@ class RequestReader:
         if self._lines is not None:
             self._lines.reset()
         return head
+
+    def _measure(self, data: bytes, begin: int, match: re.Match[bytes]) -> None:
+        """Raise `Refused` where a limit is exceeded, with the failure that the bytes meet first."""
+        limits = self._limits
+        stop = match.end()
+        method, target, block = match[1], match[2], match[5]
+        if (
+            stop - begin > limits.header_bytes
+            or len(method) + len(target) > limits.uri_bytes + METHOD_ROOM
+            or block.count(b"\n") + (match[4] is not None) > limits.headers
+        ):
+            raise self._verdict(data[begin:stop])
+        if len(target) > limits.uri_bytes:
+            raise Refused(Failure.TARGET_TOO_LONG, "the request target is too long")
 
     def _no_head(self, data: bytes, begin: int) -> None:
         """Nothing to take yet, unless what is there is already wrong."""
@@ -246,11 +252,21 @@ absolute_form = re.compile(rb"(?i:http)://([^/?]*)(.*)", re.DOTALL).fullmatch
 
 
 def settle_target(head: RequestHead) -> None:
-    """The target forms but origin-form (RFC 9112 3.2): absolute-form is reduced, `*` kept for OPTIONS."""
+    """Judge what is not plainly origin-form with a Host, and reduce absolute-form to it (RFC 9112 3.2).
+
+    Raises `Refused` for a missing Host, a method that is not served, any other form, or a NUL in the path.
+    """
+    if head.host is None and head.minor:
+        raise Refused(Failure.BAD_REQUEST, "Host is missing")
     if head.method in REFUSED_METHODS:
         raise Refused(Failure.METHOD_REFUSED, "CONNECT and TRACE are not served")
-    if head.target == b"*" and head.method == b"OPTIONS":
-        return
+    if head.target[0] != SLASH and not (head.target == b"*" and head.method == b"OPTIONS"):
+        _reduce(head)
+    if b"%00" in head.target.partition(b"?")[0]:
+        raise Refused(Failure.BAD_REQUEST, "an encoded NUL in the path")
+
+
+def _reduce(head: RequestHead) -> None:
     match = absolute_form(head.target)
     if match is None or not grammar.authority(match[1]):
         raise Refused(Failure.BAD_REQUEST, "the request target is neither a path nor an http URI")

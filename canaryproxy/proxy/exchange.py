@@ -37,14 +37,13 @@ class Exchange:
     __slots__ = (
         "_abandoned", "_attempts", "_cell", "_chunk_in", "_chunk_out", "_close", "_connecting", "_decision",
         "_excluded", "_flushed", "_head", "_out", "_paused_at", "_plane", "_pool", "_queued", "_replay", "_replay_size",
-        "_request", "_response", "_started", "_tried", "_unsent", "_unsent_size", "_upstream", "deadline", "done",
+        "_request", "_response", "_started", "_tried", "_unsent", "_unsent_size", "_upstream", "deadline",
         "down", "request_complete",
     )  # fmt: skip
 
     def __init__(self, down: "Downstream", head: RequestHead) -> None:
         self.down = down
         self.deadline = NEVER
-        self.done = False
         self.request_complete = head.body is NO_BODY or head.length == 0
         self._plane = down.plane
         self._head = head
@@ -84,12 +83,12 @@ class Exchange:
         """
         plane, head = self._plane, self._head
         decision = decide(plane.index, head, plane.splits)
-        pool = self._pool = plane.pool(decision)
+        pool = self._pool = plane.lent.get(decision) or plane.lend(decision)
         name = decision.version.name.encode("ascii") if decision.route.add_version else None
         self._request = plane.hops.request(head, self.down.peer, pool.authority, name)
         self._decision = decision
-        self._cell = plane.recorder.start(decision)
-        self._started = self._tried = plane.now()
+        now = self._started = self._tried = plane.now()
+        self._cell = plane.recorder.start(decision, now)
         upstream = pool.take()
         if upstream is None:
             self._open()
@@ -357,7 +356,6 @@ class Exchange:
             self._connecting = None
 
     def _record(self, outcome: Outcome, code: int, *, judged: bool = False) -> None:
-        self.done = True
         now = self._plane.now()
         latency = now - self._tried - self._excluded if judged else None
         self._cell.finish(outcome, code, now - self._started, latency)

@@ -6,7 +6,6 @@ began with.
 """
 
 import asyncio
-import itertools
 import random
 import socket
 import time
@@ -54,17 +53,15 @@ class DataPlane:
         self.slack = SWEEP
         self.keep_alive = settings.timeouts.keep_alive + SWEEP
         self.draining = False
-        self.recorder = Recorder(now)
-        prefix = b"%016x" % int(dice() * 2**64)
-        serial = itertools.count(1)
-        self.hops = Hops(identity, lambda: b"%b-%x" % (prefix, next(serial)))
+        self.recorder = Recorder()
+        self.hops = Hops(identity, int(dice() * 2**64))
         self._loop = loop
         self._identity = identity
         self._generation = 0
         self.index = RouteIndex(RoutingTable(0, ()))
         self.splits = Splits(dice)
         self._pools: dict[Endpoint, Pool] = {}
-        self._lent: dict[Decision, Pool] = {}
+        self.lent: dict[Decision, Pool] = {}
         self._named: set[Endpoint] = set()
         self._connections: set[Downstream] = set()
         self._listeners: list[tuple[asyncio.AbstractServer, socket.socket]] = []
@@ -80,7 +77,7 @@ class DataPlane:
         """Make `table` the one that the next request head is decided by."""
         self.index = RouteIndex(table)
         self._generation = table.generation
-        self._lent = {}
+        self.lent = {}
         versions = [version for route in table.routes for version in (route.stable, route.canary)]
         self._named = {endpoint for version in versions for endpoint in version.endpoints}
         self.splits.forget({route.name for route in table.routes})
@@ -100,11 +97,12 @@ class DataPlane:
 
     # What connections and exchanges share.
 
-    def pool(self, decision: Decision) -> Pool:
-        """The connections to the decision's endpoint."""
-        pool = self._lent.get(decision)
+    def lend(self, decision: Decision) -> Pool:
+        """The connections to the decision's endpoint, found or made, and noted in `lent`."""
+        pool = self._pools.get(decision.endpoint)
         if pool is None:
-            pool = self._lent[decision] = self._pools.setdefault(decision.endpoint, Pool(decision.endpoint, self._loop))
+            pool = self._pools[decision.endpoint] = Pool(decision.endpoint, self._loop)
+        self.lent[decision] = pool
         return pool
 
     def in_seconds(self, seconds: float) -> float:

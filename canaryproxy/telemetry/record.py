@@ -5,7 +5,7 @@ however long they take. Exchanges outlive their second and the flushes: a cell t
 flush puts itself back on the list of cells with news.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.delta import CellDelta, CellKey, Delta, Open
@@ -77,18 +77,17 @@ class Cell:
 
 
 class Recorder:
-    """The counters of one worker. `now` is a monotonic clock in seconds."""
+    """The counters of one worker. Times are seconds of one monotonic clock."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+    def __init__(self) -> None:
         self._second = -1
         self._cells: dict[Decision, Cell] = {}
         self._news: list[Cell] = []
         self._refused: dict[int, int] = {}
 
-    def start(self, decision: Decision) -> Cell:
+    def start(self, decision: Decision, now: float) -> Cell:
         """Count a start; returns the cell that the exchange adds to later."""
-        second = int(self._now())
+        second = int(now)
         if second != self._second:
             self._second = second
             self._cells = {}

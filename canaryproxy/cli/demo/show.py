@@ -57,12 +57,12 @@ async def _run(path: Path, *, weight: float, rate: float, seconds: float | None)
     def reread() -> Config:
         return load(path, os.environ)
 
-    instance = Instance(reread(), load=reread, path=path)
+    board = Board()
+    instance = Instance(reread(), load=reread, path=path, report=board.add)
     await instance.start()
     base = f"http://{display(instance.addresses[0])}"
     _introduce(console, base, path)
     traffic = loop.create_task(customers(base, rate, random.Random(SEED + 2)))
-    board = Board()
     try:
         await _show(console, instance, board, ended, seconds)
     finally:
@@ -72,7 +72,6 @@ async def _run(path: Path, *, weight: float, rate: float, seconds: float | None)
         await instance.stop()
         await stable.cleanup()
         await canary.cleanup()
-    board.add(instance.deltas())
     console.print(closing(board.figures()))
     return 0
 
@@ -108,21 +107,18 @@ async def _show(
     deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
     configure_logging()
     if not sys.stdout.isatty():
-        await _ticks(instance, board, ended, deadline, lambda: console.print(line(board.figures()), soft_wrap=True))
+        await _ticks(ended, deadline, lambda: console.print(line(board.figures()), soft_wrap=True))
         return
     with Live(table(instance, board), console=console, auto_refresh=False) as live:
-        await _ticks(instance, board, ended, deadline, lambda: live.update(table(instance, board), refresh=True))
+        await _ticks(ended, deadline, lambda: live.update(table(instance, board), refresh=True))
 
 
-async def _ticks(
-    instance: Instance, board: Board, ended: asyncio.Event, deadline: float | None, show: Callable[[], None]
-) -> None:
-    """Collect and show once a second until the end."""
+async def _ticks(ended: asyncio.Event, deadline: float | None, show: Callable[[], None]) -> None:
+    """Show once a second until the end."""
     clock = asyncio.get_running_loop().time
     while not ended.is_set() and (deadline is None or clock() < deadline):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), 1.0 if deadline is None else min(1.0, deadline - clock()))
-        board.add(instance.deltas())
         show()
 
 

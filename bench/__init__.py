@@ -1,0 +1,1 @@
+"""Measurements of canaryproxy beside other proxies, and proofs of what it claims. Not part of the package."""

@@ -1,0 +1,1 @@
+"""Timings of single parts, in one process."""

@@ -1,0 +1,114 @@
+"""Programs that a measurement starts, on loopback, pinned to a core, ended by their own process ids."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
+
+
+def program(name: str) -> str:
+    """The path of an external program. Ends the run with a hint where it is missing."""
+    found = shutil.which(name, path=SEARCH_PATH)
+    if found is None:
+        sys.exit(f"{name} is missing; on Debian and Ubuntu: apt-get install {name}")
+    return found
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], *, port: int, core: int | None = None, log: Path | None = None) -> Iterator[int]:
+    """Start a command, wait until it listens on `port`, yield its process id, end it."""
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(log.open("w")) if log else subprocess.DEVNULL
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            if core is not None:
+                os.sched_setaffinity(process.pid, {core})
+            wait_for(port, process)
+            yield process.pid
+        finally:
+            end(process)
+
+
+def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    """Return when `port` accepts. Raises `RuntimeError` when the process ends first or takes 15 s."""
+    for _ in range(150):
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"{process.args!r} does not listen on {port}")
+
+
+def end(process: "subprocess.Popen[bytes]") -> int:
+    """Ask a process to end, insist after 10 s; returns its exit code."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    return process.wait()
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(grand for child in children for grand in family(int(child)))]
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its children, from the kernel's own accounting."""
+    total = 0
+    for member in family(pid):
+        fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+def rss_bytes(pid: int) -> int:
+    """Resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"process {pid} has no VmRSS")
+
+
+def nginx_origin(folder: Path, port: int, body: str, *, log: Path | None = None) -> list[str]:
+    """The command of an nginx that answers everything with `body`, and writes a line per request to `log`."""
+    access = f"access_log {log} short" if log else "access_log off"
+    config = folder / f"origin-{port}.conf"
+    config.write_text(
+        f"""daemon off; worker_processes 1; pid {folder}/origin-{port}.pid; error_log {folder}/origin-{port}.err warn;
+events {{ worker_connections 2048; }}
+http {{
+  log_format short '$request_method'; {access}; keepalive_requests 100000000;
+  client_body_temp_path {folder}/body-{port}; proxy_temp_path {folder}/proxy-{port};
+  fastcgi_temp_path {folder}/f-{port}; uwsgi_temp_path {folder}/u-{port}; scgi_temp_path {folder}/s-{port};
+  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "{body}"; }} }}
+}}
+"""
+    )
+    return [program("nginx"), "-e", f"{folder}/origin-{port}.err", "-c", str(config)]
+
+
+def canaryproxy(*arguments: str) -> list[str]:
+    """The command of this checkout's proxy, run by the interpreter that runs us."""
+    return [sys.executable, "-m", "canaryproxy", "run", *arguments]
