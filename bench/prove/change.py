@@ -17,11 +17,17 @@ CLIENTS = 40
 BODIES = {b"stable", b"canary"}
 
 
-@contextlib.asynccontextmanager
-async def proxy(
-    stack: contextlib.ExitStack,
-) -> "AsyncIterator[tuple[subprocess.Popen[bytes], int, Callable[[int], None]]]":
+Proxy = tuple["subprocess.Popen[bytes]", int, Callable[[int], None]]
+
+
+@contextlib.contextmanager
+def proxy() -> Iterator[Proxy]:
     """A proxy on a config file before two nginx; yields process, port, and what writes another weight."""
+    with contextlib.ExitStack() as stack:
+        yield from _proxy(stack)
+
+
+def _proxy(stack: contextlib.ExitStack) -> Iterator[Proxy]:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prove-")))
     folder.chmod(0o755)
     stable, canary, listen = free_port(), free_port(), free_port()
