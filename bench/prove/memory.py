@@ -87,7 +87,7 @@ async def _download(port: int) -> tuple[int, int]:
 async def _upload(port: int) -> tuple[int, int]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     with contextlib.closing(writer):
-        writer.write(b"POST /big HTTP/1.1\r\nHost: prove.test\r\nContent-Length: %d\r\n\r\n" % GIB)
+        writer.write(b"POST /big HTTP/1.1\r\nHost: prove.test\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % GIB)
         await give(writer)
         await reader.readuntil(b"\r\n\r\n")
         size, _, check = (await reader.read()).partition(b" ")
