@@ -342,6 +342,8 @@ class Exchange:
 
     def _answer(self, failure: Failure, *, close: bool) -> None:
         if self._flushed:
+            if self._out:
+                self._write_out()
             self.down.cut(hard=not self._chunk_out and self._response is not None and self._response.length < 0)
         else:
             self._plane.answer(self.down.transport, failure, self._head, close=close)

@@ -1,0 +1,243 @@
+"""Heads from one hop to the next. H numbers: docs/http.md."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canaryproxy.http1.hops import Hops, Peer
+from canaryproxy.http1.request import RequestReader
+from canaryproxy.http1.response import ResponseReader
+from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.message import RequestHead, ResponseHead
+from canaryproxy.model.settings import Limits
+from tests.http1.streams import requests, responses
+
+HOPS = Hops("canaryproxy-test", 7)
+STRANGER = HOPS.peer("192.0.2.1", trusted=False)
+FRIEND = HOPS.peer("10.0.0.1", trusted=True)
+
+
+def read_request(
+    fields: bytes = b"", line: bytes = b"GET /a HTTP/1.1", host: bytes = b"Host: shop.test\r\n"
+) -> RequestHead:
+    reader = RequestReader(Limits())
+    reader.feed(line + b"\r\n" + host + fields + b"\r\n")
+    head = reader.next()
+    assert isinstance(head, RequestHead)
+    return head
+
+
+def read_response(data: bytes, method: bytes = b"GET") -> ResponseHead:
+    reader = ResponseReader()
+    reader.expect(method)
+    reader.feed(data)
+    head = reader.next()
+    assert isinstance(head, ResponseHead)
+    return head
+
+
+def fields_of(head: bytes) -> dict[bytes, list[bytes]]:
+    fields: dict[bytes, list[bytes]] = {}
+    for line in head.split(b"\r\n")[1:-2]:
+        name, _, value = line.partition(b":")
+        fields.setdefault(name.lower(), []).append(value.strip())
+    return fields
+
+
+def sent(fields: bytes = b"", peer: Peer = STRANGER, **kinds: bytes) -> dict[bytes, list[bytes]]:
+    return fields_of(HOPS.request(read_request(fields, **kinds), peer, b"10.1.1.1:80", None))
+
+
+def answered(data: bytes, *, line: bytes = b"GET / HTTP/1.1", close: bool = False) -> dict[bytes, list[bytes]]:
+    return fields_of(HOPS.response(read_response(data), read_request(line=line), None, close=close))
+
+
+def test_the_upstream_gets_the_request_with_our_fields_and_no_others() -> None:
+    head = HOPS.request(read_request(b"X-A: 1\r\nx-b:2\r\n"), STRANGER, b"x:1", None)
+    assert head.startswith(b"GET /a HTTP/1.1\r\nHost: shop.test\r\nX-A: 1\r\nx-b:2\r\n")
+    assert list(fields_of(head)) == [
+        b"host", b"x-a", b"x-b", b"x-forwarded-for", b"x-forwarded-proto", b"via", b"x-forwarded-host", b"x-request-id",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "field",
+    [b"Keep-Alive: timeout=5", b"Proxy-Connection: keep-alive", b"Proxy-Authorization: x", b"Upgrade: h2c",
+     b"HTTP2-Settings: x", b"TE: gzip", b"X-Canary-Version: canary", b"Connection: keep-alive", b"Trailer: X-A"],
+)  # fmt: skip
+def test_fields_of_the_client_hop_stay_behind(field: bytes) -> None:
+    assert field.partition(b":")[0].lower() not in sent(field + b"\r\n")
+
+
+def test_fields_named_by_connection_are_removed() -> None:
+    seen = sent(b"Connection: X-Hop, close\r\nX-Hop: 1\r\nConnection: x-other\r\nX-Other: 2\r\nX-Kept: 3\r\n")
+    assert not {b"x-hop", b"x-other", b"connection"} & set(seen)
+    assert seen[b"x-kept"] == [b"3"]
+
+
+@pytest.mark.parametrize(
+    "name", [b"Host", b"Authorization", b"Cookie", b"X-Forwarded-For", b"Content-Length", b"Via", b"X-Request-Id"]
+)
+def test_connection_cannot_name_away_what_safety_rests_on(name: bytes) -> None:
+    fields = b"Connection: " + name + b"\r\nAuthorization: a\r\nCookie: c\r\nContent-Length: 2\r\n"
+    assert name.lower() in sent(fields, line=b"POST /a HTTP/1.1")
+
+
+def test_a_length_is_written_anew_and_chunks_are_announced() -> None:
+    assert sent(b"Content-Length: 005\r\n")[b"content-length"] == [b"5"]
+    seen = sent(b"Transfer-Encoding: Chunked\r\nTrailer: X-Sum\r\nTE: trailers\r\nConnection: TE\r\n")
+    assert seen[b"transfer-encoding"] == [b"chunked"]
+    assert seen[b"trailer"] == [b"X-Sum"]
+    assert (seen[b"te"], seen[b"connection"]) == ([b"trailers"], [b"TE"])
+
+
+def test_forwarding_fields_of_a_stranger_are_replaced() -> None:
+    seen = sent(b"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Real-IP: 6.6.6.6\r\n"
+                b"Forwarded: for=6.6.6.6\r\nX-Forwarded-Port: 1\r\n")  # fmt: skip
+    assert seen[b"x-forwarded-for"] == [b"192.0.2.1"]
+    assert seen[b"x-forwarded-proto"] == [b"http"]
+    assert seen[b"x-forwarded-host"] == [b"shop.test"]
+    assert not {b"x-real-ip", b"forwarded", b"x-forwarded-port"} & set(seen)
+
+
+def test_forwarding_fields_of_a_trusted_proxy_are_continued() -> None:
+    seen = sent(b"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 7.7.7.7\r\nX-Forwarded-Proto: https\r\nX-Real-IP: 6.6.6.6\r\n"
+                b"Forwarded: for=6.6.6.6\r\nX-Forwarded-Host: outside.test\r\n", FRIEND)  # fmt: skip
+    assert seen[b"x-forwarded-for"] == [b"6.6.6.6, 7.7.7.7, 10.0.0.1"]
+    assert seen[b"x-forwarded-proto"] == [b"https"]
+    assert seen[b"x-forwarded-host"] == [b"outside.test"]
+    assert seen[b"x-real-ip"] == [b"6.6.6.6"]
+    assert seen[b"forwarded"] == [b"for=6.6.6.6, for=10.0.0.1"]
+
+
+def test_an_ipv6_peer_is_quoted_in_forwarded() -> None:
+    peer = HOPS.peer("2001:db8::1", trusted=True)
+    assert sent(b"Forwarded: for=a\r\n", peer)[b"forwarded"] == [b'for=a, for="[2001:db8::1]"']
+
+
+def test_via_names_the_received_version_and_continues_what_is_there() -> None:
+    assert sent()[b"via"] == [b"1.1 canaryproxy-test"]
+    assert sent(line=b"GET / HTTP/1.0")[b"via"] == [b"1.0 canaryproxy-test"]
+    assert sent(b"Via: 1.0 a\r\nVia: 1.1 b\r\n")[b"via"] == [b"1.0 a, 1.1 b, 1.1 canaryproxy-test"]
+
+
+def test_a_request_that_has_passed_here_before_is_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        sent(b"Via: 1.1 a, 1.1 canaryproxy-test\r\n")
+    assert caught.value.failure is Failure.LOOP
+
+
+def test_request_ids_are_kept_if_sane_and_else_made_each_its_own() -> None:
+    assert sent(b"X-Request-Id: abc-123\r\n")[b"x-request-id"] == [b"abc-123"]
+    for bad in (
+        b"X-Request-Id: a b\r\n",
+        b"X-Request-Id: " + b"x" * 200 + b"\r\n",
+        b"X-Request-Id: a\r\nX-Request-Id: b\r\n",
+    ):
+        assert sent(bad)[b"x-request-id"][0].startswith(b"0000000000000007-")
+    assert sent()[b"x-request-id"] != sent()[b"x-request-id"]
+
+
+def test_an_expectation_is_passed_on_but_not_from_http_1_0() -> None:
+    assert sent(b"Expect: 100-continue\r\n")[b"expect"] == [b"100-continue"]
+    assert b"expect" not in sent(b"Expect: 100-continue\r\n", line=b"GET / HTTP/1.0")
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "passed"),
+    [(b"OPTIONS /a HTTP/1.1", b"3", b"2"), (b"OPTIONS /a HTTP/1.1", b"x", b"x"), (b"GET /a HTTP/1.1", b"3", b"3")],
+)
+def test_max_forwards_counts_down_for_options(line: bytes, value: bytes, passed: bytes) -> None:
+    assert sent(b"Max-Forwards: " + value + b"\r\n", line=line)[b"max-forwards"] == [passed]
+
+
+def test_http_1_0_without_host_is_given_the_endpoint_as_host() -> None:
+    assert sent(line=b"GET / HTTP/1.0", host=b"")[b"host"] == [b"10.1.1.1:80"]
+
+
+def test_the_version_is_told_where_asked() -> None:
+    head = HOPS.request(read_request(b"X-Canary-Version: stable\r\n"), STRANGER, b"x:1", b"canary")
+    assert fields_of(head)[b"x-canary-version"] == [b"canary"]
+    response = HOPS.response(read_response(b"HTTP/1.1 200 OK\r\n\r\n"), read_request(), b"canary", close=False)
+    assert fields_of(response)[b"x-canary-version"] == [b"canary"]
+
+
+def test_the_client_gets_the_response_reframed_with_via_and_nothing_invented() -> None:
+    data = b"HTTP/1.1 200 Fine\r\nX-A: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\n"
+    head = HOPS.response(read_response(data), read_request(), None, close=False)
+    assert head == (
+        b"HTTP/1.1 200 Fine\r\nX-A: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nVia: 1.1 canaryproxy-test\r\n"
+        b"Content-Length: 2\r\n\r\n"
+    )
+
+
+def test_fields_of_the_upstream_hop_stay_behind() -> None:
+    seen = answered(b"HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=3\r\nProxy-Authenticate: Basic\r\n"
+                    b"Upgrade: h2c\r\nContent-Length: 0\r\n\r\n")  # fmt: skip
+    assert set(seen) == {b"via", b"content-length"}
+
+
+def test_via_of_the_upstream_is_continued() -> None:
+    seen = answered(b"HTTP/1.0 200 OK\r\nVia: 1.1 a\r\nContent-Length: 0\r\n\r\n")
+    assert seen[b"via"] == [b"1.1 a, 1.0 canaryproxy-test"]
+
+
+def test_trailers_are_announced_only_where_they_can_follow() -> None:
+    data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
+    assert answered(data)[b"trailer"] == [b"X-Sum"]
+    assert b"trailer" not in answered(data, line=b"GET / HTTP/1.0")
+
+
+def test_a_body_without_length_is_chunked_for_1_1_and_left_to_the_close_for_1_0() -> None:
+    data = b"HTTP/1.1 200 OK\r\n\r\n"
+    assert answered(data)[b"transfer-encoding"] == [b"chunked"]
+    assert b"transfer-encoding" not in answered(data, line=b"GET / HTTP/1.0", close=True)
+
+
+def test_persistence_is_told_to_the_client_in_its_own_terms() -> None:
+    data = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    assert b"connection" not in answered(data)
+    assert answered(data, close=True)[b"connection"] == [b"close"]
+    assert answered(data, line=b"GET / HTTP/1.0")[b"connection"] == [b"keep-alive"]
+
+
+def test_interim_responses_carry_no_framing() -> None:
+    assert set(answered(b"HTTP/1.1 103 Hints\r\nLink: </a>\r\nContent-Length: 5\r\n\r\n")) == {b"link", b"via"}
+
+
+TOKENS = st.from_regex(rb"[A-Za-z][A-Za-z0-9-]{0,8}", fullmatch=True).map(lambda name: b"X-" + name)
+VALUES = st.from_regex(rb"(?:[!-~\xa0-\xff][ -~\t]{0,12}[!-~])?", fullmatch=True)
+PLAIN = st.lists(st.tuples(TOKENS, VALUES), max_size=6).map(
+    lambda fields: [
+        pair for pair in fields if not pair[0].lower().startswith((b"x-forw", b"x-real", b"x-req", b"x-can"))
+    ]
+)
+FRAMING = st.sampled_from([b"", b"Content-Length: 3\r\n", b"Transfer-Encoding: chunked\r\n"])
+
+
+@given(PLAIN, FRAMING, st.sampled_from([b"GET", b"POST", b"BREW"]), st.from_regex(rb"/[!-\"$-~]{0,20}", fullmatch=True))
+def test_what_we_send_upstream_reads_back_as_what_came_plus_our_fields(
+    fields: list[tuple[bytes, bytes]], framing: bytes, method: bytes, target: bytes
+) -> None:
+    lines = b"".join(name + b": " + value + b"\r\n" for name, value in fields)
+    head = read_request(lines + framing, line=method + b" " + target + b" HTTP/1.1") if b"%00" not in target else None
+    if head is None:
+        return
+    (again,) = requests([HOPS.request(head, STRANGER, b"x:1", None)])[:1]
+    assert again[0] == "request"
+    assert again[1:5] == (method, target, 1, b"shop.test")
+    assert again[5] == lines
+    assert again[7:9] == (head.body.name, head.length)
+    assert {name for name, _ in again[6]} >= {b"via", b"x-request-id", b"x-forwarded-for"}  # type: ignore[attr-defined]
+
+
+@given(PLAIN, FRAMING, st.integers(200, 599), st.booleans(), st.sampled_from([b"HTTP/1.1", b"HTTP/1.0"]))
+def test_what_we_send_to_the_client_reads_back_as_what_came(
+    fields: list[tuple[bytes, bytes]], framing: bytes, status: int, close: bool, version: bytes
+) -> None:
+    lines = b"".join(name + b": " + value + b"\r\n" for name, value in fields)
+    head = read_response(b"HTTP/1.1 %d Any\r\n" % status + lines + framing + b"\r\n")
+    again = responses([HOPS.response(head, read_request(line=b"GET / " + version), None, close=close)])[0]
+    assert again[0:3] == ("response", status, b"Any")
+    assert again[4] == lines
+    assert again[7] == head.length
