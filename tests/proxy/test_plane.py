@@ -1,0 +1,238 @@
+"""The data plane as a whole: tables, counts, the end."""
+
+import asyncio
+import dataclasses
+from ipaddress import ip_network
+
+import pytest
+
+from canaryproxy.model.settings import PlaneSettings, Timeouts
+from canaryproxy.model.table import RoutingTable
+from canaryproxy.proxy.plane import accept_all
+from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
+
+
+def at(w: World, weight: int, generation: int) -> RoutingTable:
+    return RoutingTable(generation, tuple(dataclasses.replace(route, weight=weight) for route in w.table.routes))
+
+
+def test_the_next_head_is_decided_by_the_published_table_and_a_running_exchange_is_not() -> None:
+    async def test() -> None:
+        go = asyncio.Event()
+
+        async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_head(reader)
+            await go.wait()
+            writer.write(OK)
+
+        async with world() as w:
+            w.stable.behaviour = wait
+            first, writer = await w.connect()
+            writer.write(GET)
+            while not w.stable.connections:
+                await asyncio.sleep(0.01)
+            w.plane.publish(at(w, 10_000, 2))
+            await w.ask(GET)
+            assert len(w.canary.heads) == 1
+            go.set()
+            assert (await first.read()).endswith(b"ok")
+            delta = w.collect()
+            assert delta.generation == 2
+            assert w.versions == {"stable": 1, "canary": 1}
+
+    run(test())
+
+
+def test_ten_thousand_requests_split_exactly_through_a_hundred_table_swaps() -> None:
+    async def test() -> None:
+        async with world(weight=100) as w:
+            reader, writer = await w.connect()
+            for number in range(100):
+                w.plane.publish(at(w, 100, number + 2))
+                writer.write(STAY * 100)
+                for _ in range(100):
+                    await read_response(reader)
+            w.collect()
+            assert w.versions == {"stable": 9_900, "canary": 100}
+
+    run(test(), 60)
+
+
+def test_pools_of_endpoints_that_left_the_table_go_when_they_are_empty() -> None:
+    async def test() -> None:
+        async with world(weight=10_000, keep_alive=0.05) as w:
+            await w.ask(GET)
+            assert len(w.plane._pools) == 1
+            assert "1 idle" in repr(next(iter(w.plane._pools.values())))
+            w.plane.publish(RoutingTable(2, ()))
+            while w.plane._pools:
+                await asyncio.sleep(0.02)
+            assert (await w.ask(GET)).startswith(b"HTTP/1.1 404 ")
+
+    run(test())
+
+
+def test_an_idle_upstream_connection_is_used_again_until_anything_happens_to_it() -> None:
+    async def test() -> None:
+        async def chatty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_head(reader)
+            writer.write(OK)
+            await asyncio.sleep(0.05)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL")
+            await reader.read()
+
+        async with world() as w:
+            assert (await w.ask(GET)).endswith(b"ok")
+            assert (await w.ask(GET)).endswith(b"ok")
+            assert w.stable.connections == 1
+            w.plane._pools.clear()
+            w.plane.lent.clear()
+            w.stable.behaviour = chatty
+            assert (await w.ask(GET)).endswith(b"ok")
+            await w.stable.closed.wait()
+            assert (await w.ask(GET)).endswith(b"ok")
+            assert w.stable.connections == 3
+
+    run(test())
+
+
+def test_bytes_behind_a_response_end_the_upstream_connection() -> None:
+    async def test() -> None:
+        async with world() as w:
+            w.stable.behaviour = w.stable.answering(OK + b"HTTP/1.1 200 OK\r\n")
+            assert (await w.ask(GET)).endswith(b"ok")
+            assert (await w.ask(GET)).endswith(b"ok")
+            assert w.stable.connections == 2
+
+    run(test())
+
+
+def test_exchanges_that_last_are_reported_as_overdue() -> None:
+    async def test() -> None:
+        async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+            await reader.read()
+
+        async with world() as w:
+            w.stable.behaviour = silent
+            _, writer = await w.connect()
+            writer.write(STAY)
+            while not w.starts:
+                w.collect()
+                await asyncio.sleep(0.01)
+            real = w.plane.now
+            w.plane.now = lambda: real() + 3
+            (overdue,) = w.collect().overdue
+            assert (overdue.key.route, overdue.key.version, overdue.count) == ("shop", "stable", 1)
+
+    run(test())
+
+
+def test_connecting_takes_its_own_time_and_gives_up() -> None:
+    async def test() -> None:
+        async with world(connect_timeout=0.2) as w:
+            never = asyncio.get_running_loop().create_future()
+
+            async def hang(*_: object, **__: object) -> object:
+                return await never
+
+            w.plane._loop = _Hanging(w.plane._loop, hang)  # type: ignore[assignment]
+            answer = await w.ask(GET)
+            assert b"504 Gateway Timeout: connection_timeout" in answer
+            w.collect()
+            assert w.outcomes == {"timeout": 1}
+
+    run(test())
+
+
+class _Hanging:
+    """A loop whose connections never open."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, create_connection: object) -> None:
+        self._loop = loop
+        self.create_connection = create_connection
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._loop, name)
+
+
+def test_a_name_that_does_not_resolve_is_a_502_that_says_so() -> None:
+    async def test() -> None:
+        async with world() as w:
+            route = w.table.routes[0]
+            nowhere = dataclasses.replace(route.stable.endpoints[0], host="no such host")
+            stable = dataclasses.replace(route.stable, endpoints=(nowhere,))
+            w.plane.publish(RoutingTable(2, (dataclasses.replace(route, stable=stable),)))
+            assert b"502 Bad Gateway: dns_error" in await w.ask(GET)
+
+    run(test())
+
+
+@pytest.mark.parametrize(("trusted", "seen"), [("127.0.0.0/8", b"6.6.6.6, 127.0.0.1"), ("10.0.0.0/8", b"127.0.0.1")])
+def test_forwarding_fields_are_believed_from_trusted_proxies_only(trusted: str, seen: bytes) -> None:
+    async def test() -> None:
+        settings = PlaneSettings(trusted_proxies=(ip_network(trusted), ip_network("2001:db8::/32")))
+        async with world(settings=settings) as w:
+            await w.ask(GET[:-2] + b"X-Forwarded-For: 6.6.6.6\r\n\r\n")
+            assert b"\r\nX-Forwarded-For: " + seen + b"\r\n" in w.stable.heads[0]
+            assert w.plane.meet(("::ffff:127.0.0.1", 1)).trusted is (trusted == "127.0.0.0/8")
+            assert w.plane.meet(("2001:db8::1%eth0", 1)).trusted
+            assert w.plane.meet("").address == b"unknown"
+
+    run(test())
+
+
+def test_draining_finishes_what_is_open_and_tells_clients_to_close() -> None:
+    async def test() -> None:
+        go = asyncio.Event()
+
+        async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_head(reader)
+            await go.wait()
+            writer.write(OK)
+
+        async with world() as w:
+            idle, writer = await w.connect()
+            writer.write(STAY)
+            await read_response(idle)
+            w.stable.behaviour = wait
+            busy, writer = await w.connect()
+            writer.write(STAY)
+            draining = asyncio.get_running_loop().create_task(w.plane.drain())
+            late, writer = await w.connect()
+            writer.write(STAY)
+            assert await idle.read() == b""
+            go.set()
+            for reader in (busy, late):
+                head, body = await read_response(reader)
+                assert b"Connection: close" in head
+                assert body == b"ok"
+            assert await draining == 0
+            with pytest.raises(ConnectionRefusedError):
+                await w.connect()
+
+    run(test())
+
+
+def test_draining_cuts_what_outlasts_it_and_says_how_many() -> None:
+    async def test() -> None:
+        async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+            await reader.read()
+
+        async with world(timeouts=Timeouts(drain=0.6)) as w:
+            w.stable.behaviour = silent
+            reader, writer = await w.connect()
+            writer.write(STAY)
+            await asyncio.sleep(0.05)
+            assert await w.plane.drain() == 1
+            assert await reader.read() == b""
+            await w.counted("client_abort")
+
+    run(test())
+
+
+def test_connections_the_kernel_has_accepted_are_taken_from_the_queue() -> None:
+    async def test() -> None:
+        async with world() as w:
+            assert accept_all(w.plane._listeners[0][1]) == []
+
+    run(test())

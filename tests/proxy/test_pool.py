@@ -1,0 +1,65 @@
+"""Lending connections; the rest is tested through the plane."""
+
+import asyncio
+
+from canaryproxy.model.table import Endpoint
+from canaryproxy.proxy.pool import Pool
+from canaryproxy.proxy.upstream import Upstream
+
+
+class Wire:
+    """A transport that remembers whether it was ended."""
+
+    def __init__(self) -> None:
+        self.aborted = False
+
+    def set_write_buffer_limits(self, _: int) -> None:
+        """Accepted."""
+
+    def abort(self) -> None:
+        """Ended."""
+        self.aborted = True
+
+
+def opened() -> tuple[Upstream, Wire]:
+    upstream, wire = Upstream(), Wire()
+    upstream.connection_made(wire)  # type: ignore[arg-type]
+    return upstream, wire
+
+
+def pool() -> Pool:
+    return Pool(Endpoint("::1", 80), asyncio.new_event_loop())
+
+
+def test_the_newest_idle_connection_is_lent_first_and_dead_ones_never() -> None:
+    lending = pool()
+    (first, _), (second, _), (dead, _) = opened(), opened(), opened()
+    for upstream in (first, second, dead):
+        lending.give_back(upstream, 10.0)
+    dead.connection_lost(None)
+    assert lending.take() is second
+    assert lending.take() is first
+    assert lending.take() is None
+    assert lending.empty
+    lending._loop.close()
+
+
+def test_idle_connections_are_closed_when_their_time_is_over() -> None:
+    lending = pool()
+    (old, old_wire), (young, young_wire) = opened(), opened()
+    lending.give_back(old, 1.0)
+    lending.give_back(young, 5.0)
+    lending.sweep(2.0)
+    assert (old_wire.aborted, young_wire.aborted) == (True, False)
+    assert lending.take() is young
+    assert lending.authority == b"[::1]:80"
+    lending._loop.close()
+
+
+def test_closing_ends_what_is_idle() -> None:
+    lending = pool()
+    upstream, wire = opened()
+    lending.give_back(upstream, 1.0)
+    lending.close()
+    assert wire.aborted
+    lending._loop.close()
