@@ -30,8 +30,8 @@ MISSING = Sight(None, None)
 
 def compare(before: Sight, after: Sight) -> Change:
     """What happened between two looks. A file that comes back with the same content has not changed."""
-    if after == MISSING:
-        return Change.NONE if before == MISSING else Change.VANISHED
+    if after.identity is None:
+        return Change.NONE if before.identity is None else Change.VANISHED
     return Change.NONE if after.digest == before.digest else Change.CONTENT
 
 

@@ -1,5 +1,6 @@
 """Feeding readers and writing events down, for all codec tests."""
 
+import itertools
 from collections.abc import Iterable
 
 from canaryproxy.http1.body import End
@@ -37,7 +38,7 @@ def joined(events: Iterable[Event]) -> list[Event]:
 def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
     """`data` cut at these places."""
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    return [data[begin:end] for begin, end in zip(places, places[1:], strict=False) if end > begin]
+    return [data[begin:end] for begin, end in itertools.pairwise(places) if end > begin]
 
 
 def requests(parts: Iterable[bytes], limits: Limits | None = None) -> list[Event]:

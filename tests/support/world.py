@@ -145,11 +145,9 @@ async def world(
     servers = [await asyncio.start_server(origin.serve, "127.0.0.1", 0) for origin in (stable, canary)]
     ports = [server.sockets[0].getsockname()[1] for server in servers]
     endpoints = [Endpoint("127.0.0.1", stable_port or ports[0]), Endpoint("127.0.0.1", ports[1])]
-    versions = [
-        Version(name, (endpoint,), connect_timeout, response_timeout, keep_alive)
-        for name, endpoint in zip(("stable", "canary"), endpoints, strict=True)
-    ]
-    table = RoutingTable(1, (Route("shop", versions[0], versions[1], weight, hosts, add_version=add_version),))
+    patience = (connect_timeout, response_timeout, keep_alive)
+    versions = Version("stable", (endpoints[0],), *patience), Version("canary", (endpoints[1],), *patience)
+    table = RoutingTable(1, (Route("shop", *versions, weight, hosts, add_version=add_version),))
     plane = DataPlane(
         settings or PlaneSettings(limits or Limits(), timeouts or Timeouts()),
         loop=asyncio.get_running_loop(),

@@ -1,0 +1,97 @@
+"""The demo, run for a moment in this process and shown as a terminal would show it."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from canaryproxy.cli import app
+from canaryproxy.cli.demo import show
+from canaryproxy.cli.demo.figures import Board
+
+
+def test_the_demo_ends_by_itself_with_figures_of_both_versions() -> None:
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(
+        app, ["demo", "--seconds", "2", "--rate", "200", "--weight", "30"]
+    )
+    assert result.exit_code == 0, result.output
+    served = re.search(r"([\d,]+) requests served, ([\d,]+) of them", result.output)
+    assert served is not None
+    assert int(served[2].replace(",", "")) > 0
+    assert re.search(r"stable: \d+ requests .* canary: \d+ requests", result.output)
+
+
+def test_in_a_terminal_the_figures_are_a_live_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Screen(Console):
+        """A terminal of a known width."""
+
+        def __init__(self) -> None:
+            super().__init__(force_terminal=True, width=120)
+
+    monkeypatch.setattr(show, "Console", Screen)
+    monkeypatch.setattr("sys.stdout", _Terminal())
+    assert show.run_demo(weight=50, rate=100, seconds=1.5) == 0
+
+
+class _Terminal:
+    """A standard output that is a terminal."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def isatty(self) -> bool:
+        """Yes."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Keep it."""
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+@pytest.mark.needs("curl")
+def test_the_curl_lines_it_prints_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[str] = []
+
+    def try_them(console: object, base: str, path: Path) -> None:
+        introduce(console, base, path)  # type: ignore[arg-type]
+        lines.extend(
+            shlex.split(line)
+            for line in (
+                f"curl {base}/",
+                f"curl {base}/products",
+                f"curl -H 'Content-Type: application/json' -d '{{\"product\": 2}}' {base}/cart",
+            )
+        )
+
+    lines: list[list[str]] = []
+    introduce = show._introduce
+    ticks = show._ticks
+
+    async def run_lines(*arguments: object) -> None:
+        import asyncio
+
+        for line in lines:
+            done = await asyncio.to_thread(
+                subprocess.run, [line[0], "-sS", "-m", "5", *line[1:]], capture_output=True, text=True, check=True
+            )
+            answers.append(done.stdout)
+        await ticks(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(show, "_introduce", try_them)
+    monkeypatch.setattr(show, "_ticks", run_lines)
+    assert show.run_demo(weight=100, rate=10, seconds=0.5) == 0
+    assert "new shop" in answers[0]
+    assert "bird cage" in answers[1]
+    assert '"added": {"product": 2}' in answers[2]
+
+
+def test_a_board_without_traffic_shows_that_it_knows_nothing() -> None:
+    assert show.line(Board().figures()).startswith("stable: 0 requests (-), errors -, p50 -, p95 -")

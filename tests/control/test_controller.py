@@ -1,0 +1,83 @@
+"""Reloading: what is published when, and what a broken file does not do."""
+
+import asyncio
+
+from canaryproxy.config import Config, ConfigError, Problem, from_flags
+from canaryproxy.control.controller import Controller
+from canaryproxy.model.table import RoutingTable
+
+
+class Traffic:
+    """A data plane that remembers its tables."""
+
+    def __init__(self) -> None:
+        self.tables: list[RoutingTable] = []
+
+    def publish(self, table: RoutingTable) -> None:
+        """Remember."""
+        self.tables.append(table)
+
+
+def config(weight: str = "5", listen: str | None = None) -> Config:
+    return from_flags("http://a:1", "http://b:1", weight, listen)
+
+
+def controlled(*loads: Config | ConfigError) -> tuple[Controller, Traffic]:
+    queue = list(loads)
+
+    def load() -> Config:
+        loaded = queue.pop(0)
+        if isinstance(loaded, ConfigError):
+            raise loaded
+        return loaded
+
+    traffic = Traffic()
+    controller = Controller(config(), traffic, load)
+    controller.start()
+    return controller, traffic
+
+
+async def test_a_changed_weight_is_published_as_the_next_generation() -> None:
+    controller, traffic = controlled(config("20"))
+    reload = await controller.reload()
+    assert (reload.changed, reload.generation, reload.problem) == (True, 2, "")
+    assert [(table.generation, table.routes[0].weight) for table in traffic.tables] == [(1, 500), (2, 2000)]
+    assert "generation 2" in repr(controller)
+
+
+async def test_an_unchanged_file_publishes_nothing() -> None:
+    controller, traffic = controlled(config())
+    reload = await controller.reload()
+    assert (reload.changed, reload.generation) == (False, 1)
+    assert len(traffic.tables) == 1
+
+
+async def test_a_broken_file_keeps_the_old_config_and_says_why() -> None:
+    controller, traffic = controlled(
+        ConfigError((Problem("a.yaml", 3, 1, "weight", '"x"', "a percentage"),)), config("6")
+    )
+    reload = await controller.reload()
+    assert "a.yaml:3:1: weight" in reload.problem
+    assert (reload.changed, len(traffic.tables)) == (False, 1)
+    assert (await controller.reload()).generation == 2
+
+
+async def test_a_changed_server_section_waits_for_a_restart_but_the_routes_do_not() -> None:
+    controller, traffic = controlled(config("6", ":9999"), config("6", "127.0.0.1:8080"))
+    reload = await controller.reload()
+    assert (reload.restart, reload.changed) == (True, True)
+    assert (await controller.reload()).restart is False
+    assert len(traffic.tables) == 2
+
+
+async def test_reloads_at_the_same_time_are_served_one_after_another() -> None:
+    controller, traffic = controlled(*(config(str(weight)) for weight in range(10, 20)))
+    reloads = await asyncio.gather(*(controller.reload() for _ in range(10)))
+    assert [reload.generation for reload in reloads] == list(range(2, 12))
+    assert [table.routes[0].weight for table in traffic.tables[1:]] == [weight * 100 for weight in range(10, 20)]
+
+
+async def test_without_a_file_there_is_nothing_to_reload() -> None:
+    controller = Controller(config(), Traffic())
+    controller.start()
+    assert (await controller.reload()).changed is False

@@ -1,0 +1,156 @@
+"""The real process: start, serve, reload, drain, refuse."""
+
+import http.client
+import http.server
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.process import ROOT, canaryproxy
+
+PATIENCE = 10.0
+
+
+class Named(http.server.BaseHTTPRequestHandler):
+    """Answers with the name of its server; /slow takes a while."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Answer."""
+        if self.path == "/slow":
+            time.sleep(0.7)
+        body = self.server.name  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def origins() -> Iterator[dict[str, int]]:
+    servers = {}
+    for name in ("stable", "canary"):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Named)
+        server.name = name.encode()  # type: ignore[attr-defined]
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers[name] = server
+    yield {name: server.server_address[1] for name, server in servers.items()}
+    for server in servers.values():
+        server.shutdown()
+        server.server_close()
+
+
+def ask(port: int, path: str = "/") -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def written(origins: dict[str, int], port: int, weight: object) -> str:
+    return (
+        f"server: {{listen: '127.0.0.1:{port}'}}\nstable: http://127.0.0.1:{origins['stable']}\n"
+        f"canary: http://127.0.0.1:{origins['canary']}\nweight: {weight}\n"
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def two_urls(origins: dict[str, int]) -> list[str]:
+    return ["--stable", f"http://127.0.0.1:{origins['stable']}", "--canary", f"http://127.0.0.1:{origins['canary']}"]
+
+
+def test_two_urls_give_one_calm_line_and_an_exact_split(origins: dict[str, int], tmp_path: Path) -> None:
+    with canaryproxy(tmp_path, *two_urls(origins), "--weight", "25", "--listen", "{listen}") as proxy:
+        assert f"http://127.0.0.1:{proxy.port} -> route default" in proxy.banner
+        assert [ask(proxy.port) for _ in range(100)].count("canary") == 25
+        proxy.process.send_signal(signal.SIGTERM)
+        assert proxy.process.wait(PATIENCE) == 0
+        assert (
+            "served 100 requests: default canary 25 (0 failed), default stable 75 (0 failed)" in proxy.log.read_text()
+        )
+
+
+def test_sighup_reloads_and_a_broken_file_keeps_the_old_one_serving(origins: dict[str, int], tmp_path: Path) -> None:
+    path, port = tmp_path / "a.yaml", free_port()
+    path.write_text(written(origins, port, 0))
+    with canaryproxy(tmp_path, str(path), port=port) as proxy:
+        assert ask(port) == "stable"
+        path.write_text(written(origins, port, "much"))
+        proxy.process.send_signal(signal.SIGHUP)
+        until(lambda: f"{path}:4:1: weight: found "much"; expected a percentage" in proxy.log.read_text())
+        assert ask(port) == "stable"
+        path.write_text(written(origins, port, 100))
+        proxy.process.send_signal(signal.SIGHUP)
+        until(lambda: ask(port) == "canary")
+
+
+def test_a_swapped_configmap_is_followed_without_a_signal(origins: dict[str, int], tmp_path: Path) -> None:
+    port = free_port()
+    for name, weight in (("..v1", 0), ("..v2", 100)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.yaml").write_text(written(origins, port, weight))
+    (tmp_path / "..data").symlink_to("..v1")
+    (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
+    with canaryproxy(tmp_path, str(tmp_path / "a.yaml"), port=port):
+        assert ask(port) == "stable"
+        (tmp_path / "..tmp").symlink_to("..v2")
+        (tmp_path / "..tmp").rename(tmp_path / "..data")
+        until(lambda: ask(port) == "canary")
+
+
+def test_sigterm_finishes_what_is_open_and_exits_0(origins: dict[str, int], tmp_path: Path) -> None:
+    with canaryproxy(tmp_path, *two_urls(origins), "--listen", "{listen}") as proxy:
+        answers: list[str] = []
+        slow = threading.Thread(target=lambda: answers.append(ask(proxy.port, "/slow")))
+        slow.start()
+        time.sleep(0.2)
+        proxy.process.send_signal(signal.SIGTERM)
+        assert proxy.process.wait(PATIENCE) == 0
+        slow.join(PATIENCE)
+        assert answers == ["stable"]
+
+
+def test_a_port_in_use_is_one_line_and_exit_code_1(origins: dict[str, int], tmp_path: Path) -> None:
+    with canaryproxy(tmp_path, *two_urls(origins), "--listen", f"127.0.0.1:{origins['stable']}") as proxy:
+        assert proxy.process.wait(PATIENCE) == 1
+        said = proxy.log.read_text()
+        assert said == f"cannot listen on 127.0.0.1:{origins['stable']}: another process listens there\n"
+
+
+def test_help_is_quick_to_load_and_shows_examples() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "canaryproxy", "run", "--help"], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert "canaryproxy run --stable http://localhost:9001" in " ".join(done.stdout.replace("│", " ").split())
+    imported = subprocess.run(
+        [sys.executable, "-c", "import canaryproxy.cli, sys; print([m for m in ('aiohttp', 'pydantic', 'uvloop') if m in sys.modules])"],
+        capture_output=True, text=True, cwd=ROOT, check=True,
+    )  # fmt: skip
+    assert imported.stdout == "[]\n"

@@ -1,0 +1,62 @@
+"""Exponential buckets."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canaryproxy.telemetry.histogram import LONGEST, SHORTEST, bounds, bucket_of, fold, merge, quantile
+
+TIMES = st.floats(SHORTEST, LONGEST, exclude_min=True)
+COUNTS = st.dictionaries(st.integers(-600, 500), st.integers(1, 1000), max_size=20)
+
+
+@given(TIMES)
+def test_a_bucket_holds_the_time_it_was_chosen_for(seconds: float) -> None:
+    low, high = bounds(bucket_of(seconds))
+    assert low * (1 - 1e-12) < seconds <= high * (1 + 1e-12)
+
+
+@given(st.integers(-19, 16))
+def test_powers_of_two_are_the_upper_bound_of_their_bucket(power: int) -> None:
+    assert bounds(bucket_of(2.0**power))[1] == 2.0**power
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, SHORTEST / 2])
+def test_times_below_a_microsecond_count_as_one(seconds: float) -> None:
+    assert bucket_of(seconds) == bucket_of(SHORTEST)
+
+
+def test_times_beyond_a_day_count_as_a_day() -> None:
+    assert bucket_of(1e9) == bucket_of(LONGEST)
+
+
+@given(COUNTS, COUNTS)
+def test_merging_adds_and_folding_keeps_the_count(first: dict[int, int], second: dict[int, int]) -> None:
+    merged = merge(first, second)
+    assert sum(merged.values()) == sum(first.values()) + sum(second.values())
+    assert sum(fold(merged).values()) == sum(merged.values())
+    assert fold(merged) == merge(fold(first), fold(second))
+
+
+@given(TIMES)
+def test_a_folded_bucket_holds_the_time_too(seconds: float) -> None:
+    (index,) = fold({bucket_of(seconds): 1})
+    low, high = bounds(index, scale=4)
+    assert low * (1 - 1e-12) < seconds <= high * (1 + 1e-12)
+
+
+@given(st.lists(TIMES, min_size=1, max_size=60), st.floats(0, 1))
+def test_a_quantile_is_within_1_1_percent_of_a_counted_time(times: list[float], q: float) -> None:
+    counts = merge(*({bucket_of(time): 1} for time in times))
+    found = quantile(counts, q)
+    exact = sorted(times)[max(math.ceil(q * len(times)), 1) - 1]
+    assert found is not None
+    assert abs(found - exact) / exact < 0.011
+
+
+def test_nothing_counted_has_no_quantile_and_two_is_none() -> None:
+    assert quantile({}, 0.5) is None
+    with pytest.raises(ValueError, match="2 is not a quantile"):
+        quantile({1: 1}, 2)

@@ -1,0 +1,86 @@
+"""Counting: nothing lost, nothing twice."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canaryproxy.model.decision import Decision
+from canaryproxy.model.outcome import Outcome
+from canaryproxy.telemetry.record import Cell, Recorder
+from tests.routing.test_match import route
+
+ROUTE = route("shop")
+STABLE = Decision(ROUTE, ROUTE.stable, ROUTE.stable.endpoints[0], "weight", 1, analysed=True)
+CANARY = Decision(ROUTE, ROUTE.canary, ROUTE.canary.endpoints[0], "weight", 1, analysed=True)
+
+
+def test_an_exchange_is_counted_in_the_second_it_began() -> None:
+    recorder = Recorder()
+    cell = recorder.start(CANARY, 10.9)
+    (first,) = recorder.flush(1, 11.0, [cell]).cells
+    cell.connected(0.001)
+    cell.finish(Outcome.SUCCESS, 200, 0.5, 0.4)
+    (second,) = recorder.flush(1, 12.0, []).cells
+    assert (first.second, first.starts, first.codes) == (10, 1, {})
+    assert (second.second, second.starts) == (10, 0)
+    assert second.outcomes == {"success": 1}
+    assert second.codes == {200: 1}
+    assert sum(second.connect.values()) == 1
+    assert max(second.latency) < max(second.duration)
+    assert first.key == ("shop", "canary", "a:1", "weight", True)
+
+
+def test_what_was_repeated_is_kept_apart_and_unjudged_has_no_latency() -> None:
+    recorder = Recorder()
+    cell = recorder.start(STABLE, 1.0)
+    cell.repeat(Outcome.RESET)
+    cell.finish(Outcome.TIMEOUT, 504, 30.0, None)
+    (delta,) = recorder.flush(1, 2.0, []).cells
+    assert (delta.retried, delta.outcomes, delta.latency) == ({"reset": 1}, {"timeout": 1}, {})
+    assert "second 1" in repr(cell)
+
+
+def test_answers_before_any_decision_are_counted_by_code() -> None:
+    recorder = Recorder()
+    for code in (400, 404, 400):
+        recorder.refuse(code)
+    assert recorder.flush(1, 1.0, []).refused == {400: 2, 404: 1}
+    assert recorder.flush(1, 1.0, []).refused == {}
+
+
+def test_exchanges_open_for_a_second_are_overdue() -> None:
+    recorder = Recorder()
+    old, young = recorder.start(STABLE, 5.5), recorder.start(STABLE, 7.1)
+    overdue = recorder.flush(1, 7.2, [old, old, young]).overdue
+    assert [(one.second, one.count) for one in overdue] == [(5, 2)]
+
+
+@given(
+    st.lists(st.one_of(st.tuples(st.just("start"), st.floats(0, 5)), st.just(("end", 0.0)), st.just(("flush", 0.0))))
+)
+def test_any_order_of_starts_ends_and_flushes_adds_up(steps: list[tuple[str, float]]) -> None:
+    recorder = Recorder()
+    running: list[Cell] = []
+    now = 0.0
+    started = ended = 0
+    seen: Counter[str] = Counter()
+
+    def flush() -> None:
+        for cell in recorder.flush(1, now, running).cells:
+            seen["starts"] += cell.starts
+            seen["ends"] += sum(cell.codes.values())
+            assert sum(cell.outcomes.values()) == sum(cell.codes.values()) == sum(cell.duration.values())
+
+    for step, value in steps:
+        if step == "start":
+            now += value
+            running.append(recorder.start(STABLE if value < 2 else CANARY, now))
+            started += 1
+        elif step == "end" and running:
+            running.pop(0).finish(Outcome.SUCCESS, 200, 0.1, 0.1)
+            ended += 1
+        elif step == "flush":
+            flush()
+    flush()
+    assert (seen["starts"], seen["ends"]) == (started, ended)

@@ -1,0 +1,168 @@
+"""The composition root in one process; the whole process is tested in e2e."""
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+
+from canaryproxy import supervisor
+from canaryproxy.config import Config, from_flags, load
+from canaryproxy.control.listen import CannotListen
+from canaryproxy.model.delta import Delta
+from canaryproxy.supervisor import Instance, banner, percent, raise_file_limit, runner, serve
+from tests.support.world import GET, PATIENCE, Origin
+
+
+def config(weight: str = "1", listen: str = "127.0.0.1:0") -> Config:
+    return from_flags("http://127.0.0.1:1", "http://127.0.0.1:2", weight, listen)
+
+
+def write(path: Path, port: int, weight: object) -> None:
+    path.write_text(
+        f"server: {{listen: '127.0.0.1:0'}}\nstable: http://127.0.0.1:1\ncanary: http://127.0.0.1:{port}\nweight: {weight}\n"
+    )
+
+
+async def until(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Wait until something was logged."""
+    async with asyncio.timeout(PATIENCE):
+        while text not in caplog.text:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("points", "text"), [(0, "0"), (25, "0.25"), (100, "1"), (10_000, "100")])
+def test_weights_are_shown_as_written(points: int, text: str) -> None:
+    assert percent(points) == text
+
+
+def test_the_banner_says_what_listens_where_in_one_line() -> None:
+    line = banner(config(), (("127.0.0.1", 8080),))
+    assert "http://127.0.0.1:8080 -> route default: stable http://127.0.0.1:1, canary http://127.0.0.1:2 at 1 %" in line
+    assert "\n" not in line
+
+
+def test_the_banner_counts_several_routes(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "routes:\n  a: {hosts: [a], stable: http://a, canary: http://b}\n  b: {hosts: [b], stable: http://a, canary: http://b}\n"
+    )
+    assert "-> 2 routes (a, b)" in banner(load(path, {}), ())
+
+
+def test_an_instance_serves_reloads_by_itself_and_reports(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(supervisor, "WATCH_PERIOD", 0.02)
+    path = tmp_path / "a.yaml"
+    reports: list[Delta] = []
+
+    async def test() -> None:
+        origin = Origin()
+        server = await asyncio.start_server(origin.serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        write(path, port, 0)
+        instance = Instance(load(path, {}), load=lambda: load(path, {}), path=path, report=reports.append)
+        assert "nothing" in repr(instance)
+        await instance.start()
+        write(path, port, "x")
+        await until("the config was not applied, generation 1 goes on", caplog)
+        assert f"{path}:4:" in caplog.text
+        write(path, port, 100)
+        await until("the config was applied as generation 2", caplog)
+        assert instance.weights() == {"default": 10_000}
+        reader, writer = await asyncio.open_connection(*instance.addresses[0])
+        writer.write(GET)
+        assert (await reader.read()).endswith(b"ok")
+        writer.close()
+        path.unlink()
+        await until("is gone", caplog)
+        path.write_text("server: {listen: '127.0.0.1:9'}\nstable: http://127.0.0.1:1\ncanary: http://127.0.0.1:1\n")
+        await until("needs a restart", caplog)
+        assert await instance.stop() == 0
+        server.close()
+        assert "127.0.0.1" in repr(instance)
+
+    with runner() as running:
+        running.run(test())
+    assert sum(sum(cell.codes.values()) for report in reports for cell in report.cells) == 1
+
+
+async def _signalled(numbers: list[int], caplog: pytest.LogCaptureFixture, *, busy: bool) -> int:
+    origin = Origin()
+
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    origin.behaviour = silent
+    server = await asyncio.start_server(origin.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    instance = Instance(from_flags(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}", None, "127.0.0.1:0"))
+    announced = asyncio.Event()
+    serving = asyncio.get_running_loop().create_task(serve(instance, announced.set))
+    await announced.wait()
+    reader, writer = await asyncio.open_connection(*instance.addresses[0])
+    if busy:
+        writer.write(GET)
+        while not origin.connections:
+            await asyncio.sleep(0.01)
+    for number in numbers:
+        os.kill(os.getpid(), number)
+        if number != signal.SIGHUP:
+            await until("draining", caplog)
+    code = await serving
+    writer.close()
+    assert await reader.read() == b""
+    server.close()
+    await asyncio.sleep(0.02)
+    return code
+
+
+@pytest.mark.parametrize(
+    ("numbers", "busy", "code"),
+    [
+        ([signal.SIGHUP, signal.SIGTERM], False, 0),
+        ([signal.SIGINT], False, 0),
+        ([signal.SIGTERM, signal.SIGTERM], True, 143),
+        ([signal.SIGINT, signal.SIGINT], True, 130),
+    ],
+)
+def test_signals_drain_and_a_second_one_ends_at_once(
+    numbers: list[int], busy: bool, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    with runner() as running:
+        assert running.run(_signalled(numbers, caplog, busy=busy)) == code
+
+
+def test_what_outlasts_the_drain_is_told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cut(_: Instance) -> int:
+        Instance.abort(_)
+        return 3
+
+    monkeypatch.setattr(Instance, "stop", cut)
+    caplog.set_level(logging.INFO)
+    with runner() as running:
+        assert running.run(_signalled([signal.SIGTERM], caplog, busy=False)) == 0
+    assert "3 exchanges outlasted the drain" in caplog.text
+
+
+def test_an_address_that_cannot_be_listened_on_ends_the_start() -> None:
+    with pytest.raises(CannotListen):
+        supervisor.run(config(listen="192.0.2.1:1"))
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_allowed() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        raise_file_limit(300)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 300
+        raise_file_limit(200)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 300
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
