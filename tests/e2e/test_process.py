@@ -104,7 +104,7 @@ def test_sighup_reloads_and_a_broken_file_keeps_the_old_one_serving(origins: dic
         assert ask(port) == "stable"
         path.write_text(written(origins, port, "much"))
         proxy.process.send_signal(signal.SIGHUP)
-        until(lambda: f"{path}:4:1: weight: found "much"; expected a percentage" in proxy.log.read_text())
+        until(lambda: f'{path}:4:1: weight: found "much"; expected a percentage' in proxy.log.read_text())
         assert ask(port) == "stable"
         path.write_text(written(origins, port, 100))
         proxy.process.send_signal(signal.SIGHUP)

@@ -1,0 +1,67 @@
+"""The house rules that a machine can check."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "canaryproxy"
+MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+LONGEST = 400
+
+TESTED_ELSEWHERE = {
+    "__main__.py": "tests/e2e starts it",
+    "model/decision.py": "tests/routing/test_decide.py",
+    "model/delta.py": "tests/telemetry/test_record.py",
+    "model/failure.py": "tests/proxy/test_respond.py",
+    "model/message.py": "tests/http1",
+    "model/outcome.py": "tests/telemetry/test_record.py",
+    "model/settings.py": "tests/control/test_compile.py",
+}
+"""Plain data, tested by who uses it."""
+
+PURE = ("model", "routing", "http1", "telemetry")
+
+
+def expected_test(module: Path) -> Path:
+    return ROOT / "tests" / module.parent / f"test_{module.name}"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.name != "__init__.py"], ids=str)
+def test_every_module_has_a_test_file_of_its_name(module: Path) -> None:
+    if str(module) not in TESTED_ELSEWHERE:
+        assert expected_test(module).exists(), f"{module} wants {expected_test(module).relative_to(ROOT)}"
+
+
+def test_every_test_file_of_the_mirror_has_a_module() -> None:
+    apart = {"integration", "e2e", "support"}
+    tests = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")]
+    modules = {str(path.parent / path.name.removeprefix("test_")) for path in tests if path.parts[0] not in apart}
+    assert modules - {str(module) for module in MODULES} == {"layout.py", "examples.py"} & modules
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_no_module_is_longer_than_one_idea(module: Path) -> None:
+    assert len((PACKAGE / module).read_text().splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_every_module_opens_with_its_strategy(module: Path) -> None:
+    assert ast.get_docstring(ast.parse((PACKAGE / module).read_text()))
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.parts[0] in PURE], ids=str)
+def test_nothing_pure_is_asynchronous(module: Path) -> None:
+    nodes = ast.walk(ast.parse((PACKAGE / module).read_text()))
+    assert not [node for node in nodes if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
+
+
+def test_the_changelog_tells_what_is_coming() -> None:
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_promises_are_numbered_without_a_gap() -> None:
+    lines = (ROOT / "docs" / "http.md").read_text().splitlines()
+    numbers = [int(line.split("**")[1][1:]) for line in lines if line.startswith("- **H")]
+    assert numbers == list(range(1, len(numbers) + 1))
