@@ -1,6 +1,7 @@
 """The house rules that a machine can check."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,10 @@ def test_the_promises_are_numbered_without_a_gap() -> None:
     lines = (ROOT / "docs" / "http.md").read_text().splitlines()
     numbers = [int(line.split("**")[1][1:]) for line in lines if line.startswith("- **H")]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_promise_is_cited_by_a_test() -> None:
+    promised = re.findall(r"^- \*\*(H\d+)\*\*", (ROOT / "docs" / "http.md").read_text(), re.MULTILINE)
+    texts = " ".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    cited = set(re.findall(r"\bH\d+\b", texts))
+    assert set(promised) - cited == set()

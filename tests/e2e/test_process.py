@@ -126,6 +126,7 @@ def test_a_swapped_configmap_is_followed_without_a_signal(origins: dict[str, int
 
 
 def test_sigterm_finishes_what_is_open_and_exits_0(origins: dict[str, int], tmp_path: Path) -> None:
+    """H52."""
     with canaryproxy(tmp_path, *two_urls(origins), "--listen", "{listen}") as proxy:
         answers: list[str] = []
         slow = threading.Thread(target=lambda: answers.append(ask(proxy.port, "/slow")))

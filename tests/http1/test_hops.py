@@ -53,6 +53,7 @@ def answered(data: bytes, *, line: bytes = b"GET / HTTP/1.1", close: bool = Fals
 
 
 def test_the_upstream_gets_the_request_with_our_fields_and_no_others() -> None:
+    """H24 H25."""
     head = HOPS.request(read_request(b"X-A: 1\r\nx-b:2\r\n"), STRANGER, b"x:1", None)
     assert head.startswith(b"GET /a HTTP/1.1\r\nHost: shop.test\r\nX-A: 1\r\nx-b:2\r\n")
     assert list(fields_of(head)) == [
@@ -66,10 +67,12 @@ def test_the_upstream_gets_the_request_with_our_fields_and_no_others() -> None:
      b"HTTP2-Settings: x", b"TE: gzip", b"X-Canary-Version: canary", b"Connection: keep-alive", b"Trailer: X-A"],
 )  # fmt: skip
 def test_fields_of_the_client_hop_stay_behind(field: bytes) -> None:
+    """H17 H19 H20 H28."""
     assert field.partition(b":")[0].lower() not in sent(field + b"\r\n")
 
 
 def test_fields_named_by_connection_are_removed() -> None:
+    """H17."""
     seen = sent(b"Connection: X-Hop, close\r\nX-Hop: 1\r\nConnection: x-other\r\nX-Other: 2\r\nX-Kept: 3\r\n")
     assert not {b"x-hop", b"x-other", b"connection"} & set(seen)
     assert seen[b"x-kept"] == [b"3"]
@@ -79,11 +82,13 @@ def test_fields_named_by_connection_are_removed() -> None:
     "name", [b"Host", b"Authorization", b"Cookie", b"X-Forwarded-For", b"Content-Length", b"Via", b"X-Request-Id"]
 )
 def test_connection_cannot_name_away_what_safety_rests_on(name: bytes) -> None:
+    """H18."""
     fields = b"Connection: " + name + b"\r\nAuthorization: a\r\nCookie: c\r\nContent-Length: 2\r\n"
     assert name.lower() in sent(fields, line=b"POST /a HTTP/1.1")
 
 
 def test_a_length_is_written_anew_and_chunks_are_announced() -> None:
+    """H2 H15 H20."""
     assert sent(b"Content-Length: 005\r\n")[b"content-length"] == [b"5"]
     seen = sent(b"Transfer-Encoding: Chunked\r\nTrailer: X-Sum\r\nTE: trailers\r\nConnection: TE\r\n")
     assert seen[b"transfer-encoding"] == [b"chunked"]
@@ -92,6 +97,7 @@ def test_a_length_is_written_anew_and_chunks_are_announced() -> None:
 
 
 def test_forwarding_fields_of_a_stranger_are_replaced() -> None:
+    """H26."""
     seen = sent(b"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Real-IP: 6.6.6.6\r\n"
                 b"Forwarded: for=6.6.6.6\r\nX-Forwarded-Port: 1\r\n")  # fmt: skip
     assert seen[b"x-forwarded-for"] == [b"192.0.2.1"]
@@ -101,6 +107,7 @@ def test_forwarding_fields_of_a_stranger_are_replaced() -> None:
 
 
 def test_forwarding_fields_of_a_trusted_proxy_are_continued() -> None:
+    """H26."""
     seen = sent(b"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 7.7.7.7\r\nX-Forwarded-Proto: https\r\nX-Real-IP: 6.6.6.6\r\n"
                 b"Forwarded: for=6.6.6.6\r\nX-Forwarded-Host: outside.test\r\n", FRIEND)  # fmt: skip
     assert seen[b"x-forwarded-for"] == [b"6.6.6.6, 7.7.7.7, 10.0.0.1"]
@@ -116,18 +123,21 @@ def test_an_ipv6_peer_is_quoted_in_forwarded() -> None:
 
 
 def test_via_names_the_received_version_and_continues_what_is_there() -> None:
+    """H21."""
     assert sent()[b"via"] == [b"1.1 canaryproxy-test"]
     assert sent(line=b"GET / HTTP/1.0")[b"via"] == [b"1.0 canaryproxy-test"]
     assert sent(b"Via: 1.0 a\r\nVia: 1.1 b\r\n")[b"via"] == [b"1.0 a, 1.1 b, 1.1 canaryproxy-test"]
 
 
 def test_a_request_that_has_passed_here_before_is_refused() -> None:
+    """H21."""
     with pytest.raises(Refused) as caught:
         sent(b"Via: 1.1 a, 1.1 canaryproxy-test\r\n")
     assert caught.value.failure is Failure.LOOP
 
 
 def test_request_ids_are_kept_if_sane_and_else_made_each_its_own() -> None:
+    """H27."""
     assert sent(b"X-Request-Id: abc-123\r\n")[b"x-request-id"] == [b"abc-123"]
     for bad in (
         b"X-Request-Id: a b\r\n",
@@ -139,6 +149,7 @@ def test_request_ids_are_kept_if_sane_and_else_made_each_its_own() -> None:
 
 
 def test_an_expectation_is_passed_on_but_not_from_http_1_0() -> None:
+    """H36."""
     assert sent(b"Expect: 100-continue\r\n")[b"expect"] == [b"100-continue"]
     assert b"expect" not in sent(b"Expect: 100-continue\r\n", line=b"GET / HTTP/1.0")
 
@@ -148,14 +159,17 @@ def test_an_expectation_is_passed_on_but_not_from_http_1_0() -> None:
     [(b"OPTIONS /a HTTP/1.1", b"3", b"2"), (b"OPTIONS /a HTTP/1.1", b"x", b"x"), (b"GET /a HTTP/1.1", b"3", b"3")],
 )
 def test_max_forwards_counts_down_for_options(line: bytes, value: bytes, passed: bytes) -> None:
+    """H22."""
     assert sent(b"Max-Forwards: " + value + b"\r\n", line=line)[b"max-forwards"] == [passed]
 
 
 def test_http_1_0_without_host_is_given_the_endpoint_as_host() -> None:
+    """H12."""
     assert sent(line=b"GET / HTTP/1.0", host=b"")[b"host"] == [b"10.1.1.1:80"]
 
 
 def test_the_version_is_told_where_asked() -> None:
+    """H28."""
     head = HOPS.request(read_request(b"X-Canary-Version: stable\r\n"), STRANGER, b"x:1", b"canary")
     assert fields_of(head)[b"x-canary-version"] == [b"canary"]
     response = HOPS.response(read_response(b"HTTP/1.1 200 OK\r\n\r\n"), read_request(), b"canary", close=False)
@@ -163,6 +177,7 @@ def test_the_version_is_told_where_asked() -> None:
 
 
 def test_the_client_gets_the_response_reframed_with_via_and_nothing_invented() -> None:
+    """H15 H24."""
     data = b"HTTP/1.1 200 Fine\r\nX-A: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\n"
     head = HOPS.response(read_response(data), read_request(), None, close=False)
     assert head == (
@@ -172,23 +187,27 @@ def test_the_client_gets_the_response_reframed_with_via_and_nothing_invented() -
 
 
 def test_fields_of_the_upstream_hop_stay_behind() -> None:
+    """H17."""
     seen = answered(b"HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=3\r\nProxy-Authenticate: Basic\r\n"
                     b"Upgrade: h2c\r\nContent-Length: 0\r\n\r\n")  # fmt: skip
     assert set(seen) == {b"via", b"content-length"}
 
 
 def test_via_of_the_upstream_is_continued() -> None:
+    """H21."""
     seen = answered(b"HTTP/1.0 200 OK\r\nVia: 1.1 a\r\nContent-Length: 0\r\n\r\n")
     assert seen[b"via"] == [b"1.1 a, 1.0 canaryproxy-test"]
 
 
 def test_trailers_are_announced_only_where_they_can_follow() -> None:
+    """H38."""
     data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n"
     assert answered(data)[b"trailer"] == [b"X-Sum"]
     assert b"trailer" not in answered(data, line=b"GET / HTTP/1.0")
 
 
 def test_a_body_without_length_is_chunked_for_1_1_and_left_to_the_close_for_1_0() -> None:
+    """H32."""
     data = b"HTTP/1.1 200 OK\r\n\r\n"
     assert answered(data)[b"transfer-encoding"] == [b"chunked"]
     assert b"transfer-encoding" not in answered(data, line=b"GET / HTTP/1.0", close=True)
@@ -202,6 +221,7 @@ def test_persistence_is_told_to_the_client_in_its_own_terms() -> None:
 
 
 def test_interim_responses_carry_no_framing() -> None:
+    """H30."""
     assert set(answered(b"HTTP/1.1 103 Hints\r\nLink: </a>\r\nContent-Length: 5\r\n\r\n")) == {b"link", b"via"}
 
 
@@ -219,6 +239,7 @@ FRAMING = st.sampled_from([b"", b"Content-Length: 3\r\n", b"Transfer-Encoding: c
 def test_what_we_send_upstream_reads_back_as_what_came_plus_our_fields(
     fields: list[tuple[bytes, bytes]], framing: bytes, method: bytes, target: bytes
 ) -> None:
+    """H15 H23."""
     lines = b"".join(name + b": " + value + b"\r\n" for name, value in fields)
     head = read_request(lines + framing, line=method + b" " + target + b" HTTP/1.1") if b"%00" not in target else None
     if head is None:
@@ -235,6 +256,7 @@ def test_what_we_send_upstream_reads_back_as_what_came_plus_our_fields(
 def test_what_we_send_to_the_client_reads_back_as_what_came(
     fields: list[tuple[bytes, bytes]], framing: bytes, status: int, close: bool, version: bytes
 ) -> None:
+    """H15 H23."""
     lines = b"".join(name + b": " + value + b"\r\n" for name, value in fields)
     head = read_response(b"HTTP/1.1 %d Any\r\n" % status + lines + framing + b"\r\n")
     again = responses([HOPS.response(head, read_request(line=b"GET / " + version), None, close=close)])[0]

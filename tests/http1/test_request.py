@@ -120,6 +120,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("data", ACCEPTED.values(), ids=ACCEPTED)
 def test_valid_requests_are_read_alike_whole_and_byte_by_byte(data: bytes) -> None:
+    """H7 H8."""
     whole = requests([data])
     assert whole
     assert all(event[0] != "refused" for event in whole)
@@ -128,6 +129,7 @@ def test_valid_requests_are_read_alike_whole_and_byte_by_byte(data: bytes) -> No
 
 @pytest.mark.parametrize(("data", "failure"), REFUSED.values(), ids=REFUSED)
 def test_requests_that_could_be_misread_are_refused_whole_and_byte_by_byte(data: bytes, failure: str) -> None:
+    """H1 H2 H3 H4 H5 H7 H9 H10 H11 H12 H36."""
     assert requests([data])[-1] == ("refused", failure)
     assert requests(bytewise(data))[-1] == ("refused", failure)
 
@@ -136,6 +138,7 @@ def test_requests_that_could_be_misread_are_refused_whole_and_byte_by_byte(data:
     "body", [b"5\r\nhello0\r\n\r\n", b"5\r\nhelloXX0\r\n\r\n", b"5\r\nhello\n0\r\n\r\n", b"5\r\nhello\r\nzz\r\n"]
 )
 def test_payload_before_a_broken_chunk_is_yielded_before_the_refusal(body: bytes) -> None:
+    """H6."""
     for parts in ([chunked(body)], bytewise(chunked(body))):
         assert requests(parts)[1:] == [("data", b"hello"), ("refused", "BAD_REQUEST")]
 
@@ -157,6 +160,7 @@ def test_payload_before_a_broken_chunk_is_yielded_before_the_refusal(body: bytes
     ],
 )
 def test_limits_have_their_own_failures_in_any_chunking(data: bytes, failure: str) -> None:
+    """H13."""
     limits = Limits(header_bytes=300, headers=8, uri_bytes=100, body_bytes=100)
     assert requests([data], limits)[-1] == ("refused", failure)
     assert requests(bytewise(data), limits)[-1] == ("refused", failure)
@@ -170,21 +174,25 @@ def test_a_request_at_every_limit_is_accepted() -> None:
 
 @pytest.mark.parametrize("line", [b"x" * 5000, b"1;" + b"e" * 5000])
 def test_a_chunk_line_is_bounded_even_before_it_ends(line: bytes) -> None:
+    """H5."""
     assert requests([chunked(line)])[-1] == ("refused", "BAD_REQUEST")
     assert requests([chunked(line + b"\r\n")])[-1] == ("refused", "BAD_REQUEST")
 
 
 def test_extensions_of_a_body_are_bounded_together() -> None:
+    """H5."""
     assert requests([chunked((b"1;" + b"e" * 4000 + b"\r\nx\r\n") * 5)])[-1] == ("refused", "BAD_REQUEST")
 
 
 def test_twins_with_an_underscore_are_dropped() -> None:
+    """H14."""
     event = requests([get(b"Content_Length: 5\r\nX_Forwarded-For: evil\r\nX-My_Own: kept\r\n")])[0]
     assert event[5] == b"X-My_Own: kept\r\n"
     assert event[6] == ()
 
 
 def test_plain_fields_keep_their_bytes_and_order() -> None:
+    """H23."""
     event = requests([get(b"X-B:  1 \r\nConnection: close\r\nx-a: 2\r\nX-B: 3\r\n")])[0]
     assert event[5] == b"X-B:  1 \r\nx-a: 2\r\nX-B: 3\r\n"
     assert event[6] == ((b"connection", b"close"),)
@@ -218,6 +226,7 @@ def test_close_in_a_second_connection_field_counts() -> None:
     ],
 )
 def test_absolute_form_wins_over_host(target: bytes, host: bytes, reduced: bytes) -> None:
+    """H11."""
     event = requests([get(target=target)])[0]
     assert (event[4], event[2]) == (host, reduced)
 
@@ -254,6 +263,7 @@ FRAGMENTS = st.sampled_from(
 @given(st.lists(st.one_of(FRAGMENTS, st.binary(max_size=6)), max_size=25).map(b"".join), st.lists(st.integers(0)))
 @example(b"GET / HTTP/1.1\r\nHost: a\r\n\r", [30])
 def test_any_bytes_give_the_same_events_in_any_chunking(data: bytes, cuts: list[int]) -> None:
+    """H7."""
     whole = requests([data])
     assert requests(pieces(data, cuts)) == whole
     assert requests(bytewise(data)) == whole

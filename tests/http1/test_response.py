@@ -62,11 +62,13 @@ def test_valid_responses_are_read_alike_whole_and_byte_by_byte(data: bytes) -> N
 
 @pytest.mark.parametrize("data", REFUSED.values(), ids=REFUSED)
 def test_responses_that_could_be_misread_are_refused_whole_and_byte_by_byte(data: bytes) -> None:
+    """H16."""
     assert responses([data])[-1] == ("refused", "RESPONSE_INVALID")
     assert responses(bytewise(data))[-1] == ("refused", "RESPONSE_INVALID")
 
 
 def test_a_folded_line_from_an_upstream_becomes_a_space() -> None:
+    """H16."""
     data = OK + b"X-A: a\r\n \tb\r\n\tc\r\nContent-Length: 0\r\n\r\n"
     for parts in ([data], bytewise(data)):
         assert responses(parts)[0][4] == b"X-A: a b c\r\n"
@@ -84,6 +86,7 @@ def test_an_upstream_that_folds_may_be_read_again_on_the_same_connection() -> No
 
 @pytest.mark.parametrize("data", ACCEPTED.values(), ids=ACCEPTED)
 def test_a_response_to_head_has_no_body_and_keeps_its_length(data: bytes) -> None:
+    """H29 H30."""
     head = data[: data.rindex(b"HTTP/1.") :] + data[data.rindex(b"HTTP/1.") :].partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
     final = responses([head], b"HEAD")[-1]
     assert final[0] == "response"
@@ -101,10 +104,12 @@ def test_a_response_to_head_has_no_body_and_keeps_its_length(data: bytes) -> Non
     ],
 )
 def test_a_response_head_is_bounded(data: bytes) -> None:
+    """H16."""
     assert responses([data])[-1] == ("refused", "RESPONSE_HEAD_TOO_LARGE")
 
 
 def test_interim_responses_are_bounded() -> None:
+    """H16."""
     interim = b"HTTP/1.1 102 Processing\r\n\r\n"
     assert len(responses([interim * MAX_INTERIM])) == MAX_INTERIM
     assert responses([interim * (MAX_INTERIM + 1)])[-1] == ("refused", "RESPONSE_INVALID")

@@ -19,4 +19,5 @@ def test_trailers_follow_the_last_chunk() -> None:
              b"X_Forwarded_For", b"Trailer", b"Content_Length", b"Location", b"X-Canary-Version"]
 )  # fmt: skip
 def test_fields_that_must_not_come_late_are_dropped_from_trailers(name: bytes) -> None:
+    """H38."""
     assert last_chunk((name + b": x", b"X-Sum: 1")) == b"0\r\nX-Sum: 1\r\n\r\n"

@@ -26,6 +26,7 @@ async def curl(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
 
 @pytest.mark.needs("nginx", "curl")
 def test_curl_through_to_nginx(tmp_path: Path) -> None:
+    """H31."""
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "big").write_bytes(BIG)
 
@@ -49,6 +50,8 @@ def test_curl_through_to_nginx(tmp_path: Path) -> None:
 
 @pytest.mark.needs("nginx")
 def test_an_nginx_that_closes_connections_after_a_few_requests_costs_nobody_an_error(tmp_path: Path) -> None:
+    """H43."""
+
     async def test(port: int) -> None:
         async with world(stable_port=port) as w, aiohttp.ClientSession() as session:
 
@@ -65,6 +68,8 @@ def test_an_nginx_that_closes_connections_after_a_few_requests_costs_nobody_an_e
 
 @pytest.mark.needs("curl")
 def test_uploads_and_expectations_of_curl_reach_an_aiohttp_app(tmp_path: Path) -> None:
+    """H36."""
+
     async def echo(request: web.Request) -> web.Response:
         body = await request.read()
         return web.json_response(

@@ -11,6 +11,8 @@ QUICK = Timeouts(header=0.1, keep_alive=0.1, body_idle=0.1)
 
 
 def test_a_silent_new_connection_is_closed() -> None:
+    """H47."""
+
     async def test() -> None:
         async with world(timeouts=QUICK) as w:
             reader, _ = await w.connect()
@@ -20,6 +22,8 @@ def test_a_silent_new_connection_is_closed() -> None:
 
 
 def test_a_head_that_does_not_end_is_a_408() -> None:
+    """H47."""
+
     async def test() -> None:
         async with world(timeouts=QUICK) as w:
             assert (await w.ask(b"GET / HTTP/1.1\r\nHost: shop")).startswith(b"HTTP/1.1 408 ")
@@ -30,6 +34,8 @@ def test_a_head_that_does_not_end_is_a_408() -> None:
 
 
 def test_a_body_that_stops_coming_is_a_408() -> None:
+    """H47."""
+
     async def test() -> None:
         async def take(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
             await reader.read()
@@ -45,6 +51,8 @@ def test_a_body_that_stops_coming_is_a_408() -> None:
 
 
 def test_an_idle_connection_is_closed_after_keep_alive() -> None:
+    """H47."""
+
     async def test() -> None:
         async with world(timeouts=QUICK) as w:
             reader, writer = await w.connect()
@@ -56,6 +64,8 @@ def test_an_idle_connection_is_closed_after_keep_alive() -> None:
 
 
 def test_a_client_that_takes_nothing_is_cut() -> None:
+    """H47."""
+
     async def test() -> None:
         async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await read_head(reader)
@@ -77,6 +87,8 @@ def test_a_client_that_takes_nothing_is_cut() -> None:
 
 
 def test_the_reset_of_a_client_we_are_not_reading_from_is_noticed() -> None:
+    """H45."""
+
     async def test() -> None:
         async def deaf(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
             await read_head(reader)
@@ -107,6 +119,8 @@ def test_the_reset_of_a_client_we_are_not_reading_from_is_noticed() -> None:
     ],
 )
 def test_refused_requests_get_their_status_and_the_end_of_the_connection(data: bytes, status: int) -> None:
+    """H9 H10 H12 H13 H3 H36."""
+
     async def test() -> None:
         async with world(limits=Limits(header_bytes=500, headers=8, uri_bytes=100)) as w:
             answer = await w.ask(data)
@@ -120,6 +134,8 @@ def test_refused_requests_get_their_status_and_the_end_of_the_connection(data: b
 
 
 def test_a_host_without_route_is_a_404_that_keeps_the_connection() -> None:
+    """H50."""
+
     async def test() -> None:
         async with world(hosts=("shop.test",)) as w:
             reader, writer = await w.connect()
@@ -143,6 +159,8 @@ def test_a_404_to_a_request_with_a_body_ends_the_connection() -> None:
 
 
 def test_a_request_that_comes_back_to_us_is_a_508() -> None:
+    """H21."""
+
     async def test() -> None:
         async with world() as w:
             assert (await w.ask(GET[:-2] + b"Via: 1.1 canaryproxy-test\r\n\r\n")).startswith(b"HTTP/1.1 508 ")
@@ -153,6 +171,8 @@ def test_a_request_that_comes_back_to_us_is_a_508() -> None:
 
 
 def test_options_that_may_go_no_further_is_answered_here() -> None:
+    """H22."""
+
     async def test() -> None:
         async with world() as w:
             ask = b"OPTIONS * HTTP/1.1\r\nHost: shop.test\r\nMax-Forwards: 0\r\n"
@@ -164,6 +184,8 @@ def test_options_that_may_go_no_further_is_answered_here() -> None:
 
 
 def test_one_connection_too_many_is_a_503_with_retry_after() -> None:
+    """H50."""
+
     async def test() -> None:
         async with world(limits=Limits(max_connections=1)) as w:
             reader, writer = await w.connect()
@@ -180,6 +202,8 @@ def test_one_connection_too_many_is_a_503_with_retry_after() -> None:
 
 
 def test_nothing_behind_close_is_read_as_a_request() -> None:
+    """H51."""
+
     async def test() -> None:
         async with world() as w:
             answer = await w.ask(GET + STAY)
@@ -192,6 +216,7 @@ def test_nothing_behind_close_is_read_as_a_request() -> None:
 def test_a_client_that_goes_on_sending_to_a_closed_connection_is_read_dry_but_not_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """H51."""
     monkeypatch.setattr("canaryproxy.proxy.downstream.LINGER_BYTES", 100_000)
 
     async def test() -> None:
@@ -207,6 +232,7 @@ def test_a_client_that_goes_on_sending_to_a_closed_connection_is_read_dry_but_no
 
 
 def test_a_lingering_connection_is_closed_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """H51."""
     monkeypatch.setattr("canaryproxy.proxy.downstream.LINGER", 0.1)
 
     async def test() -> None:
@@ -234,6 +260,8 @@ async def gone(w: World) -> None:
 
 
 def test_a_half_closed_client_gets_all_its_pipelined_answers() -> None:
+    """H42 H46."""
+
     async def test() -> None:
         async with world() as w:
             reader, writer = await w.connect()
@@ -264,6 +292,8 @@ def test_a_connection_shows_its_state() -> None:
 
 
 def test_an_http_1_0_client_may_keep_its_connection() -> None:
+    """H32."""
+
     async def test() -> None:
         async with world() as w:
             w.stable.behaviour = w.stable.answering(OK)

@@ -40,6 +40,8 @@ def test_the_weight_decides_the_version_and_both_ends_are_told_where_asked(weigh
 
 
 def test_pipelined_requests_are_answered_in_their_order() -> None:
+    """H42."""
+
     async def test() -> None:
         async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while True:
@@ -59,6 +61,8 @@ def test_pipelined_requests_are_answered_in_their_order() -> None:
 
 
 def test_a_client_may_pipeline_more_than_we_read_ahead() -> None:
+    """H42."""
+
     async def test() -> None:
         async with world() as w:
             reader, writer = await w.connect()
@@ -72,6 +76,8 @@ def test_a_client_may_pipeline_more_than_we_read_ahead() -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_bodies_stream_both_ways_before_they_are_complete(chunked: bool) -> None:
+    """H35."""
+
     async def test() -> None:
         async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await read_head(reader)
@@ -93,6 +99,8 @@ def test_bodies_stream_both_ways_before_they_are_complete(chunked: bool) -> None
 
 
 def test_a_chunked_request_and_its_trailers_arrive_framed_by_us() -> None:
+    """H5 H15 H38."""
+
     async def test() -> None:
         bodies: list[bytes] = []
 
@@ -129,6 +137,8 @@ RESPONSES = {
 def test_responses_are_relayed_with_the_body_they_may_have(
     method: bytes, response: bytes, body: bytes, part: bytes
 ) -> None:
+    """H29 H30 H37 H38."""
+
     async def test() -> None:
         async with world() as w:
             w.stable.behaviour = w.stable.answering(response)
@@ -140,6 +150,8 @@ def test_responses_are_relayed_with_the_body_they_may_have(
 
 
 def test_a_response_until_close_is_chunked_for_1_1_and_ends_the_connection_for_1_0() -> None:
+    """H32."""
+
     async def test() -> None:
         async def until_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await read_head(reader)
@@ -156,6 +168,8 @@ def test_a_response_until_close_is_chunked_for_1_1_and_ends_the_connection_for_1
 
 
 def test_100_continue_is_relayed_and_no_interim_goes_to_1_0() -> None:
+    """H36 H37."""
+
     async def test() -> None:
         async def polite(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             assert b"Expect: 100-continue" in await read_head(reader)
@@ -177,6 +191,8 @@ def test_100_continue_is_relayed_and_no_interim_goes_to_1_0() -> None:
 
 
 def test_an_early_final_response_arrives_although_the_client_still_sends() -> None:
+    """H39 H51."""
+
     async def test() -> None:
         async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await read_head(reader)
@@ -203,6 +219,8 @@ def test_an_early_final_response_arrives_although_the_client_still_sends() -> No
      b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n"],
 )  # fmt: skip
 def test_what_cannot_be_relayed_safely_becomes_a_502(response: bytes) -> None:
+    """H16 H19 H33."""
+
     async def test() -> None:
         async with world() as w:
             w.stable.behaviour = w.stable.answering(response)
@@ -225,6 +243,8 @@ CUTS = {
 @pytest.mark.parametrize(("version", "response"), CUTS.values(), ids=CUTS)
 @pytest.mark.parametrize("with_reset", [False, True])
 def test_a_response_that_breaks_off_is_seen_to_break_off(version: bytes, response: bytes, with_reset: bool) -> None:
+    """H33."""
+
     async def test() -> None:
         async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await read_head(reader)
@@ -249,6 +269,8 @@ def test_a_response_that_breaks_off_is_seen_to_break_off(version: bytes, respons
 
 
 def test_a_close_delimited_response_that_breaks_off_resets_the_client() -> None:
+    """H33."""
+
     async def test() -> None:
         async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await read_head(reader)
@@ -265,6 +287,8 @@ def test_a_close_delimited_response_that_breaks_off_resets_the_client() -> None:
 
 
 def test_an_endpoint_that_refuses_connections_is_a_502_and_counted_as_connect() -> None:
+    """H50."""
+
     async def test() -> None:
         async with world(stable_port=1) as w:
             answer = await w.ask(GET)
@@ -312,6 +336,8 @@ KEEP = STAY
 def test_a_connection_closed_while_idle_is_replaced_once_where_that_is_safe(
     line: bytes, fields: bytes, body: bytes, repeated: bool
 ) -> None:
+    """H27 H43."""
+
     async def test() -> None:
         ids: list[bytes] = []
 
@@ -343,6 +369,8 @@ def test_a_connection_closed_while_idle_is_replaced_once_where_that_is_safe(
 
 
 def test_a_new_connection_that_is_closed_is_not_tried_again() -> None:
+    """H43."""
+
     async def test() -> None:
         async def close(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
             await read_head(reader)
@@ -358,6 +386,8 @@ def test_a_new_connection_that_is_closed_is_not_tried_again() -> None:
 
 
 def test_a_response_that_does_not_come_is_a_504() -> None:
+    """H48."""
+
     async def test() -> None:
         async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
             await reader.read()
@@ -373,6 +403,8 @@ def test_a_response_that_does_not_come_is_a_504() -> None:
 
 
 def test_silence_in_the_middle_of_a_response_cuts_it() -> None:
+    """H48."""
+
     async def test() -> None:
         async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await read_head(reader)
@@ -389,6 +421,8 @@ def test_silence_in_the_middle_of_a_response_cuts_it() -> None:
 
 
 def test_each_event_of_a_stream_arrives_at_once() -> None:
+    """H35."""
+
     async def test() -> None:
         proceed = asyncio.Event()
 
@@ -413,6 +447,8 @@ def test_each_event_of_a_stream_arrives_at_once() -> None:
 
 
 def test_a_slow_client_stops_the_origin_and_its_waiting_is_not_charged() -> None:
+    """H34."""
+
     async def test() -> None:
         sent = 0
         size = 40_000_000
@@ -445,6 +481,8 @@ def test_a_slow_client_stops_the_origin_and_its_waiting_is_not_charged() -> None
 
 
 def test_a_slow_origin_stops_the_client() -> None:
+    """H34."""
+
     async def test() -> None:
         go = asyncio.Event()
         size = 40_000_000
@@ -471,6 +509,8 @@ def test_a_slow_origin_stops_the_client() -> None:
 
 
 def test_an_origin_that_takes_nothing_of_an_upload_is_given_up() -> None:
+    """H48."""
+
     async def test() -> None:
         async def deaf(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
             reader._transport.pause_reading()  # type: ignore[attr-defined]
@@ -488,6 +528,8 @@ def test_an_origin_that_takes_nothing_of_an_upload_is_given_up() -> None:
 
 @pytest.mark.parametrize("streaming", [False, True])
 def test_a_client_that_leaves_cancels_the_upstream_at_once(streaming: bool) -> None:
+    """H45."""
+
     async def test() -> None:
         arrived = asyncio.Event()
 
@@ -514,6 +556,8 @@ def test_a_client_that_leaves_cancels_the_upstream_at_once(streaming: bool) -> N
 
 
 def test_a_client_that_half_closes_still_gets_its_answer() -> None:
+    """H46."""
+
     async def test() -> None:
         async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await read_head(reader)
@@ -532,6 +576,8 @@ def test_a_client_that_half_closes_still_gets_its_answer() -> None:
 
 
 def test_a_half_closed_client_is_not_waited_for_longer_than_allowed() -> None:
+    """H46."""
+
     async def test() -> None:
         async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
             await reader.read()
@@ -549,6 +595,8 @@ def test_a_half_closed_client_is_not_waited_for_longer_than_allowed() -> None:
 
 @pytest.mark.parametrize("part", [b"POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 50\r\n\r\nhel", b"GET / HT"])
 def test_a_request_cut_by_the_clients_fin_is_never_completed(part: bytes) -> None:
+    """H6."""
+
     async def test() -> None:
         async def take(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
             await read_head(reader)
@@ -569,6 +617,8 @@ def test_a_request_cut_by_the_clients_fin_is_never_completed(part: bytes) -> Non
 
 
 def test_a_broken_body_is_the_clients_fault_and_cancels_the_upstream() -> None:
+    """H6."""
+
     async def test() -> None:
         async def take(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
             await reader.read()
@@ -587,6 +637,8 @@ def test_a_broken_body_is_the_clients_fault_and_cancels_the_upstream() -> None:
 
 
 def test_a_body_beyond_the_limit_is_refused_before_it_is_read() -> None:
+    """H13."""
+
     async def test() -> None:
         async with world(limits=Limits(body_bytes=10)) as w:
             answer = await w.ask(request(b"POST / HTTP/1.1", b"Content-Length: 11\r\n"))

@@ -73,6 +73,8 @@ def test_pools_of_endpoints_that_left_the_table_go_when_they_are_empty() -> None
 
 
 def test_an_idle_upstream_connection_is_used_again_until_anything_happens_to_it() -> None:
+    """H40 H44."""
+
     async def test() -> None:
         async def chatty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await read_head(reader)
@@ -97,6 +99,8 @@ def test_an_idle_upstream_connection_is_used_again_until_anything_happens_to_it(
 
 
 def test_bytes_behind_a_response_end_the_upstream_connection() -> None:
+    """H40."""
+
     async def test() -> None:
         async with world() as w:
             w.stable.behaviour = w.stable.answering(OK + b"HTTP/1.1 200 OK\r\n")
@@ -128,6 +132,8 @@ def test_exchanges_that_last_are_reported_as_overdue() -> None:
 
 
 def test_connecting_takes_its_own_time_and_gives_up() -> None:
+    """H48."""
+
     async def test() -> None:
         async with world(connect_timeout=0.2) as w:
             never = asyncio.get_running_loop().create_future()
@@ -156,6 +162,8 @@ class _Hanging:
 
 
 def test_a_name_that_does_not_resolve_is_a_502_that_says_so() -> None:
+    """H50."""
+
     async def test() -> None:
         async with world() as w:
             route = w.table.routes[0]
@@ -169,6 +177,8 @@ def test_a_name_that_does_not_resolve_is_a_502_that_says_so() -> None:
 
 @pytest.mark.parametrize(("trusted", "seen"), [("127.0.0.0/8", b"6.6.6.6, 127.0.0.1"), ("10.0.0.0/8", b"127.0.0.1")])
 def test_forwarding_fields_are_believed_from_trusted_proxies_only(trusted: str, seen: bytes) -> None:
+    """H26."""
+
     async def test() -> None:
         settings = PlaneSettings(trusted_proxies=(ip_network(trusted), ip_network("2001:db8::/32")))
         async with world(settings=settings) as w:
@@ -182,6 +192,8 @@ def test_forwarding_fields_are_believed_from_trusted_proxies_only(trusted: str, 
 
 
 def test_draining_finishes_what_is_open_and_tells_clients_to_close() -> None:
+    """H52."""
+
     async def test() -> None:
         go = asyncio.Event()
 
@@ -214,6 +226,8 @@ def test_draining_finishes_what_is_open_and_tells_clients_to_close() -> None:
 
 
 def test_draining_cuts_what_outlasts_it_and_says_how_many() -> None:
+    """H52."""
+
     async def test() -> None:
         async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
             await reader.read()
@@ -234,5 +248,17 @@ def test_connections_the_kernel_has_accepted_are_taken_from_the_queue() -> None:
     async def test() -> None:
         async with world() as w:
             assert accept_all(w.plane._listeners[0][1]) == []
+
+    run(test())
+
+
+def test_a_deadline_is_never_early() -> None:
+    """H49."""
+
+    async def test() -> None:
+        async with world() as w:
+            for _ in range(20):
+                assert w.plane.in_seconds(1.0) >= w.plane.now() + 1.0
+                await asyncio.sleep(0.02)
 
     run(test())

@@ -19,6 +19,7 @@ def head(method: bytes = b"GET", plain: bytes = b"", minor: int = 1) -> RequestH
 
 @pytest.mark.parametrize("failure", SENT)
 def test_every_failure_has_an_answer_that_names_its_cause_and_echoes_nothing(failure: Failure) -> None:
+    """H50."""
     data = answer(failure, head(plain=b"X-Evil: yes\r\n"), "canaryproxy-x", close=True)
     fields, _, body = data.partition(b"\r\n\r\n")
     assert fields.startswith(b"HTTP/1.1 %d " % failure.status)

@@ -14,4 +14,5 @@ from canaryproxy.routing.host import host_name
     ],
 )  # fmt: skip
 def test_case_port_and_a_trailing_dot_do_not_matter(host: bytes, name: bytes) -> None:
+    """H53."""
     assert host_name(host) == name

@@ -17,6 +17,7 @@ from canaryproxy.routing.path import normalise
     ],
 )  # fmt: skip
 def test_equivalent_spellings_are_matched_alike(path: bytes, matched: bytes) -> None:
+    """H41."""
     assert normalise(path) == matched
 
 
