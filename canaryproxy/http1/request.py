@@ -102,10 +102,11 @@ class RequestReader:
     def _head(self) -> RequestHead | None:
         inbox = self._inbox
         data, begin = inbox.data, inbox.position
-        if data.startswith(b"\r\n", begin):
-            begin = self._skip_empty_lines()
         match = grammar.request_head(data, begin)
         if match is None:
+            if data.startswith(b"\r\n", begin):
+                self._skip_empty_lines()
+                return self._head()
             self._no_head(data, begin)
             return None
         method, target, minor, host, plain = match.groups()
@@ -154,14 +155,13 @@ class RequestReader:
         if begin < len(data) and data[begin:] != b"\r":
             self._check_lines(data, begin)
 
-    def _skip_empty_lines(self) -> int:
+    def _skip_empty_lines(self) -> None:
         inbox = self._inbox
         while inbox.data.startswith(b"\r\n", inbox.position):
             inbox.position += 2
             self._skipped += 2
             if self._skipped > MAX_LEADING_CRLF:
                 raise Refused(Failure.BAD_REQUEST, "too many empty lines before the request line")
-        return inbox.position
 
     def _check_lines(self, data: bytes, begin: int) -> None:
         if self._lines is None:

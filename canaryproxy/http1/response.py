@@ -173,8 +173,12 @@ class ResponseReader:
         if end > len(inbox.data):
             return None
         self._body = None
-        inbox.position = end
-        return inbox.data[begin:end]
+        data = inbox.data[begin:end]
+        if end == len(inbox.data):
+            inbox.data, inbox.position = b"", 0
+        else:
+            inbox.position = end
+        return data
 
     def _check_lines(self, data: bytes, begin: int) -> None:
         if self._lines is None:

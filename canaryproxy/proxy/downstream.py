@@ -82,7 +82,14 @@ class Downstream(asyncio.Protocol):
         if self.plane.admit(self):
             self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.header)
         else:
-            self._refuse(Failure.OVERLOADED)
+            self._turn_away()
+
+    def _turn_away(self) -> None:
+        """One connection too many: say so and close, without the time a lingering close would take."""
+        self.phase = LINGERING
+        self.plane.recorder.refuse(Failure.OVERLOADED.status)
+        self.plane.answer(self.transport, Failure.OVERLOADED, None, close=True)
+        self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -106,8 +113,10 @@ class Downstream(asyncio.Protocol):
         """The client's FIN. It may still read (RFC 9112 9.6), so a complete request is still answered."""
         self.half_closed = True
         exchange = self.exchange
-        if self.phase is LINGERING or exchange is None:
+        if self.phase is LINGERING:
             return False
+        if exchange is None:
+            return self.paused and self.reader.pending > 0
         if not exchange.request_complete:
             self.exchange = None
             exchange.client_gone()
@@ -141,7 +150,10 @@ class Downstream(asyncio.Protocol):
         self.deadline = NEVER
         if self.exchange is not None:
             self.exchange.response_resumed()
-            self._await_request()
+            if self.half_closed:
+                self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.half_close)
+            else:
+                self._await_request()
         elif self.phase is not CLOSED:
             self._next()
 

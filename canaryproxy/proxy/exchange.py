@@ -106,7 +106,7 @@ class Exchange:
         self._cell.connected(opening)
         self._connecting = None
         self._send(upstream)
-        if self._unsent_size >= HIGH_WATER:
+        if not upstream.blocked:
             self.down.unblock()
 
     def connect_failed(self, failure: Failure) -> None:
@@ -195,24 +195,39 @@ class Exchange:
 
         Raises `Refused` for a 101 that nobody asked for.
         """
-        request = self._head
         if head.status < 200:
             self._interim(head)
             return False
-        self._response = head
-        early = not self.request_complete
-        if early and (head.close or head.status >= 300):
-            self._abandoned = True
-            self.down.unblock()
-        lengthless = head.length < 0 and head.body is not NO_BODY
-        self._chunk_out = lengthless and request.minor == 1
-        self._close = request.close or early or self._plane.draining or (lengthless and not request.minor)
-        version = self._decision.version.name.encode("ascii") if self._decision.route.add_version else None
-        self._out.append(self._plane.hops.response(head, request, version, close=self._close))
+        self._out.append(self._rewritten(head))
         if head.body is NO_BODY or head.length == 0:
             self.response_end(())
             return True
         return False
+
+    def response_whole(self, head: ResponseHead, body: bytes) -> None:
+        """A final head with all of its body: what nearly every response is."""
+        data = self._rewritten(head)
+        if len(body) <= JOIN_LIMIT:
+            self._out.append(data + body)
+        else:
+            self._out += (data, body)
+        self.response_end(())
+
+    def _rewritten(self, head: ResponseHead) -> bytes:
+        """The final head for the client; settles how the body is framed and what becomes of the connections."""
+        request, plane, decision = self._head, self._plane, self._decision
+        self._response = head
+        lengthless = head.length < 0 and head.body is not NO_BODY
+        if request.close or plane.draining or lengthless or not self.request_complete:
+            self._chunk_out = lengthless and request.minor == 1
+            self._close = (
+                request.close or plane.draining or not self.request_complete or (lengthless and not request.minor)
+            )
+        if not self.request_complete and (head.close or head.status >= 300):
+            self._abandoned = True
+            self.down.unblock()
+        version = decision.version.name.encode("ascii") if decision.route.add_version else None
+        return plane.hops.response(head, request, version, close=self._close)
 
     def _interim(self, head: ResponseHead) -> None:
         if head.status == 101:

@@ -62,7 +62,6 @@ class DataPlane:
         self.splits = Splits(dice)
         self._pools: dict[Endpoint, Pool] = {}
         self.lent: dict[Decision, Pool] = {}
-        self._named: set[Endpoint] = set()
         self._connections: set[Downstream] = set()
         self._listeners: list[tuple[asyncio.AbstractServer, socket.socket]] = []
         self._arrived = self.tick
@@ -79,7 +78,9 @@ class DataPlane:
         self._generation = table.generation
         self.lent = {}
         versions = [version for route in table.routes for version in (route.stable, route.canary)]
-        self._named = {endpoint for version in versions for endpoint in version.endpoints}
+        named = {endpoint for version in versions for endpoint in version.endpoints}
+        for endpoint in self._pools.keys() - named:
+            self._pools.pop(endpoint).retire()
         self.splits.forget({route.name for route in table.routes})
 
     def deltas(self) -> Delta:
@@ -146,14 +147,12 @@ class DataPlane:
                 exchange.expired()
             elif connection.deadline <= tick:
                 connection.expired()
-            elif connection.blocked or connection.half_closed:
+            elif (connection.blocked or connection.half_closed) and not connection.transport.is_closing():
                 unread.append(connection.transport)
         for transport in vanished(unread):
             transport.abort()
-        for pool in list(self._pools.values()):
+        for pool in self._pools.values():
             pool.sweep(tick)
-            if pool.empty and pool.endpoint not in self._named:
-                del self._pools[pool.endpoint]
 
     # The end.
 

@@ -20,22 +20,18 @@ if TYPE_CHECKING:
 class Pool:
     """`authority` is the endpoint's `host:port` for requests that bring no Host."""
 
-    __slots__ = ("_idle", "_loop", "_opening", "authority", "endpoint")
+    __slots__ = ("_idle", "_loop", "_opening", "_retired", "authority", "endpoint")
 
     def __init__(self, endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> None:
         self.endpoint = endpoint
         self.authority = endpoint.authority.encode("ascii")
         self._loop = loop
+        self._retired = False
         self._idle: list[Upstream] = []
         self._opening: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"<Pool {self.endpoint.authority}: {len(self._idle)} idle, {len(self._opening)} opening>"
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is held for the endpoint."""
-        return not self._idle and not self._opening
 
     def take(self) -> Upstream | None:
         """An idle connection that is still good, or None."""
@@ -48,6 +44,9 @@ class Pool:
 
     def give_back(self, upstream: Upstream, expires: float) -> None:
         """Keep a connection for the next exchange until `expires` (monotonic seconds)."""
+        if self._retired:
+            upstream.abort()
+            return
         upstream.expires = expires
         upstream.reused = True
         self._idle.append(upstream)
@@ -81,10 +80,15 @@ class Pool:
                 upstream.abort()
             self._idle = fresh
 
-    def close(self) -> None:
-        """Close what is idle and stop opening."""
+    def retire(self) -> None:
+        """The endpoint left the table: close what is idle, now and later; what is under way goes on."""
+        self._retired = True
         for upstream in self._idle:
             upstream.abort()
         self._idle.clear()
+
+    def close(self) -> None:
+        """Close what is idle and stop opening."""
+        self.retire()
         for task in self._opening:
             task.cancel()

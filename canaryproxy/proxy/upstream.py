@@ -67,9 +67,7 @@ class Upstream(asyncio.Protocol):
         try:
             event = reader.next()
             if type(event) is ResponseHead and (body := reader.rest()) is not None:
-                exchange.response_head(event)
-                exchange.response_data(body)
-                exchange.response_end(())
+                exchange.response_whole(event, body)
                 return
             while event is not None:
                 if type(event) is bytes:

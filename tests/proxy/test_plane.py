@@ -58,16 +58,42 @@ def test_ten_thousand_requests_split_exactly_through_a_hundred_table_swaps() -> 
     run(test(), 60)
 
 
-def test_pools_of_endpoints_that_left_the_table_go_when_they_are_empty() -> None:
+def test_connections_to_endpoints_that_left_the_table_are_closed_but_not_those_in_use() -> None:
     async def test() -> None:
-        async with world(weight=10_000, keep_alive=0.05) as w:
+        go = asyncio.Event()
+
+        async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_head(reader)
+            await go.wait()
+            writer.write(OK)
+            await reader.read()
+
+        async with world(weight=10_000) as w:
             await w.ask(GET)
-            assert len(w.plane._pools) == 1
             assert "1 idle" in repr(next(iter(w.plane._pools.values())))
+            w.canary.behaviour = wait
+            busy = [asyncio.get_running_loop().create_task(w.ask(GET)) for _ in range(2)]
+            while w.canary.connections < 2:
+                await asyncio.sleep(0.01)
             w.plane.publish(RoutingTable(2, ()))
-            while w.plane._pools:
-                await asyncio.sleep(0.02)
             assert (await w.ask(GET)).startswith(b"HTTP/1.1 404 ")
+            go.set()
+            assert all(answer.endswith(b"ok") for answer in await asyncio.gather(*busy))
+            await w.canary.closed.wait()
+            assert not w.plane._pools
+
+    run(test())
+
+
+def test_an_upstream_connection_is_not_kept_idle_for_longer_than_told() -> None:
+    """H44."""
+
+    async def test() -> None:
+        async with world(keep_alive=0.05) as w:
+            await w.ask(GET)
+            await w.stable.closed.wait()
+            await w.ask(GET)
+            assert w.stable.connections == 2
 
     run(test())
 

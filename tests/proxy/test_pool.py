@@ -40,7 +40,6 @@ def test_the_newest_idle_connection_is_lent_first_and_dead_ones_never() -> None:
     assert lending.take() is second
     assert lending.take() is first
     assert lending.take() is None
-    assert lending.empty
     lending._loop.close()
 
 
@@ -62,4 +61,7 @@ def test_closing_ends_what_is_idle() -> None:
     lending.give_back(upstream, 1.0)
     lending.close()
     assert wire.aborted
+    late, late_wire = opened()
+    lending.give_back(late, 1.0)
+    assert late_wire.aborted
     lending._loop.close()
