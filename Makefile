@@ -1,5 +1,9 @@
 # Everything sets itself up: a fresh Debian or Ubuntu with python3 (and its venv), make and git is enough.
-PYTHON ?= python3
+# The distribution's Python is preferred: it is built with profiles, which a self-built one often is not, and that
+# is worth a tenth of the CPU per request.
+PYTHON ?= $(shell for python in /usr/bin/python3 python3; do \
+  $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; \
+  done; echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet

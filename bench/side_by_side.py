@@ -12,6 +12,7 @@ import platform
 import random
 import statistics
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -115,10 +116,8 @@ def machine() -> str:
 
 def compiler() -> str:
     """Whether the interpreter was built with profile-guided optimisation, which matters here."""
-    import sysconfig
-
-    flags = sysconfig.get_config_var("CONFIG_ARGS") or ""
-    return "optimised build" if "--enable-optimizations" in flags else "plain build, no PGO"
+    options = f"{sysconfig.get_config_var('CONFIG_ARGS')} {sysconfig.get_config_var('PY_CORE_CFLAGS')}"
+    return "optimised build" if "--enable-optimizations" in options else "plain build, no PGO"
 
 
 def page(runs: Sequence[Run], peers: Sequence[str], arguments: argparse.Namespace, command: str) -> str:
