@@ -12,7 +12,6 @@ import platform
 import random
 import statistics
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -111,13 +110,12 @@ def machine() -> str:
     info = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "unknown")
     cores = sum(line.startswith("processor") for line in info)
-    return f"{model}, {cores} cores, Linux {platform.release()}, CPython {platform.python_version()} ({compiler()})"
+    return f"{model}, {cores} cores, Linux {platform.release()}, CPython {platform.python_version()} ({build()})"
 
 
-def compiler() -> str:
-    """Whether the interpreter was built with profile-guided optimisation, which matters here."""
-    options = f"{sysconfig.get_config_var('CONFIG_ARGS')} {sysconfig.get_config_var('PY_CORE_CFLAGS')}"
-    return "optimised build" if "--enable-optimizations" in options else "plain build, no PGO"
+def build() -> str:
+    """Whose interpreter this is: distributions build theirs with profiles, which matters here."""
+    return "the distribution's build" if sys.base_prefix == "/usr" else "not the distribution's build"
 
 
 def page(runs: Sequence[Run], peers: Sequence[str], arguments: argparse.Namespace, command: str) -> str:
