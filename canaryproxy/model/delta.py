@@ -25,10 +25,11 @@ class CellDelta:
     """New counts of one key and one second of start.
 
     `outcomes` are those of the attempts that decided an exchange, `retried` those of attempts lost to the
-    keep-alive race and repeated, which the version never saw; both keyed by the values of `Outcome`. `codes` are the statuses that clients got. `latency` holds the judged latency of
-    the version (request head complete to last upstream byte, less the time the client kept us
-    paused and the opening of a connection), `duration` what clients saw, `connect` the opening of
-    upstream connections; all three as bucket index -> count (`telemetry.histogram`).
+    keep-alive race and repeated, which the version never saw; both keyed by the values of `Outcome`. `codes`
+    are the statuses that clients got. `latency` holds the judged latency of the version (request head complete
+    to last upstream byte, less the time the client kept us paused and the opening of a connection),
+    `duration` what clients saw, `connect` the opening of upstream connections; all three as bucket index ->
+    count (`telemetry.histogram`).
     """
 
     key: CellKey
