@@ -19,12 +19,19 @@ import uvloop
 
 from canaryproxy import __version__
 from canaryproxy.config import Config
-from canaryproxy.control.compile import listen_addresses, plane_settings
+from canaryproxy.config.route import VersionConfig
+from canaryproxy.config.schema import AccessLogConfig
+from canaryproxy.control.compile import certificates, listen_addresses, plane_settings
 from canaryproxy.control.controller import Controller, Reload
+from canaryproxy.control.health import over_http
 from canaryproxy.control.listen import display, listen_on
-from canaryproxy.control.watch import Change, Watch
+from canaryproxy.control.resolve import Lookup, system_lookup
+from canaryproxy.control.watch import Watches
 from canaryproxy.model.delta import Delta
 from canaryproxy.proxy.plane import DataPlane
+from canaryproxy.proxy.tls import client_context
+from canaryproxy.telemetry.accesslog import FORMATS
+from canaryproxy.telemetry.sink import Sink
 from canaryproxy.telemetry.totals import Totals
 
 log = logging.getLogger("canaryproxy")
@@ -39,6 +46,10 @@ SPARE_FILES = 64
 FILES_PER_CONNECTION = 2
 
 
+class CannotLog(Exception):
+    """The access log cannot be opened; the message is one line for the user."""
+
+
 class Instance:
     """One proxy. `load` reads the config anew on reload; `path` is the file to watch, if there is one;
     `report` gets every delta of the data plane.
@@ -51,11 +62,14 @@ class Instance:
         load: Callable[[], Config] | None = None,
         path: Path | None = None,
         report: Callable[[Delta], None] = lambda _: None,
+        lookup: Lookup = system_lookup,
     ) -> None:
         self._config = config
         self._load = load
         self._path = path
         self._report = report
+        self._lookup = lookup
+        self._sink: Sink | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.addresses: tuple[tuple[str, int], ...] = ()
 
@@ -63,19 +77,28 @@ class Instance:
         return f"<Instance on {', '.join(map(display, self.addresses)) or 'nothing'}>"
 
     async def start(self) -> None:
-        """Open the sockets, publish the first table, accept. Raises `CannotListen`."""
+        """Open the sockets, publish the first table, accept. Raises `CannotListen` and `CannotLog`."""
         loop = asyncio.get_running_loop()
+        self._sink = open_log(self._config.server.access_log)
         sockets = [listen_on(host, port) for host, port in listen_addresses(self._config)]
         self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
         settings = plane_settings(self._config)
-        self._plane = DataPlane(settings, loop=loop, identity=f"canaryproxy-{secrets.token_hex(4)}")
-        self._controller = Controller(self._config, self._plane, self._load)
-        self._controller.start()
-        for sock in sockets:
-            await self._plane.listen(sock)
+        self._plane = DataPlane(
+            settings,
+            loop=loop,
+            identity=f"canaryproxy-{secrets.token_hex(4)}",
+            access_log=None if self._sink is None else self._sink.put,
+        )
+        self._controller = Controller(
+            self._config, self._plane, self._load, ask=over_http(client_context), lookup=self._lookup
+        )
+        await self._controller.start()
+        listeners = zip(sockets, certificates(self._config), self._config.server.listen, strict=True)
+        for sock, tls, listener in listeners:
+            await self._plane.listen(sock, tls, preamble=listener.proxy_protocol)
         self._tasks.append(loop.create_task(self._collect()))
         if self._path is not None:
-            self._tasks.append(loop.create_task(self._watch(Watch(self._path))))
+            self._tasks.append(loop.create_task(self._watch(self._path)))
 
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
@@ -95,44 +118,62 @@ class Instance:
     async def stop(self) -> int:
         """Drain, close and report what was counted last; returns the number of exchanges that were cut."""
         cut = await self._plane.drain()
-        self._end_tasks()
+        self._end()
         self._report(self._plane.deltas())
         return cut
 
     def abort(self) -> None:
         """Close everything now."""
-        self._end_tasks()
         self._plane.abort()
+        self._end()
 
-    def _end_tasks(self) -> None:
+    def _end(self) -> None:
+        self._controller.stop()
         for task in self._tasks:
             task.cancel()
+        if self._sink is not None:
+            self._sink.close()
 
     async def _collect(self) -> None:
         while True:
             await asyncio.sleep(COLLECT_PERIOD)
             self._report(self._plane.deltas())
 
-    async def _watch(self, watch: Watch) -> None:
+    async def _watch(self, path: Path) -> None:
+        watches = Watches()
         while True:
-            await asyncio.sleep(WATCH_PERIOD)
-            change = await asyncio.to_thread(watch.poll)
-            if change is Change.CONTENT:
+            for gone in await asyncio.to_thread(watches.poll, (path, *self._controller.config.files)):
+                log.warning("the file %s is gone; what it said last goes on", gone)
+            if watches.changed:
                 await self.reload()
-            elif change is Change.VANISHED:
-                log.warning("the config file %s is gone; what it said last goes on", self._path)
+            await asyncio.sleep(WATCH_PERIOD)
 
 
 def banner(config: Config, addresses: tuple[tuple[str, int], ...]) -> str:
     """The one line that says what listens where."""
-    listening = ", ".join(f"http://{display(address)}" for address in addresses)
+    schemes = ["https" if listener.tls else "http" for listener in config.server.listen]
+    listening = ", ".join(f"{scheme}://{display(at)}" for scheme, at in zip(schemes, addresses, strict=True))
     routes = [
-        f"{name}: stable http://{route.stable.url.authority}, canary http://{route.canary.url.authority} "
-        f"at {percent(route.weight)} %"
+        f"{name}: stable {where(route.stable)}, canary {where(route.canary)} at {percent(route.weight)} %"
         for name, route in config.routes.items()
     ]
     to = f"route {routes[0]}" if len(routes) == 1 else f"{len(routes)} routes ({', '.join(config.routes)})"
     return f"canaryproxy {__version__}: {listening} -> {to} (pid {os.getpid()})"
+
+
+def where(version: VersionConfig) -> str:
+    """The URLs of a version as written."""
+    return " ".join(map(str, version.origins))
+
+
+def open_log(config: AccessLogConfig | None) -> Sink | None:
+    """The access log, if one is wanted. Raises `CannotLog`."""
+    if config is None:
+        return None
+    try:
+        return Sink(config.path, FORMATS[config.format])
+    except OSError as error:
+        raise CannotLog(f"cannot write the access log {config.path}: {error.strerror}") from None
 
 
 def percent(basis_points: int) -> str:

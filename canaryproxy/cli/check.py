@@ -36,15 +36,19 @@ def check(
 
 
 def summary(config: "Config") -> list[dict[str, object]]:
-    """The routes as plain data: what is matched, where it goes, the canary's share in percent."""
+    """The routes as plain data: what is matched, where it goes, the canary's share in percent, who is exempt."""
+    from canaryproxy.config.rule import affinity_text
+
     return [
         {
             "name": name,
             "hosts": list(route.hosts),
             "paths": list(route.paths),
-            "stable": f"http://{route.stable.url.authority}",
-            "canary": f"http://{route.canary.url.authority}",
+            "stable": " ".join(map(str, route.stable.origins)),
+            "canary": " ".join(map(str, route.canary.origins)),
             "weight": route.weight / 100,
+            "rules": [rule.name for rule in route.rules],
+            "affinity": affinity_text(route.affinity),
         }
         for name, route in config.routes.items()
     ]
@@ -56,10 +60,10 @@ def _show(path: Path, config: "Config") -> None:
 
     console = Console()
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("route", "hosts", "paths", "stable", "canary", "weight"):
+    for column in ("route", "hosts", "paths", "stable", "canary", "weight", "rules", "affinity"):
         table.add_column(column, overflow="fold")
     for route in summary(config):
-        hosts, paths = route["hosts"], route["paths"]
+        hosts, paths, rules = route["hosts"], route["paths"], route["rules"]
         table.add_row(
             str(route["name"]),
             ", ".join(hosts) if isinstance(hosts, list) and hosts else "any",
@@ -67,6 +71,8 @@ def _show(path: Path, config: "Config") -> None:
             str(route["stable"]),
             str(route["canary"]),
             f"{route['weight']:g} %",
+            ", ".join(rules) if isinstance(rules, list) and rules else "none",
+            str(route["affinity"]),
         )
     listening = ", ".join(str(listener.address) for listener in config.server.listen)
     console.print(f"{path} is valid; it listens on {listening}.", highlight=False, markup=False)

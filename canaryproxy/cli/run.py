@@ -44,7 +44,7 @@ def run(
     configure_logging()
     try:
         code = supervisor.run(load(), load=load if config else None, path=config)
-    except (ConfigError, CannotListen) as error:
+    except (ConfigError, CannotListen, supervisor.CannotLog) as error:
         typer.echo(str(error), err=True)
         code = 1
     raise typer.Exit(code)

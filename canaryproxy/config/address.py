@@ -8,14 +8,13 @@ import ipaddress
 import re
 from typing import NamedTuple
 
-from canaryproxy.config.problem import NOT_BUILT, Wrong
+from canaryproxy.config.problem import Wrong
 from canaryproxy.model.settings import Network
-from canaryproxy.model.table import Endpoint
 
 URL_EXPECTED = "expected a URL such as http://localhost:9001"
 LISTEN_EXPECTED = "expected an address such as 127.0.0.1:8080, 0.0.0.0:8080, [::1]:8080 or :8080"
 NETWORK_EXPECTED = "expected a network such as 10.0.0.0/8 or an address such as 192.0.2.7"
-NO_TLS = f"https:// {NOT_BUILT}; write http:// and the port that speaks plain HTTP"
+PORTS = {"http": 80, "https": 443}
 
 EVERY_IPV4 = str(ipaddress.IPv4Address(0))
 EVERY_IPV6 = str(ipaddress.IPv6Address(0))
@@ -37,6 +36,22 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Origin(NamedTuple):
+    """Where a version is reached: `http` or `https`, a host name or IP address, and a port."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def authority(self) -> str:
+        """`host:port`, an IPv6 address in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}"
 
 
 def listen_address(value: object) -> Address:
@@ -84,8 +99,8 @@ def overlap(one: Address, other: Address) -> bool:
     return one.host == other.host or not {one.host, other.host}.isdisjoint((EVERY_IPV4, EVERY_IPV6))
 
 
-def origin(value: object) -> Endpoint:
-    """`http://host[:port]` to the endpoint it names; port 80 unless given. No path, query or user.
+def origin(value: object) -> Origin:
+    """`http://host[:port]` or `https://...`; port 80 or 443 unless given. No path, query or user.
 
     The text is never shown whole where it carries a user and password.
     """
@@ -100,16 +115,15 @@ def origin(value: object) -> Endpoint:
         raise Wrong(_mend_scheme(value))
     if "@" in rest:
         raise Wrong("leave out user and password (what stands before the @)", found="a URL with a user")
-    if scheme.lower() == "https":
-        raise Wrong(NO_TLS)
-    if scheme.lower() != "http":
-        raise Wrong(f"only http:// is understood; {URL_EXPECTED}")
+    scheme = scheme.lower()
+    if scheme not in PORTS:
+        raise Wrong(f"only http:// and https:// are understood; {URL_EXPECTED}")
     authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
     if rest not in (authority, authority + "/"):
-        raise Wrong(f"a version's URL has no path, query or fragment: write http://{authority}")
+        raise Wrong(f"a version's URL has no path, query or fragment: write {scheme}://{authority}")
     host, port_text = _split_port(authority)
-    port = 80 if port_text is None else _port(port_text, minimum=1)
-    return Endpoint(host=_origin_host(host), port=port)
+    port = PORTS[scheme] if port_text is None else _port(port_text, minimum=1)
+    return Origin(scheme, _origin_host(host), port)
 
 
 def _mend_scheme(value: str) -> str:
@@ -158,6 +172,13 @@ def _mend_international(name: str) -> str:
     except UnicodeError:
         return "expected a host name of letters, digits, hyphens and dots, such as shop.example.com"
     return f"write the name as DNS knows it: {ascii_name}"
+
+
+def server_name(value: object) -> str:
+    """A DNS name to expect in a certificate."""
+    if not isinstance(value, str) or not value.strip() or "://" in value:
+        raise Wrong("expected a host name such as shop.internal")
+    return host_name(value)
 
 
 def network(value: object) -> Network:

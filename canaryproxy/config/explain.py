@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 from canaryproxy.config.document import Document, Spot, Tree
 from canaryproxy.config.problem import NOT_BUILT, Loc, Problem, Wrong, path_text
-from canaryproxy.config.schema import SECTIONS, Fault, RouteConfig
+from canaryproxy.config.route import RouteConfig
+from canaryproxy.config.schema import SECTIONS, Fault
 from canaryproxy.config.shape import DEFAULT_ROUTE
 
 MOST = 1000
@@ -149,6 +150,8 @@ class Explainer:
     def _mapping_expected(self, loc: Loc) -> Wrong:
         if loc == ("routes",):
             return Wrong("expected routes by name, each a mapping with `stable` and `canary`")
+        if loc and not self._section(loc):
+            return Wrong(f"expected a mapping: write `{loc[-1]}: {self._example(loc)}`")
         keys = [key for key in self._keys(loc) if key not in self._planned(loc)]
         if len(keys) == 1:
             return Wrong(f"expected a mapping: write `{keys[0]}: {self._example((*loc, keys[0]))}`")

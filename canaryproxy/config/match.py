@@ -96,6 +96,22 @@ def path_prefix(value: object) -> str:
     return _ENCODED.sub(lambda match: match[0].upper(), "/" + "/".join(segments))
 
 
+def exact_path(value: object) -> str:
+    """A path to be met exactly, the slash at its end included; spelled as requests are matched."""
+    prefix = path_prefix(value)
+    whole = isinstance(value, str) and value.endswith("/") and prefix != "/"
+    return f"{prefix}/" if whole else prefix
+
+
+def target(value: object) -> str:
+    """What a health check asks for: a path, with a query if need be."""
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise Wrong(_mend_start(value))
+    if len(value) > LONGEST_PATH or not value.isascii() or any(one.isspace() or not one.isprintable() for one in value):
+        raise Wrong(f"expected a path of at most {LONGEST_PATH} visible ASCII characters; encode others with %")
+    return value
+
+
 def _mend_start(value: object) -> str:
     if isinstance(value, str) and value and "://" not in value and _PATH.fullmatch(value):
         return f"a path begins with /: write /{value}"

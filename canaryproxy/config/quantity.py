@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Literal
 
 from canaryproxy.config.problem import Wrong
 from canaryproxy.model.table import WEIGHT_SCALE
@@ -56,6 +57,21 @@ def duration(minimum: float, maximum: float) -> Callable[[object], float]:
     return read
 
 
+def duration_or_never(minimum: float, maximum: float) -> Callable[[object], float | None]:
+    """As `duration`, and None for `never`."""
+    read_duration = duration(minimum, maximum)
+
+    def read(value: object) -> float | None:
+        if value == "never":
+            return None
+        try:
+            return read_duration(value)
+        except Wrong as wrong:
+            raise Wrong(f"{wrong.mend}, or `never`") from None
+
+    return read
+
+
 def _unitless_duration(number: Decimal, minimum: float, expected: str) -> float:
     if number == 0 and minimum == 0:
         return 0.0
@@ -78,8 +94,10 @@ def _mend_duration(value: str, expected: str) -> str:
     return expected
 
 
-def duration_text(seconds: float) -> str:
-    """Seconds in the largest unit that needs no decimals: 10.0 as `10s`, 0.5 as `500ms`."""
+def duration_text(seconds: float | None) -> str:
+    """Seconds in the largest unit that needs no decimals: 10.0 as `10s`, 0.5 as `500ms`; None as `never`."""
+    if seconds is None:
+        return "never"
     exact = Decimal(repr(float(seconds)))
     if not exact:
         return "0s"
@@ -185,11 +203,47 @@ def count(minimum: int, maximum: int) -> Callable[[object], int]:
     return read
 
 
+def count_or_none(minimum: int, maximum: int) -> Callable[[object], int | None]:
+    """As `count`, and None for `none`, `off`, false or nothing: no limit."""
+    read_count = count(minimum, maximum)
+
+    def read(value: object) -> int | None:
+        if is_off(value):
+            return None
+        try:
+            return read_count(value)
+        except Wrong as wrong:
+            raise Wrong(f"{wrong.mend}, or `none` for no limit") from None
+
+    return read
+
+
+def count_text(value: int | None) -> str:
+    """A whole number, or `none`."""
+    return "none" if value is None else str(value)
+
+
 def switch(value: object) -> bool:
     """True or false; `off` and `none` are false."""
     if value is True or is_off(value):
         return value is True
     raise Wrong(SWITCH_EXPECTED)
+
+
+def log_path(value: object) -> str:
+    """A file's path, or `-` for standard output."""
+    if not isinstance(value, str) or not value.strip():
+        raise Wrong("expected the path of a file, or - for standard output")
+    return value
+
+
+def log_format(value: object) -> Literal["json", "text"]:
+    """`json` or `text`."""
+    if value == "json":
+        return "json"
+    if value == "text":
+        return "text"
+    raise Wrong("expected json or text")
 
 
 def is_off(value: object) -> bool:

@@ -11,7 +11,8 @@ from typing import Any, get_args
 
 from canaryproxy import __version__
 from canaryproxy.config.problem import Loc, Wrong
-from canaryproxy.config.schema import SECTIONS, VERSION_EXPECTED
+from canaryproxy.config.route import VERSION_EXPECTED
+from canaryproxy.config.schema import SECTIONS
 
 DEFAULT_PATH = Path("docs/configuration.md")
 

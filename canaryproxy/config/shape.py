@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from canaryproxy.config.document import Tree
 from canaryproxy.config.problem import Wrong
-from canaryproxy.config.schema import Fault, RouteConfig
+from canaryproxy.config.route import RouteConfig
+from canaryproxy.config.schema import Fault
 
 DEFAULT_ROUTE = "default"
 """Name of the one route of the short form."""

@@ -4,36 +4,66 @@ Pure. Traffic is a function of state: whoever wants another weight changes the s
 nothing ever edits a table.
 """
 
+from collections.abc import Mapping, Set
+from types import MappingProxyType
+
 from canaryproxy.config import Config
-from canaryproxy.config.schema import RouteConfig, VersionConfig
+from canaryproxy.config.certificate import identity
+from canaryproxy.config.route import RouteConfig, RuleConfig, VersionConfig
+from canaryproxy.config.schema import ListenerTlsConfig
+from canaryproxy.control.endpoints import Answers, usable
+from canaryproxy.model.certificate import ListenerTls
+from canaryproxy.model.rule import Rule
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
-from canaryproxy.model.table import Route, RoutingTable, Version, VersionName
+from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version, VersionName
+
+NO_ANSWERS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
-def compile_table(config: Config, generation: int) -> RoutingTable:
-    """The table of a config. Routes keep the order of the file."""
-    return RoutingTable(generation, tuple(_route(name, route) for name, route in config.routes.items()))
+def compile_table(
+    config: Config, generation: int, answers: Answers = NO_ANSWERS, unhealthy: Set[Endpoint] = frozenset()
+) -> RoutingTable:
+    """The table of a config, of what its names mean now and which endpoints are ill. Routes keep their order."""
+    routes = [_route(name, route, answers, unhealthy) for name, route in config.routes.items()]
+    return RoutingTable(generation, tuple(routes))
 
 
-def _route(name: str, route: RouteConfig) -> Route:
+def _route(name: str, route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint]) -> Route:
+    stable, canary = usable(route, answers, unhealthy)
     return Route(
         name=name,
-        stable=_version("stable", route.stable),
-        canary=_version("canary", route.canary),
+        stable=_version("stable", route.stable, stable),
+        canary=_version("canary", route.canary, canary),
         weight=route.weight,
         hosts=route.hosts,
         paths=route.paths,
         add_version=route.headers.add_version,
+        rules=tuple(map(_rule, route.rules)),
+        affinity=route.affinity,
+        fallback=route.fallback,
+        upgrades=route.upgrades,
     )
 
 
-def _version(name: VersionName, version: VersionConfig) -> Version:
+def _version(name: VersionName, version: VersionConfig, endpoints: tuple[Endpoint, ...]) -> Version:
     return Version(
         name=name,
-        endpoints=(version.url,),
+        endpoints=endpoints,
         connect_timeout=version.connect_timeout,
         response_timeout=version.response_timeout,
         keep_alive=version.keep_alive,
+        max_in_flight=version.max_in_flight,
+    )
+
+
+def _rule(rule: RuleConfig) -> Rule:
+    return Rule(
+        name=rule.name,
+        conditions=rule.conditions,
+        to=rule.to,
+        percent=rule.percent,
+        preview=rule.preview,
+        analyse=rule.analyse,
     )
 
 
@@ -54,6 +84,8 @@ def plane_settings(config: Config) -> PlaneSettings:
             body_idle=timeouts.body_idle,
             half_close=timeouts.half_close,
             drain=timeouts.drain,
+            tunnel_idle=timeouts.tunnel_idle,
+            abort_drain=timeouts.abort_drain,
         ),
         trusted_proxies=config.server.trusted_proxies,
     )
@@ -62,3 +94,13 @@ def plane_settings(config: Config) -> PlaneSettings:
 def listen_addresses(config: Config) -> tuple[tuple[str, int], ...]:
     """(IP address, port) of every listener in the order of the file; port 0 lets the system choose."""
     return tuple((listener.address.host, listener.address.port) for listener in config.server.listen)
+
+
+def certificates(config: Config) -> list[ListenerTls | None]:
+    """What every listener answers TLS handshakes with, in the order of the file; None for a plain one."""
+    return [None if listener.tls is None else _listener_tls(listener.tls) for listener in config.server.listen]
+
+
+def _listener_tls(tls: ListenerTlsConfig) -> ListenerTls:
+    client_ca = b"" if tls.client_ca is None else tls.client_ca.content
+    return ListenerTls(tuple(identity(one.cert, one.key) for one in tls.certs), client_ca)

@@ -1,10 +1,11 @@
-"""Has the config file changed? Decided by its content, looked at only when its identity moved.
+"""Have the config file and what it refers to changed? Decided by content, looked at when an identity moved.
 
 Polling `stat` through symbolic links sees every way a file is replaced: written in place, renamed over
 (editors), or swapped by a link two levels up, as Kubernetes does with `..data` of a mounted ConfigMap.
 """
 
 import hashlib
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -60,3 +61,19 @@ class Watch:
             return Sight(identity, hashlib.sha256(self._path.read_bytes()).digest())
         except OSError:
             return MISSING
+
+
+class Watches:
+    """Looks at a set of files that changes with the config. `changed`: one had new content at the last look."""
+
+    def __init__(self) -> None:
+        self._watches: dict[Path, Watch] = {}
+        self.changed = False
+
+    def poll(self, paths: Iterable[Path]) -> list[Path]:
+        """Look at these files; the ones that have vanished since the last look. A new one is only remembered."""
+        wanted = list(paths)
+        changes = {path: self._watches[path].poll() for path in wanted if path in self._watches}
+        self._watches = {path: self._watches.get(path) or Watch(path) for path in wanted}
+        self.changed = Change.CONTENT in changes.values()
+        return [path for path, change in changes.items() if change is Change.VANISHED]

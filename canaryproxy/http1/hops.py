@@ -7,16 +7,13 @@ delete the fields that the next server's safety rests on nor keep those that we 
 
 import itertools
 import re
+from collections.abc import Sequence
 
-from canaryproxy.http1.request import FORWARDING, HOP_BY_HOP, connection_option
+from canaryproxy.model.client import Client
 from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.fields import FROM_TRUSTED, list_items, named_by
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
-
-PROTECTED = {
-    *FORWARDING, *HOP_BY_HOP, b"authorization", b"content-length", b"cookie", b"expect", b"host", b"max-forwards",
-    b"", b"close",
-}  # fmt: skip
-"""Connection options that never remove a plain field (checklist of RFC 9110 7.6.1, and our own fields)."""
+from canaryproxy.model.settings import Network
 
 DROPPED = {
     b"content-length", b"host", b"http2-settings", b"keep-alive", b"proxy-authenticate",
@@ -26,23 +23,18 @@ DROPPED = {
 
 ROUTINE_OPTIONS = (b"keep-alive", b"close")
 
-FROM_TRUSTED = {
-    b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto", b"x-forwarded-prefix",
-    b"x-forwarded-server", b"x-forwarded-ssl", b"x-real-ip", b"forwarded",
-}  # fmt: skip
+REQUEST_ID = b"\r\nX-Request-Id: "
 
 sane_request_id = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
 
 
-class Peer:
-    """A client connection as the next hop is told of it. `address` is an IP address without port."""
+class Peer(Client):
+    """A client connection as the next hop is told of it."""
 
-    __slots__ = ("address", "fixed", "ours", "scheme", "trusted")
+    __slots__ = ("fixed", "ours")
 
-    def __init__(self, address: str, *, trusted: bool, scheme: bytes, via: tuple[bytes, bytes]) -> None:
-        self.address = address.encode("ascii")
-        self.trusted = trusted
-        self.scheme = scheme
+    def __init__(self, address: str, scheme: bytes, networks: Sequence[Network], via: tuple[bytes, bytes]) -> None:
+        super().__init__(address, scheme, networks)
         self.fixed = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (self.address, scheme)
         self.ours = tuple(self.fixed + field for field in via)
 
@@ -61,15 +53,20 @@ class Hops:
         self._via = (b"1.0 " + self._identity, b"1.1 " + self._identity)
         self._via_field = (b"Via: %b\r\n" % self._via[0], b"Via: %b\r\n" % self._via[1])
 
-    def peer(self, address: str, *, trusted: bool, scheme: bytes = b"http") -> Peer:
-        """What to say about a client; made once per connection."""
-        return Peer(address, trusted=trusted, scheme=scheme, via=self._via_field)
+    def peer(self, address: str, scheme: bytes = b"http", trusted: Sequence[Network] = ()) -> Peer:
+        """What to say about a client; made once per connection. `trusted` are the networks of known proxies."""
+        return Peer(address, scheme, trusted, self._via_field)
 
-    def request(self, head: RequestHead, peer: Peer, authority: bytes, version: bytes | None) -> bytes:
+    def request(
+        self, head: RequestHead, peer: Peer, authority: bytes, version: bytes | None,
+        *, upgrade: bytes = b"", request_id: bytes = b"",
+    ) -> bytes:  # fmt: skip
         """The head for the upstream, ready to send.
 
         `authority` stands in for the Host that an HTTP/1.0 request may lack; `version` is told to the
-        upstream if not None. Raises `Refused(LOOP)` when the request has passed this instance before.
+        upstream if not None. `upgrade` is the protocol that the connection may switch to; `request_id` the one
+        that the request had on an earlier attempt. Raises `Refused(LOOP)` when the request has passed this
+        instance before.
         """
         host = head.host or authority
         for name, value in head.special:
@@ -85,8 +82,12 @@ class Hops:
             ours = b"%bContent-Length: %d\r\n" % (ours, head.length)
         elif head.body is Body.CHUNKED:
             ours += b"Transfer-Encoding: chunked\r\n"
+        if upgrade:
+            ours = b"%bConnection: Upgrade\r\nUpgrade: %b\r\n" % (ours, upgrade)
         if version is not None:
             ours = b"%bX-Canary-Version: %b\r\n" % (ours, version)
+        if request_id:
+            ours = ours.replace(REQUEST_ID + request_id_of(ours), REQUEST_ID + request_id)
         return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (head.method, head.target, host, plain, ours)
 
     def _unusual(self, head: RequestHead, peer: Peer, host: bytes) -> tuple[bytes, bytes]:
@@ -94,18 +95,17 @@ class Hops:
         values: dict[bytes, list[bytes]] = {}
         for name, value in head.special:
             values.setdefault(name, []).append(value)
-        options = {option for value in values.get(b"connection", ()) for option in connection_option(value.lower())}
         lines = self._forwarded(values, peer, host)
         lines.append(b"Via: " + b", ".join([*self._check_loop(values), self._via[head.minor]]))
         lines.append(b"X-Request-Id: " + self._request_id(values))
-        if any(b"trailers" in connection_option(value.lower()) for value in values.get(b"te", ())):
+        if any(b"trailers" in list_items(value.lower()) for value in values.get(b"te", ())):
             lines.append(b"TE: trailers\r\nConnection: TE")
         if head.body is Body.CHUNKED:
             lines += [b"Trailer: " + value for value in values.get(b"trailer", ())]
         if head.minor and b"expect" in values:
             lines.append(b"Expect: 100-continue")
         lines += [b"Max-Forwards: " + self._max_forwards(head, value) for value in values.get(b"max-forwards", ())]
-        return without(head.plain, options), b"\r\n".join(lines) + b"\r\n"
+        return without(head.plain, values.get(b"connection", [])), b"\r\n".join(lines) + b"\r\n"
 
     def _check_loop(self, values: dict[bytes, list[bytes]]) -> list[bytes]:
         via = values.get(b"via", [])
@@ -144,8 +144,9 @@ class Hops:
             lines += [name.title() + b": " + value for value in values[name]]
         return lines
 
-    def response(self, head: ResponseHead, request: RequestHead, version: bytes | None, *, close: bool) -> bytes:
-        """The head for the client, ready to send; `close` announces the end of its connection.
+    def response(self, head: ResponseHead, request: RequestHead, extra: bytes, *, close: bool) -> bytes:
+        """The head for the client, ready to send; `extra` are lines of ours, `close` announces the end of its
+        connection.
 
         A response without a length is chunked for HTTP/1.1 and ends with the connection for HTTP/1.0.
         """
@@ -162,8 +163,8 @@ class Hops:
                 ours += b"Connection: close\r\n"
             elif not request.minor:
                 ours += b"Connection: keep-alive\r\n"
-        if version is not None:
-            ours = b"%bX-Canary-Version: %b\r\n" % (ours, version)
+        if extra:
+            ours += extra
         return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (head.status, head.reason, plain, ours)
 
     @staticmethod
@@ -172,17 +173,24 @@ class Hops:
         plain, trailer = head.plain, b""
         for name, value in head.special:
             if name == b"connection":
-                plain = without(plain, set(connection_option(value.lower())))
+                plain = without(plain, [value])
             elif name == b"via":
                 via = b"Via: %b, %b" % (value, via[5:])
+            elif name == b"upgrade":
+                via += b"Connection: Upgrade\r\nUpgrade: %b\r\n" % value
             elif name == b"trailer" and head.body is Body.CHUNKED and request.minor:
                 trailer += b"Trailer: %b\r\n" % value
         return plain, via + trailer
 
 
-def without(plain: bytes, options: set[bytes]) -> bytes:
-    """The plain lines that no Connection option names, protected names kept."""
-    named = options - PROTECTED
+def request_id_of(head: bytes) -> bytes:
+    """The request id in a head for the upstream, or in the part of it that is ours."""
+    return head.partition(REQUEST_ID)[2].partition(b"\r\n")[0]
+
+
+def without(plain: bytes, connection: list[bytes]) -> bytes:
+    """The plain lines that no value of Connection names, protected names kept."""
+    named = named_by(connection)
     if not named:
         return plain
     lines = plain.split(b"\r\n")[:-1]

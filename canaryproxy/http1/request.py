@@ -13,6 +13,7 @@ from canaryproxy.http1.body import ChunkedBody, End, Inbox, LengthBody
 from canaryproxy.http1.framing import frame_request
 from canaryproxy.http1.lines import Dialect, LineCheck
 from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.fields import FORWARDING, HOP_BY_HOP, list_items
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
 
@@ -26,20 +27,10 @@ SLASH, PERCENT, UNDERSCORE = b"/%_"
 MAX_LEADING_CRLF = 32
 """Bytes of empty lines skipped before a request line (RFC 9112 2.2 asks for at least one)."""
 
-FORWARDING = (
-    b"forwarded", b"via", b"x-canary-version", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port",
-    b"x-forwarded-prefix", b"x-forwarded-proto", b"x-forwarded-server", b"x-forwarded-ssl", b"x-real-ip",
-    b"x-request-id",
-)  # fmt: skip
-HOP_BY_HOP = (
-    b"connection", b"http2-settings", b"keep-alive", b"proxy-authenticate", b"proxy-authorization",
-    b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
-)  # fmt: skip
 SPECIAL = (*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards")
 
 special_field = grammar.field_finder(*SPECIAL).search
 split_special = grammar.field_finder(*SPECIAL).split
-connection_option = re.compile(rb"[ \t]*,[ \t]*").split
 
 
 def _start_line(line: bytes) -> None:
@@ -80,6 +71,10 @@ class RequestReader:
         """Bytes received but not yet consumed by an event."""
         inbox = self._inbox
         return len(inbox.data) - inbox.position
+
+    def take_all(self) -> bytes:
+        """Everything pending, consumed: for a connection that speaks something else from here on."""
+        return self._inbox.take_all()
 
     @property
     def mid_message(self) -> bool:
@@ -203,6 +198,8 @@ class RequestReader:
                 lengths.append(value)
             elif name == b"transfer-encoding":
                 codings.append(value)
+            elif name == b"upgrade":
+                head.upgrade = value if not head.upgrade else b"%b, %b" % (head.upgrade, value)
             elif name == b"expect" and head.minor and value.lower() != b"100-continue":
                 raise Refused(Failure.EXPECTATION_UNKNOWN, "an expectation other than 100-continue")
         if lengths or codings:
@@ -242,7 +239,7 @@ def take_special(block: bytes, split: Callable[[bytes], list[bytes]], special: l
 def persistence(head: RequestHead | ResponseHead) -> None:
     """Settle `close` from the Connection fields; `close` beats `keep-alive` (RFC 9112 9.3)."""
     values = [value for name, value in head.special if name == b"connection"]
-    options = connection_option(b",".join(values).lower())
+    options = list_items(b",".join(values).lower())
     head.close = b"close" in options or not (head.minor or b"keep-alive" in options)
 
 

@@ -36,6 +36,7 @@ ROUTINE_BYTES = 4 * HEAD_FIELDS
 
 KEEP_ALIVE = b" keep-alive"
 KEPT = (b"via", b"trailer")
+SWITCHING = 101
 
 unfold = re.compile(rb"[ \t]*\r\n[ \t]+").sub
 
@@ -92,6 +93,10 @@ class ResponseReader:
         """Bytes received but not yet consumed: after a complete response, bytes nobody asked for."""
         inbox = self._inbox
         return len(inbox.data) - inbox.position
+
+    def take_all(self) -> bytes:
+        """Everything pending, consumed: for a connection that speaks something else from here on."""
+        return self._inbox.take_all()
 
     @property
     def until_close(self) -> bool:
@@ -230,6 +235,6 @@ def settle(head: ResponseHead, parts: list[bytes], method: bytes) -> None:
                 persistence(head)
         elif name == b"transfer-encoding":
             codings.append(value)
-        elif name in KEPT:
+        elif name in KEPT or (name == b"upgrade" and head.status == SWITCHING):
             head.special.append((name, value.strip(b" \t")))
     frame_response(head, method, lengths, codings)

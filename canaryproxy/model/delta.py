@@ -24,12 +24,14 @@ class CellKey(NamedTuple):
 class CellDelta:
     """New counts of one key and one second of start.
 
-    `outcomes` are those of the attempts that decided an exchange, `retried` those of attempts lost to the
-    keep-alive race and repeated, which the version never saw; both keyed by the values of `Outcome`. `codes`
+    `outcomes` has one for each exchange, that of its first attempt, which is what the version is judged by.
+    `retried` are those of other attempts: lost to the keep-alive race and repeated, which the version never saw,
+    or made at another endpoint after the first one failed. Both are keyed by the values of `Outcome`. `codes`
     are the statuses that clients got. `latency` holds the judged latency of the version (request head complete
     to last upstream byte, less the time the client kept us paused and the opening of a connection),
     `duration` what clients saw, `connect` the opening of upstream connections; all three as bucket index ->
-    count (`telemetry.histogram`).
+    count (`telemetry.histogram`). `rescues` counts by kind the requests that the other version answered,
+    `ejections` the times that an endpoint was left alone after failures of this version.
     """
 
     key: CellKey
@@ -41,6 +43,8 @@ class CellDelta:
     latency: Mapping[int, int] = field(default_factory=dict)
     duration: Mapping[int, int] = field(default_factory=dict)
     connect: Mapping[int, int] = field(default_factory=dict)
+    rescues: Mapping[str, int] = field(default_factory=dict)
+    ejections: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,10 @@ class GoalDelta:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One worker's report. `refused` counts answers of our own given before any decision, by code."""
+    """One worker's report. `refused` counts answers of our own given before any decision, by code.
+
+    As they stand at the time of the report: `tunnels` open by route and version, and `ejected` endpoints.
+    """
 
     generation: int
     at: float
@@ -87,3 +94,5 @@ class Delta:
     users: tuple[Users, ...] = ()
     goals: tuple[GoalDelta, ...] = ()
     refused: Mapping[int, int] = field(default_factory=dict)
+    tunnels: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    ejected: frozenset[str] = frozenset()

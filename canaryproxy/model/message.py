@@ -33,10 +33,10 @@ class RequestHead:
     `special` lists the fields that mean something to a proxy as (lower-case name, value) in order.
     A Host that came first is only in `host`, not in `special`.
     `length` is the advertised Content-Length or -1. `close` says the client wants the connection closed
-    after this exchange.
+    after this exchange. `upgrade` is the value of Upgrade, empty without one.
     """
 
-    __slots__ = ("body", "close", "host", "length", "method", "minor", "plain", "special", "target")
+    __slots__ = ("body", "close", "host", "length", "method", "minor", "plain", "special", "target", "upgrade")
 
     def __init__(self, method: bytes, target: bytes, minor: int) -> None:
         self.method = method
@@ -48,6 +48,7 @@ class RequestHead:
         self.body = NO_BODY
         self.length = -1
         self.close = not minor
+        self.upgrade = b""
 
     def fields(self) -> list[tuple[bytes, bytes]]:
         """All fields as (lower-case name, value without outer white space); Host first, then plain ones."""

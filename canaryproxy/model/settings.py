@@ -19,8 +19,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long we wait: for a request head, between requests, between body bytes, after a client's
-    FIN, and for open exchanges when draining.
+    """How long we wait: for a request head, between requests, between body bytes, after a client's FIN, for
+    open exchanges when draining, for a byte on a tunnel, and for what is open to the canary when it is aborted
+    (None: until it ends by itself).
     """
 
     header: float = 10.0
@@ -28,6 +29,8 @@ class Timeouts:
     body_idle: float = 30.0
     half_close: float = 5.0
     drain: float = 30.0
+    tunnel_idle: float = 3600.0
+    abort_drain: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

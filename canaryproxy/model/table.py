@@ -1,44 +1,74 @@
 """The routing table: what the control plane publishes and the data plane decides with.
 
-Immutable plain data. A change of weight, route or endpoint is a new table with the next generation;
+Immutable plain data. A change of weight, route, rule or endpoint is a new table with the next generation;
 an exchange finishes with the table it began with.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from canaryproxy.model.certificate import UpstreamTls
+from canaryproxy.model.rule import Rule
 
 WEIGHT_SCALE = 10_000
 """Weights are basis points: the canary's share in 1/10,000 of the requests."""
 
 VersionName = Literal["stable", "canary"]
 
+UPGRADES = ("websocket",)
+"""Protocols that a connection may be upgraded to unless a route says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One `host:port` of a version. Pools and in-flight counts are keyed by it."""
+    """One `host:port` of a version. Pools, in-flight counts and ejections are keyed by it.
+
+    `host` is where to connect, mostly an address; `name` the name it was resolved from, or empty.
+    """
 
     host: str
     port: int
+    name: str = ""
+    tls: UpstreamTls | None = None
 
     @property
     def authority(self) -> str:
-        """`host:port` as it stands in a Host field; an IPv6 address in brackets (RFC 3986 3.2.2)."""
+        """`host:port` where we connect; an IPv6 address in brackets (RFC 3986 3.2.2)."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def site(self) -> str:
+        """`host:port` as it stands in a Host field: by the name, if it has one."""
+        return f"{self.name}:{self.port}" if self.name else self.authority
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One side of a canary: its endpoints and how patient we are with them. Times in seconds."""
+    """One side of a canary: the endpoints that may be used now, and how patient we are with them.
+
+    Times in seconds. `endpoints` is empty while none is known or healthy. `max_in_flight` bounds the
+    exchanges open at one time; None means any number.
+    """
 
     name: VersionName
     endpoints: tuple[Endpoint, ...]
     connect_timeout: float = 1.0
     response_timeout: float = 30.0
     keep_alive: float = 4.0
+    max_in_flight: int | None = None
 
-    def __post_init__(self) -> None:
-        if not self.endpoints:
-            raise ValueError(f"version {self.name!r} has no endpoint")
+
+@dataclass(frozen=True, slots=True)
+class Affinity:
+    """What keeps a client on its bucket: a cookie with a random id, a header's value, or its address.
+
+    `name` is that of the cookie or, in lower case, of the header. `max_age` is the cookie's life in seconds;
+    None lets it end with the browser's session.
+    """
+
+    by: Literal["cookie", "header", "source"]
+    name: str = ""
+    max_age: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +76,9 @@ class Route:
     """A host + path entry that owns one stable and one canary version.
 
     `hosts` empty means any host; an entry is an exact name or `*.suffix`, lower case, no port, no
-    trailing dot. `paths` are prefixes by whole segments. `weight` is in basis points.
+    trailing dot. `paths` are prefixes by whole segments. `weight` is in basis points. `aborted`: the canary is
+    off, whatever weight and rules say. `fallback` names the versions that the other one may stand in for.
+    `salt` seeds the buckets of clients; empty means the route's name.
     """
 
     name: str
@@ -56,6 +88,12 @@ class Route:
     hosts: tuple[str, ...] = ()
     paths: tuple[str, ...] = ("/",)
     add_version: bool = False
+    rules: tuple[Rule, ...] = ()
+    affinity: Affinity | None = None
+    aborted: bool = False
+    fallback: frozenset[VersionName] = field(default=frozenset(("canary",)))
+    upgrades: tuple[str, ...] = UPGRADES
+    salt: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= WEIGHT_SCALE:

@@ -45,18 +45,23 @@ IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
 
 
 class Downstream(asyncio.Protocol):
-    """A client connection. `paused`: the client does not take what we write; `blocked`: we must not read."""
+    """A client connection, of the peer's own address unless another is given.
+
+    `paused`: the client does not take what we write; `blocked`: we must not read.
+    """
 
     __slots__ = (
-        "_advancing", "_drained", "_unsent", "_upload_blocked", "blocked", "deadline", "exchange", "half_closed",
-        "paused", "peer", "phase", "plane", "reader", "transport",
+        "_address", "_advancing", "_drained", "_scheme", "_unsent", "_upload_blocked", "blocked", "deadline",
+        "exchange", "half_closed", "paused", "peer", "phase", "plane", "reader", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
     peer: Peer
 
-    def __init__(self, plane: "DataPlane") -> None:
+    def __init__(self, plane: "DataPlane", address: str | None = None, scheme: bytes = b"http") -> None:
         self.plane = plane
+        self._address = address
+        self._scheme = scheme
         self.reader = RequestReader(plane.settings.limits)
         self.exchange: Exchange | None = None
         self.phase = IDLE
@@ -78,7 +83,8 @@ class Downstream(asyncio.Protocol):
         """Accepted; a silent client has the time of a head to speak."""
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(HIGH_WATER)
-        self.peer = self.plane.meet(transport.get_extra_info("peername"))
+        peername = transport.get_extra_info("peername")
+        self.peer = self.plane.meet(self._address or (peername[0] if peername else "unknown"), self._scheme)
         if self.plane.admit(self):
             self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.header)
         else:
@@ -122,7 +128,7 @@ class Downstream(asyncio.Protocol):
             exchange.client_gone()
             return False
         self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.half_close)
-        return True
+        return self.transport.can_write_eof()
 
     def connection_lost(self, _: Exception | None) -> None:
         """Gone. Whatever was under way for this client is cancelled."""
@@ -247,6 +253,16 @@ class Downstream(asyncio.Protocol):
             self._upload_blocked = False
             self._set_reading()
             self._await_request()
+
+    def leave(self) -> bytes:
+        """The connection goes on as a tunnel: what was read ahead."""
+        self.exchange = None
+        self.phase = CLOSED
+        self.deadline = NEVER
+        self.plane.forget(self)
+        if self.blocked:
+            self.transport.resume_reading()
+        return self.reader.take_all()
 
     def finished(self, *, close: bool) -> None:
         """The answer is on its way; go on with the next request or end the connection."""

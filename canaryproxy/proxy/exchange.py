@@ -8,45 +8,37 @@ A response head is held back until the bytes it came with are parsed, so a body 
 first bytes still becomes a clean 502.
 """
 
-import asyncio
-import math
 from typing import TYPE_CHECKING
 
+from canaryproxy.http1 import upgrade
+from canaryproxy.http1.hops import request_id_of
 from canaryproxy.http1.write import chunk_start, last_chunk
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
-from canaryproxy.proxy.retry import IDEMPOTENT, REPLAY_LIMIT, may_retry
-from canaryproxy.proxy.upstream import HIGH_WATER, Upstream
-from canaryproxy.routing.decide import decide
-from canaryproxy.telemetry.record import Cell
+from canaryproxy.proxy.attempts import FALLBACK, NEVER, NO_BODY, Attempts
+from canaryproxy.proxy.tunnel import Tunnel
+from canaryproxy.telemetry.accesslog import Entry
 
 if TYPE_CHECKING:
     from canaryproxy.proxy.downstream import Downstream
 
-NEVER = math.inf
-NO_BODY = Body.NONE
 SUCCESS, ERROR_5XX = Outcome.SUCCESS, Outcome.ERROR_5XX
 JOIN_LIMIT = 16_384
 """Responses up to this size leave in one buffer; larger pieces are not copied to be joined."""
 
+SWITCHING = 101
 
-class Exchange:
-    """One decided request of a client connection. `deadline` is when the upstream side gives up on it."""
+
+class Exchange(Attempts):
+    """One decided request of a client connection and its response."""
 
     __slots__ = (
-        "_abandoned", "_attempts", "_cell", "_chunk_in", "_chunk_out", "_close", "_connecting", "_decision",
-        "_excluded", "_flushed", "_head", "_out", "_paused_at", "_plane", "_pool", "_queued", "_replay", "_replay_size",
-        "_request", "_response", "_started", "_tried", "_unsent", "_unsent_size", "_upstream", "deadline",
-        "down", "request_complete",
+        "_abandoned", "_chunk_in", "_chunk_out", "_close", "_flushed", "_out", "_received", "_response", "_sent",
     )  # fmt: skip
 
     def __init__(self, down: "Downstream", head: RequestHead) -> None:
-        self.down = down
-        self.deadline = NEVER
-        self.request_complete = head.body is NO_BODY or head.length == 0
-        self._plane = down.plane
-        self._head = head
+        super().__init__(down, head)
         self._chunk_in = head.body is Body.CHUNKED
         self._chunk_out = False
         self._close = False
@@ -54,90 +46,11 @@ class Exchange:
         self._flushed = False
         self._response: ResponseHead | None = None
         self._out: list[bytes] = []
-        self._upstream: Upstream | None = None
-        self._connecting: asyncio.Task[None] | None = None
-        self._unsent: list[bytes] = []
-        self._unsent_size = 0
-        self._replay: list[bytes] | None = None
-        self._replay_size = 0
-        self._attempts = 0
-        self._excluded = 0.0
-        self._paused_at = 0.0
-        self._queued = 0
+        self._received = 0
+        self._sent = 0
 
     def __repr__(self) -> str:
         return f"<Exchange {self._head!r} attempt {self._attempts} response {self._response!r}>"
-
-    @property
-    def cell(self) -> Cell:
-        """Where this exchange is counted."""
-        return self._cell
-
-    # Decide and lease.
-
-    def begin(self) -> None:
-        """Choose version and endpoint, and send the head or open a connection for it.
-
-        Raises `Refused` where there is no route or the request has come in a circle; nothing is counted
-        for a version then.
-        """
-        plane, head = self._plane, self._head
-        decision = decide(plane.index, head, plane.splits)
-        pool = self._pool = plane.lent.get(decision) or plane.lend(decision)
-        name = decision.version.name.encode("ascii") if decision.route.add_version else None
-        self._request = plane.hops.request(head, self.down.peer, pool.authority, name)
-        self._decision = decision
-        now = self._started = self._tried = plane.now()
-        self._cell = plane.recorder.start(decision, now)
-        upstream = pool.take()
-        if upstream is None:
-            self._open()
-        else:
-            self._send(upstream)
-
-    def _open(self) -> None:
-        self._connecting = self._pool.open(self)
-        self.deadline = self._plane.tick + self._decision.version.connect_timeout + self._plane.slack
-
-    def connected(self, upstream: Upstream) -> None:
-        """A connection was opened for us."""
-        opening = self._plane.now() - self._tried
-        self._excluded += opening
-        self._cell.connected(opening)
-        self._connecting = None
-        self._send(upstream)
-        if not upstream.blocked:
-            self.down.unblock()
-
-    def connect_failed(self, failure: Failure) -> None:
-        """No connection could be opened; nothing was sent."""
-        self._connecting = None
-        self._fail(failure)
-
-    def _send(self, upstream: Upstream) -> None:
-        self._upstream = upstream
-        self._attempts += 1
-        method = self._head.method
-        upstream.exchange = self
-        upstream.answered = False
-        upstream.reader.expect(method)
-        unsent = self._unsent
-        if unsent:
-            upstream.transport.write(b"".join((self._request, *unsent)))
-            self._unsent = []
-        else:
-            upstream.transport.write(self._request)
-        if upstream.reused and method in IDEMPOTENT:
-            self._replay = unsent
-            self._replay_size = self._unsent_size
-        if self.request_complete:
-            plane = self._plane
-            self.deadline = plane.tick + self._decision.version.response_timeout + plane.slack
-        if self.down.paused:
-            self.response_paused()
-
-    def _patience(self) -> float:
-        return self._plane.tick + self._decision.version.response_timeout + self._plane.slack
 
     # The request's body.
 
@@ -145,6 +58,7 @@ class Exchange:
         """Payload from the client, framed anew and passed on."""
         if self._abandoned:
             return
+        self._received += len(data)
         if self._chunk_in:
             data = b"%b%b\r\n" % (chunk_start(len(data)), data)
         self._pass_on(data)
@@ -158,22 +72,6 @@ class Exchange:
             self._pass_on(last_chunk(trailers))
         if self._upstream is not None and not self._paused_at:
             self.deadline = self._patience()
-
-    def _pass_on(self, data: bytes) -> None:
-        upstream = self._upstream
-        if upstream is None:
-            self._unsent.append(data)
-            self._unsent_size += len(data)
-            if self._unsent_size >= HIGH_WATER:
-                self.down.block()
-            return
-        if self._replay is not None:
-            self._replay_size += len(data)
-            if self._replay_size > REPLAY_LIMIT:
-                self._replay = None
-            else:
-                self._replay.append(data)
-        upstream.transport.write(data)
 
     def request_blocked(self) -> None:
         """The endpoint does not keep up: stop reading from the client, and do not wait for ever."""
@@ -195,6 +93,9 @@ class Exchange:
 
         Raises `Refused` for a 101 that nobody asked for.
         """
+        if head.status == SWITCHING:
+            self._switch(head)
+            return True
         if head.status < 200:
             self._interim(head)
             return False
@@ -207,6 +108,7 @@ class Exchange:
     def response_whole(self, head: ResponseHead, body: bytes) -> None:
         """A final head with all of its body: what nearly every response is."""
         data = self._rewritten(head)
+        self._sent = len(body)
         if len(body) <= JOIN_LIMIT:
             self._out.append(data + body)
         else:
@@ -215,7 +117,7 @@ class Exchange:
 
     def _rewritten(self, head: ResponseHead) -> bytes:
         """The final head for the client; settles how the body is framed and what becomes of the connections."""
-        request, plane, decision = self._head, self._plane, self._decision
+        request, plane = self._head, self._plane
         self._response = head
         lengthless = head.length < 0 and head.body is not NO_BODY
         if request.close or plane.draining or lengthless or not self.request_complete:
@@ -226,19 +128,42 @@ class Exchange:
         if not self.request_complete and (head.close or head.status >= 300):
             self._abandoned = True
             self.down.unblock()
-        version = decision.version.name.encode("ascii") if decision.route.add_version else None
-        return plane.hops.response(head, request, version, close=self._close)
+        extra = b"" if self._key is None else self._key.cookie
+        if self._target.route.add_version:
+            extra = b"%bX-Canary-Version: %b\r\n" % (extra, self._target.version.name.encode("ascii"))
+        return plane.hops.response(head, request, extra, close=self._close)
 
     def _interim(self, head: ResponseHead) -> None:
-        if head.status == 101:
-            raise Refused(Failure.RESPONSE_INVALID, "101 without an upgrade")
         if self.request_complete and not self._paused_at:
             self.deadline = self._patience()
         if self._head.minor:
-            self.down.transport.write(self._plane.hops.response(head, self._head, None, close=False))
+            self.down.transport.write(self._plane.hops.response(head, self._head, b"", close=False))
+
+    def _switch(self, head: ResponseHead) -> None:
+        """The endpoint changes the protocol: from here on the two connections are one tunnel."""
+        down, upstream, plane = self.down, self._upstream, self._plane
+        if upstream is None or not upgrade.switched(head, self._upgrade):
+            raise Refused(Failure.RESPONSE_INVALID, "101 to something that was not asked for")
+        self._response = head
+        down.transport.write(self._rewritten(head))
+        self._upstream = upstream.exchange = None
+        self.deadline = NEVER
+        self._count(SUCCESS, SWITCHING, None)
+        tunnel = Tunnel(plane, self, down.transport, upstream.transport)
+        plane.tunnels.add(tunnel)
+        early, paused, ended = upstream.reader.take_all(), down.paused, down.half_closed
+        tunnel.start(down.leave(), early, ended=ended, paused=paused)
+
+    def tunnel_ended(self, received: int, sent: int) -> None:
+        """Both connections of the tunnel are gone; the bytes that the client sent and got in it."""
+        self._received, self._sent = received, sent
+        self._drop_upstream()
+        self._leave()
+        self._log(SUCCESS, SWITCHING, None)
 
     def response_data(self, data: bytes) -> None:
         """Payload from the upstream, framed for the client; `flush` sends it."""
+        self._sent += len(data)
         if self._chunk_out:
             self._out += (chunk_start(len(data)), data, b"\r\n")
         else:
@@ -264,17 +189,20 @@ class Exchange:
 
     def response_end(self, trailers: tuple[bytes, ...]) -> None:
         """The response is complete: free the connection, send the rest, count."""
-        head = self._response
-        if head is None or self._upstream is None:
+        head, pool = self._response, self._pool
+        if head is None or self._upstream is None or pool is None:
             raise RuntimeError("a response ended that had not begun")
         upstream, self._upstream = self._upstream, None
-        upstream.exchange = None
+        upstream.exchange = self._pool = None
+        pool.in_flight -= 1
+        if pool.ejection.failures:
+            pool.ejection.succeeded()
         if head.close or self._abandoned or not self.request_complete or not upstream.clean():
             upstream.abort()
         else:
             if self._paused_at:
                 upstream.transport.resume_reading()
-            self._pool.give_back(upstream, self._plane.tick + self._decision.version.keep_alive)
+            pool.give_back(upstream, self._plane.tick + self._target.version.keep_alive)
         if self._chunk_out:
             self._out.append(last_chunk(trailers))
         if self._out:
@@ -300,30 +228,6 @@ class Exchange:
 
     # What can go wrong.
 
-    def upstream_failed(self, failure: Failure) -> None:
-        """The connection or what came over it is unusable; repeat the attempt if that is safe."""
-        upstream = self._upstream
-        closed = failure in (Failure.UPSTREAM_RESET, Failure.RESPONSE_CUT)
-        if (
-            upstream is not None
-            and closed
-            and may_retry(replay_kept=self._replay is not None, answered=upstream.answered, attempts=self._attempts)
-        ):
-            self._retry()
-        else:
-            self._fail(failure)
-
-    def _retry(self) -> None:
-        self._drop_upstream()
-        self._cell.repeat(Outcome.RESET)
-        self._unsent, self._replay = self._replay or [], None
-        self._unsent_size = self._replay_size
-        self._paused_at = 0.0
-        self._excluded = 0.0
-        self._tried = self._plane.now()
-        self.down.unblock()
-        self._open()
-
     def expired(self) -> None:
         """The deadline passed. An endpoint that slowly takes what is queued for it gets more time."""
         upstream = self._upstream
@@ -332,7 +236,16 @@ class Exchange:
             if self._queued != before:
                 self.deadline = self._patience()
                 return
-        self._fail(Failure.CONNECT_TIMEOUT if self._connecting is not None else Failure.RESPONSE_TIMEOUT)
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self.connect_failed(Failure.CONNECT_TIMEOUT)
+        else:
+            self._blame(Failure.RESPONSE_TIMEOUT)
+            self._fail(Failure.RESPONSE_TIMEOUT)
+
+    def aborted(self) -> None:
+        """The canary was aborted and this exchange has had its time."""
+        self._fail(Failure.CANARY_ABORTED)
 
     def downstream_failed(self, failure: Failure) -> None:
         """The client broke the rest of its message: its fault, so not counted against the version."""
@@ -364,15 +277,46 @@ class Exchange:
             self._plane.answer(self.down.transport, failure, self._head, close=close)
             self.down.finished(close=close)
 
-    def _drop_upstream(self) -> None:
-        upstream, self._upstream = self._upstream, None
-        if upstream is not None:
-            upstream.abort()
-        if self._connecting is not None:
-            self._connecting.cancel()
-            self._connecting = None
-
     def _record(self, outcome: Outcome, code: int, *, judged: bool = False) -> None:
-        now = self._plane.now()
-        latency = now - self._tried - self._excluded if judged else None
-        self._cell.finish(outcome, code, now - self._started, latency)
+        """Count, release, log: the end of every exchange but that of a tunnel."""
+        latency = self._plane.now() - self._tried - self._excluded if judged else None
+        self._count(outcome, code, latency)
+        self._leave()
+        self._log(outcome, code, latency)
+
+    def _count(self, outcome: Outcome, code: int, latency: float | None) -> None:
+        """A version is charged with its first attempt, and judged by its own time alone."""
+        course = self._course
+        duration = self._plane.now() - self._started
+        if course is None or course.charged is None:
+            self._cell.finish(outcome, code, duration, latency)
+            return
+        if not course.rescued and latency is not None:
+            self._cell.repeat(outcome)
+        self._cell.finish(course.charged, code, duration, None)
+
+    def _log(self, outcome: Outcome, code: int, latency: float | None) -> None:
+        log = self._plane.access_log
+        if log is not None:
+            log(self._entry(outcome, code, latency))
+
+    def _entry(self, outcome: Outcome, code: int, latency: float | None) -> Entry:
+        plane, head, decision, course = self._plane, self._head, self._decision, self._course
+        duration = plane.now() - self._started
+        flags = []
+        if self._attempts > 1:
+            flags.append("retry")
+        if course is not None and course.rescued:
+            flags.append(FALLBACK)
+        if code == SWITCHING:
+            flags.append("tunnel")
+        return Entry(
+            at=plane.wall() - duration, client=self.down.peer.address, method=head.method, host=head.host or b"",
+            target=head.target, minor=head.minor, scheme=self.down.peer.scheme, status=code,
+            route=decision.route.name, version=decision.version.name, reason=decision.reason,
+            endpoint="" if self._target.endpoint is None else self._target.endpoint.authority,
+            attempts=self._attempts, duration=duration, upstream=latency, connect=self._opening,
+            received=self._received, sent=self._sent,
+            outcome=(course.charged if course is not None and course.charged else outcome),
+            flags=tuple(flags), request_id=request_id_of(self._request),
+        )  # fmt: skip

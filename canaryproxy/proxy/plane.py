@@ -6,13 +6,15 @@ began with.
 """
 
 import asyncio
+import math
 import random
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
-from ipaddress import ip_address
 
 from canaryproxy.http1.hops import Hops, Peer
+from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.delta import Delta
 from canaryproxy.model.failure import Failure
@@ -20,15 +22,22 @@ from canaryproxy.model.message import RequestHead
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.proxy.downstream import Downstream
+from canaryproxy.proxy.listener import Listener
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.presence import vanished
 from canaryproxy.proxy.respond import answer
+from canaryproxy.proxy.tls import Terminator
+from canaryproxy.proxy.tunnel import Tunnel
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Splits
+from canaryproxy.telemetry.accesslog import Entry
 from canaryproxy.telemetry.record import Recorder
 
 SWEEP = 0.25
 """Seconds between two sweeps; deadlines are met up to twice that late, never early."""
+
+NOWHERE = Endpoint("", 0)
+"""Stands for the endpoint of a version that has none."""
 
 GRACE = 5.0
 QUIET = 0.25
@@ -36,7 +45,9 @@ QUIET = 0.25
 
 
 class DataPlane:
-    """One worker's data plane. `identity` is the instance's pseudonym; clock and dice are arguments."""
+    """One worker's data plane. `identity` is the instance's pseudonym; `access_log` takes an entry for every
+    exchange, at `wall` time; clocks and dice are arguments. `held` counts exchanges of versions that have a limit.
+    """
 
     def __init__(
         self,
@@ -45,10 +56,14 @@ class DataPlane:
         loop: asyncio.AbstractEventLoop,
         identity: str,
         now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
         dice: Callable[[], float] = random.random,
+        access_log: Callable[[Entry], None] | None = None,
     ) -> None:
         self.settings = settings
         self.now = now
+        self.wall = wall
+        self.access_log = access_log
         self.tick = now()
         self.slack = SWEEP
         self.keep_alive = settings.timeouts.keep_alive + SWEEP
@@ -63,7 +78,10 @@ class DataPlane:
         self._pools: dict[Endpoint, Pool] = {}
         self.lent: dict[Decision, Pool] = {}
         self._connections: set[Downstream] = set()
-        self._listeners: list[tuple[asyncio.AbstractServer, socket.socket]] = []
+        self.tunnels: set[Tunnel] = set()
+        self.held: Counter[tuple[str, str]] = Counter()
+        self._aborted: dict[str, float] = {}
+        self._listeners: list[Listener] = []
         self._arrived = self.tick
         self._timer = loop.call_later(SWEEP, self._sweep)
 
@@ -77,6 +95,11 @@ class DataPlane:
         self.index = RouteIndex(table)
         self._generation = table.generation
         self.lent = {}
+        self.held = +self.held
+        tick = self.now()
+        self._aborted = {
+            route.name: self._aborted.get(route.name, tick) for route in table.routes if route.aborted
+        }  # fmt: skip
         versions = [version for route in table.routes for version in (route.stable, route.canary)]
         named = {endpoint for version in versions for endpoint in version.endpoints}
         for endpoint in self._pools.keys() - named:
@@ -86,24 +109,38 @@ class DataPlane:
     def deltas(self) -> Delta:
         """Everything counted since the last call, and what is overdue now."""
         cells = [connection.exchange.cell for connection in self._connections if connection.exchange is not None]
-        return self.recorder.flush(self._generation, self.now(), cells)
+        decisions = [tunnel.decision for tunnel in self.tunnels]
+        tunnels: Counter[tuple[str, str]] = Counter((one.route.name, one.version.name) for one in decisions)
+        ejected = frozenset(endpoint.authority for endpoint, pool in self._pools.items() if pool.ejected)
+        return self.recorder.flush(self._generation, self.now(), cells, tunnels, ejected)
 
-    async def listen(self, sock: socket.socket) -> None:
-        """Serve an already bound, listening, non-blocking socket, which is closed when we drain."""
-        server = await self._loop.create_server(self._connect, sock=sock.dup())
-        self._listeners.append((server, sock))
+    async def listen(self, sock: socket.socket, tls: ListenerTls | None = None, *, preamble: bool = False) -> None:
+        """Serve an already bound, listening, non-blocking socket, which is closed when we drain.
 
-    def _connect(self) -> Downstream:
-        return Downstream(self)
+        `preamble`: trusted proxies begin their connections with a PROXY protocol header.
+        """
+        terminator = None if tls is None else Terminator(tls)
+        listener = Listener(self, self._loop, sock, terminator, preamble=preamble)
+        self._listeners.append(listener)
+        await listener.start()
+
+    def certify(self, certificates: list[ListenerTls | None]) -> None:
+        """New certificates for the listeners, in the order they were added; open connections keep theirs."""
+        for listener, tls in zip(self._listeners, certificates, strict=True):
+            if listener.terminator is not None and tls is not None:
+                listener.terminator.replace(tls)
 
     # What connections and exchanges share.
 
-    def lend(self, decision: Decision) -> Pool:
+    def pool_of(self, decision: Decision) -> Pool:
         """The connections to the decision's endpoint, found or made, and noted in `lent`."""
-        pool = self._pools.get(decision.endpoint)
+        pool = self.lent.get(decision)
         if pool is None:
-            pool = self._pools[decision.endpoint] = Pool(decision.endpoint, self._loop)
-        self.lent[decision] = pool
+            endpoint = decision.endpoint or NOWHERE
+            pool = self._pools.get(endpoint)
+            if pool is None:
+                pool = self._pools[endpoint] = Pool(endpoint, self._loop)
+            self.lent[decision] = pool
         return pool
 
     def in_seconds(self, seconds: float) -> float:
@@ -114,21 +151,20 @@ class DataPlane:
         """Send our own response for a failure."""
         transport.write(answer(failure, head, self._identity, close=close))
 
-    def meet(self, peername: tuple[str, int] | str | None) -> Peer:
+    def meet(self, address: str, scheme: bytes = b"http") -> Peer:
         """Who a client is and whether its forwarding fields are believed."""
-        address = peername[0] if isinstance(peername, tuple) else ""
-        trusted = False
-        if self.settings.trusted_proxies and address:
-            ip = ip_address(address.partition("%")[0])
-            ip = getattr(ip, "ipv4_mapped", None) or ip
-            trusted = any(ip in network for network in self.settings.trusted_proxies)
-        return self.hops.peer(address or "unknown", trusted=trusted)
+        return self.hops.peer(address, scheme, self.settings.trusted_proxies)
+
+    def full(self, arriving: int = 0) -> bool:
+        """Whether there is no room for another client, with so many about to come in."""
+        return len(self._connections) + len(self.tunnels) + arriving >= self.settings.limits.max_connections
 
     def admit(self, connection: Downstream) -> bool:
         """Register a new connection; False when there are too many to serve it."""
         self._arrived = self.now()
+        room = not self.full()
         self._connections.add(connection)
-        return len(self._connections) <= self.settings.limits.max_connections
+        return room
 
     def forget(self, connection: Downstream) -> None:
         """A connection is gone."""
@@ -149,10 +185,28 @@ class DataPlane:
                 connection.expired()
             elif (connection.blocked or connection.half_closed) and not connection.transport.is_closing():
                 unread.append(connection.transport)
+        unread += [side.transport for tunnel in self.tunnels for side in tunnel.unread()]
         for transport in vanished(unread):
             transport.abort()
+        for tunnel in [one for one in self.tunnels if one.touched + self.settings.timeouts.tunnel_idle <= tick]:
+            tunnel.cut()
+        if self._aborted and self.settings.timeouts.abort_drain is not None:
+            self._cut_aborted(tick - self.settings.timeouts.abort_drain)
         for pool in self._pools.values():
             pool.sweep(tick)
+
+    def _cut_aborted(self, since: float) -> None:
+        """End what is still open to canaries that were aborted at `since` or before."""
+
+        def over(decision: Decision) -> bool:
+            at = self._aborted.get(decision.route.name, math.inf)
+            return at <= since and decision.version.name == "canary" and not decision.preview
+
+        for tunnel in [one for one in self.tunnels if over(one.decision)]:
+            tunnel.cut()
+        for exchange in [connection.exchange for connection in self._connections]:
+            if exchange is not None and over(exchange.decision):
+                exchange.aborted()
 
     # The end.
 
@@ -166,12 +220,13 @@ class DataPlane:
         self._arrived = self.now()
         deadline = self._arrived + self.settings.timeouts.drain
         await self._until(lambda: self.now() - self._arrived >= QUIET, min(deadline, self._arrived + GRACE))
-        await self._stop_listening()
+        listeners, self._listeners = self._listeners, []
+        await asyncio.gather(*(listener.stop() for listener in listeners))
         self.keep_alive = QUIET + SWEEP
         for connection in self._connections:
             connection.hurry()
-        await self._until(lambda: not self._connections, deadline)
-        cut = sum(connection.exchange is not None for connection in self._connections)
+        await self._until(lambda: not self._connections and not self.tunnels, deadline)
+        cut = sum(connection.exchange is not None for connection in self._connections) + len(self.tunnels)
         self.abort()
         return cut
 
@@ -179,35 +234,14 @@ class DataPlane:
         while not done() and self.now() < deadline:  # noqa: ASYNC110 - a few looks a second, once in a life
             await asyncio.sleep(QUIET / 5)
 
-    async def _stop_listening(self) -> None:
-        """Close the listeners; connections the kernel has already completed are served, not reset."""
-        listeners, self._listeners = self._listeners, []
-        for server, _ in listeners:
-            server.close()
-        await asyncio.sleep(0)
-        for _, sock in listeners:
-            accepted = accept_all(sock)
-            sock.close()
-            for connection in accepted:
-                await self._loop.connect_accepted_socket(self._connect, connection)
-
     def abort(self) -> None:
         """Close everything now."""
         self._timer.cancel()
-        for server, sock in self._listeners:
-            server.close()
-            sock.close()
+        for listener in self._listeners:
+            listener.abort()
+        for tunnel in list(self.tunnels):
+            tunnel.cut()
         for connection in list(self._connections):
             connection.transport.abort()
         for pool in self._pools.values():
             pool.close()
-
-
-def accept_all(sock: socket.socket) -> list[socket.socket]:
-    """Every connection in the accept queue of a non-blocking listening socket."""
-    accepted = []
-    while True:
-        try:
-            accepted.append(sock.accept()[0])
-        except BlockingIOError:
-            return accepted

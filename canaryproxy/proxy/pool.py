@@ -6,11 +6,13 @@ is mended (see `retry`).
 """
 
 import asyncio
-import socket
-from typing import TYPE_CHECKING
+import ssl
+from typing import TYPE_CHECKING, Any
 
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.table import Endpoint
+from canaryproxy.proxy.ejection import Ejection
+from canaryproxy.proxy.tls import client_context
 from canaryproxy.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -18,13 +20,17 @@ if TYPE_CHECKING:
 
 
 class Pool:
-    """`authority` is the endpoint's `host:port` for requests that bring no Host."""
+    """`authority` is the endpoint's `host:port` for requests that bring no Host; `in_flight` the exchanges that
+    it is working on for us; `ejection` its record of failures.
+    """
 
-    __slots__ = ("_idle", "_loop", "_opening", "_retired", "authority", "endpoint")
+    __slots__ = ("_idle", "_loop", "_opening", "_retired", "authority", "ejection", "endpoint", "in_flight")
 
     def __init__(self, endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> None:
         self.endpoint = endpoint
-        self.authority = endpoint.authority.encode("ascii")
+        self.authority = endpoint.site.encode("ascii")
+        self.in_flight = 0
+        self.ejection = Ejection()
         self._loop = loop
         self._retired = False
         self._idle: list[Upstream] = []
@@ -32,6 +38,11 @@ class Pool:
 
     def __repr__(self) -> str:
         return f"<Pool {self.endpoint.authority}: {len(self._idle)} idle, {len(self._opening)} opening>"
+
+    @property
+    def ejected(self) -> bool:
+        """Whether the endpoint is left alone for a while."""
+        return self.ejection.active
 
     def take(self) -> Upstream | None:
         """An idle connection that is still good, or None."""
@@ -60,20 +71,26 @@ class Pool:
 
     async def _open(self, exchange: "Exchange") -> None:
         upstream = Upstream()
+        endpoint = self.endpoint
+        secure: dict[str, Any] = {}
+        if endpoint.tls is not None:
+            secure = {"ssl": client_context(endpoint.tls), "server_hostname": endpoint.tls.server_name}
         try:
-            await self._loop.create_connection(lambda: upstream, self.endpoint.host, self.endpoint.port)
+            await self._loop.create_connection(lambda: upstream, endpoint.host, endpoint.port, **secure)
         except asyncio.CancelledError:
             upstream.abort()
             raise
-        except socket.gaierror:
-            exchange.connect_failed(Failure.NAME_UNRESOLVED)
+        except ssl.SSLError:
+            exchange.connect_failed(Failure.CONNECT_UNSAFE)
         except OSError:
             exchange.connect_failed(Failure.CONNECT_REFUSED)
         else:
             exchange.connected(upstream)
 
     def sweep(self, now: float) -> None:
-        """Close idle connections whose time is over."""
+        """Close idle connections whose time is over, end an ejection whose time is over."""
+        if self.ejection.active:
+            self.ejection.sweep(now)
         if self._idle and (self._idle[0].expires <= now or not self._idle[0].alive):
             fresh = [upstream for upstream in self._idle if upstream.expires > now and upstream.alive]
             for upstream in set(self._idle).difference(fresh):

@@ -7,44 +7,21 @@ as nginx keeps it in the server it chose and the Gateway API wants it (HTTPRoute
 without a host (HTTP/1.0) can only meet routes without hosts.
 
 Should two routes claim the same host and path, the first in the table has it; the configuration refuses
-such a table. Every route's two decisions are built here, so deciding allocates nothing.
+such a table.
 """
 
 from collections.abc import Iterator
 
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.table import Route, RoutingTable, Version
+from canaryproxy.model.table import RoutingTable
+from canaryproxy.routing.entry import Entry
 from canaryproxy.routing.host import host_name
 from canaryproxy.routing.path import normalise
-from canaryproxy.routing.split import SplitKey
-
-WEIGHT = "weight"
-"""The reason of a decision by weight, and the name of the split it is drawn from."""
 
 KNOWN_HOSTS = 1024
 KNOWN_LENGTH = 262
 """How many spellings of hosts are remembered, and how long one may be: a name of 255 bytes, dot and port.
 Clients choose them, so neither may grow."""
-
-
-class Entry:
-    """A route as the index finds it: its two decisions, its weight, and the key of its split."""
-
-    __slots__ = ("canary", "key", "route", "stable", "weight")
-
-    def __init__(self, route: Route, generation: int) -> None:
-        self.route = route
-        self.weight = route.weight
-        self.key: SplitKey = (route.name, WEIGHT)
-        self.stable = _by_weight(route, route.stable, generation)
-        self.canary = _by_weight(route, route.canary, generation)
-
-    def __repr__(self) -> str:
-        return f"<Entry {self.route.name} weight {self.weight}>"
-
-
-def _by_weight(route: Route, version: Version, generation: int) -> Decision:
-    return Decision(route, version, version.endpoints[0], WEIGHT, generation, analysed=True)
 
 
 class Paths:
@@ -88,7 +65,7 @@ class Paths:
 class RouteIndex:
     """A table's routes by host and path."""
 
-    __slots__ = ("_any", "_exact", "_generation", "_known", "_labels", "_only", "_wildcards")
+    __slots__ = ("_any", "_by_name", "_exact", "_generation", "_known", "_labels", "_only", "_wildcards")
 
     def __init__(self, table: RoutingTable) -> None:
         self._generation = table.generation
@@ -96,7 +73,8 @@ class RouteIndex:
         self._exact: dict[bytes, Paths] = {}
         self._wildcards: dict[bytes, Paths] = {}
         self._known: dict[bytes | None, Paths] = {}
-        entries = [Entry(route, table.generation) for route in table.routes]
+        entries = [Entry(route) for route in table.routes]
+        self._by_name = {entry.route.name: entry for entry in entries}
         for entry in entries:
             self._claim(entry)
         self._labels = max((suffix.count(b".") + 1 for suffix in self._wildcards), default=0)
@@ -106,6 +84,14 @@ class RouteIndex:
     def __repr__(self) -> str:
         hosts = len(self._exact) + len(self._wildcards)
         return f"<RouteIndex generation {self._generation}: {hosts} hosts, any host {self._any!r}>"
+
+    def allows(self, decision: Decision) -> bool:
+        """Whether this table still lets an exchange that began earlier go where `decision` points."""
+        entry = self._by_name.get(decision.route.name)
+        if entry is None or (entry.route.aborted and decision.version.name == "canary" and not decision.preview):
+            return False
+        version = entry.route.canary if decision.version.name == "canary" else entry.route.stable
+        return decision.endpoint in version.endpoints
 
     def _claim(self, entry: Entry) -> None:
         route = entry.route

@@ -25,6 +25,9 @@ from collections.abc import Callable, Set
 STRATA = 100
 PLACES = 100
 
+Dice = Callable[[], float]
+"""Random numbers in [0, 1)."""
+
 SplitKey = tuple[str, str]
 """Route name and split name: what a split belongs to."""
 
@@ -34,7 +37,7 @@ class BlockSplit:
 
     __slots__ = ("_blocks_left", "_dice", "_order", "_places", "_strata_left")
 
-    def __init__(self, dice: Callable[[], float]) -> None:
+    def __init__(self, dice: Dice) -> None:
         self._dice = dice
         self._order = bytearray(range(STRATA))
         self._places = bytearray(range(PLACES)) * STRATA
@@ -76,10 +79,10 @@ class BlockSplit:
 class Splits:
     """The splits of a worker. They outlive the tables, so a reload never begins a cycle anew."""
 
-    __slots__ = ("_dice", "_splits")
+    __slots__ = ("_splits", "dice")
 
-    def __init__(self, dice: Callable[[], float]) -> None:
-        self._dice = dice
+    def __init__(self, dice: Dice) -> None:
+        self.dice = dice
         self._splits: dict[SplitKey, BlockSplit] = {}
 
     def __repr__(self) -> str:
@@ -92,7 +95,7 @@ class Splits:
         """The next bucket, 0..9999, of this route's split of this name."""
         split = self._splits.get(key)
         if split is None:
-            split = self._splits[key] = BlockSplit(self._dice)
+            split = self._splits[key] = BlockSplit(self.dice)
         return split.draw()
 
     def forget(self, keep: Set[str]) -> None:

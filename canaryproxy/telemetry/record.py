@@ -5,7 +5,8 @@ however long they take. Exchanges outlive their second and the flushes: a cell t
 flush puts itself back on the list of cells with news.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.delta import CellDelta, CellKey, Delta, Open
@@ -16,11 +17,14 @@ OVERDUE = 1
 """Whole seconds after its second of start from which an open exchange is reported as overdue."""
 
 
+NO_TUNNELS: Mapping[tuple[str, str], int] = MappingProxyType({})
+
+
 class Cell:
     """Counts of one decision's exchanges that began in one second. Times are seconds."""
 
-    __slots__ = ("_news", "codes", "connect", "duration", "fresh", "key", "latency", "outcomes", "retried", "second",
-                 "starts")  # fmt: skip
+    __slots__ = ("_news", "codes", "connect", "duration", "ejections", "fresh", "key", "latency", "outcomes", "rescues",
+                 "retried", "second", "starts")  # fmt: skip
 
     def __init__(self, key: CellKey, second: int, news: "list[Cell]") -> None:
         self.key = key
@@ -41,6 +45,8 @@ class Cell:
         self.latency: dict[int, int] = {}
         self.duration: dict[int, int] = {}
         self.connect: dict[int, int] = {}
+        self.rescues: dict[str, int] = {}
+        self.ejections = 0
 
     def touch(self) -> None:
         """There is something to report."""
@@ -65,7 +71,7 @@ class Cell:
             self.latency[bucket] = self.latency.get(bucket, 0) + 1
 
     def repeat(self, outcome: Outcome) -> None:
-        """An attempt was lost to the keep-alive race and is repeated: counted apart from `outcomes`."""
+        """An attempt beside the first: lost to the keep-alive race, or made elsewhere after the first one failed."""
         self.touch()
         self.retried[outcome] = self.retried.get(outcome, 0) + 1
 
@@ -74,6 +80,16 @@ class Cell:
         self.touch()
         bucket = bucket_of(seconds)
         self.connect[bucket] = self.connect.get(bucket, 0) + 1
+
+    def rescue(self, kind: str) -> None:
+        """The other version answers in place of this one."""
+        self.touch()
+        self.rescues[kind] = self.rescues.get(kind, 0) + 1
+
+    def eject(self) -> None:
+        """An endpoint of this version is left alone for a while."""
+        self.touch()
+        self.ejections += 1
 
 
 class Recorder:
@@ -103,7 +119,7 @@ class Recorder:
         key = CellKey(
             decision.route.name,
             decision.version.name,
-            decision.endpoint.authority,
+            "" if decision.endpoint is None else decision.endpoint.authority,
             decision.reason,
             decision.analysed,
         )
@@ -113,18 +129,28 @@ class Recorder:
         """Count an answer of our own, given before any decision."""
         self._refused[code] = self._refused.get(code, 0) + 1
 
-    def flush(self, generation: int, at: float, open_cells: Iterable[Cell]) -> Delta:
+    def flush(
+        self,
+        generation: int,
+        at: float,
+        open_cells: Iterable[Cell],
+        tunnels: Mapping[tuple[str, str], int] = NO_TUNNELS,
+        ejected: frozenset[str] = frozenset(),
+    ) -> Delta:
         """Everything new since the last flush; `open_cells` are those of the exchanges still running."""
         news = tuple(_report(cell) for cell in self._news)
         self._news.clear()
         refused, self._refused = self._refused, {}
-        return Delta(generation, at, cells=news, overdue=_overdue(open_cells, int(at) - OVERDUE), refused=refused)
+        overdue = _overdue(open_cells, int(at) - OVERDUE)
+        return Delta(
+            generation, at, cells=news, overdue=overdue, refused=refused, tunnels=tunnels, ejected=ejected
+        )  # fmt: skip
 
 
 def _report(cell: Cell) -> CellDelta:
     delta = CellDelta(
         cell.key, cell.second, cell.starts, cell.outcomes, cell.retried, cell.codes, cell.latency, cell.duration,
-        cell.connect,
+        cell.connect, cell.rescues, cell.ejections,
     )  # fmt: skip
     cell.clear()
     return delta

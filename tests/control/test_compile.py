@@ -16,7 +16,7 @@ server:
   listen: [{address: ":8080"}, {address: "[::1]:8081"}]
   trusted_proxies: [10.0.0.0/8, "::1"]
   limits: {max_connections: 1, header_bytes: 2KiB, headers: 3, uri_bytes: 1KiB, body_bytes: 5}
-  timeouts: {header: 1s, keep_alive: 2s, body_idle: 3s, half_close: 4s, drain: 5s}
+  timeouts: {header: 1s, keep_alive: 2s, body_idle: 3s, half_close: 4s, drain: 5s, tunnel_idle: 6s, abort_drain: 7s}
 routes:
   shop:
     hosts: [Shop.example.com., "*.shop.example.com"]
@@ -32,21 +32,26 @@ routes:
 def test_every_key_arrives_in_the_table() -> None:
     shop = Route(
         name="shop",
-        stable=Version("stable", (Endpoint("a", 81),), 1.0, 2.0, 3.0),
+        stable=Version("stable", (Endpoint("10.0.0.1", 81, "a"),), 1.0, 2.0, 3.0),
         canary=Version("canary", (Endpoint("::1", 82),), 4.0, 5.0, 6.0),
         weight=1234,
         hosts=("shop.example.com", "*.shop.example.com"),
         paths=("/cart", "/checkout"),
         add_version=True,
     )
-    blog = Route("blog", Version("stable", (Endpoint("b", 80),)), Version("canary", (Endpoint("c", 80),)))
-    assert compile_table(parse(FULL, "f", {}), 7) == RoutingTable(7, (shop, blog))
+    blog = Route(
+        "blog",
+        Version("stable", (Endpoint("10.0.0.2", 80, "b"), Endpoint("10.0.0.3", 80, "b"))),
+        Version("canary", ()),
+    )
+    answers = {"a": ("10.0.0.1",), "b": ("10.0.0.2", "10.0.0.3")}
+    assert compile_table(parse(FULL, "f", {}), 7, answers) == RoutingTable(7, (shop, blog))
 
 
 def test_every_key_arrives_in_the_settings() -> None:
     assert plane_settings(parse(FULL, "f", {})) == PlaneSettings(
         Limits(max_connections=1, header_bytes=2048, headers=3, uri_bytes=1024, body_bytes=5),
-        Timeouts(header=1.0, keep_alive=2.0, body_idle=3.0, half_close=4.0, drain=5.0),
+        Timeouts(header=1.0, keep_alive=2.0, body_idle=3.0, half_close=4.0, drain=5.0, tunnel_idle=6.0, abort_drain=7.0),
         (ip_network("10.0.0.0/8"), ip_network("::1/128")),
     )
 
@@ -96,11 +101,11 @@ def test_any_valid_config_compiles_to_a_table_that_says_the_same(routes: dict[st
             f"    weight: {percent_text(route['weight'])}",
             f"    headers: {{add_version: {str(route['version']).lower()}}}",
         ]
-    table = compile_table(parse("\n".join(lines), "f", {}), 3)
+    table = compile_table(parse("\n".join(lines), "f", {}), 3, {"canary": ("10.0.0.9",)})
     assert [route.name for route in table.routes] == list(routes)
     for compiled, route in zip(table.routes, routes.values(), strict=True):
         assert compiled.weight == route["weight"]
         assert len(compiled.hosts) == len(route["hosts"])  # type: ignore[arg-type]
-        assert compiled.canary.endpoints == (Endpoint("canary", route["port"]),)  # type: ignore[arg-type]
+        assert compiled.canary.endpoints == (Endpoint("10.0.0.9", route["port"], "canary"),)  # type: ignore[arg-type]
         assert compiled.canary.response_timeout == route["wait"] / 1000  # type: ignore[operator]
         assert compiled.add_version is route["version"]

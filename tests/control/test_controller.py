@@ -4,7 +4,9 @@ import asyncio
 
 from canaryproxy.config import Config, ConfigError, Problem, from_flags
 from canaryproxy.control.controller import Controller
-from canaryproxy.model.table import RoutingTable
+from canaryproxy.control.health import Check
+from canaryproxy.model.certificate import ListenerTls
+from canaryproxy.model.table import Endpoint, RoutingTable
 
 
 class Traffic:
@@ -12,17 +14,30 @@ class Traffic:
 
     def __init__(self) -> None:
         self.tables: list[RoutingTable] = []
+        self.certificates: list[ListenerTls | None] = []
 
     def publish(self, table: RoutingTable) -> None:
         """Remember."""
         self.tables.append(table)
+
+    def certify(self, certificates: list[ListenerTls | None]) -> None:
+        """Remember."""
+        self.certificates = certificates
+
+
+async def answering(_: Endpoint, __: Check) -> bool:
+    return True
+
+
+async def lookup(_: str) -> tuple[str, ...]:
+    return ("10.0.0.1",)
 
 
 def config(weight: str = "5", listen: str | None = None) -> Config:
     return from_flags("http://a:1", "http://b:1", weight, listen)
 
 
-def controlled(*loads: Config | ConfigError) -> tuple[Controller, Traffic]:
+async def controlled(*loads: Config | ConfigError) -> tuple[Controller, Traffic]:
     queue = list(loads)
 
     def load() -> Config:
@@ -32,13 +47,13 @@ def controlled(*loads: Config | ConfigError) -> tuple[Controller, Traffic]:
         return loaded
 
     traffic = Traffic()
-    controller = Controller(config(), traffic, load)
-    controller.start()
+    controller = Controller(config(), traffic, load, ask=answering, lookup=lookup)
+    await controller.start()
     return controller, traffic
 
 
 async def test_a_changed_weight_is_published_as_the_next_generation() -> None:
-    controller, traffic = controlled(config("20"))
+    controller, traffic = await controlled(config("20"))
     reload = await controller.reload()
     assert (reload.changed, reload.generation, reload.problem) == (True, 2, "")
     assert [(table.generation, table.routes[0].weight) for table in traffic.tables] == [(1, 500), (2, 2000)]
@@ -46,14 +61,14 @@ async def test_a_changed_weight_is_published_as_the_next_generation() -> None:
 
 
 async def test_an_unchanged_file_publishes_nothing() -> None:
-    controller, traffic = controlled(config())
+    controller, traffic = await controlled(config())
     reload = await controller.reload()
     assert (reload.changed, reload.generation) == (False, 1)
     assert len(traffic.tables) == 1
 
 
 async def test_a_broken_file_keeps_the_old_config_and_says_why() -> None:
-    controller, traffic = controlled(
+    controller, traffic = await controlled(
         ConfigError((Problem("a.yaml", 3, 1, "weight", '"x"', "a percentage"),)), config("6")
     )
     reload = await controller.reload()
@@ -63,7 +78,7 @@ async def test_a_broken_file_keeps_the_old_config_and_says_why() -> None:
 
 
 async def test_a_changed_server_section_waits_for_a_restart_but_the_routes_do_not() -> None:
-    controller, traffic = controlled(config("6", ":9999"), config("6", "127.0.0.1:8080"))
+    controller, traffic = await controlled(config("6", ":9999"), config("6", "127.0.0.1:8080"))
     reload = await controller.reload()
     assert (reload.restart, reload.changed) == (True, True)
     assert (await controller.reload()).restart is False
@@ -71,13 +86,13 @@ async def test_a_changed_server_section_waits_for_a_restart_but_the_routes_do_no
 
 
 async def test_reloads_at_the_same_time_are_served_one_after_another() -> None:
-    controller, traffic = controlled(*(config(str(weight)) for weight in range(10, 20)))
+    controller, traffic = await controlled(*(config(str(weight)) for weight in range(10, 20)))
     reloads = await asyncio.gather(*(controller.reload() for _ in range(10)))
     assert [reload.generation for reload in reloads] == list(range(2, 12))
     assert [table.routes[0].weight for table in traffic.tables[1:]] == [weight * 100 for weight in range(10, 20)]
 
 
 async def test_without_a_file_there_is_nothing_to_reload() -> None:
-    controller = Controller(config(), Traffic())
-    controller.start()
+    controller = Controller(config(), Traffic(), ask=answering, lookup=lookup)
+    await controller.start()
     assert (await controller.reload()).changed is False

@@ -1,5 +1,7 @@
 """Heads from one hop to the next. H numbers: docs/http.md."""
 
+from ipaddress import ip_network
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +15,8 @@ from canaryproxy.model.settings import Limits
 from tests.http1.streams import requests, responses
 
 HOPS = Hops("canaryproxy-test", 7)
-STRANGER = HOPS.peer("192.0.2.1", trusted=False)
-FRIEND = HOPS.peer("10.0.0.1", trusted=True)
+STRANGER = HOPS.peer("192.0.2.1")
+FRIEND = HOPS.peer("10.0.0.1", trusted=[ip_network("10.0.0.0/8")])
 
 
 def read_request(
@@ -49,7 +51,7 @@ def sent(fields: bytes = b"", peer: Peer = STRANGER, **kinds: bytes) -> dict[byt
 
 
 def answered(data: bytes, *, line: bytes = b"GET / HTTP/1.1", close: bool = False) -> dict[bytes, list[bytes]]:
-    return fields_of(HOPS.response(read_response(data), read_request(line=line), None, close=close))
+    return fields_of(HOPS.response(read_response(data), read_request(line=line), b"", close=close))
 
 
 def test_the_upstream_gets_the_request_with_our_fields_and_no_others() -> None:
@@ -118,7 +120,7 @@ def test_forwarding_fields_of_a_trusted_proxy_are_continued() -> None:
 
 
 def test_an_ipv6_peer_is_quoted_in_forwarded() -> None:
-    peer = HOPS.peer("2001:db8::1", trusted=True)
+    peer = HOPS.peer("2001:db8::1", trusted=[ip_network("2001:db8::/32")])
     assert sent(b"Forwarded: for=a\r\n", peer)[b"forwarded"] == [b'for=a, for="[2001:db8::1]"']
 
 
@@ -172,14 +174,14 @@ def test_the_version_is_told_where_asked() -> None:
     """H28."""
     head = HOPS.request(read_request(b"X-Canary-Version: stable\r\n"), STRANGER, b"x:1", b"canary")
     assert fields_of(head)[b"x-canary-version"] == [b"canary"]
-    response = HOPS.response(read_response(b"HTTP/1.1 200 OK\r\n\r\n"), read_request(), b"canary", close=False)
+    response = HOPS.response(read_response(b"HTTP/1.1 200 OK\r\n\r\n"), read_request(), b"X-Canary-Version: canary\r\n", close=False)
     assert fields_of(response)[b"x-canary-version"] == [b"canary"]
 
 
 def test_the_client_gets_the_response_reframed_with_via_and_nothing_invented() -> None:
     """H15 H24."""
     data = b"HTTP/1.1 200 Fine\r\nX-A: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\n"
-    head = HOPS.response(read_response(data), read_request(), None, close=False)
+    head = HOPS.response(read_response(data), read_request(), b"", close=False)
     assert head == (
         b"HTTP/1.1 200 Fine\r\nX-A: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\nVia: 1.1 canaryproxy-test\r\n"
         b"Content-Length: 2\r\n\r\n"
@@ -259,7 +261,7 @@ def test_what_we_send_to_the_client_reads_back_as_what_came(
     """H15 H23."""
     lines = b"".join(name + b": " + value + b"\r\n" for name, value in fields)
     head = read_response(b"HTTP/1.1 %d Any\r\n" % status + lines + framing + b"\r\n")
-    again = responses([HOPS.response(head, read_request(line=b"GET / " + version), None, close=close)])[0]
+    again = responses([HOPS.response(head, read_request(line=b"GET / " + version), b"", close=close)])[0]
     assert again[0:3] == ("response", status, b"Any")
     assert again[4] == lines
     assert again[7] == head.length

@@ -8,7 +8,7 @@ import pytest
 
 from canaryproxy.model.settings import PlaneSettings, Timeouts
 from canaryproxy.model.table import RoutingTable
-from canaryproxy.proxy.plane import accept_all
+from canaryproxy.proxy.listener import accept_all
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
 
 

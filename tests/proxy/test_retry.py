@@ -1,18 +1,25 @@
-"""When an attempt may be repeated."""
+"""When and where an attempt may be repeated."""
 
 import pytest
 
-from canaryproxy.proxy.retry import IDEMPOTENT, may_retry
+from canaryproxy.proxy.retry import IDEMPOTENT, Repeat, after_close
 
 
 @pytest.mark.parametrize(
-    ("kept", "answered", "attempts", "allowed"),
-    [(True, False, 1, True), (False, False, 1, False), (True, True, 1, False), (True, False, 2, False)],
+    ("kept", "answered", "reused", "repeat"),
+    [
+        (True, False, True, Repeat.SAME),
+        (True, False, False, Repeat.ELSEWHERE),
+        (False, False, True, Repeat.NEVER),
+        (False, False, False, Repeat.NEVER),
+        (True, True, True, Repeat.NEVER),
+        (True, True, False, Repeat.NEVER),
+    ],
 )
-def test_only_a_first_attempt_that_can_be_sent_again_and_got_no_byte_is_repeated(
-    kept: bool, answered: bool, attempts: int, allowed: bool
+def test_the_keep_alive_race_is_repeated_at_the_same_endpoint_and_any_other_loss_elsewhere_if_at_all(
+    kept: bool, answered: bool, reused: bool, repeat: Repeat
 ) -> None:
-    assert may_retry(replay_kept=kept, answered=answered, attempts=attempts) is allowed
+    assert after_close(replay_kept=kept, answered=answered, reused=reused) is repeat
 
 
 def test_post_and_patch_are_not_repeatable() -> None:

@@ -5,14 +5,13 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.model.decision import Decision
 from canaryproxy.model.outcome import Outcome
+from canaryproxy.routing.entry import verdicts
 from canaryproxy.telemetry.record import Cell, Recorder
 from tests.routing.test_match import route
 
 ROUTE = route("shop")
-STABLE = Decision(ROUTE, ROUTE.stable, ROUTE.stable.endpoints[0], "weight", 1, analysed=True)
-CANARY = Decision(ROUTE, ROUTE.canary, ROUTE.canary.endpoints[0], "weight", 1, analysed=True)
+(STABLE,), (CANARY,) = (verdict.decisions for verdict in verdicts(ROUTE, "weight"))
 
 
 def test_an_exchange_is_counted_in_the_second_it_began() -> None:

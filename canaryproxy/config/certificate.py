@@ -1,0 +1,89 @@
+"""Certificate and key files: read when the config is, and checked before anything depends on them.
+
+Their content is part of the config, so a renewed certificate is a changed config. The only home of
+`cryptography`, and the only readers of the config that touch the disk.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from canaryproxy.config.problem import Wrong
+from canaryproxy.model.certificate import Identity
+
+LARGEST = 1024 * 1024
+FILE_EXPECTED = "expected the path of a PEM file"
+
+
+@dataclass(frozen=True, slots=True)
+class PemFile:
+    """A file of the config's choice, and what it held when the config was read. The content is never shown."""
+
+    path: Path
+    content: bytes = field(repr=False)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+def pem_file(value: object) -> PemFile:
+    """Read a PEM file; a relative path counts from the working directory."""
+    if not isinstance(value, str) or not value:
+        raise Wrong(FILE_EXPECTED)
+    path = Path(value)
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise Wrong(f"this file cannot be read ({error.strerror or 'unknown error'}); {FILE_EXPECTED}") from None
+    except ValueError:
+        raise Wrong(FILE_EXPECTED) from None
+    if len(content) > LARGEST or b"-----BEGIN " not in content:
+        raise Wrong("this file is not in PEM form: a text with -----BEGIN ...")
+    return PemFile(path, content)
+
+
+def certificates(file: PemFile) -> list[x509.Certificate]:
+    """The certificates in a file, one at least."""
+    try:
+        return x509.load_pem_x509_certificates(file.content)
+    except ValueError:
+        raise Wrong(f"{file.path} holds no certificate that can be read") from None
+
+
+def identity(cert: PemFile, key: PemFile) -> Identity:
+    """A chain and its key, which must belong together."""
+    leaf = certificates(cert)[0]
+    try:
+        private = load_pem_private_key(key.content, None)
+    except TypeError:
+        raise Wrong(f"{key.path} is encrypted: give the key without a passphrase") from None
+    except ValueError:
+        raise Wrong(f"{key.path} holds no private key that can be read") from None
+    spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if leaf.public_key().public_bytes(*spki) != private.public_key().public_bytes(*spki):
+        raise Wrong(f"the key in {key.path} does not belong to the first certificate in {cert.path}")
+    return Identity(cert.content, key.content, names_of(leaf))
+
+
+def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The DNS names a certificate is for, in lower case (RFC 6125: the common name does not count)."""
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(name.lower() for name in extension.value.get_values_for_type(x509.DNSName))
+
+
+def complaint(file: PemFile, now: datetime | None = None) -> str:
+    """What is wrong with a certificate today, or nothing: expired, or not valid yet."""
+    leaf = certificates(file)[0]
+    now = now or datetime.now(UTC)  # noqa: TID251 - the default of an argument
+    if leaf.not_valid_after_utc < now:
+        return f"{file.path} expired on {leaf.not_valid_after_utc:%Y-%m-%d}"
+    if leaf.not_valid_before_utc > now:
+        return f"{file.path} is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}"
+    return ""

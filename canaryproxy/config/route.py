@@ -1,0 +1,312 @@
+"""The part of the schema that is a route: its versions, rules, affinity and headers."""
+
+from typing import Annotated, ClassVar, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from canaryproxy.config.address import Origin
+from canaryproxy.config.certificate import certificates, identity
+from canaryproxy.config.lists import any_number, one_or_more
+from canaryproxy.config.problem import Wrong
+from canaryproxy.config.section import (
+    AffinityRule,
+    CookieName,
+    Count,
+    CountOrNone,
+    Fallback,
+    HeaderName,
+    HostPattern,
+    Instant,
+    Match,
+    Method,
+    ParameterName,
+    PathMatch,
+    PathPrefix,
+    Pem,
+    Percent,
+    RuleName,
+    Section,
+    ServerName,
+    Switch,
+    Target,
+    Trusted,
+    Upgrades,
+    Url,
+    VersionTo,
+    Wait,
+    none_if_off,
+)
+from canaryproxy.model.rule import Condition
+from canaryproxy.model.table import UPGRADES, WEIGHT_SCALE, Version
+
+VERSION = Version("stable", ())
+
+VERSION_EXPECTED = "expected a URL such as http://localhost:9001, or a mapping with `url` and timeouts"
+
+
+class HealthConfig(Section):
+    """Active health checks: a request to every endpoint, over and over."""
+
+    path: Target = Field(description="What is asked for. Any status from 200 to 399 is healthy.", examples=["/healthz"])
+    interval: Wait = Field(default=2.0, description="Time from one check to the next.", examples=["5s"])
+    timeout: Instant = Field(default=1.0, description="Time for a check.", examples=["500ms"])
+    unhealthy: Count = Field(
+        default=3, description="Checks that must fail in a row until an endpoint is unhealthy.", examples=["2"]
+    )
+    healthy: Count = Field(
+        default=1, description="Checks that must succeed in a row until it is healthy again.", examples=["2"]
+    )
+
+
+class UpstreamTlsConfig(Section):
+    """TLS to the endpoints of a version. The files' contents are reloaded live."""
+
+    ca: Pem | None = Field(
+        default=None, description="File with the authorities to trust, PEM, in place of the system's.",
+        examples=["/etc/tls/ca.crt"],
+    )  # fmt: skip
+    server_name: ServerName | None = Field(
+        default=None, description="Name to ask for (SNI) and to expect in the certificate. Default: the URL's host.",
+        examples=["shop.internal"],
+    )  # fmt: skip
+    cert: Pem | None = Field(
+        default=None, description="Client certificate to show, PEM; with `key`.", examples=["/etc/tls/client.crt"]
+    )
+    key: Pem | None = Field(default=None, description="Its private key, PEM.", examples=["/etc/tls/client.key"])
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.ca is not None:
+            certificates(self.ca)
+        if (self.cert is None) != (self.key is None):
+            raise Wrong("a client certificate needs both: give `cert` and `key`", found="one of `cert` and `key`")
+        if self.cert is not None and self.key is not None:
+            identity(self.cert, self.key)
+        return self
+
+
+class VersionConfig(Section):
+    """One side of the split. Short form: the URL alone."""
+
+    url: Url | None = Field(
+        default=None,
+        description="`http://host[:port]` or `https://host[:port]`, port 80 or 443 unless given. No path: requests "
+        "keep their own. A name is resolved again every few seconds, and every address it has is an endpoint.",
+        examples=["http://shop-canary:8080"],
+    )
+    endpoints: Annotated[tuple[Url, ...], BeforeValidator(one_or_more)] = Field(
+        default=(),
+        description="Several URLs in place of `url`. All with the same scheme.",
+        examples=["[http://10.0.0.1:8080, http://10.0.0.2:8080]"],
+    )
+    connect_timeout: Instant = Field(
+        default=VERSION.connect_timeout,
+        description="Longest time to open a connection. Then 504.",
+        examples=["500ms"],
+    )
+    response_timeout: Wait = Field(
+        default=VERSION.response_timeout,
+        description="Longest time from the request to the response head, and then between response bytes. Then 504.",
+        examples=["2m"],
+    )
+    keep_alive: Wait = Field(
+        default=VERSION.keep_alive,
+        description="How long an idle upstream connection is kept for reuse. Stay below the upstream's own limit.",
+        examples=["55s"],
+    )
+
+    health: Annotated[HealthConfig | None, BeforeValidator(none_if_off)] = Field(
+        default=None,
+        description="Active health checks. `none`: every endpoint counts as healthy. See below.",
+    )
+    max_in_flight: CountOrNone = Field(
+        default=None,
+        description="Exchanges open at one time, tunnels included. A further one is answered 503 and is not held "
+        "against the version.",
+        examples=["1000"],
+    )
+    tls: UpstreamTlsConfig | None = Field(
+        default=None, description="For `https://`: whom to trust and what to show. Default: the system's authorities."
+    )
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Where the version is, as written: one URL or several."""
+        return self.endpoints if self.url is None else (self.url,)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.url is None) == (not self.endpoints):
+            found = "neither `url` nor `endpoints`" if self.url is None else "both `url` and `endpoints`"
+            raise Wrong("give `url: http://...`, or `endpoints` with a list", found=found)
+        schemes = {origin.scheme for origin in self.origins}
+        if len(schemes) > 1:
+            raise Wrong("give all of them the same scheme", found="endpoints with http:// and https://")
+        if self.tls is not None and schemes == {"http"}:
+            raise Wrong("write https:// in the URL, or remove `tls`", found="`tls` beside a URL with http://")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"url": value}
+        if not isinstance(value, dict):
+            raise Wrong(VERSION_EXPECTED)
+        return value
+
+
+class RuleConfig(Section):
+    """An exception. All its conditions must hold; without any it matches every request."""
+
+    name: RuleName = Field(description="Its name in metrics and logs, unique in the route.", examples=["testers"])
+    headers: dict[HeaderName, Match] = Field(
+        default={},
+        description="Headers by name, each with a value (exact) or one of `exact`, `prefix`, `regex` (RE2, the whole "
+        "value), `present: true` or `false`, `in: [...]`. Of repeated headers any may match.",
+        examples=['{x-internal-tester: "true"}'],
+    )
+    cookies: dict[CookieName, Match] = Field(
+        default={}, description="Cookies by name, compared like headers.", examples=['{beta: "1"}']
+    )
+    query: dict[ParameterName, Match] = Field(
+        default={},
+        description="Query parameters by name, decoded, compared like headers.",
+        examples=["{preview: {present: true}}"],
+    )
+    methods: Annotated[tuple[Method, ...], BeforeValidator(one_or_more)] = Field(
+        default=(), description="Request methods, any of them.", examples=["[GET, HEAD]"]
+    )
+    path: PathMatch | None = Field(
+        default=None,
+        description="The path: exact, or one of `exact`, `prefix` (by whole segments), `regex` (RE2, the whole path). "
+        "Compared in one normalised spelling.",
+        examples=["{prefix: /beta}"],
+    )
+    sources: Annotated[tuple[Trusted, ...], BeforeValidator(one_or_more)] = Field(
+        default=(),
+        description="Networks of clients, any of them; behind `trusted_proxies` the client's own address counts.",
+        examples=["[10.1.0.0/16]"],
+    )
+    to: VersionTo = Field(description="The version these requests get.", examples=["canary"])
+    percent: Percent = Field(
+        WEIGHT_SCALE,
+        description="How many of them; the others get the other version. With affinity a client stays on its side.",
+        examples=["50"],
+    )
+    preview: Switch = Field(default=False, description="Reach the canary even when it is aborted.", examples=["true"])
+    analyse: Switch = Field(default=False, description="Count these requests in the analysis, too.", examples=["true"])
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What must hold of a request, cheap questions first."""
+        found = [Condition("method", "in", self.methods)] if self.methods else []
+        found += [Condition("header", *match, name) for name, match in self.headers.items()]
+        found += [Condition("cookie", *match, name) for name, match in self.cookies.items()]
+        if self.path is not None:
+            found.append(Condition("path", *self.path))
+        found += [Condition("query", *match, name) for name, match in self.query.items()]
+        if self.sources:
+            found.append(Condition("source", "in", tuple(map(str, self.sources))))
+        return tuple(found)
+
+
+def rule_list(value: object) -> tuple[object, ...]:
+    """A list of rules with names of their own."""
+    rules = any_number(value)
+    names = [rule.get("name") for rule in rules if isinstance(rule, dict)]
+    twice = next((name for name in names if isinstance(name, str) and names.count(name) > 1), None)
+    if twice is not None:
+        raise Wrong("give each rule a name of its own", found=f"two rules named {twice}")
+    return rules
+
+
+class HeadersConfig(Section):
+    """Header fields that we add."""
+
+    add_version: Switch = Field(
+        default=False,
+        description="Tell the upstream and the client which version was chosen: `X-Canary-Version: stable` or "
+        "`canary`.",
+        examples=["true"],
+    )
+
+
+class RouteConfig(Section):
+    """A host + path entry with one stable and one canary version. Changes apply to the next request."""
+
+    PLANNED: ClassVar[dict[str, str]] = {
+        "mirror": "copies of requests to the canary",
+        "shield": "stable answering for a failed canary attempt",
+        "goals": "business events",
+        "rollout": "ramping by itself",
+        "analysis": "judging the canary",
+    }
+
+    hosts: Annotated[tuple[HostPattern, ...], BeforeValidator(one_or_more)] = Field(
+        default=(),
+        description="Hosts this route answers for, whatever the port: exact names, or `*.example.com` for every name "
+        "below it. The most specific host wins, before any path is looked at. Case and a trailing dot make no "
+        "difference. Left out: any host that no other route names.",
+        examples=['[shop.example.com, "*.shop.example.com"]'],
+    )
+    paths: Annotated[tuple[PathPrefix, ...], BeforeValidator(one_or_more)] = Field(
+        default=("/",),
+        description="Path prefixes by whole segments: `/api` is met by `/api` and `/api/x`, not by `/apix`. "
+        "The longest wins. A trailing slash makes no difference.",
+        examples=["[/cart, /checkout]"],
+    )
+    stable: VersionConfig = Field(
+        description="The version that everyone gets who is not sent to the canary.",
+        examples=["http://shop-stable:8080"],
+    )
+    canary: VersionConfig = Field(
+        description="The version on trial.",
+        examples=["http://shop-canary:8080"],
+    )
+    weight: Percent = Field(
+        0,
+        description="Percentage of requests sent to the canary: a number from 0 to 100 with at most two decimals, "
+        "or text like `0.25%`.",
+        examples=["5"],
+    )
+    rules: Annotated[tuple[RuleConfig, ...], BeforeValidator(rule_list)] = Field(
+        default=(),
+        description="Exceptions, in order: the first one that matches decides, before affinity and weight. See "
+        "`routes.<name>.rules[]` below.",
+        examples=['[{name: testers, headers: {x-internal-tester: "true"}, to: canary}]'],
+    )
+    affinity: AffinityRule = Field(
+        default=None,
+        description="What keeps a client on its version as long as the weight allows: a cookie with a random id (named "
+        "`canaryproxy`), a header that identifies users, or the client's address. A client without the header is "
+        "drawn by weight, request by request.",
+        examples=["cookie"],
+    )
+    fallback: Fallback = Field(
+        default=frozenset(("canary",)),
+        description="Let stable answer while the canary has no healthy endpoint or none can be connected to; it counts "
+        "as a failure of the canary all the same. `both`: also the reverse, unless the canary is aborted. `false`: "
+        "such requests are answered 503.",
+        examples=["both"],
+    )
+    upgrades: Upgrades = Field(
+        default=UPGRADES,
+        description="Protocols that a client may change to on its connection, which is then relayed as it is. `none` "
+        "allows none.",
+        examples=["[websocket]"],
+    )
+    headers: HeadersConfig = Field(default=HeadersConfig(), description="See `routes.<name>.headers` below.")
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed and yet worth a second look."""
+        found = []
+        seen: dict[tuple[object, ...], str] = {}
+        for rule in self.rules:
+            earlier = seen.setdefault(rule.conditions, rule.name)
+            if earlier != rule.name:
+                found.append(f"rules: {rule.name} never decides, {earlier} has the same conditions and comes first")
+            if rule.to == "stable" and rule.preview:
+                found.append(f"rules: `preview` of {rule.name} changes nothing, it sends to stable")
+        return tuple(found)

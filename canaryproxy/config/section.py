@@ -1,0 +1,110 @@
+"""What every section of the config is made of: a strict mapping, and leaves that are read by pure functions.
+
+Every leaf is read by a function of `quantity`, `address`, `match` and their like that raises `Wrong`; pydantic
+walks the tree and gathers what they raise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, PlainValidator
+
+from canaryproxy.config.address import Address, Origin, listen_address, network, origin, server_name
+from canaryproxy.config.certificate import PemFile, pem_file
+from canaryproxy.config.match import host_pattern, path_prefix, route_name, target
+from canaryproxy.config.quantity import (
+    count,
+    count_or_none,
+    count_text,
+    duration,
+    duration_or_never,
+    duration_text,
+    is_off,
+    log_format,
+    log_path,
+    percent,
+    percent_text,
+    size,
+    size_or_none,
+    size_text,
+    switch,
+)
+from canaryproxy.config.rule import (
+    LONGEST_AGE,
+    Matcher,
+    affinity,
+    affinity_text,
+    cookie_name,
+    fallback,
+    fallback_text,
+    header_name,
+    matcher,
+    method,
+    parameter_name,
+    path_matcher,
+    rule_name,
+    upgrades,
+    version_name,
+)
+from canaryproxy.model.settings import Network
+from canaryproxy.model.table import Affinity, VersionName
+
+_HOUR = 3600
+_DAY = 24 * _HOUR
+_KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a value of this kind is written in a config, for the reference."""
+
+    text: Callable[..., str]
+
+
+Instant = Annotated[float, PlainValidator(duration(0.001, 600)), Shown(duration_text)]
+Wait = Annotated[float, PlainValidator(duration(0.001, _DAY)), Shown(duration_text)]
+Grace = Annotated[float, PlainValidator(duration(0, _DAY)), Shown(duration_text)]
+GraceOrNever = Annotated[float | None, PlainValidator(duration_or_never(0, _DAY)), Shown(duration_text)]
+Count = Annotated[int, PlainValidator(count(1, 1_000_000)), Shown(str)]
+CountOrNone = Annotated[int | None, PlainValidator(count_or_none(1, 1_000_000)), Shown(count_text)]
+FieldCount = Annotated[int, PlainValidator(count(1, 10_000)), Shown(str)]
+HeadSize = Annotated[int, PlainValidator(size(_KIB, 16 * _KIB**2)), Shown(size_text)]
+TargetSize = Annotated[int, PlainValidator(size(64, _KIB**2)), Shown(size_text)]
+BodySize = Annotated[int | None, PlainValidator(size_or_none(1, 2**40)), Shown(size_text)]
+Percent = Annotated[int, PlainValidator(percent), Shown(percent_text)]
+Switch = Annotated[bool, PlainValidator(switch), Shown(lambda value: str(value).lower())]
+Url = Annotated[Origin, PlainValidator(origin)]
+Listen = Annotated[Address, PlainValidator(listen_address), Shown(str)]
+Trusted = Annotated[Network, PlainValidator(network)]
+HostPattern = Annotated[str, PlainValidator(host_pattern)]
+PathPrefix = Annotated[str, PlainValidator(path_prefix)]
+RouteName = Annotated[str, PlainValidator(route_name)]
+RuleName = Annotated[str, PlainValidator(rule_name)]
+HeaderName = Annotated[str, PlainValidator(header_name)]
+CookieName = Annotated[str, PlainValidator(cookie_name)]
+ParameterName = Annotated[str, PlainValidator(parameter_name)]
+Match = Annotated[Matcher, PlainValidator(matcher)]
+PathMatch = Annotated[Matcher, PlainValidator(path_matcher)]
+Method = Annotated[str, PlainValidator(method)]
+VersionTo = Annotated[VersionName, PlainValidator(version_name)]
+AffinityRule = Annotated[Affinity | None, PlainValidator(affinity(duration(1, LONGEST_AGE))), Shown(affinity_text)]
+Fallback = Annotated[frozenset[VersionName], PlainValidator(fallback), Shown(fallback_text)]
+Upgrades = Annotated[tuple[str, ...], PlainValidator(upgrades), Shown(lambda names: f"[{', '.join(names)}]")]
+ServerName = Annotated[str, PlainValidator(server_name)]
+Pem = Annotated[PemFile, PlainValidator(pem_file)]
+Target = Annotated[str, PlainValidator(target)]
+LogPath = Annotated[str, PlainValidator(log_path), Shown(str)]
+LogFormat = Annotated[Literal["json", "text"], PlainValidator(log_format), Shown(str)]
+
+
+def none_if_off(value: object) -> object:
+    """`off` and its like in place of a section that may be left out."""
+    return None if is_off(value) else value
+
+
+class Section(BaseModel):
+    """A mapping of the config. `PLANNED` maps keys not built yet to what they will do."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+    PLANNED: ClassVar[dict[str, str]] = {}

@@ -1,0 +1,65 @@
+"""Which endpoints a version has at this moment, from what is written, what names mean, and who is healthy. Pure.
+
+Every address of a name is an endpoint. Names of this machine (`localhost`) stay names: whether a server listens
+on 127.0.0.1 or on ::1 only shows when connecting. Unknown health counts as healthy.
+"""
+
+import ipaddress
+from collections.abc import Mapping, Set
+
+from canaryproxy.config.address import Origin
+from canaryproxy.config.route import RouteConfig, UpstreamTlsConfig, VersionConfig
+from canaryproxy.model.certificate import Identity, UpstreamTls
+from canaryproxy.model.table import Endpoint
+
+Answers = Mapping[str, tuple[str, ...]]
+"""Addresses by name."""
+
+
+def is_resolved(host: str) -> bool:
+    """Whether a host is looked up by us: neither an address nor a name of this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return True
+    return False
+
+
+def names(routes: Mapping[str, RouteConfig]) -> frozenset[str]:
+    """The names that have to be resolved."""
+    sides = [side for route in routes.values() for side in (route.stable, route.canary)]
+    return frozenset(origin.host for side in sides for origin in side.origins if is_resolved(origin.host))
+
+
+def endpoints_of(version: VersionConfig, answers: Answers) -> tuple[Endpoint, ...]:
+    """Every endpoint of a version, in the order written, each once."""
+    found = [endpoint for origin in version.origins for endpoint in _expand(origin, version.tls, answers)]
+    return tuple(dict.fromkeys(found))
+
+
+def _expand(origin: Origin, tls: UpstreamTlsConfig | None, answers: Answers) -> list[Endpoint]:
+    secure = _secure(origin, tls) if origin.scheme == "https" else None
+    if not is_resolved(origin.host):
+        return [Endpoint(origin.host, origin.port, tls=secure)]
+    return [Endpoint(address, origin.port, origin.host, secure) for address in answers.get(origin.host, ())]
+
+
+def _secure(origin: Origin, tls: UpstreamTlsConfig | None) -> UpstreamTls:
+    if tls is None:
+        return UpstreamTls(origin.host)
+    shown = None if tls.cert is None or tls.key is None else Identity(tls.cert.content, tls.key.content)
+    return UpstreamTls(tls.server_name or origin.host, b"" if tls.ca is None else tls.ca.content, shown)
+
+
+def usable(route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint]) -> tuple[tuple[Endpoint, ...], ...]:
+    """The endpoints of stable and canary that requests may go to.
+
+    A version whose endpoints are all unhealthy has none, so that the other one stands in. Without a stand-in
+    they are all used: where a health check is the only thing that is broken, trying them beats a certain 503.
+    """
+    stable, canary = endpoints_of(route.stable, answers), endpoints_of(route.canary, answers)
+    healthy = [tuple(one for one in side if one not in unhealthy) for side in (stable, canary)]
+    stands_in = "stable" in route.fallback and healthy[1]
+    return healthy[0] or (() if stands_in else stable), healthy[1]

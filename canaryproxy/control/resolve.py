@@ -1,0 +1,81 @@
+"""What names mean: looked up at the start and every few seconds from then on.
+
+The last good answer is kept while a name cannot be resolved or has no address: an endpoint that is really gone
+refuses connections, which is noticed anyway, while a resolver that is down must not take the service down.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger("canaryproxy")
+
+PERIOD = 5.0
+"""Seconds between two look-ups of a name: the lifetime that Kubernetes gives its records."""
+
+PATIENCE = 5.0
+
+Lookup = Callable[[str], Awaitable[tuple[str, ...]]]
+"""Addresses of a name; raises `OSError` where there are none."""
+
+
+async def system_lookup(name: str) -> tuple[str, ...]:
+    """All addresses of a name, of the family that the system prefers (RFC 6724). Raises `OSError`.
+
+    Only one family, since two families mostly are two ways to the same server.
+    """
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(address[0]) for family, _, _, _, address in found if family == found[0][0]))
+
+
+class Resolver:
+    """Keeps `answers` for the names that `names` asks for; `changed` is called when one has changed."""
+
+    def __init__(
+        self, lookup: Lookup, names: Callable[[], frozenset[str]], changed: Callable[[], None], period: float = PERIOD
+    ) -> None:
+        self.answers: dict[str, tuple[str, ...]] = {}
+        self._lookup = lookup
+        self._names = names
+        self._changed = changed
+        self._period = period
+        self._failing: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<Resolver {self.answers}>"
+
+    async def look(self, names: frozenset[str]) -> bool:
+        """Look all of them up once; True when an answer has changed."""
+        found = await asyncio.gather(*map(self._ask, names))
+        before = dict(self.answers)
+        self.answers.update((name, answer) for name, answer in zip(names, found, strict=True) if answer)
+        return self.answers != before
+
+    async def run(self) -> None:
+        """Look again and again, for ever."""
+        while True:
+            await asyncio.sleep(self._period)
+            names = self._names()
+            for name in self.answers.keys() - names:
+                del self.answers[name]
+            if await self.look(names):
+                self._changed()
+
+    async def _ask(self, name: str) -> tuple[str, ...]:
+        """The sorted answer, or nothing where there is none; said in the log once."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                answer = tuple(sorted(await self._lookup(name)))
+        except (OSError, UnicodeError, TimeoutError) as error:
+            answer, reason = (), str(error) or "no answer in time"
+        else:
+            reason = "it has no address"
+        if answer:
+            self._failing.discard(name)
+        elif name not in self._failing:
+            self._failing.add(name)
+            kept = "its last addresses stay in use" if name in self.answers else "it has no endpoint until it does"
+            log.warning("the name %s cannot be resolved (%s); %s", name, reason, kept)
+        return answer

@@ -1,0 +1,313 @@
+"""The upstream side of an exchange: decide, lease a connection, send; and when that fails, what next.
+
+Everything sent is kept as long as it may have to be sent again, and no longer. Each move to another endpoint
+asks the table of that moment, so a canary that was aborted meanwhile gets no second chance.
+"""
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, cast
+
+from canaryproxy.http1 import upgrade
+from canaryproxy.http1.hops import request_id_of
+from canaryproxy.model.decision import Decision
+from canaryproxy.model.failure import Failure
+from canaryproxy.model.message import Body, RequestHead
+from canaryproxy.model.outcome import Outcome
+from canaryproxy.proxy.course import Course
+from canaryproxy.proxy.retry import IDEMPOTENT, REPLAY_LIMIT, Repeat, after_close
+from canaryproxy.proxy.upstream import HIGH_WATER, Upstream
+from canaryproxy.routing.affinity import Key
+from canaryproxy.routing.decide import decide
+from canaryproxy.telemetry.record import Cell
+
+if TYPE_CHECKING:
+    from canaryproxy.proxy.downstream import Downstream
+    from canaryproxy.proxy.exchange import Exchange
+    from canaryproxy.proxy.plane import DataPlane
+    from canaryproxy.proxy.pool import Pool
+
+NEVER = math.inf
+NO_BODY = Body.NONE
+FALLBACK = "fallback"
+CLOSED = (Failure.UPSTREAM_RESET, Failure.RESPONSE_CUT)
+BLAMED = (*CLOSED, Failure.RESPONSE_TIMEOUT, Failure.CONNECT_TIMEOUT, Failure.CONNECT_REFUSED, Failure.CONNECT_UNSAFE)
+"""Failures that count towards an ejection."""
+
+
+class Attempts:
+    """One decided request on its way to an endpoint. `deadline` is when the upstream side gives up on it.
+
+    `_decision` is what the request counts for; `_target` is where it is being tried, which differs once an
+    attempt has failed.
+    """
+
+    __slots__ = (
+        "_attempts", "_cell", "_connecting", "_course", "_decision", "_excluded", "_head", "_held", "_key", "_opening",
+        "_paused_at", "_plane", "_pool", "_queued", "_replay", "_replay_size", "_request", "_started", "_target",
+        "_tried", "_unsent", "_unsent_size", "_upgrade", "_upstream", "deadline", "down", "request_complete",
+    )  # fmt: skip
+
+    _decision: Decision
+    _target: Decision
+    _cell: Cell
+    _request: bytes
+    _started: float
+    _tried: float
+
+    def __init__(self, down: "Downstream", head: RequestHead) -> None:
+        self.down = down
+        self.deadline = NEVER
+        self.request_complete = head.body is NO_BODY or head.length == 0
+        self._plane: DataPlane = down.plane
+        self._head = head
+        self._key: Key | None = None
+        self._upgrade = b""
+        self._pool: Pool | None = None
+        self._course: Course | None = None
+        self._held: tuple[str, str] | None = None
+        self._upstream: Upstream | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._unsent: list[bytes] = []
+        self._unsent_size = 0
+        self._replay: list[bytes] | None = None
+        self._replay_size = 0
+        self._attempts = 0
+        self._excluded = 0.0
+        self._opening = 0.0
+        self._paused_at = 0.0
+        self._queued = 0
+
+    @property
+    def cell(self) -> Cell:
+        """Where this exchange is counted."""
+        return self._cell
+
+    @property
+    def decision(self) -> Decision:
+        """What this exchange counts for."""
+        return self._decision
+
+    # Decide and lease.
+
+    def begin(self) -> None:
+        """Choose version and endpoint, and send the head or open a connection for it.
+
+        Raises `Refused` where there is no route or the request has come in a circle; nothing is counted
+        for a version then.
+        """
+        plane, head, peer = self._plane, self._head, self.down.peer
+        decision, self._key = decide(plane.index, head, peer, plane.splits, plane.pool_of)
+        pool = plane.lent.get(decision) or plane.pool_of(decision)
+        version, route = decision.version, decision.route
+        if head.upgrade:
+            self._upgrade = upgrade.asked(head, [name.encode("ascii") for name in route.upgrades])
+        name = version.name.encode("ascii") if route.add_version else None
+        self._request = plane.hops.request(head, peer, pool.authority, name, upgrade=self._upgrade)
+        self._decision = self._target = decision
+        now = self._started = self._tried = plane.now()
+        self._cell = plane.recorder.start(decision, now)
+        if decision.endpoint is None:
+            self._elsewhere(Failure.NO_ENDPOINT)
+        elif version.max_in_flight is not None and not self._enter(decision):
+            self._fail(Failure.OVERLOADED)
+        else:
+            self._lease(pool)
+
+    def _lease(self, pool: "Pool") -> None:
+        self._pool = pool
+        pool.in_flight += 1
+        upstream = pool.take()
+        if upstream is None:
+            self._open()
+        else:
+            self._send(upstream)
+
+    def _enter(self, target: Decision) -> bool:
+        """Take one of the places that the target's version has; False when all are taken."""
+        self._leave()
+        limit = target.version.max_in_flight
+        if limit is not None:
+            place = (target.route.name, target.version.name)
+            held = self._plane.held
+            if held[place] >= limit:
+                return False
+            held[place] += 1
+            self._held = place
+        return True
+
+    def _leave(self) -> None:
+        if self._held is not None:
+            self._plane.held[self._held] -= 1
+            self._held = None
+
+    def _open(self) -> None:
+        if self._pool is None:
+            raise RuntimeError("a connection is opened to nowhere")
+        self._connecting = self._pool.open(cast("Exchange", self))
+        self.deadline = self._plane.tick + self._target.version.connect_timeout + self._plane.slack
+
+    def connected(self, upstream: Upstream) -> None:
+        """A connection was opened for us."""
+        opening = self._plane.now() - self._tried
+        self._excluded += opening
+        self._opening += opening
+        if self._course is None or not self._course.rescued:
+            self._cell.connected(opening)
+        self._connecting = None
+        self._send(upstream)
+        if not upstream.blocked:
+            self.down.unblock()
+
+    def connect_failed(self, failure: Failure) -> None:
+        """No connection could be opened; nothing was sent."""
+        self._connecting = None
+        self._blame(failure)
+        self._elsewhere(failure)
+
+    def _send(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._attempts += 1
+        method = self._head.method
+        upstream.exchange = cast("Exchange", self)
+        upstream.answered = False
+        upstream.reader.expect(method)
+        unsent = self._unsent
+        if unsent:
+            upstream.transport.write(b"".join((self._request, *unsent)))
+            self._unsent = []
+        else:
+            upstream.transport.write(self._request)
+        if method in IDEMPOTENT and (upstream.reused or self._decision.verdict.spare):
+            self._replay = unsent
+            self._replay_size = self._unsent_size
+        if self.request_complete:
+            plane = self._plane
+            self.deadline = plane.tick + self._target.version.response_timeout + plane.slack
+        if self.down.paused:
+            self.response_paused()
+
+    def _patience(self) -> float:
+        return self._plane.tick + self._target.version.response_timeout + self._plane.slack
+
+    def _pass_on(self, data: bytes) -> None:
+        """Send a piece of the request's body, or keep it until there is a connection."""
+        upstream = self._upstream
+        if upstream is None:
+            self._unsent.append(data)
+            self._unsent_size += len(data)
+            if self._unsent_size >= HIGH_WATER:
+                self.down.block()
+            return
+        if self._replay is not None:
+            self._replay_size += len(data)
+            if self._replay_size > REPLAY_LIMIT:
+                self._replay = None
+            else:
+                self._replay.append(data)
+        upstream.transport.write(data)
+
+    # What can go wrong.
+
+    def upstream_failed(self, failure: Failure) -> None:
+        """The connection or what came over it is unusable; repeat the attempt where that is safe."""
+        upstream = self._upstream
+        repeat = Repeat.NEVER
+        if upstream is not None and failure in CLOSED:
+            kept = self._replay is not None
+            repeat = after_close(replay_kept=kept, answered=upstream.answered, reused=upstream.reused)
+        if repeat is Repeat.SAME and self._plane.index.allows(self._target):
+            self._again()
+            return
+        self._blame(failure)
+        if repeat is Repeat.NEVER:
+            self._fail(failure)
+        else:
+            self._restore()
+            self._elsewhere(failure)
+
+    def _again(self) -> None:
+        """The keep-alive race: the same endpoint, on a new connection."""
+        self._cell.repeat(Outcome.RESET)
+        pool = self._pool
+        self._restore()
+        self._drop_upstream()
+        self._begin_attempt()
+        if pool is not None:
+            self._pool = pool
+            pool.in_flight += 1
+        self._open()
+
+    def _restore(self) -> None:
+        """What was sent is to be sent once more."""
+        self._unsent, self._replay = self._replay or [], None
+        self._unsent_size = self._replay_size
+
+    def _begin_attempt(self) -> None:
+        self._paused_at = 0.0
+        self._excluded = 0.0
+        self._tried = self._plane.now()
+        self.down.unblock()
+
+    def _elsewhere(self, failure: Failure) -> None:
+        """Nothing came of the attempt, and it may be made elsewhere: at another endpoint, or by the other version."""
+        plane, before = self._plane, self._target
+        course = self._course = self._course or Course(self._decision)
+        rescued = course.rescued
+        target = course.after(before, failure, plane.index, plane.pool_of, plane.splits.dice)
+        if target is None:
+            self._fail(course.verdict(failure))
+            return
+        if course.rescued and not rescued:
+            self._cell.rescue(FALLBACK)
+        self._drop_upstream()
+        self._begin_attempt()
+        self._aim(target)
+
+    def _aim(self, target: Decision) -> None:
+        """Go on at another endpoint, with a head that is true for it."""
+        plane, head = self._plane, self._head
+        pool = plane.pool_of(target)
+        name = target.version.name.encode("ascii") if target.route.add_version else None
+        if name is not None or head.host is None:
+            self._request = plane.hops.request(
+                head, self.down.peer, pool.authority, name, upgrade=self._upgrade,
+                request_id=request_id_of(self._request),
+            )  # fmt: skip
+        moved = target.version is not self._target.version
+        self._target = target
+        if moved and not self._enter(target):
+            self._fail(Failure.OVERLOADED)
+        else:
+            self._lease(pool)
+
+    def _blame(self, failure: Failure) -> None:
+        """Hold a failure against the endpoint."""
+        pool, target, plane = self._pool, self._target, self._plane
+        if pool is None or failure not in BLAMED:
+            return
+        others = [other for other in target.verdict.decisions if other.endpoint != target.endpoint]
+        last = all(plane.pool_of(other).ejected for other in others)
+        if pool.ejection.failed(plane.now(), last=last) and target.version is self._decision.version:
+            self._cell.eject()
+
+    def _drop_upstream(self) -> None:
+        """Be through with the endpoint, whatever state the attempt is in."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abort()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = None
+        if self._pool is not None:
+            self._pool.in_flight -= 1
+            self._pool = None
+
+    # What the whole exchange knows how to do.
+
+    def _fail(self, failure: Failure) -> None:
+        raise NotImplementedError
+
+    def response_paused(self) -> None:
+        """The client does not keep up."""
+        raise NotImplementedError

@@ -1,0 +1,133 @@
+"""After an upgrade: two connections, joined. Bytes pass as they come, both ways.
+
+Each side reads only as fast as the other one writes. An end of one direction is passed on where the
+transport can (TLS cannot close one direction, so there it ends both); a reset is passed on as a cut.
+Counted once, at the handshake; what is said later is the application's own affair.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from canaryproxy.proxy.exchange import Exchange
+    from canaryproxy.proxy.plane import DataPlane
+
+HIGH_WATER = 131_072
+SIDES = 2
+
+
+class Side(asyncio.Protocol):
+    """One end of a tunnel. `ended`: its peer sends no more; `blocked`: we do not read from it."""
+
+    __slots__ = ("blocked", "ended", "other", "received", "transport", "tunnel")
+
+    other: "Side"
+
+    def __init__(self, tunnel: "Tunnel", transport: asyncio.Transport) -> None:
+        self.tunnel = tunnel
+        self.transport = transport
+        self.ended = False
+        self.blocked = False
+        self.received = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from this side for the other."""
+        self.tunnel.touch()
+        self.received += len(data)
+        self.other.transport.write(data)
+
+    def eof_received(self) -> bool:
+        """This side has said all it had to say; it may still listen."""
+        self.ended = True
+        self.tunnel.touch()
+        other = self.other
+        if other.ended or not other.transport.can_write_eof() or not self.transport.can_write_eof():
+            other.transport.close()
+            return False
+        other.transport.write_eof()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """This side is gone, so the other is of no use; after a clean end it gets what is still queued for it."""
+        self.ended = True
+        if error is None:
+            self.other.transport.close()
+        else:
+            self.other.transport.abort()
+        self.tunnel.lost()
+
+    def pause_writing(self) -> None:
+        """This side does not take what the other sends."""
+        self.other.block(True)
+
+    def resume_writing(self) -> None:
+        """It caught up."""
+        self.other.block(False)
+
+    def block(self, blocked: bool) -> None:
+        """Stop or go on reading from this side."""
+        if blocked == self.blocked or self.transport.is_closing() or self.ended:
+            return
+        self.blocked = blocked
+        if blocked:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+
+class Tunnel:
+    """Two connections that one exchange joined. `touched` is when a byte last moved, in monotonic seconds."""
+
+    __slots__ = ("_gone", "_plane", "decision", "down", "exchange", "touched", "up")
+
+    def __init__(
+        self, plane: "DataPlane", exchange: "Exchange", down: asyncio.Transport, up: asyncio.Transport
+    ) -> None:
+        self.decision = exchange.decision
+        self.exchange = exchange
+        self.touched = plane.tick
+        self._plane = plane
+        self._gone = 0
+        self.down = Side(self, down)
+        self.up = Side(self, up)
+        self.down.other, self.up.other = self.up, self.down
+
+    def __repr__(self) -> str:
+        return f"<Tunnel {self.decision!r}: {self.down.received} bytes up, {self.up.received} down>"
+
+    def start(self, early_down: bytes, early_up: bytes, *, ended: bool, paused: bool) -> None:
+        """Join the connections. The early bytes came with the handshake; `ended`: the client sends no more,
+        `paused`: it does not take what it was sent so far.
+        """
+        self.up.block(paused)
+        for side in (self.down, self.up):
+            side.transport.set_write_buffer_limits(HIGH_WATER)
+            side.transport.set_protocol(side)
+        if early_down:
+            self.down.data_received(early_down)
+        if early_up:
+            self.up.data_received(early_up)
+        if ended and not self.down.eof_received():
+            self.down.transport.close()
+
+    def touch(self) -> None:
+        """Something moved."""
+        self.touched = self._plane.tick
+
+    def unread(self) -> list[Side]:
+        """The sides we do not read from, where a reset would go unnoticed."""
+        return [
+            side for side in (self.down, self.up) if (side.blocked or side.ended) and not side.transport.is_closing()
+        ]
+
+    def cut(self) -> None:
+        """End it now, both ways."""
+        self.down.transport.abort()
+        self.up.transport.abort()
+
+    def lost(self) -> None:
+        """One side is gone; the second one ends the exchange."""
+        self._gone += 1
+        if self._gone == SIDES:
+            self._plane.tunnels.discard(self)
+            self.exchange.tunnel_ended(self.down.received, self.up.received)

@@ -1,0 +1,55 @@
+"""Which endpoint: of two drawn at random, the one with fewer exchanges in flight.
+
+The power of two choices (Mitzenmacher 2001) keeps loads nearly even without any coordination between
+workers, and unlike "the least loaded of all" it does not send a whole burst to the one that just came back.
+Ejected endpoints are passed over, unless nothing else is left.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
+
+from canaryproxy.model.decision import Decision
+from canaryproxy.model.table import Endpoint
+from canaryproxy.routing.split import Dice
+
+
+class Load(Protocol):
+    """What is known of an endpoint here and now."""
+
+    @property
+    def in_flight(self) -> int:
+        """Exchanges it is working on for us."""
+
+    @property
+    def ejected(self) -> bool:
+        """Whether it is left alone for a while."""
+
+
+Loads = Callable[[Decision], Load]
+
+
+def pick(decisions: Sequence[Decision], loads: Loads, dice: Dice) -> Decision:
+    """One of several decisions that differ in their endpoint."""
+    ready = [decision for decision in decisions if not loads(decision).ejected] or decisions
+    if len(ready) == 1:
+        return ready[0]
+    first = int(dice() * len(ready))
+    second = int(dice() * (len(ready) - 1))
+    second += second >= first
+    one, other = ready[first], ready[second]
+    return one if loads(one).in_flight <= loads(other).in_flight else other
+
+
+def another(
+    decision: Decision, tried: Collection[Endpoint], usable: Callable[[Decision], bool], loads: Loads, dice: Dice
+) -> Decision | None:
+    """Where to go on after `decision` came to nothing: an endpoint of the same version that was not tried, else
+    one of the version that may stand in, else None.
+    """
+    for verdict in (decision.verdict, decision.verdict.rescue):
+        left = [] if verdict is None else [
+            other for other in verdict.decisions if other.endpoint not in (None, *tried) and usable(other)
+        ]  # fmt: skip
+        if left:
+            return pick(left, loads, dice)
+    return None

@@ -1,0 +1,130 @@
+"""Conditions of a rule, ready to be asked: does this hold of the request?
+
+A regular expression is RE2's, which takes time linear in its input whatever the pattern is, and must match
+the whole value. Of repeated headers, cookies or parameters any one may match. The only home of google-re2.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterable
+
+import re2
+
+from canaryproxy.model.client import Address
+from canaryproxy.model.rule import Condition
+from canaryproxy.routing.facts import Facts, Values
+from canaryproxy.routing.path import normalise
+
+Holds = Callable[[Facts], bool]
+Matches = Callable[[bytes], bool]
+
+LONGEST_SHOWN = 60
+
+
+class BadPattern(ValueError):
+    """Not a regular expression that RE2 takes; the message says why."""
+
+
+def compile_pattern(pattern: str) -> Matches:
+    """A regular expression as a full match on bytes. Raises `BadPattern`."""
+    options = re2.Options()
+    options.log_errors = False
+    options.encoding = re2.Options.Encoding.LATIN1
+    try:
+        fullmatch = re2.compile(pattern.encode("utf-8"), options).fullmatch
+    except re2.error as error:
+        reason = error.args[0] if error.args else ""
+        raise BadPattern(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from None
+    return lambda value: fullmatch(value) is not None
+
+
+def compile_condition(condition: Condition) -> Holds:
+    """A function that says whether `condition` holds of a request's facts."""
+    subject, name = condition.subject, condition.name.encode("utf-8")
+    if subject == "source":
+        return _from_networks(condition.values)
+    if subject == "method":
+        methods = frozenset(value.encode("ascii") for value in condition.values)
+        return lambda facts: facts.method in methods
+    if subject == "path":
+        matches = _below(condition.values[0]) if condition.kind == "prefix" else _matches(condition)
+        return lambda facts: matches(facts.path)
+    if condition.kind == "present":
+        wanted = condition.values[0] == "true"
+        return lambda facts: (name in _values(facts, subject)) is wanted
+    any_matches = _matches(condition)
+    return lambda facts: any(map(any_matches, _values(facts, subject).get(name, ())))
+
+
+def _values(facts: Facts, subject: str) -> Values:
+    if subject == "header":
+        return facts.headers
+    return facts.cookies if subject == "cookie" else facts.query
+
+
+def _matches(condition: Condition) -> Matches:
+    values = [value.encode("utf-8") for value in condition.values]
+    if condition.kind == "regex":
+        return compile_pattern(condition.values[0])
+    if condition.kind == "prefix":
+        return lambda value: value.startswith(values[0])
+    if condition.subject == "path":
+        values = [normalise(value) for value in values]
+    return frozenset(values).__contains__
+
+
+def _below(prefix: str) -> Matches:
+    """A path by whole segments, as routes claim them."""
+    path = normalise(prefix.encode("utf-8")).removesuffix(b"/")
+    return lambda value: value == path or value.startswith(path + b"/")
+
+
+def _from_networks(texts: Iterable[str]) -> Holds:
+    networks = [ipaddress.ip_network(text) for text in texts]
+
+    def covers(address: Address | None) -> bool:
+        return address is not None and any(address in network for network in networks)
+
+    return lambda facts: covers(facts.source)
+
+
+def keys_of(condition: Condition) -> list[tuple[str, bytes, bytes]]:
+    """(subject, name, value) triples of which the request must have one, for `exact` and `in`; else none."""
+    if condition.kind not in ("exact", "in") or condition.subject in ("source", "method"):
+        return []
+    name = condition.name.encode("utf-8")
+    values = [value.encode("utf-8") for value in condition.values]
+    if condition.subject == "path":
+        values = [normalise(value) for value in values]
+    return [(condition.subject, name, value) for value in values]
+
+
+def why_not(condition: Condition, facts: Facts) -> str:
+    """What the request has where the condition wants something else, in words."""
+    wanted = wish(condition)
+    return f"{wanted}, and it {_found(condition, facts)}"
+
+
+def wish(condition: Condition) -> str:
+    """The condition in words, such as `header x-tester must be "true"`."""
+    subject = f"{condition.subject} {condition.name}".strip()
+    if condition.kind == "present":
+        return f"{subject} must be {'present' if condition.values[0] == 'true' else 'absent'}"
+    if condition.subject == "source":
+        return f"{subject} must be in {' or '.join(condition.values)}"
+    values = " or ".join(f'"{value}"' for value in condition.values)
+    verb = {"exact": "be", "in": "be", "prefix": "begin with", "regex": "match"}[condition.kind]
+    return f"{subject} must {verb} {values}"
+
+
+def _found(condition: Condition, facts: Facts) -> str:
+    if condition.subject == "source":
+        return f"is {facts.source}" if facts.source is not None else "is unknown"
+    if condition.subject in ("method", "path"):
+        return f"is {_shown([facts.method if condition.subject == 'method' else facts.path])}"
+    values = _values(facts, condition.subject).get(condition.name.encode("utf-8"))
+    return "is absent" if values is None else f"is {_shown(values)}"
+
+
+def _shown(values: list[bytes]) -> str:
+    texts = [value.decode("utf-8", "backslashreplace") for value in values]
+    return " and ".join(f'"{text[:LONGEST_SHOWN]}{"..." if len(text) > LONGEST_SHOWN else ""}"' for text in texts)

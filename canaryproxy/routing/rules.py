@@ -1,0 +1,101 @@
+"""The first rule that matches, without looking at every rule.
+
+A rule with an exact condition can only match a request that has that very value, so each such rule is filed
+under the rarest of its exact values, and a request is asked for the rules filed under what it brings. Rules
+without one are tried in order. Either way the rule with the lowest number wins, just as if all had been tried.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from canaryproxy.model.rule import Condition, Rule
+from canaryproxy.routing.condition import Holds, compile_condition, keys_of
+from canaryproxy.routing.facts import Facts
+
+Key = tuple[str, bytes, bytes]
+Shelf = dict[bytes, dict[bytes, list["Filed"]]]
+
+
+class Filed:
+    """A rule with its number and its conditions compiled."""
+
+    __slots__ = ("_holds", "number", "rule")
+
+    def __init__(self, number: int, rule: Rule) -> None:
+        self.number = number
+        self.rule = rule
+        self._holds: tuple[Holds, ...] = tuple(map(compile_condition, rule.conditions))
+
+    def __repr__(self) -> str:
+        return f"<Filed {self.number}: {self.rule.name}>"
+
+    def matches(self, facts: Facts) -> bool:
+        """Whether all conditions hold."""
+        return all(holds(facts) for holds in self._holds)
+
+    def failing(self, facts: Facts) -> list[Condition]:
+        """The conditions that do not hold."""
+        return [one for one, holds in zip(self.rule.conditions, self._holds, strict=True) if not holds(facts)]
+
+
+class RuleBook:
+    """The rules of a route, filed."""
+
+    __slots__ = ("_cookies", "_headers", "_paths", "_query", "_rest", "rules")
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = tuple(Filed(number, rule) for number, rule in enumerate(rules))
+        self._headers: Shelf = {}
+        self._cookies: Shelf = {}
+        self._query: Shelf = {}
+        self._paths: dict[bytes, list[Filed]] = {}
+        self._rest: list[Filed] = []
+        choices = [list(filter(None, map(keys_of, filed.rule.conditions))) for filed in self.rules]
+        crowd = Counter(key for keys in choices for alternative in keys for key in alternative)
+        for filed, keys in zip(self.rules, choices, strict=True):
+            self._file(filed, min(keys, key=lambda some: sum(crowd[key] for key in some), default=[]))
+
+    def __repr__(self) -> str:
+        return f"<RuleBook {len(self.rules)} rules, {len(self._rest)} of them tried in order>"
+
+    def _file(self, filed: Filed, keys: list[Key]) -> None:
+        if not keys:
+            self._rest.append(filed)
+        shelves = {"header": self._headers, "cookie": self._cookies, "query": self._query}
+        for subject, name, value in dict.fromkeys(keys):
+            shelf = self._paths if subject == "path" else shelves[subject].setdefault(name, {})
+            shelf.setdefault(value, []).append(filed)
+
+    def first(self, facts: Facts) -> Filed | None:
+        """The first rule that matches, or None."""
+        best: Filed | None = None
+        for candidates in self._candidates(facts):
+            for filed in candidates:
+                if best is not None and filed.number >= best.number:
+                    break
+                if filed.matches(facts):
+                    best = filed
+                    break
+        return best
+
+    def _candidates(self, facts: Facts) -> Iterator[list[Filed]]:
+        """Lists of rules, each in order, that together hold every rule that can match."""
+        if self._headers:
+            yield from _met(self._headers, facts.headers)
+        if self._cookies:
+            yield from _met(self._cookies, facts.cookies)
+        if self._query:
+            yield from _met(self._query, facts.query)
+        if self._paths and (filed := self._paths.get(facts.path)):
+            yield filed
+        if self._rest:
+            yield self._rest
+
+
+def _met(shelf: Shelf, values: dict[bytes, list[bytes]]) -> Iterator[list[Filed]]:
+    for name in shelf.keys() & values.keys():
+        by_value = shelf[name]
+        for value in values[name]:
+            filed = by_value.get(value)
+            if filed is not None:
+                yield filed
