@@ -98,7 +98,9 @@ class Instance:
             await self._plane.listen(sock, tls, preamble=listener.proxy_protocol)
         self._tasks.append(loop.create_task(self._collect()))
         if self._path is not None:
-            self._tasks.append(loop.create_task(self._watch(self._path)))
+            watches = Watches()
+            watches.poll(self._files(self._path))
+            self._tasks.append(loop.create_task(self._watch(self._path, watches)))
 
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
@@ -139,20 +141,23 @@ class Instance:
             await asyncio.sleep(COLLECT_PERIOD)
             self._report(self._plane.deltas())
 
-    async def _watch(self, path: Path) -> None:
-        watches = Watches()
+    def _files(self, path: Path) -> tuple[Path, ...]:
+        """What is watched: the config, and the files that it refers to."""
+        return (path, *self._controller.config.files)
+
+    async def _watch(self, path: Path, watches: Watches) -> None:
         while True:
-            for gone in await asyncio.to_thread(watches.poll, (path, *self._controller.config.files)):
+            await asyncio.sleep(WATCH_PERIOD)
+            for gone in await asyncio.to_thread(watches.poll, self._files(path)):
                 log.warning("the file %s is gone; what it said last goes on", gone)
             if watches.changed:
                 await self.reload()
-            await asyncio.sleep(WATCH_PERIOD)
 
 
 def banner(config: Config, addresses: tuple[tuple[str, int], ...]) -> str:
     """The one line that says what listens where."""
     schemes = ["https" if listener.tls else "http" for listener in config.server.listen]
-    listening = ", ".join(f"{scheme}://{display(at)}" for scheme, at in zip(schemes, addresses, strict=True))
+    listening = ", ".join(f"{scheme}://{display(at)}" for scheme, at in zip(schemes, addresses, strict=False))
     routes = [
         f"{name}: stable {where(route.stable)}, canary {where(route.canary)} at {percent(route.weight)} %"
         for name, route in config.routes.items()
