@@ -153,8 +153,10 @@ class Explainer:
         if loc and not self._section(loc):
             return Wrong(f"expected a mapping: write `{loc[-1]}: {self._example(loc)}`")
         keys = [key for key in self._keys(loc) if key not in self._planned(loc)]
-        if len(keys) == 1:
-            return Wrong(f"expected a mapping: write `{keys[0]}: {self._example((*loc, keys[0]))}`")
+        needed = [key for key, field in SECTIONS[self._section(loc)].model_fields.items() if field.is_required()]
+        if len(keys) == 1 or (loc and len(needed) == 1):
+            key = needed[0] if needed else keys[0]
+            return Wrong(f"expected a mapping: write `{key}: {self._example((*loc, key))}`")
         return Wrong(f"expected a mapping with keys such as `{'`, `'.join(keys[:4])}`; or remove the key")
 
     def _shown(self, loc: Loc) -> str:

@@ -155,6 +155,11 @@ def size_text(amount: int) -> str:
     return str(amount)
 
 
+def size_text_or_none(amount: int | None) -> str:
+    """As `size_text`, and `none` for no limit."""
+    return "none" if amount is None else size_text(amount)
+
+
 def percent(value: object) -> int:
     """A percentage to basis points: a number from 0 to 100, or text such as `0.25%`."""
     number = _percent_of_text(value) if isinstance(value, str) else _number(value)

@@ -7,7 +7,7 @@ asked of the reader itself: every reader says what it wants when it is given som
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from canaryproxy import __version__
 from canaryproxy.config.problem import Loc, Wrong
@@ -100,7 +100,12 @@ def _facts(path: Loc, key: str, field: Any) -> Iterator[str]:
 def _expected(path: Loc, key: str, field: Any) -> str:
     if (*path, key) in SECTIONS:
         return VERSION_EXPECTED.removeprefix("expected ")
+    if (*path, key, "*") in SECTIONS:
+        return "a list; see below"
     items = get_args(field.annotation)
+    if get_origin(field.annotation) is dict:
+        name, value = (_asked(item.__metadata__[0].func) for item in items)
+        return f"a mapping of names ({name}) to what they are compared with: {value}"
     if len(items) == 2 and items[1] is Ellipsis and hasattr(items[0], "__metadata__"):
         return f"a list, each item {_asked(items[0].__metadata__[0].func)}"
     readers = [item.func for item in field.metadata if hasattr(item, "func")]
@@ -118,13 +123,17 @@ def _asked(read: Callable[[object], object]) -> str:
 
 def _default(key: str, field: Any) -> str:
     value = field.default
-    if value is None or value == ():
-        return "any" if key == "hosts" else "none"
+    if hasattr(value, "model_dump"):
+        return "see below"
+    shown = [item.text for item in field.metadata if hasattr(item, "text")]
+    if shown:
+        return f"`{shown[0](value)}`"
+    if value is None or value in ((), {}):
+        return "any" if key in ("hosts", "methods", "path", "sources") else "none"
     if isinstance(value, tuple):
         shown = ", ".join(str(getattr(item, "address", item)) for item in value)
         return f"`[{shown}]`" if isinstance(value[0], str) else f"`{shown}`"
-    text = next(item.text for item in field.metadata if hasattr(item, "text"))
-    return f"`{text(value)}`"
+    return f"`{value}`"
 
 
 def _title(path: Loc) -> str:
@@ -132,7 +141,8 @@ def _title(path: Loc) -> str:
         return "The whole file"
     text = ""
     for part in path:
-        text += "[]" if part == "*" and text.endswith("listen") else f".{'<name>' if part == '*' else part}"
+        listed = part == "*" and text.endswith(("listen", "certs", "rules"))
+        text += "[]" if listed else f".{'<name>' if part == '*' else part}"
     text = text.removeprefix(".")
     return f"`{text}` and `canary`" if text.endswith(".stable") else f"`{text}`"
 
@@ -148,8 +158,6 @@ def _planned() -> Iterator[str]:
             place = _title((*path, key)).strip("`")
             yield f"| `{place}` | {meaning} |"
         seen.add(section)
-    yield ""
-    yield "A version's URL with `https://` is not understood yet either."
     yield ""
 
 

@@ -28,6 +28,7 @@ from canaryproxy.config.quantity import (
     size,
     size_or_none,
     size_text,
+    size_text_or_none,
     switch,
 )
 from canaryproxy.config.rule import (
@@ -71,7 +72,7 @@ CountOrNone = Annotated[int | None, PlainValidator(count_or_none(1, 1_000_000)),
 FieldCount = Annotated[int, PlainValidator(count(1, 10_000)), Shown(str)]
 HeadSize = Annotated[int, PlainValidator(size(_KIB, 16 * _KIB**2)), Shown(size_text)]
 TargetSize = Annotated[int, PlainValidator(size(64, _KIB**2)), Shown(size_text)]
-BodySize = Annotated[int | None, PlainValidator(size_or_none(1, 2**40)), Shown(size_text)]
+BodySize = Annotated[int | None, PlainValidator(size_or_none(1, 2**40)), Shown(size_text_or_none)]
 Percent = Annotated[int, PlainValidator(percent), Shown(percent_text)]
 Switch = Annotated[bool, PlainValidator(switch), Shown(lambda value: str(value).lower())]
 Url = Annotated[Origin, PlainValidator(origin)]

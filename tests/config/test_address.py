@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.config.address import Address, host_name, listen_address, network, origin, overlap
+from canaryproxy.config.address import Address, Origin, host_name, listen_address, network, origin, overlap
 from canaryproxy.config.problem import Wrong
-from canaryproxy.model.table import Endpoint
 
 
 def refused(read: Callable[[Any], object], written: object) -> Wrong | None:
@@ -108,7 +107,7 @@ def test_addresses_overlap_where_the_system_would_refuse_the_second(one: str, ot
     ],
 )
 def test_an_origin_is_scheme_host_and_port(written: str, endpoint: tuple[str, int]) -> None:
-    assert origin(written) == Endpoint(*endpoint)
+    assert origin(written) == Origin("http", *endpoint)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +123,8 @@ def test_an_origin_is_scheme_host_and_port(written: str, endpoint: tuple[str, in
         ("http://a#b", "no path, query or fragment: write http://a"),
         ("http://a//", "no path, query or fragment: write http://a"),
         ("http://a\\b", "no path, query or fragment: write http://a"),
-        ("https://a", "not built yet"),
-        ("ftp://a", "only http:// is understood"),
+        ("https://a/b", "write https://a"),
+        ("ftp://a", "only http:// and https:// are understood"),
         ("http://", "the host is missing"),
         ("http://:80", "the host is missing"),
         ("http://a:", "the port after the colon is missing"),

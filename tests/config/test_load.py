@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from canaryproxy import __version__
 from canaryproxy.config import Config, ConfigError, from_flags, load, parse
+from canaryproxy.config.address import Origin
 from canaryproxy.config.document import MAX_BYTES, read_document
 from canaryproxy.config.nodes import LOADERS
 from canaryproxy.config.schema import SECTIONS
+from tests.support.authority import Authority
 from canaryproxy.control.compile import compile_table
-from canaryproxy.model.table import Endpoint
 
 BROKEN = Path(__file__).parent / "broken"
 EXAMPLES = Path(__file__).parents[2] / "config"
@@ -33,7 +34,7 @@ def test_two_lines_are_a_working_config() -> None:
     config = parse(TWO_LINES, "f", {})
     assert list(config.routes) == ["default"]
     route = config.routes["default"]
-    assert (route.stable.url, route.canary.url) == (Endpoint("localhost", 9001), Endpoint("localhost", 9002))
+    assert (route.stable.url, route.canary.url) == (Origin("http", "localhost", 9001), Origin("http", "localhost", 9002))
     assert route.weight == 0
 
 
@@ -58,18 +59,28 @@ def test_no_message_speaks_of_the_machinery_or_shows_a_secret() -> None:
             assert word not in text, case.name
 
 
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, authority = tmp_path_factory.mktemp("tls"), Authority()
+    authority.write_ca(folder)
+    for stem in ("shop", "blog"):
+        authority.write(folder, stem, f"{stem}.example.com")
+    return folder
+
+
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yaml")), ids=lambda example: example.stem)
-def test_an_example_loads_and_compiles_without_a_warning(example: Path) -> None:
-    config = load(example, {})
+def test_an_example_loads_and_compiles_without_a_warning(example: Path, tls: Path) -> None:
+    config = load(example, {"TLS": str(tls)})
     assert config.warnings == ()
     assert compile_table(config, 1).routes
 
 
 def test_the_example_of_everything_has_every_key() -> None:
-    document = read_document((EXAMPLES / "everything.yaml").read_text("utf-8"), {})
-    written = {tuple("*" if part in (0, "shop") else part for part in loc) for loc in document.spots}
+    texts = [(EXAMPLES / name).read_text("utf-8") for name in ("everything.yaml", "https.yaml")]
+    spots = [loc for text in texts for loc in read_document(text, {}).spots]
+    written = {tuple("*" if isinstance(part, int) or part == "shop" else part for part in loc) for loc in spots}
     for path, section in SECTIONS.items():
-        for key in section.model_fields if path != ("routes", "*", "stable") else ():
+        for key in section.model_fields if "stable" not in path else ():
             assert (*path, key) in written
 
 
@@ -80,14 +91,14 @@ def test_the_example_of_everything_states_the_true_defaults() -> None:
     assert stated.server.trusted_proxies == minimal.server.trusted_proxies
     shop, default = stated.routes["shop"], minimal.routes["default"]
     assert (shop.paths, shop.headers) == (default.paths, default.headers)
-    assert shop.canary.model_dump(exclude={"url"}) == default.canary.model_dump(exclude={"url"})
+    assert shop.canary.model_dump(exclude={"url", "health"}) == default.canary.model_dump(exclude={"url", "health"})
     assert shop.stable.model_dump(exclude={"url"}) == default.stable.model_dump(exclude={"url"})
 
 
 def test_an_example_takes_its_values_from_the_environment() -> None:
     config = load(EXAMPLES / "behind-a-proxy.yaml", {"WEIGHT": "0.25", "STABLE": "10.0.0.1:81"})
     assert config.routes["default"].weight == 25
-    assert config.routes["default"].stable.url == Endpoint("10.0.0.1", 81)
+    assert config.routes["default"].stable.url == Origin("http", "10.0.0.1", 81)
 
 
 # Files.

@@ -11,6 +11,7 @@ from canaryproxy.config import parse
 from canaryproxy.config.document import read_document
 from canaryproxy.config.reference import DEFAULT_PATH, main, render
 from canaryproxy.config.schema import SECTIONS
+from tests.support.authority import Authority
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -42,11 +43,18 @@ def test_every_yaml_block_is_a_valid_config() -> None:
         parse(block.partition("```")[0], "block", {})
 
 
-def test_every_example_is_valid_in_its_place() -> None:
+def test_every_example_is_valid_in_its_place(tmp_path: Path) -> None:
+    authority = Authority()
+    authority.write(tmp_path, "tls", "shop.example.com")
+    authority.write(tmp_path, "client", "shop.example.com")
+    for name in ("ca.crt", "client-ca.crt"):
+        authority.write_ca(tmp_path).rename(tmp_path / name)
+    authority.write_ca(tmp_path)
     for path, section in SECTIONS.items():
         for key, field in section.model_fields.items():
             if field.examples:
-                tree = yaml.safe_load(parse_example(path, key, field.examples[0]))
+                example = str(field.examples[0]).replace("/etc/tls", str(tmp_path))
+                tree = yaml.safe_load(parse_example(path, key, example))
                 parse(yaml.safe_dump(tree), f"{path} {key}", {})
 
 
@@ -54,6 +62,15 @@ def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
     """A whole config around one `key: example`."""
     value = read_document(f"{key}: {example}", {}).tree
     assert isinstance(value, dict)
+    needed: dict[str, dict[str, object]] = {
+        "rules": {"name": "a", "to": "canary"}, "health": {"path": "/"}, "listen": {"address": ":1"},
+    }  # fmt: skip
+    section = next((str(part) for part in reversed(path) if part != "*"), "")
+    value = {**needed.get(section, {}), **value}
+    pair = {"cert": "key", "key": "cert"}
+    if key in pair:
+        other = str(value[key]).removesuffix(".crt").removesuffix(".key")
+        value[pair[key]] = f"{other}.{'key' if key == 'cert' else 'crt'}"
     route: dict[str, object] = {"stable": "http://a", "canary": "http://b"}
     server: dict[str, object] = {}
     inside: object = value
@@ -61,11 +78,20 @@ def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
         inside = [inside] if part == "*" else {str(part): inside}
     assert isinstance(inside, dict)
     (server if path[0] == "server" else route).update(inside)
-    if isinstance(route["stable"], dict) and "url" not in route["stable"]:
-        route["stable"]["url"] = "http://a"
-    if isinstance(route["canary"], dict) and "url" not in route["canary"]:
-        route["canary"]["url"] = "http://b"
+    listen = server.get("listen")
+    if isinstance(listen, list) and isinstance(listen[0], dict):
+        listen[0].setdefault("address", ":1")
+        listen[0].get("tls", {}).setdefault("certs", [{"cert": tls_file(example, "crt"), "key": tls_file(example, "key")}])
+        server["trusted_proxies"] = ["10.0.0.0/8"]
+    for side in ("stable", "canary"):
+        version = route[side]
+        if isinstance(version, dict) and "url" not in version and "endpoints" not in version:
+            version["url"] = "https://a" if "tls" in version else "http://a"
     return yaml.safe_dump({"server": server, "routes": {"shop": route}})
+
+
+def tls_file(example: str, suffix: str) -> str:
+    return str(Path(example).parent / f"tls.{suffix}")
 
 
 def test_it_is_written_to_the_file_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
