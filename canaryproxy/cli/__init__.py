@@ -10,6 +10,7 @@ import typer
 from canaryproxy import __version__
 from canaryproxy.cli.check import check
 from canaryproxy.cli.demo import demo
+from canaryproxy.cli.explain import explain
 from canaryproxy.cli.run import run
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ def root(
 
 app.command()(run)
 app.command()(check)
+app.command()(explain)
 app.command()(demo)
 
 

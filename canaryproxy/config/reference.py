@@ -125,9 +125,9 @@ def _default(key: str, field: Any) -> str:
     value = field.default
     if hasattr(value, "model_dump"):
         return "see below"
-    shown = [item.text for item in field.metadata if hasattr(item, "text")]
-    if shown:
-        return f"`{shown[0](value)}`"
+    texts = [item.text for item in field.metadata if hasattr(item, "text")]
+    if texts:
+        return f"`{texts[0](value)}`"
     if value is None or value in ((), {}):
         return "any" if key in ("hosts", "methods", "path", "sources") else "none"
     if isinstance(value, tuple):

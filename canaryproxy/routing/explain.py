@@ -82,7 +82,7 @@ def _notes(entry: Entry, lot: Lot, facts: Facts) -> Iterator[RuleNote]:
         elif lot.below.reason == ABORT:
             yield RuleNote(filed.rule.name, True, False, "matches, but the canary is aborted and this is no preview")
         else:
-            yield RuleNote(filed.rule.name, True, True, "matches, and is the first to")
+            yield RuleNote(filed.rule.name, True, True, "matches, and decides")
 
 
 def _first(lot: Lot) -> str:

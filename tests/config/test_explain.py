@@ -81,7 +81,11 @@ def test_a_value_whose_variable_is_unset_is_not_told_twice() -> None:
 @pytest.mark.parametrize(
     ("text", "key", "mend"),
     [
-        ("server: {maxConnections: 1}", "maxConnections", "known here: listen, trusted_proxies, access_log, limits, timeouts"),
+        (
+            "server: {maxConnections: 1}",
+            "maxConnections",
+            "known here: listen, trusted_proxies, access_log, limits, timeouts",
+        ),
         ("server: {max_connections: 1}", "max_connections", "it belongs under `server.limits`"),
         ("server: {body_bytes: 1}", "body_bytes", "it belongs under `server.limits`"),
         ("server: {weight: 1}", "weight", "it belongs under `routes.<name>`"),

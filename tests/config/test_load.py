@@ -13,8 +13,8 @@ from canaryproxy.config.address import Origin
 from canaryproxy.config.document import MAX_BYTES, read_document
 from canaryproxy.config.nodes import LOADERS
 from canaryproxy.config.schema import SECTIONS
-from tests.support.authority import Authority
 from canaryproxy.control.compile import compile_table
+from tests.support.authority import Authority
 
 BROKEN = Path(__file__).parent / "broken"
 EXAMPLES = Path(__file__).parents[2] / "config"
@@ -34,7 +34,10 @@ def test_two_lines_are_a_working_config() -> None:
     config = parse(TWO_LINES, "f", {})
     assert list(config.routes) == ["default"]
     route = config.routes["default"]
-    assert (route.stable.url, route.canary.url) == (Origin("http", "localhost", 9001), Origin("http", "localhost", 9002))
+    assert (route.stable.url, route.canary.url) == (
+        Origin("http", "localhost", 9001),
+        Origin("http", "localhost", 9002),
+    )
     assert route.weight == 0
 
 

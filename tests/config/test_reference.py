@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from canaryproxy.config import parse
-from canaryproxy.config.document import read_document
+from canaryproxy.config.document import Tree, read_document
 from canaryproxy.config.reference import DEFAULT_PATH, main, render
 from canaryproxy.config.schema import SECTIONS
 from tests.support.authority import Authority
@@ -62,7 +62,7 @@ def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
     """A whole config around one `key: example`."""
     value = read_document(f"{key}: {example}", {}).tree
     assert isinstance(value, dict)
-    needed: dict[str, dict[str, object]] = {
+    needed: dict[str, dict[str, Tree]] = {
         "rules": {"name": "a", "to": "canary"}, "health": {"path": "/"}, "listen": {"address": ":1"},
     }  # fmt: skip
     section = next((str(part) for part in reversed(path) if part != "*"), "")
@@ -81,7 +81,9 @@ def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
     listen = server.get("listen")
     if isinstance(listen, list) and isinstance(listen[0], dict):
         listen[0].setdefault("address", ":1")
-        listen[0].get("tls", {}).setdefault("certs", [{"cert": tls_file(example, "crt"), "key": tls_file(example, "key")}])
+        listen[0].get("tls", {}).setdefault(
+            "certs", [{"cert": tls_file(example, "crt"), "key": tls_file(example, "key")}]
+        )
         server["trusted_proxies"] = ["10.0.0.0/8"]
     for side in ("stable", "canary"):
         version = route[side]

@@ -51,7 +51,9 @@ def test_every_key_arrives_in_the_table() -> None:
 def test_every_key_arrives_in_the_settings() -> None:
     assert plane_settings(parse(FULL, "f", {})) == PlaneSettings(
         Limits(max_connections=1, header_bytes=2048, headers=3, uri_bytes=1024, body_bytes=5),
-        Timeouts(header=1.0, keep_alive=2.0, body_idle=3.0, half_close=4.0, drain=5.0, tunnel_idle=6.0, abort_drain=7.0),
+        Timeouts(
+            header=1.0, keep_alive=2.0, body_idle=3.0, half_close=4.0, drain=5.0, tunnel_idle=6.0, abort_drain=7.0
+        ),
         (ip_network("10.0.0.0/8"), ip_network("::1/128")),
     )
 

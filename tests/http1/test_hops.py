@@ -174,7 +174,9 @@ def test_the_version_is_told_where_asked() -> None:
     """H28."""
     head = HOPS.request(read_request(b"X-Canary-Version: stable\r\n"), STRANGER, b"x:1", b"canary")
     assert fields_of(head)[b"x-canary-version"] == [b"canary"]
-    response = HOPS.response(read_response(b"HTTP/1.1 200 OK\r\n\r\n"), read_request(), b"X-Canary-Version: canary\r\n", close=False)
+    response = HOPS.response(
+        read_response(b"HTTP/1.1 200 OK\r\n\r\n"), read_request(), b"X-Canary-Version: canary\r\n", close=False
+    )
     assert fields_of(response)[b"x-canary-version"] == [b"canary"]
 
 

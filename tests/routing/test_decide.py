@@ -54,9 +54,7 @@ def test_changing_the_table_does_not_disturb_the_sequence() -> None:
 
 
 def test_a_decision_says_who_and_why() -> None:
-    decision = decide(
-        RouteIndex(RoutingTable(7, (route("shop"),))), head(), CLIENT, Splits(random.random), idle
-    )[0]
+    decision = decide(RouteIndex(RoutingTable(7, (route("shop"),))), head(), CLIENT, Splits(random.random), idle)[0]
     assert repr(decision) == "<Decision shop: stable at a:1 by weight>"
     assert decision.analysed
 

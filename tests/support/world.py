@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
 import struct
 from collections import Counter
@@ -12,9 +13,10 @@ import uvloop
 
 from canaryproxy.control.listen import listen_on
 from canaryproxy.model.delta import Delta
-from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
+from canaryproxy.model.settings import Limits, Network, PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
 from canaryproxy.proxy.plane import DataPlane
+from canaryproxy.telemetry.accesslog import Entry
 
 PATIENCE = 10.0
 """Seconds after which a test that waits for something fails."""
@@ -92,6 +94,10 @@ class World:
         self.refused: Counter[int] = Counter()
         self.versions: Counter[str] = Counter()
         self.starts = 0
+        self.stable_port = self.canary_port = 0
+        self.rescues: Counter[str] = Counter()
+        self.outcomes_of: Counter[tuple[str, str]] = Counter()
+        self.ejections: Counter[str] = Counter()
         self.clients: list[asyncio.StreamWriter] = []
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -106,6 +112,11 @@ class World:
         writer.write(request)
         return await reader.read()
 
+    def publish(self, table: RoutingTable, generation: int) -> None:
+        """Make it the table."""
+        self.table = dataclasses.replace(table, generation=generation)
+        self.plane.publish(self.table)
+
     def collect(self) -> Delta:
         """Add up what was counted since the last call."""
         delta = self.plane.deltas()
@@ -113,6 +124,9 @@ class World:
         for cell in delta.cells:
             self.starts += cell.starts
             self.outcomes.update(dict(cell.outcomes))
+            self.outcomes_of.update({(cell.key.version, name): count for name, count in cell.outcomes.items()})
+            self.rescues.update(dict(cell.rescues))
+            self.ejections[cell.key.version] += cell.ejections
             self.retried.update(dict(cell.retried))
             self.codes.update(dict(cell.codes))
             self.versions[cell.key.version] += sum(cell.codes.values())
@@ -139,6 +153,9 @@ async def world(
     hosts: tuple[str, ...] = (),
     add_version: bool = False,
     stable_port: int | None = None,
+    trusted: tuple[Network, ...] = (),
+    access_log: Callable[[Entry], None] | None = None,
+    **route: Any,
 ) -> AsyncIterator[World]:
     """A data plane with one route before two origins; everything is closed at the end."""
     stable, canary = Origin(), Origin()
@@ -147,16 +164,18 @@ async def world(
     endpoints = [Endpoint("127.0.0.1", stable_port or ports[0]), Endpoint("127.0.0.1", ports[1])]
     patience = (connect_timeout, response_timeout, keep_alive)
     versions = Version("stable", (endpoints[0],), *patience), Version("canary", (endpoints[1],), *patience)
-    table = RoutingTable(1, (Route("shop", *versions, weight, hosts, add_version=add_version),))
+    table = RoutingTable(1, (Route("shop", *versions, weight, hosts, add_version=add_version, **route),))
     plane = DataPlane(
-        settings or PlaneSettings(limits or Limits(), timeouts or Timeouts()),
+        settings or PlaneSettings(limits or Limits(), timeouts or Timeouts(), trusted),
         loop=asyncio.get_running_loop(),
         identity="canaryproxy-test",
+        access_log=access_log,
     )
     plane.publish(table)
     sock = listen_on("127.0.0.1", 0)
     await plane.listen(sock)
     made = World(plane, sock.getsockname()[1], stable, canary, table)
+    made.stable_port, made.canary_port = ports
     try:
         yield made
     finally:

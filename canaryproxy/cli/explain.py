@@ -1,0 +1,126 @@
+"""`canaryproxy explain`: which version would this request get, and why?"""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from canaryproxy.config import Config
+    from canaryproxy.model.client import Client
+    from canaryproxy.model.message import RequestHead
+    from canaryproxy.routing.explain import Explanation
+
+
+def explain(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Config file.")],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="Request method, such as GET.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="URL with host and path, or a path.")],
+    *,
+    header: Annotated[list[str] | None, typer.Option(help="A header, 'name: value'. Repeatable.")] = None,
+    cookie: Annotated[list[str] | None, typer.Option(help="A cookie, name=value. Repeatable.")] = None,
+    source: Annotated[str, typer.Option(help="The client's address.")] = "127.0.0.1",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which version a request would get, and why, rule by rule.
+
+    The answer comes from the code that the proxy decides with. Nothing is sent anywhere.
+
+    `canaryproxy explain shop.yaml --header 'x-internal-tester: true' GET http://shop.example.com/cart`
+    """
+    from canaryproxy.config import ConfigError, load
+
+    try:
+        loaded = load(config, os.environ)
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    told = explanation(loaded, request_head(method, url, header or [], cookie or []), client(loaded, url, source))
+    if as_json:
+        typer.echo(json.dumps(as_data(told), indent=2))
+    else:
+        typer.echo("\n".join(as_lines(told)))
+    if told is None:
+        raise typer.Exit(1)
+
+
+def request_head(method: str, url: str, headers: list[str], cookies: list[str]) -> "RequestHead":
+    """The request as the proxy would read it from the wire. Raises `typer.BadParameter` if it would refuse it."""
+    from urllib.parse import urlsplit
+
+    from canaryproxy.http1.request import RequestReader
+    from canaryproxy.model.failure import Refused
+    from canaryproxy.model.message import RequestHead
+    from canaryproxy.model.settings import Limits
+
+    parts = urlsplit("" if url.startswith(("/", "*")) else url)
+    target = url if not parts.netloc else (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    lines = [f"{method} {target} HTTP/1.1", *headers, *(f"Cookie: {cookie}" for cookie in cookies)]
+    if not any(header.lower().startswith("host:") for header in headers):
+        lines.insert(1, f"Host: {parts.netloc or 'localhost'}")
+    text = "\r\n".join(lines)
+    if any(":" not in header for header in headers) or text.count("\n") >= len(lines):
+        raise typer.BadParameter("write a header as 'name: value'")
+    reader = RequestReader(Limits())
+    reader.feed(f"{text}\r\n\r\n".encode())
+    try:
+        head = reader.next()
+    except Refused as refused:
+        raise typer.BadParameter(f"the proxy answers this with {refused.failure.status}: {refused.why}") from None
+    if not isinstance(head, RequestHead):
+        raise typer.BadParameter("this is no request")
+    return head
+
+
+def client(config: "Config", url: str, source: str) -> "Client":
+    """Who sends it: an address, and the scheme of the URL."""
+    from canaryproxy.model.client import Client, read_address
+
+    if read_address(source) is None:
+        raise typer.BadParameter(f"{source} is not an IP address", param_hint="--source")
+    scheme = b"https" if url.lower().startswith("https:") else b"http"
+    return Client(source, scheme, config.server.trusted_proxies)
+
+
+def explanation(config: "Config", head: "RequestHead", sender: "Client") -> "Explanation | None":
+    """What the config's table does with a request; None where no route claims it."""
+    import random
+
+    from canaryproxy.control.compile import compile_table
+    from canaryproxy.routing.explain import explain as explain_request
+    from canaryproxy.routing.match import RouteIndex
+
+    return explain_request(RouteIndex(compile_table(config, 1)), head, sender, random.random)
+
+
+def as_data(told: "Explanation | None") -> dict[str, object]:
+    """For programs: percentages where users see them, `version` null where each request draws anew."""
+    if told is None:
+        return {"route": None, "version": None, "reason": "no_route", "sentence": "no route has this host and path"}
+    return {
+        "route": told.route,
+        "version": told.version,
+        "reason": told.reason,
+        "canary_percent": told.share / 100,
+        "bucket": told.bucket,
+        "below": told.weight,
+        "new_cookie": told.fresh,
+        "rules": [
+            {"name": rule.name, "matches": rule.matches, "decides": rule.decides, "why": rule.why}
+            for rule in told.rules
+        ],
+        "sentence": told.sentence,
+    }
+
+
+def as_lines(told: "Explanation | None") -> list[str]:
+    """For people."""
+    if told is None:
+        return ["404: no route has this host and path"]
+    lines = [told.sentence, f"route {told.route}, reason {told.reason}"]
+    if told.bucket is not None:
+        lines.append(f"bucket {told.bucket} of 0 to 9999, compared with {told.weight}")
+    lines += [f"{'->' if rule.decides else '  '} rule {rule.name}: {rule.why}" for rule in told.rules]
+    return lines
