@@ -8,7 +8,6 @@ import pytest
 
 from canaryproxy.model.settings import PlaneSettings, Timeouts
 from canaryproxy.model.table import RoutingTable
-from canaryproxy.proxy.listener import accept_all
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
 
 
@@ -265,14 +264,6 @@ def test_draining_cuts_what_outlasts_it_and_says_how_many() -> None:
             assert await w.plane.drain() == 1
             assert await reader.read() == b""
             await w.counted("client_abort")
-
-    run(test())
-
-
-def test_connections_the_kernel_has_accepted_are_taken_from_the_queue() -> None:
-    async def test() -> None:
-        async with world() as w:
-            assert accept_all(w.plane._listeners[0]._sock) == []
 
     run(test())
 
