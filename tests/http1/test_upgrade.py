@@ -1,0 +1,69 @@
+"""Which upgrades pass. H60."""
+
+import pytest
+
+from canaryproxy.http1.request import RequestReader
+from canaryproxy.http1.response import ResponseReader
+from canaryproxy.http1.upgrade import asked, switched
+from canaryproxy.model.message import RequestHead, ResponseHead
+from canaryproxy.model.settings import Limits
+
+ALLOWED = [b"websocket"]
+
+
+def request(line: bytes, *fields: bytes) -> RequestHead:
+    reader = RequestReader(Limits())
+    reader.feed(b"\r\n".join((line, b"Host: a", *fields)) + b"\r\n\r\n")
+    head = reader.next()
+    assert isinstance(head, RequestHead)
+    return head
+
+
+def response(*fields: bytes) -> ResponseHead:
+    reader = ResponseReader()
+    reader.expect(b"GET")
+    reader.feed(b"\r\n".join((b"HTTP/1.1 101 Switching", *fields)) + b"\r\n\r\n")
+    head = reader.next()
+    assert isinstance(head, ResponseHead)
+    return head
+
+
+GET = b"GET / HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("line", "fields", "protocol"),
+    [
+        (GET, [b"Connection: Upgrade", b"Upgrade: websocket"], b"websocket"),
+        (GET, [b"Connection: keep-alive, UPGRADE", b"Upgrade: WebSocket"], b"websocket"),
+        (GET, [b"Connection: upgrade", b"Upgrade: h2c, websocket"], b"websocket"),
+        (GET, [b"Connection: upgrade", b"Upgrade: h2c", b"Upgrade: websocket"], b"websocket"),
+        (GET, [b"Connection: upgrade", b"Upgrade: h2c"], b""),
+        (GET, [b"Upgrade: websocket"], b""),
+        (GET, [b"Connection: upgrade"], b""),
+        (GET, [b"Connection: upgrade", b"Upgrade: websocket", b"Content-Length: 0"], b"websocket"),
+        (GET, [b"Connection: upgrade", b"Upgrade: websocket", b"Content-Length: 1"], b""),
+        (GET, [b"Connection: upgrade", b"Upgrade: websocket", b"Transfer-Encoding: chunked"], b""),
+        (b"POST / HTTP/1.1", [b"Connection: upgrade", b"Upgrade: websocket"], b""),
+        (b"GET / HTTP/1.0", [b"Connection: upgrade", b"Upgrade: websocket"], b""),
+    ],
+)
+def test_a_handshake_is_a_plain_get_that_names_an_allowed_protocol(
+    line: bytes, fields: list[bytes], protocol: bytes
+) -> None:
+    assert asked(request(line, *fields), ALLOWED) == protocol
+
+
+@pytest.mark.parametrize(
+    ("fields", "protocol", "fits"),
+    [
+        ([b"Connection: Upgrade", b"Upgrade: WebSocket"], b"websocket", True),
+        ([b"Connection: Upgrade", b"Upgrade: websocket"], b"", False),
+        ([b"Connection: Upgrade", b"Upgrade: h2c"], b"websocket", False),
+        ([b"Upgrade: websocket"], b"websocket", False),
+        ([b"Connection: Upgrade"], b"websocket", False),
+        ([b"Connection: Upgrade", b"Upgrade: websocket", b"Upgrade: h2c"], b"websocket", False),
+    ],
+)
+def test_a_switch_is_to_just_what_was_asked_for(fields: list[bytes], protocol: bytes, fits: bool) -> None:
+    assert switched(response(*fields), protocol) is fits

@@ -1,0 +1,71 @@
+"""Single conditions; most are told by tests/routing/decisions.yaml. H54."""
+
+import time
+
+import pytest
+
+from canaryproxy.model.rule import Condition
+from canaryproxy.routing.condition import BadPattern, compile_condition, compile_pattern, keys_of, why_not, wish
+from tests.routing.test_rules import facts
+
+
+def test_a_pattern_matches_the_whole_value_and_nothing_less() -> None:
+    matches = compile_pattern("a|bc+")
+    assert [matches(value) for value in (b"a", b"bcc", b"abc", b"bc\n", b"")] == [True, True, False, False, False]
+
+
+def test_a_pattern_sees_bytes() -> None:
+    assert compile_pattern(r"\xff.")(b"\xff\x80")
+
+
+@pytest.mark.parametrize("pattern", ["(?=a)", "(", r"(a)\1", "a{2,1}", "[z-a]"])
+def test_what_re2_does_not_take_is_told_with_its_reason(pattern: str) -> None:
+    with pytest.raises(BadPattern, match=r"."):
+        compile_pattern(pattern)
+
+
+def test_no_pattern_takes_more_than_linear_time() -> None:
+    matches = compile_pattern("(a*)*b")
+    started = time.process_time()
+    assert not matches(b"a" * 50_000)
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        (Condition("header", "exact", ("1",), "x-a"), 'header x-a must be "1", and it is "2" and "3"'),
+        (Condition("header", "prefix", ("1",), "x-c"), 'header x-c must begin with "1", and it is absent'),
+        (Condition("header", "present", ("false",), "x-a"), 'header x-a must be absent, and it is "2" and "3"'),
+        (Condition("header", "present", ("true",), "x-c"), "header x-c must be present, and it is absent"),
+        (Condition("cookie", "in", ("a", "b"), "c"), 'cookie c must be "a" or "b", and it is absent'),
+        (Condition("query", "regex", ("[0-9]+",), "q"), 'query q must match "[0-9]+", and it is "x y"'),
+        (Condition("path", "prefix", ("/beta",)), 'path must begin with "/beta", and it is "/alpha"'),
+        (Condition("method", "in", ("PUT", "POST")), 'method must be "PUT" or "POST", and it is "GET"'),
+        (Condition("source", "in", ("10.0.0.0/8",)), "source must be in 10.0.0.0/8, and it is 192.0.2.1"),
+    ],
+)
+def test_what_does_not_hold_is_told_in_words(condition: Condition, words: str) -> None:
+    asked = facts(b"/alpha?q=x+y", b"X-A: 2\r\nX-A: 3\r\n")
+    assert not compile_condition(condition)(asked)
+    assert why_not(condition, asked) == words
+    assert words.startswith(wish(condition))
+
+
+def test_long_values_are_cut_in_words() -> None:
+    condition = Condition("header", "exact", ("1",), "x-a")
+    assert why_not(condition, facts(plain=b"X-A: " + b"y" * 100 + b"\r\n")).endswith('yyy..."')
+
+
+@pytest.mark.parametrize(
+    ("condition", "keys"),
+    [
+        (Condition("header", "in", ("1", "2"), "x-a"), [("header", b"x-a", b"1"), ("header", b"x-a", b"2")]),
+        (Condition("path", "exact", ("/%61",)), [("path", b"", b"/a")]),
+        (Condition("header", "prefix", ("1",), "x-a"), []),
+        (Condition("method", "in", ("GET",)), []),
+        (Condition("source", "in", ("::1/128",)), []),
+    ],
+)
+def test_only_exact_values_can_be_looked_up(condition: Condition, keys: list[tuple[str, bytes, bytes]]) -> None:
+    assert keys_of(condition) == keys

@@ -1,0 +1,67 @@
+"""Precedence: abort, rules in order, affinity, weight; most of it is told by decisions.yaml. H54."""
+
+import dataclasses
+import random
+
+from canaryproxy.model.client import Client
+from canaryproxy.model.rule import Condition, Rule
+from canaryproxy.routing.decide import bucket, decide
+from canaryproxy.routing.entry import Entry, verdicts
+from canaryproxy.routing.match import RouteIndex
+from canaryproxy.routing.split import Splits
+from tests.routing.test_affinity import CLIENT, COOKIE, ROUTE, head
+from tests.routing.test_decide import idle
+from tests.routing.test_rules import facts
+
+TESTERS = Rule("testers", (Condition("header", "exact", ("1",), "x-tester"),), "canary", 2_500)
+
+
+def test_a_percentage_without_affinity_is_drawn_exactly_from_a_split_of_the_rule() -> None:
+    from canaryproxy.model.table import RoutingTable
+
+    route = dataclasses.replace(ROUTE, affinity=None, rules=(TESTERS,), weight=100)
+    index, splits = RouteIndex(RoutingTable(1, (route,))), Splits(random.Random(2).random)
+    heads = [head(b"X-Tester: 1\r\n"), head()]
+    drawn = [[decide(index, one, CLIENT, splits, idle)[0].version.name for _ in range(10_000)] for one in heads]
+    assert [versions.count("canary") for versions in drawn] == [2_500, 100]
+    assert len(splits) == 2
+
+
+def test_a_certain_rule_draws_nothing_and_needs_no_key() -> None:
+    route = dataclasses.replace(ROUTE, affinity=COOKIE, rules=(dataclasses.replace(TESTERS, percent=10_000),))
+    entry, splits = Entry(route), Splits(random.Random(2).random)
+    lot = entry.lot(facts(plain=b"X-Tester: 1\r\n"), splits.dice)
+    assert (lot.key, lot.certain, bucket(lot, splits), len(splits)) == (None, True, 0, 0)
+    assert entry.lot_of(route.rules[0]) is entry.lot_of(route.rules[0])
+
+
+def test_the_version_that_stands_in_is_the_one_that_the_route_names() -> None:
+    stable, canary = verdicts(ROUTE, "weight")
+    assert (stable.rescue, canary.rescue is not None) == (None, True)
+    none = dataclasses.replace(ROUTE, fallback=frozenset())
+    assert [one.rescue for one in verdicts(none, "weight")] == [None, None]
+    both = dataclasses.replace(ROUTE, fallback=frozenset(("stable", "canary")))
+    assert all(one.rescue is not None for one in verdicts(both, "weight"))
+    off = dataclasses.replace(both, aborted=True)
+    assert verdicts(off, "weight")[0].rescue is None
+
+
+def test_a_newer_table_says_where_an_older_exchange_may_still_go() -> None:
+    from canaryproxy.model.table import RoutingTable
+
+    stable, canary = (verdict.decisions[0] for verdict in verdicts(ROUTE, "weight"))
+    preview = verdicts(ROUTE, "rule:preview", preview=True)[1].decisions[0]
+
+    def allowed(**changes: object) -> list[bool]:
+        index = RouteIndex(RoutingTable(2, (dataclasses.replace(ROUTE, **changes),)))  # type: ignore[arg-type]
+        return [index.allows(decision) for decision in (stable, canary, preview)]
+
+    assert allowed() == [True, True, True]
+    assert allowed(aborted=True) == [True, False, True]
+    assert allowed(name="other") == [False, False, False]
+    gone = dataclasses.replace(ROUTE.canary, endpoints=())
+    assert allowed(canary=gone) == [True, False, False]
+    assert "Verdict shop: stable by weight" in repr(stable.verdict)
+    assert "at a:1 by weight" in repr(stable)
+    assert "no endpoint" in repr(verdicts(dataclasses.replace(ROUTE, canary=gone), "weight")[1].decisions[0])
+    assert Client("10.0.0.1").trusted is False

@@ -1,0 +1,79 @@
+"""The first rule that matches, found without looking at all of them. H54."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canaryproxy.model.client import Client
+from canaryproxy.model.message import RequestHead
+from canaryproxy.model.rule import Condition, Rule
+from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.rules import RuleBook
+
+NAMES, VALUES = ("x-a", "x-b"), ("1", "2", "3")
+
+
+def facts(target: bytes = b"/", plain: bytes = b"", method: bytes = b"GET") -> Facts:
+    head = RequestHead(method, target, 1)
+    head.host, head.plain = b"shop.test", plain
+    return Facts(head, Client("192.0.2.1"))
+
+
+def header(name: str, *values: str) -> Condition:
+    return Condition("header", "exact" if len(values) == 1 else "in", values, name)
+
+
+CONDITIONS = st.one_of(
+    st.builds(lambda name, value: header(name, value), st.sampled_from(NAMES), st.sampled_from(VALUES)),
+    st.builds(lambda name, one, two: header(name, one, two), st.sampled_from(NAMES), *[st.sampled_from(VALUES)] * 2),
+    st.builds(lambda name, value: Condition("cookie", "exact", (value,), name), *[st.sampled_from(VALUES)] * 2),
+    st.builds(lambda name, value: Condition("query", "exact", (value,), name), *[st.sampled_from(VALUES)] * 2),
+    st.builds(lambda value: Condition("path", "exact", (f"/{value}",)), st.sampled_from(VALUES)),
+    st.builds(lambda value: Condition("path", "prefix", (f"/{value}",)), st.sampled_from(VALUES)),
+    st.builds(lambda value: Condition("method", "in", (value,)), st.sampled_from(("GET", "POST"))),
+    st.builds(lambda name, there: Condition("header", "present", (there,), name), st.sampled_from(NAMES),
+              st.sampled_from(("true", "false"))),
+)  # fmt: skip
+RULES = st.lists(st.lists(CONDITIONS, max_size=3), max_size=8).map(
+    lambda rules: [Rule(f"r{number}", tuple(rule), "canary") for number, rule in enumerate(rules)]
+)
+REQUESTS = st.builds(
+    lambda fields, cookies, query, path, method: facts(
+        f"/{path}?{'&'.join(f'{name}={value}' for name, value in query)}".encode(),
+        "".join(f"{name}: {value}\r\n" for name, value in fields).encode()
+        + f"Cookie: {'; '.join(f'{name}={value}' for name, value in cookies)}\r\n".encode(),
+        method,
+    ),
+    st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES)), max_size=4),
+    st.lists(st.tuples(st.sampled_from(VALUES), st.sampled_from(VALUES)), max_size=3),
+    st.lists(st.tuples(st.sampled_from(VALUES), st.sampled_from(VALUES)), max_size=3),
+    st.sampled_from(("", "1", "2", "1/2")),
+    st.sampled_from((b"GET", b"POST")),
+)
+
+
+@given(RULES, REQUESTS)
+def test_the_filed_rules_answer_as_if_all_were_tried_in_order(rules: list[Rule], asked: Facts) -> None:
+    book = RuleBook(rules)
+    first = book.first(asked)
+    expected = next((filed for filed in book.rules if filed.matches(asked)), None)
+    assert first is expected
+    for filed in book.rules:
+        assert bool(filed.failing(asked)) is not filed.matches(asked)
+
+
+def test_ten_thousand_exact_rules_are_not_tried_one_by_one() -> None:
+    rules = [Rule(f"r{number}", (header("x-user", f"user-{number}"),), "canary") for number in range(10_000)]
+    book = RuleBook(rules)
+    tried = [filed for shelf in book._candidates(facts(plain=b"X-User: user-7777\r\n")) for filed in shelf]
+    assert [filed.rule.name for filed in tried] == ["r7777"]
+    assert "10000 rules, 0 of them" in repr(book)
+    assert "r0" in repr(book.rules[0])
+
+
+def test_a_rule_is_filed_under_its_rarest_value() -> None:
+    rules = [
+        Rule(f"r{number}", (header("x-team", "red"), header("x-user", f"user-{number}")), "canary")
+        for number in range(100)
+    ]
+    (shelf,) = RuleBook(rules)._candidates(facts(plain=b"X-Team: red\r\nX-User: user-5\r\n"))
+    assert len(shelf) == 1
