@@ -12,6 +12,7 @@ import os
 import resource
 import secrets
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -176,7 +177,7 @@ def open_log(config: AccessLogConfig | None) -> Sink | None:
     if config is None:
         return None
     try:
-        return Sink(config.path, FORMATS[config.format])
+        return Sink(config.path, FORMATS[config.format], now=time.time)
     except OSError as error:
         raise CannotLog(f"cannot write the access log {config.path}: {error.strerror}") from None
 

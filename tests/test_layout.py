@@ -13,11 +13,14 @@ LONGEST = 400
 
 TESTED_ELSEWHERE = {
     "__main__.py": "tests/e2e starts it",
+    "config/section.py": "tests/config/test_schema.py",
+    "model/certificate.py": "tests/proxy/test_tls.py",
     "model/decision.py": "tests/routing/test_decide.py",
     "model/delta.py": "tests/telemetry/test_record.py",
     "model/failure.py": "tests/proxy/test_respond.py",
     "model/message.py": "tests/http1",
     "model/outcome.py": "tests/telemetry/test_record.py",
+    "model/rule.py": "tests/routing/test_rules.py",
     "model/settings.py": "tests/control/test_compile.py",
 }
 """Plain data, tested by who uses it."""

@@ -22,7 +22,8 @@ class CellKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CellDelta:
-    """New counts of one key and one second of start.
+    """New counts of one key and one second of start. After a change of tables there may be two with the same key and
+    second in one report: they add up.
 
     `outcomes` has one for each exchange, that of its first attempt, which is what the version is judged by.
     `retried` are those of other attempts: lost to the keep-alive race and repeated, which the version never saw,

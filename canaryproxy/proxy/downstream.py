@@ -19,6 +19,7 @@ from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import RequestHead
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.respond import options
+from canaryproxy.telemetry.accesslog import undecided
 
 if TYPE_CHECKING:
     from canaryproxy.proxy.plane import DataPlane
@@ -235,8 +236,11 @@ class Downstream(asyncio.Protocol):
     def _refuse(self, failure: Failure, head: RequestHead | None = None) -> None:
         """Answer a request that reached no decision."""
         close = head is None or head.close or failure.origin == "downstream" or self.reader.mid_message
-        self.plane.recorder.refuse(failure.status)
-        self.plane.answer(self.transport, failure, head, close=close)
+        plane = self.plane
+        plane.recorder.refuse(failure.status)
+        if plane.access_log is not None:
+            plane.access_log(undecided(plane.wall(), self.peer, head, failure.status))
+        plane.answer(self.transport, failure, head, close=close)
         self.finished(close=close)
 
     # What the exchange asks of its connection.

@@ -301,22 +301,31 @@ class Exchange(Attempts):
             log(self._entry(outcome, code, latency))
 
     def _entry(self, outcome: Outcome, code: int, latency: float | None) -> Entry:
-        plane, head, decision, course = self._plane, self._head, self._decision, self._course
+        plane, head, peer, decision, target = self._plane, self._head, self.down.peer, self._decision, self._target
         duration = plane.now() - self._started
-        flags = []
-        if self._attempts > 1:
-            flags.append("retry")
-        if course is not None and course.rescued:
-            flags.append(FALLBACK)
-        if code == SWITCHING:
-            flags.append("tunnel")
+        course = self._course
+        rescued = course is not None and course.rescued
+        states = {"retry": self._attempts > 1, FALLBACK: rescued, "tunnel": code == SWITCHING}
         return Entry(
-            at=plane.wall() - duration, client=self.down.peer.address, method=head.method, host=head.host or b"",
-            target=head.target, minor=head.minor, scheme=self.down.peer.scheme, status=code,
-            route=decision.route.name, version=decision.version.name, reason=decision.reason,
-            endpoint="" if self._target.endpoint is None else self._target.endpoint.authority,
-            attempts=self._attempts, duration=duration, upstream=latency, connect=self._opening,
-            received=self._received, sent=self._sent,
-            outcome=(course.charged if course is not None and course.charged else outcome),
-            flags=tuple(flags), request_id=request_id_of(self._request),
-        )  # fmt: skip
+            at=plane.wall() - duration,
+            client=peer.address,
+            method=head.method,
+            host=head.host or b"",
+            target=head.target,
+            minor=head.minor,
+            scheme=peer.scheme,
+            status=code,
+            route=decision.route.name,
+            version=decision.version.name,
+            reason=decision.reason,
+            endpoint="" if target.endpoint is None else target.endpoint.authority,
+            attempts=self._attempts,
+            duration=duration,
+            upstream=latency,
+            connect=self._opening,
+            received=self._received,
+            sent=self._sent,
+            outcome=outcome if course is None or course.charged is None else course.charged,
+            flags=tuple(flag for flag, holds in states.items() if holds),
+            request_id=request_id_of(self._request),
+        )

@@ -1,110 +1,142 @@
-"""One line of the access log for each exchange that is over, for machines or for people. Pure.
+"""What one line of the access log says, and its two formats.
 
-Clients choose most of the bytes in it. Whatever they send, a line is valid UTF-8, ends where it should, and holds
-nothing that a terminal obeys: such characters are shown escaped.
+An `Entry` is plain data that the request path fills in; a format turns it into text later, elsewhere. Clients
+choose most of the bytes, so both formats escape whatever could end a line, leave its field or reach a terminal
+as a command: a client can neither forge a line nor a field.
 """
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
+from json import JSONEncoder
 from typing import NamedTuple
 
+from canaryproxy.model.client import Client
+from canaryproxy.model.message import RequestHead
+
+MISSING = "-"
+"""What the text format says where there is nothing to say."""
+
 RULE = "rule:"
+"""How the reason of a decision begins that a rule made; the name of the rule follows."""
+
+_encode = JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
 
 class Entry(NamedTuple):
-    """One exchange. `at` is when its request was complete, in seconds since the epoch; other times are seconds.
+    """One finished exchange. Times are seconds, sizes are bytes; empty where no decision was made.
 
-    `status` is what the client got, 499 if it had left. `route`, `version`, `reason` and `outcome` are empty
-    where no decision was made. `endpoint` is the one that was asked last. `upstream` is the version's own time,
-    None where there is none to judge; `connect` went into opening connections. `received` and `sent` are body
-    bytes, in a tunnel all bytes. `flags` say what was out of the ordinary.
+    `at` is wall-clock time since the epoch, when the request head was complete; `duration` counts from there to
+    the end. `upstream` is the judged latency, the version's own time, None where there is none; `connect` was
+    spent opening upstream connections. `status` is what the client got, 499 if it left before. `received` and
+    `sent` are body bytes from and to the client. `outcome` is the value of an `Outcome`.
     """
 
     at: float
     client: bytes
     method: bytes
-    scheme: bytes
     host: bytes
     target: bytes
     minor: int
+    scheme: bytes
     status: int
-    route: str = ""
-    version: str = ""
-    reason: str = ""
-    endpoint: str = ""
-    attempts: int = 0
-    duration: float = 0.0
-    upstream: float | None = None
-    connect: float = 0.0
-    received: int = 0
-    sent: int = 0
-    outcome: str = ""
-    flags: tuple[str, ...] = ()
-    request_id: bytes = b""
+    route: str
+    version: str
+    reason: str
+    endpoint: str
+    attempts: int
+    duration: float
+    upstream: float | None
+    connect: float
+    received: int
+    sent: int
+    outcome: str
+    flags: tuple[str, ...]
+    request_id: bytes
 
 
-Render = Callable[[Entry], str]
+def undecided(at: float, client: Client, head: RequestHead | None, status: int) -> Entry:
+    """What is said of a request that was answered before any decision; `head` is None if it was not understood."""
+    asked = head or RequestHead(b"", b"", 1)
+    return Entry(
+        at, client.address, asked.method, asked.host or b"", asked.target, asked.minor, client.scheme, status,
+        "", "", "", "", 0, 0.0, None, 0.0, 0, 0, "", (), b"",
+    )  # fmt: skip
 
 
 def as_json(entry: Entry) -> str:
-    """One JSON object; times in milliseconds."""
-    fields: dict[str, object] = {
-        "time": _time(entry.at),
-        "client": _text(entry.client),
-        "method": _text(entry.method),
-        "scheme": _text(entry.scheme),
-        "host": _text(entry.host),
-        "target": _text(entry.target),
-        "protocol": f"HTTP/1.{entry.minor}",
-        "status": entry.status,
-        "route": entry.route,
-        "version": entry.version,
-        "reason": entry.reason,
-    }
-    if entry.reason.startswith(RULE):
-        fields["rule"] = entry.reason.removeprefix(RULE)
-    fields |= {
-        "endpoint": entry.endpoint,
-        "attempts": entry.attempts,
-        "duration_ms": _milliseconds(entry.duration),
-        "upstream_ms": None if entry.upstream is None else _milliseconds(entry.upstream),
-        "connect_ms": _milliseconds(entry.connect),
-        "bytes_in": entry.received,
-        "bytes_out": entry.sent,
-        "outcome": entry.outcome,
-        "flags": entry.flags,
-        "request_id": _text(entry.request_id),
-    }
-    return json.dumps(fields, separators=(",", ":"))
+    """One JSON object in ASCII, without a newline. Bytes that are not UTF-8 are shown escaped."""
+    rule = {"rule": entry.reason.removeprefix(RULE)} if entry.reason.startswith(RULE) else {}
+    return _encode(
+        {
+            "time": _timestamp(entry.at),
+            "client": _decode(entry.client),
+            "method": _decode(entry.method),
+            "scheme": _decode(entry.scheme),
+            "host": _decode(entry.host),
+            "target": _decode(entry.target),
+            "protocol": f"HTTP/1.{entry.minor}",
+            "status": entry.status,
+            "route": entry.route,
+            "version": entry.version,
+            "reason": entry.reason,
+            **rule,
+            "endpoint": entry.endpoint,
+            "attempts": entry.attempts,
+            "duration_ms": _milliseconds(entry.duration),
+            "upstream_ms": None if entry.upstream is None else _milliseconds(entry.upstream),
+            "connect_ms": _milliseconds(entry.connect),
+            "bytes_in": entry.received,
+            "bytes_out": entry.sent,
+            "outcome": entry.outcome,
+            "flags": entry.flags,
+            "request_id": _decode(entry.request_id),
+        }
+    )
 
 
 def as_text(entry: Entry) -> str:
-    """Who asked for what, what they got and how fast, from whom and why; `-` for what there is not."""
-    asked = _quoted(b"%b %b%b" % (entry.method, entry.host, entry.target))
-    side = f"{entry.route}/{entry.version}" if entry.version else "-"
-    flags = f" [{','.join(entry.flags)}]" if entry.flags else ""
-    got = f"{entry.status} {entry.duration * 1000:.1f}ms {entry.sent}B"
-    why = f"{side} {entry.reason or '-'} {entry.endpoint or '-'} {entry.outcome or '-'}"
-    request_id = _quoted(entry.request_id) or "-"
-    return f'{_time(entry.at)} {_quoted(entry.client)} "{asked}" {got} {why} id={request_id}{flags}'
+    """One line to read, without a newline: always the same fields in the same order, `-` for what is missing."""
+    version = f"{_field(entry.route)}/{_field(entry.version)}" if entry.route else MISSING
+    return (
+        f"{_timestamp(entry.at)} {_field(entry.client)}"
+        f' "{_field(entry.method)} {_field(entry.host)}{_field(entry.target, "")}"'
+        f" {entry.status} {entry.duration * 1000:.1f}ms {entry.sent}B"
+        f" {version} {_field(entry.reason)} {_field(entry.endpoint)}"
+        f" id={_field(entry.request_id)} flags={_field(','.join(entry.flags))}"
+    )
 
 
-FORMATS: Mapping[str, Render] = {"json": as_json, "text": as_text}
+FORMATS: dict[str, Callable[[Entry], str]] = {"json": as_json, "text": as_text}
+"""The formats by the names that a config gives them."""
 
 
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def as_loss(render: Callable[[Entry], str], dropped: int, at: float) -> str:
+    """The line that stands for `dropped` entries, told at wall-clock second `at`, in the format of `render`."""
+    if render is as_json:
+        return _encode({"time": _timestamp(at), "dropped": dropped})
+    return f"{_timestamp(at)} dropped={dropped}"
+
+
+def _timestamp(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def _milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "backslashreplace")
+def _decode(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
 
 
-def _quoted(value: bytes) -> str:
-    escaped = _text(value).replace("\\", "\\\\").replace('"', '\\"')
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in escaped)
+def _field(value: bytes | str, missing: str = MISSING) -> str:
+    """A value that stays within its field: no space, bare quote or backslash, nothing that does not print."""
+    if not value:
+        return missing
+    raw = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+    text = _decode(raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b" ", b"\\x20"))
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()

@@ -13,6 +13,9 @@ SHORTEST = 1e-6
 LONGEST = 86_400.0
 """Seconds: shorter and longer times are counted as these."""
 
+ROUNDING = 1e-12
+"""A product that is whole may come out a little above it, which must not cost a rank: 0.07 * 100 is above 7."""
+
 _log2 = math.log2
 _ceil = math.ceil
 
@@ -60,7 +63,7 @@ def quantile(counts: Mapping[int, int], q: float) -> float | None:
     total = sum(counts.values())
     if not total:
         return None
-    rank = max(_ceil(q * total), 1)
+    rank = max(_ceil(q * total * (1 - ROUNDING)), 1)
     for index in sorted(counts):
         rank -= counts[index]
         if rank <= 0:

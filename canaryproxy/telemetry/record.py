@@ -14,7 +14,9 @@ from canaryproxy.model.outcome import Outcome
 from canaryproxy.telemetry.histogram import bucket_of
 
 OVERDUE = 1
-"""Whole seconds after its second of start from which an open exchange is reported as overdue."""
+"""An open exchange is overdue once the clock's whole second exceeds its second of start by this much: one that began
+at 5.9 from 6.0 on, one that began at 5.1 likewise. So its age is then anything up to a second, and all that began in
+one second turn overdue together."""
 
 
 NO_TUNNELS: Mapping[tuple[str, str], int] = MappingProxyType({})

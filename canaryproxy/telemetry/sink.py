@@ -1,113 +1,144 @@
-"""Where lines go, in a thread of its own: a slow disk or a pipe that nobody reads never holds up a request.
+"""A bounded sink for the access log, in a thread of its own: a slow disk or pipe never holds up the event loop.
 
-What waits is bounded; beyond that, entries are dropped and counted, and the log says how many. The thread looks
-several times a second instead of being woken for each line, so to the request path a line is one append.
+The request path only appends to a deque. The thread looks a few times a second, renders what is waiting and
+writes it as one batch. Nobody is woken for an entry and nothing is locked: each counter has one writer. What
+cannot be kept or written is dropped and counted, and the log itself says how much, as soon as it can.
 """
 
-import contextlib
-import json
 import logging
 import os
-import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
 
-from canaryproxy.telemetry.accesslog import Entry, Render
+from canaryproxy.telemetry.accesslog import Entry, as_loss
+
+STDOUT = "-"
+"""The path that means standard output."""
+
+PAUSE = 0.1
+"""Seconds between two batches."""
+
+LOOK_EVERY = 1.0
+"""Seconds after which the thread looks again whether its file still has its path."""
+
+MODE = 0o640
 
 log = logging.getLogger("canaryproxy")
 
-PERIOD = 0.1
-CHECK_PERIOD = 1.0
-STANDARD_OUTPUT = 1
-MODE = 0o640
-
 
 class Sink:
-    """Writes entries to `path`, `-` for standard output. Raises `OSError` if the file cannot be opened now."""
+    """Writes entries to a file, or standard output for the path `-`. One thread may put.
 
-    def __init__(self, path: str, render: Render, *, limit: int = 8192) -> None:
+    `now` tells wall-clock seconds since the epoch. More than `limit` entries never wait. Opens the file at once:
+    raises `OSError` where that fails. Start it in the process that puts, threads do not survive a fork.
+    """
+
+    def __init__(
+        self, path: str, render: Callable[[Entry], str], *, now: Callable[[], float], limit: int = 8192
+    ) -> None:
         self._path = path
         self._render = render
+        self._now = now
         self._limit = limit
         self._waiting: deque[Entry] = deque()
-        self._dropped = 0
+        self._refused = 0
+        self._lost = 0
         self._told = 0
         self._failing = False
-        self._ending = threading.Event()
-        self._file = self._open()
-        self._checked = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
+        self._torn = False
+        self._look_at = 0.0
+        self._fd = 1 if path == STDOUT else -1
+        self._follow()
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="access log", daemon=True)
         self._thread.start()
-
-    def __repr__(self) -> str:
-        return f"<Sink {self._path}: {len(self._waiting)} waiting, {self._dropped} dropped>"
 
     @property
     def dropped(self) -> int:
-        """Entries that were never written."""
-        return self._dropped
+        """Entries that were not written, since the start."""
+        return self._refused + self._lost
 
     def put(self, entry: Entry) -> None:
-        """Hand over an entry; returns at once."""
-        if len(self._waiting) >= self._limit:
-            self._dropped += 1
-        else:
+        """Have an entry written soon. Never blocks: it is dropped where too many are waiting, or after `close`."""
+        if len(self._waiting) < self._limit:
             self._waiting.append(entry)
+        else:
+            self._refused += 1
 
-    def close(self, patience: float = 2.0) -> None:
-        """Write what is waiting, for at most `patience` seconds, and stop."""
-        self._ending.set()
-        self._thread.join(patience)
+    def close(self, timeout: float = 2.0) -> None:
+        """Write what is waiting and stop. Gives up after `timeout` seconds."""
+        self._limit = 0
+        self._stop.set()
+        self._thread.join(timeout)
 
     def _run(self) -> None:
-        while not self._ending.wait(PERIOD):
-            self._flush()
-        self._flush()
-        if self._file != STANDARD_OUTPUT:
-            os.close(self._file)
+        while not self._stop.wait(PAUSE):
+            self._write_batch()
+        self._write_batch()
+        if self._path != STDOUT:
+            self._close_file()
 
-    def _flush(self) -> None:
-        waiting = self._waiting
-        batch = [waiting.popleft() for _ in range(len(waiting))]
-        if not batch and self._told == self._dropped:
+    def _write_batch(self) -> None:
+        lines = [self._render(self._waiting.popleft()) for _ in range(len(self._waiting))]
+        dropped = self.dropped
+        news = dropped - self._told
+        if news:
+            lines.append(as_loss(self._render, news, self._now()))
+        if not lines:
             return
-        lines = [self._render(entry) for entry in batch]
-        dropped = self._dropped
-        if dropped > self._told:
-            lines.append(json.dumps({"dropped": dropped - self._told}))
-        try:
-            self._follow()
-            self._write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
-        except OSError as error:
-            self._dropped += len(batch)
-            self._complain(error)
+        unwritten = self._write("".join(f"{line}\n" for line in lines).encode())
+        if unwritten:
+            self._lost += unwritten - bool(news)
         else:
             self._told = dropped
-            self._failing = False
 
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._file, view) :]
+    def _write(self, data: bytes) -> int:
+        """Returns how many lines at the end of `data` could not be written whole."""
+        done = 0
+        try:
+            self._follow()
+            if self._torn:
+                os.write(self._fd, b"\n")
+                self._torn = False
+            while done < len(data):
+                done += os.write(self._fd, memoryview(data)[done:])
+        except OSError as error:
+            if not self._failing:
+                log.warning("access log %s: %s; entries are dropped until it can be written", self._path, error)
+            self._failing = True
+            if done:
+                self._torn = data[done - 1 : done] != b"\n"
+        else:
+            self._failing = False
+        return data.count(b"\n", done)
 
     def _follow(self) -> None:
-        """Open the file anew where it was moved away (log rotation)."""
-        if self._file == STANDARD_OUTPUT or time.monotonic() - self._checked < CHECK_PERIOD:
+        """Have the file open that has our path now: log rotation moves the one we had."""
+        if self._path == STDOUT or (self._fd >= 0 and time.monotonic() < self._look_at):
             return
-        self._checked = time.monotonic()
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.stat(self._path), os.fstat(self._file)):  # noqa: PTH116 - beside fstat
-                return
-        fresh = self._open()
-        os.close(self._file)
-        self._file = fresh
+        self._look_at = time.monotonic() + LOOK_EVERY
+        if self._fd < 0 or self._moved():
+            self._close_file()
+            self._fd = _open(self._path)
+            self._torn = False
 
-    def _open(self) -> int:
-        if self._path == "-":
-            return STANDARD_OUTPUT
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
+    def _moved(self) -> bool:
+        try:
+            return not os.path.samestat(Path(self._path).stat(), os.fstat(self._fd))
+        except OSError:
+            return True
 
-    def _complain(self, error: OSError) -> None:
-        if not self._failing:
-            self._failing = True
-            log.warning("the access log %s cannot be written (%s); lines are dropped", self._path, error.strerror)
+    def _close_file(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _open(path: str) -> int:
+    """Without `O_NONBLOCK`, opening a named pipe would wait for its reader."""
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK, MODE)
+    os.set_blocking(fd, True)
+    return fd

@@ -1,12 +1,14 @@
 """Reloading: what is published when, and what a broken file does not do."""
 
 import asyncio
+from pathlib import Path
 
-from canaryproxy.config import Config, ConfigError, Problem, from_flags
+from canaryproxy.config import Config, ConfigError, Problem, from_flags, parse
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.health import Check
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.table import Endpoint, RoutingTable
+from tests.support.authority import Authority
 
 
 class Traffic:
@@ -96,3 +98,65 @@ async def test_without_a_file_there_is_nothing_to_reload() -> None:
     controller = Controller(config(), Traffic(), ask=answering, lookup=lookup)
     await controller.start()
     assert (await controller.reload()).changed is False
+
+
+async def test_a_name_that_changes_its_meaning_is_a_new_table_and_nothing_else_is() -> None:
+    answers: dict[str, tuple[str, ...]] = {"a": ("10.0.0.1",), "b": ("10.0.0.2",)}
+
+    async def moving(name: str) -> tuple[str, ...]:
+        return answers[name]
+
+    traffic = Traffic()
+    controller = Controller(config(), traffic, ask=answering, lookup=moving)
+    await controller.start()
+    controller._refresh()
+    assert len(traffic.tables) == 1
+    answers["b"] = ("10.0.0.2", "10.0.0.3")
+    await controller._resolver.look(frozenset("b"))
+    controller._refresh()
+    assert [len(table.routes[0].canary.endpoints) for table in traffic.tables] == [1, 2]
+    assert controller.generation == 2
+    controller.stop()
+
+
+async def test_an_endpoint_that_is_ill_leaves_the_table_and_comes_back() -> None:
+    ill = True
+
+    async def ask(_: Endpoint, __: Check) -> bool:
+        return not ill
+
+    checked = parse(
+        "stable: http://a\ncanary: {url: http://b, health: {path: /, interval: 5ms, unhealthy: 1}}", "f", {}
+    )
+    traffic = Traffic()
+    controller = Controller(checked, traffic, ask=ask, lookup=lookup)
+    await controller.start()
+    async with asyncio.timeout(5):
+        while len(traffic.tables) < 2:
+            await asyncio.sleep(0.005)
+        ill = False
+        while len(traffic.tables) < 3:
+            await asyncio.sleep(0.005)
+    assert [len(table.routes[0].canary.endpoints) for table in traffic.tables] == [1, 0, 1]
+    controller.stop()
+
+
+async def test_new_certificates_are_handed_on_and_need_no_restart(tmp_path: Path) -> None:
+    authority = Authority()
+    files = authority.write(tmp_path, "shop", "shop.test")
+    text = (
+        f"server: {{listen: [{{address: '127.0.0.1:0', tls: {{certs: [{{cert: {files.cert}, key: {files.key}}}]}}}}]}}\n"
+        "stable: http://a\ncanary: http://b\n"
+    )
+    traffic = Traffic()
+    controller = Controller(parse(text, "f", {}), traffic, lambda: parse(text, "f", {}), ask=answering, lookup=lookup)
+    await controller.start()
+    assert not (await controller.reload()).changed
+    authority.write(tmp_path, "shop", "shop.test")
+    reload = await controller.reload()
+    assert (reload.changed, reload.restart, reload.generation) == (True, False, 1)
+    assert traffic.certificates[0] is not None
+    assert traffic.certificates[0].identities[0].cert == files.cert.read_bytes()
+    files.key.write_text("nothing")
+    assert "PEM" in (await controller.reload()).problem
+    controller.stop()

@@ -1,5 +1,6 @@
 """PROXY protocol headers, read strictly and never beyond their end. H67."""
 
+import contextlib
 import ipaddress
 
 import pytest
@@ -70,7 +71,9 @@ def test_what_follows_is_never_touched(case: tuple[bytes, Preamble], rest: bytes
 
 
 @given(st.sampled_from(GOOD), st.data())
-def test_a_header_in_pieces_is_incomplete_until_its_last_byte(case: tuple[bytes, Preamble], data: st.DataObject) -> None:
+def test_a_header_in_pieces_is_incomplete_until_its_last_byte(
+    case: tuple[bytes, Preamble], data: st.DataObject
+) -> None:
     cut = data.draw(st.integers(0, len(case[0]) - 1))
     assert parse(case[0][:cut]) is None
     assert 1 <= wanted(case[0][:cut]) <= len(case[0]) - cut
@@ -78,8 +81,6 @@ def test_a_header_in_pieces_is_incomplete_until_its_last_byte(case: tuple[bytes,
 
 @given(st.one_of(st.binary(max_size=80), st.binary(max_size=40).map(lambda tail: SIGNATURE + tail)))
 def test_any_bytes_are_a_header_or_part_of_one_or_malformed(data: bytes) -> None:
-    try:
+    with contextlib.suppress(Malformed):
         assert isinstance(parse(data), Preamble | None)
-    except Malformed as malformed:
-        assert str(malformed)
     assert FIXED == 16

@@ -18,6 +18,6 @@ def test_a_weight_is_a_share(weight: int) -> None:
         Route("shop", STABLE, CANARY, weight)
 
 
-def test_a_version_has_an_endpoint() -> None:
-    with pytest.raises(ValueError, match="no endpoint"):
-        Version("canary", ())
+def test_a_host_field_names_the_name_that_was_resolved() -> None:
+    assert Endpoint("10.0.0.1", 81, "shop").site == "shop:81"
+    assert Endpoint("::1", 81).site == "[::1]:81"

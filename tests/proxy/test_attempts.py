@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import socket
+from typing import Any
 
 import pytest
 
@@ -23,12 +24,13 @@ async def read_and_refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWr
     reset(writer)
 
 
-def with_endpoints(w: World, name: str, *ports: int, **changes: object) -> None:
+def with_endpoints(w: World, name: str, *ports: int, **changes: Any) -> None:
     """Let a version stand on these ports of this machine."""
     route = w.table.routes[0]
     version: Version = getattr(route, name)
     moved = dataclasses.replace(version, endpoints=tuple(Endpoint("127.0.0.1", port) for port in ports))
-    changed = dataclasses.replace(route, **{name: moved}, **changes)
+    sides: dict[str, Any] = {name: moved}
+    changed = dataclasses.replace(route, **sides, **changes)
     w.publish(dataclasses.replace(w.table, routes=(changed,)), w.table.generation + 1)
 
 

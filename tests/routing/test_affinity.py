@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from canaryproxy.model.client import Client
 from canaryproxy.model.message import RequestHead
-from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version
+from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version, VersionName
 from canaryproxy.routing.affinity import Key, bucket_of, client_id, cookie, key_of, salt_of
 from canaryproxy.routing.decide import decide
 from canaryproxy.routing.facts import Facts
@@ -83,7 +83,7 @@ def test_ten_thousand_browsers_that_come_back_twenty_times_keep_a_share_of_five_
     index, splits = RouteIndex(RoutingTable(1, (route,))), Splits(random.Random(9).random)
     jars: list[bytes] = [b""] * 10_000
     shares, given_out = [], 0
-    first: list[str] = []
+    first: list[VersionName] = []
     for visit in range(20):
         seen = []
         for user, jar in enumerate(jars):

@@ -1,4 +1,4 @@
-"""Single conditions; most are told by tests/routing/decisions.yaml. H54."""
+"""Single conditions; most are told by tests/integration/decisions.yaml. H54."""
 
 import time
 

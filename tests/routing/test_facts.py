@@ -28,7 +28,9 @@ def test_fields_are_seen_by_lower_case_name_in_their_order() -> None:
 
 
 def test_what_is_not_passed_on_cannot_be_seen() -> None:
-    fields = b"Connection: X-A, close\r\nX-A: 1\r\nTE: trailers\r\nProxy-Authorization: x\r\nX-Canary-Version: canary\r\n"
+    fields = (
+        b"Connection: X-A, close\r\nX-A: 1\r\nTE: trailers\r\nProxy-Authorization: x\r\nX-Canary-Version: canary\r\n"
+    )
     assert facts(fields).headers == {b"host": [b"shop.test"]}
 
 
@@ -65,7 +67,9 @@ def test_the_query_is_decoded_once() -> None:
         (b"::ffff:203.0.113.9", TRUSTED, "203.0.113.9"),
     ],
 )
-def test_the_source_is_the_first_hop_from_the_right_that_is_not_trusted(hops: bytes, client: Client, source: str) -> None:
+def test_the_source_is_the_first_hop_from_the_right_that_is_not_trusted(
+    hops: bytes, client: Client, source: str
+) -> None:
     fields = b"X-Forwarded-For: " + hops + b"\r\n" if hops else b""
     assert facts(fields, client=client).source == ip_address(source)
 

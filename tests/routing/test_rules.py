@@ -23,8 +23,8 @@ def header(name: str, *values: str) -> Condition:
 
 
 CONDITIONS = st.one_of(
-    st.builds(lambda name, value: header(name, value), st.sampled_from(NAMES), st.sampled_from(VALUES)),
-    st.builds(lambda name, one, two: header(name, one, two), st.sampled_from(NAMES), *[st.sampled_from(VALUES)] * 2),
+    st.builds(header, st.sampled_from(NAMES), st.sampled_from(VALUES)),
+    st.builds(header, st.sampled_from(NAMES), *[st.sampled_from(VALUES)] * 2),
     st.builds(lambda name, value: Condition("cookie", "exact", (value,), name), *[st.sampled_from(VALUES)] * 2),
     st.builds(lambda name, value: Condition("query", "exact", (value,), name), *[st.sampled_from(VALUES)] * 2),
     st.builds(lambda value: Condition("path", "exact", (f"/{value}",)), st.sampled_from(VALUES)),

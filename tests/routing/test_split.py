@@ -76,3 +76,10 @@ def test_splits_keep_a_sequence_per_key_and_forget_removed_routes() -> None:
     splits.forget({"b"})
     assert len(splits) == 1
     assert "'b'" in repr(splits)
+
+
+@pytest.mark.parametrize("roll", [0.0, 1 - 2**-53])
+def test_the_most_extreme_dice_still_yield_every_bucket_once_a_cycle(roll: float) -> None:
+    split = BlockSplit(lambda: roll)
+    for _ in range(2):
+        assert sorted(split.draw() for _ in range(10_000)) == list(range(10_000))

@@ -1,4 +1,4 @@
-"""The cases of tests/routing/decisions.yaml, as requests and tables."""
+"""The cases of tests/integration/decisions.yaml, as requests and tables."""
 
 import dataclasses
 from pathlib import Path
@@ -10,7 +10,7 @@ from canaryproxy.config import Config, parse
 from canaryproxy.control.compile import compile_table
 from canaryproxy.model.table import RoutingTable
 
-FILE = Path(__file__).parents[1] / "routing" / "decisions.yaml"
+FILE = Path(__file__).parents[1] / "integration" / "decisions.yaml"
 
 
 class Case(NamedTuple):

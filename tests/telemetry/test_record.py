@@ -1,6 +1,7 @@
 """Counting: nothing lost, nothing twice."""
 
 from collections import Counter
+from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,30 +57,60 @@ def test_exchanges_open_for_a_second_are_overdue() -> None:
 
 
 @given(
-    st.lists(st.one_of(st.tuples(st.just("start"), st.floats(0, 5)), st.just(("end", 0.0)), st.just(("flush", 0.0))))
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("start"), st.floats(0, 5)),
+            st.sampled_from(
+                [(step, 0.0) for step in ("end", "flush", "repeat", "connect", "refuse", "rescue", "eject")]
+            ),
+        )
+    )
 )
 def test_any_order_of_starts_ends_and_flushes_adds_up(steps: list[tuple[str, float]]) -> None:
     recorder = Recorder()
     running: list[Cell] = []
     now = 0.0
     started = ended = 0
+    done: Counter[str] = Counter()
+    tables = [verdicts(ROUTE, "weight") for _ in range(2)]
     seen: Counter[str] = Counter()
 
     def flush() -> None:
-        for cell in recorder.flush(1, now, running).cells:
+        delta = recorder.flush(1, now, running)
+        seen["refuse"] += sum(delta.refused.values())
+        for cell in delta.cells:
             seen["starts"] += cell.starts
             seen["ends"] += sum(cell.codes.values())
+            seen["repeat"] += sum(cell.retried.values())
+            seen["connect"] += sum(cell.connect.values())
+            seen["rescue"] += sum(cell.rescues.values())
+            seen["eject"] += cell.ejections
             assert sum(cell.outcomes.values()) == sum(cell.codes.values()) == sum(cell.duration.values())
 
     for step, value in steps:
         if step == "start":
             now += value
-            running.append(recorder.start(STABLE if value < 2 else CANARY, now))
+            side = tables[started % 2][value < 2]
+            running.append(recorder.start(side.decisions[0], now))
             started += 1
         elif step == "end" and running:
             running.pop(0).finish(Outcome.SUCCESS, 200, 0.1, 0.1)
             ended += 1
         elif step == "flush":
             flush()
+        elif step == "refuse":
+            recorder.refuse(400)
+            done[step] += 1
+        elif running:
+            acts: dict[str, Callable[[Cell], None]] = {
+                "repeat": lambda cell: cell.repeat(Outcome.RESET),
+                "connect": lambda cell: cell.connected(0.1),
+                "rescue": lambda cell: cell.rescue("fallback"),
+                "eject": Cell.eject,
+            }
+            if step in acts:
+                acts[step](running[-1])
+                done[step] += 1
     flush()
     assert (seen["starts"], seen["ends"]) == (started, ended)
+    assert all(seen[step] == count for step, count in done.items())

@@ -1,0 +1,28 @@
+"""Addresses as clients and proxies write them; sources are told in tests/routing/test_facts.py."""
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from canaryproxy.model.client import Client, read_address
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("192.0.2.1", "192.0.2.1"), (" ::1 ", "::1"), ("::ffff:192.0.2.1", "192.0.2.1"), ("fe80::1%eth0", "fe80::1")],
+)
+def test_an_address_has_one_form(text: str, address: str) -> None:
+    assert read_address(text) == ip_address(address)
+
+
+@pytest.mark.parametrize("text", ["", "unknown", "192.0.2.1:80", "[::1]", "_hidden", "1.2.3"])
+def test_anything_else_is_no_address(text: str) -> None:
+    assert read_address(text) is None
+
+
+def test_only_known_proxies_are_trusted() -> None:
+    networks = [ip_network("10.0.0.0/8")]
+    assert Client("10.1.1.1", networks=networks).trusted
+    assert not Client("11.1.1.1", networks=networks).trusted
+    assert not Client("10.1.1.1").trusted
+    assert "trusted" in repr(Client("10.1.1.1", networks=networks))
