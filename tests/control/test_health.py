@@ -84,10 +84,14 @@ async def test_nobody_there_is_unhealthy_and_so_is_silence_and_a_wrong_certifica
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
+        gone.release()
 
+    gone = asyncio.Semaphore(0)
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     assert not await ask(Endpoint("127.0.0.1", port), Check("/", timeout=0.05))
     secure = Endpoint("127.0.0.1", port, tls=UpstreamTls("shop.internal", OURS.pem))
     assert not await ask(secure, Check("/", timeout=0.05))
+    for _ in range(2):
+        await gone.acquire()
     server.close()
