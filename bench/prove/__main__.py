@@ -2,16 +2,21 @@
 
 import argparse
 import functools
+import itertools
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.prove import Disproved
+from bench.prove.canary import broken_pod
 from bench.prove.change import drain_under_load, reload_under_load
-from bench.prove.conformance import conformance
+from bench.prove.conformance import ROUNDS, ROUTES, conformance
 from bench.prove.memory import large_bodies
+from bench.prove.names import names_come_and_go
+from bench.prove.rules import many_rules
 from bench.prove.split import split
+from bench.prove.tunnels import websockets
 from bench.side_by_side import machine
 
 PROOF = Path(__file__).parents[1] / "PROOF.md"
@@ -21,6 +26,10 @@ CLAIMS: dict[str, tuple[str, Callable[[], str]]] = {
     "split-0.25": ("At weight 0.25 the canary gets 0.25 % ± 0.02", functools.partial(split, "0.25", 0.02)),
     "reload": ("Reloads under load lose nothing", reload_under_load),
     "drain": ("SIGTERM under load loses nothing", drain_under_load),
+    "canary": ("A canary pod that resets, refuses, returns costs clients nothing that can be mended", broken_pod),
+    "names": ("Addresses that come and go lose nothing", names_come_and_go),
+    "tunnels": ("1,000 WebSockets stay through reloads and a certificate change", websockets),
+    "rules": ("10,000 exact rules cost at most 5 % more CPU than 10", many_rules),
     "memory": ("Large bodies grow memory by less than 32 MiB", large_bodies),
 }
 
@@ -33,10 +42,10 @@ def main() -> None:
     arguments = parser.parse_args()
     claims = dict(CLAIMS)
     if arguments.conformance is not None:
-        for name, options in (("conformance", ()), ("conformance-fragments", ("--fragment", "7"))):
-            claims[name] = (
-                "Every conformance case holds" + (", in fragments of 7 bytes too" if options else ""),
-                functools.partial(conformance, arguments.conformance, *options),
+        for routes, (name, options) in itertools.product(ROUTES, ROUNDS.items()):
+            claims[f"conformance-{routes}-{name}"] = (
+                f"Every conformance case holds: {routes} route{'s' * (routes != 'one')}, {name}",
+                functools.partial(conformance, arguments.conformance, routes, options),
             )
     wanted = arguments.only or list(claims)
     results = [(name, *_try(*claims[name])) for name in wanted]

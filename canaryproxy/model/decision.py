@@ -40,7 +40,7 @@ class Decision:
     Compared and hashed by identity, so the data plane can key its counters by the object itself.
     """
 
-    __slots__ = ("analysed", "endpoint", "preview", "reason", "route", "verdict", "version")
+    __slots__ = ("analysed", "endpoint", "preview", "reason", "route", "spare", "verdict", "version")
 
     def __init__(self, verdict: Verdict, endpoint: Endpoint | None) -> None:
         self.verdict = verdict
@@ -50,6 +50,7 @@ class Decision:
         self.reason = verdict.reason
         self.analysed = verdict.analysed
         self.preview = verdict.preview
+        self.spare = verdict.spare
 
     def __repr__(self) -> str:
         at = "no endpoint" if self.endpoint is None else self.endpoint.authority

@@ -48,35 +48,33 @@ class Attempts:
         "_tried", "_unsent", "_unsent_size", "_upgrade", "_upstream", "deadline", "down", "request_complete",
     )  # fmt: skip
 
-    _decision: Decision
-    _target: Decision
+    _attempts: int
     _cell: Cell
+    _connecting: asyncio.Task[None] | None
+    _course: Course | None
+    _decision: Decision
+    _excluded: float
+    _head: RequestHead
+    _held: tuple[str, str] | None
+    _key: Key | None
+    _opening: float
+    _paused_at: float
+    _plane: "DataPlane"
+    _pool: "Pool | None"
+    _queued: int
+    _replay: list[bytes] | None
+    _replay_size: int
     _request: bytes
     _started: float
+    _target: Decision
     _tried: float
-
-    def __init__(self, down: "Downstream", head: RequestHead) -> None:
-        self.down = down
-        self.deadline = NEVER
-        self.request_complete = head.body is NO_BODY or head.length == 0
-        self._plane: DataPlane = down.plane
-        self._head = head
-        self._key: Key | None = None
-        self._upgrade = b""
-        self._pool: Pool | None = None
-        self._course: Course | None = None
-        self._held: tuple[str, str] | None = None
-        self._upstream: Upstream | None = None
-        self._connecting: asyncio.Task[None] | None = None
-        self._unsent: list[bytes] = []
-        self._unsent_size = 0
-        self._replay: list[bytes] | None = None
-        self._replay_size = 0
-        self._attempts = 0
-        self._excluded = 0.0
-        self._opening = 0.0
-        self._paused_at = 0.0
-        self._queued = 0
+    _unsent: list[bytes]
+    _unsent_size: int
+    _upgrade: bytes
+    _upstream: Upstream | None
+    deadline: float
+    down: "Downstream"
+    request_complete: bool
 
     @property
     def cell(self) -> Cell:
@@ -178,7 +176,7 @@ class Attempts:
             self._unsent = []
         else:
             upstream.transport.write(self._request)
-        if method in IDEMPOTENT and (upstream.reused or self._decision.verdict.spare):
+        if method in IDEMPOTENT and (upstream.reused or self._decision.spare):
             self._replay = unsent
             self._replay_size = self._unsent_size
         if self.request_complete:

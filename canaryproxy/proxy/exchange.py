@@ -38,16 +38,20 @@ class Exchange(Attempts):
     )  # fmt: skip
 
     def __init__(self, down: "Downstream", head: RequestHead) -> None:
-        super().__init__(down, head)
+        self.down = down
+        self._plane = down.plane
+        self._head = head
+        self.request_complete = head.body is NO_BODY or head.length == 0
         self._chunk_in = head.body is Body.CHUNKED
-        self._chunk_out = False
-        self._close = False
-        self._abandoned = False
-        self._flushed = False
+        self.deadline = NEVER
+        self._abandoned = self._chunk_out = self._close = self._flushed = False
+        self._attempts = self._queued = self._received = self._replay_size = self._sent = self._unsent_size = 0
+        self._excluded = self._opening = self._paused_at = 0.0
+        self._upgrade = b""
+        self._connecting = self._course = self._held = self._key = self._pool = self._replay = self._upstream = None
         self._response: ResponseHead | None = None
         self._out: list[bytes] = []
-        self._received = 0
-        self._sent = 0
+        self._unsent = []
 
     def __repr__(self) -> str:
         return f"<Exchange {self._head!r} attempt {self._attempts} response {self._response!r}>"
@@ -279,10 +283,17 @@ class Exchange(Attempts):
 
     def _record(self, outcome: Outcome, code: int, *, judged: bool = False) -> None:
         """Count, release, log: the end of every exchange but that of a tunnel."""
-        latency = self._plane.now() - self._tried - self._excluded if judged else None
-        self._count(outcome, code, latency)
-        self._leave()
-        self._log(outcome, code, latency)
+        plane = self._plane
+        now = plane.now()
+        latency = now - self._tried - self._excluded if judged else None
+        if self._course is None:
+            self._cell.finish(outcome, code, now - self._started, latency)
+        else:
+            self._count(outcome, code, latency)
+        if self._held is not None:
+            self._leave()
+        if plane.access_log is not None:
+            self._log(outcome, code, latency)
 
     def _count(self, outcome: Outcome, code: int, latency: float | None) -> None:
         """A version is charged with its first attempt, and judged by its own time alone."""

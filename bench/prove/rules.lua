@@ -1,0 +1,21 @@
+-- Browser-like requests with a user id; the first ten users have a rule in either config, the others in none or one.
+local count = 0
+local fields = table.concat({
+  "Host: shop.example.com",
+  "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)",
+  "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+  "Accept-Language: en-US,en;q=0.5",
+  "Cookie: session=0123456789abcdef",
+}, "\r\n")
+
+request = function()
+  count = count + 1
+  return "GET /products/" .. count .. " HTTP/1.1\r\n" .. fields .. "\r\nX-User: user-" .. (count % 30) .. "\r\n\r\n"
+end
+
+done = function(summary, latency)
+  local errors = summary.errors
+  io.write(string.format("\nresult requests=%d errors=%d p50=%d p99=%d\n", summary.requests,
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout,
+    latency:percentile(50), latency:percentile(99)))
+end
