@@ -34,13 +34,17 @@ class Resolver:
     """Keeps `answers` for the names that `names` asks for; `changed` is called when one has changed."""
 
     def __init__(
-        self, lookup: Lookup, names: Callable[[], frozenset[str]], changed: Callable[[], None], period: float = PERIOD
+        self,
+        lookup: Lookup,
+        names: Callable[[], frozenset[str]],
+        changed: Callable[[], None],
+        period: float | None = None,
     ) -> None:
         self.answers: dict[str, tuple[str, ...]] = {}
         self._lookup = lookup
         self._names = names
         self._changed = changed
-        self._period = period
+        self._period = PERIOD if period is None else period
         self._failing: set[str] = set()
 
     def __repr__(self) -> str:
