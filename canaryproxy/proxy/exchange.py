@@ -332,7 +332,7 @@ class Exchange(Attempts):
             endpoint="" if target.endpoint is None else target.endpoint.authority,
             attempts=self._attempts,
             duration=duration,
-            upstream=latency,
+            upstream=latency if course is None else None,
             connect=self._opening,
             received=self._received,
             sent=self._sent,

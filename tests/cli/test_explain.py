@@ -1,4 +1,4 @@
-"""`canaryproxy explain`; that it tells the truth is shown by tests/integration/test_decisions.py. H68."""
+"""`canaryproxy explain`; that it tells the truth is shown by tests/integration/test_decisions.py. H57."""
 
 import json
 from pathlib import Path

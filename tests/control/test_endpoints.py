@@ -1,4 +1,4 @@
-"""Which endpoints a version has. H58."""
+"""Which endpoints a version has. H60."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Active health checks. H70."""
+"""Active health checks. H63."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Names: looked up again and again, and never forgotten. H69."""
+"""Names: looked up again and again, and never forgotten. H62."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""PROXY protocol headers, read strictly and never beyond their end. H67."""
+"""PROXY protocol headers, read strictly and never beyond their end. H70."""
 
 import contextlib
 import ipaddress

@@ -1,4 +1,4 @@
-"""Which upgrades pass. H60."""
+"""Which upgrades pass. H64."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What happens when an endpoint fails: who answers, who is charged. H56, H57, H58, H59."""
+"""What happens when an endpoint fails: who answers, who is charged. H58, H59, H60, H61."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""Where a failed attempt goes on, and what is charged. H56, H57."""
+"""Where a failed attempt goes on, and what is charged. H58, H59."""
 
 import dataclasses
 import random

@@ -1,4 +1,4 @@
-"""Leaving a failing endpoint alone. H58."""
+"""Leaving a failing endpoint alone. H60."""
 
 from canaryproxy.proxy.ejection import FAILURES, LONGEST, SHORTEST, Ejection
 

@@ -1,4 +1,4 @@
-"""What comes before HTTP: the PROXY protocol, and the limits on strangers. H67."""
+"""What comes before HTTP: the PROXY protocol, and the limits on strangers. H70."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""TLS on both sides. H64, H65, H66."""
+"""TLS on both sides. H67, H68, H69."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Upgraded connections: relayed raw, both ways. H60, H61, H62."""
+"""Upgraded connections: relayed raw, both ways. H64, H65, H66."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""Buckets of clients: frozen, even, and monotone under the weight. H63."""
+"""Buckets of clients: frozen, even, and monotone under the weight. H56."""
 
 import dataclasses
 import random

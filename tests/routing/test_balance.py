@@ -1,4 +1,4 @@
-"""Choosing an endpoint. H58."""
+"""Choosing an endpoint. H60."""
 
 import random
 from collections import Counter

@@ -34,9 +34,10 @@ class Figures:
 
 
 class Board:
-    """Adds deltas up and shows the totals."""
+    """Adds deltas up and shows the totals of one route; requests that a rule decided are left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, route: str) -> None:
+        self._route = route
         self._tallies = {"stable": Tally(), "canary": Tally()}
         self._began: float | None = None
         self._at = 0.0
@@ -48,6 +49,8 @@ class Board:
             self._began = delta.at
         answered: Counter[str] = Counter()
         for cell in delta.cells:
+            if cell.key.route != self._route or not cell.key.analysed:
+                continue
             tally = self._tallies[cell.key.version]
             done = sum(cell.codes.values())
             answered[cell.key.version] += done

@@ -47,6 +47,10 @@ async def _home(request: web.Request) -> web.Response:
     return web.Response(text=f"{version.greeting} (version: {version.name})\n")
 
 
+async def _account(request: web.Request) -> web.Response:
+    return web.Response(text=f"Your account, as the {request.app[VERSION].name} version shows it.\n")
+
+
 async def _products(request: web.Request) -> web.Response:
     return web.json_response({"version": request.app[VERSION].name, "products": PRODUCTS})
 
@@ -61,7 +65,9 @@ def shop(version: ShopVersion, dice: random.Random) -> web.Application:
     app = web.Application(middlewares=[_mannered])
     app[VERSION] = version
     app[DICE] = dice
-    app.add_routes([web.get("/", _home), web.get("/products", _products), web.post("/cart", _cart)])
+    app.add_routes(
+        [web.get("/", _home), web.get("/account", _account), web.get("/products", _products), web.post("/cart", _cart)]
+    )
     return app
 
 

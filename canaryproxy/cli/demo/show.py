@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
+import shlex
 import signal
 import socket
 import sys
@@ -19,22 +20,40 @@ from canaryproxy import supervisor
 from canaryproxy.cli.demo.figures import Board, Figures
 from canaryproxy.cli.demo.shop import CANARY, STABLE, start_shop
 from canaryproxy.cli.demo.traffic import customers
+from canaryproxy.cli.explain import as_lines, client, explanation, request_head
 from canaryproxy.cli.run import configure_logging
 from canaryproxy.config import Config, load
 from canaryproxy.control.listen import display
 from canaryproxy.supervisor import Instance
 
 PORT = 8080
+MAIN = "shop"
+"""The route that the customers visit and the figures are of."""
+
 SEED = 20_26
 
 CONFIG = """\
 # The demo's config. Change the weight, save, and watch the split follow within a second.
 server:
   listen: 127.0.0.1:{port}
-stable: http://127.0.0.1:{stable}
-canary: http://127.0.0.1:{canary}
-weight: {weight}
+routes:
+  shop:
+    stable: http://127.0.0.1:{stable}
+    canary: http://127.0.0.1:{canary}
+    weight: {weight}
+    rules:
+      - name: testers            # they see the canary, whatever the weight is
+        headers: {{x-internal-tester: "true"}}
+        to: canary
+  account:
+    paths: [/account]
+    stable: http://127.0.0.1:{stable}
+    canary: http://127.0.0.1:{canary}
+    weight: 50
+    affinity: cookie             # a browser keeps the version it got
 """
+
+TESTER = "X-Internal-Tester: true"
 
 
 def run_demo(*, weight: float, rate: float, seconds: float | None) -> int:
@@ -57,7 +76,7 @@ async def _run(path: Path, *, weight: float, rate: float, seconds: float | None)
     def reread() -> Config:
         return load(path, os.environ)
 
-    board = Board()
+    board = Board(MAIN)
     instance = Instance(reread(), load=reread, path=path, report=board.add)
     await instance.start()
     base = f"http://{display(instance.addresses[0])}"
@@ -95,10 +114,31 @@ def _introduce(console: Console, base: str, path: Path) -> None:
         f"  curl -H 'Content-Type: application/json' -d '{{\"product\": 2}}' {base}/cart",
         f"  for i in $(seq 100); do curl -s {base}/; done | sort | uniq -c",
         "",
+        "An internal tester always gets the canary; a browser keeps the version it got:",
+        "",
+        f"  curl -H '{TESTER}' {base}/",
+        f"  for i in 1 2 3; do curl -s -c {path.parent}/jar -b {path.parent}/jar {base}/account; done",
+        "",
+        "Why does a request get what it gets?",
+        "",
+        *explained(path, ["--header", TESTER, "GET", f"{base}/"]),
+        *explained(path, ["GET", f"{base}/"]),
+        *explained(path, ["GET", f"{base}/account"]),
+        "",
         f"The split follows the weight in {path}; edit it and watch. Ctrl-C ends.",
         "",
     ]
     console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def explained(path: Path, arguments: list[str]) -> list[str]:
+    """An `explain` command that works, and what it says first."""
+    *options, method, url = arguments
+    config, headers = load(path, os.environ), options[1::2]
+    told = explanation(config, request_head(method, url, headers, []), client(config, url, "127.0.0.1"))
+    program = [sys.argv[0]] if Path(sys.argv[0]).name == "canaryproxy" else [sys.executable, "-m", "canaryproxy"]
+    command = shlex.join([*program, "explain", str(path), *arguments])
+    return [f"  {command}", f"    {as_lines(told)[0]}"]
 
 
 async def _show(
@@ -124,7 +164,7 @@ async def _ticks(ended: asyncio.Event, deadline: float | None, show: Callable[[]
 
 def table(instance: Instance, board: Board) -> Table:
     """The live figures of both versions."""
-    weight = instance.weights()["default"] / 100
+    weight = instance.weights()[MAIN] / 100
     asked = {"stable": 100 - weight, "canary": weight}
     shown = Table(title="live figures", title_justify="left", box=None, pad_edge=False, header_style="bold")
     shown.add_column("version")

@@ -7,7 +7,7 @@ from tests.telemetry.test_record import CANARY, STABLE
 
 
 def test_figures_are_shares_rates_and_quantiles_per_version() -> None:
-    board, recorder = Board(), Recorder()
+    board, recorder = Board("shop"), Recorder()
     board.add(recorder.flush(1, 100.0, []))
     for number in range(90):
         recorder.start(STABLE, 100.5).finish(Outcome.SUCCESS, 200 if number else 500, 0.02, 0.01)
@@ -24,7 +24,7 @@ def test_figures_are_shares_rates_and_quantiles_per_version() -> None:
 
 
 def test_the_rate_looks_back_ten_seconds() -> None:
-    board, recorder = Board(), Recorder()
+    board, recorder = Board("shop"), Recorder()
     for second in range(30):
         recorder.start(STABLE, second).finish(Outcome.SUCCESS, 200, 0.1, 0.1)
         board.add(recorder.flush(1, float(second), []))

@@ -59,6 +59,7 @@ class _Terminal:
 @pytest.mark.needs("curl")
 def test_the_curl_lines_it_prints_work(monkeypatch: pytest.MonkeyPatch) -> None:
     answers: list[str] = []
+    explained: list[str] = []
 
     def try_them(console: object, base: str, path: Path) -> None:
         introduce(console, base, path)  # type: ignore[arg-type]
@@ -68,8 +69,12 @@ def test_the_curl_lines_it_prints_work(monkeypatch: pytest.MonkeyPatch) -> None:
                 f"curl {base}/",
                 f"curl {base}/products",
                 f"curl -H 'Content-Type: application/json' -d '{{\"product\": 2}}' {base}/cart",
+                f"curl -H '{show.TESTER}' {base}/",
+                *[f"curl -c {path.parent}/jar -b {path.parent}/jar {base}/account"] * 5,
             )
         )
+        explained.extend(show.explained(path, ["--header", show.TESTER, "GET", f"{base}/"]))
+        explained.extend(show.explained(path, ["GET", f"{base}/account"]))
 
     lines: list[list[str]] = []
     introduce = show._introduce
@@ -87,11 +92,15 @@ def test_the_curl_lines_it_prints_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(show, "_introduce", try_them)
     monkeypatch.setattr(show, "_ticks", run_lines)
-    assert show.run_demo(weight=100, rate=10, seconds=0.5) == 0
-    assert "new shop" in answers[0]
+    assert show.run_demo(weight=0, rate=10, seconds=0.5) == 0
+    assert "Welcome to the shop" in answers[0]
     assert "bird cage" in answers[1]
     assert '"added": {"product": 2}' in answers[2]
+    assert "new shop" in answers[3]
+    assert len(set(answers[4:])) == 1
+    assert explained[1] == "    canary, because rule testers sends 100 % to canary"
+    assert "a new client gets a cookie" in explained[3]
 
 
 def test_a_board_without_traffic_shows_that_it_knows_nothing() -> None:
-    assert show.line(Board().figures()).startswith("stable: 0 requests (-), errors -, p50 -, p95 -")
+    assert show.line(Board("shop").figures()).startswith("stable: 0 requests (-), errors -, p50 -, p95 -")
