@@ -1,5 +1,7 @@
 """The part of the schema that is a route: its versions, rules, affinity and headers."""
 
+from collections import Counter
+from functools import cached_property
 from typing import Annotated, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -36,7 +38,7 @@ from canaryproxy.config.section import (
     Wait,
     none_if_off,
 )
-from canaryproxy.model.rule import Condition
+from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import UPGRADES, WEIGHT_SCALE, Version
 
 VERSION = Version("stable", ())
@@ -214,10 +216,10 @@ class RuleConfig(Section):
 def rule_list(value: object) -> tuple[object, ...]:
     """A list of rules with names of their own."""
     rules = any_number(value)
-    names = [rule.get("name") for rule in rules if isinstance(rule, dict)]
-    twice = next((name for name in names if isinstance(name, str) and names.count(name) > 1), None)
-    if twice is not None:
-        raise Wrong("give each rule a name of its own", found=f"two rules named {twice}")
+    names = Counter(rule["name"] for rule in rules if isinstance(rule, dict) and isinstance(rule.get("name"), str))
+    for name, count in names.most_common(1):
+        if count > 1:
+            raise Wrong("give each rule a name of its own", found=f"{count} rules named {name}")
     return rules
 
 
@@ -297,6 +299,13 @@ class RouteConfig(Section):
         examples=["[websocket]"],
     )
     headers: HeadersConfig = Field(default=HeadersConfig(), description="See `routes.<name>.headers` below.")
+
+    @cached_property
+    def exceptions(self) -> tuple[Rule, ...]:
+        """The rules as the table has them: the same object as long as the config is, so nobody compiles them twice."""
+        return tuple(
+            Rule(rule.name, rule.conditions, rule.to, rule.percent, rule.preview, rule.analyse) for rule in self.rules
+        )
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -9,11 +9,10 @@ from types import MappingProxyType
 
 from canaryproxy.config import Config
 from canaryproxy.config.certificate import identity
-from canaryproxy.config.route import RouteConfig, RuleConfig, VersionConfig
+from canaryproxy.config.route import RouteConfig, VersionConfig
 from canaryproxy.config.schema import ListenerTlsConfig
 from canaryproxy.control.endpoints import Answers, usable
 from canaryproxy.model.certificate import ListenerTls
-from canaryproxy.model.rule import Rule
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version, VersionName
 
@@ -38,7 +37,7 @@ def _route(name: str, route: RouteConfig, answers: Answers, unhealthy: Set[Endpo
         hosts=route.hosts,
         paths=route.paths,
         add_version=route.headers.add_version,
-        rules=tuple(map(_rule, route.rules)),
+        rules=route.exceptions,
         affinity=route.affinity,
         fallback=route.fallback,
         upgrades=route.upgrades,
@@ -53,17 +52,6 @@ def _version(name: VersionName, version: VersionConfig, endpoints: tuple[Endpoin
         response_timeout=version.response_timeout,
         keep_alive=version.keep_alive,
         max_in_flight=version.max_in_flight,
-    )
-
-
-def _rule(rule: RuleConfig) -> Rule:
-    return Rule(
-        name=rule.name,
-        conditions=rule.conditions,
-        to=rule.to,
-        percent=rule.percent,
-        preview=rule.preview,
-        analyse=rule.analyse,
     )
 
 

@@ -92,7 +92,7 @@ class DataPlane:
 
     def publish(self, table: RoutingTable) -> None:
         """Make `table` the one that the next request head is decided by."""
-        self.index = RouteIndex(table)
+        self.index = RouteIndex(table, self.index)
         self._generation = table.generation
         self.lent = {}
         self.held = +self.held

@@ -43,18 +43,23 @@ class Lot(NamedTuple):
 
 
 class Entry:
-    """A route with its verdicts and its rules. `plain`: nothing but the weight decides."""
+    """A route with its verdicts and its rules. `plain`: nothing but the weight decides.
+
+    `before` is the same route's entry in the last table: rules that have not changed are not filed again.
+    """
 
     __slots__ = ("_aborted", "_affinity", "_by_rule", "_salt", "book", "canary", "plain", "route", "split", "stable",
                  "weight")  # fmt: skip
 
-    def __init__(self, route: Route) -> None:
+    book: RuleBook
+
+    def __init__(self, route: Route, before: "Entry | None" = None) -> None:
         self.route = route
         self.weight = route.weight
         self.split: SplitKey = (route.name, WEIGHT)
         self.plain = not (route.rules or route.affinity or route.aborted)
         self.stable, self.canary = verdicts(route, WEIGHT)
-        self.book = RuleBook(route.rules)
+        self.book = before.book if before is not None and before.route.rules is route.rules else RuleBook(route.rules)
         self._affinity = verdicts(route, AFFINITY)
         self._aborted = Verdict(route, route.stable, ABORT, analysed=False)
         self._by_rule: dict[str, Lot] = {}

@@ -63,18 +63,21 @@ class Paths:
 
 
 class RouteIndex:
-    """A table's routes by host and path."""
+    """A table's routes by host and path. What has not changed is taken over from the index `before`."""
 
-    __slots__ = ("_any", "_by_name", "_exact", "_generation", "_known", "_labels", "_only", "_wildcards")
+    __slots__ = ("_any", "_exact", "_generation", "_known", "_labels", "_only", "_wildcards", "by_name")
 
-    def __init__(self, table: RoutingTable) -> None:
+    by_name: dict[str, Entry]
+
+    def __init__(self, table: RoutingTable, before: "RouteIndex | None" = None) -> None:
         self._generation = table.generation
         self._any = Paths()
         self._exact: dict[bytes, Paths] = {}
         self._wildcards: dict[bytes, Paths] = {}
         self._known: dict[bytes | None, Paths] = {}
-        entries = [Entry(route) for route in table.routes]
-        self._by_name = {entry.route.name: entry for entry in entries}
+        known = {} if before is None else before.by_name
+        entries = [Entry(route, known.get(route.name)) for route in table.routes]
+        self.by_name = {entry.route.name: entry for entry in entries}
         for entry in entries:
             self._claim(entry)
         self._labels = max((suffix.count(b".") + 1 for suffix in self._wildcards), default=0)
@@ -87,7 +90,7 @@ class RouteIndex:
 
     def allows(self, decision: Decision) -> bool:
         """Whether this table still lets an exchange that began earlier go where `decision` points."""
-        entry = self._by_name.get(decision.route.name)
+        entry = self.by_name.get(decision.route.name)
         if entry is None or (entry.route.aborted and decision.version.name == "canary" and not decision.preview):
             return False
         version = entry.route.canary if decision.version.name == "canary" else entry.route.stable

@@ -65,3 +65,15 @@ def test_a_newer_table_says_where_an_older_exchange_may_still_go() -> None:
     assert "at a:1 by weight" in repr(stable)
     assert "no endpoint" in repr(verdicts(dataclasses.replace(ROUTE, canary=gone), "weight")[1].decisions[0])
     assert Client("10.0.0.1").trusted is False
+
+
+def test_rules_that_did_not_change_are_not_filed_again() -> None:
+    from canaryproxy.model.table import RoutingTable
+
+    route = dataclasses.replace(ROUTE, rules=(TESTERS,))
+    first = RouteIndex(RoutingTable(1, (route,)))
+    second = RouteIndex(RoutingTable(2, (dataclasses.replace(route, weight=7_000),)), first)
+    third = RouteIndex(RoutingTable(3, (dataclasses.replace(route, rules=(TESTERS, TESTERS)),)), second)
+    books = [index.by_name["shop"].book for index in (first, second, third)]
+    assert books[0] is books[1]
+    assert len(books[2].rules) == 2

@@ -65,9 +65,8 @@ def shop(version: ShopVersion, dice: random.Random) -> web.Application:
     app = web.Application(middlewares=[_mannered])
     app[VERSION] = version
     app[DICE] = dice
-    app.add_routes(
-        [web.get("/", _home), web.get("/account", _account), web.get("/products", _products), web.post("/cart", _cart)]
-    )
+    pages = {"/": _home, "/account": _account, "/products": _products}
+    app.add_routes([*(web.get(path, page) for path, page in pages.items()), web.post("/cart", _cart)])
     return app
 
 
