@@ -152,6 +152,8 @@ class Exchange(Attempts):
         down.transport.write(self._rewritten(head))
         self._upstream = upstream.exchange = None
         self.deadline = NEVER
+        if self._pool is not None:
+            self._pool.ejection.succeeded()
         self._count(SUCCESS, SWITCHING, None)
         tunnel = Tunnel(plane, self, down.transport, upstream.transport)
         plane.tunnels.add(tunnel)
@@ -307,6 +309,7 @@ class Exchange(Attempts):
         self._cell.finish(course.charged, code, duration, None)
 
     def _log(self, outcome: Outcome, code: int, latency: float | None) -> None:
+        """A line of the access log, where there is one."""
         log = self._plane.access_log
         if log is not None:
             log(self._entry(outcome, code, latency))

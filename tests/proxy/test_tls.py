@@ -138,6 +138,27 @@ def test_a_listener_with_a_client_authority_demands_a_certificate_of_it() -> Non
     run(test())
 
 
+def test_a_new_client_authority_counts_for_new_connections() -> None:
+    async def test() -> None:
+        async def served(authority: Authority) -> bool:
+            try:
+                reader, writer = await connect(
+                    w, port, "shop.test", trusting(identity=authority.identity("tester.test"))
+                )  # fmt: skip
+                writer.write(STAY)
+                return (await read_response(reader))[1] == b"ok"
+            except (ssl.SSLError, ConnectionError, asyncio.IncompleteReadError):
+                return False
+
+        async with world() as w:
+            port = await listen(w, ListenerTls((SHOP,), OURS.pem))
+            assert [await served(one) for one in (OURS, THEIRS)] == [True, False]
+            w.plane.certify([None, ListenerTls((SHOP,), THEIRS.pem)])
+            assert [await served(one) for one in (OURS, THEIRS)] == [False, True]
+
+    run(test())
+
+
 def test_a_handshake_has_the_time_of_a_head_and_nonsense_is_closed() -> None:
     async def test() -> None:
         async with world(timeouts=Timeouts(header=0.2)) as w:
