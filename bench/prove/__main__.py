@@ -16,6 +16,7 @@ from bench.prove.memory import large_bodies
 from bench.prove.names import names_come_and_go
 from bench.prove.rules import many_rules
 from bench.prove.split import split
+from bench.prove.sticky import sticky
 from bench.prove.tunnels import websockets
 from bench.side_by_side import machine
 
@@ -27,6 +28,7 @@ CLAIMS: dict[str, tuple[str, Callable[[], str]]] = {
     "reload": ("Reloads under load lose nothing", reload_under_load),
     "drain": ("SIGTERM under load loses nothing", drain_under_load),
     "canary": ("A canary pod that resets, refuses, returns costs clients nothing that can be mended", broken_pod),
+    "sticky": ("Users stay put, and the share stays what was asked for", sticky),
     "names": ("Addresses that come and go lose nothing", names_come_and_go),
     "tunnels": ("1,000 WebSockets stay through reloads and a certificate change", websockets),
     "rules": ("10,000 exact rules cost at most 5 % more CPU than 10", many_rules),
