@@ -108,7 +108,8 @@ def _expected(path: Loc, key: str, field: Any) -> str:
         return f"a mapping of names ({name}) to what they are compared with: {value}"
     if len(items) == 2 and items[1] is Ellipsis and hasattr(items[0], "__metadata__"):
         return f"a list, each item {_asked(items[0].__metadata__[0].func)}"
-    readers = [item.func for item in field.metadata if hasattr(item, "func")]
+    optional = [item for kind in items for item in getattr(kind, "__metadata__", ())]
+    readers = [item.func for item in (*field.metadata, *optional) if hasattr(item, "func")]
     return _asked(readers[0]) if readers else ""
 
 
