@@ -12,8 +12,8 @@ from bench.processes import canaryproxy, cpu_seconds, free_port, nginx_origin, p
 from bench.prove import Disproved
 
 COUNTS = (10, 10_000)
-ROUNDS = 9
-SECONDS = 3
+ROUNDS = 17
+SECONDS = 2
 MOST = 1.05
 SCRIPT = Path(__file__).with_name("rules.lua")
 
