@@ -53,8 +53,11 @@ class Listener:
         else:
             self._accepting = self._loop.create_task(self._accept())
 
-    async def stop(self) -> None:
-        """Close the socket; connections the kernel has already completed are served, not reset."""
+    async def stop(self, patience: float) -> None:
+        """Close the socket; connections the kernel has already completed are served, not reset.
+
+        Those still in their handshake have `patience` seconds.
+        """
         self._end()
         await asyncio.sleep(0)
         accepted = accept_all(self._sock)
@@ -62,7 +65,9 @@ class Listener:
         for connection in accepted:
             self._arrive(connection)
         if self._arriving:
-            await asyncio.wait(self._arriving)
+            _, late = await asyncio.wait(self._arriving, timeout=patience)
+            for task in late:
+                task.cancel()
 
     def abort(self) -> None:
         """Close everything now."""

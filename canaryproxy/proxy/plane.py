@@ -125,8 +125,11 @@ class DataPlane:
         await listener.start()
 
     def certify(self, certificates: list[ListenerTls | None]) -> None:
-        """New certificates for the listeners, in the order they were added; open connections keep theirs."""
-        for listener, tls in zip(self._listeners, certificates, strict=True):
+        """New certificates for the listeners, in the order they were added; open connections keep theirs.
+
+        While draining there are no listeners left, and nothing to do.
+        """
+        for listener, tls in zip(self._listeners, certificates, strict=False):
             if listener.terminator is not None and tls is not None:
                 listener.terminator.replace(tls)
 
@@ -221,7 +224,8 @@ class DataPlane:
         deadline = self._arrived + self.settings.timeouts.drain
         await self._until(lambda: self.now() - self._arrived >= QUIET, min(deadline, self._arrived + GRACE))
         listeners, self._listeners = self._listeners, []
-        await asyncio.gather(*(listener.stop() for listener in listeners))
+        patience = max(deadline - self.now(), 0.0)
+        await asyncio.gather(*(listener.stop(patience) for listener in listeners))
         self.keep_alive = QUIET + SWEEP
         for connection in self._connections:
             connection.hurry()

@@ -148,3 +148,19 @@ def test_connections_the_kernel_has_accepted_are_taken_from_the_queue() -> None:
         assert not taken.getblocking()
         taken.close()
     sock.close()
+
+
+def test_a_drain_does_not_wait_longer_for_a_silent_stranger_than_for_anyone() -> None:
+    async def test() -> None:
+        patient = PlaneSettings(Limits(), Timeouts(header=60, drain=0.5), TRUSTED)
+        async with world(settings=patient) as w:
+            port = await listen(w)
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.sleep(0.05)
+            began = w.plane.now()
+            assert await w.plane.drain() == 0
+            assert w.plane.now() - began < 5
+            w.plane.certify([None, ListenerTls((SHOP,))])
+            writer.close()
+
+    run(test())
