@@ -58,12 +58,14 @@ def _show(path: Path, config: "Config") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from canaryproxy.config.rule import affinity_text
+
     console = Console()
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("route", "hosts", "paths", "stable", "canary", "weight", "rules", "affinity"):
+    for column in ("route", "hosts", "paths", "stable", "canary", "weight"):
         table.add_column(column, overflow="fold")
     for route in summary(config):
-        hosts, paths, rules = route["hosts"], route["paths"], route["rules"]
+        hosts, paths = route["hosts"], route["paths"]
         table.add_row(
             str(route["name"]),
             ", ".join(hosts) if isinstance(hosts, list) and hosts else "any",
@@ -71,11 +73,15 @@ def _show(path: Path, config: "Config") -> None:
             str(route["stable"]),
             str(route["canary"]),
             f"{route['weight']:g} %",
-            ", ".join(rules) if isinstance(rules, list) and rules else "none",
-            str(route["affinity"]),
         )
     listening = ", ".join(str(listener.address) for listener in config.server.listen)
     console.print(f"{path} is valid; it listens on {listening}.", highlight=False, markup=False)
     console.print(table)
+    for name, written in config.routes.items():
+        if written.rules:
+            names = ", ".join(rule.name for rule in written.rules)
+            console.print(f"{name}: rules {names}", highlight=False, markup=False)
+        if written.affinity is not None:
+            console.print(f"{name}: affinity by {affinity_text(written.affinity)}", highlight=False, markup=False)
     for warning in config.warnings:
         console.print(f"warning: {warning}", highlight=False, markup=False, style="yellow")

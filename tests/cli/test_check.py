@@ -68,3 +68,12 @@ def test_the_console_script_answers(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         main()
     assert ended.value.code == 0
     assert __version__ in capsys.readouterr().out
+
+
+def test_rules_and_affinity_are_named_below_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("stable: http://a\ncanary: http://b\naffinity: cookie\nrules: [{name: testers, to: canary}]\n")
+    result = CliRunner().invoke(app, ["check", str(path)])
+    assert result.output.endswith("default: rules testers\ndefault: affinity by cookie\n")
+    (route,) = json.loads(CliRunner().invoke(app, ["check", str(path), "--json"]).output)["routes"]
+    assert (route["rules"], route["affinity"]) == (["testers"], "cookie")
