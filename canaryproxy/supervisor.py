@@ -1,50 +1,61 @@
-"""The composition root: config to running proxy, signals to reload and drain.
+"""The composition root of the control plane: config to running instance, signals to reload and drain.
 
 An `Instance` is the proxy as an object: start it, reload it, stop it. `serve` wraps it in a process's life:
-SIGHUP and a changed file reload, SIGTERM and SIGINT drain, a second one ends at once. Both planes share
-this process; they meet only in `publish` and `deltas`.
+SIGHUP and a changed file reload, SIGTERM and SIGINT drain, a second one ends at once. Requests are served by
+worker processes; the two planes meet only in tables down and deltas up.
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
-import resource
 import secrets
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import uvloop
+from aiohttp import web
+from setproctitle import setproctitle
 
 from canaryproxy import __version__
+from canaryproxy.admin.app import admin_application, probes_application
+from canaryproxy.admin.auth import Gate
+from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
 from canaryproxy.config.route import VersionConfig
 from canaryproxy.config.schema import AccessLogConfig
-from canaryproxy.control.compile import certificates, listen_addresses, plane_settings
+from canaryproxy.control.compile import begin, listen_addresses
 from canaryproxy.control.controller import Controller, Reload
+from canaryproxy.control.cpus import usable_cpus
+from canaryproxy.control.events import Events
 from canaryproxy.control.health import over_http
 from canaryproxy.control.listen import display, listen_on
+from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
+from canaryproxy.control.store import Store
 from canaryproxy.control.watch import Watches
+from canaryproxy.control.workers import Workers
 from canaryproxy.model.delta import Delta
-from canaryproxy.proxy.plane import DataPlane
 from canaryproxy.proxy.tls import client_context
-from canaryproxy.telemetry.accesslog import FORMATS
-from canaryproxy.telemetry.sink import Sink
-from canaryproxy.telemetry.totals import Totals
+from canaryproxy.store.memory import MemoryStore
+from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.telemetry.counters import Counters
+from canaryproxy.telemetry.window import Window
+from canaryproxy.worker import raise_file_limit, runner
 
 log = logging.getLogger("canaryproxy")
 
 WATCH_PERIOD = 1.0
 """Seconds between two looks at the config file."""
 
-COLLECT_PERIOD = 0.25
-"""Seconds between two deltas."""
-
 SPARE_FILES = 64
 FILES_PER_CONNECTION = 2
+
+CLOSING = 1.0
+"""Seconds that calls of the admin API under way may take at the end."""
 
 
 class CannotLog(Exception):
@@ -53,7 +64,7 @@ class CannotLog(Exception):
 
 class Instance:
     """One proxy. `load` reads the config anew on reload; `path` is the file to watch, if there is one;
-    `report` gets every delta of the data plane.
+    `report` gets every delta of every worker.
     """
 
     def __init__(
@@ -70,38 +81,71 @@ class Instance:
         self._path = path
         self._report = report
         self._lookup = lookup
-        self._sink: Sink | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._runners: list[web.AppRunner] = []
+        self.counters = Counters()
+        self.window = Window()
         self.addresses: tuple[tuple[str, int], ...] = ()
+        self.admin_address: tuple[str, int] | None = None
+        self.probes_address: tuple[str, int] | None = None
 
     def __repr__(self) -> str:
         return f"<Instance on {', '.join(map(display, self.addresses)) or 'nothing'}>"
 
     async def start(self) -> None:
-        """Open the sockets, publish the first table, accept. Raises `CannotListen` and `CannotLog`."""
-        loop = asyncio.get_running_loop()
-        self._sink = open_log(self._config.server.access_log)
+        """Open the sockets, publish the first table, start the workers. Returns when they serve.
+
+        Raises `CannotListen` and `CannotLog`.
+        """
+        server = self._config.server
+        check_log(server.access_log)
+        raise_file_limit(server.limits.max_connections * FILES_PER_CONNECTION + SPARE_FILES)
+        admin, probes = (
+            None if one is None else listen_on(one.listen.host, one.listen.port)
+            for one in (server.admin, server.probes)
+        )
         sockets = [listen_on(host, port) for host, port in listen_addresses(self._config)]
         self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
-        settings = plane_settings(self._config)
-        self._plane = DataPlane(
-            settings,
-            loop=loop,
-            identity=f"canaryproxy-{secrets.token_hex(4)}",
-            access_log=None if self._sink is None else self._sink.put,
+        count = server.workers or usable_cpus()
+        identity = f"canaryproxy-{secrets.token_hex(4)}"
+        self.events = Events()
+        self.workers = Workers(
+            count,
+            Processes(sockets, count),
+            lambda slot: begin(self._controller.config, slot, count, identity),
+            report=self._add,
+            gone=self.counters.gone,
+            changed=lambda words: self.events.tell("worker", time.time(), detail=words),
         )
         self._controller = Controller(
-            self._config, self._plane, self._load, ask=over_http(client_context), lookup=self._lookup
-        )
+            self._config, self.workers, open_store(server.state), self._load, ask=over_http(client_context),
+            wall=time.time, lookup=self._lookup, events=self.events, workers=count,
+        )  # fmt: skip
+        knowledge = Knowledge(self._controller, self.counters, self.window, self.workers, time.monotonic)
+        gate = Gate(lambda: self._controller.config.server.admin, time.monotonic)
+        if admin is not None:
+            self.admin_address = await self._serve(admin_application(knowledge, gate), admin)
+        if probes is not None:
+            self.probes_address = await self._serve(probes_application(knowledge), probes)
         await self._controller.start()
-        listeners = zip(sockets, certificates(self._config), self._config.server.listen, strict=True)
-        for sock, tls, listener in listeners:
-            await self._plane.listen(sock, tls, preamble=listener.proxy_protocol)
-        self._tasks.append(loop.create_task(self._collect()))
+        await self.workers.start()
         if self._path is not None:
             watches = Watches()
             watches.poll(self._files(self._path))
-            self._tasks.append(loop.create_task(self._watch(self._path, watches)))
+            self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self._path, watches)))
+
+    async def _serve(self, app: web.Application, sock: socket.socket) -> tuple[str, int]:
+        running = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING, handle_signals=False)
+        self._runners.append(running)
+        await running.setup()
+        await web.SockSite(running, sock).start()
+        host, port = sock.getsockname()[:2]
+        return host, port
+
+    def _add(self, slot: int, delta: Delta) -> None:
+        self.counters.add(slot, delta)
+        self.window.add(delta)
+        self._report(delta)
 
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
@@ -112,35 +156,34 @@ class Instance:
             log.info("the config was applied as generation %d", reload.generation)
         if reload.restart:
             log.warning("`server:` differs from what this process was started with; that part needs a restart")
+        if reload.problem or reload.changed:
+            self.counters.keep(self._controller.config.routes.keys())
+            self.window.keep(self._controller.config.routes.keys())
+            self.events.tell("config", time.time(), applied=not reload.problem, generation=reload.generation)
         return reload
 
     def weights(self) -> dict[str, int]:
-        """Each route's weight in basis points, as the config says now."""
-        return {name: route.weight for name, route in self._controller.config.routes.items()}
+        """Each route's weight in basis points, as it holds now."""
+        return {name: state.weight for name, state in self._controller.state.items()}
 
     async def stop(self) -> int:
-        """Drain, close and report what was counted last; returns the number of exchanges that were cut."""
-        cut = await self._plane.drain()
-        self._end()
-        self._report(self._plane.deltas())
+        """Drain and close; returns the number of exchanges that were cut."""
+        cut = await self.workers.drain(self._config.server.timeouts.drain)
+        await self._end()
         return cut
 
-    def abort(self) -> None:
+    async def abort(self) -> None:
         """Close everything now."""
-        self._plane.abort()
-        self._end()
+        self.workers.abort()
+        await self._end()
 
-    def _end(self) -> None:
+    async def _end(self) -> None:
         self._controller.stop()
         for task in self._tasks:
             task.cancel()
-        if self._sink is not None:
-            self._sink.close()
-
-    async def _collect(self) -> None:
-        while True:
-            await asyncio.sleep(COLLECT_PERIOD)
-            self._report(self._plane.deltas())
+        for running in self._runners:
+            await running.cleanup()
+        await self._controller.close()
 
     def _files(self, path: Path) -> tuple[Path, ...]:
         """What is watched: the config, and the files that it refers to."""
@@ -155,7 +198,7 @@ class Instance:
                 await self.reload()
 
 
-def banner(config: Config, addresses: tuple[tuple[str, int], ...]) -> str:
+def banner(config: Config, addresses: tuple[tuple[str, int], ...], admin: tuple[str, int] | None = None) -> str:
     """The one line that says what listens where."""
     schemes = ["https" if listener.tls else "http" for listener in config.server.listen]
     listening = ", ".join(f"{scheme}://{display(at)}" for scheme, at in zip(schemes, addresses, strict=False))
@@ -164,7 +207,8 @@ def banner(config: Config, addresses: tuple[tuple[str, int], ...]) -> str:
         for name, route in config.routes.items()
     ]
     to = f"route {routes[0]}" if len(routes) == 1 else f"{len(routes)} routes ({', '.join(config.routes)})"
-    return f"canaryproxy {__version__}: {listening} -> {to} (pid {os.getpid()})"
+    api = "" if admin is None else f", admin http://{display(admin)}"
+    return f"canaryproxy {__version__}: {listening} -> {to}{api} (pid {os.getpid()})"
 
 
 def where(version: VersionConfig) -> str:
@@ -172,19 +216,40 @@ def where(version: VersionConfig) -> str:
     return " ".join(map(str, version.origins))
 
 
-def open_log(config: AccessLogConfig | None) -> Sink | None:
-    """The access log, if one is wanted. Raises `CannotLog`."""
-    if config is None:
-        return None
+def check_log(config: AccessLogConfig | None) -> None:
+    """Whether workers will be able to write the access log, if one is wanted. Raises `CannotLog`."""
+    if config is None or config.path == "-":
+        return
     try:
-        return Sink(config.path, FORMATS[config.format], now=time.time)
+        os.close(os.open(config.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK, 0o640))
     except OSError as error:
         raise CannotLog(f"cannot write the access log {config.path}: {error.strerror}") from None
+
+
+def open_store(path: str) -> Store:
+    """Where the state is kept."""
+    return MemoryStore() if path == "memory" else SqliteStore(Path(path))
 
 
 def percent(basis_points: int) -> str:
     """Basis points as the percentage a user would write."""
     return f"{basis_points / 100:g}"
+
+
+def notify(words: str) -> None:
+    """Tell the service manager how we are (sd_notify(3)), where one listens."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+            sock.connect("\0" + address[1:] if address.startswith("@") else address)
+            sock.sendall(words.encode())
+
+
+def reap() -> None:
+    """As PID 1 of a container we inherit orphans; let none of them linger."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0] > 0:
+            continue
 
 
 async def serve(instance: Instance, announce: Callable[[], None]) -> int:
@@ -198,21 +263,31 @@ async def serve(instance: Instance, announce: Callable[[], None]) -> int:
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
-    await instance.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.put_nowait, number)
+    if os.getpid() == 1:
+        loop.add_signal_handler(signal.SIGCHLD, reap)
+    starting = loop.create_task(instance.start())
+    early = loop.create_task(stopping.get())
+    await asyncio.wait((starting, early), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        return 128 + early.result()
+    starting.result()
     loop.add_signal_handler(signal.SIGHUP, hang_up)
     gc.collect()
     gc.freeze()
     announce()
-    first = await stopping.get()
+    notify("READY=1")
+    first = await early
     log.info("%s: draining", first.name)
+    notify("STOPPING=1")
     draining = loop.create_task(instance.stop())
     again = loop.create_task(stopping.get())
     await asyncio.wait((draining, again), return_when=asyncio.FIRST_COMPLETED)
     if not draining.done():
-        instance.abort()
         draining.cancel()
+        await instance.abort()
         return 128 + again.result()
     again.cancel()
     cut = draining.result()
@@ -223,23 +298,11 @@ async def serve(instance: Instance, announce: Callable[[], None]) -> int:
 
 def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path | None = None) -> int:
     """The process: serve `config` until a signal; returns the exit code. Raises `CannotListen`."""
-    raise_file_limit(config.server.limits.max_connections * FILES_PER_CONNECTION + SPARE_FILES)
-    totals = Totals()
-    instance = Instance(config, load=load, path=path, report=totals.add)
+    setproctitle(f"canaryproxy: supervisor {path or ''}".strip())
+    instance = Instance(config, load=load, path=path)
     with runner() as running:
-        code = running.run(serve(instance, lambda: print(banner(config, instance.addresses), flush=True)))
-    log.info("served %s", totals)
+        code = running.run(
+            serve(instance, lambda: print(banner(config, instance.addresses, instance.admin_address), flush=True))
+        )
+    log.info("served %s", instance.counters)
     return code
-
-
-def runner() -> asyncio.Runner:
-    """A runner on uvloop."""
-    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
-
-
-def raise_file_limit(wanted: int) -> None:
-    """Raise the soft limit of open files towards `wanted`, as far as the hard limit allows."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < reachable:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))

@@ -1,8 +1,6 @@
 """`canaryproxy run`: serve a config file, or two URLs."""
 
-import logging
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from canaryproxy.config import Config
+    from canaryproxy.config.load import ServerFlags
 
 
 def run(
@@ -27,6 +26,13 @@ def run(
     listen: Annotated[
         str | None, typer.Option(help="Address to listen on, such as :8080. [default: 127.0.0.1:8080]")
     ] = None,
+    admin_listen: Annotated[
+        str | None, typer.Option(help="Address of the admin API, or off. [default: 127.0.0.1:9900]")
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option(help="File that remembers changes, or memory. [default: ./canaryproxy.db]")
+    ] = None,
+    workers: Annotated[str | None, typer.Option(help="Worker processes. [default: auto]")] = None,
 ) -> None:
     """Run the proxy from a config file, or from two URLs.
 
@@ -38,12 +44,15 @@ def run(
     """
     from canaryproxy import supervisor
     from canaryproxy.config import ConfigError
+    from canaryproxy.config.load import ServerFlags
     from canaryproxy.control.listen import CannotListen
+    from canaryproxy.log import configure
 
-    load = _source(config, stable, canary, weight, listen)
-    configure_logging()
+    load = _source(config, stable, canary, weight, listen, ServerFlags(admin_listen, state, workers))
     try:
-        code = supervisor.run(load(), load=load if config else None, path=config)
+        loaded = load()
+        configure(loaded.server.log.level, loaded.server.log.format)
+        code = supervisor.run(loaded, load=load if config else None, path=config)
     except (ConfigError, CannotListen, supervisor.CannotLog) as error:
         typer.echo(str(error), err=True)
         code = 1
@@ -51,12 +60,18 @@ def run(
 
 
 def _source(
-    path: Path | None, stable: str | None, canary: str | None, weight: str | None, listen: str | None
+    path: Path | None,
+    stable: str | None,
+    canary: str | None,
+    weight: str | None,
+    listen: str | None,
+    server: "ServerFlags",
 ) -> "Callable[[], Config]":
     """How the config is read, from what was given. Raises `typer.BadParameter` for what does not go together."""
     from canaryproxy.config import from_flags, load
 
-    flags = {"--stable": stable, "--canary": canary, "--weight": weight, "--listen": listen}
+    flags = {"--stable": stable, "--canary": canary, "--weight": weight, "--listen": listen,
+             "--admin-listen": server.admin_listen, "--state": server.state, "--workers": server.workers}  # fmt: skip
     given = [flag for flag, value in flags.items() if value is not None]
     if path is not None:
         if given:
@@ -64,11 +79,4 @@ def _source(
         return lambda: load(path, os.environ)
     if stable is None or canary is None:
         raise typer.BadParameter("give a config file, or both --stable URL and --canary URL")
-    return lambda: from_flags(stable, canary, weight, listen)
-
-
-def configure_logging() -> None:
-    """Log lines for people, on standard error."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
-    )
+    return lambda: from_flags(stable, canary, weight, listen, server)

@@ -5,6 +5,7 @@ The only I/O of this package is the one bounded read of the file; the environmen
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from canaryproxy.config.claims import conflicts
@@ -12,6 +13,7 @@ from canaryproxy.config.document import MAX_BYTES, Document, Spot, Tree, read_do
 from canaryproxy.config.explain import Explainer
 from canaryproxy.config.nodes import Unreadable
 from canaryproxy.config.problem import ConfigError, Loc, Problem
+from canaryproxy.config.quantity import is_off
 from canaryproxy.config.scalar import typed
 from canaryproxy.config.schema import Config, Fault, Rejected, validate
 from canaryproxy.config.shape import full_form
@@ -21,6 +23,10 @@ _FLAGS: Mapping[Loc, str] = {
     ("canary",): "--canary",
     ("weight",): "--weight",
     ("server", "listen"): "--listen",
+    ("server", "admin"): "--admin-listen",
+    ("server", "admin", "listen"): "--admin-listen",
+    ("server", "state"): "--state",
+    ("server", "workers"): "--workers",
 }
 
 
@@ -40,16 +46,38 @@ def parse(text: str, name: str, environ: Mapping[str, str]) -> Config:
     return _config(document, name)
 
 
-def from_flags(stable: str, canary: str, weight: str | None = None, listen: str | None = None) -> Config:
+@dataclass(frozen=True, slots=True)
+class ServerFlags:
+    """Flags of the command line about the process; `admin_listen` may be `off`."""
+
+    admin_listen: str | None = None
+    state: str | None = None
+    workers: str | None = None
+
+
+NO_FLAGS = ServerFlags()
+
+
+def from_flags(
+    stable: str, canary: str, weight: str | None = None, listen: str | None = None, server: ServerFlags = NO_FLAGS
+) -> Config:
     """The two-line form from command-line flags. Problems name the flag. Raises `ConfigError`."""
     tree: dict[str, Tree] = {"stable": stable, "canary": canary}
     spots: dict[Loc, Spot] = {(): Spot(None), ("stable",): Spot(None, stable), ("canary",): Spot(None, canary)}
     if weight is not None:
         tree["weight"] = typed(weight)
         spots["weight",] = Spot(None, weight)
-    if listen is not None:
-        tree["server"] = {"listen": listen}
-        spots["server", "listen"] = Spot(None, listen)
+    given = {"listen": listen, "state": server.state, "workers": server.workers, "admin": server.admin_listen}
+    section: dict[str, Tree] = {}
+    for key, text in given.items():
+        if text is not None:
+            section[key] = typed(text)
+            spots["server", key] = Spot(None, text)
+    if server.admin_listen is not None and not is_off(server.admin_listen):
+        section["admin"] = {"listen": server.admin_listen}
+        spots["server", "admin", "listen"] = Spot(None, server.admin_listen)
+    if section:
+        tree["server"] = section
     return _config(Document(tree, spots), "", _FLAGS)
 
 

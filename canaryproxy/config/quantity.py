@@ -251,6 +251,42 @@ def log_format(value: object) -> Literal["json", "text"]:
     raise Wrong("expected json or text")
 
 
+LogLevel = Literal["debug", "info", "warning", "error"]
+_LEVELS: dict[str, LogLevel] = {"debug": "debug", "info": "info", "warning": "warning", "error": "error"}
+
+
+def log_level(value: object) -> LogLevel:
+    """How much is logged."""
+    if isinstance(value, str) and value in _LEVELS:
+        return _LEVELS[value]
+    raise Wrong("expected debug, info, warning or error")
+
+
+MOST_WORKERS = 256
+
+
+def worker_count(value: object) -> int | None:
+    """A number of processes; None leaves it to the machine."""
+    if value == "auto":
+        return None
+    try:
+        return count(1, MOST_WORKERS)(value)
+    except Wrong:
+        raise Wrong(f"expected auto or a whole number from 1 to {MOST_WORKERS}") from None
+
+
+def workers_text(value: int | None) -> str:
+    """A number, or `auto`."""
+    return "auto" if value is None else str(value)
+
+
+def state_path(value: object) -> str:
+    """A file's path, or `memory`."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise Wrong("expected the path of a file, or memory")
+    return value
+
+
 def is_off(value: object) -> bool:
     """Whether a value says `off` or `none`, be it text, false or nothing at all."""
     return value is None or value is False or (isinstance(value, str) and value.lower() in ("off", "none"))

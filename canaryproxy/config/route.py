@@ -1,6 +1,7 @@
 """The part of the schema that is a route: its versions, rules, affinity and headers."""
 
 from collections import Counter
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar, Self
 
@@ -223,6 +224,20 @@ def rule_list(value: object) -> tuple[object, ...]:
     return rules
 
 
+@dataclass(frozen=True)
+class RuleSet:
+    """The rules of a route, in order."""
+
+    rules: tuple[RuleConfig, ...]
+
+    @cached_property
+    def exceptions(self) -> tuple[Rule, ...]:
+        """The rules as the table has them, the same object whenever asked."""
+        return tuple(
+            Rule(rule.name, rule.conditions, rule.to, rule.percent, rule.preview, rule.analyse) for rule in self.rules
+        )
+
+
 class HeadersConfig(Section):
     """Header fields that we add."""
 
@@ -303,9 +318,7 @@ class RouteConfig(Section):
     @cached_property
     def exceptions(self) -> tuple[Rule, ...]:
         """The rules as the table has them: the same object as long as the config is, so nobody compiles them twice."""
-        return tuple(
-            Rule(rule.name, rule.conditions, rule.to, rule.percent, rule.preview, rule.analyse) for rule in self.rules
-        )
+        return RuleSet(self.rules).exceptions
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -6,11 +6,12 @@ versions bring; they are refused, kindly.
 """
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from canaryproxy.config.address import Address
+from canaryproxy.config.admin import AdminConfig, LogConfig, MetricsConfig, ProbesConfig, TokenConfig
 from canaryproxy.config.certificate import certificates, complaint, identity
 from canaryproxy.config.lists import any_number, listeners, one_or_more
 from canaryproxy.config.problem import Loc, Wrong
@@ -36,10 +37,12 @@ from canaryproxy.config.section import (
     Pem,
     RouteName,
     Section,
+    StatePath,
     Switch,
     TargetSize,
     Trusted,
     Wait,
+    WorkerCount,
     none_if_off,
 )
 from canaryproxy.model import settings
@@ -186,13 +189,6 @@ class AccessLogConfig(Section):
 class ServerConfig(Section):
     """What the process itself needs. Changes here need a restart."""
 
-    PLANNED: ClassVar[dict[str, str]] = {
-        "admin": "the admin API and dashboard",
-        "probes": "health and metrics for kubelet and Prometheus",
-        "workers": "several worker processes",
-        "state": "where rollouts are remembered",
-    }
-
     listen: Annotated[tuple[ListenerConfig, ...], BeforeValidator(listeners)] = Field(
         default=(ListenerConfig.model_construct(address=Address("127.0.0.1", 8080)),),
         description="Where requests come in: one address, or a list of `{address: ...}`. "
@@ -205,6 +201,26 @@ class ServerConfig(Section):
         "anyone else's are replaced.",
         examples=["[10.0.0.0/8, 192.0.2.7]"],
     )
+    admin: Annotated[AdminConfig | None, BeforeValidator(none_if_off)] = Field(
+        default=AdminConfig(), description="The admin API, or `off`. See `server.admin` below."
+    )
+    probes: Annotated[ProbesConfig | None, BeforeValidator(none_if_off)] = Field(
+        default=None, description="A second listener for health and metrics, or `none`. See `server.probes` below."
+    )
+    workers: WorkerCount = Field(
+        default=None,
+        description="Processes that serve requests. `auto`: as many as CPUs that may be used here, container limits "
+        "respected.",
+        examples=["4"],
+    )
+    state: StatePath = Field(
+        default="./canaryproxy.db",
+        description="File that remembers what was changed over the API, and by whom; made if it is missing. A relative "
+        "path counts from the working directory. `memory`: forget it when the process ends.",
+        examples=["/var/lib/canaryproxy/state.db"],
+    )
+    metrics: MetricsConfig = Field(default=MetricsConfig(), description="See `server.metrics` below.")
+    log: LogConfig = Field(default=LogConfig(), description="See `server.log` below.")
     access_log: Annotated[AccessLogConfig | None, BeforeValidator(none_if_off)] = Field(
         default=None, description="`off`, or see `server.access_log` below."
     )
@@ -213,8 +229,9 @@ class ServerConfig(Section):
 
     @property
     def lasting(self) -> str:
-        """Everything that a running process cannot take over: all but the contents of files."""
-        return repr(self)
+        """Everything that a running process cannot take over: all but tokens and the contents of files."""
+        admin = None if self.admin is None else (self.admin.listen, self.admin.auth)
+        return repr((admin, self.model_copy(update={"admin": None})))
 
     @model_validator(mode="after")
     def _preamble_needs_trust(self) -> Self:
@@ -249,6 +266,8 @@ class Config(Section):
             for trusted in self.server.trusted_proxies
             if trusted.prefixlen == 0
         ]
+        if self.server.admin is not None:
+            found += [f"server.admin: {words}" for words in self.server.admin.warnings]
         limits = self.server.limits
         if limits.uri_bytes > limits.header_bytes:
             found.append("server.limits: uri_bytes is never reached, header_bytes is smaller and includes the target")
@@ -261,7 +280,8 @@ class Config(Section):
         sides = [side.tls for route in self.routes.values() for side in (route.stable, route.canary) if side.tls]
         pems = [tls.client_ca for tls in listeners] + [pem for tls in sides for pem in (tls.ca, tls.cert, tls.key)]
         pems += [pem for tls in listeners for one in tls.certs for pem in (one.cert, one.key)]
-        return tuple(dict.fromkeys(pem.path for pem in pems if pem is not None))
+        tokens = () if self.server.admin is None else self.server.admin.files
+        return tuple(dict.fromkeys((*(pem.path for pem in pems if pem is not None), *tokens)))
 
 
 SECTIONS: dict[Loc, type[Section]] = {
@@ -270,6 +290,11 @@ SECTIONS: dict[Loc, type[Section]] = {
     ("server", "listen", "*"): ListenerConfig,
     ("server", "listen", "*", "tls"): ListenerTlsConfig,
     ("server", "listen", "*", "tls", "certs", "*"): CertConfig,
+    ("server", "admin"): AdminConfig,
+    ("server", "admin", "tokens", "*"): TokenConfig,
+    ("server", "probes"): ProbesConfig,
+    ("server", "metrics"): MetricsConfig,
+    ("server", "log"): LogConfig,
     ("server", "access_log"): AccessLogConfig,
     ("server", "limits"): LimitsConfig,
     ("server", "timeouts"): TimeoutsConfig,

@@ -22,6 +22,7 @@ from canaryproxy.config.quantity import (
     duration_text,
     is_off,
     log_format,
+    log_level,
     log_path,
     percent,
     percent_text,
@@ -29,7 +30,10 @@ from canaryproxy.config.quantity import (
     size_or_none,
     size_text,
     size_text_or_none,
+    state_path,
     switch,
+    worker_count,
+    workers_text,
 )
 from canaryproxy.config.rule import (
     LONGEST_AGE,
@@ -48,6 +52,7 @@ from canaryproxy.config.rule import (
     upgrades,
     version_name,
 )
+from canaryproxy.config.secret import Token, no_auth, role, token, token_file
 from canaryproxy.model.settings import Network
 from canaryproxy.model.table import Affinity, VersionName
 
@@ -96,6 +101,16 @@ ServerName = Annotated[str, PlainValidator(server_name)]
 Pem = Annotated[PemFile, PlainValidator(pem_file)]
 Target = Annotated[str, PlainValidator(target)]
 LogPath = Annotated[str, PlainValidator(log_path), Shown(str)]
+TokenName = Annotated[str, PlainValidator(rule_name)]
+TokenText = Annotated[Token, PlainValidator(token)]
+TokenFile = Annotated[Token, PlainValidator(token_file)]
+AdminRole = Annotated[Literal["read", "write"], PlainValidator(role), Shown(str)]
+AdminHost = Annotated[str, PlainValidator(server_name)]
+NoAuth = Annotated[bool, PlainValidator(no_auth), Shown(lambda value: "none" if value else "tokens, or loopback alone")]
+BucketBound = Annotated[float, PlainValidator(duration(0.0001, _HOUR)), Shown(duration_text)]
+WorkerCount = Annotated[int | None, PlainValidator(worker_count), Shown(workers_text)]
+StatePath = Annotated[str, PlainValidator(state_path), Shown(str)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], PlainValidator(log_level), Shown(str)]
 LogFormat = Annotated[Literal["json", "text"], PlainValidator(log_format), Shown(str)]
 
 

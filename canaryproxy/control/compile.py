@@ -4,54 +4,99 @@ Pure. Traffic is a function of state: whoever wants another weight changes the s
 nothing ever edits a table.
 """
 
+import math
 from collections.abc import Mapping, Set
 from types import MappingProxyType
+from typing import NamedTuple
 
 from canaryproxy.config import Config
 from canaryproxy.config.certificate import identity
 from canaryproxy.config.route import RouteConfig, VersionConfig
 from canaryproxy.config.schema import ListenerTlsConfig
 from canaryproxy.control.endpoints import Answers, usable
+from canaryproxy.control.state import RouteState, State
+from canaryproxy.link.messages import AccessLog, Begin, Listening, Publication
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version, VersionName
 
 NO_ANSWERS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+NO_STATE: State = MappingProxyType({})
 
 
 def compile_table(
-    config: Config, generation: int, answers: Answers = NO_ANSWERS, unhealthy: Set[Endpoint] = frozenset()
+    config: Config,
+    generation: int,
+    answers: Answers = NO_ANSWERS,
+    unhealthy: Set[Endpoint] = frozenset(),
+    state: State = NO_STATE,
+    known: "Known | None" = None,
+    workers: int = 1,
 ) -> RoutingTable:
-    """The table of a config, of what its names mean now and which endpoints are ill. Routes keep their order."""
-    routes = [_route(name, route, answers, unhealthy) for name, route in config.routes.items()]
+    """The table of a config, of what was changed since, what its names mean now and which endpoints are ill.
+
+    Routes keep their order. Without a `state` the config's own weights and rules hold. `known` remembers what was
+    compiled from the same inputs, so that a change costs what has changed. Limits on exchanges are divided by
+    the number of `workers`, each of which has the same table.
+    """
+    known = {} if known is None else known
+    routes: list[Route] = []
+    for name, route in config.routes.items():
+        origins = (*route.stable.origins, *route.canary.origins)
+        inputs = Inputs(route, state.get(name), tuple(answers.get(origin.host) for origin in origins), unhealthy)
+        before = known.get(name)
+        if before is None or not inputs.same(before[0]):
+            before = known[name] = inputs, _route(name, route, answers, unhealthy, inputs.state, workers)
+        routes.append(before[1])
     return RoutingTable(generation, tuple(routes))
 
 
-def _route(name: str, route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint]) -> Route:
+class Inputs(NamedTuple):
+    """What a route is compiled from."""
+
+    route: RouteConfig
+    state: RouteState | None
+    addresses: tuple[tuple[str, ...] | None, ...]
+    unhealthy: Set[Endpoint]
+
+    def same(self, other: "Inputs") -> bool:
+        """Whether the same comes of it."""
+        return self.route is other.route and self.state is other.state and self[2:] == other[2:]
+
+
+Known = dict[str, tuple[Inputs, Route]]
+
+
+def _route(
+    name: str, route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint], state: RouteState | None, workers: int
+) -> Route:
     stable, canary = usable(route, answers, unhealthy)
+    rules = None if state is None else state.rules
     return Route(
         name=name,
-        stable=_version("stable", route.stable, stable),
-        canary=_version("canary", route.canary, canary),
-        weight=route.weight,
+        stable=_version("stable", route.stable, stable, workers),
+        canary=_version("canary", route.canary, canary, workers),
+        weight=route.weight if state is None else state.weight,
         hosts=route.hosts,
         paths=route.paths,
         add_version=route.headers.add_version,
-        rules=route.exceptions,
+        rules=route.exceptions if rules is None else rules.exceptions,
         affinity=route.affinity,
         fallback=route.fallback,
         upgrades=route.upgrades,
+        aborted=state is not None and bool(state.latched),
     )
 
 
-def _version(name: VersionName, version: VersionConfig, endpoints: tuple[Endpoint, ...]) -> Version:
+def _version(name: VersionName, version: VersionConfig, endpoints: tuple[Endpoint, ...], workers: int) -> Version:
+    limit = version.max_in_flight
     return Version(
         name=name,
         endpoints=endpoints,
         connect_timeout=version.connect_timeout,
         response_timeout=version.response_timeout,
         keep_alive=version.keep_alive,
-        max_in_flight=version.max_in_flight,
+        max_in_flight=None if limit is None else math.ceil(limit / workers),
     )
 
 
@@ -76,6 +121,25 @@ def plane_settings(config: Config) -> PlaneSettings:
             abort_drain=timeouts.abort_drain,
         ),
         trusted_proxies=config.server.trusted_proxies,
+    )
+
+
+def begin(config: Config, slot: int, slots: int, identity: str) -> Begin:
+    """What the worker of a slot is told first, all but its table."""
+    server = config.server
+    log = server.access_log
+    settings = plane_settings(config)
+    listeners = zip(certificates(config), server.listen, strict=True)
+    return Begin(
+        slot=slot,
+        slots=slots,
+        identity=identity,
+        limits=settings.limits,
+        timeouts=settings.timeouts,
+        trusted=tuple(map(str, settings.trusted_proxies)),
+        listeners=tuple(Listening(tls, listener.proxy_protocol) for tls, listener in listeners),
+        access_log=None if log is None else AccessLog(log.path, log.format),
+        table=Publication(0, ()),
     )
 
 

@@ -1,32 +1,66 @@
-"""The single writer: what the config says now, what its names mean, who is healthy, and which generation serves.
+"""The single writer: what the config and the operators say now, what names mean, who is healthy, which generation serves.
 
-A reload loads and validates the file away from the event loop, compiles a table and publishes it. A file
-that does not hold up changes nothing: the old config goes on serving and the reload says what is wrong.
+Everything that changes traffic comes through here, one after another: it is kept, published, and only then, without
+holding up the next change, waited for until every worker has acknowledged it. A file that does not hold up changes
+nothing: the old config goes on serving and the reload says what is wrong.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from canaryproxy.config import Config, ConfigError
-from canaryproxy.config.route import VersionConfig
-from canaryproxy.control.compile import certificates, compile_table
+from canaryproxy.config.route import RuleConfig, RuleSet, VersionConfig
+from canaryproxy.control.compile import Known, certificates, compile_table
 from canaryproxy.control.endpoints import endpoints_of, names
+from canaryproxy.control.events import Events
 from canaryproxy.control.health import Ask, Check, Health
 from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
+from canaryproxy.control.state import Audit, RouteState, digest, latch, reconcile, weighed
+from canaryproxy.control.store import CorruptState, Store, UnwritableState
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.table import Endpoint, Route, RoutingTable
+
+log = logging.getLogger("canaryproxy")
+
+MOST_RULES = 10_000
+"""Rules of one route that the API takes."""
 
 
 class Traffic(Protocol):
     """What the controller needs of the data plane."""
 
     def publish(self, table: RoutingTable) -> None:
-        """Make `table` the one that the next request head is decided by."""
+        """Make `table` the one that request heads are decided by, as soon as may be."""
 
     def certify(self, certificates: list[ListenerTls | None]) -> None:
         """New certificates for the listeners, in their order."""
+
+    async def acknowledged(self, generation: int) -> None:
+        """Return once that table, or a later one, decides everywhere. Raises `NotAcknowledged`."""
+
+
+class Stale(Exception):
+    """The route has changed since whoever asks looked at it."""
+
+
+class NoSuchRule(Exception):
+    """The route has no rule of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks for a change: the token's name (or who else), its role, and where from."""
+
+    name: str
+    role: str
+    address: str = ""
+
+
+OPERATOR = Actor("operator", "file")
+"""Whoever edits the config."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,75 +79,260 @@ class Reload:
 
 
 class Controller:
-    """Owns the config and the generation. `load` reads the config anew; it may raise `ConfigError`."""
+    """Owns the config, the state and the generation. `load` reads the config anew; it may raise `ConfigError`.
+
+    `wall` tells seconds since the epoch.
+    """
 
     def __init__(
         self,
         config: Config,
         traffic: Traffic,
+        store: Store,
         load: Callable[[], Config] | None = None,
         *,
         ask: Ask,
+        wall: Callable[[], float],
         lookup: Lookup = system_lookup,
+        events: Events | None = None,
+        workers: int = 1,
     ) -> None:
         self._started_with = config.server.lasting
         self._traffic = traffic
+        self._store = store
         self._load = load
-        self._reloading = asyncio.Lock()
+        self._wall = wall
+        self._writing = asyncio.Lock()
         self._resolver = Resolver(lookup, lambda: names(self.config.routes), self._refresh)
-        self._health = Health(self._refresh, ask)
+        self._health = Health(self._ailing, ask)
         self._resolving: asyncio.Task[None] | None = None
         self._published: tuple[Route, ...] | None = None
+        self._compiled: Known = {}
+        self._workers = workers
+        self._revisions: dict[str, int] = {}
+        self._ill: dict[str, dict[str, list[str]]] = {}
+        self.events = events or Events()
         self.config = config
-        self.generation = 0
+        self.state: dict[str, RouteState] = {}
+        self.table = RoutingTable(0, ())
+        self.reloaded = True
 
     def __repr__(self) -> str:
         return f"<Controller generation {self.generation}, {len(self.config.routes)} routes>"
 
+    @property
+    def generation(self) -> int:
+        """Of the table published last."""
+        return self.table.generation
+
     async def start(self) -> None:
-        """Resolve names once, publish the first table, and keep looking."""
+        """Recall the state, resolve names once, publish the first table, and keep looking."""
+        self.state = await self._recall()
         await self._resolver.look(names(self.config.routes))
         self._refresh()
         self._resolving = asyncio.get_running_loop().create_task(self._resolver.run())
 
+    async def _recall(self) -> dict[str, RouteState]:
+        """What was kept, as the config of this moment continues it. Lost state never sends anyone to a canary."""
+        digests = await asyncio.to_thread(_digests, self.config)
+        try:
+            kept = await asyncio.to_thread(self._store.load)
+            state = reconcile(kept or {}, self.config, digests)
+        except CorruptState as error:
+            log.error("the state is lost, all weights are 0 until somebody sets them: %s", error)
+            kept, state = None, latch(self.config, digests, "the kept state was damaged")
+        except UnwritableState as error:
+            log.error("the state can be neither read nor kept, changes are refused: %s", error)
+            return reconcile({}, self.config, digests)
+        if state != kept:
+            try:
+                await asyncio.to_thread(self._store.save, state)
+            except UnwritableState as error:
+                log.error("the state cannot be kept, changes are refused: %s", error)
+        return state
+
     def stop(self) -> None:
         """Look no more; what was published last goes on."""
         self._health.stop()
+        self.events.close()
         if self._resolving is not None:
             self._resolving.cancel()
+
+    async def close(self) -> None:
+        """Let go of the store, once what is being written is written."""
+        async with self._writing:
+            await asyncio.to_thread(self._store.close)
+
+    # What is asked.
+
+    def revision(self, route: str) -> int:
+        """Counts the changes of a route since the start."""
+        return self._revisions.get(route, 0)
+
+    def rules(self, route: str) -> tuple[RuleConfig, ...]:
+        """The rules that hold, in order."""
+        rules = self.state[route].rules
+        return self.config.routes[route].rules if rules is None else rules.rules
+
+    def endpoints(self, route: str) -> dict[str, list[tuple[Endpoint, str]]]:
+        """Every endpoint of both versions with its health: `healthy`, `unhealthy`, or `unknown` without checks."""
+        config = self.config.routes[route]
+        return {
+            name: [(one, self._state_of(side, one)) for one in endpoints_of(side, self._resolver.answers)]
+            for name, side in (("stable", config.stable), ("canary", config.canary))
+        }
+
+    def _state_of(self, side: VersionConfig, endpoint: Endpoint) -> str:
+        if side.health is None:
+            return "unknown"
+        return "unhealthy" if endpoint in self._health.unhealthy else "healthy"
+
+    async def history(self, route: str, limit: int) -> list[Audit]:
+        """Who did what, the newest first. Raises `UnwritableState` where it cannot be read."""
+        async with self._writing:
+            return await asyncio.to_thread(self._store.history, route, limit)
+
+    # What is changed.
+
+    async def set_weight(self, route: str, weight: int, actor: Actor, revision: int | None = None) -> int:
+        """Send `weight` basis points to the canary; returns the generation that every worker follows now.
+
+        Raises `KeyError` for an unknown route, `Stale`, `UnwritableState`, and `NotAcknowledged`: then it is
+        kept and published all the same.
+        """
+
+        def change(before: RouteState) -> RouteState:
+            return weighed(before, weight, self.config.routes[route].weight)
+
+        return await self._change(route, "weight", change, actor, revision)
+
+    async def set_rules(
+        self, route: str, change: Callable[[tuple[RuleConfig, ...]], tuple[RuleConfig, ...]], actor: Actor,
+        revision: int | None = None,
+    ) -> int:  # fmt: skip
+        """Replace the rules by what `change` makes of them; otherwise like `set_weight`."""
+        return await self._change(
+            route, "rules", lambda before: replace(before, rules=RuleSet(change(self.rules(route)))), actor, revision
+        )
+
+    async def _change(
+        self, route: str, action: str, change: Callable[[RouteState], RouteState], actor: Actor, revision: int | None
+    ) -> int:
+        async with self._writing:
+            before = self.state[route]
+            if revision is not None and revision != self.revision(route):
+                raise Stale(route)
+            after = change(before)
+            detail = self._in_words(route, action, before, after)
+            audit = self._audit(actor, action, route, detail)
+            state = {**self.state, route: after}
+            await asyncio.to_thread(self._store.save, state, [audit])
+            self.state = state
+            self._revisions[route] = self.revision(route) + 1
+            self._refresh()
+            generation = self.generation
+        log.info(
+            "%s of %s: %s, by %s, generation %d", action, route, detail, actor.name, generation,
+            extra={"fields": {"action": action, "route": route, "actor": actor.name, "generation": generation}},
+        )  # fmt: skip
+        told = {"weight": after.weight / 100, "rules": [rule.name for rule in self.rules(route)]}
+        self.events.tell(
+            action, self._wall(), route, **{action: told[action]}, source="api", actor=actor.name,
+            generation=generation,
+        )  # fmt: skip
+        await self._traffic.acknowledged(generation)
+        return generation
+
+    def _in_words(self, route: str, action: str, before: RouteState, after: RouteState) -> str:
+        if action == "weight":
+            return f"{before.weight / 100:g} -> {after.weight / 100:g}"
+        was = self.rules(route)
+        now = () if after.rules is None else after.rules.rules
+        names_now = [rule.name for rule in now]
+        return f"{len(was)} rules -> {', '.join(names_now[:20]) or 'none'}{' ...' if len(now) > 20 else ''}"
+
+    def _audit(self, actor: Actor, action: str, route: str, detail: str) -> Audit:
+        return Audit(
+            self._wall(), actor.name, actor.role, actor.address, action, route, detail, "kept", self.generation + 1
+        )  # fmt: skip
 
     async def reload(self) -> Reload:
         """Read the config again and publish what it says. Calls are served one after another.
 
         Each call reads after it was made, so no change is lost. Without a file there is nothing to read.
         """
-        async with self._reloading:
+        async with self._writing:
             if self._load is None:
                 return Reload(self.generation)
             try:
                 config = await asyncio.to_thread(self._load)
             except ConfigError as error:
+                self.reloaded = False
                 return Reload(self.generation, problem=str(error))
+            self.reloaded = True
             restart = config.server.lasting != self._started_with
             certified = certificates(config) != certificates(self.config) and not restart
             new_names = names(config.routes) - self._resolver.answers.keys()
             if new_names:
                 await self._resolver.look(new_names)
+            await self._hear(config)
             before, self.config = self.generation, config
             if certified:
                 self._traffic.certify(certificates(config))
             self._refresh()
             return Reload(self.generation, changed=certified or self.generation != before, restart=restart)
 
+    async def _hear(self, config: Config) -> None:
+        """Continue the state with a new config. The file itself lasts, so it is followed even if nothing can be kept."""
+        state = reconcile(self.state, config, await asyncio.to_thread(_digests, config))
+        changed = [name for name, one in state.items() if self.state.get(name) != one]
+        audits = [
+            self._audit(OPERATOR, "config", name, self._heard(self.state.get(name), state[name])) for name in changed
+        ]
+        if changed or state.keys() != self.state.keys():
+            try:
+                await asyncio.to_thread(self._store.save, state, audits)
+            except UnwritableState as error:
+                log.error("the config is followed, but the state cannot be kept: %s", error)
+            for name in changed:
+                self._revisions[name] = self.revision(name) + 1
+        self.state = state
+
+    @staticmethod
+    def _heard(before: RouteState | None, after: RouteState) -> str:
+        if before is None:
+            return f"new route, weight {after.weight / 100:g}"
+        if before.weight != after.weight:
+            return f"weight {before.weight / 100:g} -> {after.weight / 100:g}"
+        return "rules of the file" if before.file_rules != after.file_rules else "weight of the file, as it was"
+
+    def _ailing(self) -> None:
+        """An endpoint has changed sides."""
+        self._refresh()
+        for name in self.config.routes:
+            sides = self.endpoints(name)
+            ill = {version: [one.authority for one, state in side if state == "unhealthy"] for version, side in
+                   sides.items()}  # fmt: skip
+            if self._ill.get(name, {"stable": [], "canary": []}) != ill:
+                self._ill[name] = ill
+                self.events.tell("health", self._wall(), name, unhealthy=ill)
+
     def _refresh(self) -> None:
         """Publish the table of this moment, unless it is the one that serves already."""
         answers = self._resolver.answers
         self._health.watch(checks(self.config, answers))
-        table = compile_table(self.config, self.generation + 1, answers, self._health.unhealthy)
+        table = compile_table(
+            self.config, self.generation + 1, answers, self._health.unhealthy, self.state, self._compiled,
+            self._workers,
+        )  # fmt: skip
         if table.routes != self._published:
-            self.generation = table.generation
+            self.table = table
             self._published = table.routes
             self._traffic.publish(table)
+
+
+def _digests(config: Config) -> dict[str, str]:
+    return {name: digest(route.rules) for name, route in config.routes.items()}
 
 
 def checks(config: Config, answers: dict[str, tuple[str, ...]]) -> dict[Endpoint, Check]:

@@ -85,7 +85,8 @@ class GoalDelta:
 class Delta:
     """One worker's report. `refused` counts answers of our own given before any decision, by code.
 
-    As they stand at the time of the report: `tunnels` open by route and version, and `ejected` endpoints.
+    As they stand at the time of the report: exchanges `in_flight` and `tunnels` open by route and version, and
+    `ejected` endpoints.
     """
 
     generation: int
@@ -97,3 +98,4 @@ class Delta:
     refused: Mapping[int, int] = field(default_factory=dict)
     tunnels: Mapping[tuple[str, str], int] = field(default_factory=dict)
     ejected: frozenset[str] = frozenset()
+    in_flight: Mapping[tuple[str, str], int] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from canaryproxy.model.message import RequestHead
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.proxy.downstream import Downstream
+from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.listener import Listener
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.presence import vanished
@@ -59,6 +60,7 @@ class DataPlane:
         wall: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
         dice: Callable[[], float] = random.random,
         access_log: Callable[[Entry], None] | None = None,
+        headcount: Headcount | None = None,
     ) -> None:
         self.settings = settings
         self.now = now
@@ -80,6 +82,7 @@ class DataPlane:
         self._connections: set[Downstream] = set()
         self.tunnels: set[Tunnel] = set()
         self.held: Counter[tuple[str, str]] = Counter()
+        self._headcount = headcount or Headcount()
         self._aborted: dict[str, float] = {}
         self._listeners: list[Listener] = []
         self._arrived = self.tick
@@ -112,6 +115,7 @@ class DataPlane:
         decisions = [tunnel.decision for tunnel in self.tunnels]
         tunnels: Counter[tuple[str, str]] = Counter((one.route.name, one.version.name) for one in decisions)
         ejected = frozenset(endpoint.authority for endpoint, pool in self._pools.items() if pool.ejected)
+        self._headcount.report(len(self._connections) + len(self.tunnels))
         return self.recorder.flush(self._generation, self.now(), cells, tunnels, ejected)
 
     async def listen(self, sock: socket.socket, tls: ListenerTls | None = None, *, preamble: bool = False) -> None:
@@ -160,7 +164,8 @@ class DataPlane:
 
     def full(self, arriving: int = 0) -> bool:
         """Whether there is no room for another client, with so many about to come in."""
-        return len(self._connections) + len(self.tunnels) + arriving >= self.settings.limits.max_connections
+        self._headcount.report(len(self._connections) + len(self.tunnels))
+        return self._headcount.total + arriving >= self.settings.limits.max_connections
 
     def admit(self, connection: Downstream) -> bool:
         """Register a new connection; False when there are too many to serve it."""

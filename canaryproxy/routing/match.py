@@ -13,7 +13,7 @@ such a table.
 from collections.abc import Iterator
 
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.table import RoutingTable
+from canaryproxy.model.table import Route, RoutingTable
 from canaryproxy.routing.entry import Entry
 from canaryproxy.routing.host import host_name
 from canaryproxy.routing.path import normalise
@@ -76,7 +76,7 @@ class RouteIndex:
         self._wildcards: dict[bytes, Paths] = {}
         self._known: dict[bytes | None, Paths] = {}
         known = {} if before is None else before.by_name
-        entries = [Entry(route, known.get(route.name)) for route in table.routes]
+        entries = [_entry(route, known.get(route.name)) for route in table.routes]
         self.by_name = {entry.route.name: entry for entry in entries}
         for entry in entries:
             self._claim(entry)
@@ -131,6 +131,10 @@ class RouteIndex:
             return exact
         wildcards = self._wildcards
         return next((wildcards[suffix] for suffix in _suffixes(name, self._labels) if suffix in wildcards), self._any)
+
+
+def _entry(route: Route, before: Entry | None) -> Entry:
+    return before if before is not None and before.route is route else Entry(route, before)
 
 
 def _suffixes(name: bytes, labels: int) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ however long they take. Exchanges outlive their second and the flushes: a cell t
 flush puts itself back on the list of cells with news.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -143,9 +144,12 @@ class Recorder:
         news = tuple(_report(cell) for cell in self._news)
         self._news.clear()
         refused, self._refused = self._refused, {}
-        overdue = _overdue(open_cells, int(at) - OVERDUE)
+        still_open = list(open_cells)
+        overdue = _overdue(still_open, int(at) - OVERDUE)
+        in_flight = Counter((cell.key.route, cell.key.version) for cell in still_open)
         return Delta(
-            generation, at, cells=news, overdue=overdue, refused=refused, tunnels=tunnels, ejected=ejected
+            generation, at, cells=news, overdue=overdue, refused=refused, tunnels=tunnels, ejected=ejected,
+            in_flight=in_flight,
         )  # fmt: skip
 
 

@@ -16,17 +16,18 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from canaryproxy import supervisor
+from canaryproxy import log
 from canaryproxy.cli.demo.figures import Board, Figures
 from canaryproxy.cli.demo.shop import CANARY, STABLE, start_shop
 from canaryproxy.cli.demo.traffic import customers
 from canaryproxy.cli.explain import as_lines, client, explanation, request_head
-from canaryproxy.cli.run import configure_logging
 from canaryproxy.config import Config, load
 from canaryproxy.control.listen import display
 from canaryproxy.supervisor import Instance
+from canaryproxy.worker import runner
 
 PORT = 8080
+ADMIN_PORT = 9900
 MAIN = "shop"
 """The route that the customers visit and the figures are of."""
 
@@ -36,6 +37,8 @@ CONFIG = """\
 # The demo's config. Change the weight, save, and watch the split follow within a second.
 server:
   listen: 127.0.0.1:{port}
+  admin: {{listen: 127.0.0.1:{admin}}}
+  state: memory
 routes:
   shop:
     stable: http://127.0.0.1:{stable}
@@ -58,7 +61,7 @@ TESTER = "X-Internal-Tester: true"
 
 def run_demo(*, weight: float, rate: float, seconds: float | None) -> int:
     """Run until Ctrl-C or for `seconds`; returns the exit code."""
-    with supervisor.runner() as running, tempfile.TemporaryDirectory(prefix="canaryproxy-demo-") as folder:
+    with runner() as running, tempfile.TemporaryDirectory(prefix="canaryproxy-demo-") as folder:
         return running.run(_run(Path(folder) / "demo.yaml", weight=weight, rate=rate, seconds=seconds))
 
 
@@ -70,7 +73,13 @@ async def _run(path: Path, *, weight: float, rate: float, seconds: float | None)
         loop.add_signal_handler(number, ended.set)
     stable, stable_port = await start_shop(STABLE, random.Random(SEED))
     canary, canary_port = await start_shop(CANARY, random.Random(SEED + 1))
-    text = CONFIG.format(port=_free_port(), stable=stable_port, canary=canary_port, weight=f"{weight:g}")
+    text = CONFIG.format(
+        port=_free_port(PORT),
+        admin=_free_port(ADMIN_PORT),
+        stable=stable_port,
+        canary=canary_port,
+        weight=f"{weight:g}",
+    )
     await asyncio.to_thread(path.write_text, text, "utf-8")
 
     def reread() -> Config:
@@ -95,8 +104,8 @@ async def _run(path: Path, *, weight: float, rate: float, seconds: float | None)
     return 0
 
 
-def _free_port() -> int:
-    for wanted in (PORT, 0):
+def _free_port(first: int) -> int:
+    for wanted in (first, 0):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", wanted))
@@ -145,7 +154,7 @@ async def _show(
     console: Console, instance: Instance, board: Board, ended: asyncio.Event, seconds: float | None
 ) -> None:
     deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
-    configure_logging()
+    log.configure()
     if not sys.stdout.isatty():
         await _ticks(ended, deadline, lambda: console.print(line(board.figures()), soft_wrap=True))
         return

@@ -1,0 +1,1 @@
+"""The admin API: HTTP and JSON over the controller. aiohttp serves, pydantic checks and describes."""

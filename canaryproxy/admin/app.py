@@ -1,0 +1,182 @@
+"""The aiohttp applications: the whole API, and the probes alone. Every answer passes through one middleware, which
+checks who asks, bounds what they send, and makes problems of errors.
+"""
+
+import asyncio
+import logging
+from functools import partial
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from canaryproxy.admin import openapi
+from canaryproxy.admin.auth import Gate
+from canaryproxy.admin.operations import OPERATIONS, Call, Operation, parsed
+from canaryproxy.admin.page import page
+from canaryproxy.admin.problems import CONTENT_TYPE, Problem
+from canaryproxy.admin.stream import stream
+from canaryproxy.admin.views import Knowledge
+from canaryproxy.control.controller import Actor
+from canaryproxy.telemetry import metrics
+
+log = logging.getLogger("canaryproxy")
+
+LARGEST_BODY = 256 * 1024
+BODY_PATIENCE = 10.0
+"""Seconds for a body to arrive."""
+
+LATE = 0.5
+"""Seconds that the answer to a failed login takes."""
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+}
+
+KNOWLEDGE = web.AppKey("knowledge", Knowledge)
+ACTOR = "actor"
+
+
+def admin_application(knowledge: Knowledge, gate: Gate) -> web.Application:
+    """The admin API."""
+    app = _application(knowledge, gate)
+    for operation in OPERATIONS:
+        app.router.add_route(
+            operation.method, operation.path, partial(_operate, gate, operation), expect_handler=_expect
+        )
+        if operation.method == "GET":
+            app.router.add_route("HEAD", operation.path, partial(_operate, gate, operation))
+    app.router.add_get("/api/v1/events", partial(_events, gate))
+    app.router.add_get("/openapi.json", _openapi)
+    app.router.add_get("/docs", _docs)
+    return app
+
+
+def probes_application(knowledge: Knowledge) -> web.Application:
+    """Health and metrics alone, for whoever comes."""
+    return _application(knowledge, None)
+
+
+def _application(knowledge: Knowledge, gate: Gate | None) -> web.Application:
+    app = web.Application(middlewares=[_guarded(gate)], client_max_size=LARGEST_BODY)
+    app[KNOWLEDGE] = knowledge
+    app.router.add_get("/healthz", _healthz)
+    app.router.add_get("/readyz", _readyz)
+    app.router.add_get("/metrics", _metrics)
+    return app
+
+
+async def _expect(_: web.Request) -> None:
+    """No 100 Continue before we know who asks: the body is read, or the connection is closed."""
+
+
+def _guarded(gate: Gate | None) -> Middleware:
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            if gate is not None:
+                gate.check_host(request.host or "", request.headers.get("Origin"))
+            response = await handler(request)
+        except Problem as problem:
+            response = await _refusal(request, problem)
+        except web.HTTPException as error:
+            response = _problem(_of(error))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.exception("%s %s failed", request.method, request.rel_url.path)
+            response = _problem(Problem("failed", "the log of the proxy says more"))
+        if not response.prepared:
+            response.headers.update(HEADERS)
+        return response
+
+    return guarded
+
+
+async def _refusal(request: web.Request, problem: Problem) -> web.Response:
+    """Failed logins are answered late, each on its own."""
+    if problem.slug == "unauthenticated" and "Authorization" in request.headers:
+        log.warning("a login from %s failed: %s %s", request.remote, request.method, request.rel_url.path)
+        await asyncio.sleep(LATE)
+    return _problem(problem)
+
+
+def _problem(problem: Problem) -> web.Response:
+    return web.Response(
+        body=problem.body(), status=problem.status, content_type=CONTENT_TYPE, headers=dict(problem.headers)
+    )
+
+
+def _of(error: web.HTTPException) -> Problem:
+    """Aiohttp's own answers as problems."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return Problem("method-not-allowed", headers={"Allow": ", ".join(sorted(error.allowed_methods))})
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return Problem("too-large", f"at most {LARGEST_BODY} bytes")
+    if error.status == web.HTTPNotFound.status_code:
+        return Problem("not-found", "GET /docs tells what there is")
+    return Problem("malformed", error.reason)
+
+
+async def _operate(gate: Gate, operation: Operation, request: web.Request) -> web.StreamResponse:
+    actor = gate.authenticate(request.headers.get("Authorization"), request.remote or "")
+    gate.authorize(actor, operation.role)
+    answer = await operation.run(await _call(operation, request, actor))
+    return web.Response(
+        text=answer.body.model_dump_json(), status=answer.status, content_type="application/json",
+        headers=answer.headers,
+    )  # fmt: skip
+
+
+async def _call(operation: Operation, request: web.Request, actor: Actor) -> Call:
+    body = None
+    if operation.body is not None:
+        if request.content_type != "application/json":
+            raise Problem("not-json", "send Content-Type: application/json")
+        try:
+            async with asyncio.timeout(BODY_PATIENCE):
+                body = parsed(await request.read())
+        except TimeoutError:
+            raise Problem("too-slow") from None
+    return Call(
+        request.app[KNOWLEDGE], actor, dict(request.match_info), dict(request.query), body,
+        request.headers.get("If-Match"),
+    )  # fmt: skip
+
+
+async def _events(gate: Gate, request: web.Request) -> web.StreamResponse:
+    gate.authorize(gate.authenticate(request.headers.get("Authorization"), request.remote or ""), "read")
+    return await stream(request, request.app[KNOWLEDGE].controller.events, HEADERS)
+
+
+async def _openapi(_: web.Request) -> web.Response:
+    return web.json_response(openapi.document())
+
+
+async def _docs(_: web.Request) -> web.Response:
+    return web.Response(text=page(openapi.document()), content_type="text/html")
+
+
+async def _healthz(_: web.Request) -> web.Response:
+    return web.json_response({"status": "alive"})
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    knowledge = request.app[KNOWLEDGE]
+    if not knowledge.ready:
+        raise Problem("not-ready", f"{knowledge.workers.ready} of {knowledge.workers.count} workers serve")
+    return web.json_response({"status": "ready", "workers": knowledge.workers.ready})
+
+
+async def _metrics(request: web.Request) -> web.StreamResponse:
+    """In pieces, with a breath for everybody else after each."""
+    encoder, form = metrics.negotiate(request.headers.get("Accept", ""))
+    response = web.StreamResponse(headers={"Content-Type": form, **HEADERS})
+    await response.prepare(request)
+    for piece in metrics.render(request.app[KNOWLEDGE].facts(), encoder, form):
+        await response.write(piece)
+        await asyncio.sleep(0)
+    await response.write_eof()
+    return response

@@ -1,0 +1,99 @@
+"""Who may do what: tokens, hosts, and how failed logins are slowed. Pure but for the clock it is given."""
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from canaryproxy.admin.problems import Problem
+from canaryproxy.config.admin import AdminConfig, TokenConfig
+from canaryproxy.control.controller import Actor
+
+ANYONE = "anyone"
+"""The actor where no tokens are configured."""
+
+FREE = 5
+"""Failed logins of one address in a minute that are only answered late; more are refused unheard."""
+
+MINUTE = 60.0
+REMEMBERED = 1000
+"""Addresses whose failures are remembered."""
+
+
+class Gate:
+    """Decides on requests to the admin API by its config of the moment. `now` in seconds of a monotonic clock."""
+
+    def __init__(self, config: Callable[[], AdminConfig | None], now: Callable[[], float]) -> None:
+        self._config = config
+        self._now = now
+        self._failures: dict[str, list[float]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Gate, failures of {len(self._failures)} addresses>"
+
+    def check_host(self, host: str, origin: str | None) -> None:
+        """Refuse what a web page sends through its visitor's browser. Raises `Problem`.
+
+        With tokens any name will do: a browser that was tricked has none to send.
+        """
+        config = self._config()
+        name = urlsplit(f"//{host}").hostname or ""
+        if config is not None and config.open and not _is_local(name) and name not in config.hosts:
+            raise Problem("unknown-host", f"add it to server.admin.hosts, or call the API by its address: {name[:100]}")
+        if origin is not None and urlsplit(origin).netloc != host:
+            raise Problem("cross-site")
+
+    def authenticate(self, authorization: str | None, address: str) -> Actor:
+        """Who sends this header from this address. Raises `Problem`."""
+        config = self._config()
+        if config is None or config.open:
+            return Actor(ANYONE, "write", address)
+        if self._busy(address):
+            raise Problem("too-many", "too many failed logins from here; wait a minute", headers={"Retry-After": "60"})
+        scheme, _, given = (authorization or "").partition(" ")
+        token = find(given.strip(), config.tokens) if scheme.lower() == "bearer" else None
+        if token is not None:
+            return Actor(token.name, token.role, address)
+        if authorization is not None:
+            self._fail(address)
+        raise Problem(
+            "unauthenticated", "send Authorization: Bearer TOKEN" if authorization is None else "nobody has this token",
+            headers={"WWW-Authenticate": 'Bearer realm="canaryproxy"'},
+        )  # fmt: skip
+
+    def authorize(self, actor: Actor, role: str) -> None:
+        """Whether the actor has that role. Raises `Problem`."""
+        if role == "write" and actor.role != "write":
+            raise Problem("forbidden", f"{actor.name} may read only")
+
+    def _fail(self, address: str) -> None:
+        now = self._now()
+        if len(self._failures) >= REMEMBERED:
+            self._failures.pop(next(iter(self._failures)))
+        recent = [at for at in self._failures.pop(address, []) if at > now - MINUTE]
+        self._failures[address] = [*recent[-FREE:], now]
+
+    def _busy(self, address: str) -> bool:
+        now = self._now()
+        return sum(at > now - MINUTE for at in self._failures.get(address, ())) > FREE
+
+
+def find(given: str, tokens: tuple[TokenConfig, ...]) -> TokenConfig | None:
+    """The token that was given. Takes the same time whichever it is, and whether it is one."""
+    digest = hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
+    found = None
+    for token in tokens:
+        if hmac.compare_digest(hashlib.sha256(token.secret.encode()).digest(), digest):
+            found = token
+    return found
+
+
+def _is_local(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

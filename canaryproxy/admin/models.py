@@ -1,0 +1,233 @@
+"""What the API takes and gives: these models check requests and are the OpenAPI's schemas.
+
+A rule's body is checked by the config's own readers; `RuleBody` describes it.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from canaryproxy.model.table import WEIGHT_SCALE
+
+
+class Model(BaseModel):
+    """Strict, and nothing extra."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+NEARLY = 1e-6
+"""Basis points by which a number may miss two decimals, as sums of floats do."""
+
+
+def two_decimals(value: object) -> object:
+    """Refuse what is no number of basis points. Raises `ValueError`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("expected a number from 0 to 100 with at most two decimals")  # noqa: TRY004 - pydantic's way
+    points = value * (WEIGHT_SCALE // 100)
+    if not 0 <= value <= 100 or abs(points - round(points)) > NEARLY:
+        raise ValueError("expected a number from 0 to 100 with at most two decimals")
+    return float(value)
+
+
+Percent = Annotated[float, BeforeValidator(two_decimals), Field(ge=0, le=100, json_schema_extra={"multipleOf": 0.01})]
+
+
+class WeightBody(Model):
+    """The canary's share."""
+
+    canary: Percent = Field(description="Percent to the canary, at most two decimals.", examples=[12.5])
+
+    @property
+    def basis_points(self) -> int:
+        """As the table has it."""
+        return round(self.canary * (WEIGHT_SCALE // 100))
+
+
+class Weight(Model):
+    """A weight that every worker follows."""
+
+    route: str
+    canary: float
+    stable: float
+    generation: int
+    source: Literal["file", "api", "rollout"]
+
+
+class Endpoint(Model):
+    """Where requests go. `ejected`: left alone for a while after failures."""
+
+    endpoint: str
+    name: str
+    state: Literal["healthy", "unhealthy", "ejected", "unknown"]
+
+
+class Endpoints(Model):
+    """Of both versions."""
+
+    stable: list[Endpoint]
+    canary: list[Endpoint]
+
+
+MATCHER: dict[str, Any] = {
+    "oneOf": [
+        {"type": "string", "pattern": "^[!-~]{0,200}$", "description": "exactly this"},
+        *(
+            {"type": "object", "properties": {kind: kind_of}, "required": [kind], "additionalProperties": False}
+            for kind, kind_of in (
+                ("exact", {"type": "string", "pattern": "^[!-~]{0,200}$"}),
+                ("prefix", {"type": "string", "pattern": "^[!-~]{0,200}$"}),
+                ("regex", {"type": "string", "pattern": "^[ -~]{0,200}$", "format": "re2",
+                           "description": "RE2 syntax, the whole value"}),
+                ("present", {"type": "boolean"}),
+                ("in", {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[!-~]{0,200}$"}}),
+            )
+        ),
+    ]
+}  # fmt: skip
+FIELD_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$"
+
+
+def _matchers(words: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": words,
+        "additionalProperties": MATCHER,
+        "propertyNames": {"pattern": FIELD_NAME},
+    }
+
+
+RULE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "An exception, as in the config. All its conditions must hold.",
+    "properties": {
+        "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,62}$"},
+        "headers": _matchers("By name; hop-by-hop fields and Cookie cannot be matched."),
+        "cookies": _matchers("By name."),
+        "query": _matchers("Parameters by name."),
+        "methods": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[A-Z]{1,20}$"}},
+        "path": {
+            "oneOf": [
+                {"type": "string", "pattern": "^/[a-z0-9/_-]*$", "description": "exactly this"},
+                *(
+                    {"type": "object", "properties": {kind: {"type": "string"}}, "required": [kind],
+                     "additionalProperties": False}
+                    for kind in ("exact", "prefix", "regex")
+                ),
+            ]
+        },
+        "sources": {"type": "array", "minItems": 1, "items": {"type": "string"}, "description": "Networks (CIDR)."},
+        "to": {"type": "string", "enum": ["stable", "canary"]},
+        "percent": {"type": "number", "minimum": 0, "maximum": 100, "default": 100},
+        "preview": {"type": "boolean", "default": False},
+        "analyse": {"type": "boolean", "default": False},
+    },
+    "required": ["name", "to"],
+    "additionalProperties": False,
+    "example": {"name": "testers", "headers": {"x-internal-tester": "true"}, "to": "canary"},
+}  # fmt: skip
+
+Rule = dict[str, Any]
+
+
+class Route(Model):
+    """All that is known of a route. Weights in percent."""
+
+    route: str
+    generation: int
+    hosts: list[str]
+    paths: list[str]
+    affinity: str
+    weight: float = Field(description="Share configured for the canary.")
+    source: Literal["file", "api", "rollout"] = Field(description="Who said so.")
+    observed_weight: float | None = Field(description="Share measured over the last minute, null without requests.")
+    phase: Literal["idle"]
+    reason: str | None = Field(description="Why the canary is off, where it was latched.")
+    step: int | None
+    verdict: str | None
+    rules: list[Rule]
+    rules_source: Literal["file", "api"]
+    endpoints: Endpoints
+
+
+class Routes(Model):
+    """Every route."""
+
+    generation: int
+    routes: list[Route]
+
+
+class Rules(Model):
+    """The rules of a route, in order."""
+
+    rules: list[Rule]
+    source: Literal["file", "api"]
+
+
+class RulesChanged(Rules):
+    """The rules that every worker follows."""
+
+    route: str
+    generation: int
+
+
+class VersionStats(Model):
+    """What a version did. Times in seconds, within 1.1 %; null where nothing was measured."""
+
+    requests: int
+    errors: int
+    error_rate: float | None
+    mean: float | None
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    in_flight: int
+    users: int | None
+    goals: dict[str, float]
+
+
+class VersionsStats(Model):
+    """Both versions."""
+
+    stable: VersionStats
+    canary: VersionStats
+
+
+class Stats(Model):
+    """The last `window` seconds."""
+
+    route: str
+    window: float
+    versions: VersionsStats
+
+
+class Entry(Model):
+    """Something that was done."""
+
+    at: str
+    actor: str
+    role: str
+    address: str
+    action: str
+    detail: str
+    generation: int | None
+    outcome: str
+
+
+class History(Model):
+    """The newest first."""
+
+    route: str
+    entries: list[Entry]
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None

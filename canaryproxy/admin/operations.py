@@ -1,0 +1,272 @@
+"""The calls of the API: what each takes, does and answers. The table of them makes both the router and the OpenAPI."""
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import ValidationError
+
+from canaryproxy.admin import models
+from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.views import Knowledge, entry
+from canaryproxy.config.problem import Wrong
+from canaryproxy.config.quantity import duration
+from canaryproxy.config.route import RuleConfig
+from canaryproxy.config.rules_document import BadRule, rule_from_written
+from canaryproxy.control.controller import MOST_RULES, Actor, Controller, Stale
+from canaryproxy.control.store import UnwritableState
+from canaryproxy.control.workers import NotAcknowledged
+from canaryproxy.telemetry.window import LONGEST
+
+Role = Literal["open", "read", "write"]
+
+SHORTEST_WINDOW = 1.0
+DEFAULT_WINDOW = "60s"
+MOST_ENTRIES = 1000
+
+NONCE = secrets.token_hex(4)
+"""Makes entity tags of another process differ from ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as an operation sees it. `body` is the parsed JSON, None without one."""
+
+    knowledge: Knowledge
+    actor: Actor
+    path: dict[str, str]
+    query: dict[str, str]
+    body: object = None
+    if_match: str | None = None
+
+    @property
+    def route(self) -> str:
+        """The route in the path. Raises `Problem` for an unknown one."""
+        return self.knowledge.known(self.path["route"])
+
+    @property
+    def revision(self) -> int | None:
+        """The revision that the caller builds upon, None if it did not say. Raises `Problem` where it is none."""
+        if self.if_match is None or self.if_match.strip() == "*":
+            return None
+        current = tag(self.knowledge.controller, self.route)
+        if current in [one.strip() for one in self.if_match.split(",")]:
+            return self.knowledge.controller.revision(self.route)
+        raise Problem("stale", "read the route again", headers={"ETag": current})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation says."""
+
+    body: models.Model
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One call. `problems` are the slugs that it may answer beside those that every call may."""
+
+    method: str
+    path: str
+    summary: str
+    role: Role
+    run: Callable[[Call], Awaitable[Answer]]
+    answer: type[models.Model]
+    body: type[models.Model] | Literal["rule"] | None = None
+    problems: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+    status: int = 200
+
+
+def tag(controller: Controller, route: str) -> str:
+    """The entity tag of a route: another one whenever something about it was changed."""
+    return f'"{NONCE}-{controller.revision(route)}"'
+
+
+async def _routes(call: Call) -> Answer:
+    knowledge = call.knowledge
+    routes = [knowledge.route(name) for name in knowledge.controller.config.routes]
+    return Answer(models.Routes(generation=knowledge.controller.generation, routes=routes))
+
+
+async def _route(call: Call) -> Answer:
+    return Answer(call.knowledge.route(call.route), headers=_tagged(call))
+
+
+def _tagged(call: Call) -> dict[str, str]:
+    return {"ETag": tag(call.knowledge.controller, call.route)}
+
+
+async def _set_weight(call: Call) -> Answer:
+    route = call.route
+    body = _checked(models.WeightBody, call.body)
+    generation = await _kept(call.knowledge.controller.set_weight(route, body.basis_points, call.actor, call.revision))
+    return Answer(call.knowledge.weight(route, generation), headers=_tagged(call))
+
+
+def _checked(model: type[models.WeightBody], body: object) -> models.WeightBody:
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+    errors = [
+        {"path": ".".join(map(str, one["loc"])), "problem": one["msg"].removeprefix("Value error, ")} for one in found
+    ]
+    raise Problem("invalid", "; ".join(f"{one['path'] or 'body'}: {one['problem']}" for one in errors),
+                  {"errors": errors})  # fmt: skip
+
+
+async def _kept(change: Awaitable[int]) -> int:
+    """The outcome of a change, its failures as problems."""
+    try:
+        return await change
+    except Stale:
+        raise Problem("stale", "read the route again") from None
+    except UnwritableState as error:
+        raise Problem("state-unwritable", f"nothing was changed: {error}", headers={"Retry-After": "5"}) from None
+    except NotAcknowledged as error:
+        raise Problem("not-acknowledged", f"kept and published, but {error}") from None
+
+
+async def _rules(call: Call) -> Answer:
+    controller, route = call.knowledge.controller, call.route
+    return Answer(
+        models.Rules(rules=call.knowledge.rules(route), source=controller.state[route].rules_source),
+        headers=_tagged(call),
+    )
+
+
+async def _changed(
+    call: Call, change: Callable[[tuple[RuleConfig, ...]], tuple[RuleConfig, ...]], status: int
+) -> Answer:
+    controller, route = call.knowledge.controller, call.route
+    generation = await _kept(controller.set_rules(route, change, call.actor, call.revision))
+    body = models.RulesChanged(
+        rules=call.knowledge.rules(route), source=controller.state[route].rules_source, route=route,
+        generation=generation,
+    )  # fmt: skip
+    return Answer(body, status, _tagged(call))
+
+
+def _rule(body: object) -> RuleConfig:
+    try:
+        return rule_from_written(body)
+    except BadRule as error:
+        errors = [{"path": path, "problem": words} for path, words in error.problems]
+        raise Problem("invalid", str(error), {"errors": errors}) from None
+
+
+async def _add_rule(call: Call) -> Answer:
+    _ = call.route
+    rule = _rule(call.body)
+
+    def change(rules: tuple[RuleConfig, ...]) -> tuple[RuleConfig, ...]:
+        if any(one.name == rule.name for one in rules):
+            raise Problem("rule-exists", f"PUT rules/{rule.name} replaces it")
+        if len(rules) >= MOST_RULES:
+            raise Problem("invalid", f"a route has {MOST_RULES} rules at most")
+        return (*rules, rule)
+
+    return await _changed(call, change, 201)
+
+
+async def _put_rule(call: Call) -> Answer:
+    name = call.path["rule"]
+    known = any(one.name == name for one in call.knowledge.controller.rules(call.route))
+    if isinstance(call.body, dict) and "name" not in call.body:
+        raise Problem("invalid", "name: is missing", {"errors": [{"path": "name", "problem": "is missing"}]})
+    rule = _rule(call.body)
+    if rule.name != name:
+        raise Problem("invalid", f"the rule is called {rule.name}, the path says {name[:64]}")
+
+    def change(rules: tuple[RuleConfig, ...]) -> tuple[RuleConfig, ...]:
+        if all(one.name != name for one in rules):
+            return (*rules, rule)
+        return tuple(rule if one.name == name else one for one in rules)
+
+    return await _changed(call, change, 200 if known else 201)
+
+
+async def _delete_rule(call: Call) -> Answer:
+    name = call.path["rule"]
+
+    def change(rules: tuple[RuleConfig, ...]) -> tuple[RuleConfig, ...]:
+        if all(one.name != name for one in rules):
+            raise Problem("no-such-rule", f"rules are: {', '.join(one.name for one in rules[:20]) or 'none'}")
+        return tuple(one for one in rules if one.name != name)
+
+    return await _changed(call, change, 200)
+
+
+async def _stats(call: Call) -> Answer:
+    route = call.route
+    asked = call.query.get("window", DEFAULT_WINDOW)
+    try:
+        seconds = duration(SHORTEST_WINDOW, LONGEST)(asked)
+    except Wrong as wrong:
+        raise Problem("invalid", f"window: {wrong.mend}") from None
+    return Answer(call.knowledge.stats(route, seconds))
+
+
+async def _history(call: Call) -> Answer:
+    route = call.route
+    asked = call.query.get("limit", "100")
+    if not (asked.isascii() and asked.isdecimal() and len(asked) <= 4 and 1 <= int(asked) <= MOST_ENTRIES):
+        raise Problem("invalid", f"limit: expected a whole number from 1 to {MOST_ENTRIES}")
+    try:
+        audits = await call.knowledge.controller.history(route, int(asked))
+    except UnwritableState as error:
+        raise Problem("state-unwritable", str(error)) from None
+    return Answer(models.History(route=route, entries=list(map(entry, audits))))
+
+
+_CHANGES = ("forbidden", "malformed", "not-json", "too-large", "invalid", "stale", "state-unwritable",
+            "not-acknowledged", "phase")  # fmt: skip
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("GET", "/api/v1/routes", "Every route with its full state", "read", _routes, models.Routes),
+    Operation(
+        "GET", "/api/v1/routes/{route}", "One route with its full state", "read", _route, models.Route,
+        problems=("no-such-route",),
+    ),
+    Operation(
+        "PUT", "/api/v1/routes/{route}/weight", "Set the canary's share; every worker follows it once this answers 200",
+        "write", _set_weight, models.Weight, models.WeightBody, (*_CHANGES, "no-such-route"),
+    ),
+    Operation(
+        "GET", "/api/v1/routes/{route}/rules", "The rules, in order", "read", _rules, models.Rules,
+        problems=("no-such-route",),
+    ),
+    Operation(
+        "POST", "/api/v1/routes/{route}/rules", "Add a rule behind the others", "write", _add_rule,
+        models.RulesChanged, "rule", (*_CHANGES, "no-such-route", "rule-exists"), status=201,
+    ),
+    Operation(
+        "PUT", "/api/v1/routes/{route}/rules/{rule}", "Replace a rule in its place, or add it behind the others",
+        "write", _put_rule, models.RulesChanged, "rule", (*_CHANGES, "no-such-route"),
+    ),
+    Operation(
+        "DELETE", "/api/v1/routes/{route}/rules/{rule}", "Remove a rule", "write", _delete_rule, models.RulesChanged,
+        None, ("forbidden", "no-such-route", "no-such-rule", "stale", "state-unwritable", "not-acknowledged", "phase"),
+    ),
+    Operation(
+        "GET", "/api/v1/routes/{route}/stats", "What both versions did lately", "read", _stats, models.Stats,
+        problems=("no-such-route", "invalid"), query=("window",),
+    ),
+    Operation(
+        "GET", "/api/v1/routes/{route}/history", "Who did what, the newest first", "read", _history, models.History,
+        problems=("no-such-route", "invalid", "state-unwritable"), query=("limit",),
+    ),
+)  # fmt: skip
+
+
+def parsed(data: bytes) -> object:
+    """JSON in UTF-8. Raises `Problem`."""
+    try:
+        return json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise Problem("malformed", "the body is not JSON in UTF-8") from None

@@ -1,0 +1,59 @@
+"""Errors of the API: RFC 9457 problem details with types that never change their meaning."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+TYPE_BASE = "urn:canaryproxy:problem:"
+
+CONTENT_TYPE = "application/problem+json"
+
+TITLES: dict[str, tuple[int, str]] = {
+    "malformed": (400, "The request is malformed"),
+    "unauthenticated": (401, "A token is needed"),
+    "forbidden": (403, "This token may not do that"),
+    "cross-site": (403, "Requests from other sites are refused"),
+    "not-found": (404, "There is nothing here"),
+    "no-such-route": (404, "There is no such route"),
+    "no-such-rule": (404, "There is no such rule"),
+    "method-not-allowed": (405, "This method is not allowed here"),
+    "too-slow": (408, "The request took too long to arrive"),
+    "rule-exists": (409, "A rule of this name exists"),
+    "phase": (409, "This is not possible in this phase"),
+    "stale": (412, "The route has changed meanwhile"),
+    "too-large": (413, "The request is too large"),
+    "not-json": (415, "JSON is expected"),
+    "unknown-host": (421, "This is not the host of the API"),
+    "invalid": (422, "The request cannot be followed"),
+    "too-many": (429, "Too many requests of this kind"),
+    "failed": (500, "Something went wrong here"),
+    "not-ready": (503, "Not ready"),
+    "state-unwritable": (503, "The change cannot be kept"),
+    "too-many-listeners": (503, "Too many listeners"),
+    "not-acknowledged": (504, "Not every worker has acknowledged the change"),
+}
+"""Slug to status and title."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem(Exception):
+    """One error. `detail` is a sentence for whoever reads it; `more` are members of its own."""
+
+    slug: str
+    detail: str = ""
+    more: Mapping[str, object] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return TITLES[self.slug][0]
+
+    def body(self) -> bytes:
+        """The document."""
+        told: dict[str, object] = {
+            "type": TYPE_BASE + self.slug, "title": TITLES[self.slug][1], "status": self.status,
+        }  # fmt: skip
+        if self.detail:
+            told["detail"] = self.detail
+        return json.dumps({**told, **self.more}).encode() + b"\n"

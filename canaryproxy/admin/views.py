@@ -1,0 +1,171 @@
+"""What the API shows: the controller's, the counters' and the workers' knowledge as the models of `models`."""
+
+import platform
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from canaryproxy import __version__
+from canaryproxy.admin import models
+from canaryproxy.admin.problems import Problem
+from canaryproxy.config.rule import affinity_text
+from canaryproxy.config.written import rule_as_written
+from canaryproxy.control.controller import Controller
+from canaryproxy.control.state import Audit
+from canaryproxy.control.workers import Workers
+from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.telemetry.counters import Counters
+from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
+from canaryproxy.telemetry.window import Sample, Window
+
+MOST_RULE_SERIES = 100
+"""Rules of a route that have a series before they decide anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """Everything there is to show. `now` tells seconds on the clock of the deltas."""
+
+    controller: Controller
+    counters: Counters
+    window: Window
+    workers: Workers
+    now: Callable[[], float]
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are served."""
+        return self.controller.generation > 0 and self.workers.ready > 0 and not self.workers.draining
+
+    def known(self, route: str) -> str:
+        """The route's name, if there is such a route. Raises `Problem`."""
+        if route not in self.controller.config.routes:
+            raise Problem("no-such-route", f"routes are: {', '.join(list(self.controller.config.routes)[:20])}")
+        return route
+
+    def route(self, name: str) -> models.Route:
+        """All that is known of a route."""
+        controller = self.controller
+        config, state = controller.config.routes[name], controller.state[name]
+        return models.Route(
+            route=name,
+            generation=controller.generation,
+            hosts=list(config.hosts),
+            paths=list(config.paths),
+            affinity=affinity_text(config.affinity),
+            weight=state.weight / 100,
+            source=state.weight_source,
+            observed_weight=_rounded(self.window.observed_weight(name, self.now())),
+            phase="idle",
+            reason=state.latched or None,
+            step=None,
+            verdict=None,
+            rules=self.rules(name),
+            rules_source=state.rules_source,
+            endpoints=self.endpoints(name),
+        )
+
+    def rules(self, name: str) -> list[models.Rule]:
+        """The rules that hold, as written."""
+        return [rule_as_written(rule) for rule in self.controller.rules(name)]
+
+    def endpoints(self, name: str) -> models.Endpoints:
+        """Every endpoint with its state."""
+        found = {}
+        for version, side in self.controller.endpoints(name).items():
+            ejected = self.counters.ejected(endpoint.authority for endpoint, _ in side)
+            found[version] = [
+                models.Endpoint.model_construct(
+                    endpoint=endpoint.authority,
+                    name=endpoint.name,
+                    state="ejected" if endpoint.authority in ejected and state != "unhealthy" else state,
+                )
+                for endpoint, state in side
+            ]
+        return models.Endpoints(stable=found["stable"], canary=found["canary"])
+
+    def weight(self, name: str, generation: int) -> models.Weight:
+        """The weight that holds."""
+        state = self.controller.state[name]
+        return models.Weight(
+            route=name,
+            canary=state.weight / 100,
+            stable=(WEIGHT_SCALE - state.weight) / 100,
+            generation=generation,
+            source=state.weight_source,
+        )
+
+    def stats(self, name: str, seconds: float) -> models.Stats:
+        """What both versions did in the last seconds."""
+        now = self.now()
+        stable, canary = (
+            self._version(self.window.sample((name, version), now, seconds), (name, version))
+            for version in ("stable", "canary")
+        )
+        return models.Stats(
+            route=name, window=seconds, versions=models.VersionsStats(stable=stable, canary=canary)
+        )  # fmt: skip
+
+    def _version(self, sample: Sample, side: tuple[str, str]) -> models.VersionStats:
+        return models.VersionStats(
+            requests=sample.requests,
+            errors=sample.errors,
+            error_rate=sample.error_rate,
+            mean=sample.mean,
+            p50=sample.quantile(0.5),
+            p90=sample.quantile(0.9),
+            p95=sample.quantile(0.95),
+            p99=sample.quantile(0.99),
+            in_flight=self.counters.in_flight(side),
+            users=None,
+            goals={},
+        )
+
+    def facts(self) -> InstanceFacts:
+        """What the metrics are made of."""
+        controller = self.controller
+        return InstanceFacts(
+            routes=[self._facts(name) for name in controller.config.routes],
+            counters=self.counters,
+            window=self.window,
+            now=self.now(),
+            workers=self.workers.ready,
+            restarts=self.workers.restarts,
+            generation=controller.generation,
+            reloaded=controller.reloaded,
+            build={"version": __version__, "python": platform.python_version()},
+            buckets=controller.config.server.metrics.buckets,
+        )
+
+    def _facts(self, name: str) -> RouteFacts:
+        rules = self.controller.rules(name)
+        reasons = ["weight", "abort"]
+        if self.controller.config.routes[name].affinity is not None:
+            reasons.insert(1, "affinity")
+        reasons += [f"rule:{rule.name}" for rule in rules[:MOST_RULE_SERIES]]
+
+        def endpoints() -> Mapping[tuple[str, str], int]:
+            if name not in self.controller.config.routes:
+                return {}
+            sides = self.endpoints(name)
+            return Counter(
+                (version, one.state)
+                for version, side in (("stable", sides.stable), ("canary", sides.canary))
+                for one in side
+            )
+
+        return RouteFacts(name, self.controller.state[name].weight, tuple(reasons), endpoints)
+
+
+def entry(audit: Audit) -> models.Entry:
+    """A line of the history."""
+    at = datetime.fromtimestamp(audit.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return models.Entry(
+        at=at, actor=audit.actor, role=audit.role, address=audit.address, action=audit.action, detail=audit.detail,
+        generation=audit.generation, outcome=audit.outcome,
+    )  # fmt: skip
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

@@ -1,0 +1,150 @@
+"""The part of the schema that is about running it: the admin API, probes, workers' log and metrics."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from canaryproxy.config.address import Address
+from canaryproxy.config.lists import any_number, one_or_more
+from canaryproxy.config.problem import Wrong
+from canaryproxy.config.section import (
+    AdminHost,
+    AdminRole,
+    BucketBound,
+    Listen,
+    LogFormat,
+    LogLevel,
+    NoAuth,
+    Section,
+    TokenFile,
+    TokenName,
+    TokenText,
+)
+
+LOOPBACK = ("127.", "::1")
+SHORT_TOKEN = 16
+
+
+class TokenConfig(Section):
+    """Who may use the API, and for what."""
+
+    name: TokenName = Field(description="Whom it belongs to, as the history shows it.", examples=["ci"])
+    role: AdminRole = Field(description="`read`, or `write`, which may read, too.", examples=["write"])
+    token: TokenText | None = Field(
+        default=None, description="The token itself; better from the environment.", examples=['"${CI_TOKEN}"']
+    )
+    token_file: TokenFile | None = Field(
+        default=None,
+        description="A file that holds the token. A changed content is followed live.",
+        examples=["/run/secrets/ci"],
+    )
+
+    @property
+    def secret(self) -> str:
+        """The token, wherever it came from."""
+        found = self.token or self.token_file
+        return "" if found is None else found.value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.token is None) == (self.token_file is None):
+            found = "neither `token` nor `token_file`" if self.token is None else "both `token` and `token_file`"
+            raise Wrong('give one of them, such as token: "${CI_TOKEN}"', found=found)
+        return self
+
+
+class AdminConfig(Section):
+    """The admin API."""
+
+    listen: Listen = Field(
+        default=Address("127.0.0.1", 9900),
+        description="Where it listens. An address that is not of this machine alone demands `tokens`, or `auth: none`.",
+        examples=["0.0.0.0:9900"],
+    )
+    tokens: Annotated[tuple[TokenConfig, ...], BeforeValidator(any_number)] = Field(
+        default=(),
+        description="Bearer tokens. Without any, everyone on this machine may do everything. Followed live.",
+        examples=["[{name: ci, role: write, token_file: /run/secrets/ci}]"],
+    )
+    auth: NoAuth = Field(
+        default=False,
+        description="`none` leaves the API open to everyone who reaches it.",
+        examples=["none"],
+    )
+    hosts: Annotated[tuple[AdminHost, ...], BeforeValidator(any_number)] = Field(
+        default=(),
+        description="Names that the API may be called by where it has no tokens, beside `localhost` and addresses. "
+        "Any other is refused, since a web page could use its visitor's browser to reach the API (DNS rebinding).",
+        examples=["[canaryproxy.ops.svc]"],
+    )
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody needs a token."""
+        return not self.tokens
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files whose contents are part of this."""
+        held = [one.token_file for one in self.tokens if one.token_file is not None]
+        return tuple(token.path for token in held if token.path is not None)
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if self.auth and self.tokens:
+            raise Wrong("leave `auth` out, or remove the tokens", found="`auth: none` beside `tokens`")
+        names = [token.name for token in self.tokens]
+        if len(set(names)) < len(names):
+            raise Wrong("give each token a name of its own", found="two tokens with one name")
+        if not self.listen.host.startswith(LOOPBACK) and not self.tokens and not self.auth:
+            raise Wrong(
+                "others can reach this address: give `tokens`, or say `auth: none`",
+                found=f"`listen: {self.listen}` without `tokens`",
+            )
+        return self
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed and yet worth a second look."""
+        found = [
+            f"token {token.name} is short; `openssl rand -hex 32` makes a good one"
+            for token in self.tokens
+            if len(token.secret) < SHORT_TOKEN
+        ]
+        if self.auth and not self.listen.host.startswith(LOOPBACK):
+            found.append(f"everyone who reaches {self.listen} may change weights (auth: none)")
+        return tuple(found)
+
+
+class ProbesConfig(Section):
+    """A listener of its own for kubelet and Prometheus, which knows `/healthz`, `/readyz` and `/metrics` alone."""
+
+    listen: Listen = Field(description="Where it listens.", examples=["0.0.0.0:9901"])
+
+
+class MetricsConfig(Section):
+    """What `/metrics` says."""
+
+    DEFAULT: ClassVar[tuple[float, ...]] = (
+        0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+    )  # fmt: skip
+
+    buckets: Annotated[tuple[BucketBound, ...], BeforeValidator(one_or_more)] = Field(
+        default=DEFAULT,
+        description="Upper bounds of the histograms, rising.",
+        examples=["[10ms, 100ms, 1s]"],
+    )
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if list(self.buckets) != sorted(set(self.buckets)):
+            raise Wrong("write the bounds in rising order, each once")
+        return self
+
+
+class LogConfig(Section):
+    """What the processes say of themselves on standard error."""
+
+    level: LogLevel = Field(default="info", description="`debug`, `info`, `warning` or `error`.", examples=["debug"])
+    format: LogFormat = Field(default="text", description="`text` for people, `json` for machines.", examples=["json"])

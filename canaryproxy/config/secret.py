@@ -1,0 +1,70 @@
+"""Tokens of the admin API: read when the config is, never shown.
+
+Pure but for the one bounded read of a token's file. A file that changes is a changed config.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from canaryproxy.config.problem import Wrong
+
+LARGEST = 4096
+EXPECTED = "expected a token: 1 to 4096 printable ASCII characters without spaces"
+FILE_EXPECTED = "expected the path of a file that holds a token"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token, and the file it came from, if it did."""
+
+    value: str = field(repr=False)
+    path: Path | None = None
+
+    def __str__(self) -> str:
+        return "a token" if self.path is None else str(self.path)
+
+
+def token(value: object) -> Token:
+    """A token as text."""
+    if not isinstance(value, str) or not _fit(value):
+        raise Wrong(EXPECTED, found="something else")
+    return Token(value)
+
+
+def token_file(value: object) -> Token:
+    """A token from a file, white space around it left out; a relative path counts from the working directory."""
+    if not isinstance(value, str) or not value:
+        raise Wrong(FILE_EXPECTED)
+    path = Path(value)
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        text = content.decode("ascii").strip()
+    except OSError as error:
+        raise Wrong(f"this file cannot be read ({error.strerror or 'unknown error'}); {FILE_EXPECTED}") from None
+    except ValueError:
+        raise Wrong(FILE_EXPECTED) from None
+    if not _fit(text):
+        raise Wrong(f"this file does not hold a token; {EXPECTED}")
+    return Token(text, path)
+
+
+def _fit(text: str) -> bool:
+    return 0 < len(text) <= LARGEST and all("!" <= one <= "~" for one in text)
+
+
+def role(value: object) -> Literal["read", "write"]:
+    """`read` or `write`."""
+    if value == "read":
+        return "read"
+    if value == "write":
+        return "write"
+    raise Wrong("expected read or write")
+
+
+def no_auth(value: object) -> bool:
+    """The one word that leaves the API open."""
+    if value is None or value is False or value == "none":
+        return True
+    raise Wrong("expected none, which leaves the API open to everyone who reaches it; else leave it out")

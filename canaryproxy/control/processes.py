@@ -1,0 +1,152 @@
+"""Starting processes: the fork server, and workers through it.
+
+Everything is inherited by file descriptor: the listening sockets, the memory that workers share, and the socket
+that orders are given on. The processes stay in our session and process group.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+log = logging.getLogger("canaryproxy")
+
+MODULE = "canaryproxy.forkserver"
+FORK = b"f"
+RETIRE = b"r"
+PID = struct.Struct("!I")
+
+PACKAGE_ROOT = Path(__file__).parents[2]
+
+AGAIN = 0.5
+"""Seconds until a fork server that could not be started is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """A worker's process: its pid, and a descriptor that means this process for ever (pidfd_open(2))."""
+
+    pid: int
+    pidfd: int
+
+    def kill(self) -> None:
+        """End it at once; one that is gone already stays gone."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def close(self) -> None:
+        """It is not needed any more."""
+        os.close(self.pidfd)
+
+
+Born = Callable[[Handle], None]
+
+
+class Processes:
+    """The fork server as its client sees it. A fork server that dies is replaced; its workers live on."""
+
+    def __init__(self, sockets: list[socket.socket], slots: int) -> None:
+        self._sockets = sockets
+        self._memory = os.memfd_create("canaryproxy")
+        os.ftruncate(self._memory, 4 * slots)
+        self._births: deque[Born] = deque()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._retired = False
+
+    def __repr__(self) -> str:
+        return f"<Processes forked by {self._server.pid if self._server else 'nobody'}>"
+
+    @property
+    def pid(self) -> int | None:
+        """The fork server's."""
+        return None if self._server is None else self._server.pid
+
+    def start(self) -> None:
+        """Start the fork server."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        passed = [theirs.fileno(), self._memory, *(sock.fileno() for sock in self._sockets)]
+        path = os.pathsep.join(filter(None, (str(PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", MODULE, *map(str, passed)], pass_fds=passed, env={**os.environ, "PYTHONPATH": path}
+        )
+        theirs.close()
+        self._control = ours
+        asyncio.get_running_loop().add_reader(ours, self._answered)
+
+    def launch(self, born: Born) -> socket.socket:
+        """Have a worker forked; returns our end of its link. `born` gets its handle, unless the link breaks first."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.setblocking(False)
+        with theirs, contextlib.suppress(OSError):
+            if self._control is not None:
+                socket.send_fds(self._control, [FORK], [theirs.fileno()])
+                self._births.append(born)
+        return ours
+
+    def _answered(self) -> None:
+        control = self._control
+        if control is None:
+            return
+        try:
+            data, descriptors, _, _ = socket.recv_fds(control, PID.size, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, descriptors = b"", []
+        if data:
+            self._births.popleft()(Handle(PID.unpack(data)[0], descriptors[0]))
+        else:
+            self._lost()
+
+    def _lost(self) -> None:
+        """The fork server is gone. Workers that it did not get to fork find their link broken."""
+        self._hang_up()
+        self._births.clear()
+        if not self._retired:
+            log.error("the fork server ended; starting another one")
+            asyncio.get_running_loop().call_later(AGAIN, self._restart)
+
+    def _restart(self) -> None:
+        if not self._retired and self._control is None:
+            self.start()
+
+    def _hang_up(self) -> None:
+        if self._control is not None:
+            asyncio.get_running_loop().remove_reader(self._control)
+            self._control.close()
+            self._control = None
+        if self._server is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._server.wait(0.1)
+
+    def retire(self) -> None:
+        """Fork no more and close the listening sockets here and there: from now on only workers hold them."""
+        self._retired = True
+        if self._control is not None:
+            with contextlib.suppress(OSError):
+                self._control.send(RETIRE)
+        self._let_go()
+
+    def abort(self) -> None:
+        """End all workers at once, by letting the fork server find itself alone."""
+        self._retired = True
+        self._hang_up()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for sock in self._sockets:
+            sock.close()
+        if self._memory >= 0:
+            os.close(self._memory)
+            self._memory = -1

@@ -1,0 +1,95 @@
+"""What was changed while running, and how it and the file go together. Pure.
+
+Per key the later change wins. The file speaks only where its value differs from the one it had when it was last
+heard; so a weight set over the API outlives restarts and reloads until somebody edits that weight in the file. A
+route that leaves the file is forgotten.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from canaryproxy.config import Config
+from canaryproxy.config.route import RuleConfig, RuleSet
+from canaryproxy.config.written import rule_as_written
+
+Source = Literal["file", "api"]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteState:
+    """One route's changeable part. `weight` is in basis points.
+
+    `file_weight` and `file_rules` (a digest) are the file's, as last heard. `rules` are None while the file's hold.
+    `latched` says why the canary is off until somebody decides, empty if it is not.
+    """
+
+    weight: int
+    weight_source: Source
+    file_weight: int
+    file_rules: str
+    rules: RuleSet | None = None
+    latched: str = ""
+
+    @property
+    def rules_source(self) -> Source:
+        """Who said the rules."""
+        return "file" if self.rules is None else "api"
+
+
+State = Mapping[str, RouteState]
+"""By route."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Who did what: `at` in wall-clock seconds since the epoch; `detail` in words."""
+
+    at: float
+    actor: str
+    role: str
+    address: str
+    action: str
+    route: str
+    detail: str
+    outcome: str
+    generation: int | None = None
+
+
+def digest(rules: tuple[RuleConfig, ...]) -> str:
+    """Equal for rules that say the same."""
+    if not rules:
+        return ""
+    return hashlib.sha256(json.dumps([rule_as_written(rule) for rule in rules]).encode()).hexdigest()
+
+
+def reconcile(state: State, config: Config, digests: Mapping[str, str]) -> dict[str, RouteState]:
+    """The state once a config is heard; `digests` are those of its rules, by route."""
+    return {
+        name: _heard(state.get(name), route.weight, digests[name]) for name, route in config.routes.items()
+    }  # fmt: skip
+
+
+def _heard(before: RouteState | None, weight: int, rules: str) -> RouteState:
+    if before is None:
+        return RouteState(weight, "file", weight, rules)
+    after = before
+    if rules != before.file_rules:
+        after = replace(after, rules=None, file_rules=rules)
+    if weight != before.file_weight and not before.latched:
+        after = replace(after, weight=weight, weight_source="file", file_weight=weight)
+    return after
+
+
+def latch(config: Config, digests: Mapping[str, str], why: str) -> dict[str, RouteState]:
+    """The state when the kept one is lost: no canary gets anything until somebody decides."""
+    return {
+        name: RouteState(0, "file", route.weight, digests[name], latched=why) for name, route in config.routes.items()
+    }
+
+
+def weighed(before: RouteState, weight: int, file_weight: int) -> RouteState:
+    """Somebody set the weight: that is a decision, so a latch is over."""
+    return replace(before, weight=weight, weight_source="api", file_weight=file_weight, latched="")

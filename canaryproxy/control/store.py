@@ -1,0 +1,30 @@
+"""The port to what survives a restart. Calls block, so they are made away from the event loop."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from canaryproxy.control.state import Audit, State
+
+
+class CorruptState(Exception):
+    """What was kept cannot be trusted; the message says what is wrong and where it is now."""
+
+
+class UnwritableState(Exception):
+    """Nothing can be kept at present; the message says why."""
+
+
+class Store(Protocol):
+    """Keeps the state of the routes, and who did what."""
+
+    def load(self) -> State | None:
+        """What was kept, None on a first start. Raises `CorruptState` and `UnwritableState`."""
+
+    def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
+        """Keep it durably, or raise `UnwritableState` and change nothing."""
+
+    def history(self, route: str, limit: int) -> list[Audit]:
+        """What was done to a route, the newest first."""
+
+    def close(self) -> None:
+        """Let go of it."""

@@ -1,0 +1,310 @@
+"""The workers: started, told every table, watched, replaced.
+
+A table is published by sending it to all of them; it holds for the whole instance once each worker has
+acknowledged it, or is gone: a successor begins with the newest table. So whoever waits for a generation waits for
+the workers that began before it. One that does not acknowledge within two seconds is killed, as is one that says
+nothing at all for ten. Patience is counted in ticks that this process lived through, so that a supervisor which was
+stopped itself does not blame its workers.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from canaryproxy.control.processes import Born, Handle
+from canaryproxy.link.difference import EMPTY, difference
+from canaryproxy.link.messages import Acknowledged, Begin, Certificates, Drain, Drained, Message
+from canaryproxy.link.wire import Wire
+from canaryproxy.model.certificate import ListenerTls
+from canaryproxy.model.delta import Delta
+from canaryproxy.model.table import RoutingTable
+
+log = logging.getLogger("canaryproxy")
+
+TICK = 0.1
+"""Seconds."""
+
+UNACKNOWLEDGED = 20
+SILENT = 100
+"""Ticks after which a worker that does not acknowledge, or says nothing at all, is replaced."""
+
+SHORTEST_BACKOFF = 0.1
+LONGEST_BACKOFF = 5.0
+"""Seconds until a worker that died before it was ready is replaced; they double."""
+
+DRAIN_MARGIN = 2.0
+"""Seconds that a worker may take longer to drain than it was told."""
+
+
+class NotAcknowledged(Exception):
+    """A table was published, and not every worker has said in time that it follows it."""
+
+
+class Launch(Protocol):
+    """Starts worker processes."""
+
+    def start(self) -> None:
+        """Be ready to launch."""
+
+    def launch(self, born: Born) -> socket.socket:
+        """Start a worker; returns our end of its link. `born` gets its handle."""
+
+    def retire(self) -> None:
+        """Launch no more; close the listening sockets of this side."""
+
+    def abort(self) -> None:
+        """End all of them at once."""
+
+
+class WorkerLink:
+    """One worker process as we see it. `began`: the generation that it was started with."""
+
+    def __init__(self, slot: int, began: int, received: Callable[["WorkerLink", Message], None],
+                 lost: Callable[["WorkerLink"], None]) -> None:  # fmt: skip
+        self.slot = slot
+        self.began = began
+        self.acknowledged = -1
+        self.silence = 0
+        self.unacknowledged = 0
+        self.doomed = False
+        self.cut: int | None = None
+        self.handle: Handle | None = None
+        self.wire = Wire(lambda message: received(self, message), lambda: lost(self))
+
+    def __repr__(self) -> str:
+        return f"<WorkerLink {self.slot} pid {self.pid} generation {self.acknowledged}>"
+
+    @property
+    def ready(self) -> bool:
+        """Whether it serves."""
+        return self.acknowledged >= 0
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, once known."""
+        return None if self.handle is None else self.handle.pid
+
+    def born(self, handle: Handle) -> None:
+        """The process exists."""
+        if self.doomed:
+            handle.kill()
+            handle.close()
+        else:
+            self.handle = handle
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.doomed = True
+        if self.handle is not None:
+            self.handle.kill()
+
+
+class Workers:
+    """`count` workers, kept alive. `begin` makes what the worker of a slot is told first, all but its table.
+
+    `report` gets every delta with its worker's slot, `gone` the slot of a worker that is no more.
+    `changed` is called when the number of ready workers or of restarts changes.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        processes: Launch,
+        begin: Callable[[int], Begin],
+        *,
+        report: Callable[[int, Delta], None],
+        gone: Callable[[int], None] = lambda _: None,
+        changed: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.count = count
+        self.restarts = 0
+        self._processes = processes
+        self._begin = begin
+        self._report = report
+        self._gone = gone
+        self._changed = changed
+        self._table = EMPTY
+        self._links: dict[int, WorkerLink] = {}
+        self._failures = [0] * count
+        self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self._loop = asyncio.get_running_loop()
+
+    def __repr__(self) -> str:
+        return f"<Workers {self.ready} of {self.count} ready, generation {self._table.generation}>"
+
+    @property
+    def ready(self) -> int:
+        """Workers that serve."""
+        return sum(link.ready for link in self._links.values())
+
+    @property
+    def draining(self) -> bool:
+        """Whether this is the end."""
+        return self._draining
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the workers whose process is known, by slot."""
+        return [link.pid for _, link in sorted(self._links.items()) if link.pid is not None]
+
+    async def start(self) -> None:
+        """Start all workers and wait until they serve. A table must have been published."""
+        self._processes.start()
+        for slot in range(self.count):
+            self._launch(slot)
+        self._go(self._watch())
+        await self._wait(lambda: self.ready == self.count)
+
+    def _go(self, steps: "asyncio._CoroutineLike[None]") -> None:
+        task = self._loop.create_task(steps)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _launch(self, slot: int) -> None:
+        if self._draining:
+            return
+        link = WorkerLink(slot, self._table.generation, self._received, self._lost)
+        self._links[slot] = link
+        begin = self._begin(slot)
+        link.wire.send(begin_with(begin, self._table))
+        sock = self._processes.launch(link.born)
+        self._go(link.wire.connect(self._loop, sock))
+
+    # Tables.
+
+    def publish(self, table: RoutingTable) -> None:
+        """Send a table to all workers."""
+        publication = difference(self._table, table)
+        self._table = table
+        for link in self._links.values():
+            link.wire.send(publication)
+
+    async def acknowledged(self, generation: int, patience: float | None = 5.0) -> None:
+        """Return once no request head that arrives from now on is decided by a table before `generation`.
+
+        Raises `NotAcknowledged` after `patience` seconds.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                await self._wait(lambda: self._holds(generation))
+        except TimeoutError:
+            raise NotAcknowledged(f"not every worker has acknowledged generation {generation}") from None
+
+    def _holds(self, generation: int) -> bool:
+        """A worker that began with a generation cannot follow an older one."""
+        return all(max(link.acknowledged, link.began) >= generation for link in self._links.values())
+
+    async def _wait(self, condition: Callable[[], bool]) -> None:
+        if condition():
+            return
+        future = self._loop.create_future()
+        self._waiters.append((condition, future))
+        try:
+            await future
+        finally:
+            self._waiters.remove((condition, future))
+
+    def _settle(self) -> None:
+        for condition, future in self._waiters:
+            if not future.done() and condition():
+                future.set_result(None)
+
+    def certify(self, certificates: list[ListenerTls | None]) -> None:
+        """New certificates for the listeners, in their order."""
+        for link in self._links.values():
+            link.wire.send(Certificates(tuple(certificates)))
+
+    # What workers say.
+
+    def _received(self, link: WorkerLink, message: Message) -> None:
+        link.silence = 0
+        if isinstance(message, Delta):
+            self._report(link.slot, message)
+        elif isinstance(message, Acknowledged):
+            fresh = not link.ready
+            link.acknowledged = message.generation
+            link.unacknowledged = 0
+            if fresh:
+                self._failures[link.slot] = 0
+                self._changed(f"worker {link.slot + 1} serves")
+            self._settle()
+        elif isinstance(message, Drained):
+            link.cut = message.cut
+
+    def _lost(self, link: WorkerLink) -> None:
+        """Its link is gone, so it is or will be: nothing it holds may outlive its link."""
+        link.kill()
+        if link.handle is not None:
+            link.handle.close()
+        if self._links.get(link.slot) is not link:
+            return
+        del self._links[link.slot]
+        self._gone(link.slot)
+        self._settle()
+        if self._draining:
+            return
+        self.restarts += 1
+        if link.ready:
+            log.warning("worker %d (pid %s) ended; it is replaced", link.slot + 1, link.pid)
+            self._launch(link.slot)
+        else:
+            delay = min(SHORTEST_BACKOFF * 2 ** self._failures[link.slot], LONGEST_BACKOFF)
+            self._failures[link.slot] += 1
+            log.error("worker %d died before it was ready; another one follows in %g s", link.slot + 1, delay)
+            self._loop.call_later(delay, self._launch, link.slot)
+        self._changed(f"worker {link.slot + 1} ended")
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            for link in list(self._links.values()):
+                self._look(link)
+
+    def _look(self, link: WorkerLink) -> None:
+        link.silence += 1
+        behind = link.ready and link.acknowledged < self._table.generation
+        link.unacknowledged = link.unacknowledged + 1 if behind else 0
+        if link.doomed or self._draining:
+            return
+        if link.unacknowledged > UNACKNOWLEDGED:
+            log.error("worker %d (pid %s) does not acknowledge; it is killed", link.slot + 1, link.pid)
+            link.kill()
+        elif link.silence > SILENT:
+            log.error("worker %d (pid %s) is silent; it is killed", link.slot + 1, link.pid)
+            link.kill()
+
+    # The end.
+
+    async def drain(self, patience: float) -> int:
+        """Have all workers finish within `patience` seconds; returns the number of exchanges that were cut."""
+        self._draining = True
+        self._processes.retire()
+        links = list(self._links.values())
+        for link in links:
+            link.wire.send(Drain())
+        deadline = self._loop.time() + patience + DRAIN_MARGIN
+        while self._links and self._loop.time() < deadline:  # noqa: ASYNC110 - a few looks a second, once in a life
+            await asyncio.sleep(TICK / 5)
+        self.abort()
+        return sum(link.cut or 0 for link in links)
+
+    def abort(self) -> None:
+        """End all workers now."""
+        self._draining = True
+        for link in self._links.values():
+            link.kill()
+        self._processes.abort()
+        for task in self._tasks:
+            task.cancel()
+
+
+def begin_with(begin: Begin, table: RoutingTable) -> Begin:
+    """What a worker is told first, with its first table."""
+    return Begin(
+        begin.slot, begin.slots, begin.identity, begin.limits, begin.timeouts, begin.trusted, begin.listeners,
+        begin.access_log, difference(EMPTY, table),
+    )  # fmt: skip

@@ -1,0 +1,107 @@
+"""The process that workers are forked from: the data plane imported once, no thread, no loop, nothing open.
+
+A fork takes milliseconds where a fresh interpreter takes a quarter of a second, so a worker that dies is replaced
+before a client notices, and all of them share the memory of the code. It takes orders over a socket: each
+message brings the link of a new worker and is answered with its pid and a pidfd. It ends with that socket, and
+takes its workers along unless it was told to retire.
+
+    python -m canaryproxy.forkserver CONTROL MEMORY LISTENER...
+
+The arguments are numbers of inherited file descriptors.
+"""
+
+import contextlib
+import gc
+import mmap
+import os
+import signal
+import socket
+import struct
+import sys
+from types import FrameType
+
+from setproctitle import setproctitle
+
+from canaryproxy import worker
+from canaryproxy.log import configure
+
+FORK = b"f"
+RETIRE = b"r"
+PID = struct.Struct("!I")
+
+
+class ForkServer:
+    """Forks workers that serve `sockets` and share `memory`."""
+
+    def __init__(self, control: socket.socket, memory: mmap.mmap, sockets: list[socket.socket]) -> None:
+        self._control = control
+        self._memory = memory
+        self._sockets = sockets
+        self._children: set[int] = set()
+
+    def __repr__(self) -> str:
+        return f"<ForkServer {len(self._children)} workers>"
+
+    def serve(self) -> socket.socket | None:
+        """Fork on demand until the end. Returns a link in a new worker, None in the fork server itself."""
+        signal.signal(signal.SIGCHLD, self._reap)
+        while True:
+            order, links, _, _ = socket.recv_fds(self._control, 1, 1)
+            if order != FORK:
+                if order != RETIRE:
+                    self._kill()
+                return None
+            link = socket.socket(fileno=links[0])
+            if self._fork(link):
+                return link
+            link.close()
+
+    def _fork(self, link: socket.socket) -> bool:
+        """Whether this is the new worker. No child is reaped before its pidfd is open."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        try:
+            pid = os.fork()
+            if pid == 0:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                self._control.close()
+                return True
+            self._children.add(pid)
+            pidfd = os.pidfd_open(pid)
+            with contextlib.suppress(BrokenPipeError):
+                socket.send_fds(self._control, [PID.pack(pid)], [pidfd])
+            os.close(pidfd)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        return False
+
+    def _reap(self, _: int, __: FrameType | None) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while (pid := os.waitpid(-1, os.WNOHANG)[0]) > 0:
+                self._children.discard(pid)
+
+    def _kill(self) -> None:
+        """The supervisor is gone, and the instance with it."""
+        for pid in set(self._children):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def main(arguments: list[str]) -> None:
+    """The process."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    control, memory, *listeners = map(int, arguments)
+    configure()
+    setproctitle("canaryproxy: fork server")
+    sockets = [socket.socket(fileno=one) for one in listeners]
+    shared = mmap.mmap(memory, 0)
+    os.close(memory)
+    gc.collect()
+    gc.freeze()
+    link = ForkServer(socket.socket(fileno=control), shared, sockets).serve()
+    if link is not None:
+        worker.run(link, sockets, shared)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,95 @@
+"""What the two planes say to each other. Frozen plain data; every type has a number in `codec`.
+
+Down: `Begin` once, then `Publication`, `Certificates`, `Drain`. Up: `Delta` several times a second,
+`Acknowledged` for every table, `Drained` at the end.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from canaryproxy.model.certificate import ListenerTls
+from canaryproxy.model.delta import Delta
+from canaryproxy.model.rule import Rule
+from canaryproxy.model.settings import Limits, Timeouts
+from canaryproxy.model.table import Route
+
+VERSION = 1
+"""Of the messages. Both ends come from one installation; the number catches one that was replaced under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A routing table as the difference to the one sent before.
+
+    `names` are all routes in order; `routes` those that are new or have changed, without their rules; `rules`
+    those of routes whose rules have changed.
+    """
+
+    generation: int
+    names: tuple[str, ...]
+    routes: tuple[Route, ...] = ()
+    rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """How connections of one inherited socket begin: with a TLS handshake, with a PROXY protocol header."""
+
+    tls: ListenerTls | None = None
+    preamble: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLog:
+    """Where the access log goes and in which format."""
+
+    path: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Everything a worker needs to serve. `slot` is its number, 0 .. `slots` - 1; `identity` the instance's
+    pseudonym; `trusted` are networks of proxies in front of us; `listeners` are in the order of the sockets.
+    """
+
+    slot: int
+    slots: int
+    identity: str
+    limits: Limits
+    timeouts: Timeouts
+    trusted: tuple[str, ...]
+    listeners: tuple[Listening, ...]
+    access_log: AccessLog | None
+    table: Publication
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """New certificates for the listeners, in their order."""
+
+    listeners: tuple[ListenerTls | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Finish what is open, take nothing new, and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """Every request head from now on is decided by this generation or a later one. The first one also says that
+    the worker listens.
+    """
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Nothing is open any more; `cut` exchanges had to be cut."""
+
+    cut: int
+
+
+Message = Begin | Publication | Certificates | Drain | Delta | Acknowledged | Drained

@@ -1,0 +1,30 @@
+"""How many clients the whole instance serves, counted across workers without asking anybody.
+
+Each worker writes its own number into a word of memory that all of them share and reads the others'. Numbers may
+be a moment old, so a limit can be missed by the few connections that arrive at the same instant.
+"""
+
+import mmap
+
+WORD = 4
+
+
+class Headcount:
+    """One worker's view: `memory` holds a word for each worker, `slot` is this one's. Begins at 0."""
+
+    def __init__(self, memory: mmap.mmap | bytearray | None = None, slot: int = 0) -> None:
+        self._words = memoryview(memory if memory is not None else bytearray(WORD)).cast("I")
+        self._slot = slot
+        self._words[slot] = 0
+
+    def __repr__(self) -> str:
+        return f"<Headcount {self.total}, {self._words[self._slot]} of them here>"
+
+    def report(self, here: int) -> None:
+        """This worker serves so many."""
+        self._words[self._slot] = here
+
+    @property
+    def total(self) -> int:
+        """Clients of all workers."""
+        return sum(self._words)

@@ -1,0 +1,35 @@
+"""A store that keeps nothing beyond the process."""
+
+from collections import deque
+from collections.abc import Sequence
+
+from canaryproxy.control.state import Audit, State
+
+LONGEST = 10_000
+"""Entries of the history."""
+
+
+class MemoryStore:
+    """Forgets everything when the process ends."""
+
+    def __init__(self) -> None:
+        self._audits: deque[Audit] = deque(maxlen=LONGEST)
+
+    def __repr__(self) -> str:
+        return f"<MemoryStore {len(self._audits)} entries>"
+
+    def load(self) -> State | None:
+        """Nothing was kept."""
+        return None
+
+    def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
+        """Remember who did what, as long as the process lives."""
+        self._audits.extend(audits)
+
+    def history(self, route: str, limit: int) -> list[Audit]:
+        """What was done to a route, the newest first."""
+        found = [audit for audit in reversed(self._audits) if audit.route == route]
+        return found[:limit]
+
+    def close(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,208 @@
+"""State and history in a SQLite file: a change is on the disk before it has an effect.
+
+One table has a row for each route, the other who did what. Writes are single transactions in WAL mode with full
+synchronisation, so a kill or a power cut at any moment leaves the state before or after. A lock beside the file
+keeps a second instance from writing.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from canaryproxy.config.route import RuleSet
+from canaryproxy.config.rules_document import rules_from_written
+from canaryproxy.config.written import rule_as_written
+from canaryproxy.control.state import Audit, RouteState, State
+from canaryproxy.control.store import CorruptState, UnwritableState
+
+log = logging.getLogger("canaryproxy")
+
+SCHEMA = 1
+"""`PRAGMA user_version` of the file."""
+
+KEPT = 100_000
+"""Entries of the history that are kept."""
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS routes (name TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS history (
+  id INTEGER PRIMARY KEY, at REAL NOT NULL, actor TEXT NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,
+  action TEXT NOT NULL, route TEXT NOT NULL, detail TEXT NOT NULL, outcome TEXT NOT NULL, generation INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS history_by_route ON history (route, id);
+"""
+
+
+class SqliteStore:
+    """The state in a file. Opened when first needed, so an unwritable place is found at the write and told then."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._lock = -1
+        self._saved: Mapping[str, RouteState] = {}
+
+    def __repr__(self) -> str:
+        return f"<SqliteStore {self._path}>"
+
+    def load(self) -> State | None:
+        """What was kept, None on a first start.
+
+        Raises `CorruptState` for a file that is none of ours or damaged: it is moved aside. Raises `UnwritableState`
+        where it can neither be read nor made.
+        """
+        if not self._path.exists():
+            return None
+        try:
+            rows = self._read()
+            state = {name: read_state(text) for name, text in rows}
+        except UnwritableState:
+            raise
+        except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
+            raise CorruptState(f"{self._path} is damaged ({error}){self._put_aside()}") from None
+        self._saved = state
+        return state
+
+    def _read(self) -> list[tuple[str, str]]:
+        try:
+            connection = self._open()
+        except UnwritableState:
+            connection = self._open_to_read()
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA:
+            raise ValueError(f"schema {version}, expected {SCHEMA}")
+        if connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
+            raise ValueError("the check of its pages failed")
+        return list(connection.execute("SELECT name, state FROM routes"))
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        try:
+            return sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
+        except sqlite3.OperationalError as error:
+            raise UnwritableState(f"{self._path}: {error}") from None
+
+    def _open(self) -> sqlite3.Connection:
+        """The connection for writing. Raises `UnwritableState`."""
+        if self._connection is not None:
+            return self._connection
+        self._take_lock()
+        try:
+            connection = sqlite3.connect(self._path, timeout=1.0, isolation_level=None, check_same_thread=False)
+            fresh = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            if fresh:
+                connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+        except sqlite3.OperationalError as error:
+            self._release()
+            raise UnwritableState(f"{self._path}: {error}") from None
+        except sqlite3.DatabaseError:
+            self._release()
+            raise
+        self._connection = connection
+        return connection
+
+    def _take_lock(self) -> None:
+        if self._lock >= 0:
+            return
+        beside = f"{self._path}.lock"
+        try:
+            lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise UnwritableState(f"{beside}: {error.strerror}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise UnwritableState(f"{self._path} is in use by another canaryproxy") from None
+        self._lock = lock
+
+    def _put_aside(self) -> str:
+        """Move a damaged file away for whoever wants to look at it; where it went, in words."""
+        self.close()
+        number = 1
+        while (aside := self._path.with_name(f"{self._path.name}.damaged-{number}")).exists():
+            number += 1
+        try:
+            self._path.rename(aside)
+            for end in ("-wal", "-shm"):
+                Path(f"{self._path}{end}").unlink(missing_ok=True)
+        except OSError as error:
+            return f"; it cannot be moved aside ({error.strerror})"
+        return f"; it was moved to {aside}"
+
+    def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
+        """Keep a state and who changed it, durably, or raise `UnwritableState` and change nothing."""
+        connection = self._open()
+        changed = [(name, write_state(one)) for name, one in state.items() if self._saved.get(name) != one]
+        lost = [(name,) for name in self._saved if name not in state]
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT OR REPLACE INTO routes VALUES (?, ?)", changed)
+            connection.executemany("DELETE FROM routes WHERE name = ?", lost)
+            for audit in audits:
+                row = (audit.at, audit.actor, audit.role, audit.address, audit.action, audit.route, audit.detail,
+                       audit.outcome, audit.generation)  # fmt: skip
+                done = connection.execute(
+                    "INSERT INTO history (at, actor, role, address, action, route, detail, outcome, generation) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    row,
+                )
+                connection.execute("DELETE FROM history WHERE id <= ?", ((done.lastrowid or 0) - KEPT,))
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.close()
+            raise UnwritableState(f"{self._path}: {error}") from None
+        self._saved = dict(state)
+
+    def history(self, route: str, limit: int) -> list[Audit]:
+        """What was done to a route, the newest first. Raises `UnwritableState` if it cannot be read."""
+        if self._connection is None and not self._path.exists():
+            return []
+        try:
+            rows = self._open().execute(
+                "SELECT at, actor, role, address, action, route, detail, outcome, generation FROM history "
+                "WHERE route = ? ORDER BY id DESC LIMIT ?",
+                (route, limit),
+            )
+            return [Audit(*row) for row in rows]
+        except sqlite3.Error as error:
+            raise UnwritableState(f"{self._path}: {error}") from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def write_state(state: RouteState) -> str:
+    """One route's state as JSON."""
+    rules = None if state.rules is None else [rule_as_written(rule) for rule in state.rules.rules]
+    return json.dumps({
+        "weight": state.weight, "weight_source": state.weight_source, "file_weight": state.file_weight,
+        "file_rules": state.file_rules, "rules": rules, "latched": state.latched,
+    })  # fmt: skip
+
+
+def read_state(text: str) -> RouteState:
+    """The state of `write_state`. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
+    told = json.loads(text)
+    weight, file_weight, source = told["weight"], told["file_weight"], told["weight_source"]
+    for one in (weight, file_weight):
+        if not isinstance(one, int) or not 0 <= one <= 10_000:
+            raise ValueError(f"{one!r} is no weight")
+    if source not in ("file", "api") or not isinstance(told["file_rules"], str) or not isinstance(told["latched"], str):
+        raise ValueError("not a route's state")
+    rules = None if told["rules"] is None else RuleSet(rules_from_written(told["rules"]))
+    return RouteState(weight, source, file_weight, told["file_rules"], rules, told["latched"])

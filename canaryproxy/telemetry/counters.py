@@ -1,0 +1,113 @@
+"""What all workers have counted since the instance began: deltas added up, by route and version. Pure.
+
+Sums outlive the workers that counted, so they never go back. What only stands at a moment (in flight, tunnels,
+ejected endpoints) is kept by worker and forgotten with it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, field
+
+from canaryproxy.model.delta import Delta
+
+Side = tuple[str, str]
+"""Route and version."""
+
+
+@dataclass(slots=True)
+class Sums:
+    """One version of one route. Histograms map bucket index to count (`telemetry.histogram`). `attempts` has the
+    first attempt of every exchange and those repeated, by outcome; `retries` the latter alone.
+    """
+
+    codes: Counter[int] = field(default_factory=Counter)
+    attempts: Counter[str] = field(default_factory=Counter)
+    decisions: Counter[str] = field(default_factory=Counter)
+    rescues: Counter[str] = field(default_factory=Counter)
+    duration: Counter[int] = field(default_factory=Counter)
+    latency: Counter[int] = field(default_factory=Counter)
+    retries: int = 0
+    ejections: int = 0
+
+    @property
+    def requests(self) -> int:
+        """Requests answered."""
+        return self.codes.total()
+
+    @property
+    def errors(self) -> int:
+        """Requests answered with a 5xx."""
+        return sum(count for code, count in self.codes.items() if code >= 500)
+
+
+@dataclass(slots=True)
+class Standing:
+    """How one worker stands, as of its last report."""
+
+    in_flight: dict[Side, int] = field(default_factory=dict)
+    tunnels: dict[Side, int] = field(default_factory=dict)
+    ejected: frozenset[str] = frozenset()
+
+
+class Counters:
+    """The sums of an instance. Workers are told apart by their slots."""
+
+    def __init__(self) -> None:
+        self.by_side: dict[Side, Sums] = {}
+        self.refused: Counter[int] = Counter()
+        self._standing: dict[int, Standing] = {}
+
+    def add(self, slot: int, delta: Delta) -> None:
+        """Count what a worker reports."""
+        self.refused.update(dict(delta.refused))
+        for cell in delta.cells:
+            side = cell.key.route, cell.key.version
+            sums = self.by_side.get(side)
+            if sums is None:
+                sums = self.by_side[side] = Sums()
+            sums.decisions[cell.key.reason] += cell.starts
+            sums.retries += sum(cell.retried.values())
+            sums.ejections += cell.ejections
+            for counter, news in (
+                (sums.codes, cell.codes), (sums.attempts, cell.outcomes), (sums.attempts, cell.retried),
+                (sums.rescues, cell.rescues), (sums.duration, cell.duration), (sums.latency, cell.latency),
+            ):  # fmt: skip
+                for key, count in news.items():
+                    counter[key] += count  # type: ignore[index]
+        self._standing[slot] = Standing(dict(delta.in_flight), dict(delta.tunnels), delta.ejected)
+
+    def gone(self, slot: int) -> None:
+        """A worker is no more, and what was open there neither."""
+        self._standing.pop(slot, None)
+
+    def keep(self, routes: Set[str]) -> None:
+        """Forget routes that are not configured any more."""
+        for side in [side for side in self.by_side if side[0] not in routes]:
+            del self.by_side[side]
+
+    def sums(self, route: str, version: str) -> Sums:
+        """Of one version; all zero where nothing was counted."""
+        return self.by_side.get((route, version)) or Sums()
+
+    def in_flight(self, side: Side) -> int:
+        """Exchanges open now."""
+        return sum(standing.in_flight.get(side, 0) for standing in self._standing.values())
+
+    def tunnels(self, side: Side) -> int:
+        """Tunnels open now."""
+        return sum(standing.tunnels.get(side, 0) for standing in self._standing.values())
+
+    def ejected(self, authorities: Iterable[str]) -> set[str]:
+        """Those of these endpoints that any worker leaves alone now."""
+        return {one for one in authorities if any(one in standing.ejected for standing in self._standing.values())}
+
+    def __str__(self) -> str:
+        """One sentence, such as `812 requests: default stable 731 (2 failed), default canary 81 (0 failed)`."""
+        served = sum(sums.requests for sums in self.by_side.values()) + self.refused.total()
+        parts = [
+            f"{route} {version} {sums.requests:,} ({sums.errors:,} failed)"
+            for (route, version), sums in sorted(self.by_side.items())
+        ]
+        if self.refused:
+            parts.append(f"refused {self.refused.total():,}")
+        return f"{served:,} requests" + (f": {', '.join(parts)}" if parts else "")

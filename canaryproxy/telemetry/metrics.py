@@ -1,0 +1,275 @@
+"""What Prometheus gets, made by prometheus-client family by family and in slices. Pure; its only home.
+
+Series exist at 0 from the moment a route does. Labels come from the config alone. A rendering of a thousand
+routes takes far longer than an event loop may stand still, so `render` yields a piece for every few routes and
+whoever serves it takes a breath between two pieces.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+
+from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.telemetry.counters import Counters, Side, Sums
+from canaryproxy.telemetry.window import Window, middle, seconds
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Upper bounds in seconds: the default of OpenTelemetry."""
+
+CODES = (200, 500)
+"""Codes that have a series before the first of them was answered."""
+
+SLICE = 8
+"""Routes in one piece."""
+
+STATES = ("healthy", "unhealthy", "ejected", "unknown")
+RESCUES = ("fallback", "shield")
+EOF_MARK = b"# EOF\n"
+
+Encoder = Callable[[Any], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """What the metrics say of a route beyond what was counted. `weight` in basis points; `reasons` are those that
+    decisions may have; `endpoints` counts them by version and state when asked.
+    """
+
+    name: str
+    weight: int
+    reasons: tuple[str, ...]
+    endpoints: Callable[[], Mapping[tuple[str, str], int]]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFacts:
+    """What the metrics say of the instance. `now` is the moment, on the clock of the deltas."""
+
+    routes: Sequence[RouteFacts]
+    counters: Counters
+    window: Window
+    now: float
+    workers: int
+    restarts: int
+    generation: int
+    reloaded: bool
+    build: dict[str, str]
+    buckets: Sequence[float] = BUCKETS
+
+
+class _One:
+    """A registry of one family."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._metric
+
+
+def negotiate(accept: str) -> tuple[Encoder, str]:
+    """The encoder and content type for an Accept header: OpenMetrics where asked for, else the text format."""
+    return choose_encoder(accept)
+
+
+def render(facts: InstanceFacts, encoder: Encoder, form: str) -> Iterator[bytes]:
+    """The exposition in pieces, each of a few milliseconds' work."""
+    for family in _instance_families(facts):
+        yield _encoded(family, encoder)
+    for make in _ROUTE_FAMILIES:
+        first = True
+        for start in range(0, max(len(facts.routes), 1), SLICE):
+            piece = _encoded(make(facts, facts.routes[start : start + SLICE]), encoder)
+            yield piece if first else _without_header(piece)
+            first = False
+    if "openmetrics" in form:
+        yield EOF_MARK
+
+
+def _encoded(metric: Metric, encoder: Encoder) -> bytes:
+    return encoder(_One(metric)).removesuffix(EOF_MARK)
+
+
+def _without_header(piece: bytes) -> bytes:
+    """The samples of a family whose header was sent: HELP and TYPE stand before the first one."""
+    while piece.startswith(b"#"):
+        piece = piece.partition(b"\n")[2]
+    return piece
+
+
+def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
+    yield GaugeMetricFamily("canaryproxy_workers", "Workers that serve.", value=facts.workers)
+    yield CounterMetricFamily(
+        "canaryproxy_worker_restarts", "Workers that died and were replaced.", value=facts.restarts
+    )
+    yield GaugeMetricFamily("canaryproxy_generation", "Generation of the routing table.", value=facts.generation)
+    yield GaugeMetricFamily(
+        "canaryproxy_config_reload_success", "Whether the config holds up that was read last.", value=facts.reloaded
+    )
+    yield GaugeMetricFamily("canaryproxy_routes", "Routes configured.", value=len(facts.routes))
+    refused = CounterMetricFamily(
+        "canaryproxy_refused", "Requests answered by ourselves before any version was decided on.", labels=("code",)
+    )
+    for code, count in sorted(facts.counters.refused.items()):
+        refused.add_metric((str(code),), count)
+    yield refused
+    build = GaugeMetricFamily("canaryproxy_build_info", "What runs here; always 1.", labels=tuple(facts.build))
+    build.add_metric(tuple(facts.build.values()), 1)
+    yield build
+
+
+def _sides(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Iterator[tuple[RouteFacts, Side, Sums]]:
+    for route in routes:
+        for version in ("stable", "canary"):
+            yield route, (route.name, version), facts.counters.sums(route.name, version)
+
+
+def _requests(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+    family = CounterMetricFamily(
+        "canaryproxy_requests",
+        "Requests answered, by the version decided and the status that the client got.",
+        labels=("route", "version", "code"),
+    )
+    for _, side, sums in _sides(facts, routes):
+        for code in sorted({*CODES, *sums.codes}):
+            family.add_metric((*side, str(code)), sums.codes[code])
+    return family
+
+
+def _attempts(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+    family = CounterMetricFamily(
+        "canaryproxy_attempts", "What each version did with what it was asked.", labels=("route", "version", "outcome")
+    )
+    for _, side, sums in _sides(facts, routes):
+        for outcome in Outcome:
+            family.add_metric((*side, outcome.value), sums.attempts[outcome])
+    return family
+
+
+def _decisions(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+    family = CounterMetricFamily(
+        "canaryproxy_decisions", "Decisions by version and reason.", labels=("route", "version", "reason")
+    )
+    for route, side, sums in _sides(facts, routes):
+        for reason in dict.fromkeys((*route.reasons, *sums.decisions)):
+            family.add_metric((*side, reason), sums.decisions[reason])
+    return family
+
+
+def _rescues(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+    family = CounterMetricFamily(
+        "canaryproxy_rescues", "Requests that the other version answered instead.", labels=("route", "kind")
+    )
+    for route in routes:
+        kinds: Counter[str] = Counter()
+        for version in ("stable", "canary"):
+            kinds.update(facts.counters.sums(route.name, version).rescues)
+        for kind in sorted({*RESCUES, *kinds}):
+            family.add_metric((route.name, kind), kinds[kind])
+    return family
+
+
+def _counter(name: str, words: str, value: Callable[[Sums], float]) -> "_Family":
+    def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+        family = CounterMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version"))
+        for _, side, sums in _sides(facts, routes):
+            family.add_metric(side, value(sums))
+        return family
+
+    return make
+
+
+def _gauge(name: str, words: str, value: Callable[[InstanceFacts, RouteFacts, Side], float | None]) -> "_Family":
+    def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+        family = GaugeMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version"))
+        for route, side, _ in _sides(facts, routes):
+            found = value(facts, route, side)
+            if found is not None:
+                family.add_metric(side, found)
+        return family
+
+    return make
+
+
+def _weight(_: InstanceFacts, route: RouteFacts, side: Side) -> float:
+    return (route.weight if side[1] == "canary" else WEIGHT_SCALE - route.weight) / 100
+
+
+def _observed(facts: InstanceFacts, route: RouteFacts, side: Side) -> float | None:
+    canary = facts.window.observed_weight(route.name, facts.now)
+    return canary if canary is None or side[1] == "canary" else 100 - canary
+
+
+def _endpoints(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+    family = GaugeMetricFamily(
+        "canaryproxy_endpoints", "Endpoints by their state.", labels=("route", "version", "state")
+    )
+    for route in routes:
+        counts = route.endpoints()
+        for version in ("stable", "canary"):
+            for state in STATES:
+                family.add_metric((route.name, version, state), counts.get((version, state), 0))
+    return family
+
+
+def _histogram(name: str, words: str, counts: Callable[[Sums], Counter[int]]) -> "_Family":
+    def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+        family = HistogramMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version"))
+        for _, side, sums in _sides(facts, routes):
+            latency = counts(sums)
+            family.add_metric(side, classic(latency, facts.buckets), seconds(latency))
+        return family
+
+    return make
+
+
+def classic(latency: Counter[int], uppers: Sequence[float]) -> list[tuple[str, float]]:
+    """Exponential buckets as cumulative classic ones. Each is counted where its middle lies, so a bound is off by
+    1.1 % at most; a count never moves, so these never go back.
+    """
+    found: list[tuple[str, float]] = []
+    ordered = sorted(latency.items())
+    total = position = 0
+    for upper in uppers:
+        while position < len(ordered) and middle(ordered[position][0]) <= upper:
+            total += ordered[position][1]
+            position += 1
+        found.append((str(float(upper)), total))
+    return [*found, ("+Inf", latency.total())]
+
+
+_Family = Callable[[InstanceFacts, Sequence[RouteFacts]], Metric]
+
+_ROUTE_FAMILIES: tuple[_Family, ...] = (
+    _requests,
+    _histogram(
+        "request_duration_seconds",
+        "From the complete request head to the last response byte handed to the client's socket.",
+        lambda sums: sums.duration,
+    ),
+    _attempts,
+    _histogram(
+        "attempt_duration_seconds",
+        "The version's own time: without pauses of the client and the opening of connections.",
+        lambda sums: sums.latency,
+    ),
+    _decisions,
+    _rescues,
+    _gauge("weight", "Share configured, percent.", _weight),
+    _gauge("observed_weight", "Share of what was drawn in the last minute, percent.", _observed),
+    _gauge("in_flight", "Exchanges open now.", lambda facts, _, side: facts.counters.in_flight(side)),
+    _gauge("tunnels_open", "Tunnels (WebSocket) open now.", lambda facts, _, side: facts.counters.tunnels(side)),
+    _endpoints,
+    _counter("ejections", "Times an endpoint was left alone after failures.", lambda sums: sums.ejections),
+    _counter("retries", "Attempts made again.", lambda sums: sums.retries),
+)

@@ -1,0 +1,164 @@
+"""The data-plane process: a data plane at the end of a link.
+
+It lives as long as the link: when the supervisor is gone, nobody knows what its table should be, so it ends.
+Signals of the process group (Ctrl-C) are the supervisor's business; a worker is told to drain.
+"""
+
+import asyncio
+import gc
+import logging
+import mmap
+import resource
+import signal
+import socket
+import time
+from collections.abc import Callable
+from ipaddress import ip_network
+
+import uvloop
+from setproctitle import setproctitle
+
+from canaryproxy.link.difference import EMPTY, apply
+from canaryproxy.link.messages import (
+    Acknowledged,
+    Begin,
+    Certificates,
+    Drain,
+    Drained,
+    Message,
+    Publication,
+)
+from canaryproxy.link.wire import Wire
+from canaryproxy.model.settings import PlaneSettings
+from canaryproxy.proxy.headcount import Headcount
+from canaryproxy.proxy.plane import DataPlane
+from canaryproxy.telemetry.accesslog import FORMATS
+from canaryproxy.telemetry.sink import Sink
+
+log = logging.getLogger("canaryproxy")
+
+REPORT_PERIOD = 0.2
+"""Seconds between two deltas."""
+
+
+class Worker:
+    """Serves inherited, listening sockets as it is told over `wire`. `memory` is shared by all workers."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sockets: list[socket.socket], memory: mmap.mmap) -> None:
+        self._loop = loop
+        self._sockets = sockets
+        self._memory = memory
+        self._table = EMPTY
+        self._plane: DataPlane | None = None
+        self._sink: Sink | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.wire = Wire(self._received, self._orphaned)
+        self.ended = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<Worker {self._plane!r}>"
+
+    def _received(self, message: Message) -> None:
+        if isinstance(message, Begin):
+            self._go(self._begin(message))
+        elif isinstance(message, Publication):
+            self._publish(message)
+        elif self._plane is not None:
+            if isinstance(message, Certificates):
+                self._plane.certify(list(message.listeners))
+            elif isinstance(message, Drain):
+                self._go(self._drain(self._plane))
+
+    def _go(self, steps: "asyncio._CoroutineLike[None]") -> None:
+        task = self._loop.create_task(steps)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        """What could not begin or drain ends; the supervisor sees the link close and starts another worker."""
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("the worker ends", exc_info=task.exception())
+            self.ended.set()
+
+    async def _begin(self, begin: Begin) -> None:
+        setproctitle(f"canaryproxy: worker {begin.slot + 1}")
+        if begin.access_log is not None:
+            self._sink = Sink(begin.access_log.path, FORMATS[begin.access_log.format], now=time.time)
+        self._plane = plane = DataPlane(
+            PlaneSettings(begin.limits, begin.timeouts, tuple(map(ip_network, begin.trusted))),
+            loop=self._loop,
+            identity=begin.identity,
+            access_log=None if self._sink is None else self._sink.put,
+            headcount=Headcount(self._memory, begin.slot),
+        )
+        self._table = apply(EMPTY, begin.table)
+        plane.publish(self._table)
+        for sock, listening in zip(self._sockets, begin.listeners, strict=True):
+            await plane.listen(sock, listening.tls, preamble=listening.preamble)
+        self.wire.send(Acknowledged(self._table.generation))
+        self._go(self._report(plane))
+
+    def _publish(self, publication: Publication) -> None:
+        """The next head is decided by this table. What was counted before is told before."""
+        self._table = apply(self._table, publication)
+        if self._plane is not None:
+            self.wire.send(self._plane.deltas())
+            self._plane.publish(self._table)
+            self.wire.send(Acknowledged(publication.generation))
+
+    async def _report(self, plane: DataPlane) -> None:
+        """Deltas, also as a sign of life. While the supervisor does not read, counts gather here."""
+        while True:
+            await asyncio.sleep(REPORT_PERIOD)
+            if not self.wire.congested:
+                self.wire.send(plane.deltas())
+
+    async def _drain(self, plane: DataPlane) -> None:
+        cut = await plane.drain()
+        self.wire.send(plane.deltas())
+        self.wire.send(Drained(cut))
+        self.wire.close()
+
+    def _orphaned(self) -> None:
+        self.ended.set()
+
+    def close(self) -> None:
+        """Close what is still open."""
+        for task in self._tasks:
+            task.cancel()
+        if self._plane is not None:
+            self._plane.abort()
+        if self._sink is not None:
+            self._sink.close()
+
+
+async def _live(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) -> None:
+    loop = asyncio.get_running_loop()
+    worker = Worker(loop, sockets, memory)
+    await worker.wire.connect(loop, link)
+    gc.collect()
+    gc.freeze()
+    await worker.ended.wait()
+    worker.close()
+
+
+def run(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) -> None:
+    """The life of a worker process, until its link ends."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with runner() as running:
+        running.run(_live(link, sockets, memory))
+
+
+def raise_file_limit(wanted: int) -> None:
+    """Raise the soft limit of open files towards `wanted`, as far as the hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < reachable:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+
+
+def runner(factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop) -> asyncio.Runner:
+    """A runner on uvloop."""
+    return asyncio.Runner(loop_factory=factory)
