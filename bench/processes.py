@@ -99,7 +99,7 @@ def nginx_origin(folder: Path, port: int, body: str, *, log: Path | None = None)
         f"""daemon off; worker_processes 1; pid {folder}/origin-{port}.pid; error_log {folder}/origin-{port}.err warn;
 events {{ worker_connections 2048; }}
 http {{
-  log_format short '$request_method'; {access}; keepalive_requests 100000000;
+  log_format short '$request_method $uri'; {access}; keepalive_requests 100000000;
   client_body_temp_path {folder}/body-{port}; proxy_temp_path {folder}/proxy-{port};
   fastcgi_temp_path {folder}/f-{port}; uwsgi_temp_path {folder}/u-{port}; scgi_temp_path {folder}/s-{port};
   server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "{body}"; }} }}

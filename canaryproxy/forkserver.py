@@ -52,11 +52,11 @@ class ForkServer:
                     self._kill()
                 return None
             link = socket.socket(fileno=links[0])
-            if self._fork(link):
+            if self._fork():
                 return link
             link.close()
 
-    def _fork(self, link: socket.socket) -> bool:
+    def _fork(self) -> bool:
         """Whether this is the new worker. No child is reaped before its pidfd is open."""
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         try:

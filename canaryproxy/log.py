@@ -47,5 +47,5 @@ def configure(level: str | None = None, form: str | None = None) -> None:
         Json() if form == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    for quiet in ("asyncio", "aiohttp"):
-        logging.getLogger(quiet).setLevel(logging.WARNING)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

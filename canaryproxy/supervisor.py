@@ -32,7 +32,7 @@ from canaryproxy.control.controller import Controller, Reload
 from canaryproxy.control.cpus import usable_cpus
 from canaryproxy.control.events import Events
 from canaryproxy.control.health import over_http
-from canaryproxy.control.listen import display, listen_on
+from canaryproxy.control.listen import CannotListen, display, listen_on
 from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
 from canaryproxy.control.store import Store
@@ -100,11 +100,7 @@ class Instance:
         server = self._config.server
         check_log(server.access_log)
         raise_file_limit(server.limits.max_connections * FILES_PER_CONNECTION + SPARE_FILES)
-        admin, probes = (
-            None if one is None else listen_on(one.listen.host, one.listen.port)
-            for one in (server.admin, server.probes)
-        )
-        sockets = [listen_on(host, port) for host, port in listen_addresses(self._config)]
+        (admin, probes), sockets = open_sockets(self._config)
         self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
         count = server.workers or usable_cpus()
         identity = f"canaryproxy-{secrets.token_hex(4)}"
@@ -122,7 +118,7 @@ class Instance:
             wall=time.time, lookup=self._lookup, events=self.events, workers=count,
         )  # fmt: skip
         knowledge = Knowledge(self._controller, self.counters, self.window, self.workers, time.monotonic)
-        gate = Gate(lambda: self._controller.config.server.admin, time.monotonic)
+        gate = Gate(lambda: self._controller.config.server.admin)
         if admin is not None:
             self.admin_address = await self._serve(admin_application(knowledge, gate), admin)
         if probes is not None:
@@ -214,6 +210,26 @@ def banner(config: Config, addresses: tuple[tuple[str, int], ...], admin: tuple[
 def where(version: VersionConfig) -> str:
     """The URLs of a version as written."""
     return " ".join(map(str, version.origins))
+
+
+def open_sockets(config: Config) -> tuple[list[socket.socket | None], list[socket.socket]]:
+    """Sockets of the admin API and the probes, where wanted, then those for requests. Raises `CannotListen`."""
+    opened: list[socket.socket] = []
+
+    def listening(host: str, port: int) -> socket.socket:
+        opened.append(listen_on(host, port))
+        return opened[-1]
+
+    try:
+        aside = [
+            None if one is None else listening(one.listen.host, one.listen.port)
+            for one in (config.server.admin, config.server.probes)
+        ]
+        return aside, [listening(host, port) for host, port in listen_addresses(config)]
+    except CannotListen:
+        for sock in opened:
+            sock.close()
+        raise
 
 
 def check_log(config: AccessLogConfig | None) -> None:

@@ -14,6 +14,8 @@ LONGEST = 400
 TESTED_ELSEWHERE = {
     "__main__.py": "tests/e2e starts it",
     "config/section.py": "tests/config/test_schema.py",
+    "control/store.py": "tests/store",
+    "link/messages.py": "tests/link/test_codec.py",
     "model/certificate.py": "tests/proxy/test_tls.py",
     "model/decision.py": "tests/routing/test_decide.py",
     "model/delta.py": "tests/telemetry/test_record.py",

@@ -11,19 +11,23 @@ import pytest
 
 from canaryproxy import supervisor
 from canaryproxy.config import Config, from_flags, load
+from canaryproxy.config.load import ServerFlags
 from canaryproxy.control.listen import CannotListen
 from canaryproxy.model.delta import Delta
-from canaryproxy.supervisor import Instance, banner, percent, raise_file_limit, runner, serve
+from canaryproxy.supervisor import Instance, banner, percent, serve
+from canaryproxy.worker import raise_file_limit, runner
 from tests.support.world import GET, PATIENCE, Origin
+
+ASIDE = ServerFlags(admin_listen="127.0.0.1:0", state="memory", workers="1")
 
 
 def config(weight: str = "1", listen: str = "127.0.0.1:0") -> Config:
-    return from_flags("http://127.0.0.1:1", "http://127.0.0.1:2", weight, listen)
+    return from_flags("http://127.0.0.1:1", "http://127.0.0.1:2", weight, listen, ASIDE)
 
 
 def write(path: Path, port: int, weight: object) -> None:
     path.write_text(
-        f"server: {{listen: '127.0.0.1:0'}}\nstable: http://127.0.0.1:1\ncanary: http://127.0.0.1:{port}\nweight: {weight}\n"
+        f"server: {{listen: '127.0.0.1:0', admin: off, state: memory, workers: 2}}\nstable: http://127.0.0.1:1\ncanary: http://127.0.0.1:{port}\nweight: {weight}\n"
     )
 
 
@@ -101,7 +105,7 @@ async def _signalled(numbers: list[int], caplog: pytest.LogCaptureFixture, *, bu
     origin.behaviour = silent
     server = await asyncio.start_server(origin.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    instance = Instance(from_flags(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}", None, "127.0.0.1:0"))
+    instance = Instance(from_flags(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port}", None, "127.0.0.1:0", ASIDE))
     announced = asyncio.Event()
     serving = asyncio.get_running_loop().create_task(serve(instance, announced.set))
     await announced.wait()
@@ -141,7 +145,7 @@ def test_signals_drain_and_a_second_one_ends_at_once(
 
 def test_what_outlasts_the_drain_is_told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     async def cut(_: Instance) -> int:
-        Instance.abort(_)
+        await Instance.abort(_)
         return 3
 
     monkeypatch.setattr(Instance, "stop", cut)

@@ -12,8 +12,10 @@ from bench.prove import Disproved
 from bench.prove.canary import broken_pod
 from bench.prove.change import drain_under_load, reload_under_load
 from bench.prove.conformance import ROUNDS, ROUTES, conformance
+from bench.prove.crash import killed_instance, killed_workers, stopped_supervisor
 from bench.prove.memory import large_bodies
 from bench.prove.names import names_come_and_go
+from bench.prove.publish import paced, saturated, stopped_worker
 from bench.prove.rules import many_rules
 from bench.prove.split import split
 from bench.prove.sticky import sticky
@@ -32,6 +34,12 @@ CLAIMS: dict[str, tuple[str, Callable[[], str]]] = {
     "names": ("Addresses that come and go lose nothing", names_come_and_go),
     "tunnels": ("1,000 WebSockets stay through reloads and a certificate change", websockets),
     "rules": ("10,000 exact rules cost at most 5 % more CPU than 10", many_rules),
+    "publish": ("After the 200 nothing follows the old weight: 2 workers, paced; median below 20 ms", paced),
+    "publish-saturated": ("The same with 4 saturated workers, 200 changes", saturated),
+    "publish-stopped": ("The same with a worker that is stopped", stopped_worker),
+    "crash": ("A worker killed every second costs its own connections alone", killed_workers),
+    "state": ("kill -9 of the instance loses no acknowledged write", killed_instance),
+    "stall": ("A supervisor stopped for 5 s costs no request", stopped_supervisor),
     "memory": ("Large bodies grow memory by less than 32 MiB", large_bodies),
 }
 

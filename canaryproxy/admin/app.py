@@ -25,8 +25,11 @@ LARGEST_BODY = 256 * 1024
 BODY_PATIENCE = 10.0
 """Seconds for a body to arrive."""
 
-LATE = 0.5
+LATE = 0.3
 """Seconds that the answer to a failed login takes."""
+
+MOST_LATE = 32
+"""Failed logins that may wait for their answer; more are refused at once. A good token is never kept waiting."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -49,8 +52,8 @@ def admin_application(knowledge: Knowledge, gate: Gate) -> web.Application:
         if operation.method == "GET":
             app.router.add_route("HEAD", operation.path, partial(_operate, gate, operation))
     app.router.add_get("/api/v1/events", partial(_events, gate))
-    app.router.add_get("/openapi.json", _openapi)
-    app.router.add_get("/docs", _docs)
+    app.router.add_get("/openapi.json", partial(_openapi, gate))
+    app.router.add_get("/docs", partial(_docs, gate))
     return app
 
 
@@ -68,11 +71,31 @@ def _application(knowledge: Knowledge, gate: Gate | None) -> web.Application:
     return app
 
 
+class Failures:
+    """Failed logins that wait for their answer."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+
+    async def slow(self, problem: Problem) -> Problem:
+        """What is answered, after a while."""
+        if self._waiting >= MOST_LATE:
+            return Problem("too-many", "too many failed logins at a time", headers={"Retry-After": "1"})
+        self._waiting += 1
+        try:
+            await asyncio.sleep(LATE)
+        finally:
+            self._waiting -= 1
+        return problem
+
+
 async def _expect(_: web.Request) -> None:
     """No 100 Continue before we know who asks: the body is read, or the connection is closed."""
 
 
 def _guarded(gate: Gate | None) -> Middleware:
+    failures = Failures()
+
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
@@ -80,7 +103,10 @@ def _guarded(gate: Gate | None) -> Middleware:
                 gate.check_host(request.host or "", request.headers.get("Origin"))
             response = await handler(request)
         except Problem as problem:
-            response = await _refusal(request, problem)
+            if problem.slug == "unauthenticated" and "Authorization" in request.headers:
+                log.warning("a login from %s failed: %s %s", request.remote, request.method, request.rel_url.path)
+                problem = await failures.slow(problem)
+            response = _problem(problem)
         except web.HTTPException as error:
             response = _problem(_of(error))
         except (ConnectionError, asyncio.CancelledError):
@@ -93,14 +119,6 @@ def _guarded(gate: Gate | None) -> Middleware:
         return response
 
     return guarded
-
-
-async def _refusal(request: web.Request, problem: Problem) -> web.Response:
-    """Failed logins are answered late, each on its own."""
-    if problem.slug == "unauthenticated" and "Authorization" in request.headers:
-        log.warning("a login from %s failed: %s %s", request.remote, request.method, request.rel_url.path)
-        await asyncio.sleep(LATE)
-    return _problem(problem)
 
 
 def _problem(problem: Problem) -> web.Response:
@@ -151,12 +169,12 @@ async def _events(gate: Gate, request: web.Request) -> web.StreamResponse:
     return await stream(request, request.app[KNOWLEDGE].controller.events, HEADERS)
 
 
-async def _openapi(_: web.Request) -> web.Response:
-    return web.json_response(openapi.document())
+async def _openapi(gate: Gate, _: web.Request) -> web.Response:
+    return web.json_response(openapi.document(guarded=gate.guarded))
 
 
-async def _docs(_: web.Request) -> web.Response:
-    return web.Response(text=page(openapi.document()), content_type="text/html")
+async def _docs(gate: Gate, _: web.Request) -> web.Response:
+    return web.Response(text=page(openapi.document(guarded=gate.guarded)), content_type="text/html")
 
 
 async def _healthz(_: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Who may do what: tokens, hosts, and how failed logins are slowed. Pure but for the clock it is given."""
+"""Who may do what: tokens and hosts. Pure."""
 
 import hashlib
 import hmac
@@ -13,24 +13,21 @@ from canaryproxy.control.controller import Actor
 ANYONE = "anyone"
 """The actor where no tokens are configured."""
 
-FREE = 5
-"""Failed logins of one address in a minute that are only answered late; more are refused unheard."""
-
-MINUTE = 60.0
-REMEMBERED = 1000
-"""Addresses whose failures are remembered."""
-
 
 class Gate:
-    """Decides on requests to the admin API by its config of the moment. `now` in seconds of a monotonic clock."""
+    """Decides on requests to the admin API by its config of the moment."""
 
-    def __init__(self, config: Callable[[], AdminConfig | None], now: Callable[[], float]) -> None:
+    def __init__(self, config: Callable[[], AdminConfig | None]) -> None:
         self._config = config
-        self._now = now
-        self._failures: dict[str, list[float]] = {}
 
     def __repr__(self) -> str:
-        return f"<Gate, failures of {len(self._failures)} addresses>"
+        return f"<Gate {'guarded' if self.guarded else 'open'}>"
+
+    @property
+    def guarded(self) -> bool:
+        """Whether tokens are needed."""
+        config = self._config()
+        return config is not None and not config.open
 
     def check_host(self, host: str, origin: str | None) -> None:
         """Refuse what a web page sends through its visitor's browser. Raises `Problem`.
@@ -49,14 +46,10 @@ class Gate:
         config = self._config()
         if config is None or config.open:
             return Actor(ANYONE, "write", address)
-        if self._busy(address):
-            raise Problem("too-many", "too many failed logins from here; wait a minute", headers={"Retry-After": "60"})
         scheme, _, given = (authorization or "").partition(" ")
         token = find(given.strip(), config.tokens) if scheme.lower() == "bearer" else None
         if token is not None:
             return Actor(token.name, token.role, address)
-        if authorization is not None:
-            self._fail(address)
         raise Problem(
             "unauthenticated", "send Authorization: Bearer TOKEN" if authorization is None else "nobody has this token",
             headers={"WWW-Authenticate": 'Bearer realm="canaryproxy"'},
@@ -66,17 +59,6 @@ class Gate:
         """Whether the actor has that role. Raises `Problem`."""
         if role == "write" and actor.role != "write":
             raise Problem("forbidden", f"{actor.name} may read only")
-
-    def _fail(self, address: str) -> None:
-        now = self._now()
-        if len(self._failures) >= REMEMBERED:
-            self._failures.pop(next(iter(self._failures)))
-        recent = [at for at in self._failures.pop(address, []) if at > now - MINUTE]
-        self._failures[address] = [*recent[-FREE:], now]
-
-    def _busy(self, address: str) -> bool:
-        now = self._now()
-        return sum(at > now - MINUTE for at in self._failures.get(address, ())) > FREE
 
 
 def find(given: str, tokens: tuple[TokenConfig, ...]) -> TokenConfig | None:

@@ -5,8 +5,9 @@ A rule's body is checked by the config's own readers; `RuleBody` describes it.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from canaryproxy.model.fields import UNMATCHED
 from canaryproxy.model.table import WEIGHT_SCALE
 
 
@@ -30,7 +31,11 @@ def two_decimals(value: object) -> object:
     return float(value)
 
 
-Percent = Annotated[float, BeforeValidator(two_decimals), Field(ge=0, le=100, json_schema_extra={"multipleOf": 0.01})]
+Percent = Annotated[
+    float,
+    BeforeValidator(two_decimals),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.01}),
+]
 
 
 class WeightBody(Model):
@@ -69,58 +74,69 @@ class Endpoints(Model):
     canary: list[Endpoint]
 
 
+VALUE: dict[str, Any] = {"type": "string", "pattern": "^[!-~]{0,200}$", "description": "Printable, compared exactly."}
+PATH: dict[str, Any] = {"type": "string", "pattern": "^/$|^(/[a-z0-9_-]{1,20}){1,8}$"}
+
+
+def _one_of(kinds: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mappings of one key each."""
+    return [
+        {"type": "object", "properties": {kind: value}, "required": [kind], "additionalProperties": False}
+        for kind, value in kinds.items()
+    ]
+
+
+SEVERAL: dict[str, Any] = {"type": "array", "minItems": 1, "items": VALUE}
 MATCHER: dict[str, Any] = {
     "oneOf": [
-        {"type": "string", "pattern": "^[!-~]{0,200}$", "description": "exactly this"},
-        *(
-            {"type": "object", "properties": {kind: kind_of}, "required": [kind], "additionalProperties": False}
-            for kind, kind_of in (
-                ("exact", {"type": "string", "pattern": "^[!-~]{0,200}$"}),
-                ("prefix", {"type": "string", "pattern": "^[!-~]{0,200}$"}),
-                ("regex", {"type": "string", "pattern": "^[ -~]{0,200}$", "format": "re2",
-                           "description": "RE2 syntax, the whole value"}),
-                ("present", {"type": "boolean"}),
-                ("in", {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[!-~]{0,200}$"}}),
-            )
-        ),
+        VALUE,
+        *_one_of({"exact": VALUE, "prefix": VALUE, "present": {"type": "boolean"}, "in": SEVERAL}),
     ]
-}  # fmt: skip
-FIELD_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$"
+}
+BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+NETWORK: dict[str, Any] = {
+    "type": "string",
+    "pattern": rf"^({BYTE}\.){{3}}{BYTE}(/32)?$|^{BYTE}\.0\.0\.0/8$|^({BYTE}\.){{2}}0\.0/16$|^({BYTE}\.){{3}}0/24$"
+    "|^[1-9a-f][0-9a-f]{0,3}(:[1-9a-f][0-9a-f]{0,3}){7}(/128)?$|^[1-9a-f][0-9a-f]{0,3}:[1-9a-f][0-9a-f]{0,3}::/32$",
+    "description": "An address or a network (CIDR). Other lengths of prefix are taken, too.",
+}
 
 
-def _matchers(words: str) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "description": words,
-        "additionalProperties": MATCHER,
-        "propertyNames": {"pattern": FIELD_NAME},
-    }
+def _matchers(words: str, name: str, *but: str) -> dict[str, Any]:
+    names: dict[str, Any] = {"pattern": name}
+    if but:
+        names["not"] = {"enum": list(but)}
+    return {"type": "object", "description": words, "additionalProperties": MATCHER, "propertyNames": names}
 
+
+HEADER_NAME = "^[!#$%&'*+.^_`|~0-9a-z-]{1,128}$"
+COOKIE_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$"
+PARAMETER_NAME = "^[!-~]{1,100}$"
+UNMATCHED_NAMES = sorted(name.decode("ascii") for name in UNMATCHED)
 
 RULE_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": "An exception, as in the config. All its conditions must hold.",
+    "description": "An exception, as in the config. All its conditions must hold. Wherever a value is compared, "
+    "`{regex: ...}` is taken, too: RE2 syntax, which no JSON Schema can describe, and so this one leaves it out.",
     "properties": {
         "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,62}$"},
-        "headers": _matchers("By name; hop-by-hop fields and Cookie cannot be matched."),
-        "cookies": _matchers("By name."),
-        "query": _matchers("Parameters by name."),
-        "methods": {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": "^[A-Z]{1,20}$"}},
-        "path": {
-            "oneOf": [
-                {"type": "string", "pattern": "^/[a-z0-9/_-]*$", "description": "exactly this"},
-                *(
-                    {"type": "object", "properties": {kind: {"type": "string"}}, "required": [kind],
-                     "additionalProperties": False}
-                    for kind in ("exact", "prefix", "regex")
-                ),
-            ]
+        "headers": _matchers(
+            "By name, in any case; those that are not passed on cannot be matched.", HEADER_NAME, "cookie",
+            *UNMATCHED_NAMES,
+        ),
+        "cookies": _matchers("By name.", COOKIE_NAME),
+        "query": _matchers("Parameters by name.", PARAMETER_NAME),
+        "methods": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "string", "pattern": "^[A-Z]{1,20}$", "not": {"enum": ["CONNECT", "TRACE"]}},
         },
-        "sources": {"type": "array", "minItems": 1, "items": {"type": "string"}, "description": "Networks (CIDR)."},
+        "path": {"oneOf": [{"type": "null"}, PATH, *_one_of({"exact": PATH, "prefix": PATH})]},
+        "sources": {"type": "array", "minItems": 1, "items": NETWORK},
         "to": {"type": "string", "enum": ["stable", "canary"]},
-        "percent": {"type": "number", "minimum": 0, "maximum": 100, "default": 100},
-        "preview": {"type": "boolean", "default": False},
-        "analyse": {"type": "boolean", "default": False},
+        "percent": {"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.01, "default": 100},
+        "preview": {"type": ["boolean", "null"], "default": False},
+        "analyse": {"type": ["boolean", "null"], "default": False},
     },
     "required": ["name", "to"],
     "additionalProperties": False,

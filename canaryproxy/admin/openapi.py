@@ -37,8 +37,8 @@ OPEN: dict[str, tuple[str, str]] = {
 }
 
 
-def document() -> dict[str, Any]:
-    """The whole document."""
+def document(*, guarded: bool) -> dict[str, Any]:
+    """The whole document. `guarded`: tokens are needed."""
     shown: set[type[BaseModel]] = {models.ProblemDocument, *(operation.answer for operation in OPERATIONS)}
     shown |= {operation.body for operation in OPERATIONS if isinstance(operation.body, type)}
     listed = sorted(shown, key=lambda model: model.__name__)
@@ -62,9 +62,9 @@ def document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": {**schemas["$defs"], "RuleBody": models.RULE_SCHEMA},
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            **({"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}} if guarded else {}),
         },
-        "security": [{"bearer": []}],
+        **({"security": [{"bearer": []}]} if guarded else {}),
     }
 
 

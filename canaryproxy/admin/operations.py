@@ -177,11 +177,9 @@ async def _add_rule(call: Call) -> Answer:
 async def _put_rule(call: Call) -> Answer:
     name = call.path["rule"]
     known = any(one.name == name for one in call.knowledge.controller.rules(call.route))
-    if isinstance(call.body, dict) and "name" not in call.body:
-        raise Problem("invalid", "name: is missing", {"errors": [{"path": "name", "problem": "is missing"}]})
     rule = _rule(call.body)
     if rule.name != name:
-        raise Problem("invalid", f"the rule is called {rule.name}, the path says {name[:64]}")
+        raise Problem("rule-name", f"the body says {rule.name}, the path {name[:64]}")
 
     def change(rules: tuple[RuleConfig, ...]) -> tuple[RuleConfig, ...]:
         if all(one.name != name for one in rules):
@@ -247,7 +245,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "PUT", "/api/v1/routes/{route}/rules/{rule}", "Replace a rule in its place, or add it behind the others",
-        "write", _put_rule, models.RulesChanged, "rule", (*_CHANGES, "no-such-route"),
+        "write", _put_rule, models.RulesChanged, "rule", (*_CHANGES, "no-such-route", "rule-name"),
     ),
     Operation(
         "DELETE", "/api/v1/routes/{route}/rules/{rule}", "Remove a rule", "write", _delete_rule, models.RulesChanged,

@@ -19,6 +19,7 @@ TITLES: dict[str, tuple[int, str]] = {
     "method-not-allowed": (405, "This method is not allowed here"),
     "too-slow": (408, "The request took too long to arrive"),
     "rule-exists": (409, "A rule of this name exists"),
+    "rule-name": (409, "Path and body name different rules"),
     "phase": (409, "This is not possible in this phase"),
     "stale": (412, "The route has changed meanwhile"),
     "too-large": (413, "The request is too large"),

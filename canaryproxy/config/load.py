@@ -71,7 +71,7 @@ def from_flags(
     section: dict[str, Tree] = {}
     for key, text in given.items():
         if text is not None:
-            section[key] = typed(text)
+            section[key] = typed(text) if key == "workers" else text
             spots["server", key] = Spot(None, text)
     if server.admin_listen is not None and not is_off(server.admin_listen):
         section["admin"] = {"listen": server.admin_listen}

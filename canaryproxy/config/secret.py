@@ -42,11 +42,12 @@ def token_file(value: object) -> Token:
             content = file.read(LARGEST + 1)
         text = content.decode("ascii").strip()
     except OSError as error:
-        raise Wrong(f"this file cannot be read ({error.strerror or 'unknown error'}); {FILE_EXPECTED}") from None
+        found = f"a file that cannot be read ({error.strerror or 'unknown error'})"
+        raise Wrong(FILE_EXPECTED, found=found) from None
     except ValueError:
         raise Wrong(FILE_EXPECTED) from None
     if not _fit(text):
-        raise Wrong(f"this file does not hold a token; {EXPECTED}")
+        raise Wrong(EXPECTED, found="a file that holds no token")
     return Token(text, path)
 
 

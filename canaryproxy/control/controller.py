@@ -1,4 +1,4 @@
-"""The single writer: what the config and the operators say now, what names mean, who is healthy, which generation serves.
+"""The single writer: what config and operators say now, what names mean, who is healthy, which generation serves.
 
 Everything that changes traffic comes through here, one after another: it is kept, published, and only then, without
 holding up the next change, waited for until every worker has acknowledged it. A file that does not hold up changes
@@ -283,7 +283,7 @@ class Controller:
             return Reload(self.generation, changed=certified or self.generation != before, restart=restart)
 
     async def _hear(self, config: Config) -> None:
-        """Continue the state with a new config. The file itself lasts, so it is followed even if nothing can be kept."""
+        """Continue the state with a new config, which lasts by itself: it is followed even if nothing can be kept."""
         state = reconcile(self.state, config, await asyncio.to_thread(_digests, config))
         changed = [name for name, one in state.items() if self.state.get(name) != one]
         audits = [

@@ -20,7 +20,7 @@ class Store(Protocol):
     def load(self) -> State | None:
         """What was kept, None on a first start. Raises `CorruptState` and `UnwritableState`."""
 
-    def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
+    def save(self, state: State, /, audits: Sequence[Audit] = ()) -> None:
         """Keep it durably, or raise `UnwritableState` and change nothing."""
 
     def history(self, route: str, limit: int) -> list[Audit]:

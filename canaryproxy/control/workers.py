@@ -159,10 +159,11 @@ class Workers:
         self._go(self._watch())
         await self._wait(lambda: self.ready == self.count)
 
-    def _go(self, steps: "asyncio._CoroutineLike[None]") -> None:
+    def _go(self, steps: "asyncio._CoroutineLike[None]") -> asyncio.Task[None]:
         task = self._loop.create_task(steps)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _launch(self, slot: int) -> None:
         if self._draining:
@@ -172,7 +173,8 @@ class Workers:
         begin = self._begin(slot)
         link.wire.send(begin_with(begin, self._table))
         sock = self._processes.launch(link.born)
-        self._go(link.wire.connect(self._loop, sock))
+        connecting = self._go(link.wire.connect(self._loop, sock))
+        connecting.add_done_callback(lambda task: sock.close() if task.cancelled() or task.exception() else None)
 
     # Tables.
 
@@ -295,8 +297,9 @@ class Workers:
     def abort(self) -> None:
         """End all workers now."""
         self._draining = True
-        for link in self._links.values():
+        for link in list(self._links.values()):
             link.kill()
+            link.wire.abort()
         self._processes.abort()
         for task in self._tasks:
             task.cancel()

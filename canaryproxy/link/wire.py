@@ -39,13 +39,18 @@ class Wire(asyncio.Protocol):
         data = encode(message)
         if self._transport is None:
             self._waiting.append(data)
-        else:
+        elif not self._transport.is_closing():
             self._transport.write(data)
 
     def close(self) -> None:
         """End the link once everything was delivered."""
         if self._transport is not None:
             self._transport.close()
+
+    def abort(self) -> None:
+        """End the link now."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The loop has the socket now."""

@@ -22,7 +22,7 @@ class MemoryStore:
         """Nothing was kept."""
         return None
 
-    def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
+    def save(self, _: State, audits: Sequence[Audit] = ()) -> None:
         """Remember who did what, as long as the process lives."""
         self._audits.extend(audits)
 

@@ -24,6 +24,8 @@ log = logging.getLogger("canaryproxy")
 SCHEMA = 1
 """`PRAGMA user_version` of the file."""
 
+MAGIC = b"SQLite format 3\0"
+
 KEPT = 100_000
 """Entries of the history that are kept."""
 
@@ -68,6 +70,8 @@ class SqliteStore:
         return state
 
     def _read(self) -> list[tuple[str, str]]:
+        if self._path.is_file() and self._begins() not in (b"", MAGIC):
+            raise ValueError("it is no SQLite file")
         try:
             connection = self._open()
         except UnwritableState:
@@ -78,6 +82,13 @@ class SqliteStore:
         if connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
             raise ValueError("the check of its pages failed")
         return list(connection.execute("SELECT name, state FROM routes"))
+
+    def _begins(self) -> bytes:
+        try:
+            with self._path.open("rb") as file:
+                return file.read(len(MAGIC))
+        except OSError as error:
+            raise UnwritableState(f"{self._path}: {error.strerror}") from None
 
     def _open_to_read(self) -> sqlite3.Connection:
         try:

@@ -68,6 +68,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     authority.write_ca(folder)
     for stem in ("shop", "blog"):
         authority.write(folder, stem, f"{stem}.example.com")
+    (folder / "token").write_text("a-token-that-is-long-enough\n")
     return folder
 
 

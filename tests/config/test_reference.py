@@ -50,10 +50,14 @@ def test_every_example_is_valid_in_its_place(tmp_path: Path) -> None:
     for name in ("ca.crt", "client-ca.crt"):
         authority.write_ca(tmp_path).rename(tmp_path / name)
     authority.write_ca(tmp_path)
+    (tmp_path / "ci").write_text("a-token")
     for path, section in SECTIONS.items():
         for key, field in section.model_fields.items():
             if field.examples:
-                example = str(field.examples[0]).replace("/etc/tls", str(tmp_path))
+                example = (
+                    str(field.examples[0]).replace("/etc/tls", str(tmp_path)).replace("/run/secrets", str(tmp_path))
+                )
+                example = example.replace("${CI_TOKEN}", "abc")
                 tree = yaml.safe_load(parse_example(path, key, example))
                 parse(yaml.safe_dump(tree), f"{path} {key}", {})
 
@@ -64,6 +68,7 @@ def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
     assert isinstance(value, dict)
     needed: dict[str, dict[str, Tree]] = {
         "rules": {"name": "a", "to": "canary"}, "health": {"path": "/"}, "listen": {"address": ":1"},
+        "probes": {"listen": ":9901"}, "tokens": {"name": "ci", "role": "read"},
     }  # fmt: skip
     section = next((str(part) for part in reversed(path) if part != "*"), "")
     value = {**needed.get(section, {}), **value}
@@ -78,6 +83,13 @@ def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
         inside = [inside] if part == "*" else {str(part): inside}
     assert isinstance(inside, dict)
     (server if path[0] == "server" else route).update(inside)
+    admin = server.get("admin")
+    if isinstance(admin, dict):
+        for token in admin.get("tokens", []):
+            if "token" not in token and "token_file" not in token:
+                token["token"] = "abc"
+        if key in ("listen", "hosts"):
+            admin.setdefault("auth", "none")
     listen = server.get("listen")
     if isinstance(listen, list) and isinstance(listen[0], dict):
         listen[0].setdefault("address", ":1")

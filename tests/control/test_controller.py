@@ -8,6 +8,7 @@ from canaryproxy.control.controller import Controller
 from canaryproxy.control.health import Check
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.table import Endpoint, RoutingTable
+from canaryproxy.store.memory import MemoryStore
 from tests.support.authority import Authority
 
 
@@ -16,11 +17,16 @@ class Traffic:
 
     def __init__(self) -> None:
         self.tables: list[RoutingTable] = []
+        self.waited: list[int] = []
         self.certificates: list[ListenerTls | None] = []
 
     def publish(self, table: RoutingTable) -> None:
         """Remember."""
         self.tables.append(table)
+
+    async def acknowledged(self, generation: int) -> None:
+        """Remember what was waited for."""
+        self.waited.append(generation)
 
     def certify(self, certificates: list[ListenerTls | None]) -> None:
         """Remember."""
@@ -49,7 +55,7 @@ async def controlled(*loads: Config | ConfigError) -> tuple[Controller, Traffic]
         return loaded
 
     traffic = Traffic()
-    controller = Controller(config(), traffic, load, ask=answering, lookup=lookup)
+    controller = Controller(config(), traffic, MemoryStore(), load, ask=answering, lookup=lookup, wall=lambda: 5.0)
     await controller.start()
     return controller, traffic
 
@@ -95,7 +101,7 @@ async def test_reloads_at_the_same_time_are_served_one_after_another() -> None:
 
 
 async def test_without_a_file_there_is_nothing_to_reload() -> None:
-    controller = Controller(config(), Traffic(), ask=answering, lookup=lookup)
+    controller = Controller(config(), Traffic(), MemoryStore(), ask=answering, lookup=lookup, wall=lambda: 5.0)
     await controller.start()
     assert (await controller.reload()).changed is False
 
@@ -107,7 +113,7 @@ async def test_a_name_that_changes_its_meaning_is_a_new_table_and_nothing_else_i
         return answers[name]
 
     traffic = Traffic()
-    controller = Controller(config(), traffic, ask=answering, lookup=moving)
+    controller = Controller(config(), traffic, MemoryStore(), ask=answering, lookup=moving, wall=lambda: 5.0)
     await controller.start()
     controller._refresh()
     assert len(traffic.tables) == 1
@@ -129,7 +135,7 @@ async def test_an_endpoint_that_is_ill_leaves_the_table_and_comes_back() -> None
         "stable: http://a\ncanary: {url: http://b, health: {path: /, interval: 5ms, unhealthy: 1}}", "f", {}
     )
     traffic = Traffic()
-    controller = Controller(checked, traffic, ask=ask, lookup=lookup)
+    controller = Controller(checked, traffic, MemoryStore(), ask=ask, lookup=lookup, wall=lambda: 5.0)
     await controller.start()
     async with asyncio.timeout(5):
         while len(traffic.tables) < 2:
@@ -149,7 +155,10 @@ async def test_new_certificates_are_handed_on_and_need_no_restart(tmp_path: Path
         "stable: http://a\ncanary: http://b\n"
     )
     traffic = Traffic()
-    controller = Controller(parse(text, "f", {}), traffic, lambda: parse(text, "f", {}), ask=answering, lookup=lookup)
+    controller = Controller(
+        parse(text, "f", {}), traffic, MemoryStore(), lambda: parse(text, "f", {}), ask=answering, lookup=lookup,
+        wall=lambda: 5.0,
+    )  # fmt: skip
     await controller.start()
     assert not (await controller.reload()).changed
     authority.write(tmp_path, "shop", "shop.test")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import ROOT, canaryproxy
+from tests.support.process import ASIDE, ROOT, canaryproxy
 
 PATIENCE = 10.0
 
@@ -70,7 +70,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def written(origins: dict[str, int], port: int, weight: object) -> str:
     return (
-        f"server: {{listen: '127.0.0.1:{port}'}}\nstable: http://127.0.0.1:{origins['stable']}\n"
+        f"server: {{listen: '127.0.0.1:{port}', {ASIDE}}}\nstable: http://127.0.0.1:{origins['stable']}\n"
         f"canary: http://127.0.0.1:{origins['canary']}\nweight: {weight}\n"
     )
 
@@ -87,7 +87,7 @@ def two_urls(origins: dict[str, int]) -> list[str]:
 
 
 def test_two_urls_give_one_calm_line_and_an_exact_split(origins: dict[str, int], tmp_path: Path) -> None:
-    with canaryproxy(tmp_path, *two_urls(origins), "--weight", "25", "--listen", "{listen}") as proxy:
+    with canaryproxy(tmp_path, *two_urls(origins), "--weight", "25", "--workers", "1", "--listen", "{listen}") as proxy:
         assert f"http://127.0.0.1:{proxy.port} -> route default" in proxy.banner
         assert [ask(proxy.port) for _ in range(100)].count("canary") == 25
         proxy.process.send_signal(signal.SIGTERM)

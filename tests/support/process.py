@@ -12,6 +12,12 @@ from tests.support.nginx import free_port
 ROOT = Path(__file__).parents[2]
 
 
+QUIET = ("--admin-listen", "127.0.0.1:0", "--state", "memory")
+"""What a test that is not about it says of the control plane; in a config, `ASIDE` says it."""
+
+ASIDE = "admin: {listen: '127.0.0.1:0'}, state: memory"
+
+
 class Proxy(NamedTuple):
     """A running `canaryproxy`. `banner` is the line it printed when it was ready."""
 
@@ -27,6 +33,8 @@ def canaryproxy(folder: Path, *arguments: str, port: int | None = None) -> Itera
     port = port or free_port()
     log = folder / "proxy.log"
     command = [sys.executable, "-m", "canaryproxy", "run"]
+    if "--stable" in arguments:
+        arguments = (*QUIET, *arguments)
     with log.open("w") as stderr:
         process = subprocess.Popen(
             [*command, *(argument.replace("{listen}", f"127.0.0.1:{port}") for argument in arguments)],

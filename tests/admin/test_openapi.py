@@ -1,0 +1,32 @@
+"""The document agrees with the router, and holds what is built and nothing else."""
+
+from canaryproxy.admin.app import admin_application
+from canaryproxy.admin.openapi import document
+from tests.support.admin import Api
+
+
+async def test_every_call_of_the_router_is_described_and_the_other_way_round() -> None:
+    api = Api()
+    app = admin_application(api.knowledge, api.gate)
+    routed = {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    told = {(method.upper(), path) for path, methods in document(guarded=True)["paths"].items() for method in methods}
+    assert routed - told == {("GET", "/openapi.json"), ("GET", "/docs")}
+    assert told <= routed
+
+
+def test_what_is_not_built_is_not_described() -> None:
+    paths = " ".join(document(guarded=True)["paths"])
+    assert not [word for word in ("rollout", "analysis", "goals") if word in paths]
+
+
+def test_every_reference_leads_somewhere() -> None:
+    told = document(guarded=True)
+    text = str(told)
+    names = {part.partition("'")[0] for part in text.split("#/components/schemas/")[1:]}
+    assert names <= told["components"]["schemas"].keys()
+    operations = [one for methods in told["paths"].values() for one in methods.values()]
+    assert len({one["operationId"] for one in operations}) == len(operations)

@@ -1,0 +1,136 @@
+"""What the calls do: weights, rules, revisions, failures to keep or to acknowledge."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from canaryproxy.admin.operations import OPERATIONS, Answer, Call, tag
+from canaryproxy.admin.problems import Problem
+from canaryproxy.control.controller import Actor
+from canaryproxy.control.state import Audit, State
+from canaryproxy.control.store import UnwritableState
+from canaryproxy.store.memory import MemoryStore
+from tests.support.admin import Api
+
+RULE = {"name": "testers", "headers": {"x-internal-tester": "true"}, "to": "canary"}
+
+
+class Full(MemoryStore):
+    """A disk that is full."""
+
+    def save(self, _: State, audits: Sequence[Audit] = ()) -> None:
+        raise UnwritableState("no space left")
+
+    def history(self, route: str, limit: int) -> list[Audit]:
+        raise UnwritableState("no disk")
+
+
+async def call(api: Api, method: str, path: str, body: Any = None, **more: Any) -> Answer:
+    """An operation by its method and the last part of its path; names in `more`."""
+    full = f"/api/v1/routes{path}"
+    operation = next(one for one in OPERATIONS if (one.method, one.path) == (method, full))
+    names = {"route": more.pop("route", "shop"), "rule": more.pop("rule", "testers")}
+    return await operation.run(
+        Call(api.knowledge, Actor("ci", "write"), names, more.pop("query", {}), body, more.pop("if_match", None))
+    )
+
+
+async def refused(api: Api, method: str, path: str, body: Any = None, **more: Any) -> tuple[str, str]:
+    with pytest.raises(Problem) as problem:
+        await call(api, method, path, body, **more)
+    return problem.value.slug, problem.value.detail
+
+
+async def test_a_weight_is_kept_published_and_waited_for() -> None:
+    api = await Api().start()
+    answer = await call(api, "PUT", "/{route}/weight", {"canary": 12.5})
+    assert answer.body.model_dump() == {
+        "route": "shop", "canary": 12.5, "stable": 87.5, "generation": 2, "source": "api",
+    }  # fmt: skip
+    assert api.workers.tables[-1].routes[0].weight == 1250
+    state = (await call(api, "GET", "/{route}")).body.model_dump()
+    assert (state["weight"], state["source"], state["phase"], state["generation"]) == (12.5, "api", "idle", 2)
+
+
+@pytest.mark.parametrize("weight", [0.30000000000000004, 0.57, 100, 0, 99.99])
+async def test_sums_of_floats_are_understood(weight: float) -> None:
+    api = await Api().start()
+    answer = await call(api, "PUT", "/{route}/weight", {"canary": weight})
+    assert answer.body.model_dump()["canary"] == round(weight, 2)
+
+
+async def test_a_stale_revision_is_refused() -> None:
+    api = await Api().start()
+    seen = (await call(api, "GET", "/{route}")).headers["ETag"]
+    assert seen == tag(api.controller, "shop")
+    changed = await call(api, "PUT", "/{route}/weight", {"canary": 1}, if_match=seen)
+    assert changed.headers["ETag"] != seen
+    assert (await refused(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=seen))[0] == "stale"
+    await call(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=f'"x", {changed.headers["ETag"]}')
+    await call(api, "PUT", "/{route}/weight", {"canary": 3}, if_match="*")
+
+
+async def test_what_cannot_be_kept_is_not_done() -> None:
+    api = await Api(store=Full()).start()
+    assert await refused(api, "PUT", "/{route}/weight", {"canary": 50}) == (
+        "state-unwritable", "nothing was changed: no space left",
+    )  # fmt: skip
+    assert api.workers.tables[-1].routes[0].weight == 500
+    assert (await refused(api, "GET", "/{route}/history"))[0] == "state-unwritable"
+
+
+async def test_what_is_not_acknowledged_is_said_to_be_kept() -> None:
+    api = await Api().start()
+    api.workers.slow = True
+    slug, detail = await refused(api, "PUT", "/{route}/weight", {"canary": 50})
+    assert (slug, detail) == (
+        "not-acknowledged", "kept and published, but not every worker has acknowledged generation 2",
+    )  # fmt: skip
+    assert api.workers.tables[-1].routes[0].weight == 5000
+
+
+async def test_rules_are_added_replaced_in_place_and_removed() -> None:
+    api = await Api(route="    rules: [{name: first, to: stable, methods: [POST]}]\n").start()
+    added = await call(api, "POST", "/{route}/rules", RULE)
+    assert (added.status, [rule["name"] for rule in added.body.model_dump()["rules"]]) == (201, ["first", "testers"])
+    replaced = await call(api, "PUT", "/{route}/rules/{rule}", {"name": "first", "to": "canary"}, rule="first")
+    assert (replaced.status, replaced.body.model_dump()["rules"]) == (200, [{"name": "first", "to": "canary"}, RULE])
+    assert [rule.name for rule in api.workers.tables[-1].routes[0].rules] == ["first", "testers"]
+    new = await call(api, "PUT", "/{route}/rules/{rule}", {"name": "new", "to": "canary"}, rule="new")
+    assert new.status == 201
+    removed = await call(api, "DELETE", "/{route}/rules/{rule}", rule="first")
+    assert removed.body.model_dump()["source"] == "api"
+    listed = (await call(api, "GET", "/{route}/rules")).body.model_dump()
+    assert [rule["name"] for rule in listed["rules"]] == ["testers", "new"]
+
+
+async def test_rules_that_cannot_be_are_told_where_and_why() -> None:
+    api = await Api().start()
+    await call(api, "POST", "/{route}/rules", RULE)
+    assert (await refused(api, "POST", "/{route}/rules", RULE))[0] == "rule-exists"
+    assert (await refused(api, "DELETE", "/{route}/rules/{rule}", rule="nope"))[0] == "no-such-rule"
+    slug, detail = await refused(api, "POST", "/{route}/rules", {"name": "x", "to": "moon", "colour": 1})
+    assert (slug, detail) == ("invalid", "to: expected stable or canary; colour: is not a key of a rule")
+    assert "headers.cookie" in (await refused(api, "POST", "/{route}/rules", {**RULE, "headers": {"cookie": "a"}}))[1]
+    assert "name: is missing" in (await refused(api, "PUT", "/{route}/rules/{rule}", {"to": "canary"}))[1]
+    assert (await refused(api, "PUT", "/{route}/rules/{rule}", RULE, rule="other"))[0] == "rule-name"
+    assert (await refused(api, "POST", "/{route}/rules", [RULE]))[0] == "invalid"
+    assert (await refused(api, "GET", "/{route}", route="nope"))[1] == "routes are: shop, blog"
+
+
+async def test_stats_of_the_last_seconds() -> None:
+    api = await Api().start()
+    api.served("canary", 40, 2)
+    api.served("stable", 60)
+    told = (await call(api, "GET", "/{route}/stats")).body.model_dump()
+    canary = told["versions"]["canary"]
+    assert (told["window"], canary["requests"], canary["errors"], canary["error_rate"]) == (60.0, 40, 2, 0.05)
+    assert canary["p50"] == pytest.approx(2 ** (-191.5 / 32))
+    assert (canary["in_flight"], canary["users"], canary["goals"]) == (1, None, {})
+    assert (await call(api, "GET", "/{route}")).body.model_dump()["observed_weight"] == 40.0
+    api.clock += 300
+    quiet = (await call(api, "GET", "/{route}/stats", query={"window": "10s"})).body.model_dump()["versions"]["canary"]
+    assert (quiet["requests"], quiet["error_rate"], quiet["mean"], quiet["p99"]) == (0, None, None, None)
+    assert (await refused(api, "GET", "/{route}/stats", query={"window": "2h"}))[0] == "invalid"
+    assert (await refused(api, "GET", "/{route}/history", query={"limit": "0"}))[0] == "invalid"

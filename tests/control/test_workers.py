@@ -1,0 +1,203 @@
+"""Real workers, forked and killed: tables acknowledged, the dead replaced, the hung killed."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from canaryproxy.config import parse
+from canaryproxy.control import workers as module
+from canaryproxy.control.compile import begin, compile_table
+from canaryproxy.control.listen import listen_on
+from canaryproxy.control.processes import Born, Processes
+from canaryproxy.control.workers import NotAcknowledged, Workers
+from canaryproxy.model.delta import Delta
+from tests.support.admin import until
+from tests.support.world import GET, Origin, run
+
+
+class Fleet:
+    """Workers before two origins."""
+
+    def __init__(self, workers: Workers, port: int, ports: tuple[int, int]) -> None:
+        self.workers = workers
+        self.port = port
+        self.ports = ports
+        self.generation = 0
+        self.deltas: list[tuple[int, Delta]] = []
+        self.gone: list[int] = []
+        self.origin = Origin()
+
+    def publish(self, weight: int) -> int:
+        """Send a table; its generation."""
+        self.generation += 1
+        text = f"stable: http://127.0.0.1:{self.ports[0]}\ncanary: http://127.0.0.1:{self.ports[1]}\nweight: {weight}\n"
+        self.workers.publish(compile_table(parse(text, "f", {}), self.generation))
+        return self.generation
+
+    async def ask(self) -> bytes:
+        """One request on a connection of its own."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(GET)
+        answer = await reader.read()
+        writer.close()
+        return answer.rpartition(b"\n")[2]
+
+
+@contextlib.asynccontextmanager
+async def fleet(count: int = 2, drain: str = "1s") -> AsyncIterator[Fleet]:
+    origins = Origin(), Origin()
+    origins[1].behaviour = origins[1].answering(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ncanary")
+    servers = [await asyncio.start_server(origin.serve, "127.0.0.1", 0) for origin in origins]
+    sock = listen_on("127.0.0.1", 0)
+    config = parse(f"server: {{timeouts: {{drain: {drain}}}}}\nstable: http://a\ncanary: http://b\n", "f", {})
+    processes = Processes([sock], count)
+    workers = Workers(
+        count, processes, lambda slot: begin(config, slot, count, "canaryproxy-test"),
+        report=lambda slot, delta: made.deltas.append((slot, delta)), gone=lambda slot: made.gone.append(slot),  # noqa: PLW0108
+    )  # fmt: skip
+    made = Fleet(
+        workers, sock.getsockname()[1], (servers[0].sockets[0].getsockname()[1], servers[1].sockets[0].getsockname()[1])
+    )
+    made.origin = origins[0]
+    made.publish(0)
+    await workers.start()
+    try:
+        yield made
+    finally:
+        workers.abort()
+        for server in servers:
+            server.close()
+        for task in origins[0].tasks | origins[1].tasks:
+            task.cancel()
+        await asyncio.sleep(0.02)
+
+
+def test_after_the_acknowledgement_nothing_follows_the_old_table_and_deltas_come_up() -> None:
+    async def test() -> None:
+        async with fleet() as made:
+            for number in range(20):
+                await made.workers.acknowledged(made.publish(100 if number % 2 else 0))
+                assert {await made.ask() for _ in range(4)} == {b"canary" if number % 2 else b"ok"}
+            await until(lambda: sum(c.starts for _, delta in made.deltas for c in delta.cells) == 80)
+            assert {slot for slot, _ in made.deltas} == {0, 1}
+            assert "2 of 2 ready, generation 21" in repr(made.workers)
+
+    run(test())
+
+
+def test_a_worker_that_dies_is_replaced_and_others_serve_meanwhile() -> None:
+    async def test() -> None:
+        async with fleet() as made:
+            victim = made.workers.pids[0]
+            os.kill(victim, signal.SIGKILL)
+            for _ in range(20):
+                assert await made.ask() == b"ok"
+            await until(lambda: made.workers.ready == 2 and made.workers.restarts == 1)
+            assert victim not in made.workers.pids
+            assert made.gone == [0]
+            await made.workers.acknowledged(made.publish(100))
+            assert {await made.ask() for _ in range(6)} == {b"canary"}
+
+    run(test())
+
+
+def test_a_worker_that_hangs_is_killed_and_the_publication_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "UNACKNOWLEDGED", 3)
+
+    async def test() -> None:
+        async with fleet() as made:
+            os.kill(made.workers.pids[1], signal.SIGSTOP)
+            generation = made.publish(100)
+            with pytest.raises(NotAcknowledged):
+                await made.workers.acknowledged(generation, 0.05)
+            await made.workers.acknowledged(generation)
+            assert {await made.ask() for _ in range(6)} == {b"canary"}
+
+    run(test())
+
+
+def test_a_worker_that_says_nothing_is_killed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "SILENT", 5)
+
+    async def test() -> None:
+        async with fleet(1) as made:
+            os.kill(made.workers.pids[0], signal.SIGSTOP)
+            await until(lambda: made.workers.restarts == 1 and made.workers.ready == 1)
+            assert "is silent" in caplog.text
+
+    run(test())
+
+
+def test_one_that_dies_before_it_is_ready_is_replaced_with_growing_patience(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    monkeypatch.setattr(module, "SHORTEST_BACKOFF", 0.01)
+
+    class Stillborn:
+        """Launches nothing."""
+
+        def start(self) -> None:
+            """Nothing to do."""
+
+        def launch(self, _: Born) -> socket.socket:
+            ours, theirs = socket.socketpair()
+            ours.setblocking(False)
+            theirs.close()
+            return ours
+
+        def retire(self) -> None:
+            """Nothing to do."""
+
+        def abort(self) -> None:
+            """Nothing to do."""
+
+    async def test() -> None:
+        config = parse("stable: http://a\ncanary: http://b\n", "f", {})
+        made = Workers(1, Stillborn(), lambda slot: begin(config, slot, 1, "x"), report=lambda *_: None)
+        made.publish(compile_table(config, 1))
+        starting = asyncio.get_running_loop().create_task(made.start())
+        await until(lambda: made.restarts >= 4)
+        starting.cancel()
+        made.abort()
+        await asyncio.sleep(0.02)
+        assert [f"another one follows in {delay} s" in caplog.text for delay in ("0.01", "0.02", "0.04")] == [True] * 3
+
+    run(test())
+
+
+async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+def test_draining_finishes_what_is_open_and_counts_what_is_cut() -> None:
+    async def test() -> None:
+        async with fleet(drain="300ms") as made:
+            made.origin.behaviour = silent
+            _, writer = await asyncio.open_connection("127.0.0.1", made.port)
+            writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab")
+            await until(lambda: any(delta.in_flight for _, delta in made.deltas))
+            assert await made.workers.drain(0.3) == 1
+            assert made.workers.draining
+            writer.close()
+            with pytest.raises(ConnectionRefusedError):
+                await made.ask()
+
+    run(test())
+
+
+def test_new_certificates_reach_the_workers() -> None:
+    async def test() -> None:
+        async with fleet(1) as made:
+            made.workers.certify([None])
+            assert await made.ask() == b"ok"
+
+    run(test())

@@ -1,0 +1,91 @@
+"""The admin API over a real controller, with a data plane that only remembers."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from canaryproxy.admin.auth import Gate
+from canaryproxy.admin.views import Knowledge
+from canaryproxy.config import parse
+from canaryproxy.control.controller import Controller
+from canaryproxy.control.health import Check
+from canaryproxy.control.store import Store
+from canaryproxy.control.workers import NotAcknowledged
+from canaryproxy.model.certificate import ListenerTls
+from canaryproxy.model.delta import CellDelta, CellKey, Delta
+from canaryproxy.model.table import Endpoint, RoutingTable
+from canaryproxy.store.memory import MemoryStore
+from canaryproxy.telemetry.counters import Counters
+from canaryproxy.telemetry.window import Window
+
+TOKENS = "tokens: [{name: ci, role: write, token: write-me}, {name: eyes, role: read, token: read-me}]"
+WRITE = {"Authorization": "Bearer write-me"}
+READ = {"Authorization": "Bearer read-me"}
+
+
+class FakeWorkers:
+    """Workers that acknowledge at once, unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.tables: list[RoutingTable] = []
+        self.ready = self.count = 2
+        self.restarts = 1
+        self.draining = False
+        self.slow = False
+        self.pids = [1, 2]
+
+    def publish(self, table: RoutingTable) -> None:
+        """Remember."""
+        self.tables.append(table)
+
+    def certify(self, certificates: list[ListenerTls | None]) -> None:
+        """Nothing to do."""
+
+    async def acknowledged(self, generation: int) -> None:
+        """At once, or never."""
+        if self.slow:
+            raise NotAcknowledged(f"not every worker has acknowledged generation {generation}")
+
+
+class Api:
+    """Everything behind the API. `clock` is the time of the deltas and of the gate."""
+
+    def __init__(self, server: str = "", store: Store | None = None, route: str = "") -> None:
+        self.clock = 1000.0
+        self.workers = FakeWorkers()
+        text = f"server: {{state: memory, admin: {{{server}}}}}\nroutes:\n  shop:\n    hosts: [a.test]\n    stable: http://127.0.0.1:1\n    canary: http://127.0.0.1:2\n    weight: 5\n{route}  blog: {{hosts: [b.test], stable: 'http://127.0.0.1:1', canary: 'http://127.0.0.1:2'}}\n"
+        self.store = store or MemoryStore()
+        self.controller = Controller(
+            parse(text, "f", {}), self.workers, self.store, ask=_healthy, wall=lambda: 1_800_000_000.5
+        )
+        self.counters, self.window = Counters(), Window()
+        self.knowledge = Knowledge(
+            self.controller, self.counters, self.window, self.workers, lambda: self.clock,  # type: ignore[arg-type]
+        )  # fmt: skip
+        self.gate = Gate(lambda: self.controller.config.server.admin)
+
+    async def start(self) -> "Api":
+        """Publish the first table."""
+        await self.controller.start()
+        return self
+
+    def served(self, version: str, count: int, errors: int = 0, **cell: Any) -> None:
+        """Count requests."""
+        key = CellKey("shop", version, "e", "weight", True)
+        outcomes = {"success": count - errors, "error_5xx": errors}
+        codes = {200: count - errors, 500: errors}
+        told = CellDelta(key, int(self.clock), count, outcomes, codes=codes, **{"latency": {-192: count}, **cell})
+        delta = Delta(1, self.clock, (told,), in_flight={("shop", version): 1})
+        self.counters.add(int(version == "canary"), delta)
+        self.window.add(delta)
+
+
+async def _healthy(_: Endpoint, __: Check) -> bool:
+    return True
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)

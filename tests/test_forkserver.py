@@ -1,0 +1,38 @@
+"""The fork server over its socket, as a process of its own and in ours."""
+
+import mmap
+import os
+import signal
+import socket
+
+from canaryproxy.control import processes
+from canaryproxy.forkserver import FORK, PID, RETIRE, ForkServer
+
+
+def test_both_ends_speak_the_same_language() -> None:
+    assert (processes.FORK, processes.RETIRE, processes.PID.format) == (FORK, RETIRE, PID.format)
+
+
+def test_it_forks_answers_and_retires() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    link, end = socket.socketpair()
+    server = ForkServer(theirs, mmap.mmap(-1, 4096), [])
+    socket.send_fds(ours, [FORK], [end.fileno()])
+    end.close()
+    ours.send(RETIRE)
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        child = server.serve()
+        if child is not None:
+            child.sendall(b"born")
+            os._exit(0)
+        data, descriptors, _, _ = socket.recv_fds(ours, 4, 1)
+        assert link.recv(10) == b"born"
+        assert PID.unpack(data)[0] > 0
+        os.close(descriptors[0])
+        assert link.recv(10) == b""
+        assert "workers" in repr(server)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+        for sock in (ours, theirs, link):
+            sock.close()

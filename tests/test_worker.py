@@ -1,0 +1,117 @@
+"""A worker at the end of its link, in the test's own process."""
+
+import asyncio
+import logging
+import mmap
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from canaryproxy.config import parse
+from canaryproxy.control.compile import begin, compile_table
+from canaryproxy.control.listen import listen_on
+from canaryproxy.control.workers import begin_with
+from canaryproxy.link.difference import difference
+from canaryproxy.link.messages import AccessLog, Acknowledged, Certificates, Drain, Drained, Message
+from canaryproxy.link.wire import Wire
+from canaryproxy.model.delta import Delta
+from canaryproxy.worker import Worker
+from tests.support.admin import until
+from tests.support.world import GET, Origin, run
+
+CONFIG = "server: {{timeouts: {{drain: 200ms}}}}\nstable: http://127.0.0.1:{port}\ncanary: http://127.0.0.1:1\nweight: {weight}\n"
+
+
+class Told:
+    """What came up the link."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.lost = asyncio.Event()
+        self.wire = Wire(self.messages.append, self.lost.set)
+
+    def of(self, kind: type[Message]) -> list[Message]:
+        """Messages of one kind."""
+        return [message for message in self.messages if isinstance(message, kind)]
+
+
+@asynccontextmanager
+async def working(port: int = 1, access_log: AccessLog | None = None) -> AsyncIterator[tuple[Told, Worker, int]]:
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    for sock in (ours, theirs):
+        sock.setblocking(False)
+    listening, told = listen_on("127.0.0.1", 0), Told()
+    worker = Worker(loop, [listening], mmap.mmap(-1, 4096))
+    await worker.wire.connect(loop, theirs)
+    await told.wire.connect(loop, ours)
+    config = parse(CONFIG.format(port=port, weight=0), "f", {})
+    first = begin_with(begin(config, 0, 1, "canaryproxy-x"), compile_table(config, 4))
+    first = replace(first, access_log=access_log)
+    told.wire.send(first)
+    try:
+        yield told, worker, listening.getsockname()[1]
+    finally:
+        told.wire.abort()
+        worker.wire.abort()
+        worker.close()
+        listening.close()
+        await asyncio.sleep(0.02)
+
+
+def test_it_serves_reports_and_follows_tables(tmp_path: Path) -> None:
+    async def test() -> None:
+        origin = Origin()
+        server = await asyncio.start_server(origin.serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        log = AccessLog(str(tmp_path / "access.log"), "text")
+        async with working(port, access_log=log) as (told, worker, at):
+            await until(lambda: bool(told.of(Acknowledged)))
+            assert told.of(Acknowledged) == [Acknowledged(4)]
+            reader, writer = await asyncio.open_connection("127.0.0.1", at)
+            writer.write(GET)
+            assert (await reader.read()).endswith(b"ok")
+            writer.close()
+            before = compile_table(parse(CONFIG.format(port=port, weight=0), "f", {}), 4)
+            told.wire.send(difference(before, compile_table(parse(CONFIG.format(port=port, weight=7), "f", {}), 5)))
+            told.wire.send(Certificates((None,)))
+            await until(lambda: Acknowledged(5) in told.messages)
+            index = told.messages.index(Acknowledged(5))
+            assert isinstance(told.messages[index - 1], Delta)
+            assert sum(cell.starts for delta in told.messages if isinstance(delta, Delta) for cell in delta.cells) == 1
+            assert "generation 5" in repr(worker)
+            told.wire.send(Drain())
+            await asyncio.wait_for(told.lost.wait(), 5)
+            assert isinstance(told.messages[-1], Drained)
+            await asyncio.wait_for(worker.ended.wait(), 5)
+        assert (tmp_path / "access.log").read_text().count("\n") == 1
+        server.close()
+        for task in origin.tasks:
+            task.cancel()
+
+    run(test())
+
+
+def test_it_ends_with_its_link() -> None:
+    async def test() -> None:
+        async with working() as (told, worker, _):
+            await until(lambda: bool(told.of(Acknowledged)))
+            told.wire.close()
+            await asyncio.wait_for(worker.ended.wait(), 5)
+
+    run(test())
+
+
+def test_one_that_cannot_begin_ends(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR)
+
+    async def test() -> None:
+        async with working(access_log=AccessLog("/nonexistent/access.log", "json")) as (_, worker, __):
+            await asyncio.wait_for(worker.ended.wait(), 5)
+            assert "the worker ends" in caplog.text
+
+    run(test())
