@@ -22,7 +22,7 @@ class Peer:
 def _canaryproxy(_: Path, listen: int, stable: int, canary: int) -> list[str]:
     return canaryproxy(
         "--stable", f"http://127.0.0.1:{stable}", "--canary", f"http://127.0.0.1:{canary}", "--weight", "10",
-        "--listen", f"127.0.0.1:{listen}",
+        "--workers", "1", "--listen", f"127.0.0.1:{listen}",
     )  # fmt: skip
 
 

@@ -111,4 +111,5 @@ http {{
 
 def canaryproxy(*arguments: str) -> list[str]:
     """The command of this checkout's proxy, run by the interpreter that runs us."""
-    return [sys.executable, "-m", "canaryproxy", "run", *arguments]
+    aside = ["--admin-listen", "127.0.0.1:0", "--state", "memory"] if "--stable" in arguments else []
+    return [sys.executable, "-m", "canaryproxy", "run", *aside, *arguments]

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import canaryproxy
+from bench import at_rest
 from bench.load import wrk
 from bench.peers import PEERS, Peer
 from bench.processes import cpu_seconds, free_port, nginx_origin, running
@@ -156,6 +157,8 @@ def main() -> None:
     runs = rounds(peers, arguments)
     command = " ".join(["make bench" if len(sys.argv) == 1 else "python -m bench.side_by_side", *sys.argv[1:]])
     text = page(runs, [peer.name for peer in peers], arguments, command)
+    if not arguments.no_write:
+        text += "\n" + at_rest.page(at_rest.measure())
     print(text)
     if not arguments.no_write:
         (HERE / "RESULTS.md").write_text(text)

@@ -37,7 +37,7 @@ from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
 from canaryproxy.control.store import Store
 from canaryproxy.control.watch import Watches
-from canaryproxy.control.workers import Workers
+from canaryproxy.control.workers import NotAcknowledged, Workers
 from canaryproxy.model.delta import Delta
 from canaryproxy.proxy.tls import client_context
 from canaryproxy.store.memory import MemoryStore
@@ -149,7 +149,7 @@ class Instance:
         if reload.problem:
             log.error("the config was not applied, generation %d goes on:\n%s", reload.generation, reload.problem)
         elif reload.changed:
-            log.info("the config was applied as generation %d", reload.generation)
+            await self._applied(reload.generation)
         if reload.restart:
             log.warning("`server:` differs from what this process was started with; that part needs a restart")
         if reload.problem or reload.changed:
@@ -157,6 +157,14 @@ class Instance:
             self.window.keep(self._controller.config.routes.keys())
             self.events.tell("config", time.time(), applied=not reload.problem, generation=reload.generation)
         return reload
+
+    async def _applied(self, generation: int) -> None:
+        """Say so once it is true everywhere."""
+        try:
+            await self.workers.acknowledged(generation)
+            log.info("the config was applied as generation %d", generation)
+        except NotAcknowledged as error:
+            log.error("the config was published, but %s", error)
 
     def weights(self) -> dict[str, int]:
         """Each route's weight in basis points, as it holds now."""

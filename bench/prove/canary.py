@@ -121,7 +121,7 @@ async def _broken_pod() -> str:
     await stable.up()
     await canary.up()
     text = (
-        f"server: {{listen: '127.0.0.1:0'}}\nstable: http://127.0.0.1:{stable._port}\n"  # noqa: SLF001
+        f"server: {{listen: '127.0.0.1:0', admin: {{listen: '127.0.0.1:0'}}, state: memory, workers: 1}}\nstable: http://127.0.0.1:{stable._port}\n"  # noqa: SLF001
         f"canary: http://127.0.0.1:{canary._port}\nweight: 20\n"  # noqa: SLF001
     )
     counts, phases = Counts(), []

@@ -38,7 +38,7 @@ def _proxy(stack: contextlib.ExitStack) -> Iterator[Proxy]:
     def write(weight: int) -> None:
         new = path.with_suffix(".new")
         new.write_text(
-            f"server: {{listen: '127.0.0.1:{listen}'}}\nstable: http://127.0.0.1:{stable}\n"
+            f"server: {{listen: '127.0.0.1:{listen}', admin: {{listen: '127.0.0.1:0'}}, state: memory}}\nstable: http://127.0.0.1:{stable}\n"
             f"canary: http://127.0.0.1:{canary}\nweight: {weight}\n"
         )
         new.replace(path)

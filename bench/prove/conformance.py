@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.prove import Disproved
 
 ONE_ROUTE = (
-    f"proxy={sys.executable} -m canaryproxy run --listen 127.0.0.1:{{listen}} "
+    f"proxy={sys.executable} -m canaryproxy run --admin-listen off --state memory --listen 127.0.0.1:{{listen}} "
     "--stable http://127.0.0.1:{backend} --canary http://127.0.0.1:{backend} --weight 50"
 )
 TWO_ROUTES = (

@@ -6,7 +6,7 @@ import time
 import zlib
 from collections.abc import Callable
 
-from bench.processes import canaryproxy, free_port, rss_bytes, running
+from bench.processes import canaryproxy, family, free_port, rss_bytes, running
 from bench.prove import Disproved
 
 GIB, MIB = 1 << 30, 1 << 20
@@ -16,18 +16,23 @@ MOST = 32 * MIB
 EXPECTED = GIB // len(BLOCK)
 
 
+def resident(pid: int) -> int:
+    """Bytes of a process and its children."""
+    return sum(map(rss_bytes, family(pid)))
+
+
 class Peak:
     """The largest growth of a process's memory while it is watched."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._base = rss_bytes(pid)
+        self._base = resident(pid)
         self.growth = 0
 
     async def watch(self) -> None:
         """Look every 50 ms until cancelled."""
         while True:
-            self.growth = max(self.growth, rss_bytes(self._pid) - self._base)
+            self.growth = max(self.growth, resident(self._pid) - self._base)
             await asyncio.sleep(0.05)
 
 

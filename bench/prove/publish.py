@@ -150,9 +150,9 @@ def stopped_worker() -> str:
     statuses = sorted({one[4] for one in done})
     slowest = max(one[3] for one in done)
     said = (
-        f"one of 4 workers stopped: the first change was answered {done[0][4]} after {done[0][3]:.2f} s, the worker was "
-        f"replaced ({'yes' if gone else 'no'}), 20 changes answered {statuses}, {slowest:.2f} s at most; of {seen:,} "
-        f"requests between {wrong} followed the old weight"
+        f"one of 4 workers stopped: first change answered {done[0][4]} after {done[0][3]:.2f} s, the "
+        f"worker was replaced ({'yes' if gone else 'no'}), 20 changes answered {statuses}, {slowest:.2f} s at most; "
+        f"of {seen:,} requests between {wrong} followed the old weight"
     )
     if wrong or slowest > 5.5 or not set(statuses) <= {200, 504} or not gone:
         raise Disproved(said)

@@ -67,7 +67,7 @@ async def _sticky() -> str:
 
     def load() -> Config:
         text = (
-            f"server: {{listen: '127.0.0.1:0'}}\nstable: http://127.0.0.1:{ports[0]}\n"
+            f"server: {{listen: '127.0.0.1:0', admin: {{listen: '127.0.0.1:0'}}, state: memory}}\nstable: http://127.0.0.1:{ports[0]}\n"
             f"canary: http://127.0.0.1:{ports[1]}\naffinity: cookie\nweight: {weight}\n"
         )
         return parse(text, "prove", {})

@@ -62,7 +62,8 @@ def write(path: Path, listen: int, ports: list[int], weight: int) -> None:
     """The config, with another weight."""
     path.with_suffix(".new").write_text(
         f"server: {{listen: [{{address: '127.0.0.1:{listen}', tls: {{certs: "
-        f"[{{cert: {path.parent}/prove.crt, key: {path.parent}/prove.key}}]}}}}]}}\n"
+        f"[{{cert: {path.parent}/prove.crt, key: {path.parent}/prove.key}}]}}}}], "
+        "admin: {listen: '127.0.0.1:0'}, state: memory}\n"
         f"stable: http://127.0.0.1:{ports[0]}\ncanary: http://127.0.0.1:{ports[1]}\nweight: {weight}\n"
     )
     path.with_suffix(".new").replace(path)

@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 fine, 1 cannot start or the config is invalid, 2 wrong usage.
+"""The command line. Exit codes: 0 fine, 1 cannot start, invalid config or refused, 2 wrong usage, 3 out of time.
 
 Each command is a module that imports what it needs when it runs, so `--help` answers at once.
 """
@@ -11,7 +11,11 @@ from canaryproxy import __version__
 from canaryproxy.cli.check import check
 from canaryproxy.cli.demo import demo
 from canaryproxy.cli.explain import explain
+from canaryproxy.cli.history import history
+from canaryproxy.cli.rules import rules
 from canaryproxy.cli.run import run
+from canaryproxy.cli.status import status
+from canaryproxy.cli.weight import weight
 
 app = typer.Typer(
     name="canaryproxy",
@@ -42,6 +46,10 @@ app.command()(run)
 app.command()(check)
 app.command()(explain)
 app.command()(demo)
+app.command()(status)
+app.command()(weight)
+app.command()(rules)
+app.command()(history)
 
 
 def main() -> None:

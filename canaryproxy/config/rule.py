@@ -17,7 +17,8 @@ from canaryproxy.routing.condition import BadPattern, compile_pattern
 
 RULE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.ASCII)
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
-TEXT = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
+TEXT = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*")
+"""What a field value may hold. Half a surrogate pair, which JSON can bring, is no character."""
 
 COOKIE = "canaryproxy"
 """Name of the affinity cookie unless the config gives another."""
@@ -68,7 +69,7 @@ def cookie_name(value: object) -> str:
 
 def parameter_name(value: object) -> str:
     """The name of a query parameter, as it reads after percent-decoding."""
-    if not isinstance(value, str) or not value or len(value) > LONGEST_VALUE:
+    if not isinstance(value, str) or not value or len(value) > LONGEST_VALUE or not TEXT.fullmatch(value):
         raise Wrong("expected a parameter's name, such as preview")
     return value
 

@@ -29,6 +29,8 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0,
 CODES = (200, 500)
 """Codes that have a series before the first of them was answered."""
 
+REFUSED_CODES = (400, 404, 503)
+
 SLICE = 8
 """Routes in one piece."""
 
@@ -120,8 +122,8 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     refused = CounterMetricFamily(
         "canaryproxy_refused", "Requests answered by ourselves before any version was decided on.", labels=("code",)
     )
-    for code, count in sorted(facts.counters.refused.items()):
-        refused.add_metric((str(code),), count)
+    for code in sorted({*REFUSED_CODES, *facts.counters.refused}):
+        refused.add_metric((str(code),), facts.counters.refused[code])
     yield refused
     build = GaugeMetricFamily("canaryproxy_build_info", "What runs here; always 1.", labels=tuple(facts.build))
     build.add_metric(tuple(facts.build.values()), 1)

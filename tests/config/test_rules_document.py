@@ -10,6 +10,7 @@ from canaryproxy.config.rules_document import BadRule, rule_from_written, rules_
     [
         (None, ""), ("x", ""), ({}, "name"), ({"name": "A", "to": "canary"}, "name"), ({"name": "a", "to": "x"}, "to"),
         ({"name": "a", "to": "canary", "x": 1}, "x"), ({"name": "a", "to": "canary", "headers": {"x": 5}}, "headers.x"),
+        ({"name": "a", "to": "canary", "cookies": {"x": "\ud800"}}, "cookies.x"),
         ({"name": "a", "to": "canary", "sources": ["x"]}, "sources[0]"), ({"name": "a", "to": "canary", "percent": 101}, "percent"),
     ],
 )  # fmt: skip

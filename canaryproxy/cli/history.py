@@ -1,0 +1,49 @@
+"""`canaryproxy history`: who did what to a route."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
+from canaryproxy.cli.weight import segment
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def history(
+    route: Annotated[str, typer.Argument(help="Name of the route.")],
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many entries, the newest first.")] = 20,
+    admin: Admin = ADMIN,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Show what was done to a route, when, and by whom."""
+    try:
+        told = Remote(admin, token).call("GET", f"/api/v1/routes/{segment(route)}/history?limit={limit}")
+    except Refused as error:
+        raise fail(error) from None
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    from rich.console import Console
+
+    Console().print(table(told))
+
+
+def table(told: dict[str, Any]) -> "Table":
+    """The entries, the newest first."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("when", "who", "from", "what", "", "generation"):
+        shown.add_column(column, overflow="fold")
+    for entry in told["entries"]:
+        generation = "" if entry["generation"] is None else str(entry["generation"])
+        when = entry["at"].replace("T", " ").removesuffix("Z")
+        row = (when, entry["actor"], entry["address"], entry["action"], entry["detail"], generation)
+        shown.add_row(*map(Text, row))
+    return shown

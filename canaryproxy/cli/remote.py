@@ -1,0 +1,90 @@
+"""Talking to a running instance: where it is, who we are, and what its problems mean to a person at a terminal."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import aiohttp
+
+ADMIN = "http://127.0.0.1:9900"
+PATIENCE = 10.0
+"""Seconds for a call."""
+
+Admin = Annotated[str, typer.Option(envvar="CANARYPROXY_ADMIN", help="URL of the admin API.")]
+Token = Annotated[
+    str | None, typer.Option(envvar="CANARYPROXY_TOKEN", help="Token of the admin API.", show_envvar=True)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+HINTS = {
+    401: "set CANARYPROXY_TOKEN, or give --token",
+    403: "use a token with the role write",
+    412: "look again and decide anew",
+    421: "add that name to server.admin.hosts, or call it by its address",
+}
+
+
+class Refused(Exception):
+    """The API refused or could not be reached; the message is one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The admin API of one instance."""
+
+    url: str
+    token: str | None = None
+
+    def call(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Any:
+        """One call, answered with its document. Raises `Refused`."""
+        return asyncio.run(self.calls([(method, path)], body, headers))[0]
+
+    def gather(self, *paths: str) -> list[Any]:
+        """Several documents at once. Raises `Refused`."""
+        return asyncio.run(self.calls([("GET", path) for path in paths]))
+
+    async def calls(
+        self, wanted: list[tuple[str, str]], body: object = None, headers: dict[str, str] | None = None
+    ) -> list[Any]:
+        """Several calls at once. Raises `Refused`."""
+        import aiohttp
+
+        given = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        timeout = aiohttp.ClientTimeout(total=PATIENCE)
+        try:
+            async with aiohttp.ClientSession(timeout=timeout, headers={**given, **(headers or {})}) as session:
+                return await asyncio.gather(*(self._call(session, method, path, body) for method, path in wanted))
+        except TimeoutError:
+            raise Refused(f"{self.url} does not answer within {PATIENCE:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Refused(f"{self.url} cannot be reached: {error}; is it running? --admin says where") from None
+
+    async def _call(self, session: "aiohttp.ClientSession", method: str, path: str, body: object) -> Any:
+        async with session.request(method, self.url.rstrip("/") + path, json=body) as response:
+            text = await response.text()
+            try:
+                told = json.loads(text)
+            except ValueError:
+                raise Refused(f"{self.url} is no canaryproxy: it answered {response.status}") from None
+            if response.status >= 400:
+                raise Refused(refusal(response.status, told))
+            return told
+
+
+def refusal(status: int, told: Any) -> str:
+    """A problem document in one line."""
+    from canaryproxy.config.problem import printable
+
+    title = told.get("title", "refused") if isinstance(told, dict) else "refused"
+    detail = told.get("detail", "") if isinstance(told, dict) else ""
+    return printable("; ".join(part for part in (f"{status} {title}", detail, HINTS.get(status, "")) if part))
+
+
+def fail(error: Refused) -> typer.Exit:
+    """Say why and end with 1."""
+    typer.echo(str(error), err=True)
+    return typer.Exit(1)

@@ -1,0 +1,176 @@
+"""`canaryproxy status`: how every route stands, once, live, or until a rollout is over."""
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
+from canaryproxy.cli.weight import segment
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+PERIOD = 1.0
+"""Seconds between two looks."""
+
+UNDER_WAY = ("progressing", "paused", "baking")
+TIMED_OUT = 3
+
+
+def status(
+    route: Annotated[str | None, typer.Argument(help="One route; all without.")] = None,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it live until Ctrl-C.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is ready and no rollout is under way.")] = False,
+    timeout: Annotated[str, typer.Option(help="Longest time to --wait, such as 90s or 10m.")] = "10m",
+    admin: Admin = ADMIN,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Show weights, endpoints and what both versions did in the last minute.
+
+    With `--wait` the exit code is 0 for a canary that was promoted or where no rollout is, 1 for one that was
+    rolled back, 3 when the time is over.
+    """
+    from rich.console import Console
+
+    remote, console = Remote(admin, token), Console()
+    if wait:
+        raise typer.Exit(_wait(remote, route, seconds(timeout), as_json=as_json))
+    if watch:
+        _watch(remote, route, console)
+        return
+    try:
+        routes = look(remote, route)
+    except Refused as error:
+        raise fail(error) from None
+    if as_json:
+        typer.echo(json.dumps(routes if route is None else routes[0], indent=2))
+    else:
+        console.print(table(routes))
+
+
+def seconds(text: str) -> float:
+    """A duration as written. Raises `typer.BadParameter`."""
+    from canaryproxy.config.problem import Wrong
+    from canaryproxy.config.quantity import duration
+
+    try:
+        return duration(0.1, 86_400)(text)
+    except Wrong as wrong:
+        raise typer.BadParameter(wrong.mend, param_hint="--timeout") from None
+
+
+def look(remote: Remote, route: str | None) -> list[dict[str, Any]]:
+    """The routes, each with its stats of the last minute. Raises `Refused`."""
+    if route is None:
+        routes = remote.call("GET", "/api/v1/routes")["routes"]
+    else:
+        routes = [remote.call("GET", f"/api/v1/routes/{segment(route)}")]
+    stats = remote.gather(*(f"/api/v1/routes/{segment(one['route'])}/stats?window=60s" for one in routes))
+    return [{**one, "stats": told} for one, told in zip(routes, stats, strict=True)]
+
+
+def _watch(remote: Remote, route: str | None, console: "Console") -> None:
+    """Live until Ctrl-C; an instance that is away is said to be, and looked for."""
+    from contextlib import suppress
+
+    from rich.live import Live
+    from rich.text import Text
+
+    def shown() -> "Table | Text":
+        try:
+            return table(look(remote, route))
+        except Refused as error:
+            return Text(str(error), style="red")
+
+    with suppress(KeyboardInterrupt):
+        if not sys.stdout.isatty():
+            while True:
+                console.print(shown())
+                time.sleep(PERIOD)
+        with Live(shown(), console=console, auto_refresh=False) as live:
+            while True:
+                time.sleep(PERIOD)
+                live.update(shown(), refresh=True)
+
+
+def _wait(remote: Remote, route: str | None, patience: float, *, as_json: bool) -> int:
+    """Look until it is over; the exit code."""
+    deadline = time.monotonic() + patience
+    said = ""
+    while True:
+        try:
+            remote.call("GET", "/readyz")
+            routes = look(remote, route)
+            phases = {one["route"]: one["phase"] for one in routes}
+            if not any(phase in UNDER_WAY for phase in phases.values()):
+                typer.echo(json.dumps(routes, indent=2) if as_json else outcome(phases))
+                return int("rolled_back" in phases.values())
+            now = outcome(phases)
+        except Refused as error:
+            now = str(error)
+        if now != said:
+            typer.echo(now, err=True)
+            said = now
+        if time.monotonic() >= deadline:
+            typer.echo("the time is over", err=True)
+            return TIMED_OUT
+        time.sleep(min(PERIOD, max(0.0, deadline - time.monotonic())))
+
+
+def outcome(phases: dict[str, str]) -> str:
+    """Every route's phase on one line."""
+    return ", ".join(f"{route} {phase}" for route, phase in phases.items())
+
+
+def table(routes: list[dict[str, Any]]) -> "Table":
+    """Two lines a route, one for each version."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("route", "version"):
+        shown.add_column(column)
+    for column in ("weight", "observed", "endpoints", "req/min", "errors", "p50", "p95", "p99", "in flight"):
+        shown.add_column(column, justify="right")
+    for column in ("by", "phase"):
+        shown.add_column(column)
+    for route in routes:
+        for version in ("stable", "canary"):
+            first = version == "stable"
+            cells = [
+                route["route"] if first else "", version, *figures(route, version),
+                route["source"] if first else "", _phase(route) if first else "",
+            ]  # fmt: skip
+            style = "red" if not first and route["reason"] else ""
+            shown.add_row(*map(Text, cells), style=style)
+    return shown
+
+
+def _phase(route: dict[str, Any]) -> str:
+    return f"{route['phase']} ({route['reason']})" if route["reason"] else str(route["phase"])
+
+
+def figures(route: dict[str, Any], version: str) -> list[str]:
+    """What is told of a version: shares, endpoints that serve, and the last minute."""
+    mine = route["stats"]["versions"][version]
+    weight, observed = route["weight"], route["observed_weight"]
+    if version == "stable":
+        weight, observed = 100 - weight, None if observed is None else 100 - observed
+    side = route["endpoints"][version]
+    serving = sum(one["state"] in ("healthy", "unknown") for one in side)
+    rate = mine["error_rate"]
+    return [
+        f"{round(weight, 2):g} %", "-" if observed is None else f"{observed:.2f} %", f"{serving}/{len(side)}",
+        f"{mine['requests']:,}", "-" if rate is None else f"{100 * rate:.2f} %",
+        *(_milliseconds(mine[name]) for name in ("p50", "p95", "p99")), str(mine["in_flight"]),
+    ]  # fmt: skip
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{1000 * value:.1f} ms"

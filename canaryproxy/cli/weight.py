@@ -1,0 +1,54 @@
+"""`canaryproxy weight`: how much the canary gets."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
+
+
+def weight(
+    route: Annotated[str, typer.Argument(help="Name of the route.")],
+    percent: Annotated[str, typer.Argument(metavar="PERCENT", help="Share of the canary, such as 5, 0.25 or 12.5%.")],
+    *,
+    admin: Admin = ADMIN,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Set the canary's share. When this returns 0, every worker follows it.
+
+    `canaryproxy weight shop 12.5`
+    """
+    try:
+        told = Remote(admin, token).call("PUT", f"/api/v1/routes/{segment(route)}/weight", {"canary": share(percent)})
+    except Refused as error:
+        raise fail(error) from None
+    typer.echo(json.dumps(told, indent=2) if as_json else sentence(told))
+
+
+def share(text: str) -> float:
+    """A percentage as written. Raises `typer.BadParameter`."""
+    from canaryproxy.config.problem import Wrong
+    from canaryproxy.config.quantity import percent
+    from canaryproxy.config.scalar import typed
+
+    try:
+        return percent(typed(text)) / 100
+    except Wrong as wrong:
+        raise typer.BadParameter(wrong.mend, param_hint="PERCENT") from None
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path."""
+    from urllib.parse import quote
+
+    return quote(name, safe="")
+
+
+def sentence(told: dict[str, Any]) -> str:
+    """What holds now."""
+    return (
+        f"{told['route']}: {told['canary']:g} % to canary, {told['stable']:g} % to stable "
+        f"(generation {told['generation']})"
+    )

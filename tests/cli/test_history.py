@@ -1,0 +1,31 @@
+"""`canaryproxy history`."""
+
+import json
+
+from typer.testing import CliRunner
+
+from canaryproxy.cli import app
+from tests.support.admin import Api
+from tests.support.live import live
+
+
+def test_who_did_what_the_newest_first() -> None:
+    with live(Api()) as served:
+        run = CliRunner().invoke
+        for percent in ("1", "2"):
+            run(app, ["weight", "shop", percent, "--admin", served.url])
+        shown = run(app, ["history", "shop", "--admin", served.url], env={"COLUMNS": "120"}).stdout
+        assert shown.splitlines()[1].split() == [
+            "2027-01-15",
+            "08:00:00.500",
+            "anyone",
+            "127.0.0.1",
+            "weight",
+            "1",
+            "->",
+            "2",
+            "3",
+        ]
+        told = run(app, ["history", "shop", "--limit", "1", "--json", "--admin", served.url]).stdout
+        assert [entry["detail"] for entry in json.loads(told)["entries"]] == ["1 -> 2"]
+        assert run(app, ["history", "nope", "--admin", served.url]).exit_code == 1

@@ -1,0 +1,78 @@
+"""`canaryproxy status`."""
+
+import json
+import sys
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from canaryproxy.cli import app
+from canaryproxy.cli.remote import Refused, Remote
+from canaryproxy.cli.status import figures, look
+from tests.support.admin import Api
+from tests.support.live import live
+
+module = sys.modules["canaryproxy.cli.status"]
+
+WIDE = {"COLUMNS": "200"}
+
+
+def test_a_table_of_every_route() -> None:
+    api = Api()
+    api.served("stable", 950, 0)
+    api.served("canary", 50, 5)
+    with live(api) as served:
+        lines = CliRunner().invoke(app, ["status", "--admin", served.url], env=WIDE).stdout.splitlines()
+        assert lines[1].split()[:8] == ["shop", "stable", "95", "%", "95.00", "%", "1/1", "950"]
+        assert lines[2].split()[:9] == ["canary", "5", "%", "5.00", "%", "1/1", "50", "10.00", "%"]
+        assert lines[3].split()[:4] == ["blog", "stable", "100", "%"]
+        told = json.loads(CliRunner().invoke(app, ["status", "shop", "--json", "--admin", served.url]).stdout)
+        assert (told["weight"], told["stats"]["versions"]["canary"]["errors"]) == (5.0, 5)
+        assert CliRunner().invoke(app, ["status", "nope", "--admin", served.url]).exit_code == 1
+
+
+def test_figures_of_a_quiet_route_are_dashes() -> None:
+    with live(Api()) as served:
+        route = look(Remote(served.url), "shop")[0]
+        assert figures(route, "canary") == ["5 %", "-", "1/1", "0", "-", "-", "-", "-", "0"]
+
+
+@pytest.mark.parametrize(("phase", "code"), [("idle", 0), ("succeeded", 0), ("rolled_back", 1), ("progressing", 3)])
+def test_waiting_ends_with_a_code_for_ci(phase: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PERIOD", 0.01)
+
+    def told(remote: Remote, route: str | None) -> list[dict[str, Any]]:
+        return [{**one, "phase": phase} for one in look(remote, route)]
+
+    monkeypatch.setattr(module, "look", told)
+    with live(Api()) as served:
+        done = CliRunner().invoke(app, ["status", "shop", "--wait", "--timeout", "100ms", "--admin", served.url])
+        assert done.exit_code == code
+        assert f"shop {phase}" in done.output
+
+
+def test_waiting_for_an_instance_that_is_not_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PERIOD", 0.01)
+    done = CliRunner().invoke(app, ["status", "--wait", "--timeout", "100ms", "--admin", "http://127.0.0.1:1"])
+    assert (done.exit_code, done.stderr.count("cannot be reached"), "time is over" in done.stderr) == (3, 1, True)
+    assert CliRunner().invoke(app, ["status", "--wait", "--timeout", "soon"]).exit_code == 2
+
+
+def test_watching_survives_an_instance_that_is_away_and_ends_with_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    def told(remote: Remote, route: str | None) -> list[dict[str, Any]]:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            raise Refused("it cannot be reached")
+        if looks == 4:
+            raise KeyboardInterrupt
+        return look(remote, route)
+
+    monkeypatch.setattr(module, "PERIOD", 0.0)
+    monkeypatch.setattr(module, "look", told)
+    with live(Api()) as served:
+        done = CliRunner().invoke(app, ["status", "--watch", "--admin", served.url], env=WIDE)
+        assert (done.exit_code, done.stdout.count("it cannot be reached"), done.stdout.count("blog")) == (0, 1, 2)
