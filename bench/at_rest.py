@@ -14,6 +14,7 @@ from bench.load import wrk
 from bench.processes import canaryproxy, cpu_seconds, family, free_port, nginx_origin, rss_bytes, running
 
 MIB = 2**20
+TYPES = "type.googleapis.com/envoy.extensions"
 SECONDS = 10
 WARM_CONNECTIONS = 64
 
@@ -51,12 +52,12 @@ def _envoy(folder: Path, listen: int, origin: int) -> list[str]:
         return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
     manager = {
-        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "@type": f"{TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "x",
         "route_config": {"virtual_hosts": [{"name": "x", "domains": ["*"], "routes": [
             {"match": {"prefix": "/"}, "route": {"cluster": "x"}}]}]},
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}],
+            "@type": f"{TYPES}.filters.http.router.v3.Router"}}],
     }  # fmt: skip
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
     endpoint = {"endpoint": {"address": address(origin)}}
@@ -112,8 +113,8 @@ def page(rests: list[Rest]) -> str:
     )
     return f"""## At rest
 
-Two workers each, after two seconds of load on {WARM_CONNECTIONS} connections and three of quiet. Memory that processes share counts in
-each of them.
+Two workers each, after two seconds of load on {WARM_CONNECTIONS} connections and three of quiet. Memory that processes
+share counts in each of them.
 
 | proxy | resident MiB of each process | sum | CPU at rest, ms a second |
 |---|---|---|---|

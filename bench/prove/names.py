@@ -68,7 +68,10 @@ async def _names_come_and_go() -> str:
     pods = Addresses(free_port())
     await pods.add("127.0.0.1")
     origin = f"http://shop.internal:{pods._port}"  # noqa: SLF001
-    text = f"server: {{listen: '127.0.0.1:0', admin: {{listen: '127.0.0.1:0'}}, state: memory}}\nstable: {origin}\ncanary: {origin}\nweight: 50\n"
+    text = (
+        "server: {listen: '127.0.0.1:0', admin: {listen: '127.0.0.1:0'}, state: memory}\n"
+        f"stable: {origin}\ncanary: {origin}\nweight: 50\n"
+    )
     counts, said = Counts(), []
     instance = Instance(parse(text, "prove", {}), report=counts.add, lookup=pods.lookup)
     await instance.start()

@@ -23,8 +23,8 @@ def config(folder: Path, count: int, listen: int, origin: int) -> Path:
     path = folder / f"rules-{count}.yaml"
     rules = "\n".join(f"  - {{name: r{one}, headers: {{x-user: user-{one}}}, to: canary}}" for one in range(count))
     path.write_text(
-        f"server: {{listen: '127.0.0.1:{listen}', admin: {{listen: '127.0.0.1:0'}}, state: memory, workers: 1}}\nstable: http://127.0.0.1:{origin}\n"
-        f"canary: http://127.0.0.1:{origin}\nweight: 10\nrules:\n{rules}\n"
+        f"server: {{listen: '127.0.0.1:{listen}', admin: {{listen: '127.0.0.1:0'}}, state: memory, workers: 1}}\n"
+        f"stable: http://127.0.0.1:{origin}\ncanary: http://127.0.0.1:{origin}\nweight: 10\nrules:\n{rules}\n"
     )
     return path
 

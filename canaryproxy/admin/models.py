@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from canaryproxy.config.rule import LONGEST_VALUE, MOST_ITEMS
 from canaryproxy.model.fields import UNMATCHED
 from canaryproxy.model.table import WEIGHT_SCALE
 
@@ -77,7 +76,6 @@ class Endpoints(Model):
 
 VALUE: dict[str, Any] = {
     "type": "string",
-    "maxLength": LONGEST_VALUE,
     "pattern": r"^([^\u0000-\u0020\u007f]([^\u0000-\u0008\u000a-\u001f\u007f]*[^\u0000-\u0020\u007f])?)?$",
     "description": "Text without white space around it.",
 }
@@ -92,7 +90,7 @@ def _one_of(kinds: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-SEVERAL: dict[str, Any] = {"type": "array", "minItems": 1, "maxItems": MOST_ITEMS, "items": VALUE}
+SEVERAL: dict[str, Any] = {"type": "array", "minItems": 1, "items": VALUE}
 MATCHER: dict[str, Any] = {
     "oneOf": [
         VALUE,
@@ -117,7 +115,7 @@ def _matchers(words: str, name: str, *but: str) -> dict[str, Any]:
 
 HEADER_NAME = "^[!#$%&'*+.^_`|~0-9a-z-]{1,128}$"
 COOKIE_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$"
-PARAMETER_NAME = r"^[^\u0000-\u0008\u000a-\u001f\u007f]{1,4096}$"
+PARAMETER_NAME = r"^[^\u0000-\u0008\u000a-\u001f\u007f]+$"
 UNMATCHED_NAMES = sorted(name.decode("ascii") for name in UNMATCHED)
 
 RULE_SCHEMA: dict[str, Any] = {
