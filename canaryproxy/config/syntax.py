@@ -52,6 +52,8 @@ def syntax_mend(text: str, problem: str, context: str, place: Place, since: Plac
     line = lines[place.line - 1] if place.line <= len(lines) else ""
     if tab := _TAB_INDENT.match(line):
         return Place(place.line, tab.end()), Wrong("indent with spaces", found="a tab in the indentation")
+    if "nesting depth" in problem or "nesting depth" in context:
+        return place, Wrong("nest a few levels at most", found="nesting that is too deep")
     if "flow" in context:
         return _flow(line, context, place, since)
     if "mapping values" in problem:

@@ -94,6 +94,13 @@ class WorkerLink:
         else:
             self.handle = handle
 
+    def bury(self) -> None:
+        """It is gone, or will be at once; its handle is not needed any more."""
+        self.kill()
+        if self.handle is not None:
+            self.handle.close()
+            self.handle = None
+
     def kill(self) -> None:
         """End it at once."""
         self.doomed = True
@@ -130,6 +137,7 @@ class Workers:
         self._failures = [0] * count
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
         self._draining = False
         self._loop = asyncio.get_running_loop()
 
@@ -159,11 +167,10 @@ class Workers:
         self._go(self._watch())
         await self._wait(lambda: self.ready == self.count)
 
-    def _go(self, steps: "asyncio._CoroutineLike[None]") -> asyncio.Task[None]:
+    def _go(self, steps: "asyncio._CoroutineLike[None]") -> None:
         task = self._loop.create_task(steps)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     def _launch(self, slot: int) -> None:
         if self._draining:
@@ -173,8 +180,9 @@ class Workers:
         begin = self._begin(slot)
         link.wire.send(begin_with(begin, self._table))
         sock = self._processes.launch(link.born)
-        connecting = self._go(link.wire.connect(self._loop, sock))
-        connecting.add_done_callback(lambda task: sock.close() if task.cancelled() or task.exception() else None)
+        connecting = self._loop.create_task(link.wire.connect(self._loop, sock))
+        self._connecting.add(connecting)
+        connecting.add_done_callback(self._connecting.discard)
 
     # Tables.
 
@@ -239,9 +247,8 @@ class Workers:
 
     def _lost(self, link: WorkerLink) -> None:
         """Its link is gone, so it is or will be: nothing it holds may outlive its link."""
-        link.kill()
-        if link.handle is not None:
-            link.handle.close()
+        pid = link.pid
+        link.bury()
         if self._links.get(link.slot) is not link:
             return
         del self._links[link.slot]
@@ -251,7 +258,7 @@ class Workers:
             return
         self.restarts += 1
         if link.ready:
-            log.warning("worker %d (pid %s) ended; it is replaced", link.slot + 1, link.pid)
+            log.warning("worker %d (pid %s) ended; it is replaced", link.slot + 1, pid)
             self._launch(link.slot)
         else:
             delay = min(SHORTEST_BACKOFF * 2 ** self._failures[link.slot], LONGEST_BACKOFF)

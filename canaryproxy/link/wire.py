@@ -25,14 +25,22 @@ class Wire(asyncio.Protocol):
         self._lost = lost
         self._decoder = Decoder()
         self._waiting: list[bytes] = []
+        self._over = False
         self.congested = False
 
     def __repr__(self) -> str:
         return f"<Wire {'congested' if self.congested else 'clear'}>"
 
     async def connect(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-        """Take over a connected socket."""
-        await loop.create_unix_connection(lambda: self, sock=sock)
+        """Take over a connected socket.
+
+        It is the loop's from here on. Were the object to keep its number, a link that is lost at once would see it
+        closed twice, and the second time it may be another's.
+        """
+        try:
+            await loop.create_unix_connection(lambda: self, sock=sock)
+        finally:
+            sock.detach()
 
     def send(self, message: Message) -> None:
         """Have a message delivered, after those before it. Never blocks; nothing happens once the link is lost."""
@@ -48,7 +56,8 @@ class Wire(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """End the link now."""
+        """End the link now, or as soon as it is connected."""
+        self._over = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -59,6 +68,8 @@ class Wire(asyncio.Protocol):
         for data in self._waiting:
             self._transport.write(data)
         self._waiting.clear()
+        if self._over:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the other end."""

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from select import PIPE_BUF
 from threading import Event, Thread
 
 from canaryproxy.telemetry.accesslog import Entry, as_loss
@@ -104,7 +105,7 @@ class Sink:
                 os.write(self._fd, b"\n")
                 self._torn = False
             while done < len(data):
-                done += os.write(self._fd, memoryview(data)[done:])
+                done += os.write(self._fd, memoryview(data)[done : portion(data, done)])
         except OSError as error:
             if not self._failing:
                 log.warning("access log %s: %s; entries are dropped until it can be written", self._path, error)
@@ -135,6 +136,18 @@ class Sink:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def portion(data: bytes, start: int) -> int:
+    """Where the next write ends: whole lines, together no more than a pipe takes at once (PIPE_BUF), so that the
+    lines of several workers do not mix; a longer line alone.
+    """
+    if len(data) - start <= PIPE_BUF:
+        return len(data)
+    end = data.rfind(b"\n", start, start + PIPE_BUF)
+    if end < 0:
+        end = data.find(b"\n", start)
+    return end + 1 if end >= 0 else len(data)
 
 
 def _open(path: str) -> int:

@@ -3,12 +3,16 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from canaryproxy.config import Config, ConfigError, Problem, from_flags, parse
-from canaryproxy.control.controller import Controller
+from canaryproxy.control.controller import Actor, Controller, Stale
 from canaryproxy.control.health import Check
+from canaryproxy.control.store import UnwritableState
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.store.memory import MemoryStore
+from canaryproxy.store.sqlite import SqliteStore
 from tests.support.authority import Authority
 
 
@@ -169,3 +173,100 @@ async def test_new_certificates_are_handed_on_and_need_no_restart(tmp_path: Path
     files.key.write_text("nothing")
     assert "PEM" in (await controller.reload()).problem
     controller.stop()
+
+
+OPS = Actor("ci", "write", "127.0.0.1")
+
+
+def kept(path: Path, weight: str = "5", traffic: Traffic | None = None) -> tuple[Controller, Traffic]:
+    """A controller whose state is in a file."""
+    traffic = traffic or Traffic()
+    controller = Controller(
+        config(weight), traffic, SqliteStore(path), ask=answering, lookup=lookup, wall=lambda: 5.0
+    )  # fmt: skip
+    return controller, traffic
+
+
+async def ended(controller: Controller) -> None:
+    controller.stop()
+    await controller.close()
+
+
+async def test_a_weight_of_the_api_outlives_the_process_until_the_file_says_something_else(tmp_path: Path) -> None:
+    controller, traffic = kept(tmp_path / "a.db")
+    await controller.start()
+    assert await controller.set_weight("default", 1250, OPS, controller.revision("default")) == 2
+    assert traffic.waited == [2]
+    await ended(controller)
+    for weight, expected, source in (("5", 1250, "api"), ("6", 600, "file"), ("6", 600, "file")):
+        controller, traffic = kept(tmp_path / "a.db", weight)
+        await controller.start()
+        assert traffic.tables[0].routes[0].weight == expected
+        assert controller.state["default"].weight_source == source
+        await ended(controller)
+
+
+async def test_a_damaged_state_turns_the_canary_off_until_somebody_decides(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.db").write_bytes(b"not a database" * 100)
+    controller, traffic = kept(tmp_path / "a.db", "50")
+    await controller.start()
+    route = traffic.tables[0].routes[0]
+    assert (route.weight, route.aborted) == (0, True)
+    assert "the state is lost" in caplog.text
+    await ended(controller)
+    controller, traffic = kept(tmp_path / "a.db", "60")
+    await controller.start()
+    assert traffic.tables[0].routes[0].aborted
+    await controller.set_weight("default", 100, OPS)
+    route = traffic.tables[-1].routes[0]
+    assert (route.weight, route.aborted) == (100, False)
+    await ended(controller)
+
+
+async def test_a_state_that_cannot_be_kept_leaves_the_file_in_charge_and_changes_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    controller, traffic = kept(tmp_path / "missing" / "a.db")
+    await controller.start()
+    assert "the state cannot be kept" in caplog.text
+    with pytest.raises(UnwritableState):
+        await controller.set_weight("default", 1, OPS)
+    assert [table.routes[0].weight for table in traffic.tables] == [500]
+    controller._load = lambda: config("7")
+    assert (await controller.reload()).changed
+    assert traffic.tables[-1].routes[0].weight == 700
+    await ended(controller)
+
+
+async def test_a_state_in_a_place_that_is_no_file_is_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    controller, traffic = kept(tmp_path)
+    await controller.start()
+    assert "neither read nor kept" in caplog.text
+    assert traffic.tables[0].routes[0].weight == 500
+    await ended(controller)
+
+
+async def test_the_history_tells_changes_of_the_file_and_of_the_api_alike(tmp_path: Path) -> None:
+    controller, _ = kept(tmp_path / "a.db")
+    await controller.start()
+    await controller.set_weight("default", 700, OPS)
+    controller._load = lambda: config("8")
+    await controller.reload()
+    told = [(audit.actor, audit.action, audit.detail) for audit in await controller.history("default", 10)]
+    assert told == [("operator", "config", "weight 7 -> 8"), ("ci", "weight", "5 -> 7")]
+    await ended(controller)
+
+
+async def test_changes_at_the_same_time_are_made_one_after_another(tmp_path: Path) -> None:
+    controller, traffic = kept(tmp_path / "a.db")
+    await controller.start()
+    generations = await asyncio.gather(*(controller.set_weight("default", weight, OPS) for weight in range(1, 21)))
+    assert generations == list(range(2, 22))
+    assert [table.routes[0].weight for table in traffic.tables[1:]] == list(range(1, 21))
+    with pytest.raises(Stale):
+        await controller.set_weight("default", 1, OPS, revision=3)
+    with pytest.raises(KeyError):
+        await controller.set_weight("nope", 1, OPS)
+    await ended(controller)

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -67,6 +68,7 @@ async def fleet(count: int = 2, drain: str = "1s") -> AsyncIterator[Fleet]:
     made.origin = origins[0]
     made.publish(0)
     await workers.start()
+    await until(lambda: len(workers.pids) == count)
     try:
         yield made
     finally:
@@ -96,6 +98,7 @@ def test_a_worker_that_dies_is_replaced_and_others_serve_meanwhile() -> None:
         async with fleet() as made:
             victim = made.workers.pids[0]
             os.kill(victim, signal.SIGKILL)
+            await until(lambda: gone(victim))
             for _ in range(20):
                 assert await made.ask() == b"ok"
             await until(lambda: made.workers.ready == 2 and made.workers.restarts == 1)
@@ -172,6 +175,14 @@ def test_one_that_dies_before_it_is_ready_is_replaced_with_growing_patience(
         assert [f"another one follows in {delay} s" in caplog.text for delay in ("0.01", "0.02", "0.04")] == [True] * 3
 
     run(test())
+
+
+def gone(pid: int) -> bool:
+    """Whether a process is no more."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from canaryproxy.telemetry import sink as module
 from canaryproxy.telemetry.accesslog import as_json, as_text
-from canaryproxy.telemetry.sink import Sink
+from canaryproxy.telemetry.sink import Sink, portion
 from tests.telemetry.test_accesslog import AT, ENTRY
 
 
@@ -227,3 +227,17 @@ def test_a_pipe_is_written_to_when_its_reader_is_back() -> None:
     os.close(writer)
     assert received.decode().splitlines() == [as_json(ENTRY)] * 1000
     assert sink.dropped == 0
+
+
+def test_a_write_takes_whole_lines_and_no_more_than_a_pipe_takes_at_once() -> None:
+    short, long = b"x" * 99 + b"\n", b"y" * 9999 + b"\n"
+    data, start, ends = short * 100 + long + short, 0, []
+    while start < len(data):
+        start = portion(data, start)
+        ends.append(start)
+    assert [data[end - 1 : end] for end in ends] == [b"\n"] * len(ends)
+    sizes = [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+    assert max(sizes) == len(long)
+    assert all(size <= 4096 for size in sizes if size != len(long))
+    assert portion(b"a", 0) == 1
+    assert portion(b"z" * 5000, 0) == 5000

@@ -89,7 +89,7 @@ async def _run(path: Path, *, weight: float, rate: float, seconds: float | None)
     instance = Instance(reread(), load=reread, path=path, report=board.add)
     await instance.start()
     base = f"http://{display(instance.addresses[0])}"
-    _introduce(console, base, path)
+    _introduce(console, base, path, instance)
     traffic = loop.create_task(customers(base, rate, random.Random(SEED + 2)))
     try:
         await _show(console, instance, board, ended, seconds)
@@ -114,7 +114,8 @@ def _free_port(first: int) -> int:
     raise RuntimeError("no free port on 127.0.0.1")
 
 
-def _introduce(console: Console, base: str, path: Path) -> None:
+def _introduce(console: Console, base: str, path: Path, instance: Instance) -> None:
+    admin = "" if instance.admin_address is None else f" --admin http://{display(instance.admin_address)}"
     lines = [
         f"canaryproxy stands at {base} before two versions of a small shop. Try, in another terminal:",
         "",
@@ -134,10 +135,20 @@ def _introduce(console: Console, base: str, path: Path) -> None:
         *explained(path, ["GET", f"{base}/"]),
         *explained(path, ["GET", f"{base}/account"]),
         "",
-        f"The split follows the weight in {path}; edit it and watch. Ctrl-C ends.",
+        "Send half of them to the canary; look; see who did it:",
+        "",
+        *(f"  {program()} {words}{admin}" for words in (f"weight {MAIN} 50", "status", f"history {MAIN}")),
+        "",
+        f"The split follows the weight in {path}, too; edit it and watch. Ctrl-C ends.",
         "",
     ]
     console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def program() -> str:
+    """How this program was called."""
+    called = [sys.argv[0]] if Path(sys.argv[0]).name == "canaryproxy" else [sys.executable, "-m", "canaryproxy"]
+    return shlex.join(called)
 
 
 def explained(path: Path, arguments: list[str]) -> list[str]:
@@ -145,8 +156,7 @@ def explained(path: Path, arguments: list[str]) -> list[str]:
     *options, method, url = arguments
     config, headers = load(path, os.environ), options[1::2]
     told = explanation(config, request_head(method, url, headers, []), client(config, url, "127.0.0.1"))
-    program = [sys.argv[0]] if Path(sys.argv[0]).name == "canaryproxy" else [sys.executable, "-m", "canaryproxy"]
-    command = shlex.join([*program, "explain", str(path), *arguments])
+    command = f"{program()} {shlex.join(['explain', str(path), *arguments])}"
     return [f"  {command}", f"    {as_lines(told)[0]}"]
 
 

@@ -61,8 +61,8 @@ def test_the_curl_lines_it_prints_work(monkeypatch: pytest.MonkeyPatch) -> None:
     answers: list[str] = []
     explained: list[str] = []
 
-    def try_them(console: object, base: str, path: Path) -> None:
-        introduce(console, base, path)  # type: ignore[arg-type]
+    def try_them(console: object, base: str, path: Path, instance: object) -> None:
+        introduce(console, base, path, instance)  # type: ignore[arg-type]
         lines.extend(
             shlex.split(line)
             for line in (
