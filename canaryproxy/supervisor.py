@@ -281,14 +281,21 @@ async def serve(instance: Instance, announce: Callable[[], None]) -> int:
     loop = asyncio.get_running_loop()
     stopping: asyncio.Queue[signal.Signals] = asyncio.Queue()
     reloads: set[asyncio.Task[Reload]] = set()
+    started = asyncio.Event()
+
+    async def reload() -> Reload:
+        """Also what was asked for while we were starting."""
+        await started.wait()
+        return await instance.reload()
 
     def hang_up() -> None:
-        task = loop.create_task(instance.reload())
+        task = loop.create_task(reload())
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.put_nowait, number)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
     if os.getpid() == 1:
         loop.add_signal_handler(signal.SIGCHLD, reap)
     starting = loop.create_task(instance.start())
@@ -298,7 +305,7 @@ async def serve(instance: Instance, announce: Callable[[], None]) -> int:
         starting.cancel()
         return 128 + early.result()
     starting.result()
-    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    started.set()
     gc.collect()
     gc.freeze()
     announce()

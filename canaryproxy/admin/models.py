@@ -231,7 +231,7 @@ class Entry(Model):
     address: str
     action: str
     detail: str
-    generation: int | None
+    generation: int | None = Field(description="Of the table that served until then.")
     outcome: str
 
 

@@ -16,7 +16,7 @@ from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import duration
 from canaryproxy.config.route import RuleConfig
 from canaryproxy.config.rules_document import BadRule, rule_from_written
-from canaryproxy.control.controller import MOST_RULES, Actor, Controller, Stale
+from canaryproxy.control.controller import MOST_RULES, Actor, Controller, NoSuchRoute, Stale
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.telemetry.window import LONGEST
@@ -133,6 +133,8 @@ async def _kept(change: Awaitable[int]) -> int:
     """The outcome of a change, its failures as problems."""
     try:
         return await change
+    except NoSuchRoute:
+        raise Problem("no-such-route", "it has just left the config") from None
     except Stale:
         raise Problem("stale", "read the route again") from None
     except UnwritableState as error:

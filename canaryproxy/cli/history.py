@@ -39,7 +39,7 @@ def table(told: dict[str, Any]) -> "Table":
     from rich.text import Text
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("when", "who", "from", "what", "", "generation"):
+    for column in ("when", "who", "from", "what", "", "until then"):
         shown.add_column(column, overflow="fold")
     for entry in told["entries"]:
         generation = "" if entry["generation"] is None else str(entry["generation"])

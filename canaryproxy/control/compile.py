@@ -40,6 +40,8 @@ def compile_table(
     the number of `workers`, each of which has the same table.
     """
     known = {} if known is None else known
+    for gone in known.keys() - config.routes.keys():
+        del known[gone]
     routes: list[Route] = []
     for name, route in config.routes.items():
         origins = (*route.stable.origins, *route.canary.origins)

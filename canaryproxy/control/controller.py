@@ -46,8 +46,8 @@ class Stale(Exception):
     """The route has changed since whoever asks looked at it."""
 
 
-class NoSuchRule(Exception):
-    """The route has no rule of this name."""
+class NoSuchRoute(Exception):
+    """There is no route of this name, or no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ class Controller:
     async def set_weight(self, route: str, weight: int, actor: Actor, revision: int | None = None) -> int:
         """Send `weight` basis points to the canary; returns the generation that every worker follows now.
 
-        Raises `KeyError` for an unknown route, `Stale`, `UnwritableState`, and `NotAcknowledged`: then it is
+        Raises `NoSuchRoute`, `Stale`, `UnwritableState`, and `NotAcknowledged`: then it is
         kept and published all the same.
         """
 
@@ -219,7 +219,9 @@ class Controller:
         self, route: str, action: str, change: Callable[[RouteState], RouteState], actor: Actor, revision: int | None
     ) -> int:
         async with self._writing:
-            before = self.state[route]
+            before = self.state.get(route)
+            if before is None:
+                raise NoSuchRoute(route)
             if revision is not None and revision != self.revision(route):
                 raise Stale(route)
             after = change(before)
@@ -253,7 +255,7 @@ class Controller:
 
     def _audit(self, actor: Actor, action: str, route: str, detail: str) -> Audit:
         return Audit(
-            self._wall(), actor.name, actor.role, actor.address, action, route, detail, "kept", self.generation + 1
+            self._wall(), actor.name, actor.role, actor.address, action, route, detail, "kept", self.generation
         )  # fmt: skip
 
     async def reload(self) -> Reload:

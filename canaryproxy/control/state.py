@@ -45,7 +45,7 @@ State = Mapping[str, RouteState]
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Who did what: `at` in wall-clock seconds since the epoch; `detail` in words."""
+    """Who did what: `at` in wall-clock seconds since the epoch; `detail` in words; `generation` served until then."""
 
     at: float
     actor: str

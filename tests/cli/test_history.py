@@ -24,7 +24,7 @@ def test_who_did_what_the_newest_first() -> None:
             "1",
             "->",
             "2",
-            "3",
+            "2",
         ]
         told = run(app, ["history", "shop", "--limit", "1", "--json", "--admin", served.url]).stdout
         assert [entry["detail"] for entry in json.loads(told)["entries"]] == ["1 -> 2"]

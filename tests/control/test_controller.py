@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from canaryproxy.config import Config, ConfigError, Problem, from_flags, parse
-from canaryproxy.control.controller import Actor, Controller, Stale
+from canaryproxy.control.controller import Actor, Controller, NoSuchRoute, Stale
 from canaryproxy.control.health import Check
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.model.certificate import ListenerTls
@@ -267,6 +267,6 @@ async def test_changes_at_the_same_time_are_made_one_after_another(tmp_path: Pat
     assert [table.routes[0].weight for table in traffic.tables[1:]] == list(range(1, 21))
     with pytest.raises(Stale):
         await controller.set_weight("default", 1, OPS, revision=3)
-    with pytest.raises(KeyError):
+    with pytest.raises(NoSuchRoute):
         await controller.set_weight("nope", 1, OPS)
     await ended(controller)

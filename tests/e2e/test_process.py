@@ -155,3 +155,23 @@ def test_help_is_quick_to_load_and_shows_examples() -> None:
         capture_output=True, text=True, cwd=ROOT, check=True,
     )  # fmt: skip
     assert imported.stdout == "[]\n"
+
+
+def test_a_sighup_while_it_starts_is_a_reload_and_not_the_end(origins: dict[str, int], tmp_path: Path) -> None:
+    path, port = tmp_path / "a.yaml", free_port()
+    path.write_text(written(origins, port, 0))
+    command = [sys.executable, "-m", "canaryproxy", "run", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    try:
+        until(lambda: _listens(port))
+        process.send_signal(signal.SIGHUP)
+        until(lambda: ask(port) == "stable")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
