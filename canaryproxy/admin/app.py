@@ -193,7 +193,8 @@ async def _metrics(request: web.Request) -> web.StreamResponse:
     encoder, form = metrics.negotiate(request.headers.get("Accept", ""))
     response = web.StreamResponse(headers={"Content-Type": form, **HEADERS})
     await response.prepare(request)
-    for piece in metrics.render(request.app[KNOWLEDGE].facts(), encoder, form):
+    facts = await request.app[KNOWLEDGE].facts()
+    for piece in metrics.render(facts, encoder, form):
         await response.write(piece)
         await asyncio.sleep(0)
     await response.write_eof()

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from canaryproxy.admin import models
 from canaryproxy.admin.problems import Problem
-from canaryproxy.admin.views import Knowledge, entry
+from canaryproxy.admin.views import BREATH, Knowledge, entry
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import duration
 from canaryproxy.config.route import RuleConfig
@@ -26,9 +26,6 @@ Role = Literal["open", "read", "write"]
 SHORTEST_WINDOW = 1.0
 DEFAULT_WINDOW = "60s"
 MOST_ENTRIES = 1000
-
-BREATH = 20
-"""Routes that are described before others get their turn on the loop."""
 
 NONCE = secrets.token_hex(4)
 """Makes entity tags of another process differ from ours."""

@@ -1,5 +1,6 @@
 """What the API shows: the controller's, the counters' and the workers' knowledge as the models of `models`."""
 
+import asyncio
 import platform
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,6 +19,9 @@ from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
 from canaryproxy.telemetry.window import Sample, Window
+
+BREATH = 20
+"""Routes that are looked at before others get their turn on the loop."""
 
 MOST_RULE_SERIES = 100
 """Rules of a route that have a series before they decide anything."""
@@ -122,11 +126,17 @@ class Knowledge:
             goals={},
         )
 
-    def facts(self) -> InstanceFacts:
-        """What the metrics are made of."""
+    async def facts(self) -> InstanceFacts:
+        """What the metrics are made of. Others get their turn on the loop now and then."""
         controller = self.controller
+        routes = []
+        for number, name in enumerate(list(controller.config.routes)):
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+            if name in controller.config.routes:
+                routes.append(self._facts(name))
         return InstanceFacts(
-            routes=[self._facts(name) for name in controller.config.routes],
+            routes=routes,
             counters=self.counters,
             window=self.window,
             now=self.now(),

@@ -31,7 +31,7 @@ CODES = (200, 500)
 
 REFUSED_CODES = (400, 404, 503)
 
-SLICE = 8
+SLICE = 5
 """Routes in one piece."""
 
 STATES = ("healthy", "unhealthy", "ejected", "unknown")

@@ -31,7 +31,7 @@ async def test_checked_endpoints_are_healthy_until_they_are_not() -> None:
 
 async def test_facts_of_a_route_that_has_just_left_are_empty() -> None:
     api = await Api(route="    affinity: cookie\n    rules: [{name: a, to: canary}]\n").start()
-    facts = api.knowledge.facts().routes[0]
+    facts = (await api.knowledge.facts()).routes[0]
     assert facts.reasons == ("weight", "affinity", "abort", "rule:a")
     assert facts.endpoints() == {("stable", "unknown"): 1, ("canary", "unknown"): 1}
     api.controller.config = api.controller.config.model_copy(update={"routes": {}})
