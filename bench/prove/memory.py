@@ -15,10 +15,24 @@ BLOCK = bytes(range(256)) * 256
 MOST = 32 * MIB
 EXPECTED = GIB // len(BLOCK)
 
+PROCESSES = 3
+"""Supervisor, fork server, and one worker at least."""
+
+SETTLED = 0.5
+"""Seconds without a change."""
+
 
 def resident(pid: int) -> int:
     """Bytes of a process and its children."""
     return sum(map(rss_bytes, family(pid)))
+
+
+async def settled(pid: int) -> None:
+    """Return once all processes are there and have loaded what they need."""
+    before = -1
+    while (now := resident(pid)) != before or len(family(pid)) < PROCESSES:
+        before = now
+        await asyncio.sleep(SETTLED)
 
 
 class Peak:
@@ -118,6 +132,7 @@ async def _large_bodies() -> str:
     async with origin:
         for name, way in ways:
             with running(command, port=listen) as pid:
+                await settled(pid)
                 peak = Peak(pid)
                 watching = asyncio.ensure_future(peak.watch())
                 began = time.monotonic()
