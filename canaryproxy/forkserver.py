@@ -16,18 +16,14 @@ import mmap
 import os
 import signal
 import socket
-import struct
 import sys
 from types import FrameType
 
 from setproctitle import setproctitle
 
 from canaryproxy import worker
+from canaryproxy.link.orders import FORK, PID, RETIRE
 from canaryproxy.log import configure
-
-FORK = b"f"
-RETIRE = b"r"
-PID = struct.Struct("!I")
 
 
 class ForkServer:
@@ -46,7 +42,7 @@ class ForkServer:
         """Fork on demand until the end. Returns a link in a new worker, None in the fork server itself."""
         signal.signal(signal.SIGCHLD, self._reap)
         while True:
-            order, links, _, _ = socket.recv_fds(self._control, 1, 1)
+            order, links = self._order()
             if order != FORK:
                 if order != RETIRE:
                     self._kill()
@@ -55,6 +51,16 @@ class ForkServer:
             if self._fork():
                 return link
             link.close()
+
+    def _order(self) -> tuple[bytes, list[int]]:
+        """The next order and what came along; empty at the end, however it came: a supervisor that is killed while
+        answers wait for it resets the socket.
+        """
+        try:
+            order, links, _, _ = socket.recv_fds(self._control, 1, 1)
+        except ConnectionResetError:
+            return b"", []
+        return order, links
 
     def _fork(self) -> bool:
         """Whether this is the new worker. No child is reaped before its pidfd is open."""
@@ -67,7 +73,7 @@ class ForkServer:
                 return True
             self._children.add(pid)
             pidfd = os.pidfd_open(pid)
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 socket.send_fds(self._control, [PID.pack(pid)], [pidfd])
             os.close(pidfd)
         finally:

@@ -10,6 +10,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -44,7 +45,7 @@ from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.window import Window
-from canaryproxy.worker import raise_file_limit, runner
+from canaryproxy.worker import runner
 
 log = logging.getLogger("canaryproxy")
 
@@ -253,6 +254,14 @@ def check_log(config: AccessLogConfig | None) -> None:
 def open_store(path: str) -> Store:
     """Where the state is kept."""
     return MemoryStore() if path == "memory" else SqliteStore(Path(path))
+
+
+def raise_file_limit(wanted: int) -> None:
+    """Raise the soft limit of open files towards `wanted`, as far as the hard limit allows; workers inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < reachable:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
 
 
 def percent(basis_points: int) -> str:

@@ -8,12 +8,12 @@ import asyncio
 import gc
 import logging
 import mmap
-import resource
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Coroutine
 from ipaddress import ip_network
+from typing import Any
 
 import uvloop
 from setproctitle import setproctitle
@@ -52,6 +52,7 @@ class Worker:
         self._plane: DataPlane | None = None
         self._sink: Sink | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._early: list[Message] = []
         self.wire = Wire(self._received, self._orphaned)
         self.ended = asyncio.Event()
 
@@ -59,17 +60,23 @@ class Worker:
         return f"<Worker {self._plane!r}>"
 
     def _received(self, message: Message) -> None:
+        """What comes before we listen waits until we do: it changes what `Begin` says."""
         if isinstance(message, Begin):
             self._go(self._begin(message))
-        elif isinstance(message, Publication):
-            self._publish(message)
-        elif self._plane is not None:
-            if isinstance(message, Certificates):
-                self._plane.certify(list(message.listeners))
-            elif isinstance(message, Drain):
-                self._go(self._drain(self._plane))
+        elif self._plane is None:
+            self._early.append(message)
+        else:
+            self._follow(self._plane, message)
 
-    def _go(self, steps: "asyncio._CoroutineLike[None]") -> None:
+    def _follow(self, plane: DataPlane, message: Message) -> None:
+        if isinstance(message, Publication):
+            self._publish(plane, message)
+        elif isinstance(message, Certificates):
+            plane.certify(list(message.listeners))
+        elif isinstance(message, Drain):
+            self._go(self._drain(plane))
+
+    def _go(self, steps: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(steps)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -85,7 +92,7 @@ class Worker:
         setproctitle(f"canaryproxy: worker {begin.slot + 1}")
         if begin.access_log is not None:
             self._sink = Sink(begin.access_log.path, FORMATS[begin.access_log.format], now=time.time)
-        self._plane = plane = DataPlane(
+        plane = DataPlane(
             PlaneSettings(begin.limits, begin.timeouts, tuple(map(ip_network, begin.trusted))),
             loop=self._loop,
             identity=begin.identity,
@@ -96,16 +103,18 @@ class Worker:
         plane.publish(self._table)
         for sock, listening in zip(self._sockets, begin.listeners, strict=True):
             await plane.listen(sock, listening.tls, preamble=listening.preamble)
+        self._plane = plane
         self.wire.send(Acknowledged(self._table.generation))
+        for message in self._early:
+            self._follow(plane, message)
         self._go(self._report(plane))
 
-    def _publish(self, publication: Publication) -> None:
+    def _publish(self, plane: DataPlane, publication: Publication) -> None:
         """The next head is decided by this table. What was counted before is told before."""
         self._table = apply(self._table, publication)
-        if self._plane is not None:
-            self.wire.send(self._plane.deltas())
-            self._plane.publish(self._table)
-            self.wire.send(Acknowledged(publication.generation))
+        self.wire.send(plane.deltas())
+        plane.publish(self._table)
+        self.wire.send(Acknowledged(publication.generation))
 
     async def _report(self, plane: DataPlane) -> None:
         """Deltas, also as a sign of life. While the supervisor does not read, counts gather here."""
@@ -151,14 +160,6 @@ def run(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) ->
         running.run(_live(link, sockets, memory))
 
 
-def raise_file_limit(wanted: int) -> None:
-    """Raise the soft limit of open files towards `wanted`, as far as the hard limit allows."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < reachable:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
-
-
-def runner(factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop) -> asyncio.Runner:
+def runner() -> asyncio.Runner:
     """A runner on uvloop."""
-    return asyncio.Runner(loop_factory=factory)
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)

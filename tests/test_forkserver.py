@@ -5,12 +5,8 @@ import os
 import signal
 import socket
 
-from canaryproxy.control import processes
-from canaryproxy.forkserver import FORK, PID, RETIRE, ForkServer
-
-
-def test_both_ends_speak_the_same_language() -> None:
-    assert (processes.FORK, processes.RETIRE, processes.PID.format) == (FORK, RETIRE, PID.format)
+from canaryproxy.forkserver import ForkServer
+from canaryproxy.link.orders import FORK, PID, RETIRE
 
 
 def test_it_forks_answers_and_retires() -> None:

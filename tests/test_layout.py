@@ -16,6 +16,7 @@ TESTED_ELSEWHERE = {
     "config/section.py": "tests/config/test_schema.py",
     "control/store.py": "tests/store",
     "link/messages.py": "tests/link/test_codec.py",
+    "link/orders.py": "tests/test_forkserver.py",
     "model/certificate.py": "tests/proxy/test_tls.py",
     "model/decision.py": "tests/routing/test_decide.py",
     "model/delta.py": "tests/telemetry/test_record.py",

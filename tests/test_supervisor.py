@@ -15,8 +15,8 @@ from canaryproxy.config import Config, from_flags, load
 from canaryproxy.config.load import ServerFlags
 from canaryproxy.control.listen import CannotListen
 from canaryproxy.model.delta import Delta
-from canaryproxy.supervisor import Instance, banner, percent, serve
-from canaryproxy.worker import raise_file_limit, runner
+from canaryproxy.supervisor import Instance, banner, percent, raise_file_limit, serve
+from canaryproxy.worker import runner
 from tests.support.world import GET, PATIENCE, Origin
 
 ASIDE = ServerFlags(admin_listen="127.0.0.1:0", state="memory", workers="1")

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import mmap
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,16 +15,20 @@ import pytest
 from canaryproxy.config import parse
 from canaryproxy.control.compile import begin, compile_table
 from canaryproxy.control.listen import listen_on
-from canaryproxy.control.workers import begin_with
-from canaryproxy.link.difference import difference
-from canaryproxy.link.messages import AccessLog, Acknowledged, Certificates, Drain, Drained, Message
+from canaryproxy.link.difference import EMPTY, difference
+from canaryproxy.link.messages import AccessLog, Acknowledged, Certificates, Drain, Drained, Listening, Message
 from canaryproxy.link.wire import Wire
+from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.delta import Delta
 from canaryproxy.worker import Worker
 from tests.support.admin import until
+from tests.support.authority import Authority
 from tests.support.world import GET, Origin, run
 
 CONFIG = "server: {{timeouts: {{drain: 200ms}}}}\nstable: http://127.0.0.1:{port}\ncanary: http://127.0.0.1:1\nweight: {weight}\n"
+
+
+END = "-----END CERTIFICATE-----\n"
 
 
 class Told:
@@ -40,7 +45,10 @@ class Told:
 
 
 @asynccontextmanager
-async def working(port: int = 1, access_log: AccessLog | None = None) -> AsyncIterator[tuple[Told, Worker, int]]:
+async def working(
+    port: int = 1, access_log: AccessLog | None = None, tls: ListenerTls | None = None, behind: tuple[Message, ...] = ()
+) -> AsyncIterator[tuple[Told, Worker, int]]:
+    """A worker that was told to begin, and what came right behind that."""
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
     for sock in (ours, theirs):
@@ -50,9 +58,13 @@ async def working(port: int = 1, access_log: AccessLog | None = None) -> AsyncIt
     await worker.wire.connect(loop, theirs)
     await told.wire.connect(loop, ours)
     config = parse(CONFIG.format(port=port, weight=0), "f", {})
-    first = begin_with(begin(config, 0, 1, "canaryproxy-x"), compile_table(config, 4))
-    first = replace(first, access_log=access_log)
-    told.wire.send(first)
+    first = replace(
+        begin(config, 0, 1, "canaryproxy-x"), table=difference(EMPTY, compile_table(config, 4)), access_log=access_log
+    )
+    if tls is not None:
+        first = replace(first, listeners=(Listening(tls),))
+    for message in (first, *behind):
+        told.wire.send(message)
     try:
         yield told, worker, listening.getsockname()[1]
     finally:
@@ -113,5 +125,27 @@ def test_one_that_cannot_begin_ends(caplog: pytest.LogCaptureFixture) -> None:
         async with working(access_log=AccessLog("/nonexistent/access.log", "json")) as (_, worker, __):
             await asyncio.wait_for(worker.ended.wait(), 5)
             assert "the worker ends" in caplog.text
+
+    run(test())
+
+
+def test_what_comes_right_behind_the_beginning_is_not_lost() -> None:
+    """A table and a certificate may change while a worker is being started."""
+    authority = Authority()
+    old, new = (ListenerTls((authority.identity("shop.test"),)) for _ in range(2))
+    tables = [compile_table(parse(CONFIG.format(port=1, weight=weight), "f", {}), weight) for weight in (4, 5, 6)]
+    begun = compile_table(parse(CONFIG.format(port=1, weight=0), "f", {}), 4)
+    behind = (difference(begun, tables[1]), Certificates((new,)), difference(tables[1], tables[2]))
+
+    async def test() -> None:
+        async with working(tls=old, behind=behind) as (told, worker, at):
+            await until(lambda: Acknowledged(6) in told.messages)
+            assert told.of(Acknowledged) == [Acknowledged(4), Acknowledged(5), Acknowledged(6)]
+            assert worker._table == tables[2]
+            trusting = ssl.create_default_context(cadata=authority.pem.decode())
+            _, writer = await asyncio.open_connection("127.0.0.1", at, ssl=trusting, server_hostname="shop.test")
+            shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            assert shown == ssl.PEM_cert_to_DER_cert(new.identities[0].cert.decode().partition("-----END")[0] + END)
+            writer.close()
 
     run(test())

@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
 from collections import deque
@@ -18,17 +17,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from canaryproxy.link.orders import FORK, PID, RETIRE
+from canaryproxy.proxy.headcount import WORD
+
 log = logging.getLogger("canaryproxy")
 
 MODULE = "canaryproxy.forkserver"
-FORK = b"f"
-RETIRE = b"r"
-PID = struct.Struct("!I")
-
 PACKAGE_ROOT = Path(__file__).parents[2]
 
 AGAIN = 0.5
-"""Seconds until a fork server that could not be started is tried again."""
+"""Seconds from the end of a fork server, or a try that failed, to the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Processes:
     def __init__(self, sockets: list[socket.socket], slots: int) -> None:
         self._sockets = sockets
         self._memory = os.memfd_create("canaryproxy")
-        os.ftruncate(self._memory, 4 * slots)
+        os.ftruncate(self._memory, WORD * slots)
         self._births: deque[Born] = deque()
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -72,15 +70,18 @@ class Processes:
         return None if self._server is None else self._server.pid
 
     def start(self) -> None:
-        """Start the fork server."""
+        """Start the fork server. Raises `OSError` where the system has no room for another process."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         passed = [theirs.fileno(), self._memory, *(sock.fileno() for sock in self._sockets)]
         path = os.pathsep.join(filter(None, (str(PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", MODULE, *map(str, passed)], pass_fds=passed, env={**os.environ, "PYTHONPATH": path}
-        )
-        theirs.close()
+        command = [sys.executable, "-m", MODULE, *map(str, passed)]
+        with theirs:
+            try:
+                self._server = subprocess.Popen(command, pass_fds=passed, env={**os.environ, "PYTHONPATH": path})
+            except OSError:
+                ours.close()
+                raise
         self._control = ours
         asyncio.get_running_loop().add_reader(ours, self._answered)
 
@@ -114,12 +115,17 @@ class Processes:
         self._hang_up()
         self._births.clear()
         if not self._retired:
-            log.error("the fork server ended; starting another one")
+            log.error("the fork server ended; another one follows")
             asyncio.get_running_loop().call_later(AGAIN, self._restart)
 
     def _restart(self) -> None:
-        if not self._retired and self._control is None:
+        if self._retired:
+            return
+        try:
             self.start()
+        except OSError as error:
+            log.error("no fork server can be started: %s; trying again", error)
+            asyncio.get_running_loop().call_later(AGAIN, self._restart)
 
     def _hang_up(self) -> None:
         if self._control is not None:

@@ -10,8 +10,9 @@ stopped itself does not blame its workers.
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, Protocol
 
 from canaryproxy.control.processes import Born, Handle
 from canaryproxy.link.difference import EMPTY, difference
@@ -167,7 +168,7 @@ class Workers:
         self._go(self._watch())
         await self._wait(lambda: self.ready == self.count)
 
-    def _go(self, steps: "asyncio._CoroutineLike[None]") -> None:
+    def _go(self, steps: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(steps)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -177,8 +178,7 @@ class Workers:
             return
         link = WorkerLink(slot, self._table.generation, self._received, self._lost)
         self._links[slot] = link
-        begin = self._begin(slot)
-        link.wire.send(begin_with(begin, self._table))
+        link.wire.send(replace(self._begin(slot), table=difference(EMPTY, self._table)))
         sock = self._processes.launch(link.born)
         connecting = self._loop.create_task(link.wire.connect(self._loop, sock))
         self._connecting.add(connecting)
@@ -310,11 +310,3 @@ class Workers:
         self._processes.abort()
         for task in self._tasks:
             task.cancel()
-
-
-def begin_with(begin: Begin, table: RoutingTable) -> Begin:
-    """What a worker is told first, with its first table."""
-    return Begin(
-        begin.slot, begin.slots, begin.identity, begin.limits, begin.timeouts, begin.trusted, begin.listeners,
-        begin.access_log, difference(EMPTY, table),
-    )  # fmt: skip

@@ -115,7 +115,7 @@ class DataPlane:
         decisions = [tunnel.decision for tunnel in self.tunnels]
         tunnels: Counter[tuple[str, str]] = Counter((one.route.name, one.version.name) for one in decisions)
         ejected = frozenset(endpoint.authority for endpoint, pool in self._pools.items() if pool.ejected)
-        self._headcount.report(len(self._connections) + len(self.tunnels))
+        self._count()
         return self.recorder.flush(self._generation, self.now(), cells, tunnels, ejected)
 
     async def listen(self, sock: socket.socket, tls: ListenerTls | None = None, *, preamble: bool = False) -> None:
@@ -164,7 +164,6 @@ class DataPlane:
 
     def full(self, arriving: int = 0) -> bool:
         """Whether there is no room for another client, with so many about to come in."""
-        self._headcount.report(len(self._connections) + len(self.tunnels))
         return self._headcount.total + arriving >= self.settings.limits.max_connections
 
     def admit(self, connection: Downstream) -> bool:
@@ -172,11 +171,17 @@ class DataPlane:
         self._arrived = self.now()
         room = not self.full()
         self._connections.add(connection)
+        self._count()
         return room
 
     def forget(self, connection: Downstream) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
+        self._count()
+
+    def _count(self) -> None:
+        """Tell the other workers at once how many clients are here; tunnels, with the next delta at the latest."""
+        self._headcount.report(len(self._connections) + len(self.tunnels))
 
     # Time.
 

@@ -1,8 +1,11 @@
 """The fork server as its client sees it."""
 
+import asyncio
 import os
 import signal
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,8 +77,67 @@ def test_workers_die_with_the_supervisors_end_of_the_control_socket() -> None:
     run(test())
 
 
+def _children(pid: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
 def _gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def test_a_fork_server_that_cannot_be_started_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "AGAIN", 0.01)
+    real, failures = subprocess.Popen, iter([1, 2])
+
+    def start(*arguments: Any, **more: Any) -> Any:
+        if next(failures, None):
+            raise OSError(12, "Cannot allocate memory")
+        return real(*arguments, **more)
+
+    async def test() -> None:
+        born: list[Handle] = []
+        processes = Processes([listen_on("127.0.0.1", 0)], 1)
+        processes.start()
+        first = processes.pid
+        assert first is not None
+        monkeypatch.setattr(subprocess, "Popen", start)
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: processes.pid != first)
+        assert caplog.text.count("no fork server can be started: [Errno 12]") == 2
+        link = processes.launch(born.append)
+        await until(lambda: bool(born))
+        link.close()
+        processes.abort()
+        born[0].close()
+
+    run(test())
+
+
+def test_stopped_workers_end_with_a_supervisor_that_had_answers_waiting() -> None:
+    """Then the control socket is reset, not closed."""
+
+    async def test() -> None:
+        sock = listen_on("127.0.0.1", 0)
+        processes = Processes([sock], 2)
+        processes.start()
+        links = [processes.launch(lambda _: None) for _ in range(2)]
+        control = processes._control
+        assert control is not None
+        assert processes.pid is not None
+        asyncio.get_running_loop().remove_reader(control)
+        server = processes.pid
+        await until(lambda: len(_children(server)) == 2)
+        pids = _children(server)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        processes.abort()
+        await until(lambda: all(map(_gone, pids)))
+        for link in links:
+            link.close()
+
+    run(test())

@@ -51,12 +51,14 @@ class Fleet:
 
 
 @contextlib.asynccontextmanager
-async def fleet(count: int = 2, drain: str = "1s") -> AsyncIterator[Fleet]:
+async def fleet(count: int = 2, drain: str = "1s", limits: str = "") -> AsyncIterator[Fleet]:
     origins = Origin(), Origin()
     origins[1].behaviour = origins[1].answering(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ncanary")
     servers = [await asyncio.start_server(origin.serve, "127.0.0.1", 0) for origin in origins]
     sock = listen_on("127.0.0.1", 0)
-    config = parse(f"server: {{timeouts: {{drain: {drain}}}}}\nstable: http://a\ncanary: http://b\n", "f", {})
+    config = parse(
+        f"server: {{timeouts: {{drain: {drain}}}, limits: {{{limits}}}}}\nstable: http://a\ncanary: http://b\n", "f", {}
+    )
     processes = Processes([sock], count)
     workers = Workers(
         count, processes, lambda slot: begin(config, slot, count, "canaryproxy-test"),
@@ -205,10 +207,37 @@ def test_draining_finishes_what_is_open_and_counts_what_is_cut() -> None:
     run(test())
 
 
-def test_new_certificates_reach_the_workers() -> None:
+def test_connections_are_counted_over_all_workers() -> None:
     async def test() -> None:
-        async with fleet(1) as made:
-            made.workers.certify([None])
+        async with fleet(limits="max_connections: 3") as made:
+            kept = [await asyncio.open_connection("127.0.0.1", made.port) for _ in range(3)]
+            for reader, writer in kept:
+                writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+            reader, writer = await asyncio.open_connection("127.0.0.1", made.port)
+            assert (await reader.read()).startswith(b"HTTP/1.1 503")
+            kept[0][1].close()
+            await until(lambda: len(made.deltas) > 0)
+            made.deltas.clear()
+            await until(lambda: {slot for slot, _ in made.deltas} == {0, 1})
             assert await made.ask() == b"ok"
+            for _, open_writer in (*kept, (reader, writer)):
+                open_writer.close()
+
+    run(test())
+
+
+def test_weights_that_change_while_a_worker_is_replaced_reach_it_too() -> None:
+    async def test() -> None:
+        async with fleet() as made:
+            for number in range(1, 21):
+                os.kill(made.workers.pids[number % 2], signal.SIGKILL)
+                for weight in (0, 100, 0, 100 * (number % 2)):
+                    made.publish(weight)
+                    await asyncio.sleep(0.002)
+                await made.workers.acknowledged(made.generation)
+                await until(lambda: made.workers.ready == 2 and len(made.workers.pids) == 2)
+                assert {await made.ask() for _ in range(6)} == {b"canary" if number % 2 else b"ok"}
+            assert 10 <= made.workers.restarts <= 20
 
     run(test())
