@@ -14,6 +14,7 @@ LONGEST = 400
 TESTED_ELSEWHERE = {
     "__main__.py": "tests/e2e starts it",
     "config/section.py": "tests/config/test_schema.py",
+    "control/ledger.py": "tests/control/test_controller.py",
     "control/store.py": "tests/store",
     "link/messages.py": "tests/link/test_codec.py",
     "link/orders.py": "tests/test_forkserver.py",

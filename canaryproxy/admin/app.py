@@ -16,7 +16,7 @@ from canaryproxy.admin.page import page
 from canaryproxy.admin.problems import CONTENT_TYPE, Problem
 from canaryproxy.admin.stream import stream
 from canaryproxy.admin.views import Knowledge
-from canaryproxy.control.controller import Actor
+from canaryproxy.control.ledger import Actor
 from canaryproxy.telemetry import metrics
 
 log = logging.getLogger("canaryproxy")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from canaryproxy.admin.problems import Problem
 from canaryproxy.config.admin import AdminConfig, TokenConfig
-from canaryproxy.control.controller import Actor
+from canaryproxy.control.ledger import Actor
 
 ANYONE = "anyone"
 """The actor where no tokens are configured."""

@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pydantic import ValidationError
@@ -16,16 +16,21 @@ from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import duration
 from canaryproxy.config.route import RuleConfig
 from canaryproxy.config.rules_document import BadRule, rule_from_written
-from canaryproxy.control.controller import MOST_RULES, Actor, Controller, NoSuchRoute, Stale
+from canaryproxy.config.written import rule_as_written
+from canaryproxy.control.controller import Changed, NoSuchRoute, Rules, Stale
+from canaryproxy.control.ledger import Actor
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.control.workers import NotAcknowledged
+from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.telemetry.window import LONGEST
 
-Role = Literal["open", "read", "write"]
+Role = Literal["read", "write"]
 
 SHORTEST_WINDOW = 1.0
 DEFAULT_WINDOW = "60s"
 MOST_ENTRIES = 1000
+MOST_RULES = 10_000
+"""Of one route."""
 
 NONCE = secrets.token_hex(4)
 """Makes entity tags of another process differ from ours."""
@@ -52,7 +57,7 @@ class Call:
         """The revision that the caller builds upon, None if it did not say. Raises `Problem` where it is none."""
         if self.if_match is None or self.if_match.strip() == "*":
             return None
-        current = tag(self.knowledge.controller, self.route)
+        current = tag(self.knowledge.controller.revision(self.route))
         if current in [one.strip() for one in self.if_match.split(",")]:
             return self.knowledge.controller.revision(self.route)
         raise Problem("stale", "read the route again", headers={"ETag": current})
@@ -83,9 +88,9 @@ class Operation:
     status: int = 200
 
 
-def tag(controller: Controller, route: str) -> str:
+def tag(revision: int) -> str:
     """The entity tag of a route: another one whenever something about it was changed."""
-    return f'"{NONCE}-{controller.revision(route)}"'
+    return f'"{NONCE}-{revision}"'
 
 
 async def _routes(call: Call) -> Answer:
@@ -104,14 +109,19 @@ async def _route(call: Call) -> Answer:
 
 
 def _tagged(call: Call) -> dict[str, str]:
-    return {"ETag": tag(call.knowledge.controller, call.route)}
+    return {"ETag": tag(call.knowledge.controller.revision(call.route))}
 
 
 async def _set_weight(call: Call) -> Answer:
     route = call.route
     body = _checked(models.WeightBody, call.body)
-    generation = await _kept(call.knowledge.controller.set_weight(route, body.basis_points, call.actor, call.revision))
-    return Answer(call.knowledge.weight(route, generation), headers=_tagged(call))
+    changed = await _kept(call.knowledge.controller.set_weight(route, body.basis_points, call.actor, call.revision))
+    canary = body.basis_points / 100
+    weight = models.Weight(
+        route=route, canary=canary, stable=(WEIGHT_SCALE - body.basis_points) / 100, generation=changed.generation,
+        source="api",
+    )  # fmt: skip
+    return Answer(weight, headers={"ETag": tag(changed.revision)})
 
 
 def _checked(model: type[models.WeightBody], body: object) -> models.WeightBody:
@@ -126,7 +136,7 @@ def _checked(model: type[models.WeightBody], body: object) -> models.WeightBody:
                   {"errors": errors})  # fmt: skip
 
 
-async def _kept(change: Awaitable[int]) -> int:
+async def _kept(change: Awaitable[Changed]) -> Changed:
     """The outcome of a change, its failures as problems."""
     try:
         return await change
@@ -148,16 +158,22 @@ async def _rules(call: Call) -> Answer:
     )
 
 
-async def _changed(
-    call: Call, change: Callable[[tuple[RuleConfig, ...]], tuple[RuleConfig, ...]], status: int
-) -> Answer:
-    controller, route = call.knowledge.controller, call.route
-    generation = await _kept(controller.set_rules(route, change, call.actor, call.revision))
+async def _changed(call: Call, change: Callable[[Rules], Rules]) -> tuple[Answer, bool]:
+    """What the rules were made into, and whether one more came: of this change, whatever comes after it."""
+    route = call.route
+    before: Rules = ()
+    after: Rules = ()
+
+    def seen(rules: Rules) -> Rules:
+        nonlocal before, after
+        before, after = rules, change(rules)
+        return after
+
+    changed = await _kept(call.knowledge.controller.set_rules(route, seen, call.actor, call.revision))
     body = models.RulesChanged(
-        rules=call.knowledge.rules(route), source=controller.state[route].rules_source, route=route,
-        generation=generation,
-    )  # fmt: skip
-    return Answer(body, status, _tagged(call))
+        rules=list(map(rule_as_written, after)), source="api", route=route, generation=changed.generation
+    )
+    return Answer(body, headers={"ETag": tag(changed.revision)}), len(after) > len(before)
 
 
 def _rule(body: object) -> RuleConfig:
@@ -168,44 +184,49 @@ def _rule(body: object) -> RuleConfig:
         raise Problem("invalid", str(error), {"errors": errors}) from None
 
 
+def _more(rules: Rules, rule: RuleConfig) -> Rules:
+    if len(rules) >= MOST_RULES:
+        raise Problem("invalid", f"a route has {MOST_RULES} rules at most")
+    return (*rules, rule)
+
+
 async def _add_rule(call: Call) -> Answer:
-    _ = call.route
     rule = _rule(call.body)
 
-    def change(rules: tuple[RuleConfig, ...]) -> tuple[RuleConfig, ...]:
+    def change(rules: Rules) -> Rules:
         if any(one.name == rule.name for one in rules):
             raise Problem("rule-exists", f"PUT rules/{rule.name} replaces it")
-        if len(rules) >= MOST_RULES:
-            raise Problem("invalid", f"a route has {MOST_RULES} rules at most")
-        return (*rules, rule)
+        return _more(rules, rule)
 
-    return await _changed(call, change, 201)
+    answer, _ = await _changed(call, change)
+    return replace(answer, status=201)
 
 
 async def _put_rule(call: Call) -> Answer:
     name = call.path["rule"]
-    known = any(one.name == name for one in call.knowledge.controller.rules(call.route))
     rule = _rule(call.body)
     if rule.name != name:
         raise Problem("rule-name", f"the body says {rule.name}, the path {name[:64]}")
 
-    def change(rules: tuple[RuleConfig, ...]) -> tuple[RuleConfig, ...]:
+    def change(rules: Rules) -> Rules:
         if all(one.name != name for one in rules):
-            return (*rules, rule)
+            return _more(rules, rule)
         return tuple(rule if one.name == name else one for one in rules)
 
-    return await _changed(call, change, 200 if known else 201)
+    answer, added = await _changed(call, change)
+    return replace(answer, status=201 if added else 200)
 
 
 async def _delete_rule(call: Call) -> Answer:
     name = call.path["rule"]
 
-    def change(rules: tuple[RuleConfig, ...]) -> tuple[RuleConfig, ...]:
+    def change(rules: Rules) -> Rules:
         if all(one.name != name for one in rules):
             raise Problem("no-such-rule", f"rules are: {', '.join(one.name for one in rules[:20]) or 'none'}")
         return tuple(one for one in rules if one.name != name)
 
-    return await _changed(call, change, 200)
+    answer, _ = await _changed(call, change)
+    return answer
 
 
 async def _stats(call: Call) -> Answer:

@@ -15,7 +15,6 @@ from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.state import Audit
 from canaryproxy.control.workers import Workers
-from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
 from canaryproxy.telemetry.window import Sample, Window
@@ -88,17 +87,6 @@ class Knowledge:
                 for endpoint, state in side
             ]
         return models.Endpoints(stable=found["stable"], canary=found["canary"])
-
-    def weight(self, name: str, generation: int) -> models.Weight:
-        """The weight that holds."""
-        state = self.controller.state[name]
-        return models.Weight(
-            route=name,
-            canary=state.weight / 100,
-            stable=(WEIGHT_SCALE - state.weight) / 100,
-            generation=generation,
-            source=state.weight_source,
-        )
 
     def stats(self, name: str, seconds: float) -> models.Stats:
         """What both versions did in the last seconds."""

@@ -17,16 +17,19 @@ from canaryproxy.control.compile import Known, certificates, compile_table
 from canaryproxy.control.endpoints import endpoints_of, names
 from canaryproxy.control.events import Events
 from canaryproxy.control.health import Ask, Check, Health
+from canaryproxy.control.ledger import Actor, Ledger
 from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
-from canaryproxy.control.state import Audit, RouteState, digest, latch, reconcile, weighed
-from canaryproxy.control.store import CorruptState, Store, UnwritableState
+from canaryproxy.control.state import Audit, RouteState, State, weighed
+from canaryproxy.control.store import Store
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.table import Endpoint, Route, RoutingTable
 
 log = logging.getLogger("canaryproxy")
 
-MOST_RULES = 10_000
-"""Rules of one route that the API takes."""
+MOST_NAMED = 20
+"""Rules that are named one by one where a change is told."""
+
+Rules = tuple[RuleConfig, ...]
 
 
 class Traffic(Protocol):
@@ -51,16 +54,11 @@ class NoSuchRoute(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
-    """Who asks for a change: the token's name (or who else), its role, and where from."""
+class Changed:
+    """What a change has become: the generation that every worker follows, and the revision of the route."""
 
-    name: str
-    role: str
-    address: str = ""
-
-
-OPERATOR = Actor("operator", "file")
-"""Whoever edits the config."""
+    generation: int
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,6 @@ class Controller:
     ) -> None:
         self._started_with = config.server.lasting
         self._traffic = traffic
-        self._store = store
         self._load = load
         self._wall = wall
         self._writing = asyncio.Lock()
@@ -109,11 +106,10 @@ class Controller:
         self._published: tuple[Route, ...] | None = None
         self._compiled: Known = {}
         self._workers = workers
-        self._revisions: dict[str, int] = {}
-        self._ill: dict[str, dict[str, list[str]]] = {}
+        self._ill: frozenset[Endpoint] = frozenset()
+        self._ledger = Ledger(store, wall)
         self.events = events or Events()
         self.config = config
-        self.state: dict[str, RouteState] = {}
         self.table = RoutingTable(0, ())
         self.reloaded = True
 
@@ -125,31 +121,17 @@ class Controller:
         """Of the table published last."""
         return self.table.generation
 
+    @property
+    def state(self) -> State:
+        """What holds for each route beside the config."""
+        return self._ledger.state
+
     async def start(self) -> None:
         """Recall the state, resolve names once, publish the first table, and keep looking."""
-        self.state = await self._recall()
+        await self._ledger.recall(self.config)
         await self._resolver.look(names(self.config.routes))
         self._refresh()
         self._resolving = asyncio.get_running_loop().create_task(self._resolver.run())
-
-    async def _recall(self) -> dict[str, RouteState]:
-        """What was kept, as the config of this moment continues it. Lost state never sends anyone to a canary."""
-        digests = await asyncio.to_thread(_digests, self.config)
-        try:
-            kept = await asyncio.to_thread(self._store.load)
-            state = reconcile(kept or {}, self.config, digests)
-        except CorruptState as error:
-            log.error("the state is lost, all weights are 0 until somebody sets them: %s", error)
-            kept, state = None, latch(self.config, digests, "the kept state was damaged")
-        except UnwritableState as error:
-            log.error("the state can be neither read nor kept, changes are refused: %s", error)
-            return reconcile({}, self.config, digests)
-        if state != kept:
-            try:
-                await asyncio.to_thread(self._store.save, state)
-            except UnwritableState as error:
-                log.error("the state cannot be kept, changes are refused: %s", error)
-        return state
 
     def stop(self) -> None:
         """Look no more; what was published last goes on."""
@@ -161,13 +143,13 @@ class Controller:
     async def close(self) -> None:
         """Let go of the store, once what is being written is written."""
         async with self._writing:
-            await asyncio.to_thread(self._store.close)
+            await self._ledger.close()
 
     # What is asked.
 
     def revision(self, route: str) -> int:
         """Counts the changes of a route since the start."""
-        return self._revisions.get(route, 0)
+        return self._ledger.revision(route)
 
     def rules(self, route: str) -> tuple[RuleConfig, ...]:
         """The rules that hold, in order."""
@@ -190,73 +172,63 @@ class Controller:
     async def history(self, route: str, limit: int) -> list[Audit]:
         """Who did what, the newest first. Raises `UnwritableState` where it cannot be read."""
         async with self._writing:
-            return await asyncio.to_thread(self._store.history, route, limit)
+            return await self._ledger.history(route, limit)
 
     # What is changed.
 
-    async def set_weight(self, route: str, weight: int, actor: Actor, revision: int | None = None) -> int:
-        """Send `weight` basis points to the canary; returns the generation that every worker follows now.
+    async def set_weight(self, route: str, weight: int, actor: Actor, revision: int | None = None) -> Changed:
+        """Send `weight` basis points to the canary, and return when every worker does.
 
-        Raises `NoSuchRoute`, `Stale`, `UnwritableState`, and `NotAcknowledged`: then it is
-        kept and published all the same.
+        Raises `NoSuchRoute`, `Stale` if `revision` is not the route's, `UnwritableState`, and `NotAcknowledged`: then
+        it is kept and published all the same.
         """
 
-        def change(before: RouteState) -> RouteState:
-            return weighed(before, weight, self.config.routes[route].weight)
+        def change(before: RouteState) -> tuple[RouteState, str]:
+            after = weighed(before, weight, self.config.routes[route].weight)
+            return after, f"{before.weight / 100:g} -> {weight / 100:g}"
 
         return await self._change(route, "weight", change, actor, revision)
 
     async def set_rules(
-        self, route: str, change: Callable[[tuple[RuleConfig, ...]], tuple[RuleConfig, ...]], actor: Actor,
-        revision: int | None = None,
-    ) -> int:  # fmt: skip
+        self, route: str, change: Callable[[Rules], Rules], actor: Actor, revision: int | None = None
+    ) -> Changed:
         """Replace the rules by what `change` makes of them; otherwise like `set_weight`."""
-        return await self._change(
-            route, "rules", lambda before: replace(before, rules=RuleSet(change(self.rules(route)))), actor, revision
-        )
+
+        def changed(before: RouteState) -> tuple[RouteState, str]:
+            was = self.rules(route)
+            now = change(was)
+            listed = ", ".join(rule.name for rule in now[:MOST_NAMED])
+            more = " ..." if len(now) > MOST_NAMED else ""
+            return replace(before, rules=RuleSet(now)), f"{len(was)} rules -> {listed or 'none'}{more}"
+
+        return await self._change(route, "rules", changed, actor, revision)
 
     async def _change(
-        self, route: str, action: str, change: Callable[[RouteState], RouteState], actor: Actor, revision: int | None
-    ) -> int:
+        self, route: str, action: str, change: Callable[[RouteState], tuple[RouteState, str]], actor: Actor,
+        revision: int | None,
+    ) -> Changed:  # fmt: skip
+        """`change` gives the route's new state and what is different, in words."""
         async with self._writing:
             before = self.state.get(route)
             if before is None:
                 raise NoSuchRoute(route)
             if revision is not None and revision != self.revision(route):
                 raise Stale(route)
-            after = change(before)
-            detail = self._in_words(route, action, before, after)
-            audit = self._audit(actor, action, route, detail)
-            state = {**self.state, route: after}
-            await asyncio.to_thread(self._store.save, state, [audit])
-            self.state = state
-            self._revisions[route] = self.revision(route) + 1
+            after, detail = change(before)
+            await self._ledger.write(route, after, actor, action, detail, self.generation)
             self._refresh()
-            generation = self.generation
+            changed = Changed(self.generation, self.revision(route))
+        fields = {"action": action, "route": route, "actor": actor.name, "generation": changed.generation}
         log.info(
-            "%s of %s: %s, by %s, generation %d", action, route, detail, actor.name, generation,
-            extra={"fields": {"action": action, "route": route, "actor": actor.name, "generation": generation}},
+            "%s of %s: %s, by %s, generation %d", action, route, detail, actor.name, changed.generation,
+            extra={"fields": fields},
         )  # fmt: skip
-        told = {"weight": after.weight / 100, "rules": [rule.name for rule in self.rules(route)]}
         self.events.tell(
-            action, self._wall(), route, **{action: told[action]}, source="api", actor=actor.name,
-            generation=generation,
+            action, self._wall(), route, weight=after.weight / 100, change=detail, source="api", actor=actor.name,
+            generation=changed.generation,
         )  # fmt: skip
-        await self._traffic.acknowledged(generation)
-        return generation
-
-    def _in_words(self, route: str, action: str, before: RouteState, after: RouteState) -> str:
-        if action == "weight":
-            return f"{before.weight / 100:g} -> {after.weight / 100:g}"
-        was = self.rules(route)
-        now = () if after.rules is None else after.rules.rules
-        names_now = [rule.name for rule in now]
-        return f"{len(was)} rules -> {', '.join(names_now[:20]) or 'none'}{' ...' if len(now) > 20 else ''}"
-
-    def _audit(self, actor: Actor, action: str, route: str, detail: str) -> Audit:
-        return Audit(
-            self._wall(), actor.name, actor.role, actor.address, action, route, detail, "kept", self.generation
-        )  # fmt: skip
+        await self._traffic.acknowledged(changed.generation)
+        return changed
 
     async def reload(self) -> Reload:
         """Read the config again and publish what it says. Calls are served one after another.
@@ -277,46 +249,27 @@ class Controller:
             new_names = names(config.routes) - self._resolver.answers.keys()
             if new_names:
                 await self._resolver.look(new_names)
-            await self._hear(config)
+            await self._ledger.hear(config, self.generation)
             before, self.config = self.generation, config
             if certified:
                 self._traffic.certify(certificates(config))
             self._refresh()
             return Reload(self.generation, changed=certified or self.generation != before, restart=restart)
 
-    async def _hear(self, config: Config) -> None:
-        """Continue the state with a new config, which lasts by itself: it is followed even if nothing can be kept."""
-        state = reconcile(self.state, config, await asyncio.to_thread(_digests, config))
-        changed = [name for name, one in state.items() if self.state.get(name) != one]
-        audits = [
-            self._audit(OPERATOR, "config", name, self._heard(self.state.get(name), state[name])) for name in changed
-        ]
-        if changed or state.keys() != self.state.keys():
-            try:
-                await asyncio.to_thread(self._store.save, state, audits)
-            except UnwritableState as error:
-                log.error("the config is followed, but the state cannot be kept: %s", error)
-            for name in changed:
-                self._revisions[name] = self.revision(name) + 1
-        self.state = state
-
-    @staticmethod
-    def _heard(before: RouteState | None, after: RouteState) -> str:
-        if before is None:
-            return f"new route, weight {after.weight / 100:g}"
-        if before.weight != after.weight:
-            return f"weight {before.weight / 100:g} -> {after.weight / 100:g}"
-        return "rules of the file" if before.file_rules != after.file_rules else "weight of the file, as it was"
-
     def _ailing(self) -> None:
         """An endpoint has changed sides."""
         self._refresh()
-        for name in self.config.routes:
+        turned = self._ill ^ self._health.unhealthy
+        self._ill = self._health.unhealthy
+        for name, config in self.config.routes.items():
+            if config.stable.health is None and config.canary.health is None:
+                continue
             sides = self.endpoints(name)
-            ill = {version: [one.authority for one, state in side if state == "unhealthy"] for version, side in
-                   sides.items()}  # fmt: skip
-            if self._ill.get(name, {"stable": [], "canary": []}) != ill:
-                self._ill[name] = ill
+            if any(endpoint in turned for side in sides.values() for endpoint, _ in side):
+                ill = {
+                    version: [one.authority for one, state in side if state == "unhealthy"]
+                    for version, side in sides.items()
+                }
                 self.events.tell("health", self._wall(), name, unhealthy=ill)
 
     def _refresh(self) -> None:
@@ -331,10 +284,6 @@ class Controller:
             self.table = table
             self._published = table.routes
             self._traffic.publish(table)
-
-
-def _digests(config: Config) -> dict[str, str]:
-    return {name: digest(route.rules) for name, route in config.routes.items()}
 
 
 def checks(config: Config, answers: dict[str, tuple[str, ...]]) -> dict[Endpoint, Check]:

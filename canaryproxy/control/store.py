@@ -10,6 +10,10 @@ class CorruptState(Exception):
     """What was kept cannot be trusted; the message says what is wrong and where it is now."""
 
 
+class UnreadableState(Exception):
+    """There is something kept that cannot be read at present; the message says why."""
+
+
 class UnwritableState(Exception):
     """Nothing can be kept at present; the message says why."""
 
@@ -18,7 +22,7 @@ class Store(Protocol):
     """Keeps the state of the routes, and who did what."""
 
     def load(self) -> State | None:
-        """What was kept, None on a first start. Raises `CorruptState` and `UnwritableState`."""
+        """What was kept, None on a first start. Raises `CorruptState` and `UnreadableState`."""
 
     def save(self, state: State, /, audits: Sequence[Audit] = ()) -> None:
         """Keep it durably, or raise `UnwritableState` and change nothing."""

@@ -5,6 +5,7 @@ synchronisation, so a kill or a power cut at any moment leaves the state before 
 keeps a second instance from writing.
 """
 
+import contextlib
 import fcntl
 import json
 import logging
@@ -17,7 +18,7 @@ from canaryproxy.config.route import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.state import Audit, RouteState, State
-from canaryproxy.control.store import CorruptState, UnwritableState
+from canaryproxy.control.store import CorruptState, UnreadableState, UnwritableState
 
 log = logging.getLogger("canaryproxy")
 
@@ -45,6 +46,7 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._opened: os.stat_result | None = None
         self._lock = -1
         self._saved: Mapping[str, RouteState] = {}
 
@@ -54,28 +56,33 @@ class SqliteStore:
     def load(self) -> State | None:
         """What was kept, None on a first start.
 
-        Raises `CorruptState` for a file that is none of ours or damaged: it is moved aside. Raises `UnwritableState`
-        where it can neither be read nor made.
+        Raises `CorruptState` for a file that is none of ours or damaged: it is moved aside. Raises `UnreadableState`
+        where there is a file that cannot be read at present: it is left alone.
         """
         if not self._path.exists():
             return None
         try:
             rows = self._read()
             state = {name: read_state(text) for name, text in rows}
-        except UnwritableState:
-            raise
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
+            if isinstance(error, sqlite3.DatabaseError) and not _damaged(error):
+                raise UnreadableState(f"{self._path}: {error}") from None
             raise CorruptState(f"{self._path} is damaged ({error}){self._put_aside()}") from None
         self._saved = state
         return state
 
     def _read(self) -> list[tuple[str, str]]:
-        if self._path.is_file() and self._begins() not in (b"", MAGIC):
+        if self._begins() not in (b"", MAGIC):
             raise ValueError("it is no SQLite file")
         try:
-            connection = self._open()
+            return self._rows(self._open())
         except UnwritableState:
-            connection = self._open_to_read()
+            uri = f"{self._path.absolute().as_uri()}?mode=ro"
+            with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+                return self._rows(connection)
+
+    @staticmethod
+    def _rows(connection: sqlite3.Connection) -> list[tuple[str, str]]:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA:
             raise ValueError(f"schema {version}, expected {SCHEMA}")
@@ -88,19 +95,15 @@ class SqliteStore:
             with self._path.open("rb") as file:
                 return file.read(len(MAGIC))
         except OSError as error:
-            raise UnwritableState(f"{self._path}: {error.strerror}") from None
-
-    def _open_to_read(self) -> sqlite3.Connection:
-        try:
-            return sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True)
-        except sqlite3.OperationalError as error:
-            raise UnwritableState(f"{self._path}: {error}") from None
+            raise UnreadableState(f"{self._path}: {error.strerror}") from None
 
     def _open(self) -> sqlite3.Connection:
         """The connection for writing. Raises `UnwritableState`."""
-        if self._connection is not None:
+        if self._connection is not None and not self._moved():
             return self._connection
+        self.close()
         self._take_lock()
+        connection = None
         try:
             connection = sqlite3.connect(self._path, timeout=1.0, isolation_level=None, check_same_thread=False)
             fresh = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
@@ -108,14 +111,23 @@ class SqliteStore:
             connection.execute("PRAGMA synchronous = FULL")
             if fresh:
                 connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
-        except sqlite3.OperationalError as error:
+            self._opened = self._path.stat()
+        except (sqlite3.Error, OSError) as error:
+            if connection is not None:
+                connection.close()
             self._release()
+            if isinstance(error, sqlite3.DatabaseError) and _damaged(error):
+                raise
             raise UnwritableState(f"{self._path}: {error}") from None
-        except sqlite3.DatabaseError:
-            self._release()
-            raise
         self._connection = connection
         return connection
+
+    def _moved(self) -> bool:
+        """Whether the file that we have open is not the one at our path any more: what we wrote would be lost."""
+        try:
+            return self._opened is None or not os.path.samestat(self._opened, self._path.stat())
+        except OSError:
+            return True
 
     def _take_lock(self) -> None:
         if self._lock >= 0:
@@ -148,11 +160,14 @@ class SqliteStore:
 
     def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
         """Keep a state and who changed it, durably, or raise `UnwritableState` and change nothing."""
-        connection = self._open()
+        try:
+            connection = self._open()
+        except sqlite3.DatabaseError as error:
+            raise UnwritableState(f"{self._path}: {error}") from None
         changed = [(name, write_state(one)) for name, one in state.items() if self._saved.get(name) != one]
-        lost = [(name,) for name in self._saved if name not in state]
         try:
             connection.execute("BEGIN IMMEDIATE")
+            lost = [row for row in connection.execute("SELECT name FROM routes") if row[0] not in state]
             connection.executemany("INSERT OR REPLACE INTO routes VALUES (?, ?)", changed)
             connection.executemany("DELETE FROM routes WHERE name = ?", lost)
             for audit in audits:
@@ -189,12 +204,22 @@ class SqliteStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self._saved = {}
         self._release()
 
     def _release(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _damaged(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file is at fault: not its disk, its permissions or another process, which may all be better soon.
+
+    Primary result codes, https://www.sqlite.org/rescode.html: ERROR is what a file with other tables gives.
+    """
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    return code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def write_state(state: RouteState) -> str:

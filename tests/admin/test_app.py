@@ -167,7 +167,7 @@ async def test_a_fault_of_ours_is_a_problem_without_its_entrails(
 ) -> None:
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
-    api.controller.state.clear()
+    api.controller._ledger.state.clear()
     response = await client.get("/api/v1/routes/shop")
     assert "KeyError" not in await response.text()
     assert await problem(response) == (500, "failed")

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from canaryproxy.admin import operations
 from canaryproxy.admin.operations import OPERATIONS, Answer, Call, tag
 from canaryproxy.admin.problems import Problem
-from canaryproxy.control.controller import Actor
+from canaryproxy.control.ledger import Actor
 from canaryproxy.control.state import Audit, State
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.store.memory import MemoryStore
-from tests.support.admin import Api
+from tests.support.admin import Api, FakeWorkers
 
 RULE = {"name": "testers", "headers": {"x-internal-tester": "true"}, "to": "canary"}
 
@@ -63,7 +64,7 @@ async def test_sums_of_floats_are_understood(weight: float) -> None:
 async def test_a_stale_revision_is_refused() -> None:
     api = await Api().start()
     seen = (await call(api, "GET", "/{route}")).headers["ETag"]
-    assert seen == tag(api.controller, "shop")
+    assert seen == tag(api.controller.revision("shop"))
     changed = await call(api, "PUT", "/{route}/weight", {"canary": 1}, if_match=seen)
     assert changed.headers["ETag"] != seen
     assert (await refused(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=seen))[0] == "stale"
@@ -134,3 +135,39 @@ async def test_stats_of_the_last_seconds() -> None:
     assert (quiet["requests"], quiet["error_rate"], quiet["mean"], quiet["p99"]) == (0, None, None, None)
     assert (await refused(api, "GET", "/{route}/stats", query={"window": "2h"}))[0] == "invalid"
     assert (await refused(api, "GET", "/{route}/history", query={"limit": "0"}))[0] == "invalid"
+
+
+async def test_an_answer_tells_of_its_own_change_though_another_one_follows() -> None:
+    api = await Api().start()
+    operator = Actor("other", "write")
+
+    async def meanwhile(_: int) -> None:
+        api.workers.acknowledged = FakeWorkers().acknowledged  # type: ignore[method-assign]
+        await api.controller.set_weight("shop", 9900, operator)
+        await api.controller.set_rules("shop", lambda _: (), operator)
+
+    api.workers.acknowledged = meanwhile  # type: ignore[method-assign, assignment]
+    answer = await call(api, "PUT", "/{route}/weight", {"canary": 1})
+    assert (answer.body.model_dump()["canary"], answer.body.model_dump()["generation"]) == (1.0, 2)
+    assert (await refused(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=answer.headers["ETag"]))[0] == "stale"
+    api.workers.acknowledged = meanwhile  # type: ignore[method-assign, assignment]
+    added = await call(api, "POST", "/{route}/rules", RULE)
+    assert added.body.model_dump()["rules"] == [RULE]
+    assert api.controller.rules("shop") == ()
+
+
+async def test_a_route_that_leaves_the_config_at_that_moment_is_a_404() -> None:
+    api = await Api().start()
+    api.controller._ledger.state = {}
+    assert (await refused(api, "PUT", "/{route}/weight", {"canary": 1}))[0] == "no-such-route"
+
+
+async def test_there_is_a_number_of_rules_that_a_route_cannot_exceed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "MOST_RULES", 1)
+    api = await Api().start()
+    await call(api, "POST", "/{route}/rules", RULE)
+    for method, path in (("POST", "/{route}/rules"), ("PUT", "/{route}/rules/{rule}")):
+        assert await refused(api, method, path, {**RULE, "name": "b"}, rule="b") == (
+            "invalid", "a route has 1 rules at most",
+        )  # fmt: skip
+    await call(api, "PUT", "/{route}/rules/{rule}", {**RULE, "to": "stable"})

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from canaryproxy.config import Config, ConfigError, Problem, from_flags, parse
-from canaryproxy.control.controller import Actor, Controller, NoSuchRoute, Stale
+from canaryproxy.control.controller import Changed, Controller, NoSuchRoute, Stale
 from canaryproxy.control.health import Check
+from canaryproxy.control.ledger import Actor
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.table import Endpoint, RoutingTable
@@ -195,7 +196,7 @@ async def ended(controller: Controller) -> None:
 async def test_a_weight_of_the_api_outlives_the_process_until_the_file_says_something_else(tmp_path: Path) -> None:
     controller, traffic = kept(tmp_path / "a.db")
     await controller.start()
-    assert await controller.set_weight("default", 1250, OPS, controller.revision("default")) == 2
+    assert await controller.set_weight("default", 1250, OPS, controller.revision("default")) == Changed(2, 1)
     assert traffic.waited == [2]
     await ended(controller)
     for weight, expected, source in (("5", 1250, "api"), ("6", 600, "file"), ("6", 600, "file")):
@@ -240,11 +241,17 @@ async def test_a_state_that_cannot_be_kept_leaves_the_file_in_charge_and_changes
     await ended(controller)
 
 
-async def test_a_state_in_a_place_that_is_no_file_is_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_state_that_cannot_be_read_sends_nobody_to_the_canary(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An operator may have taken it back, whatever the file says."""
     controller, traffic = kept(tmp_path)
     await controller.start()
-    assert "neither read nor kept" in caplog.text
-    assert traffic.tables[0].routes[0].weight == 500
+    assert "the state cannot be read" in caplog.text
+    route = traffic.tables[0].routes[0]
+    assert (route.weight, route.aborted) == (0, True)
+    with pytest.raises(UnwritableState):
+        await controller.set_weight("default", 1, OPS)
     await ended(controller)
 
 
@@ -262,8 +269,8 @@ async def test_the_history_tells_changes_of_the_file_and_of_the_api_alike(tmp_pa
 async def test_changes_at_the_same_time_are_made_one_after_another(tmp_path: Path) -> None:
     controller, traffic = kept(tmp_path / "a.db")
     await controller.start()
-    generations = await asyncio.gather(*(controller.set_weight("default", weight, OPS) for weight in range(1, 21)))
-    assert generations == list(range(2, 22))
+    changes = await asyncio.gather(*(controller.set_weight("default", weight, OPS) for weight in range(1, 21)))
+    assert changes == [Changed(number + 1, number) for number in range(1, 21)]
     assert [table.routes[0].weight for table in traffic.tables[1:]] == list(range(1, 21))
     with pytest.raises(Stale):
         await controller.set_weight("default", 1, OPS, revision=3)

@@ -1,5 +1,6 @@
 """The state on disk: kept, damaged, locked, unwritable."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from canaryproxy.config.route import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.control.state import Audit, RouteState
-from canaryproxy.control.store import CorruptState, UnwritableState
+from canaryproxy.control.store import CorruptState, UnreadableState, UnwritableState
 from canaryproxy.store.sqlite import SqliteStore, read_state, write_state
 
 RULES = RuleSet(
@@ -93,11 +94,54 @@ def test_a_place_that_cannot_be_written_is_told_at_the_write(tmp_path: Path) -> 
     store.close()
 
 
-def test_a_directory_in_its_place_is_unwritable(tmp_path: Path) -> None:
+def test_a_directory_in_its_place_can_be_neither_read_nor_written(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path)
-    with pytest.raises(UnwritableState):
+    with pytest.raises(UnreadableState):
         store.load()
+    with pytest.raises(UnwritableState):
+        store.save(STATE)
     Path(f"{tmp_path}.lock").unlink()
+
+
+def test_a_file_that_somebody_else_has_locked_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    store = SqliteStore(path)
+    store.save(STATE)
+    store.close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("UPDATE routes SET name = name")
+        with pytest.raises(UnreadableState, match="locked"):
+            store.load()
+        with pytest.raises(UnwritableState, match="locked"):
+            store.save({})
+    assert store.load() == STATE
+    store.close()
+
+
+def test_a_file_that_is_taken_away_while_it_runs_is_written_anew_and_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    store = SqliteStore(path)
+    store.save(STATE)
+    for one in tmp_path.glob("a.db*"):
+        if one.suffix != ".lock":
+            one.unlink()
+    changed = {**STATE, "shop": RouteState(1, "api", 500, "")}
+    store.save(changed)
+    store.close()
+    assert SqliteStore(path).load() == changed
+
+
+def test_one_that_is_damaged_while_it_runs_refuses_the_write(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    store = SqliteStore(path)
+    store.save(STATE)
+    store.close()
+    path.write_bytes(b"no database at all" * 500)
+    with pytest.raises(UnwritableState):
+        store.save(STATE)
+    with pytest.raises(CorruptState):
+        store.load()
 
 
 def test_a_write_that_fails_changes_nothing_and_the_next_one_tries_again(tmp_path: Path) -> None:

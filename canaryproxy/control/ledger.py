@@ -1,0 +1,115 @@
+"""What holds for each route beside the config, and the book of who said so: kept in the store before it has an effect.
+
+Calls follow one another; the controller sees to that.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from canaryproxy.config import Config
+from canaryproxy.control.state import Audit, RouteState, digest, latch, reconcile
+from canaryproxy.control.store import CorruptState, Store, UnreadableState, UnwritableState
+
+log = logging.getLogger("canaryproxy")
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks for a change: the token's name (or who else), its role, and where from."""
+
+    name: str
+    role: str
+    address: str = ""
+
+
+OPERATOR = Actor("operator", "file")
+"""Whoever edits the config."""
+
+
+class Ledger:
+    """The state of every route. `wall` tells seconds since the epoch."""
+
+    def __init__(self, store: Store, wall: Callable[[], float]) -> None:
+        self._store = store
+        self._wall = wall
+        self._revisions: dict[str, int] = {}
+        self.state: dict[str, RouteState] = {}
+
+    def __repr__(self) -> str:
+        return f"<Ledger of {len(self.state)} routes in {self._store!r}>"
+
+    def revision(self, route: str) -> int:
+        """Counts the changes of a route since the start."""
+        return self._revisions.get(route, 0)
+
+    async def recall(self, config: Config) -> None:
+        """What was kept, as this config continues it. State that is lost never sends anyone to a canary."""
+        digests = await asyncio.to_thread(_digests, config)
+        kept = None
+        try:
+            kept = await asyncio.to_thread(self._store.load)
+            self.state = reconcile(kept or {}, config, digests)
+        except CorruptState as error:
+            log.error("the state is lost, all weights are 0 until somebody sets them: %s", error)
+            self.state = latch(config, digests, "the kept state was damaged")
+        except UnreadableState as error:
+            log.error("the state cannot be read, all weights are 0 until somebody sets them: %s", error)
+            self.state = latch(config, digests, "the kept state could not be read")
+            return
+        if self.state != kept:
+            try:
+                await asyncio.to_thread(self._store.save, self.state)
+            except UnwritableState as error:
+                log.error("the state cannot be kept, changes are refused: %s", error)
+
+    async def hear(self, config: Config, generation: int) -> None:
+        """Continue with a new config, which lasts by itself: it is followed even if nothing can be kept."""
+        state = reconcile(self.state, config, await asyncio.to_thread(_digests, config))
+        changed = [name for name, one in state.items() if self.state.get(name) != one]
+        audits = [
+            self._audit(OPERATOR, "config", name, _heard(self.state.get(name), state[name]), generation)
+            for name in changed
+        ]
+        if changed or state.keys() != self.state.keys():
+            try:
+                await asyncio.to_thread(self._store.save, state, audits)
+            except UnwritableState as error:
+                log.error("the config is followed, but the state cannot be kept: %s", error)
+        for name in changed:
+            self._revisions[name] = self.revision(name) + 1
+        self.state = state
+
+    async def write(
+        self, route: str, after: RouteState, actor: Actor, action: str, detail: str, generation: int
+    ) -> None:
+        """Keep a route's new state. Raises `UnwritableState`, and then nothing has changed."""
+        state = {**self.state, route: after}
+        await asyncio.to_thread(self._store.save, state, [self._audit(actor, action, route, detail, generation)])
+        self.state = state
+        self._revisions[route] = self.revision(route) + 1
+
+    async def history(self, route: str, limit: int) -> list[Audit]:
+        """Who did what, the newest first. Raises `UnwritableState` where it cannot be read."""
+        return await asyncio.to_thread(self._store.history, route, limit)
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        await asyncio.to_thread(self._store.close)
+
+    def _audit(self, actor: Actor, action: str, route: str, detail: str, generation: int) -> Audit:
+        return Audit(self._wall(), actor.name, actor.role, actor.address, action, route, detail, "kept", generation)
+
+
+def _digests(config: Config) -> dict[str, str]:
+    return {name: digest(route.rules) for name, route in config.routes.items()}
+
+
+def _heard(before: RouteState | None, after: RouteState) -> str:
+    """What a config has changed about a route, in words."""
+    if before is None:
+        return f"new route, weight {after.weight / 100:g}"
+    if before.weight != after.weight:
+        return f"weight {before.weight / 100:g} -> {after.weight / 100:g}"
+    return "rules of the file" if before.file_rules != after.file_rules else "weight of the file, as it was"
