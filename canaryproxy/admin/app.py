@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from canaryproxy.admin import openapi
 from canaryproxy.admin.auth import Gate
+from canaryproxy.admin.deliver import deliver
 from canaryproxy.admin.operations import OPERATIONS, Call, Operation, parsed
 from canaryproxy.admin.page import page
 from canaryproxy.admin.problems import CONTENT_TYPE, Problem
@@ -39,19 +40,16 @@ HEADERS = {
 }
 
 KNOWLEDGE = web.AppKey("knowledge", Knowledge)
-ACTOR = "actor"
 
 
 def admin_application(knowledge: Knowledge, gate: Gate) -> web.Application:
     """The admin API."""
     app = _application(knowledge, gate)
     for operation in OPERATIONS:
-        app.router.add_route(
-            operation.method, operation.path, partial(_operate, gate, operation), expect_handler=_expect
-        )
+        app.router.add_route(operation.method, operation.path, partial(_operate, gate, operation))
         if operation.method == "GET":
             app.router.add_route("HEAD", operation.path, partial(_operate, gate, operation))
-    app.router.add_get("/api/v1/events", partial(_events, gate))
+    app.router.add_get("/api/v1/events", partial(_events, gate), allow_head=False)
     app.router.add_get("/openapi.json", partial(_openapi, gate))
     app.router.add_get("/docs", partial(_docs, gate))
     return app
@@ -87,10 +85,6 @@ class Failures:
         finally:
             self._waiting -= 1
         return problem
-
-
-async def _expect(_: web.Request) -> None:
-    """No 100 Continue before we know who asks: the body is read, or the connection is closed."""
 
 
 def _guarded(gate: Gate | None) -> Middleware:
@@ -195,7 +189,7 @@ async def _metrics(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     facts = await request.app[KNOWLEDGE].facts()
     for piece in metrics.render(facts, encoder, form):
-        await response.write(piece)
+        await deliver(request, response, piece)
         await asyncio.sleep(0)
     await response.write_eof()
     return response

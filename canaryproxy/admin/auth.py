@@ -35,10 +35,10 @@ class Gate:
         With tokens any name will do: a browser that was tricked has none to send.
         """
         config = self._config()
-        name = urlsplit(f"//{host}").hostname or ""
+        name = _hostname(host)
         if config is not None and config.open and not _is_local(name) and name not in config.hosts:
             raise Problem("unknown-host", f"add it to server.admin.hosts, or call the API by its address: {name[:100]}")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             raise Problem("cross-site")
 
     def authenticate(self, authorization: str | None, address: str) -> Actor:
@@ -69,6 +69,14 @@ def find(given: str, tokens: tuple[TokenConfig, ...]) -> TokenConfig | None:
         if hmac.compare_digest(hashlib.sha256(token.secret.encode()).digest(), digest):
             found = token
     return found
+
+
+def _hostname(host: str) -> str:
+    """The name in a Host field, without port and brackets; empty where there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_local(name: str) -> bool:

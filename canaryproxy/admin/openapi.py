@@ -10,6 +10,7 @@ from canaryproxy import __version__
 from canaryproxy.admin import models
 from canaryproxy.admin.operations import MOST_ENTRIES, OPERATIONS, Operation
 from canaryproxy.admin.problems import CONTENT_TYPE, TITLES
+from canaryproxy.admin.rule_schema import RULE_SCHEMA
 
 EVERYWHERE = ("unauthenticated", "too-many", "unknown-host", "cross-site", "malformed", "failed")
 """Problems that any call may answer."""
@@ -61,7 +62,7 @@ def document(*, guarded: bool) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {**schemas["$defs"], "RuleBody": models.RULE_SCHEMA},
+            "schemas": {**schemas["$defs"], "RuleBody": RULE_SCHEMA},
             **({"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}} if guarded else {}),
         },
         **({"security": [{"bearer": []}]} if guarded else {}),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from canaryproxy.admin.deliver import deliver
 from canaryproxy.admin.problems import Problem
 from canaryproxy.control.events import Event, Events
 
@@ -30,17 +31,17 @@ async def stream(request: web.Request, events: Events, headers: Mapping[str, str
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **headers})
     try:
         await response.prepare(request)
-        await response.write(b"retry: 2000\n\n")
+        await deliver(request, response, b"retry: 2000\n\n")
         while True:
             try:
                 async with asyncio.timeout(HEARTBEAT):
                     event = await queue.get()
             except TimeoutError:
-                await response.write(b": still here\n\n")
+                await deliver(request, response, b": still here\n\n")
                 continue
             if event is None:
                 break
-            await response.write(written(event))
+            await deliver(request, response, written(event))
     finally:
         events.leave(queue)
     return response

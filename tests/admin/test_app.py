@@ -193,3 +193,34 @@ async def test_documentation_and_events(aiohttp_client: Client) -> None:
     api.controller.events.close()
     await stream.content.read()
     await until(lambda: "0 listeners" in repr(api.controller.events))
+
+
+async def test_a_client_that_expects_a_100_gets_it(aiohttp_client: Client) -> None:
+    """As curl does with more than a kilobyte of body."""
+    api = await Api().start()
+    client = await aiohttp_client(admin_application(api.knowledge, api.gate))
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(
+        f"PUT {WEIGHT} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 13\r\n"
+        "Expect: 100-continue\r\n\r\n".encode()
+    )
+    async with asyncio.timeout(5):
+        assert b" 100 " in await reader.readline()
+        await reader.readline()
+        writer.write(b'{"canary": 9}')
+        assert b" 200 " in await reader.readline()
+    writer.close()
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a]b", "a b", "127.0.0.1:x"])
+async def test_a_host_that_is_none_is_refused_and_no_fault_of_ours(host: str, aiohttp_client: Client) -> None:
+    api = await Api().start()
+    client = await aiohttp_client(admin_application(api.knowledge, api.gate))
+    response = await client.get("/api/v1/routes", headers={"Host": host, "Origin": "http://["})
+    assert response.status in (400, 403, 421)
+
+
+async def test_events_have_no_head(aiohttp_client: Client) -> None:
+    api = await Api().start()
+    client = await aiohttp_client(admin_application(api.knowledge, api.gate))
+    assert (await client.head("/api/v1/events")).status == 405

@@ -1,0 +1,22 @@
+"""Sending a long answer piece by piece, to a client that may not read."""
+
+import asyncio
+
+from aiohttp import web
+
+PATIENCE = 10.0
+"""Seconds for a piece to be taken."""
+
+
+async def deliver(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:
+    """Send a piece. A client that does not take it is cut off, so that nothing is held for it.
+
+    Raises `ConnectionResetError` then.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await response.write(piece)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the client does not read") from None
