@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import logging
 import os
-import resource
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,8 @@ from canaryproxy import supervisor
 from canaryproxy.config import Config, from_flags, load
 from canaryproxy.config.load import ServerFlags
 from canaryproxy.control.listen import CannotListen
-from canaryproxy.model.delta import Delta
-from canaryproxy.supervisor import Instance, banner, percent, raise_file_limit, serve
+from canaryproxy.instance import Instance
+from canaryproxy.supervisor import banner, notify, percent, serve
 from canaryproxy.worker import runner
 from tests.support.world import GET, PATIENCE, Origin
 
@@ -56,45 +56,6 @@ def test_the_banner_counts_several_routes(tmp_path: Path) -> None:
         "routes:\n  a: {hosts: [a], stable: http://a, canary: http://b}\n  b: {hosts: [b], stable: http://a, canary: http://b}\n"
     )
     assert "-> 2 routes (a, b)" in banner(load(path, {}), ())
-
-
-def test_an_instance_serves_reloads_by_itself_and_reports(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    caplog.set_level(logging.INFO)
-    monkeypatch.setattr(supervisor, "WATCH_PERIOD", 0.02)
-    path = tmp_path / "a.yaml"
-    reports: list[Delta] = []
-
-    async def test() -> None:
-        origin = Origin()
-        server = await asyncio.start_server(origin.serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        write(path, port, 0)
-        instance = Instance(load(path, {}), load=lambda: load(path, {}), path=path, report=reports.append)
-        assert "nothing" in repr(instance)
-        await instance.start()
-        write(path, port, "x")
-        await until("the config was not applied, generation 1 goes on", caplog)
-        assert f"{path}:4:" in caplog.text
-        write(path, port, 100)
-        await until("the config was applied as generation 2", caplog)
-        assert instance.weights() == {"default": 10_000}
-        reader, writer = await asyncio.open_connection(*instance.addresses[0])
-        writer.write(GET)
-        assert (await reader.read()).endswith(b"ok")
-        writer.close()
-        path.unlink()
-        await until("is gone", caplog)
-        path.write_text("server: {listen: '127.0.0.1:9'}\nstable: http://127.0.0.1:1\ncanary: http://127.0.0.1:1\n")
-        await until("needs a restart", caplog)
-        assert await instance.stop() == 0
-        server.close()
-        assert "127.0.0.1" in repr(instance)
-
-    with runner() as running:
-        running.run(test())
-    assert sum(sum(cell.codes.values()) for report in reports for cell in report.cells) == 1
 
 
 async def _signalled(numbers: list[int], caplog: pytest.LogCaptureFixture, *, busy: bool) -> int:
@@ -162,13 +123,52 @@ def test_an_address_that_cannot_be_listened_on_ends_the_start() -> None:
         supervisor.run(config(listen="192.0.2.1:1"))
 
 
-def test_the_limit_of_open_files_is_raised_as_far_as_allowed() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-        raise_file_limit(300)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 300
-        raise_file_limit(200)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 300
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_starts_ends_it(number: int) -> None:
+    """Even if the start would never end."""
+
+    async def never(_: str) -> tuple[str, ...]:
+        await asyncio.sleep(3600)
+        return ()
+
+    async def test() -> int:
+        instance = Instance(from_flags("http://a", "http://b", None, "127.0.0.1:0", ASIDE), lookup=never)
+        serving = asyncio.get_running_loop().create_task(serve(instance, lambda: None))
+        async with asyncio.timeout(PATIENCE):
+            while instance.admin_address is None:
+                await asyncio.sleep(0.01)
+        os.kill(os.getpid(), number)
+        async with asyncio.timeout(PATIENCE):
+            return await serving
+
+    with runner() as running:
+        assert running.run(test()) == 128 + number
+
+
+def test_a_start_that_fails_leaves_nothing_open() -> None:
+    async def broken(_: str) -> tuple[str, ...]:
+        raise RuntimeError("no resolver")
+
+    async def test() -> None:
+        instance = Instance(from_flags("http://a", "http://b", None, "127.0.0.1:0", ASIDE), lookup=broken)
+        with pytest.raises(RuntimeError, match="no resolver"):
+            await serve(instance, lambda: None)
+        for address in (*instance.addresses, instance.admin_address):
+            assert address is not None
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(*address)
+
+    with runner() as running:
+        running.run(test())
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_the_service_manager_is_told(abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notify("READY=1")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        name = f"canaryproxy-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
+        manager.bind("\0" + name if abstract else name)
+        monkeypatch.setenv("NOTIFY_SOCKET", "@" + name if abstract else name)
+        notify("READY=1")
+        assert manager.recv(100) == b"READY=1"
+    notify("STOPPING=1")

@@ -12,8 +12,8 @@ import uvloop
 from bench.processes import free_port
 from bench.prove import Disproved
 from canaryproxy.config import parse
+from canaryproxy.instance import Instance
 from canaryproxy.model.delta import Delta
-from canaryproxy.supervisor import Instance
 
 CLIENTS = 20
 PHASE = 4.0

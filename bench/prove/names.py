@@ -10,7 +10,7 @@ from bench.prove import Disproved
 from bench.prove.canary import OK, Counts, client
 from canaryproxy.config import parse
 from canaryproxy.control import resolve
-from canaryproxy.supervisor import Instance
+from canaryproxy.instance import Instance
 
 CLIENTS = 20
 PHASE = 2.0

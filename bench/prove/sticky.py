@@ -9,7 +9,7 @@ from bench.processes import free_port
 from bench.prove import Disproved
 from bench.prove.canary import Pod
 from canaryproxy.config import Config, parse
-from canaryproxy.supervisor import Instance
+from canaryproxy.instance import Instance
 
 BROWSERS = 10_000
 VISITS = 20

@@ -23,7 +23,7 @@ from canaryproxy.cli.demo.traffic import customers
 from canaryproxy.cli.explain import as_lines, client, explanation, request_head
 from canaryproxy.config import Config, load
 from canaryproxy.control.listen import display
-from canaryproxy.supervisor import Instance
+from canaryproxy.instance import Instance
 from canaryproxy.worker import runner
 
 PORT = 8080

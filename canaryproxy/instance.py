@@ -1,0 +1,252 @@
+"""One proxy as an object, and the composition root of the control plane: start it, reload it, stop it.
+
+Requests are served by worker processes; the two planes meet only in tables down and deltas up.
+"""
+
+import asyncio
+import logging
+import os
+import resource
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from canaryproxy.admin.app import admin_application, probes_application
+from canaryproxy.admin.auth import Gate
+from canaryproxy.admin.views import Knowledge
+from canaryproxy.config import Config
+from canaryproxy.config.schema import AccessLogConfig
+from canaryproxy.control.compile import begin, listen_addresses
+from canaryproxy.control.controller import Controller, Reload
+from canaryproxy.control.cpus import usable_cpus
+from canaryproxy.control.events import Events
+from canaryproxy.control.health import over_http
+from canaryproxy.control.listen import CannotListen, display, listen_on
+from canaryproxy.control.processes import Processes
+from canaryproxy.control.resolve import Lookup, system_lookup
+from canaryproxy.control.store import Store
+from canaryproxy.control.watch import Watches
+from canaryproxy.control.workers import NotAcknowledged, Workers
+from canaryproxy.model.delta import Delta
+from canaryproxy.proxy.tls import client_context
+from canaryproxy.store.memory import MemoryStore
+from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.telemetry.counters import Counters
+from canaryproxy.telemetry.window import Window
+
+log = logging.getLogger("canaryproxy")
+
+WATCH_PERIOD = 1.0
+"""Seconds between two looks at the config file."""
+
+SPARE_FILES = 64
+FILES_PER_CONNECTION = 2
+
+CLOSING = 1.0
+"""Seconds that calls of the admin API under way may take at the end."""
+
+
+class CannotLog(Exception):
+    """The access log cannot be opened; the message is one line for the user."""
+
+
+class Instance:
+    """One proxy. `load` reads the config anew on reload; `path` is the file to watch, if there is one;
+    `report` gets every delta of every worker.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        load: Callable[[], Config] | None = None,
+        path: Path | None = None,
+        report: Callable[[Delta], None] = lambda _: None,
+        lookup: Lookup = system_lookup,
+    ) -> None:
+        self._config = config
+        self._load = load
+        self._path = path
+        self._report = report
+        self._lookup = lookup
+        self._tasks: list[asyncio.Task[None]] = []
+        self._runners: list[web.AppRunner] = []
+        self.counters = Counters()
+        self.window = Window()
+        self.addresses: tuple[tuple[str, int], ...] = ()
+        self.admin_address: tuple[str, int] | None = None
+        self.probes_address: tuple[str, int] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Instance on {', '.join(map(display, self.addresses)) or 'nothing'}>"
+
+    async def start(self) -> None:
+        """Open the sockets, publish the first table, start the workers. Returns when they serve.
+
+        Raises `CannotListen` and `CannotLog`.
+        """
+        server = self._config.server
+        check_log(server.access_log)
+        raise_file_limit(server.limits.max_connections * FILES_PER_CONNECTION + SPARE_FILES)
+        aside, sockets = open_sockets(self._config)
+        self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
+        self._compose(sockets)
+        try:
+            await self._go(*aside)
+        except BaseException:
+            await self.abort()
+            for sock in filter(None, aside):
+                sock.close()
+            raise
+
+    def _compose(self, sockets: list[socket.socket]) -> None:
+        """Make all parts, and tie them together."""
+        server = self._config.server
+        count = server.workers or usable_cpus()
+        identity = f"canaryproxy-{secrets.token_hex(4)}"
+        self.events = Events()
+        self.workers = Workers(
+            count,
+            Processes(sockets, count),
+            lambda slot: begin(self._controller.config, slot, count, identity),
+            report=self._add,
+            gone=self.counters.gone,
+            changed=lambda words: self.events.tell("worker", time.time(), detail=words),
+        )
+        self._controller = Controller(
+            self._config, self.workers, open_store(server.state), self._load, ask=over_http(client_context),
+            wall=time.time, lookup=self._lookup, events=self.events, workers=count,
+        )  # fmt: skip
+
+    async def _go(self, admin: socket.socket | None, probes: socket.socket | None) -> None:
+        """The admin API listens before anything is served, so that it can be asked how far we are."""
+        knowledge = Knowledge(self._controller, self.counters, self.window, self.workers, time.monotonic)
+        gate = Gate(lambda: self._controller.config.server.admin)
+        if admin is not None:
+            self.admin_address = await self._serve(admin_application(knowledge, gate), admin)
+        if probes is not None:
+            self.probes_address = await self._serve(probes_application(knowledge), probes)
+        await self._controller.start()
+        await self.workers.start()
+        if self._path is not None:
+            watches = Watches()
+            watches.poll(self._files(self._path))
+            self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self._path, watches)))
+
+    async def _serve(self, app: web.Application, sock: socket.socket) -> tuple[str, int]:
+        running = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING, handle_signals=False)
+        self._runners.append(running)
+        await running.setup()
+        await web.SockSite(running, sock).start()
+        host, port = sock.getsockname()[:2]
+        return host, port
+
+    def _add(self, slot: int, delta: Delta) -> None:
+        self.counters.add(slot, delta)
+        self.window.add(delta)
+        self._report(delta)
+
+    async def reload(self) -> Reload:
+        """Read the config again and say in the log what came of it."""
+        reload = await self._controller.reload()
+        if reload.problem:
+            log.error("the config was not applied, generation %d goes on:\n%s", reload.generation, reload.problem)
+        elif reload.changed:
+            await self._applied(reload.generation)
+        if reload.restart:
+            log.warning("`server:` differs from what this process was started with; that part needs a restart")
+        if reload.problem or reload.changed:
+            self.counters.keep(self._controller.config.routes.keys())
+            self.window.keep(self._controller.config.routes.keys())
+            self.events.tell("config", time.time(), applied=not reload.problem, generation=reload.generation)
+        return reload
+
+    async def _applied(self, generation: int) -> None:
+        """Say so once it is true everywhere."""
+        try:
+            await self.workers.acknowledged(generation)
+            log.info("the config was applied as generation %d", generation)
+        except NotAcknowledged as error:
+            log.error("the config was published, but %s", error)
+
+    def weights(self) -> dict[str, int]:
+        """Each route's weight in basis points, as it holds now."""
+        return {name: state.weight for name, state in self._controller.state.items()}
+
+    async def stop(self) -> int:
+        """Drain and close; returns the number of exchanges that were cut."""
+        cut = await self.workers.drain(self._config.server.timeouts.drain)
+        await self._end()
+        return cut
+
+    async def abort(self) -> None:
+        """Close everything now."""
+        self.workers.abort()
+        await self._end()
+
+    async def _end(self) -> None:
+        self._controller.stop()
+        for task in self._tasks:
+            task.cancel()
+        for running in self._runners:
+            await running.cleanup()
+        await self._controller.close()
+
+    def _files(self, path: Path) -> tuple[Path, ...]:
+        """What is watched: the config, and the files that it refers to."""
+        return (path, *self._controller.config.files)
+
+    async def _watch(self, path: Path, watches: Watches) -> None:
+        while True:
+            await asyncio.sleep(WATCH_PERIOD)
+            for gone in await asyncio.to_thread(watches.poll, self._files(path)):
+                log.warning("the file %s is gone; what it said last goes on", gone)
+            if watches.changed:
+                await self.reload()
+
+
+def open_sockets(config: Config) -> tuple[list[socket.socket | None], list[socket.socket]]:
+    """Sockets of the admin API and the probes, where wanted, then those for requests. Raises `CannotListen`."""
+    opened: list[socket.socket] = []
+
+    def listening(host: str, port: int) -> socket.socket:
+        opened.append(listen_on(host, port))
+        return opened[-1]
+
+    try:
+        aside = [
+            None if one is None else listening(one.listen.host, one.listen.port)
+            for one in (config.server.admin, config.server.probes)
+        ]
+        return aside, [listening(host, port) for host, port in listen_addresses(config)]
+    except CannotListen:
+        for sock in opened:
+            sock.close()
+        raise
+
+
+def check_log(config: AccessLogConfig | None) -> None:
+    """Whether workers will be able to write the access log, if one is wanted. Raises `CannotLog`."""
+    if config is None or config.path == "-":
+        return
+    try:
+        os.close(os.open(config.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK, 0o640))
+    except OSError as error:
+        raise CannotLog(f"cannot write the access log {config.path}: {error.strerror}") from None
+
+
+def open_store(path: str) -> Store:
+    """Where the state is kept."""
+    return MemoryStore() if path == "memory" else SqliteStore(Path(path))
+
+
+def raise_file_limit(wanted: int) -> None:
+    """Raise the soft limit of open files towards `wanted`, as far as the hard limit allows; workers inherit it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < reachable:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))

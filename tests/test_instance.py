@@ -1,0 +1,86 @@
+"""The proxy as an object."""
+
+import asyncio
+import logging
+import resource
+from pathlib import Path
+
+import pytest
+
+from canaryproxy import instance as instance_module
+from canaryproxy.config import Config, from_flags, load
+from canaryproxy.config.load import ServerFlags
+from canaryproxy.instance import Instance, raise_file_limit
+from canaryproxy.model.delta import Delta
+from canaryproxy.worker import runner
+from tests.support.world import GET, PATIENCE, Origin
+
+ASIDE = ServerFlags(admin_listen="127.0.0.1:0", state="memory", workers="1")
+
+
+def config(weight: str = "1", listen: str = "127.0.0.1:0") -> Config:
+    return from_flags("http://127.0.0.1:1", "http://127.0.0.1:2", weight, listen, ASIDE)
+
+
+def write(path: Path, port: int, weight: object) -> None:
+    path.write_text(
+        f"server: {{listen: '127.0.0.1:0', admin: off, state: memory, workers: 2}}\nstable: http://127.0.0.1:1\ncanary: http://127.0.0.1:{port}\nweight: {weight}\n"
+    )
+
+
+async def until(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Wait until something was logged."""
+    async with asyncio.timeout(PATIENCE):
+        while text not in caplog.text:
+            await asyncio.sleep(0.01)
+
+
+def test_an_instance_serves_reloads_by_itself_and_reports(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(instance_module, "WATCH_PERIOD", 0.02)
+    path = tmp_path / "a.yaml"
+    reports: list[Delta] = []
+
+    async def test() -> None:
+        origin = Origin()
+        server = await asyncio.start_server(origin.serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        write(path, port, 0)
+        instance = Instance(load(path, {}), load=lambda: load(path, {}), path=path, report=reports.append)
+        assert "nothing" in repr(instance)
+        await instance.start()
+        write(path, port, "x")
+        await until("the config was not applied, generation 1 goes on", caplog)
+        assert f"{path}:4:" in caplog.text
+        write(path, port, 100)
+        await until("the config was applied as generation 2", caplog)
+        assert instance.weights() == {"default": 10_000}
+        reader, writer = await asyncio.open_connection(*instance.addresses[0])
+        writer.write(GET)
+        assert (await reader.read()).endswith(b"ok")
+        writer.close()
+        path.unlink()
+        await until("is gone", caplog)
+        path.write_text("server: {listen: '127.0.0.1:9'}\nstable: http://127.0.0.1:1\ncanary: http://127.0.0.1:1\n")
+        await until("needs a restart", caplog)
+        assert await instance.stop() == 0
+        server.close()
+        assert "127.0.0.1" in repr(instance)
+
+    with runner() as running:
+        running.run(test())
+    assert sum(sum(cell.codes.values()) for report in reports for cell in report.cells) == 1
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_allowed() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        raise_file_limit(300)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 300
+        raise_file_limit(200)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 300
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
