@@ -25,6 +25,9 @@ from canaryproxy.worker import runner
 
 log = logging.getLogger("canaryproxy")
 
+REAP_PERIOD = 1.0
+"""Seconds between two looks for orphans that have ended."""
+
 
 def banner(config: Config, addresses: tuple[tuple[str, int], ...], admin: tuple[str, int] | None = None) -> str:
     """The one line that says what listens where."""
@@ -58,8 +61,14 @@ def notify(words: str) -> None:
             sock.sendall(words.encode())
 
 
-def reap() -> None:
-    """As PID 1 of a container we inherit orphans; let none of them linger."""
+async def reap() -> None:
+    """As PID 1 of a container we inherit orphans; none of them lingers. SIGCHLD belongs to the event loop."""
+    while True:
+        await asyncio.sleep(REAP_PERIOD)
+        _reap_ended()
+
+
+def _reap_ended() -> None:
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0] > 0:
             continue
@@ -85,8 +94,19 @@ async def serve(instance: Instance, announce: Callable[[], None]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.put_nowait, number)
     loop.add_signal_handler(signal.SIGHUP, hang_up)
-    if os.getpid() == 1:
-        loop.add_signal_handler(signal.SIGCHLD, reap)
+    reaping = loop.create_task(reap()) if os.getpid() == 1 else None
+    try:
+        return await _lived(instance, announce, stopping, started)
+    finally:
+        if reaping is not None:
+            reaping.cancel()
+
+
+async def _lived(
+    instance: Instance, announce: Callable[[], None], stopping: "asyncio.Queue[signal.Signals]", started: asyncio.Event
+) -> int:
+    """From the start to the end; `stopping` brings the signals that end it. Returns the exit code."""
+    loop = asyncio.get_running_loop()
     starting = loop.create_task(instance.start())
     early = loop.create_task(stopping.get())
     await asyncio.wait((starting, early), return_when=asyncio.FIRST_COMPLETED)

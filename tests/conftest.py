@@ -11,7 +11,14 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-PACKAGES = {"nginx": "nginx", "curl": "curl", "wrk": "wrk", "prometheus": "prometheus"}
+PACKAGES = {
+    "nginx": "nginx",
+    "curl": "curl",
+    "wrk": "wrk",
+    "prometheus": "prometheus",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+}
 """Program to the Debian package that brings it."""
 
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))

@@ -2,6 +2,7 @@
 
 import http.client
 import http.server
+import os
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import ASIDE, ROOT, canaryproxy
+from tests.support.process import ASIDE, QUIET, ROOT, canaryproxy
 
 PATIENCE = 10.0
 
@@ -175,3 +176,50 @@ def test_a_sighup_while_it_starts_is_a_reload_and_not_the_end(origins: dict[str,
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def processes_below(pid: int) -> dict[int, str]:
+    """The titles of a process and all its descendants."""
+    found = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()}
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found |= processes_below(int(child))
+    return found
+
+
+def test_every_process_says_what_it_is_and_all_are_one_group(origins: dict[str, int], tmp_path: Path) -> None:
+    with canaryproxy(tmp_path, *two_urls(origins), "--workers", "2", "--listen", "{listen}") as proxy:
+        found = processes_below(proxy.process.pid)
+        assert sorted(found.values()) == [
+            "canaryproxy: fork server", "canaryproxy: supervisor", "canaryproxy: worker 1", "canaryproxy: worker 2",
+        ]  # fmt: skip
+        assert len({(os.getpgid(pid), os.getsid(pid)) for pid in found}) == 1
+        proxy.process.kill()
+        proxy.process.wait(PATIENCE)
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in found))
+
+
+@pytest.mark.needs("unshare")
+@pytest.mark.needs("nsenter")
+def test_as_pid_1_it_reaps_orphans_and_drains_on_sigterm(origins: dict[str, int], tmp_path: Path) -> None:
+    """As the only process of a container."""
+    port = free_port()
+    command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-m", "canaryproxy", "run", *two_urls(origins),
+               "--workers", "2", "--listen", f"127.0.0.1:{port}", *QUIET]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    try:
+        assert "(pid 1)" in process.stdout.readline()
+        first = next(pid for pid, title in processes_below(process.pid).items() if title.endswith("supervisor"))
+        subprocess.run(
+            ["nsenter", "--target", str(first), "--pid", "sh", "-c", "sleep 0.2 & sleep 0.3 & exit 0"], check=True
+        )
+        until(lambda: "sleep 0.2" in processes_below(first).values())
+        until(lambda: not any(title.startswith("sleep") for title in processes_below(first).values()))
+        until(lambda: len(processes_below(first)) == 4)
+        os.kill(processes_below(first).popitem()[0], signal.SIGKILL)
+        until(lambda: ask(port) == "stable")
+        os.kill(first, signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.communicate(timeout=PATIENCE)
