@@ -11,7 +11,7 @@ from canaryproxy import log
 
 @pytest.fixture(autouse=True)
 def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(log.FORMAT, raising=False)
+    monkeypatch.setenv(log.FORMAT, "info:text")
 
 
 def test_json_lines_carry_the_fields(monkeypatch: pytest.MonkeyPatch) -> None:

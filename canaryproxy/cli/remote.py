@@ -29,7 +29,11 @@ HINTS = {
 
 
 class Refused(Exception):
-    """The API refused or could not be reached; the message is one line for the user."""
+    """The API refused, with this status, or could not be reached; the message is one line for the user."""
+
+    def __init__(self, words: str, status: int | None = None) -> None:
+        super().__init__(words)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +68,14 @@ class Remote:
             raise Refused(f"{self.url} cannot be reached: {error}; is it running? --admin says where") from None
 
     async def _call(self, session: "aiohttp.ClientSession", method: str, path: str, body: object) -> Any:
-        async with session.request(method, self.url.rstrip("/") + path, json=body) as response:
+        async with session.request(method, self.url.rstrip("/") + path, json=body, allow_redirects=False) as response:
             text = await response.text()
             try:
                 told = json.loads(text)
             except ValueError:
                 raise Refused(f"{self.url} is no canaryproxy: it answered {response.status}") from None
             if response.status >= 400:
-                raise Refused(refusal(response.status, told))
+                raise Refused(refusal(response.status, told), response.status)
             return told
 
 

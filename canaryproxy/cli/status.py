@@ -20,6 +20,9 @@ PERIOD = 1.0
 UNDER_WAY = ("progressing", "paused", "baking")
 TIMED_OUT = 3
 
+PASSING = (None, 503)
+"""Refusals that waiting may end: not there yet, not ready yet."""
+
 
 def status(
     route: Annotated[str | None, typer.Argument(help="One route; all without.")] = None,
@@ -113,6 +116,8 @@ def _wait(remote: Remote, route: str | None, patience: float, *, as_json: bool) 
                 return int("rolled_back" in phases.values())
             now = outcome(phases)
         except Refused as error:
+            if error.status not in PASSING:
+                raise fail(error) from None
             now = str(error)
         if now != said:
             typer.echo(now, err=True)

@@ -1,7 +1,7 @@
 """The part of the schema that is about running it: the admin API, probes, workers' log and metrics."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -21,6 +21,7 @@ from canaryproxy.config.section import (
     TokenName,
     TokenText,
 )
+from canaryproxy.model.settings import BUCKETS
 
 LOOPBACK = ("127.", "::1")
 SHORT_TOKEN = 16
@@ -126,12 +127,8 @@ class ProbesConfig(Section):
 class MetricsConfig(Section):
     """What `/metrics` says."""
 
-    DEFAULT: ClassVar[tuple[float, ...]] = (
-        0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-    )  # fmt: skip
-
     buckets: Annotated[tuple[BucketBound, ...], BeforeValidator(one_or_more)] = Field(
-        default=DEFAULT,
+        default=BUCKETS,
         description="Upper bounds of the histograms, rising.",
         examples=["[10ms, 100ms, 1s]"],
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from canaryproxy.config.contents import read_named
 from canaryproxy.config.problem import Wrong
 from canaryproxy.model.certificate import Identity
 
@@ -31,16 +32,7 @@ class PemFile:
 
 def pem_file(value: object) -> PemFile:
     """Read a PEM file; a relative path counts from the working directory."""
-    if not isinstance(value, str) or not value:
-        raise Wrong(FILE_EXPECTED)
-    path = Path(value)
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise Wrong(f"this file cannot be read ({error.strerror or 'unknown error'}); {FILE_EXPECTED}") from None
-    except ValueError:
-        raise Wrong(FILE_EXPECTED) from None
+    path, content = read_named(value, LARGEST, FILE_EXPECTED)
     if len(content) > LARGEST or b"-----BEGIN " not in content:
         raise Wrong("this file is not in PEM form: a text with -----BEGIN ...")
     return PemFile(path, content)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from canaryproxy.config.contents import read_named
 from canaryproxy.config.problem import Wrong
 
 LARGEST = 4096
@@ -34,18 +35,11 @@ def token(value: object) -> Token:
 
 def token_file(value: object) -> Token:
     """A token from a file, white space around it left out; a relative path counts from the working directory."""
-    if not isinstance(value, str) or not value:
-        raise Wrong(FILE_EXPECTED)
-    path = Path(value)
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-        text = content.decode("ascii").strip()
-    except OSError as error:
-        found = f"a file that cannot be read ({error.strerror or 'unknown error'})"
-        raise Wrong(FILE_EXPECTED, found=found) from None
-    except ValueError:
-        raise Wrong(FILE_EXPECTED) from None
+        path, content = read_named(value, LARGEST, FILE_EXPECTED)
+    except Wrong as wrong:
+        raise Wrong(wrong.mend, found="a file that cannot be used") from None
+    text = content.decode("ascii", "replace").strip()
     if not _fit(text):
         raise Wrong(EXPECTED, found="a file that holds no token")
     return Token(text, path)

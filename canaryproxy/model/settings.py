@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Upper bounds of exposed histograms in seconds: the default of OpenTelemetry."""
+
 Network = IPv4Network | IPv6Network
 
 

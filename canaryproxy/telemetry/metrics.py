@@ -21,10 +21,8 @@ from prometheus_client.exposition import choose_encoder
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.telemetry.counters import Counters, Side, Sums
-from canaryproxy.telemetry.window import Window, middle, seconds
-
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""Upper bounds in seconds: the default of OpenTelemetry."""
+from canaryproxy.telemetry.histogram import middle, total_seconds
+from canaryproxy.telemetry.window import Window
 
 CODES = (200, 500)
 """Codes that have a series before the first of them was answered."""
@@ -66,7 +64,7 @@ class InstanceFacts:
     generation: int
     reloaded: bool
     build: dict[str, str]
-    buckets: Sequence[float] = BUCKETS
+    buckets: Sequence[float]
 
 
 class _One:
@@ -229,7 +227,7 @@ def _histogram(name: str, words: str, counts: Callable[[Sums], Counter[int]]) ->
         family = HistogramMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version"))
         for _, side, sums in _sides(facts, routes):
             latency = counts(sums)
-            family.add_metric(side, classic(latency, facts.buckets), seconds(latency))
+            family.add_metric(side, classic(latency, facts.buckets), total_seconds(latency))
         return family
 
     return make

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from canaryproxy.model.delta import CellDelta, Delta
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.telemetry.counters import Side
-from canaryproxy.telemetry.histogram import bounds, quantile
+from canaryproxy.telemetry.histogram import quantile, total_seconds
 
 RESOLUTIONS = ((1, 120), (10, 1200), (60, 3600))
 """Seconds of a slot, and how many seconds they reach back."""
@@ -66,22 +66,11 @@ class Sample:
     def mean(self) -> float | None:
         """Mean latency in seconds, within 1.1 %; None where none was measured."""
         total = self.latency.total()
-        return seconds(self.latency) / total if total else None
+        return total_seconds(self.latency) / total if total else None
 
     def quantile(self, q: float) -> float | None:
         """A quantile of the latency in seconds, within 1.1 %; None where none was measured."""
         return quantile(self.latency, q)
-
-
-def seconds(latency: Counter[int]) -> float:
-    """The sum of a histogram's values, each taken as the middle of its bucket: within 1.1 %."""
-    return sum(count * middle(index) for index, count in latency.items())
-
-
-def middle(index: int) -> float:
-    """The geometric middle of a bucket, seconds."""
-    low, high = bounds(index)
-    return float((low * high) ** 0.5)
 
 
 class History:

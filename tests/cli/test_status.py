@@ -76,3 +76,9 @@ def test_watching_survives_an_instance_that_is_away_and_ends_with_ctrl_c(monkeyp
     with live(Api()) as served:
         done = CliRunner().invoke(app, ["status", "--watch", "--admin", served.url], env=WIDE)
         assert (done.exit_code, done.stdout.count("it cannot be reached"), done.stdout.count("blog")) == (0, 1, 2)
+
+
+def test_waiting_for_what_will_never_be_ends_at_once() -> None:
+    with live(Api()) as served:
+        done = CliRunner().invoke(app, ["status", "nope", "--wait", "--timeout", "1h", "--admin", served.url])
+        assert (done.exit_code, "404" in done.stderr) == (1, True)

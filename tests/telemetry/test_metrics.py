@@ -10,9 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from canaryproxy.model.delta import CellDelta, CellKey, Delta
 from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.settings import BUCKETS
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.histogram import bucket_of
-from canaryproxy.telemetry.metrics import BUCKETS, SLICE, InstanceFacts, RouteFacts, classic, negotiate, render
+from canaryproxy.telemetry.metrics import SLICE, InstanceFacts, RouteFacts, classic, negotiate, render
 from canaryproxy.telemetry.window import Window
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -24,7 +25,7 @@ def facts(routes: int = 1, *deltas: Delta) -> InstanceFacts:
         counters.add(0, delta)
         window.add(delta)
     told = [RouteFacts(f"r{n}", 250, ("weight", "rule:a"), lambda: {("stable", "healthy"): 2}) for n in range(routes)]
-    return InstanceFacts(told, counters, window, 10.0, 2, 1, 7, True, {"version": "1"})
+    return InstanceFacts(told, counters, window, 10.0, 2, 1, 7, True, {"version": "1"}, BUCKETS)
 
 
 def samples(said: InstanceFacts, accept: str = "") -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
