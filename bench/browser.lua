@@ -17,9 +17,4 @@ request = function()
     "\r\nCookie: session=0123456789abcdef" .. count .. "\r\n\r\n"
 end
 
-done = function(summary, latency)
-  local errors = summary.errors
-  io.write(string.format("\nresult requests=%d errors=%d p50=%d p99=%d\n", summary.requests,
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout,
-    latency:percentile(50), latency:percentile(99)))
-end
+dofile(debug.getinfo(1, "S").source:match("@(.*/)") .. "report.lua")

@@ -2,7 +2,8 @@
 
     python -m bench.prove.pacer PORT RATE
 
-Ends when its standard input does, and then prints every failure, one a line.
+Ends when its standard input does, and then prints every failure, one a
+line: the port that it was sent from, and what came.
 """
 
 import asyncio
@@ -38,11 +39,11 @@ async def _client(port: int, rate: float, failures: list[str], stop: asyncio.Eve
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
             await reader.readexactly(length)
         except (OSError, asyncio.IncompleteReadError) as error:
-            failures.append(repr(error))
+            failures.append(f"{writer.get_extra_info('sockname')[1]} {error!r}")
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             continue
         if not head.startswith(b"HTTP/1.1 200"):
-            failures.append(head.partition(b"\r")[0].decode())
+            failures.append(f"{writer.get_extra_info('sockname')[1]} {head.partition(bytes([13]))[0].decode()}")
     writer.close()
 
 

@@ -10,13 +10,14 @@ import os
 import signal
 import statistics
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.load import Load, read
 from bench.processes import program
 from bench.prove import Disproved
+from bench.prove.pacer import end, start
 from bench.prove.site import Site, site
 
 SCRIPT = Path(__file__).parent / "stamped.lua"
@@ -38,13 +39,10 @@ def wrk(site: Site, connections: int, seconds: int) -> Iterator["subprocess.Pope
         process.communicate()
 
 
-def result(process: "subprocess.Popen[str]") -> tuple[int, int]:
-    """Requests and errors of a wrk that has ended."""
+def result(process: "subprocess.Popen[str]") -> Load:
+    """End a wrk; what it did."""
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
-    line = next(one for one in said.splitlines() if one.startswith("result "))
-    words = dict(word.split("=") for word in line.split()[1:])
-    return int(words["requests"]), int(words["errors"])
+    return read(process.communicate(timeout=60)[0])
 
 
 def changes(site: Site, times: int) -> list[tuple[int, int, int, float, int]]:
@@ -90,7 +88,7 @@ def saturated(times: int = 200) -> str:
     with site(4, logged=True) as made, wrk(made, 64, 120) as load:
         time.sleep(1)
         done = changes(made, times)
-        requests, errors = result(load)
+        requests, errors, _, _ = result(load)
         seen, wrong = strays(made, done)
     took = sorted(one[3] for one in done)
     refused = [one[4] for one in done if one[4] != 200]
@@ -107,14 +105,10 @@ def saturated(times: int = 200) -> str:
 def paced(rate: int = 2000, times: int = 100) -> str:
     """2 workers at a paced rate: the call's median."""
     with site(2, logged=True) as made:
-        stop = threading.Event()
-        failed: list[str] = []
-        pacer = threading.Thread(target=_pace, args=(made, rate, stop, failed))
-        pacer.start()
+        load = start(made.port, rate)
         time.sleep(1)
         done = changes(made, times)
-        stop.set()
-        pacer.join()
+        failed = end(load)
         seen, wrong = strays(made, done)
     took = sorted(one[3] for one in done)
     median = 1000 * statistics.median(took)
@@ -126,15 +120,6 @@ def paced(rate: int = 2000, times: int = 100) -> str:
     if median >= 20 or wrong or failed or not seen:
         raise Disproved(said)
     return said
-
-
-def _pace(site: Site, rate: int, stop: threading.Event, failed: list[str]) -> None:
-    """A steady rate from a process of its own, so that it does not share our interpreter."""
-    from bench.prove import pacer
-
-    process = pacer.start(site.port, rate)
-    stop.wait()
-    failed += pacer.end(process)
 
 
 def stopped_worker() -> str:

@@ -8,9 +8,4 @@ request = function()
   return string.format("GET /at/%d%09d HTTP/1.1\r\nHost: shop.test\r\n\r\n", tonumber(at.s), tonumber(at.ns))
 end
 
-done = function(summary, latency)
-  local errors = summary.errors
-  io.write(string.format("\nresult requests=%d errors=%d p50=%d p99=%d\n", summary.requests,
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout,
-    latency:percentile(50), latency:percentile(99)))
-end
+dofile(debug.getinfo(1, "S").source:match("@(.*/)") .. "../report.lua")
