@@ -52,7 +52,6 @@ class Worker:
         self._plane: DataPlane | None = None
         self._sink: Sink | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._early: list[Message] = []
         self.wire = Wire(self._received, self._orphaned)
         self.ended = asyncio.Event()
 
@@ -60,16 +59,20 @@ class Worker:
         return f"<Worker {self._plane!r}>"
 
     def _received(self, message: Message) -> None:
-        """What comes before we listen waits until we do: it changes what `Begin` says."""
-        if isinstance(message, Begin):
-            self._go(self._begin(message))
-        elif self._plane is None:
-            self._early.append(message)
-        else:
-            self._follow(self._plane, message)
+        """What goes wrong here ends the link and so the worker; the supervisor starts another one."""
+        try:
+            self._follow(message)
+        except Exception:
+            log.exception("the worker ends")
+            raise
 
-    def _follow(self, plane: DataPlane, message: Message) -> None:
-        if isinstance(message, Publication):
+    def _follow(self, message: Message) -> None:
+        plane = self._plane
+        if isinstance(message, Begin):
+            self._begin(message)
+        elif plane is None:
+            raise RuntimeError(f"{type(message).__name__} came before the beginning")
+        elif isinstance(message, Publication):
             self._publish(plane, message)
         elif isinstance(message, Certificates):
             plane.certify(list(message.listeners))
@@ -82,17 +85,17 @@ class Worker:
         task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        """What could not begin or drain ends; the supervisor sees the link close and starts another worker."""
+        """What cannot report or drain ends."""
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("the worker ends", exc_info=task.exception())
             self.ended.set()
 
-    async def _begin(self, begin: Begin) -> None:
+    def _begin(self, begin: Begin) -> None:
         setproctitle(f"canaryproxy: worker {begin.slot + 1}")
         if begin.access_log is not None:
             self._sink = Sink(begin.access_log.path, FORMATS[begin.access_log.format], now=time.time)
-        plane = DataPlane(
+        plane = self._plane = DataPlane(
             PlaneSettings(begin.limits, begin.timeouts, tuple(map(ip_network, begin.trusted))),
             loop=self._loop,
             identity=begin.identity,
@@ -102,11 +105,8 @@ class Worker:
         self._table = apply(EMPTY, begin.table)
         plane.publish(self._table)
         for sock, listening in zip(self._sockets, begin.listeners, strict=True):
-            await plane.listen(sock, listening.tls, preamble=listening.preamble)
-        self._plane = plane
+            plane.listen(sock, listening.tls, preamble=listening.preamble)
         self.wire.send(Acknowledged(self._table.generation))
-        for message in self._early:
-            self._follow(plane, message)
         self._go(self._report(plane))
 
     def _publish(self, plane: DataPlane, publication: Publication) -> None:

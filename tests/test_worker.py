@@ -125,6 +125,7 @@ def test_one_that_cannot_begin_ends(caplog: pytest.LogCaptureFixture) -> None:
         async with working(access_log=AccessLog("/nonexistent/access.log", "json")) as (_, worker, __):
             await asyncio.wait_for(worker.ended.wait(), 5)
             assert "the worker ends" in caplog.text
+            assert "No such file or directory: '/nonexistent/access.log'" in caplog.text
 
     run(test())
 

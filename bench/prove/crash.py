@@ -20,6 +20,10 @@ SLOWEST = 0.2
 """Seconds in which a newcomer must be served."""
 
 BACK = 1.0
+"""Seconds in which as many workers must serve as before."""
+
+LISTENING = 0
+"""The port at the other end of a socket that listens."""
 
 
 @dataclass
@@ -69,7 +73,7 @@ def clients_of(pid: int, port: int) -> set[int]:
             inodes.add(str(link.readlink()).removeprefix("socket:[").removesuffix("]"))
     rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
     ends = [(row[1].partition(":")[2], row[2].partition(":")[2]) for row in rows if row[9] in inodes]
-    return {int(remote, 16) for ours, remote in ends if int(ours, 16) == port}
+    return {int(remote, 16) for ours, remote in ends if int(ours, 16) == port} - {LISTENING}
 
 
 def killed_workers(seconds: int = 20, workers: int = 4) -> str:

@@ -24,6 +24,12 @@ class Headcount:
         """This worker serves so many."""
         self._words[self._slot] = here
 
+    def ahead(self, arriving: int) -> bool:
+        """Whether more than a fair share and one are here, with so many who are not counted yet."""
+        words = self._words
+        count = len(words)
+        return count > 1 and (words[self._slot] + arriving - 1) * count > sum(words) + arriving
+
     @property
     def total(self) -> int:
         """Clients of all workers."""

@@ -1,15 +1,20 @@
 """From a listening socket to client connections.
 
-A plain listener is the event loop's own server. One with TLS or the PROXY protocol accepts by itself, since
-what comes first on the wire (the balancer's header, then the handshake) must be read in that order and within
-the time of a head, and must not let more strangers in than there is room for.
+Workers share the socket. The event loop's own server would take all that wait at once, so that whoever wakes first
+had them all; here a worker that has more than its share leaves newcomers to the others for a moment. If they are
+still there then, because the others hang, it takes one, the next time two, and so on.
+
+What comes first on the wire (the balancer's header, then the handshake) is read in that order and within the time of
+a head, and lets no more strangers in than there is room for.
 
 The PROXY protocol is believed from `trusted_proxies` alone. Anyone else is an ordinary client there, so a header
 it sends is nothing but a malformed request.
 """
 
 import asyncio
+import contextlib
 import socket
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from canaryproxy.http1.preamble import Malformed, Preamble, parse, wanted
@@ -20,6 +25,12 @@ if TYPE_CHECKING:
     from canaryproxy.proxy.plane import DataPlane
 
 OUT_OF_FILES_PAUSE = 0.1
+
+LEFT_TO_OTHERS = 0.005
+"""Seconds that a newcomer is left to workers with fewer clients."""
+
+AT_ONCE = 64
+"""Newcomers that are taken in one turn of the loop, at most."""
 
 
 class Listener:
@@ -34,8 +45,8 @@ class Listener:
         self._loop = loop
         self._sock = sock
         self._preamble = preamble
-        self._server: asyncio.AbstractServer | None = None
-        self._accepting: asyncio.Task[None] | None = None
+        self._paused: asyncio.TimerHandle | None = None
+        self._left = 1
         self._arriving: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -46,12 +57,49 @@ class Listener:
         """Connections that have not come as far as their first request."""
         return len(self._arriving)
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Accept from now on."""
-        if self.terminator is None and not self._preamble:
-            self._server = await self._loop.create_server(lambda: Downstream(self._plane), sock=self._sock.dup())
+        self._loop.add_reader(self._sock, self._readable)
+
+    def _readable(self) -> None:
+        """Somebody waits."""
+        if self._plane.crowded(self.arriving):
+            self._pause(LEFT_TO_OTHERS)
+            return
+        self._left = 1
+        for _ in range(AT_ONCE):
+            if self._plane.crowded(self.arriving) or not self._accept(1):
+                return
+
+    def _pause(self, seconds: float) -> None:
+        self._loop.remove_reader(self._sock)
+        self._paused = self._loop.call_later(seconds, self._resume)
+
+    def _resume(self) -> None:
+        """Whoever still waits has not been taken by others."""
+        self._paused = None
+        self._loop.add_reader(self._sock, self._readable)
+        if self._accept(self._left):
+            self._left = min(2 * self._left, AT_ONCE)
+
+    def _accept(self, most: int) -> int:
+        """Take so many; how many there were."""
+        taken = 0
+        try:
+            for connection in accept_some(self._sock, most):
+                self._take(connection)
+                taken += 1
+        except OSError:
+            self._pause(OUT_OF_FILES_PAUSE)
+        return taken
+
+    def _take(self, connection: socket.socket) -> None:
+        """Without a handshake it is a connection at once, and is told so if there is no room."""
+        strange = self.terminator is not None or self._preamble
+        if strange and self._plane.full(self.arriving):
+            connection.close()
         else:
-            self._accepting = self._loop.create_task(self._accept())
+            self._arrive(connection)
 
     async def stop(self, patience: float) -> None:
         """Close the socket; connections the kernel has already completed are served, not reset.
@@ -59,11 +107,10 @@ class Listener:
         Those still in their handshake have `patience` seconds.
         """
         self._end()
-        await asyncio.sleep(0)
-        accepted = accept_all(self._sock)
+        with contextlib.suppress(OSError):
+            for connection in accept_some(self._sock):
+                self._arrive(connection)
         self._sock.close()
-        for connection in accepted:
-            self._arrive(connection)
         if self._arriving:
             _, late = await asyncio.wait(self._arriving, timeout=patience)
             for task in late:
@@ -77,22 +124,10 @@ class Listener:
             task.cancel()
 
     def _end(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        if self._accepting is not None:
-            self._accepting.cancel()
-
-    async def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = await self._loop.sock_accept(self._sock)
-            except OSError:
-                await asyncio.sleep(OUT_OF_FILES_PAUSE)
-                continue
-            if self._plane.full(self.arriving):
-                connection.close()
-            else:
-                self._arrive(connection)
+        if self._paused is not None:
+            self._paused.cancel()
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock)
 
     def _arrive(self, connection: socket.socket) -> None:
         task = self._loop.create_task(self._admit(connection))
@@ -130,13 +165,16 @@ class Listener:
         return preamble
 
 
-def accept_all(sock: socket.socket) -> list[socket.socket]:
-    """Every connection in the accept queue of a non-blocking listening socket."""
-    accepted: list[socket.socket] = []
-    while True:
+def accept_some(sock: socket.socket, most: int | None = None) -> Iterator[socket.socket]:
+    """Connections in the accept queue of a non-blocking listening socket, at most so many. Raises `OSError` where
+    the system has no room for one.
+    """
+    taken = 0
+    while most is None or taken < most:
         try:
             connection = sock.accept()[0]
-        except BlockingIOError:
-            return accepted
+        except (BlockingIOError, ConnectionAbortedError):
+            return
         connection.setblocking(False)
-        accepted.append(connection)
+        taken += 1
+        yield connection

@@ -118,7 +118,7 @@ class DataPlane:
         self._count()
         return self.recorder.flush(self._generation, self.now(), cells, tunnels, ejected)
 
-    async def listen(self, sock: socket.socket, tls: ListenerTls | None = None, *, preamble: bool = False) -> None:
+    def listen(self, sock: socket.socket, tls: ListenerTls | None = None, *, preamble: bool = False) -> None:
         """Serve an already bound, listening, non-blocking socket, which is closed when we drain.
 
         `preamble`: trusted proxies begin their connections with a PROXY protocol header.
@@ -126,7 +126,7 @@ class DataPlane:
         terminator = None if tls is None else Terminator(tls)
         listener = Listener(self, self._loop, sock, terminator, preamble=preamble)
         self._listeners.append(listener)
-        await listener.start()
+        listener.start()
 
     def certify(self, certificates: list[ListenerTls | None]) -> None:
         """New certificates for the listeners, in the order they were added; open connections keep theirs.
@@ -165,6 +165,10 @@ class DataPlane:
     def full(self, arriving: int = 0) -> bool:
         """Whether there is no room for another client, with so many about to come in."""
         return self._headcount.total + arriving >= self.settings.limits.max_connections
+
+    def crowded(self, arriving: int) -> bool:
+        """Whether this worker has more than its share of all clients, so that another one should take the next."""
+        return not self.draining and self._headcount.ahead(arriving)
 
     def admit(self, connection: Downstream) -> bool:
         """Register a new connection; False when there are too many to serve it."""

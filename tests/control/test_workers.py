@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.prove.crash import clients_of
 from canaryproxy.config import parse
 from canaryproxy.control import workers as module
 from canaryproxy.control.compile import begin, compile_table
@@ -223,6 +224,22 @@ def test_connections_are_counted_over_all_workers() -> None:
             assert await made.ask() == b"ok"
             for _, open_writer in (*kept, (reader, writer)):
                 open_writer.close()
+
+    run(test())
+
+
+def test_connections_spread_evenly_and_one_worker_takes_all_while_the_other_hangs() -> None:
+    async def test() -> None:
+        async with fleet() as made:
+            kept = [await asyncio.open_connection("127.0.0.1", made.port) for _ in range(40)]
+            await until(lambda: all(len(clients_of(pid, made.port)) >= 19 for pid in made.workers.pids))
+            for _, writer in kept:
+                writer.close()
+            await until(lambda: not any(clients_of(pid, made.port) for pid in made.workers.pids))
+            os.kill(made.workers.pids[0], signal.SIGSTOP)
+            answers = await asyncio.wait_for(asyncio.gather(*(made.ask() for _ in range(200))), 5)
+            assert answers == [b"ok"] * 200
+            os.kill(made.workers.pids[0], signal.SIGCONT)
 
     run(test())
 

@@ -10,7 +10,7 @@ from canaryproxy.control.listen import listen_on
 from canaryproxy.http1.preamble import SIGNATURE
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, Network, PlaneSettings, Timeouts
-from canaryproxy.proxy.listener import accept_all
+from canaryproxy.proxy.listener import accept_some
 from tests.proxy.test_tls import OURS, SHOP, trusting
 from tests.support.world import GET, World, read_head, run, world
 
@@ -26,7 +26,7 @@ def settings(trusted: tuple[Network, ...] = TRUSTED, connections: int = 100) -> 
 
 async def listen(w: World, tls: ListenerTls | None = None) -> int:
     sock = listen_on("127.0.0.1", 0)
-    await w.plane.listen(sock, tls, preamble=True)
+    w.plane.listen(sock, tls, preamble=True)
     port: int = sock.getsockname()[1]
     return port
 
@@ -142,9 +142,9 @@ def test_connections_that_were_under_way_when_the_drain_began_are_served() -> No
 
 def test_connections_the_kernel_has_accepted_are_taken_from_the_queue() -> None:
     sock = listen_on("127.0.0.1", 0)
-    assert accept_all(sock) == []
+    assert list(accept_some(sock)) == []
     with socket.create_connection(sock.getsockname()):
-        (taken,) = accept_all(sock)
+        (taken,) = accept_some(sock)
         assert not taken.getblocking()
         taken.close()
     sock.close()

@@ -33,7 +33,7 @@ def trusting(authority: Authority = OURS, identity: Identity | None = None) -> s
 async def listen(w: World, tls: ListenerTls) -> int:
     """One more listener of the plane, with TLS."""
     sock = listen_on("127.0.0.1", 0)
-    await w.plane.listen(sock, tls)
+    w.plane.listen(sock, tls)
     port: int = sock.getsockname()[1]
     return port
 

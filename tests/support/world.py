@@ -173,7 +173,7 @@ async def world(
     )
     plane.publish(table)
     sock = listen_on("127.0.0.1", 0)
-    await plane.listen(sock)
+    plane.listen(sock)
     made = World(plane, sock.getsockname()[1], stable, canary, table)
     made.stable_port, made.canary_port = ports
     try:
