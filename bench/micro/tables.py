@@ -7,6 +7,7 @@ every route, or changes weights.
 """
 
 import asyncio
+import gc
 import json
 import time
 import urllib.request
@@ -63,6 +64,8 @@ async def lag() -> None:
     """While the API is used."""
     instance = Instance(parse(TEXT, "bench", {}))
     await instance.start()
+    gc.collect()
+    gc.freeze()  # as the supervisor does once it serves
     assert instance.admin_address is not None
     base = f"http://127.0.0.1:{instance.admin_address[1]}"
     lags: list[float] = []

@@ -124,8 +124,8 @@ class VersionConfig(Section):
     )
     max_in_flight: CountOrNone = Field(
         default=None,
-        description="Exchanges open at one time, tunnels included. A further one is answered 503 and is not held "
-        "against the version.",
+        description="Exchanges open at one time, tunnels included; shared evenly by the workers, rounded up. A further "
+        "one is answered 503 and is not held against the version.",
         examples=["1000"],
     )
     tls: UpstreamTlsConfig | None = Field(

@@ -109,7 +109,8 @@ class LimitsConfig(Section):
 
     max_connections: Count = Field(
         default=LIMITS.max_connections,
-        description="Client connections open at the same time. A further one is answered 503 and closed.",
+        description="Client connections open at the same time, over all workers. A further one is answered 503 and "
+        "closed.",
         examples=["20000"],
     )
     header_bytes: HeadSize = Field(
