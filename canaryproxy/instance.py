@@ -36,6 +36,7 @@ from canaryproxy.proxy.tls import client_context
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
 from canaryproxy.telemetry.counters import Counters
+from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Window
 
 log = logging.getLogger("canaryproxy")
@@ -77,6 +78,7 @@ class Instance:
         self._runners: list[web.AppRunner] = []
         self.counters = Counters()
         self.window = Window()
+        self.users = UserBook()
         self.addresses: tuple[tuple[str, int], ...] = ()
         self.admin_address: tuple[str, int] | None = None
         self.probes_address: tuple[str, int] | None = None
@@ -124,7 +126,7 @@ class Instance:
 
     async def _go(self, admin: socket.socket | None, probes: socket.socket | None) -> None:
         """The admin API listens before anything is served, so that it can be asked how far we are."""
-        knowledge = Knowledge(self._controller, self.counters, self.window, self.workers, time.monotonic)
+        knowledge = Knowledge(self._controller, self.counters, self.window, self.users, self.workers, time.monotonic)
         gate = Gate(lambda: self._controller.config.server.admin)
         if admin is not None:
             self.admin_address = await self._serve(admin_application(knowledge, gate), admin)
@@ -148,7 +150,12 @@ class Instance:
     def _add(self, slot: int, delta: Delta) -> None:
         self.counters.add(slot, delta)
         self.window.add(delta)
+        self.users.add(delta, self._weight_of)
         self._report(delta)
+
+    def _weight_of(self, route: str) -> int | None:
+        state = self._controller.state.get(route)
+        return None if state is None else state.weight
 
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
@@ -162,6 +169,7 @@ class Instance:
         if reload.problem or reload.changed:
             self.counters.keep(self._controller.config.routes.keys())
             self.window.keep(self._controller.config.routes.keys())
+            self.users.keep(self._controller.config.routes.keys())
             self.events.tell("config", time.time(), applied=not reload.problem, generation=reload.generation)
         return reload
 

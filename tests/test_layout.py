@@ -16,6 +16,7 @@ TESTED_ELSEWHERE = {
     "__main__.py": "tests/e2e starts it",
     "config/contents.py": "tests/config/test_certificate.py, test_secret.py",
     "config/section.py": "tests/config/test_schema.py",
+    "config/safety.py": "tests/config/test_route.py",
     "control/ledger.py": "tests/control/test_controller.py",
     "control/store.py": "tests/store",
     "link/messages.py": "tests/link/test_codec.py",
@@ -24,9 +25,11 @@ TESTED_ELSEWHERE = {
     "model/decision.py": "tests/routing/test_decide.py",
     "model/delta.py": "tests/telemetry/test_record.py",
     "model/failure.py": "tests/proxy/test_respond.py",
+    "model/goal.py": "tests/routing/test_goals.py",
     "model/message.py": "tests/http1",
     "model/outcome.py": "tests/telemetry/test_record.py",
     "model/rule.py": "tests/routing/test_rules.py",
+    "model/safety.py": "tests/proxy/test_rescue.py, test_mirror.py",
     "model/settings.py": "tests/control/test_compile.py",
 }
 """Plain data, tested by who uses it."""

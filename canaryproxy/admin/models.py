@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from canaryproxy.model.goal import MOST_VALUE
 from canaryproxy.model.table import WEIGHT_SCALE
 
 
@@ -117,6 +118,35 @@ class RulesChanged(Rules):
     generation: int
 
 
+class GoalStats(Model):
+    """Business events of a goal. `users` had one at least; `per_request` and `per_user` are shares of the version's
+    requests and users.
+    """
+
+    events: int
+    value: float
+    users: int | None
+    per_request: float | None
+    per_user: float | None
+
+
+class StepUsers(Model):
+    """Distinct users of a version; `error` is the relative standard error, 0 where they are counted exactly."""
+
+    users: int
+    failed: int
+    error: float
+
+
+class Step(Model):
+    """What users met since the weight is what it is, `seconds` ago."""
+
+    weight: float
+    seconds: float
+    stable: StepUsers
+    canary: StepUsers
+
+
 class VersionStats(Model):
     """What a version did. Times in seconds, within 1.1 %; null where nothing was measured."""
 
@@ -129,8 +159,12 @@ class VersionStats(Model):
     p95: float | None
     p99: float | None
     in_flight: int
-    users: int | None
-    goals: dict[str, float]
+    users: int | None = Field(description="Distinct affinity users; null without affinity.")
+    users_failed: int | None = Field(description="Those of whom the version failed a request.")
+    users_error: float | None = Field(
+        description="Relative standard error of these two; 0 up to 100,000 users, which are counted exactly."
+    )
+    goals: dict[str, GoalStats]
 
 
 class VersionsStats(Model):
@@ -146,6 +180,34 @@ class Stats(Model):
     route: str
     window: float
     versions: VersionsStats
+    step: Step | None = Field(description="Users since the weight was last changed; null without affinity.")
+
+
+VersionName = Literal["stable", "canary"]
+
+
+class GoalBody(Model):
+    """A business event. It is the version's, or the user's: give `version` or `key`."""
+
+    goal: str = Field(description="A goal of the route.", examples=["purchase"])
+    value: Annotated[float, Field(ge=0, le=MOST_VALUE, allow_inf_nan=False)] = Field(
+        default=1.0, description="What it is worth."
+    )
+    version: VersionName | None = None
+    key: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
+        default=None,
+        description="The user's affinity key: the value of the cookie or header, or the client's address. The user is "
+        "counted once.",
+    )
+
+
+class GoalCounted(Model):
+    """The event, and the version it was counted for."""
+
+    route: str
+    goal: str
+    version: VersionName
+    value: float
 
 
 class Entry(Model):

@@ -5,11 +5,12 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
 from canaryproxy.admin import models
+from canaryproxy.admin.goals import report
 from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.views import BREATH, Knowledge, entry
 from canaryproxy.config.problem import Wrong
@@ -25,6 +26,7 @@ from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.telemetry.window import LONGEST
 
 Role = Literal["read", "write"]
+Body = TypeVar("Body", bound=models.Model)
 
 SHORTEST_WINDOW = 1.0
 DEFAULT_WINDOW = "60s"
@@ -124,7 +126,7 @@ async def _set_weight(call: Call) -> Answer:
     return Answer(weight, headers={"ETag": tag(changed.revision)})
 
 
-def _checked(model: type[models.WeightBody], body: object) -> models.WeightBody:
+def _checked(model: type[Body], body: object) -> Body:
     try:
         return model.model_validate(body)
     except ValidationError as error:
@@ -239,6 +241,11 @@ async def _stats(call: Call) -> Answer:
     return Answer(call.knowledge.stats(route, seconds))
 
 
+async def _reach_goal(call: Call) -> Answer:
+    route = call.route
+    return Answer(report(call.knowledge, route, _checked(models.GoalBody, call.body)))
+
+
 async def _history(call: Call) -> Answer:
     route = call.route
     asked = call.query.get("limit", "100")
@@ -283,6 +290,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET", "/api/v1/routes/{route}/stats", "What both versions did lately", "read", _stats, models.Stats,
         problems=("no-such-route", "invalid"), query=("window",),
+    ),
+    Operation(
+        "POST", "/api/v1/routes/{route}/goals", "Report a business event from outside", "write", _reach_goal,
+        models.GoalCounted, models.GoalBody,
+        ("forbidden", "malformed", "not-json", "too-large", "invalid", "no-such-route"),
     ),
     Operation(
         "GET", "/api/v1/routes/{route}/history", "Who did what, the newest first", "read", _history, models.History,

@@ -16,11 +16,15 @@ from canaryproxy.control.controller import Controller
 from canaryproxy.control.state import Audit
 from canaryproxy.control.workers import Workers
 from canaryproxy.telemetry.counters import Counters
+from canaryproxy.telemetry.distinct import Distinct
 from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
-from canaryproxy.telemetry.window import Sample, Window
+from canaryproxy.telemetry.users import UserBook
+from canaryproxy.telemetry.window import Events, Sample, Window
 
 BREATH = 20
 """Routes that are looked at before others get their turn on the loop."""
+
+NOBODY = Distinct()
 
 MOST_RULE_SERIES = 100
 """Rules of a route that have a series before they decide anything."""
@@ -33,6 +37,7 @@ class Knowledge:
     controller: Controller
     counters: Counters
     window: Window
+    users: UserBook
     workers: Workers
     now: Callable[[], float]
 
@@ -92,14 +97,50 @@ class Knowledge:
         """What both versions did in the last seconds."""
         now = self.now()
         stable, canary = (
-            self._version(self.window.sample((name, version), now, seconds), (name, version))
+            self._version(self.window.sample((name, version), now, seconds), (name, version), now, seconds)
             for version in ("stable", "canary")
         )
         return models.Stats(
-            route=name, window=seconds, versions=models.VersionsStats(stable=stable, canary=canary)
+            route=name, window=seconds, versions=models.VersionsStats(stable=stable, canary=canary),
+            step=self._step(name, now),
         )  # fmt: skip
 
-    def _version(self, sample: Sample, side: tuple[str, str]) -> models.VersionStats:
+    def _step(self, name: str, now: float) -> models.Step | None:
+        """What users met since the weight is what it is; nothing without affinity."""
+        state = self.controller.state[name]
+        if self.controller.config.routes[name].affinity is None:
+            return None
+        step = self.users.step(name, state.weight, now)
+        met = {
+            version: models.StepUsers(
+                users=len(seen), failed=len(failed), error=_rounded(seen.error) or 0.0,
+            )
+            for version in ("stable", "canary")
+            for seen, failed in [(step.seen.get(version, NOBODY), step.failed.get(version, NOBODY))]
+        }  # fmt: skip
+        return models.Step(
+            weight=state.weight / 100, seconds=round(now - step.since, 3), stable=met["stable"], canary=met["canary"]
+        )
+
+    def _goals(self, sample: Sample, side: tuple[str, str], now: float, seconds: float) -> dict[str, models.GoalStats]:
+        config = self.controller.config.routes[side[0]]
+        users = self.users.seen(side, now, seconds).count
+        found = {}
+        for goal in config.goals:
+            events = sample.goals.get(goal.name, Events())
+            reached = None if config.affinity is None else self.users.reached((*side, goal.name), now, seconds).count
+            found[goal.name] = models.GoalStats(
+                events=events.count,
+                value=events.value,
+                users=reached,
+                per_request=events.count / sample.requests if sample.requests else None,
+                per_user=reached / users if users and reached is not None else None,
+            )
+        return found
+
+    def _version(self, sample: Sample, side: tuple[str, str], now: float, seconds: float) -> models.VersionStats:
+        known = self.controller.config.routes[side[0]].affinity is not None
+        seen, failed = self.users.seen(side, now, seconds), self.users.failed(side, now, seconds)
         return models.VersionStats(
             requests=sample.requests,
             errors=sample.errors,
@@ -110,8 +151,10 @@ class Knowledge:
             p95=sample.quantile(0.95),
             p99=sample.quantile(0.99),
             in_flight=self.counters.in_flight(side),
-            users=None,
-            goals={},
+            users=seen.count if known else None,
+            users_failed=failed.count if known else None,
+            users_error=_rounded(seen.error) if known else None,
+            goals=self._goals(sample, side, now, seconds),
         )
 
     async def facts(self) -> InstanceFacts:
@@ -153,7 +196,8 @@ class Knowledge:
                 for one in side
             )
 
-        return RouteFacts(name, self.controller.state[name].weight, tuple(reasons), endpoints)
+        goals = tuple(goal.name for goal in self.controller.config.routes[name].goals)
+        return RouteFacts(name, self.controller.state[name].weight, tuple(reasons), endpoints, goals)
 
 
 def entry(audit: Audit) -> models.Entry:

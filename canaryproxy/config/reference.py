@@ -4,6 +4,7 @@ What a key means, expects, defaults to and looks like stands once, in the schema
 asked of the reader itself: every reader says what it wants when it is given something foreign.
 """
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,7 +79,7 @@ def render() -> str:
 
 def _section(path: Loc, section: Any) -> Iterator[str]:
     yield f"## {_title(path)}\n"
-    yield f"{section.__doc__}\n"
+    yield f"{inspect.cleandoc(section.__doc__)}\n"
     for key, field in section.model_fields.items():
         yield f"### `{key}`\n"
         facts = list(_facts(path, key, field))
@@ -142,7 +143,7 @@ def _title(path: Loc) -> str:
         return "The whole file"
     text = ""
     for part in path:
-        listed = part == "*" and text.endswith(("listen", "certs", "rules"))
+        listed = part == "*" and text.endswith(("listen", "certs", "rules", "goals"))
         text += "[]" if listed else f".{'<name>' if part == '*' else part}"
     text = text.removeprefix(".")
     return f"`{text}` and `canary`" if text.endswith(".stable") else f"`{text}`"

@@ -9,8 +9,10 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from canaryproxy.config.address import Origin
 from canaryproxy.config.certificate import certificates, identity
+from canaryproxy.config.goal import GoalConfig, goal_list
 from canaryproxy.config.lists import any_number, one_or_more
 from canaryproxy.config.problem import Wrong
+from canaryproxy.config.safety import MirrorConfig, ShieldConfig, defaults_if_true
 from canaryproxy.config.section import (
     AffinityRule,
     CookieName,
@@ -39,6 +41,7 @@ from canaryproxy.config.section import (
     Wait,
     none_if_off,
 )
+from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import UPGRADES, WEIGHT_SCALE, Version
 
@@ -253,9 +256,6 @@ class RouteConfig(Section):
     """A host + path entry with one stable and one canary version. Changes apply to the next request."""
 
     PLANNED: ClassVar[dict[str, str]] = {
-        "mirror": "copies of requests to the canary",
-        "shield": "stable answering for a failed canary attempt",
-        "goals": "business events",
         "rollout": "ramping by itself",
         "analysis": "judging the canary",
     }
@@ -300,12 +300,28 @@ class RouteConfig(Section):
         "drawn by weight, request by request.",
         examples=["cookie"],
     )
+    mirror: Annotated[MirrorConfig | None, BeforeValidator(none_if_off)] = Field(
+        default=None,
+        description="Copies of stable's requests for the canary, whose answers are dropped: a look at it before any "
+        "user. `none` makes none. None are made for an aborted canary. See `routes.<name>.mirror` below.",
+    )
+    shield: Annotated[ShieldConfig | None, BeforeValidator(defaults_if_true)] = Field(
+        default=None,
+        description="Stable answers where an attempt at the canary fails. `true` takes the defaults, `off` lets it "
+        "fail. See `routes.<name>.shield` below.",
+    )
     fallback: Fallback = Field(
         default=frozenset(("canary",)),
         description="Let stable answer while the canary has no healthy endpoint or none can be connected to; it counts "
         "as a failure of the canary all the same. `both`: also the reverse, unless the canary is aborted. `false`: "
         "such requests are answered 503.",
         examples=["both"],
+    )
+    goals: Annotated[tuple[GoalConfig, ...], BeforeValidator(goal_list)] = Field(
+        default=(),
+        description="Business events, counted for the version that the request was decided for: by request, by value "
+        "and, with affinity, by user. See `routes.<name>.goals[]` below.",
+        examples=["[{name: add_to_cart, method: POST, path: /cart}]"],
     )
     upgrades: Upgrades = Field(
         default=UPGRADES,
@@ -319,6 +335,11 @@ class RouteConfig(Section):
     def exceptions(self) -> tuple[Rule, ...]:
         """The rules as the table has them: the same object as long as the config is, so nobody compiles them twice."""
         return RuleSet(self.rules).exceptions
+
+    @cached_property
+    def events(self) -> tuple[Goal, ...]:
+        """The goals as the table has them."""
+        return tuple(goal.goal for goal in self.goals)
 
     @property
     def warnings(self) -> tuple[str, ...]:

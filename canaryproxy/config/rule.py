@@ -44,7 +44,7 @@ def rule_name(value: object) -> str:
     if isinstance(value, str) and RULE_NAME.fullmatch(value):
         return value
     slug = re.sub(r"[^a-z0-9_.-]+", "-", value.lower()).strip("-_.")[:63] if isinstance(value, str) else ""
-    expected = "a rule's name has 1 to 63 of a-z, 0-9, _ . - and begins with a letter or digit, such as testers"
+    expected = "a name has 1 to 63 of a-z, 0-9, _ . - and begins with a letter or digit, such as testers"
     raise Wrong(f"{expected}: write {slug}" if slug else expected)
 
 
@@ -54,7 +54,7 @@ def header_name(value: object) -> str:
         raise Wrong("expected a header's name, such as x-internal-tester")
     name = value.lower()
     if name.encode("ascii") in UNMATCHED:
-        raise Wrong(f"{name} is not passed on as the client wrote it, so no rule can depend on it")
+        raise Wrong(f"{name} is not passed on as the client wrote it, so nothing can depend on it")
     if name == "cookie":
         raise Wrong("write `cookies`, which reads them one by one")
     return name

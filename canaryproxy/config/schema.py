@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from canaryproxy.config.address import Address
 from canaryproxy.config.admin import AdminConfig, LogConfig, MetricsConfig, ProbesConfig, TokenConfig
 from canaryproxy.config.certificate import certificates, complaint, identity
+from canaryproxy.config.goal import GoalConfig
 from canaryproxy.config.lists import any_number, listeners, one_or_more
 from canaryproxy.config.problem import Loc, Wrong
 from canaryproxy.config.route import (
@@ -23,6 +24,7 @@ from canaryproxy.config.route import (
     UpstreamTlsConfig,
     VersionConfig,
 )
+from canaryproxy.config.safety import MirrorConfig, ShieldConfig
 from canaryproxy.config.section import (
     BodySize,
     Count,
@@ -307,6 +309,9 @@ SECTIONS: dict[Loc, type[Section]] = {
     ("routes", "*", "stable", "tls"): UpstreamTlsConfig,
     ("routes", "*", "canary", "tls"): UpstreamTlsConfig,
     ("routes", "*", "rules", "*"): RuleConfig,
+    ("routes", "*", "mirror"): MirrorConfig,
+    ("routes", "*", "shield"): ShieldConfig,
+    ("routes", "*", "goals", "*"): GoalConfig,
     ("routes", "*", "headers"): HeadersConfig,
 }
 """Every mapping of the config by its path; `*` stands for a route's name or a list's index."""

@@ -75,6 +75,7 @@ GraceOrNever = Annotated[float | None, PlainValidator(duration_or_never(0, _DAY)
 Count = Annotated[int, PlainValidator(count(1, 1_000_000)), Shown(str)]
 CountOrNone = Annotated[int | None, PlainValidator(count_or_none(1, 1_000_000)), Shown(count_text)]
 FieldCount = Annotated[int, PlainValidator(count(1, 10_000)), Shown(str)]
+CopySize = Annotated[int, PlainValidator(size(0, _KIB**2)), Shown(size_text)]
 HeadSize = Annotated[int, PlainValidator(size(_KIB, 16 * _KIB**2)), Shown(size_text)]
 TargetSize = Annotated[int, PlainValidator(size(64, _KIB**2)), Shown(size_text)]
 BodySize = Annotated[int | None, PlainValidator(size_or_none(1, 2**40)), Shown(size_text_or_none)]

@@ -86,6 +86,9 @@ def _route(
         affinity=route.affinity,
         fallback=route.fallback,
         upgrades=route.upgrades,
+        shield=None if route.shield is None else route.shield.shield,
+        mirror=None if route.mirror is None else route.mirror.mirror,
+        goals=route.events,
         aborted=state is not None and bool(state.latched),
     )
 

@@ -18,7 +18,7 @@ from canaryproxy.model.settings import Network
 DROPPED = {
     b"content-length", b"host", b"http2-settings", b"keep-alive", b"proxy-authenticate",
     b"proxy-authentication-info", b"proxy-authorization", b"proxy-connection", b"transfer-encoding", b"upgrade",
-    b"x-canary-version",
+    b"x-canary-mirror", b"x-canary-rescue", b"x-canary-version",
 }  # fmt: skip
 
 ROUTINE_OPTIONS = (b"keep-alive", b"close")

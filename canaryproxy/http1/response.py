@@ -24,7 +24,8 @@ MAX_INTERIM = 64
 
 SPECIAL = (
     b"connection", b"content-length", b"keep-alive", b"proxy-authenticate", b"proxy-authentication-info",
-    b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"via", b"x-canary-version",
+    b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"via", b"x-canary-rescue",
+    b"x-canary-version",
 )  # fmt: skip
 
 split_special = grammar.field_finder(*SPECIAL).split

@@ -1,21 +1,34 @@
 """The decision: which version and endpoint a request gets, and why."""
 
 from functools import cached_property
+from typing import Protocol
 
+from canaryproxy.model.client import Client
+from canaryproxy.model.message import RequestHead, ResponseHead
 from canaryproxy.model.table import Endpoint, Route, Version
+
+
+class Recogniser(Protocol):
+    """Tells which goals an exchange reaches."""
+
+    def reached(self, request: RequestHead, client: Client, response: ResponseHead) -> list[tuple[str, float]]:
+        """Names of goals with the values of their events."""
 
 
 class Verdict:
     """Version + reason, before an endpoint is chosen. Built once per table and shared.
 
     `analysed` says whether such requests count for `/stats` and the analysis; `preview` that they reach the
-    canary even when it is aborted; `rescue` is the verdict of the version that may stand in, if one may;
-    `spare` that there is somewhere else to go when an endpoint fails.
+    canary even when it is aborted; `rescue` is the verdict of the version that may stand in where
+    nothing can be reached, `shield` that of the one that may answer where an attempt failed, `mirror` that of the one
+    that gets a copy; None where there is none. `goals` recognises business events; `spare`: there is somewhere else to
+    go when an attempt fails.
     """
 
     def __init__(
         self, route: Route, version: Version, reason: str, *, analysed: bool, preview: bool = False,
-        rescue: "Verdict | None" = None,
+        rescue: "Verdict | None" = None, shield: "Verdict | None" = None, mirror: "Verdict | None" = None,
+        goals: Recogniser | None = None,
     ) -> None:  # fmt: skip
         self.route = route
         self.version = version
@@ -23,7 +36,10 @@ class Verdict:
         self.analysed = analysed
         self.preview = preview
         self.rescue = rescue
-        self.spare = rescue is not None or len(version.endpoints) > 1
+        self.shield = shield
+        self.mirror = mirror
+        self.goals = goals
+        self.spare = rescue is not None or shield is not None or len(version.endpoints) > 1
 
     def __repr__(self) -> str:
         return f"<Verdict {self.route.name}: {self.version.name} by {self.reason}>"
@@ -40,7 +56,10 @@ class Decision:
     Compared and hashed by identity, so the data plane can key its counters by the object itself.
     """
 
-    __slots__ = ("analysed", "endpoint", "preview", "reason", "route", "spare", "verdict", "version")
+    __slots__ = (
+        "analysed", "endpoint", "goals", "mirror", "preview", "reason", "route", "shield", "spare", "verdict",
+        "version",
+    )  # fmt: skip
 
     def __init__(self, verdict: Verdict, endpoint: Endpoint | None) -> None:
         self.verdict = verdict
@@ -51,6 +70,9 @@ class Decision:
         self.analysed = verdict.analysed
         self.preview = verdict.preview
         self.spare = verdict.spare
+        self.shield = verdict.shield
+        self.mirror = verdict.mirror
+        self.goals = verdict.goals
 
     def __repr__(self) -> str:
         at = "no endpoint" if self.endpoint is None else self.endpoint.authority

@@ -59,26 +59,47 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """Affinity users seen and failed since the last report, as hashed client keys.
+    """Affinity users seen and failed since the last report, as hashes of 64 bits. None for a route without affinity:
+    without a key there is no user to tell apart.
 
-    Empty for a route without affinity: without a key there is no user to tell apart.
+    `weight` is that of the table they were decided by, in basis points. Where there were too many, only those below
+    2^(64 - `level`) are told, one in 2^`level`.
     """
 
     route: str
     version: str
+    weight: int
+    level: int = 0
     seen: frozenset[int] = frozenset()
     failed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class GoalDelta:
-    """Business events of one goal since the last report; none where a route has no goals."""
+    """Business events of one goal since the last report; none where a route has no goals. `analysed` is False for
+    requests decided by a rule; `users` are those who had one, told as in `Users`.
+    """
 
     route: str
     version: str
     goal: str
+    analysed: bool
     events: int
     value: float
+    level: int = 0
+    users: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorDelta:
+    """Copies of one route's requests since the last report: `sent` to the canary, `dropped` before, and what became of
+    those that ended either way, by the values of `Outcome`.
+    """
+
+    route: str
+    sent: int = 0
+    dropped: int = 0
+    outcomes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +116,7 @@ class Delta:
     overdue: tuple[Open, ...] = ()
     users: tuple[Users, ...] = ()
     goals: tuple[GoalDelta, ...] = ()
+    mirrors: tuple[MirrorDelta, ...] = ()
     refused: Mapping[int, int] = field(default_factory=dict)
     tunnels: Mapping[tuple[str, str], int] = field(default_factory=dict)
     ejected: frozenset[str] = frozenset()

@@ -15,3 +15,9 @@ class Outcome(StrEnum):
     UNAVAILABLE = "unavailable"
     OVERFLOW = "overflow"
     CLIENT_ABORT = "client_abort"
+
+
+FAILURES = frozenset(
+    (Outcome.ERROR_5XX, Outcome.CONNECT, Outcome.TIMEOUT, Outcome.RESET, Outcome.PROTOCOL, Outcome.UNAVAILABLE)
+)
+"""Outcomes that are the version's fault. A client that left and load that was shed are not."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from canaryproxy.model.certificate import UpstreamTls
+from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Rule
+from canaryproxy.model.safety import Mirror, Shield
 
 WEIGHT_SCALE = 10_000
 """Weights are basis points: the canary's share in 1/10,000 of the requests."""
@@ -94,6 +96,9 @@ class Route:
     fallback: frozenset[VersionName] = field(default=frozenset(("canary",)))
     upgrades: tuple[str, ...] = UPGRADES
     salt: str = ""
+    shield: Shield | None = None
+    mirror: Mirror | None = None
+    goals: tuple[Goal, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= WEIGHT_SCALE:

@@ -15,7 +15,9 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import Body, RequestHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.course import Course
+from canaryproxy.proxy.mirror import Copy
 from canaryproxy.proxy.retry import IDEMPOTENT, REPLAY_LIMIT, Repeat, after_close
+from canaryproxy.proxy.shield import Patience
 from canaryproxy.proxy.upstream import HIGH_WATER, Upstream
 from canaryproxy.routing.affinity import Key
 from canaryproxy.routing.decide import decide
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 NEVER = math.inf
 NO_BODY = Body.NONE
-FALLBACK = "fallback"
 CLOSED = (Failure.UPSTREAM_RESET, Failure.RESPONSE_CUT)
 BLAMED = (*CLOSED, Failure.RESPONSE_TIMEOUT, Failure.CONNECT_TIMEOUT, Failure.CONNECT_REFUSED, Failure.CONNECT_UNSAFE)
 """Failures that count towards an ejection."""
@@ -39,25 +40,32 @@ class Attempts:
     """One decided request on its way to an endpoint. `deadline` is when the upstream side gives up on it.
 
     `_decision` is what the request counts for; `_target` is where it is being tried, which differs once an
-    attempt has failed.
+    attempt has failed. `_hinted` and `_flushed`: the client got an interim response, or the beginning of the final one;
+    `_abandoned`: the rest of its body is of no use any more.
     """
 
     __slots__ = (
-        "_attempts", "_cell", "_connecting", "_course", "_decision", "_excluded", "_head", "_held", "_key", "_opening",
-        "_paused_at", "_plane", "_pool", "_queued", "_replay", "_replay_size", "_request", "_started", "_target",
-        "_tried", "_unsent", "_unsent_size", "_upgrade", "_upstream", "deadline", "down", "request_complete",
+        "_abandoned", "_attempts", "_cell", "_connecting", "_copy", "_course", "_decision", "_excluded", "_flushed",
+        "_head", "_held", "_hinted", "_key", "_opening", "_patience", "_paused_at", "_plane", "_pool", "_queued",
+        "_replay", "_replay_size", "_request", "_started", "_target", "_tried", "_unsent", "_unsent_size", "_upgrade",
+        "_upstream", "_user", "deadline", "down", "request_complete",
     )  # fmt: skip
 
+    _abandoned: bool
     _attempts: int
     _cell: Cell
     _connecting: asyncio.Task[None] | None
+    _copy: Copy | None
     _course: Course | None
     _decision: Decision
     _excluded: float
+    _flushed: bool
     _head: RequestHead
     _held: tuple[str, str] | None
+    _hinted: bool
     _key: Key | None
     _opening: float
+    _patience: Patience | None
     _paused_at: float
     _plane: "DataPlane"
     _pool: "Pool | None"
@@ -72,6 +80,7 @@ class Attempts:
     _unsent_size: int
     _upgrade: bytes
     _upstream: Upstream | None
+    _user: int
     deadline: float
     down: "Downstream"
     request_complete: bool
@@ -95,7 +104,7 @@ class Attempts:
         for a version then.
         """
         plane, head, peer = self._plane, self._head, self.down.peer
-        decision, self._key = decide(plane.index, head, peer, plane.splits, plane.pool_of)
+        decision, self._key, self._user = decide(plane.index, head, peer, plane.splits, plane.pool_of)
         pool = plane.lent.get(decision) or plane.pool_of(decision)
         version, route = decision.version, decision.route
         if head.upgrade:
@@ -105,12 +114,21 @@ class Attempts:
         self._decision = self._target = decision
         now = self._started = self._tried = plane.now()
         self._cell = plane.recorder.start(decision, now)
+        if self._user:
+            plane.recorder.saw(decision, self._user)
+        if decision.shield is not None:
+            plane.pay(decision, now)
+            self._begin_patience()
         if decision.endpoint is None:
             self._elsewhere(Failure.NO_ENDPOINT)
         elif version.max_in_flight is not None and not self._enter(decision):
             self._fail(Failure.OVERLOADED)
         else:
             self._lease(pool)
+        if decision.mirror is not None:
+            self._copy = plane.mirrors.copy(decision.mirror, head, peer, self._request)
+            if self._copy is not None and self.request_complete:
+                self._copy.send()
 
     def _lease(self, pool: "Pool") -> None:
         self._pool = pool
@@ -150,7 +168,7 @@ class Attempts:
         opening = self._plane.now() - self._tried
         self._excluded += opening
         self._opening += opening
-        if self._course is None or not self._course.rescued:
+        if self._course is None or not self._course.rescue:
             self._cell.connected(opening)
         self._connecting = None
         self._send(upstream)
@@ -176,7 +194,8 @@ class Attempts:
             self._unsent = []
         else:
             upstream.transport.write(self._request)
-        if method in IDEMPOTENT and (upstream.reused or self._decision.spare):
+        may_repeat = method in IDEMPOTENT and self._unsent_size <= REPLAY_LIMIT
+        if may_repeat and (upstream.reused or self._decision.spare):
             self._replay = unsent
             self._replay_size = self._unsent_size
         if self.request_complete:
@@ -185,7 +204,7 @@ class Attempts:
         if self.down.paused:
             self.response_paused()
 
-    def _patience(self) -> float:
+    def _in_time(self) -> float:
         return self._plane.tick + self._target.version.response_timeout + self._plane.slack
 
     def _pass_on(self, data: bytes) -> None:
@@ -222,6 +241,7 @@ class Attempts:
             self._fail(failure)
         else:
             self._restore()
+            self._drop_upstream()
             self._elsewhere(failure)
 
     def _again(self) -> None:
@@ -251,13 +271,13 @@ class Attempts:
         """Nothing came of the attempt, and it may be made elsewhere: at another endpoint, or by the other version."""
         plane, before = self._plane, self._target
         course = self._course = self._course or Course(self._decision)
-        rescued = course.rescued
+        rescue = course.rescue
         target = course.after(before, failure, plane.index, plane.pool_of, plane.splits.dice)
         if target is None:
             self._fail(course.verdict(failure))
             return
-        if course.rescued and not rescued:
-            self._cell.rescue(FALLBACK)
+        if course.rescue and not rescue:
+            self._cell.rescue(course.rescue)
         self._drop_upstream()
         self._begin_attempt()
         self._aim(target)
@@ -302,6 +322,9 @@ class Attempts:
             self._pool = None
 
     # What the whole exchange knows how to do.
+
+    def _begin_patience(self) -> None:
+        raise NotImplementedError
 
     def _fail(self, failure: Failure) -> None:
         raise NotImplementedError

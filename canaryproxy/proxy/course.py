@@ -1,16 +1,21 @@
 """Where an exchange goes once an attempt of it came to nothing, and what it is charged with. Pure.
 
 Only made when something fails. A version is charged with its first failure, whoever answers in the end: other
-endpoints, or the other version, mend what the client sees and never what is counted.
+endpoints, or the other version, mend what the client sees and never what is counted. On a route with a shield, only a
+connection that cannot be opened leads to the fallback; everything else is the shield's, within its budget.
 """
 
-from canaryproxy.model.decision import Decision
+from canaryproxy.model.decision import Decision, Verdict
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import Endpoint
 from canaryproxy.routing.balance import Loads, another
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Dice
+
+FALLBACK = "fallback"
+SHIELD = "shield"
+"""How the other version takes over: for want of a connection, or for what came of one."""
 
 MOST_TRIES = 3
 """Endpoints of one version that are tried for one request: each may cost a connect timeout."""
@@ -25,15 +30,18 @@ UNOPENED = (
 
 
 class Course:
-    """`charged` is what the decided version is counted with; `rescued`: the other version has taken over."""
+    """`charged` is what the decided version is counted with; `rescue` how the other version has taken over, empty as
+    long as it has not.
+    """
 
-    __slots__ = ("_decision", "_tried", "charged", "rescued")
+    __slots__ = ("_decision", "_stand_in", "_tried", "charged", "rescue")
 
     def __init__(self, decision: Decision) -> None:
         self._decision = decision
         self._tried: list[Endpoint] = []
         self.charged: Outcome | None = None
-        self.rescued = False
+        self.rescue = ""
+        self._stand_in: Verdict | None = None
 
     def __repr__(self) -> str:
         return f"<Course of {self._decision!r}: tried {len(self._tried)}, charged {self.charged}>"
@@ -42,25 +50,43 @@ class Course:
         self, target: Decision, failure: Failure, index: RouteIndex, loads: Loads, dice: Dice
     ) -> Decision | None:  # fmt: skip
         """Where to go after `failure` at `target`, as the table of `index` allows now; None to give up."""
-        if self.charged is None:
-            self.charged = failure.outcome
+        self.charge(failure.outcome)
         if target.endpoint is not None:
             self._tried.append(target.endpoint)
         before = self._decision.version.name
         tired = len([one for one in self._tried if one in target.version.endpoints]) >= MOST_TRIES
 
         def usable(other: Decision) -> bool:
-            over = (tired and other.version is target.version) or (self.rescued and other.version.name == before)
+            over = (tired and other.version is target.version) or (self.rescue != "" and other.version.name == before)
             return not over and index.allows(other)
 
-        then = another(self._decision, self._tried, usable, loads, dice)
-        if then is not None and then.version.name != before and not self.rescued:
-            self.rescued = True
+        verdict = self._decision.verdict
+        stand_in = self._stand_in or (verdict.rescue if failure in UNOPENED or verdict.shield is None else None)
+        then = another((verdict, stand_in), self._tried, usable, loads, dice)
+        if then is not None and then.version.name != before and not self.rescue:
+            self.rescue, self._stand_in = FALLBACK, stand_in
             if failure in UNOPENED:
                 self.charged = Outcome.UNAVAILABLE
         return then
 
+    def behind_shield(self, index: RouteIndex, loads: Loads, dice: Dice) -> Decision | None:
+        """Where stable may answer in place of the canary; None where it cannot, or does already."""
+        shield = self._decision.verdict.shield
+        if shield is None or self.rescue:
+            return None
+        return another((shield,), self._tried, index.allows, loads, dice)
+
+    def shielded(self, outcome: Outcome | None) -> None:
+        """Stable answers; the canary is charged with what made it necessary."""
+        self.charge(outcome)
+        self.rescue, self._stand_in = SHIELD, self._decision.verdict.shield
+
+    def charge(self, outcome: Outcome | None) -> None:
+        """Count this as the decided version's outcome, unless something else went wrong before."""
+        if self.charged is None:
+            self.charged = outcome
+
     def verdict(self, failure: Failure) -> Failure:
         """What the client is told at the end: a canary without any stand-in is unavailable, not broken."""
-        alone = self._decision.version.name == "canary" and not self.rescued
+        alone = self._decision.version.name == "canary" and not self.rescue
         return Failure.CANARY_UNREACHABLE if alone and failure in UNOPENED else failure

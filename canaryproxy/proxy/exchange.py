@@ -15,8 +15,9 @@ from canaryproxy.http1.hops import request_id_of
 from canaryproxy.http1.write import chunk_start, last_chunk
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
-from canaryproxy.model.outcome import Outcome
-from canaryproxy.proxy.attempts import FALLBACK, NEVER, NO_BODY, Attempts
+from canaryproxy.model.outcome import FAILURES, Outcome
+from canaryproxy.proxy.attempts import NEVER, NO_BODY
+from canaryproxy.proxy.rescue import Rescue
 from canaryproxy.proxy.tunnel import Tunnel
 from canaryproxy.telemetry.accesslog import Entry
 
@@ -30,11 +31,11 @@ JOIN_LIMIT = 16_384
 SWITCHING = 101
 
 
-class Exchange(Attempts):
+class Exchange(Rescue):
     """One decided request of a client connection and its response."""
 
     __slots__ = (
-        "_abandoned", "_chunk_in", "_chunk_out", "_close", "_flushed", "_out", "_received", "_response", "_sent",
+        "_chunk_in", "_chunk_out", "_close", "_out", "_received", "_response", "_sent",
     )  # fmt: skip
 
     def __init__(self, down: "Downstream", head: RequestHead) -> None:
@@ -44,11 +45,14 @@ class Exchange(Attempts):
         self.request_complete = head.body is NO_BODY or head.length == 0
         self._chunk_in = head.body is Body.CHUNKED
         self.deadline = NEVER
-        self._abandoned = self._chunk_out = self._close = self._flushed = False
-        self._attempts = self._queued = self._received = self._replay_size = self._sent = self._unsent_size = 0
+        self._abandoned = self._chunk_out = self._close = self._flushed = self._hinted = False
+        self._user = self._attempts = self._queued = self._received = self._replay_size = self._sent = (
+            self._unsent_size
+        ) = 0
         self._excluded = self._opening = self._paused_at = 0.0
         self._upgrade = b""
-        self._connecting = self._course = self._held = self._key = self._pool = self._replay = self._upstream = None
+        self._connecting = self._copy = self._course = self._held = self._key = self._patience = None
+        self._pool = self._replay = self._upstream = None
         self._response: ResponseHead | None = None
         self._out: list[bytes] = []
         self._unsent = []
@@ -63,6 +67,8 @@ class Exchange(Attempts):
         if self._abandoned:
             return
         self._received += len(data)
+        if self._copy is not None and not self._copy.take(data):
+            self._copy = None
         if self._chunk_in:
             data = b"%b%b\r\n" % (chunk_start(len(data)), data)
         self._pass_on(data)
@@ -70,19 +76,21 @@ class Exchange(Attempts):
     def request_end(self, trailers: tuple[bytes, ...]) -> None:
         """The client's message is complete."""
         self.request_complete = True
+        if self._copy is not None:
+            self._copy.send()
         if self._abandoned:
             return
         if self._chunk_in:
             self._pass_on(last_chunk(trailers))
         if self._upstream is not None and not self._paused_at:
-            self.deadline = self._patience()
+            self.deadline = self._in_time()
 
     def request_blocked(self) -> None:
         """The endpoint does not keep up: stop reading from the client, and do not wait for ever."""
         if not self._abandoned and self._upstream is not None:
             self.down.block()
             self._queued = self._upstream.transport.get_write_buffer_size()
-            self.deadline = self._patience()
+            self.deadline = self._in_time()
 
     def request_unblocked(self) -> None:
         """The endpoint took what was queued."""
@@ -103,6 +111,8 @@ class Exchange(Attempts):
         if head.status < 200:
             self._interim(head)
             return False
+        if head.status >= 500 and self._shielded_error(head, whole=head.body is NO_BODY or head.length == 0):
+            return True
         self._out.append(self._rewritten(head))
         if head.body is NO_BODY or head.length == 0:
             self.response_end(())
@@ -111,6 +121,8 @@ class Exchange(Attempts):
 
     def response_whole(self, head: ResponseHead, body: bytes) -> None:
         """A final head with all of its body: what nearly every response is."""
+        if head.status >= 500 and self._shielded_error(head, whole=True):
+            return
         data = self._rewritten(head)
         self._sent = len(body)
         if len(body) <= JOIN_LIMIT:
@@ -123,6 +135,8 @@ class Exchange(Attempts):
         """The final head for the client; settles how the body is framed and what becomes of the connections."""
         request, plane = self._head, self._plane
         self._response = head
+        if self._patience is not None:
+            self._end_patience()
         lengthless = head.length < 0 and head.body is not NO_BODY
         if request.close or plane.draining or lengthless or not self.request_complete:
             self._chunk_out = lengthless and request.minor == 1
@@ -134,13 +148,32 @@ class Exchange(Attempts):
             self.down.unblock()
         extra = b"" if self._key is None else self._key.cookie
         if self._target.route.add_version:
-            extra = b"%bX-Canary-Version: %b\r\n" % (extra, self._target.version.name.encode("ascii"))
+            extra += self._labels()
+        if self._decision.goals is not None:
+            plane.recorder.reach(
+                self._decision, self._decision.goals.reached(request, self.down.peer, head), self._user
+            )
         return plane.hops.response(head, request, extra, close=self._close)
+
+    def _labels(self) -> bytes:
+        """Who answers, and why if it is not who was decided on."""
+        version = b"X-Canary-Version: %b\r\n" % self._target.version.name.encode("ascii")
+        if self._course is None or not self._course.rescue:
+            return version
+        return b"%bX-Canary-Rescue: %b\r\n" % (version, self._course.rescue.encode("ascii"))
+
+    def _forget_response(self) -> None:
+        """Nothing of it has left."""
+        self._response = None
+        self._out = []
+        self._sent = 0
+        self._chunk_out = self._close = False
 
     def _interim(self, head: ResponseHead) -> None:
         if self.request_complete and not self._paused_at:
-            self.deadline = self._patience()
+            self.deadline = self._in_time()
         if self._head.minor:
+            self._hinted = True
             self.down.transport.write(self._plane.hops.response(head, self._head, b"", close=False))
 
     def _switch(self, head: ResponseHead) -> None:
@@ -178,7 +211,7 @@ class Exchange(Attempts):
     def flush(self) -> None:
         """Send what the last bytes from the upstream amounted to."""
         if self.request_complete and not self._paused_at:
-            self.deadline = self._patience()
+            self.deadline = self._in_time()
         if self._out:
             self._write_out()
 
@@ -195,10 +228,23 @@ class Exchange(Attempts):
 
     def response_end(self, trailers: tuple[bytes, ...]) -> None:
         """The response is complete: free the connection, send the rest, count."""
-        head, pool = self._response, self._pool
-        if head is None or self._upstream is None or pool is None:
+        head = self._response
+        if head is None:
             raise RuntimeError("a response ended that had not begun")
-        upstream, self._upstream = self._upstream, None
+        self._release(head)
+        if self._chunk_out:
+            self._out.append(last_chunk(trailers))
+        if self._out:
+            self._write_out()
+        self._record(ERROR_5XX if head.status >= 500 else SUCCESS, head.status, judged=True)
+        self.down.finished(close=self._close)
+
+    def _release(self, head: ResponseHead) -> None:
+        """The response is here to its end: the connection is free for others, if it is still good."""
+        upstream, pool = self._upstream, self._pool
+        if upstream is None or pool is None:
+            raise RuntimeError("a connection is given back that was not lent")
+        self._upstream = None
         upstream.exchange = self._pool = None
         pool.in_flight -= 1
         if pool.ejection.failures:
@@ -209,12 +255,6 @@ class Exchange(Attempts):
             if self._paused_at:
                 upstream.transport.resume_reading()
             pool.give_back(upstream, self._plane.tick + self._target.version.keep_alive)
-        if self._chunk_out:
-            self._out.append(last_chunk(trailers))
-        if self._out:
-            self._write_out()
-        self._record(ERROR_5XX if head.status >= 500 else SUCCESS, head.status, judged=True)
-        self.down.finished(close=self._close)
 
     def response_paused(self) -> None:
         """The client does not keep up: stop reading from the upstream, stop its clock."""
@@ -230,7 +270,7 @@ class Exchange(Attempts):
             self._paused_at = 0.0
             self._upstream.transport.resume_reading()
             if self.request_complete:
-                self.deadline = self._patience()
+                self.deadline = self._in_time()
 
     # What can go wrong.
 
@@ -240,7 +280,7 @@ class Exchange(Attempts):
         if upstream is not None and upstream.blocked:
             before, self._queued = self._queued, upstream.transport.get_write_buffer_size()
             if self._queued != before:
-                self.deadline = self._patience()
+                self.deadline = self._in_time()
                 return
         if self._connecting is not None:
             self._connecting.cancel()
@@ -265,6 +305,8 @@ class Exchange(Attempts):
         self._record(Outcome.CLIENT_ABORT, self._code(Failure.CLIENT_GONE))
 
     def _fail(self, failure: Failure) -> None:
+        if self._decision.shield is not None and self._shielded(failure):
+            return
         self._drop_upstream()
         self._record(failure.outcome or Outcome.PROTOCOL, self._code(failure))
         close = self._head.close or not self.request_complete or self._plane.draining
@@ -286,8 +328,12 @@ class Exchange(Attempts):
     def _record(self, outcome: Outcome, code: int, *, judged: bool = False) -> None:
         """Count, release, log: the end of every exchange but that of a tunnel."""
         plane = self._plane
+        if self._patience is not None:
+            self._end_patience()
         now = plane.now()
         latency = now - self._tried - self._excluded if judged else None
+        if self._user:
+            self._count_user(outcome)
         if self._course is None:
             self._cell.finish(outcome, code, now - self._started, latency)
         else:
@@ -304,9 +350,15 @@ class Exchange(Attempts):
         if course is None or course.charged is None:
             self._cell.finish(outcome, code, duration, latency)
             return
-        if not course.rescued and latency is not None:
+        if not course.rescue and latency is not None:
             self._cell.repeat(outcome)
         self._cell.finish(course.charged, code, duration, None)
+
+    def _count_user(self, outcome: Outcome) -> None:
+        """A user of whom the version failed a request has seen it fail, whoever answered."""
+        charged = outcome if self._course is None or self._course.charged is None else self._course.charged
+        if charged in FAILURES:
+            self._plane.recorder.failed(self._decision, self._user)
 
     def _log(self, outcome: Outcome, code: int, latency: float | None) -> None:
         """A line of the access log, where there is one."""
@@ -318,8 +370,8 @@ class Exchange(Attempts):
         plane, head, peer, decision, target = self._plane, self._head, self.down.peer, self._decision, self._target
         duration = plane.now() - self._started
         course = self._course
-        rescued = course is not None and course.rescued
-        states = {"retry": self._attempts > 1, FALLBACK: rescued, "tunnel": code == SWITCHING}
+        rescue = "" if course is None else course.rescue
+        states = {"retry": self._attempts > 1, rescue: bool(rescue), "tunnel": code == SWITCHING}
         return Entry(
             at=plane.wall() - duration,
             client=peer.address,

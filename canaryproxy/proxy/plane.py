@@ -24,9 +24,11 @@ from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.proxy.downstream import Downstream
 from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.listener import Listener
+from canaryproxy.proxy.mirror import Mirrors
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.presence import vanished
 from canaryproxy.proxy.respond import answer
+from canaryproxy.proxy.shield import Budget, Patience
 from canaryproxy.proxy.tls import Terminator
 from canaryproxy.proxy.tunnel import Tunnel
 from canaryproxy.routing.match import RouteIndex
@@ -77,10 +79,13 @@ class DataPlane:
         self._generation = 0
         self.index = RouteIndex(RoutingTable(0, ()))
         self.splits = Splits(dice)
+        self.mirrors = Mirrors(loop, self.splits, self.hops, self.recorder, now)
         self._pools: dict[Endpoint, Pool] = {}
         self.lent: dict[Decision, Pool] = {}
         self._connections: set[Downstream] = set()
         self.tunnels: set[Tunnel] = set()
+        self._budgets: dict[str, Budget] = {}
+        self._patiences: dict[float, Patience] = {}
         self.held: Counter[tuple[str, str]] = Counter()
         self._headcount = headcount or Headcount()
         self._aborted: dict[str, float] = {}
@@ -107,7 +112,12 @@ class DataPlane:
         named = {endpoint for version in versions for endpoint in version.endpoints}
         for endpoint in self._pools.keys() - named:
             self._pools.pop(endpoint).retire()
-        self.splits.forget({route.name for route in table.routes})
+        names = {route.name for route in table.routes}
+        self.splits.forget(names)
+        self.mirrors.publish(table, named)
+        self._budgets = {name: budget for name, budget in self._budgets.items() if name in names}
+        waits = {route.shield.timeout for route in table.routes if route.shield is not None}
+        self._patiences = {wait: one for wait, one in self._patiences.items() if one or wait in waits}
 
     def deltas(self) -> Delta:
         """Everything counted since the last call, and what is overdue now."""
@@ -149,6 +159,28 @@ class DataPlane:
                 pool = self._pools[endpoint] = Pool(endpoint, self._loop)
             self.lent[decision] = pool
         return pool
+
+    def pay(self, decision: Decision, now: float) -> None:
+        """A canary request begins behind a shield, and adds its share to the budget."""
+        shield = decision.route.shield
+        if shield is not None:
+            budget = self._budgets.get(decision.route.name)
+            if budget is None:
+                budget = self._budgets[decision.route.name] = Budget()
+            budget.pay(shield.budget, now)
+
+    def may_shield(self, decision: Decision) -> bool:
+        """Whether the route's budget has an answer by stable left, which is spent."""
+        shield, budget = decision.route.shield, self._budgets.get(decision.route.name)
+        return shield is not None and budget is not None and budget.spend(shield.budget, self.now(), shield.timeout)
+
+    def patience_of(self, decision: Decision) -> Patience:
+        """What keeps the time of the route's shield."""
+        seconds = math.inf if decision.route.shield is None else decision.route.shield.timeout
+        patience = self._patiences.get(seconds)
+        if patience is None:
+            patience = self._patiences[seconds] = Patience(self._loop, seconds)
+        return patience
 
     def in_seconds(self, seconds: float) -> float:
         """A deadline that is not met early although `tick` is coarse."""
@@ -211,6 +243,7 @@ class DataPlane:
             self._cut_aborted(tick - self.settings.timeouts.abort_drain)
         for pool in self._pools.values():
             pool.sweep(tick)
+        self.mirrors.sweep(tick)
 
     def _cut_aborted(self, since: float) -> None:
         """End what is still open to canaries that were aborted at `since` or before."""
@@ -255,6 +288,9 @@ class DataPlane:
     def abort(self) -> None:
         """Close everything now."""
         self._timer.cancel()
+        self.mirrors.close()
+        for patience in self._patiences.values():
+            patience.cancel()
         for listener in self._listeners:
             listener.abort()
         for tunnel in list(self.tunnels):

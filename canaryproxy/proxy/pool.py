@@ -7,16 +7,13 @@ is mended (see `retry`).
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.ejection import Ejection
 from canaryproxy.proxy.tls import client_context
-from canaryproxy.proxy.upstream import Upstream
-
-if TYPE_CHECKING:
-    from canaryproxy.proxy.exchange import Exchange
+from canaryproxy.proxy.upstream import Recipient, Upstream
 
 
 class Pool:
@@ -62,14 +59,14 @@ class Pool:
         upstream.reused = True
         self._idle.append(upstream)
 
-    def open(self, exchange: "Exchange") -> asyncio.Task[None]:
+    def open(self, exchange: Recipient) -> asyncio.Task[None]:
         """Open a connection for `exchange`, which hears of success or failure unless it cancels the task."""
         task = self._loop.create_task(self._open(exchange))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
         return task
 
-    async def _open(self, exchange: "Exchange") -> None:
+    async def _open(self, exchange: Recipient) -> None:
         upstream = Upstream()
         endpoint = self.endpoint
         secure: dict[str, Any] = {}

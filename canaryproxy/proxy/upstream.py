@@ -5,18 +5,49 @@ happens to it there (bytes nobody asked for, EOF, an error) ends it.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from canaryproxy.http1.body import End
 from canaryproxy.http1.response import ResponseReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import ResponseHead
 
-if TYPE_CHECKING:
-    from canaryproxy.proxy.exchange import Exchange
-
 HIGH_WATER = 131_072
 """Bytes queued towards an endpoint before the client is asked to wait."""
+
+
+class Recipient(Protocol):
+    """Whoever sent a request over a connection, and gets what comes of it."""
+
+    def connected(self, upstream: "Upstream") -> None:
+        """A connection was opened for it."""
+
+    def connect_failed(self, failure: Failure) -> None:
+        """No connection could be opened."""
+
+    def response_whole(self, head: ResponseHead, body: bytes) -> None:
+        """A final head with all of its body."""
+
+    def response_head(self, head: ResponseHead) -> bool:
+        """An interim or final head; True when nothing more is wanted of this connection."""
+
+    def response_data(self, data: bytes) -> None:
+        """A piece of the body."""
+
+    def response_end(self, trailers: tuple[bytes, ...]) -> None:
+        """The end of the body."""
+
+    def flush(self) -> None:
+        """That was all that the last bytes amounted to."""
+
+    def upstream_failed(self, failure: Failure) -> None:
+        """The connection or what came over it is unusable."""
+
+    def request_blocked(self) -> None:
+        """The endpoint does not take what was written."""
+
+    def request_unblocked(self) -> None:
+        """It took it."""
 
 
 class Upstream(asyncio.Protocol):
@@ -30,7 +61,7 @@ class Upstream(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(self) -> None:
-        self.exchange: Exchange | None = None
+        self.exchange: Recipient | None = None
         self.reader = ResponseReader()
         self.reused = False
         self.answered = False

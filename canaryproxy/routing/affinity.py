@@ -36,9 +36,14 @@ def salt_of(text: str) -> bytes:
     return salt if len(salt) <= LONGEST_SALT else blake2b(salt).digest()
 
 
+def hash_of(key: bytes, salt: bytes) -> int:
+    """A client as a number of 64 bits. It tells users apart without saying who they are."""
+    return int.from_bytes(blake2b(key, key=salt, digest_size=8).digest(), "big")
+
+
 def bucket_of(key: bytes, salt: bytes) -> int:
     """The bucket, 0..9999, of a client."""
-    return int.from_bytes(blake2b(key, key=salt, digest_size=8).digest(), "big") % WEIGHT_SCALE
+    return hash_of(key, salt) % WEIGHT_SCALE
 
 
 def key_of(affinity: Affinity, facts: Facts, dice: Dice) -> Key | None:

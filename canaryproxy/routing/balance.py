@@ -5,10 +5,10 @@ workers, and unlike "the least loaded of all" it does not send a whole burst to 
 Ejected endpoints are passed over, unless nothing else is left.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
-from canaryproxy.model.decision import Decision
+from canaryproxy.model.decision import Decision, Verdict
 from canaryproxy.model.table import Endpoint
 from canaryproxy.routing.split import Dice
 
@@ -41,12 +41,13 @@ def pick(decisions: Sequence[Decision], loads: Loads, dice: Dice) -> Decision:
 
 
 def another(
-    decision: Decision, tried: Collection[Endpoint], usable: Callable[[Decision], bool], loads: Loads, dice: Dice
-) -> Decision | None:
-    """Where to go on after `decision` came to nothing: an endpoint of the same version that was not tried, else
-    one of the version that may stand in, else None.
+    verdicts: Iterable[Verdict | None], tried: Collection[Endpoint], usable: Callable[[Decision], bool], loads: Loads,
+    dice: Dice,
+) -> Decision | None:  # fmt: skip
+    """Where to go on after an attempt came to nothing: an endpoint of the first of these verdicts that was not tried,
+    else one of the next, else None.
     """
-    for verdict in (decision.verdict, decision.verdict.rescue):
+    for verdict in verdicts:
         left = [] if verdict is None else [
             other for other in verdict.decisions if other.endpoint not in (None, *tried) and usable(other)
         ]  # fmt: skip

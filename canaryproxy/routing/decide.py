@@ -11,9 +11,9 @@ from canaryproxy.model.client import Client
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import RequestHead
-from canaryproxy.routing.affinity import Key, bucket_of
+from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.routing.affinity import Key, hash_of
 from canaryproxy.routing.balance import Loads, pick
-from canaryproxy.routing.entry import Lot
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Splits
@@ -21,25 +21,28 @@ from canaryproxy.routing.split import Splits
 
 def decide(
     index: RouteIndex, head: RequestHead, client: Client, splits: Splits, loads: Loads
-) -> tuple[Decision, Key | None]:
-    """Version, endpoint and reason for a request, by the index's table; and the client's key, if one was looked at.
+) -> tuple[Decision, Key | None, int]:
+    """Version, endpoint and reason for a request, by the index's table; the client's key, if one was looked at; and
+    the user it is counted as, 0 for none. Only those who are analysed are.
 
     Raises `Refused(Failure.NO_ROUTE)` where no route claims the request's host and path; no bucket is drawn then.
     """
     entry = index.find(head.host, head.target)
     if entry is None:
         raise Refused(Failure.NO_ROUTE, "no route has this host and path")
+    key, user = None, 0
     if entry.plain:
-        verdict, key = entry.canary if splits.draw(entry.split) < entry.weight else entry.stable, None
+        verdict = entry.canary if splits.draw(entry.split) < entry.weight else entry.stable
     else:
         lot = entry.lot(Facts(head, client), splits.dice)
-        verdict, key = lot.below if bucket(lot, splits) < lot.weight else lot.above, lot.key
+        key = lot.key
+        if key is None:
+            bucket = 0 if lot.rule is not None and lot.certain else splits.draw(lot.split)
+        else:
+            user = hash_of(key.value, lot.salt)
+            bucket = user % WEIGHT_SCALE
+        verdict = lot.below if bucket < lot.weight else lot.above
+        if key is not None and lot.rule is not None:
+            user = hash_of(key.value, entry.salt) if verdict.analysed else 0
     decisions = verdict.decisions
-    return decisions[0] if len(decisions) == 1 else pick(decisions, loads, splits.dice), key
-
-
-def bucket(lot: Lot, splits: Splits) -> int:
-    """The bucket, 0..9999, that is compared with the lot's weight."""
-    if lot.key is not None:
-        return bucket_of(lot.key.value, lot.salt)
-    return 0 if lot.rule is not None and lot.certain else splits.draw(lot.split)
+    return decisions[0] if len(decisions) == 1 else pick(decisions, loads, splits.dice), key, user

@@ -7,17 +7,19 @@ first rule that matches decides, whatever rules behind it say.
 
 from typing import NamedTuple
 
-from canaryproxy.model.decision import Verdict
+from canaryproxy.model.decision import Recogniser, Verdict
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.table import WEIGHT_SCALE, Route
 from canaryproxy.routing.affinity import Key, key_of, salt_of
 from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.goals import Goals
 from canaryproxy.routing.rules import RuleBook
 from canaryproxy.routing.split import Dice, SplitKey
 
 WEIGHT = "weight"
 AFFINITY = "affinity"
 ABORT = "abort"
+MIRROR = "mirror"
 """Reasons of a decision; that of a rule is `rule:` and its name."""
 
 
@@ -48,8 +50,8 @@ class Entry:
     `before` is the same route's entry in the last table: rules that have not changed are not filed again.
     """
 
-    __slots__ = ("_aborted", "_affinity", "_by_rule", "_salt", "book", "canary", "plain", "route", "split", "stable",
-                 "weight")  # fmt: skip
+    __slots__ = ("_aborted", "_affinity", "_by_rule", "_goals", "_mirror", "_salt", "book", "canary", "plain", "route",
+                 "split", "stable", "weight")  # fmt: skip
 
     book: RuleBook
 
@@ -58,10 +60,12 @@ class Entry:
         self.weight = route.weight
         self.split: SplitKey = (route.name, WEIGHT)
         self.plain = not (route.rules or route.affinity or route.aborted)
-        self.stable, self.canary = verdicts(route, WEIGHT)
+        self._goals = Goals(route.goals) or None
+        self._mirror = mirror_of(route)
+        self.stable, self.canary = self._verdicts(WEIGHT)
         self.book = before.book if before is not None and before.route.rules is route.rules else RuleBook(route.rules)
-        self._affinity = verdicts(route, AFFINITY)
-        self._aborted = Verdict(route, route.stable, ABORT, analysed=False)
+        self._affinity = self._verdicts(AFFINITY)
+        self._aborted = Verdict(route, route.stable, ABORT, analysed=False, goals=self._goals)
         self._by_rule: dict[str, Lot] = {}
         self._salt = salt_of(route.salt or route.name)
 
@@ -74,7 +78,7 @@ class Entry:
         if filed is not None:
             lot = self.lot_of(filed.rule)
             if not self.route.aborted or (filed.rule.preview and filed.rule.to == "canary"):
-                return lot if lot.certain else lot._replace(key=self._key(facts, dice))
+                return lot if lot.certain and not filed.rule.analyse else lot._replace(key=self._key(facts, dice))
         if self.route.aborted:
             rule = None if filed is None else filed.rule
             return Lot(self._aborted, self._aborted, 0, self.split, self._salt, rule=rule)
@@ -89,26 +93,50 @@ class Entry:
         lot = self._by_rule.get(rule.name)
         if lot is None:
             route, reason = self.route, f"rule:{rule.name}"
-            stable, canary = verdicts(route, reason, analysed=rule.analyse, preview=rule.preview)
+            stable, canary = self._verdicts(reason, analysed=rule.analyse, preview=rule.preview)
             to, other = (canary, stable) if rule.to == "canary" else (stable, canary)
             salt = salt_of(f"{route.salt or route.name}/{rule.name}")
             lot = self._by_rule[rule.name] = Lot(to, other, rule.percent, (route.name, reason), salt, rule=rule)
         return lot
+
+    @property
+    def salt(self) -> bytes:
+        """What the buckets of clients are seeded with, and their hashes as users."""
+        return self._salt
+
+    def _verdicts(self, reason: str, *, analysed: bool = True, preview: bool = False) -> tuple[Verdict, Verdict]:
+        return verdicts(
+            self.route, reason, analysed=analysed, preview=preview, goals=self._goals, mirror=self._mirror
+        )  # fmt: skip
 
     def _key(self, facts: Facts, dice: Dice) -> Key | None:
         affinity = self.route.affinity
         return None if affinity is None else key_of(affinity, facts, dice)
 
 
-def verdicts(route: Route, reason: str, *, analysed: bool = True, preview: bool = False) -> tuple[Verdict, Verdict]:
+def verdicts(
+    route: Route, reason: str, *, analysed: bool = True, preview: bool = False, goals: Recogniser | None = None,
+    mirror: Verdict | None = None,
+) -> tuple[Verdict, Verdict]:  # fmt: skip
     """The verdicts for stable and canary, each with the other as its rescue where the route allows it."""
     spare_stable = Verdict(route, route.stable, reason, analysed=analysed)
     spare_canary = Verdict(route, route.canary, reason, analysed=analysed, preview=preview)
     canary_may_serve = "stable" in route.fallback and not route.aborted
     return (
-        Verdict(route, route.stable, reason, analysed=analysed, rescue=spare_canary if canary_may_serve else None),
         Verdict(
-            route, route.canary, reason, analysed=analysed, preview=preview,
+            route, route.stable, reason, analysed=analysed, rescue=spare_canary if canary_may_serve else None,
+            goals=goals, mirror=mirror,
+        ),
+        Verdict(
+            route, route.canary, reason, analysed=analysed, preview=preview, goals=goals,
             rescue=spare_stable if "canary" in route.fallback else None,
+            shield=None if route.shield is None else spare_stable,
         ),
     )  # fmt: skip
+
+
+def mirror_of(route: Route) -> Verdict | None:
+    """The verdict for copies of the route's requests; None where none are made. Aborted means off."""
+    if route.mirror is None or not route.mirror.percent or route.aborted:
+        return None
+    return Verdict(route, route.canary, MIRROR, analysed=False)

@@ -17,7 +17,8 @@ Side = tuple[str, str]
 @dataclass(slots=True)
 class Sums:
     """One version of one route. Histograms map bucket index to count (`telemetry.histogram`). `attempts` has the
-    first attempt of every exchange and those repeated, by outcome; `retries` the latter alone.
+    first attempt of every exchange and those repeated, by outcome; `retries` the latter alone; `mirrored`
+    what became of copies.
     """
 
     codes: Counter[int] = field(default_factory=Counter)
@@ -26,6 +27,11 @@ class Sums:
     rescues: Counter[str] = field(default_factory=Counter)
     duration: Counter[int] = field(default_factory=Counter)
     latency: Counter[int] = field(default_factory=Counter)
+    goal_events: Counter[str] = field(default_factory=Counter)
+    goal_values: dict[str, float] = field(default_factory=dict)
+    mirrored: Counter[str] = field(default_factory=Counter)
+    mirror_sent: int = 0
+    mirror_dropped: int = 0
     retries: int = 0
     ejections: int = 0
 
@@ -62,9 +68,7 @@ class Counters:
         self.refused.update(dict(delta.refused))
         for cell in delta.cells:
             side = cell.key.route, cell.key.version
-            sums = self.by_side.get(side)
-            if sums is None:
-                sums = self.by_side[side] = Sums()
+            sums = self._of(side)
             sums.decisions[cell.key.reason] += cell.starts
             sums.retries += sum(cell.retried.values())
             sums.ejections += cell.ejections
@@ -74,7 +78,26 @@ class Counters:
             ):  # fmt: skip
                 for key, count in news.items():
                     counter[key] += count  # type: ignore[index]
+        for goal in delta.goals:
+            self.reach((goal.route, goal.version), goal.goal, goal.events, goal.value)
+        for mirror in delta.mirrors:
+            sums = self._of((mirror.route, "canary"))
+            sums.mirror_sent += mirror.sent
+            sums.mirror_dropped += mirror.dropped
+            sums.mirrored.update(dict(mirror.outcomes))
         self._standing[slot] = Standing(dict(delta.in_flight), dict(delta.tunnels), delta.ejected)
+
+    def reach(self, side: Side, goal: str, events: int, value: float) -> None:
+        """Count events of a goal and the sum of their values."""
+        sums = self._of(side)
+        sums.goal_events[goal] += events
+        sums.goal_values[goal] = sums.goal_values.get(goal, 0.0) + value
+
+    def _of(self, side: Side) -> Sums:
+        sums = self.by_side.get(side)
+        if sums is None:
+            sums = self.by_side[side] = Sums()
+        return sums
 
     def gone(self, slot: int) -> None:
         """A worker is no more, and what was open there neither."""

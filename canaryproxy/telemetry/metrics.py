@@ -33,6 +33,9 @@ SLICE = 5
 """Routes in one piece."""
 
 STATES = ("healthy", "unhealthy", "ejected", "unknown")
+COPIES = ("error_5xx", "overflow", "success", "timeout")
+"""Outcomes of copies that have a series before the first of them."""
+
 RESCUES = ("fallback", "shield")
 EOF_MARK = b"# EOF\n"
 
@@ -42,13 +45,14 @@ Encoder = Callable[[Any], bytes]
 @dataclass(frozen=True, slots=True)
 class RouteFacts:
     """What the metrics say of a route beyond what was counted. `weight` in basis points; `reasons` are those that
-    decisions may have; `endpoints` counts them by version and state when asked.
+    decisions may have; `endpoints` counts them by version and state when asked; `goals` are the names of those it has.
     """
 
     name: str
     weight: int
     reasons: tuple[str, ...]
     endpoints: Callable[[], Mapping[tuple[str, str], int]]
+    goals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,40 @@ def _rescues(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
     return family
 
 
+def _goals(name: str, words: str, value: Callable[[Sums, str], float]) -> "_Family":
+    def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+        family = CounterMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version", "goal"))
+        for route, side, sums in _sides(facts, routes):
+            for goal in route.goals:
+                family.add_metric((*side, goal), value(sums, goal))
+        return family
+
+    return make
+
+
+def _mirror(name: str, words: str, value: Callable[[Sums], float]) -> "_Family":
+    def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+        family = CounterMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version"))
+        for route in routes:
+            family.add_metric((route.name, "canary"), value(facts.counters.sums(route.name, "canary")))
+        return family
+
+    return make
+
+
+def _mirrored(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+    family = CounterMetricFamily(
+        "canaryproxy_mirror_outcomes",
+        "What became of copies: unavailable where there was no endpoint, overflow where there was no room.",
+        labels=("route", "version", "outcome"),
+    )
+    for route in routes:
+        mirrored = facts.counters.sums(route.name, "canary").mirrored
+        for outcome in sorted({*COPIES, *mirrored}):
+            family.add_metric((route.name, "canary", str(outcome)), mirrored[outcome])
+    return family
+
+
 def _counter(name: str, words: str, value: Callable[[Sums], float]) -> "_Family":
     def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
         family = CounterMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version"))
@@ -271,5 +309,10 @@ _ROUTE_FAMILIES: tuple[_Family, ...] = (
     _gauge("tunnels_open", "Tunnels (WebSocket) open now.", lambda facts, _, side: facts.counters.tunnels(side)),
     _endpoints,
     _counter("ejections", "Times an endpoint was left alone after failures.", lambda sums: sums.ejections),
+    _goals("goal_events", "Business events.", lambda sums, goal: sums.goal_events[goal]),
+    _goals("goal_value", "Sum of their values.", lambda sums, goal: sums.goal_values.get(goal, 0.0)),
+    _mirror("mirror_requests", "Copies of stable's requests that were sent.", lambda sums: sums.mirror_sent),
+    _mirror("mirror_dropped", "Copies that were not sent.", lambda sums: sums.mirror_dropped),
+    _mirrored,
     _counter("retries", "Attempts made again.", lambda sums: sums.retries),
 )

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.delta import CellDelta, CellKey, Delta, Open
+from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, MirrorDelta, Open, Users
 from canaryproxy.model.outcome import Outcome
+from canaryproxy.telemetry.distinct import Distinct
 from canaryproxy.telemetry.histogram import bucket_of
 
 OVERDUE = 1
@@ -95,6 +96,44 @@ class Cell:
         self.ejections += 1
 
 
+class Fresh:
+    """Users of one version since the last report, decided by one weight."""
+
+    __slots__ = ("failed", "seen")
+
+    def __init__(self) -> None:
+        self.seen = Distinct()
+        self.failed = Distinct()
+
+    def report(self, route: str, version: str, weight: int) -> Users:
+        """Both as samples of one level."""
+        level = max(self.seen.level, self.failed.level)
+        self.seen.thin(level)
+        self.failed.thin(level)
+        return Users(route, version, weight, level, self.seen.users(), self.failed.users())
+
+
+class Events:
+    """Events of one goal since the last report."""
+
+    __slots__ = ("count", "users", "value")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.value = 0.0
+        self.users = Distinct()
+
+
+class Copies:
+    """Copies of one route's requests since the last report."""
+
+    __slots__ = ("dropped", "outcomes", "sent")
+
+    def __init__(self) -> None:
+        self.sent = self.dropped = 0
+        self.outcomes: dict[str, int] = {}
+
+
 class Recorder:
     """The counters of one worker. Times are seconds of one monotonic clock."""
 
@@ -103,6 +142,9 @@ class Recorder:
         self._cells: dict[Decision, Cell] = {}
         self._news: list[Cell] = []
         self._refused: dict[int, int] = {}
+        self._users: dict[tuple[str, str, int], Fresh] = {}
+        self._goals: dict[tuple[str, str, str, bool], Events] = {}
+        self._copies: dict[str, Copies] = {}
 
     def start(self, decision: Decision, now: float) -> Cell:
         """Count a start; returns the cell that the exchange adds to later."""
@@ -132,6 +174,53 @@ class Recorder:
         """Count an answer of our own, given before any decision."""
         self._refused[code] = self._refused.get(code, 0) + 1
 
+    def saw(self, decision: Decision, user: int) -> None:
+        """A request of this user was decided."""
+        self._fresh(decision).seen.add(user)
+
+    def failed(self, decision: Decision, user: int) -> None:
+        """The version failed a request of this user."""
+        self._fresh(decision).failed.add(user)
+
+    def _fresh(self, decision: Decision) -> Fresh:
+        key = decision.route.name, decision.version.name, decision.route.weight
+        fresh = self._users.get(key)
+        if fresh is None:
+            fresh = self._users[key] = Fresh()
+        return fresh
+
+    def reach(self, decision: Decision, reached: Iterable[tuple[str, float]], user: int) -> None:
+        """Count events, by name of goal and value, for the version decided; `user` is 0 where there is none."""
+        for goal, value in reached:
+            key = decision.route.name, decision.version.name, goal, decision.analysed
+            events = self._goals.get(key)
+            if events is None:
+                events = self._goals[key] = Events()
+            events.count += 1
+            events.value += value
+            if user:
+                events.users.add(user)
+
+    def mirror_sent(self, route: str) -> None:
+        """A copy is on its way."""
+        self._copied(route).sent += 1
+
+    def mirror_dropped(self, route: str, outcome: Outcome) -> None:
+        """A copy was not sent."""
+        self._copied(route).dropped += 1
+        self.mirror_ended(route, outcome)
+
+    def mirror_ended(self, route: str, outcome: Outcome) -> None:
+        """What became of a copy."""
+        outcomes = self._copied(route).outcomes
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+
+    def _copied(self, route: str) -> Copies:
+        copies = self._copies.get(route)
+        if copies is None:
+            copies = self._copies[route] = Copies()
+        return copies
+
     def flush(
         self,
         generation: int,
@@ -149,8 +238,25 @@ class Recorder:
         in_flight = Counter((cell.key.route, cell.key.version) for cell in still_open)
         return Delta(
             generation, at, cells=news, overdue=overdue, refused=refused, tunnels=tunnels, ejected=ejected,
-            in_flight=in_flight,
+            in_flight=in_flight, users=self._take_users(), goals=self._take_goals(), mirrors=self._take_copies(),
         )  # fmt: skip
+
+    def _take_users(self) -> tuple[Users, ...]:
+        taken, self._users = self._users, {}
+        return tuple(fresh.report(*key) for key, fresh in taken.items())
+
+    def _take_goals(self) -> tuple[GoalDelta, ...]:
+        taken, self._goals = self._goals, {}
+        return tuple(
+            GoalDelta(*key, events.count, events.value, events.users.level, events.users.users())
+            for key, events in taken.items()
+        )
+
+    def _take_copies(self) -> tuple[MirrorDelta, ...]:
+        taken, self._copies = self._copies, {}
+        return tuple(
+            MirrorDelta(route, copies.sent, copies.dropped, copies.outcomes) for route, copies in taken.items()
+        )
 
 
 def _report(cell: Cell) -> CellDelta:

@@ -6,11 +6,11 @@ requests drawn by weight or affinity count, by their first attempt.
 """
 
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
-from canaryproxy.model.delta import CellDelta, Delta
-from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.delta import CellDelta, Delta, GoalDelta
+from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.telemetry.counters import Side
 from canaryproxy.telemetry.histogram import quantile, total_seconds
 
@@ -21,12 +21,20 @@ LONGEST = 3600.0
 OBSERVED = 60.0
 """Seconds over which `observed_weight` is measured."""
 
-FAILURES = frozenset(
-    (Outcome.ERROR_5XX, Outcome.CONNECT, Outcome.TIMEOUT, Outcome.RESET, Outcome.PROTOCOL, Outcome.UNAVAILABLE)
-)
-"""Outcomes that are the version's fault. A client that left and load that was shed are not."""
-
 NEUTRAL = frozenset((Outcome.CLIENT_ABORT, Outcome.OVERFLOW))
+
+
+@dataclass(slots=True)
+class Events:
+    """Events of a goal, and the sum of their values."""
+
+    count: int = 0
+    value: float = 0.0
+
+    def add(self, count: int, value: float) -> None:
+        """More of them."""
+        self.count += count
+        self.value += value
 
 
 @dataclass(slots=True)
@@ -39,6 +47,7 @@ class Sample:
     requests: int = 0
     errors: int = 0
     latency: Counter[int] = field(default_factory=Counter)
+    goals: dict[str, Events] = field(default_factory=dict)
 
     def count(self, cell: CellDelta) -> None:
         """Add what a worker reports."""
@@ -50,12 +59,18 @@ class Sample:
                     self.errors += count
         self.latency.update(dict(cell.latency))
 
+    def reach(self, goal: str, events: int, value: float) -> None:
+        """Add events of a goal."""
+        self.goals.setdefault(goal, Events()).add(events, value)
+
     def merge(self, other: "Sample") -> None:
         """Add another stretch."""
         self.starts += other.starts
         self.requests += other.requests
         self.errors += other.errors
         self.latency.update(other.latency)
+        for goal, events in other.goals.items():
+            self.reach(goal, events.count, events.value)
 
     @property
     def error_rate(self) -> float | None:
@@ -79,8 +94,8 @@ class History:
     def __init__(self) -> None:
         self._slots: tuple[dict[int, Sample], ...] = tuple({} for _ in RESOLUTIONS)
 
-    def add(self, at: float, cell: CellDelta) -> None:
-        """File a report of this moment."""
+    def at(self, at: float) -> Iterator[Sample]:
+        """The slots of a moment, one for each resolution."""
         for (width, reach), slots in zip(RESOLUTIONS, self._slots, strict=True):
             number = int(at) // width
             sample = slots.get(number)
@@ -88,7 +103,7 @@ class History:
                 sample = slots[number] = Sample()
                 for old in [one for one in slots if one < number - reach // width]:
                     del slots[old]
-            sample.count(cell)
+            yield sample
 
     def sample(self, now: float, window: float) -> Sample:
         """The last `window` seconds, from the finest slots that reach back so far."""
@@ -113,11 +128,22 @@ class Window:
         """File a worker's report."""
         for cell in delta.cells:
             if cell.key.analysed:
-                side = cell.key.route, cell.key.version
-                history = self._histories.get(side)
-                if history is None:
-                    history = self._histories[side] = History()
-                history.add(delta.at, cell)
+                for sample in self._history((cell.key.route, cell.key.version)).at(delta.at):
+                    sample.count(cell)
+        for goal in delta.goals:
+            if goal.analysed:
+                self.reach(goal, delta.at)
+
+    def reach(self, goal: GoalDelta, at: float) -> None:
+        """File events of a goal."""
+        for sample in self._history((goal.route, goal.version)).at(at):
+            sample.reach(goal.goal, goal.events, goal.value)
+
+    def _history(self, side: Side) -> History:
+        history = self._histories.get(side)
+        if history is None:
+            history = self._histories[side] = History()
+        return history
 
     def keep(self, routes: Set[str]) -> None:
         """Forget routes that are not configured any more."""

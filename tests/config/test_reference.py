@@ -68,7 +68,7 @@ def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
     assert isinstance(value, dict)
     needed: dict[str, dict[str, Tree]] = {
         "rules": {"name": "a", "to": "canary"}, "health": {"path": "/"}, "listen": {"address": ":1"},
-        "probes": {"listen": ":9901"}, "tokens": {"name": "ci", "role": "read"},
+        "probes": {"listen": ":9901"}, "tokens": {"name": "ci", "role": "read"}, "mirror": {"percent": 1}, "goals": {"name": "a"},
     }  # fmt: skip
     section = next((str(part) for part in reversed(path) if part != "*"), "")
     value = {**needed.get(section, {}), **value}

@@ -4,6 +4,7 @@ import pytest
 
 from canaryproxy.config import Config, ConfigError, parse
 from canaryproxy.model.rule import Condition
+from canaryproxy.model.safety import Mirror, Shield
 
 TWO = "stable: http://a\ncanary: http://b\n"
 
@@ -66,3 +67,25 @@ def test_off_leaves_a_section_out() -> None:
     assert made.server.access_log is None
     assert made.routes["default"].stable.health is None
     assert made.files == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "shield"),
+    [
+        ("true", Shield(2.0, 2_000)), ("{}", Shield(2.0, 2_000)), ("{timeout: 500ms}", Shield(0.5, 2_000)),
+        ("{budget: 100}", Shield(2.0, 10_000)), ("off", None), ("false", None), ("none", None), ('"off"', None),
+    ],
+)  # fmt: skip
+def test_a_shield_is_on_with_true_and_off_with_off(written: str, shield: Shield | None) -> None:
+    made = config(f"shield: {written}").routes["default"].shield
+    assert (made.shield if made is not None else None) == shield
+
+
+def test_a_mirror_copies_what_changes_nothing_unless_told_so() -> None:
+    made = config("mirror: {percent: 0.25}").routes["default"].mirror
+    assert made is not None
+    assert made.mirror == Mirror(25, ("GET", "HEAD"), 65_536)
+    unsafe = config("mirror: {percent: 1, methods: [POST], unsafe_methods: true}").routes["default"].mirror
+    assert unsafe is not None
+    assert unsafe.mirror.methods == ("POST",)
+    assert config("mirror: off").routes["default"].mirror is None

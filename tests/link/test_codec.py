@@ -17,7 +17,7 @@ from canaryproxy.link.messages import (
     Publication,
 )
 from canaryproxy.model.certificate import Identity, ListenerTls, UpstreamTls
-from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, Open, Users
+from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, MirrorDelta, Open, Users
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.settings import Limits, Timeouts
 from canaryproxy.model.table import Affinity, Endpoint, Route, Version
@@ -39,8 +39,9 @@ MESSAGES: tuple[Message, ...] = (
     TABLE,
     Certificates((TLS, None)),
     Drain(),
-    Delta(3, 1.5, (CELL,), (Open(KEY, 6, 2),), (Users("shop", "canary", frozenset((1, 2**63))),),
-          (GoalDelta("shop", "canary", "buy", 2, 3.5),), {404: 1}, {("shop", "canary"): 1}, frozenset(("10.0.0.1:443",)),
+    Delta(3, 1.5, (CELL,), (Open(KEY, 6, 2),), (Users("shop", "canary", 500, 1, frozenset((1, 2**63)), frozenset((1,))),),
+          (GoalDelta("shop", "canary", "buy", True, 2, 3.5, 0, frozenset((1,))),), (MirrorDelta("shop", 3, 1, {"success": 2}),),
+          {404: 1}, {("shop", "canary"): 1}, frozenset(("10.0.0.1:443",)),
           {("shop", "stable"): 4}),
     Acknowledged(3),
     Drained(1),

@@ -36,14 +36,14 @@ def walk(route: Route, failure: Failure) -> tuple[list[str], Course]:
 def test_a_few_endpoints_of_the_version_then_a_few_of_the_stand_in() -> None:
     seen, course = walk(ROUTE, Failure.CONNECT_REFUSED)
     assert seen == ["canary"] * MOST_TRIES + ["stable"] * MOST_TRIES
-    assert (course.charged, course.rescued) == (Outcome.UNAVAILABLE, True)
+    assert (course.charged, course.rescue) == (Outcome.UNAVAILABLE, "fallback")
     assert course.verdict(Failure.CONNECT_REFUSED) is Failure.CONNECT_REFUSED
     assert "charged unavailable" in repr(course)
 
 
 def test_a_reset_is_charged_as_a_reset_whoever_answers() -> None:
     _, course = walk(ROUTE, Failure.UPSTREAM_RESET)
-    assert (course.charged, course.rescued) == (Outcome.RESET, True)
+    assert (course.charged, course.rescue) == (Outcome.RESET, "fallback")
 
 
 @pytest.mark.parametrize(

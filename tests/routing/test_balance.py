@@ -72,17 +72,17 @@ def test_any_dice_choose_two_different_ones(one: float, other: float) -> None:
 
 
 def test_after_a_failure_comes_another_of_the_version_then_the_stand_in_then_nothing() -> None:
-    dice, decision = random.Random(1).random, VERDICT.decisions[0]
+    dice, verdicts = random.Random(1).random, (VERDICT, VERDICT.rescue)
     tried = [Endpoint("c", 1)]
     for _ in range(2):
-        then = another(decision, tried, lambda _: True, Loads(), dice)
+        then = another(verdicts, tried, lambda _: True, Loads(), dice)
         assert then is not None
         assert then.version is CANARY
         assert then.endpoint not in tried
         assert then.endpoint is not None
         tried.append(then.endpoint)
-    then = another(decision, tried, lambda _: True, Loads(), dice)
+    then = another(verdicts, tried, lambda _: True, Loads(), dice)
     assert then is not None
     assert then.version is STABLE
-    assert another(decision, tried, lambda _: False, Loads(), dice) is None
-    assert another(RESCUE.decisions[0], STABLE.endpoints, lambda _: True, Loads(), dice) is None
+    assert another(verdicts, tried, lambda _: False, Loads(), dice) is None
+    assert another((RESCUE, None), STABLE.endpoints, lambda _: True, Loads(), dice) is None

@@ -5,7 +5,8 @@ import random
 
 from canaryproxy.model.client import Client
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.routing.decide import bucket, decide
+from canaryproxy.model.table import RoutingTable
+from canaryproxy.routing.decide import decide
 from canaryproxy.routing.entry import Entry, verdicts
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Splits
@@ -17,8 +18,6 @@ TESTERS = Rule("testers", (Condition("header", "exact", ("1",), "x-tester"),), "
 
 
 def test_a_percentage_without_affinity_is_drawn_exactly_from_a_split_of_the_rule() -> None:
-    from canaryproxy.model.table import RoutingTable
-
     route = dataclasses.replace(ROUTE, affinity=None, rules=(TESTERS,), weight=100)
     index, splits = RouteIndex(RoutingTable(1, (route,))), Splits(random.Random(2).random)
     heads = [head(b"X-Tester: 1\r\n"), head()]
@@ -31,7 +30,10 @@ def test_a_certain_rule_draws_nothing_and_needs_no_key() -> None:
     route = dataclasses.replace(ROUTE, affinity=COOKIE, rules=(dataclasses.replace(TESTERS, percent=10_000),))
     entry, splits = Entry(route), Splits(random.Random(2).random)
     lot = entry.lot(facts(plain=b"X-Tester: 1\r\n"), splits.dice)
-    assert (lot.key, lot.certain, bucket(lot, splits), len(splits)) == (None, True, 0, 0)
+    assert (lot.key, lot.certain) == (None, True)
+    index = RouteIndex(RoutingTable(1, (route,)))
+    decision, key, user = decide(index, head(b"X-Tester: 1\r\n"), CLIENT, splits, idle)
+    assert (decision.version.name, key, user, len(splits)) == ("canary", None, 0, 0)
     assert entry.lot_of(route.rules[0]) is entry.lot_of(route.rules[0])
 
 
@@ -47,8 +49,6 @@ def test_the_version_that_stands_in_is_the_one_that_the_route_names() -> None:
 
 
 def test_a_newer_table_says_where_an_older_exchange_may_still_go() -> None:
-    from canaryproxy.model.table import RoutingTable
-
     stable, canary = (verdict.decisions[0] for verdict in verdicts(ROUTE, "weight"))
     preview = verdicts(ROUTE, "rule:preview", preview=True)[1].decisions[0]
 
@@ -68,8 +68,6 @@ def test_a_newer_table_says_where_an_older_exchange_may_still_go() -> None:
 
 
 def test_rules_that_did_not_change_are_not_filed_again() -> None:
-    from canaryproxy.model.table import RoutingTable
-
     route = dataclasses.replace(ROUTE, rules=(TESTERS,))
     first = RouteIndex(RoutingTable(1, (route,)))
     second = RouteIndex(RoutingTable(2, (dataclasses.replace(route, weight=7_000),)), first)

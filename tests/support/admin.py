@@ -16,6 +16,7 @@ from canaryproxy.model.delta import CellDelta, CellKey, Delta
 from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.telemetry.counters import Counters
+from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Window
 
 TOKENS = "tokens: [{name: ci, role: write, token: write-me}, {name: eyes, role: read, token: read-me}]"
@@ -58,9 +59,9 @@ class Api:
         self.controller = Controller(
             parse(text, "f", {}), self.workers, self.store, ask=_healthy, wall=lambda: 1_800_000_000.5
         )
-        self.counters, self.window = Counters(), Window()
+        self.counters, self.window, self.users = Counters(), Window(), UserBook()
         self.knowledge = Knowledge(
-            self.controller, self.counters, self.window, self.workers, lambda: self.clock,  # type: ignore[arg-type]
+            self.controller, self.counters, self.window, self.users, self.workers, lambda: self.clock,  # type: ignore[arg-type]
         )  # fmt: skip
         self.gate = Gate(lambda: self.controller.config.server.admin)
 

@@ -1,0 +1,38 @@
+"""Business events that are reported from outside: for a version, or for a user by the key of their affinity."""
+
+from canaryproxy.admin import models
+from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.views import Knowledge
+from canaryproxy.model.delta import GoalDelta
+from canaryproxy.model.table import WEIGHT_SCALE, Route
+from canaryproxy.routing.affinity import hash_of, salt_of
+
+
+def report(knowledge: Knowledge, name: str, body: models.GoalBody) -> models.GoalCounted:
+    """Count an event as if the traffic had shown it. Raises `Problem`."""
+    route = next(one for one in knowledge.controller.table.routes if one.name == name)
+    known = [goal.name for goal in route.goals]
+    if body.goal not in known:
+        raise Problem("invalid", f"goal: goals of {name} are: {', '.join(known) or 'none'}")
+    if (body.version is None) == (body.key is None):
+        raise Problem("invalid", "give `version`, or `key` with the affinity key of the user")
+    user, version = 0, body.version
+    if body.key is not None:
+        user, version = _user(knowledge, route, body.key)
+    side, now = (name, version or "stable"), knowledge.now()
+    knowledge.counters.reach(side, body.goal, 1, body.value)
+    knowledge.window.reach(GoalDelta(*side, body.goal, True, 1, body.value), now)
+    if user:
+        knowledge.users.reach((*side, body.goal), [user], 0, now)
+    return models.GoalCounted(route=name, goal=body.goal, version=side[1], value=body.value)
+
+
+def _user(knowledge: Knowledge, route: Route, key: str) -> tuple[int, models.VersionName]:
+    """A user, and the version that had them last; who was never here is counted where they would be sent now."""
+    if route.affinity is None:
+        raise Problem("invalid", f"key: {route.name} has no affinity, so it knows no users; give `version`")
+    user = hash_of(key.encode("utf-8"), salt_of(route.salt or route.name))
+    last = knowledge.users.version_of(route.name, user)
+    if last is not None:
+        return user, "canary" if last == "canary" else "stable"
+    return user, "canary" if user % WEIGHT_SCALE < route.weight and not route.aborted else "stable"

@@ -1,0 +1,360 @@
+"""Copies of requests for the canary, whose answers are dropped.
+
+A copy shares nothing with the exchange it was made from: it has its own bytes, connections, pools, limits and
+counters, and is sent when the exchange has had its turn on the loop. Whatever becomes of the canary, what waits for
+it here is bounded, and what finds no room is dropped and counted.
+"""
+
+import asyncio
+import math
+from collections import deque
+from typing import TYPE_CHECKING
+
+from canaryproxy.http1.hops import Hops, Peer, request_id_of
+from canaryproxy.model.decision import Decision, Verdict
+from canaryproxy.model.failure import Failure
+from canaryproxy.model.message import Body, RequestHead, ResponseHead
+from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.table import Endpoint, RoutingTable
+from canaryproxy.proxy.pool import Pool
+from canaryproxy.proxy.upstream import Upstream
+from canaryproxy.routing.balance import pick
+from canaryproxy.routing.entry import MIRROR
+from canaryproxy.routing.split import Splits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Set
+
+    from canaryproxy.telemetry.record import Recorder
+
+UNDER_WAY = 64
+"""Copies of one route that are at the canary at one time, for each worker."""
+
+QUEUED = 256
+"""Copies of one route that wait for their turn."""
+
+BYTES = 4_194_304
+"""Of all copies of one route that wait or are under way, heads and bodies."""
+
+DULL = 65_536
+"""Bytes of an answer's body that are read and dropped, so that the connection can be used again. A longer answer ends
+with its connection."""
+
+MARK = b"X-Canary-Mirror: true\r\n\r\n"
+"""Tells the canary that nobody waits for the answer."""
+
+
+class Copy:
+    """One copy: of the request `head` by `peer`, body and all."""
+
+    __slots__ = (
+        "_body", "_connecting", "_decision", "_head", "_limit", "_lot", "_peer", "_pool", "_read", "_request_id",
+        "_status", "_upstream", "deadline", "weight",
+    )  # fmt: skip
+
+    def __init__(self, lot: "Lot", head: RequestHead, peer: Peer, request_id: bytes, limit: int) -> None:
+        self._lot = lot
+        self._head = head
+        self._peer = peer
+        self._request_id = request_id
+        self._limit = limit
+        self._body = bytearray()
+        self._decision: Decision | None = None
+        self._pool: Pool | None = None
+        self._upstream: Upstream | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._read = self._status = 0
+        self.weight = 0
+        self.deadline = math.inf
+
+    def __repr__(self) -> str:
+        return f"<Copy of {self._head!r}, {len(self._body)} bytes>"
+
+    # Made by an exchange.
+
+    def take(self, data: bytes) -> bool:
+        """Add a piece of the body; False when it has grown too long and there will be no copy."""
+        self._body += data
+        if len(self._body) <= self._limit:
+            return True
+        self._lot.drop(Outcome.OVERFLOW)
+        return False
+
+    def send(self) -> None:
+        """The request is complete: wait for a turn."""
+        self.weight = len(self._head.plain) + len(self._body)
+        self._lot.enqueue(self)
+
+    # Sent to the canary.
+
+    def start(self, decision: Decision, pool: Pool, now: float) -> None:
+        """Lend a connection, or open one."""
+        version = decision.version
+        self._decision, self._pool = decision, pool
+        self.deadline = now + version.connect_timeout + version.response_timeout
+        pool.in_flight += 1
+        upstream = pool.take()
+        if upstream is None:
+            self._connecting = pool.open(self)
+        else:
+            self._write(upstream)
+
+    def connected(self, upstream: Upstream) -> None:
+        """A connection was opened."""
+        self._connecting = None
+        self._write(upstream)
+
+    def connect_failed(self, failure: Failure) -> None:
+        """None could be opened."""
+        self._connecting = None
+        self._finish(failure.outcome or Outcome.CONNECT)
+
+    def _write(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        upstream.exchange = self
+        upstream.answered = False
+        upstream.reader.expect(self._head.method)
+        upstream.transport.write(self._request() + self._body)
+
+    def _request(self) -> bytes:
+        """The head as the main request has it, and the mark. The body has come whole, so its length is known."""
+        old, decision, pool = self._head, self._decision, self._pool
+        if decision is None or pool is None:
+            raise RuntimeError("a copy is sent to nowhere")
+        head = RequestHead(old.method, old.target, old.minor)
+        head.host, head.plain = old.host, old.plain
+        head.special = [field for field in old.special if field[0] not in (b"expect", b"x-canary-mirror")]
+        if old.body is not Body.NONE:
+            head.body, head.length = Body.LENGTH, len(self._body)
+        name = decision.version.name.encode("ascii") if decision.route.add_version else None
+        request = self._lot.hops.request(head, self._peer, pool.authority, name, request_id=self._request_id)
+        return request[:-2] + MARK
+
+    def response_whole(self, head: ResponseHead, _: bytes) -> None:
+        """The whole answer."""
+        self._status = head.status
+        self._answered(head, reuse=True)
+
+    def response_head(self, head: ResponseHead) -> bool:
+        """The beginning of an answer, of which only the status counts."""
+        if head.status < 200:
+            return head.status == 101 and self._answered(head, reuse=False)
+        self._status = head.status
+        if head.body is Body.NONE or head.length == 0:
+            return self._answered(head, reuse=True)
+        return (head.close or head.length > DULL) and self._answered(head, reuse=False)
+
+    def response_data(self, data: bytes) -> None:
+        """Dropped."""
+        self._read += len(data)
+
+    def flush(self) -> None:
+        """Give up on an answer that goes on and on."""
+        if self._read > DULL:
+            self._finish(self._outcome())
+
+    def response_end(self, _: tuple[bytes, ...]) -> None:
+        """The answer is over."""
+        self._answered(None, reuse=True)
+
+    def _answered(self, head: ResponseHead | None, *, reuse: bool) -> bool:
+        upstream, pool, decision = self._upstream, self._pool, self._decision
+        if upstream is None or pool is None or decision is None:
+            raise RuntimeError("an answer to a copy that was not sent")
+        if reuse and upstream.clean() and not (head is not None and head.close):
+            self._upstream = upstream.exchange = None
+            pool.give_back(upstream, self._lot.now() + decision.version.keep_alive)
+        self._finish(self._outcome())
+        return True
+
+    def _outcome(self) -> Outcome:
+        if not self._status:
+            return Outcome.PROTOCOL
+        return Outcome.ERROR_5XX if self._status >= 500 else Outcome.SUCCESS
+
+    def upstream_failed(self, failure: Failure) -> None:
+        """The connection broke; one that was idle before may have been closed just then."""
+        upstream, pool = self._upstream, self._pool
+        if upstream is not None and pool is not None and upstream.reused and not upstream.answered:
+            upstream.abort()
+            self._upstream = None
+            self._connecting = pool.open(self)
+        else:
+            self._finish(failure.outcome or Outcome.PROTOCOL)
+
+    def request_blocked(self) -> None:
+        """Its bytes are bounded, and may wait."""
+
+    def request_unblocked(self) -> None:
+        """They have left."""
+
+    def give_up(self, outcome: Outcome) -> None:
+        """It has had its time, or is not wanted any more."""
+        self._finish(outcome)
+
+    def _finish(self, outcome: Outcome) -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abort()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = None
+        if self._pool is not None:
+            self._pool.in_flight -= 1
+            self._pool = None
+        self._lot.finished(self, outcome)
+
+
+class Lot:
+    """The copies of one route: those under way, and those that wait."""
+
+    def __init__(self, mirrors: "Mirrors", route: str) -> None:
+        self._mirrors = mirrors
+        self._route = route
+        self._queue: deque[Copy] = deque()
+        self._under_way: set[Copy] = set()
+        self._bytes = 0
+        self._woken = False
+        self.verdict: Verdict | None = None
+
+    def __repr__(self) -> str:
+        return f"<Lot of {self._route}: {len(self._under_way)} under way, {len(self._queue)} waiting>"
+
+    @property
+    def hops(self) -> Hops:
+        """What writes heads."""
+        return self._mirrors.hops
+
+    def now(self) -> float:
+        """Seconds on the data plane's clock."""
+        return self._mirrors.now()
+
+    def drop(self, outcome: Outcome) -> None:
+        """There will be no such copy."""
+        self._mirrors.recorder.mirror_dropped(self._route, outcome)
+
+    def enqueue(self, copy: Copy) -> None:
+        """Let it wait for its turn, if there is room."""
+        if len(self._queue) >= QUEUED or self._bytes + copy.weight > BYTES:
+            self.drop(Outcome.OVERFLOW)
+            return
+        self._bytes += copy.weight
+        self._queue.append(copy)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Send what may be sent, when those who are waited for have had their turn."""
+        if not self._woken and self._queue and len(self._under_way) < UNDER_WAY:
+            self._woken = True
+            self._mirrors.loop.call_soon(self._send)
+
+    def _send(self) -> None:
+        """One at a time: others take turns in between."""
+        self._woken = False
+        if not self._queue:
+            return
+        copy = self._queue.popleft()
+        decision = self._mirrors.choose(self.verdict)
+        if decision is None:
+            self._bytes -= copy.weight
+            self.drop(Outcome.UNAVAILABLE)
+        else:
+            self._under_way.add(copy)
+            self._mirrors.recorder.mirror_sent(self._route)
+            copy.start(decision, self._mirrors.pool_of(decision), self.now())
+        self._wake()
+
+    def finished(self, copy: Copy, outcome: Outcome) -> None:
+        """It was answered, or never will be."""
+        self._under_way.discard(copy)
+        self._bytes -= copy.weight
+        self._mirrors.recorder.mirror_ended(self._route, outcome)
+        self._wake()
+
+    def sweep(self, tick: float) -> None:
+        """End those whose time is over."""
+        for copy in [one for one in self._under_way if one.deadline <= tick]:
+            copy.give_up(Outcome.TIMEOUT)
+
+    def stop(self) -> None:
+        """Send no more: the route is gone, or its canary off."""
+        self.verdict = None
+        while self._queue:
+            self._bytes -= self._queue.popleft().weight
+            self.drop(Outcome.UNAVAILABLE)
+        for copy in list(self._under_way):
+            copy.give_up(Outcome.UNAVAILABLE)
+
+
+class Mirrors:
+    """All copies of a worker, and the connections that are theirs alone."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, splits: Splits, hops: Hops, recorder: "Recorder",
+        now: "Callable[[], float]",
+    ) -> None:  # fmt: skip
+        self.loop = loop
+        self.hops = hops
+        self.recorder = recorder
+        self.now = now
+        self._splits = splits
+        self._lots: dict[str, Lot] = {}
+        self._pools: dict[Endpoint, Pool] = {}
+
+    def __repr__(self) -> str:
+        return f"<Mirrors {list(self._lots.values())}>"
+
+    def copy(self, verdict: Verdict, head: RequestHead, peer: Peer, request: bytes) -> Copy | None:
+        """The beginning of a copy, if this request is drawn for one. `request` is the head as it was sent."""
+        mirror = verdict.route.mirror
+        if mirror is None or head.upgrade or head.method.decode("ascii") not in mirror.methods:
+            return None
+        if self._splits.draw((verdict.route.name, MIRROR)) >= mirror.percent:
+            return None
+        lot = self._lots.get(verdict.route.name)
+        if lot is None:
+            lot = self._lots[verdict.route.name] = Lot(self, verdict.route.name)
+        lot.verdict = verdict
+        if head.length > mirror.max_body:
+            lot.drop(Outcome.OVERFLOW)
+            return None
+        return Copy(lot, head, peer, request_id_of(request), mirror.max_body)
+
+    def choose(self, verdict: Verdict | None) -> Decision | None:
+        """An endpoint of the canary, by the load that copies make."""
+        decisions = () if verdict is None else verdict.decisions
+        if not decisions or decisions[0].endpoint is None:
+            return None
+        return decisions[0] if len(decisions) == 1 else pick(decisions, self.pool_of, self._splits.dice)
+
+    def pool_of(self, decision: Decision) -> Pool:
+        """Connections to an endpoint, for copies alone."""
+        endpoint = decision.endpoint
+        if endpoint is None:
+            raise RuntimeError("a copy for an endpoint that is not there")
+        pool = self._pools.get(endpoint)
+        if pool is None:
+            pool = self._pools[endpoint] = Pool(endpoint, self.loop)
+        return pool
+
+    def publish(self, table: RoutingTable, endpoints: "Set[Endpoint]") -> None:
+        """Follow a new table: what waits for a canary that is off or gone is dropped."""
+        on = {route.name for route in table.routes if route.mirror is not None and not route.aborted}
+        for name in self._lots.keys() - on:
+            self._lots.pop(name).stop()
+        for endpoint in self._pools.keys() - endpoints:
+            self._pools.pop(endpoint).retire()
+
+    def sweep(self, tick: float) -> None:
+        """Serve the timeouts of copies and of their idle connections."""
+        for lot in self._lots.values():
+            lot.sweep(tick)
+        for pool in self._pools.values():
+            pool.sweep(tick)
+
+    def close(self) -> None:
+        """Send nothing more, and close the connections."""
+        for lot in self._lots.values():
+            lot.stop()
+        for pool in self._pools.values():
+            pool.close()

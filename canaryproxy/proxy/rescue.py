@@ -1,0 +1,105 @@
+"""The shield: stable answers where an attempt at the canary failed before its client got a byte.
+
+Only what may be sent again is: a request that changes nothing and is still here whole, or one of which nothing was
+sent. The canary is charged all the same (`course`).
+"""
+
+from typing import TYPE_CHECKING, cast
+
+from canaryproxy.model.decision import Decision
+from canaryproxy.model.failure import Failure
+from canaryproxy.model.fields import SAFE
+from canaryproxy.model.message import ResponseHead
+from canaryproxy.model.outcome import Outcome
+from canaryproxy.proxy.attempts import Attempts
+from canaryproxy.proxy.course import Course
+
+if TYPE_CHECKING:
+    from canaryproxy.proxy.exchange import Exchange
+
+
+class Rescue(Attempts):
+    """Attempts, the canary's behind a shield where there is one."""
+
+    __slots__ = ()
+
+    def _begin_patience(self) -> None:
+        """From now on the canary has the shield's time."""
+        self._patience = self._plane.patience_of(self._decision)
+        self._patience.begin(cast("Exchange", self))
+
+    def _end_patience(self) -> None:
+        """It answered, or something else did."""
+        if self._patience is not None:
+            self._patience.end(cast("Exchange", self))
+            self._patience = None
+
+    def overdue(self) -> None:
+        """The shield's time is over. Without a budget left the canary has the time of any other version."""
+        self._patience = None
+        sent = self._upstream is not None
+        if sent and not self.request_complete:
+            return
+        failure = Failure.RESPONSE_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
+        target = self._behind_shield()
+        if target is not None:
+            self._blame(failure)
+            self._move(target, failure.outcome)
+
+    def _shielded(self, failure: Failure) -> bool:
+        """Whether stable answers in place of this failure. A version without any endpoint is the fallback's."""
+        if failure.origin != "upstream" or self._decision.endpoint is None:
+            return False
+        target = self._behind_shield()
+        if target is not None:
+            self._move(target, failure.outcome)
+        return target is not None
+
+    def _shielded_error(self, head: ResponseHead, *, whole: bool) -> bool:
+        """Whether stable answers in place of this 5xx; `whole`: all of it is here."""
+        target = self._behind_shield()
+        if target is None:
+            return False
+        if whole:
+            self._release(head)
+        self._move(target, Outcome.ERROR_5XX)
+        return True
+
+    def _behind_shield(self) -> Decision | None:
+        """The endpoint of stable that answers instead, paid for; None where the failure has to stand."""
+        plane, decision = self._plane, self._decision
+        if decision.shield is None or not self._may_repeat():
+            return None
+        course = self._course = self._course or Course(decision)
+        target = course.behind_shield(plane.index, plane.pool_of, plane.splits.dice)
+        return target if target is not None and plane.may_shield(decision) else None
+
+    def _may_repeat(self) -> bool:
+        """Whether the request may be sent, or sent once more: the client got nothing, it is all here, and either none
+        of it was sent yet or it changes nothing.
+        """
+        if self._hinted or self._flushed or self._abandoned:
+            return False
+        here = self._upstream is None or self._replay is not None
+        return here and (not self._attempts or self._head.method in SAFE)
+
+    def _move(self, target: Decision, outcome: Outcome | None) -> None:
+        """Go on at stable, as if nothing had come of the canary."""
+        self._end_patience()
+        course = self._course = self._course or Course(self._decision)
+        course.shielded(outcome)
+        self._cell.rescue(course.rescue)
+        if self._replay is not None:
+            self._restore()
+        self._forget_response()
+        self._drop_upstream()
+        self._begin_attempt()
+        self._aim(target)
+
+    # What the whole exchange knows how to do.
+
+    def _release(self, head: ResponseHead) -> None:
+        raise NotImplementedError
+
+    def _forget_response(self) -> None:
+        raise NotImplementedError

@@ -1,0 +1,118 @@
+"""How long a shielded canary may take, and how often stable may answer for it.
+
+The time is kept to the millisecond, unlike all other timeouts: it is what a user waits for nothing. There is one
+timer for all exchanges with the same patience, since the oldest of them is always the next one due.
+"""
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+from canaryproxy.model.table import WEIGHT_SCALE
+
+WHOLE = WEIGHT_SCALE
+"""What one answer by stable costs: a request, in basis points."""
+
+SAVED = 10.0
+"""Seconds that a request's share of the budget can be used for after the shield's time."""
+
+AHEAD = 0.005
+"""Seconds by which stable is asked before the time is over, a tenth of it at most: moving there takes some, too."""
+
+
+class Budget:
+    """The share of a route's canary requests that stable may answer, as an account: every request pays its share in,
+    every answer by stable costs a whole one. What is not used expires, so a long quiet time buys no storm.
+    Times in seconds of one monotonic clock, shares in basis points.
+    """
+
+    __slots__ = ("_paid",)
+
+    def __init__(self) -> None:
+        self._paid: deque[list[float]] = deque()
+
+    def __repr__(self) -> str:
+        return f"<Budget {sum(share for _, share in self._paid):g} of {WHOLE}>"
+
+    def pay(self, share: int, now: float) -> None:
+        """A canary request began."""
+        paid, second = self._paid, int(now)
+        if paid and paid[-1][0] == second:
+            paid[-1][1] += share
+        else:
+            paid.append([second, share])
+
+    def spend(self, share: int, now: float, timeout: float) -> bool:
+        """Whether stable may answer once more. With a share of 100 % it always may."""
+        if share >= WHOLE:
+            return True
+        paid = self._paid
+        while paid and paid[0][0] < now - timeout - SAVED - 1:
+            paid.popleft()
+        if sum(one[1] for one in paid) < WHOLE:
+            return False
+        owed = float(WHOLE)
+        while owed:
+            part = min(owed, paid[0][1])
+            owed -= part
+            paid[0][1] -= part
+            if not paid[0][1]:
+                paid.popleft()
+        return True
+
+
+class Waiting(Protocol):
+    """What has only so much time."""
+
+    def overdue(self) -> None:
+        """The time is over."""
+
+
+class Patience:
+    """Everything that waits for `seconds` at most, oldest first."""
+
+    __slots__ = ("_loop", "_seconds", "_timer", "_waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._loop = loop
+        self._seconds = seconds - min(AHEAD, seconds / 10)
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: dict[Waiting, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<Patience {self._seconds:g} s: {len(self._waiting)} waiting>"
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def begin(self, one: Waiting) -> None:
+        """Its time begins."""
+        due = self._waiting[one] = self._loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = self._loop.call_at(due, self._look)
+
+    def end(self, one: Waiting) -> None:
+        """It waits no more."""
+        self._waiting.pop(one, None)
+
+    def _look(self) -> None:
+        """Tell all whose time is over, and come back for the next."""
+        self._timer = None
+        now = self._loop.time()
+        over = []
+        for one, due in self._waiting.items():
+            if due > now:
+                self._timer = self._loop.call_at(due, self._look)
+                break
+            over.append(one)
+        for one in over:
+            self.end(one)
+        for one in over:
+            one.overdue()
+
+    def cancel(self) -> None:
+        """Tell nobody any more."""
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

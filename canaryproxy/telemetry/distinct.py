@@ -1,0 +1,87 @@
+"""Counting distinct users, who are hashes of 64 bits: exactly while they are few, by a sample when they are many. Pure.
+
+The sample keeps those hashes that are below a bound, which is halved whenever there are too many (Wegman's adaptive
+sampling: Flajolet 1990, "On adaptive sampling"). Whether a user is in it depends on the hash alone, so samples of
+several workers merge into that of their union, and users who failed are sampled exactly as those who were seen. What
+is kept of a sample of 1 in 2^level has a relative standard error of sqrt((1 - 2^-level) / kept).
+
+Hashes lie in strata by their leading zeros. Halving takes away one stratum, so it costs the same for any number.
+"""
+
+import math
+from collections.abc import Iterable
+
+BITS = 64
+MOST = 100_000
+"""Users that are kept; up to here counts are exact."""
+
+
+def stratum_of(user: int) -> int:
+    """How often the bound may be halved until this user is not sampled any more."""
+    return BITS - user.bit_length()
+
+
+def estimate(kept: int, level: int) -> int:
+    """Users that a sample stands for."""
+    return kept << level
+
+
+def relative_error(kept: int, level: int) -> float:
+    """The relative standard error of that number; 0 while it is exact."""
+    return math.sqrt((1 - 2.0**-level) / kept) if level and kept else 0.0
+
+
+class Distinct:
+    """A set of users, or a sample of it: one in 2^`level`."""
+
+    __slots__ = ("_most", "_strata", "kept", "level")
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._strata: dict[int, set[int]] = {}
+        self.kept = 0
+        self.level = 0
+
+    def __repr__(self) -> str:
+        return f"<Distinct: {self.kept} kept, 1 in {2**self.level}>"
+
+    def __len__(self) -> int:
+        return estimate(self.kept, self.level)
+
+    def __contains__(self, user: int) -> bool:
+        return user in self._strata.get(stratum_of(user), ())
+
+    def add(self, user: int) -> None:
+        """A user is here, once more or for the first time."""
+        number = stratum_of(user)
+        if number < self.level:
+            return
+        stratum = self._strata.get(number)
+        if stratum is None:
+            stratum = self._strata[number] = set()
+        if user not in stratum:
+            stratum.add(user)
+            self.kept += 1
+            while self.kept > self._most:
+                self.thin(self.level + 1)
+
+    def merge(self, users: Iterable[int], level: int) -> None:
+        """Add what another sample of this level has."""
+        self.thin(level)
+        for user in users:
+            self.add(user)
+
+    def thin(self, level: int) -> None:
+        """Keep no more than one in 2^level."""
+        while self.level < level:
+            self.kept -= len(self._strata.pop(self.level, ()))
+            self.level += 1
+
+    def users(self) -> frozenset[int]:
+        """Those that are kept."""
+        return frozenset().union(*self._strata.values())
+
+    @property
+    def error(self) -> float:
+        """The relative standard error of its length; 0 while that is exact."""
+        return relative_error(self.kept, self.level)

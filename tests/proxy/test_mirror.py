@@ -1,0 +1,288 @@
+"""Copies: what the canary gets of them, and that nobody else notices. H89."""
+
+import asyncio
+import dataclasses
+from typing import Any
+
+import pytest
+
+from canaryproxy.model.delta import Delta
+from canaryproxy.model.safety import Mirror
+from canaryproxy.proxy.mirror import QUEUED, UNDER_WAY
+from tests.proxy.test_attempts import refuse, with_endpoints
+from tests.support.nginx import free_port
+from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
+
+EVERY = Mirror(10_000)
+
+
+async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+class Tally:
+    """What was told of copies, added up."""
+
+    def __init__(self, w: World) -> None:
+        self._w = w
+        self.sent = self.dropped = 0
+        self.outcomes: dict[str, int] = {}
+
+    def look(self) -> Delta:
+        delta = self._w.collect()
+        for mirror in delta.mirrors:
+            self.sent += mirror.sent
+            self.dropped += mirror.dropped
+            for name, count in mirror.outcomes.items():
+                self.outcomes[name] = self.outcomes.get(name, 0) + count
+        return delta
+
+    async def until(self, ended: int) -> None:
+        async with asyncio.timeout(5):
+            while sum(self.outcomes.values()) < ended:
+                self.look()
+                await asyncio.sleep(0.01)
+
+
+def test_a_copy_is_the_request_with_a_mark_and_its_answer_is_dropped() -> None:
+    async def test() -> None:
+        async with world(mirror=EVERY, add_version=True) as w:
+            tally = Tally(w)
+            w.canary.behaviour = w.canary.answering(b"HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\nevil")
+            ask = b"GET /a?b HTTP/1.1\r\nHost: shop.test\r\nX-Canary-Mirror: forged\r\nX-Canary-Rescue: forged\r\nCookie: a=b\r\nConnection: close\r\n\r\n"
+            assert (await w.ask(ask)).endswith(b"ok")
+            await tally.until(1)
+            (copy,), (main,) = w.canary.heads, w.stable.heads
+            assert copy.startswith(b"GET /a?b HTTP/1.1\r\nHost: shop.test\r\n")
+            assert copy.endswith(b"\r\nX-Canary-Mirror: true\r\n\r\n")
+            assert b"Cookie: a=b" in copy
+            assert b"X-Canary-Version: canary" in copy
+            assert b"forged" not in copy + main
+            assert b"X-Canary-Mirror" not in main
+            ids = [head.partition(b"X-Request-Id: ")[2].partition(b"\r\n")[0] for head in (copy, main)]
+            assert ids[0] == ids[1]
+            assert (tally.sent, tally.dropped, tally.outcomes) == (1, 0, {"error_5xx": 1})
+            assert (w.versions, w.outcomes) == ({"stable": 1}, {"success": 1})
+
+    run(test())
+
+
+def test_exactly_the_share_is_copied_of_what_stable_answers() -> None:
+    async def test() -> None:
+        async with world(mirror=Mirror(2_500), weight=1_000) as w:
+            tally = Tally(w)
+            reader, writer = await w.connect()
+            for _ in range(1_000):
+                writer.write(STAY)
+                await read_response(reader)
+            await tally.until(225)
+            assert 222 <= tally.sent + tally.dropped <= 228
+            assert len(w.canary.heads) == 100 + tally.sent
+            assert w.versions == {"stable": 900, "canary": 100}
+            assert w.canary.connections <= 2 + UNDER_WAY
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"mirror": Mirror(0)}, {"mirror": None}, {"mirror": EVERY, "aborted": True}],
+    ids=["0", "none", "aborted"],
+)
+def test_no_percent_means_none_and_aborted_means_off(changes: dict[str, Any]) -> None:
+    async def test() -> None:
+        async with world(**changes) as w:
+            for _ in range(20):
+                await w.ask(GET)
+            await asyncio.sleep(0.05)
+            assert (w.collect().mirrors, w.canary.heads) == ((), [])
+
+    run(test())
+
+
+def test_only_the_methods_named_are_copied() -> None:
+    async def test() -> None:
+        async with world(mirror=EVERY) as w:
+            w.stable.behaviour = w.stable.answering(b"HTTP/1.1 204 No\r\n\r\n")
+            w.canary.behaviour = w.canary.answering(b"HTTP/1.1 204 No\r\n\r\n")
+            tally = Tally(w)
+            for method in (b"GET", b"HEAD", b"OPTIONS", b"POST", b"DELETE", b"BREW"):
+                await w.ask(GET.replace(b"GET", method, 1))
+            await w.ask(GET.replace(b"Connection: close", b"Connection: close, upgrade\r\nUpgrade: websocket"))
+            await tally.until(2)
+            assert [head.split()[0] for head in w.canary.heads] == [b"GET", b"HEAD"]
+
+    run(test())
+
+
+def test_a_body_is_copied_whole_or_not_at_all() -> None:
+    chunked = b"POST / HTTP/1.1\r\nHost: s\r\nConnection: close\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n%b0\r\n\r\n"
+    counted = b"POST / HTTP/1.1\r\nHost: s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+
+    async def answer_any(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        await asyncio.sleep(0.05)
+        writer.write(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        await reader.read()
+
+    async def test() -> None:
+        async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                head = await read_head(reader)
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+                w.canary.heads.append(head + await reader.readexactly(length))
+                writer.write(OK)
+
+        async with world(mirror=Mirror(10_000, ("POST",), 10)) as w:
+            w.canary.behaviour, w.stable.behaviour = read, answer_any
+            tally = Tally(w)
+            assert (await w.ask(chunked % b"")).endswith(b"ok")
+            await w.ask(counted % 0)
+            await tally.until(2)
+            assert w.canary.heads[0].endswith(b"X-Canary-Mirror: true\r\n\r\nbody")
+            assert b"Content-Length: 4\r\n" in w.canary.heads[0]
+            assert b"Expect" not in w.canary.heads[0]
+            assert b"Content-Length: 0\r\n" in w.canary.heads[1]
+            assert (await w.ask(chunked % b"8\r\n12345678\r\n")).endswith(b"ok")
+            assert (await w.ask(counted % 11 + b"x" * 11)).endswith(b"ok")
+            await tally.until(4)
+            assert (tally.sent, tally.dropped, tally.outcomes) == (2, 2, {"success": 2, "overflow": 2})
+            _, writer = await w.connect()
+            writer.write(counted % 5 + b"ab")
+            await asyncio.sleep(0.05)
+            writer.close()
+            await asyncio.sleep(0.1)
+            tally.look()
+            assert (tally.sent, tally.dropped) == (2, 2)
+
+    run(test())
+
+
+def test_a_canary_that_hangs_costs_a_bounded_number_of_copies_and_nobody_else_anything() -> None:
+    count = UNDER_WAY + QUEUED + 50
+
+    async def test() -> None:
+        async with world(mirror=EVERY, connect_timeout=0.1, response_timeout=0.4) as w:
+            w.canary.behaviour = hang
+            tally = Tally(w)
+            reader, writer = await w.connect()
+            for _ in range(count):
+                writer.write(STAY)
+                assert (await read_response(reader))[1] == b"ok"
+            tally.look()
+            assert (tally.sent, tally.dropped, tally.outcomes) == (UNDER_WAY, 50, {"overflow": 50})
+            w.canary.behaviour = w.canary.answering()
+            await tally.until(count)
+            assert tally.outcomes == {"overflow": 50, "timeout": UNDER_WAY, "success": QUEUED}
+            assert (tally.sent, tally.dropped) == (UNDER_WAY + QUEUED, 50)
+            w.collect()
+            assert w.outcomes == {"success": count}
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "success"),
+        (b"HTTP/1.1 204 No\r\n\r\n", "success"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n", "timeout"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "success"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20000\r\n" + b"x" * 131_072, "success"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\nabc", "success"),
+        (b"HTTP/1.0 200 OK\r\n\r\n", "success"),
+        (b"HTTP/1.1 101 Switch\r\nUpgrade: x\r\n\r\n", "protocol"),
+        (b"nonsense\r\n\r\n", "protocol"),
+    ],
+)
+def test_every_answer_to_a_copy_comes_to_an_end(answer: bytes, outcome: str) -> None:
+    async def test() -> None:
+        async with world(mirror=EVERY, connect_timeout=0.1, response_timeout=0.2) as w:
+            w.canary.behaviour = w.canary.answering(answer)
+            tally = Tally(w)
+            assert (await w.ask(GET)).endswith(b"ok")
+            await tally.until(1)
+            assert tally.outcomes == {outcome: 1}
+
+    run(test())
+
+
+def test_a_canary_that_is_not_there_costs_copies_alone() -> None:
+    async def test() -> None:
+        async with world(mirror=EVERY) as w:
+            tally = Tally(w)
+            with_endpoints(w, "canary", free_port())
+            assert (await w.ask(GET)).endswith(b"ok")
+            await tally.until(1)
+            with_endpoints(w, "canary")
+            assert (await w.ask(GET)).endswith(b"ok")
+            await tally.until(2)
+            assert (tally.sent, tally.dropped, tally.outcomes) == (1, 1, {"connect": 1, "unavailable": 1})
+            w.collect()
+            assert w.outcomes == {"success": 2}
+            assert w.ejections["canary"] == 0
+
+    run(test())
+
+
+def test_copies_have_connections_of_their_own_and_keep_them() -> None:
+    async def test() -> None:
+        async with world(mirror=EVERY) as w:
+            tally = Tally(w)
+            for number in range(1, 4):
+                await w.ask(GET)
+                await tally.until(number)
+            assert w.canary.connections == 1
+            route = dataclasses.replace(w.table.routes[0], weight=10_000)
+            w.publish(dataclasses.replace(w.table, routes=(route,)), 2)
+            await w.ask(GET)
+            assert w.canary.connections == 2
+
+    run(test())
+
+
+def test_a_connection_that_was_closed_while_idle_costs_no_copy() -> None:
+    async def test() -> None:
+        served = 0
+
+        async def once_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal served
+            served += 1
+            await read_head(reader)
+            writer.write(OK)
+            if served == 1:
+                await read_head(reader)
+                await refuse(reader, writer)
+            else:
+                await reader.read()
+
+        async with world(mirror=EVERY) as w:
+            w.canary.behaviour = once_more
+            tally = Tally(w)
+            for number in (1, 2):
+                await w.ask(GET)
+                await tally.until(number)
+            assert (tally.outcomes, served) == ({"success": 2}, 2)
+
+    run(test())
+
+
+def test_an_abort_drops_what_waits_and_what_is_under_way() -> None:
+    async def test() -> None:
+        async with world(mirror=EVERY) as w:
+            w.canary.behaviour = hang
+            tally = Tally(w)
+            reader, writer = await w.connect()
+            for _ in range(UNDER_WAY + 10):
+                writer.write(STAY)
+                await read_response(reader)
+            off = dataclasses.replace(w.table.routes[0], aborted=True)
+            w.publish(dataclasses.replace(w.table, routes=(off,)), 2)
+            tally.look()
+            assert (tally.sent, tally.dropped, tally.outcomes) == (UNDER_WAY, 10, {"unavailable": UNDER_WAY + 10})
+            gone = w.table.routes[0].canary
+            moved = dataclasses.replace(w.table.routes[0], canary=dataclasses.replace(gone, endpoints=()))
+            w.publish(dataclasses.replace(w.table, routes=(moved,)), 3)
+            assert repr(w.plane.mirrors) == "<Mirrors []>"
+
+    run(test())

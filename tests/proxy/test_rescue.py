@@ -1,0 +1,305 @@
+"""The shield at work: who answers, who is charged, what is never sent twice. H62."""
+
+import asyncio
+import dataclasses
+from typing import Any
+
+import pytest
+
+from canaryproxy.model.safety import Shield
+from canaryproxy.telemetry.accesslog import Entry
+from tests.proxy.test_attempts import read_and_refuse, refuse, with_endpoints
+from tests.support.nginx import free_port
+from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
+
+ALL = Shield(2.0, 10_000)
+ERROR = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\noops"
+POST = b"POST / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody"
+
+
+async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await read_head(reader)
+    writer.write(b"HTTP/9.9 nonsense\r\n\r\n")
+
+
+async def half_a_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await read_head(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-")
+    writer.close()
+
+
+async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def take(w: World, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A stable that remembers head and body."""
+    head = await read_head(reader)
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+    w.stable.heads.append(head + await reader.readexactly(length))
+    writer.write(OK)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "outcome"),
+    [(refuse, "reset"), (read_and_refuse, "reset"), (garbage, "protocol"), (half_a_head, "reset")],
+)
+@pytest.mark.parametrize("fallback", [frozenset(("canary",)), frozenset()], ids=["fallback", "alone"])
+def test_a_canary_that_breaks_is_answered_by_stable_and_charged(behaviour: Any, outcome: str, fallback: Any) -> None:
+    async def test() -> None:
+        async with world(weight=10_000, shield=ALL, fallback=fallback) as w:
+            w.canary.behaviour = behaviour
+            assert (await w.ask(GET)).endswith(b"ok")
+            delta = w.collect()
+            assert w.outcomes_of == {("canary", outcome): 1}
+            assert (w.codes, w.rescues, w.versions) == ({200: 1}, {"shield": 1}, {"canary": 1})
+            assert not delta.cells[0].latency
+            assert len(w.stable.heads) == 1
+
+    run(test())
+
+
+def test_a_5xx_never_reaches_the_client_and_its_connection_is_used_again() -> None:
+    async def test() -> None:
+        async with world(weight=10_000, shield=ALL, add_version=True) as w:
+            w.canary.behaviour = w.canary.answering(ERROR)
+            reader, writer = await w.connect()
+            for _ in range(3):
+                writer.write(STAY)
+                head, body = await read_response(reader)
+                assert (head[:15], body) == (b"HTTP/1.1 200 OK", b"ok")
+                assert b"X-Canary-Version: stable\r\nX-Canary-Rescue: shield\r\n" in head
+            w.collect()
+            assert w.outcomes_of == {("canary", "error_5xx"): 3}
+            assert (w.codes, w.rescues) == ({200: 3}, {"shield": 3})
+            assert (w.canary.connections, len(w.canary.heads)) == (1, 3)
+            assert b"X-Canary-Version: stable" in w.stable.heads[0]
+            ids = [
+                heads[0].partition(b"X-Request-Id: ")[2].partition(b"\r\n")[0]
+                for heads in (w.canary.heads, w.stable.heads)
+            ]
+            assert ids[0] == ids[1]
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        b"HTTP/1.1 500 No\r\nContent-Length: 100000\r\n\r\nabc",
+        b"HTTP/1.0 500 No\r\n\r\nabc",
+        b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_an_error_is_known_by_its_head_however_its_body_goes_on(error: bytes) -> None:
+    async def test() -> None:
+        async with world(weight=10_000, shield=ALL) as w:
+            w.canary.behaviour = w.canary.answering(error)
+            assert (await w.ask(GET)).endswith(b"ok")
+            w.collect()
+            assert (w.outcomes, w.rescues) == ({"error_5xx": 1}, {"shield": 1})
+
+    run(test())
+
+
+def test_what_changes_things_is_never_sent_twice() -> None:
+    async def test() -> None:
+        async with world(weight=10_000, shield=ALL) as w:
+            for method in (b"POST", b"PUT", b"DELETE", b"PATCH"):
+
+                async def error(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                    await read_head(reader)
+                    await reader.readexactly(4)
+                    writer.write(ERROR)
+
+                w.canary.behaviour = error
+                answer = await w.ask(POST.replace(b"POST", method, 1))
+                assert answer.startswith(b"HTTP/1.1 503 Busy")
+            assert (await w.ask(b"HEAD" + GET[3:])).startswith(b"HTTP/1.1 503 Busy") is False
+            w.collect()
+            assert (w.rescues, len(w.stable.heads)) == ({"shield": 1}, 1)
+
+    run(test())
+
+
+def test_a_post_of_which_nothing_was_sent_is_answered_by_stable() -> None:
+    async def test() -> None:
+        async with world(weight=10_000, shield=ALL, fallback=frozenset()) as w:
+            w.stable.behaviour = lambda reader, writer: take(w, reader, writer)
+            with_endpoints(w, "canary", free_port())
+            assert (await w.ask(POST)).endswith(b"ok")
+            assert w.stable.heads[0].endswith(b"body")
+            w.collect()
+            assert (w.outcomes, w.rescues) == ({"connect": 1}, {"shield": 1})
+
+    run(test())
+
+
+def test_a_canary_without_any_endpoint_is_the_business_of_the_fallback() -> None:
+    async def test() -> None:
+        async with world(weight=10_000, shield=ALL, fallback=frozenset()) as w:
+            with_endpoints(w, "canary")
+            assert (await w.ask(GET)).startswith(b"HTTP/1.1 503 ")
+        async with world(weight=10_000, shield=ALL) as w:
+            with_endpoints(w, "canary", free_port())
+            assert (await w.ask(GET)).endswith(b"ok")
+            w.collect()
+            assert (w.outcomes, w.rescues) == ({"unavailable": 1}, {"fallback": 1})
+
+    run(test())
+
+
+def test_a_body_is_sent_again_from_a_bounded_buffer_alone() -> None:
+    def get(body: bytes) -> bytes:
+        return b"GET / HTTP/1.1\r\nHost: s\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+    async def test() -> None:
+        async def error(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = await read_head(reader)
+            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+            writer.write(ERROR)
+
+        async with world(weight=10_000, shield=ALL) as w:
+            w.canary.behaviour = error
+            w.stable.behaviour = lambda reader, writer: take(w, reader, writer)
+            assert (await w.ask(get(b"x" * 60_000))).endswith(b"ok")
+            assert len(w.stable.heads[0].partition(b"\r\n\r\n")[2]) == 60_000
+            assert (await w.ask(get(b"x" * 70_000))).startswith(b"HTTP/1.1 503 ")
+            assert len(w.stable.heads) == 1
+
+    run(test())
+
+
+def test_a_client_that_got_a_hint_gets_the_failure_too() -> None:
+    async def test() -> None:
+        async with world(weight=10_000, shield=ALL) as w:
+            w.canary.behaviour = w.canary.answering(b"HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n" + ERROR)
+            answer = await w.ask(GET)
+            assert answer.startswith(b"HTTP/1.1 103 Early")
+            assert b"HTTP/1.1 503 Busy" in answer
+            w.collect()
+            assert not w.rescues
+
+    run(test())
+
+
+def test_a_response_that_breaks_after_its_first_byte_left_is_cut() -> None:
+    async def test() -> None:
+        async def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_head(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+            await asyncio.sleep(0.05)
+            writer.close()
+
+        async with world(weight=10_000, shield=ALL) as w:
+            w.canary.behaviour = begin
+            assert (await w.ask(GET)).endswith(b"\r\n\r\nabc")
+            w.collect()
+            assert (w.outcomes, w.rescues, len(w.stable.heads)) == ({"reset": 1}, {}, 0)
+
+    run(test())
+
+
+def test_a_hanging_canary_adds_no_more_than_the_shields_time() -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        async with world(weight=10_000, shield=Shield(0.3, 10_000)) as w:
+            w.canary.behaviour = hang
+            began = loop.time()
+            answers = await asyncio.gather(*(w.ask(GET) for _ in range(5)))
+            assert 0.28 < loop.time() - began < 0.45
+            assert all(answer.endswith(b"ok") for answer in answers)
+            w.collect()
+            assert (w.outcomes, w.rescues) == ({"timeout": 5}, {"shield": 5})
+
+    run(test())
+
+
+def test_a_hanging_canary_beyond_the_budget_has_the_time_of_any_version() -> None:
+    async def test() -> None:
+        async def late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_head(reader)
+            await asyncio.sleep(0.3)
+            writer.write(OK.replace(b"ok", b"la"))
+
+        async with world(weight=10_000, shield=Shield(0.1, 5_000)) as w:
+            w.canary.behaviour = late
+            answers = await asyncio.gather(*(w.ask(GET) for _ in range(4)))
+            assert sorted(answer[-2:] for answer in answers) == [b"la", b"la", b"ok", b"ok"]
+            w.collect()
+            assert (w.outcomes, w.rescues) == ({"timeout": 2, "success": 2}, {"shield": 2})
+
+    run(test())
+
+
+def test_exactly_what_lies_beyond_the_default_budget_fails() -> None:
+    async def test() -> None:
+        async with world(weight=1_000, shield=Shield()) as w:
+            w.canary.behaviour = w.canary.answering(ERROR)
+            reader, writer = await w.connect()
+            failed = 0
+            for _ in range(1_000):
+                writer.write(STAY)
+                head, _ = await read_response(reader)
+                failed += head.startswith(b"HTTP/1.1 503")
+            w.collect()
+            assert (w.versions["canary"], failed) == (100, 80)
+            assert w.outcomes_of == {("canary", "error_5xx"): 100, ("stable", "success"): 900}
+            assert w.rescues == {"shield": 20}
+
+    run(test())
+
+
+def test_only_canary_requests_have_a_shield_and_an_aborted_canary_none_to_come() -> None:
+    async def test() -> None:
+        async with world(weight=0, shield=ALL) as w:
+            w.stable.behaviour = w.stable.answering(ERROR)
+            assert (await w.ask(GET)).startswith(b"HTTP/1.1 503 Busy")
+            w.collect()
+            assert (w.outcomes_of, w.rescues) == ({("stable", "error_5xx"): 1}, {})
+
+    run(test())
+
+
+def test_when_stable_fails_too_the_client_is_told_of_stables_failure() -> None:
+    async def test() -> None:
+        async with world(weight=10_000, shield=ALL) as w:
+            w.canary.behaviour = w.canary.answering(ERROR)
+            w.stable.behaviour = w.stable.answering(b"HTTP/1.1 500 Mine\r\nContent-Length: 0\r\n\r\n")
+            assert (await w.ask(GET)).startswith(b"HTTP/1.1 500 Mine")
+            with_endpoints(w, "stable", free_port())
+            assert (await w.ask(GET)).startswith(b"HTTP/1.1 502 ")
+            w.collect()
+            assert w.outcomes_of == {("canary", "error_5xx"): 2}
+            with_endpoints(w, "stable")
+            assert (await w.ask(GET)).startswith(b"HTTP/1.1 503 Busy")
+
+    run(test())
+
+
+def test_the_log_says_that_stable_answered_and_why() -> None:
+    lines: list[Entry] = []
+
+    async def test() -> None:
+        async with world(weight=10_000, shield=ALL, access_log=lines.append) as w:
+            w.canary.behaviour = w.canary.answering(ERROR)
+            await w.ask(GET)
+
+    run(test())
+    (line,) = lines
+    assert (line.version, line.status, line.outcome, line.flags) == ("canary", 200, "error_5xx", ("retry", "shield"))
+    assert line.upstream is None
+
+
+def test_a_shield_that_is_taken_away_leaves_nothing_behind() -> None:
+    async def test() -> None:
+        async with world(weight=10_000, shield=Shield(0.1, 10_000)) as w:
+            w.canary.behaviour = w.canary.answering(ERROR)
+            await w.ask(GET)
+            route = dataclasses.replace(w.table.routes[0], shield=None)
+            w.publish(dataclasses.replace(w.table, routes=(route,)), 2)
+            w.publish(dataclasses.replace(w.table, routes=()), 3)
+            assert (w.plane._patiences, w.plane._budgets) == ({}, {})
+
+    run(test())

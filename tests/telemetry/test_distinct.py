@@ -1,0 +1,69 @@
+"""Distinct users: exact while few, estimated with a stated error when many, whoever counted them."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canaryproxy.telemetry.distinct import BITS, Distinct, relative_error, stratum_of
+
+USERS = st.lists(st.integers(0, 2**BITS - 1) | st.integers(0, 2**40), max_size=200)
+
+
+@given(USERS)
+def test_up_to_the_limit_every_user_counts_once(users: list[int]) -> None:
+    seen = Distinct(200)
+    for user in users + users:
+        seen.add(user)
+    assert (len(seen), seen.error, seen.level) == (len(set(users)), 0.0, 0)
+    assert seen.users() == set(users)
+    assert all(user in seen for user in users)
+
+
+@given(USERS, USERS, st.integers(1, 50))
+def test_samples_of_two_workers_are_the_sample_of_both(one: list[int], other: list[int], most: int) -> None:
+    """Whether a user is kept depends on the hash alone, so who saw whom makes no difference."""
+    first, second, both = Distinct(most), Distinct(most), Distinct(most)
+    for user in one:
+        first.add(user)
+        both.add(user)
+    for user in other:
+        second.add(user)
+        both.add(user)
+    first.merge(second.users(), second.level)
+    assert (first.users(), first.level) == (both.users(), both.level)
+    assert first.kept == len(first.users()) <= most
+
+
+def test_beyond_the_limit_the_estimate_is_as_good_as_it_says() -> None:
+    dice = random.Random(6)
+    errors = []
+    for _ in range(40):
+        seen = Distinct(1_000)
+        for _ in range(20_000):
+            seen.add(dice.getrandbits(BITS))
+        assert 500 <= seen.kept <= 1_000
+        assert 0.03 < seen.error < 0.05
+        errors.append((len(seen) / 20_000 - 1) / seen.error)
+    assert sum(abs(error) < 1 for error in errors) >= 20
+    assert max(map(abs, errors)) < 4
+
+
+def test_a_bucket_says_nothing_of_who_is_sampled() -> None:
+    """The sample goes by the highest bits, the bucket by the remainder: users of a small weight are not preferred."""
+    dice = random.Random(7)
+    users = [dice.getrandbits(BITS) for _ in range(200_000)]
+    kept = [user for user in users if stratum_of(user) >= 3]
+    assert len(kept) / len(users) == pytest.approx(1 / 8, rel=0.03)
+    share = sum(user % 10_000 < 2_500 for user in kept) / len(kept)
+    assert share == pytest.approx(0.25, abs=0.01)
+
+
+def test_an_exact_number_has_no_error_and_an_empty_sample_claims_none() -> None:
+    assert (relative_error(5, 0), relative_error(0, 3)) == (0.0, 0.0)
+    assert relative_error(100, 1) == pytest.approx(0.0707, abs=0.0001)
+    seen = Distinct(1)
+    seen.thin(2)
+    seen.add(2**63)
+    assert (len(seen), 2**63 in seen, "1 in 4" in repr(seen)) == (0, False, True)
