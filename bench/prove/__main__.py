@@ -8,15 +8,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.locust.compare import after_kills, same
 from bench.prove import Disproved
 from bench.prove.canary import broken_pod
 from bench.prove.change import drain_under_load, reload_under_load
 from bench.prove.conformance import ROUNDS, ROUTES, conformance
 from bench.prove.crash import killed_instance, killed_workers, stopped_supervisor
 from bench.prove.memory import large_bodies
+from bench.prove.mirror import unharmed
 from bench.prove.names import names_come_and_go
 from bench.prove.publish import paced, saturated, stopped_worker
 from bench.prove.rules import many_rules
+from bench.prove.shield import default_budget, hanging, whole_budget
 from bench.prove.split import split
 from bench.prove.sticky import sticky
 from bench.prove.tunnels import websockets
@@ -40,6 +43,15 @@ CLAIMS: dict[str, tuple[str, Callable[[], str]]] = {
     "crash": ("A worker killed every second costs its own connections alone", killed_workers),
     "state": ("kill -9 of the instance loses no acknowledged write", killed_instance),
     "stall": ("A supervisor stopped for 5 s costs no request", stopped_supervisor),
+    "shield": (
+        "A canary that fails everything costs no safe request with a budget of 100 %, and is charged",
+        whole_budget,
+    ),
+    "shield-budget": ("With the default budget exactly what lies beyond it fails", default_budget),
+    "shield-hang": ("A hanging canary adds no more than the shield's time", hanging),
+    "mirror": ("A mirror whose target ails raises p99 by less than 1 ms at half load", unharmed),
+    "locust": ("Locust's customers counted what /stats and Prometheus tell, to the request", same),
+    "locust-crash": ("The same with workers killed, less what they had not yet reported", after_kills),
     "memory": ("Large bodies grow memory by less than 32 MiB", large_bodies),
 }
 

@@ -65,14 +65,7 @@ class Site:
 
     def metrics(self) -> dict[str, float]:
         """Every sample by its name and labels."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.admin, timeout=PATIENCE)
-        try:
-            connection.request("GET", "/metrics")
-            lines = connection.getresponse().read().decode().splitlines()
-        finally:
-            connection.close()
-        pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
-        return {name: float(value) for name, _, value in pairs}
+        return metrics_of(self.admin)
 
     def workers(self) -> list[int]:
         """Process ids of the workers."""
@@ -85,6 +78,18 @@ class Site:
                 if title.startswith(b"canaryproxy: worker") and parent == self.proxy.pid:
                     found.append(int(path.name))
         return sorted(found)
+
+
+def metrics_of(admin: int) -> dict[str, float]:
+    """Every sample that an instance tells on its admin port, by its name and labels."""
+    connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+    finally:
+        connection.close()
+    pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, _, value in pairs}
 
 
 @contextlib.contextmanager

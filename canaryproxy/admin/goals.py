@@ -13,7 +13,7 @@ def report(knowledge: Knowledge, name: str, body: models.GoalBody) -> models.Goa
     route = next(one for one in knowledge.controller.table.routes if one.name == name)
     known = [goal.name for goal in route.goals]
     if body.goal not in known:
-        raise Problem("invalid", f"goal: goals of {name} are: {', '.join(known) or 'none'}")
+        raise Problem("no-such-goal", f"goals of {name} are: {', '.join(known) or 'none'}")
     if (body.version is None) == (body.key is None):
         raise Problem("invalid", "give `version`, or `key` with the affinity key of the user")
     user, version = 0, body.version
@@ -30,7 +30,7 @@ def report(knowledge: Knowledge, name: str, body: models.GoalBody) -> models.Goa
 def _user(knowledge: Knowledge, route: Route, key: str) -> tuple[int, models.VersionName]:
     """A user, and the version that had them last; who was never here is counted where they would be sent now."""
     if route.affinity is None:
-        raise Problem("invalid", f"key: {route.name} has no affinity, so it knows no users; give `version`")
+        raise Problem("no-affinity", f"{route.name} knows no users; give `version`")
     user = hash_of(key.encode("utf-8"), salt_of(route.salt or route.name))
     last = knowledge.users.version_of(route.name, user)
     if last is not None:

@@ -186,19 +186,43 @@ class Stats(Model):
 VersionName = Literal["stable", "canary"]
 
 
+LONGEST_KEY = 4096
+
+
+def given(value: object) -> object:
+    """Refuse null where a key may be left out. Raises `ValueError`."""
+    if value is None:
+        raise ValueError("leave it out, or give a text")
+    return value
+
+
 class GoalBody(Model):
     """A business event. It is the version's, or the user's: give `version` or `key`."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["version"]}, {"required": ["key"]}]})
 
     goal: str = Field(description="A goal of the route.", examples=["purchase"])
     value: Annotated[float, Field(ge=0, le=MOST_VALUE, allow_inf_nan=False)] = Field(
         default=1.0, description="What it is worth."
     )
-    version: VersionName | None = None
-    key: Annotated[str, Field(min_length=1, max_length=4096)] | None = Field(
-        default=None,
-        description="The user's affinity key: the value of the cookie or header, or the client's address. The user is "
-        "counted once.",
-    )
+    version: Annotated[
+        VersionName | None,
+        BeforeValidator(given),
+        WithJsonSchema({"enum": ["stable", "canary"], "type": "string", "description": "Whose event it is."}),
+    ] = None
+    key: Annotated[
+        Annotated[str, Field(min_length=1, max_length=LONGEST_KEY)] | None,
+        BeforeValidator(given),
+        WithJsonSchema(
+            {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": LONGEST_KEY,
+                "description": "The user's affinity key: the value of the cookie or header, or the client's address. "
+                "The user is counted once.",
+            }
+        ),
+    ] = None
 
 
 class GoalCounted(Model):

@@ -294,7 +294,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST", "/api/v1/routes/{route}/goals", "Report a business event from outside", "write", _reach_goal,
         models.GoalCounted, models.GoalBody,
-        ("forbidden", "malformed", "not-json", "too-large", "invalid", "no-such-route"),
+        ("forbidden", "malformed", "not-json", "too-large", "invalid", "no-such-route", "no-such-goal", "no-affinity"),
     ),
     Operation(
         "GET", "/api/v1/routes/{route}/history", "Who did what, the newest first", "read", _history, models.History,

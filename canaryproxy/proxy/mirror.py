@@ -40,6 +40,9 @@ DULL = 65_536
 """Bytes of an answer's body that are read and dropped, so that the connection can be used again. A longer answer ends
 with its connection."""
 
+BROKEN = (Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT)
+"""What an endpoint gets no copies for, for a while, if it goes on: there is nothing to be learnt from it."""
+
 MARK = b"X-Canary-Mirror: true\r\n\r\n"
 """Tells the canary that nobody waits for the answer."""
 
@@ -164,6 +167,7 @@ class Copy:
         if reuse and upstream.clean() and not (head is not None and head.close):
             self._upstream = upstream.exchange = None
             pool.give_back(upstream, self._lot.now() + decision.version.keep_alive)
+        pool.ejection.succeeded()
         self._finish(self._outcome())
         return True
 
@@ -201,6 +205,8 @@ class Copy:
             self._connecting = None
         if self._pool is not None:
             self._pool.in_flight -= 1
+            if outcome in BROKEN:
+                self._pool.ejection.failed(self._lot.now(), last=False)
             self._pool = None
         self._lot.finished(self, outcome)
 
@@ -321,11 +327,10 @@ class Mirrors:
         return Copy(lot, head, peer, request_id_of(request), mirror.max_body)
 
     def choose(self, verdict: Verdict | None) -> Decision | None:
-        """An endpoint of the canary, by the load that copies make."""
+        """An endpoint of the canary that is well, by the load that copies make."""
         decisions = () if verdict is None else verdict.decisions
-        if not decisions or decisions[0].endpoint is None:
-            return None
-        return decisions[0] if len(decisions) == 1 else pick(decisions, self.pool_of, self._splits.dice)
+        ready = [one for one in decisions if one.endpoint is not None and not self.pool_of(one).ejected]
+        return pick(ready, self.pool_of, self._splits.dice) if ready else None
 
     def pool_of(self, decision: Decision) -> Pool:
         """Connections to an endpoint, for copies alone."""

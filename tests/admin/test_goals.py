@@ -54,7 +54,8 @@ async def test_an_event_of_a_user_is_that_of_the_version_that_had_them_and_the_u
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"goal": "sale", "version": "canary"}, "goals of shop are: cart, purchase"),
+        ({"goal": "cart", "version": None, "key": "a"}, "version: leave it out"),
+        ({"goal": "cart", "key": "\ud800"}, "key"),
         ({"goal": "cart"}, "give `version`, or `key`"),
         ({"goal": "cart", "version": "canary", "key": "a"}, "give `version`, or `key`"),
         ({"goal": "cart", "version": "beta"}, "version"),
@@ -79,7 +80,9 @@ async def test_what_is_no_event_is_refused_and_counts_nothing(body: Any, said: s
 
 async def test_without_affinity_there_are_no_users() -> None:
     api = await Api(route="    goals: [{name: cart}]\n").start()
-    assert "has no affinity" in (await refused(api, "POST", "/{route}/goals", {"goal": "cart", "key": "a"}))[1]
+    assert (await refused(api, "POST", "/{route}/goals", {"goal": "cart", "key": "a"}))[0] == "no-affinity"
+    slug, detail = await refused(api, "POST", "/{route}/goals", {"goal": "sale", "version": "canary"})
+    assert (slug, detail) == ("no-such-goal", "goals of shop are: cart")
     told = await stats(api)
     assert told["step"] is None
     assert (told["versions"]["canary"]["users"], told["versions"]["canary"]["goals"]["cart"]["users"]) == (None, None)

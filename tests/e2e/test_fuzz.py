@@ -26,7 +26,8 @@ def test_every_answer_is_a_documented_one(tokens: str, tmp_path: Path) -> None:
     path.write_text(
         f"server: {{listen: '127.0.0.1:{port}', workers: 1, state: {tmp_path}/state.db, "
         f"admin: {{listen: '127.0.0.1:{admin}', tokens: {tokens}}}}}\n"
-        "routes: {shop: {stable: 'http://127.0.0.1:1', canary: 'http://127.0.0.1:2'}}\n"
+        "routes: {shop: {stable: 'http://127.0.0.1:1', canary: 'http://127.0.0.1:2', affinity: cookie, "
+        "goals: [{name: purchase}]}}\n"
     )
     with canaryproxy(tmp_path, str(path), port=port) as proxy:
         wait_for(admin)

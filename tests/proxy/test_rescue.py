@@ -1,4 +1,4 @@
-"""The shield at work: who answers, who is charged, what is never sent twice. H62."""
+"""The shield at work: who answers, who is charged, what is never sent twice. H70."""
 
 import asyncio
 import dataclasses

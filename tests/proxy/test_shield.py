@@ -1,4 +1,4 @@
-"""The shield's account and its clock. H62."""
+"""The shield's account and its clock."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Goals: which requests and responses reach them. H91."""
+"""Goals: which requests and responses reach them. H72."""
 
 import pytest
 

@@ -70,10 +70,21 @@ def prometheus(folder: Path, target: int, rules: Path) -> Iterator[Prometheus]:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:
         wait_for(port)
+        wait_until_ready(port)
         yield Prometheus(port)
     finally:
         process.terminate()
         process.wait(20)
+
+
+def wait_until_ready(port: int) -> None:
+    """It listens before it has read its storage, and refuses queries until then."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready"):
+            return
+        assert time.monotonic() < deadline, "prometheus does not get ready"
+        time.sleep(0.1)
 
 
 def promtool(*arguments: str, given: bytes = b"") -> str:

@@ -1,0 +1,103 @@
+"""The shield: nobody sees a canary that fails, the canary is charged with all of it, and stable is not overrun."""
+
+import contextlib
+import http.client
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.load import read
+from bench.processes import end, nginx_origin, running
+from bench.prove import Disproved
+from bench.prove.publish import wrk
+from bench.prove.site import Site
+
+TIMEOUT = 0.3
+
+
+@contextlib.contextmanager
+def shielded(illness: str, shield: str, workers: int, weight: int = 10) -> Iterator[Site]:
+    """A site with a well stable and a canary with an illness."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="shield-")))
+        folder.chmod(0o755)
+        site = Site(folder, workers, "memory")
+        site.config.write_text(site.config.read_text() + f"weight: {weight}\nshield: {shield}\n")
+        stable, canary = site.origins["stable"], site.origins["canary"]
+        stack.enter_context(running(nginx_origin(folder, stable, "stable"), port=stable))
+        stack.enter_context(running([sys.executable, "-m", "bench.prove.ailing", str(canary), illness], port=canary))
+        site.start()
+        stack.callback(end, site.proxy)
+        yield site
+
+
+def _counted(site: Site) -> dict[str, int]:
+    time.sleep(0.5)
+    found = site.metrics()
+    route = 'route="default"'
+    return {
+        "canary": sum(int(v) for k, v in found.items() if k.startswith("canaryproxy_requests_total") and '"canary"' in k),
+        "charged": int(found[f'canaryproxy_attempts_total{{outcome="error_5xx",{route},version="canary"}}']),
+        "rescued": int(found[f'canaryproxy_rescues_total{{kind="shield",{route}}}']),
+        "failed": int(found.get(f'canaryproxy_requests_total{{code="503",{route},version="canary"}}', 0)),
+    }  # fmt: skip
+
+
+def whole_budget() -> str:
+    """A canary that fails every request, at weight 10, with a budget of 100 %."""
+    with shielded("error", "{budget: 100}", 2) as site:
+        with wrk(site, 32, 5) as load:
+            done = read(load.communicate()[0])
+        seen = _counted(site)
+        stats = site.call("GET", "/api/v1/routes/default/stats?window=5m")[1]["versions"]["canary"]
+    said = (
+        f"{done.requests:,} requests, {seen['canary']:,} of them drawn for a canary that fails all: {done.errors} failed "
+        f"at the client, {seen['charged']:,} charged, error rate in /stats {100 * stats['error_rate']:g} %"
+    )
+    if done.errors or seen["charged"] != seen["canary"] or stats["error_rate"] != 1 or not seen["canary"]:
+        raise Disproved(said)
+    return said
+
+
+def default_budget() -> str:
+    """With the default budget exactly what lies beyond it fails."""
+    with shielded("error", "true", 1) as site:
+        with wrk(site, 16, 5) as load:
+            done = read(load.communicate()[0])
+        seen = _counted(site)
+    allowed = seen["canary"] // 5
+    said = (
+        f"{done.requests:,} requests, {seen['canary']:,} drawn for a canary that fails all, one worker: stable answered "
+        f"{seen['rescued']:,} (20 % are {allowed:,}), {done.errors:,} failed at the client"
+    )
+    if seen["rescued"] != allowed or done.errors != seen["canary"] - allowed or seen["charged"] != seen["canary"]:
+        raise Disproved(said)
+    return said
+
+
+def hanging() -> str:
+    """A canary that hangs adds no more than the shield's time."""
+    with shielded("hang", f"{{timeout: {1000 * TIMEOUT:g}ms, budget: 100}}", 1, weight=50) as site:
+        times = []
+        connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)
+        for _ in range(100):
+            began = time.perf_counter()
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            answer.read()
+            times.append(time.perf_counter() - began)
+            if answer.status != 200:
+                raise Disproved(f"a request was answered {answer.status}")
+        connection.close()
+    times.sort()
+    usual, hung = statistics.median(times[:50]), times[50:]
+    said = (
+        f"timeout {1000 * TIMEOUT:g} ms, 100 requests at weight 50: stable's take {1000 * usual:.1f} ms (median), those "
+        f"drawn for the canary {1000 * (hung[0] - usual):.1f} to {1000 * (hung[-1] - usual):.1f} ms more"
+    )
+    if hung[-1] - usual > TIMEOUT or hung[0] < TIMEOUT / 2:
+        raise Disproved(said)
+    return said
