@@ -51,8 +51,17 @@ class Side:
 
     def load(self, seconds: int) -> Load:
         """Some seconds of steady load."""
-        command = [program("taskset"), "-c", "1", program("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s",
-                   "--latency", "-s", str(Path(__file__).with_name("paced.lua")), f"http://127.0.0.1:{self.port}/"]  # fmt: skip
+        command = [
+            program("taskset"),
+            "-c",
+            "1",
+            program("wrk"),
+            "-t1",
+            f"-c{CONNECTIONS}",
+            f"-d{seconds}s",
+            "--latency",
+        ]
+        command += ["-s", str(Path(__file__).with_name("paced.lua")), f"http://127.0.0.1:{self.port}/"]
         environ = {**os.environ, "PACE": str(PACE)}
         done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 30, env=environ)
         return read(done.stdout)
@@ -118,7 +127,7 @@ def _verdict(sides: dict[str, Side]) -> str:
 
 def _sums(sides: dict[str, Side]) -> str:
     """Every request was copied or dropped, once, and every copy came to an end or is under way."""
-    dropped = 0
+    dropped = 0.0
     for state, side in sides.items():
         if state not in NAMES:
             continue

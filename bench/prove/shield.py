@@ -9,10 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.load import read
+from bench.load import wrk
 from bench.processes import end, nginx_origin, running
 from bench.prove import Disproved
-from bench.prove.publish import wrk
 from bench.prove.site import Site
 
 TIMEOUT = 0.3
@@ -38,8 +37,9 @@ def _counted(site: Site) -> dict[str, int]:
     time.sleep(0.5)
     found = site.metrics()
     route = 'route="default"'
+    answered = [int(v) for k, v in found.items() if k.startswith("canaryproxy_requests_total") and '"canary"' in k]
     return {
-        "canary": sum(int(v) for k, v in found.items() if k.startswith("canaryproxy_requests_total") and '"canary"' in k),
+        "canary": sum(answered),
         "charged": int(found[f'canaryproxy_attempts_total{{outcome="error_5xx",{route},version="canary"}}']),
         "rescued": int(found[f'canaryproxy_rescues_total{{kind="shield",{route}}}']),
         "failed": int(found.get(f'canaryproxy_requests_total{{code="503",{route},version="canary"}}', 0)),
@@ -49,13 +49,12 @@ def _counted(site: Site) -> dict[str, int]:
 def whole_budget() -> str:
     """A canary that fails every request, at weight 10, with a budget of 100 %."""
     with shielded("error", "{budget: 100}", 2) as site:
-        with wrk(site, 32, 5) as load:
-            done = read(load.communicate()[0])
+        done = wrk(site.port, connections=32, seconds=5)
         seen = _counted(site)
         stats = site.call("GET", "/api/v1/routes/default/stats?window=5m")[1]["versions"]["canary"]
     said = (
-        f"{done.requests:,} requests, {seen['canary']:,} of them drawn for a canary that fails all: {done.errors} failed "
-        f"at the client, {seen['charged']:,} charged, error rate in /stats {100 * stats['error_rate']:g} %"
+        f"{done.requests:,} requests, {seen['canary']:,} of them drawn for a canary that fails all: {done.errors} "
+        f"failed at the client, {seen['charged']:,} charged, error rate in /stats {100 * stats['error_rate']:g} %"
     )
     if done.errors or seen["charged"] != seen["canary"] or stats["error_rate"] != 1 or not seen["canary"]:
         raise Disproved(said)
@@ -65,13 +64,12 @@ def whole_budget() -> str:
 def default_budget() -> str:
     """With the default budget exactly what lies beyond it fails."""
     with shielded("error", "true", 1) as site:
-        with wrk(site, 16, 5) as load:
-            done = read(load.communicate()[0])
+        done = wrk(site.port, connections=16, seconds=5)
         seen = _counted(site)
     allowed = seen["canary"] // 5
     said = (
-        f"{done.requests:,} requests, {seen['canary']:,} drawn for a canary that fails all, one worker: stable answered "
-        f"{seen['rescued']:,} (20 % are {allowed:,}), {done.errors:,} failed at the client"
+        f"{done.requests:,} requests, {seen['canary']:,} drawn for a canary that fails all, one worker: stable "
+        f"answered {seen['rescued']:,} (20 % are {allowed:,}), {done.errors:,} failed at the client"
     )
     if seen["rescued"] != allowed or done.errors != seen["canary"] - allowed or seen["charged"] != seen["canary"]:
         raise Disproved(said)
@@ -95,8 +93,8 @@ def hanging() -> str:
     times.sort()
     usual, hung = statistics.median(times[:50]), times[50:]
     said = (
-        f"timeout {1000 * TIMEOUT:g} ms, 100 requests at weight 50: stable's take {1000 * usual:.1f} ms (median), those "
-        f"drawn for the canary {1000 * (hung[0] - usual):.1f} to {1000 * (hung[-1] - usual):.1f} ms more"
+        f"timeout {1000 * TIMEOUT:g} ms, 100 requests at weight 50: stable's take {1000 * usual:.1f} ms (median), "
+        f"those drawn for the canary {1000 * (hung[0] - usual):.1f} to {1000 * (hung[-1] - usual):.1f} ms more"
     )
     if hung[-1] - usual > TIMEOUT or hung[0] < TIMEOUT / 2:
         raise Disproved(said)
