@@ -1,0 +1,32 @@
+# Built here, run there: compilers, pip's cache and the sources stay in the first stage. Registries move the tag when
+# they rebuild it; give a digest to be sure of the very same base: --build-arg BASE=python:3.11-slim-bookworm@sha256:...
+ARG BASE=python:3.11-slim-bookworm
+
+# hadolint ignore=DL3006
+FROM ${BASE} AS build
+WORKDIR /build
+COPY requirements/runtime.txt requirements/
+RUN python3 -m venv /opt/canaryproxy \
+ && /opt/canaryproxy/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY canaryproxy canaryproxy
+RUN /opt/canaryproxy/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps .
+
+# hadolint ignore=DL3006
+FROM ${BASE}
+RUN groupadd --system --gid 65532 canaryproxy \
+ && useradd --system --uid 65532 --gid 65532 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin canaryproxy \
+ && install -d -o 65532 -g 65532 -m 0750 /var/lib/canaryproxy
+COPY --from=build /opt/canaryproxy /opt/canaryproxy
+COPY config/container.yaml /etc/canaryproxy/canaryproxy.yaml
+ENV PATH=/opt/canaryproxy/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# A number, so that Kubernetes can tell that it is not root.
+USER 65532:65532
+WORKDIR /var/lib/canaryproxy
+VOLUME /var/lib/canaryproxy
+EXPOSE 8080 9900 9901
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+  CMD ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9901/readyz', timeout=2)"]
+ENTRYPOINT ["canaryproxy"]
+CMD ["run", "/etc/canaryproxy/canaryproxy.yaml"]
