@@ -16,6 +16,11 @@ PACKAGES = {
     "curl": "curl",
     "wrk": "wrk",
     "prometheus": "prometheus",
+    "chroot": "coreutils",
+    "kubectl": "kubernetes-client",
+    "npm": "npm",
+    "ip": "iproute2",
+    "setpriv": "util-linux",
     "unshare": "util-linux",
     "nsenter": "util-linux",
 }

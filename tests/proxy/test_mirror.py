@@ -1,4 +1,4 @@
-"""Copies: what the canary gets of them, and that nobody else notices. H71."""
+"""Copies: what the canary gets of them, and that nobody else notices. H73, H75."""
 
 import asyncio
 import dataclasses

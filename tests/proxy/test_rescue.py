@@ -1,4 +1,4 @@
-"""The shield at work: who answers, who is charged, what is never sent twice. H70."""
+"""The shield at work: who answers, who is charged, what is never sent twice. H72."""
 
 import asyncio
 import dataclasses

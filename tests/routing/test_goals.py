@@ -1,4 +1,4 @@
-"""Goals: which requests and responses reach them. H72."""
+"""Goals: which requests and responses reach them. H74."""
 
 import pytest
 
