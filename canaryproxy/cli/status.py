@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from canaryproxy.cli.goals import goals
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.weight import segment
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.table import Table
 
 PERIOD = 1.0
@@ -54,7 +55,7 @@ def status(
     if as_json:
         typer.echo(json.dumps(routes if route is None else routes[0], indent=2))
     else:
-        console.print(table(routes))
+        console.print(page(routes))
 
 
 def seconds(text: str) -> float:
@@ -85,9 +86,9 @@ def _watch(remote: Remote, route: str | None, console: "Console") -> None:
     from rich.live import Live
     from rich.text import Text
 
-    def shown() -> "Table | Text":
+    def shown() -> "Group | Text":
         try:
-            return table(look(remote, route))
+            return page(look(remote, route))
         except Refused as error:
             return Text(str(error), style="red")
 
@@ -133,6 +134,14 @@ def outcome(phases: dict[str, str]) -> str:
     return ", ".join(f"{route} {phase}" for route, phase in phases.items())
 
 
+def page(routes: list[dict[str, Any]]) -> "Group":
+    """The routes, and their goals where they have some."""
+    from rich.console import Group
+
+    results = goals(routes)
+    return Group(table(routes)) if results is None else Group(table(routes), "", results)
+
+
 def table(routes: list[dict[str, Any]]) -> "Table":
     """Two lines a route, one for each version."""
     from rich.table import Table
@@ -141,7 +150,18 @@ def table(routes: list[dict[str, Any]]) -> "Table":
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("route", "version"):
         shown.add_column(column)
-    for column in ("weight", "observed", "endpoints", "req/min", "errors", "p50", "p95", "p99", "in flight"):
+    for column in (
+        "weight",
+        "observed",
+        "endpoints",
+        "req/min",
+        "errors",
+        "users (failed)",
+        "p50",
+        "p95",
+        "p99",
+        "in flight",
+    ):
         shown.add_column(column, justify="right")
     for column in ("by", "phase"):
         shown.add_column(column)
@@ -173,6 +193,7 @@ def figures(route: dict[str, Any], version: str) -> list[str]:
     return [
         f"{round(weight, 2):g} %", "-" if observed is None else f"{observed:.2f} %", f"{serving}/{len(side)}",
         f"{mine['requests']:,}", "-" if rate is None else f"{100 * rate:.2f} %",
+        "-" if mine["users"] is None else f"{mine['users']:,} ({mine['users_failed']:,})",
         *(_milliseconds(mine[name]) for name in ("p50", "p95", "p99")), str(mine["in_flight"]),
     ]  # fmt: skip
 

@@ -35,7 +35,7 @@ def test_a_table_of_every_route() -> None:
 def test_figures_of_a_quiet_route_are_dashes() -> None:
     with live(Api()) as served:
         route = look(Remote(served.url), "shop")[0]
-        assert figures(route, "canary") == ["5 %", "-", "1/1", "0", "-", "-", "-", "-", "0"]
+        assert figures(route, "canary") == ["5 %", "-", "1/1", "0", "-", "-", "-", "-", "-", "0"]
 
 
 @pytest.mark.parametrize(("phase", "code"), [("idle", 0), ("succeeded", 0), ("rolled_back", 1), ("progressing", 3)])

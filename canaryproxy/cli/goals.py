@@ -1,0 +1,36 @@
+"""The business results of both versions side by side, as `canaryproxy status` shows them."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def goals(routes: Iterable[dict[str, Any]]) -> "Table | None":
+    """A line for every goal of every route; None where no route has one."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("route", "goal"):
+        shown.add_column(column)
+    for version in ("stable", "canary"):
+        for column in ("events", "value", "of requests", "of users"):
+            shown.add_column(f"{version} {column}", justify="right")
+    for route in routes:
+        versions = [route["stats"]["versions"][version]["goals"] for version in ("stable", "canary")]
+        for goal in versions[0]:
+            cells = [cell for side in versions for cell in figures(side[goal])]
+            shown.add_row(*map(Text, (route["route"], goal, *cells)))
+    return shown if shown.row_count else None
+
+
+def figures(goal: dict[str, Any]) -> list[str]:
+    """How often, what it was worth, and its share of requests and of users."""
+    shares = [goal["per_request"], goal["per_user"]]
+    return [
+        f"{goal['events']:,}",
+        f"{goal['value']:,.2f}",
+        *("-" if one is None else f"{100 * one:.2f} %" for one in shares),
+    ]
