@@ -127,8 +127,20 @@ class Attempts:
             self._lease(pool)
         if decision.mirror is not None:
             self._copy = plane.mirrors.copy(decision.mirror, head, peer, self._request)
-            if self._copy is not None and self.request_complete:
-                self._copy.send()
+            if self.request_complete:
+                self._send_copy()
+
+    def _send_copy(self) -> None:
+        """The request is here whole: so is its copy, if there is to be one."""
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.send()
+
+    def _forget_copy(self) -> None:
+        """The exchange is over before its request was here whole."""
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.forget()
 
     def _lease(self, pool: "Pool") -> None:
         self._pool = pool

@@ -46,9 +46,8 @@ class Exchange(Rescue):
         self._chunk_in = head.body is Body.CHUNKED
         self.deadline = NEVER
         self._abandoned = self._chunk_out = self._close = self._flushed = self._hinted = False
-        self._user = self._attempts = self._queued = self._received = self._replay_size = self._sent = (
-            self._unsent_size
-        ) = 0
+        self._attempts = self._queued = self._received = self._replay_size = self._sent = 0
+        self._user = self._unsent_size = 0
         self._excluded = self._opening = self._paused_at = 0.0
         self._upgrade = b""
         self._connecting = self._copy = self._course = self._held = self._key = self._patience = None
@@ -76,10 +75,9 @@ class Exchange(Rescue):
     def request_end(self, trailers: tuple[bytes, ...]) -> None:
         """The client's message is complete."""
         self.request_complete = True
-        if self._copy is not None:
-            self._copy.send()
         if self._abandoned:
             return
+        self._send_copy()
         if self._chunk_in:
             self._pass_on(last_chunk(trailers))
         if self._upstream is not None and not self._paused_at:
@@ -332,6 +330,8 @@ class Exchange(Rescue):
             self._end_patience()
         now = plane.now()
         latency = now - self._tried - self._excluded if judged else None
+        if self._copy is not None:
+            self._forget_copy()
         if self._user:
             self._count_user(outcome)
         if self._course is None:

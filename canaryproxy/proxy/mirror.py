@@ -34,7 +34,7 @@ QUEUED = 256
 """Copies of one route that wait for their turn."""
 
 BYTES = 4_194_304
-"""Of all copies of one route that wait or are under way, heads and bodies."""
+"""Of all copies of one route that grow, wait or are under way, heads and bodies."""
 
 DULL = 65_536
 """Bytes of an answer's body that are read and dropped, so that the connection can be used again. A longer answer ends
@@ -76,17 +76,26 @@ class Copy:
     # Made by an exchange.
 
     def take(self, data: bytes) -> bool:
-        """Add a piece of the body; False when it has grown too long and there will be no copy."""
+        """Add a piece of the body; False when it has grown too long, or there is no room, and there will be no copy."""
         self._body += data
-        if len(self._body) <= self._limit:
+        if len(self._body) <= self._limit and self._lot.hold(self, len(data)):
             return True
+        self.forget()
         self._lot.drop(Outcome.OVERFLOW)
         return False
 
     def send(self) -> None:
         """The request is complete: wait for a turn."""
-        self.weight = len(self._head.plain) + len(self._body)
         self._lot.enqueue(self)
+
+    def forget(self) -> None:
+        """The request did not become complete: there is nothing to copy."""
+        self._lot.let_go(self)
+
+    @property
+    def head_bytes(self) -> int:
+        """About what its head takes."""
+        return len(self._head.plain)
 
     # Sent to the canary.
 
@@ -241,12 +250,25 @@ class Lot:
 
     def enqueue(self, copy: Copy) -> None:
         """Let it wait for its turn, if there is room."""
-        if len(self._queue) >= QUEUED or self._bytes + copy.weight > BYTES:
+        if len(self._queue) >= QUEUED or not self.hold(copy, copy.head_bytes):
+            self.let_go(copy)
             self.drop(Outcome.OVERFLOW)
             return
-        self._bytes += copy.weight
         self._queue.append(copy)
         self._wake()
+
+    def hold(self, copy: Copy, size: int) -> bool:
+        """Take room for so many bytes more of a copy; False when there is none."""
+        if self._bytes + size > BYTES:
+            return False
+        self._bytes += size
+        copy.weight += size
+        return True
+
+    def let_go(self, copy: Copy) -> None:
+        """Give back the room that a copy took."""
+        self._bytes -= copy.weight
+        copy.weight = 0
 
     def _wake(self) -> None:
         """Send what may be sent, when those who are waited for have had their turn."""
@@ -262,7 +284,7 @@ class Lot:
         copy = self._queue.popleft()
         decision = self._mirrors.choose(self.verdict)
         if decision is None:
-            self._bytes -= copy.weight
+            self.let_go(copy)
             self.drop(Outcome.UNAVAILABLE)
         else:
             self._under_way.add(copy)
@@ -273,7 +295,7 @@ class Lot:
     def finished(self, copy: Copy, outcome: Outcome) -> None:
         """It was answered, or never will be."""
         self._under_way.discard(copy)
-        self._bytes -= copy.weight
+        self.let_go(copy)
         self._mirrors.recorder.mirror_ended(self._route, outcome)
         self._wake()
 
@@ -286,7 +308,7 @@ class Lot:
         """Send no more: the route is gone, or its canary off."""
         self.verdict = None
         while self._queue:
-            self._bytes -= self._queue.popleft().weight
+            self.let_go(self._queue.popleft())
             self.drop(Outcome.UNAVAILABLE)
         for copy in list(self._under_way):
             copy.give_up(Outcome.UNAVAILABLE)
