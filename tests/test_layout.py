@@ -48,7 +48,7 @@ def test_every_module_has_a_test_file_of_its_name(module: Path) -> None:
 
 
 def test_every_test_file_of_the_mirror_has_a_module() -> None:
-    apart = {"integration", "e2e", "packaging", "support"}
+    apart = {"bench", "integration", "e2e", "packaging", "support"}
     tests = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")]
     modules = {str(path.parent / path.name.removeprefix("test_")) for path in tests if path.parts[0] not in apart}
     assert modules - {str(module) for module in MODULES} == {"layout.py", "examples.py"} & modules

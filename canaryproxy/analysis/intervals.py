@@ -1,0 +1,133 @@
+"""Intervals that hold at any time: how a rate, a quantile or a mean may be shown while it is still being measured.
+
+Rates by the beta-binomial martingale of Howard and Ramdas (arXiv 1810.08240, 1906.09712), means by the normal mixture with
+a standard deviation that is estimated (asymptotic confidence sequences, Waudby-Smith et al., arXiv 2103.06476).
+"""
+
+import math
+from collections.abc import Mapping
+
+from canaryproxy.telemetry.histogram import middle
+
+TUNED = 1000
+"""Units at which the intervals are narrowest."""
+
+SHOWN = 0.05
+"""Intervals are of 95 %."""
+
+HALVINGS = 60
+
+
+def best_variance(spent: float, alpha: float) -> float:
+    """The mixing variance for which the two-sided bound is tightest once a variance of `spent` has been added up."""
+    log = 2 * math.log(1 / alpha)
+    return spent / (log + math.log(1 + log))
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def _against(p: float, hits: int, count: int, alpha: float, tuned: float) -> float:
+    """Ln of the evidence against the rate p."""
+    variance = p * (1 - p)
+    rho = max(best_variance(variance * tuned, alpha) - variance, 1e-3 * variance)
+    a, b = rho / (1 - p), rho / p
+    return (
+        _log_beta(a + hits, b + count - hits) - _log_beta(a, b) - hits * math.log(p) - (count - hits) * math.log1p(-p)
+    )
+
+
+def rate(hits: int, count: int, alpha: float = SHOWN, tuned: float = TUNED) -> tuple[float, float]:
+    """Where a rate lies of which `hits` of `count` were seen. (0, 1) without units."""
+    if not count:
+        return 0.0, 1.0
+    limit = math.log(1 / alpha)
+    seen = hits / count
+
+    def edge(outside: float, inside: float) -> float:
+        for _ in range(HALVINGS):
+            p = (outside + inside) / 2
+            if _against(p, hits, count, alpha, tuned) < limit:
+                inside = p
+            else:
+                outside = p
+        return (outside + inside) / 2
+
+    inside = min(max(seen, 0.5 / (count + 1)), 1 - 0.5 / (count + 1))
+    low = 0.0 if not hits else edge(0.0, inside)
+    high = 1.0 if hits == count else edge(1.0, inside)
+    return low, high
+
+
+def ratio(canary: tuple[int, int], stable: tuple[int, int], alpha: float = SHOWN) -> tuple[float, float | None]:
+    """Where the ratio of two rates lies, given as (hits, count): from the interval of each, at half the chance of error.
+    None for no upper limit.
+    """
+    low_c, high_c = rate(*canary, alpha / 2)
+    low_s, high_s = rate(*stable, alpha / 2)
+    return (low_c / high_s if high_s else 0.0), (high_c / low_s if low_s else None)
+
+
+def quantile(counts: Mapping[int, int], q: float, alpha: float = SHOWN) -> tuple[float, float] | None:
+    """Where a quantile lies, in seconds: the edges between which the share below passes q. None without requests."""
+    total = sum(counts.values())
+    if not total:
+        return None
+    low, high = 0.0, math.inf
+    limit = math.log(1 / alpha)
+    below = 0
+    for bucket in sorted(counts):
+        if _against(q, below, total, alpha, TUNED) >= limit and below / total < q:
+            low = middle(bucket)
+        below += counts[bucket]
+        if below / total > q and _against(q, below, total, alpha, TUNED) >= limit:
+            high = middle(bucket)
+            break
+    return low, high
+
+
+def _moments(counts: Mapping[int, int]) -> tuple[int, float, float]:
+    """Count, mean and variance of a histogram, in seconds."""
+    total = sum(counts.values())
+    mean = sum(count * middle(bucket) for bucket, count in counts.items()) / total
+    variance = sum(count * (middle(bucket) - mean) ** 2 for bucket, count in counts.items()) / total
+    return total, mean, variance
+
+
+def normal_mixture(total: float, variance: float, rho: float) -> float:
+    """Ln of the one-sided evidence that a sum of centred terms is above 0: Howard et al., one-sided normal mixture."""
+    deviate = total / math.sqrt(variance + rho)
+    return (
+        math.log(4 * rho / (variance + rho)) / 2
+        + total * total / (2 * (variance + rho))
+        + math.log(math.erfc(-deviate / math.sqrt(2)) / 2)
+    )
+
+
+def two_sided(variance: float, rho: float, alpha: float) -> float:
+    """How far such a sum may stray either way."""
+    return math.sqrt((variance + rho) * (math.log((variance + rho) / rho) + 2 * math.log(1 / alpha)))
+
+
+def mean_ratio(
+    canary: Mapping[int, int], stable: Mapping[int, int], alpha: float = SHOWN
+) -> tuple[float, float, float] | None:
+    """The ratio of two mean latencies, and where it lies; asymptotic. None with fewer than 25 requests of either."""
+    if min(sum(canary.values()), sum(stable.values())) < FEWEST:
+        return None
+    means = []
+    for counts in (canary, stable):
+        total, mean, variance = _moments(counts)
+        spent = variance * total
+        rho = best_variance(variance * TUNED, alpha) or 1e-18
+        half = two_sided(spent, rho, alpha / 2) / total
+        means.append((mean, half))
+    (mean_c, half_c), (mean_s, half_s) = means
+    log = math.log(mean_c / mean_s)
+    half = math.hypot(half_c / mean_c, half_s / mean_s)
+    return math.exp(log), math.exp(log - half), math.exp(log + half)
+
+
+FEWEST = 25
+"""Requests of each version that a mean needs."""

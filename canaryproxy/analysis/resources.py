@@ -1,0 +1,93 @@
+"""Resources, such as CPU seconds per request: few noisy readings, compared as the logarithm of their ratio.
+
+The anytime t-test of Wang and Ramdas (arXiv 2310.03722) with a Gaussian prior on the effect, on means of blocks that are
+longer than the noise remembers: exact for Gaussian blocks of unknown variance.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+ENOUGH = 5
+"""Blocks without which nothing is said."""
+
+PRIOR = 1.0
+"""Variance of the effect that is bet on, in units of the noise's."""
+
+
+def log_t(count: int, t: float, prior: float = PRIOR) -> float:
+    """Ln e of a t statistic of `count` readings against "the mean is 0"."""
+    freedom = count - 1
+    wide = 1 + count * prior
+    return (freedom + 1) / 2 * math.log((1 + t * t / freedom) / (1 + t * t / (freedom * wide))) - math.log(wide) / 2
+
+
+def t_statistic(values: Sequence[float]) -> float:
+    """Mean by its standard error; infinite where all values are one and not 0."""
+    count = len(values)
+    mean = math.fsum(values) / count
+    variance = math.fsum((one - mean) ** 2 for one in values) / (count - 1)
+    if variance <= 0:
+        return math.copysign(math.inf, mean) if mean else 0.0
+    return mean / math.sqrt(variance / count)
+
+
+LEAST_SPREAD = 1e-3
+"""Standard deviation of a block's logarithm that is believed at least: clocks and counters are no finer."""
+
+
+@dataclass(slots=True)
+class PerRequest:
+    """ln(canary / stable) of a resource per request, block by block. `tolerance` of 1.1 is 10 %."""
+
+    tolerance: float
+    logs: list[float] = field(default_factory=list)
+
+    def block(self, canary: float, stable: float) -> None:
+        """The mean use per request of both versions in a block, both above 0."""
+        self.logs.append(math.log(canary / stable))
+
+    def _evidence(self, values: Sequence[float]) -> float:
+        """Evidence that the mean of the values is above 0."""
+        count = len(values)
+        if count < ENOUGH or math.fsum(values) <= 0:
+            return 0.0
+        mean = math.fsum(values) / count
+        spread = max(math.sqrt(math.fsum((one - mean) ** 2 for one in values) / (count - 1)), LEAST_SPREAD)
+        return log_t(count, mean / (spread / math.sqrt(count)))
+
+    @property
+    def more(self) -> float:
+        """Ln of the evidence that the canary uses more than is tolerated."""
+        return self._evidence([one - math.log(self.tolerance) for one in self.logs])
+
+    @property
+    def less(self) -> float:
+        """Ln of the evidence that it uses less, by more than the tolerance."""
+        return self._evidence([-one - math.log(self.tolerance) for one in self.logs])
+
+    @property
+    def ratio(self) -> float | None:
+        """The canary's use per request by stable's; None without a block."""
+        return math.exp(math.fsum(self.logs) / len(self.logs)) if self.logs else None
+
+    def interval(self, alpha: float) -> tuple[float, float] | None:
+        """Where the ratio lies, at any time, but for a chance of `alpha`; None where too little is known."""
+        count = len(self.logs)
+        if count < ENOUGH:
+            return None
+        mean = math.fsum(self.logs) / count
+        spread = max(math.sqrt(math.fsum((one - mean) ** 2 for one in self.logs) / (count - 1)), LEAST_SPREAD)
+        reach = _largest_t(count, math.log(1 / alpha))
+        if reach is None:
+            return None
+        half = reach * spread / math.sqrt(count)
+        return math.exp(mean - half), math.exp(mean + half)
+
+
+def _largest_t(count: int, limit: float) -> float | None:
+    """The t at which the evidence reaches `limit`; None where no t does."""
+    freedom = count - 1
+    wide = 1 + count * PRIOR
+    power = math.exp(2 / (freedom + 1) * (limit + math.log(wide) / 2))
+    return math.sqrt(freedom * (power - 1) / (1 - power / wide)) if power < wide else None
