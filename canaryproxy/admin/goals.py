@@ -23,7 +23,7 @@ def report(knowledge: Knowledge, name: str, body: models.GoalBody) -> models.Goa
     knowledge.counters.reach(side, body.goal, 1, body.value)
     knowledge.window.reach(GoalDelta(*side, body.goal, True, 1, body.value), now)
     if user:
-        knowledge.users.reach((*side, body.goal), [user], 0, now)
+        knowledge.users.reach((*side, body.goal), {user: body.value}, 0, now)
     return models.GoalCounted(route=name, goal=body.goal, version=side[1], value=body.value)
 
 

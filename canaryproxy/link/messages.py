@@ -13,7 +13,7 @@ from canaryproxy.model.rule import Rule
 from canaryproxy.model.settings import Limits, Timeouts
 from canaryproxy.model.table import Route
 
-VERSION = 2
+VERSION = 3
 """Of the messages. Both ends come from one installation; the number catches one that was replaced under way."""
 
 

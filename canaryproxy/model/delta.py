@@ -31,7 +31,8 @@ class CellDelta:
     are the statuses that clients got. `latency` holds the judged latency of the version (request head complete
     to last upstream byte, less the time the client kept us paused and the opening of a connection),
     `duration` what clients saw, `connect` the opening of upstream connections; all three as bucket index ->
-    count (`telemetry.histogram`). `rescues` counts by kind the requests that the other version answered,
+    count (`telemetry.histogram`). `replies` are the statuses from 400 on that the version itself gave to first attempts,
+    the client may have got another one. `rescues` counts by kind the requests that the other version answered,
     `ejections` the times that an endpoint was left alone after failures of this version.
     """
 
@@ -46,11 +47,12 @@ class CellDelta:
     connect: Mapping[int, int] = field(default_factory=dict)
     rescues: Mapping[str, int] = field(default_factory=dict)
     ejections: int = 0
+    replies: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Exchanges still running, as they stand at the time of the report (not a difference)."""
+    """Requests that wait for the version's response, as they stand at the time of the report (not a difference)."""
 
     key: CellKey
     second: int
@@ -77,7 +79,8 @@ class Users:
 @dataclass(frozen=True, slots=True)
 class GoalDelta:
     """Business events of one goal since the last report; none where a route has no goals. `analysed` is False for
-    requests decided by a rule; `users` are those who had one, told as in `Users`.
+    requests decided by a rule; `values` is bucket -> count of the single events (`telemetry.histogram.value_bucket`);
+    `users` are those who had one with the sum of theirs, told as in `Users`.
     """
 
     route: str
@@ -86,8 +89,9 @@ class GoalDelta:
     analysed: bool
     events: int
     value: float
+    values: Mapping[int, int] = field(default_factory=dict)
     level: int = 0
-    users: frozenset[int] = frozenset()
+    users: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

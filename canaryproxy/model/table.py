@@ -9,7 +9,7 @@ from typing import Literal
 
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.goal import Goal
-from canaryproxy.model.rule import Rule
+from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.safety import Mirror, Shield
 
 WEIGHT_SCALE = 10_000
@@ -80,7 +80,8 @@ class Route:
     `hosts` empty means any host; an entry is an exact name or `*.suffix`, lower case, no port, no
     trailing dot. `paths` are prefixes by whole segments. `weight` is in basis points. `aborted`: the canary is
     off, whatever weight and rules say. `fallback` names the versions that the other one may stand in for.
-    `salt` seeds the buckets of clients; empty means the route's name.
+    `salt` seeds the buckets of clients; empty means the route's name. Requests that meet one of `excluded` are routed
+    like any other and stay out of the analysis.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Route:
     shield: Shield | None = None
     mirror: Mirror | None = None
     goals: tuple[Goal, ...] = ()
+    excluded: tuple[Condition, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= WEIGHT_SCALE:

@@ -15,7 +15,7 @@ from canaryproxy.http1.hops import request_id_of
 from canaryproxy.http1.write import chunk_start, last_chunk
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
-from canaryproxy.model.outcome import FAILURES, Outcome
+from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.attempts import NEVER, NO_BODY
 from canaryproxy.proxy.rescue import Rescue
 from canaryproxy.proxy.tunnel import Tunnel
@@ -55,6 +55,11 @@ class Exchange(Rescue):
         self._response: ResponseHead | None = None
         self._out: list[bytes] = []
         self._unsent = []
+
+    @property
+    def waits(self) -> bool:
+        """Whether all was said and the version has not answered."""
+        return self.request_complete and self._response is None
 
     def __repr__(self) -> str:
         return f"<Exchange {self._head!r} attempt {self._attempts} response {self._response!r}>"
@@ -234,6 +239,8 @@ class Exchange(Rescue):
             self._out.append(last_chunk(trailers))
         if self._out:
             self._write_out()
+        if head.status >= 400 and (self._course is None or self._course.charged is None):
+            self._cell.reply(head.status)
         self._record(ERROR_5XX if head.status >= 500 else SUCCESS, head.status, judged=True)
         self.down.finished(close=self._close)
 
@@ -353,12 +360,6 @@ class Exchange(Rescue):
         if not course.rescue and latency is not None:
             self._cell.repeat(outcome)
         self._cell.finish(course.charged, code, duration, None)
-
-    def _count_user(self, outcome: Outcome) -> None:
-        """A user of whom the version failed a request has seen it fail, whoever answered."""
-        charged = outcome if self._course is None or self._course.charged is None else self._course.charged
-        if charged in FAILURES:
-            self._plane.recorder.failed(self._decision, self._user)
 
     def _log(self, outcome: Outcome, code: int, latency: float | None) -> None:
         """A line of the access log, where there is one."""

@@ -121,7 +121,8 @@ class DataPlane:
 
     def deltas(self) -> Delta:
         """Everything counted since the last call, and what is overdue now."""
-        cells = [connection.exchange.cell for connection in self._connections if connection.exchange is not None]
+        exchanges = [one.exchange for one in self._connections if one.exchange is not None]
+        cells = [(exchange.cell, exchange.waits) for exchange in exchanges]
         decisions = [tunnel.decision for tunnel in self.tunnels]
         tunnels: Counter[tuple[str, str]] = Counter((one.route.name, one.version.name) for one in decisions)
         ejected = frozenset(endpoint.authority for endpoint, pool in self._pools.items() if pool.ejected)

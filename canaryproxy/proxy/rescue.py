@@ -10,7 +10,7 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.fields import SAFE
 from canaryproxy.model.message import ResponseHead
-from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.proxy.attempts import Attempts
 from canaryproxy.proxy.course import Course
 
@@ -62,6 +62,7 @@ class Rescue(Attempts):
             return False
         if whole:
             self._release(head)
+        self._cell.reply(head.status)
         self._move(target, Outcome.ERROR_5XX)
         return True
 
@@ -95,6 +96,12 @@ class Rescue(Attempts):
         self._drop_upstream()
         self._begin_attempt()
         self._aim(target)
+
+    def _count_user(self, outcome: Outcome) -> None:
+        """A user of whom the version failed a request has seen it fail, whoever answered."""
+        charged = outcome if self._course is None or self._course.charged is None else self._course.charged
+        if charged in FAILURES:
+            self._plane.recorder.failed(self._decision, self._user)
 
     # What the whole exchange knows how to do.
 

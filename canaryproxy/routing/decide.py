@@ -42,7 +42,9 @@ def decide(
             user = hash_of(key.value, lot.salt)
             bucket = user % WEIGHT_SCALE
         verdict = lot.below if bucket < lot.weight else lot.above
-        if key is not None and lot.rule is not None:
-            user = hash_of(key.value, entry.salt) if verdict.analysed else 0
+        if not verdict.analysed:
+            user = 0
+        elif key is not None and lot.rule is not None:
+            user = hash_of(key.value, entry.salt)
     decisions = verdict.decisions
     return decisions[0] if len(decisions) == 1 else pick(decisions, loads, splits.dice), key, user

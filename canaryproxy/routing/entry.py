@@ -11,6 +11,7 @@ from canaryproxy.model.decision import Recogniser, Verdict
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.table import WEIGHT_SCALE, Route
 from canaryproxy.routing.affinity import Key, key_of, salt_of
+from canaryproxy.routing.condition import compile_condition
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.goals import Goals
 from canaryproxy.routing.rules import RuleBook
@@ -50,8 +51,8 @@ class Entry:
     `before` is the same route's entry in the last table: rules that have not changed are not filed again.
     """
 
-    __slots__ = ("_aborted", "_affinity", "_by_rule", "_goals", "_mirror", "_salt", "book", "canary", "plain", "route",
-                 "split", "stable", "weight")  # fmt: skip
+    __slots__ = ("_aborted", "_affinity", "_by_rule", "_excluded", "_goals", "_mirror", "_salt", "_unjudged", "book",
+                 "canary", "plain", "route", "split", "stable", "weight")  # fmt: skip
 
     book: RuleBook
 
@@ -59,12 +60,14 @@ class Entry:
         self.route = route
         self.weight = route.weight
         self.split: SplitKey = (route.name, WEIGHT)
-        self.plain = not (route.rules or route.affinity or route.aborted)
+        self.plain = not (route.rules or route.affinity or route.aborted or route.excluded)
+        self._excluded = tuple(map(compile_condition, route.excluded))
         self._goals = Goals(route.goals) or None
         self._mirror = mirror_of(route)
         self.stable, self.canary = self._verdicts(WEIGHT)
         self.book = before.book if before is not None and before.route.rules is route.rules else RuleBook(route.rules)
         self._affinity = self._verdicts(AFFINITY)
+        self._unjudged = {reason: self._verdicts(reason, analysed=False) for reason in (WEIGHT, AFFINITY)}
         self._aborted = Verdict(route, route.stable, ABORT, analysed=False, goals=self._goals)
         self._by_rule: dict[str, Lot] = {}
         self._salt = salt_of(route.salt or route.name)
@@ -83,9 +86,11 @@ class Entry:
             rule = None if filed is None else filed.rule
             return Lot(self._aborted, self._aborted, 0, self.split, self._salt, rule=rule)
         key = self._key(facts, dice)
-        if key is None:
-            return Lot(self.canary, self.stable, self.weight, self.split, self._salt)
-        stable, canary = self._affinity
+        reason = WEIGHT if key is None else AFFINITY
+        if any(holds(facts) for holds in self._excluded):
+            stable, canary = self._unjudged[reason]
+        else:
+            stable, canary = (self.stable, self.canary) if key is None else self._affinity
         return Lot(canary, stable, self.weight, self.split, self._salt, key)
 
     def lot_of(self, rule: Rule) -> Lot:

@@ -13,6 +13,10 @@ SHORTEST = 1e-6
 LONGEST = 86_400.0
 """Seconds: shorter and longer times are counted as these."""
 
+LEAST_VALUE = 1e-6
+WORTHLESS = -(2**15)
+"""Values below a millionth are none; the bucket of those."""
+
 ROUNDING = 1e-12
 """A product that is whole may come out a little above it, which must not cost a rank: 0.07 * 100 is above 7."""
 
@@ -28,6 +32,16 @@ def bucket_of(seconds: float) -> int:
         seconds = LONGEST
     index: int = _ceil(_log2(seconds) * PER_OCTAVE) - 1
     return index
+
+
+def value_bucket(value: float) -> int:
+    """The index of the bucket that holds an event's value, on the same scale; `WORTHLESS` for nothing."""
+    return math.ceil(math.log2(value) * PER_OCTAVE) - 1 if value >= LEAST_VALUE else WORTHLESS
+
+
+def value_of(index: int) -> float:
+    """About the value that a bucket stands for."""
+    return 0.0 if index == WORTHLESS else middle(index)
 
 
 def bounds(index: int, scale: int = SCALE) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, MirrorDelta, Open, Users
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.telemetry.distinct import Distinct
-from canaryproxy.telemetry.histogram import bucket_of
+from canaryproxy.telemetry.histogram import bucket_of, value_bucket
 
 OVERDUE = 1
 """An open exchange is overdue once the clock's whole second exceeds its second of start by this much: one that began
@@ -27,8 +27,8 @@ NO_TUNNELS: Mapping[tuple[str, str], int] = MappingProxyType({})
 class Cell:
     """Counts of one decision's exchanges that began in one second. Times are seconds."""
 
-    __slots__ = ("_news", "codes", "connect", "duration", "ejections", "fresh", "key", "latency", "outcomes", "rescues",
-                 "retried", "second", "starts")  # fmt: skip
+    __slots__ = ("_news", "codes", "connect", "duration", "ejections", "fresh", "key", "latency", "outcomes", "replies",
+                 "rescues", "retried", "second", "starts")  # fmt: skip
 
     def __init__(self, key: CellKey, second: int, news: "list[Cell]") -> None:
         self.key = key
@@ -50,6 +50,7 @@ class Cell:
         self.duration: dict[int, int] = {}
         self.connect: dict[int, int] = {}
         self.rescues: dict[str, int] = {}
+        self.replies: dict[int, int] = {}
         self.ejections = 0
 
     def touch(self) -> None:
@@ -85,6 +86,11 @@ class Cell:
         bucket = bucket_of(seconds)
         self.connect[bucket] = self.connect.get(bucket, 0) + 1
 
+    def reply(self, status: int) -> None:
+        """The version answered its first attempt with a status from 400 on."""
+        self.touch()
+        self.replies[status] = self.replies.get(status, 0) + 1
+
     def rescue(self, kind: str) -> None:
         """The other version answers in place of this one."""
         self.touch()
@@ -116,12 +122,29 @@ class Fresh:
 class Events:
     """Events of one goal since the last report."""
 
-    __slots__ = ("count", "users", "value")
+    __slots__ = ("count", "users", "value", "values", "worth")
 
     def __init__(self) -> None:
         self.count = 0
         self.value = 0.0
+        self.values: dict[int, int] = {}
         self.users = Distinct()
+        self.worth: dict[int, float] = {}
+
+    def add(self, value: float, user: int) -> None:
+        """One more, of this user if there is one."""
+        self.count += 1
+        self.value += value
+        bucket = value_bucket(value)
+        self.values[bucket] = self.values.get(bucket, 0) + 1
+        if user:
+            self.users.add(user)
+            self.worth[user] = self.worth.get(user, 0.0) + value
+
+    def report(self, key: tuple[str, str, str, bool]) -> GoalDelta:
+        """All of it, users as a sample where they are many."""
+        users = {user: self.worth[user] for user in self.users.users()}
+        return GoalDelta(*key, self.count, self.value, self.values, self.users.level, users)
 
 
 class Copies:
@@ -196,10 +219,7 @@ class Recorder:
             events = self._goals.get(key)
             if events is None:
                 events = self._goals[key] = Events()
-            events.count += 1
-            events.value += value
-            if user:
-                events.users.add(user)
+            events.add(value, user)
 
     def mirror_sent(self, route: str) -> None:
         """A copy is on its way."""
@@ -225,17 +245,19 @@ class Recorder:
         self,
         generation: int,
         at: float,
-        open_cells: Iterable[Cell],
+        open_cells: Iterable[tuple[Cell, bool]],
         tunnels: Mapping[tuple[str, str], int] = NO_TUNNELS,
         ejected: frozenset[str] = frozenset(),
     ) -> Delta:
-        """Everything new since the last flush; `open_cells` are those of the exchanges still running."""
+        """Everything new since the last flush; `open_cells` are those of the exchanges still running, with whether they
+        wait for the version.
+        """
         news = tuple(_report(cell) for cell in self._news)
         self._news.clear()
         refused, self._refused = self._refused, {}
         still_open = list(open_cells)
-        overdue = _overdue(still_open, int(at) - OVERDUE)
-        in_flight = Counter((cell.key.route, cell.key.version) for cell in still_open)
+        overdue = _overdue((cell for cell, waits in still_open if waits), int(at) - OVERDUE)
+        in_flight = Counter((cell.key.route, cell.key.version) for cell, _ in still_open)
         return Delta(
             generation, at, cells=news, overdue=overdue, refused=refused, tunnels=tunnels, ejected=ejected,
             in_flight=in_flight, users=self._take_users(), goals=self._take_goals(), mirrors=self._take_copies(),
@@ -247,10 +269,7 @@ class Recorder:
 
     def _take_goals(self) -> tuple[GoalDelta, ...]:
         taken, self._goals = self._goals, {}
-        return tuple(
-            GoalDelta(*key, events.count, events.value, events.users.level, events.users.users())
-            for key, events in taken.items()
-        )
+        return tuple(events.report(key) for key, events in taken.items())
 
     def _take_copies(self) -> tuple[MirrorDelta, ...]:
         taken, self._copies = self._copies, {}
@@ -262,7 +281,7 @@ class Recorder:
 def _report(cell: Cell) -> CellDelta:
     delta = CellDelta(
         cell.key, cell.second, cell.starts, cell.outcomes, cell.retried, cell.codes, cell.latency, cell.duration,
-        cell.connect, cell.rescues, cell.ejections,
+        cell.connect, cell.rescues, cell.ejections, cell.replies,
     )  # fmt: skip
     cell.clear()
     return delta

@@ -101,21 +101,62 @@ class Crowd:
     error: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Newcomers:
+    """Users of one version whom this step had not seen, and those of whom it had not failed a request, before."""
+
+    route: str
+    version: str
+    seen: tuple[int, ...]
+    failed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Firsts:
+    """The values of users' first events of a goal in this step."""
+
+    route: str
+    version: str
+    goal: str
+    values: tuple[float, ...]
+
+
+News = Newcomers | Firsts
+
+
 @dataclass(slots=True)
 class Step:
     """What both versions' users met since the weight was set to what it is. Times on the clock of the deltas."""
 
+    route: str
     weight: int
     since: float
     seen: dict[str, Distinct] = field(default_factory=dict)
     failed: dict[str, Distinct] = field(default_factory=dict)
+    reached: dict[tuple[str, str], Distinct] = field(default_factory=dict)
 
-    def add(self, version: str, seen: Iterable[int], failed: Iterable[int], level: int) -> None:
+    def add(self, version: str, seen: Iterable[int], failed: Iterable[int], level: int) -> Newcomers:
         """A failure only counts for those who were seen in this step, too: others began in an earlier one."""
         here = self.seen.setdefault(version, Distinct())
-        here.merge(seen, level)
+        fresh = _added(here, seen, level)
         bad = self.failed.setdefault(version, Distinct())
-        bad.merge((user for user in failed if user in here), here.level)
+        worse = _added(bad, (user for user in failed if user in here), here.level)
+        return Newcomers(self.route, version, fresh, worse)
+
+    def reach(self, version: str, goal: str, users: Mapping[int, float], level: int) -> Firsts:
+        """These users had events of a goal, of these values."""
+        here = self.seen.setdefault(version, Distinct())
+        there = self.reached.setdefault((version, goal), Distinct())
+        fresh = _added(there, (user for user in users if user in here), max(level, here.level))
+        return Firsts(self.route, version, goal, tuple(users[user] for user in fresh))
+
+
+def _added(here: Distinct, users: Iterable[int], level: int) -> tuple[int, ...]:
+    """Add users; those of them that are kept and were not there."""
+    here.thin(level)
+    fresh = [user for user in users if user not in here]
+    here.merge(fresh, level)
+    return tuple(user for user in fresh if user in here)
 
 
 class UserBook:
@@ -130,22 +171,29 @@ class UserBook:
     def __repr__(self) -> str:
         return f"<UserBook of {len(self._steps)} routes>"
 
-    def add(self, delta: Delta, weight_of: Callable[[str], int | None]) -> None:
-        """File a worker's report; `weight_of` tells a route's weight of now, in basis points, None if it is gone."""
+    def add(self, delta: Delta, weight_of: Callable[[str], int | None]) -> list[News]:
+        """File a worker's report; `weight_of` tells a route's weight of now, in basis points, None if it is gone. Returns
+        what is new in the routes' steps.
+        """
+        news: list[News] = []
         for users in delta.users:
             side = users.route, users.version
             self._seen.setdefault(side, Recent()).merge(users.seen, users.level, delta.at)
             self._failed.setdefault(side, Recent()).merge(users.failed, users.level, delta.at)
             weight = weight_of(users.route)
             if weight is not None and users.weight == weight:
-                self.step(users.route, weight, delta.at).add(users.version, users.seen, users.failed, users.level)
+                step = self.step(users.route, weight, delta.at)
+                news.append(step.add(users.version, users.seen, users.failed, users.level))
         for goal in delta.goals:
             if goal.users:
-                self.reach((goal.route, goal.version, goal.goal), goal.users, goal.level, delta.at)
+                news += self.reach((goal.route, goal.version, goal.goal), goal.users, goal.level, delta.at)
+        return news
 
-    def reach(self, goal: tuple[str, str, str], users: Iterable[int], level: int, at: float) -> None:
-        """These users had an event of a goal, which is given as route, version and name."""
+    def reach(self, goal: tuple[str, str, str], users: Mapping[int, float], level: int, at: float) -> list[News]:
+        """These users had events of a goal, which is given as route, version and name. Returns what is new in the step."""
         self._goals.setdefault(goal, Recent()).merge(users, level, at)
+        step = self._steps.get(goal[0])
+        return [] if step is None else [step.reach(*goal[1:], users, level)]
 
     def version_of(self, route: str, user: int) -> str | None:
         """The version that had a user last; None for one who is not known."""
@@ -158,7 +206,7 @@ class UserBook:
         """The step of this weight; a new one begins where it is not that of before."""
         step = self._steps.get(route)
         if step is None or step.weight != weight:
-            step = self._steps[route] = Step(weight, now)
+            step = self._steps[route] = Step(route, weight, now)
         return step
 
     def keep(self, routes: Set[str]) -> None:

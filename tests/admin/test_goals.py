@@ -94,7 +94,7 @@ async def test_what_the_traffic_showed_is_told_by_request_and_by_user() -> None:
     api = await Api(route=GOALS).start()
     api.served("stable", 100)
     seen = Users("shop", "stable", 500, 0, frozenset(range(1, 21)), frozenset((3,)))
-    event = GoalDelta("shop", "stable", "cart", True, 10, 10.0, 0, frozenset(range(1, 6)))
+    event = GoalDelta("shop", "stable", "cart", True, 10, 10.0, {}, 0, dict.fromkeys(range(1, 6), 2.0))
     by_rule = GoalDelta("shop", "stable", "cart", False, 7, 7.0)
     told = Delta(1, api.clock, users=(seen,), goals=(event, by_rule))
     api.counters.add(0, told)

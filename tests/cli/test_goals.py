@@ -12,7 +12,7 @@ from tests.support.live import live
 def test_both_versions_stand_side_by_side() -> None:
     api = Api(route="    affinity: cookie\n    goals: [{name: cart, path: /cart}, {name: sold}]\n")
     api.served("canary", 50)
-    event = GoalDelta("shop", "canary", "cart", True, 5, 12.5, 0, frozenset((1,)))
+    event = GoalDelta("shop", "canary", "cart", True, 5, 12.5, {31: 5}, 0, {1: 12.5})
     told = Delta(
         1, api.clock, users=(Users("shop", "canary", 500, 0, frozenset((1, 2, 3, 4)), frozenset((1,))),), goals=(event,)
     )

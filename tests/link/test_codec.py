@@ -40,7 +40,7 @@ MESSAGES: tuple[Message, ...] = (
     Certificates((TLS, None)),
     Drain(),
     Delta(3, 1.5, (CELL,), (Open(KEY, 6, 2),), (Users("shop", "canary", 500, 1, frozenset((1, 2**63)), frozenset((1,))),),
-          (GoalDelta("shop", "canary", "buy", True, 2, 3.5, 0, frozenset((1,))),), (MirrorDelta("shop", 3, 1, {"success": 2}),),
+          (GoalDelta("shop", "canary", "buy", True, 2, 3.5, {0: 1, 31: 1}, 0, {1: 3.5}),), (MirrorDelta("shop", 3, 1, {"success": 2}),),
           {404: 1}, {("shop", "canary"): 1}, frozenset(("10.0.0.1:443",)),
           {("shop", "stable"): 4}),
     Acknowledged(3),

@@ -136,7 +136,7 @@ def test_bytes_behind_a_response_end_the_upstream_connection() -> None:
     run(test())
 
 
-def test_exchanges_that_last_are_reported_as_overdue() -> None:
+def test_exchanges_that_wait_are_reported_as_overdue() -> None:
     async def test() -> None:
         async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
             await reader.read()
@@ -276,5 +276,40 @@ def test_a_deadline_is_never_early() -> None:
             for _ in range(20):
                 assert w.plane.in_seconds(1.0) >= w.plane.now() + 1.0
                 await asyncio.sleep(0.02)
+
+    run(test())
+
+
+def test_an_exchange_whose_response_has_begun_waits_for_nobody() -> None:
+    async def test() -> None:
+        async def streams(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_head(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+            await reader.read()
+
+        async with world() as w:
+            w.stable.behaviour = streams
+            reader, writer = await w.connect()
+            writer.write(STAY)
+            await reader.readuntil(b"half")
+            real = w.plane.now
+            w.plane.now = lambda: real() + 3
+            delta = w.collect()
+            assert (delta.overdue, dict(delta.in_flight)) == ((), {("shop", "stable"): 1})
+
+    run(test())
+
+
+def test_the_version_s_own_statuses_are_told_whatever_the_client_got() -> None:
+    async def test() -> None:
+        async with world() as w:
+            for status in (404, 404, 503, 302):
+                w.stable.behaviour = w.stable.answering(b"HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status)
+                await w.ask(GET)
+            replies: dict[int, int] = {}
+            for cell in w.collect().cells:
+                for status, count in cell.replies.items():
+                    replies[status] = replies.get(status, 0) + count
+            assert replies == {404: 2, 503: 1}
 
     run(test())

@@ -75,3 +75,16 @@ def test_rules_that_did_not_change_are_not_filed_again() -> None:
     books = [index.by_name["shop"].book for index in (first, second, third)]
     assert books[0] is books[1]
     assert len(books[2].rules) == 2
+
+
+def test_excluded_requests_go_where_others_go_and_stay_out_of_the_analysis() -> None:
+    probes = (Condition("path", "prefix", ("/healthz",)), Condition("header", "prefix", ("kube-probe",), "user-agent"))
+    for affinity in (None, COOKIE):
+        route = dataclasses.replace(ROUTE, affinity=affinity, weight=10_000, excluded=probes)
+        index, splits = RouteIndex(RoutingTable(1, (route,))), Splits(random.Random(2).random)
+        asked = [b"", b"User-Agent: kube-probe/1.30\r\n"]
+        outcomes = [decide(index, head(one), CLIENT, splits, idle) for one in asked]
+        assert [one[0].version.name for one in outcomes] == ["canary", "canary"]
+        assert [one[0].analysed for one in outcomes] == [True, False]
+        assert outcomes[1][2] == 0
+        assert len({one[0].reason for one in outcomes}) == 1

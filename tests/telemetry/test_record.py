@@ -18,7 +18,7 @@ ROUTE = route("shop")
 def test_an_exchange_is_counted_in_the_second_it_began() -> None:
     recorder = Recorder()
     cell = recorder.start(CANARY, 10.9)
-    (first,) = recorder.flush(1, 11.0, [cell]).cells
+    (first,) = recorder.flush(1, 11.0, [(cell, True)]).cells
     cell.connected(0.001)
     cell.finish(Outcome.SUCCESS, 200, 0.5, 0.4)
     (second,) = recorder.flush(1, 12.0, []).cells
@@ -52,7 +52,7 @@ def test_answers_before_any_decision_are_counted_by_code() -> None:
 def test_exchanges_open_for_a_second_are_overdue() -> None:
     recorder = Recorder()
     old, young = recorder.start(STABLE, 5.5), recorder.start(STABLE, 7.1)
-    overdue = recorder.flush(1, 7.2, [old, old, young]).overdue
+    overdue = recorder.flush(1, 7.2, [(old, True), (old, False), (old, True), (young, True)]).overdue
     assert [(one.second, one.count) for one in overdue] == [(5, 2)]
 
 
@@ -61,7 +61,7 @@ def test_exchanges_open_for_a_second_are_overdue() -> None:
         st.one_of(
             st.tuples(st.just("start"), st.floats(0, 5)),
             st.sampled_from(
-                [(step, 0.0) for step in ("end", "flush", "repeat", "connect", "refuse", "rescue", "eject")]
+                [(step, 0.0) for step in ("end", "flush", "repeat", "connect", "refuse", "rescue", "eject", "reply")]
             ),
         )
     )
@@ -76,7 +76,7 @@ def test_any_order_of_starts_ends_and_flushes_adds_up(steps: list[tuple[str, flo
     seen: Counter[str] = Counter()
 
     def flush() -> None:
-        delta = recorder.flush(1, now, running)
+        delta = recorder.flush(1, now, [(one, True) for one in running])
         seen["refuse"] += sum(delta.refused.values())
         for cell in delta.cells:
             seen["starts"] += cell.starts
@@ -85,6 +85,7 @@ def test_any_order_of_starts_ends_and_flushes_adds_up(steps: list[tuple[str, flo
             seen["connect"] += sum(cell.connect.values())
             seen["rescue"] += sum(cell.rescues.values())
             seen["eject"] += cell.ejections
+            seen["reply"] += sum(cell.replies.values())
             assert sum(cell.outcomes.values()) == sum(cell.codes.values()) == sum(cell.duration.values())
 
     for step, value in steps:
@@ -107,6 +108,7 @@ def test_any_order_of_starts_ends_and_flushes_adds_up(steps: list[tuple[str, flo
                 "connect": lambda cell: cell.connected(0.1),
                 "rescue": lambda cell: cell.rescue("fallback"),
                 "eject": Cell.eject,
+                "reply": lambda cell: cell.reply(503),
             }
             if step in acts:
                 acts[step](running[-1])

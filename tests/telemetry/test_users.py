@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.model.delta import Delta, GoalDelta, Users
-from canaryproxy.telemetry.users import REACH, Crowd, Recent, UserBook
+from canaryproxy.telemetry.distinct import Distinct
+from canaryproxy.telemetry.users import REACH, Crowd, Firsts, Newcomers, Recent, Step, UserBook
 
 SIDE = ("shop", "canary")
 
@@ -87,7 +88,7 @@ def test_a_failure_of_an_earlier_step_is_not_one_of_this() -> None:
 
 def test_a_route_that_is_gone_is_forgotten() -> None:
     told = book(delta(10.0, 1))
-    told.reach(("shop", "canary", "buy"), [1], 0, 10.0)
+    told.reach(("shop", "canary", "buy"), {1: 1.0}, 0, 10.0)
     told.keep({"blog"})
     assert (told.seen(SIDE, 10.0, 60), told.reached(("shop", "canary", "buy"), 10.0, 60)) == (Crowd(), Crowd())
     gone = UserBook()
@@ -96,7 +97,7 @@ def test_a_route_that_is_gone_is_forgotten() -> None:
 
 
 def test_a_user_has_a_goal_once() -> None:
-    goal = GoalDelta("shop", "canary", "buy", True, 3, 3.0, 0, frozenset((1, 2)))
+    goal = GoalDelta("shop", "canary", "buy", True, 3, 3.0, {-1: 3}, 0, {1: 2.0, 2: 1.0})
     told = book(Delta(1, 10.0, goals=(goal,)), Delta(1, 11.0, goals=(goal,)))
     assert told.reached(("shop", "canary", "buy"), 11.0, 60) == Crowd(2, 0.0)
 
@@ -107,3 +108,31 @@ def test_a_user_belongs_to_the_version_that_had_them_last() -> None:
     told.add(delta(20.0, 2, version="stable"), lambda _: 500)
     assert told.version_of("shop", 2) == "stable"
     assert told.version_of("blog", 2) is None
+
+
+def test_news_of_a_step_are_those_it_had_not_met() -> None:
+    told = UserBook()
+    (first,) = told.add(delta(10.0, 1, 2, failed=(2,)), lambda _: 500)
+    (second,) = told.add(delta(11.0, 2, 3, failed=(2, 3)), lambda _: 500)
+    assert first == Newcomers("shop", "canary", (1, 2), (2,))
+    assert second == Newcomers("shop", "canary", (3,), (3,))
+
+
+def test_first_events_of_a_step_are_those_of_users_it_saw() -> None:
+    goal = GoalDelta("shop", "canary", "buy", True, 2, 5.0, {}, 0, {1: 2.0, 9: 3.0})
+    told = book(delta(10.0, 1, 2))
+    assert told.add(Delta(1, 11.0, goals=(goal,)), lambda _: 500) == [Firsts("shop", "canary", "buy", (2.0,))]
+    assert told.add(Delta(1, 12.0, goals=(goal,)), lambda _: 500) == [Firsts("shop", "canary", "buy", ())]
+
+
+def test_a_step_with_too_many_users_goes_on_with_a_sample() -> None:
+    step = Step("shop", 500, 0.0)
+    step.seen["canary"] = Distinct(most=4)
+    users = [hash_like(number) for number in range(32)]
+    fresh = step.add("canary", users, (), 0).seen
+    assert 0 < len(fresh) <= 4
+    assert set(fresh) == step.seen["canary"].users()
+
+
+def hash_like(number: int) -> int:
+    return (number * 0x9E3779B97F4A7C15 + 0x1234567) % 2**64
