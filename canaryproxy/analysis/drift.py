@@ -49,8 +49,8 @@ class Drift:
         return self.sum >= ALARM
 
     def look(self, errors: int) -> None:
-        """The errors since the last look. While alarmed, the past stays what it was; what lasts as long as the past did is
-        the new normal.
+        """The errors since the last look. While alarmed, the past stays what it was; what lasts as long as the past
+        did is the new normal.
         """
         if len(self._past) >= ENOUGH:
             self.sum = max(0.0, self.sum) + errors * math.log(TIMES) - SLACK * self.mean * (TIMES - 1)

@@ -22,8 +22,8 @@ def exp(log: float) -> float:
 
 
 def start_weight(look: int, horizon: int = HORIZON) -> float:
-    """The share of the starting wealth that is bet from this look (1, 2, ...) on: half of it at once, the rest spread, so
-    that what begins an hour into a healthy canary is still found in seconds (e-detectors, Shin, Ramdas and Rinaldo,
+    """The share of the starting wealth that is bet from this look (1, 2, ...) on: half of it at once, the rest spread,
+    so that what begins an hour into a healthy canary is still found in seconds (e-detectors, Shin, Ramdas and Rinaldo,
     arXiv 2203.03532).
     """
     return 0.5 * horizon / (horizon + look) ** 2 + (0.5 if look == 1 else 0.0)
@@ -32,8 +32,8 @@ def start_weight(look: int, horizon: int = HORIZON) -> float:
 class Restarting:
     """A mixture over alternatives and over moments at which the harm may have begun.
 
-    For each alternative `M <- e * (M + start_weight)`; the evidence is the weighted sum of the M and of the wealth not yet
-    bet. `weights` sum to 1.
+    For each alternative `M <- e * (M + start_weight)`; the evidence is the weighted sum of the M and of the wealth not
+    yet bet. `weights` sum to 1.
     """
 
     __slots__ = ("_horizon", "_look", "_spent", "_sums", "_weights", "highest", "value")
@@ -51,8 +51,8 @@ class Restarting:
         return f"<Restarting: {self.value:.3g} after {self._look} looks>"
 
     def bet(self, logs: Sequence[float], *, look: bool = True) -> None:
-        """Multiply by the block's e-values, given as logarithms for each alternative. Only a `look` brings in new wealth:
-        several blocks may belong to one.
+        """Multiply by the block's e-values, given as logarithms for each alternative. Only a `look` brings in new
+        wealth: several blocks may belong to one.
         """
         start = 0.0
         if look:

@@ -1,7 +1,7 @@
 """Intervals that hold at any time: how a rate, a quantile or a mean may be shown while it is still being measured.
 
-Rates by the beta-binomial martingale of Howard and Ramdas (arXiv 1810.08240, 1906.09712), means by the normal mixture with
-a standard deviation that is estimated (asymptotic confidence sequences, Waudby-Smith et al., arXiv 2103.06476).
+Rates by the beta-binomial martingale of Howard and Ramdas (arXiv 1810.08240, 1906.09712), means by the normal mixture
+with a standard deviation that is estimated (asymptotic confidence sequences, Waudby-Smith et al., arXiv 2103.06476).
 """
 
 import math
@@ -61,8 +61,8 @@ def rate(hits: int, count: int, alpha: float = SHOWN, tuned: float = TUNED) -> t
 
 
 def ratio(canary: tuple[int, int], stable: tuple[int, int], alpha: float = SHOWN) -> tuple[float, float | None]:
-    """Where the ratio of two rates lies, given as (hits, count): from the interval of each, at half the chance of error.
-    None for no upper limit.
+    """Where the ratio of two rates lies, given as (hits, count): from the interval of each, at half the chance of
+    error. None for no upper limit.
     """
     low_c, high_c = rate(*canary, alpha / 2)
     low_s, high_s = rate(*stable, alpha / 2)

@@ -1,9 +1,9 @@
 """Latency: whether the canary's is longer than stable's by more than is tolerated, by ranks on shared buckets.
 
-Any positive function l of a latency, fixed before the block, gives an e-value: the product of l over the canary's requests,
-by the product of 1 + share * (l - 1) over all. Under "one distribution for both" its mean is at most 1, by the inequality
-of the arithmetic and geometric mean, for *any* distribution; with l increasing also where the canary is faster. We bet
-on Lehmann's alternatives of the rank (Lehmann 1953), and on more requests beyond stable's p95 and p99.
+Any positive function l of a latency, fixed before the block, gives an e-value: the product of l over the canary's
+requests, by the product of 1 + share * (l - 1) over all. Under "one distribution for both" its mean is at most 1, by
+the inequality of the arithmetic and geometric mean, for *any* distribution; with l increasing also where the canary is
+faster. We bet on Lehmann's alternatives of the rank (Lehmann 1953), and on more requests beyond stable's p95 and p99.
 """
 
 import math
@@ -119,7 +119,9 @@ def exceedance(share: float, odds: float) -> tuple[float, float]:
 
 
 class Table:
-    """The fifteen bets for every bucket, as stable's past suggests. `slower` bets on longer latencies, else on shorter."""
+    """The fifteen bets for every bucket, as stable's past suggests. `slower` bets on longer latencies, else on
+    shorter.
+    """
 
     def __init__(self, past: Histogram, *, slower: bool) -> None:
         self._ranks = Ranks(past)

@@ -46,9 +46,9 @@ NOTHING = Block(0, 0, 0, 0)
 
 
 def log_relative(block: Block, excess: float, ratio: float) -> float:
-    """Ln e of a block against "the canary's rate is at most `ratio` times stable's", betting that it is `excess` times as
-    high as that. With `excess` below 1 against "at least `ratio` times". E[e] <= 1 by 1 + x <= exp(x), whatever the rates
-    of the single units.
+    """Ln e of a block against "the canary's rate is at most `ratio` times stable's", betting that it is `excess` times
+    as high as that. With `excess` below 1 against "at least `ratio` times". E[e] <= 1 by 1 + x <= exp(x), whatever the
+    rates of the single units.
     """
     failed = block.canary_failed + block.stable_failed
     if not failed:
@@ -59,8 +59,8 @@ def log_relative(block: Block, excess: float, ratio: float) -> float:
 
 
 def log_floor(units: float, failed: float, multiple: float, floor: float) -> float:
-    """Ln e of units against "the rate is at most `floor`" (0..1), betting on `multiple` times that; with `multiple` below
-    1 against "at least `floor`". The likelihood ratio of two coins.
+    """Ln e of units against "the rate is at most `floor`" (0..1), betting on `multiple` times that; with `multiple`
+    below 1 against "at least `floor`". The likelihood ratio of two coins.
     """
     return failed * math.log(multiple) + (units - failed) * math.log((1 - multiple * floor) / (1 - floor))
 

@@ -1,7 +1,7 @@
 """Resources, such as CPU seconds per request: few noisy readings, compared as the logarithm of their ratio.
 
-The anytime t-test of Wang and Ramdas (arXiv 2310.03722) with a Gaussian prior on the effect, on means of blocks that are
-longer than the noise remembers: exact for Gaussian blocks of unknown variance.
+The anytime t-test of Wang and Ramdas (arXiv 2310.03722) with a Gaussian prior on the effect, on means of blocks that
+are longer than the noise remembers: exact for Gaussian blocks of unknown variance.
 """
 
 import math

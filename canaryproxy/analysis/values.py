@@ -34,8 +34,8 @@ class Takings:
 
 
 def log_less(takings: Takings, stake: float, cap: float, margin: float = 1.0) -> float:
-    """Ln e of a block against "the canary's values are distributed like stable's, or higher", the canary's multiplied by
-    `margin` (1 and more) before.
+    """Ln e of a block against "the canary's values are distributed like stable's, or higher", the canary's multiplied
+    by `margin` (1 and more) before.
     """
     share = takings.canary / (takings.canary + takings.stable)
     canary = [min(value * margin, cap) / cap for value in takings.canary_values]

@@ -31,9 +31,9 @@ class CellDelta:
     are the statuses that clients got. `latency` holds the judged latency of the version (request head complete
     to last upstream byte, less the time the client kept us paused and the opening of a connection),
     `duration` what clients saw, `connect` the opening of upstream connections; all three as bucket index ->
-    count (`telemetry.histogram`). `replies` are the statuses from 400 on that the version itself gave to first attempts,
-    the client may have got another one. `rescues` counts by kind the requests that the other version answered,
-    `ejections` the times that an endpoint was left alone after failures of this version.
+    count (`telemetry.histogram`). `replies` are the statuses from 400 on that the version itself gave to first
+    attempts, the client may have got another one. `rescues` counts by kind the requests that the other version
+    answered, `ejections` the times that an endpoint was left alone after failures of this version.
     """
 
     key: CellKey

@@ -172,8 +172,8 @@ class UserBook:
         return f"<UserBook of {len(self._steps)} routes>"
 
     def add(self, delta: Delta, weight_of: Callable[[str], int | None]) -> list[News]:
-        """File a worker's report; `weight_of` tells a route's weight of now, in basis points, None if it is gone. Returns
-        what is new in the routes' steps.
+        """File a worker's report; `weight_of` tells a route's weight of now, in basis points, None if it is gone.
+        Returns what is new in the routes' steps.
         """
         news: list[News] = []
         for users in delta.users:
@@ -190,7 +190,9 @@ class UserBook:
         return news
 
     def reach(self, goal: tuple[str, str, str], users: Mapping[int, float], level: int, at: float) -> list[News]:
-        """These users had events of a goal, which is given as route, version and name. Returns what is new in the step."""
+        """These users had events of a goal, which is given as route, version and name. Returns what is new in the
+        step.
+        """
         self._goals.setdefault(goal, Recent()).merge(users, level, at)
         step = self._steps.get(goal[0])
         return [] if step is None else [step.reach(*goal[1:], users, level)]

@@ -304,7 +304,9 @@ def test_the_version_s_own_statuses_are_told_whatever_the_client_got() -> None:
     async def test() -> None:
         async with world() as w:
             for status in (404, 404, 503, 302):
-                w.stable.behaviour = w.stable.answering(b"HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status)
+                w.stable.behaviour = w.stable.answering(
+                    b"HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % status
+                )
                 await w.ask(GET)
             replies: dict[int, int] = {}
             for cell in w.collect().cells:
