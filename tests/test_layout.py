@@ -13,6 +13,7 @@ LONGEST = 400
 
 TESTED_ELSEWHERE = {
     "admin/rule_schema.py": "tests/e2e/test_fuzz.py",
+    "analysis/spec.py": "tests/analysis/test_panel.py, test_judge.py",
     "__main__.py": "tests/e2e starts it",
     "config/contents.py": "tests/config/test_certificate.py, test_secret.py",
     "config/section.py": "tests/config/test_schema.py",

@@ -48,6 +48,8 @@ def rate(hits: int, count: int, alpha: float = SHOWN, tuned: float = TUNED) -> t
     def edge(outside: float, inside: float) -> float:
         for _ in range(HALVINGS):
             p = (outside + inside) / 2
+            if p in (0.0, 1.0):
+                break
             if _against(p, hits, count, alpha, tuned) < limit:
                 inside = p
             else:
@@ -61,12 +63,21 @@ def rate(hits: int, count: int, alpha: float = SHOWN, tuned: float = TUNED) -> t
 
 
 def ratio(canary: tuple[int, int], stable: tuple[int, int], alpha: float = SHOWN) -> tuple[float, float | None]:
-    """Where the ratio of two rates lies, given as (hits, count): from the interval of each, at half the chance of
-    error. None for no upper limit.
+    """Where the ratio of two rates lies, given as (hits, count): from the canary's share of the hits, which depends on
+    nothing but the ratio and its share of the units. None for no upper limit.
     """
-    low_c, high_c = rate(*canary, alpha / 2)
-    low_s, high_s = rate(*stable, alpha / 2)
-    return (low_c / high_s if high_s else 0.0), (high_c / low_s if low_s else None)
+    (hits, units), (others, rest) = canary, stable
+    low, high = rate(hits, hits + others, alpha, FEW_HITS)
+    odds = rest / units if units else 0.0
+
+    def of(share: float) -> float:
+        return share / (1 - share) * odds
+
+    return of(low), None if high == 1 else of(high)
+
+
+FEW_HITS = 30
+"""Hits of both versions together for which the interval of their ratio is narrowest."""
 
 
 def quantile(counts: Mapping[int, int], q: float, alpha: float = SHOWN) -> tuple[float, float] | None:

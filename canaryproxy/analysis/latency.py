@@ -183,12 +183,15 @@ class _Ranked:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self._evidence!r}>"
 
-    def bet(self, canary: Histogram, stable: Histogram) -> None:
-        """Bet on a block in which both versions have requests. The first ones are only learnt from."""
+    def bet(self, canary: Histogram, stable: Histogram, *, dispersion: float = 1.0) -> None:
+        """Bet on a block in which both versions have requests. The first ones are only learnt from. `dispersion`
+        divides what it is worth: see `rates.Worse.bet`.
+        """
         if self._seen >= ENOUGH:
             if self._table is None or self._seen >= STALE * self._table.total:
                 self._table = Table(dict(self._past), slower=self._slower)
-            self._evidence.bet(self._table.logs(self._shift.apply(canary), stable))
+            logs = self._table.logs(self._shift.apply(canary), stable)
+            self._evidence.bet([one / dispersion for one in logs])
         for bucket, count in stable.items():
             self._past[bucket] = self._past.get(bucket, 0) + count
             self._seen += count

@@ -7,6 +7,7 @@ Grünwald (arXiv 2106.02693) on a grid of alternatives.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from canaryproxy.analysis.evidence import Product, Restarting, evenly
@@ -19,6 +20,9 @@ ABOVE_FLOOR = (2.0, 4.0, 8.0, 16.0, 64.0, 256.0)
 
 LOWER = (0.9, 0.75, 0.5, 0.25, 0.05)
 """Ratios that are bet on where a rate is to be shown lower."""
+
+
+NO_NEWS = (0.0,) * max(len(HIGHER), len(LOWER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,12 @@ def log_floor(units: float, failed: float, multiple: float, floor: float) -> flo
     return failed * math.log(multiple) + (units - failed) * math.log((1 - multiple * floor) / (1 - floor))
 
 
+def _logs(block: Block, alternatives: Sequence[float], ratio: float, dispersion: float) -> Sequence[float]:
+    if not block.canary_failed and not block.stable_failed:
+        return NO_NEWS[: len(alternatives)]
+    return [log_relative(block, one, ratio) / dispersion for one in alternatives]
+
+
 class Worse:
     """Evidence that the canary's rate is more than `ratio` times stable's *and* above `floor` (0..1).
 
@@ -83,12 +93,15 @@ class Worse:
     def __repr__(self) -> str:
         return f"<Worse: {self.relative!r} and {self.floor!r}>"
 
-    def bet(self, block: Block, fresh: float | None = None, *, look: bool = True) -> None:
-        """Bet on a block. `fresh` are the canary's units that no earlier block had, where a unit may appear in many."""
-        self.relative.bet([log_relative(block, one, self._ratio) for one in HIGHER], look=look)
+    def bet(self, block: Block, fresh: float | None = None, *, look: bool = True, dispersion: float = 1.0) -> None:
+        """Bet on a block. `fresh` are the canary's units that no earlier block had, where a unit may appear in many.
+        `dispersion` (1 and more) is by how much counts vary beyond chance: it divides what a block is worth.
+        """
+        self.relative.bet(_logs(block, HIGHER, self._ratio, dispersion), look=look)
         if self.floor is not None:
             units = block.canary if fresh is None else fresh
-            self.floor.bet([log_floor(units, block.canary_failed, one, self._floor) for one in self._above], look=look)
+            logs = [log_floor(units, block.canary_failed, one, self._floor) / dispersion for one in self._above]
+            self.floor.bet(logs, look=look)
 
     @property
     def value(self) -> float:
@@ -113,11 +126,11 @@ class NoWorse:
     def __repr__(self) -> str:
         return f"<NoWorse: {self.relative!r} or {self.below!r}>"
 
-    def bet(self, block: Block, fresh: float | None = None) -> None:
-        """Bet on a block. `fresh` as in `Worse.bet`."""
-        self.relative.bet([log_relative(block, one, self._ratio) for one in LOWER])
+    def bet(self, block: Block, fresh: float | None = None, *, dispersion: float = 1.0) -> None:
+        """Bet on a block. `fresh` and `dispersion` as in `Worse.bet`."""
+        self.relative.bet(_logs(block, LOWER, self._ratio, dispersion))
         units = block.canary if fresh is None else fresh
-        self.below.bet([log_floor(units, block.canary_failed, one, self._bound) for one in LOWER])
+        self.below.bet([log_floor(units, block.canary_failed, one, self._bound) / dispersion for one in LOWER])
 
     @property
     def value(self) -> float:
@@ -137,9 +150,9 @@ class Lower:
     def __repr__(self) -> str:
         return f"<Lower: {self.relative!r}>"
 
-    def bet(self, block: Block, *, look: bool = True) -> None:
-        """Bet on a block."""
-        self.relative.bet([log_relative(block, one, 1 / self._margin) for one in LOWER], look=look)
+    def bet(self, block: Block, *, look: bool = True, dispersion: float = 1.0) -> None:
+        """Bet on a block. `dispersion` as in `Worse.bet`."""
+        self.relative.bet(_logs(block, LOWER, 1 / self._margin, dispersion), look=look)
 
     @property
     def value(self) -> float:

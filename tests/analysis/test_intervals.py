@@ -42,6 +42,9 @@ def test_the_ratio_of_rates_has_no_upper_limit_while_stable_never_failed() -> No
     low, high = intervals.ratio((50, 1000), (0, 1000))
     assert low > 1
     assert high is None
+    assert intervals.ratio((13, 640), (11, 12_160))[0] > 5
+    assert intervals.ratio((0, 0), (0, 0)) == (0.0, None)
+    assert intervals.rate(0, 1) == (0.0, 1.0)
     low, high = intervals.ratio((130, 1000), (500, 10_000))
     assert low > 1
     assert high is not None

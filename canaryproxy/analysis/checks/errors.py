@@ -1,0 +1,148 @@
+"""Errors: does the canary fail more of its requests than stable, or of its users?"""
+
+import math
+
+from canaryproxy.analysis import intervals, words
+from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Samples, Verdict, compared
+from canaryproxy.analysis.rates import NOTHING, Block, Lower, NoWorse, Worse
+from canaryproxy.analysis.spec import Action, Unit
+
+PROVEN_RATIO = 1.5
+PROVEN_BOUND = 0.005
+"""A canary is proven no worse where its rate is shown to be below 1.5 times stable's, or below 0.5 %."""
+
+
+class RateCheck:
+    """Failures of units. `name` is what they are called, `failed` the verb of the sentence.
+
+    `threshold` is what the evidence is shown against; `action` follows beyond it.
+    """
+
+    def __init__(
+        self, name: str, failed: str, tolerance: float, floor: float, threshold: float, *, action: Action = "rollback",
+        dry_run: bool = False,
+    ) -> None:  # fmt: skip
+        self.name = name
+        self.action: Action = action
+        self.dry_run = dry_run
+        self._failed = failed
+        self._threshold = threshold
+        self._worse = Worse(tolerance, floor)
+        self._sound = NoWorse(max(PROVEN_RATIO, tolerance), max(PROVEN_BOUND, floor))
+        self._better = Lower(tolerance)
+        self._looked = -1
+        self._all = NOTHING
+        self._here = NOTHING
+        self.unit: Unit = "request"
+
+    def __repr__(self) -> str:
+        return f"<RateCheck {self.name}: {self._worse!r}>"
+
+    @property
+    def harm(self) -> float:
+        """Evidence that the canary is worse."""
+        return self._worse.value
+
+    @property
+    def proof(self) -> float:
+        """Evidence that it is no worse."""
+        return self._sound.value
+
+    @property
+    def judged(self) -> int:
+        """The canary's units since the weight last changed."""
+        return int(self._here.canary)
+
+    def bet(self, block: Block, second: int, *, fresh: Block | None = None, dispersion: float = 1.0) -> None:
+        """Bet on a block of this second. `fresh` has the units that no earlier block had, where they may be in many."""
+        look = second != self._looked
+        self._looked = second
+        self._worse.bet(block, None if fresh is None else fresh.canary, look=look, dispersion=dispersion)
+        self._sound.bet(block, None if fresh is None else fresh.canary, dispersion=dispersion)
+        self._better.bet(block, look=look, dispersion=dispersion)
+        self.seen(block if fresh is None else fresh)
+
+    def seen(self, block: Block) -> None:
+        """Count what is shown."""
+        self._here += block
+        self._all += block
+
+    def step(self) -> None:
+        """The weight has changed: what is shown begins anew, evidence does not."""
+        self._here = NOTHING
+
+    def finding(self) -> Finding:
+        """What it says now."""
+        shown = self._here if self._here.canary else self._all
+        counts = (int(shown.canary_failed), int(shown.canary)), (int(shown.stable_failed), int(shown.stable))
+        (failed_c, canary), (failed_s, stable) = counts
+        rate_c, rate_s = _share(failed_c, canary), _share(failed_s, stable)
+        interval = intervals.ratio(*_capped(counts)) if canary and stable else None
+        ratio = rate_c / rate_s if rate_c is not None and rate_s else None
+        comparison = compared(self.harm, self._better.value, min(self._threshold, SHOWN)) if canary else None
+        return Finding(
+            name=self.name,
+            verdict=self._verdict(canary),
+            sentence=self._sentence(counts, ratio, interval),
+            comparison=comparison,
+            canary=rate_c,
+            stable=rate_s,
+            ratio=ratio,
+            interval=interval,
+            unit=self.unit,
+            samples=Samples(canary, stable),
+            evidence=self.harm,
+            threshold=self._threshold,
+            better=self._better.value,
+            proof=self.proof,
+            proof_threshold=SHOWN,
+            missing=self._missing(),
+            action=self.action,
+            dry_run=self.dry_run,
+        )
+
+    def _verdict(self, canary: int) -> Verdict:
+        if self.harm >= self._threshold:
+            return "fail"
+        return "inconclusive" if not canary or self.harm >= SUSPICIOUS else "pass"
+
+    def _missing(self) -> str:
+        """What is still needed for a proof."""
+        shown = self._all
+        if self.proof >= SHOWN or not shown.canary:
+            return ""
+        more = _more(self.proof, shown.canary)
+        if more is None:
+            return ""
+        return f"to prove it no worse it needs about {words.about(more)} more canary {self.unit}s"
+
+    def _sentence(
+        self, counts: tuple[tuple[int, int], tuple[int, int]], ratio: float | None,
+        interval: tuple[float, float | None] | None,
+    ) -> str:  # fmt: skip
+        (failed_c, canary), (failed_s, stable) = counts
+        if not canary:
+            return f"no {self.unit} of the canary was judged yet"
+        text = (
+            f"canary {self._failed} {failed_c:,} of {words.some(canary, self.unit)}, stable {failed_s:,} of {stable:,}"
+        )
+        if ratio is not None and failed_c:
+            text += f"; {words.times(ratio, interval, 'the rate')}"
+        return f"{text}, {words.evidence(self.harm, self._threshold)}"
+
+
+def _capped(
+    counts: tuple[tuple[int, int], tuple[int, int]],
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Failures may outnumber the units that were judged first; an interval knows no share above one."""
+    (a, b), (c, d) = counts
+    return (min(a, b), b), (min(c, d), d)
+
+
+def _share(hits: int, count: int) -> float | None:
+    return hits / count if count else None
+
+
+def _more(proof: float, units: float) -> float | None:
+    """Units that a proof still takes if it goes on as so far; None where it does not go towards one."""
+    return None if proof <= 1 else units * (math.log(SHOWN) / math.log(proof) - 1)

@@ -1,0 +1,148 @@
+"""Latency: does the canary take longer than stable?"""
+
+import math
+
+from canaryproxy.analysis import intervals, words
+from canaryproxy.analysis.cohorts import Pair
+from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Samples, Verdict, compared
+from canaryproxy.analysis.latency import LAST, Faster, NoSlower, Slower
+from canaryproxy.analysis.spec import Action, Latency
+from canaryproxy.telemetry.histogram import quantile
+
+PROVEN = 1.19
+"""A canary is proven no slower where it is shown to be within 19 % and the floor."""
+
+PATIENT = 5
+"""Looks between two bets while nothing is suspicious."""
+
+ALERT = 3.0
+"""Evidence from which every look is bet on."""
+
+LEAST_WAIT, LONGEST_WAIT = 2, 30
+"""Seconds that a request without a response is waited for before it counts as the slowest, at least and at most."""
+
+AHEAD = 2.0
+"""Times stable's 99.9 % that it is waited for."""
+
+HANGING = 60.0
+"""Seconds that a request without a response is shown with."""
+
+
+class LatencyCheck:
+    """Latencies of requests, cohort by cohort."""
+
+    name = "latency"
+
+    def __init__(self, spec: Latency, threshold: float) -> None:
+        self.dry_run = spec.dry_run
+        self.action: Action = "rollback"
+        self._spec = spec
+        self._threshold = threshold
+        self._slower = Slower(spec.tolerance, spec.floor)
+        self._sound = NoSlower(max(PROVEN, spec.tolerance), spec.floor)
+        self._faster = Faster(spec.tolerance, spec.floor)
+        self._waiting: Pair = ({}, {})
+        self._looks = 0
+        self._past: dict[int, int] = {}
+        self._here: Pair = ({}, {})
+        self._judged = 0
+
+    def __repr__(self) -> str:
+        return f"<LatencyCheck: {self._slower!r}>"
+
+    @property
+    def harm(self) -> float:
+        """Evidence that the canary is slower."""
+        return self._slower.value
+
+    @property
+    def proof(self) -> float:
+        """Evidence that it is not."""
+        return self._sound.value
+
+    @property
+    def wait(self) -> int:
+        """Seconds after which a request that has no response counts as the slowest there are."""
+        past = {bucket: count for bucket, count in self._past.items() if bucket < LAST}
+        longest = quantile({bucket << 1: count for bucket, count in past.items()}, 0.999)
+        return LEAST_WAIT if longest is None else min(max(math.ceil(AHEAD * longest), LEAST_WAIT), LONGEST_WAIT)
+
+    def file(self, pair: Pair) -> None:
+        """Latencies of a cohort that is closed."""
+        for mine, theirs, shown in zip(self._waiting, pair, self._here, strict=True):
+            for bucket, count in theirs.items():
+                mine[bucket] = mine.get(bucket, 0) + count
+                shown[bucket] = shown.get(bucket, 0) + count
+        for bucket, count in pair[1].items():
+            self._past[bucket] = self._past.get(bucket, 0) + count
+        self._judged += sum(pair[0].values())
+
+    def look(self, *, dispersion: float = 1.0) -> None:
+        """Bet on what was filed, now and then."""
+        self._looks += 1
+        canary, stable = self._waiting
+        if not canary or not stable or (self._looks % PATIENT and self.harm < ALERT):
+            return
+        self._waiting = ({}, {})
+        for one in (self._slower, self._sound, self._faster):
+            one.bet(canary, stable, dispersion=dispersion)
+
+    def step(self) -> None:
+        """The weight has changed: what is shown begins anew, evidence does not."""
+        self._here = ({}, {})
+
+    def shown(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Histograms of both versions on the finer scale of `telemetry.histogram`, for what is shown of them."""
+        top = math.floor(math.log2(HANGING) * 32)
+        canary, stable = (
+            {top if bucket == LAST else bucket << 1: count for bucket, count in side.items()} for side in self._here
+        )
+        return canary, stable
+
+    def finding(self) -> Finding:
+        """What it says now."""
+        canary, stable = self.shown()
+        counts = Samples(sum(canary.values()), sum(stable.values()))
+        means = intervals.mean_ratio(canary, stable)
+        comparison = compared(self.harm, self._faster.value, min(self._threshold, SHOWN)) if counts.canary else None
+        return Finding(
+            name=self.name,
+            verdict=self._verdict(counts.canary),
+            sentence=self._sentence(canary, stable, means),
+            comparison=comparison,
+            canary=quantile(canary, 0.95),
+            stable=quantile(stable, 0.95),
+            ratio=None if means is None else means[0],
+            interval=None if means is None else means[1:],
+            unit="request",
+            samples=counts,
+            evidence=self.harm,
+            threshold=self._threshold,
+            better=self._faster.value,
+            proof=self.proof,
+            proof_threshold=SHOWN,
+            missing=self._missing(),
+            dry_run=self.dry_run,
+        )
+
+    def _verdict(self, canary: int) -> Verdict:
+        if self.harm >= self._threshold:
+            return "fail"
+        return "inconclusive" if not canary or self.harm >= SUSPICIOUS else "pass"
+
+    def _missing(self) -> str:
+        if self.proof >= SHOWN or self.proof <= 1:
+            return ""
+        more = self._judged * (math.log(SHOWN) / math.log(self.proof) - 1)
+        return f"to prove it no slower it needs about {words.about(more)} more canary requests"
+
+    def _sentence(
+        self, canary: dict[int, int], stable: dict[int, int], means: tuple[float, float, float] | None
+    ) -> str:
+        if not canary or not stable:
+            return "no latency of both versions was judged yet"
+        slow_c, slow_s = (words.seconds(quantile(side, 0.95) or 0.0) for side in (canary, stable))
+        text = f"95 % of the canary's requests took at most {slow_c}, of stable's {slow_s}"
+        if means is not None:
+            text += f"; {words.times(means[0], (means[1], means[2]), 'the mean')}"
+        return f"{text}, {words.evidence(self.harm, self._threshold)}"

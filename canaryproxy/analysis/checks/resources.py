@@ -1,0 +1,91 @@
+"""Resources: does the canary use more of something for each request, by its own account?"""
+
+import math
+
+from canaryproxy.analysis import words
+from canaryproxy.analysis.finding import SHOWN, Finding, Samples, Verdict, compared
+from canaryproxy.analysis.resources import ENOUGH, PerRequest
+from canaryproxy.analysis.spec import Action, Resource
+
+UNEVEN = 2.0
+"""Requests per second and endpoint of the two versions must differ by less than this factor: a process that has more
+to do spends less on each, so the comparison would be of weights and not of versions.
+"""
+
+
+class ResourceCheck:
+    """One resource, block by block. `trouble` is why it cannot be read or compared now; empty if it can."""
+
+    def __init__(self, spec: Resource) -> None:
+        self.name = f"resource:{spec.name}"
+        self.spec = spec
+        self.action: Action = spec.on_harm
+        self.dry_run = spec.dry_run
+        self.trouble = "nothing was read yet"
+        self._ratio = PerRequest(spec.tolerance)
+        self._last = (0.0, 0.0)
+
+    def __repr__(self) -> str:
+        return f"<ResourceCheck {self.spec.name}: {len(self._ratio.logs)} blocks>"
+
+    @property
+    def harm(self) -> float:
+        """Evidence that the canary uses more."""
+        return math.exp(min(self._ratio.more, 600.0)) if self._ratio.more else 1.0
+
+    def block(self, canary: float, stable: float, rates: tuple[float, float]) -> None:
+        """Use per request of both versions in a block; `rates` are their requests per second and endpoint."""
+        low, high = sorted(rates)
+        if not low or high / low >= UNEVEN:
+            self.trouble = (
+                f"an endpoint of the canary serves {words.number(rates[0])} requests/s and one of stable "
+                f"{words.number(rates[1])}; use per request can be compared while they differ by less than "
+                f"{UNEVEN:.0f} times: give both a similar load per endpoint, such as weight 50"
+            )
+            return
+        if canary <= 0 or stable <= 0:
+            self.trouble = "nothing was used in a whole block; a longer `block` may help"
+            return
+        self.trouble = ""
+        self._last = canary, stable
+        self._ratio.block(canary, stable)
+
+    def finding(self) -> Finding:
+        """What it says now."""
+        found = self._ratio
+        blocks = len(found.logs)
+        known = blocks >= ENOUGH
+        better = math.exp(min(found.less, 600.0)) if found.less else 1.0
+        canary, stable = self._last
+        return Finding(
+            name=self.name,
+            verdict=self._verdict(known=known),
+            sentence=self._sentence(blocks),
+            comparison=compared(self.harm, better) if known and not self.trouble else None,
+            canary=canary if blocks else None,
+            stable=stable if blocks else None,
+            ratio=found.ratio,
+            interval=found.interval(0.05),
+            unit="block",
+            samples=Samples(blocks, blocks),
+            evidence=self.harm,
+            threshold=SHOWN,
+            better=better,
+            missing="" if known else f"{ENOUGH - blocks} more blocks of {words.seconds(self.spec.block)}",
+            action=self.action,
+            dry_run=self.dry_run,
+        )
+
+    def _verdict(self, *, known: bool) -> Verdict:
+        if self.trouble or not known:
+            return "inconclusive"
+        return "fail" if self.harm >= SHOWN else "pass"
+
+    def _sentence(self, blocks: int) -> str:
+        if self.trouble:
+            return f"{self.spec.name}: {self.trouble}"
+        ratio = self._ratio.ratio
+        if ratio is None:
+            return f"{self.spec.name}: nothing was compared yet"
+        told = words.times(ratio, self._ratio.interval(0.05), "stable's use per request")
+        return f"{self.spec.name}: {told} over {words.some(blocks, 'block')}, {words.evidence(self.harm, SHOWN)}"

@@ -1,0 +1,106 @@
+"""Thresholds: fixed bounds on a value of the canary, for those who want them, ours or somebody else's. No statistics: a
+bound that is broken at several looks in a row has failed.
+"""
+
+from dataclasses import dataclass
+
+from canaryproxy.analysis import words
+from canaryproxy.analysis.finding import Finding, Samples, Verdict
+from canaryproxy.analysis.spec import Action
+
+NONE = Samples()
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The canary's value at least, at most, or at most so many times stable's."""
+
+    most: float | None = None
+    least: float | None = None
+    times: float | None = None
+
+    def broken(self, canary: float, stable: float | None) -> str:
+        """Which bound is broken, in words; empty for none."""
+        if self.most is not None and canary > self.most:
+            return f"above {words.number(self.most)}"
+        if self.least is not None and canary < self.least:
+            return f"below {words.number(self.least)}"
+        if self.times is not None and stable is not None and canary > self.times * stable:
+            return f"above {words.number(self.times)} times stable's {words.number(stable)}"
+        return ""
+
+
+class ThresholdCheck:
+    """A value that is looked at now and then. Failed after so many bad looks in a row; a value that cannot be had is
+    neither good nor bad, and said loudly.
+    """
+
+    def __init__(
+        self, name: str, bounds: Bounds, failures: int, *, action: Action = "rollback", dry_run: bool = False
+    ) -> None:
+        self.name = name
+        self.action: Action = action
+        self.dry_run = dry_run
+        self._bounds = bounds
+        self._failures = failures
+        self._bad = 0
+        self._values: tuple[float | None, float | None] = (None, None)
+        self._words = ""
+        self._problem = "nothing was read yet"
+        self._samples = Samples()
+
+    def __repr__(self) -> str:
+        return f"<ThresholdCheck {self.name}: {self._bad} bad in a row>"
+
+    @property
+    def failed(self) -> bool:
+        """Whether the bound was broken often enough."""
+        return self._bad >= self._failures
+
+    def read(self, canary: float, stable: float | None, samples: Samples = NONE) -> None:
+        """The values of now; stable's where it matters."""
+        self._problem = ""
+        self._values = canary, stable
+        self._samples = samples
+        self._words = self._bounds.broken(canary, stable)
+        self._bad = self._bad + 1 if self._words else 0
+
+    def unread(self, problem: str) -> None:
+        """The value could not be had. What was bad before is not forgotten, and nothing is added to it."""
+        self._problem = problem
+
+    def step(self) -> None:
+        """The weight has changed: counting in a row begins anew."""
+        self._bad = 0
+
+    def finding(self) -> Finding:
+        """What it says now."""
+        canary, stable = self._values
+        verdict: Verdict = "pass"
+        if self.failed:
+            verdict = "fail"
+        elif self._problem or self._words:
+            verdict = "inconclusive"
+        return Finding(
+            name=self.name,
+            verdict=verdict,
+            sentence=self._sentence(),
+            canary=canary,
+            stable=stable,
+            ratio=canary / stable if canary is not None and stable else None,
+            unit="value",
+            samples=self._samples,
+            evidence=float(self._bad),
+            threshold=float(self._failures),
+            missing="" if not self._problem else "a value",
+            action=self.action,
+            dry_run=self.dry_run,
+        )
+
+    def _sentence(self) -> str:
+        if self._problem:
+            return f"{self.name} is unknown: {self._problem}"
+        canary = words.number(self._values[0] or 0.0)
+        if not self._words:
+            return f"{self.name} is {canary}, within its bounds"
+        return f"{self.name} is {canary}, {self._words}, {self._bad} of {self._failures} times in a row"

@@ -1,0 +1,102 @@
+"""Requests by their second of start, until all have ended or been waited for long enough.
+
+Versions are compared by what became of requests that began together: a canary that is slow to fail would otherwise meet
+stable's requests of another moment, and one that hangs would look idle. What is still without a response after
+`patience` counts as failed and as the slowest of all, in both versions alike, whatever comes of it later.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from canaryproxy.analysis.latency import LAST
+from canaryproxy.analysis.rates import NOTHING, Block
+from canaryproxy.model.delta import CellDelta, Open
+
+LONGEST = 3600
+"""Seconds for which late ends of hung requests are recognised as such."""
+
+Pair = tuple[dict[int, int], dict[int, int]]
+"""Histograms of canary and stable, in buckets of `analysis.latency`."""
+
+
+@dataclass(slots=True)
+class Cohort:
+    """What began in one second. `pending` was not yet in a block that was judged."""
+
+    pending: Block = NOTHING
+    canary: dict[int, int] = field(default_factory=dict)
+    stable: dict[int, int] = field(default_factory=dict)
+
+
+class Cohorts:
+    """Open and recently closed cohorts of a route. Times are whole seconds of the deltas' clock."""
+
+    def __init__(self, closed_until: int = -1) -> None:
+        self._open: dict[int, Cohort] = {}
+        self._carried = NOTHING
+        self._hung: dict[tuple[str, int], int] = {}
+        self._closed_until = closed_until
+        self._touched: set[int] = set()
+
+    def __repr__(self) -> str:
+        return f"<Cohorts: {len(self._open)} open, closed until {self._closed_until}>"
+
+    def count(self, cell: CellDelta, ended: int, failed: int, *, timed: bool) -> None:
+        """File requests of a cell: those that ended and can be judged, those of them that failed. Latencies only if
+        `timed`.
+        """
+        second, canary = cell.second, cell.key.version == "canary"
+        latency = cell.latency if timed else {}
+        if second <= self._closed_until:
+            known = min(self._hung.get((cell.key.version, second), 0), ended)
+            if known:
+                self._hung[cell.key.version, second] -= known
+                ended, failed, latency = ended - known, max(0, failed - known), {}
+            second = self._closed_until + 1
+        if not ended and not latency:
+            return
+        cohort = self._open.get(second)
+        if cohort is None:
+            cohort = self._open[second] = Cohort()
+        if ended:
+            cohort.pending += Block(ended, failed, 0, 0) if canary else Block(0, 0, ended, failed)
+            self._touched.add(second)
+        mine = cohort.canary if canary else cohort.stable
+        for bucket, count in latency.items():
+            mine[bucket >> 1] = mine.get(bucket >> 1, 0) + count
+
+    def blocks(self) -> Iterator[Block]:
+        """What has news since the last call and both versions in it, cohort by cohort."""
+        for second in sorted(self._touched):
+            cohort = self._open[second]
+            block = self._carried + cohort.pending
+            if block.whole:
+                self._carried = cohort.pending = NOTHING
+                yield block
+        self._touched.clear()
+
+    def close(self, until: int, waiting: Sequence[Open], *, timed: bool) -> Iterator[tuple[Block, Pair, Block]]:
+        """End the cohorts up to this second: what is left to judge of each, empty if nothing; its latencies; and those
+        who were waited for in vain, all of whom are in the first, too.
+        """
+        hung: dict[int, list[int]] = {}
+        for one in waiting:
+            if self._closed_until < one.second <= until:
+                hung.setdefault(one.second, [0, 0])[one.key.version != "canary"] += one.count
+                key = one.key.version, one.second
+                self._hung[key] = self._hung.get(key, 0) + one.count
+        for second in sorted({second for second in self._open if second <= until} | hung.keys()):
+            cohort = self._open.pop(second, None) or Cohort()
+            self._touched.discard(second)
+            canary, stable = hung.get(second, (0, 0))
+            vain = Block(canary, canary, stable, stable)
+            if timed and canary:
+                cohort.canary[LAST] = canary
+            if stable:
+                cohort.stable[LAST] = stable
+            block = self._carried + cohort.pending + vain
+            self._carried = NOTHING if block.whole else block
+            yield block if block.whole else NOTHING, (cohort.canary, cohort.stable), vain
+        self._closed_until = max(self._closed_until, until)
+        for key in [key for key in self._hung if key[1] < until - LONGEST]:
+            del self._hung[key]

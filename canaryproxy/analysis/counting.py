@@ -1,0 +1,82 @@
+"""What counts: which ends of requests can be judged, which of them are failures, who is at risk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from canaryproxy.analysis.rates import Block
+from canaryproxy.analysis.spec import Errors
+from canaryproxy.model.delta import CellDelta
+from canaryproxy.model.outcome import FAILURES, Outcome
+
+NEUTRAL = frozenset((Outcome.CLIENT_ABORT, Outcome.OVERFLOW))
+"""A client that leaves and load that is shed say nothing of the version."""
+
+CANARY, STABLE = 0, 1
+"""Places of the two versions in pairs."""
+
+
+def side_of(version: str) -> int:
+    """The place of a version in pairs."""
+    return CANARY if version == "canary" else STABLE
+
+
+def judged(cell: CellDelta) -> int:
+    """Requests of a cell that ended and can be judged."""
+    return sum(count for outcome, count in cell.outcomes.items() if outcome not in NEUTRAL)
+
+
+def failures(cell: CellDelta, errors: Errors) -> int:
+    """Those of them that failed: no answer at all, or a status that counts as one."""
+    lost = sum(
+        count for outcome, count in cell.outcomes.items() if outcome in FAILURES and outcome != Outcome.ERROR_5XX
+    )
+    return lost + matching(cell.replies, errors.statuses)
+
+
+def matching(replies: Mapping[int, int], statuses: tuple[tuple[int, int], ...]) -> int:
+    """Answers whose status is in one of these ranges."""
+    return sum(count for status, count in replies.items() if any(low <= status <= high for low, high in statuses))
+
+
+def pair() -> list[int]:
+    """Two counts, of canary and stable."""
+    return [0, 0]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one look, of canary and stable."""
+
+    ended: list[int] = field(default_factory=pair)
+    failed: list[int] = field(default_factory=pair)
+    refused: list[int] = field(default_factory=pair)
+    drawn: list[int] = field(default_factory=pair)
+    events: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
+
+    def values(self, goal: str) -> tuple[list[float], list[float]]:
+        """The values of a goal's events."""
+        return self.events.setdefault(goal, ([], []))
+
+    def block(self, hits: list[int]) -> Block:
+        """Requests that ended, and those of them that are meant."""
+        return Block(self.ended[CANARY], hits[CANARY], self.ended[STABLE], hits[STABLE])
+
+
+@dataclass(slots=True)
+class AtRisk:
+    """Users to whom something may happen for the first time in a step: those seen, less those to whom it has happened.
+    By chance it is the next user's turn whoever that is, so the share of the canary is its share of those at risk (the
+    log-rank test as an e-process: ter Schure, Perez-Ortiz, Ly and Grünwald, arXiv 2011.06931).
+    """
+
+    seen: list[int] = field(default_factory=pair)
+    gone: list[int] = field(default_factory=pair)
+
+    def news(self, fresh: list[int], hit: list[int]) -> Block:
+        """So many more were seen, and to so many of all it has happened now."""
+        for side in (CANARY, STABLE):
+            self.seen[side] += fresh[side]
+        canary, stable = (max(seen - gone, hits) for seen, gone, hits in zip(self.seen, self.gone, hit, strict=True))
+        for side in (CANARY, STABLE):
+            self.gone[side] += hit[side]
+        return Block(canary, hit[CANARY], stable, hit[STABLE])

@@ -1,0 +1,75 @@
+"""What the judge says: of each check, and of the whole."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from canaryproxy.analysis.spec import Action
+
+Verdict = Literal["pass", "fail", "inconclusive"]
+"""`fail`: take it back. `pass`: nothing stands against going on. `inconclusive` is neither, and never advances."""
+
+Comparison = Literal["better", "no difference shown", "worse"]
+
+SHOWN = 20.0
+"""Evidence at which a difference is called one (wrong once in twenty), goals hold, and soundness is proven."""
+
+SUSPICIOUS = 10.0
+"""Evidence of harm at which nothing is raised any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Units of both versions that were compared."""
+
+    canary: int = 0
+    stable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check. Values are of the weight as it is now; evidence is of all since the canary is judged.
+
+    `evidence` is for "worse", `better` for "better", `proof` for "no worse than allowed"; each counts from its
+    threshold on. `missing` says what a pass still wants; empty for nothing. `action` is what a `worse` leads to.
+    """
+
+    name: str
+    verdict: Verdict
+    sentence: str
+    comparison: Comparison | None = None
+    canary: float | None = None
+    stable: float | None = None
+    ratio: float | None = None
+    interval: tuple[float, float | None] | None = None
+    unit: str = ""
+    samples: Samples = Samples()
+    evidence: float | None = None
+    threshold: float | None = None
+    better: float | None = None
+    proof: float | None = None
+    proof_threshold: float | None = None
+    missing: str = ""
+    action: Action = "rollback"
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The whole. `evidence` is that of all checks which may take the canary back, by their shares."""
+
+    verdict: Verdict
+    reason: str
+    evidence: float
+    threshold: float
+    checks: tuple[Finding, ...]
+    seconds: float
+    weight: int
+    placebo: float = 1.0
+    dry_run: bool = False
+
+
+def compared(worse: float, better: float, threshold: float = SHOWN) -> Comparison:
+    """What the evidence of both sides amounts to."""
+    if worse >= threshold:
+        return "worse"
+    return "better" if better >= SHOWN else "no difference shown"

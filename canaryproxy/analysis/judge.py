@@ -1,0 +1,299 @@
+"""The judge of one route: what workers report in, a verdict out. Pure: time comes with what is reported.
+
+Errors are bet on whenever a report comes, everything else at looks, once a second. Evidence lasts from the moment the
+canary first gets a share (or a new canary, or `restart`) until there is none any more; a change of weight only begins
+anew what is shown. A failing verdict stands.
+"""
+
+from collections.abc import Callable
+
+from canaryproxy.analysis.checks.resources import ResourceCheck
+from canaryproxy.analysis.checks.thresholds import ThresholdCheck
+from canaryproxy.analysis.cohorts import Cohorts
+from canaryproxy.analysis.counting import CANARY, STABLE, AtRisk, Tally, failures, judged, matching, pair, side_of
+from canaryproxy.analysis.dispersion import ENDPOINTS, Dispersion, EndpointSeconds
+from canaryproxy.analysis.drift import Drift
+from canaryproxy.analysis.finding import Analysis, Samples
+from canaryproxy.analysis.panel import Panel, verdict_of
+from canaryproxy.analysis.placebo import Placebo
+from canaryproxy.analysis.rates import Block
+from canaryproxy.analysis.spec import Errors, Spec, Unit
+from canaryproxy.model.delta import CellDelta, GoalDelta, Open
+from canaryproxy.telemetry.histogram import quantile, value_of
+from canaryproxy.telemetry.users import Newcomers, News
+
+REFUSED = ((400, 498),)
+"""Statuses that are the client's fault by the book; 499 is a client that left."""
+
+NO_ERRORS = Errors()
+
+ENOUGH = 20
+"""Requests of the canary that fixed bounds of our own need."""
+
+
+class Judge:
+    """One route's canary. `affinity`: its users can be told apart. `dice` give numbers from 0 up to 1, for the
+    placebo.
+    """
+
+    def __init__(self, spec: Spec, *, affinity: bool, dice: Callable[[], float]) -> None:
+        self.spec = spec
+        self._affinity = affinity
+        self._dice = dice
+        self._drift = Drift()
+        self._dispersion = Dispersion()
+        self._seconds = EndpointSeconds()
+        self._endpoints: tuple[set[str], set[str]] = (set(), set())
+        self._waiting: dict[int, tuple[Open, ...]] = {}
+        self._at: dict[int, float] = {}
+        self._weight = 0
+        self.restart(0.0)
+
+    def __repr__(self) -> str:
+        return f"<Judge at {self._weight}: {self.panel!r}>"
+
+    def restart(self, now: float) -> None:
+        """Forget all evidence: another canary, or a new beginning. What is known of stable stays."""
+        errors = self.spec.errors or NO_ERRORS
+        self.unit = self._unit()
+        self.panel = Panel(self.spec, self.unit)
+        self._since = self._step_since = now
+        self._cohorts = Cohorts(closed_until=int(now) - 1)
+        self._tally = Tally()
+        self._warm: dict[str, int] = {}
+        self._judged = 0
+        self._failed: Analysis | None = None
+        self._placebo = Placebo(errors.tolerance, errors.floor, self.spec.alarm, self._dice)
+        self._new_step()
+
+    def _new_step(self) -> None:
+        self._judged = 0
+        self._fresh, self._failing = pair(), pair()
+        self._arrived = pair()
+        self._requests = 0
+        self._risk = AtRisk()
+        self._goals_risk = {goal.goal: AtRisk() for goal in self.spec.goals}
+
+    def _unit(self) -> Unit:
+        """What failures are counted by: see docs/analysis.md."""
+        if self.spec.unit is not None:
+            return self.spec.unit
+        if self._affinity:
+            return "user"
+        many = all(len(side) >= ENDPOINTS for side in self._endpoints)
+        return "endpoint-second" if many and self._dispersion.clumped else "request"
+
+    @property
+    def _dispersed(self) -> float:
+        """By what evidence of failures is divided."""
+        clumps = self._dispersion.of_seconds if self.unit == "endpoint-second" else 1.0
+        return clumps * self._placebo.factor
+
+    # What is reported.
+
+    def count(self, cell: CellDelta) -> None:
+        """File the counts of a cell that is analysed."""
+        side = side_of(cell.key.version)
+        errors = self.spec.errors or NO_ERRORS
+        ended, failed = judged(cell), failures(cell, errors)
+        tally = self._tally
+        tally.drawn[side] += cell.starts
+        tally.ended[side] += ended
+        tally.failed[side] += failed
+        if cell.replies:
+            tally.refused[side] += matching(cell.replies, REFUSED)
+        self._endpoints[side].add(cell.key.endpoint)
+        self._seconds.count(cell.key.version, cell.key.endpoint, cell.second, ended, failed)
+        self._cohorts.count(cell, ended, failed, timed=self._is_warm(cell))
+        if ended and self.panel.limit is not None:
+            self.panel.limit.count(Block(0, 0, ended, failed) if side else Block(ended, failed, 0, 0))
+
+    def _is_warm(self, cell: CellDelta) -> bool:
+        """Whether the latencies of this endpoint are judged: those of a canary's first seconds are of cold caches."""
+        if cell.key.version != "canary":
+            return True
+        first = self._warm.setdefault(cell.key.endpoint, cell.second)
+        return cell.second >= first + self.spec.warmup
+
+    def reported(self, slot: int, at: float, waiting: tuple[Open, ...]) -> None:
+        """A worker has told everything until now; these requests of this route wait for a response."""
+        self._at[slot] = at
+        self._waiting[slot] = waiting
+        if self.unit == "request":
+            for block in self._cohorts.blocks():
+                self._bet(block, int(at))
+        elif self.unit == "user" and (any(self._fresh) or any(self._failing)):
+            self._bet_users(int(at))
+
+    def gone(self, slot: int) -> None:
+        """A worker is no more."""
+        self._at.pop(slot, None)
+        self._waiting.pop(slot, None)
+
+    def met(self, news: News) -> None:
+        """Users who are new to this step, or reached a goal for the first time in it."""
+        side = side_of(news.version)
+        if isinstance(news, Newcomers):
+            self._fresh[side] += len(news.seen)
+            self._arrived[side] += len(news.seen)
+            self._failing[side] += len(news.failed)
+        elif self._affinity:
+            self._tally.values(news.goal)[side].extend(news.values)
+
+    def reach(self, goal: GoalDelta) -> None:
+        """Events of a goal, request by request. With affinity it is users that count."""
+        if not self._affinity:
+            values = self._tally.values(goal.goal)[side_of(goal.version)]
+            for bucket, count in goal.values.items():
+                values.extend([value_of(bucket)] * count)
+
+    # Betting.
+
+    def _bet(self, block: Block, second: int) -> None:
+        if self.panel.errors is not None and self._weight:
+            self.panel.errors.bet(block, second, dispersion=self._dispersed)
+            if block.stable_failed:
+                self._placebo.bet(block, self._weight)
+
+    def _bet_users(self, second: int) -> None:
+        fresh, failing = self._fresh, self._failing
+        self._fresh, self._failing = pair(), pair()
+        block = self._risk.news(fresh, failing)
+        shown = Block(fresh[CANARY], failing[CANARY], fresh[STABLE], failing[STABLE])
+        errors = self.panel.errors
+        if errors is None or not self._weight:
+            return
+        if block.whole:
+            errors.bet(block, second, fresh=shown, dispersion=self._dispersed)
+        else:
+            errors.seen(shown)
+
+    def look(self, now: float, weight: int) -> None:
+        """A second has passed; the weight is that of now, in basis points."""
+        self.follow(now, weight)
+        panel, tally = self.panel, self._tally
+        self._drift.look(tally.failed[STABLE])
+        self._close(int(min(self._at.values(), default=now)))
+        if weight:
+            self._look_at(tally, weight, int(now))
+        self._judged += tally.ended[CANARY]
+        self._requests += tally.ended[STABLE]
+        self._tally = Tally()
+        if panel.limit is not None:
+            panel.limit.look()
+        if self._failed is None:
+            analysis = self.analysis(now)
+            if analysis.verdict == "fail":
+                self._failed = analysis
+
+    def follow(self, now: float, weight: int) -> None:
+        """The weight that holds from now on: to be told before anything that it decided."""
+        if weight == self._weight:
+            return
+        before, self._weight = self._weight, weight
+        if not before or not weight:
+            self.restart(now)
+            return
+        self._step_since = now
+        self.panel.step()
+        self._new_step()
+
+    def _close(self, clock: int) -> None:
+        """End the cohorts that were waited for."""
+        panel = self.panel
+        wait = 2 if panel.latency is None else panel.latency.wait
+        until = clock - 1 - wait
+        waiting = [one for side in self._waiting.values() for one in side]
+        timed = clock >= min(self._warm.values(), default=0) + self.spec.warmup + wait
+        for block, histograms, vain in self._cohorts.close(until, waiting, timed=timed):
+            if block.whole and self.unit == "request":
+                self._bet(block, clock)
+            if panel.latency is not None:
+                panel.latency.file(histograms)
+            if vain.canary or vain.stable:
+                self._hang(vain)
+        for second, block in self._seconds.close(until, self._dispersion):
+            if self.unit == "endpoint-second" and block.whole:
+                self._bet(block, second)
+
+    def _hang(self, vain: Block) -> None:
+        if self.panel.limit is not None:
+            self.panel.limit.count(vain)
+
+    def _look_at(self, tally: Tally, weight: int, second: int) -> None:
+        panel = self.panel
+        per_user = max(self._requests / max(self._risk.seen[STABLE], 1), 1.0) if self._affinity else 1.0
+        if panel.latency is not None:
+            panel.latency.look(dispersion=per_user)
+        if panel.refusals is not None:
+            block = tally.block(tally.refused)
+            if block.whole:
+                panel.refusals.bet(block, second, dispersion=per_user)
+        for name, check in panel.goals.items():
+            values = tally.values(name)
+            hits = [len(values[CANARY]), len(values[STABLE])]
+            if self._affinity:
+                fresh = Block(self._arrived[CANARY], hits[CANARY], self._arrived[STABLE], hits[STABLE])
+                check.look(self._goals_risk[name].news(self._arrived, hits), values, fresh)
+            else:
+                check.look(tally.block(hits), values)
+        drawn = self._arrived if self._affinity else tally.drawn
+        panel.sample_ratio.draw(drawn[CANARY], drawn[STABLE], weight)
+        self._arrived = pair()
+        self._look_at_bounds()
+
+    def _look_at_bounds(self) -> None:
+        panel = self.panel
+        if panel.error_bounds is not None and panel.errors is not None:
+            found = panel.errors.finding()
+            _read(panel.error_bounds, found.canary, found.stable, found.samples)
+        if panel.latency_bounds is not None and panel.latency is not None and self.spec.latency is not None:
+            canary, stable = panel.latency.shown()
+            q = self.spec.latency.q
+            samples = Samples(sum(canary.values()), sum(stable.values()))
+            _read(panel.latency_bounds, quantile(canary, q), quantile(stable, q), samples)
+
+    # From outside.
+
+    def external(self, name: str) -> ThresholdCheck | None:
+        """The check of a number that somebody else knows."""
+        return self.panel.externals.get(name)
+
+    def resource(self, name: str) -> ResourceCheck | None:
+        """The check of a resource."""
+        return self.panel.resources.get(name)
+
+    # What comes of it.
+
+    def verdict_now(self, now: float) -> Analysis | None:
+        """The failing verdict as soon as there is one, without a look; None while there is none."""
+        if self._failed is None and self._weight and (self.panel.broken or self.panel.evidence >= self.spec.alarm):
+            self._failed = self.analysis(now)
+        return self._failed
+
+    def analysis(self, now: float) -> Analysis:
+        """Everything there is to say. What has failed once stays so."""
+        if self._failed is not None:
+            return self._failed
+        findings = self.panel.findings
+        verdict, reason = verdict_of(
+            self.panel, findings, weight=self._weight, drifting=self._drift.alarmed, judged=self._judged
+        )
+        return Analysis(
+            verdict=verdict,
+            reason=reason,
+            evidence=self.panel.evidence,
+            threshold=self.spec.alarm,
+            checks=findings,
+            seconds=now - self._step_since,
+            weight=self._weight,
+            placebo=self._placebo.factor,
+            dry_run=self.spec.dry_run,
+        )
+
+
+def _read(check: ThresholdCheck, canary: float | None, stable: float | None, samples: Samples) -> None:
+    if canary is None or samples.canary < ENOUGH:
+        check.unread(f"fewer than {ENOUGH} requests of the canary at this weight")
+    else:
+        check.read(canary, stable, samples)

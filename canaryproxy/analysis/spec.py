@@ -1,0 +1,130 @@
+"""What is judged, and how strictly: the config's words as plain data. Shares and rates are 0..1, tolerances ratios
+(1.1 is 10 %), times seconds.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Action = Literal["rollback", "hold"]
+"""What follows where harm is shown: the canary is taken back, or goes no further."""
+
+Unit = Literal["request", "user", "endpoint-second"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Fixed bounds for those who want them: the canary's value at most `most`, or at most `times` stable's."""
+
+    most: float | None = None
+    times: float | None = None
+
+    def __bool__(self) -> bool:
+        return self.most is not None or self.times is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """`statuses` are ranges, both ends included, that count as failures beside what never answered."""
+
+    tolerance: float = 1.1
+    floor: float = 0.001
+    statuses: tuple[tuple[int, int], ...] = ((500, 599),)
+    limits: Limits = Limits()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """`limits` are for the quantile `q`, in seconds."""
+
+    tolerance: float = 1.1
+    floor: float = 0.002
+    q: float = 0.99
+    limits: Limits = Limits()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Statuses from 400 to 499: the clients' fault by the book, and a classic of broken releases."""
+
+    tolerance: float = 1.5
+    floor: float = 0.01
+    on_harm: Action = "hold"
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GoalSpec:
+    """One goal of the route. `valued`: its events carry numbers, and their sum is judged as well as their count."""
+
+    goal: str
+    tolerance: float = 1.0
+    on_harm: Action = "hold"
+    valued: bool = False
+    cap: float | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something that the versions' own metrics tell: a counter of use, compared per request."""
+
+    name: str
+    path: str
+    counter: str = ""
+    gauge: str = ""
+    tolerance: float = 1.1
+    block: float = 300.0
+    on_harm: Action = "hold"
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A number that somebody else knows. `query` is PromQL, or the path of a field in a JSON answer."""
+
+    name: str
+    url: str
+    kind: Literal["prometheus", "http"]
+    query: str
+    every: float = 10.0
+    timeout: float = 5.0
+    most: float | None = None
+    least: float | None = None
+    times: float | None = None
+    failures: int = 3
+    on_harm: Action = "rollback"
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HardLimit:
+    """However little is known: a canary that fails so much of so many requests is taken back."""
+
+    error_rate: float = 0.5
+    min_requests: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Everything. `confidence` is the chance that a healthy canary is not taken back, for the whole rollout."""
+
+    confidence: float = 0.99
+    unit: Unit | None = None
+    errors: Errors | None = field(default_factory=Errors)
+    latency: Latency | None = field(default_factory=Latency)
+    refusals: Refusals | None = field(default_factory=Refusals)
+    goals: tuple[GoalSpec, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    externals: tuple[External, ...] = ()
+    limits: HardLimit | None = field(default_factory=HardLimit)
+    min_requests: int = 100
+    warmup: float = 30.0
+    prove_above: int = 5000
+    dry_run: bool = False
+
+    @property
+    def alarm(self) -> float:
+        """The evidence at which a canary is taken back."""
+        return 1 / (1 - self.confidence)

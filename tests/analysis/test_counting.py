@@ -1,0 +1,38 @@
+"""What counts, and who is at risk."""
+
+from canaryproxy.analysis.counting import AtRisk, Tally, failures, judged, matching, side_of
+from canaryproxy.analysis.rates import Block
+from canaryproxy.analysis.spec import Errors
+from canaryproxy.model.delta import CellDelta
+from tests.support.traffic import key
+
+CELL = CellDelta(
+    key("canary"), 5, outcomes={"success": 5, "error_5xx": 2, "timeout": 1, "client_abort": 3, "overflow": 4},
+    replies={404: 1, 429: 2, 503: 2},
+)  # fmt: skip
+
+
+def test_clients_that_left_and_load_that_was_shed_say_nothing() -> None:
+    assert judged(CELL) == 8
+
+
+def test_failures_are_lost_requests_and_the_statuses_that_are_named() -> None:
+    assert failures(CELL, Errors()) == 3
+    assert failures(CELL, Errors(statuses=((500, 599), (429, 429)))) == 5
+    assert failures(CELL, Errors(statuses=())) == 1
+    assert matching(CELL.replies, ((400, 499),)) == 3
+
+
+def test_those_to_whom_it_happened_are_at_risk_no_more() -> None:
+    risk = AtRisk()
+    assert risk.news([3, 50], [1, 0]) == Block(3, 1, 50, 0)
+    assert risk.news([0, 10], [0, 2]) == Block(2, 0, 60, 2)
+    assert risk.news([0, 0], [1, 0]) == Block(2, 1, 58, 0)
+
+
+def test_a_tally_is_a_block() -> None:
+    tally = Tally(ended=[3, 4])
+    assert tally.block([1, 2]) == Block(3, 1, 4, 2)
+    tally.values("cart")[0].append(2.0)
+    assert tally.events == {"cart": ([2.0], [])}
+    assert [side_of(name) for name in ("canary", "stable")] == [0, 1]

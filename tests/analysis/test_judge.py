@@ -1,0 +1,254 @@
+"""The judge beside simulated traffic: what is found, how soon, and what is not."""
+
+import pytest
+
+from canaryproxy.analysis.finding import Analysis, Finding
+from canaryproxy.analysis.spec import Errors, External, GoalSpec, Latency, Limits, Resource, Spec
+from tests.support.traffic import Version, Visitors, World, failing
+
+
+def check(analysis: Analysis, name: str) -> Finding:
+    return next(one for one in analysis.checks if one.name == name)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_canary_that_fails_everything_is_found_within_a_second_and_a_half(seed: int) -> None:
+    world = World(Version(0.001), Version(1.0), seed=seed)
+    took = world.run(10, failing)
+    assert took is not None
+    assert took <= 1.5
+    assert "canary failed" in world.judge.analysis(world.now).reason
+
+
+def test_thirty_times_the_errors_are_found_in_seconds() -> None:
+    world = World(Version(0.001), Version(0.03))
+    took = world.run(60, failing)
+    assert took is not None
+    assert took < 30
+    errors = check(world.judge.analysis(world.now), "errors")
+    assert errors.comparison == "worse"
+    assert errors.interval is not None
+    assert errors.interval[0] > 1
+
+
+@pytest.mark.parametrize("weight", [100, 500, 5000])
+def test_an_equal_canary_is_judged_alike_whatever_its_share(weight: int) -> None:
+    world = World(Version(0.02, 0.01), Version(0.02, 0.01), weight=weight)
+    assert world.run(120, failing) is None
+    analysis = world.judge.analysis(world.now)
+    assert {one.comparison for one in analysis.checks} <= {"no difference shown", None}
+    assert analysis.verdict == "pass"
+    assert analysis.placebo == 1
+    assert "nothing is shown to be worse" in analysis.reason
+
+
+def test_both_getting_worse_together_blames_nobody() -> None:
+    world = World(Version(0.001), Version(0.001))
+    world.run(90)
+    for version in (world.stable, world.canary):
+        version.errors, version.median = 0.6, 0.2
+    assert world.run(60, failing) is None
+    analysis = world.judge.analysis(world.now)
+    assert analysis.verdict == "inconclusive"
+    assert "environment" in analysis.reason
+
+
+def test_half_as_slow_again_is_found_after_the_warm_up() -> None:
+    world = World(Version(), Version(median=0.03))
+    took = world.run(120, failing)
+    assert took is not None
+    assert 30 < took < 70
+    assert "95 % of the canary's requests took" in world.judge.analysis(world.now).reason
+
+
+def test_slow_first_seconds_are_forgiven() -> None:
+    world = World(Version(), Version(median=0.2))
+    world.run(28)
+    world.canary.median = 0.02
+    assert world.run(60, failing) is None
+
+
+def test_a_canary_that_hangs_is_found_before_any_of_its_requests_has_ended() -> None:
+    world = World(Version(), Version(hangs=1.0))
+    took = world.run(20, failing)
+    assert took is not None
+    assert took <= 6
+    assert world.judge.panel.errors is not None
+
+
+def test_a_better_canary_is_told_to_be() -> None:
+    spec = Spec(goals=(GoalSpec("cart"),))
+    world = World(Version(0.02, buys=0.05), Version(0.002, median=0.012, buys=0.1), weight=5000, spec=spec, goal="cart")
+    world.run(200)
+    analysis = world.judge.analysis(world.now)
+    assert [check(analysis, name).comparison for name in ("errors", "latency", "goal:cart")] == ["better"] * 3
+    assert analysis.verdict == "pass"
+    assert analysis.reason.startswith("better: errors, latency, goal:cart")
+
+
+def test_a_canary_that_sells_half_is_held_and_not_taken_back() -> None:
+    spec = Spec(goals=(GoalSpec("cart"),))
+    world = World(Version(buys=0.05), Version(buys=0.02), weight=2000, spec=spec, goal="cart")
+    world.run(120)
+    analysis = world.judge.analysis(world.now)
+    assert analysis.verdict == "inconclusive"
+    assert analysis.reason.startswith("cart:")
+    assert check(analysis, "goal:cart").comparison == "worse"
+
+
+def test_a_canary_that_sells_nothing_is_taken_back_where_that_is_wanted() -> None:
+    spec = Spec(goals=(GoalSpec("cart", on_harm="rollback"),))
+    world = World(Version(buys=0.05), Version(buys=0.0), weight=2000, spec=spec, goal="cart")
+    took = world.run(120, failing)
+    assert took is not None
+    assert world.judge.analysis(world.now).reason.startswith("cart:")
+
+
+def test_orders_of_half_the_value_are_noticed() -> None:
+    spec = Spec(goals=(GoalSpec("revenue", valued=True, cap=200.0),))
+    stable, canary = Version(buys=0.1), Version(buys=0.1, order=12.0)
+    world = World(stable, canary, weight=5000, spec=spec, goal="revenue", valued=True)
+    world.run(240)
+    found = check(world.judge.analysis(world.now), "goal:revenue")
+    assert found.comparison == "worse"
+    assert "per request" in found.sentence
+
+
+def test_a_wave_of_404_holds() -> None:
+    world = World(Version(refusals=0.01), Version(refusals=0.2))
+    world.run(60)
+    analysis = world.judge.analysis(world.now)
+    assert analysis.verdict == "inconclusive"
+    assert "answered 4xx to" in analysis.reason
+
+
+def test_with_affinity_it_is_users_who_count() -> None:
+    world = World(affinity=True, rate=20)
+    visitors = Visitors(world, arrivals=40, bad=(0.3, 0.002))
+    took = visitors.run(120, failing)
+    assert took is not None
+    errors = check(world.judge.analysis(world.now), "errors")
+    assert errors.unit == "user"
+    assert "users" in errors.sentence
+
+
+def test_users_who_fail_again_and_again_count_once() -> None:
+    world = World(affinity=True, rate=20)
+    visitors = Visitors(world, arrivals=40, bad=(0.02, 0.02))
+    assert visitors.run(120, failing) is None
+    assert world.judge.analysis(world.now).verdict == "pass"
+
+
+def test_users_who_buy_less_hold() -> None:
+    world = World(affinity=True, rate=20, weight=5000, spec=Spec(goals=(GoalSpec("cart"),)), goal="cart")
+    visitors = Visitors(world, arrivals=40, buyers=(0.05, 0.2))
+    visitors.run(60)
+    assert check(world.judge.analysis(world.now), "goal:cart").comparison == "worse"
+    assert world.judge.analysis(world.now).verdict == "inconclusive"
+
+
+def test_a_failing_verdict_stands_until_the_canary_has_no_share_any_more() -> None:
+    world = World(Version(), Version(1.0))
+    assert world.run(5, failing) is not None
+    world.canary.errors = 0.0
+    world.run(120)
+    assert world.judge.analysis(world.now).verdict == "fail"
+    world.weight = 0
+    world.run(2)
+    analysis = world.judge.analysis(world.now)
+    assert (analysis.verdict, analysis.reason) == ("inconclusive", "the canary has no share of the traffic")
+
+
+def test_another_weight_begins_what_is_shown_anew_and_keeps_the_evidence() -> None:
+    world = World(Version(0.01), Version(0.02))
+    world.run(30)
+    before = world.judge.analysis(world.now)
+    world.weight = 2000
+    world.run(1)
+    after = world.judge.analysis(world.now)
+    assert check(after, "errors").samples.canary < check(before, "errors").samples.canary
+    assert check(after, "errors").evidence == pytest.approx(check(before, "errors").evidence, rel=0.9)
+    assert after.verdict == "inconclusive"
+    assert "are wanted" in after.reason
+
+
+def test_above_half_the_canary_has_to_be_proven() -> None:
+    world = World(Version(0.003), Version(0.003), rate=50, weight=6000)
+    world.run(20)
+    analysis = world.judge.analysis(world.now)
+    assert analysis.verdict == "inconclusive"
+    world.rate = 500
+    world.run(150)
+    assert world.judge.analysis(world.now).verdict == "pass"
+
+
+def test_a_dry_run_says_what_it_finds_and_fails_nothing() -> None:
+    world = World(Version(), Version(0.2), spec=Spec(errors=Errors(dry_run=True)))
+    assert world.run(30, failing) is None
+    assert check(world.judge.analysis(world.now), "errors").verdict == "fail"
+
+
+def test_the_hard_limit_needs_no_evidence_and_stands_down_with_stable() -> None:
+    spec = Spec(errors=None, latency=None)
+    assert World(Version(), Version(0.9), spec=spec).run(10, failing) is not None
+    assert World(Version(0.6), Version(0.9), spec=spec).run(10, failing) is None
+
+
+def test_fixed_bounds_fail_after_five_looks_in_a_row() -> None:
+    errors = Spec(errors=Errors(limits=Limits(most=0.001)))
+    world = World(Version(0.01), Version(0.01), weight=5000, spec=errors)
+    took = world.run(30, failing)
+    assert took is not None
+    assert "errors:limits is" in world.judge.analysis(world.now).reason
+    slow = Spec(latency=Latency(limits=Limits(most=0.001)))
+    assert World(weight=5000, spec=slow).run(60, failing) is not None
+
+
+def test_what_somebody_else_knows_holds_when_it_is_unknown_and_fails_when_it_is_bad() -> None:
+    world = World(weight=5000, spec=Spec(externals=(External("load", "http://p:9090", "prometheus", "up", most=1.0),)))
+    world.run(30)
+    assert "nothing was read yet" in world.judge.analysis(world.now).reason
+    load = world.judge.external("load")
+    assert load is not None
+    load.unread("connection refused")
+    assert "connection refused" in world.judge.analysis(world.now).reason
+    for _ in range(3):
+        assert world.judge.analysis(world.now).verdict != "fail"
+        load.read(2.0, None)
+    assert world.judge.verdict_now(world.now) is not None
+    assert world.judge.external("other") is None
+
+
+def test_resources_hold() -> None:
+    world = World(weight=5000, spec=Spec(resources=(Resource("cpu", "/metrics", "cpu"),)))
+    cpu = world.judge.resource("cpu")
+    assert cpu is not None
+    for number in range(8):
+        cpu.block(1.5 + number / 100, 1.0, (100.0, 100.0))
+    world.run(60)
+    analysis = world.judge.analysis(world.now)
+    assert analysis.verdict == "inconclusive"
+    assert analysis.reason.startswith("cpu: 1.5")
+    assert world.judge.resource("memory") is None
+
+
+def test_failures_that_come_in_bad_seconds_of_machines_are_counted_by_them() -> None:
+    spec = Spec(unit="endpoint-second", latency=None)
+    many = tuple(f"10.0.0.{number}:80" for number in range(5))
+    world = World(Version(0.01, endpoints=many), Version(0.01, endpoints=many), rate=100, spec=spec)
+    assert world.run(60, failing) is None
+    errors = check(world.judge.analysis(world.now), "errors")
+    assert errors.unit == "endpoint-second"
+    assert errors.samples.canary
+    world = World(Version(0.01, endpoints=many), Version(1.0, endpoints=many), rate=100, spec=spec)
+    assert world.run(60, failing) is not None
+
+
+def test_a_worker_that_is_gone_is_not_waited_for() -> None:
+    world = World(weight=5000)
+    world.judge.reported(7, world.now, ())
+    world.judge.gone(7)
+    world.run(60)
+    found = check(world.judge.analysis(world.now), "latency")
+    assert found.samples.stable > 0
+    assert "Judge" in repr(world.judge)

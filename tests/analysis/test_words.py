@@ -1,0 +1,40 @@
+"""Numbers as an engineer would say them."""
+
+import math
+
+import pytest
+
+from canaryproxy.analysis import words
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.00123, "0.00123"), (1.5, "1.5"), (22.04, "22"), (137.2, "137"), (12_160, "12,160"), (math.inf, "no limit")],
+)  # fmt: skip
+def test_numbers_have_three_digits(value: float, text: str) -> None:
+    assert words.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0004, "0.4 ms"), (0.025, "25 ms"), (4.2, "4.2 s"), (600, "10 min"), (9000, "2.5 h")]
+)
+def test_times_have_a_unit_that_fits(value: float, text: str) -> None:
+    assert words.seconds(value) == text
+
+
+def test_ratios_come_with_where_they_lie() -> None:
+    assert words.times(22, (9, 51), "the rate") == "22 times the rate (95 % interval 9 to 51)"
+    assert words.times(22, (9, None), "the rate") == "22 times the rate (95 % interval 9 and more)"
+    assert words.times(22, None, "the rate") == "22 times the rate"
+
+
+def test_evidence_stands_beside_what_it_takes() -> None:
+    assert words.evidence(137.2, 100) == "evidence 137 ≥ 100"
+    assert words.evidence(3.14, 100) == "evidence 3.1 of 100"
+    assert words.evidence(1e9, 100) == "evidence over a million ≥ 100"
+
+
+def test_guesses_have_two_digits_and_one_of_a_kind_no_plural() -> None:
+    assert [words.about(count) for count in (3.2, 99, 1234, 150_001)] == ["4", "99", "1,300", "160,000"]
+    assert (words.some(1, "user"), words.some(2000, "user")) == ("1 user", "2,000 users")
+    assert words.percent(0.0025) == "0.25 %"
