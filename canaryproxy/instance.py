@@ -6,6 +6,7 @@ Requests are served by worker processes; the two planes meet only in tables down
 import asyncio
 import logging
 import os
+import random
 import resource
 import secrets
 import socket
@@ -25,6 +26,7 @@ from canaryproxy.control.controller import Controller, Reload
 from canaryproxy.control.cpus import usable_cpus
 from canaryproxy.control.events import Events
 from canaryproxy.control.health import over_http
+from canaryproxy.control.judges import Judges
 from canaryproxy.control.listen import CannotListen, display, listen_on
 from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
@@ -40,6 +42,9 @@ from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Window
 
 log = logging.getLogger("canaryproxy")
+
+JUDGE_PERIOD = 1.0
+"""Seconds between two looks at a canary."""
 
 WATCH_PERIOD = 1.0
 """Seconds between two looks at the config file."""
@@ -116,7 +121,7 @@ class Instance:
             Processes(sockets, count),
             lambda slot: begin(self._controller.config, slot, count, identity),
             report=self._add,
-            gone=self.counters.gone,
+            gone=self._gone,
             changed=lambda words: self.events.tell("worker", time.time(), detail=words),
         )
         self._controller = Controller(
@@ -124,9 +129,17 @@ class Instance:
             wall=time.time, lookup=self._lookup, events=self.events, workers=count,
         )  # fmt: skip
 
+        self.judges = Judges(self._config, self._weight_of, random.random, self.events, time.time)
+
+    def _gone(self, slot: int) -> None:
+        self.counters.gone(slot)
+        self.judges.gone(slot)
+
     async def _go(self, admin: socket.socket | None, probes: socket.socket | None) -> None:
         """The admin API listens before anything is served, so that it can be asked how far we are."""
-        knowledge = Knowledge(self._controller, self.counters, self.window, self.users, self.workers, time.monotonic)
+        knowledge = Knowledge(
+            self._controller, self.counters, self.window, self.users, self.judges, self.workers, time.monotonic
+        )
         gate = Gate(lambda: self._controller.config.server.admin)
         if admin is not None:
             self.admin_address = await self._serve(admin_application(knowledge, gate), admin)
@@ -134,6 +147,7 @@ class Instance:
             self.probes_address = await self._serve(probes_application(knowledge), probes)
         await self._controller.start()
         await self.workers.start()
+        self._tasks.append(asyncio.get_running_loop().create_task(self._judge()))
         if self._path is not None:
             watches = Watches()
             watches.poll(self._files(self._path))
@@ -150,8 +164,15 @@ class Instance:
     def _add(self, slot: int, delta: Delta) -> None:
         self.counters.add(slot, delta)
         self.window.add(delta)
-        self.users.add(delta, self._weight_of)
+        news = self.users.add(delta, self._weight_of)
+        self.judges.add(slot, delta, news)
         self._report(delta)
+
+    async def _judge(self) -> None:
+        """Look at every canary, once a second."""
+        while True:
+            await asyncio.sleep(JUDGE_PERIOD)
+            await self.judges.look(time.monotonic())
 
     def _weight_of(self, route: str) -> int | None:
         state = self._controller.state.get(route)
@@ -170,6 +191,7 @@ class Instance:
             self.counters.keep(self._controller.config.routes.keys())
             self.window.keep(self._controller.config.routes.keys())
             self.users.keep(self._controller.config.routes.keys())
+            self.judges.configure(self._controller.config, time.monotonic())
             self.events.tell("config", time.time(), applied=not reload.problem, generation=reload.generation)
         return reload
 

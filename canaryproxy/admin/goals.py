@@ -6,6 +6,7 @@ from canaryproxy.admin.views import Knowledge
 from canaryproxy.model.delta import GoalDelta
 from canaryproxy.model.table import WEIGHT_SCALE, Route
 from canaryproxy.routing.affinity import hash_of, salt_of
+from canaryproxy.telemetry.histogram import value_bucket
 
 
 def report(knowledge: Knowledge, name: str, body: models.GoalBody) -> models.GoalCounted:
@@ -21,9 +22,11 @@ def report(knowledge: Knowledge, name: str, body: models.GoalBody) -> models.Goa
         user, version = _user(knowledge, route, body.key)
     side, now = (name, version or "stable"), knowledge.now()
     knowledge.counters.reach(side, body.goal, 1, body.value)
-    knowledge.window.reach(GoalDelta(*side, body.goal, True, 1, body.value), now)
+    event = GoalDelta(*side, body.goal, True, 1, body.value, {value_bucket(body.value): 1})
+    knowledge.window.reach(event, now)
+    knowledge.judges.reach(event)
     if user:
-        knowledge.users.reach((*side, body.goal), {user: body.value}, 0, now)
+        knowledge.judges.met(knowledge.users.reach((*side, body.goal), {user: body.value}, 0, now))
     return models.GoalCounted(route=name, goal=body.goal, version=side[1], value=body.value)
 
 

@@ -91,7 +91,7 @@ class Route(Model):
     phase: Literal["idle"]
     reason: str | None = Field(description="Why the canary is off, where it was latched.")
     step: int | None
-    verdict: str | None
+    verdict: Literal["pass", "fail", "inconclusive"]
     rules: list[Rule]
     rules_source: Literal["file", "api"]
     endpoints: Endpoints
@@ -181,6 +181,55 @@ class Stats(Model):
     window: float
     versions: VersionsStats
     step: Step | None = Field(description="Users since the weight was last changed; null without affinity.")
+
+
+class Samples(Model):
+    """Units of both versions that were compared."""
+
+    canary: int
+    stable: int
+
+
+class Check(Model):
+    """One check. Values are of the weight as it is now, evidence is of all since the canary is judged and counts from
+    its threshold on. `interval` is where the ratio lies (95 %, at any time); an upper limit of null is none.
+    """
+
+    name: str
+    verdict: Literal["pass", "fail", "inconclusive"]
+    sentence: str
+    comparison: Literal["better", "no difference shown", "worse"] | None
+    canary: float | None
+    stable: float | None
+    ratio: float | None
+    interval: list[float | None] | None
+    unit: str
+    samples: Samples
+    evidence: float | None
+    threshold: float | None
+    better: float | None = Field(description="Evidence that the canary is better; 20 and more is told as such.")
+    proof: float | None = Field(description="Evidence that it is no worse than allowed.")
+    proof_threshold: float | None
+    missing: str
+    action: Literal["rollback", "hold"]
+    dry_run: bool
+
+
+class Analysis(Model):
+    """Whether the canary is worse, no different or better, and why. `seconds` since the weight was last changed."""
+
+    route: str
+    verdict: Literal["pass", "fail", "inconclusive"]
+    reason: str
+    evidence: float
+    threshold: float
+    seconds: float
+    weight: float
+    placebo: float = Field(
+        description="What evidence is divided by because a slice of stable looked ill; 1 if none did."
+    )
+    dry_run: bool
+    checks: list[Check]
 
 
 VersionName = Literal["stable", "canary"]

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 from pydantic import ValidationError
 
 from canaryproxy.admin import models
+from canaryproxy.admin.analysis import analysis_of
 from canaryproxy.admin.goals import report
 from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.views import BREATH, Knowledge, entry
@@ -241,6 +242,10 @@ async def _stats(call: Call) -> Answer:
     return Answer(call.knowledge.stats(route, seconds))
 
 
+async def _analysis(call: Call) -> Answer:
+    return Answer(analysis_of(call.route, call.knowledge.judges.analysis(call.route, call.knowledge.now())))
+
+
 async def _reach_goal(call: Call) -> Answer:
     route = call.route
     return Answer(report(call.knowledge, route, _checked(models.GoalBody, call.body)))
@@ -290,6 +295,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET", "/api/v1/routes/{route}/stats", "What both versions did lately", "read", _stats, models.Stats,
         problems=("no-such-route", "invalid"), query=("window",),
+    ),
+    Operation(
+        "GET", "/api/v1/routes/{route}/analysis", "Whether the canary is worse, and on what evidence", "read",
+        _analysis, models.Analysis, problems=("no-such-route",),
     ),
     Operation(
         "POST", "/api/v1/routes/{route}/goals", "Report a business event from outside", "write", _reach_goal,

@@ -13,6 +13,7 @@ from canaryproxy.admin.problems import Problem
 from canaryproxy.config.rule import affinity_text
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.controller import Controller
+from canaryproxy.control.judges import Judges
 from canaryproxy.control.state import Audit
 from canaryproxy.control.workers import Workers
 from canaryproxy.telemetry.counters import Counters
@@ -26,6 +27,9 @@ BREATH = 20
 
 NOBODY = Distinct()
 
+VERDICTS = {"pass": 1, "inconclusive": 0, "fail": -1}
+"""As the metric has them."""
+
 MOST_RULE_SERIES = 100
 """Rules of a route that have a series before they decide anything."""
 
@@ -38,6 +42,7 @@ class Knowledge:
     counters: Counters
     window: Window
     users: UserBook
+    judges: Judges
     workers: Workers
     now: Callable[[], float]
 
@@ -68,7 +73,7 @@ class Knowledge:
             phase="idle",
             reason=state.latched or None,
             step=None,
-            verdict=None,
+            verdict=self.judges.analysis(name, self.now()).verdict,
             rules=self.rules(name),
             rules_source=state.rules_source,
             endpoints=self.endpoints(name),
@@ -197,7 +202,11 @@ class Knowledge:
             )
 
         goals = tuple(goal.name for goal in self.controller.config.routes[name].goals)
-        return RouteFacts(name, self.controller.state[name].weight, tuple(reasons), endpoints, goals)
+        analysis = self.judges.analysis(name, self.now())
+        return RouteFacts(
+            name, self.controller.state[name].weight, tuple(reasons), endpoints, goals, VERDICTS[analysis.verdict],
+            {one.name: (one.evidence, one.threshold) for one in analysis.checks},
+        )  # fmt: skip
 
 
 def entry(audit: Audit) -> models.Entry:

@@ -28,22 +28,29 @@ class Panel:
     """Everything that judges one canary, from the beginning of its evidence."""
 
     def __init__(self, spec: Spec, unit: Unit) -> None:
-        alarm = spec.alarm
+        parts = shares(spec)
         errors, latency, refusals = spec.errors, spec.latency, spec.refusals
         self.spec = spec
+        self._shares = parts
         self.errors = None
         if errors is not None:
-            self.errors = RateCheck("errors", "failed", errors.tolerance, errors.floor, alarm, dry_run=errors.dry_run)
+            self.errors = RateCheck(
+                "errors", "failed", errors.tolerance, errors.floor, spec.alarm / parts.get("errors", 1.0),
+                dry_run=errors.dry_run,
+            )  # fmt: skip
             self.errors.unit = unit
-        self.latency = None if latency is None else LatencyCheck(latency, alarm)
+        self.latency = None if latency is None else LatencyCheck(latency, spec.alarm / parts.get("latency", 1.0))
         self.refusals = None
         if refusals is not None:
             self.refusals = RateCheck(
-                "refusals", "answered 4xx to", refusals.tolerance, refusals.floor, _threshold(refusals.on_harm, alarm),
-                action=refusals.on_harm, dry_run=refusals.dry_run,
+                "refusals", "answered 4xx to", refusals.tolerance, refusals.floor,
+                _threshold(refusals.on_harm, spec.alarm), action=refusals.on_harm, dry_run=refusals.dry_run,
             )  # fmt: skip
         goal_unit: Unit = "user" if unit == "user" else "request"
-        self.goals = {goal.goal: GoalCheck(goal, _threshold(goal.on_harm, alarm), goal_unit) for goal in spec.goals}
+        self.goals = {}
+        for goal in spec.goals:
+            alarm = spec.alarm / parts.get(f"goal:{goal.goal}", 1.0)
+            self.goals[goal.goal] = GoalCheck(goal, _threshold(goal.on_harm, alarm), goal_unit)
         self.resources = {one.name: ResourceCheck(one) for one in spec.resources}
         self.externals = {
             one.name: ThresholdCheck(
@@ -78,14 +85,9 @@ class Panel:
     @property
     def evidence(self) -> float:
         """That the canary is worse, of all checks that may take it back."""
-        parts: list[tuple[float, float]] = []
-        for share, one in ((SHARES["errors"], self.errors), (SHARES["latency"], self.latency)):
-            if one is not None and not one.dry_run:
-                parts.append((share, one.harm))
-        goals = [one for one in self.goals.values() if one.action == "rollback" and not one.dry_run]
-        parts += [(SHARES["goals"] / len(goals), one.harm) for one in goals]
-        total = sum(share for share, _ in parts)
-        return sum(share * harm for share, harm in parts) / total if total else 1.0
+        checks = {"errors": self.errors, "latency": self.latency, **{one.name: one for one in self.goals.values()}}
+        harms = [share * one.harm for name, share in self._shares.items() if (one := checks[name]) is not None]
+        return sum(harms) if harms else 1.0
 
     @property
     def broken(self) -> list[Finding]:
@@ -110,6 +112,19 @@ class Panel:
             one.name for one in (self.errors, self.latency)
             if one is not None and not one.dry_run and one.proof < SHOWN
         ]  # fmt: skip
+
+
+def shares(spec: Spec) -> dict[str, float]:
+    """The share of each check that may take the canary back, by its name."""
+    parts = {
+        name: SHARES[name]
+        for name, one in (("errors", spec.errors), ("latency", spec.latency))
+        if one is not None and not one.dry_run
+    }
+    goals = [f"goal:{goal.goal}" for goal in spec.goals if goal.on_harm == "rollback" and not goal.dry_run]
+    parts |= {goal: SHARES["goals"] / len(goals) for goal in goals}
+    total = sum(parts.values())
+    return {name: part / total for name, part in parts.items()}
 
 
 def _threshold(action: str, alarm: float) -> float:

@@ -7,7 +7,7 @@ whoever serves it takes a breath between two pieces.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client.core import (
@@ -46,6 +46,7 @@ Encoder = Callable[[Any], bytes]
 class RouteFacts:
     """What the metrics say of a route beyond what was counted. `weight` in basis points; `reasons` are those that
     decisions may have; `endpoints` counts them by version and state when asked; `goals` are the names of those it has.
+    `verdict` is 1 for pass, 0 for inconclusive, -1 for fail; `checks` have their evidence and its threshold.
     """
 
     name: str
@@ -53,6 +54,8 @@ class RouteFacts:
     reasons: tuple[str, ...]
     endpoints: Callable[[], Mapping[tuple[str, str], int]]
     goals: tuple[str, ...] = ()
+    verdict: int = 0
+    checks: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +263,28 @@ def _endpoints(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
     return family
 
 
+def _verdict(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+    family = GaugeMetricFamily(
+        "canaryproxy_verdict", "Of the canary: 1 pass, 0 inconclusive, -1 fail.", labels=("route",)
+    )
+    for route in routes:
+        family.add_metric((route.name,), route.verdict)
+    return family
+
+
+def _checks(name: str, words: str, which: int) -> "_Family":
+    def make(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+        family = GaugeMetricFamily(f"canaryproxy_{name}", words, labels=("route", "check"))
+        for route in routes:
+            for check, pair in route.checks.items():
+                value = pair[which]
+                if value is not None:
+                    family.add_metric((route.name, check), value)
+        return family
+
+    return make
+
+
 def _histogram(name: str, words: str, counts: Callable[[Sums], Counter[int]]) -> "_Family":
     def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
         family = HistogramMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version"))
@@ -315,4 +340,7 @@ _ROUTE_FAMILIES: tuple[_Family, ...] = (
     _mirror("mirror_dropped", "Copies that were not sent.", lambda sums: sums.mirror_dropped),
     _mirrored,
     _counter("retries", "Attempts made again.", lambda sums: sums.retries),
+    _verdict,
+    _checks("check_value", "Evidence of each check that the canary is worse.", 0),
+    _checks("check_threshold", "Evidence from which a check counts.", 1),
 )

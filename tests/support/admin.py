@@ -1,6 +1,7 @@
 """The admin API over a real controller, with a data plane that only remembers."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,9 @@ from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import parse
 from canaryproxy.control.controller import Controller
+from canaryproxy.control.events import Events
 from canaryproxy.control.health import Check
+from canaryproxy.control.judges import Judges
 from canaryproxy.control.store import Store
 from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.model.certificate import ListenerTls
@@ -60,10 +63,17 @@ class Api:
             parse(text, "f", {}), self.workers, self.store, ask=_healthy, wall=lambda: 1_800_000_000.5
         )
         self.counters, self.window, self.users = Counters(), Window(), UserBook()
+        self.judges = Judges(
+            self.controller.config, self._weight_of, random.Random(1).random, Events(), lambda: 1_800_000_000.5
+        )
         self.knowledge = Knowledge(
-            self.controller, self.counters, self.window, self.users, self.workers, lambda: self.clock,  # type: ignore[arg-type]
+            self.controller, self.counters, self.window, self.users, self.judges, self.workers, lambda: self.clock,  # type: ignore[arg-type]
         )  # fmt: skip
         self.gate = Gate(lambda: self.controller.config.server.admin)
+
+    def _weight_of(self, route: str) -> int | None:
+        state = self.controller.state.get(route)
+        return None if state is None else state.weight
 
     async def start(self) -> "Api":
         """Publish the first table."""

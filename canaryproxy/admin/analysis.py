@@ -1,0 +1,36 @@
+"""What the judge found, as the API shows it."""
+
+from dataclasses import asdict
+
+from canaryproxy.admin import models
+from canaryproxy.analysis.evidence import MOST
+from canaryproxy.analysis.finding import Analysis, Finding
+
+
+def analysis_of(route: str, found: Analysis) -> models.Analysis:
+    """The whole, with every check."""
+    return models.Analysis(
+        route=route,
+        verdict=found.verdict,
+        reason=found.reason,
+        evidence=_shown(found.evidence) or 0.0,
+        threshold=_shown(found.threshold) or 0.0,
+        seconds=round(found.seconds, 3),
+        weight=found.weight / 100,
+        placebo=round(found.placebo, 4),
+        dry_run=found.dry_run,
+        checks=[_check(one) for one in found.checks],
+    )
+
+
+def _check(found: Finding) -> models.Check:
+    told = asdict(found)
+    told["interval"] = None if found.interval is None else list(found.interval)
+    for name in ("evidence", "threshold", "better", "proof"):
+        told[name] = _shown(told[name])
+    return models.Check(**told)
+
+
+def _shown(value: float | None) -> float | None:
+    """With six digits; more than `MOST` is as good as that."""
+    return None if value is None else float(f"{min(value, MOST):.6g}")

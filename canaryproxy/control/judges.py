@@ -1,0 +1,136 @@
+"""A judge for every route: given what workers report, asked by whoever shows or acts.
+
+Judging is pure (`canaryproxy.analysis`); here it is only fed. Reports are bet on as they come, so that a canary that
+fails everything is known within a report or two; the rest is looked at once a second, a few routes at a time, since a
+rollback may be waiting for the loop.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from canaryproxy.analysis.finding import Analysis
+from canaryproxy.analysis.judge import Judge
+from canaryproxy.analysis.spec import GoalSpec, Spec
+from canaryproxy.config import Config
+from canaryproxy.config.route import RouteConfig
+from canaryproxy.control.events import Events
+from canaryproxy.model.delta import Delta, GoalDelta, Open
+from canaryproxy.telemetry.users import News
+
+log = logging.getLogger("canaryproxy")
+
+BREATH = 10
+"""Routes that are looked at before others get their turn on the loop."""
+
+
+class Judges:
+    """The judges of an instance. `weight_of` tells a route's weight of now, in basis points, None if it is gone;
+    `wall` the time of day.
+    """
+
+    def __init__(
+        self, config: Config, weight_of: Callable[[str], int | None], dice: Callable[[], float],
+        events: Events, wall: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._weight_of = weight_of
+        self._dice = dice
+        self._events = events
+        self._wall = wall
+        self._routes: dict[str, RouteConfig] = {}
+        self._judges: dict[str, Judge] = {}
+        self._said: dict[str, str] = {}
+        self.configure(config, 0.0)
+
+    def __repr__(self) -> str:
+        return f"<Judges of {len(self._judges)} routes>"
+
+    def configure(self, config: Config, now: float) -> None:
+        """The routes that there are. One whose canary is another now, or who is judged otherwise, begins anew."""
+        for gone in self._judges.keys() - config.routes.keys():
+            del self._judges[gone]
+        for name, route in config.routes.items():
+            before = self._routes.get(name)
+            if before is None or name not in self._judges or judged_otherwise(before, route):
+                self._judges[name] = Judge(spec_of(route), affinity=route.affinity is not None, dice=self._dice)
+            elif before.canary != route.canary:
+                self._judges[name].restart(now)
+        self._routes = dict(config.routes)
+
+    def add(self, slot: int, delta: Delta, news: list[News]) -> None:
+        """File a worker's report, and what its users are new to."""
+        for name, judge in self._judges.items():
+            judge.follow(delta.at, self._weight_of(name) or 0)
+        for cell in delta.cells:
+            if cell.key.analysed and cell.key.route in self._judges:
+                self._judges[cell.key.route].count(cell)
+        for goal in delta.goals:
+            if goal.analysed:
+                self.reach(goal)
+        for one in news:
+            if one.route in self._judges:
+                self._judges[one.route].met(one)
+        waiting = _by_route(delta)
+        for name, judge in self._judges.items():
+            judge.reported(slot, delta.at, waiting.get(name, ()))
+            failed = judge.verdict_now(delta.at)
+            if failed is not None and self._said.get(name) != "fail":
+                self._say(name, failed)
+
+    def reach(self, goal: GoalDelta) -> None:
+        """An event that was reported through the API for a version."""
+        if goal.route in self._judges:
+            self._judges[goal.route].reach(goal)
+
+    def met(self, news: list[News]) -> None:
+        """What was reported through the API of users."""
+        for one in news:
+            if one.route in self._judges:
+                self._judges[one.route].met(one)
+
+    def gone(self, slot: int) -> None:
+        """A worker is no more."""
+        for judge in self._judges.values():
+            judge.gone(slot)
+
+    async def look(self, now: float) -> None:
+        """A second has passed."""
+        for number, (name, judge) in enumerate(list(self._judges.items())):
+            if number % BREATH == BREATH - 1:
+                await asyncio.sleep(0)
+            if self._judges.get(name) is judge:
+                judge.look(now, self._weight_of(name) or 0)
+                self._say(name, judge.analysis(now))
+
+    def analysis(self, route: str, now: float) -> Analysis:
+        """What is known of a route's canary."""
+        return self._judges[route].analysis(now)
+
+    def _say(self, name: str, analysis: Analysis) -> None:
+        """Tell when the verdict is another one; in the log only what somebody should do something about."""
+        before = self._said.get(name)
+        if before == analysis.verdict:
+            return
+        self._said[name] = analysis.verdict
+        if analysis.verdict == "fail":
+            log.warning("%s: the canary fails: %s", name, analysis.reason)
+        if before is not None:
+            self._events.tell("verdict", self._wall(), name, verdict=analysis.verdict, reason=analysis.reason)
+
+
+def _by_route(delta: Delta) -> Mapping[str, tuple[Open, ...]]:
+    found: dict[str, tuple[Open, ...]] = {}
+    for one in delta.overdue:
+        if one.key.analysed:
+            found[one.key.route] = (*found.get(one.key.route, ()), one)
+    return found
+
+
+def spec_of(route: RouteConfig) -> Spec:
+    """How a route is judged. Its goals hold."""
+    return Spec(goals=tuple(GoalSpec(goal.name, valued=bool(goal.header)) for goal in route.events))
+
+
+def judged_otherwise(before: RouteConfig, after: RouteConfig) -> bool:
+    """Whether evidence of one is none for the other."""
+    return before.affinity != after.affinity or spec_of(before) != spec_of(after)
