@@ -168,8 +168,8 @@ class Judge:
         else:
             errors.seen(shown)
 
-    def look(self, now: float, weight: int) -> None:
-        """A second has passed; the weight is that of now, in basis points."""
+    def look(self, now: float, weight: int) -> Analysis:
+        """A second has passed; the weight is that of now, in basis points. Returns what there is to say."""
         self.follow(now, weight)
         panel, tally = self.panel, self._tally
         self._drift.look(tally.failed[STABLE])
@@ -181,10 +181,10 @@ class Judge:
         self._tally = Tally()
         if panel.limit is not None:
             panel.limit.look()
-        if self._failed is None:
-            analysis = self.analysis(now)
-            if analysis.verdict == "fail":
-                self._failed = analysis
+        analysis = self.analysis(now)
+        if analysis.verdict == "fail":
+            self._failed = analysis
+        return analysis
 
     def follow(self, now: float, weight: int) -> None:
         """The weight that holds from now on: to be told before anything that it decided."""

@@ -15,7 +15,7 @@ LISTENERS = 64
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened: `kind` is weight, rules, config, health or worker. `at`: seconds since the epoch."""
+    """Something happened: `kind` is weight, rules, config, health, verdict or worker. `at`: seconds since the epoch."""
 
     number: int
     kind: str

@@ -99,8 +99,7 @@ class Judges:
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
             if self._judges.get(name) is judge:
-                judge.look(now, self._weight_of(name) or 0)
-                self._say(name, judge.analysis(now))
+                self._say(name, judge.look(now, self._weight_of(name) or 0))
 
     def analysis(self, route: str, now: float) -> Analysis:
         """What is known of a route's canary."""
