@@ -7,7 +7,9 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from canaryproxy.analysis.spec import Spec
 from canaryproxy.config.address import Origin
+from canaryproxy.config.analysis import AnalysisConfig, known_goals
 from canaryproxy.config.certificate import certificates, identity
 from canaryproxy.config.goal import GoalConfig, goal_list
 from canaryproxy.config.lists import any_number, one_or_more
@@ -257,7 +259,6 @@ class RouteConfig(Section):
 
     PLANNED: ClassVar[dict[str, str]] = {
         "rollout": "ramping by itself",
-        "analysis": "judging the canary",
     }
 
     hosts: Annotated[tuple[HostPattern, ...], BeforeValidator(one_or_more)] = Field(
@@ -330,11 +331,31 @@ class RouteConfig(Section):
         examples=["[websocket]"],
     )
     headers: HeadersConfig = Field(default=HeadersConfig(), description="See `routes.<name>.headers` below.")
+    analysis: Annotated[AnalysisConfig | None, BeforeValidator(none_if_off)] = Field(
+        default=AnalysisConfig(),
+        description="How the canary is judged; left out, by the defaults. `off` does not judge it. See "
+        "`routes.<name>.analysis` below.",
+    )
 
     @cached_property
     def exceptions(self) -> tuple[Rule, ...]:
         """The rules as the table has them: the same object as long as the config is, so nobody compiles them twice."""
         return RuleSet(self.rules).exceptions
+
+    @model_validator(mode="after")
+    def _judged(self) -> Self:
+        known_goals(self.analysis, tuple(goal.name for goal in self.goals))
+        return self
+
+    @cached_property
+    def excluded(self) -> tuple[Condition, ...]:
+        """Requests that stay out of the analysis, as the table has them."""
+        return () if self.analysis is None else self.analysis.exclude.conditions
+
+    @cached_property
+    def spec(self) -> Spec | None:
+        """How the canary is judged; None if it is not."""
+        return None if self.analysis is None else self.analysis.spec(self.events)
 
     @cached_property
     def events(self) -> tuple[Goal, ...]:

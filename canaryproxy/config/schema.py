@@ -12,6 +12,15 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from canaryproxy.config.address import Address
 from canaryproxy.config.admin import AdminConfig, LogConfig, MetricsConfig, ProbesConfig, TokenConfig
+from canaryproxy.config.analysis import (
+    AnalysisConfig,
+    ErrorsConfig,
+    ExcludeConfig,
+    HardLimitConfig,
+    JudgedGoalConfig,
+    LatencyConfig,
+    RefusalsConfig,
+)
 from canaryproxy.config.certificate import certificates, complaint, identity
 from canaryproxy.config.goal import GoalConfig
 from canaryproxy.config.lists import any_number, listeners, one_or_more
@@ -313,6 +322,13 @@ SECTIONS: dict[Loc, type[Section]] = {
     ("routes", "*", "shield"): ShieldConfig,
     ("routes", "*", "goals", "*"): GoalConfig,
     ("routes", "*", "headers"): HeadersConfig,
+    ("routes", "*", "analysis"): AnalysisConfig,
+    ("routes", "*", "analysis", "errors"): ErrorsConfig,
+    ("routes", "*", "analysis", "latency"): LatencyConfig,
+    ("routes", "*", "analysis", "refusals"): RefusalsConfig,
+    ("routes", "*", "analysis", "goals", "*"): JudgedGoalConfig,
+    ("routes", "*", "analysis", "limits"): HardLimitConfig,
+    ("routes", "*", "analysis", "exclude"): ExcludeConfig,
 }
 """Every mapping of the config by its path; `*` stands for a route's name or a list's index."""
 

@@ -89,6 +89,7 @@ def _route(
         shield=None if route.shield is None else route.shield.shield,
         mirror=None if route.mirror is None else route.mirror.mirror,
         goals=route.events,
+        excluded=route.excluded,
         aborted=state is not None and bool(state.latched),
     )
 

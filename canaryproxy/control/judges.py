@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from canaryproxy.analysis.finding import Analysis
 from canaryproxy.analysis.judge import Judge
-from canaryproxy.analysis.spec import GoalSpec, Spec
+from canaryproxy.analysis.spec import Spec
 from canaryproxy.config import Config
 from canaryproxy.config.route import RouteConfig
 from canaryproxy.control.events import Events
@@ -19,6 +19,9 @@ from canaryproxy.model.delta import Delta, GoalDelta, Open
 from canaryproxy.telemetry.users import News
 
 log = logging.getLogger("canaryproxy")
+
+UNJUDGED = Spec(errors=None, latency=None, refusals=None, limits=None)
+"""Of a route whose canary nobody wants judged: its share is still watched."""
 
 BREATH = 10
 """Routes that are looked at before others get their turn on the loop."""
@@ -52,7 +55,7 @@ class Judges:
         for name, route in config.routes.items():
             before = self._routes.get(name)
             if before is None or name not in self._judges or judged_otherwise(before, route):
-                self._judges[name] = Judge(spec_of(route), affinity=route.affinity is not None, dice=self._dice)
+                self._judges[name] = Judge(route.spec or UNJUDGED, affinity=route.affinity is not None, dice=self._dice)
             elif before.canary != route.canary:
                 self._judges[name].restart(now)
         self._routes = dict(config.routes)
@@ -125,11 +128,6 @@ def _by_route(delta: Delta) -> Mapping[str, tuple[Open, ...]]:
     return found
 
 
-def spec_of(route: RouteConfig) -> Spec:
-    """How a route is judged. Its goals hold."""
-    return Spec(goals=tuple(GoalSpec(goal.name, valued=bool(goal.header)) for goal in route.events))
-
-
 def judged_otherwise(before: RouteConfig, after: RouteConfig) -> bool:
     """Whether evidence of one is none for the other."""
-    return before.affinity != after.affinity or spec_of(before) != spec_of(after)
+    return before.affinity != after.affinity or before.spec != after.spec

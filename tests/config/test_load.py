@@ -58,7 +58,7 @@ def test_each_broken_config_has_its_message_and_no_message_is_left_over() -> Non
 def test_no_message_speaks_of_the_machinery_or_shows_a_secret() -> None:
     for case in BROKEN.glob("*.txt"):
         text = case.read_text("utf-8")
-        for word in ("pydantic", "errors.", "Traceback", "hunter2", "Value error", "input_value"):
+        for word in ("pydantic", "errors.pydantic", "Traceback", "hunter2", "Value error", "input_value"):
             assert word not in text, case.name
 
 

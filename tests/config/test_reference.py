@@ -71,7 +71,8 @@ def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
         "probes": {"listen": ":9901"}, "tokens": {"name": "ci", "role": "read"}, "mirror": {"percent": 1}, "goals": {"name": "a"},
     }  # fmt: skip
     section = next((str(part) for part in reversed(path) if part != "*"), "")
-    value = {**needed.get(section, {}), **value}
+    judged = "analysis" in (*path, key)
+    value = {**({"goal": "add_to_cart"} if judged and section == "goals" else needed.get(section, {})), **value}
     pair = {"cert": "key", "key": "cert"}
     if key in pair:
         other = str(value[key]).removesuffix(".crt").removesuffix(".key")
@@ -82,6 +83,8 @@ def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
     for part in reversed(path[1 if path[0] == "server" else 2 :]):
         inside = [inside] if part == "*" else {str(part): inside}
     assert isinstance(inside, dict)
+    if judged:
+        route["goals"] = [{"name": "add_to_cart"}]
     (server if path[0] == "server" else route).update(inside)
     admin = server.get("admin")
     if isinstance(admin, dict):

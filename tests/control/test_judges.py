@@ -8,7 +8,7 @@ import pytest
 
 from canaryproxy.config import Config, parse
 from canaryproxy.control.events import Events
-from canaryproxy.control.judges import Judges, judged_otherwise, spec_of
+from canaryproxy.control.judges import Judges, judged_otherwise
 from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, Open, Users
 from canaryproxy.telemetry.users import UserBook
 
@@ -131,6 +131,5 @@ def test_who_waits_is_told_and_a_worker_that_is_gone_is_forgotten() -> None:
 
 def test_a_route_is_judged_by_its_goals_and_its_affinity() -> None:
     routes = [config(affinity=one).routes["shop"] for one in ("none", "cookie")]
-    assert [(goal.goal, goal.valued) for goal in spec_of(routes[0]).goals] == [("cart", False), ("revenue", True)]
     assert judged_otherwise(routes[0], routes[1])
     assert not judged_otherwise(routes[0], routes[0])

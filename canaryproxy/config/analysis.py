@@ -1,0 +1,256 @@
+"""The part of the schema that says how a canary is judged. Left out, it is judged by the defaults."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, PlainValidator
+
+from canaryproxy.analysis.spec import Action, Errors, GoalSpec, HardLimit, Latency, Refusals, Spec
+from canaryproxy.config.goal import Ranges, statuses, statuses_text
+from canaryproxy.config.lists import any_number
+from canaryproxy.config.problem import Wrong
+from canaryproxy.config.quantity import percent, percent_text
+from canaryproxy.config.section import (
+    Count,
+    Grace,
+    HeaderName,
+    PathPrefix,
+    Percent,
+    RuleName,
+    Section,
+    Shown,
+    Switch,
+    none_if_off,
+)
+from canaryproxy.model.goal import Goal
+from canaryproxy.model.rule import Condition
+from canaryproxy.model.table import WEIGHT_SCALE
+
+LEAST_CONFIDENCE, MOST_CONFIDENCE = 8000, 9999
+
+CONFIDENCE_EXPECTED = "expected a percentage from 80 to 99.99"
+
+
+def confidence(value: object) -> int:
+    """How sure to be, in basis points."""
+    points = percent(value)
+    if not LEAST_CONFIDENCE <= points <= MOST_CONFIDENCE:
+        raise Wrong(CONFIDENCE_EXPECTED)
+    return points
+
+
+def action(value: object) -> Action:
+    """What follows."""
+    if value == "rollback":
+        return "rollback"
+    if value == "hold":
+        return "hold"
+    raise Wrong("expected rollback or hold")
+
+
+def unit(value: object) -> Literal["auto", "request", "user", "endpoint-second"]:
+    """What failures are counted by."""
+    if value == "auto":
+        return "auto"
+    if value == "request":
+        return "request"
+    if value == "user":
+        return "user"
+    if value == "endpoint-second":
+        return "endpoint-second"
+    raise Wrong("expected auto, request, user or endpoint-second")
+
+
+def agent(value: object) -> str:
+    """How a User-Agent begins."""
+    if not isinstance(value, str) or not value.strip() or not value.isascii() or not value.isprintable():
+        raise Wrong("expected how a User-Agent begins, such as kube-probe")
+    return value
+
+
+Confidence = Annotated[int, PlainValidator(confidence), Shown(percent_text)]
+OnHarm = Annotated[Action, PlainValidator(action), Shown(str)]
+UnitName = Annotated[Literal["auto", "request", "user", "endpoint-second"], PlainValidator(unit), Shown(str)]
+Agent = Annotated[str, PlainValidator(agent)]
+Statuses = Annotated[Ranges, PlainValidator(statuses), Shown(statuses_text)]
+
+DRY_RUN = "Say what would follow, and let nothing follow."
+
+
+class ErrorsConfig(Section):
+    """Failures of requests, or of users. `off` does not judge them."""
+
+    tolerance: Percent = Field(
+        default=1000, description="How much higher than stable's the canary's rate may be.", examples=["20%"]
+    )
+    floor: Percent = Field(default=10, description="A rate that is never held against the canary.", examples=["0.5%"])
+    statuses: Statuses = Field(
+        default=((500, 599),),
+        description="Statuses that are failures, beside requests without a response.",
+        examples=["[5xx, 429]"],
+    )
+    dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
+
+    @property
+    def spec(self) -> Errors:
+        """As the judge has it."""
+        return Errors(ratio(self.tolerance), self.floor / WEIGHT_SCALE, self.statuses, dry_run=self.dry_run)
+
+
+class LatencyConfig(Section):
+    """How long the versions take. `off` does not judge it."""
+
+    tolerance: Percent = Field(
+        default=1000, description="How much slower than stable the canary may be.", examples=["20%"]
+    )
+    floor: Grace = Field(
+        default=0.002,
+        description="And how much on top of that: a version with little traffic is always a little slower.",
+        examples=["5ms"],
+    )
+    dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
+
+    @property
+    def spec(self) -> Latency:
+        """As the judge has it."""
+        return Latency(ratio(self.tolerance), self.floor, dry_run=self.dry_run)
+
+
+class RefusalsConfig(Section):
+    """Answers from 400 to 499. `off` does not judge them."""
+
+    tolerance: Percent = Field(
+        default=5000, description="How much higher than stable's the canary's rate may be.", examples=["20%"]
+    )
+    floor: Percent = Field(default=100, description="A rate that is never held against the canary.", examples=["5%"])
+    on_harm: OnHarm = Field(default="hold", description="What follows: `hold` or `rollback`.", examples=["hold"])
+    dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
+
+    @property
+    def spec(self) -> Refusals:
+        """As the judge has it."""
+        return Refusals(ratio(self.tolerance), self.floor / WEIGHT_SCALE, self.on_harm, dry_run=self.dry_run)
+
+
+class JudgedGoalConfig(Section):
+    """How a goal of the route is judged. Goals that are not named here hold at the first sign of harm."""
+
+    goal: RuleName = Field(description="Its name.", examples=["add_to_cart"])
+    tolerance: Percent = Field(default=0, description="How much less the canary may bring.", examples=["2%"])
+    on_harm: OnHarm = Field(default="hold", description="What follows: `hold` or `rollback`.", examples=["rollback"])
+    dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
+
+
+class HardLimitConfig(Section):
+    """However little is known, a canary that fails so much is taken back. `off` for no such limit."""
+
+    error_rate: Percent = Field(
+        default=5000, description="How many of its last requests it may fail.", examples=["30%"]
+    )
+    min_requests: Count = Field(default=20, description="How many requests that takes.", examples=["50"])
+
+    @property
+    def spec(self) -> HardLimit:
+        """As the judge has it."""
+        return HardLimit(self.error_rate / WEIGHT_SCALE, self.min_requests)
+
+
+class ExcludeConfig(Section):
+    """Requests that are routed like any other and stay out of `/stats` and the analysis."""
+
+    paths: Annotated[tuple[PathPrefix, ...], BeforeValidator(any_number)] = Field(
+        default=(), description="Path prefixes, by whole segments.", examples=["[/healthz]"]
+    )
+    agents: Annotated[tuple[Agent, ...], BeforeValidator(any_number)] = Field(
+        default=(), description="How their User-Agent begins.", examples=["[kube-probe]"]
+    )
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """As the table has it: any of them excludes."""
+        paths = tuple(Condition("path", "prefix", (path,)) for path in self.paths)
+        agents = tuple(Condition("header", "prefix", (one,), AGENT) for one in self.agents)
+        return (*paths, *agents)
+
+
+AGENT: HeaderName = "user-agent"
+
+
+class AnalysisConfig(Section):
+    """How the canary is judged."""
+
+    PLANNED: ClassVar[dict[str, str]] = {
+        "resources": "what a request costs the versions",
+        "checks": "numbers that somebody else knows",
+    }
+
+    confidence: Confidence = Field(
+        default=9900,
+        description="How sure to be that a canary which is taken back is worse, for the whole time and all checks.",
+        examples=["99.9%"],
+    )
+    unit: UnitName = Field(
+        default="auto",
+        description="What failures are counted by: `request`, `user` (with affinity), `endpoint-second`. `auto`: users "
+        "with affinity, else requests, or endpoint-seconds where stable's failures come in clumps.",
+        examples=["user"],
+    )
+    errors: Annotated[ErrorsConfig | None, BeforeValidator(none_if_off)] = Field(
+        default=ErrorsConfig(), description="See below."
+    )
+    latency: Annotated[LatencyConfig | None, BeforeValidator(none_if_off)] = Field(
+        default=LatencyConfig(), description="See below."
+    )
+    refusals: Annotated[RefusalsConfig | None, BeforeValidator(none_if_off)] = Field(
+        default=RefusalsConfig(), description="See below."
+    )
+    goals: Annotated[tuple[JudgedGoalConfig, ...], BeforeValidator(any_number)] = Field(
+        default=(), description="How goals are judged. See below.", examples=["[{goal: add_to_cart, tolerance: 2%}]"]
+    )
+    limits: Annotated[HardLimitConfig | None, BeforeValidator(none_if_off)] = Field(
+        default=HardLimitConfig(), description="See below."
+    )
+    min_requests: Count = Field(
+        default=100, description="Canary requests at one weight that a pass needs.", examples=["500"]
+    )
+    warmup: Grace = Field(
+        default=30.0,
+        description="For how long the latencies of a canary's endpoint are left out, from its first request on.",
+        examples=["2m"],
+    )
+    exclude: ExcludeConfig = Field(default=ExcludeConfig(), description="See below.")
+    dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
+
+    def spec(self, goals: tuple[Goal, ...]) -> Spec:
+        """As the judge has it, with the goals of the route."""
+        told = {one.goal: one for one in self.goals}
+        return Spec(
+            confidence=self.confidence / WEIGHT_SCALE,
+            unit=None if self.unit == "auto" else self.unit,
+            errors=None if self.errors is None else self.errors.spec,
+            latency=None if self.latency is None else self.latency.spec,
+            refusals=None if self.refusals is None else self.refusals.spec,
+            goals=tuple(_goal(goal, told.get(goal.name)) for goal in goals),
+            limits=None if self.limits is None else self.limits.spec,
+            min_requests=self.min_requests,
+            warmup=self.warmup,
+            dry_run=self.dry_run,
+        )
+
+
+def _goal(goal: Goal, told: JudgedGoalConfig | None) -> GoalSpec:
+    valued = bool(goal.header)
+    if told is None:
+        return GoalSpec(goal.name, valued=valued)
+    return GoalSpec(goal.name, ratio(told.tolerance), told.on_harm, valued, dry_run=told.dry_run)
+
+
+def ratio(points: int) -> float:
+    """A tolerance in basis points as a ratio."""
+    return 1 + points / WEIGHT_SCALE
+
+
+def known_goals(analysis: AnalysisConfig | None, goals: tuple[str, ...]) -> None:
+    """Refuse a goal that the route does not have. Raises `Wrong`."""
+    for one in () if analysis is None else analysis.goals:
+        if one.goal not in goals:
+            raise Wrong(f"goals of this route are: {', '.join(goals) or 'none'}", found=f"analysis of goal {one.goal}")

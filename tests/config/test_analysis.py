@@ -1,0 +1,56 @@
+"""The analysis section as the judge has it."""
+
+import pytest
+
+from canaryproxy.analysis.spec import GoalSpec, Spec
+from canaryproxy.config import Config, parse
+from canaryproxy.model.rule import Condition
+
+
+def config(analysis: str, goals: str = "[]") -> Config:
+    text = f"routes: {{shop: {{stable: 'http://a', canary: 'http://b', goals: {goals}, analysis: {analysis}}}}}"
+    return parse(text, "f", {})
+
+
+def spec(analysis: str, goals: str = "[]") -> Spec:
+    found = config(analysis, goals).routes["shop"].spec
+    assert found is not None
+    return found
+
+
+def test_left_out_or_empty_it_is_the_defaults() -> None:
+    assert spec("{}") == Spec()
+    assert parse("stable: http://a\ncanary: http://b\n", "f", {}).routes["default"].spec == Spec()
+
+
+@pytest.mark.parametrize("off", ["off", "none", "false", "null"])
+def test_off_is_no_judge_at_all(off: str) -> None:
+    assert config(off).routes["shop"].spec is None
+    assert config(off).routes["shop"].excluded == ()
+    assert spec(f"{{errors: {off}, latency: {off}, refusals: {off}, limits: {off}}}") == Spec(
+        errors=None, latency=None, refusals=None, limits=None
+    )
+
+
+def test_percentages_are_ratios_and_shares() -> None:
+    found = spec("{confidence: 99.9%, errors: {tolerance: 20%, floor: 0.5%, statuses: [5xx, 429]}, unit: request}")
+    assert found.errors is not None
+    assert (found.errors.tolerance, found.errors.floor) == (1.2, 0.005)
+    assert found.errors.statuses == ((500, 599), (429, 429))
+    assert found.alarm == pytest.approx(1000)
+    assert found.unit == "request"
+
+
+def test_goals_hold_unless_they_are_told_otherwise() -> None:
+    found = spec(
+        "{goals: [{goal: revenue, tolerance: 2%, on_harm: rollback}]}",
+        "[{name: cart}, {name: revenue, header: x-value}]",
+    )
+    assert found.goals == (GoalSpec("cart"), GoalSpec("revenue", 1.02, "rollback", valued=True))
+
+
+def test_what_is_excluded_is_told_by_path_and_by_agent() -> None:
+    route = config("{exclude: {paths: [/healthz], agents: [kube-probe]}}").routes["shop"]
+    assert route.excluded == (
+        Condition("path", "prefix", ("/healthz",)), Condition("header", "prefix", ("kube-probe",), "user-agent"),
+    )  # fmt: skip
