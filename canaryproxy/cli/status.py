@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from canaryproxy.cli.goals import goals
+from canaryproxy.cli.judgements import judgements
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.weight import segment
 
@@ -35,7 +36,7 @@ def status(
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Show weights, endpoints and what both versions did in the last minute.
+    """Show weights, endpoints, what both versions did in the last minute, and what the judge thinks of the canary.
 
     With `--wait` the exit code is 0 for a canary that was promoted or where no rollout is, 1 for one that was
     rolled back, 3 when the time is over.
@@ -70,13 +71,17 @@ def seconds(text: str) -> float:
 
 
 def look(remote: Remote, route: str | None) -> list[dict[str, Any]]:
-    """The routes, each with its stats of the last minute. Raises `Refused`."""
+    """The routes, each with its stats of the last minute and what the judge says. Raises `Refused`."""
     if route is None:
         routes = remote.call("GET", "/api/v1/routes")["routes"]
     else:
         routes = [remote.call("GET", f"/api/v1/routes/{segment(route)}")]
-    stats = remote.gather(*(f"/api/v1/routes/{segment(one['route'])}/stats?window=60s" for one in routes))
-    return [{**one, "stats": told} for one, told in zip(routes, stats, strict=True)]
+    paths = [f"/api/v1/routes/{segment(one['route'])}" for one in routes]
+    told = remote.gather(*(f"{path}/stats?window=60s" for path in paths), *(f"{path}/analysis" for path in paths))
+    return [
+        {**one, "stats": stats, "analysis": analysis}
+        for one, stats, analysis in zip(routes, told[: len(paths)], told[len(paths) :], strict=True)
+    ]
 
 
 def _watch(remote: Remote, route: str | None, console: "Console") -> None:
@@ -135,11 +140,14 @@ def outcome(phases: dict[str, str]) -> str:
 
 
 def page(routes: list[dict[str, Any]]) -> "Group":
-    """The routes, and their goals where they have some."""
+    """The routes, their goals where they have some, and what is thought of their canaries."""
     from rich.console import Group
 
-    results = goals(routes)
-    return Group(table(routes)) if results is None else Group(table(routes), "", results)
+    parts: list[Table | str] = [table(routes)]
+    for more in (goals(routes), judgements(routes)):
+        if more is not None:
+            parts += ["", more]
+    return Group(*parts)
 
 
 def table(routes: list[dict[str, Any]]) -> "Table":
