@@ -167,6 +167,8 @@ def test_a_sighup_while_it_starts_is_a_reload_and_not_the_end(origins: dict[str,
         until(lambda: _listens(port))
         process.send_signal(signal.SIGHUP)
         until(lambda: ask(port) == "stable")
+        assert process.stdout is not None
+        assert process.stdout.readline()  # one worker may serve while the other still starts, and SIGTERM ends a start
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE)
