@@ -45,8 +45,8 @@ class Judge:
         self._seconds = EndpointSeconds()
         self._endpoints: tuple[set[str], set[str]] = (set(), set())
         self._waiting: dict[int, tuple[Open, ...]] = {}
-        self._at: dict[int, float] = {}
         self._weight = 0
+        self._stable: dict[int, int] = {}
         self.restart(0.0)
 
     def __repr__(self) -> str:
@@ -57,6 +57,8 @@ class Judge:
         errors = self.spec.errors or NO_ERRORS
         self.unit = self._unit()
         self.panel = Panel(self.spec, self.unit)
+        if self.panel.latency is not None:
+            self.panel.latency.learn(self._stable)
         self._since = self._step_since = now
         self._cohorts = Cohorts(closed_until=int(now) - 1)
         self._tally = Tally()
@@ -117,7 +119,6 @@ class Judge:
 
     def reported(self, slot: int, at: float, waiting: tuple[Open, ...]) -> None:
         """A worker has told everything until now; these requests of this route wait for a response."""
-        self._at[slot] = at
         self._waiting[slot] = waiting
         if self.unit == "request":
             for block in self._cohorts.blocks():
@@ -127,7 +128,6 @@ class Judge:
 
     def gone(self, slot: int) -> None:
         """A worker is no more."""
-        self._at.pop(slot, None)
         self._waiting.pop(slot, None)
 
     def met(self, news: News) -> None:
@@ -168,12 +168,19 @@ class Judge:
         else:
             errors.seen(shown)
 
-    def look(self, now: float, weight: int) -> Analysis:
-        """A second has passed; the weight is that of now, in basis points. Returns what there is to say."""
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to look at: no share, and no request of stable since the last look."""
+        return not self._weight and not any(self._tally.drawn) and not any(self._tally.ended)
+
+    def look(self, now: float, weight: int, told: float) -> Analysis:
+        """A second has passed; the weight is that of now, in basis points. Every worker has told everything until
+        `told`. Returns what there is to say.
+        """
         self.follow(now, weight)
         panel, tally = self.panel, self._tally
         self._drift.look(tally.failed[STABLE])
-        self._close(int(min(self._at.values(), default=now)))
+        self._close(int(told))
         if weight:
             self._look_at(tally, weight, int(now))
         self._judged += tally.ended[CANARY]
@@ -210,6 +217,8 @@ class Judge:
                 self._bet(block, clock)
             if panel.latency is not None:
                 panel.latency.file(histograms)
+                for bucket, count in histograms[STABLE].items():
+                    self._stable[bucket] = self._stable.get(bucket, 0) + count
             if vain.canary or vain.stable:
                 self._hang(vain)
         for second, block in self._seconds.close(until, self._dispersion):

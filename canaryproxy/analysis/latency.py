@@ -196,6 +196,11 @@ class _Ranked:
             self._past[bucket] = self._past.get(bucket, 0) + count
             self._seen += count
 
+    def learn(self, past: Histogram) -> None:
+        """Stable's latencies from before there was a canary."""
+        self._past = dict(past)
+        self._seen = sum(past.values())
+
     @property
     def value(self) -> float:
         """The evidence now."""

@@ -43,6 +43,8 @@ class Judges:
         self._routes: dict[str, RouteConfig] = {}
         self._judges: dict[str, Judge] = {}
         self._said: dict[str, str] = {}
+        self._told: dict[int, float] = {}
+        self._waited: dict[int, frozenset[str]] = {}
         self.configure(config, 0.0)
 
     def __repr__(self) -> str:
@@ -62,19 +64,22 @@ class Judges:
 
     def add(self, slot: int, delta: Delta, news: list[News]) -> None:
         """File a worker's report, and what its users are new to."""
-        for name, judge in self._judges.items():
+        self._told[slot] = delta.at
+        waiting = _by_route(delta)
+        before, self._waited[slot] = self._waited.get(slot, frozenset()), frozenset(waiting)
+        touched = {cell.key.route for cell in delta.cells if cell.key.analysed}
+        touched |= {one.route for one in news} | before | waiting.keys()
+        judges = {name: self._judges[name] for name in touched if name in self._judges}
+        for name, judge in judges.items():
             judge.follow(delta.at, self._weight_of(name) or 0)
         for cell in delta.cells:
-            if cell.key.analysed and cell.key.route in self._judges:
-                self._judges[cell.key.route].count(cell)
+            if cell.key.analysed and cell.key.route in judges:
+                judges[cell.key.route].count(cell)
         for goal in delta.goals:
             if goal.analysed:
                 self.reach(goal)
-        for one in news:
-            if one.route in self._judges:
-                self._judges[one.route].met(one)
-        waiting = _by_route(delta)
-        for name, judge in self._judges.items():
+        self.met(news)
+        for name, judge in judges.items():
             judge.reported(slot, delta.at, waiting.get(name, ()))
             failed = judge.verdict_now(delta.at)
             if failed is not None and self._said.get(name) != "fail":
@@ -93,16 +98,20 @@ class Judges:
 
     def gone(self, slot: int) -> None:
         """A worker is no more."""
+        self._told.pop(slot, None)
+        self._waited.pop(slot, None)
         for judge in self._judges.values():
             judge.gone(slot)
 
     async def look(self, now: float) -> None:
-        """A second has passed."""
+        """A second has passed. Routes without traffic are not looked at."""
+        told = min(self._told.values(), default=now)
         for number, (name, judge) in enumerate(list(self._judges.items())):
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
-            if self._judges.get(name) is judge:
-                self._say(name, judge.look(now, self._weight_of(name) or 0))
+            weight = self._weight_of(name) or 0
+            if self._judges.get(name) is judge and (weight or not judge.idle):
+                self._say(name, judge.look(now, weight, told))
 
     def analysis(self, route: str, now: float) -> Analysis:
         """What is known of a route's canary."""

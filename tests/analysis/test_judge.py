@@ -4,7 +4,8 @@ import pytest
 
 from canaryproxy.analysis.finding import Analysis, Finding
 from canaryproxy.analysis.spec import Errors, External, GoalSpec, Latency, Limits, Resource, Spec
-from tests.support.traffic import Version, Visitors, World, failing
+from canaryproxy.model.delta import Open
+from tests.support.traffic import Version, Visitors, World, failing, key
 
 
 def check(analysis: Analysis, name: str) -> Finding:
@@ -244,11 +245,26 @@ def test_failures_that_come_in_bad_seconds_of_machines_are_counted_by_them() -> 
     assert world.run(60, failing) is not None
 
 
-def test_a_worker_that_is_gone_is_not_waited_for() -> None:
+def test_who_waited_at_a_worker_that_is_gone_is_forgotten() -> None:
     world = World(weight=5000)
-    world.judge.reported(7, world.now, ())
+    world.judge.reported(7, world.now, (Open(key("canary"), int(world.now), 500),))
     world.judge.gone(7)
-    world.run(60)
-    found = check(world.judge.analysis(world.now), "latency")
-    assert found.samples.stable > 0
+    assert world.run(60, failing) is None
     assert "Judge" in repr(world.judge)
+
+
+def test_what_stable_takes_is_known_before_there_is_a_canary() -> None:
+    world = World(Version(median=3.0, spread=0.1), Version(median=3.0, spread=0.1), rate=50, weight=0)
+    world.run(30)
+    world.weight = 5000
+    world.run(2)
+    assert world.judge.panel.latency is not None
+    assert world.judge.panel.latency.wait >= 6
+
+
+def test_without_a_share_and_without_traffic_there_is_nothing_to_look_at() -> None:
+    world = World(weight=0, rate=0.0)
+    assert world.judge.idle
+    world.rate = 50.0
+    world.report()
+    assert not world.judge.idle

@@ -61,7 +61,7 @@ class World:
                 failed = self.judge.verdict_now(self.now)
                 if failed is not None and until(failed):
                     return second + (report + 1) / REPORTS
-            self.judge.look(self.now, self.weight)
+            self.judge.look(self.now, self.weight, self.now)
             if until(self.judge.analysis(self.now)):
                 return second + 1.0
         return None

@@ -5,7 +5,7 @@ import math
 from canaryproxy.analysis import intervals, words
 from canaryproxy.analysis.cohorts import Pair
 from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Samples, Verdict, compared
-from canaryproxy.analysis.latency import LAST, Faster, NoSlower, Slower
+from canaryproxy.analysis.latency import LAST, Faster, Histogram, NoSlower, Slower
 from canaryproxy.analysis.spec import Action, Latency
 from canaryproxy.telemetry.histogram import quantile
 
@@ -66,6 +66,12 @@ class LatencyCheck:
         past = {bucket: count for bucket, count in self._past.items() if bucket < LAST}
         longest = quantile({bucket << 1: count for bucket, count in past.items()}, 0.999)
         return LEAST_WAIT if longest is None else min(max(math.ceil(AHEAD * longest), LEAST_WAIT), LONGEST_WAIT)
+
+    def learn(self, past: Histogram) -> None:
+        """Stable's latencies from before there was a canary."""
+        self._past = dict(past)
+        for one in (self._slower, self._sound, self._faster):
+            one.learn(past)
 
     def file(self, pair: Pair) -> None:
         """Latencies of a cohort that is closed."""
