@@ -181,6 +181,7 @@ class Instance:
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
         reload = await self._controller.reload()
+        self.judges.configure(self._controller.config, time.monotonic())
         if reload.problem:
             log.error("the config was not applied, generation %d goes on:\n%s", reload.generation, reload.problem)
         elif reload.changed:
@@ -191,7 +192,6 @@ class Instance:
             self.counters.keep(self._controller.config.routes.keys())
             self.window.keep(self._controller.config.routes.keys())
             self.users.keep(self._controller.config.routes.keys())
-            self.judges.configure(self._controller.config, time.monotonic())
             self.events.tell("config", time.time(), applied=not reload.problem, generation=reload.generation)
         return reload
 

@@ -23,6 +23,8 @@ log = logging.getLogger("canaryproxy")
 UNJUDGED = Spec(errors=None, latency=None, refusals=None, limits=None)
 """Of a route whose canary nobody wants judged: its share is still watched."""
 
+NOTHING_KNOWN = Judge(UNJUDGED, affinity=False, dice=lambda: 0.0).analysis(0.0)
+
 BREATH = 10
 """Routes that are looked at before others get their turn on the loop."""
 
@@ -114,8 +116,9 @@ class Judges:
                 self._say(name, judge.look(now, weight, told))
 
     def analysis(self, route: str, now: float) -> Analysis:
-        """What is known of a route's canary."""
-        return self._judges[route].analysis(now)
+        """What is known of a route's canary; of one that has only just come into the config, that nothing is."""
+        judge = self._judges.get(route)
+        return NOTHING_KNOWN if judge is None else judge.analysis(now)
 
     def _say(self, name: str, analysis: Analysis) -> None:
         """Tell when the verdict is another one; in the log only what somebody should do something about."""

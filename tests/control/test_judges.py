@@ -93,6 +93,7 @@ def test_another_canary_begins_anew_and_another_stable_does_not() -> None:
     bench.judges.configure(config(port=3), 11.0)
     assert bench.judges.analysis("shop", 11.0).verdict == "inconclusive"
     assert "2 routes" in repr(bench.judges)
+    assert bench.judges.analysis("new", 11.0).verdict == "inconclusive"
 
 
 def test_goals_and_users_are_told_on() -> None:
