@@ -4,11 +4,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
-from canaryproxy.analysis.spec import Action, Errors, GoalSpec, HardLimit, Latency, Refusals, Spec
+from canaryproxy.analysis.spec import Action, Errors, GoalSpec, HardLimit, Latency, Limits, Refusals, Spec
 from canaryproxy.config.goal import Ranges, statuses, statuses_text
 from canaryproxy.config.lists import any_number
 from canaryproxy.config.problem import Wrong
-from canaryproxy.config.quantity import percent, percent_text
+from canaryproxy.config.quantity import duration, duration_text, is_off, percent, percent_text
 from canaryproxy.config.section import (
     Count,
     Grace,
@@ -26,6 +26,10 @@ from canaryproxy.model.rule import Condition
 from canaryproxy.model.table import WEIGHT_SCALE
 
 LEAST_CONFIDENCE, MOST_CONFIDENCE = 8000, 9999
+
+MOST_TIMES = 1000
+
+QUANTILES = ("p50", "p90", "p95", "p99")
 
 CONFIDENCE_EXPECTED = "expected a percentage from 80 to 99.99"
 
@@ -60,6 +64,33 @@ def unit(value: object) -> Literal["auto", "request", "user", "endpoint-second"]
     raise Wrong("expected auto, request, user or endpoint-second")
 
 
+def times(value: object) -> float | None:
+    """How many times stable's value; None for no such bound."""
+    if is_off(value):
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= MOST_TIMES:
+        raise Wrong(f"expected a number from 1 to {MOST_TIMES}, such as 1.5, or none")
+    return float(value)
+
+
+def most_percent(value: object) -> int | None:
+    """A percentage; None for no such bound."""
+    return None if is_off(value) else percent(value)
+
+
+def most_time(value: object) -> float | None:
+    """A duration; None for no such bound."""
+    return None if is_off(value) else duration(0.001, 3600)(value)
+
+
+def quantile(value: object) -> int:
+    """`p50` to `p99`, as a number."""
+    text = value if isinstance(value, str) else ""
+    if text not in QUANTILES:
+        raise Wrong(f"expected one of {', '.join(QUANTILES)}")
+    return int(text.removeprefix("p"))
+
+
 def agent(value: object) -> str:
     """How a User-Agent begins."""
     if not isinstance(value, str) or not value.strip() or not value.isascii() or not value.isprintable():
@@ -70,8 +101,18 @@ def agent(value: object) -> str:
 Confidence = Annotated[int, PlainValidator(confidence), Shown(percent_text)]
 OnHarm = Annotated[Action, PlainValidator(action), Shown(str)]
 UnitName = Annotated[Literal["auto", "request", "user", "endpoint-second"], PlainValidator(unit), Shown(str)]
+Times = Annotated[float | None, PlainValidator(times), Shown(lambda value: "none" if value is None else f"{value:g}")]
+MostPercent = Annotated[
+    int | None, PlainValidator(most_percent), Shown(lambda value: "none" if value is None else percent_text(value))
+]
+MostTime = Annotated[
+    float | None, PlainValidator(most_time), Shown(lambda value: "none" if value is None else duration_text(value))
+]
+Quantile = Annotated[int, PlainValidator(quantile), Shown(lambda value: f"p{value}")]
 Agent = Annotated[str, PlainValidator(agent)]
 Statuses = Annotated[Ranges, PlainValidator(statuses), Shown(statuses_text)]
+
+BOUND = "Broken at five looks in a row, it takes the canary back, whatever the evidence."
 
 DRY_RUN = "Say what would follow, and let nothing follow."
 
@@ -88,12 +129,17 @@ class ErrorsConfig(Section):
         description="Statuses that are failures, beside requests without a response.",
         examples=["[5xx, 429]"],
     )
+    max: MostPercent = Field(default=None, description=f"A bound for the rate itself. {BOUND}", examples=["5%"])
+    vs_stable: Times = Field(
+        default=None, description=f"A bound as a multiple of stable's rate. {BOUND}", examples=["2"]
+    )
     dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
 
     @property
     def spec(self) -> Errors:
         """As the judge has it."""
-        return Errors(ratio(self.tolerance), self.floor / WEIGHT_SCALE, self.statuses, dry_run=self.dry_run)
+        limits = Limits(None if self.max is None else self.max / WEIGHT_SCALE, self.vs_stable)
+        return Errors(ratio(self.tolerance), self.floor / WEIGHT_SCALE, self.statuses, limits, self.dry_run)
 
 
 class LatencyConfig(Section):
@@ -107,12 +153,16 @@ class LatencyConfig(Section):
         description="And how much on top of that: a version with little traffic is always a little slower.",
         examples=["5ms"],
     )
+    quantile: Quantile = Field(default=99, description="What `max` and `vs_stable` are bounds of.", examples=["p95"])
+    max: MostTime = Field(default=None, description=f"A bound for the quantile itself. {BOUND}", examples=["500ms"])
+    vs_stable: Times = Field(default=None, description=f"A bound as a multiple of stable's. {BOUND}", examples=["1.5"])
     dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
 
     @property
     def spec(self) -> Latency:
         """As the judge has it."""
-        return Latency(ratio(self.tolerance), self.floor, dry_run=self.dry_run)
+        limits = Limits(self.max, self.vs_stable)
+        return Latency(ratio(self.tolerance), self.floor, self.quantile / 100, limits, self.dry_run)
 
 
 class RefusalsConfig(Section):

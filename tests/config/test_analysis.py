@@ -2,7 +2,7 @@
 
 import pytest
 
-from canaryproxy.analysis.spec import GoalSpec, Spec
+from canaryproxy.analysis.spec import GoalSpec, Limits, Spec
 from canaryproxy.config import Config, parse
 from canaryproxy.model.rule import Condition
 
@@ -39,6 +39,16 @@ def test_percentages_are_ratios_and_shares() -> None:
     assert found.errors.statuses == ((500, 599), (429, 429))
     assert found.alarm == pytest.approx(1000)
     assert found.unit == "request"
+
+
+def test_fixed_bounds_are_there_where_they_are_wanted() -> None:
+    found = spec("{errors: {max: 5%, vs_stable: 2}, latency: {quantile: p95, max: 500ms, vs_stable: 1.5}}")
+    assert found.errors is not None
+    assert found.latency is not None
+    assert (found.errors.limits, found.latency.limits) == (Limits(0.05, 2.0), Limits(0.5, 1.5))
+    assert found.latency.q == 0.95
+    assert not Spec().errors.limits  # type: ignore[union-attr]
+    assert spec("{errors: {max: none, vs_stable: off}, latency: {max: none}}") == Spec()
 
 
 def test_goals_hold_unless_they_are_told_otherwise() -> None:
