@@ -129,7 +129,10 @@ class Instance:
             wall=time.time, lookup=self._lookup, events=self.events, workers=count,
         )  # fmt: skip
 
-        self.judges = Judges(self._config, self._weight_of, random.random, self.events, time.time)
+        self.judges = Judges(
+            self._config, time.monotonic(), self._weight_of, lambda: self._controller.generation, random.random,
+            self.events, time.time,
+        )  # fmt: skip
 
     def _gone(self, slot: int) -> None:
         self.counters.gone(slot)
@@ -181,7 +184,8 @@ class Instance:
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
         reload = await self._controller.reload()
-        self.judges.configure(self._controller.config, time.monotonic())
+        for name in self.judges.configure(self._controller.config, time.monotonic()):
+            self.users.begin(name)
         if reload.problem:
             log.error("the config was not applied, generation %d goes on:\n%s", reload.generation, reload.problem)
         elif reload.changed:

@@ -1,8 +1,8 @@
 """Requests by their second of start, until all have ended or been waited for long enough.
 
 Versions are compared by what became of requests that began together: a canary that is slow to fail would otherwise meet
-stable's requests of another moment, and one that hangs would look idle. What is still without a response after
-`patience` counts as failed and as the slowest of all, in both versions alike, whatever comes of it later.
+stable's requests of another moment, and one that hangs would look idle. What is still without a response when its
+cohort is closed counts as failed and as the slowest of all, in both versions alike, whatever comes of it later.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,9 +41,9 @@ class Cohorts:
     def __repr__(self) -> str:
         return f"<Cohorts: {len(self._open)} open, closed until {self._closed_until}>"
 
-    def count(self, cell: CellDelta, ended: int, failed: int, *, timed: bool) -> None:
+    def count(self, cell: CellDelta, ended: int, failed: int, *, timed: bool) -> Block:
         """File requests of a cell: those that ended and can be judged, those of them that failed. Latencies only if
-        `timed`.
+        `timed`. Returns those that had not been counted as hung.
         """
         second, canary = cell.second, cell.key.version == "canary"
         latency = cell.latency if timed else {}
@@ -53,17 +53,19 @@ class Cohorts:
                 self._hung[cell.key.version, second] -= known
                 ended, failed, latency = ended - known, max(0, failed - known), {}
             second = self._closed_until + 1
+        block = Block(ended, failed, 0, 0) if canary else Block(0, 0, ended, failed)
         if not ended and not latency:
-            return
+            return block
         cohort = self._open.get(second)
         if cohort is None:
             cohort = self._open[second] = Cohort()
         if ended:
-            cohort.pending += Block(ended, failed, 0, 0) if canary else Block(0, 0, ended, failed)
+            cohort.pending += block
             self._touched.add(second)
         mine = cohort.canary if canary else cohort.stable
         for bucket, count in latency.items():
             mine[bucket >> 1] = mine.get(bucket >> 1, 0) + count
+        return block
 
     def blocks(self) -> Iterator[Block]:
         """What has news since the last call and both versions in it, cohort by cohort."""

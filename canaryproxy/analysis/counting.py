@@ -45,12 +45,13 @@ def pair() -> list[int]:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one look, of canary and stable."""
+    """Counts of one look, of canary and stable. `ruled`: there are requests among them that a rule decided."""
 
     ended: list[int] = field(default_factory=pair)
     failed: list[int] = field(default_factory=pair)
     refused: list[int] = field(default_factory=pair)
     drawn: list[int] = field(default_factory=pair)
+    ruled: bool = False
     events: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
 
     def values(self, goal: str) -> tuple[list[float], list[float]]:

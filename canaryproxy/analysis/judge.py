@@ -27,6 +27,9 @@ REFUSED = ((400, 498),)
 
 NO_ERRORS = Errors()
 
+DRAWN = ("weight", "affinity")
+"""Reasons of decisions that the weight was asked for."""
+
 ENOUGH = 20
 """Requests of the canary that fixed bounds of our own need."""
 
@@ -47,28 +50,30 @@ class Judge:
         self._waiting: dict[int, tuple[Open, ...]] = {}
         self._weight = 0
         self._stable: dict[int, int] = {}
-        self.restart(0.0)
+        self.restart(0.0, first=0)
 
     def __repr__(self) -> str:
         return f"<Judge at {self._weight}: {self.panel!r}>"
 
-    def restart(self, now: float) -> None:
-        """Forget all evidence: another canary, or a new beginning. What is known of stable stays."""
+    def restart(self, now: float, first: int) -> None:
+        """Forget all evidence: another canary, or a new beginning. Requests that began before the second `first` do not
+        count: they were another canary's. What is known of stable stays.
+        """
         errors = self.spec.errors or NO_ERRORS
         self.unit = self._unit()
         self.panel = Panel(self.spec, self.unit)
         if self.panel.latency is not None:
             self.panel.latency.learn(self._stable)
-        self._since = self._step_since = now
-        self._cohorts = Cohorts(closed_until=int(now) - 1)
-        self._tally = Tally()
+        self._first = first
+        self._cohorts = Cohorts(closed_until=first - 1)
         self._warm: dict[str, int] = {}
-        self._judged = 0
         self._failed: Analysis | None = None
         self._placebo = Placebo(errors.tolerance, errors.floor, self.spec.alarm, self._dice)
-        self._new_step()
+        self._new_step(now)
 
-    def _new_step(self) -> None:
+    def _new_step(self, now: float) -> None:
+        self._step_since = now
+        self._tally = Tally()
         self._judged = 0
         self._fresh, self._failing = pair(), pair()
         self._arrived = pair()
@@ -93,22 +98,27 @@ class Judge:
 
     # What is reported.
 
-    def count(self, cell: CellDelta) -> None:
-        """File the counts of a cell that is analysed."""
+    def count(self, cell: CellDelta, *, current: bool) -> None:
+        """File the counts of a cell that is analysed. `current`: they were drawn under the weight of now."""
+        if cell.second < self._first:
+            return
         side = side_of(cell.key.version)
         errors = self.spec.errors or NO_ERRORS
         ended, failed = judged(cell), failures(cell, errors)
         tally = self._tally
-        tally.drawn[side] += cell.starts
+        if cell.key.reason in DRAWN:
+            tally.drawn[side] += cell.starts if current else 0
+        else:
+            tally.ruled = True
         tally.ended[side] += ended
         tally.failed[side] += failed
         if cell.replies:
             tally.refused[side] += matching(cell.replies, REFUSED)
         self._endpoints[side].add(cell.key.endpoint)
         self._seconds.count(cell.key.version, cell.key.endpoint, cell.second, ended, failed)
-        self._cohorts.count(cell, ended, failed, timed=self._is_warm(cell))
-        if ended and self.panel.limit is not None:
-            self.panel.limit.count(Block(0, 0, ended, failed) if side else Block(ended, failed, 0, 0))
+        block = self._cohorts.count(cell, ended, failed, timed=self._is_warm(cell))
+        if self.panel.limit is not None:
+            self.panel.limit.count(block)
 
     def _is_warm(self, cell: CellDelta) -> bool:
         """Whether the latencies of this endpoint are judged: those of a canary's first seconds are of cold caches."""
@@ -199,11 +209,10 @@ class Judge:
             return
         before, self._weight = self._weight, weight
         if not before or not weight:
-            self.restart(now)
+            self.restart(now, first=int(now))
             return
-        self._step_since = now
         self.panel.step()
-        self._new_step()
+        self._new_step(now)
 
     def _close(self, clock: int) -> None:
         """End the cohorts that were waited for."""
@@ -247,7 +256,8 @@ class Judge:
             else:
                 check.look(tally.block(hits), values)
         drawn = self._arrived if self._affinity else tally.drawn
-        panel.sample_ratio.draw(drawn[CANARY], drawn[STABLE], weight)
+        if not (self._affinity and tally.ruled):
+            panel.sample_ratio.draw(drawn[CANARY], drawn[STABLE], weight)
         self._arrived = pair()
         self._look_at_bounds()
 

@@ -31,14 +31,15 @@ BREATH = 10
 
 class Judges:
     """The judges of an instance. `weight_of` tells a route's weight of now, in basis points, None if it is gone;
-    `wall` the time of day.
+    `generation` that of the table which holds it; `wall` the time of day.
     """
 
     def __init__(
-        self, config: Config, weight_of: Callable[[str], int | None], dice: Callable[[], float],
-        events: Events, wall: Callable[[], float],
+        self, config: Config, now: float, weight_of: Callable[[str], int | None], generation: Callable[[], int],
+        dice: Callable[[], float], events: Events, wall: Callable[[], float],
     ) -> None:  # fmt: skip
         self._weight_of = weight_of
+        self._generation = generation
         self._dice = dice
         self._events = events
         self._wall = wall
@@ -47,22 +48,31 @@ class Judges:
         self._said: dict[str, str] = {}
         self._told: dict[int, float] = {}
         self._waited: dict[int, frozenset[str]] = {}
-        self.configure(config, 0.0)
+        self.configure(config, now)
 
     def __repr__(self) -> str:
         return f"<Judges of {len(self._judges)} routes>"
 
-    def configure(self, config: Config, now: float) -> None:
-        """The routes that there are. One whose canary is another now, or who is judged otherwise, begins anew."""
+    def configure(self, config: Config, now: float) -> set[str]:
+        """The routes that there are. One whose canary is another now, or who is judged otherwise, begins anew, with the
+        requests of the next second; returns those.
+        """
         for gone in self._judges.keys() - config.routes.keys():
             del self._judges[gone]
+            self._said.pop(gone, None)
+        anew = set()
         for name, route in config.routes.items():
             before = self._routes.get(name)
-            if before is None or name not in self._judges or judged_otherwise(before, route):
-                self._judges[name] = Judge(route.spec or UNJUDGED, affinity=route.affinity is not None, dice=self._dice)
-            elif before.canary != route.canary:
-                self._judges[name].restart(now)
+            if before is None or judged_otherwise(before, route):
+                self._judges[name] = self._judge(route)
+            if before is None or judged_otherwise(before, route) or before.canary != route.canary:
+                self._judges[name].restart(now, first=int(now) + 1 if before is not None else 0)
+                anew.add(name)
         self._routes = dict(config.routes)
+        return anew
+
+    def _judge(self, route: RouteConfig) -> Judge:
+        return Judge(route.spec or UNJUDGED, affinity=route.affinity is not None, dice=self._dice)
 
     def add(self, slot: int, delta: Delta, news: list[News]) -> None:
         """File a worker's report, and what its users are new to."""
@@ -74,9 +84,10 @@ class Judges:
         judges = {name: self._judges[name] for name in touched if name in self._judges}
         for name, judge in judges.items():
             judge.follow(delta.at, self._weight_of(name) or 0)
+        current = delta.generation == self._generation()
         for cell in delta.cells:
             if cell.key.analysed and cell.key.route in judges:
-                judges[cell.key.route].count(cell)
+                judges[cell.key.route].count(cell, current=current)
         for goal in delta.goals:
             if goal.analysed:
                 self.reach(goal)
@@ -88,12 +99,12 @@ class Judges:
                 self._say(name, failed)
 
     def reach(self, goal: GoalDelta) -> None:
-        """An event that was reported through the API for a version."""
+        """Events of a version, seen in the traffic or reported through the API."""
         if goal.route in self._judges:
             self._judges[goal.route].reach(goal)
 
     def met(self, news: list[News]) -> None:
-        """What was reported through the API of users."""
+        """What users are new to, seen in the traffic or reported through the API."""
         for one in news:
             if one.route in self._judges:
                 self._judges[one.route].met(one)

@@ -211,6 +211,10 @@ class UserBook:
             step = self._steps[route] = Step(route, weight, now)
         return step
 
+    def begin(self, route: str) -> None:
+        """The route's step begins anew: its users have another canary before them."""
+        self._steps.pop(route, None)
+
     def keep(self, routes: Set[str]) -> None:
         """Forget routes that are not configured any more."""
         for book in (self._seen, self._failed):

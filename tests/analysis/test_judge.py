@@ -4,7 +4,7 @@ import pytest
 
 from canaryproxy.analysis.finding import Analysis, Finding
 from canaryproxy.analysis.spec import Errors, External, GoalSpec, Latency, Limits, Resource, Spec
-from canaryproxy.model.delta import Open
+from canaryproxy.model.delta import CellDelta, CellKey, Open
 from tests.support.traffic import Version, Visitors, World, failing, key
 
 
@@ -268,3 +268,59 @@ def test_without_a_share_and_without_traffic_there_is_nothing_to_look_at() -> No
     world.rate = 50.0
     world.report()
     assert not world.judge.idle
+
+
+def share(world: World) -> Finding:
+    return check(world.judge.analysis(world.now), "sample-ratio")
+
+
+def cell(version: str, second: int, starts: int, reason: str = "weight", failed: int = 0) -> CellDelta:
+    outcomes = {"timeout": failed, "success": starts - failed}
+    return CellDelta(CellKey("shop", version, "a:1", reason, True), second, starts, outcomes)
+
+
+def test_draws_under_another_weight_are_no_sign_of_a_broken_split() -> None:
+    world = World(weight=500)
+    world.run(10)
+    world.weight = 5000
+    for _ in range(5):
+        world.judge.follow(world.now, world.weight)
+        world.judge.count(cell("stable", int(world.now), 500), current=False)
+        world.judge.count(cell("canary", int(world.now), 25), current=False)
+    world.run(5)
+    assert share(world).verdict == "pass"
+    assert share(world).evidence is not None
+
+
+def test_requests_that_a_rule_decided_are_no_sign_of_one_either() -> None:
+    for affinity in (False, True):
+        world = World(weight=500, affinity=affinity)
+        for _ in range(10):
+            world.judge.count(cell("canary", int(world.now), 500, "rule:testers"), current=True)
+            world.run(1)
+        assert share(world).evidence is not None
+        assert share(world).evidence < 10  # type: ignore[operator]
+
+
+def test_what_hung_and_then_timed_out_counts_once_against_the_hard_limit() -> None:
+    world = World(spec=Spec(errors=None, latency=None))
+    second = int(world.now)
+    world.judge.count(cell("stable", second, 500), current=True)
+    world.judge.reported(0, world.now, (Open(key("canary"), second, 15),))
+    world.judge.look(world.now + 5, 500, world.now + 5)
+    world.judge.reported(0, world.now + 6, ())
+    world.judge.count(cell("canary", second, 15, failed=15), current=True)
+    limit = check(world.judge.analysis(world.now + 6), "limit:error_rate")
+    assert limit.verdict == "pass"
+    assert limit.sentence.startswith("canary failed 15 of its last 15 requests")
+
+
+def test_what_another_canary_began_is_not_held_against_this_one() -> None:
+    world = World(weight=500)
+    second = int(world.now)
+    world.judge.restart(world.now, first=second + 1)
+    world.judge.count(cell("canary", second, 50, failed=50), current=True)
+    world.judge.count(cell("stable", second, 500), current=True)
+    world.judge.reported(0, world.now, ())
+    assert world.judge.verdict_now(world.now) is None
+    assert check(world.judge.analysis(world.now), "errors").samples.canary == 0

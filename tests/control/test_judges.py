@@ -36,7 +36,13 @@ class Bench:
         self.events = Events()
         self.book = UserBook()
         self.judges = Judges(
-            config(affinity=affinity), self.weights.get, random.Random(1).random, self.events, lambda: 7.0
+            config(affinity=affinity),
+            0.0,
+            self.weights.get,
+            lambda: 1,
+            random.Random(1).random,
+            self.events,
+            lambda: 7.0,
         )
         self.queue = self.events.listen()
 
@@ -93,6 +99,12 @@ def test_another_canary_begins_anew_and_another_stable_does_not() -> None:
     bench.judges.configure(config(port=3), 11.0)
     assert bench.judges.analysis("shop", 11.0).verdict == "inconclusive"
     assert "2 routes" in repr(bench.judges)
+    assert bench.judges.configure(config(port=3), 11.0) == set()
+    assert bench.judges.configure(config(port=4), 11.0) == {"shop"}
+    bench.report(11.6, canary_fails=True)
+    assert bench.judges.analysis("shop", 11.6).checks[0].samples.canary == 0
+    bench.report(12.1, canary_fails=True)
+    assert bench.judges.analysis("shop", 12.1).checks[0].samples.canary == 3
     assert bench.judges.analysis("new", 11.0).verdict == "inconclusive"
 
 

@@ -64,7 +64,13 @@ class Api:
         )
         self.counters, self.window, self.users = Counters(), Window(), UserBook()
         self.judges = Judges(
-            self.controller.config, self._weight_of, random.Random(1).random, Events(), lambda: 1_800_000_000.5
+            self.controller.config,
+            0.0,
+            self._weight_of,
+            lambda: self.controller.generation,
+            random.Random(1).random,
+            Events(),
+            lambda: 1_800_000_000.5,
         )
         self.knowledge = Knowledge(
             self.controller, self.counters, self.window, self.users, self.judges, self.workers, lambda: self.clock,  # type: ignore[arg-type]

@@ -99,7 +99,7 @@ class World:
             outcomes={"success": ended - failed, "error_5xx": failed}, latency=latency,
             replies={500: failed, 404: refused},
         )  # fmt: skip
-        self.judge.count(cell)
+        self.judge.count(cell, current=True)
         orders = [version.order * math.exp(0.5 * self.rng.gauss(0, 1)) for _ in range(ended) if dice() < version.buys]
         if self.goal and orders:
             values: dict[int, int] = {}
