@@ -113,6 +113,7 @@ class EndpointSeconds:
 
     def __init__(self) -> None:
         self._open: dict[int, dict[tuple[str, str], list[int]]] = {}
+        self._chosen = ""
         self._requests = 0
         self._failed = 0
 
@@ -125,13 +126,14 @@ class EndpointSeconds:
         one[0] += ended
         one[1] += failed
 
-    def close(self, until: int, dispersion: Dispersion) -> list[tuple[int, Block]]:
-        """End the seconds up to this one. Where endpoints have unequal traffic a busy one is likelier to fail one of
-        its requests in a second: a unit counts as the chance of that.
+    def close(self, until: int, dispersion: Dispersion) -> list[tuple[int, Block, Block]]:
+        """End the seconds up to this one: of each what there is to bet on, and a placebo, in which one of stable's own
+        endpoints stands for the canary. Where endpoints have unequal traffic a busy one is likelier to fail one of its
+        requests in a second: a unit counts as the chance of that.
         """
         closed = []
-        for second in sorted(one for one in self._open if one <= until):
-            block = NOTHING
+        for second in sorted(second for second in self._open if second <= until):
+            block = placebo = NOTHING
             stable: dict[str, int] = {}
             rate = max(self._failed, 1) / max(self._requests, 1000)
             for (version, endpoint), (ended, failed) in self._open.pop(second).items():
@@ -142,10 +144,13 @@ class EndpointSeconds:
                 if version == "canary":
                     block += Block(unit, bad, 0, 0)
                 else:
-                    block += Block(0, 0, unit, bad)
+                    one = Block(0, 0, unit, bad)
+                    block += one
+                    self._chosen = self._chosen or endpoint
+                    placebo += Block(unit, bad, 0, 0) if endpoint == self._chosen else one
                     stable[endpoint] = failed
                     self._requests += ended
                     self._failed += failed
             dispersion.second(second, stable)
-            closed.append((second, block))
+            closed.append((second, block, placebo))
         return closed

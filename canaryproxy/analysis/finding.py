@@ -1,5 +1,6 @@
 """What the judge says: of each check, and of the whole."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,6 +67,20 @@ class Analysis:
     weight: int
     placebo: float = 1.0
     dry_run: bool = False
+
+
+def standing(harm: float, threshold: float, *, seen: bool) -> Verdict:
+    """The verdict of a check by its evidence of harm; `seen`: there was something to judge."""
+    if harm >= threshold:
+        return "fail"
+    return "pass" if seen and harm < SUSPICIOUS else "inconclusive"
+
+
+def until_proven(proof: float, units: float) -> float | None:
+    """How many more units a proof takes if it goes on as it did with so many; None if it is there, or recedes."""
+    if proof <= 1 or proof >= SHOWN:
+        return None
+    return units * (math.log(SHOWN) / math.log(proof) - 1)
 
 
 def compared(worse: float, better: float, threshold: float = SHOWN) -> Comparison:

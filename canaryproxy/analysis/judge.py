@@ -5,7 +5,7 @@ canary first gets a share (or a new canary, or `restart`) until there is none an
 anew what is shown. A failing verdict stands.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from canaryproxy.analysis.checks.resources import ResourceCheck
 from canaryproxy.analysis.checks.thresholds import ThresholdCheck
@@ -14,8 +14,9 @@ from canaryproxy.analysis.counting import CANARY, STABLE, AtRisk, Tally, failure
 from canaryproxy.analysis.dispersion import ENDPOINTS, Dispersion, EndpointSeconds
 from canaryproxy.analysis.drift import Drift
 from canaryproxy.analysis.finding import Analysis, Samples
+from canaryproxy.analysis.latency import Past
 from canaryproxy.analysis.panel import Panel, verdict_of
-from canaryproxy.analysis.placebo import Placebo
+from canaryproxy.analysis.placebo import Placebo, Slice
 from canaryproxy.analysis.rates import Block
 from canaryproxy.analysis.spec import Errors, Spec, Unit
 from canaryproxy.model.delta import CellDelta, GoalDelta, Open
@@ -47,9 +48,9 @@ class Judge:
         self._dispersion = Dispersion()
         self._seconds = EndpointSeconds()
         self._endpoints: tuple[set[str], set[str]] = (set(), set())
-        self._waiting: dict[int, tuple[Open, ...]] = {}
+        self._waiting: dict[int, Sequence[Open]] = {}
         self._weight = 0
-        self._stable: dict[int, int] = {}
+        self._past = Past()
         self.restart(0.0, first=0)
 
     def __repr__(self) -> str:
@@ -61,9 +62,7 @@ class Judge:
         """
         errors = self.spec.errors or NO_ERRORS
         self.unit = self._unit()
-        self.panel = Panel(self.spec, self.unit)
-        if self.panel.latency is not None:
-            self.panel.latency.learn(self._stable)
+        self.panel = Panel(self.spec, self.unit, self._past)
         self._first = first
         self._cohorts = Cohorts(closed_until=first - 1)
         self._warm: dict[str, int] = {}
@@ -79,6 +78,7 @@ class Judge:
         self._arrived = pair()
         self._requests = 0
         self._risk = AtRisk()
+        self._slice = Slice(self._weight)
         self._goals_risk = {goal.goal: AtRisk() for goal in self.spec.goals}
 
     def _unit(self) -> Unit:
@@ -127,7 +127,7 @@ class Judge:
         first = self._warm.setdefault(cell.key.endpoint, cell.second)
         return cell.second >= first + self.spec.warmup
 
-    def reported(self, slot: int, at: float, waiting: tuple[Open, ...]) -> None:
+    def reported(self, slot: int, at: float, waiting: Sequence[Open]) -> None:
         """A worker has told everything until now; these requests of this route wait for a response."""
         self._waiting[slot] = waiting
         if self.unit == "request":
@@ -147,6 +147,8 @@ class Judge:
             self._fresh[side] += len(news.seen)
             self._arrived[side] += len(news.seen)
             self._failing[side] += len(news.failed)
+            if side == STABLE:
+                self._slice.met(news)
         elif self._affinity:
             self._tally.values(news.goal)[side].extend(news.values)
 
@@ -162,7 +164,7 @@ class Judge:
     def _bet(self, block: Block, second: int) -> None:
         if self.panel.errors is not None and self._weight:
             self.panel.errors.bet(block, second, dispersion=self._dispersed)
-            if block.stable_failed:
+            if self.unit == "request" and block.stable_failed:
                 self._placebo.bet(block, self._weight)
 
     def _bet_users(self, second: int) -> None:
@@ -177,15 +179,16 @@ class Judge:
             errors.bet(block, second, fresh=shown, dispersion=self._dispersed)
         else:
             errors.seen(shown)
+        self._placebo.bet_on(self._slice.block())
 
     @property
     def idle(self) -> bool:
         """Whether there is nothing to look at: no share, and no request of stable since the last look."""
         return not self._weight and not any(self._tally.drawn) and not any(self._tally.ended)
 
-    def look(self, now: float, weight: int, told: float) -> Analysis:
+    def look(self, now: float, weight: int, told: float) -> None:
         """A second has passed; the weight is that of now, in basis points. Every worker has told everything until
-        `told`. Returns what there is to say.
+        `told`.
         """
         self.follow(now, weight)
         panel, tally = self.panel, self._tally
@@ -198,10 +201,7 @@ class Judge:
         self._tally = Tally()
         if panel.limit is not None:
             panel.limit.look()
-        analysis = self.analysis(now)
-        if analysis.verdict == "fail":
-            self._failed = analysis
-        return analysis
+        self.failed(now)
 
     def follow(self, now: float, weight: int) -> None:
         """The weight that holds from now on: to be told before anything that it decided."""
@@ -225,14 +225,16 @@ class Judge:
             if block.whole and self.unit == "request":
                 self._bet(block, clock)
             if panel.latency is not None:
-                panel.latency.file(histograms)
-                for bucket, count in histograms[STABLE].items():
-                    self._stable[bucket] = self._stable.get(bucket, 0) + count
+                if self._weight:
+                    panel.latency.file(histograms)
+                else:
+                    self._past.add(histograms[STABLE])
             if vain.canary or vain.stable:
                 self._hang(vain)
-        for second, block in self._seconds.close(until, self._dispersion):
+        for second, block, placebo in self._seconds.close(until, self._dispersion):
             if self.unit == "endpoint-second" and block.whole:
                 self._bet(block, second)
+                self._placebo.bet_on(placebo, self._dispersion.of_seconds)
 
     def _hang(self, vain: Block) -> None:
         if self.panel.limit is not None:
@@ -284,8 +286,8 @@ class Judge:
 
     # What comes of it.
 
-    def verdict_now(self, now: float) -> Analysis | None:
-        """The failing verdict as soon as there is one, without a look; None while there is none."""
+    def failed(self, now: float) -> Analysis | None:
+        """The failing verdict as soon as there is one; None while there is none."""
         if self._failed is None and self._weight and (self.panel.broken or self.panel.evidence >= self.spec.alarm):
             self._failed = self.analysis(now)
         return self._failed

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from canaryproxy.analysis.evidence import Product, Restarting, evenly
+from canaryproxy.telemetry.histogram import quantile
 
 Histogram = Mapping[int, int]
 """Bucket -> count. Bucket i holds values above 2^(i/16) and at most 2^((i+1)/16) seconds: OpenTelemetry scale 4."""
@@ -166,40 +167,69 @@ class Table:
         return logs
 
 
+class Past:
+    """Stable's latencies so far, which ranks are read from. A block comes in once it was bet on."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+        self._tables: dict[bool, Table] = {}
+        self._slowest: tuple[int, float | None] = (0, None)
+        self.total = 0
+
+    def __repr__(self) -> str:
+        return f"<Past of {self.total} requests>"
+
+    def add(self, block: Histogram) -> None:
+        """More of stable's requests."""
+        for bucket, count in block.items():
+            self._counts[bucket] = self._counts.get(bucket, 0) + count
+            self.total += count
+
+    def table(self, *, slower: bool) -> Table | None:
+        """What to bet on a block, by what was before it; None while that is too little."""
+        if self.total < ENOUGH:
+            return None
+        table = self._tables.get(slower)
+        if table is None or self.total >= STALE * table.total:
+            table = self._tables[slower] = Table(dict(self._counts), slower=slower)
+        return table
+
+    @property
+    def slowest(self) -> float | None:
+        """The time that one in a thousand takes longer than, in seconds, of those that were answered; None before the
+        first.
+        """
+        known, slowest = self._slowest
+        if self.total >= STALE * known and self.total > known:
+            answered = {bucket << 1: count for bucket, count in self._counts.items() if bucket < LAST}
+            slowest = quantile(answered, 0.999)
+            self._slowest = self.total, slowest
+        return slowest
+
+
 class _Ranked:
     """Blocks of both versions' histograms, bet on by stable's past ones."""
 
-    __slots__ = ("_evidence", "_past", "_seen", "_shift", "_slower", "_table")
+    __slots__ = ("_evidence", "_past", "_shift", "_slower")
 
     _evidence: Restarting | Product
 
-    def __init__(self, shift: Shift, *, slower: bool) -> None:
+    def __init__(self, past: Past, shift: Shift, *, slower: bool) -> None:
+        self._past = past
         self._shift = shift
         self._slower = slower
-        self._past: dict[int, int] = {}
-        self._seen = 0
-        self._table: Table | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self._evidence!r}>"
 
     def bet(self, canary: Histogram, stable: Histogram, *, dispersion: float = 1.0) -> None:
-        """Bet on a block in which both versions have requests. The first ones are only learnt from. `dispersion`
-        divides what it is worth: see `rates.Worse.bet`.
+        """Bet on a block in which both versions have requests; it must not be in the past yet. The first ones are only
+        learnt from. `dispersion` divides what it is worth: see `rates.Worse.bet`.
         """
-        if self._seen >= ENOUGH:
-            if self._table is None or self._seen >= STALE * self._table.total:
-                self._table = Table(dict(self._past), slower=self._slower)
-            logs = self._table.logs(self._shift.apply(canary), stable)
+        table = self._past.table(slower=self._slower)
+        if table is not None:
+            logs = table.logs(self._shift.apply(canary), stable)
             self._evidence.bet([one / dispersion for one in logs])
-        for bucket, count in stable.items():
-            self._past[bucket] = self._past.get(bucket, 0) + count
-            self._seen += count
-
-    def learn(self, past: Histogram) -> None:
-        """Stable's latencies from before there was a canary."""
-        self._past = dict(past)
-        self._seen = sum(past.values())
 
     @property
     def value(self) -> float:
@@ -212,8 +242,8 @@ class Slower(_Ranked):
 
     __slots__ = ()
 
-    def __init__(self, tolerance: float, floor: float) -> None:
-        super().__init__(Shift(tolerance, floor, up=False), slower=True)
+    def __init__(self, past: Past, tolerance: float, floor: float) -> None:
+        super().__init__(past, Shift(tolerance, floor, up=False), slower=True)
         self._evidence = Restarting(WEIGHTS)
 
 
@@ -222,8 +252,8 @@ class NoSlower(_Ranked):
 
     __slots__ = ()
 
-    def __init__(self, margin: float, floor: float) -> None:
-        super().__init__(Shift(margin, floor, up=True), slower=False)
+    def __init__(self, past: Past, margin: float, floor: float) -> None:
+        super().__init__(past, Shift(margin, floor, up=True), slower=False)
         self._evidence = Product(WEIGHTS)
 
 
@@ -232,6 +262,6 @@ class Faster(_Ranked):
 
     __slots__ = ()
 
-    def __init__(self, tolerance: float, floor: float) -> None:
-        super().__init__(Shift(1 / tolerance, -floor, up=True), slower=False)
+    def __init__(self, past: Past, tolerance: float, floor: float) -> None:
+        super().__init__(past, Shift(1 / tolerance, -floor, up=True), slower=False)
         self._evidence = Restarting(WEIGHTS)

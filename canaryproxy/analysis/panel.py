@@ -7,51 +7,54 @@ fail by themselves.
 
 from collections.abc import Iterator, Sequence
 
-from canaryproxy.analysis.checks.errors import RateCheck
 from canaryproxy.analysis.checks.goals import GoalCheck
 from canaryproxy.analysis.checks.hard_limit import HardLimitCheck
 from canaryproxy.analysis.checks.latency import LatencyCheck
+from canaryproxy.analysis.checks.rates import RateCheck
 from canaryproxy.analysis.checks.resources import ResourceCheck
 from canaryproxy.analysis.checks.sample_ratio import SampleRatioCheck
 from canaryproxy.analysis.checks.thresholds import Bounds, ThresholdCheck
 from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Verdict
+from canaryproxy.analysis.latency import Past
 from canaryproxy.analysis.spec import Limits, Spec, Unit
 
-SHARES = {"errors": 0.5, "latency": 0.3, "goals": 0.2}
-"""Of the evidence, among those that are there."""
+SHARES = {"errors": 0.5, "latency": 0.3}
+OTHERS = 0.2
+"""Shares of the evidence, among those that are there; the others have theirs together."""
 
 LOOKS_BAD = 5
 """Looks in a row after which one of our own fixed bounds is broken."""
 
 
 class Panel:
-    """Everything that judges one canary, from the beginning of its evidence."""
+    """Everything that judges one canary, from the beginning of its evidence. `past` are stable's latencies before and
+    since: whoever owns them adds what comes while there is no canary.
+    """
 
-    def __init__(self, spec: Spec, unit: Unit) -> None:
-        parts = shares(spec)
+    def __init__(self, spec: Spec, unit: Unit, past: Past) -> None:
         errors, latency, refusals = spec.errors, spec.latency, spec.refusals
         self.spec = spec
-        self._shares = parts
+        self._shares = shares(spec)
         self.errors = None
         if errors is not None:
             self.errors = RateCheck(
-                "errors", "failed", errors.tolerance, errors.floor, spec.alarm / parts.get("errors", 1.0),
+                "errors", "failed", errors.tolerance, errors.floor, self._alarm("errors", "rollback"), unit=unit,
                 dry_run=errors.dry_run,
             )  # fmt: skip
-            self.errors.unit = unit
-        self.latency = None if latency is None else LatencyCheck(latency, spec.alarm / parts.get("latency", 1.0))
+        self.latency = None if latency is None else LatencyCheck(latency, self._alarm("latency", "rollback"), past)
         self.refusals = None
         if refusals is not None:
             self.refusals = RateCheck(
                 "refusals", "answered 4xx to", refusals.tolerance, refusals.floor,
-                _threshold(refusals.on_harm, spec.alarm), action=refusals.on_harm, dry_run=refusals.dry_run,
+                self._alarm("refusals", refusals.on_harm), action=refusals.on_harm, dry_run=refusals.dry_run,
             )  # fmt: skip
         goal_unit: Unit = "user" if unit == "user" else "request"
-        self.goals = {}
-        for goal in spec.goals:
-            alarm = spec.alarm / parts.get(f"goal:{goal.goal}", 1.0)
-            self.goals[goal.goal] = GoalCheck(goal, _threshold(goal.on_harm, alarm), goal_unit)
-        self.resources = {one.name: ResourceCheck(one) for one in spec.resources}
+        self.goals = {
+            goal.goal: GoalCheck(goal, self._alarm(f"goal:{goal.goal}", goal.on_harm), goal_unit) for goal in spec.goals
+        }
+        self.resources = {
+            one.name: ResourceCheck(one, self._alarm(f"resource:{one.name}", one.on_harm)) for one in spec.resources
+        }
         self.externals = {
             one.name: ThresholdCheck(
                 f"check:{one.name}", Bounds(one.most, one.least, one.times), one.failures, action=one.on_harm,
@@ -82,12 +85,29 @@ class Panel:
             if one is not None:
                 yield one
 
+    def _alarm(self, name: str, action: str) -> float:
+        """The evidence that a check needs alone: to go back by its share, to hold less."""
+        if action == "rollback":
+            return self.spec.alarm / self._shares.get(name, 1.0)
+        return min(SHOWN, self.spec.alarm)
+
+    @property
+    def _weighed(self) -> Iterator[RateCheck | LatencyCheck | GoalCheck | ResourceCheck]:
+        """Checks that have evidence of harm."""
+        for one in (self.errors, self.latency, self.refusals, *self.goals.values(), *self.resources.values()):
+            if one is not None:
+                yield one
+
     @property
     def evidence(self) -> float:
         """That the canary is worse, of all checks that may take it back."""
-        checks = {"errors": self.errors, "latency": self.latency, **{one.name: one for one in self.goals.values()}}
-        harms = [share * one.harm for name, share in self._shares.items() if (one := checks[name]) is not None]
+        harms = [self._shares[one.name] * one.harm for one in self._weighed if one.name in self._shares]
         return sum(harms) if harms else 1.0
+
+    def worst(self, findings: Sequence[Finding]) -> Finding:
+        """The check that says most of harm, of what it takes, among those that may take the canary back."""
+        able = [one for one in findings if one.name in self._shares]
+        return max(able, key=lambda one: (one.evidence or 0.0) / (one.threshold or 1.0))
 
     @property
     def broken(self) -> list[Finding]:
@@ -121,15 +141,13 @@ def shares(spec: Spec) -> dict[str, float]:
         for name, one in (("errors", spec.errors), ("latency", spec.latency))
         if one is not None and not one.dry_run
     }
-    goals = [f"goal:{goal.goal}" for goal in spec.goals if goal.on_harm == "rollback" and not goal.dry_run]
-    parts |= {goal: SHARES["goals"] / len(goals) for goal in goals}
+    refusals = () if spec.refusals is None else (("refusals", spec.refusals),)
+    goals = ((f"goal:{one.goal}", one) for one in spec.goals)
+    resources = ((f"resource:{one.name}", one) for one in spec.resources)
+    others = [name for name, one in (*refusals, *goals, *resources) if one.on_harm == "rollback" and not one.dry_run]
+    parts |= {name: OTHERS / len(others) for name in others}
     total = sum(parts.values())
     return {name: part / total for name, part in parts.items()}
-
-
-def _threshold(action: str, alarm: float) -> float:
-    """What it takes to hold is less than what it takes to go back."""
-    return alarm if action == "rollback" else min(SHOWN, alarm)
 
 
 def _bounds(name: str, limits: Limits, *, dry_run: bool) -> ThresholdCheck | None:
@@ -153,7 +171,7 @@ def _failing(panel: Panel, findings: Sequence[Finding]) -> str:
     """Why the canary is to be taken back; empty if it is not."""
     for broken in panel.broken:
         return broken.sentence
-    return _worst(findings).sentence if panel.evidence >= panel.spec.alarm else ""
+    return panel.worst(findings).sentence if panel.evidence >= panel.spec.alarm else ""
 
 
 def _obstacles(panel: Panel, findings: Sequence[Finding], weight: int, judged: int, *, drifting: bool) -> Iterator[str]:
@@ -161,7 +179,7 @@ def _obstacles(panel: Panel, findings: Sequence[Finding], weight: int, judged: i
     spec = panel.spec
     yield from filter(None, (_holds(finding) for finding in findings if not finding.dry_run))
     if panel.evidence >= SUSPICIOUS:
-        yield f"suspicious: {_worst(findings).sentence}"
+        yield f"suspicious: {panel.worst(findings).sentence}"
     if panel.sample_ratio.alarmed:
         yield panel.sample_ratio.finding().sentence
     if drifting:
@@ -174,16 +192,6 @@ def _obstacles(panel: Panel, findings: Sequence[Finding], weight: int, judged: i
     if unproven:
         missing = [finding.missing for finding in findings if finding.name in unproven and finding.missing]
         yield "; ".join(missing) or f"not proven no worse yet: {' and '.join(unproven)}"
-
-
-def _worst(findings: Sequence[Finding]) -> Finding:
-    """The check that says most of harm, among those that may take the canary back."""
-    able = [
-        one for one in findings
-        if one.action == "rollback" and not one.dry_run and one.proof is not None and one.evidence is not None
-    ]  # fmt: skip
-    able += [one for one in findings if one.name.startswith("goal:") and one.action == "rollback" and not one.dry_run]
-    return max(able, key=lambda one: one.evidence or 0.0)
 
 
 def _holds(finding: Finding) -> str:

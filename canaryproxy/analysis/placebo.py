@@ -6,13 +6,54 @@ quiet.
 import math
 from collections.abc import Callable
 
+from canaryproxy.analysis.counting import CANARY, STABLE, AtRisk, pair
 from canaryproxy.analysis.rates import NOTHING, Block, Worse
+from canaryproxy.telemetry.users import Newcomers
+
+SHUFFLE = 0x9E3779B97F4A7C15
+"""Users of a version are those with a low or a high hash; multiplied by this, their low bits say nothing of that."""
+
+PARTS = 1 << 16
+"""Parts of users that a slice is made of."""
 
 SMALLEST, LARGEST = 0.01, 0.5
 """Share of stable that is the slice: that of the canary, within these."""
 
 EXACT = 50
 """Requests up to which they are drawn one by one."""
+
+
+def share_of(weight: int) -> float:
+    """How much of stable is the slice, 0..1, at a weight in basis points."""
+    return min(max(weight / 10_000, SMALLEST), LARGEST)
+
+
+class Slice:
+    """Users of stable in one step, some of them taken for users of a canary. Which ones, their hash decides."""
+
+    def __init__(self, weight: int) -> None:
+        self._below = round(share_of(weight) * PARTS)
+        self._risk = AtRisk()
+        self._fresh, self._failing = pair(), pair()
+
+    def __repr__(self) -> str:
+        return f"<Slice of {self._below / PARTS:.1%}: {self._risk!r}>"
+
+    def met(self, news: Newcomers) -> None:
+        """Users of stable that were seen, or failed, for the first time."""
+        for users, counts in ((news.seen, self._fresh), (news.failed, self._failing)):
+            taken = sum(self._takes(user) for user in users)
+            counts[CANARY] += taken
+            counts[STABLE] += len(users) - taken
+
+    def _takes(self, user: int) -> bool:
+        return (user * SHUFFLE >> 32) % PARTS < self._below
+
+    def block(self) -> Block:
+        """Those at risk since the last one, and whom it has hit."""
+        fresh, failing = self._fresh, self._failing
+        self._fresh, self._failing = pair(), pair()
+        return self._risk.news(fresh, failing)
 
 
 class Placebo:
@@ -35,13 +76,13 @@ class Placebo:
         """Its evidence, of nothing."""
         return self._worse.value
 
-    def bet(self, block: Block, weight: int, dispersion: float = 1.0) -> None:
+    def bet(self, block: Block, weight: int) -> None:
         """Split stable's part of a block, and bet on it as on a canary's."""
-        share = min(max(weight / 10_000, SMALLEST), LARGEST)
+        share = share_of(weight)
         units, failed = int(block.stable), int(block.stable_failed)
         taken = self._some(units, share)
         bad = self._some_of(failed, taken, units)
-        self.bet_on(Block(taken, bad, units - taken, failed - bad), dispersion)
+        self.bet_on(Block(taken, bad, units - taken, failed - bad))
 
     def bet_on(self, block: Block, dispersion: float = 1.0) -> None:
         """Bet on a slice that was drawn already."""

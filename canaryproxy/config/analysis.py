@@ -31,6 +31,8 @@ MOST_TIMES = 1000
 
 QUANTILES = ("p50", "p90", "p95", "p99")
 
+HIGHEST_FLOOR = 2000
+
 CONFIDENCE_EXPECTED = "expected a percentage from 80 to 99.99"
 
 
@@ -42,26 +44,38 @@ def confidence(value: object) -> int:
     return points
 
 
+def floor(value: object) -> int:
+    """A rate that is never held against the canary, in basis points."""
+    points = percent(value)
+    if points > HIGHEST_FLOOR:
+        raise Wrong(
+            f"expected a percentage from 0 to {percent_text(HIGHEST_FLOOR)}: above a floor so high nothing is left"
+        )
+    return points
+
+
 def action(value: object) -> Action:
     """What follows."""
-    if value == "rollback":
-        return "rollback"
-    if value == "hold":
-        return "hold"
-    raise Wrong("expected rollback or hold")
+    found = _ACTIONS.get(value) if isinstance(value, str) else None
+    if found is None:
+        raise Wrong("expected rollback or hold")
+    return found
 
 
-def unit(value: object) -> Literal["auto", "request", "user", "endpoint-second"]:
+_ACTIONS: dict[str, Action] = {"rollback": "rollback", "hold": "hold"}
+
+UnitName = Literal["auto", "request", "user", "endpoint-second"]
+_UNITS: dict[str, UnitName] = {
+    "auto": "auto", "request": "request", "user": "user", "endpoint-second": "endpoint-second",
+}  # fmt: skip
+
+
+def unit(value: object) -> UnitName:
     """What failures are counted by."""
-    if value == "auto":
-        return "auto"
-    if value == "request":
-        return "request"
-    if value == "user":
-        return "user"
-    if value == "endpoint-second":
-        return "endpoint-second"
-    raise Wrong("expected auto, request, user or endpoint-second")
+    found = _UNITS.get(value) if isinstance(value, str) else None
+    if found is None:
+        raise Wrong("expected auto, request, user or endpoint-second")
+    return found
 
 
 def times(value: object) -> float | None:
@@ -99,8 +113,9 @@ def agent(value: object) -> str:
 
 
 Confidence = Annotated[int, PlainValidator(confidence), Shown(percent_text)]
+Floor = Annotated[int, PlainValidator(floor), Shown(percent_text)]
 OnHarm = Annotated[Action, PlainValidator(action), Shown(str)]
-UnitName = Annotated[Literal["auto", "request", "user", "endpoint-second"], PlainValidator(unit), Shown(str)]
+CountedBy = Annotated[UnitName, PlainValidator(unit), Shown(str)]
 Times = Annotated[float | None, PlainValidator(times), Shown(lambda value: "none" if value is None else f"{value:g}")]
 MostPercent = Annotated[
     int | None, PlainValidator(most_percent), Shown(lambda value: "none" if value is None else percent_text(value))
@@ -123,7 +138,7 @@ class ErrorsConfig(Section):
     tolerance: Percent = Field(
         default=1000, description="How much higher than stable's the canary's rate may be.", examples=["20%"]
     )
-    floor: Percent = Field(default=10, description="A rate that is never held against the canary.", examples=["0.5%"])
+    floor: Floor = Field(default=10, description="A rate that is never held against the canary.", examples=["0.5%"])
     statuses: Statuses = Field(
         default=((500, 599),),
         description="Statuses that are failures, beside requests without a response.",
@@ -171,7 +186,7 @@ class RefusalsConfig(Section):
     tolerance: Percent = Field(
         default=5000, description="How much higher than stable's the canary's rate may be.", examples=["20%"]
     )
-    floor: Percent = Field(default=100, description="A rate that is never held against the canary.", examples=["5%"])
+    floor: Floor = Field(default=100, description="A rate that is never held against the canary.", examples=["5%"])
     on_harm: OnHarm = Field(default="hold", description="What follows: `hold` or `rollback`.", examples=["hold"])
     dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
 
@@ -238,7 +253,7 @@ class AnalysisConfig(Section):
         description="How sure to be that a canary which is taken back is worse, for the whole time and all checks.",
         examples=["99.9%"],
     )
-    unit: UnitName = Field(
+    unit: CountedBy = Field(
         default="auto",
         description="What failures are counted by: `request`, `user` (with affinity), `endpoint-second`. `auto`: users "
         "with affinity, else requests, or endpoint-seconds where stable's failures come in clumps.",

@@ -7,7 +7,9 @@ rollback may be waiting for the loop.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from canaryproxy.analysis.finding import Analysis
 from canaryproxy.analysis.judge import Judge
@@ -15,7 +17,7 @@ from canaryproxy.analysis.spec import Spec
 from canaryproxy.config import Config
 from canaryproxy.config.route import RouteConfig
 from canaryproxy.control.events import Events
-from canaryproxy.model.delta import Delta, GoalDelta, Open
+from canaryproxy.model.delta import CellDelta, Delta, GoalDelta, Open
 from canaryproxy.telemetry.users import News
 
 log = logging.getLogger("canaryproxy")
@@ -23,10 +25,24 @@ log = logging.getLogger("canaryproxy")
 UNJUDGED = Spec(errors=None, latency=None, refusals=None, limits=None)
 """Of a route whose canary nobody wants judged: its share is still watched."""
 
-NOTHING_KNOWN = Judge(UNJUDGED, affinity=False, dice=lambda: 0.0).analysis(0.0)
+NOBODY = Judge(UNJUDGED, affinity=False, dice=lambda: 0.0)
+"""Of a route that has only just come."""
+
+PATIENT = 5
+"""Looks between two times that it is asked whether something else than a failure is to be said."""
 
 BREATH = 10
 """Routes that are looked at before others get their turn on the loop."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What a worker says of one route."""
+
+    cells: list[CellDelta] = field(default_factory=list)
+    goals: list[GoalDelta] = field(default_factory=list)
+    waiting: list[Open] = field(default_factory=list)
+    news: list[News] = field(default_factory=list)
 
 
 class Judges:
@@ -48,6 +64,7 @@ class Judges:
         self._said: dict[str, str] = {}
         self._told: dict[int, float] = {}
         self._waited: dict[int, frozenset[str]] = {}
+        self._looks = 0
         self.configure(config, now)
 
     def __repr__(self) -> str:
@@ -77,37 +94,51 @@ class Judges:
     def add(self, slot: int, delta: Delta, news: list[News]) -> None:
         """File a worker's report, and what its users are new to."""
         self._told[slot] = delta.at
-        waiting = _by_route(delta)
-        before, self._waited[slot] = self._waited.get(slot, frozenset()), frozenset(waiting)
-        touched = {cell.key.route for cell in delta.cells if cell.key.analysed}
-        touched |= {one.route for one in news} | before | waiting.keys()
-        judges = {name: self._judges[name] for name in touched if name in self._judges}
-        for name, judge in judges.items():
-            judge.follow(delta.at, self._weight_of(name) or 0)
+        reports = by_route(delta, news)
+        waited = frozenset(name for name, report in reports.items() if report.waiting)
+        before, self._waited[slot] = self._waited.get(slot, frozenset()), waited
+        for name in before - reports.keys():
+            reports[name] = Report()
         current = delta.generation == self._generation()
-        for cell in delta.cells:
-            if cell.key.analysed and cell.key.route in judges:
-                judges[cell.key.route].count(cell, current=current)
-        for goal in delta.goals:
-            if goal.analysed:
-                self.reach(goal)
-        self.met(news)
-        for name, judge in judges.items():
-            judge.reported(slot, delta.at, waiting.get(name, ()))
-            failed = judge.verdict_now(delta.at)
-            if failed is not None and self._said.get(name) != "fail":
-                self._say(name, failed)
+        for name in reports.keys() & self._judges.keys():
+            with self._trying(name) as judge:
+                self._file(name, judge, slot, delta.at, reports[name], current=current)
+
+    def _file(self, name: str, judge: Judge, slot: int, at: float, report: Report, *, current: bool) -> None:
+        judge.follow(at, self._weight_of(name) or 0)
+        for cell in report.cells:
+            judge.count(cell, current=current)
+        for goal in report.goals:
+            judge.reach(goal)
+        for one in report.news:
+            judge.met(one)
+        judge.reported(slot, at, report.waiting)
+        failed = judge.failed(at)
+        if failed is not None and self._said.get(name) != "fail":
+            self._say(name, failed)
+
+    @contextmanager
+    def _trying(self, name: str) -> Iterator[Judge]:
+        """The judge of a route. One that breaks takes nothing with it: what serves and counts goes on, and the judge
+        begins anew.
+        """
+        try:
+            yield self._judges[name]
+        except Exception:
+            log.exception("%s: the judge broke, and begins anew without its evidence", name)
+            self._judges[name] = self._judge(self._routes[name])
 
     def reach(self, goal: GoalDelta) -> None:
-        """Events of a version, seen in the traffic or reported through the API."""
+        """Events of a version, reported through the API."""
         if goal.route in self._judges:
-            self._judges[goal.route].reach(goal)
+            with self._trying(goal.route) as judge:
+                judge.reach(goal)
 
     def met(self, news: list[News]) -> None:
-        """What users are new to, seen in the traffic or reported through the API."""
-        for one in news:
-            if one.route in self._judges:
-                self._judges[one.route].met(one)
+        """What users are new to, reported through the API."""
+        for one in (one for one in news if one.route in self._judges):
+            with self._trying(one.route) as judge:
+                judge.met(one)
 
     def gone(self, slot: int) -> None:
         """A worker is no more."""
@@ -117,19 +148,28 @@ class Judges:
             judge.gone(slot)
 
     async def look(self, now: float) -> None:
-        """A second has passed. Routes without traffic are not looked at."""
+        """A second has passed. Routes without traffic are not looked at, and what is not urgent is said now and
+        then.
+        """
         told = min(self._told.values(), default=now)
-        for number, (name, judge) in enumerate(list(self._judges.items())):
+        self._looks += 1
+        for number, name in enumerate(list(self._judges)):
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
-            weight = self._weight_of(name) or 0
-            if self._judges.get(name) is judge and (weight or not judge.idle):
-                self._say(name, judge.look(now, weight, told))
+            if name in self._judges:
+                with self._trying(name) as judge:
+                    self._look_at(name, judge, now, told, say=(self._looks + number) % PATIENT == 0)
+
+    def _look_at(self, name: str, judge: Judge, now: float, told: float, *, say: bool) -> None:
+        weight = self._weight_of(name) or 0
+        if weight or not judge.idle:
+            judge.look(now, weight, told)
+        if say or judge.failed(now):
+            self._say(name, judge.analysis(now))
 
     def analysis(self, route: str, now: float) -> Analysis:
         """What is known of a route's canary; of one that has only just come into the config, that nothing is."""
-        judge = self._judges.get(route)
-        return NOTHING_KNOWN if judge is None else judge.analysis(now)
+        return self._judges.get(route, NOBODY).analysis(now)
 
     def _say(self, name: str, analysis: Analysis) -> None:
         """Tell when the verdict is another one; in the log only what somebody should do something about."""
@@ -143,11 +183,20 @@ class Judges:
             self._events.tell("verdict", self._wall(), name, verdict=analysis.verdict, reason=analysis.reason)
 
 
-def _by_route(delta: Delta) -> Mapping[str, tuple[Open, ...]]:
-    found: dict[str, tuple[Open, ...]] = {}
-    for one in delta.overdue:
-        if one.key.analysed:
-            found[one.key.route] = (*found.get(one.key.route, ()), one)
+def by_route(delta: Delta, news: Sequence[News]) -> dict[str, Report]:
+    """What a worker reports and is analysed, by route."""
+    found: dict[str, Report] = {}
+    for cell in delta.cells:
+        if cell.key.analysed:
+            found.setdefault(cell.key.route, Report()).cells.append(cell)
+    for goal in delta.goals:
+        if goal.analysed:
+            found.setdefault(goal.route, Report()).goals.append(goal)
+    for open_one in delta.overdue:
+        if open_one.key.analysed:
+            found.setdefault(open_one.key.route, Report()).waiting.append(open_one)
+    for one in news:
+        found.setdefault(one.route, Report()).news.append(one)
     return found
 
 

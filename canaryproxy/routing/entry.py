@@ -67,7 +67,8 @@ class Entry:
         self.stable, self.canary = self._verdicts(WEIGHT)
         self.book = before.book if before is not None and before.route.rules is route.rules else RuleBook(route.rules)
         self._affinity = self._verdicts(AFFINITY)
-        self._unjudged = {reason: self._verdicts(reason, analysed=False) for reason in (WEIGHT, AFFINITY)}
+        reasons = (WEIGHT, AFFINITY) if route.excluded else ()
+        self._unjudged = {reason: self._verdicts(reason, analysed=False) for reason in reasons}
         self._aborted = Verdict(route, route.stable, ABORT, analysed=False, goals=self._goals)
         self._by_rule: dict[str, Lot] = {}
         self._salt = salt_of(route.salt or route.name)

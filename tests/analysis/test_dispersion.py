@@ -46,7 +46,9 @@ def test_a_second_of_a_machine_counts_once_however_much_it_failed() -> None:
     seconds.count("canary", "c", 5, 1, 1)
     seconds.count("canary", "c", 6, 0, 0)
     assert "2 seconds open" in repr(seconds)
-    (fifth, block), (_, empty) = seconds.close(6, dispersion)
+    (fifth, block, placebo), (_, empty, _) = seconds.close(6, dispersion)
     assert (fifth, block.canary_failed, block.stable_failed) == (5, 1, 1)
     assert block.stable / block.canary == pytest.approx(20, rel=0.02)
+    assert (placebo.canary_failed, placebo.stable_failed) == (1, 0)
+    assert placebo.canary == placebo.stable
     assert empty == Block(0, 0, 0, 0)

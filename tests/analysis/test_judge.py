@@ -216,7 +216,7 @@ def test_what_somebody_else_knows_holds_when_it_is_unknown_and_fails_when_it_is_
     for _ in range(3):
         assert world.judge.analysis(world.now).verdict != "fail"
         load.read(2.0, None)
-    assert world.judge.verdict_now(world.now) is not None
+    assert world.judge.failed(world.now) is not None
     assert world.judge.external("other") is None
 
 
@@ -322,5 +322,5 @@ def test_what_another_canary_began_is_not_held_against_this_one() -> None:
     world.judge.count(cell("canary", second, 50, failed=50), current=True)
     world.judge.count(cell("stable", second, 500), current=True)
     world.judge.reported(0, world.now, ())
-    assert world.judge.verdict_now(world.now) is None
+    assert world.judge.failed(world.now) is None
     assert check(world.judge.analysis(world.now), "errors").samples.canary == 0

@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,9 @@ from canaryproxy.analysis.latency import (
     LOWEST,
     WEIGHTS,
     Faster,
+    Histogram,
     NoSlower,
+    Past,
     Ranks,
     Shift,
     Slower,
@@ -96,10 +99,10 @@ def test_exceeding_what_nothing_exceeds_tells_nothing() -> None:
 def test_latencies_of_another_scale_are_judged_alike(moved: int) -> None:
     rng = random.Random(3)
     blocks = [(histogram(rng, 15, times=1.4), histogram(rng, 285)) for _ in range(20)]
-    here, there = Slower(1.1, 0), Slower(1.1, 0)
-    for canary, stable in blocks:
-        here.bet(canary, stable)
-        there.bet(*({one + moved: count for one, count in side.items()} for side in (canary, stable)))
+    moved_ones = [
+        ({one + moved: n for one, n in c.items()}, {one + moved: n for one, n in s.items()}) for c, s in blocks
+    ]
+    here, there = (bet_on(Slower, one, 0) for one in (blocks, moved_ones))
     assert here.value == pytest.approx(there.value, rel=1e-9)
     assert here.value > 10
 
@@ -134,51 +137,80 @@ def test_what_had_no_answer_stays_the_slowest_and_what_is_below_the_floor_the_fa
     assert shift.apply({bucket(0.001): 2, bucket(0.0015): 3, LAST: 1}) == {LOWEST: 5, LAST: 1}
 
 
-def run(judge: Slower | NoSlower | Faster, times: float, blocks: int = 60, seed: int = 5) -> float:
-    rng = random.Random(seed)
-    for _ in range(blocks):
-        judge.bet(histogram(rng, 15, times=times), histogram(rng, 285))
-    return judge.value
+Kind = type[Slower] | type[NoSlower] | type[Faster]
+
+
+def bet_on(
+    kind: Kind, blocks: Iterable[tuple[Histogram, Histogram]], floor: float = 0.002, by: float = 1.1
+) -> Slower | NoSlower | Faster:
+    past = Past()
+    judge = kind(past, by, floor)
+    for canary, stable in blocks:
+        judge.bet(canary, stable)
+        past.add(stable)
+    return judge
+
+
+def run(kind: Kind, times: float, blocks: int = 60, *, by: float = 1.1, floor: float = 0.002) -> float:
+    rng = random.Random(5)
+    pairs = ((histogram(rng, 15, times=times), histogram(rng, 285)) for _ in range(blocks))
+    return bet_on(kind, pairs, floor, by).value
 
 
 def test_a_canary_half_as_slow_again_is_found_and_an_equal_one_is_not() -> None:
-    assert run(Slower(1.1, 0.002), 1.5) > 1000
-    assert run(Slower(1.1, 0.002), 1.0) < 1
-    assert run(Slower(1.1, 0.002), 1.1) < 20
+    assert run(Slower, 1.5, by=1.1, floor=0.002) > 1000
+    assert run(Slower, 1.0, by=1.1, floor=0.002) < 1
+    assert run(Slower, 1.1, by=1.1, floor=0.002) < 20
 
 
 def test_differences_smaller_than_the_floor_are_none() -> None:
     rng = random.Random(7)
-    judge = Slower(1.1, 0.002)
-    for _ in range(300):
-        judge.bet(histogram(rng, 15, median=0.000_145), histogram(rng, 285, median=0.000_074))
-    assert judge.value < 1
+    pairs = ((histogram(rng, 15, median=0.000_145), histogram(rng, 285, median=0.000_074)) for _ in range(300))
+    assert bet_on(Slower, pairs).value < 1
 
 
 def test_a_canary_that_hangs_is_the_slowest_there_is() -> None:
     rng = random.Random(9)
-    judge = Slower(1.1, 0.002)
-    judge.bet(histogram(rng, 15), histogram(rng, 285))
-    judge.bet({LAST: 3}, histogram(rng, 57))
-    assert judge.value > 200
+    pairs = [(histogram(rng, 15), histogram(rng, 285)), ({LAST: 3}, histogram(rng, 57))]
+    assert bet_on(Slower, pairs).value > 200
 
 
 def test_a_canary_that_is_no_slower_is_shown_to_be_and_a_slower_one_is_not() -> None:
-    assert run(NoSlower(1.19, 0.002), 1.0) > 20
-    assert run(NoSlower(1.19, 0), 1.3) < 1
+    assert run(NoSlower, 1.0, by=1.19, floor=0.002) > 20
+    assert run(NoSlower, 1.3, by=1.19, floor=0) < 1
 
 
 def test_a_faster_canary_is_shown_to_be() -> None:
-    assert run(Faster(1.1, 0.002), 0.6, 120) > 20
-    assert run(Faster(1.1, 0.002), 1.0, 120) < 1
-    assert "Faster" in repr(Faster(1.1, 0))
+    assert run(Faster, 0.6, 120, by=1.1, floor=0.002) > 20
+    assert run(Faster, 1.0, 120, by=1.1, floor=0.002) < 1
+    assert "Faster" in repr(Faster(Past(), 1.1, 0))
     assert "Ranks" in repr(Table({0: 1}, slower=True))
 
 
 def test_the_first_hundred_of_stable_are_only_learnt_from() -> None:
-    judge = Slower(1.1, 0)
-    judge.bet({5: 10}, {0: 99})
-    judge.bet({5: 10}, {0: 99})
-    assert judge.value == 1
-    judge.bet({5: 10}, {0: 99})
-    assert judge.value > 1
+    block: tuple[Histogram, Histogram] = ({5: 10}, {0: 99})
+    assert bet_on(Slower, [block] * 2, 0).value == 1
+    assert bet_on(Slower, [block] * 3, 0).value > 1
+
+
+def test_ranks_are_read_anew_once_there_is_a_tenth_more() -> None:
+    past = Past()
+    past.add({0: 99})
+    assert past.table(slower=True) is None
+    past.add({0: 1})
+    table = past.table(slower=True)
+    past.add({0: 10})
+    assert past.table(slower=True) is table
+    assert past.table(slower=False) is not table
+    past.add({0: 1})
+    assert past.table(slower=True) is not table
+    assert "111 requests" in repr(past)
+
+
+def test_the_slowest_in_a_thousand_are_of_those_that_were_answered() -> None:
+    past = Past()
+    assert past.slowest is None
+    past.add({LAST: 5})
+    assert past.slowest is None
+    past.add({0: 999, 16: 2})
+    assert past.slowest == pytest.approx(2, rel=0.05)

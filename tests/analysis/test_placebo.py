@@ -2,8 +2,11 @@
 
 import random
 
-from canaryproxy.analysis.placebo import Placebo
+import pytest
+
+from canaryproxy.analysis.placebo import Placebo, Slice
 from canaryproxy.analysis.rates import Block
+from canaryproxy.telemetry.users import Newcomers
 
 
 def placebo(seed: int = 1) -> Placebo:
@@ -36,3 +39,25 @@ def test_what_it_finds_divides_the_evidence() -> None:
     assert found.value < 100
     found.bet_on(Block(0, 0, 5, 0))
     assert "factor" in repr(found)
+
+
+def test_a_slice_of_users_is_taken_by_their_hash_and_fails_like_the_rest() -> None:
+    rng = random.Random(5)
+    found = Slice(2000)
+    users = [rng.getrandbits(64) for _ in range(10_000)]
+    found.met(Newcomers("shop", "stable", tuple(users), tuple(users[:1000])))
+    block = found.block()
+    assert 1850 < block.canary < 2150
+    assert 150 < block.canary_failed < 250
+    assert (block.canary + block.stable, block.canary_failed + block.stable_failed) == (10_000, 1000)
+    again = found.block()
+    assert (again.canary_failed, again.canary) == (0, block.canary - block.canary_failed)
+    assert "Slice of 20.0%" in repr(found)
+
+
+def test_a_slice_is_no_other_one_among_users_of_low_hashes() -> None:
+    found = Slice(500)
+    rng = random.Random(6)
+    low = tuple(rng.getrandbits(58) for _ in range(16_000))
+    found.met(Newcomers("shop", "stable", low, ()))
+    assert found.block().canary == pytest.approx(800, rel=0.15)

@@ -64,11 +64,10 @@ def test_no_harm_within_the_tolerance_is_worth_no_evidence_on_average(
 
 @given(st.integers(1, 4), st.integers(1, 6), rates, st.floats(1, 2), st.sampled_from(LOWER), st.floats(0, 1))
 def test_a_canary_at_least_as_bad_as_the_bound_is_not_proven_better_on_average(
-    canary: int, stable: int, p_s: float, ratio: float, excess: float, more: float
+    canary: int, stable: int, bound: float, ratio: float, excess: float, more: float
 ) -> None:
-    p_c = ratio * p_s + more * (1 - ratio * p_s)
-    if p_c <= 1:
-        assert expected(canary, stable, p_c, p_s, excess, ratio) <= 1 + 1e-9
+    p_c = bound + more * (1 - bound)
+    assert expected(canary, stable, p_c, bound / ratio, excess, ratio) <= 1 + 1e-9
 
 
 @given(st.integers(1, 30), st.floats(0, 1), st.sampled_from((2.0, 8.0, 64.0)))

@@ -146,3 +146,26 @@ def test_a_route_is_judged_by_its_goals_and_its_affinity() -> None:
     routes = [config(affinity=one).routes["shop"] for one in ("none", "cookie")]
     assert judged_otherwise(routes[0], routes[1])
     assert not judged_otherwise(routes[0], routes[0])
+
+
+def test_a_judge_that_breaks_takes_nothing_with_it(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench()
+    bench.report(10.0)
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken_judge:
+        broken_judge.setattr("canaryproxy.analysis.judge.Judge.count", broken)
+        bench.report(10.2)
+    assert "shop: the judge broke, and begins anew without its evidence" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+    for at in (10.4, 10.6):
+        bench.report(at, canary_fails=True)
+    assert bench.judges.analysis("shop", 10.6).verdict == "fail"
+    with monkeypatch.context() as broken_judge:
+        broken_judge.setattr("canaryproxy.analysis.judge.Judge.look", broken)
+        asyncio.run(bench.judges.look(11.0))
+    assert bench.judges.analysis("shop", 11.0).verdict == "inconclusive"

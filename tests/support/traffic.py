@@ -58,7 +58,7 @@ class World:
             for report in range(REPORTS):
                 self.report()
                 self.now += 1 / REPORTS
-                failed = self.judge.verdict_now(self.now)
+                failed = self.judge.failed(self.now)
                 if failed is not None and until(failed):
                     return second + (report + 1) / REPORTS
             self.judge.look(self.now, self.weight, self.now)

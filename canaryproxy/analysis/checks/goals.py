@@ -2,7 +2,7 @@
 
 from canaryproxy.analysis import intervals, words
 from canaryproxy.analysis.evidence import Restarting, evenly
-from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Comparison, Finding, Samples, Verdict, compared
+from canaryproxy.analysis.finding import SHOWN, Comparison, Finding, Samples, compared, standing
 from canaryproxy.analysis.rates import HIGHER, NOTHING, Block, Lower, log_relative
 from canaryproxy.analysis.spec import Action, GoalSpec, Unit
 from canaryproxy.analysis.values import Less, Takings
@@ -114,7 +114,7 @@ class GoalCheck:
             interval = intervals.ratio(*counts)
         return Finding(
             name=self.name,
-            verdict=self._verdict(),
+            verdict=standing(self.harm, self._threshold, seen=self._here.whole),
             sentence=self._sentence(canary, stable, interval),
             comparison=self._comparison(),
             canary=canary,
@@ -138,11 +138,6 @@ class GoalCheck:
 
     def _comparison(self) -> Comparison | None:
         return compared(self.harm, self.gain) if self._here.whole else None
-
-    def _verdict(self) -> Verdict:
-        if self.harm >= self._threshold:
-            return "fail"
-        return "inconclusive" if not self._here.whole or self.harm >= SUSPICIOUS else "pass"
 
     def _missing(self) -> str:
         short = MINIMUM - min(self._here.canary, self._here.stable)

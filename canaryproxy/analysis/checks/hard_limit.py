@@ -80,6 +80,6 @@ class HardLimitCheck:
             stable=block.stable_failed / block.stable if block.stable else None,
             unit="request",
             samples=Samples(int(block.canary), int(block.stable)),
-            evidence=rate,
+            evidence=rate or 0.0,
             threshold=self._spec.error_rate,
         )

@@ -4,8 +4,8 @@ import math
 
 from canaryproxy.analysis import intervals, words
 from canaryproxy.analysis.cohorts import Pair
-from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Samples, Verdict, compared
-from canaryproxy.analysis.latency import LAST, Faster, Histogram, NoSlower, Slower
+from canaryproxy.analysis.finding import SHOWN, Finding, Samples, compared, standing, until_proven
+from canaryproxy.analysis.latency import LAST, Faster, NoSlower, Past, Slower
 from canaryproxy.analysis.spec import Action, Latency
 from canaryproxy.telemetry.histogram import quantile
 
@@ -33,17 +33,17 @@ class LatencyCheck:
 
     name = "latency"
 
-    def __init__(self, spec: Latency, threshold: float) -> None:
+    def __init__(self, spec: Latency, threshold: float, past: Past) -> None:
         self.dry_run = spec.dry_run
         self.action: Action = "rollback"
         self._spec = spec
         self._threshold = threshold
-        self._slower = Slower(spec.tolerance, spec.floor)
-        self._sound = NoSlower(max(PROVEN, spec.tolerance), spec.floor)
-        self._faster = Faster(spec.tolerance, spec.floor)
+        self._past = past
+        self._slower = Slower(past, spec.tolerance, spec.floor)
+        self._sound = NoSlower(past, max(PROVEN, spec.tolerance), spec.floor)
+        self._faster = Faster(past, spec.tolerance, spec.floor)
         self._waiting: Pair = ({}, {})
         self._looks = 0
-        self._past: dict[int, int] = {}
         self._here: Pair = ({}, {})
         self._judged = 0
 
@@ -63,15 +63,8 @@ class LatencyCheck:
     @property
     def wait(self) -> int:
         """Seconds after which a request that has no response counts as the slowest there are."""
-        past = {bucket: count for bucket, count in self._past.items() if bucket < LAST}
-        longest = quantile({bucket << 1: count for bucket, count in past.items()}, 0.999)
+        longest = self._past.slowest
         return LEAST_WAIT if longest is None else min(max(math.ceil(AHEAD * longest), LEAST_WAIT), LONGEST_WAIT)
-
-    def learn(self, past: Histogram) -> None:
-        """Stable's latencies from before there was a canary."""
-        self._past = dict(past)
-        for one in (self._slower, self._sound, self._faster):
-            one.learn(past)
 
     def file(self, pair: Pair) -> None:
         """Latencies of a cohort that is closed."""
@@ -79,8 +72,6 @@ class LatencyCheck:
             for bucket, count in theirs.items():
                 mine[bucket] = mine.get(bucket, 0) + count
                 shown[bucket] = shown.get(bucket, 0) + count
-        for bucket, count in pair[1].items():
-            self._past[bucket] = self._past.get(bucket, 0) + count
         self._judged += sum(pair[0].values())
 
     def look(self, *, dispersion: float = 1.0) -> None:
@@ -92,6 +83,7 @@ class LatencyCheck:
         self._waiting = ({}, {})
         for one in (self._slower, self._sound, self._faster):
             one.bet(canary, stable, dispersion=dispersion)
+        self._past.add(stable)
 
     def step(self) -> None:
         """The weight has changed: what is shown begins anew, evidence does not."""
@@ -113,7 +105,7 @@ class LatencyCheck:
         comparison = compared(self.harm, self._faster.value, min(self._threshold, SHOWN)) if counts.canary else None
         return Finding(
             name=self.name,
-            verdict=self._verdict(counts.canary),
+            verdict=standing(self.harm, self._threshold, seen=counts.canary > 0),
             sentence=self._sentence(canary, stable, means),
             comparison=comparison,
             canary=quantile(canary, 0.95),
@@ -131,16 +123,10 @@ class LatencyCheck:
             dry_run=self.dry_run,
         )
 
-    def _verdict(self, canary: int) -> Verdict:
-        if self.harm >= self._threshold:
-            return "fail"
-        return "inconclusive" if not canary or self.harm >= SUSPICIOUS else "pass"
-
     def _missing(self) -> str:
-        if self.proof >= SHOWN or self.proof <= 1:
-            return ""
-        more = self._judged * (math.log(SHOWN) / math.log(self.proof) - 1)
-        return f"to prove it no slower it needs about {words.about(more)} more canary requests"
+        """What is still needed for a proof."""
+        more = until_proven(self.proof, self._judged)
+        return "" if not more else f"to prove it no slower it needs about {words.about(more)} more canary requests"
 
     def _sentence(
         self, canary: dict[int, int], stable: dict[int, int], means: tuple[float, float, float] | None

@@ -3,7 +3,7 @@
 import math
 
 from canaryproxy.analysis import words
-from canaryproxy.analysis.finding import SHOWN, Finding, Samples, Verdict, compared
+from canaryproxy.analysis.finding import Finding, Samples, Verdict, compared, standing
 from canaryproxy.analysis.resources import ENOUGH, PerRequest
 from canaryproxy.analysis.spec import Action, Resource
 
@@ -16,9 +16,10 @@ to do spends less on each, so the comparison would be of weights and not of vers
 class ResourceCheck:
     """One resource, block by block. `trouble` is why it cannot be read or compared now; empty if it can."""
 
-    def __init__(self, spec: Resource) -> None:
+    def __init__(self, spec: Resource, threshold: float) -> None:
         self.name = f"resource:{spec.name}"
         self.spec = spec
+        self._threshold = threshold
         self.action: Action = spec.on_harm
         self.dry_run = spec.dry_run
         self.trouble = "nothing was read yet"
@@ -69,7 +70,7 @@ class ResourceCheck:
             unit="block",
             samples=Samples(blocks, blocks),
             evidence=self.harm,
-            threshold=SHOWN,
+            threshold=self._threshold,
             better=better,
             missing="" if known else f"{ENOUGH - blocks} more blocks of {words.seconds(self.spec.block)}",
             action=self.action,
@@ -79,7 +80,7 @@ class ResourceCheck:
     def _verdict(self, *, known: bool) -> Verdict:
         if self.trouble or not known:
             return "inconclusive"
-        return "fail" if self.harm >= SHOWN else "pass"
+        return standing(self.harm, self._threshold, seen=True)
 
     def _sentence(self, blocks: int) -> str:
         if self.trouble:
@@ -88,4 +89,6 @@ class ResourceCheck:
         if ratio is None:
             return f"{self.spec.name}: nothing was compared yet"
         told = words.times(ratio, self._ratio.interval(0.05), "stable's use per request")
-        return f"{self.spec.name}: {told} over {words.some(blocks, 'block')}, {words.evidence(self.harm, SHOWN)}"
+        return (
+            f"{self.spec.name}: {told} over {words.some(blocks, 'block')}, {words.evidence(self.harm, self._threshold)}"
+        )

@@ -1,24 +1,24 @@
 """Latency as a check: how long is waited, what is shown."""
 
 from canaryproxy.analysis.checks.latency import LEAST_WAIT, LONGEST_WAIT, LatencyCheck
-from canaryproxy.analysis.latency import LAST
+from canaryproxy.analysis.latency import LAST, Past
 from canaryproxy.analysis.spec import Latency
 
 FAST, SLOW = -90, -70
 
 
 def check() -> LatencyCheck:
-    return LatencyCheck(Latency(), 100.0)
+    return LatencyCheck(Latency(), 100.0, Past())
 
 
 def test_it_waits_twice_as_long_as_stable_ever_takes_within_bounds() -> None:
     assert check().wait == LEAST_WAIT
-    slow = check()
-    slow.file(({}, {32: 1000}))
+    past = Past()
+    slow = LatencyCheck(Latency(), 100.0, past)
+    past.add({32: 1000})
     assert 8 <= slow.wait <= 9
-    slower = check()
-    slower.file(({}, {90: 1000, LAST: 5}))
-    assert slower.wait == LONGEST_WAIT
+    past.add({90: 1000, LAST: 5})
+    assert slow.wait == LONGEST_WAIT
 
 
 def test_it_bets_now_and_then_and_every_look_once_suspicious() -> None:

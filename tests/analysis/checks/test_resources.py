@@ -5,7 +5,7 @@ from canaryproxy.analysis.spec import Resource
 
 
 def cpu() -> ResourceCheck:
-    return ResourceCheck(Resource("cpu", "/metrics", "process_cpu_seconds_total"))
+    return ResourceCheck(Resource("cpu", "/metrics", "process_cpu_seconds_total"), 20.0)
 
 
 def test_unequal_loads_are_not_compared_and_it_says_why() -> None:

@@ -1,9 +1,7 @@
-"""Errors: does the canary fail more of its requests than stable, or of its users?"""
-
-import math
+"""Rates: does something befall more of the canary's requests, or of its users, than of stable's? Errors, 4xx."""
 
 from canaryproxy.analysis import intervals, words
-from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Samples, Verdict, compared
+from canaryproxy.analysis.finding import SHOWN, Finding, Samples, compared, standing, until_proven
 from canaryproxy.analysis.rates import NOTHING, Block, Lower, NoWorse, Worse
 from canaryproxy.analysis.spec import Action, Unit
 
@@ -13,18 +11,19 @@ PROVEN_BOUND = 0.005
 
 
 class RateCheck:
-    """Failures of units. `name` is what they are called, `failed` the verb of the sentence.
+    """What befalls units. `name` is what it is called, `failed` the verb of the sentence.
 
     `threshold` is what the evidence is shown against; `action` follows beyond it.
     """
 
     def __init__(
         self, name: str, failed: str, tolerance: float, floor: float, threshold: float, *, action: Action = "rollback",
-        dry_run: bool = False,
+        unit: Unit = "request", dry_run: bool = False,
     ) -> None:  # fmt: skip
         self.name = name
         self.action: Action = action
         self.dry_run = dry_run
+        self.unit: Unit = unit
         self._failed = failed
         self._threshold = threshold
         self._worse = Worse(tolerance, floor)
@@ -33,7 +32,6 @@ class RateCheck:
         self._looked = -1
         self._all = NOTHING
         self._here = NOTHING
-        self.unit: Unit = "request"
 
     def __repr__(self) -> str:
         return f"<RateCheck {self.name}: {self._worse!r}>"
@@ -47,11 +45,6 @@ class RateCheck:
     def proof(self) -> float:
         """Evidence that it is no worse."""
         return self._sound.value
-
-    @property
-    def judged(self) -> int:
-        """The canary's units since the weight last changed."""
-        return int(self._here.canary)
 
     def bet(self, block: Block, second: int, *, fresh: Block | None = None, dispersion: float = 1.0) -> None:
         """Bet on a block of this second. `fresh` has the units that no earlier block had, where they may be in many."""
@@ -82,7 +75,7 @@ class RateCheck:
         comparison = compared(self.harm, self._better.value, min(self._threshold, SHOWN)) if canary else None
         return Finding(
             name=self.name,
-            verdict=self._verdict(canary),
+            verdict=standing(self.harm, self._threshold, seen=canary > 0),
             sentence=self._sentence(counts, ratio, interval),
             comparison=comparison,
             canary=rate_c,
@@ -101,20 +94,10 @@ class RateCheck:
             dry_run=self.dry_run,
         )
 
-    def _verdict(self, canary: int) -> Verdict:
-        if self.harm >= self._threshold:
-            return "fail"
-        return "inconclusive" if not canary or self.harm >= SUSPICIOUS else "pass"
-
     def _missing(self) -> str:
         """What is still needed for a proof."""
-        shown = self._all
-        if self.proof >= SHOWN or not shown.canary:
-            return ""
-        more = _more(self.proof, shown.canary)
-        if more is None:
-            return ""
-        return f"to prove it no worse it needs about {words.about(more)} more canary {self.unit}s"
+        more = until_proven(self.proof, self._all.canary)
+        return "" if not more else f"to prove it no worse it needs about {words.about(more)} more canary {self.unit}s"
 
     def _sentence(
         self, counts: tuple[tuple[int, int], tuple[int, int]], ratio: float | None,
@@ -141,8 +124,3 @@ def _capped(
 
 def _share(hits: int, count: int) -> float | None:
     return hits / count if count else None
-
-
-def _more(proof: float, units: float) -> float | None:
-    """Units that a proof still takes if it goes on as so far; None where it does not go towards one."""
-    return None if proof <= 1 else units * (math.log(SHOWN) / math.log(proof) - 1)
