@@ -31,6 +31,9 @@ NO_ERRORS = Errors()
 DRAWN = ("weight", "affinity")
 """Reasons of decisions that the weight was asked for."""
 
+FEW_ENDPOINTS = "stable's endpoints stall now and then: with so few endpoints a bad version looks like a bad machine"
+"""A service behind one address counts as one; a headless Service shows them."""
+
 ENOUGH = 20
 """Requests of the canary that fixed bounds of our own need."""
 
@@ -47,7 +50,6 @@ class Judge:
         self._drift = Drift()
         self._dispersion = Dispersion()
         self._seconds = EndpointSeconds()
-        self._endpoints: tuple[set[str], set[str]] = (set(), set())
         self._waiting: dict[int, Sequence[Open]] = {}
         self._weight = 0
         self._past = Past()
@@ -66,6 +68,7 @@ class Judge:
         self._first = first
         self._cohorts = Cohorts(closed_until=first - 1)
         self._warm: dict[str, int] = {}
+        self._endpoints: set[str] = set()
         self._failed: Analysis | None = None
         self._placebo = Placebo(errors.tolerance, errors.floor, self.spec.alarm, self._dice)
         self._new_step(now)
@@ -87,8 +90,7 @@ class Judge:
             return self.spec.unit
         if self._affinity:
             return "user"
-        many = all(len(side) >= ENDPOINTS for side in self._endpoints)
-        return "endpoint-second" if many and self._dispersion.clumped else "request"
+        return "endpoint-second" if self._dispersion.clumped else "request"
 
     @property
     def _dispersed(self) -> float:
@@ -114,7 +116,8 @@ class Judge:
         tally.failed[side] += failed
         if cell.replies:
             tally.refused[side] += matching(cell.replies, REFUSED)
-        self._endpoints[side].add(cell.key.endpoint)
+        if side == CANARY:
+            self._endpoints.add(cell.key.endpoint)
         self._seconds.count(cell.key.version, cell.key.endpoint, cell.second, ended, failed)
         block = self._cohorts.count(cell, ended, failed, timed=self._is_warm(cell))
         if self.panel.limit is not None:
@@ -243,6 +246,8 @@ class Judge:
     def _look_at(self, tally: Tally, weight: int, second: int) -> None:
         panel = self.panel
         per_user = max(self._requests / max(self._risk.seen[STABLE], 1), 1.0) if self._affinity else 1.0
+        if panel.errors is not None and self.unit == "endpoint-second":
+            panel.errors.note = FEW_ENDPOINTS if len(self._endpoints) < ENDPOINTS else ""
         if panel.latency is not None:
             panel.latency.look(dispersion=per_user)
         if panel.refusals is not None:

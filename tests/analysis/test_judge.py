@@ -1,10 +1,13 @@
 """The judge beside simulated traffic: what is found, how soon, and what is not."""
 
+import random
+
 import pytest
 
 from canaryproxy.analysis.finding import Analysis, Finding
 from canaryproxy.analysis.spec import Errors, External, GoalSpec, Latency, Limits, Resource, Spec
 from canaryproxy.model.delta import CellDelta, CellKey, Open
+from canaryproxy.model.table import VersionName
 from tests.support.traffic import Version, Visitors, World, failing, key
 
 
@@ -245,6 +248,23 @@ def test_failures_that_come_in_bad_seconds_of_machines_are_counted_by_them() -> 
     assert world.run(60, failing) is not None
 
 
+def test_where_stables_endpoints_stall_now_and_then_nobody_counts_requests() -> None:
+    world = World(weight=0, rate=0.0, spec=Spec(latency=None))
+    rng = random.Random(4)
+    for second in range(1000, 4700):
+        for endpoint in ("a:1", "b:1", "c:1"):
+            failed = 5 if rng.random() < 0.01 else 0
+            world.judge.count(cell("stable", second, 10, failed=failed, endpoint=endpoint), current=True)
+        world.judge.look(second + 1.0, 0, second + 1.0)
+    world.judge.follow(4700.0, 500)
+    for version in VERSIONS:
+        world.judge.count(cell(version, 4700, 10), current=True)
+    world.judge.look(4710.0, 500, 4710.0)
+    errors = check(world.judge.analysis(4710.0), "errors")
+    assert errors.unit == "endpoint-second"
+    assert "looks like a bad machine" in errors.sentence
+
+
 def test_who_waited_at_a_worker_that_is_gone_is_forgotten() -> None:
     world = World(weight=5000)
     world.judge.reported(7, world.now, (Open(key("canary"), int(world.now), 500),))
@@ -274,9 +294,14 @@ def share(world: World) -> Finding:
     return check(world.judge.analysis(world.now), "sample-ratio")
 
 
-def cell(version: str, second: int, starts: int, reason: str = "weight", failed: int = 0) -> CellDelta:
+VERSIONS: tuple[VersionName, ...] = ("canary", "stable")
+
+
+def cell(
+    version: VersionName, second: int, starts: int, reason: str = "weight", failed: int = 0, endpoint: str = "a:1"
+) -> CellDelta:
     outcomes = {"timeout": failed, "success": starts - failed}
-    return CellDelta(CellKey("shop", version, "a:1", reason, True), second, starts, outcomes)
+    return CellDelta(CellKey("shop", version, endpoint, reason, True), second, starts, outcomes)
 
 
 def test_draws_under_another_weight_are_no_sign_of_a_broken_split() -> None:

@@ -13,7 +13,7 @@ PROVEN_BOUND = 0.005
 class RateCheck:
     """What befalls units. `name` is what it is called, `failed` the verb of the sentence.
 
-    `threshold` is what the evidence is shown against; `action` follows beyond it.
+    `threshold` is what the evidence is shown against; `action` follows beyond it. `note` is said with what is found.
     """
 
     def __init__(
@@ -24,6 +24,7 @@ class RateCheck:
         self.action: Action = action
         self.dry_run = dry_run
         self.unit: Unit = unit
+        self.note = ""
         self._failed = failed
         self._threshold = threshold
         self._worse = Worse(tolerance, floor)
@@ -111,7 +112,8 @@ class RateCheck:
         )
         if ratio is not None and failed_c:
             text += f"; {words.times(ratio, interval, 'the rate')}"
-        return f"{text}, {words.evidence(self.harm, self._threshold)}"
+        said = f"{text}, {words.evidence(self.harm, self._threshold)}"
+        return f"{said}; {self.note}" if self.note else said
 
 
 def _capped(

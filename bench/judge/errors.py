@@ -1,0 +1,95 @@
+"""Simulated errors: what a healthy canary risks, how soon a bad one is found, ramps, outages."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.judge.rivals import Z_99, FixedRule, PeekedZ
+from bench.judge.splitter import Splitters, Stock
+from bench.judge.twin import Worse
+
+ALARM = 100.0
+NEVER = -1
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Traffic: requests per second, weight in basis points, rates of errors 0..1. `ratio` is what is tolerated."""
+
+    rate: float
+    weight: int
+    stable: float
+    canary: float
+    ratio: float = 1.1
+    floor: float = 0.001
+    seconds: int = 10_000
+    runs: int = 2000
+    look: float = 1.0
+
+    @property
+    def traffic(self) -> str:
+        """In words."""
+        return f"{self.rate:g}/s, {self.weight / 100:g} %"
+
+
+@dataclass
+class Found:
+    """The look at which each judge spoke first in each run, counted from 1; `NEVER` where it did not."""
+
+    judge: np.ndarray
+    relative: np.ndarray
+    z: np.ndarray
+    strikes: dict[int, np.ndarray]
+    canary: np.ndarray
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @staticmethod
+    def blank(runs: int, strikes: Sequence[int] = (1, 5)) -> "Found":
+        """Nobody has spoken."""
+        judge, relative, z = (np.full(runs, NEVER) for _ in range(3))
+        return Found(judge, relative, z, {one: np.full(runs, NEVER) for one in strikes}, np.zeros(runs))
+
+
+def first(found: np.ndarray, now: np.ndarray, look: int) -> None:
+    """Note who speaks for the first time."""
+    found[(found == NEVER) & now] = look
+
+
+Rates = Callable[[int], tuple[float, float]]
+"""Rates of stable and canary at a look."""
+
+
+def simulate(
+    setting: Setting, stocks: dict[int, Stock], seed: int, *, rates: Rates | None = None,
+    weight: Callable[[int], int] | None = None, until_found: bool = False,
+) -> Found:  # fmt: skip
+    """Let all runs go on for the time of the setting, or until the judge has spoken in each."""
+    rng = np.random.default_rng(seed)
+    runs = setting.runs
+    split, judge, z, rule = (
+        Splitters(runs, rng),
+        Worse(setting.ratio, setting.floor, runs),
+        PeekedZ(runs),
+        FixedRule(0.01, runs),
+    )
+    found = Found.blank(runs)
+    for look in range(1, int(setting.seconds / setting.look) + 1):
+        p_s, p_c = rates(look) if rates else (setting.stable, setting.canary)
+        requests = rng.poisson(setting.rate * setting.look, runs)
+        canary = split.canary(requests, stocks[weight(look) if weight else setting.weight])
+        stable = requests - canary
+        failed, stable_failed = rng.binomial(canary, p_c), rng.binomial(stable, p_s)
+        judge.bet(canary, failed, stable, stable_failed)
+        found.canary += np.where(found.judge == NEVER, canary, 0)
+        first(found.judge, judge.value >= ALARM, look)
+        first(found.relative, judge.relative.value >= ALARM, look)
+        first(found.z, z.look(canary, failed, stable, stable_failed) > Z_99, look)
+        if setting.look == 1:
+            rule.look(look - 1, canary, failed)
+            for strikes, when in found.strikes.items():
+                first(when, rule.strikes >= strikes, look)
+        if until_found and (found.judge != NEVER).all():
+            break
+    found.extra["z at the end"] = z.look(*(np.zeros(runs) for _ in range(4))) > Z_99
+    return found

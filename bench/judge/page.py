@@ -1,0 +1,1 @@
+"""The page that the simulations end up on."""
