@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs bench bench-micro prove lock clean
+.PHONY: help demo test check format docs bench bench-judge bench-micro prove lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ docs: $(VENV)/dev ## Write the generated pages of docs/
 
 bench: $(VENV)/bench ## Compare CPU per request and p99 with nginx and HAProxy (needs both, and wrk)
 	@$(BIN)/python -m bench.side_by_side $(BENCH)
+
+bench-judge: $(VENV)/bench ## Simulate the judge: false alarms, delays, drift, users, machines; about an hour
+	@$(BIN)/python -m bench.judge $(JUDGE)
 
 bench-micro: $(VENV)/bench ## Time the parsing of heads beside httptools and h11
 	@$(BIN)/python -m bench.micro.heads

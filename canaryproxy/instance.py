@@ -21,6 +21,8 @@ from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
 from canaryproxy.config.schema import AccessLogConfig
+from canaryproxy.control import scraping
+from canaryproxy.control.asking import ask
 from canaryproxy.control.compile import begin, listen_addresses
 from canaryproxy.control.controller import Controller, Reload
 from canaryproxy.control.cpus import usable_cpus
@@ -30,6 +32,7 @@ from canaryproxy.control.judges import Judges
 from canaryproxy.control.listen import CannotListen, display, listen_on
 from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
+from canaryproxy.control.sources import Sources
 from canaryproxy.control.store import Store
 from canaryproxy.control.watch import Watches
 from canaryproxy.control.workers import NotAcknowledged, Workers
@@ -133,6 +136,10 @@ class Instance:
             self._config, time.monotonic(), self._weight_of, lambda: self._controller.generation, random.random,
             self.events, time.time,
         )  # fmt: skip
+        self.sources = Sources(
+            self.judges, self._weight_of, self._controller.endpoints,
+            scraping.over_http(client_context), ask, time.monotonic,
+        )  # fmt: skip
 
     def _gone(self, slot: int) -> None:
         self.counters.gone(slot)
@@ -151,6 +158,7 @@ class Instance:
         await self._controller.start()
         await self.workers.start()
         self._tasks.append(asyncio.get_running_loop().create_task(self._judge()))
+        self.sources.configure(self._config)
         if self._path is not None:
             watches = Watches()
             watches.poll(self._files(self._path))
@@ -169,6 +177,7 @@ class Instance:
         self.window.add(delta)
         news = self.users.add(delta, self._weight_of)
         self.judges.add(slot, delta, news)
+        self.sources.add(delta)
         self._report(delta)
 
     async def _judge(self) -> None:
@@ -186,6 +195,7 @@ class Instance:
         reload = await self._controller.reload()
         for name in self.judges.configure(self._controller.config, time.monotonic()):
             self.users.begin(name)
+        self.sources.configure(self._controller.config)
         if reload.problem:
             log.error("the config was not applied, generation %d goes on:\n%s", reload.generation, reload.problem)
         elif reload.changed:
@@ -224,6 +234,7 @@ class Instance:
 
     async def _end(self) -> None:
         self._controller.stop()
+        self.sources.stop()
         for task in self._tasks:
             task.cancel()
         for running in self._runners:

@@ -36,7 +36,7 @@ def main() -> None:
     if not arguments.page:
         results |= simulate(arguments.only)
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    pictures.draw(results, HERE / "pictures")
+    pictures.draw(results, HERE / "pictures", HERE.parents[1] / "docs" / "pictures")
     (HERE.parent / "JUDGE.md").write_text(page.written(results))
 
 

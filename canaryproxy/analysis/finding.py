@@ -32,6 +32,7 @@ class Finding:
 
     `evidence` is for "worse", `better` for "better", `proof` for "no worse than allowed"; each counts from its
     threshold on. `missing` says what a pass still wants; empty for nothing. `action` is what a `worse` leads to.
+    `unknown`: somebody who should know does not answer.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Finding:
     missing: str = ""
     action: Action = "rollback"
     dry_run: bool = False
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

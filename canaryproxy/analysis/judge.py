@@ -7,7 +7,6 @@ anew what is shown. A failing verdict stands.
 
 from collections.abc import Callable, Sequence
 
-from canaryproxy.analysis.checks.resources import ResourceCheck
 from canaryproxy.analysis.checks.thresholds import ThresholdCheck
 from canaryproxy.analysis.cohorts import Cohorts
 from canaryproxy.analysis.counting import CANARY, STABLE, AtRisk, Tally, failures, judged, matching, pair, side_of
@@ -278,16 +277,6 @@ class Judge:
             q = self.spec.latency.q
             samples = Samples(sum(canary.values()), sum(stable.values()))
             _read(panel.latency_bounds, quantile(canary, q), quantile(stable, q), samples)
-
-    # From outside.
-
-    def external(self, name: str) -> ThresholdCheck | None:
-        """The check of a number that somebody else knows."""
-        return self.panel.externals.get(name)
-
-    def resource(self, name: str) -> ResourceCheck | None:
-        """The check of a resource."""
-        return self.panel.resources.get(name)
 
     # What comes of it.
 

@@ -198,7 +198,7 @@ def _holds(finding: Finding) -> str:
     """Why this check lets nothing go on; empty if it does."""
     if finding.action == "hold" and finding.verdict == "fail":
         return finding.sentence
-    if finding.verdict == "inconclusive" and finding.name.startswith("check:"):
+    if finding.unknown or (finding.verdict == "inconclusive" and finding.name.startswith("check:")):
         return finding.sentence
     return ""
 

@@ -68,12 +68,9 @@ class GoalSpec:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Something that the versions' own metrics tell: a counter of use, compared per request."""
+    """Something that the versions use and tell of themselves, compared per request in blocks of `block` seconds."""
 
     name: str
-    path: str
-    counter: str = ""
-    gauge: str = ""
     tolerance: float = 1.1
     block: float = 300.0
     on_harm: Action = "hold"
@@ -82,14 +79,11 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """A number that somebody else knows. `query` is PromQL, or the path of a field in a JSON answer."""
+    """A number that somebody else knows: the canary's at most `most`, at least `least`, at most `times` stable's.
+    Broken at `failures` readings in a row it has failed.
+    """
 
     name: str
-    url: str
-    kind: Literal["prometheus", "http"]
-    query: str
-    every: float = 10.0
-    timeout: float = 5.0
     most: float | None = None
     least: float | None = None
     times: float | None = None

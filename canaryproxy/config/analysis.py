@@ -1,11 +1,13 @@
 """The part of the schema that says how a canary is judged. Left out, it is judged by the defaults."""
 
-from typing import Annotated, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
-from canaryproxy.analysis.spec import Action, Errors, GoalSpec, HardLimit, Latency, Limits, Refusals, Spec
+from canaryproxy.analysis.spec import Errors, GoalSpec, HardLimit, Latency, Limits, Refusals, Spec
 from canaryproxy.config.goal import Ranges, statuses, statuses_text
+from canaryproxy.config.judged import OnHarm, Times, ratio
 from canaryproxy.config.lists import any_number
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import duration, duration_text, is_off, percent, percent_text
@@ -21,13 +23,12 @@ from canaryproxy.config.section import (
     Switch,
     none_if_off,
 )
+from canaryproxy.config.sources import DRY_RUN, CheckConfig, ResourceConfig
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition
 from canaryproxy.model.table import WEIGHT_SCALE
 
 LEAST_CONFIDENCE, MOST_CONFIDENCE = 8000, 9999
-
-MOST_TIMES = 1000
 
 QUANTILES = ("p50", "p90", "p95", "p99")
 
@@ -54,16 +55,6 @@ def floor(value: object) -> int:
     return points
 
 
-def action(value: object) -> Action:
-    """What follows."""
-    found = _ACTIONS.get(value) if isinstance(value, str) else None
-    if found is None:
-        raise Wrong("expected rollback or hold")
-    return found
-
-
-_ACTIONS: dict[str, Action] = {"rollback": "rollback", "hold": "hold"}
-
 UnitName = Literal["auto", "request", "user", "endpoint-second"]
 _UNITS: dict[str, UnitName] = {
     "auto": "auto", "request": "request", "user": "user", "endpoint-second": "endpoint-second",
@@ -76,15 +67,6 @@ def unit(value: object) -> UnitName:
     if found is None:
         raise Wrong("expected auto, request, user or endpoint-second")
     return found
-
-
-def times(value: object) -> float | None:
-    """How many times stable's value; None for no such bound."""
-    if is_off(value):
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= MOST_TIMES:
-        raise Wrong(f"expected a number from 1 to {MOST_TIMES}, such as 1.5, or none")
-    return float(value)
 
 
 def most_percent(value: object) -> int | None:
@@ -114,9 +96,7 @@ def agent(value: object) -> str:
 
 Confidence = Annotated[int, PlainValidator(confidence), Shown(percent_text)]
 Floor = Annotated[int, PlainValidator(floor), Shown(percent_text)]
-OnHarm = Annotated[Action, PlainValidator(action), Shown(str)]
 CountedBy = Annotated[UnitName, PlainValidator(unit), Shown(str)]
-Times = Annotated[float | None, PlainValidator(times), Shown(lambda value: "none" if value is None else f"{value:g}")]
 MostPercent = Annotated[
     int | None, PlainValidator(most_percent), Shown(lambda value: "none" if value is None else percent_text(value))
 ]
@@ -128,8 +108,6 @@ Agent = Annotated[str, PlainValidator(agent)]
 Statuses = Annotated[Ranges, PlainValidator(statuses), Shown(statuses_text)]
 
 BOUND = "Broken at five looks in a row, it takes the canary back, whatever the evidence."
-
-DRY_RUN = "Say what would follow, and let nothing follow."
 
 
 class ErrorsConfig(Section):
@@ -243,11 +221,6 @@ AGENT: HeaderName = "user-agent"
 class AnalysisConfig(Section):
     """How the canary is judged."""
 
-    PLANNED: ClassVar[dict[str, str]] = {
-        "resources": "what a request costs the versions",
-        "checks": "numbers that somebody else knows",
-    }
-
     confidence: Confidence = Field(
         default=9900,
         description="How sure to be that a canary which is taken back is worse, for the whole time and all checks.",
@@ -271,6 +244,16 @@ class AnalysisConfig(Section):
     goals: Annotated[tuple[JudgedGoalConfig, ...], BeforeValidator(any_number)] = Field(
         default=(), description="How goals are judged. See below.", examples=["[{goal: add_to_cart, tolerance: 2%}]"]
     )
+    resources: Annotated[tuple[ResourceConfig, ...], BeforeValidator(any_number)] = Field(
+        default=(),
+        description="What requests cost the versions. See below.",
+        examples=["[{name: cpu, counter: process_cpu_seconds_total}]"],
+    )
+    checks: Annotated[tuple[CheckConfig, ...], BeforeValidator(any_number)] = Field(
+        default=(),
+        description="Numbers that somebody else knows. See below.",
+        examples=["[{name: load, prometheus: 'http://prom:9090', query: 'load{version=\"{{version}}\"}', max: 0.8}]"],
+    )
     limits: Annotated[HardLimitConfig | None, BeforeValidator(none_if_off)] = Field(
         default=HardLimitConfig(), description="See below."
     )
@@ -285,6 +268,25 @@ class AnalysisConfig(Section):
     exclude: ExcludeConfig = Field(default=ExcludeConfig(), description="See below.")
     dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
 
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        for kind, ones in (("resources", self.resources), ("checks", self.checks)):
+            names = [one.name for one in ones]
+            if len(set(names)) < len(names):
+                raise Wrong("give each a name of its own", found=f"two {kind} with one name")
+        return self
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files whose contents are part of this."""
+        tokens = [one.token_file for one in self.checks if one.token_file is not None]
+        return tuple(token.path for token in tokens if token.path is not None)
+
+    @property
+    def sources(self) -> tuple[ResourceConfig | CheckConfig, ...]:
+        """Whoever has to be asked."""
+        return (*self.resources, *self.checks)
+
     def spec(self, goals: tuple[Goal, ...]) -> Spec:
         """As the judge has it, with the goals of the route."""
         told = {one.goal: one for one in self.goals}
@@ -295,6 +297,8 @@ class AnalysisConfig(Section):
             latency=None if self.latency is None else self.latency.spec,
             refusals=None if self.refusals is None else self.refusals.spec,
             goals=tuple(_goal(goal, told.get(goal.name)) for goal in goals),
+            resources=tuple(one.spec for one in self.resources),
+            externals=tuple(one.spec for one in self.checks),
             limits=None if self.limits is None else self.limits.spec,
             min_requests=self.min_requests,
             warmup=self.warmup,
@@ -307,11 +311,6 @@ def _goal(goal: Goal, told: JudgedGoalConfig | None) -> GoalSpec:
     if told is None:
         return GoalSpec(goal.name, valued=valued)
     return GoalSpec(goal.name, ratio(told.tolerance), told.on_harm, valued, dry_run=told.dry_run)
-
-
-def ratio(points: int) -> float:
-    """A tolerance in basis points as a ratio."""
-    return 1 + points / WEIGHT_SCALE
 
 
 def known_goals(analysis: AnalysisConfig | None, goals: tuple[str, ...]) -> None:

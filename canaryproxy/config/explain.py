@@ -20,7 +20,7 @@ MOST = 1000
 """Problems worth listing one by one."""
 
 _SECRET_WORDS = ("token", "secret", "password")
-TOKENS = ("server", "admin", "tokens")
+TOKENS, CHECKS = ("server", "admin", "tokens"), ("analysis", "checks")
 """Where the schema says itself what it found, without the value."""
 
 _LONGEST_SHOWN = 60
@@ -91,7 +91,7 @@ class Explainer:
             return self._at(loc, loc, *self._unknown(loc, meant))
         wrong = fault.wrong or self._mapping_expected(loc)
         found, mend = wrong.found or f"found {self._shown(loc)}", wrong.mend
-        if self._is_secret(loc) and not (loc[:3] == TOKENS and wrong.found is not None):
+        if self._is_secret(loc) and not (_told(loc) and wrong.found is not None):
             found, mend = "a value that is not shown", f"write it like {self._example(loc)}"
         return self._at(loc, loc, found, mend)
 
@@ -191,3 +191,7 @@ def _described(value: Tree, spot: Spot | None) -> str:
         return json.dumps(short, ensure_ascii=False)
     written = spot.raw if spot is not None and spot.raw is not None and not spot.variables else str(value)
     return written.lower() if isinstance(value, bool) else written
+
+
+def _told(loc: Loc) -> bool:
+    return loc[:3] == TOKENS or loc[2:4] == CHECKS

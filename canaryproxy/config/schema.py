@@ -56,6 +56,7 @@ from canaryproxy.config.section import (
     WorkerCount,
     none_if_off,
 )
+from canaryproxy.config.sources import CheckConfig, ResourceConfig
 from canaryproxy.model import settings
 
 LIMITS = settings.Limits()
@@ -293,7 +294,8 @@ class Config(Section):
         pems = [tls.client_ca for tls in listeners] + [pem for tls in sides for pem in (tls.ca, tls.cert, tls.key)]
         pems += [pem for tls in listeners for one in tls.certs for pem in (one.cert, one.key)]
         tokens = () if self.server.admin is None else self.server.admin.files
-        return tuple(dict.fromkeys((*(pem.path for pem in pems if pem is not None), *tokens)))
+        judged = [path for route in self.routes.values() if route.analysis for path in route.analysis.files]
+        return tuple(dict.fromkeys((*(pem.path for pem in pems if pem is not None), *tokens, *judged)))
 
 
 SECTIONS: dict[Loc, type[Section]] = {
@@ -327,6 +329,8 @@ SECTIONS: dict[Loc, type[Section]] = {
     ("routes", "*", "analysis", "latency"): LatencyConfig,
     ("routes", "*", "analysis", "refusals"): RefusalsConfig,
     ("routes", "*", "analysis", "goals", "*"): JudgedGoalConfig,
+    ("routes", "*", "analysis", "resources", "*"): ResourceConfig,
+    ("routes", "*", "analysis", "checks", "*"): CheckConfig,
     ("routes", "*", "analysis", "limits"): HardLimitConfig,
     ("routes", "*", "analysis", "exclude"): ExcludeConfig,
 }

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from canaryproxy.analysis.finding import Analysis
 from canaryproxy.analysis.judge import Judge
+from canaryproxy.analysis.panel import Panel
 from canaryproxy.analysis.spec import Spec
 from canaryproxy.config import Config
 from canaryproxy.config.route import RouteConfig
@@ -139,6 +140,11 @@ class Judges:
         for one in (one for one in news if one.route in self._judges):
             with self._trying(one.route) as judge:
                 judge.met(one)
+
+    def panel(self, route: str) -> Panel | None:
+        """The checks of a route's canary, for what comes from outside; another one for every beginning."""
+        judge = self._judges.get(route)
+        return None if judge is None else judge.panel
 
     def gone(self, slot: int) -> None:
         """A worker is no more."""

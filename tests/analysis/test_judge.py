@@ -6,6 +6,7 @@ import pytest
 
 from canaryproxy.analysis.finding import Analysis, Finding
 from canaryproxy.analysis.spec import Errors, External, GoalSpec, Latency, Limits, Resource, Spec
+from canaryproxy.analysis.usage import Trouble, Used
 from canaryproxy.model.delta import CellDelta, CellKey, Open
 from canaryproxy.model.table import VersionName
 from tests.support.traffic import Version, Visitors, World, failing, key
@@ -209,31 +210,29 @@ def test_fixed_bounds_fail_after_five_looks_in_a_row() -> None:
 
 
 def test_what_somebody_else_knows_holds_when_it_is_unknown_and_fails_when_it_is_bad() -> None:
-    world = World(weight=5000, spec=Spec(externals=(External("load", "http://p:9090", "prometheus", "up", most=1.0),)))
+    world = World(weight=5000, spec=Spec(externals=(External("load", most=1.0),)))
     world.run(30)
     assert "nothing was read yet" in world.judge.analysis(world.now).reason
-    load = world.judge.external("load")
-    assert load is not None
+    load = world.judge.panel.externals["load"]
     load.unread("connection refused")
     assert "connection refused" in world.judge.analysis(world.now).reason
     for _ in range(3):
         assert world.judge.analysis(world.now).verdict != "fail"
         load.read(2.0, None)
     assert world.judge.failed(world.now) is not None
-    assert world.judge.external("other") is None
 
 
 def test_resources_hold() -> None:
-    world = World(weight=5000, spec=Spec(resources=(Resource("cpu", "/metrics", "cpu"),)))
-    cpu = world.judge.resource("cpu")
-    assert cpu is not None
+    world = World(weight=5000, spec=Spec(resources=(Resource("cpu"),)))
+    cpu = world.judge.panel.resources["cpu"]
     for number in range(8):
-        cpu.block(1.5 + number / 100, 1.0, (100.0, 100.0))
+        cpu.block(Used(1.5 + number / 100, 1.0, (100.0, 100.0)))
     world.run(60)
     analysis = world.judge.analysis(world.now)
     assert analysis.verdict == "inconclusive"
     assert analysis.reason.startswith("cpu: 1.5")
-    assert world.judge.resource("memory") is None
+    cpu.block(Trouble("10.0.0.1:80 cannot be read", unknown=True))
+    assert world.judge.analysis(world.now).reason == "cpu: 10.0.0.1:80 cannot be read"
 
 
 def test_failures_that_come_in_bad_seconds_of_machines_are_counted_by_them() -> None:

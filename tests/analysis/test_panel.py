@@ -6,6 +6,7 @@ from canaryproxy.analysis.latency import Past
 from canaryproxy.analysis.panel import Panel, shares, verdict_of
 from canaryproxy.analysis.rates import Block
 from canaryproxy.analysis.spec import Errors, GoalSpec, Latency, Limits, Refusals, Resource, Spec
+from canaryproxy.analysis.usage import Used
 
 
 def test_the_evidence_is_the_mean_of_those_that_are_there() -> None:
@@ -51,7 +52,7 @@ def test_fixed_bounds_are_there_where_they_are_wanted() -> None:
 
 
 def test_whatever_may_take_the_canary_back_has_a_share_and_does() -> None:
-    refusals, cpu = Refusals(on_harm="rollback"), Resource("cpu", "/metrics", "cpu", on_harm="rollback")
+    refusals, cpu = Refusals(on_harm="rollback"), Resource("cpu", on_harm="rollback")
     panel = Panel(Spec(refusals=refusals, resources=(cpu,)), "request", Past())
     assert panel.refusals is not None
     assert shares(panel.spec) == {"errors": 0.5, "latency": 0.3, "refusals": 0.1, "resource:cpu": 0.1}
@@ -61,7 +62,7 @@ def test_whatever_may_take_the_canary_back_has_a_share_and_does() -> None:
     assert (verdict, "answered 4xx to" in reason) == ("fail", True)
     alone = Panel(Spec(errors=None, latency=None, refusals=None, resources=(cpu,)), "request", Past())
     for number in range(8):
-        alone.resources["cpu"].block(2 + number / 100, 1.0, (50.0, 50.0))
+        alone.resources["cpu"].block(Used(2 + number / 100, 1.0, (50.0, 50.0)))
     assert verdict_of(alone, alone.findings, weight=500, drifting=False, judged=1000)[0] == "fail"
 
 

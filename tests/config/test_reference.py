@@ -50,7 +50,8 @@ def test_every_example_is_valid_in_its_place(tmp_path: Path) -> None:
     for name in ("ca.crt", "client-ca.crt"):
         authority.write_ca(tmp_path).rename(tmp_path / name)
     authority.write_ca(tmp_path)
-    (tmp_path / "ci").write_text("a-token")
+    for name in ("ci", "prometheus"):
+        (tmp_path / name).write_text("a-token")
     for path, section in SECTIONS.items():
         for key, field in section.model_fields.items():
             if field.examples:
@@ -73,6 +74,13 @@ def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
     section = next((str(part) for part in reversed(path) if part != "*"), "")
     judged = "analysis" in (*path, key)
     value = {**({"goal": "add_to_cart"} if judged and section == "goals" else needed.get(section, {})), **value}
+    if section == "resources":
+        value = {"name": "cpu", **({} if key == "gauge" else {"gauge" if key == "per" else "counter": "a"}), **value}
+    if section == "checks":
+        service = {} if key in ("prometheus", "url") else {"url": "http://q/{{version}}"}
+        service = {"prometheus": "http://p"} if key == "query" else service
+        query = {"query": "up"} if key == "prometheus" else {}
+        value = {"name": "a", "max": 1, **service, **query, **value}
     pair = {"cert": "key", "key": "cert"}
     if key in pair:
         other = str(value[key]).removesuffix(".crt").removesuffix(".key")

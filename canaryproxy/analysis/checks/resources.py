@@ -6,6 +6,7 @@ from canaryproxy.analysis import words
 from canaryproxy.analysis.finding import Finding, Samples, Verdict, compared, standing
 from canaryproxy.analysis.resources import ENOUGH, PerRequest
 from canaryproxy.analysis.spec import Action, Resource
+from canaryproxy.analysis.usage import Trouble, Used
 
 UNEVEN = 2.0
 """Requests per second and endpoint of the two versions must differ by less than this factor: a process that has more
@@ -14,7 +15,9 @@ to do spends less on each, so the comparison would be of weights and not of vers
 
 
 class ResourceCheck:
-    """One resource, block by block. `trouble` is why it cannot be read or compared now; empty if it can."""
+    """One resource, block by block. `trouble` is why it cannot be read or compared now; None if it can."""
+
+    trouble: Trouble | None
 
     def __init__(self, spec: Resource, threshold: float) -> None:
         self.name = f"resource:{spec.name}"
@@ -22,7 +25,7 @@ class ResourceCheck:
         self._threshold = threshold
         self.action: Action = spec.on_harm
         self.dry_run = spec.dry_run
-        self.trouble = "nothing was read yet"
+        self.trouble = Trouble("the first block is not over yet")
         self._ratio = PerRequest(spec.tolerance)
         self._last = (0.0, 0.0)
 
@@ -34,22 +37,12 @@ class ResourceCheck:
         """Evidence that the canary uses more."""
         return math.exp(min(self._ratio.more, 600.0)) if self._ratio.more else 1.0
 
-    def block(self, canary: float, stable: float, rates: tuple[float, float]) -> None:
-        """Use per request of both versions in a block; `rates` are their requests per second and endpoint."""
-        low, high = sorted(rates)
-        if not low or high / low >= UNEVEN:
-            self.trouble = (
-                f"an endpoint of the canary serves {words.number(rates[0])} requests/s and one of stable "
-                f"{words.number(rates[1])}; use per request can be compared while they differ by less than "
-                f"{UNEVEN:.0f} times: give both a similar load per endpoint, such as weight 50"
-            )
-            return
-        if canary <= 0 or stable <= 0:
-            self.trouble = "nothing was used in a whole block; a longer `block` may help"
-            return
-        self.trouble = ""
-        self._last = canary, stable
-        self._ratio.block(canary, stable)
+    def block(self, found: Used | Trouble) -> None:
+        """A block is over."""
+        self.trouble = found if isinstance(found, Trouble) else _incomparable(found)
+        if isinstance(found, Used) and self.trouble is None:
+            self._last = found.canary, found.stable
+            self._ratio.block(found.canary, found.stable)
 
     def finding(self) -> Finding:
         """What it says now."""
@@ -72,9 +65,10 @@ class ResourceCheck:
             evidence=self.harm,
             threshold=self._threshold,
             better=better,
-            missing="" if known else f"{ENOUGH - blocks} more blocks of {words.seconds(self.spec.block)}",
+            missing="" if known else f"{words.some(ENOUGH - blocks, 'more block')} of {words.seconds(self.spec.block)}",
             action=self.action,
             dry_run=self.dry_run,
+            unknown=self.trouble is not None and self.trouble.unknown,
         )
 
     def _verdict(self, *, known: bool) -> Verdict:
@@ -83,8 +77,8 @@ class ResourceCheck:
         return standing(self.harm, self._threshold, seen=True)
 
     def _sentence(self, blocks: int) -> str:
-        if self.trouble:
-            return f"{self.spec.name}: {self.trouble}"
+        if self.trouble is not None:
+            return f"{self.spec.name}: {self.trouble.words}"
         ratio = self._ratio.ratio
         if ratio is None:
             return f"{self.spec.name}: nothing was compared yet"
@@ -92,3 +86,18 @@ class ResourceCheck:
         return (
             f"{self.spec.name}: {told} over {words.some(blocks, 'block')}, {words.evidence(self.harm, self._threshold)}"
         )
+
+
+def _incomparable(found: Used) -> Trouble | None:
+    """Why the two cannot be compared; None if they can."""
+    low, high = sorted(found.rates)
+    if not low or high / low >= UNEVEN:
+        canary, stable = map(words.number, found.rates)
+        return Trouble(
+            f"an endpoint of the canary serves {canary} requests/s and one of stable {stable}; use per request can be "
+            f"compared while they differ by less than {UNEVEN:.0f} times: give both a similar load per endpoint, such "
+            "as weight 50 with as many endpoints"
+        )
+    if found.canary <= 0 or found.stable <= 0:
+        return Trouble("nothing was used in a whole block; a longer `block` may help")
+    return None

@@ -95,6 +95,7 @@ class ThresholdCheck:
             missing="" if not self._problem else "a value",
             action=self.action,
             dry_run=self.dry_run,
+            unknown=bool(self._problem) and self.name.startswith("check:"),
         )
 
     def _sentence(self) -> str:

@@ -1,0 +1,73 @@
+"""Numbers that somebody else knows: asked of Prometheus, or of any service that answers in JSON."""
+
+import json
+import math
+from typing import Any
+
+from canaryproxy.config.sources import ROUTE, VERSION, CheckConfig
+from canaryproxy.control.scraping import NoAnswer, fetch
+from canaryproxy.model.table import VersionName
+
+
+async def ask(check: CheckConfig, route: str, version: VersionName) -> float:
+    """A check's number for one version. Raises `NoAnswer`."""
+    headers = {"User-Agent": "canaryproxy-check", "Accept": "application/json"}
+    if check.secret:
+        headers["Authorization"] = f"Bearer {check.secret}"
+    if check.prometheus is not None:
+        url = f"{check.prometheus.rstrip('/')}/api/v1/query"
+        query = filled(check.query or "", route, version)
+        return prometheus_number(decoded(await fetch(url, headers, check.timeout, params={"query": query})))
+    url = filled(check.url or "", route, version)
+    return json_number(decoded(await fetch(url, headers, check.timeout)), check.field)
+
+
+def filled(text: str, route: str, version: VersionName) -> str:
+    """With the version and the route in their places."""
+    return text.replace(VERSION, version).replace(ROUTE, route)
+
+
+def decoded(body: bytes) -> Any:
+    """JSON. Raises `NoAnswer`."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise NoAnswer("its answer is no JSON") from None
+
+
+def prometheus_number(answer: Any) -> float:
+    """The one number of an instant query's answer. Raises `NoAnswer`."""
+    try:
+        kind, result = answer["data"]["resultType"], answer["data"]["result"]
+        if kind == "scalar":
+            return finite(result[1])
+        if kind != "vector":
+            raise NoAnswer(f"the query gives a {kind}, not a number")
+        if len(result) != 1:
+            raise NoAnswer(f"the query gives {len(result)} series, not one" if result else "the query gives no data")
+        return finite(result[0]["value"][1])
+    except (KeyError, TypeError, IndexError):
+        raise NoAnswer("its answer is none of Prometheus's") from None
+
+
+def json_number(answer: Any, pointer: str) -> float:
+    """The number at a JSON pointer (RFC 6901); true is 1, false is 0. Raises `NoAnswer`."""
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        try:
+            answer = answer[int(key)] if isinstance(answer, list) else answer[key]
+        except (KeyError, TypeError, IndexError, ValueError):
+            raise NoAnswer(f"its answer has no {pointer}") from None
+    return finite(answer)
+
+
+def finite(value: object) -> float:
+    """A finite number, also one in a string, as Prometheus writes them. Raises `NoAnswer`."""
+    if isinstance(value, (int, float, str)):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            number = math.nan
+        if math.isfinite(number):
+            return number
+    raise NoAnswer(f"it says {json.dumps(value)[:50]}, which is no number")

@@ -1,0 +1,176 @@
+"""What others know of the versions, brought to the judges again and again while a canary has a share.
+
+A source that does not answer makes its check unknown, says so in the log once, and changes nothing else.
+"""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from canaryproxy.analysis.checks.resources import ResourceCheck
+from canaryproxy.analysis.panel import Panel
+from canaryproxy.analysis.usage import Reading, Trouble, Usage
+from canaryproxy.config import Config
+from canaryproxy.config.sources import CheckConfig, ResourceConfig
+from canaryproxy.control.judges import Judges
+from canaryproxy.control.scraping import NoAnswer, Scrape
+from canaryproxy.model.delta import Delta
+from canaryproxy.model.table import Endpoint, VersionName
+
+log = logging.getLogger("canaryproxy")
+
+Ask = Callable[[CheckConfig, str, VersionName], Awaitable[float]]
+Endpoints = Callable[[str], Mapping[str, Sequence[tuple[Endpoint, str]]]]
+
+Source = ResourceConfig | CheckConfig
+
+READINGS = 10
+"""In a block."""
+
+LEAST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+"""Seconds between two readings, at least and at most."""
+
+AT_ONCE = 16
+"""Endpoints that are asked at the same time."""
+
+
+@dataclass(slots=True)
+class Block:
+    """One that is being measured, for a check."""
+
+    usage: Usage
+    check: ResourceCheck
+    begin: float
+    copies: int
+
+
+class Sources:
+    """The sources of an instance. `weight_of` as for `Judges`; `endpoints` tells a route's endpoints by version."""
+
+    def __init__(
+        self, judges: Judges, weight_of: Callable[[str], int | None], endpoints: Endpoints, scrape: Scrape, ask: Ask,
+        now: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._judges = judges
+        self._weight_of = weight_of
+        self._endpoints = endpoints
+        self._scrape = scrape
+        self._ask = ask
+        self._now = now
+        self._sent: Counter[str] = Counter()
+        self._copied: Counter[str] = Counter()
+        self._tasks: dict[tuple[str, Source], asyncio.Task[None]] = {}
+        self._ailing: set[tuple[str, str]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Sources: {len(self._tasks)}, {len(self._ailing)} do not answer>"
+
+    def configure(self, config: Config) -> None:
+        """Ask just these from now on."""
+        wanted: set[tuple[str, Source]] = {
+            (name, source)
+            for name, route in config.routes.items() if route.analysis is not None
+            for source in route.analysis.sources
+        }  # fmt: skip
+        for gone in self._tasks.keys() - wanted:
+            self._tasks.pop(gone).cancel()
+        self._ailing &= {(name, source.name) for name, source in wanted}
+        for name, source in wanted - self._tasks.keys():
+            self._tasks[name, source] = asyncio.get_running_loop().create_task(self._again(name, source))
+
+    def stop(self) -> None:
+        """Ask no more."""
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+
+    def add(self, delta: Delta) -> None:
+        """Count what endpoints were sent, whatever decided it: they spend on all of it."""
+        for cell in delta.cells:
+            if cell.starts:
+                self._sent[cell.key.endpoint] += cell.starts
+        for mirror in delta.mirrors:
+            self._copied[mirror.route] += mirror.sent
+
+    async def _again(self, route: str, source: Source) -> None:
+        pause = source.interval if isinstance(source, CheckConfig) else pause_of(source)
+        block: Block | None = None
+        await asyncio.sleep(pause * random.random())
+        while True:
+            panel = self._judges.panel(route) if self._weight_of(route) else None
+            try:
+                if isinstance(source, CheckConfig):
+                    await self._read(route, source, panel)
+                else:
+                    block = await self._measure(route, source, panel, block)
+            except Exception:
+                log.exception("%s: %s could not be read", route, source.name)
+            await asyncio.sleep(pause)
+
+    async def _read(self, route: str, source: CheckConfig, panel: Panel | None) -> None:
+        """Ask for both versions where they have values of their own."""
+        check = None if panel is None else panel.externals.get(source.name)
+        if check is None:
+            return
+        try:
+            canary = await self._ask(source, route, "canary")
+            stable = await self._ask(source, route, "stable") if source.by_version else None
+        except NoAnswer as error:
+            self._note(route, source.name, str(error))
+            check.unread(str(error))
+        else:
+            self._note(route, source.name, "")
+            check.read(canary, stable)
+
+    async def _measure(
+        self, route: str, source: ResourceConfig, panel: Panel | None, block: Block | None
+    ) -> Block | None:
+        """One reading of all endpoints; what is measured from now on."""
+        check = None if panel is None else panel.resources.get(source.name)
+        if check is None:
+            return None
+        now = self._now()
+        if block is None or block.check is not check:
+            usage = Usage(counter=source.counter is not None, per=source.per)
+            block = Block(usage, check, now, self._copied[route])
+        await self._scrape_all(route, source, block.usage)
+        if now - block.begin < source.block:
+            return block
+        block.usage.copied(self._copied[route] - block.copies)
+        found = block.usage.close()
+        self._note(route, source.name, found.words if isinstance(found, Trouble) and found.unknown else "")
+        check.block(found)
+        return Block(block.usage.next(), check, now, self._copied[route])
+
+    async def _scrape_all(self, route: str, resource: ResourceConfig, usage: Usage) -> None:
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def one(version: str, endpoint: Endpoint) -> None:
+            async with limit:
+                try:
+                    value, began = await self._scrape(endpoint, resource)
+                except NoAnswer as error:
+                    usage.unread(endpoint.authority, str(error))
+                else:
+                    reading = Reading(self._now(), value, self._sent[endpoint.authority], began)
+                    usage.read(version, endpoint.authority, reading)
+
+        sides = self._endpoints(route).items()
+        await asyncio.gather(*(one(version, endpoint) for version, side in sides for endpoint, _ in side))
+
+    def _note(self, route: str, name: str, problem: str) -> None:
+        """Say it once when a source stops answering, and when it answers again."""
+        if problem and (route, name) not in self._ailing:
+            self._ailing.add((route, name))
+            log.warning("%s: %s is unknown, the canary goes no further until it is: %s", route, name, problem)
+        elif not problem and (route, name) in self._ailing:
+            self._ailing.discard((route, name))
+            log.info("%s: %s is known again", route, name)
+
+
+def pause_of(resource: ResourceConfig) -> float:
+    """Seconds between two readings."""
+    return min(max(resource.block / READINGS, LEAST_PAUSE), LONGEST_PAUSE)

@@ -1,0 +1,92 @@
+"""Answers of Prometheus and of others, well formed and not."""
+
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from canaryproxy.config.sources import CheckConfig
+from canaryproxy.control.asking import ask, decoded, filled, finite, json_number, prometheus_number
+from canaryproxy.control.scraping import NoAnswer
+
+
+def vector(*values: str) -> dict[str, Any]:
+    result = [{"metric": {}, "value": [1.0, value]} for value in values]
+    return {"status": "success", "data": {"resultType": "vector", "result": result}}
+
+
+def test_one_number_comes_of_a_query() -> None:
+    assert prometheus_number(vector("0.5")) == 0.5
+    assert prometheus_number({"data": {"resultType": "scalar", "result": [1.0, "2"]}}) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (vector(), "the query gives no data"),
+        (vector("1", "2"), "the query gives 2 series, not one"),
+        (vector("NaN"), 'it says "NaN", which is no number'),
+        (vector("+Inf"), "no number"),
+        ({"data": {"resultType": "matrix", "result": []}}, "the query gives a matrix"),
+        ({"data": {}}, "none of Prometheus's"),
+        ([1], "none of Prometheus's"),
+    ],
+)
+def test_anything_else_is_no_answer(answer: Any, words: str) -> None:
+    with pytest.raises(NoAnswer, match=words):
+        prometheus_number(answer)
+
+
+def test_a_pointer_leads_to_a_number_in_json() -> None:
+    answer = {"a/b": [{"~x": 0.25}], "ok": True, "text": "7"}
+    assert json_number(answer, "/a~1b/0/~0x") == 0.25
+    assert json_number(answer, "/ok") == 1
+    assert json_number(answer, "/text") == 7
+    assert json_number(3, "") == 3
+    for pointer in ("/none", "/a~1b/7", "/a~1b/x", "/ok/deeper"):
+        with pytest.raises(NoAnswer, match="its answer has no "):
+            json_number(answer, pointer)
+    with pytest.raises(NoAnswer, match="no number"):
+        json_number(answer, "")
+
+
+def test_what_is_no_json_or_no_number_is_no_answer() -> None:
+    for body in (b"<html>", b"[" * 100_000, b"\xff"):
+        with pytest.raises(NoAnswer, match="no JSON"):
+            decoded(body)
+    for value in (None, "much", 10**400):
+        with pytest.raises(NoAnswer):
+            finite(value)
+
+
+def test_version_and_route_are_filled_in() -> None:
+    assert filled("{{version}} of {{route}}, {{version}}", "shop", "canary") == "canary of shop, canary"
+
+
+async def test_both_kinds_are_asked_with_the_token() -> None:
+    asked: list[web.Request] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.append(request)
+        return web.json_response(vector("0.75") if "query" in request.query else {"score": 0.5})
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    prometheus = CheckConfig.model_validate(
+        {"name": "a", "prometheus": f"{base}/prom/", "query": 'up{v="{{version}}"}', "max": 1, "token": "secret"}
+    )
+    service = CheckConfig.model_validate(
+        {"name": "b", "url": f"{base}/{{{{route}}}}?v={{{{version}}}}", "field": "/score", "min": 0}
+    )
+    assert await ask(prometheus, "shop", "canary") == 0.75
+    assert await ask(service, "shop", "stable") == 0.5
+    await runner.cleanup()
+    assert [(one.path, dict(one.query)) for one in asked] == [
+        ("/prom/api/v1/query", {"query": 'up{v="canary"}'}),
+        ("/shop", {"v": "stable"}),
+    ]
+    assert [one.headers.get("Authorization") for one in asked] == ["Bearer secret", None]
