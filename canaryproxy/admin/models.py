@@ -213,6 +213,22 @@ class Check(Model):
     missing: str
     action: Literal["rollback", "hold"]
     dry_run: bool
+    unknown: bool = Field(description="Somebody who should know does not answer.")
+    p: float | None = Field(description='For "worse": a p-value that may be looked at at any time.')
+
+
+class Comparison(Model):
+    """One thing of which both versions have a value. `interval` as in a check."""
+
+    name: str
+    comparison: Literal["better", "no difference shown", "worse"]
+    canary: float | None
+    stable: float | None
+    ratio: float | None
+    interval: list[float | None] | None
+    unit: str
+    samples: Samples
+    sentence: str
 
 
 class Analysis(Model):
@@ -230,6 +246,27 @@ class Analysis(Model):
     )
     dry_run: bool
     checks: list[Check]
+
+
+class Exposed(Model):
+    """What the canary was trusted with since it is judged."""
+
+    requests: int
+    failed: int
+    beyond_stable: float = Field(description="How many more of them it failed than stable would have, at its rate.")
+    users: int | None = Field(description="Its users since the weight was last changed; null without affinity.")
+
+
+class Report(Model):
+    """What the new version is like beside the old one, check by check."""
+
+    route: str
+    verdict: Literal["pass", "fail", "inconclusive"]
+    reason: str
+    weight: float
+    seconds: float
+    exposed: Exposed
+    comparison: list[Comparison]
 
 
 VersionName = Literal["stable", "canary"]

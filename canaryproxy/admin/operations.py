@@ -246,6 +246,10 @@ async def _analysis(call: Call) -> Answer:
     return Answer(analysis_of(call.route, call.knowledge.judges.analysis(call.route, call.knowledge.now())))
 
 
+async def _report(call: Call) -> Answer:
+    return Answer(call.knowledge.report(call.route))
+
+
 async def _reach_goal(call: Call) -> Answer:
     route = call.route
     return Answer(report(call.knowledge, route, _checked(models.GoalBody, call.body)))
@@ -299,6 +303,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET", "/api/v1/routes/{route}/analysis", "Whether the canary is worse, and on what evidence", "read",
         _analysis, models.Analysis, problems=("no-such-route",),
+    ),
+    Operation(
+        "GET", "/api/v1/routes/{route}/rollout/report", "What the new version is like beside the old one", "read",
+        _report, models.Report, problems=("no-such-route",),
     ),
     Operation(
         "POST", "/api/v1/routes/{route}/goals", "Report a business event from outside", "write", _reach_goal,

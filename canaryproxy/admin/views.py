@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from canaryproxy import __version__
 from canaryproxy.admin import models
+from canaryproxy.admin.analysis import report_of
 from canaryproxy.admin.problems import Problem
 from canaryproxy.config.rule import affinity_text
 from canaryproxy.config.written import rule_as_written
@@ -73,7 +74,7 @@ class Knowledge:
             phase="idle",
             reason=state.latched or None,
             step=None,
-            verdict=self.judges.analysis(name, self.now()).verdict,
+            verdict=self.judges.verdict(name, self.now()),
             rules=self.rules(name),
             rules_source=state.rules_source,
             endpoints=self.endpoints(name),
@@ -126,6 +127,12 @@ class Knowledge:
         return models.Step(
             weight=state.weight / 100, seconds=round(now - step.since, 3), stable=met["stable"], canary=met["canary"]
         )
+
+    def report(self, name: str) -> models.Report:
+        """What the new version is like beside the old one."""
+        now = self.now()
+        step = self._step(name, now)
+        return report_of(name, self.judges.analysis(name, now), None if step is None else step.canary.users)
 
     def _goals(self, sample: Sample, side: tuple[str, str], now: float, seconds: float) -> dict[str, models.GoalStats]:
         config = self.controller.config.routes[side[0]]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from canaryproxy.analysis.finding import Exposure
 from canaryproxy.analysis.rates import Block
 from canaryproxy.analysis.spec import Errors
 from canaryproxy.model.delta import CellDelta
@@ -81,3 +82,25 @@ class AtRisk:
         for side in (CANARY, STABLE):
             self.gone[side] += hit[side]
         return Block(canary, hit[CANARY], stable, hit[STABLE])
+
+
+@dataclass(slots=True)
+class Exposed:
+    """What the canary was trusted with since it is judged, look by look: stable's rate is that of the same time."""
+
+    requests: int = 0
+    failed: int = 0
+    expected: float = 0.0
+
+    def look(self, tally: Tally) -> None:
+        """A second has passed."""
+        self.requests += tally.ended[CANARY]
+        self.failed += tally.failed[CANARY]
+        if tally.ended[STABLE]:
+            self.expected += tally.ended[CANARY] * tally.failed[STABLE] / tally.ended[STABLE]
+
+    def now(self, tally: Tally) -> Exposure:
+        """With what came since the last look."""
+        all_of_it = Exposed(self.requests, self.failed, self.expected)
+        all_of_it.look(tally)
+        return Exposure(all_of_it.requests, all_of_it.failed, all_of_it.failed - all_of_it.expected)

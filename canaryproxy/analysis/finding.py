@@ -32,7 +32,7 @@ class Finding:
 
     `evidence` is for "worse", `better` for "better", `proof` for "no worse than allowed"; each counts from its
     threshold on. `missing` says what a pass still wants; empty for nothing. `action` is what a `worse` leads to.
-    `unknown`: somebody who should know does not answer.
+    `unknown`: somebody who should know does not answer. `p` is a p-value that may be looked at at any time.
     """
 
     name: str
@@ -54,11 +54,25 @@ class Finding:
     action: Action = "rollback"
     dry_run: bool = False
     unknown: bool = False
+    p: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What the canary was trusted with since it is judged: requests, those it failed, and by how many those are more
+    than they would have been at stable's rate.
+    """
+
+    requests: int = 0
+    failed: int = 0
+    beyond: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The whole. `evidence` is that of all checks which may take the canary back, by their shares."""
+    """The whole. `evidence` is that of all checks which may take the canary back, by their shares. `seconds` are those
+    since the weight last changed.
+    """
 
     verdict: Verdict
     reason: str
@@ -69,6 +83,7 @@ class Analysis:
     weight: int
     placebo: float = 1.0
     dry_run: bool = False
+    exposed: Exposure = Exposure()
 
 
 def standing(harm: float, threshold: float, *, seen: bool) -> Verdict:

@@ -9,7 +9,18 @@ from collections.abc import Callable, Sequence
 
 from canaryproxy.analysis.checks.thresholds import ThresholdCheck
 from canaryproxy.analysis.cohorts import Cohorts
-from canaryproxy.analysis.counting import CANARY, STABLE, AtRisk, Tally, failures, judged, matching, pair, side_of
+from canaryproxy.analysis.counting import (
+    CANARY,
+    STABLE,
+    AtRisk,
+    Exposed,
+    Tally,
+    failures,
+    judged,
+    matching,
+    pair,
+    side_of,
+)
 from canaryproxy.analysis.dispersion import ENDPOINTS, Dispersion, EndpointSeconds
 from canaryproxy.analysis.drift import Drift
 from canaryproxy.analysis.finding import Analysis, Samples
@@ -69,6 +80,7 @@ class Judge:
         self._warm: dict[str, int] = {}
         self._endpoints: set[str] = set()
         self._failed: Analysis | None = None
+        self._exposed = Exposed()
         self._placebo = Placebo(errors.tolerance, errors.floor, self.spec.alarm, self._dice)
         self._new_step(now)
 
@@ -199,10 +211,10 @@ class Judge:
         if weight:
             self._look_at(tally, weight, int(now))
         self._judged += tally.ended[CANARY]
+        self._exposed.look(tally)
         self._requests += tally.ended[STABLE]
         self._tally = Tally()
-        if panel.limit is not None:
-            panel.limit.look()
+        panel.look()
         self.failed(now)
 
     def follow(self, now: float, weight: int) -> None:
@@ -304,6 +316,7 @@ class Judge:
             weight=self._weight,
             placebo=self._placebo.factor,
             dry_run=self.spec.dry_run,
+            exposed=self._exposed.now(self._tally),
         )
 
 

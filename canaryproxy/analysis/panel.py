@@ -6,6 +6,7 @@ fail by themselves.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from canaryproxy.analysis.checks.goals import GoalCheck
 from canaryproxy.analysis.checks.hard_limit import HardLimitCheck
@@ -14,6 +15,7 @@ from canaryproxy.analysis.checks.rates import RateCheck
 from canaryproxy.analysis.checks.resources import ResourceCheck
 from canaryproxy.analysis.checks.sample_ratio import SampleRatioCheck
 from canaryproxy.analysis.checks.thresholds import Bounds, ThresholdCheck
+from canaryproxy.analysis.evidence import anytime_p
 from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Verdict
 from canaryproxy.analysis.latency import Past
 from canaryproxy.analysis.spec import Limits, Spec, Unit
@@ -68,9 +70,17 @@ class Panel:
             None if latency is None else _bounds("latency:limits", latency.limits, dry_run=latency.dry_run)
         )
         self.sample_ratio = SampleRatioCheck(goal_unit)
+        self._highest: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"<Panel: evidence {self.evidence:.3g}>"
+
+    def look(self) -> None:
+        """A second has passed."""
+        if self.limit is not None:
+            self.limit.look()
+        for one in self._weighed:
+            self._highest[one.name] = max(self._highest.get(one.name, 1.0), one.harm)
 
     def step(self) -> None:
         """The weight has changed."""
@@ -123,7 +133,13 @@ class Panel:
             self.errors, self.latency, self.refusals, *self.goals.values(), *self.resources.values(), *self.bounds,
             self.limit, self.sample_ratio,
         )  # fmt: skip
-        return tuple(one.finding() for one in checks if one is not None)
+        return tuple(self._with_p(one.finding()) for one in checks if one is not None)
+
+    def _with_p(self, finding: Finding) -> Finding:
+        highest = self._highest.get(finding.name)
+        if highest is None:
+            return finding
+        return replace(finding, p=anytime_p(max(highest, finding.evidence or 0.0)))
 
     @property
     def unproven(self) -> list[str]:

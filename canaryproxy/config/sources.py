@@ -99,7 +99,7 @@ Service = Annotated[str, PlainValidator(service)]
 Query = Annotated[str, PlainValidator(query)]
 Pointer = Annotated[str, PlainValidator(pointer), Shown(lambda value: value or '""')]
 Number = Annotated[float, PlainValidator(number)]
-Block = Annotated[float, PlainValidator(duration(5, 3600)), Shown(duration_text)]
+Block = Annotated[float, PlainValidator(duration(1, 3600)), Shown(duration_text)]
 Every = Annotated[float, PlainValidator(duration(1, 3600)), Shown(duration_text)]
 Patience = Annotated[float, PlainValidator(duration(0.1, 60)), Shown(duration_text)]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from canaryproxy.analysis.finding import Analysis
+from canaryproxy.analysis.finding import Analysis, Verdict
 from canaryproxy.analysis.judge import Judge
 from canaryproxy.analysis.panel import Panel
 from canaryproxy.analysis.spec import Spec
@@ -177,6 +177,13 @@ class Judges:
         """What is known of a route's canary; of one that has only just come into the config, that nothing is."""
         return self._judges.get(route, NOBODY).analysis(now)
 
+    def verdict(self, route: str, now: float) -> Verdict:
+        """That of its analysis; without a share nothing needs to be looked at to know it."""
+        judge = self._judges.get(route, NOBODY)
+        if judge.failed(now) is None and not self._weight_of(route):
+            return "inconclusive"
+        return judge.analysis(now).verdict
+
     def _say(self, name: str, analysis: Analysis) -> None:
         """Tell when the verdict is another one; in the log only what somebody should do something about."""
         before = self._said.get(name)
@@ -185,7 +192,7 @@ class Judges:
         self._said[name] = analysis.verdict
         if analysis.verdict == "fail":
             log.warning("%s: the canary fails: %s", name, analysis.reason)
-        if before is not None:
+        if before is not None or analysis.verdict == "fail":
             self._events.tell("verdict", self._wall(), name, verdict=analysis.verdict, reason=analysis.reason)
 
 

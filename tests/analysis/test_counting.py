@@ -1,6 +1,7 @@
 """What counts, and who is at risk."""
 
-from canaryproxy.analysis.counting import AtRisk, Tally, failures, judged, matching, side_of
+from canaryproxy.analysis.counting import AtRisk, Exposed, Tally, failures, judged, matching, side_of
+from canaryproxy.analysis.finding import Exposure
 from canaryproxy.analysis.rates import Block
 from canaryproxy.analysis.spec import Errors
 from canaryproxy.model.delta import CellDelta
@@ -36,3 +37,13 @@ def test_a_tally_is_a_block() -> None:
     tally.values("cart")[0].append(2.0)
     assert tally.events == {"cart": ([2.0], [])}
     assert [side_of(name) for name in ("canary", "stable")] == [0, 1]
+
+
+def test_what_was_exposed_is_held_against_stables_rate_of_the_same_time() -> None:
+    exposed = Exposed()
+    exposed.look(Tally(ended=[10, 100], failed=[5, 10]))
+    exposed.look(Tally(ended=[10, 100], failed=[1, 50]))
+    exposed.look(Tally(ended=[10, 0], failed=[1, 0]))
+    assert exposed.now(Tally()) == Exposure(30, 7, 7 - 1 - 5)
+    assert exposed.now(Tally(ended=[1, 1], failed=[1, 0])).failed == 8
+    assert exposed.failed == 7

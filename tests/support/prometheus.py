@@ -58,9 +58,9 @@ class Prometheus:
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path, target: int, rules: Path) -> Iterator[Prometheus]:
+def prometheus(folder: Path, target: int, rules: Path, port: int = 0) -> Iterator[Prometheus]:
     """Scrape a loopback port four times a second."""
-    program, port = shutil.which("prometheus", path=SEARCH_PATH), free_port()
+    program, port = shutil.which("prometheus", path=SEARCH_PATH), port or free_port()
     assert program is not None
     config = folder / "prometheus.yml"
     config.write_text(CONFIG.format(target=target, rules=rules))
