@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.locust.compare import after_kills, same
-from bench.prove import Disproved
+from bench.prove import Disproved, judged
 from bench.prove.canary import broken_pod
 from bench.prove.change import drain_under_load, reload_under_load
 from bench.prove.conformance import ROUNDS, ROUTES, conformance
@@ -52,6 +52,21 @@ CLAIMS: dict[str, tuple[str, Callable[[], str]]] = {
     "mirror": ("A mirror whose target ails raises p99 by less than 1 ms at half load", unharmed),
     "locust": ("Locust's customers counted what /stats and Prometheus tell, to the request", same),
     "locust-crash": ("The same with workers killed, less what they had not yet reported", after_kills),
+    "judge-dead": ("A canary that fails everything has its verdict within 1.5 s of its first request", judged.dead),
+    "judge-errors": ("0.1 to 3 % errors are found", judged.errors),
+    "judge-slow": ("p95 half as slow again is found", judged.slow),
+    "judge-together": ("Both versions worse together: no verdict", judged.together),
+    "judge-better": ("30 % faster, more carts, 20 % less CPU: told to be better, with intervals", judged.better),
+    "judge-equal": ("Of equal versions no difference is shown", judged.equal),
+    "judge-instant": (
+        "Of equal versions that answer in less than a millisecond neither, for ten minutes",
+        judged.instant,
+    ),
+    "judge-hungry": (
+        "50 % more CPU a request is found at weight 50 by scraping, and not guessed at weight 5",
+        judged.hungry,
+    ),
+    "judge-many": ("Judging 100 routes takes less than 5 % of a core", judged.many),
     "memory": ("Large bodies grow memory by less than 32 MiB", large_bodies),
 }
 

@@ -1,23 +1,26 @@
 """Requests at a steady rate, stamped like those of `stamped.lua`, from a process of its own.
 
-    python -m bench.prove.pacer PORT RATE
+    python -m bench.prove.pacer PORT RATE [ROUTES]
 
-Ends when its standard input does, and then prints every failure, one a
-line: the port that it was sent from, and what came.
+With ROUTES the requests go to r0.test, r1.test and so on in turn. Ends when
+its standard input does, and then prints every failure, one a line: the port
+that it was sent from, and what came.
 """
 
 import asyncio
+import itertools
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 CONNECTIONS = 20
 
 
-def start(port: int, rate: int) -> "subprocess.Popen[str]":
+def start(port: int, rate: int, routes: int = 0) -> "subprocess.Popen[str]":
     """Begin."""
     return subprocess.Popen(
-        [sys.executable, "-m", "bench.prove.pacer", str(port), str(rate)],
+        [sys.executable, "-m", "bench.prove.pacer", str(port), str(rate), str(routes)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -27,13 +30,13 @@ def end(process: "subprocess.Popen[str]") -> list[str]:
     return process.communicate(timeout=30)[0].splitlines()
 
 
-async def _client(port: int, rate: float, failures: list[str], stop: asyncio.Event) -> None:
+async def _client(port: int, rate: float, hosts: Iterator[bytes], failures: list[str], stop: asyncio.Event) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     due = time.monotonic()
     while not stop.is_set():
         due += 1 / rate
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        writer.write(b"GET /at/%d HTTP/1.1\r\nHost: shop.test\r\n\r\n" % time.time_ns())
+        writer.write(b"GET /at/%d HTTP/1.1\r\nHost: %b\r\n\r\n" % (time.time_ns(), next(hosts)))
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
@@ -47,10 +50,13 @@ async def _client(port: int, rate: float, failures: list[str], stop: asyncio.Eve
     writer.close()
 
 
-async def _main(port: int, rate: int) -> None:
+async def _main(port: int, rate: int, routes: int) -> None:
+    hosts = itertools.cycle([b"r%d.test" % number for number in range(routes)] or [b"shop.test"])
     failures: list[str] = []
     stop = asyncio.Event()
-    clients = [asyncio.create_task(_client(port, rate / CONNECTIONS, failures, stop)) for _ in range(CONNECTIONS)]
+    clients = [
+        asyncio.create_task(_client(port, rate / CONNECTIONS, hosts, failures, stop)) for _ in range(CONNECTIONS)
+    ]
     await asyncio.to_thread(sys.stdin.read)
     stop.set()
     await asyncio.gather(*clients)
@@ -59,4 +65,4 @@ async def _main(port: int, rate: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(_main(*map(int, sys.argv[1:])))
