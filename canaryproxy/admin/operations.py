@@ -13,7 +13,7 @@ from canaryproxy.admin import models
 from canaryproxy.admin.analysis import analysis_of
 from canaryproxy.admin.goals import report
 from canaryproxy.admin.problems import Problem
-from canaryproxy.admin.views import BREATH, Knowledge, entry
+from canaryproxy.admin.views import BREATH, VERDICTS, Knowledge, entry
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import duration
 from canaryproxy.config.route import RuleConfig
@@ -246,6 +246,16 @@ async def _analysis(call: Call) -> Answer:
     return Answer(analysis_of(call.route, call.knowledge.judges.analysis(call.route, call.knowledge.now())))
 
 
+async def _is_verdict(call: Call) -> Answer:
+    wanted = call.path["verdict"]
+    if wanted not in VERDICTS:
+        raise Problem("invalid", f"verdict: expected {', '.join(VERDICTS)}")
+    found = call.knowledge.judges.analysis(call.route, call.knowledge.now())
+    if found.verdict != wanted:
+        raise Problem("verdict", f"{found.verdict}: {found.reason}")
+    return Answer(analysis_of(call.route, found))
+
+
 async def _report(call: Call) -> Answer:
     return Answer(call.knowledge.report(call.route))
 
@@ -303,6 +313,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET", "/api/v1/routes/{route}/analysis", "Whether the canary is worse, and on what evidence", "read",
         _analysis, models.Analysis, problems=("no-such-route",),
+    ),
+    Operation(
+        "POST", "/api/v1/routes/{route}/analysis/{verdict}", "Whether the verdict is this one, for webhooks that go by "
+        "the status", "read", _is_verdict, models.Analysis, problems=("no-such-route", "invalid", "verdict"),
     ),
     Operation(
         "GET", "/api/v1/routes/{route}/rollout/report", "What the new version is like beside the old one", "read",

@@ -23,6 +23,7 @@ TITLES: dict[str, tuple[int, str]] = {
     "rule-name": (409, "Path and body name different rules"),
     "no-affinity": (409, "The route has no affinity"),
     "phase": (409, "This is not possible in this phase"),
+    "verdict": (409, "The verdict is another one"),
     "stale": (412, "The route has changed meanwhile"),
     "too-large": (413, "The request is too large"),
     "not-json": (415, "JSON is expected"),

@@ -3,8 +3,10 @@
 import math
 
 from canaryproxy.admin.analysis import analysis_of, report_of
-from canaryproxy.admin.operations import OPERATIONS
+from canaryproxy.admin.operations import OPERATIONS, Call
+from canaryproxy.admin.problems import Problem
 from canaryproxy.analysis.finding import Analysis, Exposure, Finding, Samples
+from canaryproxy.control.ledger import OPERATOR
 from tests.support.admin import Api
 
 
@@ -44,3 +46,22 @@ async def test_the_report_is_asked_for_by_route() -> None:
     assert any(one.path == path for one in OPERATIONS)
     shop = api.knowledge.report("shop")
     assert (shop.route, shop.verdict, shop.exposed.requests) == ("shop", "inconclusive", 0)
+
+
+async def test_a_webhook_goes_by_the_status_whether_the_verdict_is_as_it_wants() -> None:
+    api = await Api().start()
+    (gate,) = (one for one in OPERATIONS if one.path.endswith("/analysis/{verdict}"))
+
+    async def asked(verdict: str) -> str:
+        path = {"route": "shop", "verdict": verdict}
+        try:
+            answer = await gate.run(Call(api.knowledge, OPERATOR, path, {}))
+        except Problem as problem:
+            return f"{problem.status} {problem.detail}"
+        return str(answer.status)
+
+    assert await asked("inconclusive") == "200"
+    assert await asked("pass") == "409 inconclusive: the canary has no share of the traffic"
+    assert await asked("fail") == "409 inconclusive: the canary has no share of the traffic"
+    assert (await asked("good")).startswith("422 verdict: expected pass")
+    assert (gate.method, gate.role) == ("POST", "read")
