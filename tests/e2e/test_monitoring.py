@@ -69,7 +69,7 @@ def test_known_traffic_comes_out_right(
     path.write_text(
         f"server: {{listen: '127.0.0.1:{port}', workers: 2, state: memory, admin: {{listen: '127.0.0.1:{admin}'}}}}\n"
         f"routes: {{shop: {{stable: 'http://127.0.0.1:{origins['stable']}', "
-        f"canary: 'http://127.0.0.1:{origins['canary']}', weight: 50}}}}\n"
+        f"canary: 'http://127.0.0.1:{origins['canary']}', weight: 50, goals: [{{name: cart, path: /cart}}]}}}}\n"
     )
     with canaryproxy(tmp_path, str(path), port=port):
         wait_for(admin)
