@@ -214,8 +214,18 @@ class Judge:
         self._exposed.look(tally)
         self._requests += tally.ended[STABLE]
         self._tally = Tally()
+        self._tell_pace(max(now - self._step_since, 1.0))
         panel.look()
         self.failed(now)
+
+    def _tell_pace(self, seconds: float) -> None:
+        """How fast the canary's units came since the weight last changed."""
+        requests = self._judged / seconds
+        units = {"request": requests, "user": self._risk.seen[CANARY] / seconds}
+        if self.panel.errors is not None:
+            self.panel.errors.pace = units.get(self.unit, float(len(self._endpoints)))
+        if self.panel.latency is not None:
+            self.panel.latency.pace = requests
 
     def follow(self, now: float, weight: int) -> None:
         """The weight that holds from now on: to be told before anything that it decided."""

@@ -56,3 +56,9 @@ def about(count: float) -> str:
         return f"{math.ceil(count):,}"
     scale = 10 ** (math.floor(math.log10(count)) - 1)
     return f"{math.ceil(count / scale) * scale:,}"
+
+
+def wanted(count: float, unit: str, pace: float) -> str:
+    """So many more units of the canary, and how long that takes at `pace` units a second (0 for nobody knows)."""
+    units = f"about {about(count)} more canary {unit}s"
+    return f"{units}, about {seconds(float(f'{count / pace:.2g}'))}" if pace else units

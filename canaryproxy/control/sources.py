@@ -62,6 +62,7 @@ class Sources:
         self._now = now
         self._sent: Counter[str] = Counter()
         self._copied: Counter[str] = Counter()
+        self._measured: set[str] = set()
         self._tasks: dict[tuple[str, Source], asyncio.Task[None]] = {}
         self._ailing: set[tuple[str, str]] = set()
 
@@ -77,6 +78,7 @@ class Sources:
         }  # fmt: skip
         for gone in self._tasks.keys() - wanted:
             self._tasks.pop(gone).cancel()
+        self._measured = {name for name, source in wanted if isinstance(source, ResourceConfig)}
         self._ailing &= {(name, source.name) for name, source in wanted}
         for name, source in wanted - self._tasks.keys():
             self._tasks[name, source] = asyncio.get_running_loop().create_task(self._again(name, source))
@@ -89,6 +91,8 @@ class Sources:
 
     def add(self, delta: Delta) -> None:
         """Count what endpoints were sent, whatever decided it: they spend on all of it."""
+        if not self._measured:
+            return
         for cell in delta.cells:
             if cell.starts:
                 self._sent[cell.key.endpoint] += cell.starts
@@ -143,7 +147,14 @@ class Sources:
         found = block.usage.close()
         self._note(route, source.name, found.words if isinstance(found, Trouble) and found.unknown else "")
         check.block(found)
+        self._forget()
         return Block(block.usage.next(), check, now, self._copied[route])
+
+    def _forget(self) -> None:
+        """Endpoints that are no more."""
+        sides = (side for route in self._measured for side in self._endpoints(route).values())
+        for gone in self._sent.keys() - {endpoint.authority for side in sides for endpoint, _ in side}:
+            del self._sent[gone]
 
     async def _scrape_all(self, route: str, resource: ResourceConfig, usage: Usage) -> None:
         limit = asyncio.Semaphore(AT_ONCE)

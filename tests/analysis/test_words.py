@@ -38,3 +38,9 @@ def test_guesses_have_two_digits_and_one_of_a_kind_no_plural() -> None:
     assert [words.about(count) for count in (3.2, 99, 1234, 150_001)] == ["4", "99", "1,300", "160,000"]
     assert (words.some(1, "user"), words.some(2000, "user")) == ("1 user", "2,000 users")
     assert words.percent(0.0025) == "0.25 %"
+
+
+def test_what_is_wanted_is_told_in_units_and_in_time() -> None:
+    assert words.wanted(912, "request", 15.2) == "about 920 more canary requests, about 60 s"
+    assert words.wanted(5000, "user", 2.0) == "about 5,000 more canary users, about 41.7 min"
+    assert words.wanted(5000, "user", 0.0) == "about 5,000 more canary users"

@@ -172,8 +172,11 @@ async def test_another_canary_begins_another_block(monkeypatch: pytest.MonkeyPat
     bench.sources.configure(config(most=3.0))
     await bench.seconds(5)
     assert bench.finding("resource:cpu").samples.canary == 0
+    gone = CellDelta(CellKey("shop", "stable", "10.0.0.9:80", "weight", True), 14, 100)
+    bench.sources.add(Delta(1, 14.0, (gone,)))
     await bench.seconds(10)
     assert bench.finding("resource:cpu").samples.canary == 1
+    assert set(bench.sources._sent) == {STABLE.authority, CANARY.authority}
     bench.sources.stop()
 
 

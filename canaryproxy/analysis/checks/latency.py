@@ -29,7 +29,7 @@ HANGING = 60.0
 
 
 class LatencyCheck:
-    """Latencies of requests, cohort by cohort."""
+    """Latencies of requests, cohort by cohort. `pace` is how many requests of the canary come in a second."""
 
     name = "latency"
 
@@ -39,6 +39,7 @@ class LatencyCheck:
         self._spec = spec
         self._threshold = threshold
         self._past = past
+        self.pace = 0.0
         self._slower = Slower(past, spec.tolerance, spec.floor)
         self._sound = NoSlower(past, max(PROVEN, spec.tolerance), spec.floor)
         self._faster = Faster(past, spec.tolerance, spec.floor)
@@ -126,7 +127,7 @@ class LatencyCheck:
     def _missing(self) -> str:
         """What is still needed for a proof."""
         more = until_proven(self.proof, self._judged)
-        return "" if not more else f"to prove it no slower it needs about {words.about(more)} more canary requests"
+        return "" if not more else f"to prove it no slower it needs {words.wanted(more, 'request', self.pace)}"
 
     def _sentence(
         self, canary: dict[int, int], stable: dict[int, int], means: tuple[float, float, float] | None

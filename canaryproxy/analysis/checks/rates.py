@@ -14,6 +14,7 @@ class RateCheck:
     """What befalls units. `name` is what it is called, `failed` the verb of the sentence.
 
     `threshold` is what the evidence is shown against; `action` follows beyond it. `note` is said with what is found.
+    `pace` is how many of the canary's units come in a second.
     """
 
     def __init__(
@@ -25,6 +26,7 @@ class RateCheck:
         self.dry_run = dry_run
         self.unit: Unit = unit
         self.note = ""
+        self.pace = 0.0
         self._failed = failed
         self._threshold = threshold
         self._worse = Worse(tolerance, floor)
@@ -98,7 +100,7 @@ class RateCheck:
     def _missing(self) -> str:
         """What is still needed for a proof."""
         more = until_proven(self.proof, self._all.canary)
-        return "" if not more else f"to prove it no worse it needs about {words.about(more)} more canary {self.unit}s"
+        return "" if not more else f"to prove it no worse it needs {words.wanted(more, self.unit, self.pace)}"
 
     def _sentence(
         self, counts: tuple[tuple[int, int], tuple[int, int]], ratio: float | None,

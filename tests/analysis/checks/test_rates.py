@@ -1,5 +1,7 @@
 """Rates as a check: what it shows, and what it asks for."""
 
+import re
+
 from canaryproxy.analysis.checks.rates import RateCheck
 from canaryproxy.analysis.rates import Block
 
@@ -27,6 +29,8 @@ def test_it_tells_how_much_is_missing_for_a_proof() -> None:
     found = check.finding()
     assert found.verdict == "pass"
     assert found.missing.startswith("to prove it no worse it needs about ")
+    check.pace = 2.0
+    assert re.fullmatch(r"to prove .* about [\d,]+ more canary requests, about [\d.]+ (s|min)", check.finding().missing)
     for second in range(100):
         check.bet(Block(50, 0, 950, 0), second)
     assert check.finding().missing == ""
