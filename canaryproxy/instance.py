@@ -37,6 +37,7 @@ from canaryproxy.control.store import Store
 from canaryproxy.control.watch import Watches
 from canaryproxy.control.workers import NotAcknowledged, Workers
 from canaryproxy.model.delta import Delta
+from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.tls import client_context
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
@@ -137,7 +138,7 @@ class Instance:
             self.events, time.time,
         )  # fmt: skip
         self.sources = Sources(
-            self.judges, self._weight_of, self._controller.endpoints,
+            self.judges, self._weight_of, self._endpoints_of,
             scraping.over_http(client_context), ask, time.monotonic,
         )  # fmt: skip
 
@@ -189,6 +190,9 @@ class Instance:
     def _weight_of(self, route: str) -> int | None:
         state = self._controller.state.get(route)
         return None if state is None else state.weight
+
+    def _endpoints_of(self, route: str) -> dict[str, list[tuple[Endpoint, str]]]:
+        return self._controller.endpoints(route) if route in self._controller.config.routes else {}
 
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""

@@ -181,9 +181,9 @@ def tasks() -> Iterator[Task]:
     yield Task("false latency", partial(false_latency, latency.Setting(100, 500, slower=1.1)))
     yield Task("users", partial(users, 1000))
     for name, machine in MACHINES.items():
-        yield Task("machines", partial(machines, name, machine, 400))
+        yield Task("machines", partial(machines, name, machine, 200))
     for name, one in WHOLE.items():
-        yield Task("whole", partial(all_checks, name, one, 400))
+        yield Task("whole", partial(all_checks, name, one, 200))
     for setting in CALM[::-1]:
         yield Task("false errors", partial(false_errors, setting))
     for rate in (100, 1000):

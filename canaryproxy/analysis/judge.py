@@ -6,6 +6,7 @@ anew what is shown. A failing verdict stands.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from canaryproxy.analysis.checks.thresholds import ThresholdCheck
 from canaryproxy.analysis.cohorts import Cohorts
@@ -305,13 +306,17 @@ class Judge:
     def failed(self, now: float) -> Analysis | None:
         """The failing verdict as soon as there is one; None while there is none."""
         if self._failed is None and self._weight and (self.panel.broken or self.panel.evidence >= self.spec.alarm):
-            self._failed = self.analysis(now)
+            self._failed = self._found(now)
         return self._failed
 
     def analysis(self, now: float) -> Analysis:
-        """Everything there is to say. What has failed once stays so."""
-        if self._failed is not None:
-            return self._failed
+        """Everything there is to say. A failing verdict stands with its reason, whatever the checks say later."""
+        if self._failed is None:
+            return self._found(now)
+        stands = self._failed
+        return replace(self._found(now), verdict=stands.verdict, reason=stands.reason, evidence=stands.evidence)
+
+    def _found(self, now: float) -> Analysis:
         findings = self.panel.findings
         verdict, reason = verdict_of(
             self.panel, findings, weight=self._weight, drifting=self._drift.alarmed, judged=self._judged

@@ -348,3 +348,17 @@ def test_what_another_canary_began_is_not_held_against_this_one() -> None:
     world.judge.reported(0, world.now, ())
     assert world.judge.failed(world.now) is None
     assert check(world.judge.analysis(world.now), "errors").samples.canary == 0
+
+
+def test_a_failing_verdict_stands_with_its_reason_while_the_checks_go_on() -> None:
+    world = World(Version(0.001), Version(1.0))
+    world.run(5, failing)
+    before = world.judge.analysis(world.now)
+    world.canary = Version(0.0)
+    world.run(30)
+    after = world.judge.analysis(world.now)
+    assert (after.verdict, after.reason, after.evidence) == ("fail", before.reason, before.evidence)
+    assert check(after, "errors").samples.canary > check(before, "errors").samples.canary + 100
+    errors = check(after, "errors")
+    assert errors.p is not None
+    assert errors.p < 0.01
