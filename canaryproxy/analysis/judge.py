@@ -194,7 +194,9 @@ class Judge:
             errors.bet(block, second, fresh=shown, dispersion=self._dispersed)
         else:
             errors.seen(shown)
-        self._placebo.bet_on(self._slice.block())
+        taken, new = self._slice.block()
+        if taken.whole:
+            self._placebo.bet_on(taken, fresh=new)
 
     @property
     def idle(self) -> bool:

@@ -49,11 +49,11 @@ class Slice:
     def _takes(self, user: int) -> bool:
         return (user * SHUFFLE >> 32) % PARTS < self._below
 
-    def block(self) -> Block:
-        """Those at risk since the last one, and whom it has hit."""
+    def block(self) -> tuple[Block, int]:
+        """Those at risk since the last one and whom it has hit, and how many of the taken are new."""
         fresh, failing = self._fresh, self._failing
         self._fresh, self._failing = pair(), pair()
-        return self._risk.news(fresh, failing)
+        return self._risk.news(fresh, failing), fresh[CANARY]
 
 
 class Placebo:
@@ -84,14 +84,14 @@ class Placebo:
         bad = self._some_of(failed, taken, units)
         self.bet_on(Block(taken, bad, units - taken, failed - bad))
 
-    def bet_on(self, block: Block, dispersion: float = 1.0) -> None:
-        """Bet on a slice that was drawn already."""
+    def bet_on(self, block: Block, dispersion: float = 1.0, fresh: float | None = None) -> None:
+        """Bet on a slice that was drawn already. `fresh` as in `rates.Worse.bet`."""
         block = self._carried + block
         if not block.whole:
             self._carried = block
             return
         self._carried = NOTHING
-        self._worse.bet(block, dispersion=dispersion * self.factor)
+        self._worse.bet(block, fresh, dispersion=dispersion * self.factor)
         if self.value >= self._alarm:
             self.factor *= max(math.log(self.value) / math.log(self._alarm), 1.05)
             self._worse = Worse(self._tolerance, self._floor)
