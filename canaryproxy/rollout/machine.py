@@ -1,0 +1,395 @@
+"""The rollout machine: one table of what may happen in which phase, and what comes of it. Pure.
+
+`transition` is given what is, what happened and the time (seconds since 1970), and returns what is then and what there
+is to say. What the traffic has to follow stands in the state itself: the weight, and whether the canary is off.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from canaryproxy.rollout.plan import WHOLE, Plan
+
+Phase = Literal["idle", "progressing", "paused", "baking", "succeeded", "rolled_back"]
+Verb = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset"]
+Kind = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset", "tick", "changed"]
+Severity = Literal["info", "warning", "critical"]
+
+UNDER_WAY: frozenset[Phase] = frozenset(("progressing", "paused", "baking"))
+"""Phases in which the rollout says what the weight is."""
+
+CONTROL = WHOLE // 2
+"""The weight that a suspicious bake goes back to, so that there is something to compare with again."""
+
+QUIET = 60.0
+"""Seconds without suspicion after which a bake goes on at the whole."""
+
+LEAST_TIMEOUT = 1800.0
+PATIENCE = 3.0
+"""A step may take this many times what was expected, and half an hour in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One route's rollout. `weight` in basis points; `began` and `since` are when it and its phase began, `step_since`
+    when its step did; `timeout_at` is when the step has taken too long (0 before that is known). `reason` is a word,
+    `why` a sentence. `released`: somebody let the step go on that was to be held. `before`: the phase that a pause
+    interrupted. `controls` counts how often a bake went back to compare. `warned`: in a dry run, that it was said what
+    would have happened.
+    """
+
+    phase: Phase = "idle"
+    reason: str = ""
+    why: str = ""
+    step: int | None = None
+    weight: int = 0
+    began: float = 0.0
+    since: float = 0.0
+    step_since: float = 0.0
+    timeout_at: float = 0.0
+    released: bool = False
+    before: Phase = "progressing"
+    controls: int = 0
+    warned: bool = False
+
+    @property
+    def off(self) -> bool:
+        """Whether the canary gets nothing whatever a rule or a cookie says."""
+        return self.phase == "rolled_back"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known at a tick. `verdict` and `why` are the judge's, for leaving this step; `beyond` is by how many
+    requests the canary failed more than stable's rate explains; `alone` says why a canary without a control is
+    suspicious, empty if it is not; `stable_ill` that stable itself cannot be gone back to; `gate` says why somebody
+    outside does not let it go on, empty if they do; `estimate` are the seconds that the step will take, as far as can
+    be told.
+    """
+
+    verdict: Literal["pass", "fail", "inconclusive"] = "inconclusive"
+    why: str = ""
+    beyond: float = 0.0
+    alone: str = ""
+    stable_ill: bool = False
+    gate: str = ""
+    estimate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened. `reaches`: something sends requests to the canary although no rollout runs."""
+
+    kind: Kind
+    facts: Facts = Facts()
+    full: bool = False
+    reaches: bool = False
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something to tell everybody, in a sentence."""
+
+    severity: Severity
+    words: str
+
+
+class Illegal(Exception):
+    """A verb that the phase does not know; the message names those that it does."""
+
+
+Guard = Callable[[Plan, Rollout, Event, float], bool]
+Act = Callable[[Plan, Rollout, Event, float], tuple[Rollout, tuple[Told, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """In one of these phases, when this happens and `guard` holds, `act` says what is next: one of `to`. `when` are the
+    guard's words.
+    """
+
+    phases: tuple[Phase, ...]
+    kind: Kind
+    when: str
+    guard: Guard
+    act: Act
+    to: tuple[Phase, ...]
+
+
+def transition(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    """What is next, and what there is to tell. Raises `Illegal` for a verb that the phase does not know."""
+    for row in TABLE:
+        if row.kind == event.kind and state.phase in row.phases and row.guard(plan, state, event, now):
+            return row.act(plan, state, event, now)
+    if event.kind in ("tick", "changed"):
+        return state, ()
+    known = sorted({row.kind for row in TABLE if state.phase in row.phases} - {"tick", "changed"})
+    raise Illegal(f"a rollout that is {state.phase} knows: {', '.join(known)}")
+
+
+# When.
+
+
+def _always(_: Plan, __: Rollout, ___: Event, ____: float) -> bool:
+    return True
+
+
+def _reaches(_: Plan, __: Rollout, event: Event, ___: float) -> bool:
+    return event.reaches
+
+
+def _fails(plan: Plan, _: Rollout, event: Event, __: float) -> bool:
+    return event.facts.verdict == "fail" or (plan.max_failed is not None and event.facts.beyond >= plan.max_failed)
+
+
+def _fails_dry(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
+    return plan.dry_run and not state.warned and _fails(plan, state, event, now)
+
+
+def _fails_without_refuge(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
+    return not plan.dry_run and event.facts.stable_ill and _fails(plan, state, event, now)
+
+
+def _fails_truly(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
+    return not plan.dry_run and not event.facts.stable_ill and _fails(plan, state, event, now)
+
+
+def _late(plan: Plan, state: Rollout, _: Event, now: float) -> bool:
+    return bool(state.timeout_at and now >= state.timeout_at) or now - state.began >= plan.max_duration
+
+
+def _estimable(_: Plan, state: Rollout, event: Event, __: float) -> bool:
+    return not state.timeout_at and event.facts.estimate > 0
+
+
+def _done(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
+    """The step has lasted long enough, and nothing stands against leaving it."""
+    dwell = plan.steps[state.step or 0].dwell
+    return now - state.step_since >= dwell and (event.facts.verdict == "pass" or plan.dry_run)
+
+
+def _held(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
+    return _done(plan, state, event, now) and plan.steps[state.step or 0].hold and not state.released
+
+
+def _gated(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
+    return _done(plan, state, event, now) and bool(event.facts.gate)
+
+
+def _gate_opens(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
+    return state.reason == "gate" and not event.facts.gate and not _fails(plan, state, event, now)
+
+
+def _suspicious(_: Plan, state: Rollout, event: Event, __: float) -> bool:
+    return state.weight == WHOLE and bool(event.facts.alone) and not event.facts.stable_ill
+
+
+def _suspicious_again(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
+    return _suspicious(plan, state, event, now) and state.controls > 0
+
+
+def _calm(_: Plan, state: Rollout, event: Event, now: float) -> bool:
+    return state.reason == "control" and event.facts.verdict != "fail" and now - state.step_since >= QUIET
+
+
+def _baked(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
+    return state.weight == WHOLE and not event.facts.alone and now - state.step_since >= plan.bake
+
+
+def _paused_bake(_: Plan, state: Rollout, __: Event, ___: float) -> bool:
+    return state.before == "baking"
+
+
+# What comes of it.
+
+
+def _start(plan: Plan, _: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    first = Rollout(phase="progressing", began=now)
+    return _at(plan, first, 0, now, f"started{_by(event)}")
+
+
+def _again(plan: Plan, _: Rollout, __: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    return _at(plan, Rollout(phase="progressing", began=now), 0, now, "the canary is another one: begun anew")
+
+
+def _at(plan: Plan, state: Rollout, step: int, now: float, words: str) -> tuple[Rollout, tuple[Told, ...]]:
+    """Go to a step."""
+    weight = plan.steps[step].weight
+    phase: Phase = "baking" if weight == WHOLE else "progressing"
+    after = replace(
+        state, phase=phase, reason="", why="", step=step, weight=weight, since=now, step_since=now,
+        timeout_at=0.0 if plan.step_timeout is None else now + max(plan.step_timeout, plan.steps[step].dwell),
+        released=False, controls=0,
+    )  # fmt: skip
+    return after, (Told("info", f"{words}; the canary gets {weight / 100:g} %"),)
+
+
+def _next(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    words = f"promoted{_by(event)}" if event.kind == "promote" else event.facts.why or "the step has passed"
+    step = len(plan.steps) - 1 if event.full else min((state.step or 0) + 1, len(plan.steps) - 1)
+    return _at(plan, state, step, now, words)
+
+
+def _estimated(plan: Plan, state: Rollout, event: Event, _: float) -> tuple[Rollout, tuple[Told, ...]]:
+    dwell = plan.steps[state.step or 0].dwell
+    patience = max(LEAST_TIMEOUT, PATIENCE * max(event.facts.estimate, dwell))
+    return replace(state, timeout_at=state.step_since + patience), ()
+
+
+def _pause(state: Rollout, now: float, reason: str, why: str, severity: Severity) -> tuple[Rollout, tuple[Told, ...]]:
+    before = state.before if state.phase == "paused" else state.phase
+    after = replace(state, phase="paused", reason=reason, why=why, since=now, before=before)
+    return after, (Told(severity, f"paused at {state.weight / 100:g} %: {why}"),)
+
+
+def _pause_asked(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    return _pause(state, now, "manual", f"asked for{_by(event)}", "info")
+
+
+def _pause_held(_: Plan, state: Rollout, __: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    return _pause(state, now, "step", "the plan holds here until somebody promotes", "warning")
+
+
+def _pause_gate(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    return _pause(state, now, "gate", event.facts.gate, "info")
+
+
+def _pause_without_refuge(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    why = f"stable has no healthy endpoint to go back to; {event.facts.why}"
+    return _pause(state, now, "inconclusive", why, "critical")
+
+
+def _pause_bake(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    why = f"suspicious again with all of the traffic, and not with half of it: {event.facts.alone}"
+    return _pause(replace(state, weight=CONTROL), now, "inconclusive", why, "critical")
+
+
+def _resume(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    left = max(state.timeout_at - state.since, 0.0) if state.reason != "timeout" else 0.0
+    after = replace(
+        state, phase="progressing", reason="", why="", since=now, released=True,
+        timeout_at=now + left if left else 0.0, began=now if state.reason == "timeout" else state.began,
+    )  # fmt: skip
+    return after, (Told("info", f"resumed{_by(event)} at {state.weight / 100:g} %"),)
+
+
+def _resume_bake(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    after = replace(
+        state, phase="baking", reason="", why="", since=now, step_since=now, weight=WHOLE, controls=0,
+        began=now if state.reason == "timeout" else state.began,
+    )  # fmt: skip
+    return after, (Told("info", f"resumed{_by(event)}; the canary gets 100 %"),)
+
+
+def _timeout(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    whole = now - state.began >= plan.max_duration
+    why = f"{'the rollout' if whole else 'this step'} took too long: {event.facts.why or 'nothing is known'}"
+    if plan.on_timeout == "abort":
+        return _back(state, now, "timeout", why)
+    return _pause(state, now, "timeout", why, "warning")
+
+
+def _back(state: Rollout, now: float, reason: str, why: str) -> tuple[Rollout, tuple[Told, ...]]:
+    after = replace(state, phase="rolled_back", reason=reason, why=why, weight=0, since=now, timeout_at=0.0)
+    where = f" at {state.weight / 100:g} %" if state.weight else ""
+    since = f"; {_lasted(now - state.step_since)} after the step began" if state.step is not None else ""
+    return after, (Told("critical", f"rolled back{where}: {why}{since}"),)
+
+
+def _lasted(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _taken_back(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    if event.facts.verdict == "fail":
+        return _back(state, now, "verdict", event.facts.why)
+    more = f"{event.facts.beyond:.0f} requests more than stable would have"
+    return _back(state, now, "max_failed", f"the canary failed {more}, {plan.max_failed} are allowed")
+
+
+def _would_be_taken_back(_: Plan, state: Rollout, event: Event, __: float) -> tuple[Rollout, tuple[Told, ...]]:
+    return replace(state, warned=True), (Told("warning", f"would have rolled back (dry run): {event.facts.why}"),)
+
+
+def _abort(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    return _back(state, now, "manual", f"aborted{_by(event)}")
+
+
+def _stay(_: Plan, state: Rollout, __: Event, ___: float) -> tuple[Rollout, tuple[Told, ...]]:
+    return state, ()
+
+
+def _control(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    after = replace(state, reason="control", why=event.facts.alone, weight=CONTROL, since=now, step_since=now,
+                    controls=state.controls + 1)  # fmt: skip
+    return after, (Told("warning", f"half of the traffic is back on stable, to compare: {event.facts.alone}"),)
+
+
+def _bake_on(_: Plan, state: Rollout, __: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    after = replace(state, reason="", why="", weight=WHOLE, since=now, step_since=now)
+    return after, (Told("info", "beside stable the canary is no worse; it gets 100 % again"),)
+
+
+def _succeed(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    words = f"promoted{_by(event)}" if event.kind == "promote" else "the canary has proven itself"
+    after = replace(state, phase="succeeded", reason="", why=words, weight=WHOLE, since=now, timeout_at=0.0)
+    return after, (Told("info", f"succeeded: {words}; update stable, then reset"),)
+
+
+def _reset(_: Plan, __: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    return Rollout(since=now), (Told("info", f"reset{_by(event)}; all traffic goes to stable"),)
+
+
+def _by(event: Event) -> str:
+    return f" by {event.by}" if event.by else ""
+
+
+TABLE: tuple[Row, ...] = (
+    # What somebody asks for.
+    Row(("idle",), "start", "", _always, _start, ("progressing", "baking")),
+    Row(("rolled_back",), "retry", "", _always, _start, ("progressing", "baking")),
+    Row(("rolled_back", "succeeded"), "reset", "", _always, _reset, ("idle",)),
+    Row(("progressing", "baking"), "pause", "", _always, _pause_asked, ("paused",)),
+    Row(("paused",), "pause", "", _always, _stay, ("paused",)),
+    Row(("paused",), "resume", "a bake was paused", _paused_bake, _resume_bake, ("baking",)),
+    Row(("paused",), "resume", "", _always, _resume, ("progressing",)),
+    Row(("paused",), "promote", "a bake was paused", _paused_bake, _succeed, ("succeeded",)),
+    Row(("progressing", "paused"), "promote", "", _always, _next, ("progressing", "baking")),
+    Row(("baking",), "promote", "", _always, _succeed, ("succeeded",)),
+    Row(("progressing", "paused", "baking", "succeeded"), "abort", "", _always, _abort, ("rolled_back",)),
+    Row(("idle",), "abort", "something reaches the canary", _reaches, _abort, ("rolled_back",)),
+    Row(("idle", "rolled_back"), "abort", "", _always, _stay, ("idle", "rolled_back")),
+    # What is noticed. Protection first, in every phase that sends the canary anything.
+    Row(("progressing", "paused", "baking"), "changed", "", _always, _again, ("progressing", "baking")),
+    Row(("progressing", "paused", "baking"), "tick", "the canary fails, dry run", _fails_dry, _would_be_taken_back,
+        ("progressing", "paused", "baking")),
+    Row(("progressing", "paused", "baking"), "tick", "the canary fails", _fails_truly, _taken_back, ("rolled_back",)),
+    Row(("progressing", "baking"), "tick", "it fails, and stable is ill", _fails_without_refuge, _pause_without_refuge,
+        ("paused",)),
+    Row(("baking",), "tick", "suspicious for the second time", _suspicious_again, _pause_bake, ("paused",)),
+    Row(("baking",), "tick", "suspicious", _suspicious, _control, ("baking",)),
+    Row(("baking",), "tick", "calm beside stable", _calm, _bake_on, ("baking",)),
+    Row(("baking",), "tick", "baked", _baked, _succeed, ("succeeded",)),
+    Row(("progressing",), "tick", "the time it takes is known", _estimable, _estimated, ("progressing",)),
+    Row(("progressing",), "tick", "passed, and the plan holds", _held, _pause_held, ("paused",)),
+    Row(("progressing",), "tick", "passed, and a gate is closed", _gated, _pause_gate, ("paused",)),
+    Row(("progressing",), "tick", "passed", _done, _next, ("progressing", "baking")),
+    Row(("progressing",), "tick", "took too long", _late, _timeout, ("paused", "rolled_back")),
+    Row(("paused",), "tick", "the gate opens", _gate_opens, _resume, ("progressing",)),
+)  # fmt: skip
+"""The first row whose guard holds says what is next."""
+
+
+def diagram() -> str:
+    """The table as a state diagram (Mermaid)."""
+    arrows: dict[tuple[Phase, Phase], list[str]] = {}
+    for row in TABLE:
+        for phase in row.phases:
+            for to in row.to if row.act is not _stay else ():
+                words = row.when if row.kind == "tick" else f"{row.kind}{f' ({row.when})' if row.when else ''}"
+                words = "another canary" if row.kind == "changed" else words
+                if phase != to or row.kind == "tick":
+                    arrows.setdefault((phase, to), []).append(words)
+    lines = [f"  {phase} --> {to}: {', '.join(dict.fromkeys(words))}" for (phase, to), words in arrows.items()]
+    return "\n".join(["stateDiagram-v2", "  [*] --> idle", *lines])
