@@ -71,7 +71,7 @@ class Exposure:
 @dataclass(frozen=True, slots=True)
 class Analysis:
     """The whole. `evidence` is that of all checks which may take the canary back, by their shares. `seconds` are those
-    since the weight last changed.
+    since the weight last changed. `alone` says why a canary with all of the traffic is suspicious.
     """
 
     verdict: Verdict
@@ -84,6 +84,7 @@ class Analysis:
     placebo: float = 1.0
     dry_run: bool = False
     exposed: Exposure = Exposure()
+    alone: str = ""
 
 
 def standing(harm: float, threshold: float, *, seen: bool) -> Verdict:

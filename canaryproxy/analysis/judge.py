@@ -8,6 +8,7 @@ anew what is shown. A failing verdict stands.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from canaryproxy.analysis.alone import Alone, Stable
 from canaryproxy.analysis.checks.thresholds import ThresholdCheck
 from canaryproxy.analysis.cohorts import Cohorts
 from canaryproxy.analysis.counting import (
@@ -31,6 +32,7 @@ from canaryproxy.analysis.placebo import Placebo, Slice
 from canaryproxy.analysis.rates import Block
 from canaryproxy.analysis.spec import Errors, Spec, Unit
 from canaryproxy.model.delta import CellDelta, GoalDelta, Open
+from canaryproxy.model.table import WEIGHT_SCALE as WHOLE
 from canaryproxy.telemetry.histogram import quantile, value_of
 from canaryproxy.telemetry.users import Newcomers, News
 
@@ -62,8 +64,10 @@ class Judge:
         self._dispersion = Dispersion()
         self._seconds = EndpointSeconds()
         self._waiting: dict[int, Sequence[Open]] = {}
-        self._weight = 0
+        self._weight = self._aim = 0
         self._past = Past()
+        self._known = Stable()
+        self._alone: Alone | None = None
         self.restart(0.0, first=0)
 
     def __repr__(self) -> str:
@@ -132,7 +136,7 @@ class Judge:
             self._endpoints.add(cell.key.endpoint)
         self._seconds.count(cell.key.version, cell.key.endpoint, cell.second, ended, failed)
         block = self._cohorts.count(cell, ended, failed, timed=self._is_warm(cell))
-        if self.panel.limit is not None:
+        if self.panel.limit is not None and self._weight < WHOLE:
             self.panel.limit.count(block)
 
     def _is_warm(self, cell: CellDelta) -> bool:
@@ -145,6 +149,8 @@ class Judge:
     def reported(self, slot: int, at: float, waiting: Sequence[Open]) -> None:
         """A worker has told everything until now; these requests of this route wait for a response."""
         self._waiting[slot] = waiting
+        if self._weight == WHOLE:
+            return
         if self.unit == "request":
             for block in self._cohorts.blocks():
                 self._bet(block, int(at))
@@ -203,15 +209,19 @@ class Judge:
         """Whether there is nothing to look at: no share, and no request of stable since the last look."""
         return not self._weight and not any(self._tally.drawn) and not any(self._tally.ended)
 
-    def look(self, now: float, weight: int, told: float) -> None:
-        """A second has passed; the weight is that of now, in basis points. Every worker has told everything until
-        `told`.
+    def look(self, now: float, weight: int, told: float, aim: int | None = None) -> None:
+        """A second has passed; the weight is that of now, in basis points, `aim` the one that is to come. Every worker
+        has told everything until `told`.
         """
         self.follow(now, weight)
+        self._aim = weight if aim is None else aim
         panel, tally = self.panel, self._tally
         self._drift.look(tally.failed[STABLE])
+        self._known.look(tally.ended[STABLE], tally.failed[STABLE])
         self._close(int(told))
-        if weight:
+        if self._alone is not None:
+            self._alone.look(tally.ended[CANARY], tally.failed[CANARY])
+        elif weight:
             self._look_at(tally, weight, int(now))
         self._judged += tally.ended[CANARY]
         self._exposed.look(tally)
@@ -237,9 +247,20 @@ class Judge:
         before, self._weight = self._weight, weight
         if not before or not weight:
             self.restart(now, first=int(now))
-            return
-        self.panel.step()
-        self._new_step(now)
+        else:
+            if WHOLE in (before, weight):
+                self._apart(int(now))
+            self.panel.step()
+            self._new_step(now)
+        errors = self.spec.errors
+        self._alone = Alone(errors, self.spec.limits, self._known) if weight == WHOLE and errors is not None else None
+
+    def _apart(self, now: int) -> None:
+        """What was without a control is compared with nothing: only requests that begin from the next second on are."""
+        self._first = now + 1
+        self._cohorts = Cohorts(closed_until=now)
+        if self.panel.latency is not None:
+            self.panel.latency.drop()
 
     def _close(self, clock: int) -> None:
         """End the cohorts that were waited for."""
@@ -251,11 +272,10 @@ class Judge:
         for block, histograms, vain in self._cohorts.close(until, waiting, timed=timed):
             if block.whole and self.unit == "request":
                 self._bet(block, clock)
-            if panel.latency is not None:
-                if self._weight:
-                    panel.latency.file(histograms)
-                else:
-                    self._past.add(histograms[STABLE])
+            if panel.latency is not None and 0 < self._weight < WHOLE:
+                panel.latency.file(histograms)
+            else:
+                self._past.add(histograms[STABLE])
             if vain.canary or vain.stable:
                 self._hang(vain)
         for second, block, placebo in self._seconds.close(until, self._dispersion):
@@ -321,7 +341,7 @@ class Judge:
     def _found(self, now: float) -> Analysis:
         findings = self.panel.findings
         verdict, reason = verdict_of(
-            self.panel, findings, weight=self._weight, drifting=self._drift.alarmed, judged=self._judged
+            self.panel, findings, weight=self._weight, aim=self._aim, drifting=self._drift.alarmed, judged=self._judged
         )
         return Analysis(
             verdict=verdict,
@@ -334,6 +354,7 @@ class Judge:
             placebo=self._placebo.factor,
             dry_run=self.spec.dry_run,
             exposed=self._exposed.now(self._tally),
+            alone="" if self._alone is None else self._alone.suspicion,
         )
 
 

@@ -19,6 +19,7 @@ from canaryproxy.analysis.evidence import anytime_p
 from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Verdict
 from canaryproxy.analysis.latency import Past
 from canaryproxy.analysis.spec import Limits, Spec, Unit
+from canaryproxy.model.table import WEIGHT_SCALE
 
 SHARES = {"errors": 0.5, "latency": 0.3}
 OTHERS = 0.2
@@ -173,13 +174,15 @@ def _bounds(name: str, limits: Limits, *, dry_run: bool) -> ThresholdCheck | Non
 
 
 def verdict_of(
-    panel: Panel, findings: Sequence[Finding], *, weight: int, drifting: bool, judged: int
+    panel: Panel, findings: Sequence[Finding], *, weight: int, aim: int, drifting: bool, judged: int
 ) -> tuple[Verdict, str]:
-    """The verdict with its reason in a sentence. `judged` are the canary's requests since the weight last changed."""
+    """The verdict with its reason in a sentence, for going on to the weight `aim`. `judged` are the canary's requests
+    since the weight last changed.
+    """
     failing = _failing(panel, findings)
     if failing:
         return "fail", failing
-    held = next(_obstacles(panel, findings, weight, judged, drifting=drifting), "")
+    held = next(_obstacles(panel, findings, weight, aim, judged, drifting=drifting), "")
     return ("inconclusive", held) if held else ("pass", _calm(findings))
 
 
@@ -190,7 +193,9 @@ def _failing(panel: Panel, findings: Sequence[Finding]) -> str:
     return panel.worst(findings).sentence if panel.evidence >= panel.spec.alarm else ""
 
 
-def _obstacles(panel: Panel, findings: Sequence[Finding], weight: int, judged: int, *, drifting: bool) -> Iterator[str]:
+def _obstacles(
+    panel: Panel, findings: Sequence[Finding], weight: int, aim: int, judged: int, *, drifting: bool
+) -> Iterator[str]:
     """What stands against going on, the most serious first."""
     spec = panel.spec
     yield from filter(None, (_holds(finding) for finding in findings if not finding.dry_run))
@@ -204,10 +209,17 @@ def _obstacles(panel: Panel, findings: Sequence[Finding], weight: int, judged: i
         yield "the canary has no share of the traffic"
     if judged < spec.min_requests:
         yield f"{judged:,} canary requests were judged, {spec.min_requests:,} are wanted"
-    unproven = panel.unproven if weight > spec.prove_above else []
+    unproven = panel.unproven if aim > spec.prove_above else []
     if unproven:
         missing = [finding.missing for finding in findings if finding.name in unproven and finding.missing]
         yield "; ".join(missing) or f"not proven no worse yet: {' and '.join(unproven)}"
+    if weight < aim == WEIGHT_SCALE:
+        yield from (f"{one.name}: {one.missing}" for one in findings if _awaited(one))
+
+
+def _awaited(finding: Finding) -> bool:
+    """Whether all of the traffic waits for it to have seen enough."""
+    return finding.name.startswith(("goal:", "resource:")) and bool(finding.missing) and not finding.dry_run
 
 
 def _holds(finding: Finding) -> str:

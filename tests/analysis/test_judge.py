@@ -362,3 +362,36 @@ def test_a_failing_verdict_stands_with_its_reason_while_the_checks_go_on() -> No
     errors = check(after, "errors")
     assert errors.p is not None
     assert errors.p < 0.01
+
+
+def test_with_all_of_the_traffic_it_is_suspicious_and_not_judged_and_judged_again_beside_a_control() -> None:
+    world = World(Version(0.01), Version(0.01), weight=5000, spec=Spec(latency=None))
+    world.run(30)
+    evidence = world.judge.panel.evidence
+    world.weight = 10_000
+    world.run(20)
+    assert world.judge.analysis(world.now).alone == ""
+    world.canary = Version(0.7)
+    world.run(2)
+    analysis = world.judge.analysis(world.now)
+    assert analysis.verdict != "fail"
+    assert analysis.alone.startswith("canary failed ")
+    assert world.judge.panel.evidence == evidence
+    world.stable = Version(0.7)
+    world.weight = 5000
+    assert world.run(60, failing) is None
+    assert world.judge.analysis(world.now).alone == ""
+    world.stable = Version(0.01)
+    assert world.run(20, failing) is not None
+
+
+def test_a_step_to_more_than_half_is_for_the_proven() -> None:
+    world = World(Version(0.003), Version(0.003), rate=300, weight=5000)
+    world.run(20)
+    world.judge.look(world.now, 5000, world.now, aim=5000)
+    assert world.judge.analysis(world.now).verdict == "pass"
+    world.judge.look(world.now, 5000, world.now, aim=6000)
+    assert "to prove it no" in world.judge.analysis(world.now).reason
+    world.run(200)
+    world.judge.look(world.now, 5000, world.now, aim=6000)
+    assert world.judge.analysis(world.now).verdict == "pass"

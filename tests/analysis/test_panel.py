@@ -30,7 +30,7 @@ def test_without_anything_to_judge_there_is_no_evidence() -> None:
 def test_a_split_that_is_off_holds() -> None:
     panel = Panel(Spec(), "request", Past())
     panel.sample_ratio.draw(100, 300, 500)
-    verdict, reason = verdict_of(panel, panel.findings, weight=500, drifting=False, judged=1000)
+    verdict, reason = verdict_of(panel, panel.findings, weight=500, aim=500, drifting=False, judged=1000)
     assert verdict == "inconclusive"
     assert "the split is not what was asked for" in reason
 
@@ -40,7 +40,7 @@ def test_suspicion_holds() -> None:
     assert panel.errors is not None
     while panel.evidence < 10:
         panel.errors.bet(Block(10, 1, 190, 5), 1)
-    verdict, reason = verdict_of(panel, panel.findings, weight=500, drifting=False, judged=1000)
+    verdict, reason = verdict_of(panel, panel.findings, weight=500, aim=500, drifting=False, judged=1000)
     assert verdict == "inconclusive"
     assert reason.startswith("suspicious: canary failed")
 
@@ -58,12 +58,12 @@ def test_whatever_may_take_the_canary_back_has_a_share_and_does() -> None:
     assert shares(panel.spec) == {"errors": 0.5, "latency": 0.3, "refusals": 0.1, "resource:cpu": 0.1}
     while panel.refusals.finding().verdict != "fail":
         panel.refusals.bet(Block(10, 5, 190, 2), 1)
-    verdict, reason = verdict_of(panel, panel.findings, weight=500, drifting=False, judged=1000)
+    verdict, reason = verdict_of(panel, panel.findings, weight=500, aim=500, drifting=False, judged=1000)
     assert (verdict, "answered 4xx to" in reason) == ("fail", True)
     alone = Panel(Spec(errors=None, latency=None, refusals=None, resources=(cpu,)), "request", Past())
     for number in range(8):
         alone.resources["cpu"].block(Used(2 + number / 100, 1.0, (50.0, 50.0)))
-    assert verdict_of(alone, alone.findings, weight=500, drifting=False, judged=1000)[0] == "fail"
+    assert verdict_of(alone, alone.findings, weight=500, aim=500, drifting=False, judged=1000)[0] == "fail"
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.0001, 0.2])
@@ -74,3 +74,16 @@ def test_every_floor_that_may_be_configured_can_be_judged_by(floor: float) -> No
         panel.errors.bet(Block(10, 9, 190, 5), 1)
     assert panel.errors.finding().verdict == "fail"
     assert panel.findings
+
+
+def test_all_of_the_traffic_waits_for_goals_and_resources_that_have_seen_enough() -> None:
+    spec = Spec(errors=None, latency=None, goals=(GoalSpec("cart"),), resources=(Resource("cpu"),))
+    panel = Panel(spec, "request", Past())
+
+    def reason(aim: int) -> str:
+        return verdict_of(panel, panel.findings, weight=5000, aim=aim, drifting=False, judged=1000)[1]
+
+    assert reason(6000) == "nothing is shown to be worse"
+    assert reason(10_000).startswith("goal:cart: differences are seldom seen before")
+    panel.goals["cart"].look(Block(50_000, 500, 50_000, 500), ([1.0] * 500, [1.0] * 500))
+    assert reason(10_000) == "resource:cpu: 5 more blocks of 5 min"

@@ -86,6 +86,10 @@ class LatencyCheck:
             one.bet(canary, stable, dispersion=dispersion)
         self._past.add(stable)
 
+    def drop(self) -> None:
+        """Forget what was filed and not yet bet on."""
+        self._waiting = ({}, {})
+
     def step(self) -> None:
         """The weight has changed: what is shown begins anew, evidence does not."""
         self._here = ({}, {})

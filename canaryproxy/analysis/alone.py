@@ -1,0 +1,89 @@
+"""A canary with all of the traffic: there is nothing to compare it with, but what stable was like before.
+
+Its errors are held against a rate that stable was below, for all that is known: the upper end of an interval of its
+last ten minutes. That cannot tell a bad canary from a bad day, so it decides nothing: who is suspicious is given a
+control again.
+"""
+
+from collections import deque
+
+from canaryproxy.analysis import intervals, words
+from canaryproxy.analysis.checks.hard_limit import HardLimitCheck
+from canaryproxy.analysis.evidence import Restarting, evenly
+from canaryproxy.analysis.finding import SUSPICIOUS
+from canaryproxy.analysis.rates import ABOVE_FLOOR, Block, log_floor
+from canaryproxy.analysis.spec import Errors, HardLimit
+
+MINUTES = 600
+"""Looks of stable that are remembered."""
+
+LEAST, MOST = 0.001, 0.4
+"""Rates that are held against a canary, at least and at most."""
+
+
+class Stable:
+    """What stable was like lately: requests and failures, look by look."""
+
+    def __init__(self) -> None:
+        self._looks: deque[tuple[int, int]] = deque(maxlen=MINUTES)
+
+    def __repr__(self) -> str:
+        return f"<Stable failed {self.failed} of {self.ended}>"
+
+    def look(self, ended: int, failed: int) -> None:
+        """A second has passed; seconds without a request tell nothing."""
+        if ended:
+            self._looks.append((ended, failed))
+
+    @property
+    def ended(self) -> int:
+        """Requests."""
+        return sum(ended for ended, _ in self._looks)
+
+    @property
+    def failed(self) -> int:
+        """Those of them that failed."""
+        return sum(failed for _, failed in self._looks)
+
+    @property
+    def rate(self) -> float:
+        """Of failures; 0 where nothing is known."""
+        return self.failed / self.ended if self.ended else 0.0
+
+
+class Alone:
+    """One stretch of time without a control."""
+
+    def __init__(self, errors: Errors, limit: HardLimit | None, stable: Stable) -> None:
+        highest = intervals.rate(stable.failed, stable.ended)[1] if stable.ended else errors.floor
+        self._known = stable.rate
+        self._bound = min(max(errors.floor, LEAST, errors.tolerance * highest), MOST)
+        self._above = tuple(one for one in ABOVE_FLOOR if one * self._bound < 1)
+        self._evidence = Restarting(evenly(len(self._above)))
+        self._limit = None if limit is None else HardLimitCheck(limit)
+        self._ended = self._failed = 0
+
+    def __repr__(self) -> str:
+        return f"<Alone: {self._evidence!r} that it fails more than {self._bound:.2%}>"
+
+    def look(self, ended: int, failed: int) -> None:
+        """A second has passed, with so many requests of the canary."""
+        self._ended += ended
+        self._failed += failed
+        if ended:
+            self._evidence.bet([log_floor(ended, failed, one, self._bound) for one in self._above])
+        if self._limit is not None:
+            self._limit.look()
+            self._limit.count(Block(ended, failed, ended, ended * self._known))
+
+    @property
+    def suspicion(self) -> str:
+        """Why it is suspicious, in a sentence; empty if it is not."""
+        limit = self._limit is not None and self._limit.failed
+        if self._evidence.value < SUSPICIOUS and not limit:
+            return ""
+        said = words.evidence(self._evidence.value, SUSPICIOUS)
+        return (
+            f"canary failed {self._failed:,} of {words.some(self._ended, 'request')} with all of the traffic, stable "
+            f"{words.percent(self._known)} before, {said}"
+        )
