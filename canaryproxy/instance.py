@@ -32,6 +32,7 @@ from canaryproxy.control.judges import Judges
 from canaryproxy.control.listen import CannotListen, display, listen_on
 from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
+from canaryproxy.control.rollouts import Rollouts
 from canaryproxy.control.sources import Sources
 from canaryproxy.control.store import Store
 from canaryproxy.control.watch import Watches
@@ -137,6 +138,7 @@ class Instance:
             self._config, time.monotonic(), self._weight_of, lambda: self._controller.generation, random.random,
             self.events, time.time,
         )  # fmt: skip
+        self.rollouts = Rollouts(self._controller, self.judges, self.window, time.monotonic, time.time)
         self.sources = Sources(
             self.judges, self._weight_of, self._endpoints_of,
             scraping.over_http(client_context), ask, time.monotonic,
@@ -149,8 +151,9 @@ class Instance:
     async def _go(self, admin: socket.socket | None, probes: socket.socket | None) -> None:
         """The admin API listens before anything is served, so that it can be asked how far we are."""
         knowledge = Knowledge(
-            self._controller, self.counters, self.window, self.users, self.judges, self.workers, time.monotonic
-        )
+            self._controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers,
+            time.monotonic,
+        )  # fmt: skip
         gate = Gate(lambda: self._controller.config.server.admin)
         if admin is not None:
             self.admin_address = await self._serve(admin_application(knowledge, gate), admin)
@@ -186,6 +189,7 @@ class Instance:
         while True:
             await asyncio.sleep(JUDGE_PERIOD)
             await self.judges.look(time.monotonic())
+            await self.rollouts.look()
 
     def _weight_of(self, route: str) -> int | None:
         state = self._controller.state.get(route)
@@ -197,7 +201,8 @@ class Instance:
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
         reload = await self._controller.reload()
-        for name in self.judges.configure(self._controller.config, time.monotonic()):
+        others = self.judges.configure(self._controller.config, time.monotonic())
+        for name in others:
             self.users.begin(name)
         self.sources.configure(self._controller.config)
         if reload.problem:
@@ -211,6 +216,7 @@ class Instance:
             self.window.keep(self._controller.config.routes.keys())
             self.users.keep(self._controller.config.routes.keys())
             self.events.tell("config", time.time(), applied=not reload.problem, generation=reload.generation)
+        await self.rollouts.changed(others)
         return reload
 
     async def _applied(self, generation: int) -> None:

@@ -147,7 +147,7 @@ class Machines:
         return None
 
     def _stalls(self, rng: np.random.Generator, seconds: int, machines: int) -> np.ndarray:
-        begins = rng.random((seconds, machines)) < 1 / self.every
+        begins = rng.random((seconds, machines)) < (1 / self.every if self.stall else 0.0)
         ill = begins.copy()
         for later in range(1, int(self.stall)):
             ill[later:] |= begins[:-later]

@@ -225,6 +225,7 @@ MACHINES = {
     "3 canaries of 22, as shipped": dependence.Machines(3, None),
     "3 canaries of 22, as shipped, fail 10 times as often": dependence.Machines(3, None, times=10.0),
     "3 canaries of 22, as shipped, no stalls": dependence.Machines(3, None, stall=0.0),
+    "3 canaries of 22, as shipped, stalls of one second": dependence.Machines(3, None, stall=1.0),
 }
 
 WHOLE = {

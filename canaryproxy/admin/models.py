@@ -38,6 +38,36 @@ Percent = Annotated[
 ]
 
 
+Phase = Literal["idle", "progressing", "paused", "baking", "succeeded", "rolled_back"]
+
+
+class RolloutBody(Model):
+    """How a verb is meant."""
+
+    full: bool = Field(default=False, description="`promote`: to 100 % at once.")
+
+
+class Rollout(Model):
+    """Where a rollout stands. Weights in percent, times as seconds since 1970."""
+
+    route: str
+    phase: Phase
+    reason: str | None = Field(description="In a word, where there is one.")
+    why: str | None = Field(description="In a sentence.")
+    step: int | None = Field(description="The number of the step, from 0 on.")
+    steps: list[float] = Field(description="The weights of all steps.")
+    weight: float
+    began: float | None
+    since: float | None = Field(description="When this phase began.")
+    next: float | None = Field(description="The weight that is to come.")
+    not_before: float | None = Field(description="When it may come at the earliest.")
+    timeout_at: float | None = Field(description="When the step has taken too long.")
+    estimate: float | None = Field(description="Seconds that the step takes, about; null where nobody knows.")
+    verdict: Literal["pass", "fail", "inconclusive"]
+    generation: int
+    durable: bool = Field(default=True, description="False where what was asked for could not be kept on the disk.")
+
+
 class WeightBody(Model):
     """The canary's share."""
 
@@ -88,8 +118,8 @@ class Route(Model):
     weight: float = Field(description="Share configured for the canary.")
     source: Literal["file", "api", "rollout"] = Field(description="Who said so.")
     observed_weight: float | None = Field(description="Share measured over the last minute, null without requests.")
-    phase: Literal["idle"]
-    reason: str | None = Field(description="Why the canary is off, where it was latched.")
+    phase: Phase
+    reason: str | None = Field(description="Why the canary is off, the rollout waits or has ended.")
     step: int | None
     verdict: Literal["pass", "fail", "inconclusive"]
     rules: list[Rule]

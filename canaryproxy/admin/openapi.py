@@ -82,7 +82,7 @@ def _described(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         name = "RuleBody" if operation.body == "rule" else operation.body.__name__
         told["requestBody"] = {
-            "required": True,
+            "required": not operation.optional,
             "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}},
         }
     return told

@@ -19,21 +19,33 @@ from canaryproxy.config.quantity import duration
 from canaryproxy.config.route import RuleConfig
 from canaryproxy.config.rules_document import BadRule, rule_from_written
 from canaryproxy.config.written import rule_as_written
-from canaryproxy.control.controller import Changed, NoSuchRoute, Rules, Stale
+from canaryproxy.control.controller import NoSuchRoute, Rules, Stale
 from canaryproxy.control.ledger import Actor
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.rollout.machine import Illegal, Verb
 from canaryproxy.telemetry.window import LONGEST
 
 Role = Literal["read", "write"]
 Body = TypeVar("Body", bound=models.Model)
+Done = TypeVar("Done")
 
 SHORTEST_WINDOW = 1.0
 DEFAULT_WINDOW = "60s"
 MOST_ENTRIES = 1000
 MOST_RULES = 10_000
 """Of one route."""
+
+VERBS: dict[Verb, str] = {
+    "start": "Begin a rollout",
+    "pause": "Stay at this step",
+    "resume": "Go on after a pause",
+    "promote": "Go to the next step now, whatever the verdict; out of a bake, to its end",
+    "abort": "Take the canary back: no request whose head arrives after the 200 reaches it",
+    "retry": "Begin anew after a rollback",
+    "reset": "Be done with a rollout that has ended: all traffic to stable",
+}
 
 NONCE = secrets.token_hex(4)
 """Makes entity tags of another process differ from ours."""
@@ -77,7 +89,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call. `problems` are the slugs that it may answer beside those that every call may."""
+    """One call. `problems` are the slugs that it may answer beside those that every call may; `optional`: it needs no
+    body.
+    """
 
     method: str
     path: str
@@ -89,6 +103,7 @@ class Operation:
     problems: tuple[str, ...] = ()
     query: tuple[str, ...] = ()
     status: int = 200
+    optional: bool = False
 
 
 def tag(revision: int) -> str:
@@ -139,7 +154,7 @@ def _checked(model: type[Body], body: object) -> Body:
                   {"errors": errors})  # fmt: skip
 
 
-async def _kept(change: Awaitable[Changed]) -> Changed:
+async def _kept(change: Awaitable[Done]) -> Done:
     """The outcome of a change, its failures as problems."""
     try:
         return await change
@@ -147,6 +162,8 @@ async def _kept(change: Awaitable[Changed]) -> Changed:
         raise Problem("no-such-route", "it has just left the config") from None
     except Stale:
         raise Problem("stale", "read the route again") from None
+    except Illegal as error:
+        raise Problem("phase", str(error)) from None
     except UnwritableState as error:
         raise Problem("state-unwritable", f"nothing was changed: {error}", headers={"Retry-After": "5"}) from None
     except NotAcknowledged as error:
@@ -246,6 +263,22 @@ async def _analysis(call: Call) -> Answer:
     return Answer(analysis_of(call.route, call.knowledge.judges.analysis(call.route, call.knowledge.now())))
 
 
+async def _rollout(call: Call) -> Answer:
+    return Answer(call.knowledge.rollout(call.route), headers=_tagged(call))
+
+
+def _verb(verb: Verb) -> Callable[[Call], Awaitable[Answer]]:
+    async def run(call: Call) -> Answer:
+        route = call.route
+        body = models.RolloutBody() if call.body is None else _checked(models.RolloutBody, call.body)
+        done = await _kept(call.knowledge.rollouts.do(route, verb, call.actor, full=body.full))
+        return Answer(
+            call.knowledge.rollout(route, durable=done.durable), headers={"ETag": tag(done.revision)}
+        )  # fmt: skip
+
+    return run
+
+
 async def _is_verdict(call: Call) -> Answer:
     wanted = call.path["verdict"]
     if wanted not in VERDICTS:
@@ -317,6 +350,17 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST", "/api/v1/routes/{route}/analysis/{verdict}", "Whether the verdict is this one, for webhooks that go by "
         "the status", "read", _is_verdict, models.Analysis, problems=("no-such-route", "invalid", "verdict"),
+    ),
+    Operation(
+        "GET", "/api/v1/routes/{route}/rollout", "Where the rollout stands", "read", _rollout, models.Rollout,
+        problems=("no-such-route",),
+    ),
+    *(
+        Operation(
+            "POST", f"/api/v1/routes/{{route}}/rollout/{verb}", words, "write", _verb(verb), models.Rollout,
+            models.RolloutBody, (*_CHANGES, "no-such-route"), optional=True,
+        )
+        for verb, words in VERBS.items()
     ),
     Operation(
         "GET", "/api/v1/routes/{route}/rollout/report", "What the new version is like beside the old one", "read",

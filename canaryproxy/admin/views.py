@@ -1,6 +1,7 @@
 """What the API shows: the controller's, the counters' and the workers' knowledge as the models of `models`."""
 
 import asyncio
+import math
 import platform
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,8 +16,10 @@ from canaryproxy.config.rule import affinity_text
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.judges import Judges
+from canaryproxy.control.rollouts import Rollouts
 from canaryproxy.control.state import Audit
 from canaryproxy.control.workers import Workers
+from canaryproxy.rollout.machine import UNDER_WAY
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.distinct import Distinct
 from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
@@ -44,6 +47,7 @@ class Knowledge:
     window: Window
     users: UserBook
     judges: Judges
+    rollouts: Rollouts
     workers: Workers
     now: Callable[[], float]
 
@@ -71,9 +75,9 @@ class Knowledge:
             weight=state.weight / 100,
             source=state.weight_source,
             observed_weight=_rounded(self.window.observed_weight(name, self.now())),
-            phase="idle",
-            reason=state.latched or None,
-            step=None,
+            phase=state.rollout.phase,
+            reason=state.latched or state.rollout.reason or None,
+            step=state.rollout.step,
             verdict=self.judges.verdict(name, self.now()),
             rules=self.rules(name),
             rules_source=state.rules_source,
@@ -126,6 +130,32 @@ class Knowledge:
         }  # fmt: skip
         return models.Step(
             weight=state.weight / 100, seconds=round(now - step.since, 3), stable=met["stable"], canary=met["canary"]
+        )
+
+    def rollout(self, name: str, *, durable: bool = True) -> models.Rollout:
+        """Where a rollout stands."""
+        rollout, plan = self.rollouts.of(name), self.rollouts.plan(name)
+        active = rollout.phase in UNDER_WAY
+        aim = self.rollouts.aim(name) if rollout.phase != "baking" else None
+        dwell = plan.steps[rollout.step].dwell if active and rollout.step is not None else 0.0
+        estimate = self.rollouts.estimate(name) if active else 0.0
+        return models.Rollout(
+            route=name,
+            phase=rollout.phase,
+            reason=rollout.reason or None,
+            why=rollout.why or None,
+            step=rollout.step,
+            steps=[step.weight / 100 for step in plan.steps],
+            weight=self.controller.state[name].weight / 100,
+            began=rollout.began or None,
+            since=rollout.since or None,
+            next=None if aim is None else aim / 100,
+            not_before=None if aim is None else rollout.step_since + dwell,
+            timeout_at=rollout.timeout_at or None,
+            estimate=round(estimate, 1) if 0 < estimate < math.inf else None,
+            verdict=self.judges.verdict(name, self.now()),
+            generation=self.controller.generation,
+            durable=durable,
         )
 
     def report(self, name: str) -> models.Report:
@@ -209,10 +239,10 @@ class Knowledge:
             )
 
         goals = tuple(goal.name for goal in self.controller.config.routes[name].goals)
-        analysis = self.judges.analysis(name, self.now())
+        analysis, rollout = self.judges.analysis(name, self.now()), self.rollouts.of(name)
         return RouteFacts(
             name, self.controller.state[name].weight, tuple(reasons), endpoints, goals, VERDICTS[analysis.verdict],
-            {one.name: (one.evidence, one.threshold) for one in analysis.checks},
+            {one.name: (one.evidence, one.threshold) for one in analysis.checks}, rollout.phase, rollout.step,
         )  # fmt: skip
 
 

@@ -96,10 +96,14 @@ class Dispersion:
         return _pooled(self._counted.seconds)
 
     @property
+    def watched(self) -> bool:
+        """Whether it was looked at for long enough, and at enough endpoints, to tell."""
+        return self._last - self._first >= HISTORY and len(self._counted.failed) >= ENDPOINTS
+
+    @property
     def clumped(self) -> bool:
-        """Whether long enough a look shows that failures come in clumps."""
-        watched = self._last - self._first >= HISTORY and len(self._counted.failed) >= ENDPOINTS
-        return watched and self.of_requests >= CLUMPED
+        """Whether failures are seen to come in clumps."""
+        return self.watched and self.of_requests >= CLUMPED
 
 
 def _pooled(side: dict[str, Moments]) -> float:

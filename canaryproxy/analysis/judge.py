@@ -111,7 +111,11 @@ class Judge:
     @property
     def _dispersed(self) -> float:
         """By what evidence of failures is divided."""
-        clumps = self._dispersion.of_seconds if self.unit == "endpoint-second" else 1.0
+        found, clumps = self._dispersion, 1.0
+        if self.unit == "endpoint-second":
+            clumps = found.of_seconds
+        elif self.unit == "request" and found.watched:
+            clumps = found.of_requests
         return clumps * self._placebo.factor
 
     # What is reported.

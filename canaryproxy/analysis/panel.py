@@ -8,6 +8,7 @@ fail by themselves.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from canaryproxy.analysis import words
 from canaryproxy.analysis.checks.goals import GoalCheck
 from canaryproxy.analysis.checks.hard_limit import HardLimitCheck
 from canaryproxy.analysis.checks.latency import LatencyCheck
@@ -20,6 +21,9 @@ from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Verdict
 from canaryproxy.analysis.latency import Past
 from canaryproxy.analysis.spec import Limits, Spec, Unit
 from canaryproxy.model.table import WEIGHT_SCALE
+
+ILL = 0.5
+"""Of its requests: a stable that fails so many is nothing to compare with."""
 
 SHARES = {"errors": 0.5, "latency": 0.3}
 OTHERS = 0.2
@@ -203,6 +207,9 @@ def _obstacles(
         yield f"suspicious: {panel.worst(findings).sentence}"
     if panel.sample_ratio.alarmed:
         yield panel.sample_ratio.finding().sentence
+    for finding in findings:
+        if finding.name == "errors" and (finding.stable or 0.0) >= ILL:
+            yield f"stable itself fails {words.percent(finding.stable or 0.0)} of its requests: no time for a rollout"
     if drifting:
         yield "stable fails more than it used to: the environment is unstable"
     if not weight:

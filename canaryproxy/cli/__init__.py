@@ -12,6 +12,7 @@ from canaryproxy.cli.check import check
 from canaryproxy.cli.demo import demo
 from canaryproxy.cli.explain import explain
 from canaryproxy.cli.history import history
+from canaryproxy.cli.rollout import abort, pause, promote, reset, resume, retry, start
 from canaryproxy.cli.rules import rules
 from canaryproxy.cli.run import run
 from canaryproxy.cli.status import status
@@ -50,6 +51,8 @@ app.command()(status)
 app.command()(weight)
 app.command()(rules)
 app.command()(history)
+for verb in (start, pause, resume, promote, abort, retry, reset):
+    app.command()(verb)
 
 
 def main() -> None:

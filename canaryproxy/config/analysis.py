@@ -287,8 +287,16 @@ class AnalysisConfig(Section):
         """Whoever has to be asked."""
         return (*self.resources, *self.checks)
 
-    def spec(self, goals: tuple[Goal, ...]) -> Spec:
-        """As the judge has it, with the goals of the route."""
+    @property
+    def protects(self) -> bool:
+        """Whether anything can take a canary back."""
+        others: list[ResourceConfig | CheckConfig | JudgedGoalConfig] = [*self.resources, *self.checks, *self.goals]
+        asked = any(one.on_harm == "rollback" and not one.dry_run for one in others)
+        judged = any(one is not None and not one.dry_run for one in (self.errors, self.latency))
+        return asked or judged or self.limits is not None
+
+    def spec(self, goals: tuple[Goal, ...], prove_above: int = 5000) -> Spec:
+        """As the judge has it, with the goals of the route; weights above `prove_above` (basis points) want proof."""
         told = {one.goal: one for one in self.goals}
         return Spec(
             confidence=self.confidence / WEIGHT_SCALE,
@@ -302,6 +310,7 @@ class AnalysisConfig(Section):
             limits=None if self.limits is None else self.limits.spec,
             min_requests=self.min_requests,
             warmup=self.warmup,
+            prove_above=prove_above,
             dry_run=self.dry_run,
         )
 

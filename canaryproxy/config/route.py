@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -14,6 +14,7 @@ from canaryproxy.config.certificate import certificates, identity
 from canaryproxy.config.goal import GoalConfig, goal_list
 from canaryproxy.config.lists import any_number, one_or_more
 from canaryproxy.config.problem import Wrong
+from canaryproxy.config.rollout import RolloutConfig
 from canaryproxy.config.safety import MirrorConfig, ShieldConfig, defaults_if_true
 from canaryproxy.config.section import (
     AffinityRule,
@@ -257,10 +258,6 @@ class HeadersConfig(Section):
 class RouteConfig(Section):
     """A host + path entry with one stable and one canary version. Changes apply to the next request."""
 
-    PLANNED: ClassVar[dict[str, str]] = {
-        "rollout": "ramping by itself",
-    }
-
     hosts: Annotated[tuple[HostPattern, ...], BeforeValidator(one_or_more)] = Field(
         default=(),
         description="Hosts this route answers for, whatever the port: exact names, or `*.example.com` for every name "
@@ -336,6 +333,10 @@ class RouteConfig(Section):
         description="How the canary is judged; left out, by the defaults. `off` does not judge it. See "
         "`routes.<name>.analysis` below.",
     )
+    rollout: RolloutConfig = Field(
+        default=RolloutConfig(), description="How the canary is raised once a rollout is started. See "
+        "`routes.<name>.rollout` below.",
+    )  # fmt: skip
 
     @cached_property
     def exceptions(self) -> tuple[Rule, ...]:
@@ -345,6 +346,11 @@ class RouteConfig(Section):
     @model_validator(mode="after")
     def _judged(self) -> Self:
         known_goals(self.analysis, tuple(goal.name for goal in self.goals))
+        if "rollout" in self.model_fields_set and self.analysis is not None and not self.analysis.protects:
+            raise Wrong(
+                "leave one of errors, latency, limits on, or say analysis: off",
+                found="a `rollout` whose canary nothing can take back",
+            )
         return self
 
     @cached_property
@@ -355,7 +361,7 @@ class RouteConfig(Section):
     @cached_property
     def spec(self) -> Spec | None:
         """How the canary is judged; None if it is not."""
-        return None if self.analysis is None else self.analysis.spec(self.events)
+        return None if self.analysis is None else self.analysis.spec(self.events, self.rollout.prove_above)
 
     @cached_property
     def events(self) -> tuple[Goal, ...]:

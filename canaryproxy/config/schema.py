@@ -25,6 +25,7 @@ from canaryproxy.config.certificate import certificates, complaint, identity
 from canaryproxy.config.goal import GoalConfig
 from canaryproxy.config.lists import any_number, listeners, one_or_more
 from canaryproxy.config.problem import Loc, Wrong
+from canaryproxy.config.rollout import RolloutConfig
 from canaryproxy.config.route import (
     HeadersConfig,
     HealthConfig,
@@ -333,6 +334,7 @@ SECTIONS: dict[Loc, type[Section]] = {
     ("routes", "*", "analysis", "checks", "*"): CheckConfig,
     ("routes", "*", "analysis", "limits"): HardLimitConfig,
     ("routes", "*", "analysis", "exclude"): ExcludeConfig,
+    ("routes", "*", "rollout"): RolloutConfig,
 }
 """Every mapping of the config by its path; `*` stands for a route's name or a list's index."""
 

@@ -90,7 +90,7 @@ def _route(
         mirror=None if route.mirror is None else route.mirror.mirror,
         goals=route.events,
         excluded=route.excluded,
-        aborted=state is not None and bool(state.latched),
+        aborted=state is not None and state.off,
     )
 
 

@@ -19,10 +19,12 @@ from canaryproxy.control.events import Events
 from canaryproxy.control.health import Ask, Check, Health
 from canaryproxy.control.ledger import Actor, Ledger
 from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
-from canaryproxy.control.state import Audit, RouteState, State, weighed
-from canaryproxy.control.store import Store
+from canaryproxy.control.state import Audit, RouteState, State, rolled, weighed
+from canaryproxy.control.store import Store, UnwritableState
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.table import Endpoint, Route, RoutingTable
+from canaryproxy.rollout.machine import Event, Illegal, Rollout, Told, transition
+from canaryproxy.rollout.plan import Plan
 
 log = logging.getLogger("canaryproxy")
 
@@ -59,6 +61,20 @@ class Changed:
 
     generation: int
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """What came of an event of a rollout. `durable`: it is on the disk."""
+
+    rollout: Rollout
+    told: tuple[Told, ...]
+    generation: int
+    revision: int
+    durable: bool = True
+
+
+LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.ERROR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +195,13 @@ class Controller:
     async def set_weight(self, route: str, weight: int, actor: Actor, revision: int | None = None) -> Changed:
         """Send `weight` basis points to the canary, and return when every worker does.
 
-        Raises `NoSuchRoute`, `Stale` if `revision` is not the route's, `UnwritableState`, and `NotAcknowledged`: then
-        it is kept and published all the same.
+        Raises `NoSuchRoute`, `Stale` if `revision` is not the route's, `Illegal` while a rollout says what it is,
+        `UnwritableState`, and `NotAcknowledged`: then it is kept and published all the same.
         """
 
         def change(before: RouteState) -> tuple[RouteState, str]:
+            if not before.settable:
+                raise Illegal(f"the rollout is {before.rollout.phase}, and says what the weight is")
             after = weighed(before, weight, self.config.routes[route].weight)
             return after, f"{before.weight / 100:g} -> {weight / 100:g}"
 
@@ -229,6 +247,50 @@ class Controller:
         )  # fmt: skip
         await self._traffic.acknowledged(changed.generation)
         return changed
+
+    async def roll(self, route: str, plan: Plan, event: Event, actor: Actor) -> Rolled:
+        """Let something happen to a route's rollout. What takes the canary back has its effect first and is kept then;
+        everything else is kept first.
+
+        Raises `NoSuchRoute`, `Illegal` for a verb that the phase does not know, `UnwritableState`, and
+        `NotAcknowledged`: then it holds all the same.
+        """
+        async with self._writing:
+            before = self.state.get(route)
+            if before is None:
+                raise NoSuchRoute(route)
+            rollout, told = transition(plan, before.rollout, event, self._wall())
+            if rollout == before.rollout:
+                return Rolled(before.rollout, (), self.generation, self.revision(route))
+            after, action = rolled(before, rollout), event.kind if event.kind != "tick" else "rollout"
+            words = "; ".join(one.words for one in told) or f"{rollout.phase}, step {rollout.step}"
+            durable = True
+            if rollout.off:
+                self._ledger.put(route, after)
+                self._refresh()
+                try:
+                    await self._ledger.keep(actor, action, route, words, self.generation)
+                except UnwritableState as error:
+                    durable = False
+                    log.error("%s is rolled back, which cannot be kept: %s", route, error)
+            else:
+                await self._ledger.write(route, after, actor, action, words, self.generation)
+                self._refresh()
+            done = Rolled(rollout, told, self.generation, self.revision(route), durable=durable)
+        self._tell(route, done, actor)
+        await self._traffic.acknowledged(done.generation)
+        return done
+
+    def _tell(self, route: str, done: Rolled, actor: Actor) -> None:
+        rollout = done.rollout
+        for one in done.told:
+            fields = {"route": route, "phase": rollout.phase, "actor": actor.name, "generation": done.generation}
+            log.log(LEVELS[one.severity], "%s: %s", route, one.words, extra={"fields": fields})
+            self.events.tell(
+                "phase", self._wall(), route, phase=rollout.phase, reason=rollout.reason, step=rollout.step,
+                weight=rollout.weight / 100, severity=one.severity, sentence=one.words, actor=actor.name,
+                generation=done.generation,
+            )  # fmt: skip
 
     async def reload(self) -> Reload:
         """Read the config again and publish what it says. Calls are served one after another.

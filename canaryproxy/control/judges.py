@@ -60,6 +60,8 @@ class Judges:
         self._dice = dice
         self._events = events
         self._wall = wall
+        self._aim_of: Callable[[str], int | None] = lambda _: None
+        self._failing: Callable[[str], None] = lambda _: None
         self._routes: dict[str, RouteConfig] = {}
         self._judges: dict[str, Judge] = {}
         self._said: dict[str, str] = {}
@@ -70,6 +72,13 @@ class Judges:
 
     def __repr__(self) -> str:
         return f"<Judges of {len(self._judges)} routes>"
+
+    def heed(self, aim_of: Callable[[str], int | None], failing: Callable[[str], None]) -> None:
+        """Judge for the weight that is to come, if `aim_of` knows one; call `failing` when a canary has just been found
+        to fail.
+        """
+        self._aim_of = aim_of
+        self._failing = failing
 
     def configure(self, config: Config, now: float) -> set[str]:
         """The routes that there are. One whose canary is another now, or who is judged otherwise, begins anew, with the
@@ -169,7 +178,7 @@ class Judges:
     def _look_at(self, name: str, judge: Judge, now: float, told: float, *, say: bool) -> None:
         weight = self._weight_of(name) or 0
         if weight or not judge.idle:
-            judge.look(now, weight, told)
+            judge.look(now, weight, told, self._aim_of(name))
         if say or judge.failed(now):
             self._say(name, judge.analysis(now))
 
@@ -192,6 +201,7 @@ class Judges:
         self._said[name] = analysis.verdict
         if analysis.verdict == "fail":
             log.warning("%s: the canary fails: %s", name, analysis.reason)
+            self._failing(name)
         if before is not None or analysis.verdict == "fail":
             self._events.tell("verdict", self._wall(), name, verdict=analysis.verdict, reason=analysis.reason)
 

@@ -90,6 +90,15 @@ class Ledger:
         self.state = state
         self._revisions[route] = self.revision(route) + 1
 
+    def put(self, route: str, after: RouteState) -> None:
+        """A route's new state from now on; it is yet to be kept."""
+        self.state = {**self.state, route: after}
+        self._revisions[route] = self.revision(route) + 1
+
+    async def keep(self, actor: Actor, action: str, route: str, detail: str, generation: int) -> None:
+        """Keep what was put. Raises `UnwritableState`: then it holds all the same, as long as the process lives."""
+        await asyncio.to_thread(self._store.save, self.state, [self._audit(actor, action, route, detail, generation)])
+
     async def history(self, route: str, limit: int) -> list[Audit]:
         """Who did what, the newest first. Raises `UnwritableState` where it cannot be read."""
         return await asyncio.to_thread(self._store.history, route, limit)

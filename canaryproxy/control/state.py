@@ -14,8 +14,11 @@ from typing import Literal
 from canaryproxy.config import Config
 from canaryproxy.config.route import RuleConfig, RuleSet
 from canaryproxy.config.written import rule_as_written
+from canaryproxy.rollout.machine import Rollout
 
-Source = Literal["file", "api"]
+Source = Literal["file", "api", "rollout"]
+
+NO_ROLLOUT = Rollout()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,8 @@ class RouteState:
     """One route's changeable part. `weight` is in basis points.
 
     `file_weight` and `file_rules` (a digest) are the file's, as last heard. `rules` are None while the file's hold.
-    `latched` says why the canary is off until somebody decides, empty if it is not.
+    `latched` says why the canary is off until somebody decides, empty if it is not. While a `rollout` is under way the
+    weight is its.
     """
 
     weight: int
@@ -32,9 +36,20 @@ class RouteState:
     file_rules: str
     rules: RuleSet | None = None
     latched: str = ""
+    rollout: Rollout = NO_ROLLOUT
 
     @property
-    def rules_source(self) -> Source:
+    def off(self) -> bool:
+        """Whether the canary gets nothing, whatever a rule or a cookie says."""
+        return bool(self.latched) or self.rollout.off
+
+    @property
+    def settable(self) -> bool:
+        """Whether somebody may set the weight: no rollout says what it is."""
+        return self.rollout.phase in ("idle", "succeeded")
+
+    @property
+    def rules_source(self) -> Literal["file", "api"]:
         """Who said the rules."""
         return "file" if self.rules is None else "api"
 
@@ -78,7 +93,7 @@ def _heard(before: RouteState | None, weight: int, rules: str) -> RouteState:
     after = before
     if rules != before.file_rules:
         after = replace(after, rules=None, file_rules=rules)
-    if weight != before.file_weight and not before.latched:
+    if weight != before.file_weight and not before.latched and before.settable:
         after = replace(after, weight=weight, weight_source="file", file_weight=weight)
     return after
 
@@ -88,6 +103,11 @@ def latch(config: Config, digests: Mapping[str, str], why: str) -> dict[str, Rou
     return {
         name: RouteState(0, "file", route.weight, digests[name], latched=why) for name, route in config.routes.items()
     }
+
+
+def rolled(before: RouteState, rollout: Rollout) -> RouteState:
+    """A rollout has gone on: what it says of the weight holds."""
+    return replace(before, rollout=rollout, weight=rollout.weight, weight_source="rollout", latched="")
 
 
 def weighed(before: RouteState, weight: int, file_weight: int) -> RouteState:

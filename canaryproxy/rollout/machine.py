@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from canaryproxy.rollout.plan import WHOLE, Plan
+from canaryproxy.rollout.plan import WHOLE, Plan, Step
 
 Phase = Literal["idle", "progressing", "paused", "baking", "succeeded", "rolled_back"]
 Verb = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset"]
@@ -31,16 +31,17 @@ PATIENCE = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One route's rollout. `weight` in basis points; `began` and `since` are when it and its phase began, `step_since`
-    when its step did; `timeout_at` is when the step has taken too long (0 before that is known). `reason` is a word,
-    `why` a sentence. `released`: somebody let the step go on that was to be held. `before`: the phase that a pause
-    interrupted. `controls` counts how often a bake went back to compare. `warned`: in a dry run, that it was said what
-    would have happened.
+    """One route's rollout. `steps` are those of its plan, as they were at the start; `weight` is in basis points;
+    `began` and `since` are when it and its phase began, `step_since` when its step did; `timeout_at` is when the step
+    has taken too long (0 before that is known). `reason` is a word, `why` a sentence. `released`: somebody let the step
+    go on that was to be held. `before`: the phase that a pause interrupted. `controls` counts how often a bake went
+    back to compare. `warned`: in a dry run, that it was said what would have happened.
     """
 
     phase: Phase = "idle"
     reason: str = ""
     why: str = ""
+    steps: tuple[Step, ...] = ()
     step: int | None = None
     weight: int = 0
     began: float = 0.0
@@ -205,12 +206,13 @@ def _paused_bake(_: Plan, state: Rollout, __: Event, ___: float) -> bool:
 
 
 def _start(plan: Plan, _: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
-    first = Rollout(phase="progressing", began=now)
+    first = Rollout(phase="progressing", steps=plan.steps, began=now)
     return _at(plan, first, 0, now, f"started{_by(event)}")
 
 
 def _again(plan: Plan, _: Rollout, __: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
-    return _at(plan, Rollout(phase="progressing", began=now), 0, now, "the canary is another one: begun anew")
+    first = Rollout(phase="progressing", steps=plan.steps, began=now)
+    return _at(plan, first, 0, now, "the canary is another one: begun anew")
 
 
 def _at(plan: Plan, state: Rollout, step: int, now: float, words: str) -> tuple[Rollout, tuple[Told, ...]]:

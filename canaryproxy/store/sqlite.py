@@ -19,6 +19,8 @@ from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.state import Audit, RouteState, State
 from canaryproxy.control.store import CorruptState, UnreadableState, UnwritableState
+from canaryproxy.rollout.kept import read, written
+from canaryproxy.rollout.machine import Rollout
 
 log = logging.getLogger("canaryproxy")
 
@@ -227,7 +229,7 @@ def write_state(state: RouteState) -> str:
     rules = None if state.rules is None else [rule_as_written(rule) for rule in state.rules.rules]
     return json.dumps({
         "weight": state.weight, "weight_source": state.weight_source, "file_weight": state.file_weight,
-        "file_rules": state.file_rules, "rules": rules, "latched": state.latched,
+        "file_rules": state.file_rules, "rules": rules, "latched": state.latched, "rollout": written(state.rollout),
     })  # fmt: skip
 
 
@@ -238,7 +240,12 @@ def read_state(text: str) -> RouteState:
     for one in (weight, file_weight):
         if not isinstance(one, int) or not 0 <= one <= 10_000:
             raise ValueError(f"{one!r} is no weight")
-    if source not in ("file", "api") or not isinstance(told["file_rules"], str) or not isinstance(told["latched"], str):
+    if (
+        source not in ("file", "api", "rollout")
+        or not isinstance(told["file_rules"], str)
+        or not isinstance(told["latched"], str)
+    ):
         raise ValueError("not a route's state")
     rules = None if told["rules"] is None else RuleSet(rules_from_written(told["rules"]))
-    return RouteState(weight, source, file_weight, told["file_rules"], rules, told["latched"])
+    rollout = read(told["rollout"]) if "rollout" in told else Rollout()
+    return RouteState(weight, source, file_weight, told["file_rules"], rules, told["latched"], rollout)

@@ -32,6 +32,7 @@ REFUSED_CODES = (400, 404, 503)
 SLICE = 5
 """Routes in one piece."""
 
+PHASES = ("idle", "progressing", "paused", "baking", "succeeded", "rolled_back")
 STATES = ("healthy", "unhealthy", "ejected", "unknown")
 COPIES = ("error_5xx", "overflow", "success", "timeout")
 """Outcomes of copies that have a series before the first of them."""
@@ -56,6 +57,8 @@ class RouteFacts:
     goals: tuple[str, ...] = ()
     verdict: int = 0
     checks: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    phase: str = "idle"
+    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +275,25 @@ def _verdict(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
     return family
 
 
+def _phase(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+    family = GaugeMetricFamily(
+        "canaryproxy_rollout_phase", "1 for the phase that the rollout is in, else 0.", labels=("route", "phase")
+    )
+    for route in routes:
+        for phase in PHASES:
+            family.add_metric((route.name, phase), int(phase == route.phase))
+    return family
+
+
+def _step(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+    family = GaugeMetricFamily(
+        "canaryproxy_rollout_step", "The number of the rollout's step, from 0 on; -1 without one.", labels=("route",)
+    )
+    for route in routes:
+        family.add_metric((route.name,), -1 if route.step is None else route.step)
+    return family
+
+
 def _checks(name: str, words: str, which: int) -> "_Family":
     def make(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
         family = GaugeMetricFamily(f"canaryproxy_{name}", words, labels=("route", "check"))
@@ -341,6 +363,8 @@ _ROUTE_FAMILIES: tuple[_Family, ...] = (
     _mirrored,
     _counter("retries", "Attempts made again.", lambda sums: sums.retries),
     _verdict,
+    _phase,
+    _step,
     _checks("check_value", "Evidence of each check that the canary is worse.", 0),
     _checks("check_threshold", "Evidence from which a check counts.", 1),
 )

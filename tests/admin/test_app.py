@@ -154,7 +154,7 @@ async def test_paths_and_methods_that_are_not_there_are_problems(aiohttp_client:
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     assert await problem(await client.get("/nothing")) == (404, "not-found")
-    assert await problem(await client.post("/api/v1/routes/shop/rollout/start")) == (404, "not-found")
+    assert await problem(await client.post("/api/v1/routes/shop/rollout/fly")) == (404, "not-found")
     assert await problem(await client.get("/api/v1/routes/nope")) == (404, "no-such-route")
     response = await client.delete("/api/v1/routes")
     assert response.headers["Allow"] == "GET, HEAD"
@@ -224,3 +224,33 @@ async def test_events_have_no_head(aiohttp_client: Client) -> None:
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     assert (await client.head("/api/v1/events")).status == 405
+
+
+async def test_a_rollout_is_driven_by_its_verbs_with_a_body_or_without(aiohttp_client: Client) -> None:
+    api = await Api().start()
+    client = await aiohttp_client(admin_application(api.knowledge, api.gate))
+    path = "/api/v1/routes/shop/rollout"
+    told = await (await client.get(path)).json()
+    assert (told["phase"], told["step"], told["steps"]) == ("idle", None, [1, 5, 25, 50, 100])
+    started = await client.post(f"{path}/start")
+    told = await started.json()
+    assert (started.status, told["phase"], told["step"], told["weight"], told["next"]) == (200, "progressing", 0, 1, 5)
+    assert told["not_before"] == told["since"] + 60
+    assert started.headers["ETag"]
+    assert await problem(await client.post(f"{path}/start", json={})) == (409, "phase")
+    assert await problem(await client.put("/api/v1/routes/shop/weight", json={"canary": 5})) == (409, "phase")
+    told = await (await client.get("/api/v1/routes/shop")).json()
+    assert (told["phase"], told["step"], told["source"], told["weight"]) == ("progressing", 0, "rollout", 1)
+    assert (await (await client.post(f"{path}/pause", json={})).json())["reason"] == "manual"
+    assert await problem(await client.post(f"{path}/promote", json={"full": "yes"})) == (422, "invalid")
+    assert await problem(await client.post(f"{path}/promote", json={"ful": True})) == (422, "invalid")
+    assert await problem(await client.post(f"{path}/promote", data=b"x")) == (415, "not-json")
+    assert (await (await client.post(f"{path}/promote", json={"full": True})).json())["phase"] == "baking"
+    told = await (await client.post(f"{path}/abort")).json()
+    assert (told["phase"], told["reason"], told["weight"], told["durable"]) == ("rolled_back", "manual", 0, True)
+    assert (await client.post(f"{path}/abort")).status == 200
+    text = await (await client.get("/metrics")).text()
+    assert 'canaryproxy_rollout_phase{phase="rolled_back",route="shop"} 1.0' in text
+    assert 'canaryproxy_rollout_step{route="blog"} -1.0' in text
+    assert (await (await client.post(f"{path}/reset")).json())["phase"] == "idle"
+    assert await problem(await client.post("/api/v1/routes/nope/rollout/abort")) == (404, "no-such-route")

@@ -12,6 +12,7 @@ from canaryproxy.control.controller import Controller
 from canaryproxy.control.events import Events
 from canaryproxy.control.health import Check
 from canaryproxy.control.judges import Judges
+from canaryproxy.control.rollouts import Rollouts
 from canaryproxy.control.store import Store
 from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.model.certificate import ListenerTls
@@ -72,8 +73,9 @@ class Api:
             Events(),
             lambda: 1_800_000_000.5,
         )
+        self.rollouts = Rollouts(self.controller, self.judges, self.window, lambda: self.clock, lambda: 1_800_000_000.5)
         self.knowledge = Knowledge(
-            self.controller, self.counters, self.window, self.users, self.judges, self.workers, lambda: self.clock,  # type: ignore[arg-type]
+            self.controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers, lambda: self.clock,  # type: ignore[arg-type]
         )  # fmt: skip
         self.gate = Gate(lambda: self.controller.config.server.admin)
 

@@ -1,0 +1,163 @@
+"""Rollouts that go on by themselves: what is known is told to the machine, once a second and whenever a canary fails.
+
+Deciding is pure (`canaryproxy.rollout`), what follows is kept and published by the controller; here they only meet.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from canaryproxy.analysis.finding import Analysis
+from canaryproxy.config.rollout import NEEDED_FOR_PROOF, expected_seconds
+from canaryproxy.control.controller import Controller, NoSuchRoute, Rolled
+from canaryproxy.control.judges import Judges
+from canaryproxy.control.ledger import Actor
+from canaryproxy.control.store import UnwritableState
+from canaryproxy.control.workers import NotAcknowledged
+from canaryproxy.rollout.machine import UNDER_WAY, Event, Facts, Rollout, Verb, transition
+from canaryproxy.rollout.plan import Plan
+from canaryproxy.telemetry.window import Window
+
+log = logging.getLogger("canaryproxy")
+
+ENGINE = Actor("canaryproxy", "engine")
+
+TRAFFIC = 60.0
+"""Seconds of traffic that tell how long a step will take."""
+
+
+class Rollouts:
+    """The rollouts of an instance. `now` is the clock of the deltas, `wall` tells seconds since 1970."""
+
+    def __init__(
+        self, controller: Controller, judges: Judges, window: Window, now: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._controller = controller
+        self._judges = judges
+        self._window = window
+        self._now = now
+        self._wall = wall
+        self._urgent: set[asyncio.Task[None]] = set()
+        self._troubled: set[str] = set()
+        judges.heed(self.aim, self.failing)
+
+    def __repr__(self) -> str:
+        return f"<Rollouts: {len(self.under_way)} under way>"
+
+    @property
+    def under_way(self) -> list[str]:
+        """Routes whose rollout says what the weight is."""
+        return [name for name, state in self._controller.state.items() if state.rollout.phase in UNDER_WAY]
+
+    def of(self, route: str) -> Rollout:
+        """A route's rollout as it is now."""
+        return self._controller.state[route].rollout
+
+    def plan(self, route: str) -> Plan:
+        """What it follows: the steps are those of its start."""
+        plan = self._controller.config.routes[route].rollout.plan(self.traffic(route))
+        steps = self.of(route).steps
+        return replace(plan, steps=steps) if steps and self.of(route).phase in UNDER_WAY else plan
+
+    def traffic(self, route: str) -> float:
+        """Requests a second lately, of both versions."""
+        sides = (self._window.sample((route, version), self._now(), TRAFFIC) for version in ("stable", "canary"))
+        return sum(side.requests for side in sides) / TRAFFIC
+
+    def aim(self, route: str) -> int | None:
+        """The weight that is to come; None where no rollout is under way."""
+        state = self._controller.state.get(route)
+        if state is None or state.rollout.phase not in UNDER_WAY or state.rollout.step is None:
+            return None
+        steps, step = state.rollout.steps, state.rollout.step
+        return steps[min(step + 1, len(steps) - 1)].weight
+
+    def estimate(self, route: str) -> float:
+        """Seconds that the present step takes, about; infinite where there is no traffic."""
+        rollout, config = self.of(route), self._controller.config.routes[route]
+        if rollout.step is None or config.spec is None:
+            return 0.0
+        step = rollout.steps[rollout.step]
+        proof = (self.aim(route) or 0) > config.rollout.prove_above
+        needed = max(config.spec.min_requests, NEEDED_FOR_PROOF if proof else 0)
+        return expected_seconds(step.dwell, step.weight, needed, self.traffic(route))
+
+    def facts(self, route: str) -> Facts:
+        """What is known of a route now."""
+        config = self._controller.config.routes[route]
+        ends = {
+            version: [state != "unhealthy" for _, state in side]
+            for version, side in self._controller.endpoints(route).items()
+        }
+        estimate = self.estimate(route)
+        analysis = self._judges.analysis(route, self._now())
+        facts = Facts(
+            analysis.verdict if config.spec is not None else "pass",
+            analysis.reason,
+            beyond=analysis.exposed.beyond,
+            alone="" if analysis.dry_run else analysis.alone,
+            stable_ill=not any(ends["stable"]),
+            estimate=estimate if math.isfinite(estimate) else 0.0,
+        )
+        if config.canary.health is not None and ends["canary"] and not any(ends["canary"]):
+            return replace(facts, verdict="fail", why="no endpoint of the canary passes its health check")
+        return replace(facts, verdict="inconclusive") if _dry(analysis) else facts
+
+    async def do(self, route: str, verb: Verb, actor: Actor, *, full: bool = False) -> Rolled:
+        """Somebody asks for something. Raises what `Controller.roll` does."""
+        if route not in self._controller.state or route not in self._controller.config.routes:
+            raise NoSuchRoute(route)
+        ruled = any(one.to == "canary" for one in self._controller.rules(route))
+        reaches = self._controller.state[route].weight > 0 or ruled
+        event = Event(verb, full=full, reaches=reaches, by=actor.name)
+        return await self._controller.roll(route, self.plan(route), event, actor)
+
+    async def changed(self, routes: Iterable[str]) -> None:
+        """The canary of these is another one now."""
+        for route in routes:
+            config = self._controller.config.routes[route].rollout
+            verb = "start" if self.of(route).phase == "idle" and config.start == "auto" else "changed"
+            plan = config.plan(self.traffic(route))
+            await self._trying(route, plan, Event(verb, by="" if verb == "changed" else ENGINE.name))  # type: ignore[arg-type]
+
+    async def look(self) -> None:
+        """A second has passed."""
+        for route in self.under_way:
+            await self.tick(route)
+
+    def failing(self, route: str) -> None:
+        """A canary has just been found to fail: nothing is waited for."""
+        task = asyncio.get_running_loop().create_task(self.tick(route))
+        self._urgent.add(task)
+        task.add_done_callback(self._urgent.discard)
+
+    async def tick(self, route: str) -> None:
+        """Tell the machine what is known, and follow it."""
+        if route not in self._controller.config.routes or self.of(route).phase not in UNDER_WAY:
+            return
+        plan, event = self.plan(route), Event("tick", self.facts(route))
+        if transition(plan, self.of(route), event, self._wall())[0] != self.of(route):
+            await self._trying(route, plan, event)
+
+    async def _trying(self, route: str, plan: Plan, event: Event) -> None:
+        """What cannot be kept is not done, but for what takes a canary back; it is tried again."""
+        try:
+            await self._controller.roll(route, plan, event, ENGINE)
+        except UnwritableState as error:
+            if route not in self._troubled:
+                log.error("the rollout of %s cannot go on, its state cannot be kept: %s", route, error)
+            self._troubled.add(route)
+        except NotAcknowledged as error:
+            log.error("%s: %s", route, error)
+        except Exception:
+            log.exception("the rollout of %s could not go on", route)
+        else:
+            self._troubled.discard(route)
+
+
+def _dry(analysis: Analysis) -> bool:
+    """Whether its failing is only told."""
+    return analysis.dry_run and analysis.verdict == "fail"

@@ -1,0 +1,256 @@
+"""Rollouts as the instance runs them: what is known goes to the machine, what follows is kept and published."""
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import Callable
+
+import pytest
+
+from canaryproxy.config import parse
+from canaryproxy.control.controller import Controller, NoSuchRoute
+from canaryproxy.control.events import Events
+from canaryproxy.control.judges import Judges
+from canaryproxy.control.ledger import Actor
+from canaryproxy.control.rollouts import Rollouts
+from canaryproxy.control.state import RouteState
+from canaryproxy.control.store import UnwritableState
+from canaryproxy.model.delta import CellDelta, CellKey, Delta
+from canaryproxy.model.table import Endpoint, VersionName
+from canaryproxy.rollout.machine import Illegal
+from canaryproxy.store.memory import MemoryStore
+from canaryproxy.store.sqlite import read_state, write_state
+from canaryproxy.telemetry.window import Window
+from tests.support.admin import FakeWorkers, _healthy
+
+JO = Actor("jo", "write")
+
+TEXT = """
+routes:
+  shop:
+    hosts: [a.test]
+    stable: http://127.0.0.1:1
+    canary: {{url: 'http://127.0.0.1:{port}', connect_timeout: 1s{canary}}}
+    rollout: {{every: 10s, bake: 20s, {rollout}}}
+    {more}
+  blog: {{hosts: [b.test], stable: 'http://127.0.0.1:1', canary: 'http://127.0.0.1:2'}}
+"""
+
+
+class Fragile(MemoryStore):
+    """A store whose disk may be full."""
+
+    full = False
+
+    def save(self, *arguments: object, **more: object) -> None:
+        if self.full:
+            raise UnwritableState("the disk is full")
+        super().save(*arguments, **more)  # type: ignore[arg-type]
+
+
+class Bench:
+    """An instance without processes: a second passes when a test says so."""
+
+    def __init__(self, rollout: str = "", more: str = "", canary: str = "") -> None:
+        self.now = 1000.0
+        self.text: Callable[[int], str] = lambda port: TEXT.format(port=port, rollout=rollout, more=more, canary=canary)
+        self.port = 2
+        self.workers = FakeWorkers()
+        self.store = Fragile()
+        self.events, self.window = Events(), Window()
+        self.controller = Controller(
+            parse(self.text(2), "f", {}), self.workers, self.store, lambda: parse(self.text(self.port), "f", {}),
+            ask=_healthy, wall=lambda: 1e9 + self.now, events=self.events,
+        )  # fmt: skip
+        self.judges = Judges(
+            self.controller.config, self.now, self.weight, lambda: self.controller.generation, random.Random(3).random,
+            self.events, lambda: 1e9 + self.now,
+        )  # fmt: skip
+        self.rollouts = Rollouts(self.controller, self.judges, self.window, lambda: self.now, lambda: 1e9 + self.now)
+        self.rng = random.Random(7)
+        self.errors = {"stable": 0.0, "canary": 0.0}
+
+    def weight(self, route: str) -> int | None:
+        state = self.controller.state.get(route)
+        return None if state is None else state.weight
+
+    @property
+    def shop(self) -> RouteState:
+        return self.controller.state["shop"]
+
+    async def second(self, rate: int = 400) -> None:
+        """Traffic, a look of the judges, a look of the rollouts."""
+        self.now += 1
+        share = (self.weight("shop") or 0) / 10_000
+        canary = round(rate * share)
+        sides: tuple[tuple[VersionName, int], ...] = (("stable", rate - canary), ("canary", canary))
+        cells = tuple(self._cell(version, count) for version, count in sides if count)
+        delta = Delta(self.controller.generation, self.now, cells)
+        self.window.add(delta)
+        self.judges.add(0, delta, [])
+        await self.judges.look(self.now)
+        await self.rollouts.look()
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    def _cell(self, version: VersionName, count: int) -> CellDelta:
+        failed = sum(self.rng.random() < self.errors[version] for _ in range(count))
+        outcomes = {"success": count - failed, "error_5xx": failed}
+        latency: dict[int, int] = {}
+        for _ in range(count):
+            bucket = -190 + self.rng.randrange(20)
+            latency[bucket] = latency.get(bucket, 0) + 1
+        return CellDelta(CellKey("shop", version, "e", "weight", True), int(self.now), count, outcomes, latency=latency, replies={500: failed})  # fmt: skip
+
+    async def until(self, phase: str, seconds: int = 400) -> int:
+        for second in range(seconds):
+            if self.shop.rollout.phase == phase:
+                return second
+            await self.second()
+        raise AssertionError(f"{self.shop.rollout} never is {phase}")
+
+
+async def started(rollout: str = "", more: str = "") -> Bench:
+    bench = Bench(rollout, more)
+    await bench.controller.start()
+    for _ in range(5):
+        await bench.second()
+    await bench.rollouts.do("shop", "start", JO)
+    return bench
+
+
+async def test_a_good_canary_is_raised_to_the_whole_and_succeeds() -> None:
+    bench = await started("steps: [5, 25, 50, 100]")
+    assert (bench.weight("shop"), bench.shop.weight_source) == (500, "rollout")
+    took = await bench.until("succeeded")
+    assert bench.weight("shop") == 10_000
+    assert 3 * 10 + 20 <= took < 200
+    assert [one.action for one in await bench.controller.history("shop", 20)][-1] == "start"
+    assert bench.controller.table.routes[0].weight == 10_000
+
+
+async def test_a_canary_that_fails_is_taken_back_with_the_report_that_shows_it() -> None:
+    bench = await started("steps: [25, 50, 100]")
+    queue = bench.events.listen()
+    assert queue is not None
+    bench.errors["canary"] = 1.0
+    await bench.second()
+    assert (bench.shop.rollout.phase, bench.weight("shop"), bench.shop.off) == ("rolled_back", 0, True)
+    assert bench.controller.table.routes[0].aborted
+    told = [queue.get_nowait() for _ in range(queue.qsize())]
+    (phase,) = [one for one in told if one is not None and one.kind == "phase"]
+    assert phase.detail["phase"] == "rolled_back"
+    assert "rolled back at 25 %: canary failed" in str(phase.detail["sentence"])
+
+
+async def test_both_failing_together_takes_nothing_back() -> None:
+    bench = await started("steps: [25, 50, 100]")
+    bench.errors = {"stable": 0.6, "canary": 0.6}
+    for _ in range(40):
+        await bench.second()
+    assert bench.shop.rollout.phase == "progressing"
+
+
+async def test_while_it_is_under_way_nobody_sets_the_weight_and_the_file_waits() -> None:
+    bench = await started()
+    with pytest.raises(Illegal, match="the rollout is progressing"):
+        await bench.controller.set_weight("shop", 500, JO)
+    with pytest.raises(NoSuchRoute):
+        await bench.rollouts.do("other", "start", JO)
+    with pytest.raises(Illegal, match="knows: abort, pause, promote"):
+        await bench.rollouts.do("shop", "start", JO)
+
+
+async def test_an_abort_counts_although_the_disk_is_full_and_nothing_else_does(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = await started("steps: [25, 50, 100]")
+    bench.store.full = True
+    for _ in range(30):
+        await bench.second()
+    assert bench.shop.rollout.step == 0
+    assert caplog.text.count("the rollout of shop cannot go on, its state cannot be kept") == 1
+    with pytest.raises(UnwritableState):
+        await bench.rollouts.do("shop", "promote", JO)
+    done = await bench.rollouts.do("shop", "abort", JO)
+    assert (done.durable, bench.weight("shop"), bench.shop.off) == (False, 0, True)
+    assert bench.controller.table.routes[0].aborted
+    with pytest.raises(UnwritableState):
+        await bench.rollouts.do("shop", "reset", JO)
+
+
+async def test_another_canary_begins_anew_and_one_may_begin_by_itself() -> None:
+    bench = await started("steps: [25, 50, 100]")
+    await bench.rollouts.do("shop", "promote", JO)
+    bench.port = 3
+    await bench.controller.reload()
+    await bench.rollouts.changed({"shop"})
+    assert (bench.shop.rollout.step, bench.weight("shop")) == (0, 2500)
+    auto = Bench("start: auto, steps: [5, 100]", "weight: 0")
+    await auto.controller.start()
+    await auto.rollouts.changed({"shop", "blog"})
+    assert (auto.shop.rollout.phase, auto.weight("shop")) == ("progressing", 500)
+    assert auto.controller.state["blog"].rollout.phase == "idle"
+
+
+async def test_a_canary_without_a_healthy_endpoint_is_taken_back_and_not_onto_an_ill_stable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench("steps: [25, 100]", canary=", health: {path: /}")
+    await bench.controller.start()
+    await bench.rollouts.do("shop", "start", JO)
+    ill: dict[str, list[tuple[Endpoint, str]]] = {
+        "stable": [(Endpoint("a", 1), "unhealthy")], "canary": [(Endpoint("b", 1), "unhealthy")],
+    }  # fmt: skip
+    monkeypatch.setattr(bench.controller, "endpoints", lambda _: ill)
+    await bench.rollouts.look()
+    assert (bench.shop.rollout.phase, bench.shop.rollout.reason) == ("paused", "inconclusive")
+    ill["stable"] = [(Endpoint("a", 1), "healthy")]
+    await bench.rollouts.look()
+    assert bench.shop.rollout.why == "no endpoint of the canary passes its health check"
+    assert bench.shop.off
+
+
+async def test_it_is_known_how_long_a_step_takes() -> None:
+    bench = await started("steps: [1, 50, 100]")
+    assert bench.rollouts.aim("shop") == 5000
+    assert bench.rollouts.aim("blog") is None
+    assert bench.rollouts.traffic("shop") == pytest.approx(2000 / 60)
+    assert bench.rollouts.estimate("shop") == pytest.approx(100 / (2000 / 60 * 0.01))
+    await bench.rollouts.do("shop", "promote", JO)
+    assert bench.rollouts.aim("shop") == 10_000
+    assert bench.rollouts.estimate("shop") == pytest.approx(1600 / (2000 / 60 * 0.5))
+    assert bench.rollouts.estimate("blog") == 0
+    assert "1 under way" in repr(bench.rollouts)
+
+
+async def test_with_analysis_off_time_alone_raises_it() -> None:
+    bench = await started("steps: [25, 50, 100]", "analysis: off")
+    bench.errors["canary"] = 1.0
+    assert await bench.until("succeeded") < 60
+
+
+async def test_a_mistake_of_ours_stops_one_rollout_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = await started("steps: [25, 50, 100]", "analysis: off")
+
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(bench.controller, "roll", broken)
+    with caplog.at_level(logging.ERROR):
+        for _ in range(12):
+            await bench.second()
+    assert "the rollout of shop could not go on" in caplog.text
+    await bench.rollouts.tick("gone")
+
+
+async def test_its_state_is_kept_as_it_is() -> None:
+    bench = await started("steps: [25, {weight: 50, hold: true}, 100]")
+    state = bench.shop
+    assert read_state(write_state(state)) == state
+    told = json.loads(write_state(state))
+    del told["rollout"]
+    assert read_state(json.dumps(told)).rollout.phase == "idle"
