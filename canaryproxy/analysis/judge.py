@@ -5,11 +5,12 @@ canary first gets a share (or a new canary, or `restart`) until there is none an
 anew what is shown. A failing verdict stands.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from canaryproxy.analysis.alone import Alone, Stable
-from canaryproxy.analysis.checks.thresholds import ThresholdCheck
 from canaryproxy.analysis.cohorts import Cohorts
 from canaryproxy.analysis.counting import (
     CANARY,
@@ -25,15 +26,16 @@ from canaryproxy.analysis.counting import (
 )
 from canaryproxy.analysis.dispersion import ENDPOINTS, Dispersion, EndpointSeconds
 from canaryproxy.analysis.drift import Drift
-from canaryproxy.analysis.finding import Analysis, Samples
+from canaryproxy.analysis.finding import Analysis
 from canaryproxy.analysis.latency import Past
+from canaryproxy.analysis.memory import kept, read
 from canaryproxy.analysis.panel import Panel, verdict_of
 from canaryproxy.analysis.placebo import Placebo, Slice
 from canaryproxy.analysis.rates import Block
 from canaryproxy.analysis.spec import Errors, Spec, Unit
 from canaryproxy.model.delta import CellDelta, GoalDelta, Open
 from canaryproxy.model.table import WEIGHT_SCALE as WHOLE
-from canaryproxy.telemetry.histogram import quantile, value_of
+from canaryproxy.telemetry.histogram import value_of
 from canaryproxy.telemetry.users import Newcomers, News
 
 REFUSED = ((400, 498),)
@@ -47,8 +49,11 @@ DRAWN = ("weight", "affinity")
 FEW_ENDPOINTS = "stable's endpoints stall now and then: with so few endpoints a bad version looks like a bad machine"
 """A service behind one address counts as one; a headless Service shows them."""
 
-ENOUGH = 20
-"""Requests of the canary that fixed bounds of our own need."""
+LEARNT = (
+    "_past", "panel", "_drift", "_dispersion", "_known", "_exposed", "_placebo", "_risk", "_goals_risk", "_judged",
+    "_requests", "_endpoints",
+)  # fmt: skip
+"""Attributes that outlive the process."""
 
 
 class Judge:
@@ -314,18 +319,38 @@ class Judge:
         if not (self._affinity and tally.ruled):
             panel.sample_ratio.draw(drawn[CANARY], drawn[STABLE], weight)
         self._arrived = pair()
-        self._look_at_bounds()
+        panel.look_at_bounds()
 
-    def _look_at_bounds(self) -> None:
-        panel = self.panel
-        if panel.error_bounds is not None and panel.errors is not None:
-            found = panel.errors.finding()
-            _read(panel.error_bounds, found.canary, found.stable, found.samples)
-        if panel.latency_bounds is not None and panel.latency is not None and self.spec.latency is not None:
-            canary, stable = panel.latency.shown()
-            q = self.spec.latency.q
-            samples = Samples(sum(canary.values()), sum(stable.values()))
-            _read(panel.latency_bounds, quantile(canary, q), quantile(stable, q), samples)
+    # What outlives the process.
+
+    def kept(self, now: float) -> dict[str, Any]:
+        """Everything that was learnt, as plain data for JSON."""
+        failed = self._failed
+        return {
+            "unit": self.unit,
+            "weight": self._weight,
+            "seconds": now - self._step_since,
+            "warm": {endpoint: now - first for endpoint, first in self._warm.items()},
+            "failed": None if failed is None else [failed.reason, failed.evidence],
+            "learnt": {name: kept(getattr(self, name)) for name in LEARNT},
+        }
+
+    def recall(self, told: dict[str, Any], now: float) -> None:
+        """Go on from there; requests that began before the next second do not count. Raises `Unfit` and `KeyError`, and
+        then the judge has to begin anew.
+        """
+        self.unit = told["unit"]
+        self.panel = Panel(self.spec, self.unit, self._past)
+        for name in LEARNT:
+            setattr(self, name, read(getattr(self, name), told["learnt"][name]))
+        self._weight = self._aim = told["weight"]
+        self._step_since = now - told["seconds"]
+        self._warm = {endpoint: math.floor(now - age) for endpoint, age in told["warm"].items()}
+        self._first = int(now) + 1
+        self._cohorts = Cohorts(closed_until=int(now))
+        if told["failed"] is not None:
+            reason, evidence = told["failed"]
+            self._failed = replace(self._found(now), verdict="fail", reason=reason, evidence=evidence)
 
     # What comes of it.
 
@@ -360,10 +385,3 @@ class Judge:
             exposed=self._exposed.now(self._tally),
             alone="" if self._alone is None else self._alone.suspicion,
         )
-
-
-def _read(check: ThresholdCheck, canary: float | None, stable: float | None, samples: Samples) -> None:
-    if canary is None or samples.canary < ENOUGH:
-        check.unread(f"fewer than {ENOUGH} requests of the canary at this weight")
-    else:
-        check.read(canary, stable, samples)

@@ -9,6 +9,7 @@ faster. We bet on Lehmann's alternatives of the rank (Lehmann 1953), and on more
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from canaryproxy.analysis.evidence import Product, Restarting, evenly
 from canaryproxy.telemetry.histogram import quantile
@@ -170,6 +171,8 @@ class Table:
 class Past:
     """Stable's latencies so far, which ranks are read from. A block comes in once it was bet on."""
 
+    FORGETS: ClassVar = frozenset(("_tables", "_slowest"))
+
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}
         self._tables: dict[bool, Table] = {}
@@ -211,6 +214,8 @@ class _Ranked:
     """Blocks of both versions' histograms, bet on by stable's past ones."""
 
     __slots__ = ("_evidence", "_past", "_shift", "_slower")
+
+    FORGETS: ClassVar = frozenset(("_past",))
 
     _evidence: Restarting | Product
 

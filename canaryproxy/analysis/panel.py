@@ -17,10 +17,15 @@ from canaryproxy.analysis.checks.resources import ResourceCheck
 from canaryproxy.analysis.checks.sample_ratio import SampleRatioCheck
 from canaryproxy.analysis.checks.thresholds import Bounds, ThresholdCheck
 from canaryproxy.analysis.evidence import anytime_p
-from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Verdict
+from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Samples, Verdict
 from canaryproxy.analysis.latency import Past
 from canaryproxy.analysis.spec import Limits, Spec, Unit
 from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.telemetry.histogram import quantile
+
+ENOUGH = 20
+"""Requests of the canary that fixed bounds of our own need."""
+
 
 ILL = 0.5
 """Of its requests: a stable that fails so many is nothing to compare with."""
@@ -86,6 +91,17 @@ class Panel:
             self.limit.look()
         for one in self._weighed:
             self._highest[one.name] = max(self._highest.get(one.name, 1.0), one.harm)
+
+    def look_at_bounds(self) -> None:
+        """Hold what is shown against fixed bounds."""
+        if self.error_bounds is not None and self.errors is not None:
+            found = self.errors.finding()
+            _hold(self.error_bounds, found.canary, found.stable, found.samples)
+        if self.latency_bounds is not None and self.latency is not None and self.spec.latency is not None:
+            canary, stable = self.latency.shown()
+            q = self.spec.latency.q
+            samples = Samples(sum(canary.values()), sum(stable.values()))
+            _hold(self.latency_bounds, quantile(canary, q), quantile(stable, q), samples)
 
     def step(self) -> None:
         """The weight has changed."""
@@ -153,6 +169,13 @@ class Panel:
             one.name for one in (self.errors, self.latency)
             if one is not None and not one.dry_run and one.proof < SHOWN
         ]  # fmt: skip
+
+
+def _hold(check: ThresholdCheck, canary: float | None, stable: float | None, samples: Samples) -> None:
+    if canary is None or samples.canary < ENOUGH:
+        check.unread(f"fewer than {ENOUGH} requests of the canary at this weight")
+    else:
+        check.read(canary, stable, samples)
 
 
 def shares(spec: Spec) -> dict[str, float]:

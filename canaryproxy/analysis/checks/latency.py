@@ -1,6 +1,7 @@
 """Latency: does the canary take longer than stable?"""
 
 import math
+from typing import ClassVar
 
 from canaryproxy.analysis import intervals, words
 from canaryproxy.analysis.cohorts import Pair
@@ -32,6 +33,7 @@ class LatencyCheck:
     """Latencies of requests, cohort by cohort. `pace` is how many requests of the canary come in a second."""
 
     name = "latency"
+    FORGETS: ClassVar = frozenset(("_past",))
 
     def __init__(self, spec: Latency, threshold: float, past: Past) -> None:
         self.dry_run = spec.dry_run

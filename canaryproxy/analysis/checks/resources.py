@@ -1,6 +1,7 @@
 """Resources: does the canary use more of something for each request, by its own account?"""
 
 import math
+from typing import ClassVar
 
 from canaryproxy.analysis import words
 from canaryproxy.analysis.finding import Finding, Samples, Verdict, compared, standing
@@ -16,6 +17,8 @@ to do spends less on each, so the comparison would be of weights and not of vers
 
 class ResourceCheck:
     """One resource, block by block. `trouble` is why it cannot be read or compared now; None if it can."""
+
+    FORGETS: ClassVar = frozenset(("trouble",))
 
     trouble: Trouble | None
 
