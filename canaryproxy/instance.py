@@ -160,6 +160,7 @@ class Instance:
         if probes is not None:
             self.probes_address = await self._serve(probes_application(knowledge), probes)
         await self._controller.start()
+        await self.rollouts.recall()
         await self.workers.start()
         self._tasks.append(asyncio.get_running_loop().create_task(self._judge()))
         self.sources.configure(self._config)
@@ -190,6 +191,7 @@ class Instance:
             await asyncio.sleep(JUDGE_PERIOD)
             await self.judges.look(time.monotonic())
             await self.rollouts.look()
+            await self.rollouts.remember()
 
     def _weight_of(self, route: str) -> int | None:
         state = self._controller.state.get(route)

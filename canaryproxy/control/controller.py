@@ -7,7 +7,7 @@ nothing: the old config goes on serving and the reload says what is wrong.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -189,6 +189,16 @@ class Controller:
         """Who did what, the newest first. Raises `UnwritableState` where it cannot be read."""
         async with self._writing:
             return await self._ledger.history(route, limit)
+
+    async def remember(self, learnt: Mapping[str, str], keep: Set[str]) -> None:
+        """Keep what judges have learnt. Raises `UnwritableState`."""
+        async with self._writing:
+            await self._ledger.remember(learnt, keep)
+
+    async def learnt(self) -> dict[str, str]:
+        """What judges had learnt when the process ended."""
+        async with self._writing:
+            return await self._ledger.learnt()
 
     # What is changed.
 

@@ -10,9 +10,11 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from canaryproxy.analysis.finding import Analysis, Verdict
 from canaryproxy.analysis.judge import Judge
+from canaryproxy.analysis.memory import Unfit
 from canaryproxy.analysis.panel import Panel
 from canaryproxy.analysis.spec import Spec
 from canaryproxy.config import Config
@@ -149,6 +151,20 @@ class Judges:
         for one in (one for one in news if one.route in self._judges):
             with self._trying(one.route) as judge:
                 judge.met(one)
+
+    def kept(self, route: str, now: float) -> dict[str, Any]:
+        """What a judge has learnt, as plain data."""
+        return self._judges[route].kept(now)
+
+    def recall(self, route: str, told: dict[str, Any], now: float) -> bool:
+        """Go on from there; False where it does not fit, and the judge begins anew."""
+        try:
+            self._judges[route].recall(told, now)
+        except (Unfit, KeyError, TypeError, ValueError, AttributeError) as error:
+            log.warning("%s: what was known of the canary is of no use, it is judged anew: %s", route, error)
+            self._judges[route] = self._judge(self._routes[route])
+            return False
+        return True
 
     def panel(self, route: str) -> Panel | None:
         """The checks of a route's canary, for what comes from outside; another one for every beginning."""

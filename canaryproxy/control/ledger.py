@@ -5,7 +5,7 @@ Calls follow one another; the controller sees to that.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
 from canaryproxy.config import Config
@@ -102,6 +102,18 @@ class Ledger:
     async def history(self, route: str, limit: int) -> list[Audit]:
         """Who did what, the newest first. Raises `UnwritableState` where it cannot be read."""
         return await asyncio.to_thread(self._store.history, route, limit)
+
+    async def remember(self, learnt: Mapping[str, str], keep: Set[str]) -> None:
+        """Keep what judges have learnt, and forget all but those to `keep`. Raises `UnwritableState`."""
+        await asyncio.to_thread(self._store.remember, learnt, keep)
+
+    async def learnt(self) -> dict[str, str]:
+        """What judges had learnt; nothing where it cannot be read."""
+        try:
+            return await asyncio.to_thread(self._store.learnt)
+        except UnwritableState as error:
+            log.error("what was known of canaries is lost, they are judged anew: %s", error)
+            return {}
 
     async def close(self) -> None:
         """Let go of the store."""

@@ -4,10 +4,13 @@ Deciding is pure (`canaryproxy.rollout`), what follows is kept and published by 
 """
 
 import asyncio
+import hashlib
+import json
 import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from canaryproxy.analysis.finding import Analysis
 from canaryproxy.config.rollout import NEEDED_FOR_PROOF, expected_seconds
@@ -23,6 +26,9 @@ from canaryproxy.telemetry.window import Window
 log = logging.getLogger("canaryproxy")
 
 ENGINE = Actor("canaryproxy", "engine")
+
+MOST_REMEMBERED = 20
+"""Routes in a second."""
 
 TRAFFIC = 60.0
 """Seconds of traffic that tell how long a step will take."""
@@ -42,6 +48,9 @@ class Rollouts:
         self._wall = wall
         self._urgent: set[asyncio.Task[None]] = set()
         self._troubled: set[str] = set()
+        self._unwatched: dict[str, tuple[float, float]] = {}
+        self._remembered = True
+        self._turn = 0
         judges.heed(self.aim, self.failing)
 
     def __repr__(self) -> str:
@@ -101,6 +110,7 @@ class Rollouts:
             alone="" if analysis.dry_run else analysis.alone,
             stable_ill=not any(ends["stable"]),
             estimate=estimate if math.isfinite(estimate) else 0.0,
+            lost=self._lost(route),
         )
         if config.canary.health is not None and ends["canary"] and not any(ends["canary"]):
             return replace(facts, verdict="fail", why="no endpoint of the canary passes its health check")
@@ -127,6 +137,45 @@ class Rollouts:
         """A second has passed."""
         for route in self.under_way:
             await self.tick(route)
+
+    async def remember(self) -> None:
+        """Keep what is known of canaries under way, so that it outlives the process; many of them in turns."""
+        names = self.under_way
+        if not names and not self._remembered:
+            return
+        first = self._turn % len(names) if names else 0
+        some = (names[first:] + names[:first])[:MOST_REMEMBERED]
+        self._turn = first + len(some)
+        told = {name: json.dumps(self._learnt(name)) for name in some}
+        try:
+            await self._controller.remember(told, set(names))
+            self._remembered = bool(names)
+        except UnwritableState as error:
+            log.debug("what is known of canaries cannot be kept: %s", error)
+
+    def _learnt(self, route: str) -> dict[str, Any]:
+        return {"at": self._wall(), "of": self._digest(route), "judge": self._judges.kept(route, self._now())}
+
+    def _digest(self, route: str) -> str:
+        """Of all that has to be the same for evidence to be about the same canary."""
+        config = self._controller.config.routes[route]
+        return hashlib.sha256(repr((config.canary, config.affinity, config.spec)).encode()).hexdigest()
+
+    async def recall(self) -> None:
+        """Go on where the process before ended. Time in which nobody watched does not count for a step."""
+        learnt = await self._controller.learnt()
+        for route in self.under_way:
+            told = json.loads(learnt.get(route, "{}"))
+            known = told.get("of") == self._digest(route)
+            since = self.of(route).step_since
+            if known and self._judges.recall(route, told["judge"], self._now()):
+                since = told["at"]
+            self._unwatched[route] = (self.of(route).step_since, max(self._wall() - since, 0.0))
+
+    def _lost(self, route: str) -> float:
+        """Seconds of this step in which nobody watched."""
+        step, lost = self._unwatched.get(route, (0.0, 0.0))
+        return lost if step == self.of(route).step_since else 0.0
 
     def failing(self, route: str) -> None:
         """A canary has just been found to fail: nothing is waited for."""

@@ -1,6 +1,6 @@
 """The port to what survives a restart. Calls block, so they are made away from the event loop."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Protocol
 
 from canaryproxy.control.state import Audit, State
@@ -29,6 +29,12 @@ class Store(Protocol):
 
     def history(self, route: str, limit: int) -> list[Audit]:
         """What was done to a route, the newest first."""
+
+    def remember(self, learnt: Mapping[str, str], keep: Set[str]) -> None:
+        """Keep what judges have learnt, by route, and forget all but those to `keep`. Raises `UnwritableState`."""
+
+    def learnt(self) -> dict[str, str]:
+        """What judges had learnt, by route. Raises `UnwritableState` if it cannot be read."""
 
     def close(self) -> None:
         """Let go of it."""

@@ -65,7 +65,7 @@ class Facts:
     requests the canary failed more than stable's rate explains; `alone` says why a canary without a control is
     suspicious, empty if it is not; `stable_ill` that stable itself cannot be gone back to; `gate` says why somebody
     outside does not let it go on, empty if they do; `estimate` are the seconds that the step will take, as far as can
-    be told.
+    be told; `lost` are those of it in which nobody watched.
     """
 
     verdict: Literal["pass", "fail", "inconclusive"] = "inconclusive"
@@ -75,6 +75,7 @@ class Facts:
     stable_ill: bool = False
     gate: str = ""
     estimate: float = 0.0
+    lost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +165,15 @@ def _estimable(_: Plan, state: Rollout, event: Event, __: float) -> bool:
     return not state.timeout_at and event.facts.estimate > 0
 
 
+def _watched(state: Rollout, event: Event, now: float) -> float:
+    """Seconds of this step in which somebody watched."""
+    return now - state.step_since - event.facts.lost
+
+
 def _done(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
     """The step has lasted long enough, and nothing stands against leaving it."""
     dwell = plan.steps[state.step or 0].dwell
-    return now - state.step_since >= dwell and (event.facts.verdict == "pass" or plan.dry_run)
+    return _watched(state, event, now) >= dwell and (event.facts.verdict == "pass" or plan.dry_run)
 
 
 def _held(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
@@ -191,11 +197,11 @@ def _suspicious_again(plan: Plan, state: Rollout, event: Event, now: float) -> b
 
 
 def _calm(_: Plan, state: Rollout, event: Event, now: float) -> bool:
-    return state.reason == "control" and event.facts.verdict != "fail" and now - state.step_since >= QUIET
+    return state.reason == "control" and event.facts.verdict != "fail" and _watched(state, event, now) >= QUIET
 
 
 def _baked(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
-    return state.weight == WHOLE and not event.facts.alone and now - state.step_since >= plan.bake
+    return state.weight == WHOLE and not event.facts.alone and _watched(state, event, now) >= plan.bake
 
 
 def _paused_bake(_: Plan, state: Rollout, __: Event, ___: float) -> bool:

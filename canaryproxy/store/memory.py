@@ -1,7 +1,7 @@
 """A store that keeps nothing beyond the process."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from canaryproxy.control.state import Audit, State
 
@@ -30,6 +30,13 @@ class MemoryStore:
         """What was done to a route, the newest first."""
         found = [audit for audit in reversed(self._audits) if audit.route == route]
         return found[:limit]
+
+    def remember(self, _: Mapping[str, str], __: Set[str]) -> None:
+        """There is nothing that would outlive the judges."""
+
+    def learnt(self) -> dict[str, str]:
+        """Nothing was kept."""
+        return {}
 
     def close(self) -> None:
         """Nothing to close."""

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from canaryproxy.config.route import RuleSet
@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS history (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS history_by_route ON history (route, id);
 """
+
+LEARNT = "CREATE TABLE IF NOT EXISTS learnt (name TEXT PRIMARY KEY, told TEXT NOT NULL) STRICT"
+"""Came later than the others, with no change to them."""
 
 
 class SqliteStore:
@@ -113,6 +116,7 @@ class SqliteStore:
             connection.execute("PRAGMA synchronous = FULL")
             if fresh:
                 connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+            connection.execute(LEARNT)
             self._opened = self._path.stat()
         except (sqlite3.Error, OSError) as error:
             if connection is not None:
@@ -198,6 +202,28 @@ class SqliteStore:
                 (route, limit),
             )
             return [Audit(*row) for row in rows]
+        except sqlite3.Error as error:
+            raise UnwritableState(f"{self._path}: {error}") from None
+
+    def remember(self, learnt: Mapping[str, str], keep: Set[str]) -> None:
+        """Keep what judges have learnt, and forget all but those to `keep`. Raises `UnwritableState`."""
+        try:
+            connection = self._open()
+            connection.execute("BEGIN IMMEDIATE")
+            known = [row[0] for row in connection.execute("SELECT name FROM learnt")]
+            connection.executemany("DELETE FROM learnt WHERE name = ?", [(one,) for one in known if one not in keep])
+            connection.executemany("INSERT OR REPLACE INTO learnt VALUES (?, ?)", list(learnt.items()))
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.close()
+            raise UnwritableState(f"{self._path}: {error}") from None
+
+    def learnt(self) -> dict[str, str]:
+        """What judges had learnt. Raises `UnwritableState` if it cannot be read."""
+        if self._connection is None and not self._path.exists():
+            return {}
+        try:
+            return dict(self._open().execute("SELECT name, told FROM learnt").fetchall())
         except sqlite3.Error as error:
             raise UnwritableState(f"{self._path}: {error}") from None
 

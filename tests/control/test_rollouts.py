@@ -5,6 +5,7 @@ import json
 import logging
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ from canaryproxy.model.delta import CellDelta, CellKey, Delta
 from canaryproxy.model.table import Endpoint, VersionName
 from canaryproxy.rollout.machine import Illegal
 from canaryproxy.store.memory import MemoryStore
-from canaryproxy.store.sqlite import read_state, write_state
+from canaryproxy.store.sqlite import SqliteStore, read_state, write_state
 from canaryproxy.telemetry.window import Window
 from tests.support.admin import FakeWorkers, _healthy
 
@@ -245,6 +246,66 @@ async def test_a_mistake_of_ours_stops_one_rollout_and_nothing_else(
             await bench.second()
     assert "the rollout of shop could not go on" in caplog.text
     await bench.rollouts.tick("gone")
+
+
+async def test_a_process_goes_on_where_the_one_before_ended(tmp_path: Path) -> None:
+    first = Bench("steps: [25, 50, 100]")
+    first.controller._ledger._store = SqliteStore(tmp_path / "state.db")
+    await first.controller.start()
+    for _ in range(5):
+        await first.second()
+    await first.rollouts.do("shop", "start", JO)
+    for _ in range(7):
+        await first.second()
+        await first.rollouts.remember()
+    evidence = first.judges.analysis("shop", first.now)
+    await first.controller.close()
+
+    then = Bench("steps: [25, 50, 100]")
+    then.controller._ledger._store = SqliteStore(tmp_path / "state.db")
+    then.now = first.now + 300
+    await then.controller.start()
+    await then.rollouts.recall()
+    assert (then.shop.rollout.step, then.weight("shop")) == (0, 2500)
+    found = then.judges.analysis("shop", then.now)
+    assert [one.evidence for one in found.checks] == [one.evidence for one in evidence.checks]
+    assert found.exposed == evidence.exposed
+    await then.second()
+    assert then.shop.rollout.step == 0
+    for _ in range(3):
+        await then.second()
+    assert then.shop.rollout.step == 1
+    await then.rollouts.do("shop", "abort", JO)
+    await then.rollouts.remember()
+    assert await then.controller.learnt() == {}
+
+
+async def test_what_is_known_of_another_canary_is_of_no_use(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = Bench("steps: [25, 50, 100]")
+    first.controller._ledger._store = SqliteStore(tmp_path / "state.db")
+    await first.controller.start()
+    await first.rollouts.do("shop", "start", JO)
+    for _ in range(9):
+        await first.second()
+    await first.rollouts.remember()
+    text = json.loads((await first.controller.learnt())["shop"])
+    text["judge"]["learnt"]["panel"] = {"a": {}}
+    await first.controller.remember({"shop": json.dumps(text)}, {"shop"})
+    await first.controller.close()
+    for port in (2, 3):
+        then = Bench("steps: [25, 50, 100]")
+        then.port = port
+        then.controller._ledger._store = SqliteStore(tmp_path / "state.db")
+        then.controller.config = parse(then.text(port), "f", {})
+        then.now = first.now
+        await then.controller.start()
+        await then.rollouts.recall()
+        assert then.judges.analysis("shop", then.now).exposed.requests == 0
+        for _ in range(9):
+            await then.second()
+        assert then.shop.rollout.step == 0
+        await then.controller.close()
+    assert caplog.text.count("is of no use, it is judged anew") == 1
 
 
 async def test_its_state_is_kept_as_it_is() -> None:
