@@ -89,7 +89,8 @@ def simulate(
             rule.look(look - 1, canary, failed)
             for strikes, when in found.strikes.items():
                 first(when, rule.strikes >= strikes, look)
-        if until_found and (found.judge != NEVER).all():
+        spoken = [found.judge, *(found.strikes.values() if setting.look == 1 else ())]
+        if until_found and all((when != NEVER).all() for when in spoken):
             break
     found.extra["z at the end"] = z.look(*(np.zeros(runs) for _ in range(4))) > Z_99
     return found

@@ -216,7 +216,8 @@ Errors, as shipped (10 % tolerated, floor 0.1 %):
 The rule's strikes look quick where it condemns the healthy as well; see above. It looks at 60 s at the earliest.
 
 Latency, as shipped (10 % and 2 ms tolerated, a bet every fifth look while nothing is suspicious); no warm-up here, which adds
-its 30 s to a canary that is slow from its first second:
+its 30 s to a canary that is slow from its first second. Of 50 ms 10 % and 2 ms are 14 %, so 20 % slower is hardly beyond what
+is tolerated, and takes long:
 
 {delays_latency(results["delays latency"])}
 

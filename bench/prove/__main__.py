@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.locust.compare import after_kills, same
-from bench.prove import Disproved, judged
+from bench.prove import Disproved, judged, rolled
 from bench.prove.canary import broken_pod
 from bench.prove.change import drain_under_load, reload_under_load
 from bench.prove.conformance import ROUNDS, ROUTES, conformance
@@ -67,6 +67,27 @@ CLAIMS: dict[str, tuple[str, Callable[[], str]]] = {
         judged.hungry,
     ),
     "judge-many": ("Judging 100 routes takes less than 5 % of a core", judged.many),
+    "rollout-good": ("A rollout of equal versions reaches 100 and succeeds", rolled.good),
+    "rollout-dead": (
+        "A canary that fails everything is at weight 0 within 2 s, at most 30 requests failed",
+        rolled.dead,
+    ),
+    "rollout-errors": ("0.1 to 3 % errors are rolled back", rolled.errors),
+    "rollout-slow": ("p95 half as slow again is rolled back", rolled.slow),
+    "rollout-sells": ("A canary that sells half as much is held", rolled.sells_half),
+    "rollout-together": ("Both versions worse together: nothing is rolled back", rolled.together),
+    "rollout-twenty": ("Of 20 equal canaries with 2 % errors at most one is rolled back", rolled.twenty),
+    "rollout-users": ("With affinity a dead canary is at weight 0 within 2 s, counted in users", rolled.users),
+    "rollout-overload": (
+        "A canary that fails under full load alone is compared again, and pauses at half",
+        rolled.overload,
+    ),
+    "rollout-outage": ("A shared outage during the bake ends at 100 again", rolled.outage),
+    "rollout-abort": ("After the 200 of an abort no request reaches the canary, in every phase", rolled.aborted),
+    "rollout-killed": (
+        "kill -9 at 50 moments of rollouts: no illegal state, lost abort, unearned step",
+        rolled.killed,
+    ),
     "memory": ("Large bodies grow memory by less than 32 MiB", large_bodies),
 }
 

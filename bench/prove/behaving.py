@@ -1,7 +1,8 @@
 """A version that behaves as it is told: `python -m bench.prove.behaving PORT [NAME=VALUE ...]`.
 
 Answers take `late` seconds and a random bit more, all of it `times` as long; a share `errors` of them is a 500; a share
-`carts` says in `X-Cart` that something was put into the cart; each costs `cpu` seconds of CPU. `PUT /behave/NAME/VALUE`
+`carts` says in `X-Cart` that something was put into the cart; each costs `cpu` seconds of CPU; beyond `limit` a second
+(0 for none) the rest are a 500. `PUT /behave/NAME/VALUE`
 changes one of these. `GET /first` tells when the first request came (seconds since 1970, 0 before), and begins anew;
 `GET /metrics` tells of the process, as every Prometheus client library does.
 """
@@ -21,8 +22,9 @@ class Behaviour:
     """How it behaves now, and what it has seen."""
 
     def __init__(self, told: list[str]) -> None:
-        self.ways = {"late": 0.02, "times": 1.0, "errors": 0.0, "carts": 0.0, "cpu": 0.0}
+        self.ways = {"late": 0.02, "times": 1.0, "errors": 0.0, "carts": 0.0, "cpu": 0.0, "limit": 0.0}
         self.first = 0.0
+        self._second = self._count = 0
         for one in told:
             self.tell(*one.split("="))
 
@@ -42,9 +44,14 @@ class Behaviour:
 
     def answer(self) -> bytes:
         """The next answer."""
-        if random.random() < self.ways["errors"]:
+        if random.random() < self.ways["errors"] or self._overloaded():
             return response(b"broken", b"500 Internal Server Error")
         return response(b"ok", more=b"X-Cart: 1\r\n" if random.random() < self.ways["carts"] else b"")
+
+    def _overloaded(self) -> bool:
+        second = int(time.monotonic())
+        self._second, self._count = second, (self._count if second == self._second else 0) + 1
+        return 0 < self.ways["limit"] < self._count
 
 
 def response(body: bytes, status: bytes = b"200 OK", more: bytes = b"") -> bytes:

@@ -1,0 +1,397 @@
+"""Rollouts in real traffic: 300 requests a second through two workers, versions that answer in 25 ms, shield off."""
+
+import contextlib
+import itertools
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.processes import end, running
+from bench.prove import Disproved, pacer
+from bench.prove.crash import _all_gone
+from bench.prove.judged import Judged
+from bench.prove.site import site
+
+QUICK = "rollout: {steps: [1, 5, 25, 50, 100], every: 10s, bake: 20s}\n"
+FROM_FIVE = "rollout: {steps: [5, 25, 50, 100], every: 10s, bake: 20s}\n"
+PATH = "/api/v1/routes/default/rollout"
+
+
+class Rolled(Judged):
+    """A site whose canary is raised."""
+
+    def rollout(self) -> dict[str, Any]:
+        """Where it stands."""
+        return self.call("GET", PATH)[1]
+
+    def do(self, verb: str, **body: object) -> dict[str, Any]:
+        """A verb. Raises `Disproved` where it is refused."""
+        status, told = self.call("POST", f"{PATH}/{verb}", body)
+        if status != 200:
+            raise Disproved(f"{verb} was answered {status}: {told}")
+        return told
+
+    def until_phase(self, holds: Callable[[dict[str, Any]], bool], seconds: float) -> tuple[float, dict[str, Any]]:
+        """Wait for a state; how long it took. Raises `Disproved`."""
+        begin = time.monotonic()
+        while not holds(found := self.rollout()):
+            if time.monotonic() - begin > seconds:
+                raise Disproved(f"not within {seconds:.0f} s: {found}; {self.analysis()['reason']}")
+            time.sleep(0.02)
+        return time.monotonic() - begin, found
+
+
+@contextlib.contextmanager
+def rolled(
+    stable: str = "errors=0.001", canary: str = "errors=0.001", extra: str = QUICK, *, state: str = "memory",
+    rate: int = 300,
+) -> Iterator[Rolled]:  # fmt: skip
+    """A site under load, before its rollout begins."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rolled-")))
+        made = Rolled(folder, 2, state.format(folder=folder))
+        made.config.write_text(made.config.read_text() + extra)
+        for name, ways in (("stable", stable), ("canary", canary)):
+            port = made.origins[name]
+            command = [sys.executable, "-m", "bench.prove.behaving", str(port), *ways.split()]
+            stack.enter_context(running(command, port=port))
+        made.start()
+        stack.callback(lambda: end(made.proxy))
+        load = pacer.start(made.port, rate)
+        stack.callback(pacer.end, load)
+        time.sleep(5)
+        yield made
+
+
+def is_back(found: dict[str, Any]) -> bool:
+    """Whether the canary was taken back."""
+    return bool(found["phase"] == "rolled_back")
+
+
+def exposed(made: Rolled) -> dict[str, Any]:
+    """What the canary was trusted with."""
+    told: dict[str, Any] = made.call("GET", f"{PATH}/report")[1]["exposed"]
+    return told
+
+
+def good() -> str:
+    """Two equal versions."""
+    with rolled() as made:
+        made.do("start")
+        begin, seen, expected = time.monotonic(), [], 0.0
+        step = -1
+        while True:
+            now = made.rollout()
+            if now["phase"] in ("rolled_back", "paused"):
+                raise Disproved(f"{now['phase']}: {now['why']}")
+            if now["step"] != step:
+                step = now["step"]
+                seen.append(f"{now['weight']:g} % at {time.monotonic() - begin:.0f} s")
+                expected += now["estimate"] or 0.0
+            if now["phase"] == "succeeded":
+                break
+            if time.monotonic() - begin > 400:
+                raise Disproved(f"it takes too long: {seen}, {now}, {made.analysis()['reason']}")
+            time.sleep(0.1)
+    took = time.monotonic() - begin
+    return (
+        f"{took:.0f} s ({', '.join(seen)}); the estimates made when the steps began add up to {expected:.0f} s, "
+        "and there are 20 s of bake"
+    )
+
+
+def _dead(extra: str) -> tuple[float, int, str]:
+    """Seconds from the first request to weight 0, requests that the canary failed, and why."""
+    with rolled(canary="errors=1", extra=extra) as made:
+        before = made.metrics()
+        made.first("canary")
+        made.do("start")
+        _, found = made.until_phase(is_back, 20)
+        took = found["since"] - made.first("canary")
+        time.sleep(1)
+        name = 'canaryproxy_attempts_total{outcome="error_5xx",route="default",version="canary"}'
+        failed = round(made.metrics()[name] - before[name])
+    return took, failed, found["why"]
+
+
+def dead() -> str:
+    """A canary that fails everything, three times."""
+    found = [_dead(FROM_FIVE) for _ in range(3)]
+    said = f"{', '.join(f'{took:.2f} s and {failed} failed' for took, failed, _ in found)}; {found[0][2]}"
+    if any(took > 2 or failed > 30 for took, failed, _ in found):
+        raise Disproved(said)
+    return said
+
+
+def users() -> str:
+    """The same with affinity: every request is a newcomer's."""
+    found = [_dead(f"affinity: cookie\n{FROM_FIVE}") for _ in range(3)]
+    said = f"{', '.join(f'{took:.2f} s and {failed} failed' for took, failed, _ in found)}; {found[0][2]}"
+    if any(took > 2 or failed > 30 for took, failed, _ in found) or "users" not in found[0][2] + "limit":
+        raise Disproved(said)
+    return said
+
+
+def _caught(canary: str, seconds: float) -> str:
+    with rolled(canary=canary, extra=FROM_FIVE.replace("every: 10s", "every: 60s")) as made:
+        made.do("start")
+        took, found = made.until_phase(is_back, seconds)
+    return f"after {took:.1f} s: {found['why']}"
+
+
+def errors() -> str:
+    """0.1 to 3 %."""
+    return _caught("errors=0.03", 120)
+
+
+def slow() -> str:
+    """All half as slow again."""
+    return _caught("errors=0.001 times=1.5", 200)
+
+
+def sells_half() -> str:
+    """A canary in which half as much is put into the cart."""
+    extra = "goals: [{name: cart, header: x-cart}]\nrollout: {steps: [25, 50, 100], every: 20s, bake: 20s}\n"
+    with rolled("errors=0.001 carts=0.12", "errors=0.001 carts=0.06", extra) as made:
+        made.do("start")
+        took, found = made.until(lambda one: one["reason"].startswith("cart:"), 180)
+        time.sleep(30)
+        now = made.rollout()
+    said = f"after {took:.0f} s: {found['reason']}; 30 s later it is {now['phase']} at {now['weight']:g} %"
+    if now["phase"] != "progressing" or now["weight"] == 100:
+        raise Disproved(said)
+    return said
+
+
+def together() -> str:
+    """Both get worse, and well again: errors, slowness, an outage."""
+    with rolled(extra=FROM_FIVE.replace("every: 10s", "every: 60s")) as made:
+        made.do("start")
+        time.sleep(30)
+        for ways in (
+            {"errors": 0.05, "times": 1.5},
+            {"errors": 0.001, "times": 1.0},
+            {"errors": 0.6},
+            {"errors": 0.001},
+        ):
+            for version in ("stable", "canary"):
+                made.behave(version, **ways)
+            for _ in range(30):
+                now = made.rollout()
+                if now["phase"] != "progressing":
+                    raise Disproved(f"{now['phase']}: {now['why']}")
+                time.sleep(1)
+    where = f"{now['phase']} at {now['weight']:g} %"
+    return f"30 s of 5 % errors and half as slow again, 30 s of 60 %: {where}, nothing rolled back"
+
+
+TWENTY = 20
+
+
+def twenty() -> str:
+    """Twenty routes with 2 % errors in both versions, 55 requests a second each."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rolled-")))
+        made = Rolled(folder, 2, "memory")
+        head, stable, canary = made.config.read_text().splitlines()
+        routes = "".join(
+            f"  r{number}: {{hosts: [r{number}.test], {stable}, {canary}, rollout: {{every: 20s, bake: 10s}}}}\n"
+            for number in range(TWENTY)
+        )
+        made.config.write_text(f"{head}\nroutes:\n{routes}")
+        for port in made.origins.values():
+            command = [sys.executable, "-m", "bench.prove.behaving", str(port), "errors=0.02"]
+            stack.enter_context(running(command, port=port))
+        made.start()
+        stack.callback(lambda: end(made.proxy))
+        load = pacer.start(made.port, 55 * TWENTY, TWENTY)
+        stack.callback(pacer.end, load)
+        time.sleep(5)
+        for number in range(TWENTY):
+            made.call("POST", f"/api/v1/routes/r{number}/rollout/start", {})
+        condemned, minutes, begin = set[int](), 0, time.monotonic()
+        while time.monotonic() - begin < 900:
+            time.sleep(60)
+            minutes += 1
+            condemned |= {number for number in range(TWENTY) if _condemned(made, number)}
+            phases = [made.call("GET", f"/api/v1/routes/r{number}")[1]["phase"] for number in range(TWENTY)]
+            if all(phase in ("baking", "succeeded", "rolled_back") for phase in phases):
+                break
+        reasons = [made.call("GET", f"/api/v1/routes/r{number}/rollout")[1]["why"] for number in range(TWENTY)]
+    back = [why for phase, why in zip(phases, reasons, strict=True) if phase == "rolled_back"]
+    said = (
+        f"{minutes} min: {len(back)} rolled back, {sum(p in ('baking', 'succeeded') for p in phases)} past 50 %, "
+        f"{sum(p in ('progressing', 'paused') for p in phases)} still under way; a rule of 99 % in a minute would have "
+        f"condemned {len(condemned)}"
+    )
+    if len(back) > 1 or not condemned:
+        raise Disproved(f"{said}: {back}")
+    return said
+
+
+def _condemned(made: Rolled, number: int) -> bool:
+    """Whether more than 1 % of the last minute's canary requests failed."""
+    told = made.call("GET", f"/api/v1/routes/r{number}/stats?window=60s")[1]["versions"]["canary"]
+    return (told["error_rate"] or 0.0) > 0.01
+
+
+BAKES = "rollout: {steps: [50, 100], every: 10s, bake: 200s}\n"
+
+
+def overload() -> str:
+    """A canary that can carry half of the load, and no more."""
+    with rolled(canary="errors=0.001 limit=220", extra=BAKES) as made:
+        made.do("start")
+        made.until_phase(lambda one: one["phase"] == "baking", 120)
+        begin = time.time()
+        _, first = made.until_phase(lambda one: one["reason"] == "control", 30)
+        half = first["since"] - begin
+        made.until_phase(lambda one: one["weight"] == 100, 120)
+        took, second = made.until_phase(lambda one: one["phase"] == "paused", 30)
+    said = (
+        f"at 100 % half of the traffic was back on stable after {half:.1f} s ({first['why']}); calm for a minute it got "
+        f"100 % again, {took:.1f} s later: {second['phase']} at {second['weight']:g} %, {second['why']}"
+    )
+    if half > 2.5 or second["weight"] != 50 or second["reason"] != "inconclusive":
+        raise Disproved(said)
+    return said
+
+
+def outage() -> str:
+    """Both versions fail while the canary bakes."""
+    with rolled(extra=BAKES.replace("200s", "30s")) as made:
+        made.do("start")
+        made.until_phase(lambda one: one["phase"] == "baking", 120)
+        time.sleep(5)
+        for version in ("stable", "canary"):
+            made.behave(version, errors=0.6)
+        took, _ = made.until_phase(lambda one: one["reason"] == "control", 30)
+        time.sleep(20)
+        for version in ("stable", "canary"):
+            made.behave(version, errors=0.001)
+        back, _ = made.until_phase(lambda one: one["weight"] == 100, 150)
+        _, found = made.until_phase(lambda one: one["phase"] != "baking", 120)
+    said = (
+        f"both fail 60 %: at 50 % after {took:.1f} s, at 100 % again {back:.0f} s after they were well, "
+        f"then {found['phase']}"
+    )
+    if found["phase"] != "succeeded":
+        raise Disproved(f"{said}: {found['why']}")
+    return said
+
+
+PHASES: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "progressing": [("start", {})],
+    "paused": [("start", {}), ("pause", {})],
+    "baking": [("start", {}), ("promote", {"full": True})],
+    "succeeded": [("start", {}), ("promote", {"full": True}), ("promote", {})],
+    "rolled_back": [("start", {}), ("abort", {})],
+}
+RULES = """affinity: cookie
+rules: [{name: half, path: {prefix: /}, percent: 50, to: canary}]
+rollout: {steps: [25, 50, 100], every: 10m, bake: 10m}
+analysis: off
+"""
+
+
+def aborted() -> str:
+    """Abort in every phase, with a rule that sends half to the canary, under load; by the origins' logs."""
+    took, requests = [], 0
+    with site(2, logged=True) as made:
+        made.config.write_text(made.config.read_text() + RULES)
+        made.proxy.send_signal(signal.SIGHUP)
+        time.sleep(1.5)
+        load = pacer.start(made.port, 1000)
+        time.sleep(1)
+        spans = []
+        for number in range(4):
+            for phase, verbs in PHASES.items():
+                for verb, body in verbs:
+                    _call(made, verb, body)
+                time.sleep(0.2)
+                clock = time.perf_counter()
+                _call(made, "abort", {})
+                took.append(time.perf_counter() - clock)
+                answered = time.time_ns()
+                time.sleep(0.4)
+                spans.append((answered, time.time_ns(), f"{phase} {number}"))
+                _call(made, "reset", {})
+        failed = pacer.end(load)
+        time.sleep(0.5)
+        stamps = {
+            name: [int(line.rpartition("/")[2]) for line in made.logs[name].read_text().splitlines() if "/at/" in line]
+            for name in ("stable", "canary")
+        }
+    strays = [words for begin, until, words in spans for stamp in stamps["canary"] if begin < stamp < until]
+    requests = sum(begin < stamp < until for begin, until, _ in spans for stamp in stamps["stable"])
+    said = (
+        f"{len(spans)} aborts in {len(PHASES)} phases at 1,000 requests/s, 2 workers, half of them by a rule: of "
+        f"{requests:,} requests made after the answers {len(strays)} reached the canary, {len(failed)} failed; "
+        f"{1000 * max(took):.0f} ms at most"
+    )
+    if strays or failed or not requests or not stamps["canary"]:
+        raise Disproved(f"{said}; {strays[:3]}")
+    return said
+
+
+def _call(made: Any, verb: str, body: dict[str, Any]) -> None:
+    status, told = made.call("POST", f"{PATH}/{verb}", body)
+    if status != 200:
+        raise Disproved(f"{verb} was answered {status}: {told}")
+
+
+KILLS = 50
+
+
+def killed(times: int = KILLS) -> str:
+    """Kill -9 of everything at random moments of running rollouts."""
+    dice = random.Random(50)
+    seen: dict[str, int] = {}
+    extra = "rollout: {steps: [5, 25, 50, 100], every: 2s, bake: 3s}\nanalysis: {min_requests: 30}\n"
+    with rolled(extra=extra, state="{folder}/state.db", rate=200) as made:
+        made.do("start")
+        for number in range(times):
+            time.sleep(dice.uniform(0.2, 2.5))
+            abort = dice.random() < 0.2
+            if abort:
+                made.do("abort")
+            before = made.rollout()
+            os.kill(made.proxy.pid, signal.SIGKILL)
+            made.proxy.wait()
+            _all_gone(made)
+            began = time.monotonic()
+            made.start()
+            after = made.rollout()
+            down = time.monotonic() - began
+            seen[before["phase"]] = seen.get(before["phase"], 0) + 1
+            _judge(number, before, after, down, abort=abort)
+            if after["phase"] == "rolled_back":
+                made.do("retry")
+            elif after["phase"] == "succeeded":
+                made.do("reset")
+                made.do("start")
+    return f"{times} times, in phases {', '.join(f'{phase} {count}' for phase, count in sorted(seen.items()))}: none"
+
+
+def _judge(number: int, before: dict[str, Any], after: dict[str, Any], down: float, *, abort: bool) -> None:
+    """What must not have become of it. One step may have been taken between the look and the kill."""
+    legal = {
+        "progressing": {"progressing", "baking"}, "baking": {"baking", "succeeded"}, "succeeded": {"succeeded"},
+        "rolled_back": {"rolled_back"}, "idle": {"idle"}, "paused": {"paused"},
+    }  # fmt: skip
+    order = list(itertools.chain(before["steps"]))
+    fits = after["phase"] in legal[before["phase"]] and after["steps"] == order
+    if abort:
+        fits = fits and after["phase"] == "rolled_back" and after["weight"] == 0
+    if after["phase"] in ("progressing", "baking"):
+        step = after["step"] - before["step"]
+        fits = fits and step in (0, 1) and after["weight"] in (order[after["step"]], 50.0)
+        fits = fits and (step == 0 or after["since"] <= time.time() - down)
+    if not fits:
+        raise Disproved(f"round {number}: {before} became {after}")
