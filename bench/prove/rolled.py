@@ -255,7 +255,7 @@ def overload() -> str:
         made.until_phase(lambda one: one["weight"] == 100, 120)
         took, second = made.until_phase(lambda one: one["phase"] == "paused", 30)
     said = (
-        f"at 100 % half of the traffic was back on stable after {half:.1f} s ({first['why']}); calm for a minute it got "
+        f"at 100 % half of it was back on stable after {half:.1f} s ({first['why']}); calm for a minute it got "
         f"100 % again, {took:.1f} s later: {second['phase']} at {second['weight']:g} %, {second['why']}"
     )
     if half > 2.5 or second["weight"] != 50 or second["reason"] != "inconclusive":

@@ -30,7 +30,7 @@ ENGINE = Actor("canaryproxy", "engine")
 MOST_REMEMBERED = 20
 """Routes in a second."""
 
-TRAFFIC = 60.0
+TRAFFIC = 10.0
 """Seconds of traffic that tell how long a step will take."""
 
 
