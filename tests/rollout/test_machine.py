@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -277,6 +278,11 @@ def test_each_phase_knows_its_verbs_and_names_them(phase: Phase, verbs: set[str]
 def test_a_plan_of_the_whole_alone_is_a_switch_that_bakes() -> None:
     run = started(Plan((Step(WHOLE, 0.0),)))
     assert (run.state.phase, run.state.weight) == ("baking", WHOLE)
+
+
+def test_the_diagram_of_the_documentation_is_that_of_the_table() -> None:
+    page = Path(__file__).parents[2] / "docs" / "rollouts.md"
+    assert f"```mermaid\n{diagram()}\n```" in page.read_text("utf-8")
 
 
 def test_the_diagram_has_every_phase() -> None:
