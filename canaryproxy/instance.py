@@ -21,13 +21,14 @@ from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
 from canaryproxy.config.schema import AccessLogConfig
-from canaryproxy.control import scraping
+from canaryproxy.control import hooks, scraping
 from canaryproxy.control.asking import ask
 from canaryproxy.control.compile import begin, listen_addresses
 from canaryproxy.control.controller import Controller, Reload
 from canaryproxy.control.cpus import usable_cpus
 from canaryproxy.control.events import Events
 from canaryproxy.control.health import over_http
+from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.listen import CannotListen, display, listen_on
 from canaryproxy.control.processes import Processes
@@ -138,7 +139,8 @@ class Instance:
             self._config, time.monotonic(), self._weight_of, lambda: self._controller.generation, random.random,
             self.events, time.time,
         )  # fmt: skip
-        self.rollouts = Rollouts(self._controller, self.judges, self.window, time.monotonic, time.time)
+        self.hooks = Hooks(hooks.over_http, time.monotonic)
+        self.rollouts = Rollouts(self._controller, self.judges, self.window, self.hooks, time.monotonic, time.time)
         self.sources = Sources(
             self.judges, self._weight_of, self._endpoints_of,
             scraping.over_http(client_context), ask, time.monotonic,
@@ -247,6 +249,7 @@ class Instance:
     async def _end(self) -> None:
         self._controller.stop()
         self.sources.stop()
+        self.hooks.stop()
         for task in self._tasks:
             task.cancel()
         for running in self._runners:

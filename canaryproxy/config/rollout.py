@@ -1,10 +1,13 @@
 """The part of the schema that says how a canary is raised. Left out, or empty, it is raised by the defaults."""
 
 import math
+from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
+from canaryproxy.config.hook import HookConfig, NotifyConfig
+from canaryproxy.config.lists import any_number
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import (
     count,
@@ -127,11 +130,7 @@ Longest = Annotated[float, PlainValidator(duration(1, 365 * DAY)), Shown(duratio
 class RolloutConfig(Section):
     """How the canary is raised, once somebody starts it. `rollout: {}` takes all of these."""
 
-    PLANNED: ClassVar[dict[str, str]] = {
-        "hooks": "webhooks before a raise and after an end",
-        "gates": "webhooks that have to agree",
-        "notify": "a webhook for every event",
-    }
+    PLANNED: ClassVar[dict[str, str]] = {"rollback": "taking back in steps"}
 
     steps: StepsOf = Field(
         default=tuple((weight, None, False) for weight in DEFAULT_STEPS),
@@ -169,9 +168,34 @@ class RolloutConfig(Section):
         description="Ends it once the canary has failed so many requests more than stable would have.",
         examples=["100"],
     )
+    hooks: Annotated[tuple[HookConfig, ...], BeforeValidator(any_number)] = Field(
+        default=(),
+        description="Webhooks that have to agree, or are told. See below.",
+        examples=["[{name: approval, when: promotion, url: 'http://approvals/shop'}]"],
+    )
+    notify: NotifyConfig | None = Field(
+        default=None,
+        description="Who is told of everything. See below.",
+        examples=["{url: 'http://chat/hook', style: slack}"],
+    )
     dry_run: Switch = Field(
         default=False, description="Say what would follow, and let nothing follow.", examples=["true"]
     )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files whose contents are part of this."""
+        tokens = [
+            one.token_file for one in (*self.hooks, self.notify) if one is not None and one.token_file is not None
+        ]
+        return tuple(token.path for token in tokens if token.path is not None)
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        names = [hook.name for hook in self.hooks]
+        if len(set(names)) < len(names):
+            raise Wrong("give each a name of its own", found="two hooks with one name")
+        return self
 
     @model_validator(mode="after")
     def _provable(self) -> Self:

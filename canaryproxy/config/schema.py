@@ -23,6 +23,7 @@ from canaryproxy.config.analysis import (
 )
 from canaryproxy.config.certificate import certificates, complaint, identity
 from canaryproxy.config.goal import GoalConfig
+from canaryproxy.config.hook import HookConfig, NotifyConfig
 from canaryproxy.config.lists import any_number, listeners, one_or_more
 from canaryproxy.config.problem import Loc, Wrong
 from canaryproxy.config.rollout import RolloutConfig
@@ -296,7 +297,8 @@ class Config(Section):
         pems += [pem for tls in listeners for one in tls.certs for pem in (one.cert, one.key)]
         tokens = () if self.server.admin is None else self.server.admin.files
         judged = [path for route in self.routes.values() if route.analysis for path in route.analysis.files]
-        return tuple(dict.fromkeys((*(pem.path for pem in pems if pem is not None), *tokens, *judged)))
+        called = [path for route in self.routes.values() for path in route.rollout.files]
+        return tuple(dict.fromkeys((*(pem.path for pem in pems if pem is not None), *tokens, *judged, *called)))
 
 
 SECTIONS: dict[Loc, type[Section]] = {
@@ -335,6 +337,8 @@ SECTIONS: dict[Loc, type[Section]] = {
     ("routes", "*", "analysis", "limits"): HardLimitConfig,
     ("routes", "*", "analysis", "exclude"): ExcludeConfig,
     ("routes", "*", "rollout"): RolloutConfig,
+    ("routes", "*", "rollout", "hooks", "*"): HookConfig,
+    ("routes", "*", "rollout", "notify"): NotifyConfig,
 }
 """Every mapping of the config by its path; `*` stands for a route's name or a list's index."""
 

@@ -15,12 +15,13 @@ from typing import Any
 from canaryproxy.analysis.finding import Analysis
 from canaryproxy.config.rollout import NEEDED_FOR_PROOF, expected_seconds
 from canaryproxy.control.controller import Controller, NoSuchRoute, Rolled
+from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Actor
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.control.workers import NotAcknowledged
-from canaryproxy.rollout.machine import UNDER_WAY, Event, Facts, Rollout, Verb, transition
-from canaryproxy.rollout.plan import Plan
+from canaryproxy.rollout.machine import UNDER_WAY, Event, Facts, Illegal, Rollout, Verb, transition
+from canaryproxy.rollout.plan import WHOLE, Plan
 from canaryproxy.telemetry.window import Window
 
 log = logging.getLogger("canaryproxy")
@@ -38,7 +39,7 @@ class Rollouts:
     """The rollouts of an instance. `now` is the clock of the deltas, `wall` tells seconds since 1970."""
 
     def __init__(
-        self, controller: Controller, judges: Judges, window: Window, now: Callable[[], float],
+        self, controller: Controller, judges: Judges, window: Window, hooks: Hooks, now: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:  # fmt: skip
         self._controller = controller
@@ -51,6 +52,7 @@ class Rollouts:
         self._unwatched: dict[str, tuple[float, float]] = {}
         self._remembered = True
         self._turn = 0
+        self._hooks = hooks
         judges.heed(self.aim, self.failing)
 
     def __repr__(self) -> str:
@@ -122,8 +124,20 @@ class Rollouts:
             raise NoSuchRoute(route)
         ruled = any(one.to == "canary" for one in self._controller.rules(route))
         reaches = self._controller.state[route].weight > 0 or ruled
+        if verb in ("start", "retry"):
+            rollout = self._controller.config.routes[route].rollout
+            refusal = await self._hooks.ask(route, rollout.hooks, "start", self.of(route))
+            if refusal:
+                raise Illegal(refusal)
         event = Event(verb, full=full, reaches=reaches, by=actor.name)
-        return await self._controller.roll(route, self.plan(route), event, actor)
+        return await self._roll(route, self.plan(route), event, actor)
+
+    async def _roll(self, route: str, plan: Plan, event: Event, actor: Actor) -> Rolled:
+        done = await self._controller.roll(route, plan, event, actor)
+        config = self._controller.config.routes.get(route)
+        if config is not None:
+            self._hooks.tell(route, config.rollout.hooks, config.rollout.notify, done.rollout, done.told, self._wall())
+        return done
 
     async def changed(self, routes: Iterable[str]) -> None:
         """The canary of these is another one now."""
@@ -187,14 +201,27 @@ class Rollouts:
         """Tell the machine what is known, and follow it."""
         if route not in self._controller.config.routes or self.of(route).phase not in UNDER_WAY:
             return
-        plan, event = self.plan(route), Event("tick", self.facts(route))
-        if transition(plan, self.of(route), event, self._wall())[0] != self.of(route):
-            await self._trying(route, plan, event)
+        plan, facts, now = self.plan(route), self.facts(route), self._wall()
+        before = self.of(route)
+        after = transition(plan, before, Event("tick", facts), now)[0]
+        if before.reason == "gate" or (before.step is not None and after.step == before.step + 1):
+            said = self._gate(route)
+            if said is None:
+                return
+            facts = replace(facts, gate=said)
+            after = transition(plan, before, Event("tick", facts), now)[0]
+        if after != before:
+            await self._trying(route, plan, Event("tick", facts))
+
+    def _gate(self, route: str) -> str | None:
+        """What the gates before the next weight say; None while it is not known."""
+        hooks = self._controller.config.routes[route].rollout.hooks
+        return self._hooks.gate(route, hooks, "promotion" if self.aim(route) == WHOLE else "raise", self.of(route))
 
     async def _trying(self, route: str, plan: Plan, event: Event) -> None:
         """What cannot be kept is not done, but for what takes a canary back; it is tried again."""
         try:
-            await self._controller.roll(route, plan, event, ENGINE)
+            await self._roll(route, plan, event, ENGINE)
         except UnwritableState as error:
             if route not in self._troubled:
                 log.error("the rollout of %s cannot go on, its state cannot be kept: %s", route, error)

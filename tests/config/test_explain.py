@@ -100,7 +100,10 @@ def test_an_unknown_key_is_led_home(text: str, key: str, mend: str) -> None:
 
 def test_an_unknown_key_of_the_short_form_is_led_home() -> None:
     (line,) = explained("url: 1", Fault(("routes", "default", "url"), "unknown"), short=True)
-    assert line == "f:1:1: url: unknown key; it belongs under `stable` or `canary` or `analysis.checks.<name>`"
+    assert line == (
+        "f:1:1: url: unknown key; it belongs under `stable` or `canary` or `analysis.checks.<name>` or "
+        "`rollout.hooks.<name>` or `rollout.notify`"
+    )
 
 
 def test_very_many_problems_are_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def test_every_example_is_valid_in_its_place(tmp_path: Path) -> None:
     for name in ("ca.crt", "client-ca.crt"):
         authority.write_ca(tmp_path).rename(tmp_path / name)
     authority.write_ca(tmp_path)
-    for name in ("ci", "prometheus"):
+    for name in ("ci", "prometheus", "hook"):
         (tmp_path / name).write_text("a-token")
     for path, section in SECTIONS.items():
         for key, field in section.model_fields.items():
@@ -74,6 +74,10 @@ def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
     section = next((str(part) for part in reversed(path) if part != "*"), "")
     judged = "analysis" in (*path, key)
     value = {**({"goal": "add_to_cart"} if judged and section == "goals" else needed.get(section, {})), **value}
+    if section == "hooks":
+        value = {"name": "a", "when": "end", "url": "http://x", **value}
+    if section == "notify":
+        value = {"url": "http://x", **value}
     if section == "resources":
         value = {"name": "cpu", **({} if key == "gauge" else {"gauge" if key == "per" else "counter": "a"}), **value}
     if section == "checks":

@@ -4,14 +4,16 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from canaryproxy.config import parse
 from canaryproxy.control.controller import Controller, NoSuchRoute
 from canaryproxy.control.events import Events
+from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Actor
 from canaryproxy.control.rollouts import Rollouts
@@ -68,9 +70,18 @@ class Bench:
             self.controller.config, self.now, self.weight, lambda: self.controller.generation, random.Random(3).random,
             self.events, lambda: 1e9 + self.now,
         )  # fmt: skip
-        self.rollouts = Rollouts(self.controller, self.judges, self.window, lambda: self.now, lambda: 1e9 + self.now)
+        self.posted: list[tuple[str, dict[str, Any]]] = []
+        self.refusals: dict[str, str] = {}
+        self.rollouts = Rollouts(
+            self.controller, self.judges, self.window, Hooks(self.post, lambda: self.now), lambda: self.now,
+            lambda: 1e9 + self.now,
+        )  # fmt: skip
         self.rng = random.Random(7)
         self.errors = {"stable": 0.0, "canary": 0.0}
+
+    async def post(self, url: str, what: Mapping[str, Any], token: str, seconds: float) -> str:
+        self.posted.append((url, dict(what)))
+        return self.refusals.get(url, "")
 
     def weight(self, route: str) -> int | None:
         state = self.controller.state.get(route)
@@ -306,6 +317,54 @@ async def test_what_is_known_of_another_canary_is_of_no_use(tmp_path: Path, capl
         assert then.shop.rollout.step == 0
         await then.controller.close()
     assert caplog.text.count("is of no use, it is judged anew") == 1
+
+
+HOOKS = """hooks: [
+  {name: may-start, when: start, url: 'http://g/start'}, {name: may-rise, when: raise, url: 'http://g/raise'},
+  {name: may-end, when: promotion, url: 'http://g/all', metadata: {team: shop}}, {name: back, when: rollback, url: 'http://h/back'},
+  {name: done, when: end, url: 'http://h/end'}, {name: all, when: event, url: 'http://h/event'}],
+  notify: {url: 'http://chat', least: warning}, steps: [25, 50, 100]"""
+
+
+async def test_gates_are_asked_before_anything_goes_on_and_the_others_are_told() -> None:
+    bench = Bench(HOOKS)
+    bench.refusals["http://g/start"] = "it answered 403: not on fridays"
+    await bench.controller.start()
+    with pytest.raises(Illegal, match="gate may-start: it answered 403: not on fridays"):
+        await bench.rollouts.do("shop", "start", JO)
+    assert bench.shop.rollout.phase == "idle"
+    bench.refusals = {"http://g/raise": "it answered 409"}
+    await bench.rollouts.do("shop", "start", JO)
+    for _ in range(13):
+        await bench.second()
+    assert (bench.shop.rollout.phase, bench.shop.rollout.reason) == ("paused", "gate")
+    assert bench.shop.rollout.why == "gate may-rise: it answered 409"
+    asked = sum(url == "http://g/raise" for url, _ in bench.posted)
+    bench.refusals = {}
+    await bench.until("succeeded", 200)
+    told = [url for url, _ in bench.posted]
+    assert asked == 1
+    assert told.count("http://g/raise") == 2
+    assert (told.count("http://g/all"), told.count("http://h/end"), told.count("http://h/back")) == (1, 1, 0)
+    assert told.count("http://h/event") >= 5
+    (gate,) = [what for url, what in bench.posted if url == "http://g/all"]
+    assert (gate["name"], gate["phase"], gate["metadata"]) == ("shop", "Progressing", {"team": "shop"})
+    assert all(what["severity"] != "info" for url, what in bench.posted if url == "http://chat")
+
+
+async def test_a_rollback_is_told_and_waits_for_nobody() -> None:
+    bench = await started(HOOKS)
+    bench.errors["canary"] = 1.0
+    await bench.second()
+    assert bench.shop.rollout.phase == "rolled_back"
+    for _ in range(3):
+        await asyncio.sleep(0)
+    (back,) = [what for url, what in bench.posted if url == "http://h/back"]
+    assert back["phase"] == "Failed"
+    assert back["metadata"]["eventType"] == "Warning"
+    assert "rolled back at 25 %" in back["metadata"]["eventMessage"]
+    (chat,) = [what for url, what in bench.posted if url == "http://chat"]
+    assert (chat["severity"], chat["route"]) == ("critical", "shop")
 
 
 async def test_its_state_is_kept_as_it_is() -> None:

@@ -11,6 +11,7 @@ from canaryproxy.config import parse
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.events import Events
 from canaryproxy.control.health import Check
+from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.rollouts import Rollouts
 from canaryproxy.control.store import Store
@@ -73,7 +74,10 @@ class Api:
             Events(),
             lambda: 1_800_000_000.5,
         )
-        self.rollouts = Rollouts(self.controller, self.judges, self.window, lambda: self.clock, lambda: 1_800_000_000.5)
+        self.rollouts = Rollouts(
+            self.controller, self.judges, self.window, Hooks(nobody, lambda: self.clock), lambda: self.clock,
+            lambda: 1_800_000_000.5,
+        )  # fmt: skip
         self.knowledge = Knowledge(
             self.controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers, lambda: self.clock,  # type: ignore[arg-type]
         )  # fmt: skip
@@ -97,6 +101,11 @@ class Api:
         delta = Delta(1, self.clock, (told,), in_flight={("shop", version): 1})
         self.counters.add(int(version == "canary"), delta)
         self.window.add(delta)
+
+
+async def nobody(*_: object) -> str:
+    """Whom nobody asks."""
+    return "nobody is there"
 
 
 async def _healthy(_: Endpoint, __: Check) -> bool:

@@ -1,0 +1,177 @@
+"""Webhooks of rollouts: gates are asked before something goes on, everybody else is told. The documents have the shape
+of Flagger's, so that whoever answers those can answer these.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+
+from canaryproxy.config.hook import HookConfig, NotifyConfig, When, _Called
+from canaryproxy.rollout.machine import Phase, Rollout, Told
+
+log = logging.getLogger("canaryproxy")
+
+Post = Callable[[str, Mapping[str, Any], str, float], Awaitable[str]]
+"""(URL, document, token, seconds) -> why it did not agree; empty where it did."""
+
+AGAIN = 10.0
+"""Seconds after which a gate that was closed is asked again."""
+
+PAUSE = 1.0
+"""Seconds before the first retry; twice as long before each other one."""
+
+RANKS = {"info": 0, "warning": 1, "critical": 2}
+COLOURS = {"info": "#2eb67d", "warning": "#ecb22e", "critical": "#e01e5a"}
+
+FLAGGER: dict[Phase, str] = {
+    "idle": "Initialized", "progressing": "Progressing", "paused": "Waiting", "baking": "Promoting",
+    "succeeded": "Succeeded", "rolled_back": "Failed",
+}  # fmt: skip
+"""What Flagger calls the phases."""
+
+Moment = tuple[str, When, float]
+"""Route, what for, and since when the step lasts."""
+
+
+class Hooks:
+    """All that are under way. `now` is a clock in seconds."""
+
+    def __init__(self, post: Post, now: Callable[[], float]) -> None:
+        self._post = post
+        self._now = now
+        self._answers: dict[Moment, tuple[float, str]] = {}
+        self._asking: dict[Moment, asyncio.Task[None]] = {}
+        self._telling: set[asyncio.Task[str]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Hooks: {len(self._asking)} asked, {len(self._telling)} told>"
+
+    async def ask(self, route: str, hooks: Sequence[HookConfig], at: When, rollout: Rollout) -> str:
+        """Ask all gates of a moment; why one does not agree, empty where all do."""
+        for hook in (one for one in hooks if one.when == at):
+            refusal = await self._call(hook, document(route, rollout, hook))
+            if refusal:
+                return f"gate {hook.name}: {refusal}"
+        return ""
+
+    def gate(self, route: str, hooks: Sequence[HookConfig], at: When, rollout: Rollout) -> str | None:
+        """What the gates of a moment say: empty where they agree, None while it is not known. They are asked at once,
+        and again while they are closed.
+        """
+        if not any(one.when == at for one in hooks):
+            return ""
+        moment = (route, at, rollout.step_since)
+        asked, answer = self._answers.get(moment, (0.0, None))
+        if (answer is None or (answer and self._now() - asked >= AGAIN)) and moment not in self._asking:
+            self._forget(route)
+            self._asking[moment] = asyncio.get_running_loop().create_task(self._find_out(moment, hooks, rollout))
+        return answer
+
+    def _forget(self, route: str) -> None:
+        """Only the latest moment of a route is of interest."""
+        for old in [one for one in self._answers if one[0] == route]:
+            if not self._answers[old][1]:
+                del self._answers[old]
+
+    async def _find_out(self, moment: Moment, hooks: Sequence[HookConfig], rollout: Rollout) -> None:
+        route, at, _ = moment
+        try:
+            answer = await self.ask(route, hooks, at, rollout)
+        except Exception as error:
+            log.exception("%s: a gate could not be asked", route)
+            answer = repr(error)
+        self._answers[moment] = (self._now(), answer)
+        del self._asking[moment]
+
+    def tell(
+        self, route: str, hooks: Sequence[HookConfig], notify: NotifyConfig | None, rollout: Rollout,
+        told: Sequence[Told], at: float,
+    ) -> None:  # fmt: skip
+        """Tell everybody what has happened; nobody waits for them."""
+        for one in told:
+            for hook in hooks:
+                if hook.when == "event" or (hook.when == ENDS.get(rollout.phase) and one is told[-1]):
+                    self._send(hook, document(route, rollout, hook, one, at))
+            if notify is not None and RANKS[one.severity] >= RANKS[notify.least]:
+                self._send(notify, notice(route, rollout, notify, one, at))
+
+    def _send(self, whom: _Called, what: Mapping[str, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(self._call(whom, what))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _call(self, whom: _Called, what: Mapping[str, Any]) -> str:
+        """Try until an answer comes; why there was none or no agreement."""
+        pause, refusal = PAUSE, ""
+        for attempt in range(whom.retries + 1):
+            if attempt:
+                await asyncio.sleep(pause)
+                pause *= 2
+            refusal = await self._post(whom.url, what, whom.secret, whom.timeout)
+            if not refusal or refusal.startswith("it answered 4"):
+                break
+        if refusal:
+            log.warning("the webhook at %s: %s", whom.url.partition("?")[0], refusal)
+        return refusal
+
+    def stop(self) -> None:
+        """The end: nobody is called any more."""
+        for task in (*self._asking.values(), *self._telling):
+            task.cancel()
+
+
+ENDS: dict[Phase, When] = {"succeeded": "end", "rolled_back": "rollback"}
+
+
+def document(
+    route: str, rollout: Rollout, hook: HookConfig, told: Told | None = None, at: float = 0.0
+) -> dict[str, Any]:
+    """What a hook is told."""
+    words = dict(hook.metadata)
+    if told is not None:
+        words |= {"eventMessage": told.words, "eventType": "Normal" if told.severity == "info" else "Warning",
+                  "timestamp": str(int(1000 * at))}  # fmt: skip
+    return {
+        "name": route, "namespace": "", "phase": FLAGGER[rollout.phase], "metadata": words, "hook": hook.name,
+        "when": hook.when, "step": rollout.step, "weight": rollout.weight / 100, "reason": rollout.reason,
+    }  # fmt: skip
+
+
+def notice(route: str, rollout: Rollout, notify: NotifyConfig, told: Told, at: float) -> dict[str, Any]:
+    """What a chat or a pager is told."""
+    text = f"{route}: {told.words}"
+    if notify.style == "slack":
+        return {
+            "text": text,
+            "attachments": [{"color": COLOURS[told.severity], "text": f"{rollout.phase}", "ts": int(at)}],
+        }
+    when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {
+        "at": when, "route": route, "severity": told.severity, "phase": rollout.phase, "reason": rollout.reason,
+        "step": rollout.step, "weight": rollout.weight / 100, "sentence": told.words,
+    }  # fmt: skip
+
+
+async def over_http(url: str, what: Mapping[str, Any], token: str, seconds: float) -> str:
+    """POST a document; why the answer was no 2xx, empty where it was."""
+    headers = {"Content-Type": "application/json", "User-Agent": "canaryproxy-hook"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds), headers=headers) as session,
+            session.post(url, data=json.dumps(what), allow_redirects=False) as response,
+        ):
+            said = " ".join((await response.content.read(200)).decode("utf-8", "replace").split())
+            if 200 <= response.status < 300:
+                return ""
+            return f"it answered {response.status}{f': {said}' if said and said.isprintable() else ''}"
+    except TimeoutError:
+        return f"it did not answer within {seconds:g} s"
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        return str(error) or type(error).__name__
