@@ -24,7 +24,7 @@ from canaryproxy.control.ledger import Actor
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.model.table import WEIGHT_SCALE
-from canaryproxy.rollout.machine import Illegal, Verb
+from canaryproxy.rollout.state import Illegal, Verb
 from canaryproxy.telemetry.window import LONGEST
 
 Role = Literal["read", "write"]

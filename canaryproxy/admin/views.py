@@ -19,7 +19,7 @@ from canaryproxy.control.judges import Judges
 from canaryproxy.control.rollouts import Rollouts
 from canaryproxy.control.state import Audit
 from canaryproxy.control.workers import Workers
-from canaryproxy.rollout.machine import UNDER_WAY
+from canaryproxy.rollout.state import UNDER_WAY
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.distinct import Distinct
 from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts

@@ -23,8 +23,9 @@ from canaryproxy.control.state import Audit, RouteState, State, rolled, weighed
 from canaryproxy.control.store import Store, UnwritableState
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.table import Endpoint, Route, RoutingTable
-from canaryproxy.rollout.machine import Event, Illegal, Rollout, Told, transition
+from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import Plan
+from canaryproxy.rollout.state import Event, Illegal, Rollout, Told
 
 log = logging.getLogger("canaryproxy")
 

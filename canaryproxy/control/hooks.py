@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from canaryproxy.config.hook import HookConfig, NotifyConfig, When, _Called
-from canaryproxy.rollout.machine import Phase, Rollout, Told
+from canaryproxy.rollout.state import Phase, Rollout, Told
 
 log = logging.getLogger("canaryproxy")
 

@@ -20,8 +20,9 @@ from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Actor
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.control.workers import NotAcknowledged
-from canaryproxy.rollout.machine import UNDER_WAY, Event, Facts, Illegal, Rollout, Verb, transition
+from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import WHOLE, Plan
+from canaryproxy.rollout.state import UNDER_WAY, Event, Facts, Illegal, Rollout, Verb
 from canaryproxy.telemetry.window import Window
 
 log = logging.getLogger("canaryproxy")

@@ -14,7 +14,7 @@ from typing import Literal
 from canaryproxy.config import Config
 from canaryproxy.config.route import RuleConfig, RuleSet
 from canaryproxy.config.written import rule_as_written
-from canaryproxy.rollout.machine import Rollout
+from canaryproxy.rollout.state import Rollout
 
 Source = Literal["file", "api", "rollout"]
 

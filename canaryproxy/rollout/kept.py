@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, get_args
 
-from canaryproxy.rollout.machine import Phase, Rollout
 from canaryproxy.rollout.plan import WHOLE, Step
+from canaryproxy.rollout.state import Phase, Rollout
 
 PHASES = get_args(Phase)
 

@@ -6,17 +6,9 @@ is to say. What the traffic has to follow stands in the state itself: the weight
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from canaryproxy.rollout.plan import WHOLE, Plan, Step
-
-Phase = Literal["idle", "progressing", "paused", "baking", "succeeded", "rolled_back"]
-Verb = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset"]
-Kind = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset", "tick", "changed"]
-Severity = Literal["info", "warning", "critical"]
-
-UNDER_WAY: frozenset[Phase] = frozenset(("progressing", "paused", "baking"))
-"""Phases in which the rollout says what the weight is."""
+from canaryproxy.rollout.plan import WHOLE, Plan
+from canaryproxy.rollout.state import Event, Illegal, Kind, Phase, Rollout, Severity, Told
 
 CONTROL = WHOLE // 2
 """The weight that a suspicious bake goes back to, so that there is something to compare with again."""
@@ -27,78 +19,6 @@ QUIET = 60.0
 LEAST_TIMEOUT = 1800.0
 PATIENCE = 3.0
 """A step may take this many times what was expected, and half an hour in any case."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rollout:
-    """One route's rollout. `steps` are those of its plan, as they were at the start; `weight` is in basis points;
-    `began` and `since` are when it and its phase began, `step_since` when its step did; `timeout_at` is when the step
-    has taken too long (0 before that is known). `reason` is a word, `why` a sentence. `released`: somebody let the step
-    go on that was to be held. `before`: the phase that a pause interrupted. `controls` counts how often a bake went
-    back to compare. `warned`: in a dry run, that it was said what would have happened.
-    """
-
-    phase: Phase = "idle"
-    reason: str = ""
-    why: str = ""
-    steps: tuple[Step, ...] = ()
-    step: int | None = None
-    weight: int = 0
-    began: float = 0.0
-    since: float = 0.0
-    step_since: float = 0.0
-    timeout_at: float = 0.0
-    released: bool = False
-    before: Phase = "progressing"
-    controls: int = 0
-    warned: bool = False
-
-    @property
-    def off(self) -> bool:
-        """Whether the canary gets nothing whatever a rule or a cookie says."""
-        return self.phase == "rolled_back"
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known at a tick. `verdict` and `why` are the judge's, for leaving this step; `beyond` is by how many
-    requests the canary failed more than stable's rate explains; `alone` says why a canary without a control is
-    suspicious, empty if it is not; `stable_ill` that stable itself cannot be gone back to; `gate` says why somebody
-    outside does not let it go on, empty if they do; `estimate` are the seconds that the step will take, as far as can
-    be told; `lost` are those of it in which nobody watched.
-    """
-
-    verdict: Literal["pass", "fail", "inconclusive"] = "inconclusive"
-    why: str = ""
-    beyond: float = 0.0
-    alone: str = ""
-    stable_ill: bool = False
-    gate: str = ""
-    estimate: float = 0.0
-    lost: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What happened. `reaches`: something sends requests to the canary although no rollout runs."""
-
-    kind: Kind
-    facts: Facts = Facts()
-    full: bool = False
-    reaches: bool = False
-    by: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Something to tell everybody, in a sentence."""
-
-    severity: Severity
-    words: str
-
-
-class Illegal(Exception):
-    """A verb that the phase does not know; the message names those that it does."""
 
 
 Guard = Callable[[Plan, Rollout, Event, float], bool]

@@ -20,7 +20,7 @@ from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.state import Audit, RouteState, State
 from canaryproxy.control.store import CorruptState, UnreadableState, UnwritableState
 from canaryproxy.rollout.kept import read, written
-from canaryproxy.rollout.machine import Rollout
+from canaryproxy.rollout.state import Rollout
 
 log = logging.getLogger("canaryproxy")
 

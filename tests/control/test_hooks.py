@@ -10,7 +10,7 @@ from aiohttp import web
 from canaryproxy.config.hook import HookConfig, NotifyConfig
 from canaryproxy.control import hooks as module
 from canaryproxy.control.hooks import AGAIN, Hooks, document, notice, over_http
-from canaryproxy.rollout.machine import Rollout, Told
+from canaryproxy.rollout.state import Rollout, Told
 
 GATE = HookConfig.model_validate({"name": "g", "when": "raise", "url": "http://g", "retries": 2})
 HERE = Rollout("progressing", step=1, weight=2500, step_since=7.0)

@@ -21,7 +21,7 @@ from canaryproxy.control.state import RouteState
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.model.delta import CellDelta, CellKey, Delta
 from canaryproxy.model.table import Endpoint, VersionName
-from canaryproxy.rollout.machine import Illegal
+from canaryproxy.rollout.state import Illegal
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore, read_state, write_state
 from canaryproxy.telemetry.window import Window

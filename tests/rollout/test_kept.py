@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.rollout.kept import PHASES, read, written
-from canaryproxy.rollout.machine import Rollout
 from canaryproxy.rollout.plan import Step
+from canaryproxy.rollout.state import Rollout
 
 STEPS = (Step(100, 60.0), Step(5000, 1.5, hold=True), Step(10_000, 60.0))
 

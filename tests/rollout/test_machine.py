@@ -10,23 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from canaryproxy.rollout.machine import (
-    CONTROL,
-    QUIET,
-    TABLE,
-    UNDER_WAY,
-    Event,
-    Facts,
-    Illegal,
-    Kind,
-    Phase,
-    Rollout,
-    Told,
-    Verb,
-    diagram,
-    transition,
-)
+from canaryproxy.rollout.machine import CONTROL, QUIET, TABLE, diagram, transition
 from canaryproxy.rollout.plan import WHOLE, Plan, Step
+from canaryproxy.rollout.state import UNDER_WAY, Event, Facts, Illegal, Kind, Phase, Rollout, Told, Verb
 
 PLAN = Plan(tuple(Step(weight, 60.0) for weight in (100, 500, 2500, 5000, WHOLE)))
 NOTHING = Facts()
