@@ -43,11 +43,22 @@ async def _client(port: int, rate: float, hosts: Iterator[bytes], failures: list
             await reader.readexactly(length)
         except (OSError, asyncio.IncompleteReadError) as error:
             failures.append(f"{writer.get_extra_info('sockname')[1]} {error!r}")
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await _again(port, stop)
             continue
         if not head.startswith(b"HTTP/1.1 200"):
             failures.append(f"{writer.get_extra_info('sockname')[1]} {head.partition(bytes([13]))[0].decode()}")
     writer.close()
+
+
+async def _again(port: int, stop: asyncio.Event) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Another connection, as soon as there is somebody to connect to."""
+    while True:
+        try:
+            return await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            if stop.is_set():
+                raise
+            await asyncio.sleep(0.02)
 
 
 async def _main(port: int, rate: int, routes: int) -> None:
@@ -59,7 +70,7 @@ async def _main(port: int, rate: int, routes: int) -> None:
     ]
     await asyncio.to_thread(sys.stdin.read)
     stop.set()
-    await asyncio.gather(*clients)
+    await asyncio.gather(*clients, return_exceptions=True)
     for failure in failures:
         print(failure)
 

@@ -1,6 +1,7 @@
 """Rollouts in real traffic: 300 requests a second through two workers, versions that answer in 25 ms, shield off."""
 
 import contextlib
+import http.client
 import itertools
 import os
 import random
@@ -365,6 +366,8 @@ def killed(times: int = KILLS) -> str:
             os.kill(made.proxy.pid, signal.SIGKILL)
             made.proxy.wait()
             _all_gone(made)
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                made.call("GET", "/healthz")
             began = time.monotonic()
             made.start()
             after = made.rollout()
