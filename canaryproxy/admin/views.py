@@ -243,6 +243,7 @@ class Knowledge:
         return RouteFacts(
             name, self.controller.state[name].weight, tuple(reasons), endpoints, goals, VERDICTS[analysis.verdict],
             {one.name: (one.evidence, one.threshold) for one in analysis.checks}, rollout.phase, rollout.step,
+            {(result, why): count for (of, result, why), count in self.rollouts.ended.items() if of == name},
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -27,6 +28,8 @@ from canaryproxy.telemetry.window import Window
 
 log = logging.getLogger("canaryproxy")
 
+ENDS = ("succeeded", "rolled_back")
+
 ENGINE = Actor("canaryproxy", "engine")
 
 MOST_REMEMBERED = 20
@@ -37,7 +40,9 @@ TRAFFIC = 10.0
 
 
 class Rollouts:
-    """The rollouts of an instance. `now` is the clock of the deltas, `wall` tells seconds since 1970."""
+    """The rollouts of an instance. `ended` counts those that have, by route, phase and reason. `now` is the clock of the
+    deltas, `wall` tells seconds since 1970.
+    """
 
     def __init__(
         self, controller: Controller, judges: Judges, window: Window, hooks: Hooks, now: Callable[[], float],
@@ -48,6 +53,7 @@ class Rollouts:
         self._window = window
         self._now = now
         self._wall = wall
+        self.ended: Counter[tuple[str, str, str]] = Counter()
         self._urgent: set[asyncio.Task[None]] = set()
         self._troubled: set[str] = set()
         self._unwatched: dict[str, tuple[float, float]] = {}
@@ -134,7 +140,10 @@ class Rollouts:
         return await self._roll(route, self.plan(route), event, actor)
 
     async def _roll(self, route: str, plan: Plan, event: Event, actor: Actor) -> Rolled:
+        before = self.of(route)
         done = await self._controller.roll(route, plan, event, actor)
+        if done.rollout.phase != before.phase and done.rollout.phase in ENDS:
+            self.ended[route, done.rollout.phase, done.rollout.reason] += 1
         config = self._controller.config.routes.get(route)
         if config is not None:
             self._hooks.tell(route, config.rollout.hooks, config.rollout.notify, done.rollout, done.told, self._wall())

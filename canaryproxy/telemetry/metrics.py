@@ -33,6 +33,9 @@ SLICE = 5
 """Routes in one piece."""
 
 PHASES = ("idle", "progressing", "paused", "baking", "succeeded", "rolled_back")
+ENDED = (("succeeded", ""), ("rolled_back", "verdict"), ("rolled_back", "manual"))
+"""Ends that have a series before the first of them."""
+
 STATES = ("healthy", "unhealthy", "ejected", "unknown")
 COPIES = ("error_5xx", "overflow", "success", "timeout")
 """Outcomes of copies that have a series before the first of them."""
@@ -59,6 +62,7 @@ class RouteFacts:
     checks: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     phase: str = "idle"
     step: int | None = None
+    ended: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +289,16 @@ def _phase(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
     return family
 
 
+def _ended(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+    family = CounterMetricFamily(
+        "canaryproxy_rollouts", "Rollouts that have ended, how and why.", labels=("route", "result", "reason")
+    )
+    for route in routes:
+        for result, reason in sorted({*ENDED, *route.ended}):
+            family.add_metric((route.name, result, reason), route.ended.get((result, reason), 0))
+    return family
+
+
 def _step(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
     family = GaugeMetricFamily(
         "canaryproxy_rollout_step", "The number of the rollout's step, from 0 on; -1 without one.", labels=("route",)
@@ -364,6 +378,7 @@ _ROUTE_FAMILIES: tuple[_Family, ...] = (
     _counter("retries", "Attempts made again.", lambda sums: sums.retries),
     _verdict,
     _phase,
+    _ended,
     _step,
     _checks("check_value", "Evidence of each check that the canary is worse.", 0),
     _checks("check_threshold", "Evidence from which a check counts.", 1),

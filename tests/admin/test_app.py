@@ -252,5 +252,7 @@ async def test_a_rollout_is_driven_by_its_verbs_with_a_body_or_without(aiohttp_c
     text = await (await client.get("/metrics")).text()
     assert 'canaryproxy_rollout_phase{phase="rolled_back",route="shop"} 1.0' in text
     assert 'canaryproxy_rollout_step{route="blog"} -1.0' in text
+    assert 'canaryproxy_rollouts_total{reason="manual",result="rolled_back",route="shop"} 1.0' in text
+    assert 'canaryproxy_rollouts_total{reason="verdict",result="rolled_back",route="blog"} 0.0' in text
     assert (await (await client.post(f"{path}/reset")).json())["phase"] == "idle"
     assert await problem(await client.post("/api/v1/routes/nope/rollout/abort")) == (404, "no-such-route")
