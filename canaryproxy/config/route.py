@@ -65,6 +65,12 @@ class HealthConfig(Section):
     healthy: Count = Field(
         default=1, description="Checks that must succeed in a row until it is healthy again.", examples=["2"]
     )
+    version_header: HeaderName | None = Field(
+        default=None,
+        description="A response header in which it tells its version: a canary that tells another one is another "
+        "canary, and its rollout begins anew.",
+        examples=["x-version"],
+    )
 
 
 class UpstreamTlsConfig(Section):

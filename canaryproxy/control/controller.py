@@ -181,6 +181,12 @@ class Controller:
             for name, side in (("stable", config.stable), ("canary", config.canary))
         }
 
+    def canary_version(self, route: str) -> str:
+        """What all healthy endpoints of a route's canary call themselves; empty where they differ or do not say."""
+        side = self.endpoints(route)["canary"]
+        told = {self._health.versions.get(endpoint, "") for endpoint, state in side if state == "healthy"}
+        return told.pop() if len(told) == 1 else ""
+
     def _state_of(self, side: VersionConfig, endpoint: Endpoint) -> str:
         if side.health is None:
             return "unknown"
@@ -367,6 +373,9 @@ def checks(config: Config, answers: dict[str, tuple[str, ...]]) -> dict[Endpoint
         health = side.health
         for endpoint in endpoints_of(side, answers) if health is not None else ():
             if health is not None:
-                check = Check(health.path, health.interval, health.timeout, health.unhealthy, health.healthy)
+                check = Check(
+                    health.path, health.interval, health.timeout, health.unhealthy, health.healthy,
+                    health.version_header or "",
+                )  # fmt: skip
                 found.setdefault(endpoint, check)
     return found

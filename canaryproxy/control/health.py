@@ -18,18 +18,31 @@ import aiohttp
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
 
+LONGEST_VERSION = 200
+
 log = logging.getLogger("canaryproxy")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How an endpoint is asked, and how often in a row it must fail or succeed to change sides. Seconds."""
+    """How an endpoint is asked, and how often in a row it must fail or succeed to change sides. Seconds.
+    `version_header` is the response header in which it tells its version, empty for none.
+    """
 
     path: str
     interval: float = 2.0
     timeout: float = 1.0
     unhealthy: int = 3
     healthy: int = 1
+    version_header: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an endpoint said to a check; `version` is what it calls itself, empty if it does not say."""
+
+    passed: bool
+    version: str = ""
 
 
 class Streak:
@@ -55,14 +68,17 @@ class Streak:
         return True
 
 
-Ask = Callable[[Endpoint, Check], Awaitable[bool]]
+Ask = Callable[[Endpoint, Check], Awaitable[Answer]]
 
 
 class Health:
-    """Keeps `unhealthy`, the endpoints that are ill; `changed` is called when one has changed sides."""
+    """Keeps `unhealthy`, the endpoints that are ill, and `versions`, what they call themselves; `changed` is called
+    when one has changed sides.
+    """
 
     def __init__(self, changed: Callable[[], None], ask: Ask) -> None:
         self.unhealthy: frozenset[Endpoint] = frozenset()
+        self.versions: dict[Endpoint, str] = {}
         self._changed = changed
         self._ask = ask
         self._tasks: dict[tuple[Endpoint, Check], asyncio.Task[None]] = {}
@@ -76,6 +92,8 @@ class Health:
         for gone in self._tasks.keys() - wanted:
             self._tasks.pop(gone).cancel()
         self.unhealthy = self.unhealthy & checks.keys()
+        for endpoint in self.versions.keys() - checks.keys():
+            del self.versions[endpoint]
         for endpoint, check in wanted - self._tasks.keys():
             self._tasks[endpoint, check] = asyncio.get_running_loop().create_task(self._run(endpoint, check))
 
@@ -89,7 +107,10 @@ class Health:
         streak = Streak(check)
         await asyncio.sleep(check.interval * random.random())
         while True:
-            if streak.add(passed=await self._ask(endpoint, check)):
+            answer = await self._ask(endpoint, check)
+            if answer.passed and answer.version:
+                self.versions[endpoint] = answer.version
+            if streak.add(passed=answer.passed):
                 word = "healthy again" if streak.healthy else "unhealthy"
                 log.warning("endpoint %s is %s (%s)", endpoint.authority, word, check.path)
                 self.unhealthy = self.unhealthy - {endpoint} if streak.healthy else self.unhealthy | {endpoint}
@@ -100,15 +121,19 @@ class Health:
 def over_http(context_of: Callable[[UpstreamTls], ssl.SSLContext]) -> Ask:
     """Whether an endpoint answers with 200 to 399 in time, on a connection of its own."""
 
-    async def ask(endpoint: Endpoint, check: Check) -> bool:
+    async def ask(endpoint: Endpoint, check: Check) -> Answer:
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
-            return 200 <= await _status(endpoint, check, context_of) < 400
-        return False
+            status, version = await _asked(endpoint, check, context_of)
+            return Answer(200 <= status < 400, version)
+        return Answer(passed=False)
 
     return ask
 
 
-async def _status(endpoint: Endpoint, check: Check, context_of: Callable[[UpstreamTls], ssl.SSLContext]) -> int:
+async def _asked(
+    endpoint: Endpoint, check: Check, context_of: Callable[[UpstreamTls], ssl.SSLContext]
+) -> tuple[int, str]:
+    """Status and version."""
     secure: dict[str, Any] = {}
     if endpoint.tls is not None:
         secure = {"ssl": context_of(endpoint.tls), "server_hostname": endpoint.tls.server_name}
@@ -119,4 +144,5 @@ async def _status(endpoint: Endpoint, check: Check, context_of: Callable[[Upstre
         aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
         session.get(f"{scheme}://{endpoint.authority}{check.path}", allow_redirects=False, **secure) as response,
     ):
-        return response.status
+        version = response.headers.get(check.version_header, "") if check.version_header else ""
+        return response.status, version[:LONGEST_VERSION]

@@ -152,6 +152,11 @@ class Judges:
             with self._trying(one.route) as judge:
                 judge.met(one)
 
+    def renew(self, route: str, now: float) -> None:
+        """The canary is another one: forget what is known of it."""
+        if route in self._judges:
+            self._judges[route].restart(now, first=int(now) + 1)
+
     def kept(self, route: str, now: float) -> dict[str, Any]:
         """What a judge has learnt, as plain data."""
         return self._judges[route].kept(now)

@@ -10,7 +10,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from canaryproxy.analysis.finding import Analysis
@@ -35,13 +35,34 @@ ENGINE = Actor("canaryproxy", "engine")
 MOST_REMEMBERED = 20
 """Routes in a second."""
 
+SETTLED = 10.0
+"""Seconds for which a canary has to say that it is another one."""
+
 TRAFFIC = 10.0
 """Seconds of traffic that tell how long a step will take."""
 
 
+@dataclass(slots=True)
+class Noted:
+    """What a canary calls itself: what it is known as, and what it has said since when."""
+
+    known: str
+    said: str
+    since: float
+
+    def see(self, told: str, now: float) -> bool:
+        """Whether it is another one now: it has said so for long enough."""
+        if told != self.said:
+            self.said, self.since = told, now
+        if self.said == self.known or now - self.since < SETTLED:
+            return False
+        self.known = self.said
+        return True
+
+
 class Rollouts:
-    """The rollouts of an instance. `ended` counts those that have, by route, phase and reason. `now` is the clock of the
-    deltas, `wall` tells seconds since 1970.
+    """The rollouts of an instance. `ended` counts those that have, by route, phase and reason. `now` is the clock of
+    the deltas, `wall` tells seconds since 1970.
     """
 
     def __init__(
@@ -57,6 +78,7 @@ class Rollouts:
         self._urgent: set[asyncio.Task[None]] = set()
         self._troubled: set[str] = set()
         self._unwatched: dict[str, tuple[float, float]] = {}
+        self._versions: dict[str, Noted] = {}
         self._remembered = True
         self._turn = 0
         self._hooks = hooks
@@ -159,8 +181,24 @@ class Rollouts:
 
     async def look(self) -> None:
         """A second has passed."""
+        for route in self._noticed():
+            self._judges.renew(route, self._now())
+            await self.changed([route])
         for route in self.under_way:
             await self.tick(route)
+
+    def _noticed(self) -> list[str]:
+        """Routes whose canary has called itself something else for a while: a deployment has come to its end."""
+        found = []
+        for route, config in self._controller.config.routes.items():
+            health = config.canary.health
+            told = self._controller.canary_version(route) if health is not None and health.version_header else ""
+            if told:
+                noted = self._versions.setdefault(route, Noted(told, told, self._now()))
+                if noted.see(told, self._now()):
+                    log.info("%s: the canary is %s now", route, told)
+                    found.append(route)
+        return found
 
     async def remember(self) -> None:
         """Keep what is known of canaries under way, so that it outlives the process; many of them in turns."""

@@ -7,7 +7,7 @@ import pytest
 
 from canaryproxy.config import Config, ConfigError, Problem, from_flags, parse
 from canaryproxy.control.controller import Changed, Controller, NoSuchRoute, Stale
-from canaryproxy.control.health import Check
+from canaryproxy.control.health import Answer, Check
 from canaryproxy.control.ledger import Actor
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.model.certificate import ListenerTls
@@ -38,8 +38,8 @@ class Traffic:
         self.certificates = certificates
 
 
-async def answering(_: Endpoint, __: Check) -> bool:
-    return True
+async def answering(_: Endpoint, __: Check) -> Answer:
+    return Answer(passed=True)
 
 
 async def lookup(_: str) -> tuple[str, ...]:
@@ -133,8 +133,8 @@ async def test_a_name_that_changes_its_meaning_is_a_new_table_and_nothing_else_i
 async def test_an_endpoint_that_is_ill_leaves_the_table_and_comes_back() -> None:
     ill = True
 
-    async def ask(_: Endpoint, __: Check) -> bool:
-        return not ill
+    async def ask(_: Endpoint, __: Check) -> Answer:
+        return Answer(not ill)
 
     checked = parse(
         "stable: http://a\ncanary: {url: http://b, health: {path: /, interval: 5ms, unhealthy: 1}}", "f", {}

@@ -6,7 +6,7 @@ import logging
 import pytest
 from aiohttp import web
 
-from canaryproxy.control.health import Check, Health, Streak, over_http
+from canaryproxy.control.health import Answer, Check, Health, Streak, over_http
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.tls import client_context
@@ -38,8 +38,8 @@ async def test_an_endpoint_that_fails_is_unhealthy_until_it_answers(caplog: pyte
     ill: set[Endpoint] = set()
     changes: list[frozenset[Endpoint]] = []
 
-    async def ask(endpoint: Endpoint, _: Check) -> bool:
-        return endpoint not in ill
+    async def ask(endpoint: Endpoint, _: Check) -> Answer:
+        return Answer(endpoint not in ill)
 
     health = Health(lambda: changes.append(health.unhealthy), ask)
     health.watch({ONE: FAST, TWO: FAST})
@@ -74,12 +74,12 @@ async def test_any_status_from_200_to_399_is_healthy_and_redirects_are_not_follo
     app.router.add_get("/{status}", answer)
     server = await aiohttp_server(app)  # type: ignore[operator]
     endpoint = Endpoint("127.0.0.1", server.port, "shop.internal")
-    assert await over_http(client_context)(endpoint, Check(path)) is healthy
+    assert await over_http(client_context)(endpoint, Check(path)) == Answer(healthy)
 
 
 async def test_nobody_there_is_unhealthy_and_so_is_silence_and_a_wrong_certificate() -> None:
     ask = over_http(client_context)
-    assert not await ask(Endpoint("127.0.0.1", free_port()), Check("/"))
+    assert not (await ask(Endpoint("127.0.0.1", free_port()), Check("/"))).passed
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -89,9 +89,27 @@ async def test_nobody_there_is_unhealthy_and_so_is_silence_and_a_wrong_certifica
     gone = asyncio.Semaphore(0)
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    assert not await ask(Endpoint("127.0.0.1", port), Check("/", timeout=0.05))
+    assert not (await ask(Endpoint("127.0.0.1", port), Check("/", timeout=0.05))).passed
     secure = Endpoint("127.0.0.1", port, tls=UpstreamTls("shop.internal", OURS.pem))
-    assert not await ask(secure, Check("/", timeout=0.05))
+    assert not (await ask(secure, Check("/", timeout=0.05))).passed
     for _ in range(2):
         await gone.acquire()
     server.close()
+
+
+async def test_an_endpoint_may_tell_its_version(aiohttp_server: object) -> None:
+    app = web.Application()
+
+    async def told(_: web.Request) -> web.Response:
+        return web.Response(headers={"X-Version": "2.1"})
+
+    app.router.add_get("/", told)
+    server = await aiohttp_server(app)  # type: ignore[operator]
+    endpoint = Endpoint("127.0.0.1", server.port)
+    asked = Check("/", interval=0.005, version_header="x-version")
+    assert await over_http(client_context)(endpoint, asked) == Answer(passed=True, version="2.1")
+    health = Health(lambda: None, over_http(client_context))
+    health.watch({endpoint: asked})
+    await until(lambda: health.versions == {endpoint: "2.1"})
+    health.watch({})
+    assert not health.versions

@@ -10,7 +10,7 @@ from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import parse
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.events import Events
-from canaryproxy.control.health import Check
+from canaryproxy.control.health import Answer, Check
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.rollouts import Rollouts
@@ -108,8 +108,8 @@ async def nobody(*_: object) -> str:
     return "nobody is there"
 
 
-async def _healthy(_: Endpoint, __: Check) -> bool:
-    return True
+async def _healthy(_: Endpoint, __: Check) -> Answer:
+    return Answer(passed=True)
 
 
 async def until(condition: Callable[[], bool]) -> None:
