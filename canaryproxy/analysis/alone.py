@@ -8,7 +8,7 @@ control again.
 from collections import deque
 
 from canaryproxy.analysis import intervals, words
-from canaryproxy.analysis.checks.hard_limit import HardLimitCheck
+from canaryproxy.analysis.checks.hard_limit import TIMES, HardLimitCheck
 from canaryproxy.analysis.evidence import Restarting, evenly
 from canaryproxy.analysis.finding import SUSPICIOUS
 from canaryproxy.analysis.rates import ABOVE_FLOOR, Block, log_floor
@@ -73,8 +73,8 @@ class Alone:
         if ended:
             self._evidence.bet([log_floor(ended, failed, one, self._bound) for one in self._above])
         if self._limit is not None:
-            self._limit.look()
-            self._limit.count(Block(ended, failed, ended, ended * self._known))
+            self._limit.count(Block(ended, failed, TIMES * ended, TIMES * ended * self._known))
+            self._limit.reported()
 
     @property
     def suspicion(self) -> str:

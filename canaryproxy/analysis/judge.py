@@ -158,6 +158,8 @@ class Judge:
     def reported(self, slot: int, at: float, waiting: Sequence[Open]) -> None:
         """A worker has told everything until now; these requests of this route wait for a response."""
         self._waiting[slot] = waiting
+        if self.panel.limit is not None:
+            self.panel.limit.reported()
         if self._weight == WHOLE:
             return
         if self.unit == "request":
@@ -295,6 +297,7 @@ class Judge:
     def _hang(self, vain: Block) -> None:
         if self.panel.limit is not None:
             self.panel.limit.count(vain)
+            self.panel.limit.reported()
 
     def _look_at(self, tally: Tally, weight: int, second: int) -> None:
         panel = self.panel

@@ -87,8 +87,6 @@ class Panel:
 
     def look(self) -> None:
         """A second has passed."""
-        if self.limit is not None:
-            self.limit.look()
         for one in self._weighed:
             self._highest[one.name] = max(self._highest.get(one.name, 1.0), one.harm)
 

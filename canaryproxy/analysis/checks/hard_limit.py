@@ -3,6 +3,7 @@ counts requests whatever the unit of evidence is, and stands down while stable f
 is ill.
 """
 
+import math
 from collections import deque
 
 from canaryproxy.analysis import words
@@ -10,15 +11,23 @@ from canaryproxy.analysis.finding import Finding, Samples, Verdict
 from canaryproxy.analysis.rates import NOTHING, Block
 from canaryproxy.analysis.spec import Action, HardLimit
 
-REACH = 60
-"""Looks that are looked back over to gather enough requests."""
+REACH = 600
+"""Reports that are looked back over to gather enough requests."""
 
 BOTH = 0.5
-"""It acts only while stable's rate is below this many times the canary's."""
+"""It acts only where stable's rate is below this many times the canary's."""
+
+TIMES = 3
+"""As many requests of stable as of the canary it takes, times this."""
+
+SURE = 3.0
+"""Standard deviations within which stable's rate is believed to be."""
 
 
 class HardLimitCheck:
-    """The last requests of both versions, look by look."""
+    """The last requests of both versions, report by report: each is about the same moments of both, so what befalls
+    them together is seen in both together.
+    """
 
     name = "limit:error_rate"
     action: Action = "rollback"
@@ -26,39 +35,42 @@ class HardLimitCheck:
 
     def __init__(self, spec: HardLimit) -> None:
         self._spec = spec
-        self._looks: deque[Block] = deque([NOTHING], maxlen=REACH)
+        self._reports: deque[Block] = deque(maxlen=REACH)
+        self._open = NOTHING
         self._said: Block | None = None
 
     def __repr__(self) -> str:
-        return f"<HardLimitCheck over {len(self._looks)} looks>"
+        return f"<HardLimitCheck over {len(self._reports)} reports>"
 
     def count(self, block: Block) -> None:
-        """Requests that ended since the last call."""
-        self._looks[-1] += block
-        if block.canary_failed:
+        """Requests that ended, of a report that is being read."""
+        self._open += block
+
+    def reported(self) -> None:
+        """The report is read."""
+        if self._open == NOTHING:
+            return
+        self._reports.append(self._open)
+        failed, self._open = self._open.canary_failed, NOTHING
+        if failed:
             recent = self.recent()
             if self._beyond(recent):
                 self._said = recent
 
-    def look(self) -> None:
-        """A second has passed."""
-        self._looks.append(NOTHING)
-
     def recent(self) -> Block:
-        """The latest looks that hold enough of the canary's requests, or all that are kept."""
-        found = NOTHING
-        for block in reversed(self._looks):
+        """The latest reports that hold enough requests of both, or all that are kept."""
+        found, least = NOTHING, self._spec.min_requests
+        for block in reversed(self._reports):
             found += block
-            if found.canary >= self._spec.min_requests:
+            if found.canary >= least and found.stable >= TIMES * least:
                 break
         return found
 
     def _beyond(self, block: Block) -> bool:
-        if block.canary < self._spec.min_requests:
+        if block.canary < self._spec.min_requests or block.stable < TIMES * self._spec.min_requests:
             return False
         rate = block.canary_failed / block.canary
-        stable = block.stable_failed / block.stable if block.stable else 0.0
-        return rate >= self._spec.error_rate and stable < BOTH * rate
+        return rate >= self._spec.error_rate and _at_most(block.stable_failed, block.stable) < BOTH * rate
 
     @property
     def failed(self) -> bool:
@@ -83,3 +95,11 @@ class HardLimitCheck:
             evidence=rate or 0.0,
             threshold=self._spec.error_rate,
         )
+
+
+def _at_most(failed: float, count: float) -> float:
+    """What a rate of which so much was seen is at most, but for bad luck (Wilson 1927)."""
+    share, square = failed / count, SURE * SURE
+    middle = share + square / (2 * count)
+    reach = SURE * math.sqrt(share * (1 - share) / count + square / (4 * count * count))
+    return (middle + reach) / (1 + square / count)

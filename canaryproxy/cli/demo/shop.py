@@ -16,12 +16,22 @@ PRODUCTS = [
 
 @dataclass(frozen=True, slots=True)
 class ShopVersion:
-    """`delay` is the usual time of an answer in seconds, `errors` the share of 500s."""
+    """`delay` is the usual time of an answer in seconds, `errors` the share of 500s, `tempting` the share of product
+    pages from which something is put into the cart.
+    """
 
     name: str
     greeting: str
     delay: float
     errors: float
+    tempting: float = 0.9
+
+
+@dataclass(slots=True)
+class Stand:
+    """Where a version is shown; another one may take its place."""
+
+    version: ShopVersion
 
 
 STABLE = ShopVersion("stable", "Welcome to the shop.", 0.012, 0.002)
@@ -29,13 +39,13 @@ CANARY = ShopVersion("canary", "Welcome to the new shop!", 0.009, 0.002)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-VERSION = web.AppKey("version", ShopVersion)
+STAND = web.AppKey("stand", Stand)
 DICE = web.AppKey("dice", random.Random)
 
 
 @web.middleware
 async def _mannered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    version, dice = request.app[VERSION], request.app[DICE]
+    version, dice = request.app[STAND].version, request.app[DICE]
     await asyncio.sleep(dice.lognormvariate(0, 0.4) * version.delay)
     if dice.random() < version.errors:
         return web.json_response({"version": version.name, "error": "out of luck"}, status=500)
@@ -43,27 +53,29 @@ async def _mannered(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 async def _home(request: web.Request) -> web.Response:
-    version = request.app[VERSION]
+    version = request.app[STAND].version
     return web.Response(text=f"{version.greeting} (version: {version.name})\n")
 
 
 async def _account(request: web.Request) -> web.Response:
-    return web.Response(text=f"Your account, as the {request.app[VERSION].name} version shows it.\n")
+    return web.Response(text=f"Your account, as the {request.app[STAND].version.name} version shows it.\n")
 
 
 async def _products(request: web.Request) -> web.Response:
-    return web.json_response({"version": request.app[VERSION].name, "products": PRODUCTS})
+    version = request.app[STAND].version
+    tempting = request.app[DICE].random() < version.tempting
+    return web.json_response({"version": version.name, "products": PRODUCTS, "tempting": tempting})
 
 
 async def _cart(request: web.Request) -> web.Response:
     wanted = await request.json()
-    return web.json_response({"version": request.app[VERSION].name, "added": wanted}, status=201)
+    return web.json_response({"version": request.app[STAND].version.name, "added": wanted}, status=201)
 
 
 def shop(version: ShopVersion, dice: random.Random) -> web.Application:
     """The application of one version; `dice` decides delays and errors."""
     app = web.Application(middlewares=[_mannered])
-    app[VERSION] = version
+    app[STAND] = Stand(version)
     app[DICE] = dice
     pages = {"/": _home, "/account": _account, "/products": _products}
     app.add_routes([*(web.get(path, page) for path, page in pages.items()), web.post("/cart", _cart)])

@@ -1,0 +1,158 @@
+"""The demo's story: four canaries, one after another, each raised by a rollout; what becomes of them and why."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from canaryproxy.cli.demo.shop import CANARY, STABLE, STAND, ShopVersion, Stand, start_shop
+from canaryproxy.cli.demo.traffic import visitors
+from canaryproxy.config import load
+from canaryproxy.control.ledger import Actor
+from canaryproxy.control.listen import display
+from canaryproxy.instance import Instance
+from canaryproxy.rollout.state import Rollout
+from canaryproxy.worker import runner
+
+ROUTE = "shop"
+TELLER = Actor("demo", "write")
+SEED = 7
+PATIENCE = 180.0
+"""Seconds that a chapter may take."""
+
+QUIET = 4.0
+"""Seconds of traffic before the first chapter, so that stable is known."""
+
+PROFILE = "rollout: {steps: [5, 25, 50, 100], every: 6s, bake: 6s}, analysis: {warmup: 1s, min_requests: 40}"
+
+CONFIG = """\
+server: {{listen: "127.0.0.1:0", admin: {{listen: "127.0.0.1:0"}}, state: memory, workers: 1, log: {{level: error}}}}
+routes:
+  shop:
+    stable: http://127.0.0.1:{stable}
+    canary: http://127.0.0.1:{canary}
+    affinity: cookie
+    goals: [{{name: cart, method: POST, path: /cart}}]
+    {profile}
+"""
+
+
+GOOD = replace(CANARY, errors=0.0005)
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One canary; `held` where it is not taken back but goes no further."""
+
+    title: str
+    version: ShopVersion
+    held: str = ""
+
+
+CHAPTERS = (
+    Chapter("A good one", GOOD),
+    Chapter("One that fails 3 % of its requests", replace(GOOD, errors=0.03)),
+    Chapter("One that takes twice as long", replace(GOOD, delay=2.2 * STABLE.delay)),
+    Chapter("One that sells half as much", replace(GOOD, tempting=0.45), held="cart:"),
+)
+
+
+def run_story(*, rate: float, seconds: float | None) -> int:
+    """Tell it, or as much of it as `seconds` allow; the exit code."""
+    with runner() as running, tempfile.TemporaryDirectory(prefix="canaryproxy-demo-") as folder:
+        return running.run(_run(Path(folder) / "story.yaml", rate, seconds))
+
+
+async def _run(path: Path, rate: float, seconds: float | None) -> int:
+    console = Console()
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    async with _stage(path, rate) as (instance, stand):
+        teller = loop.create_task(_tell(console, instance, stand))
+        waiting = loop.create_task(ended.wait())
+        await asyncio.wait((teller, waiting), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        told = teller.done()
+        for task in (teller, waiting):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await teller
+    if told:
+        console.print(
+            "\nThat was all. `canaryproxy demo --play` keeps two shops up for you to try things on.", highlight=False
+        )
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def _stage(path: Path, rate: float) -> AsyncIterator[tuple[Instance, Stand]]:
+    """Two shops, the proxy, visitors."""
+    async with contextlib.AsyncExitStack() as stack:
+        stable, stable_port = await start_shop(replace(STABLE, errors=0.0005), random.Random(SEED))
+        stack.push_async_callback(stable.cleanup)
+        canary, canary_port = await start_shop(GOOD, random.Random(SEED + 1))
+        stack.push_async_callback(canary.cleanup)
+        text = CONFIG.format(
+            stable=stable_port, canary=canary_port, profile=PROFILE.replace(", analysis", "\n    analysis")
+        )
+        await asyncio.to_thread(path.write_text, text, "utf-8")
+        instance = Instance(load(path, os.environ), path=path)
+        await instance.start()
+        stack.push_async_callback(instance.stop)
+        base = f"http://{display(instance.addresses[0])}"
+        traffic = asyncio.get_running_loop().create_task(visitors(base, rate, random.Random(SEED + 2)))
+        try:
+            yield instance, canary.app[STAND]
+        finally:
+            traffic.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await traffic
+
+
+async def _tell(console: Console, instance: Instance, stand: Stand) -> None:
+    admin = "" if instance.admin_address is None else f" --admin http://{display(instance.admin_address)}"
+    console.print(
+        "Two versions of a small shop, visitors, and canaryproxy before them. Steps and warm-up are shorter than the\n"
+        f"defaults, so that it takes minutes: {PROFILE}\nLook on with `canaryproxy status --watch{admin}`.\n",
+        highlight=False, markup=False, soft_wrap=True,
+    )  # fmt: skip
+    await asyncio.sleep(QUIET)
+    for number, chapter in enumerate(CHAPTERS, 1):
+        console.print(f"{number}. {chapter.title}", style="bold", highlight=False)
+        stand.version = chapter.version
+        await instance.rollouts.do(ROUTE, "start", TELLER)
+        words = await _follow(console, instance, chapter)
+        console.print(f"   {words}\n", highlight=False, markup=False, soft_wrap=True)
+        if instance.rollouts.of(ROUTE).phase not in ("succeeded", "rolled_back"):
+            await instance.rollouts.do(ROUTE, "abort", TELLER)
+        await instance.rollouts.do(ROUTE, "reset", TELLER)
+
+
+async def _follow(console: Console, instance: Instance, chapter: Chapter) -> str:
+    """Until it is over; the sentence that says why."""
+    clock = asyncio.get_running_loop().time
+    begin, weight = clock(), -1
+    while clock() - begin < PATIENCE:
+        now = instance.rollouts.of(ROUTE)
+        reason = instance.judges.analysis(ROUTE, clock()).reason
+        if now.weight != weight and now.weight:
+            weight = now.weight
+            console.print(f"   {clock() - begin:5.1f} s  {weight / 100:g} %", highlight=False)
+        if _is_over(now):
+            return f"{clock() - begin:5.1f} s  {now.phase}: {now.why}"
+        if chapter.held and reason.startswith(chapter.held):
+            return f"{clock() - begin:5.1f} s  held at {weight / 100:g} %: {reason}"
+        await asyncio.sleep(0.1)
+    return f"nothing came of it in {PATIENCE:.0f} s: {instance.judges.analysis(ROUTE, clock()).reason}"
+
+
+def _is_over(rollout: Rollout) -> bool:
+    return rollout.phase in ("succeeded", "rolled_back", "paused")
