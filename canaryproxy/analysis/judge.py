@@ -216,6 +216,11 @@ class Judge:
             self._placebo.bet_on(taken, fresh=new)
 
     @property
+    def begun(self) -> bool:
+        """Whether the canary has had a share since the last beginning, for all that was told."""
+        return self._weight > 0
+
+    @property
     def idle(self) -> bool:
         """Whether there is nothing to look at: no share, and no request of stable since the last look."""
         return not self._weight and not any(self._tally.drawn) and not any(self._tally.ended)
@@ -283,7 +288,7 @@ class Judge:
         for block, histograms, vain in self._cohorts.close(until, waiting, timed=timed):
             if block.whole and self.unit == "request":
                 self._bet(block, clock)
-            if panel.latency is not None and 0 < self._weight < WHOLE:
+            if panel.latency is not None and 0 < self._weight < WHOLE and timed:
                 panel.latency.file(histograms)
             else:
                 self._past.add(histograms[STABLE])

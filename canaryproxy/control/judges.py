@@ -153,8 +153,8 @@ class Judges:
                 judge.met(one)
 
     def renew(self, route: str, now: float) -> None:
-        """The canary is another one: forget what is known of it."""
-        if route in self._judges:
+        """The canary is another one, or is looked at anew: forget what is known of it."""
+        if route in self._judges and self._judges[route].begun:
             self._judges[route].restart(now, first=int(now) + 1)
 
     def kept(self, route: str, now: float) -> dict[str, Any]:

@@ -164,6 +164,8 @@ class Rollouts:
     async def _roll(self, route: str, plan: Plan, event: Event, actor: Actor) -> Rolled:
         before = self.of(route)
         done = await self._controller.roll(route, plan, event, actor)
+        if event.kind in ("start", "retry"):
+            self._judges.renew(route, self._now())
         if done.rollout.phase != before.phase and done.rollout.phase in ENDS:
             self.ended[route, done.rollout.phase, done.rollout.reason] += 1
         config = self._controller.config.routes.get(route)

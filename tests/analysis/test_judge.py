@@ -66,6 +66,18 @@ def test_half_as_slow_again_is_found_after_the_warm_up() -> None:
     assert "95 % of the canary's requests took" in world.judge.analysis(world.now).reason
 
 
+def test_a_slow_minute_that_begins_within_the_warm_up_blames_nobody() -> None:
+    world = World(weight=0)
+    world.run(5)
+    world.weight = 500
+    world.run(29)
+    world.stable = world.canary = Version(median=0.04)
+    assert world.run(20, failing) is None
+    latency = world.judge.panel.latency
+    assert latency is not None
+    assert latency._slower._evidence.highest < 5
+
+
 def test_slow_first_seconds_are_forgiven() -> None:
     world = World(Version(), Version(median=0.2))
     world.run(28)

@@ -396,6 +396,19 @@ async def test_a_canary_that_calls_itself_something_else_begins_anew_once_it_has
     assert bench.judges.analysis("shop", bench.now).exposed.requests < 100
 
 
+async def test_a_rollout_that_begins_right_after_another_has_evidence_of_its_own() -> None:
+    bench = await started("steps: [25, 50, 100]")
+    bench.errors["canary"] = 1.0
+    await bench.second()
+    assert bench.shop.off
+    bench.errors["canary"] = 0.0
+    await bench.rollouts.do("shop", "retry", JO)
+    await bench.second()
+    await bench.second()
+    assert not bench.shop.off
+    assert bench.judges.analysis("shop", bench.now).exposed.failed == 0
+
+
 async def test_its_state_is_kept_as_it_is() -> None:
     bench = await started("steps: [25, {weight: 50, hold: true}, 100]")
     state = bench.shop
