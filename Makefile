@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/runtime ## Run the proxy before two sample services, with traffic and live figures
+demo: $(VENV)/runtime ## See four canaries raised and taken back; DEMO=--play for two shops to try things on
 	@$(BIN)/canaryproxy demo $(DEMO)
 
 test: $(VENV)/dev ## Run all tests with branch coverage (servers that are missing are listed)

@@ -16,7 +16,7 @@ from canaryproxy.cli.demo.figures import Board
 
 def test_the_demo_ends_by_itself_with_figures_of_both_versions() -> None:
     result = CliRunner(env={"COLUMNS": "200"}).invoke(
-        app, ["demo", "--seconds", "2", "--rate", "200", "--weight", "30"]
+        app, ["demo", "--play", "--seconds", "2", "--rate", "200", "--weight", "30"]
     )
     assert result.exit_code == 0, result.output
     served = re.search(r"([\d,]+) requests served, ([\d,]+) of them", result.output)
