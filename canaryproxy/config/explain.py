@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from canaryproxy.config.document import Document, Spot, Tree
-from canaryproxy.config.problem import NOT_BUILT, Loc, Problem, Wrong, path_text
+from canaryproxy.config.problem import Loc, Problem, Wrong, path_text
 from canaryproxy.config.route import RouteConfig
 from canaryproxy.config.schema import SECTIONS, Fault
 from canaryproxy.config.shape import DEFAULT_ROUTE
@@ -74,7 +74,7 @@ class Explainer:
         for fault in [fault for fault in faults if fault.kind == "unknown"][:MOST]:
             above, key = fault.loc[:-1], str(fault.loc[-1])
             known = self._keys(above)
-            if key in self._planned(above) or len(key) > _LONGEST_KEY:
+            if len(key) > _LONGEST_KEY:
                 continue
             for close in difflib.get_close_matches(key.lower().replace("-", "_"), known, n=1, cutoff=0.7):
                 meant[fault.loc] = close
@@ -102,13 +102,9 @@ class Explainer:
 
     def _unknown(self, loc: Loc, meant: Mapping[Loc, str]) -> tuple[str, str]:
         above, key = loc[:-1], str(loc[-1])
-        planned = self._planned(above)
-        if key in planned:
-            return f"`{key}` ({planned[key]}) {NOT_BUILT}", "remove it"
-        known = "known here: " + ", ".join(name for name in self._keys(above) if name not in planned)
+        known = "known here: " + ", ".join(self._keys(above))
         if loc in meant:
-            late = f" (it {NOT_BUILT})" if meant[loc] in planned else ""
-            return "unknown key", f"did you mean `{meant[loc]}`{late}? {known}"
+            return "unknown key", f"did you mean `{meant[loc]}`? {known}"
         homes = self._homes(key)
         return "unknown key", f"it belongs under {homes}" if homes else known
 
@@ -123,21 +119,14 @@ class Explainer:
         return ()
 
     def _keys(self, loc: Loc) -> list[str]:
-        section = SECTIONS[self._section(loc)]
-        keys = [*section.model_fields, *section.PLANNED]
-        return [*RouteConfig.model_fields, *RouteConfig.PLANNED, *keys] if self._short and not loc else keys
-
-    def _planned(self, loc: Loc) -> dict[str, str]:
-        section = RouteConfig if self._short and not loc else SECTIONS[self._section(loc)]
-        return section.PLANNED
+        keys = list(SECTIONS[self._section(loc)].model_fields)
+        return [*RouteConfig.model_fields, *keys] if self._short and not loc else keys
 
     def _homes(self, key: str) -> str:
         """The sections that know a key, for one that strayed."""
         if len(key) > _LONGEST_KEY:
             return ""
-        homes = [
-            path for path, section in SECTIONS.items() if path and key in (*section.model_fields, *section.PLANNED)
-        ]
+        homes = [path for path, section in SECTIONS.items() if path and key in section.model_fields]
         if self._short:
             homes = [path[2:] if path[:2] == ("routes", "*") else path for path in homes]
         names = [path_text(path).replace(".*", ".<name>", 1) for path in homes if path]
@@ -155,7 +144,7 @@ class Explainer:
             return Wrong("expected routes by name, each a mapping with `stable` and `canary`")
         if loc and not self._section(loc):
             return Wrong(f"expected a mapping: write `{loc[-1]}: {self._example(loc)}`")
-        keys = [key for key in self._keys(loc) if key not in self._planned(loc)]
+        keys = self._keys(loc)
         needed = [key for key, field in SECTIONS[self._section(loc)].model_fields.items() if field.is_required()]
         if len(keys) == 1 or (loc and len(needed) == 1):
             key = needed[0] if needed else keys[0]

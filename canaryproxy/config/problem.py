@@ -8,11 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from canaryproxy import __version__
-
-NOT_BUILT = f"is part of canaryproxy's plan but not built yet in {__version__}"
-"""Said of everything in the contract that a later version brings."""
-
 Loc = tuple[str | int, ...]
 """Where in the tree: keys of mappings and indexes of lists, from the top."""
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from canaryproxy import __version__
 from canaryproxy.config.problem import Loc, Wrong
 from canaryproxy.config.route import VERSION_EXPECTED
 from canaryproxy.config.schema import SECTIONS
@@ -73,7 +72,6 @@ def render() -> str:
         if section not in seen:
             seen.add(section)
             parts.append("\n".join(_section(path, section)))
-    parts.append("\n".join(_planned()))
     return "\n".join(parts)
 
 
@@ -147,20 +145,6 @@ def _title(path: Loc) -> str:
         text += "[]" if listed else f".{'<name>' if part == '*' else part}"
     text = text.removeprefix(".")
     return f"`{text}` and `canary`" if text.endswith(".stable") else f"`{text}`"
-
-
-def _planned() -> Iterator[str]:
-    yield "## Not built yet\n"
-    yield f"These keys are part of the plan; in {__version__} each of them is an error that says so.\n"
-    yield "| key | what it will do |"
-    yield "|---|---|"
-    seen: set[type] = set()
-    for path, section in SECTIONS.items():
-        for key, meaning in section.PLANNED.items() if section not in seen else ():
-            place = _title((*path, key)).strip("`")
-            yield f"| `{place}` | {meaning} |"
-        seen.add(section)
-    yield ""
 
 
 def main(arguments: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
@@ -112,6 +112,11 @@ def start(value: object) -> Start:
     raise Wrong("expected manual or auto")
 
 
+def ramp(value: object) -> float | None:
+    """How long each step down takes; None for `immediate`."""
+    return None if value == "immediate" else duration(0.1, DAY)(value)
+
+
 def most_failed(value: object) -> int | None:
     """A number of requests; None for no bound."""
     return None if is_off(value) else count(1, 1_000_000_000)(value)
@@ -123,14 +128,15 @@ StepTimeout = Annotated[
 ]
 OnTimeoutWord = Annotated[OnTimeout, PlainValidator(on_timeout), Shown(str)]
 StartWord = Annotated[Start, PlainValidator(start), Shown(str)]
+RampWord = Annotated[
+    float | None, PlainValidator(ramp), Shown(lambda value: "immediate" if value is None else duration_text(value))
+]
 MostFailed = Annotated[int | None, PlainValidator(most_failed), Shown(count_text)]
 Longest = Annotated[float, PlainValidator(duration(1, 365 * DAY)), Shown(duration_text)]
 
 
 class RolloutConfig(Section):
     """How the canary is raised, once somebody starts it. `rollout: {}` takes all of these."""
-
-    PLANNED: ClassVar[dict[str, str]] = {"rollback": "taking back in steps"}
 
     steps: StepsOf = Field(
         default=tuple((weight, None, False) for weight in DEFAULT_STEPS),
@@ -161,6 +167,12 @@ class RolloutConfig(Section):
     )
     on_timeout: OnTimeoutWord = Field(
         default="pause", description="What follows: `pause` or `abort`.", examples=["abort"]
+    )
+    rollback: RampWord = Field(
+        default=None,
+        description="How it is taken back: `immediate`, or the time that each step down takes, for a stable that "
+        "cannot bear everything at once. The hard limit, failing health checks and `abort` are immediate in any case.",
+        examples=["10s"],
     )
     max_duration: Longest = Field(default=DAY, description="How long all of it may take.", examples=["8h"])
     max_failed: MostFailed = Field(
@@ -224,6 +236,7 @@ class RolloutConfig(Section):
             max_failed=self.max_failed,
             start=self.start,
             dry_run=self.dry_run,
+            ramp=self.rollback,
         )
 
 

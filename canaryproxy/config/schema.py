@@ -1,8 +1,7 @@
 """The schema of the config: its keys, their meaning and their defaults. With `section`, the only home of pydantic.
 
 Strict, and nothing extra. `validate` hands on what is wrong as `Fault`s in words of our own. The descriptions
-here are the text of `docs/configuration.md`. Each model lists in `PLANNED` the keys of the contract that later
-versions bring; they are refused, kindly.
+here are the text of `docs/configuration.md`.
 """
 
 from pathlib import Path

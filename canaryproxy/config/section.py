@@ -6,7 +6,7 @@ walks the tree and gathers what they raise.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, PlainValidator
 
@@ -121,7 +121,6 @@ def none_if_off(value: object) -> object:
 
 
 class Section(BaseModel):
-    """A mapping of the config. `PLANNED` maps keys not built yet to what they will do."""
+    """A mapping of the config."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
-    PLANNED: ClassVar[dict[str, str]] = {}

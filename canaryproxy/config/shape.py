@@ -14,7 +14,7 @@ from canaryproxy.config.schema import Fault
 DEFAULT_ROUTE = "default"
 """Name of the one route of the short form."""
 
-ROUTE_KEYS = (*RouteConfig.model_fields, *RouteConfig.PLANNED)
+ROUTE_KEYS = tuple(RouteConfig.model_fields)
 
 TWO_LINES = "two lines are enough: `stable: http://localhost:9001` and `canary: http://localhost:9002`"
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from canaryproxy.analysis import words
 from canaryproxy.analysis.finding import Analysis
 from canaryproxy.config.rollout import NEEDED_FOR_PROOF, expected_seconds
 from canaryproxy.control.controller import Controller, NoSuchRoute, Rolled
@@ -34,6 +35,9 @@ ENGINE = Actor("canaryproxy", "engine")
 
 MOST_REMEMBERED = 20
 """Routes in a second."""
+
+LONG = 3600.0
+"""Seconds of a step that are worth a warning where nobody has said how long it may take."""
 
 SETTLED = 10.0
 """Seconds for which a canary has to say that it is another one."""
@@ -89,8 +93,8 @@ class Rollouts:
 
     @property
     def under_way(self) -> list[str]:
-        """Routes whose rollout says what the weight is."""
-        return [name for name, state in self._controller.state.items() if state.rollout.phase in UNDER_WAY]
+        """Routes whose rollout goes on by itself."""
+        return [name for name, state in self._controller.state.items() if state.rollout.moves]
 
     def of(self, route: str) -> Rollout:
         """A route's rollout as it is now."""
@@ -100,7 +104,7 @@ class Rollouts:
         """What it follows: the steps are those of its start."""
         plan = self._controller.config.routes[route].rollout.plan(self.traffic(route))
         steps = self.of(route).steps
-        return replace(plan, steps=steps) if steps and self.of(route).phase in UNDER_WAY else plan
+        return replace(plan, steps=steps) if steps and self.of(route).moves else plan
 
     def traffic(self, route: str) -> float:
         """Requests a second lately, of both versions."""
@@ -142,9 +146,11 @@ class Rollouts:
             stable_ill=not any(ends["stable"]),
             estimate=estimate if math.isfinite(estimate) else 0.0,
             lost=self._lost(route),
+            urgent=any(one.name == "limit:error_rate" and one.verdict == "fail" for one in analysis.checks),
         )
         if config.canary.health is not None and ends["canary"] and not any(ends["canary"]):
-            return replace(facts, verdict="fail", why="no endpoint of the canary passes its health check")
+            why = "no endpoint of the canary passes its health check"
+            return replace(facts, verdict="fail", why=why, urgent=True)
         return replace(facts, verdict="inconclusive") if _dry(analysis) else facts
 
     async def do(self, route: str, verb: Verb, actor: Actor, *, full: bool = False) -> Rolled:
@@ -166,12 +172,29 @@ class Rollouts:
         done = await self._controller.roll(route, plan, event, actor)
         if event.kind in ("start", "retry"):
             self._judges.renew(route, self._now())
+        if done.rollout.step != before.step:
+            self._warn(route)
         if done.rollout.phase != before.phase and done.rollout.phase in ENDS:
             self.ended[route, done.rollout.phase, done.rollout.reason] += 1
         config = self._controller.config.routes.get(route)
         if config is not None:
             self._hooks.tell(route, config.rollout.hooks, config.rollout.notify, done.rollout, done.told, self._wall())
         return done
+
+    def _warn(self, route: str) -> None:
+        """Say it before a step that takes longer than it may."""
+        rollout, config = self.of(route), self._controller.config.routes[route].rollout
+        estimate = self.estimate(route)
+        if rollout.phase == "progressing" and estimate > (config.step_timeout or LONG):
+            needs = (
+                f"about {words.seconds(float(f'{estimate:.2g}'))}"
+                if math.isfinite(estimate)
+                else "traffic, of which there is none"
+            )
+            log.warning(
+                "%s: at %s requests/s the step to %s %% needs %s", route, words.number(self.traffic(route)),
+                f"{rollout.weight / 100:g}", needs,
+            )  # fmt: skip
 
     async def changed(self, routes: Iterable[str]) -> None:
         """The canary of these is another one now."""
@@ -249,7 +272,7 @@ class Rollouts:
 
     async def tick(self, route: str) -> None:
         """Tell the machine what is known, and follow it."""
-        if route not in self._controller.config.routes or self.of(route).phase not in UNDER_WAY:
+        if route not in self._controller.config.routes or not self.of(route).moves:
             return
         plan, facts, now = self.plan(route), self.facts(route), self._wall()
         before = self.of(route)

@@ -128,6 +128,14 @@ def _paused_bake(_: Plan, state: Rollout, __: Event, ___: float) -> bool:
     return state.before == "baking"
 
 
+def _on_its_way(_: Plan, state: Rollout, __: Event, ___: float) -> bool:
+    return state.weight > 0
+
+
+def _lowers(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
+    return state.weight > 0 and (event.facts.urgent or now - state.since >= (plan.ramp or 0.0))
+
+
 # What comes of it.
 
 
@@ -230,10 +238,31 @@ def _lasted(seconds: float) -> str:
 
 
 def _taken_back(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
-    if event.facts.verdict == "fail":
-        return _back(state, now, "verdict", event.facts.why)
-    more = f"{event.facts.beyond:.0f} requests more than stable would have"
-    return _back(state, now, "max_failed", f"the canary failed {more}, {plan.max_failed} are allowed")
+    reason, why = "verdict", event.facts.why
+    if event.facts.verdict != "fail":
+        more = f"{event.facts.beyond:.0f} requests more than stable would have"
+        reason, why = "max_failed", f"the canary failed {more}, {plan.max_failed} are allowed"
+    after, told = _back(state, now, reason, why)
+    if plan.ramp is None or event.facts.urgent:
+        return after, told
+    return replace(after, weight=_below(plan, state.weight)), told
+
+
+def _below(plan: Plan, weight: int) -> int:
+    """The highest weight of the plan below this one, 0 where there is none."""
+    return max((step.weight for step in plan.steps if step.weight < weight), default=0)
+
+
+def _lower(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    weight = 0 if event.facts.urgent else _below(plan, state.weight)
+    return replace(state, weight=weight, since=now), (
+        Told("info", f"on the way back: the canary gets {weight / 100:g} %"),
+    )
+
+
+def _off(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    after = replace(state, weight=0, since=now)
+    return after, (Told("critical", f"aborted{_by(event)} on the way back: the canary gets nothing"),)
 
 
 def _would_be_taken_back(_: Plan, state: Rollout, event: Event, __: float) -> tuple[Rollout, tuple[Told, ...]]:
@@ -287,12 +316,14 @@ TABLE: tuple[Row, ...] = (
     Row(("baking",), "promote", "", _always, _succeed, ("succeeded",)),
     Row(("progressing", "paused", "baking", "succeeded"), "abort", "", _always, _abort, ("rolled_back",)),
     Row(("idle",), "abort", "something reaches the canary", _reaches, _abort, ("rolled_back",)),
+    Row(("rolled_back",), "abort", "on its way back", _on_its_way, _off, ("rolled_back",)),
     Row(("idle", "rolled_back"), "abort", "", _always, _stay, ("idle", "rolled_back")),
     # What is noticed. Protection first, in every phase that sends the canary anything.
     Row(("progressing", "paused", "baking"), "changed", "", _always, _again, ("progressing", "baking")),
     Row(("progressing", "paused", "baking"), "tick", "the canary fails, dry run", _fails_dry, _would_be_taken_back,
         ("progressing", "paused", "baking")),
     Row(("progressing", "paused", "baking"), "tick", "the canary fails", _fails_truly, _taken_back, ("rolled_back",)),
+    Row(("rolled_back",), "tick", "on its way back", _lowers, _lower, ("rolled_back",)),
     Row(("progressing", "baking"), "tick", "it fails, and stable is ill", _fails_without_refuge, _pause_without_refuge,
         ("paused",)),
     Row(("baking",), "tick", "suspicious for the second time", _suspicious_again, _pause_bake, ("paused",)),

@@ -40,6 +40,7 @@ class Step:
 class Plan:
     """`steps` rise and end at the whole. `step_timeout` of None is three times what a step was expected to take, half
     an hour at least. `max_failed` bounds how many requests more than stable's rate explains the canary may fail.
+    `ramp`: it is taken back step by step, each so many seconds long; None for at once.
     """
 
     steps: tuple[Step, ...]
@@ -50,6 +51,7 @@ class Plan:
     max_failed: int | None = None
     start: Start = "manual"
     dry_run: bool = False
+    ramp: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

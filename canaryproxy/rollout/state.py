@@ -44,7 +44,12 @@ class Rollout:
     @property
     def off(self) -> bool:
         """Whether the canary gets nothing whatever a rule or a cookie says."""
-        return self.phase == "rolled_back"
+        return self.phase == "rolled_back" and not self.weight
+
+    @property
+    def moves(self) -> bool:
+        """Whether it goes on by itself: it is under way, or on its way back."""
+        return self.phase in UNDER_WAY or (self.phase == "rolled_back" and self.weight > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,8 @@ class Facts:
     requests the canary failed more than stable's rate explains; `alone` says why a canary without a control is
     suspicious, empty if it is not; `stable_ill` that stable itself cannot be gone back to; `gate` says why somebody
     outside does not let it go on, empty if they do; `estimate` are the seconds that the step will take, as far as can
-    be told; `lost` are those of it in which nobody watched.
+    be told; `lost` are those of it in which nobody watched. `urgent`: there is no time to take it
+    back step by step.
     """
 
     verdict: Literal["pass", "fail", "inconclusive"] = "inconclusive"
@@ -64,6 +70,7 @@ class Facts:
     gate: str = ""
     estimate: float = 0.0
     lost: float = 0.0
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

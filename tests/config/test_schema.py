@@ -86,12 +86,6 @@ def test_lists_are_lists_and_not_empty_where_that_would_mean_nothing() -> None:
     assert config({"trusted_proxies": []}).server.trusted_proxies == ()
 
 
-@pytest.mark.parametrize("path", SECTIONS, ids=path_text)
-def test_a_planned_key_is_refused_like_an_unknown_one(path: Loc) -> None:
-    for key in SECTIONS[path].PLANNED:
-        assert key not in SECTIONS[path].model_fields
-
-
 def test_every_section_that_the_schema_reaches_is_listed() -> None:
     def reach(path: Loc, model: type[BaseModel]) -> Iterator[tuple[Loc, type[BaseModel]]]:
         yield path, model

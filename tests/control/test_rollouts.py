@@ -237,6 +237,19 @@ async def test_it_is_known_how_long_a_step_takes() -> None:
     assert "1 under way" in repr(bench.rollouts)
 
 
+async def test_a_step_that_will_take_long_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench("steps: [0.1, 100], step_timeout: 5m")
+    await bench.controller.start()
+    for _ in range(12):
+        await bench.second()
+    await bench.rollouts.do("shop", "start", JO)
+    assert "shop: at 400 requests/s the step to 0.1 % needs about 66.7 min" in caplog.text
+    quiet = Bench("steps: [1, 100]")
+    await quiet.controller.start()
+    await quiet.rollouts.do("shop", "start", JO)
+    assert "the step to 1 % needs traffic, of which there is none" in caplog.text
+
+
 async def test_with_analysis_off_time_alone_raises_it() -> None:
     bench = await started("steps: [25, 50, 100]", "analysis: off")
     bench.errors["canary"] = 1.0

@@ -211,6 +211,25 @@ def test_a_bake_stays_where_it_is_if_there_is_no_stable_to_compare_with() -> Non
     assert run.tick(Facts("pass", alone="errors 60 %", stable_ill=True)).weight == WHOLE
 
 
+def test_it_may_be_taken_back_step_by_step_unless_there_is_no_time() -> None:
+    run = started(replace(PLAN, ramp=10.0))
+    run.do("promote")
+    run.do("promote")
+    assert (run.tick(FAIL).phase, run.state.weight, run.state.off) == ("rolled_back", 500, False)
+    assert run.tick(FAIL, 9).weight == 500
+    assert run.tick(PASS, 1).weight == 100
+    assert (run.tick(PASS, 10).weight, run.state.off) == (0, True)
+    for end in (Event("abort"), Event("tick", replace(FAIL, urgent=True))):
+        again = started(run.plan)
+        again.do("promote")
+        again.tick(FAIL)
+        assert again.state.weight == 100
+        assert transition(again.plan, again.state, end, again.now)[0].off
+    urgent = started(run.plan)
+    urgent.do("promote")
+    assert urgent.tick(replace(FAIL, urgent=True)).off
+
+
 def test_another_canary_begins_anew_at_the_first_step() -> None:
     run = started()
     run.tick(PASS, 61)
@@ -281,7 +300,7 @@ def test_the_diagram_has_every_phase() -> None:
 FACTS = st.builds(
     Facts, st.sampled_from(("pass", "fail", "inconclusive")), st.just("words"), st.floats(0, 30),
     st.sampled_from(("", "", "", "suspicious")), st.booleans(), st.sampled_from(("", "", "closed")),
-    st.sampled_from((0.0, 50.0, 5000.0)),
+    st.sampled_from((0.0, 50.0, 5000.0)), st.sampled_from((0.0, 5.0)), st.booleans(),
 )  # fmt: skip
 PLANS = st.builds(
     Plan,
@@ -291,7 +310,7 @@ PLANS = st.builds(
         )
     ),
     st.floats(0, 600), st.none() | st.floats(1, 600), st.sampled_from(("pause", "abort")), st.floats(100, 5000),
-    st.none() | st.integers(1, 40), st.just("manual"), st.booleans(),
+    st.none() | st.integers(1, 40), st.just("manual"), st.booleans(), st.none() | st.floats(1, 100),
 )  # fmt: skip
 
 
@@ -322,13 +341,14 @@ class AnyRollout(RuleBasedStateMachine):
         """What must never come of anything."""
         after = self.state
         if before.phase == "rolled_back" and event.kind not in ("retry", "reset"):
-            assert after == before
+            assert replace(after, weight=0, since=0) == replace(before, weight=0, since=0)
+            assert after.weight <= before.weight
         if event.kind == "tick":
             if after.weight > before.weight and before.phase != "baking":
                 assert event.facts.verdict == "pass" or self.plan.dry_run
                 assert before.step is not None
                 assert after.step == before.step + 1
-                assert self.now - before.step_since >= self.plan.steps[before.step].dwell
+                assert self.now - before.step_since - event.facts.lost >= self.plan.steps[before.step].dwell
             if event.facts.verdict == "fail" and not event.facts.stable_ill and not self.plan.dry_run:
                 assert after.phase not in UNDER_WAY
             assert after.phase != "succeeded" or before.phase in ("baking", "succeeded")
@@ -359,8 +379,8 @@ class AnyRollout(RuleBasedStateMachine):
         state = getattr(self, "state", None)
         if state is None:
             return
-        assert state.off == (state.phase == "rolled_back")
-        if state.phase in ("idle", "rolled_back"):
+        assert state.off == (state.phase == "rolled_back" and not state.weight)
+        if state.phase == "idle" or (state.phase == "rolled_back" and self.plan.ramp is None):
             assert state.weight == 0
         if state.phase == "progressing":
             assert state.weight == self.plan.steps[state.step].weight < WHOLE
