@@ -98,8 +98,12 @@ def quantile(counts: Mapping[int, int], q: float, alpha: float = SHOWN) -> tuple
     return low, high
 
 
-def _moments(counts: Mapping[int, int]) -> tuple[int, float, float]:
-    """Count, mean and variance of a histogram, in seconds."""
+Moments = tuple[float, float, float]
+"""Count, mean and variance."""
+
+
+def _moments(counts: Mapping[int, int]) -> Moments:
+    """Of a histogram, in seconds."""
     total = sum(counts.values())
     mean = sum(count * middle(bucket) for bucket, count in counts.items()) / total
     variance = sum(count * (middle(bucket) - mean) ** 2 for bucket, count in counts.items()) / total
@@ -127,13 +131,15 @@ def mean_ratio(
     """The ratio of two mean latencies, and where it lies; asymptotic. None with fewer than 25 requests of either."""
     if min(sum(canary.values()), sum(stable.values())) < FEWEST:
         return None
+    return ratio_of_means(_moments(canary), _moments(stable), alpha)
+
+
+def ratio_of_means(canary: Moments, stable: Moments, alpha: float = SHOWN) -> tuple[float, float, float]:
+    """The ratio of two means above 0, and where it lies; asymptotic."""
     means = []
-    for counts in (canary, stable):
-        total, mean, variance = _moments(counts)
-        spent = variance * total
+    for total, mean, variance in (canary, stable):
         rho = best_variance(variance * TUNED, alpha) or 1e-18
-        half = two_sided(spent, rho, alpha / 2) / total
-        means.append((mean, half))
+        means.append((mean, two_sided(variance * total, rho, alpha / 2) / total))
     (mean_c, half_c), (mean_s, half_s) = means
     log = math.log(mean_c / mean_s)
     half = math.hypot(half_c / mean_c, half_s / mean_s)

@@ -36,6 +36,7 @@ class GoalCheck:
         self._values: tuple[list[float], list[float]] = ([], [])
         self._here = NOTHING
         self._worth = [0.0, 0.0]
+        self._squares = [0.0, 0.0]
 
     def __repr__(self) -> str:
         return f"<GoalCheck {self.goal}: {self._fewer!r}>"
@@ -74,6 +75,7 @@ class GoalCheck:
         self._here += units if shown is None else shown
         for side, found in enumerate(values):
             self._worth[side] += sum(found)
+            self._squares[side] += sum(one * one for one in found)
         block = self._carried + units
         for mine, found in zip(self._values, values, strict=True):
             mine.extend(found)
@@ -102,6 +104,7 @@ class GoalCheck:
         """The weight has changed: what is shown begins anew, evidence does not."""
         self._here = NOTHING
         self._worth = [0.0, 0.0]
+        self._squares = [0.0, 0.0]
         self._carried = NOTHING
 
     def finding(self) -> Finding:
@@ -109,9 +112,7 @@ class GoalCheck:
         here = self._here
         canary, stable = (_per(self._amount(side), units) for side, units in ((0, here.canary), (1, here.stable)))
         counts = (int(here.canary_failed), int(here.canary)), (int(here.stable_failed), int(here.stable))
-        interval = None
-        if not self._spec.valued and all(count for _, count in counts) and all(a <= b for a, b in counts):
-            interval = intervals.ratio(*counts)
+        interval = self._interval(counts)
         return Finding(
             name=self.name,
             verdict=standing(self.harm, self._threshold, seen=self._here.whole),
@@ -130,6 +131,19 @@ class GoalCheck:
             action=self.action,
             dry_run=self.dry_run,
         )
+
+    def _interval(self, counts: tuple[tuple[int, int], tuple[int, int]]) -> tuple[float, float | None] | None:
+        if not self._spec.valued:
+            fit = all(count for _, count in counts) and all(hits <= count for hits, count in counts)
+            return intervals.ratio(*counts) if fit else None
+        if min(hits for hits, _ in counts) < intervals.FEWEST or min(count for _, count in counts) < 1:
+            return None
+        canary, stable = (self._moments(side, count) for side, (_, count) in enumerate(counts))
+        return intervals.ratio_of_means(canary, stable)[1:] if canary[1] > 0 and stable[1] > 0 else None
+
+    def _moments(self, side: int, units: int) -> intervals.Moments:
+        mean = self._worth[side] / units
+        return units, mean, max(self._squares[side] / units - mean * mean, 0.0)
 
     def _amount(self, side: int) -> float:
         if self._spec.valued:

@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from canaryproxy.analysis.checks.goals import GoalCheck
 from canaryproxy.analysis.rates import Block
 from canaryproxy.analysis.spec import GoalSpec
@@ -47,3 +49,21 @@ def test_more_is_better() -> None:
         check.look(Block(200, 20, 200, 5), ([30.0] * 20, [30.0] * 5))
     assert check.finding().comparison == "better"
     assert check.gain > 20
+
+
+def test_what_events_are_worth_has_an_interval_too() -> None:
+    check = GoalCheck(GoalSpec("revenue", valued=True), 20.0, "request")
+    rng = random.Random(3)
+    check.look(Block(100, 10, 1000, 100), ([30.0] * 10, [30.0] * 100))
+    assert check.finding().interval is None
+    for _ in range(40):
+        orders = [[30 * rng.lognormvariate(0, 0.5) for _ in range(count)] for count in (12, 100)]
+        check.look(Block(100, 12, 1000, 100), (orders[0], orders[1]))
+    found = check.finding()
+    assert found.interval is not None
+    low, high = found.interval
+    assert high is not None
+    assert low < 1.2 < high < 2
+    assert found.ratio == pytest.approx(1.2, rel=0.1)
+    check.step()
+    assert check.finding().interval is None
