@@ -164,7 +164,8 @@ class Rollouts:
             refusal = await self._hooks.ask(route, rollout.hooks, "start", self.of(route))
             if refusal:
                 raise Illegal(refusal)
-        event = Event(verb, full=full, reaches=reaches, by=actor.name)
+        latched = bool(self._controller.state[route].latched)
+        event = Event(verb, full=full, reaches=reaches, latched=latched, by=actor.name)
         return await self._roll(route, self.plan(route), event, actor)
 
     async def _roll(self, route: str, plan: Plan, event: Event, actor: Actor) -> Rolled:
@@ -279,9 +280,9 @@ class Rollouts:
         after = transition(plan, before, Event("tick", facts), now)[0]
         if before.reason == "gate" or (before.step is not None and after.step == before.step + 1):
             said = self._gate(route)
-            if said is None:
+            if said is None and before.reason != "gate":
                 return
-            facts = replace(facts, gate=said)
+            facts = replace(facts, gate=before.why if said is None else said)
             after = transition(plan, before, Event("tick", facts), now)[0]
         if after != before:
             await self._trying(route, plan, Event("tick", facts))

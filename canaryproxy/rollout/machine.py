@@ -61,6 +61,10 @@ def _reaches(_: Plan, __: Rollout, event: Event, ___: float) -> bool:
     return event.reaches
 
 
+def _latched(_: Plan, __: Rollout, event: Event, ___: float) -> bool:
+    return event.latched
+
+
 def _fails(plan: Plan, _: Rollout, event: Event, __: float) -> bool:
     return event.facts.verdict == "fail" or (plan.max_failed is not None and event.facts.beyond >= plan.max_failed)
 
@@ -307,6 +311,7 @@ TABLE: tuple[Row, ...] = (
     Row(("idle",), "start", "", _always, _start, ("progressing", "baking")),
     Row(("rolled_back",), "retry", "", _always, _start, ("progressing", "baking")),
     Row(("rolled_back", "succeeded"), "reset", "", _always, _reset, ("idle",)),
+    Row(("idle",), "reset", "latched", _latched, _reset, ("idle",)),
     Row(("progressing", "baking"), "pause", "", _always, _pause_asked, ("paused",)),
     Row(("paused",), "pause", "", _always, _stay, ("paused",)),
     Row(("paused",), "resume", "a bake was paused", _paused_bake, _resume_bake, ("baking",)),

@@ -75,12 +75,15 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened. `reaches`: something sends requests to the canary although no rollout runs."""
+    """What happened. `reaches`: something sends requests to the canary although no rollout runs; `latched`: the canary
+    is off for another reason than a rollout.
+    """
 
     kind: Kind
     facts: Facts = Facts()
     full: bool = False
     reaches: bool = False
+    latched: bool = False
     by: str = ""
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -363,6 +364,28 @@ async def test_gates_are_asked_before_anything_goes_on_and_the_others_are_told()
     (gate,) = [what for url, what in bench.posted if url == "http://g/all"]
     assert (gate["name"], gate["phase"], gate["metadata"]) == ("shop", "Progressing", {"team": "shop"})
     assert all(what["severity"] != "info" for url, what in bench.posted if url == "http://chat")
+
+
+async def test_reset_ends_a_latch_too() -> None:
+    bench = Bench()
+    await bench.controller.start()
+    latched = replace(bench.shop, latched="the kept state was damaged")
+    bench.controller._ledger.put("shop", latched)
+    assert bench.shop.off
+    await bench.rollouts.do("shop", "reset", JO)
+    assert (bench.shop.latched, bench.shop.off) == ("", False)
+    with pytest.raises(Illegal):
+        await bench.rollouts.do("shop", "reset", JO)
+
+
+async def test_while_a_gate_is_not_known_the_canary_is_watched_all_the_same() -> None:
+    bench = await started(HOOKS)
+    bench.refusals = {"http://g/raise": "it answered 409"}
+    await bench.until("paused")
+    bench.rollouts._hooks._answers.clear()
+    bench.errors["canary"] = 1.0
+    await bench.second()
+    assert bench.shop.off
 
 
 async def test_a_rollback_is_told_and_waits_for_nobody() -> None:

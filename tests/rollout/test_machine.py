@@ -260,10 +260,17 @@ def test_what_was_taken_back_stays_until_somebody_retries_or_resets() -> None:
     assert (run.do("reset").phase, run.state.weight, run.state.off) == ("idle", 0, False)
 
 
+def test_a_latch_that_is_not_a_rollouts_is_ended_by_reset() -> None:
+    state, told = transition(PLAN, Rollout(), Event("reset", latched=True, by="jo"), 5.0)
+    assert (state.phase, told[0].words) == ("idle", "reset by jo; all traffic goes to stable")
+    with pytest.raises(Illegal):
+        transition(PLAN, Rollout(), Event("reset"), 5.0)
+
+
 @pytest.mark.parametrize(
     ("phase", "verbs"),
     [
-        ("idle", {"start", "abort"}),
+        ("idle", {"start", "abort", "reset"}),
         ("progressing", {"pause", "promote", "abort"}),
         ("paused", {"pause", "resume", "promote", "abort"}),
         ("baking", {"pause", "promote", "abort"}),
@@ -274,7 +281,7 @@ def test_what_was_taken_back_stays_until_somebody_retries_or_resets() -> None:
 def test_each_phase_knows_its_verbs_and_names_them(phase: Phase, verbs: set[str]) -> None:
     for verb in VERBS:
         if verb in verbs:
-            transition(PLAN, Rollout(phase, step=0, weight=100), Event(verb), 5.0)
+            transition(PLAN, Rollout(phase, step=0, weight=100), Event(verb, latched=True), 5.0)
             continue
         with pytest.raises(Illegal, match=f"a rollout that is {phase} knows: {', '.join(sorted(verbs))}"):
             transition(PLAN, Rollout(phase, step=0, weight=100), Event(verb), 5.0)
