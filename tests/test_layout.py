@@ -16,6 +16,7 @@ TESTED_ELSEWHERE = {
     "analysis/spec.py": "tests/analysis/test_panel.py, test_judge.py",
     "__main__.py": "tests/e2e starts it",
     "config/contents.py": "tests/config/test_certificate.py, test_secret.py",
+    "config/rules.py": "tests/config/test_route.py, test_rules_document.py",
     "config/section.py": "tests/config/test_schema.py",
     "config/safety.py": "tests/config/test_route.py",
     "control/ledger.py": "tests/control/test_controller.py",

@@ -16,7 +16,7 @@ from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.views import BREATH, VERDICTS, Knowledge, entry
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import duration
-from canaryproxy.config.route import RuleConfig
+from canaryproxy.config.rules import RuleConfig
 from canaryproxy.config.rules_document import BadRule, rule_from_written
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.controller import NoSuchRoute, Rules, Stale

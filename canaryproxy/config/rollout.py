@@ -1,10 +1,11 @@
 """The part of the schema that says how a canary is raised. Left out, or empty, it is raised by the defaults."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, PlainValidator, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
 
 from canaryproxy.config.hook import HookConfig, NotifyConfig
 from canaryproxy.config.lists import any_number
@@ -19,8 +20,15 @@ from canaryproxy.config.quantity import (
     percent_text,
     switch,
 )
+from canaryproxy.config.rules import RuleConfig, RuleSet, rule_list
+from canaryproxy.config.safety import MirrorConfig
 from canaryproxy.config.section import Grace, Percent, Section, Shown, Switch
+from canaryproxy.model.safety import Mirror
 from canaryproxy.rollout.plan import WHOLE, Auto, Curve, OnTimeout, Plan, Range, Shape, Start, Step, resolved
+
+Part = TypeVar("Part")
+
+NO_RULES = RuleSet(())
 
 DEFAULT_STEPS = (100, 500, 2500, 5000, WHOLE)
 MOST_STEPS = 100
@@ -29,8 +37,21 @@ STEPS_EXPECTED = (
     "expected weights that rise to 100, such as [1, 5, 25, 50, 100], or auto, {from, to, by}, {curve, count}"
 )
 
-Written = tuple[tuple[int, float | None, bool], ...]
-"""Steps as written: weight, own dwell if it has one, whether it holds."""
+
+@dataclass(frozen=True)
+class WrittenStep:
+    """A step as written: its weight, its own dwell if it has one, whether it holds; rules that come before the route's,
+    and a mirror in place of the route's, as long as it lasts.
+    """
+
+    weight: int
+    dwell: float | None = None
+    hold: bool = False
+    rules: RuleSet = NO_RULES
+    mirror: Mirror | None = None
+
+
+Written = tuple[WrittenStep, ...]
 
 Steps = Written | Shape
 
@@ -44,26 +65,46 @@ def steps(value: object) -> Steps:
     if not isinstance(value, list) or not value or len(value) > MOST_STEPS:
         raise Wrong(STEPS_EXPECTED)
     found = tuple(_step(one) for one in value)
-    weights = [weight for weight, _, _ in found]
+    weights = [step.weight for step in found]
     if weights != sorted(set(weights)) or weights[-1] != WHOLE:
         raise Wrong(STEPS_EXPECTED, found=f"weights {', '.join(map(percent_text, weights))}")
     return found
 
 
-def _step(value: object) -> tuple[int, float | None, bool]:
+def _step(value: object) -> WrittenStep:
     if not isinstance(value, dict):
-        return _weight(value), None, False
-    unknown = value.keys() - {"weight", "for", "hold"}
+        return WrittenStep(_weight(value))
+    unknown = value.keys() - {"weight", "for", "hold", "rules", "mirror"}
     if unknown or "weight" not in value:
-        raise Wrong("a step is a weight, or {weight, for, hold}", found=f"keys {', '.join(map(str, value))}")
-    dwell = duration(0, DAY)(value["for"]) if "for" in value else None
-    return _weight(value["weight"]), dwell, switch(value.get("hold", False))
+        raise Wrong("a step is a weight, or {weight, for, hold, rules, mirror}",
+                    found=f"keys {', '.join(map(str, value))}")  # fmt: skip
+    extra = bool(value.keys() & {"rules", "mirror"})
+    return WrittenStep(
+        percent(value["weight"]) if extra else _weight(value["weight"]),
+        duration(0, DAY)(value["for"]) if "for" in value else None,
+        switch(value.get("hold", False)),
+        RuleSet(_part(tuple[RuleConfig, ...], tuple(rule_list(value["rules"])))) if "rules" in value else NO_RULES,
+        _part(MirrorConfig, value["mirror"]).mirror if "mirror" in value else None,
+    )
+
+
+def _part(kind: type[Part], value: object) -> Part:
+    """A part of a step that has a schema of its own. Raises `Wrong` with the first thing that is wrong."""
+    try:
+        found: Part = TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        wrong = first.get("ctx", {}).get("error")
+        where = ".".join(str(part) for part in first["loc"] if part != "[key]")
+        mend = wrong.mend if isinstance(wrong, Wrong) else first["msg"]
+        raise Wrong(f"{where}: {mend}" if where else mend, found="a step's rule or mirror") from None
+    return found
 
 
 def _weight(value: object) -> int:
     weight = percent(value)
     if not weight:
-        raise Wrong("a step's weight is above 0")
+        raise Wrong("a step's weight is above 0, unless it has rules or a mirror")
     return weight
 
 
@@ -86,7 +127,7 @@ def steps_text(value: Steps) -> str:
         return f"{{from: {value.first / 100:g}, to: {value.last / 100:g}, by: {value.by / 100:g}}}"
     if isinstance(value, Curve):
         return f"{{curve: exponential, count: {value.count}}}"
-    return f"[{', '.join(f'{weight / 100:g}' for weight, _, _ in value)}]"
+    return f"[{', '.join(f'{step.weight / 100:g}' for step in value)}]"
 
 
 def timeout(value: object) -> float | None:
@@ -139,11 +180,14 @@ class RolloutConfig(Section):
     """How the canary is raised, once somebody starts it. `rollout: {}` takes all of these."""
 
     steps: StepsOf = Field(
-        default=tuple((weight, None, False) for weight in DEFAULT_STEPS),
+        default=tuple(map(WrittenStep, DEFAULT_STEPS)),
         description="Weights in percent, rising to 100. Each is one number, or `{weight, for, hold}`: for how long at "
-        "least, and whether it is left only when somebody promotes. Or `auto`, by the traffic at the start; "
+        "least, and whether it is left only when somebody promotes; `rules` and `mirror` hold as long as it lasts, and "
+        "with them its weight may be 0. Or `auto`, by the traffic at the start; "
         "`{from, to, by}`; `{curve: exponential, count}`.",
-        examples=["[1, {weight: 5, for: 10m}, {weight: 50, hold: true}, 100]"],
+        examples=[
+            "[{weight: 0, for: 10m, mirror: {percent: 10}}, 1, {weight: 5, for: 10m}, {weight: 50, hold: true}, 100]"
+        ],
     )
     every: Grace = Field(default=60.0, description="For how long a step lasts at least.", examples=["5m"])
     bake: Grace = Field(
@@ -211,19 +255,26 @@ class RolloutConfig(Section):
 
     @model_validator(mode="after")
     def _provable(self) -> Self:
-        if isinstance(self.steps, tuple) and self.prove_above < self.steps[0][0] and self.prove_above:
-            first = percent_text(self.steps[0][0])
+        if isinstance(self.steps, tuple) and self.prove_above < self.steps[0].weight and self.prove_above:
+            first = percent_text(self.steps[0].weight)
             raise Wrong(
                 f"begin at {percent_text(self.prove_above)} or below, or set prove_above: 100%",
                 found=f"a first step of {first}, which wants a proof that nothing can give before it",
             )
         return self
 
+    def extras(self, step: int | None, weight: int) -> WrittenStep | None:
+        """What is written for a step that is under way, if the config still has it."""
+        if step is None or not isinstance(self.steps, tuple) or step >= len(self.steps):
+            return None
+        found = self.steps[step]
+        return found if found.weight == weight and (found.rules.rules or found.mirror) else None
+
     def plan(self, rate: float) -> Plan:
         """What is followed, for stable's requests a second at the start."""
         if isinstance(self.steps, tuple):
             found = tuple(
-                Step(weight, self.every if dwell is None else dwell, hold) for weight, dwell, hold in self.steps
+                Step(one.weight, self.every if one.dwell is None else one.dwell, one.hold) for one in self.steps
             )
         else:
             found = resolved(self.steps, self.every, rate)

@@ -1,7 +1,5 @@
 """The part of the schema that is a route: its versions, rules, affinity and headers."""
 
-from collections import Counter
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Self
 
@@ -12,41 +10,34 @@ from canaryproxy.config.address import Origin
 from canaryproxy.config.analysis import AnalysisConfig, known_goals
 from canaryproxy.config.certificate import certificates, identity
 from canaryproxy.config.goal import GoalConfig, goal_list
-from canaryproxy.config.lists import any_number, one_or_more
+from canaryproxy.config.lists import one_or_more
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.rollout import RolloutConfig
+from canaryproxy.config.rules import RuleConfig, RuleSet, rule_list
 from canaryproxy.config.safety import MirrorConfig, ShieldConfig, defaults_if_true
 from canaryproxy.config.section import (
     AffinityRule,
-    CookieName,
     Count,
     CountOrNone,
     Fallback,
     HeaderName,
     HostPattern,
     Instant,
-    Match,
-    Method,
-    ParameterName,
-    PathMatch,
     PathPrefix,
     Pem,
     Percent,
-    RuleName,
     Section,
     ServerName,
     Switch,
     Target,
-    Trusted,
     Upgrades,
     Url,
-    VersionTo,
     Wait,
     none_if_off,
 )
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.model.table import UPGRADES, WEIGHT_SCALE, Version
+from canaryproxy.model.table import UPGRADES, Version
 
 VERSION = Version("stable", ())
 
@@ -171,85 +162,6 @@ class VersionConfig(Section):
         return value
 
 
-class RuleConfig(Section):
-    """An exception. All its conditions must hold; without any it matches every request."""
-
-    name: RuleName = Field(description="Its name in metrics and logs, unique in the route.", examples=["testers"])
-    headers: dict[HeaderName, Match] = Field(
-        default={},
-        description="Headers by name, each with a value (exact) or one of `exact`, `prefix`, `regex` (RE2, the whole "
-        "value), `present: true` or `false`, `in: [...]`. Of repeated headers any may match.",
-        examples=['{x-internal-tester: "true"}'],
-    )
-    cookies: dict[CookieName, Match] = Field(
-        default={}, description="Cookies by name, compared like headers.", examples=['{beta: "1"}']
-    )
-    query: dict[ParameterName, Match] = Field(
-        default={},
-        description="Query parameters by name, decoded, compared like headers.",
-        examples=["{preview: {present: true}}"],
-    )
-    methods: Annotated[tuple[Method, ...], BeforeValidator(one_or_more)] = Field(
-        default=(), description="Request methods, any of them.", examples=["[GET, HEAD]"]
-    )
-    path: PathMatch | None = Field(
-        default=None,
-        description="The path: exact, or one of `exact`, `prefix` (by whole segments), `regex` (RE2, the whole path). "
-        "Compared in one normalised spelling.",
-        examples=["{prefix: /beta}"],
-    )
-    sources: Annotated[tuple[Trusted, ...], BeforeValidator(one_or_more)] = Field(
-        default=(),
-        description="Networks of clients, any of them; behind `trusted_proxies` the client's own address counts.",
-        examples=["[10.1.0.0/16]"],
-    )
-    to: VersionTo = Field(description="The version these requests get.", examples=["canary"])
-    percent: Percent = Field(
-        WEIGHT_SCALE,
-        description="How many of them; the others get the other version. With affinity a client stays on its side.",
-        examples=["50"],
-    )
-    preview: Switch = Field(default=False, description="Reach the canary even when it is aborted.", examples=["true"])
-    analyse: Switch = Field(default=False, description="Count these requests in the analysis, too.", examples=["true"])
-
-    @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """What must hold of a request, cheap questions first."""
-        found = [Condition("method", "in", self.methods)] if self.methods else []
-        found += [Condition("header", *match, name) for name, match in self.headers.items()]
-        found += [Condition("cookie", *match, name) for name, match in self.cookies.items()]
-        if self.path is not None:
-            found.append(Condition("path", *self.path))
-        found += [Condition("query", *match, name) for name, match in self.query.items()]
-        if self.sources:
-            found.append(Condition("source", "in", tuple(map(str, self.sources))))
-        return tuple(found)
-
-
-def rule_list(value: object) -> tuple[object, ...]:
-    """A list of rules with names of their own."""
-    rules = any_number(value)
-    names = Counter(rule["name"] for rule in rules if isinstance(rule, dict) and isinstance(rule.get("name"), str))
-    for name, count in names.most_common(1):
-        if count > 1:
-            raise Wrong("give each rule a name of its own", found=f"{count} rules named {name}")
-    return rules
-
-
-@dataclass(frozen=True)
-class RuleSet:
-    """The rules of a route, in order."""
-
-    rules: tuple[RuleConfig, ...]
-
-    @cached_property
-    def exceptions(self) -> tuple[Rule, ...]:
-        """The rules as the table has them, the same object whenever asked."""
-        return tuple(
-            Rule(rule.name, rule.conditions, rule.to, rule.percent, rule.preview, rule.analyse) for rule in self.rules
-        )
-
-
 class HeadersConfig(Section):
     """Header fields that we add."""
 
@@ -352,6 +264,7 @@ class RouteConfig(Section):
     @model_validator(mode="after")
     def _judged(self) -> Self:
         known_goals(self.analysis, tuple(goal.name for goal in self.goals))
+        _told_apart(self.rules, self.rollout)
         if "rollout" in self.model_fields_set and self.analysis is not None and not self.analysis.protects:
             raise Wrong(
                 "leave one of errors, latency, limits on, or say analysis: off",
@@ -386,3 +299,11 @@ class RouteConfig(Section):
             if rule.to == "stable" and rule.preview:
                 found.append(f"rules: `preview` of {rule.name} changes nothing, it sends to stable")
         return tuple(found)
+
+
+def _told_apart(rules: tuple[RuleConfig, ...], rollout: RolloutConfig) -> None:
+    """Rules of steps have names that no rule of the route has. Raises `Wrong`."""
+    steps = rollout.steps if isinstance(rollout.steps, tuple) else ()
+    twice = {rule.name for rule in rules} & {rule.name for step in steps for rule in step.rules.rules}
+    for name in sorted(twice):
+        raise Wrong("give each rule a name of its own", found=f"a rule {name} of the route and of a step of `rollout`")

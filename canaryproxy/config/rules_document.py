@@ -3,7 +3,7 @@
 from pydantic import TypeAdapter, ValidationError
 
 from canaryproxy.config.problem import Loc, Wrong, path_text
-from canaryproxy.config.route import RuleConfig, rule_list
+from canaryproxy.config.rules import RuleConfig, rule_list
 
 _RULES = TypeAdapter(tuple[RuleConfig, ...])
 

@@ -26,14 +26,8 @@ from canaryproxy.config.hook import HookConfig, NotifyConfig
 from canaryproxy.config.lists import any_number, listeners, one_or_more
 from canaryproxy.config.problem import Loc, Wrong
 from canaryproxy.config.rollout import RolloutConfig
-from canaryproxy.config.route import (
-    HeadersConfig,
-    HealthConfig,
-    RouteConfig,
-    RuleConfig,
-    UpstreamTlsConfig,
-    VersionConfig,
-)
+from canaryproxy.config.route import HeadersConfig, HealthConfig, RouteConfig, UpstreamTlsConfig, VersionConfig
+from canaryproxy.config.rules import RuleConfig
 from canaryproxy.config.safety import MirrorConfig, ShieldConfig
 from canaryproxy.config.section import (
     BodySize,

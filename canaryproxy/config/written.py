@@ -1,7 +1,7 @@
 """Rules back to what a user writes: the inverse of reading them, for the API and for the state. Pure."""
 
-from canaryproxy.config.route import RuleConfig
 from canaryproxy.config.rule import Matcher
+from canaryproxy.config.rules import RuleConfig
 from canaryproxy.model.table import WEIGHT_SCALE
 
 Written = dict[str, object]

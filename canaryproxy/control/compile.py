@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from canaryproxy.config import Config
 from canaryproxy.config.certificate import identity
+from canaryproxy.config.rollout import WrittenStep
 from canaryproxy.config.route import RouteConfig, VersionConfig
 from canaryproxy.config.schema import ListenerTlsConfig
 from canaryproxy.control.endpoints import Answers, usable
@@ -74,6 +75,12 @@ def _route(
 ) -> Route:
     stable, canary = usable(route, answers, unhealthy)
     rules = None if state is None else state.rules
+    exceptions = route.exceptions if rules is None else rules.exceptions
+    mirror = None if route.mirror is None else route.mirror.mirror
+    extras = None if state is None else _extras(route, state)
+    if extras is not None:
+        exceptions = (*extras.rules.exceptions, *exceptions)
+        mirror = extras.mirror or mirror
     return Route(
         name=name,
         stable=_version("stable", route.stable, stable, workers),
@@ -82,16 +89,24 @@ def _route(
         hosts=route.hosts,
         paths=route.paths,
         add_version=route.headers.add_version,
-        rules=route.exceptions if rules is None else rules.exceptions,
+        rules=exceptions,
         affinity=route.affinity,
         fallback=route.fallback,
         upgrades=route.upgrades,
         shield=None if route.shield is None else route.shield.shield,
-        mirror=None if route.mirror is None else route.mirror.mirror,
+        mirror=mirror,
         goals=route.events,
         excluded=route.excluded,
         aborted=state is not None and state.off,
     )
+
+
+def _extras(route: RouteConfig, state: RouteState) -> WrittenStep | None:
+    """What the step of a rollout brings with it."""
+    rollout = state.rollout
+    if rollout.phase not in ("progressing", "paused") or rollout.step is None:
+        return None
+    return route.rollout.extras(rollout.step, rollout.steps[rollout.step].weight)
 
 
 def _version(name: VersionName, version: VersionConfig, endpoints: tuple[Endpoint, ...], workers: int) -> Version:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from canaryproxy.config import Config, ConfigError
-from canaryproxy.config.route import RuleConfig, RuleSet, VersionConfig
+from canaryproxy.config.route import VersionConfig
+from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.control.compile import Known, certificates, compile_table
 from canaryproxy.control.endpoints import endpoints_of, names
 from canaryproxy.control.events import Events

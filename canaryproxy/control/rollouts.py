@@ -151,6 +151,8 @@ class Rollouts:
         if config.canary.health is not None and ends["canary"] and not any(ends["canary"]):
             why = "no endpoint of the canary passes its health check"
             return replace(facts, verdict="fail", why=why, urgent=True)
+        if self.of(route).phase == "progressing" and not self.of(route).weight and facts.verdict != "fail":
+            return replace(facts, verdict="pass", why="a step without traffic of its own")
         return replace(facts, verdict="inconclusive") if _dry(analysis) else facts
 
     async def do(self, route: str, verb: Verb, actor: Actor, *, full: bool = False) -> Rolled:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from canaryproxy.config import Config
-from canaryproxy.config.route import RuleConfig, RuleSet
+from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.rollout.state import Rollout
 

@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
-from canaryproxy.config.route import RuleSet
+from canaryproxy.config.rules import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.state import Audit, RouteState, State

@@ -2,7 +2,7 @@
 
 import pytest
 
-from canaryproxy.config import parse
+from canaryproxy.config import ConfigError, parse
 from canaryproxy.config.rollout import RolloutConfig, expected_seconds, steps, steps_text
 from canaryproxy.rollout.plan import Plan, Step
 
@@ -23,6 +23,45 @@ def test_an_empty_one_is_the_default_plan() -> None:
 def test_steps_have_times_of_their_own_and_hold() -> None:
     plan = rollout("steps: [0.25, {weight: 5%, for: 10m}, {weight: 50, hold: true}, 100], every: 30s").plan(0.0)
     assert plan == Plan((Step(25, 30.0), Step(500, 600.0), Step(5000, 30.0, hold=True), Step(10_000, 30.0)))
+
+
+def test_a_step_may_have_rules_and_a_mirror_of_its_own_and_then_no_weight() -> None:
+    found = rollout(
+        "steps: [{weight: 0, for: 10m, mirror: {percent: 10}, rules: [{name: staff, headers: {x: '1'}, to: canary}]}, 5, 100]"
+    )
+    assert [step.weight for step in found.plan(0.0).steps] == [0, 500, 10_000]
+    extras = found.extras(0, 0)
+    assert extras is not None
+    assert (extras.rules.rules[0].name, extras.mirror is not None) == ("staff", True)
+    assert found.extras(1, 500) is None
+    assert found.extras(0, 500) is None
+    assert found.extras(7, 0) is None
+    assert found.extras(None, 0) is None
+    assert rollout("steps: auto").extras(0, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ("{weight: 0, rules: [{name: a, to: nowhere}]}", "0.to: expected stable or canary"),
+        ("{weight: 0, rules: [{name: a, to: canary, what: 1}]}", "0.what: Extra inputs"),
+        ("{weight: 0, rules: [{name: a, to: canary}, {name: a, to: canary}]}", "2 rules named a"),
+        ("{weight: 0, mirror: {percent: 101}}", "percent: expected"),
+        ("{weight: 0}", "above 0, unless it has rules or a mirror"),
+    ],
+)
+def test_what_is_wrong_with_a_steps_parts_is_said(steps: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        rollout(f"steps: [{steps}, 100]")
+
+
+def test_a_steps_rule_has_a_name_that_no_rule_of_the_route_has() -> None:
+    text = (
+        "{stable: 'http://a:1', canary: 'http://b:1', rules: [{name: a, headers: {x: '1'}, to: canary}], "
+        "rollout: {steps: [{weight: 0, rules: [{name: a, to: canary}]}, 100]}}"
+    )
+    with pytest.raises(ConfigError, match="a rule a of the route and of a step of `rollout`"):
+        parse(text, "f", {})
 
 
 @pytest.mark.parametrize(

@@ -366,6 +366,19 @@ async def test_gates_are_asked_before_anything_goes_on_and_the_others_are_told()
     assert all(what["severity"] != "info" for url, what in bench.posted if url == "http://chat")
 
 
+STEP = """steps: [{weight: 0, for: 3s, mirror: {percent: 10}, rules: [{name: staff, headers: {x: '1'}, to: canary}]}, 50, 100]"""
+
+
+async def test_a_step_brings_its_rules_and_its_mirror_and_takes_them_with_it() -> None:
+    bench = await started(STEP)
+    route = bench.controller.table.routes[0]
+    assert (route.weight, [rule.name for rule in route.rules], route.mirror is not None) == (0, ["staff"], True)
+    for _ in range(4):
+        await bench.second()
+    route = bench.controller.table.routes[0]
+    assert (route.weight, route.rules, route.mirror) == (5000, (), None)
+
+
 async def test_reset_ends_a_latch_too() -> None:
     bench = Bench()
     await bench.controller.start()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.config import Config, parse
-from canaryproxy.config.route import RuleSet
+from canaryproxy.config.rules import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.control.state import RouteState, digest, latch, reconcile, weighed
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from canaryproxy.config.route import RuleSet
+from canaryproxy.config.rules import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.control.state import Audit, RouteState
 from canaryproxy.control.store import CorruptState, UnreadableState, UnwritableState
