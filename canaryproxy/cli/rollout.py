@@ -69,10 +69,14 @@ def sentence(told: dict[str, Any]) -> str:
     if told["reason"]:
         text += f" ({told['reason']})"
     text += f", {told['weight']:g} % to canary"
+    if told["step"] is not None and told["phase"] in ("progressing", "paused"):
+        text += f", step {told['step'] + 1} of {len(told['steps'])}"
     if told["next"] is not None:
         text += f", then {told['next']:g} %"
     if told["estimate"] is not None:
         text += f" in about {_time(told['estimate'])}"
+    if told["why"]:
+        text += f": {told['why']}"
     if not told["durable"]:
         text += "; it could not be kept on the disk"
     return text

@@ -10,6 +10,7 @@ import typer
 from canaryproxy.cli.goals import goals
 from canaryproxy.cli.judgements import judgements
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
+from canaryproxy.cli.rollout import sentence
 from canaryproxy.cli.weight import segment
 
 if TYPE_CHECKING:
@@ -71,16 +72,20 @@ def seconds(text: str) -> float:
 
 
 def look(remote: Remote, route: str | None) -> list[dict[str, Any]]:
-    """The routes, each with its stats of the last minute and what the judge says. Raises `Refused`."""
+    """The routes, each with its stats of the last minute, what the judge says, and where its rollout stands. Raises
+    `Refused`.
+    """
     if route is None:
         routes = remote.call("GET", "/api/v1/routes")["routes"]
     else:
         routes = [remote.call("GET", f"/api/v1/routes/{segment(route)}")]
     paths = [f"/api/v1/routes/{segment(one['route'])}" for one in routes]
-    told = remote.gather(*(f"{path}/stats?window=60s" for path in paths), *(f"{path}/analysis" for path in paths))
+    parts = ("stats?window=60s", "analysis", "rollout")
+    told = remote.gather(*(f"{path}/{part}" for part in parts for path in paths))
+    count = len(paths)
     return [
-        {**one, "stats": stats, "analysis": analysis}
-        for one, stats, analysis in zip(routes, told[: len(paths)], told[len(paths) :], strict=True)
+        {**one, "stats": told[number], "analysis": told[count + number], "rollout": told[2 * count + number]}
+        for number, one in enumerate(routes)
     ]
 
 
@@ -142,8 +147,12 @@ def outcome(phases: dict[str, str]) -> str:
 def page(routes: list[dict[str, Any]]) -> "Group":
     """The routes, their goals where they have some, and what is thought of their canaries."""
     from rich.console import Group
+    from rich.text import Text
 
-    parts: list[Table | str] = [table(routes)]
+    parts: list[Table | Text | str] = [table(routes)]
+    rollouts = [Text(sentence(route["rollout"])) for route in routes if route["phase"] != "idle"]
+    if rollouts:
+        parts += ["", *rollouts]
     for more in (goals(routes), judgements(routes)):
         if more is not None:
             parts += ["", more]

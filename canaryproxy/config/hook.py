@@ -75,7 +75,7 @@ Patience = Annotated[float, PlainValidator(duration(0.1, 600)), Shown(duration_t
 Retries = Annotated[int, PlainValidator(count(0, 100)), Shown(str)]
 
 
-class _Called(Section):
+class Called(Section):
     """Whoever is called."""
 
     url: Service = Field(description="Called by POST with a JSON document.", examples=["http://approvals/shop"])
@@ -101,7 +101,7 @@ class _Called(Section):
         return self
 
 
-class HookConfig(_Called):
+class HookConfig(Called):
     """A webhook. Those at `start`, `raise` and `promotion` are gates: nothing goes on until they answer 2xx. The others
     are told, and their answer changes nothing.
     """
@@ -115,7 +115,7 @@ class HookConfig(_Called):
     metadata: Metadata = Field(default=(), description="Words for whoever is called.", examples=["{team: shop}"])
 
 
-class NotifyConfig(_Called):
+class NotifyConfig(Called):
     """Who is told of everything that happens to a rollout."""
 
     least: SeverityWord = Field(

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from canaryproxy.config.hook import HookConfig, NotifyConfig, When, _Called
+from canaryproxy.config.hook import Called, HookConfig, NotifyConfig, When
 from canaryproxy.rollout.state import Phase, Rollout, Told
 
 log = logging.getLogger("canaryproxy")
@@ -100,12 +100,12 @@ class Hooks:
             if notify is not None and RANKS[one.severity] >= RANKS[notify.least]:
                 self._send(notify, notice(route, rollout, notify, one, at))
 
-    def _send(self, whom: _Called, what: Mapping[str, Any]) -> None:
+    def _send(self, whom: Called, what: Mapping[str, Any]) -> None:
         task = asyncio.get_running_loop().create_task(self._call(whom, what))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
-    async def _call(self, whom: _Called, what: Mapping[str, Any]) -> str:
+    async def _call(self, whom: Called, what: Mapping[str, Any]) -> str:
         """Try until an answer comes; why there was none or no agreement."""
         pause, refusal = PAUSE, ""
         for attempt in range(whom.retries + 1):

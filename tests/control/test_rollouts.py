@@ -26,7 +26,7 @@ from canaryproxy.rollout.state import Illegal
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore, read_state, write_state
 from canaryproxy.telemetry.window import Window
-from tests.support.admin import FakeWorkers, _healthy
+from tests.support.admin import FakeWorkers, healthy
 
 JO = Actor("jo", "write")
 
@@ -65,7 +65,7 @@ class Bench:
         self.events, self.window = Events(), Window()
         self.controller = Controller(
             parse(self.text(2), "f", {}), self.workers, self.store, lambda: parse(self.text(self.port), "f", {}),
-            ask=_healthy, wall=lambda: 1e9 + self.now, events=self.events,
+            ask=healthy, wall=lambda: 1e9 + self.now, events=self.events,
         )  # fmt: skip
         self.judges = Judges(
             self.controller.config, self.now, self.weight, lambda: self.controller.generation, random.Random(3).random,

@@ -35,7 +35,10 @@ def test_a_good_canary_is_promoted_and_a_bad_one_rolled_back(versions: dict[str,
         with traffic(port):
             assert cli(admin, "pause", "shop")[0] == 1
             status, words = cli(admin, "start", "shop")
-            assert (status, words.split(" in about")[0]) == (0, "shop: progressing, 20 % to canary, then 50 %")
+            assert (status, words.split(" in about")[0]) == (
+                0,
+                "shop: progressing, 20 % to canary, step 1 of 3, then 50 %",
+            )
             assert cli(admin, "weight", "shop", "5")[0] == 1
             status, words = cli(admin, "status", "shop", "--wait", "--timeout", "60s")
             assert (status, words.strip().splitlines()[-1]) == (0, "shop succeeded"), words

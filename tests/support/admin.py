@@ -62,7 +62,7 @@ class Api:
         text = f"server: {{state: memory, admin: {{{server}}}}}\nroutes:\n  shop:\n    hosts: [a.test]\n    stable: http://127.0.0.1:1\n    canary: http://127.0.0.1:2\n    weight: 5\n{route}  blog: {{hosts: [b.test], stable: 'http://127.0.0.1:1', canary: 'http://127.0.0.1:2'}}\n"
         self.store = store or MemoryStore()
         self.controller = Controller(
-            parse(text, "f", {}), self.workers, self.store, ask=_healthy, wall=lambda: 1_800_000_000.5
+            parse(text, "f", {}), self.workers, self.store, ask=healthy, wall=lambda: 1_800_000_000.5
         )
         self.counters, self.window, self.users = Counters(), Window(), UserBook()
         self.judges = Judges(
@@ -108,7 +108,7 @@ async def nobody(*_: object) -> str:
     return "nobody is there"
 
 
-async def _healthy(_: Endpoint, __: Check) -> Answer:
+async def healthy(_: Endpoint, __: Check) -> Answer:
     return Answer(passed=True)
 
 
