@@ -68,15 +68,14 @@ class Hooks:
         moment = (route, at, rollout.step_since)
         asked, answer = self._answers.get(moment, (0.0, None))
         if (answer is None or (answer and self._now() - asked >= AGAIN)) and moment not in self._asking:
-            self._forget(route)
+            self._forget(moment)
             self._asking[moment] = asyncio.get_running_loop().create_task(self._find_out(moment, hooks, rollout))
         return answer
 
-    def _forget(self, route: str) -> None:
+    def _forget(self, moment: Moment) -> None:
         """Only the latest moment of a route is of interest."""
-        for old in [one for one in self._answers if one[0] == route]:
-            if not self._answers[old][1]:
-                del self._answers[old]
+        for old in [one for one in self._answers if one[0] == moment[0] and one != moment]:
+            del self._answers[old]
 
     async def _find_out(self, moment: Moment, hooks: Sequence[HookConfig], rollout: Rollout) -> None:
         route, at, _ = moment
