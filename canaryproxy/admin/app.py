@@ -143,7 +143,7 @@ async def _operate(gate: Gate, operation: Operation, request: web.Request) -> we
 
 
 async def _call(operation: Operation, request: web.Request, actor: Actor) -> Call:
-    body = None
+    body: object = {} if operation.optional else None
     if operation.body is not None and not (operation.optional and not request.can_read_body):
         if request.content_type != "application/json":
             raise Problem("not-json", "send Content-Type: application/json")

@@ -270,7 +270,7 @@ async def _rollout(call: Call) -> Answer:
 def _verb(verb: Verb) -> Callable[[Call], Awaitable[Answer]]:
     async def run(call: Call) -> Answer:
         route = call.route
-        body = models.RolloutBody() if call.body is None else _checked(models.RolloutBody, call.body)
+        body = _checked(models.RolloutBody, call.body)
         done = await _kept(call.knowledge.rollouts.do(route, verb, call.actor, full=body.full))
         return Answer(
             call.knowledge.rollout(route, durable=done.durable), headers={"ETag": tag(done.revision)}

@@ -245,6 +245,8 @@ async def test_a_rollout_is_driven_by_its_verbs_with_a_body_or_without(aiohttp_c
     assert await problem(await client.post(f"{path}/promote", json={"full": "yes"})) == (422, "invalid")
     assert await problem(await client.post(f"{path}/promote", json={"ful": True})) == (422, "invalid")
     assert await problem(await client.post(f"{path}/promote", data=b"x")) == (415, "not-json")
+    nothing = await client.post(f"{path}/promote", data=b"null", headers={"Content-Type": "application/json"})
+    assert await problem(nothing) == (422, "invalid")
     assert (await (await client.post(f"{path}/promote", json={"full": True})).json())["phase"] == "baking"
     told = await (await client.post(f"{path}/abort")).json()
     assert (told["phase"], told["reason"], told["weight"], told["durable"]) == ("rolled_back", "manual", 0, True)
