@@ -191,9 +191,12 @@ class Instance:
         """Look at every canary, once a second."""
         while True:
             await asyncio.sleep(JUDGE_PERIOD)
-            await self.judges.look(time.monotonic())
-            await self.rollouts.look()
-            await self.rollouts.remember()
+            try:
+                await self.judges.look(time.monotonic())
+                await self.rollouts.look()
+                await self.rollouts.remember()
+            except Exception:
+                log.exception("a look at the canaries failed; the next one is in a second")
 
     def _weight_of(self, route: str) -> int | None:
         state = self._controller.state.get(route)
@@ -205,8 +208,7 @@ class Instance:
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
         reload = await self._controller.reload()
-        others = self.judges.configure(self._controller.config, time.monotonic())
-        for name in others:
+        for name in self.judges.configure(self._controller.config, time.monotonic()):
             self.users.begin(name)
         self.sources.configure(self._controller.config)
         if reload.problem:
@@ -220,7 +222,7 @@ class Instance:
             self.window.keep(self._controller.config.routes.keys())
             self.users.keep(self._controller.config.routes.keys())
             self.events.tell("config", time.time(), applied=not reload.problem, generation=reload.generation)
-        await self.rollouts.changed(others)
+        await self.rollouts.reloaded(reload)
         return reload
 
     async def _applied(self, generation: int) -> None:

@@ -65,7 +65,9 @@ class Rollout(Model):
     estimate: float | None = Field(description="Seconds that the step takes, about; null where nobody knows.")
     verdict: Literal["pass", "fail", "inconclusive"]
     generation: int
-    durable: bool = Field(default=True, description="False where what was asked for could not be kept on the disk.")
+    durable: bool = Field(
+        default=True, description="False while what holds could not be kept on the disk; that is tried again."
+    )
 
 
 class WeightBody(Model):

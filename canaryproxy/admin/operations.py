@@ -272,9 +272,7 @@ def _verb(verb: Verb) -> Callable[[Call], Awaitable[Answer]]:
         route = call.route
         body = _checked(models.RolloutBody, call.body)
         done = await _kept(call.knowledge.rollouts.do(route, verb, call.actor, full=body.full))
-        return Answer(
-            call.knowledge.rollout(route, durable=done.durable), headers={"ETag": tag(done.revision)}
-        )  # fmt: skip
+        return Answer(call.knowledge.rollout(route), headers={"ETag": tag(done.revision)})
 
     return run
 

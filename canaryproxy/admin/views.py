@@ -132,7 +132,7 @@ class Knowledge:
             weight=state.weight / 100, seconds=round(now - step.since, 3), stable=met["stable"], canary=met["canary"]
         )
 
-    def rollout(self, name: str, *, durable: bool = True) -> models.Rollout:
+    def rollout(self, name: str) -> models.Rollout:
         """Where a rollout stands."""
         rollout, plan = self.rollouts.of(name), self.rollouts.plan(name)
         active = rollout.phase in UNDER_WAY
@@ -155,7 +155,7 @@ class Knowledge:
             estimate=round(estimate, 1) if 0 < estimate < math.inf else None,
             verdict=self.judges.verdict(name, self.now()),
             generation=self.controller.generation,
-            durable=durable,
+            durable=self.controller.durable,
         )
 
     def report(self, name: str) -> models.Report:

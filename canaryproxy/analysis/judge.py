@@ -268,8 +268,11 @@ class Judge:
                 self._apart(int(now))
             self.panel.step()
             self._new_step(now)
+        self._alone = self._without_control()
+
+    def _without_control(self) -> Alone | None:
         errors = self.spec.errors
-        self._alone = Alone(errors, self.spec.limits, self._known) if weight == WHOLE and errors is not None else None
+        return Alone(errors, self.spec.limits, self._known) if self._weight == WHOLE and errors is not None else None
 
     def _apart(self, now: int) -> None:
         """What was without a control is compared with nothing: only requests that begin from the next second on are."""
@@ -352,6 +355,7 @@ class Judge:
         for name in LEARNT:
             setattr(self, name, read(getattr(self, name), told["learnt"][name]))
         self._weight = self._aim = told["weight"]
+        self._alone, self._slice = self._without_control(), Slice(self._weight)
         self._step_since = now - told["seconds"]
         self._warm = {endpoint: math.floor(now - age) for endpoint, age in told["warm"].items()}
         self._first = int(now) + 1

@@ -14,6 +14,9 @@ ADMIN = "http://127.0.0.1:9900"
 PATIENCE = 10.0
 """Seconds for a call."""
 
+GATED = 600.0
+"""Seconds for one that other people's gates may hold up."""
+
 Admin = Annotated[str, typer.Option(envvar="CANARYPROXY_ADMIN", help="URL of the admin API.")]
 Token = Annotated[
     str | None, typer.Option(envvar="CANARYPROXY_TOKEN", help="Token of the admin API.", show_envvar=True)
@@ -43,27 +46,31 @@ class Remote:
     url: str
     token: str | None = None
 
-    def call(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Any:
+    def call(
+        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None,
+        patience: float = PATIENCE,
+    ) -> Any:  # fmt: skip
         """One call, answered with its document. Raises `Refused`."""
-        return asyncio.run(self.calls([(method, path)], body, headers))[0]
+        return asyncio.run(self.calls([(method, path)], body, headers, patience))[0]
 
     def gather(self, *paths: str) -> list[Any]:
         """Several documents at once. Raises `Refused`."""
         return asyncio.run(self.calls([("GET", path) for path in paths]))
 
     async def calls(
-        self, wanted: list[tuple[str, str]], body: object = None, headers: dict[str, str] | None = None
-    ) -> list[Any]:
+        self, wanted: list[tuple[str, str]], body: object = None, headers: dict[str, str] | None = None,
+        patience: float = PATIENCE,
+    ) -> list[Any]:  # fmt: skip
         """Several calls at once. Raises `Refused`."""
         import aiohttp
 
         given = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
-        timeout = aiohttp.ClientTimeout(total=PATIENCE)
+        timeout = aiohttp.ClientTimeout(total=patience)
         try:
             async with aiohttp.ClientSession(timeout=timeout, headers={**given, **(headers or {})}) as session:
                 return await asyncio.gather(*(self._call(session, method, path, body) for method, path in wanted))
         except TimeoutError:
-            raise Refused(f"{self.url} does not answer within {PATIENCE:g} s") from None
+            raise Refused(f"{self.url} does not answer within {patience:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Refused(f"{self.url} cannot be reached: {error}; is it running? --admin says where") from None
 

@@ -5,8 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
+from canaryproxy.cli.remote import ADMIN, GATED, PATIENCE, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.weight import segment
+
+ASK_GATES = ("start", "retry")
+"""Verbs that somebody else may have to agree to."""
 
 Route = Annotated[str, typer.Argument(help="Name of the route.")]
 
@@ -57,7 +60,8 @@ def _do(
     route: str, verb: str, admin: str, token: str | None, body: dict[str, Any] | None = None, *, as_json: bool
 ) -> None:
     try:
-        told = Remote(admin, token).call("POST", f"/api/v1/routes/{segment(route)}/rollout/{verb}", body or {})
+        path, patience = f"/api/v1/routes/{segment(route)}/rollout/{verb}", GATED if verb in ASK_GATES else PATIENCE
+        told = Remote(admin, token).call("POST", path, body or {}, patience=patience)
     except Refused as error:
         raise fail(error) from None
     typer.echo(json.dumps(told, indent=2) if as_json else sentence(told))

@@ -8,25 +8,24 @@ nothing: the old config goes on serving and the reload says what is wrong.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass, field, replace
 
 from canaryproxy.config import Config, ConfigError
 from canaryproxy.config.route import VersionConfig
 from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.control.compile import Known, certificates, compile_table
-from canaryproxy.control.endpoints import endpoints_of, names
+from canaryproxy.control.endpoints import another_canary, endpoints_of, names
 from canaryproxy.control.events import Events
-from canaryproxy.control.health import Ask, Check, Health
-from canaryproxy.control.ledger import Actor, Ledger
+from canaryproxy.control.health import Ask, Health, checks
+from canaryproxy.control.ledger import OPERATOR, Actor, Ledger
 from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
 from canaryproxy.control.state import Audit, RouteState, State, rolled, weighed
 from canaryproxy.control.store import Store, UnwritableState
-from canaryproxy.model.certificate import ListenerTls
+from canaryproxy.control.workers import Traffic
 from canaryproxy.model.table import Endpoint, Route, RoutingTable
 from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import Plan
-from canaryproxy.rollout.state import Event, Illegal, Rollout, Told
+from canaryproxy.rollout.state import Event, Illegal, Rollout, Told, summary
 
 log = logging.getLogger("canaryproxy")
 
@@ -34,19 +33,6 @@ MOST_NAMED = 20
 """Rules that are named one by one where a change is told."""
 
 Rules = tuple[RuleConfig, ...]
-
-
-class Traffic(Protocol):
-    """What the controller needs of the data plane."""
-
-    def publish(self, table: RoutingTable) -> None:
-        """Make `table` the one that request heads are decided by, as soon as may be."""
-
-    def certify(self, certificates: list[ListenerTls | None]) -> None:
-        """New certificates for the listeners, in their order."""
-
-    async def acknowledged(self, generation: int) -> None:
-        """Return once that table, or a later one, decides everywhere. Raises `NotAcknowledged`."""
 
 
 class Stale(Exception):
@@ -85,13 +71,16 @@ class Reload:
 
     `generation` is the one serving now. `problem` is the full text of what is wrong with the file, empty
     if it holds up. `changed` says that something else is served now, a table or certificates; `restart` that
-    `server:` differs from what this process was started with, so part of the file waits for a restart.
+    `server:` differs from what this process was started with, so part of the file waits for a restart. `others` are the
+    routes whose canary is another one now, `begun` what that did to their rollouts, which is yet to be kept.
     """
 
     generation: int
     changed: bool = False
     restart: bool = False
     problem: str = ""
+    others: frozenset[str] = frozenset()
+    begun: Mapping[str, Rolled] = field(default_factory=dict)
 
 
 class Controller:
@@ -118,7 +107,9 @@ class Controller:
         self._load = load
         self._wall = wall
         self._writing = asyncio.Lock()
-        self._resolver = Resolver(lookup, lambda: names(self.config.routes), self._refresh)
+        self._reloading = asyncio.Lock()
+        self._coming: frozenset[str] = frozenset()
+        self._resolver = Resolver(lookup, lambda: names(self.config.routes) | self._coming, self._refresh)
         self._health = Health(self._ailing, ask)
         self._resolving: asyncio.Task[None] | None = None
         self._published: tuple[Route, ...] | None = None
@@ -127,6 +118,7 @@ class Controller:
         self._ill: frozenset[Endpoint] = frozenset()
         self._ledger = Ledger(store, wall)
         self.events = events or Events()
+        self.plan_of: Callable[[str], Plan] = lambda route: self.config.routes[route].rollout.plan(0.0)
         self.config = config
         self.table = RoutingTable(0, ())
         self.reloaded = True
@@ -267,37 +259,65 @@ class Controller:
         return changed
 
     async def roll(self, route: str, plan: Plan, event: Event, actor: Actor) -> Rolled:
-        """Let something happen to a route's rollout. What takes the canary back has its effect first and is kept then;
-        everything else is kept first.
+        """Let something happen to a route's rollout. What takes from the canary has its effect first and is kept then;
+        everything else is kept first. Who has to know that every worker follows waits for `acknowledged`.
 
-        Raises `NoSuchRoute`, `Illegal` for a verb that the phase does not know, `UnwritableState`, and
-        `NotAcknowledged`: then it holds all the same.
+        Raises `NoSuchRoute`, `Illegal` for a verb that the phase does not know, and `UnwritableState`.
         """
         async with self._writing:
             before = self.state.get(route)
             if before is None:
                 raise NoSuchRoute(route)
+            event = replace(event, reaches=self._reaches(route), latched=bool(before.latched))
             rollout, told = transition(plan, before.rollout, event, self._wall())
             if rollout == before.rollout:
-                return Rolled(before.rollout, (), self.generation, self.revision(route))
-            after, action = rolled(before, rollout), event.kind if event.kind != "tick" else "rollout"
-            words = "; ".join(one.words for one in told) or f"{rollout.phase}, step {rollout.step}"
-            durable = True
-            if rollout.off:
-                self._ledger.put(route, after)
+                return Rolled(before.rollout, (), self.generation, self.revision(route), self.durable)
+            after, words = rolled(before, rollout), summary(rollout, told)
+            action = event.kind if event.kind != "tick" else "rollout"
+            if rollout.off or after.weight < before.weight or event.kind == "changed":
+                self._ledger.put(route, after, actor, action, words, self.generation)
                 self._refresh()
-                try:
-                    await self._ledger.keep(actor, action, route, words, self.generation)
-                except UnwritableState as error:
-                    durable = False
-                    log.error("%s is rolled back, which cannot be kept: %s", route, error)
+                await self._keep()
             else:
                 await self._ledger.write(route, after, actor, action, words, self.generation)
                 self._refresh()
-            done = Rolled(rollout, told, self.generation, self.revision(route), durable=durable)
+            done = Rolled(rollout, told, self.generation, self.revision(route), self.durable)
         self._tell(route, done, actor)
-        await self._traffic.acknowledged(done.generation)
         return done
+
+    def _reaches(self, route: str) -> bool:
+        """Whether anything sends requests to the canary."""
+        return self.state[route].weight > 0 or any(rule.to == "canary" for rule in self.rules(route))
+
+    async def _keep(self) -> None:
+        try:
+            await self._ledger.keep()
+        except UnwritableState as error:
+            log.error("what holds cannot be kept, that will be tried again: %s", error)
+
+    @property
+    def durable(self) -> bool:
+        """Whether all that holds is on the disk."""
+        return self._ledger.durable
+
+    async def keep(self) -> None:
+        """Keep what could not be kept before. Raises `UnwritableState`."""
+        async with self._writing:
+            await self._ledger.keep()
+
+    async def acknowledged(self, generation: int) -> None:
+        """Wait until every worker follows. Raises `NotAcknowledged`."""
+        await self._traffic.acknowledged(generation)
+
+    def _begin_anew(self, route: str) -> Rolled | None:
+        """The canary is another one by the config: before it gets anything, its rollout is at the first step."""
+        before = self.state[route]
+        rollout, told = transition(self.plan_of(route), before.rollout, Event("changed"), self._wall())
+        if rollout == before.rollout:
+            return None
+        words = summary(rollout, told)
+        self._ledger.put(route, rolled(before, rollout), OPERATOR, "config", words, self.generation)
+        return Rolled(rollout, told, self.generation, self.revision(route))
 
     def _tell(self, route: str, done: Rolled, actor: Actor) -> None:
         rollout = done.rollout
@@ -313,9 +333,10 @@ class Controller:
     async def reload(self) -> Reload:
         """Read the config again and publish what it says. Calls are served one after another.
 
-        Each call reads after it was made, so no change is lost. Without a file there is nothing to read.
+        Each call reads after it was made, so no change is lost. Without a file there is nothing to read. A rollback
+        waits for neither the file nor its names.
         """
-        async with self._writing:
+        async with self._reloading:
             if self._load is None:
                 return Reload(self.generation)
             try:
@@ -324,17 +345,26 @@ class Controller:
                 self.reloaded = False
                 return Reload(self.generation, problem=str(error))
             self.reloaded = True
-            restart = config.server.lasting != self._started_with
-            certified = certificates(config) != certificates(self.config) and not restart
-            new_names = names(config.routes) - self._resolver.answers.keys()
-            if new_names:
-                await self._resolver.look(new_names)
-            await self._ledger.hear(config, self.generation)
-            before, self.config = self.generation, config
-            if certified:
-                self._traffic.certify(certificates(config))
-            self._refresh()
-            return Reload(self.generation, changed=certified or self.generation != before, restart=restart)
+            self._coming = names(config.routes) - self._resolver.answers.keys()
+            if self._coming:
+                await self._resolver.look(self._coming)
+            async with self._writing:
+                return await self._adopt(config)
+
+    async def _adopt(self, config: Config) -> Reload:
+        restart = config.server.lasting != self._started_with
+        certified = certificates(config) != certificates(self.config) and not restart
+        await self._ledger.hear(config, self.generation)
+        others = another_canary(self.config, config)
+        generation, self.config, self._coming = self.generation, config, frozenset()
+        if certified:
+            self._traffic.certify(certificates(config))
+        begun = {route: done for route in others if (done := self._begin_anew(route)) is not None}
+        self._refresh()
+        for route, done in begun.items():
+            self._tell(route, done, OPERATOR)
+        changed = certified or self.generation != generation
+        return Reload(self.generation, changed=changed, restart=restart, others=others, begun=begun)
 
     def _ailing(self) -> None:
         """An endpoint has changed sides."""
@@ -364,19 +394,3 @@ class Controller:
             self.table = table
             self._published = table.routes
             self._traffic.publish(table)
-
-
-def checks(config: Config, answers: dict[str, tuple[str, ...]]) -> dict[Endpoint, Check]:
-    """How every endpoint with a health check is asked; one that two versions share, as the first one says."""
-    sides: list[VersionConfig] = [side for route in config.routes.values() for side in (route.stable, route.canary)]
-    found: dict[Endpoint, Check] = {}
-    for side in sides:
-        health = side.health
-        for endpoint in endpoints_of(side, answers) if health is not None else ():
-            if health is not None:
-                check = Check(
-                    health.path, health.interval, health.timeout, health.unhealthy, health.healthy,
-                    health.version_header or "",
-                )  # fmt: skip
-                found.setdefault(endpoint, check)
-    return found

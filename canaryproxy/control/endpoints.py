@@ -7,6 +7,7 @@ on 127.0.0.1 or on ::1 only shows when connecting. Unknown health counts as heal
 import ipaddress
 from collections.abc import Mapping, Set
 
+from canaryproxy.config import Config
 from canaryproxy.config.address import Origin
 from canaryproxy.config.route import RouteConfig, UpstreamTlsConfig, VersionConfig
 from canaryproxy.model.certificate import Identity, UpstreamTls
@@ -63,3 +64,9 @@ def usable(route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint]) -> tu
     healthy = [tuple(one for one in side if one not in unhealthy) for side in (stable, canary)]
     stands_in = "stable" in route.fallback and healthy[1]
     return healthy[0] or (() if stands_in else stable), healthy[1]
+
+
+def another_canary(before: Config, after: Config) -> frozenset[str]:
+    """Routes whose canary is somewhere else now."""
+    both = before.routes.keys() & after.routes.keys()
+    return frozenset(name for name in both if before.routes[name].canary.origins != after.routes[name].canary.origins)

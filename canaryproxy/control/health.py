@@ -15,6 +15,9 @@ from typing import Any
 
 import aiohttp
 
+from canaryproxy.config import Config
+from canaryproxy.config.route import VersionConfig
+from canaryproxy.control.endpoints import endpoints_of
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
 
@@ -146,3 +149,19 @@ async def _asked(
     ):
         version = response.headers.get(check.version_header, "") if check.version_header else ""
         return response.status, version[:LONGEST_VERSION]
+
+
+def checks(config: Config, answers: dict[str, tuple[str, ...]]) -> dict[Endpoint, Check]:
+    """How every endpoint with a health check is asked; one that two versions share, as the first one says."""
+    sides: list[VersionConfig] = [side for route in config.routes.values() for side in (route.stable, route.canary)]
+    found: dict[Endpoint, Check] = {}
+    for side in sides:
+        health = side.health
+        for endpoint in endpoints_of(side, answers) if health is not None else ():
+            if health is not None:
+                check = Check(
+                    health.path, health.interval, health.timeout, health.unhealthy, health.healthy,
+                    health.version_header or "",
+                )  # fmt: skip
+                found.setdefault(endpoint, check)
+    return found

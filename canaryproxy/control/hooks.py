@@ -23,7 +23,8 @@ AGAIN = 10.0
 """Seconds after which a gate that was closed is asked again."""
 
 PAUSE = 1.0
-"""Seconds before the first retry; twice as long before each other one."""
+LONGEST_PAUSE = 60.0
+"""Seconds before the first retry; twice as long before each other one, up to a minute."""
 
 RANKS = {"info": 0, "warning": 1, "critical": 2}
 COLOURS = {"info": "#2eb67d", "warning": "#ecb22e", "critical": "#e01e5a"}
@@ -73,8 +74,8 @@ class Hooks:
         return answer
 
     def _forget(self, moment: Moment) -> None:
-        """Only the latest moment of a route is of interest."""
-        for old in [one for one in self._answers if one[0] == moment[0] and one != moment]:
+        """Only the latest step of a route is of interest."""
+        for old in [one for one in self._answers if one[0] == moment[0] and one[2] != moment[2]]:
             del self._answers[old]
 
     async def _find_out(self, moment: Moment, hooks: Sequence[HookConfig], rollout: Rollout) -> None:
@@ -89,12 +90,15 @@ class Hooks:
 
     def tell(
         self, route: str, hooks: Sequence[HookConfig], notify: NotifyConfig | None, rollout: Rollout,
-        told: Sequence[Told], at: float,
+        told: Sequence[Told], at: float, *, turned: bool,
     ) -> None:  # fmt: skip
-        """Tell everybody what has happened; nobody waits for them."""
+        """Tell everybody what has happened, those who wait for an end once, as the phase has `turned`; nobody waits for
+        them.
+        """
         for one in told:
             for hook in hooks:
-                if hook.when == "event" or (hook.when == ENDS.get(rollout.phase) and one is told[-1]):
+                ended = turned and hook.when == ENDS.get(rollout.phase) and one is told[-1]
+                if hook.when == "event" or ended:
                     self._send(hook, document(route, rollout, hook, one, at))
             if notify is not None and RANKS[one.severity] >= RANKS[notify.least]:
                 self._send(notify, notice(route, rollout, notify, one, at))
@@ -110,7 +114,7 @@ class Hooks:
         for attempt in range(whom.retries + 1):
             if attempt:
                 await asyncio.sleep(pause)
-                pause *= 2
+                pause = min(2 * pause, LONGEST_PAUSE)
             refusal = await self._post(whom.url, what, whom.secret, whom.timeout)
             if not refusal or refusal.startswith("it answered 4"):
                 break

@@ -5,7 +5,7 @@ Calls follow one another; the controller sees to that.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from canaryproxy.config import Config
@@ -13,6 +13,9 @@ from canaryproxy.control.state import Audit, RouteState, digest, latch, reconcil
 from canaryproxy.control.store import CorruptState, Store, UnreadableState, UnwritableState
 
 log = logging.getLogger("canaryproxy")
+
+MOST_OWED = 1000
+"""Entries of the book that wait for a disk to come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,14 @@ OPERATOR = Actor("operator", "file")
 
 
 class Ledger:
-    """The state of every route. `wall` tells seconds since the epoch."""
+    """The state of every route. `wall` tells seconds since the epoch. `durable`: all that holds is on the disk."""
 
     def __init__(self, store: Store, wall: Callable[[], float]) -> None:
         self._store = store
         self._wall = wall
         self._revisions: dict[str, int] = {}
+        self._owed: list[Audit] = []
+        self.durable = True
         self.state: dict[str, RouteState] = {}
 
     def __repr__(self) -> str:
@@ -60,7 +65,7 @@ class Ledger:
             return
         if self.state != kept:
             try:
-                await asyncio.to_thread(self._store.save, self.state)
+                await self._save(self.state)
             except UnwritableState as error:
                 log.error("the state cannot be kept, changes are refused: %s", error)
 
@@ -74,8 +79,9 @@ class Ledger:
         ]
         if changed or state.keys() != self.state.keys():
             try:
-                await asyncio.to_thread(self._store.save, state, audits)
+                await self._save(state, audits)
             except UnwritableState as error:
+                self._owe(audits)
                 log.error("the config is followed, but the state cannot be kept: %s", error)
         for name in changed:
             self._revisions[name] = self.revision(name) + 1
@@ -86,18 +92,30 @@ class Ledger:
     ) -> None:
         """Keep a route's new state. Raises `UnwritableState`, and then nothing has changed."""
         state = {**self.state, route: after}
-        await asyncio.to_thread(self._store.save, state, [self._audit(actor, action, route, detail, generation)])
+        await self._save(state, [self._audit(actor, action, route, detail, generation)])
         self.state = state
         self._revisions[route] = self.revision(route) + 1
 
-    def put(self, route: str, after: RouteState) -> None:
-        """A route's new state from now on; it is yet to be kept."""
+    def put(self, route: str, after: RouteState, actor: Actor, action: str, detail: str, generation: int) -> None:
+        """A route's new state from now on; `keep` is to follow."""
         self.state = {**self.state, route: after}
         self._revisions[route] = self.revision(route) + 1
+        self._owe([self._audit(actor, action, route, detail, generation)])
 
-    async def keep(self, actor: Actor, action: str, route: str, detail: str, generation: int) -> None:
-        """Keep what was put. Raises `UnwritableState`: then it holds all the same, as long as the process lives."""
-        await asyncio.to_thread(self._store.save, self.state, [self._audit(actor, action, route, detail, generation)])
+    async def keep(self) -> None:
+        """Keep what holds and is not kept yet. Raises `UnwritableState`: then it holds all the same, as long as the
+        process lives, and this is to be called again.
+        """
+        if not self.durable:
+            await self._save(self.state)
+
+    def _owe(self, audits: list[Audit]) -> None:
+        self.durable = False
+        self._owed = [*self._owed, *audits][-MOST_OWED:]
+
+    async def _save(self, state: dict[str, RouteState], audits: Sequence[Audit] = ()) -> None:
+        await asyncio.to_thread(self._store.save, state, [*self._owed, *audits])
+        self._owed, self.durable = [], True
 
     async def history(self, route: str, limit: int) -> list[Audit]:
         """Who did what, the newest first. Raises `UnwritableState` where it cannot be read."""

@@ -9,14 +9,15 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
 from canaryproxy.analysis import words
 from canaryproxy.analysis.finding import Analysis
+from canaryproxy.config.hook import When
 from canaryproxy.config.rollout import NEEDED_FOR_PROOF, expected_seconds
-from canaryproxy.control.controller import Controller, NoSuchRoute, Rolled
+from canaryproxy.control.controller import Controller, NoSuchRoute, Reload, Rolled
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Actor
@@ -86,6 +87,8 @@ class Rollouts:
         self._remembered = True
         self._turn = 0
         self._hooks = hooks
+        self._aborts: Counter[str] = Counter()
+        controller.plan_of = self._anew
         judges.heed(self.aim, self.failing)
 
     def __repr__(self) -> str:
@@ -105,6 +108,10 @@ class Rollouts:
         plan = self._controller.config.routes[route].rollout.plan(self.traffic(route))
         steps = self.of(route).steps
         return replace(plan, steps=steps) if steps and self.of(route).moves else plan
+
+    def _anew(self, route: str) -> Plan:
+        """What one that begins now follows."""
+        return self._controller.config.routes[route].rollout.plan(self.traffic(route))
 
     def traffic(self, route: str) -> float:
         """Requests a second lately, of both versions."""
@@ -159,30 +166,39 @@ class Rollouts:
         """Somebody asks for something. Raises what `Controller.roll` does."""
         if route not in self._controller.state or route not in self._controller.config.routes:
             raise NoSuchRoute(route)
-        ruled = any(one.to == "canary" for one in self._controller.rules(route))
-        reaches = self._controller.state[route].weight > 0 or ruled
+        aborts = self._aborts[route]
+        if verb == "abort":
+            self._aborts[route] += 1
         if verb in ("start", "retry"):
             rollout = self._controller.config.routes[route].rollout
             refusal = await self._hooks.ask(route, rollout.hooks, "start", self.of(route))
+            if self._aborts[route] != aborts:
+                refusal = "aborted while the gates were asked"
             if refusal:
                 raise Illegal(refusal)
-        latched = bool(self._controller.state[route].latched)
-        event = Event(verb, full=full, reaches=reaches, latched=latched, by=actor.name)
-        return await self._roll(route, self.plan(route), event, actor)
+        return await self._roll(route, self.plan(route), Event(verb, full=full, by=actor.name), actor)
 
     async def _roll(self, route: str, plan: Plan, event: Event, actor: Actor) -> Rolled:
         before = self.of(route)
         done = await self._controller.roll(route, plan, event, actor)
         if event.kind in ("start", "retry"):
             self._judges.renew(route, self._now())
-        if done.rollout.step != before.step:
-            self._warn(route)
-        if done.rollout.phase != before.phase and done.rollout.phase in ENDS:
+        self._follow_up(route, before, done)
+        await self._controller.acknowledged(done.generation)
+        return done
+
+    def _follow_up(self, route: str, before: Rollout, done: Rolled) -> None:
+        """Count it, and tell everybody."""
+        turned = done.rollout.phase != before.phase
+        if turned and done.rollout.phase in ENDS:
             self.ended[route, done.rollout.phase, done.rollout.reason] += 1
         config = self._controller.config.routes.get(route)
-        if config is not None:
-            self._hooks.tell(route, config.rollout.hooks, config.rollout.notify, done.rollout, done.told, self._wall())
-        return done
+        if config is None:
+            return
+        if done.rollout.step != before.step:
+            self._warn(route)
+        hooks, notify = config.rollout.hooks, config.rollout.notify
+        self._hooks.tell(route, hooks, notify, done.rollout, done.told, self._wall(), turned=turned)
 
     def _warn(self, route: str) -> None:
         """Say it before a step that takes longer than it may."""
@@ -199,21 +215,34 @@ class Rollouts:
                 f"{rollout.weight / 100:g}", needs,
             )  # fmt: skip
 
-    async def changed(self, routes: Iterable[str]) -> None:
-        """The canary of these is another one now."""
-        for route in routes:
-            config = self._controller.config.routes[route].rollout
-            verb = "start" if self.of(route).phase == "idle" and config.start == "auto" else "changed"
-            plan = config.plan(self.traffic(route))
-            await self._trying(route, plan, Event(verb, by="" if verb == "changed" else ENGINE.name))  # type: ignore[arg-type]
+    async def reloaded(self, reload: Reload) -> None:
+        """The config is another one: rollouts of other canaries have begun anew with it, or may begin by themselves."""
+        for route, done in reload.begun.items():
+            self._follow_up(route, self.of(route), done)
+        for route in reload.others - reload.begun.keys():
+            self._begin(route)
+
+    async def _changed(self, route: str) -> None:
+        """The canary is another one, and stands where the one before stood."""
+        if route not in self._controller.config.routes:
+            return
+        self._judges.renew(route, self._now())
+        await self._roll(route, self._anew(route), Event("changed"), ENGINE)
+        self._begin(route)
+
+    def _begin(self, route: str) -> None:
+        """Where a rollout begins by itself, let it. Its gates may take their time; nobody waits."""
+        state = self._controller.state[route]
+        wanted = self._controller.config.routes[route].rollout.start == "auto"
+        if wanted and state.rollout.phase == "idle" and not state.latched:
+            self._aside(route, self.do(route, "start", ENGINE))
 
     async def look(self) -> None:
         """A second has passed."""
         for route in self._noticed():
-            self._judges.renew(route, self._now())
-            await self.changed([route])
+            await self._trying(route, self._changed(route))
         for route in self.under_way:
-            await self.tick(route)
+            await self._trying(route, self.tick(route))
 
     def _noticed(self) -> list[str]:
         """Routes whose canary has called itself something else for a while: a deployment has come to its end."""
@@ -230,6 +259,7 @@ class Rollouts:
 
     async def remember(self) -> None:
         """Keep what is known of canaries under way, so that it outlives the process; many of them in turns."""
+        await self._catch_up()
         names = self.under_way
         if not names and not self._remembered:
             return
@@ -243,8 +273,20 @@ class Rollouts:
         except UnwritableState as error:
             log.debug("what is known of canaries cannot be kept: %s", error)
 
+    async def _catch_up(self) -> None:
+        """What holds and could not be kept is to outlive the process as soon as it can."""
+        try:
+            await self._controller.keep()
+        except UnwritableState as error:
+            log.debug("what holds still cannot be kept: %s", error)
+
     def _learnt(self, route: str) -> dict[str, Any]:
-        return {"at": self._wall(), "of": self._digest(route), "judge": self._judges.kept(route, self._now())}
+        noted = self._versions.get(route)
+        return {
+            "at": self._wall(), "of": self._digest(route), "version": noted.known if noted is not None else "",
+            "step": self.of(route).step_since, "lost": self._lost(route),
+            "judge": self._judges.kept(route, self._now()),
+        }  # fmt: skip
 
     def _digest(self, route: str) -> str:
         """Of all that has to be the same for evidence to be about the same canary."""
@@ -255,12 +297,20 @@ class Rollouts:
         """Go on where the process before ended. Time in which nobody watched does not count for a step."""
         learnt = await self._controller.learnt()
         for route in self.under_way:
-            told = json.loads(learnt.get(route, "{}"))
-            known = told.get("of") == self._digest(route)
-            since = self.of(route).step_since
-            if known and self._judges.recall(route, told["judge"], self._now()):
-                since = told["at"]
-            self._unwatched[route] = (self.of(route).step_since, max(self._wall() - since, 0.0))
+            try:
+                self._recall(route, json.loads(learnt.get(route, "{}")))
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                log.warning("%s: what was known of the canary is of no use, it is judged anew: %r", route, error)
+                self._recall(route, {})
+
+    def _recall(self, route: str, told: dict[str, Any]) -> None:
+        began = since = self.of(route).step_since
+        lost = 0.0
+        if told.get("version"):
+            self._versions[route] = Noted(told["version"], told["version"], self._now())
+        if told.get("of") == self._digest(route) and self._judges.recall(route, told["judge"], self._now()):
+            since, lost = told["at"], told["lost"] if told["step"] == began else 0.0
+        self._unwatched[route] = (began, lost + max(self._wall() - since, 0.0))
 
     def _lost(self, route: str) -> float:
         """Seconds of this step in which nobody watched."""
@@ -269,7 +319,10 @@ class Rollouts:
 
     def failing(self, route: str) -> None:
         """A canary has just been found to fail: nothing is waited for."""
-        task = asyncio.get_running_loop().create_task(self.tick(route))
+        self._aside(route, self.tick(route))
+
+    def _aside(self, route: str, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.get_running_loop().create_task(self._trying(route, work))
         self._urgent.add(task)
         task.add_done_callback(self._urgent.discard)
 
@@ -287,17 +340,25 @@ class Rollouts:
             facts = replace(facts, gate=before.why if said is None else said)
             after = transition(plan, before, Event("tick", facts), now)[0]
         if after != before:
-            await self._trying(route, plan, Event("tick", facts))
+            await self._roll(route, plan, Event("tick", facts), ENGINE)
 
     def _gate(self, route: str) -> str | None:
         """What the gates before the next weight say; None while it is not known."""
         hooks = self._controller.config.routes[route].rollout.hooks
-        return self._hooks.gate(route, hooks, "promotion" if self.aim(route) == WHOLE else "raise", self.of(route))
+        moments: tuple[When, ...] = ("raise", "promotion") if self.aim(route) == WHOLE else ("raise",)
+        answers = [self._hooks.gate(route, hooks, moment, self.of(route)) for moment in moments]
+        if None in answers:
+            return None
+        return next(filter(None, answers), "")
 
-    async def _trying(self, route: str, plan: Plan, event: Event) -> None:
-        """What cannot be kept is not done, but for what takes a canary back; it is tried again."""
+    async def _trying(self, route: str, work: Coroutine[Any, Any, object]) -> None:
+        """What cannot be kept is not done, but for what takes from a canary; it is tried again. A mistake of ours stops
+        one rollout and nothing else.
+        """
         try:
-            await self._roll(route, plan, event, ENGINE)
+            await work
+        except Illegal as error:
+            log.warning("the rollout of %s does not begin by itself: %s", route, error)
         except UnwritableState as error:
             if route not in self._troubled:
                 log.error("the rollout of %s cannot go on, its state cannot be kept: %s", route, error)

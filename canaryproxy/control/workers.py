@@ -39,6 +39,19 @@ DRAIN_MARGIN = 2.0
 """Seconds that a worker may take longer to drain than it was told."""
 
 
+class Traffic(Protocol):
+    """What the controller needs of the data plane."""
+
+    def publish(self, table: RoutingTable) -> None:
+        """Make `table` the one that request heads are decided by, as soon as may be."""
+
+    def certify(self, certificates: list[ListenerTls | None]) -> None:
+        """New certificates for the listeners, in their order."""
+
+    async def acknowledged(self, generation: int) -> None:
+        """Return once that table, or a later one, decides everywhere. Raises `NotAcknowledged`."""
+
+
 class NotAcknowledged(Exception):
     """A table was published, and not every worker has said in time that it follows it."""
 

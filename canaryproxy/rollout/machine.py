@@ -112,8 +112,9 @@ def _gate_opens(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
     return state.reason == "gate" and not event.facts.gate and not _fails(plan, state, event, now)
 
 
-def _suspicious(_: Plan, state: Rollout, event: Event, __: float) -> bool:
-    return state.weight == WHOLE and bool(event.facts.alone) and not event.facts.stable_ill
+def _suspicious(plan: Plan, state: Rollout, event: Event, __: float) -> bool:
+    alone = state.weight == WHOLE and bool(event.facts.alone)
+    return alone and not event.facts.stable_ill and not plan.dry_run
 
 
 def _suspicious_again(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
@@ -125,7 +126,12 @@ def _calm(_: Plan, state: Rollout, event: Event, now: float) -> bool:
 
 
 def _baked(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
-    return state.weight == WHOLE and not event.facts.alone and _watched(state, event, now) >= plan.bake
+    calm = plan.dry_run or not event.facts.alone
+    return state.weight == WHOLE and calm and _watched(state, event, now) >= plan.bake
+
+
+def _gate_closed(_: Plan, state: Rollout, __: Event, ___: float) -> bool:
+    return state.reason == "gate"
 
 
 def _paused_bake(_: Plan, state: Rollout, __: Event, ___: float) -> bool:
@@ -148,9 +154,13 @@ def _start(plan: Plan, _: Rollout, event: Event, now: float) -> tuple[Rollout, t
     return _at(plan, first, 0, now, f"started{_by(event)}")
 
 
-def _again(plan: Plan, _: Rollout, __: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+def _again(plan: Plan, state: Rollout, __: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    """A pause that somebody asked for stays one."""
     first = Rollout(phase="progressing", steps=plan.steps, began=now)
-    return _at(plan, first, 0, now, "the canary is another one: begun anew")
+    after, told = _at(plan, first, 0, now, "the canary is another one: begun anew")
+    if state.phase == "paused" and state.reason == "manual":
+        after = replace(after, phase="paused", reason=state.reason, why=state.why, before=after.phase)
+    return after, told
 
 
 def _at(plan: Plan, state: Rollout, step: int, now: float, words: str) -> tuple[Rollout, tuple[Told, ...]]:
@@ -225,7 +235,7 @@ def _resume_bake(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rol
 def _timeout(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
     whole = now - state.began >= plan.max_duration
     why = f"{'the rollout' if whole else 'this step'} took too long: {event.facts.why or 'nothing is known'}"
-    if plan.on_timeout == "abort":
+    if plan.on_timeout == "abort" and not event.facts.stable_ill and not plan.dry_run:
         return _back(state, now, "timeout", why)
     return _pause(state, now, "timeout", why, "warning")
 
@@ -313,6 +323,7 @@ TABLE: tuple[Row, ...] = (
     Row(("rolled_back", "succeeded"), "reset", "", _always, _reset, ("idle",)),
     Row(("idle",), "reset", "latched", _latched, _reset, ("idle",)),
     Row(("progressing", "baking"), "pause", "", _always, _pause_asked, ("paused",)),
+    Row(("paused",), "pause", "a gate is closed", _gate_closed, _pause_asked, ("paused",)),
     Row(("paused",), "pause", "", _always, _stay, ("paused",)),
     Row(("paused",), "resume", "a bake was paused", _paused_bake, _resume_bake, ("baking",)),
     Row(("paused",), "resume", "", _always, _resume, ("progressing",)),
@@ -324,7 +335,8 @@ TABLE: tuple[Row, ...] = (
     Row(("rolled_back",), "abort", "on its way back", _on_its_way, _off, ("rolled_back",)),
     Row(("idle", "rolled_back"), "abort", "", _always, _stay, ("idle", "rolled_back")),
     # What is noticed. Protection first, in every phase that sends the canary anything.
-    Row(("progressing", "paused", "baking"), "changed", "", _always, _again, ("progressing", "baking")),
+    Row(("progressing", "paused", "baking", "succeeded"), "changed", "", _always, _again,
+        ("progressing", "paused", "baking")),
     Row(("progressing", "paused", "baking"), "tick", "the canary fails, dry run", _fails_dry, _would_be_taken_back,
         ("progressing", "paused", "baking")),
     Row(("progressing", "paused", "baking"), "tick", "the canary fails", _fails_truly, _taken_back, ("rolled_back",)),

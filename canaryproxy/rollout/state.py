@@ -3,6 +3,7 @@
 Weights are basis points, times seconds since 1970.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,6 +94,11 @@ class Told:
 
     severity: Severity
     words: str
+
+
+def summary(rollout: Rollout, told: Sequence[Told]) -> str:
+    """What came of an event, for the book."""
+    return "; ".join(one.words for one in told) or f"{rollout.phase}, step {rollout.step}"
 
 
 class Illegal(Exception):

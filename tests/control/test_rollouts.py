@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Actor
 from canaryproxy.control.rollouts import Rollouts
-from canaryproxy.control.state import RouteState
+from canaryproxy.control.state import Audit, RouteState, State
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.model.delta import CellDelta, CellKey, Delta
 from canaryproxy.model.table import Endpoint, VersionName
@@ -46,11 +46,13 @@ class Fragile(MemoryStore):
     """A store whose disk may be full."""
 
     full = False
+    kept: State
 
-    def save(self, *arguments: object, **more: object) -> None:
+    def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
         if self.full:
             raise UnwritableState("the disk is full")
-        super().save(*arguments, **more)  # type: ignore[arg-type]
+        self.kept = state
+        super().save(state, audits)
 
 
 class Bench:
@@ -88,6 +90,13 @@ class Bench:
         state = self.controller.state.get(route)
         return None if state is None else state.weight
 
+    async def reload(self) -> None:
+        """As the instance does it."""
+        reload = await self.controller.reload()
+        self.judges.configure(self.controller.config, self.now)
+        await self.rollouts.reloaded(reload)
+        await asyncio.gather(*self.rollouts._urgent)
+
     @property
     def shop(self) -> RouteState:
         return self.controller.state["shop"]
@@ -104,6 +113,7 @@ class Bench:
         self.judges.add(0, delta, [])
         await self.judges.look(self.now)
         await self.rollouts.look()
+        await asyncio.gather(*self.rollouts._urgent)
         for _ in range(3):
             await asyncio.sleep(0)
 
@@ -193,16 +203,44 @@ async def test_an_abort_counts_although_the_disk_is_full_and_nothing_else_does(
         await bench.rollouts.do("shop", "reset", JO)
 
 
+async def test_what_takes_from_a_canary_waits_for_no_disk() -> None:
+    ramped = await started("rollback: 10s, steps: [25, 50, 100]")
+    ramped.store.full, ramped.errors["canary"] = True, 0.1
+    for _ in range(30):
+        await ramped.second()
+    assert (ramped.shop.rollout.phase, ramped.weight("shop")) == ("rolled_back", 0)
+    bake = await started("prove_above: 100%, steps: [100]")
+    for _ in range(3):
+        await bake.second()
+    bake.store.full, bake.errors["canary"] = True, 1.0
+    for _ in range(3):
+        await bake.second()
+    assert (bake.shop.rollout.phase, bake.weight("shop")) == ("rolled_back", 0)
+
+
+async def test_what_could_not_be_kept_is_kept_as_soon_as_there_is_room() -> None:
+    bench = await started("steps: [25, 50, 100]")
+    bench.store.full = True
+    assert not (await bench.rollouts.do("shop", "abort", JO)).durable
+    await bench.rollouts.remember()
+    assert not bench.controller.durable
+    bench.store.full = False
+    await bench.rollouts.remember()
+    assert bench.controller.durable
+    assert bench.store.kept["shop"].rollout.phase == "rolled_back"
+    assert next(iter(await bench.controller.history("shop", 5))).action == "abort"
+
+
 async def test_another_canary_begins_anew_and_one_may_begin_by_itself() -> None:
     bench = await started("steps: [25, 50, 100]")
     await bench.rollouts.do("shop", "promote", JO)
     bench.port = 3
     await bench.controller.reload()
-    await bench.rollouts.changed({"shop"})
     assert (bench.shop.rollout.step, bench.weight("shop")) == (0, 2500)
     auto = Bench("start: auto, steps: [5, 100]", "weight: 0")
     await auto.controller.start()
-    await auto.rollouts.changed({"shop", "blog"})
+    auto.port = 3
+    await auto.reload()
     assert (auto.shop.rollout.phase, auto.weight("shop")) == ("progressing", 500)
     assert auto.controller.state["blog"].rollout.phase == "idle"
 
@@ -358,12 +396,103 @@ async def test_gates_are_asked_before_anything_goes_on_and_the_others_are_told()
     await bench.until("succeeded", 200)
     told = [url for url, _ in bench.posted]
     assert asked == 1
-    assert told.count("http://g/raise") == 2
+    assert told.count("http://g/raise") == 3
     assert (told.count("http://g/all"), told.count("http://h/end"), told.count("http://h/back")) == (1, 1, 0)
     assert told.count("http://h/event") >= 5
     (gate,) = [what for url, what in bench.posted if url == "http://g/all"]
     assert (gate["name"], gate["phase"], gate["metadata"]) == ("shop", "Progressing", {"team": "shop"})
     assert all(what["severity"] != "info" for url, what in bench.posted if url == "http://chat")
+
+
+async def test_an_abort_while_the_gates_are_asked_is_the_last_word() -> None:
+    bench = Bench(HOOKS)
+    await bench.controller.start()
+    asked = asyncio.Event()
+
+    async def slow(*_: object) -> str:
+        await asked.wait()
+        return ""
+
+    bench.rollouts._hooks._post = slow
+    starting = asyncio.create_task(bench.rollouts.do("shop", "start", JO))
+    await asyncio.sleep(0)
+    await bench.rollouts.do("shop", "abort", JO)
+    asked.set()
+    with pytest.raises(Illegal, match="aborted while the gates were asked"):
+        await starting
+    assert not bench.shop.rollout.moves
+
+
+async def test_who_begins_by_itself_asks_the_gates_and_begins_for_another_canary_alone() -> None:
+    bench = Bench("start: auto, " + HOOKS, "analysis: {min_requests: 50}")
+    bench.refusals["http://g/start"] = "it answered 403: not on fridays"
+    await bench.controller.start()
+    text = bench.text
+    bench.text = lambda port: text(port).replace("min_requests: 50", "min_requests: 200")
+    await bench.reload()
+    assert (bench.shop.rollout.phase, bench.posted) == ("idle", [])
+    bench.port = 3
+    await bench.reload()
+    assert (bench.shop.rollout.phase, [url for url, _ in bench.posted]) == ("idle", ["http://g/start"])
+    bench.refusals = {}
+    bench.port = 4
+    await bench.reload()
+    assert bench.shop.rollout.phase == "progressing"
+
+
+async def test_another_canary_has_the_weight_of_the_first_step_from_its_first_request() -> None:
+    bench = await started("steps: [5, 50, 100]")
+    await bench.rollouts.do("shop", "promote", JO)
+    bench.port = 3
+    bench.store.full = True
+    seen = len(bench.workers.tables)
+    await bench.reload()
+    tables = [table.routes[0] for table in bench.workers.tables[seen:]]
+    assert {(route.canary.endpoints[0].port, route.weight) for route in tables} == {(3, 500)}
+    assert not bench.controller.durable
+
+
+async def test_one_that_is_taken_back_step_by_step_is_told_of_once() -> None:
+    bench = await started("rollback: 5s, " + HOOKS)
+    await bench.rollouts.do("shop", "promote", JO)
+    bench.errors["canary"] = 0.1
+    for _ in range(30):
+        await bench.second()
+    assert bench.weight("shop") == 0
+    assert [url for url, _ in bench.posted].count("http://h/back") == 1
+
+
+async def test_time_in_which_nobody_watched_adds_up(tmp_path: Path) -> None:
+    bench = await started("steps: [25, 100]")
+    kept: dict[str, str] = {}
+    bench.store.remember = lambda learnt, _: kept.update(learnt)  # type: ignore[method-assign, assignment]
+    bench.store.learnt = lambda: dict(kept)  # type: ignore[method-assign]
+    for away in (600, 2):
+        await bench.second()
+        await bench.rollouts.remember()
+        bench.now += away
+        await bench.rollouts.recall()
+    assert bench.rollouts.facts("shop").lost == 602
+    kept["shop"] = "{}}"
+    await bench.rollouts.recall()
+    assert bench.rollouts.facts("shop").lost >= 602
+
+
+async def test_a_bake_is_watched_after_a_restart_too() -> None:
+    bench = await started("prove_above: 100%, steps: [100]")
+    for _ in range(3):
+        await bench.second()
+    learnt = json.loads(json.dumps(bench.judges.kept("shop", bench.now)))
+    bench.judges = Judges(
+        bench.controller.config, bench.now, bench.weight, lambda: bench.controller.generation, lambda: 0.5,
+        bench.events, lambda: 1e9 + bench.now,
+    )  # fmt: skip
+    bench.rollouts._judges = bench.judges
+    assert bench.judges.recall("shop", learnt, bench.now)
+    bench.errors["canary"] = 1.0
+    for _ in range(4):
+        await bench.second()
+    assert (bench.shop.rollout.phase, bench.weight("shop")) == ("rolled_back", 0)
 
 
 STEP = """steps: [{weight: 0, for: 3s, mirror: {percent: 10}, rules: [{name: staff, headers: {x: '1'}, to: canary}]}, 50, 100]"""
@@ -383,7 +512,7 @@ async def test_reset_ends_a_latch_too() -> None:
     bench = Bench()
     await bench.controller.start()
     latched = replace(bench.shop, latched="the kept state was damaged")
-    bench.controller._ledger.put("shop", latched)
+    bench.controller._ledger.put("shop", latched, JO, "state", "", 1)
     assert bench.shop.off
     await bench.rollouts.do("shop", "reset", JO)
     assert (bench.shop.latched, bench.shop.off) == ("", False)

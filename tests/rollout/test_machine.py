@@ -123,6 +123,12 @@ def test_a_dry_run_says_what_it_would_have_done_once_and_goes_on() -> None:
     ]
 
 
+def test_a_dry_run_of_a_bake_goes_back_to_nothing() -> None:
+    run = baking(replace(PLAN, dry_run=True))
+    assert run.tick(replace(PASS, alone="canary failed 80 of 300")).weight == WHOLE
+    assert run.tick(replace(PASS, alone="canary failed 80 of 300"), 600).phase == "succeeded"
+
+
 def test_a_pause_stops_the_advance_and_resume_goes_on_with_the_clock_running() -> None:
     run = started()
     run.do("pause", wait=30, by="jo")
@@ -151,6 +157,9 @@ def test_a_gate_that_is_closed_pauses_and_one_that_opens_goes_on() -> None:
     assert run.tick(closed).phase == "paused"
     assert run.tick(PASS).phase == "progressing"
     assert run.tick(PASS).step == 1
+    run.tick(closed, 61)
+    assert run.do("pause", by="jo").why == "asked for by jo"
+    assert run.tick(PASS).phase == "paused"
 
 
 def test_a_step_may_take_three_times_what_was_expected_and_half_an_hour_in_any_case() -> None:
@@ -170,6 +179,7 @@ def test_what_follows_a_timeout_is_the_users_choice() -> None:
     run = started(replace(PLAN, step_timeout=120.0, on_timeout="abort"))
     assert run.tick(Facts("inconclusive"), 121).phase == "rolled_back"
     assert run.state.reason == "timeout"
+    assert started(run.plan).tick(Facts("inconclusive", stable_ill=True), 121).phase == "paused"
     whole = started(replace(PLAN, max_duration=600.0))
     assert whole.tick(Facts("inconclusive"), 601).reason == "timeout"
     assert "the rollout took too long" in whole.told[-1].words
@@ -235,7 +245,12 @@ def test_another_canary_begins_anew_at_the_first_step() -> None:
     run.tick(PASS, 61)
     run.do("pause")
     state = run.do("changed")
-    assert (state.phase, state.step, state.weight) == ("progressing", 0, 100)
+    assert (state.phase, state.reason, state.step, state.weight) == ("paused", "manual", 0, 100)
+    assert run.do("resume").phase == "progressing"
+    done = started()
+    done.do("promote", full=True)
+    assert done.do("promote").phase == "succeeded"
+    assert (done.do("changed").phase, done.state.weight) == ("progressing", 100)
     idle = Run()
     assert idle.do("changed").phase == "idle"
     run.do("abort")
