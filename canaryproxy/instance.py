@@ -11,7 +11,7 @@ import resource
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -164,7 +164,8 @@ class Instance:
         await self._controller.start()
         await self.rollouts.recall()
         await self.workers.start()
-        self._tasks.append(asyncio.get_running_loop().create_task(self._judge()))
+        for period in (self._judge, self.rollouts.remember):
+            self._tasks.append(asyncio.get_running_loop().create_task(again(period)))
         self.sources.configure(self._config)
         if self._path is not None:
             watches = Watches()
@@ -188,15 +189,9 @@ class Instance:
         self._report(delta)
 
     async def _judge(self) -> None:
-        """Look at every canary, once a second."""
-        while True:
-            await asyncio.sleep(JUDGE_PERIOD)
-            try:
-                await self.judges.look(time.monotonic())
-                await self.rollouts.look()
-                await self.rollouts.remember()
-            except Exception:
-                log.exception("a look at the canaries failed; the next one is in a second")
+        """Look at every canary."""
+        await self.judges.look(time.monotonic())
+        await self.rollouts.look()
 
     def _weight_of(self, route: str) -> int | None:
         state = self._controller.state.get(route)
@@ -289,6 +284,16 @@ def open_sockets(config: Config) -> tuple[list[socket.socket | None], list[socke
         for sock in opened:
             sock.close()
         raise
+
+
+async def again(what: Callable[[], Awaitable[None]]) -> None:
+    """Once a second, for ever, whatever happens."""
+    while True:
+        await asyncio.sleep(JUDGE_PERIOD)
+        try:
+            await what()
+        except Exception:
+            log.exception("a look at the canaries failed; the next one is in a second")
 
 
 def check_log(config: AccessLogConfig | None) -> None:

@@ -84,3 +84,24 @@ def test_the_limit_of_open_files_is_raised_as_far_as_allowed() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 300
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_a_look_that_fails_is_not_the_last_one(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance_module, "JUDGE_PERIOD", 0.0)
+    looks = 0
+    done = asyncio.Event()
+
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise OverflowError("a mistake of ours")
+        done.set()
+
+    task = asyncio.create_task(instance_module.again(look))
+    async with asyncio.timeout(PATIENCE):
+        await done.wait()
+    task.cancel()
+    assert caplog.text.count("a look at the canaries failed; the next one is in a second") == 1

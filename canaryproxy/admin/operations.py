@@ -19,8 +19,8 @@ from canaryproxy.config.quantity import duration
 from canaryproxy.config.rules import RuleConfig
 from canaryproxy.config.rules_document import BadRule, rule_from_written
 from canaryproxy.config.written import rule_as_written
-from canaryproxy.control.controller import NoSuchRoute, Rules, Stale
-from canaryproxy.control.ledger import Actor
+from canaryproxy.control.controller import NoSuchRoute, Rules
+from canaryproxy.control.ledger import Actor, Stale
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.model.table import WEIGHT_SCALE

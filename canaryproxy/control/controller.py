@@ -7,7 +7,7 @@ nothing: the old config goes on serving and the reload says what is wrong.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from canaryproxy.config import Config, ConfigError
@@ -15,11 +15,11 @@ from canaryproxy.config.route import VersionConfig
 from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.control.compile import Known, certificates, compile_table
 from canaryproxy.control.endpoints import another_canary, endpoints_of, names
-from canaryproxy.control.events import Events
+from canaryproxy.control.events import Events, announce
 from canaryproxy.control.health import Ask, Health, checks
-from canaryproxy.control.ledger import OPERATOR, Actor, Ledger
+from canaryproxy.control.ledger import OPERATOR, Actor, Ledger, Stale
 from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
-from canaryproxy.control.state import Audit, RouteState, State, rolled, weighed
+from canaryproxy.control.state import Audit, RouteState, State, rolled, waits, weighed
 from canaryproxy.control.store import Store, UnwritableState
 from canaryproxy.control.workers import Traffic
 from canaryproxy.model.table import Endpoint, Route, RoutingTable
@@ -33,10 +33,6 @@ MOST_NAMED = 20
 """Rules that are named one by one where a change is told."""
 
 Rules = tuple[RuleConfig, ...]
-
-
-class Stale(Exception):
-    """The route has changed since whoever asks looked at it."""
 
 
 class NoSuchRoute(Exception):
@@ -62,7 +58,8 @@ class Rolled:
     durable: bool = True
 
 
-LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.ERROR}
+KEEPING = 5.0
+"""Seconds for which somebody who takes from a canary waits for the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +105,7 @@ class Controller:
         self._wall = wall
         self._writing = asyncio.Lock()
         self._reloading = asyncio.Lock()
+        self._keeping: set[asyncio.Task[None]] = set()
         self._coming: frozenset[str] = frozenset()
         self._resolver = Resolver(lookup, lambda: names(self.config.routes) | self._coming, self._refresh)
         self._health = Health(self._ailing, ask)
@@ -264,36 +262,46 @@ class Controller:
 
         Raises `NoSuchRoute`, `Illegal` for a verb that the phase does not know, and `UnwritableState`.
         """
-        async with self._writing:
-            before = self.state.get(route)
-            if before is None:
-                raise NoSuchRoute(route)
-            event = replace(event, reaches=self._reaches(route), latched=bool(before.latched))
-            rollout, told = transition(plan, before.rollout, event, self._wall())
-            if rollout == before.rollout:
-                return Rolled(before.rollout, (), self.generation, self.revision(route), self.durable)
-            after, words = rolled(before, rollout), summary(rollout, told)
-            action = event.kind if event.kind != "tick" else "rollout"
-            if rollout.off or after.weight < before.weight or event.kind == "changed":
-                self._ledger.put(route, after, actor, action, words, self.generation)
-                self._refresh()
-                await self._keep()
-            else:
-                await self._ledger.write(route, after, actor, action, words, self.generation)
-                self._refresh()
-            done = Rolled(rollout, told, self.generation, self.revision(route), self.durable)
-        self._tell(route, done, actor)
-        return done
+        after, told = self._rolled(route, plan, event)
+        if waits(self.state[route], after, event):
+            async with self._writing:
+                after, told = self._rolled(route, plan, event)
+                if waits(self.state[route], after, event):
+                    await self._ledger.write(route, after, *self._entry(after, told, event, actor))
+        if after is not self.state[route]:
+            self._ledger.put(route, after, *self._entry(after, told, event, actor))
+        self._refresh()
+        done = Rolled(after.rollout, told, self.generation, self.revision(route))
+        announce(self.events, self._wall(), route, done.rollout, told, actor.name, done.generation)
+        await self._keep()
+        return replace(done, durable=self.durable)
+
+    def _rolled(self, route: str, plan: Plan, event: Event) -> tuple[RouteState, tuple[Told, ...]]:
+        """What an event would make of a route. Raises as `roll` does."""
+        before = self.state.get(route)
+        if before is None:
+            raise NoSuchRoute(route)
+        event = replace(event, reaches=self._reaches(route), latched=bool(before.latched))
+        rollout, told = transition(plan, before.rollout, event, self._wall())
+        return (before, ()) if rollout == before.rollout else (rolled(before, rollout), told)
+
+    def _entry(
+        self, after: RouteState, told: Sequence[Told], event: Event, actor: Actor
+    ) -> tuple[Actor, str, str, int]:
+        action = event.kind if event.kind != "tick" else "rollout"
+        return actor, action, summary(after.rollout, told), self.generation
 
     def _reaches(self, route: str) -> bool:
         """Whether anything sends requests to the canary."""
         return self.state[route].weight > 0 or any(rule.to == "canary" for rule in self.rules(route))
 
     async def _keep(self) -> None:
-        try:
-            await self._ledger.keep()
-        except UnwritableState as error:
-            log.error("what holds cannot be kept, that will be tried again: %s", error)
+        """Keep what holds and is not kept. A disk that hangs is not waited for: what holds, holds."""
+        if not self.durable:
+            task = asyncio.get_running_loop().create_task(self.keep())
+            self._keeping.add(task)
+            task.add_done_callback(self._keeping.discard)
+            await asyncio.wait({task}, timeout=KEEPING)
 
     @property
     def durable(self) -> bool:
@@ -301,9 +309,12 @@ class Controller:
         return self._ledger.durable
 
     async def keep(self) -> None:
-        """Keep what could not be kept before. Raises `UnwritableState`."""
+        """Keep what could not be kept before, if there is anything."""
         async with self._writing:
-            await self._ledger.keep()
+            try:
+                await self._ledger.keep()
+            except UnwritableState as error:
+                log.error("what holds cannot be kept, that will be tried again: %s", error)
 
     async def acknowledged(self, generation: int) -> None:
         """Wait until every worker follows. Raises `NotAcknowledged`."""
@@ -318,17 +329,6 @@ class Controller:
         words = summary(rollout, told)
         self._ledger.put(route, rolled(before, rollout), OPERATOR, "config", words, self.generation)
         return Rolled(rollout, told, self.generation, self.revision(route))
-
-    def _tell(self, route: str, done: Rolled, actor: Actor) -> None:
-        rollout = done.rollout
-        for one in done.told:
-            fields = {"route": route, "phase": rollout.phase, "actor": actor.name, "generation": done.generation}
-            log.log(LEVELS[one.severity], "%s: %s", route, one.words, extra={"fields": fields})
-            self.events.tell(
-                "phase", self._wall(), route, phase=rollout.phase, reason=rollout.reason, step=rollout.step,
-                weight=rollout.weight / 100, severity=one.severity, sentence=one.words, actor=actor.name,
-                generation=done.generation,
-            )  # fmt: skip
 
     async def reload(self) -> Reload:
         """Read the config again and publish what it says. Calls are served one after another.
@@ -362,7 +362,7 @@ class Controller:
         begun = {route: done for route in others if (done := self._begin_anew(route)) is not None}
         self._refresh()
         for route, done in begun.items():
-            self._tell(route, done, OPERATOR)
+            announce(self.events, self._wall(), route, done.rollout, done.told, OPERATOR.name, self.generation)
         changed = certified or self.generation != generation
         return Reload(self.generation, changed=changed, restart=restart, others=others, begun=begun)
 

@@ -4,8 +4,15 @@ A listener that does not keep up loses its place and is told so by the end of it
 """
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from canaryproxy.rollout.state import Rollout, Told
+
+log = logging.getLogger("canaryproxy")
+
+LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.ERROR}
 
 WAITING = 256
 """Events that may wait for one listener."""
@@ -15,7 +22,7 @@ LISTENERS = 64
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened: `kind` is weight, rules, config, health, verdict or worker. `at`: seconds since the epoch."""
+    """`kind` of what happened is weight, rules, config, health, verdict, phase or worker; `at` seconds since 1970."""
 
     number: int
     kind: str
@@ -62,3 +69,17 @@ class Events:
         for queue in self._listeners:
             queue.put_nowait(None)
         self._listeners.clear()
+
+
+def announce(
+    events: Events, at: float, route: str, rollout: Rollout, told: Sequence[Told], actor: str, generation: int
+) -> None:
+    """Say what came of a rollout, in the log and to whoever listens."""
+    for one in told:
+        fields = {"route": route, "phase": rollout.phase, "actor": actor, "generation": generation}
+        log.log(LEVELS[one.severity], "%s: %s", route, one.words, extra={"fields": fields})
+        events.tell(
+            "phase", at, route, phase=rollout.phase, reason=rollout.reason, step=rollout.step,
+            weight=rollout.weight / 100, severity=one.severity, sentence=one.words, actor=actor,
+            generation=generation,
+        )  # fmt: skip

@@ -31,6 +31,10 @@ OPERATOR = Actor("operator", "file")
 """Whoever edits the config."""
 
 
+class Stale(Exception):
+    """The route has changed since whoever asks looked at it."""
+
+
 class Ledger:
     """The state of every route. `wall` tells seconds since the epoch. `durable`: all that holds is on the disk."""
 
@@ -71,7 +75,9 @@ class Ledger:
 
     async def hear(self, config: Config, generation: int) -> None:
         """Continue with a new config, which lasts by itself: it is followed even if nothing can be kept."""
-        state = reconcile(self.state, config, await asyncio.to_thread(_digests, config))
+        digests = await asyncio.to_thread(_digests, config)
+        before = self.state
+        state = reconcile(before, config, digests)
         changed = [name for name, one in state.items() if self.state.get(name) != one]
         audits = [
             self._audit(OPERATOR, "config", name, _heard(self.state.get(name), state[name]), generation)
@@ -85,15 +91,20 @@ class Ledger:
                 log.error("the config is followed, but the state cannot be kept: %s", error)
         for name in changed:
             self._revisions[name] = self.revision(name) + 1
-        self.state = state
+        put = {name: one for name, one in self.state.items() if name in state and before.get(name) is not one}
+        self.state = state | put
 
     async def write(
         self, route: str, after: RouteState, actor: Actor, action: str, detail: str, generation: int
     ) -> None:
-        """Keep a route's new state. Raises `UnwritableState`, and then nothing has changed."""
-        state = {**self.state, route: after}
-        await self._save(state, [self._audit(actor, action, route, detail, generation)])
-        self.state = state
+        """Keep a route's new state. Raises `UnwritableState`, and `Stale` where something was put meanwhile: then that
+        holds.
+        """
+        before = self.state.get(route)
+        await self._save({**self.state, route: after}, [self._audit(actor, action, route, detail, generation)])
+        if self.state.get(route) is not before:
+            raise Stale(route)
+        self.state = {**self.state, route: after}
         self._revisions[route] = self.revision(route) + 1
 
     def put(self, route: str, after: RouteState, actor: Actor, action: str, detail: str, generation: int) -> None:
@@ -114,8 +125,10 @@ class Ledger:
         self._owed = [*self._owed, *audits][-MOST_OWED:]
 
     async def _save(self, state: dict[str, RouteState], audits: Sequence[Audit] = ()) -> None:
-        await asyncio.to_thread(self._store.save, state, [*self._owed, *audits])
-        self._owed, self.durable = [], True
+        owed = self._owed
+        await asyncio.to_thread(self._store.save, state, [*owed, *audits])
+        self._owed = [one for one in self._owed if one not in owed]
+        self.durable = not self._owed
 
     async def history(self, route: str, limit: int) -> list[Audit]:
         """Who did what, the newest first. Raises `UnwritableState` where it cannot be read."""

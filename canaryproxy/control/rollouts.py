@@ -20,7 +20,7 @@ from canaryproxy.config.rollout import NEEDED_FOR_PROOF, expected_seconds
 from canaryproxy.control.controller import Controller, NoSuchRoute, Reload, Rolled
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
-from canaryproxy.control.ledger import Actor
+from canaryproxy.control.ledger import Actor, Stale
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.rollout.machine import transition
@@ -259,7 +259,7 @@ class Rollouts:
 
     async def remember(self) -> None:
         """Keep what is known of canaries under way, so that it outlives the process; many of them in turns."""
-        await self._catch_up()
+        await self._controller.keep()
         names = self.under_way
         if not names and not self._remembered:
             return
@@ -272,13 +272,6 @@ class Rollouts:
             self._remembered = bool(names)
         except UnwritableState as error:
             log.debug("what is known of canaries cannot be kept: %s", error)
-
-    async def _catch_up(self) -> None:
-        """What holds and could not be kept is to outlive the process as soon as it can."""
-        try:
-            await self._controller.keep()
-        except UnwritableState as error:
-            log.debug("what holds still cannot be kept: %s", error)
 
     def _learnt(self, route: str) -> dict[str, Any]:
         noted = self._versions.get(route)
@@ -359,6 +352,8 @@ class Rollouts:
             await work
         except Illegal as error:
             log.warning("the rollout of %s does not begin by itself: %s", route, error)
+        except Stale:
+            log.info("the rollout of %s was changed by somebody else meanwhile", route)
         except UnwritableState as error:
             if route not in self._troubled:
                 log.error("the rollout of %s cannot go on, its state cannot be kept: %s", route, error)

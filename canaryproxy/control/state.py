@@ -14,7 +14,7 @@ from typing import Literal
 from canaryproxy.config import Config
 from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.config.written import rule_as_written
-from canaryproxy.rollout.state import Rollout
+from canaryproxy.rollout.state import Event, Rollout
 
 Source = Literal["file", "api", "rollout"]
 
@@ -108,6 +108,12 @@ def latch(config: Config, digests: Mapping[str, str], why: str) -> dict[str, Rou
 def rolled(before: RouteState, rollout: Rollout) -> RouteState:
     """A rollout has gone on: what it says of the weight holds."""
     return replace(before, rollout=rollout, weight=rollout.weight, weight_source="rollout", latched="")
+
+
+def waits(before: RouteState, after: RouteState, event: Event) -> bool:
+    """Whether a change has to be on the disk first: all have that take nothing from the canary."""
+    takes = after.rollout.off or after.weight < before.weight or event.kind == "changed"
+    return after is not before and not takes
 
 
 def weighed(before: RouteState, weight: int, file_weight: int) -> RouteState:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from canaryproxy.config import Config, ConfigError, Problem, from_flags, parse
-from canaryproxy.control.controller import Changed, Controller, NoSuchRoute, Stale
+from canaryproxy.control.controller import Changed, Controller, NoSuchRoute
 from canaryproxy.control.health import Answer, Check
-from canaryproxy.control.ledger import Actor
+from canaryproxy.control.ledger import Actor, Stale
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.table import Endpoint, RoutingTable

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import random
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from canaryproxy.control.controller import Controller, NoSuchRoute
 from canaryproxy.control.events import Events
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
-from canaryproxy.control.ledger import Actor
+from canaryproxy.control.ledger import Actor, Stale
 from canaryproxy.control.rollouts import Rollouts
 from canaryproxy.control.state import Audit, RouteState, State
 from canaryproxy.control.store import UnwritableState
@@ -229,6 +230,50 @@ async def test_what_could_not_be_kept_is_kept_as_soon_as_there_is_room() -> None
     assert bench.controller.durable
     assert bench.store.kept["shop"].rollout.phase == "rolled_back"
     assert next(iter(await bench.controller.history("shop", 5))).action == "abort"
+
+
+async def test_a_rollback_waits_for_nobody_whose_disk_hangs_and_is_kept_in_the_end() -> None:
+    bench = await started("steps: [25, 50, 100]")
+    hanging, saves = threading.Event(), bench.store.save
+
+    def save(state: State, audits: Sequence[Audit] = ()) -> None:
+        assert hanging.wait(10)
+        saves(state, audits)
+
+    bench.store.save = save  # type: ignore[method-assign]
+    promoting = asyncio.create_task(bench.rollouts.do("shop", "promote", JO))
+    await asyncio.sleep(0.02)
+    aborting = asyncio.create_task(bench.rollouts.do("shop", "abort", JO))
+    await asyncio.sleep(0.02)
+    assert bench.controller.table.routes[0].aborted
+    hanging.set()
+    with pytest.raises(Stale):
+        await promoting
+    assert (await aborting).durable
+    assert bench.store.kept["shop"].rollout.phase == "rolled_back"
+    assert bench.shop.off
+
+
+async def test_a_file_that_is_heard_meanwhile_undoes_no_rollback() -> None:
+    bench = await started("steps: [25, 50, 100]", "rules: []")
+    hanging, saves = threading.Event(), bench.store.save
+
+    def save(state: State, audits: Sequence[Audit] = ()) -> None:
+        assert hanging.wait(10)
+        saves(state, audits)
+
+    bench.store.save = save  # type: ignore[method-assign]
+    text = bench.text
+    bench.text = lambda port: text(port).replace("rules: []", "rules: [{name: a, headers: {x: '1'}, to: canary}]")
+    reloading = asyncio.create_task(bench.reload())
+    await asyncio.sleep(0.1)
+    aborting = asyncio.create_task(bench.rollouts.do("shop", "abort", JO))
+    await asyncio.sleep(0.02)
+    assert bench.controller.table.routes[0].aborted
+    hanging.set()
+    await asyncio.gather(reloading, aborting)
+    assert bench.shop.off
+    assert bench.controller.table.routes[0].aborted
 
 
 async def test_another_canary_begins_anew_and_one_may_begin_by_itself() -> None:
