@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import itertools
 import os
 import random
 import signal
@@ -359,9 +358,10 @@ def killed(times: int = KILLS) -> str:
         made.do("start")
         for number in range(times):
             time.sleep(dice.uniform(0.2, 2.5))
-            abort = dice.random() < 0.2
-            if abort:
-                made.do("abort")
+            deed = dice.choice(("", "", "abort", "pause", "promote"))
+            if deed == "abort" or (deed and made.rollout()["phase"] == "progressing"):
+                made.do(deed, **({"full": True} if deed == "promote" else {}))
+                time.sleep(dice.uniform(0, 1))
             before = made.rollout()
             os.kill(made.proxy.pid, signal.SIGKILL)
             made.proxy.wait()
@@ -373,9 +373,11 @@ def killed(times: int = KILLS) -> str:
             after = made.rollout()
             down = time.monotonic() - began
             seen[before["phase"]] = seen.get(before["phase"], 0) + 1
-            _judge(number, before, after, down, abort=abort)
+            _judge(number, before, after, down, abort=deed == "abort")
             if after["phase"] == "rolled_back":
                 made.do("retry")
+            elif after["phase"] == "paused":
+                made.do("resume")
             elif after["phase"] == "succeeded":
                 made.do("reset")
                 made.do("start")
@@ -388,7 +390,7 @@ def _judge(number: int, before: dict[str, Any], after: dict[str, Any], down: flo
         "progressing": {"progressing", "baking"}, "baking": {"baking", "succeeded"}, "succeeded": {"succeeded"},
         "rolled_back": {"rolled_back"}, "idle": {"idle"}, "paused": {"paused"},
     }  # fmt: skip
-    order = list(itertools.chain(before["steps"]))
+    order = before["steps"]
     fits = after["phase"] in legal[before["phase"]] and after["steps"] == order
     if abort:
         fits = fits and after["phase"] == "rolled_back" and after["weight"] == 0
