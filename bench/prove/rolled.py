@@ -346,10 +346,7 @@ def _call(made: Any, verb: str, body: dict[str, Any]) -> None:
         raise Disproved(f"{verb} was answered {status}: {told}")
 
 
-KILLS = 50
-
-
-def killed(times: int = KILLS) -> str:
+def killed(times: int = 50) -> str:
     """Kill -9 of everything at random moments of running rollouts."""
     dice = random.Random(50)
     seen: dict[str, int] = {}
@@ -360,7 +357,7 @@ def killed(times: int = KILLS) -> str:
             time.sleep(dice.uniform(0.2, 2.5))
             deed = dice.choice(("", "", "abort", "pause", "promote"))
             if deed == "abort" or (deed and made.rollout()["phase"] == "progressing"):
-                made.do(deed, **({"full": True} if deed == "promote" else {}))
+                made.do(deed, full=deed == "promote")
                 time.sleep(dice.uniform(0, 1))
             before = made.rollout()
             os.kill(made.proxy.pid, signal.SIGKILL)
@@ -371,9 +368,8 @@ def killed(times: int = KILLS) -> str:
             began = time.monotonic()
             made.start()
             after = made.rollout()
-            down = time.monotonic() - began
             seen[before["phase"]] = seen.get(before["phase"], 0) + 1
-            _judge(number, before, after, down, abort=deed == "abort")
+            _judge(number, before, after, time.monotonic() - began, abort=deed == "abort")
             if after["phase"] == "rolled_back":
                 made.do("retry")
             elif after["phase"] == "paused":
