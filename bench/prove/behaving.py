@@ -29,8 +29,11 @@ class Behaviour:
             self.tell(*one.split("="))
 
     def tell(self, name: str, value: str) -> None:
-        """Behave so from now on."""
-        self.ways[name] = float(value)
+        """Behave so from now on; with a `seed` the dice are those of that seed."""
+        if name == "seed":
+            random.seed(int(value))
+        else:
+            self.ways[name] = float(value)
 
     def delay(self) -> float:
         """Seconds until the next answer."""
