@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-CONNECTIONS = 20
+CONNECTIONS = 100
 
 
 def start(port: int, rate: int, routes: int = 0) -> "subprocess.Popen[str]":

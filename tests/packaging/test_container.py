@@ -108,11 +108,15 @@ def container(build: Build, log: Path) -> Iterator[tuple["subprocess.Popen[bytes
     try:
         until(lambda: curl(build, "9901/readyz")[0] == 200 or process.poll() is not None)
         assert process.poll() is None, log.read_text()
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        yield process, int(children[0])
+        yield process, _first(process)
     finally:
-        process.kill()
-        process.wait()
+        if process.poll() is None:  # unshare's --kill-child ends where the child changes its user (prctl(2))
+            os.kill(_first(process), signal.SIGKILL)
+        process.wait(PATIENCE)
+
+
+def _first(process: "subprocess.Popen[bytes]") -> int:
+    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
 
 
 def healthy(build: Build) -> bool:
