@@ -4,13 +4,11 @@ Deciding is pure (`canaryproxy.rollout`), what follows is kept and published by 
 """
 
 import asyncio
-import hashlib
-import json
 import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from canaryproxy.analysis import words
@@ -21,6 +19,9 @@ from canaryproxy.control.controller import Controller, NoSuchRoute, Reload, Roll
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Actor, Stale
+from canaryproxy.control.noticing import Versions
+from canaryproxy.control.remembering import Memory
+from canaryproxy.control.state import NO_ROLLOUT
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.rollout.machine import transition
@@ -34,35 +35,11 @@ ENDS = ("succeeded", "rolled_back")
 
 ENGINE = Actor("canaryproxy", "engine")
 
-MOST_REMEMBERED = 20
-"""Routes in a second."""
-
 LONG = 3600.0
 """Seconds of a step that are worth a warning where nobody has said how long it may take."""
 
-SETTLED = 10.0
-"""Seconds for which a canary has to say that it is another one."""
-
 TRAFFIC = 10.0
 """Seconds of traffic that tell how long a step will take."""
-
-
-@dataclass(slots=True)
-class Noted:
-    """What a canary calls itself: what it is known as, and what it has said since when."""
-
-    known: str
-    said: str
-    since: float
-
-    def see(self, told: str, now: float) -> bool:
-        """Whether it is another one now: it has said so for long enough."""
-        if told != self.said:
-            self.said, self.since = told, now
-        if self.said == self.known or now - self.since < SETTLED:
-            return False
-        self.known = self.said
-        return True
 
 
 class Rollouts:
@@ -82,10 +59,8 @@ class Rollouts:
         self.ended: Counter[tuple[str, str, str]] = Counter()
         self._urgent: set[asyncio.Task[None]] = set()
         self._troubled: set[str] = set()
-        self._unwatched: dict[str, tuple[float, float]] = {}
-        self._versions: dict[str, Noted] = {}
-        self._remembered = True
-        self._turn = 0
+        self._versions = Versions(controller, now)
+        self._memory = Memory(controller, judges, self._versions, now, wall)
         self._hooks = hooks
         self._aborts: Counter[str] = Counter()
         controller.plan_of = self._anew
@@ -105,8 +80,7 @@ class Rollouts:
 
     def plan(self, route: str) -> Plan:
         """What it follows: the steps are those of its start."""
-        plan = self._controller.config.routes[route].rollout.plan(self.traffic(route))
-        steps = self.of(route).steps
+        plan, steps = self._anew(route), self.of(route).steps
         return replace(plan, steps=steps) if steps and self.of(route).moves else plan
 
     def _anew(self, route: str) -> Plan:
@@ -152,7 +126,7 @@ class Rollouts:
             alone="" if analysis.dry_run else analysis.alone,
             stable_ill=not any(ends["stable"]),
             estimate=estimate if math.isfinite(estimate) else 0.0,
-            lost=self._lost(route),
+            lost=self._memory.lost(route),
             urgent=any(one.name == "limit:error_rate" and one.verdict == "fail" for one in analysis.checks),
         )
         if config.canary.health is not None and ends["canary"] and not any(ends["canary"]):
@@ -218,7 +192,7 @@ class Rollouts:
     async def reloaded(self, reload: Reload) -> None:
         """The config is another one: rollouts of other canaries have begun anew with it, or may begin by themselves."""
         for route, done in reload.begun.items():
-            self._follow_up(route, self.of(route), done)
+            self._follow_up(route, NO_ROLLOUT, done)
         for route in reload.others - reload.begun.keys():
             self._begin(route)
 
@@ -239,76 +213,19 @@ class Rollouts:
 
     async def look(self) -> None:
         """A second has passed."""
-        for route in self._noticed():
+        for route in self._versions.others():
             await self._trying(route, self._changed(route))
         for route in self.under_way:
             await self._trying(route, self.tick(route))
 
-    def _noticed(self) -> list[str]:
-        """Routes whose canary has called itself something else for a while: a deployment has come to its end."""
-        found = []
-        for route, config in self._controller.config.routes.items():
-            health = config.canary.health
-            told = self._controller.canary_version(route) if health is not None and health.version_header else ""
-            if told:
-                noted = self._versions.setdefault(route, Noted(told, told, self._now()))
-                if noted.see(told, self._now()):
-                    log.info("%s: the canary is %s now", route, told)
-                    found.append(route)
-        return found
-
     async def remember(self) -> None:
-        """Keep what is known of canaries under way, so that it outlives the process; many of them in turns."""
+        """Keep what is known of canaries under way, and what could not be kept before."""
         await self._controller.keep()
-        names = self.under_way
-        if not names and not self._remembered:
-            return
-        first = self._turn % len(names) if names else 0
-        some = (names[first:] + names[:first])[:MOST_REMEMBERED]
-        self._turn = first + len(some)
-        told = {name: json.dumps(self._learnt(name)) for name in some}
-        try:
-            await self._controller.remember(told, set(names))
-            self._remembered = bool(names)
-        except UnwritableState as error:
-            log.debug("what is known of canaries cannot be kept: %s", error)
-
-    def _learnt(self, route: str) -> dict[str, Any]:
-        noted = self._versions.get(route)
-        return {
-            "at": self._wall(), "of": self._digest(route), "version": noted.known if noted is not None else "",
-            "step": self.of(route).step_since, "lost": self._lost(route),
-            "judge": self._judges.kept(route, self._now()),
-        }  # fmt: skip
-
-    def _digest(self, route: str) -> str:
-        """Of all that has to be the same for evidence to be about the same canary."""
-        config = self._controller.config.routes[route]
-        return hashlib.sha256(repr((config.canary, config.affinity, config.spec)).encode()).hexdigest()
+        await self._memory.remember(self.under_way)
 
     async def recall(self) -> None:
-        """Go on where the process before ended. Time in which nobody watched does not count for a step."""
-        learnt = await self._controller.learnt()
-        for route in self.under_way:
-            try:
-                self._recall(route, json.loads(learnt.get(route, "{}")))
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                log.warning("%s: what was known of the canary is of no use, it is judged anew: %r", route, error)
-                self._recall(route, {})
-
-    def _recall(self, route: str, told: dict[str, Any]) -> None:
-        began = since = self.of(route).step_since
-        lost = 0.0
-        if told.get("version"):
-            self._versions[route] = Noted(told["version"], told["version"], self._now())
-        if told.get("of") == self._digest(route) and self._judges.recall(route, told["judge"], self._now()):
-            since, lost = told["at"], told["lost"] if told["step"] == began else 0.0
-        self._unwatched[route] = (began, lost + max(self._wall() - since, 0.0))
-
-    def _lost(self, route: str) -> float:
-        """Seconds of this step in which nobody watched."""
-        step, lost = self._unwatched.get(route, (0.0, 0.0))
-        return lost if step == self.of(route).step_since else 0.0
+        """Go on where the process before ended."""
+        await self._memory.recall(self.under_way)
 
     def failing(self, route: str) -> None:
         """A canary has just been found to fail: nothing is waited for."""

@@ -3,145 +3,20 @@
 import asyncio
 import json
 import logging
-import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from canaryproxy.config import parse
-from canaryproxy.control.controller import Controller, NoSuchRoute
-from canaryproxy.control.events import Events
-from canaryproxy.control.hooks import Hooks
-from canaryproxy.control.judges import Judges
-from canaryproxy.control.ledger import Actor, Stale
-from canaryproxy.control.rollouts import Rollouts
-from canaryproxy.control.state import Audit, RouteState, State
+from canaryproxy.control.controller import NoSuchRoute
+from canaryproxy.control.ledger import Stale
+from canaryproxy.control.state import Audit, State
 from canaryproxy.control.store import UnwritableState
-from canaryproxy.model.delta import CellDelta, CellKey, Delta
-from canaryproxy.model.table import Endpoint, VersionName
+from canaryproxy.model.table import Endpoint
 from canaryproxy.rollout.state import Illegal
-from canaryproxy.store.memory import MemoryStore
-from canaryproxy.store.sqlite import SqliteStore, read_state, write_state
-from canaryproxy.telemetry.window import Window
-from tests.support.admin import FakeWorkers, healthy
-
-JO = Actor("jo", "write")
-
-TEXT = """
-routes:
-  shop:
-    hosts: [a.test]
-    stable: http://127.0.0.1:1
-    canary: {{url: 'http://127.0.0.1:{port}', connect_timeout: 1s{canary}}}
-    rollout: {{every: 10s, bake: 20s, {rollout}}}
-    {more}
-  blog: {{hosts: [b.test], stable: 'http://127.0.0.1:1', canary: 'http://127.0.0.1:2'}}
-"""
-
-
-class Fragile(MemoryStore):
-    """A store whose disk may be full."""
-
-    full = False
-    kept: State
-
-    def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
-        if self.full:
-            raise UnwritableState("the disk is full")
-        self.kept = state
-        super().save(state, audits)
-
-
-class Bench:
-    """An instance without processes: a second passes when a test says so."""
-
-    def __init__(self, rollout: str = "", more: str = "", canary: str = "") -> None:
-        self.now = 1000.0
-        self.text: Callable[[int], str] = lambda port: TEXT.format(port=port, rollout=rollout, more=more, canary=canary)
-        self.port = 2
-        self.workers = FakeWorkers()
-        self.store = Fragile()
-        self.events, self.window = Events(), Window()
-        self.controller = Controller(
-            parse(self.text(2), "f", {}), self.workers, self.store, lambda: parse(self.text(self.port), "f", {}),
-            ask=healthy, wall=lambda: 1e9 + self.now, events=self.events,
-        )  # fmt: skip
-        self.judges = Judges(
-            self.controller.config, self.now, self.weight, lambda: self.controller.generation, random.Random(3).random,
-            self.events, lambda: 1e9 + self.now,
-        )  # fmt: skip
-        self.posted: list[tuple[str, dict[str, Any]]] = []
-        self.refusals: dict[str, str] = {}
-        self.rollouts = Rollouts(
-            self.controller, self.judges, self.window, Hooks(self.post, lambda: self.now), lambda: self.now,
-            lambda: 1e9 + self.now,
-        )  # fmt: skip
-        self.rng = random.Random(7)
-        self.errors = {"stable": 0.0, "canary": 0.0}
-
-    async def post(self, url: str, what: Mapping[str, Any], token: str, seconds: float) -> str:
-        self.posted.append((url, dict(what)))
-        return self.refusals.get(url, "")
-
-    def weight(self, route: str) -> int | None:
-        state = self.controller.state.get(route)
-        return None if state is None else state.weight
-
-    async def reload(self) -> None:
-        """As the instance does it."""
-        reload = await self.controller.reload()
-        self.judges.configure(self.controller.config, self.now)
-        await self.rollouts.reloaded(reload)
-        await asyncio.gather(*self.rollouts._urgent)
-
-    @property
-    def shop(self) -> RouteState:
-        return self.controller.state["shop"]
-
-    async def second(self, rate: int = 400) -> None:
-        """Traffic, a look of the judges, a look of the rollouts."""
-        self.now += 1
-        share = (self.weight("shop") or 0) / 10_000
-        canary = round(rate * share)
-        sides: tuple[tuple[VersionName, int], ...] = (("stable", rate - canary), ("canary", canary))
-        cells = tuple(self._cell(version, count) for version, count in sides if count)
-        delta = Delta(self.controller.generation, self.now, cells)
-        self.window.add(delta)
-        self.judges.add(0, delta, [])
-        await self.judges.look(self.now)
-        await self.rollouts.look()
-        await asyncio.gather(*self.rollouts._urgent)
-        for _ in range(3):
-            await asyncio.sleep(0)
-
-    def _cell(self, version: VersionName, count: int) -> CellDelta:
-        failed = sum(self.rng.random() < self.errors[version] for _ in range(count))
-        outcomes = {"success": count - failed, "error_5xx": failed}
-        latency: dict[int, int] = {}
-        for _ in range(count):
-            bucket = -190 + self.rng.randrange(20)
-            latency[bucket] = latency.get(bucket, 0) + 1
-        return CellDelta(CellKey("shop", version, "e", "weight", True), int(self.now), count, outcomes, latency=latency, replies={500: failed})  # fmt: skip
-
-    async def until(self, phase: str, seconds: int = 400) -> int:
-        for second in range(seconds):
-            if self.shop.rollout.phase == phase:
-                return second
-            await self.second()
-        raise AssertionError(f"{self.shop.rollout} never is {phase}")
-
-
-async def started(rollout: str = "", more: str = "") -> Bench:
-    bench = Bench(rollout, more)
-    await bench.controller.start()
-    for _ in range(5):
-        await bench.second()
-    await bench.rollouts.do("shop", "start", JO)
-    return bench
+from canaryproxy.store.sqlite import read_state, write_state
+from tests.support.rolling import JO, Bench, started
 
 
 async def test_a_good_canary_is_raised_to_the_whole_and_succeeds() -> None:
@@ -356,66 +231,6 @@ async def test_a_mistake_of_ours_stops_one_rollout_and_nothing_else(
     await bench.rollouts.tick("gone")
 
 
-async def test_a_process_goes_on_where_the_one_before_ended(tmp_path: Path) -> None:
-    first = Bench("steps: [25, 50, 100]")
-    first.controller._ledger._store = SqliteStore(tmp_path / "state.db")
-    await first.controller.start()
-    for _ in range(5):
-        await first.second()
-    await first.rollouts.do("shop", "start", JO)
-    for _ in range(7):
-        await first.second()
-        await first.rollouts.remember()
-    evidence = first.judges.analysis("shop", first.now)
-    await first.controller.close()
-
-    then = Bench("steps: [25, 50, 100]")
-    then.controller._ledger._store = SqliteStore(tmp_path / "state.db")
-    then.now = first.now + 300
-    await then.controller.start()
-    await then.rollouts.recall()
-    assert (then.shop.rollout.step, then.weight("shop")) == (0, 2500)
-    found = then.judges.analysis("shop", then.now)
-    assert [one.evidence for one in found.checks] == [one.evidence for one in evidence.checks]
-    assert found.exposed == evidence.exposed
-    await then.second()
-    assert then.shop.rollout.step == 0
-    for _ in range(3):
-        await then.second()
-    assert then.shop.rollout.step == 1
-    await then.rollouts.do("shop", "abort", JO)
-    await then.rollouts.remember()
-    assert await then.controller.learnt() == {}
-
-
-async def test_what_is_known_of_another_canary_is_of_no_use(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    first = Bench("steps: [25, 50, 100]")
-    first.controller._ledger._store = SqliteStore(tmp_path / "state.db")
-    await first.controller.start()
-    await first.rollouts.do("shop", "start", JO)
-    for _ in range(9):
-        await first.second()
-    await first.rollouts.remember()
-    text = json.loads((await first.controller.learnt())["shop"])
-    text["judge"]["learnt"]["panel"] = {"a": {}}
-    await first.controller.remember({"shop": json.dumps(text)}, {"shop"})
-    await first.controller.close()
-    for port in (2, 3):
-        then = Bench("steps: [25, 50, 100]")
-        then.port = port
-        then.controller._ledger._store = SqliteStore(tmp_path / "state.db")
-        then.controller.config = parse(then.text(port), "f", {})
-        then.now = first.now
-        await then.controller.start()
-        await then.rollouts.recall()
-        assert then.judges.analysis("shop", then.now).exposed.requests == 0
-        for _ in range(9):
-            await then.second()
-        assert then.shop.rollout.step == 0
-        await then.controller.close()
-    assert caplog.text.count("is of no use, it is judged anew") == 1
-
-
 HOOKS = """hooks: [
   {name: may-start, when: start, url: 'http://g/start'}, {name: may-rise, when: raise, url: 'http://g/raise'},
   {name: may-end, when: promotion, url: 'http://g/all', metadata: {team: shop}}, {name: back, when: rollback, url: 'http://h/back'},
@@ -507,39 +322,6 @@ async def test_one_that_is_taken_back_step_by_step_is_told_of_once() -> None:
     assert [url for url, _ in bench.posted].count("http://h/back") == 1
 
 
-async def test_time_in_which_nobody_watched_adds_up(tmp_path: Path) -> None:
-    bench = await started("steps: [25, 100]")
-    kept: dict[str, str] = {}
-    bench.store.remember = lambda learnt, _: kept.update(learnt)  # type: ignore[method-assign, assignment]
-    bench.store.learnt = lambda: dict(kept)  # type: ignore[method-assign]
-    for away in (600, 2):
-        await bench.second()
-        await bench.rollouts.remember()
-        bench.now += away
-        await bench.rollouts.recall()
-    assert bench.rollouts.facts("shop").lost == 602
-    kept["shop"] = "{}}"
-    await bench.rollouts.recall()
-    assert bench.rollouts.facts("shop").lost >= 602
-
-
-async def test_a_bake_is_watched_after_a_restart_too() -> None:
-    bench = await started("prove_above: 100%, steps: [100]")
-    for _ in range(3):
-        await bench.second()
-    learnt = json.loads(json.dumps(bench.judges.kept("shop", bench.now)))
-    bench.judges = Judges(
-        bench.controller.config, bench.now, bench.weight, lambda: bench.controller.generation, lambda: 0.5,
-        bench.events, lambda: 1e9 + bench.now,
-    )  # fmt: skip
-    bench.rollouts._judges = bench.judges
-    assert bench.judges.recall("shop", learnt, bench.now)
-    bench.errors["canary"] = 1.0
-    for _ in range(4):
-        await bench.second()
-    assert (bench.shop.rollout.phase, bench.weight("shop")) == ("rolled_back", 0)
-
-
 STEP = """steps: [{weight: 0, for: 3s, mirror: {percent: 10}, rules: [{name: staff, headers: {x: '1'}, to: canary}]}, 50, 100]"""
 
 
@@ -588,35 +370,6 @@ async def test_a_rollback_is_told_and_waits_for_nobody() -> None:
     assert "rolled back at 25 %" in back["metadata"]["eventMessage"]
     (chat,) = [what for url, what in bench.posted if url == "http://chat"]
     assert (chat["severity"], chat["route"]) == ("critical", "shop")
-
-
-async def test_a_canary_that_calls_itself_something_else_begins_anew_once_it_has_settled(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    bench = Bench("steps: [5, 25, 50, 100], start: auto", canary=", health: {path: /, version_header: x-version}")
-    told = "1.0"
-    monkeypatch.setattr(bench.controller, "canary_version", lambda _: told)
-    await bench.controller.start()
-    for _ in range(3):
-        await bench.second()
-    assert bench.shop.rollout.phase == "idle"
-    told = "2.0"
-    for _ in range(10):
-        await bench.second()
-    assert bench.shop.rollout.phase == "idle"
-    await bench.second()
-    assert (bench.shop.rollout.phase, bench.weight("shop")) == ("progressing", 500)
-    await bench.until("progressing")
-    await bench.rollouts.do("shop", "promote", JO)
-    for told in ("3.0", "2.0", "3.0", ""):  # noqa: B007
-        for _ in range(2):
-            await bench.second()
-    assert bench.shop.rollout.step == 1
-    told = "3.0"
-    for _ in range(7):
-        await bench.second()
-    assert bench.shop.rollout.step == 0
-    assert bench.judges.analysis("shop", bench.now).exposed.requests < 100
 
 
 async def test_a_rollout_that_begins_right_after_another_has_evidence_of_its_own() -> None:

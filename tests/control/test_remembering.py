@@ -1,0 +1,104 @@
+"""What is known of a canary outlives the process."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from canaryproxy.config import parse
+from canaryproxy.control.judges import Judges
+from canaryproxy.store.sqlite import SqliteStore
+from tests.support.rolling import JO, Bench, started
+
+
+async def test_a_process_goes_on_where_the_one_before_ended(tmp_path: Path) -> None:
+    first = Bench("steps: [25, 50, 100]")
+    first.controller._ledger._store = SqliteStore(tmp_path / "state.db")
+    await first.controller.start()
+    for _ in range(5):
+        await first.second()
+    await first.rollouts.do("shop", "start", JO)
+    for _ in range(7):
+        await first.second()
+        await first.rollouts.remember()
+    evidence = first.judges.analysis("shop", first.now)
+    await first.controller.close()
+
+    then = Bench("steps: [25, 50, 100]")
+    then.controller._ledger._store = SqliteStore(tmp_path / "state.db")
+    then.now = first.now + 300
+    await then.controller.start()
+    await then.rollouts.recall()
+    assert (then.shop.rollout.step, then.weight("shop")) == (0, 2500)
+    found = then.judges.analysis("shop", then.now)
+    assert [one.evidence for one in found.checks] == [one.evidence for one in evidence.checks]
+    assert found.exposed == evidence.exposed
+    await then.second()
+    assert then.shop.rollout.step == 0
+    for _ in range(3):
+        await then.second()
+    assert then.shop.rollout.step == 1
+    await then.rollouts.do("shop", "abort", JO)
+    await then.rollouts.remember()
+    assert await then.controller.learnt() == {}
+
+
+async def test_what_is_known_of_another_canary_is_of_no_use(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = Bench("steps: [25, 50, 100]")
+    first.controller._ledger._store = SqliteStore(tmp_path / "state.db")
+    await first.controller.start()
+    await first.rollouts.do("shop", "start", JO)
+    for _ in range(9):
+        await first.second()
+    await first.rollouts.remember()
+    text = json.loads((await first.controller.learnt())["shop"])
+    text["judge"]["learnt"]["panel"] = {"a": {}}
+    await first.controller.remember({"shop": json.dumps(text)}, {"shop"})
+    await first.controller.close()
+    for port in (2, 3):
+        then = Bench("steps: [25, 50, 100]")
+        then.port = port
+        then.controller._ledger._store = SqliteStore(tmp_path / "state.db")
+        then.controller.config = parse(then.text(port), "f", {})
+        then.now = first.now
+        await then.controller.start()
+        await then.rollouts.recall()
+        assert then.judges.analysis("shop", then.now).exposed.requests == 0
+        for _ in range(9):
+            await then.second()
+        assert then.shop.rollout.step == 0
+        await then.controller.close()
+    assert caplog.text.count("is of no use, it is judged anew") == 1
+
+
+async def test_time_in_which_nobody_watched_adds_up(tmp_path: Path) -> None:
+    bench = await started("steps: [25, 100]")
+    kept: dict[str, str] = {}
+    bench.store.remember = lambda learnt, _: kept.update(learnt)  # type: ignore[method-assign, assignment]
+    bench.store.learnt = lambda: dict(kept)  # type: ignore[method-assign]
+    for away in (600, 2):
+        await bench.second()
+        await bench.rollouts.remember()
+        bench.now += away
+        await bench.rollouts.recall()
+    assert bench.rollouts.facts("shop").lost == 602
+    kept["shop"] = "{}}"
+    await bench.rollouts.recall()
+    assert bench.rollouts.facts("shop").lost >= 602
+
+
+async def test_a_bake_is_watched_after_a_restart_too() -> None:
+    bench = await started("prove_above: 100%, steps: [100]")
+    for _ in range(3):
+        await bench.second()
+    learnt = json.loads(json.dumps(bench.judges.kept("shop", bench.now)))
+    bench.judges = Judges(
+        bench.controller.config, bench.now, bench.weight, lambda: bench.controller.generation, lambda: 0.5,
+        bench.events, lambda: 1e9 + bench.now,
+    )  # fmt: skip
+    bench.rollouts._judges = bench.judges
+    assert bench.judges.recall("shop", learnt, bench.now)
+    bench.errors["canary"] = 1.0
+    for _ in range(4):
+        await bench.second()
+    assert (bench.shop.rollout.phase, bench.weight("shop")) == ("rolled_back", 0)
