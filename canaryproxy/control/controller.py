@@ -20,7 +20,7 @@ from canaryproxy.control.health import Ask, Health, checks
 from canaryproxy.control.ledger import OPERATOR, Actor, Ledger, Stale
 from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
 from canaryproxy.control.state import Audit, RouteState, State, rolled, waits, weighed
-from canaryproxy.control.store import Store, UnwritableState
+from canaryproxy.control.store import Store
 from canaryproxy.control.workers import Traffic
 from canaryproxy.model.table import Endpoint, Route, RoutingTable
 from canaryproxy.rollout.machine import transition
@@ -311,10 +311,7 @@ class Controller:
     async def keep(self) -> None:
         """Keep what could not be kept before, if there is anything."""
         async with self._writing:
-            try:
-                await self._ledger.keep()
-            except UnwritableState as error:
-                log.error("what holds cannot be kept, that will be tried again: %s", error)
+            await self._ledger.keep()
 
     async def acknowledged(self, generation: int) -> None:
         """Wait until every worker follows. Raises `NotAcknowledged`."""
