@@ -1,8 +1,10 @@
 """The single writer: what config and operators say now, what names mean, who is healthy, which generation serves.
 
 Everything that changes traffic comes through here, one after another: it is kept, published, and only then, without
-holding up the next change, waited for until every worker has acknowledged it. A file that does not hold up changes
-nothing: the old config goes on serving and the reload says what is wrong.
+holding up the next change, waited for until every worker has acknowledged it. What a rollout takes from a canary waits
+for nobody: it is published at once and kept then, tried again until the disk takes it. A new config is followed even if
+it cannot be kept. A file that does not hold up changes nothing: the old config goes on serving and the reload says what
+is wrong.
 """
 
 import asyncio

@@ -1,6 +1,8 @@
-"""What holds for each route beside the config, and the book of who said so: kept in the store before it has an effect.
+"""What holds for each route beside the config, and the book of who said so.
 
-Calls follow one another; the controller sees to that.
+A change is in the store before it holds (`write`), but for what a rollout takes from a canary: that holds at once
+(`put`) and is kept then (`keep`), tried again until the disk takes it. A new config is followed even if nothing can be
+kept. All calls but `put` follow one another; the controller sees to that.
 """
 
 import asyncio
