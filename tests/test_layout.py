@@ -53,7 +53,8 @@ def test_every_test_file_of_the_mirror_has_a_module() -> None:
     apart = {"bench", "integration", "e2e", "packaging", "support"}
     tests = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")]
     modules = {str(path.parent / path.name.removeprefix("test_")) for path in tests if path.parts[0] not in apart}
-    whole = {"layout.py", "examples.py", "analysis/vectors.py"}
+    exchange = {"proxy/backpressure.py", "proxy/breaking.py", "proxy/leaving.py"}
+    whole = {"layout.py", "examples.py", "analysis/vectors.py", *exchange}
     assert modules - {str(module) for module in MODULES} == whole & modules
 
 
