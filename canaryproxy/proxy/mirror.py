@@ -17,6 +17,7 @@ from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.proxy.pool import Pool
+from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.proxy.upstream import Upstream
 from canaryproxy.routing.balance import pick
 from canaryproxy.routing.entry import MIRROR
@@ -274,7 +275,7 @@ class Lot:
         """Send what may be sent, when those who are waited for have had their turn."""
         if not self._woken and self._queue and len(self._under_way) < UNDER_WAY:
             self._woken = True
-            self._mirrors.loop.call_soon(self._send)
+            self._mirrors.sockets.loop.call_soon(self._send)
 
     def _send(self) -> None:
         """One at a time: others take turns in between."""
@@ -318,10 +319,10 @@ class Mirrors:
     """All copies of a worker, and the connections that are theirs alone."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, splits: Splits, hops: Hops, recorder: "Recorder",
+        self, sockets: Sockets, splits: Splits, hops: Hops, recorder: "Recorder",
         now: "Callable[[], float]",
     ) -> None:  # fmt: skip
-        self.loop = loop
+        self.sockets = sockets
         self.hops = hops
         self.recorder = recorder
         self.now = now
@@ -361,7 +362,7 @@ class Mirrors:
             raise RuntimeError("a copy for an endpoint that is not there")
         pool = self._pools.get(endpoint)
         if pool is None:
-            pool = self._pools[endpoint] = Pool(endpoint, self.loop)
+            pool = self._pools[endpoint] = Pool(endpoint, self.sockets)
         return pool
 
     def publish(self, table: RoutingTable, endpoints: "Set[Endpoint]") -> None:

@@ -29,6 +29,7 @@ from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.presence import vanished
 from canaryproxy.proxy.respond import answer
 from canaryproxy.proxy.shield import Budget, Patience
+from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.proxy.tls import Terminator
 from canaryproxy.proxy.tunnel import Tunnel
 from canaryproxy.routing.match import RouteIndex
@@ -75,11 +76,12 @@ class DataPlane:
         self.recorder = Recorder()
         self.hops = Hops(identity, int(dice() * 2**64))
         self._loop = loop
+        self.sockets = Sockets(loop)
         self._identity = identity
         self._generation = 0
         self.index = RouteIndex(RoutingTable(0, ()))
         self.splits = Splits(dice)
-        self.mirrors = Mirrors(loop, self.splits, self.hops, self.recorder, now)
+        self.mirrors = Mirrors(self.sockets, self.splits, self.hops, self.recorder, now)
         self._pools: dict[Endpoint, Pool] = {}
         self.lent: dict[Decision, Pool] = {}
         self._connections: set[Downstream] = set()
@@ -157,7 +159,7 @@ class DataPlane:
             endpoint = decision.endpoint or NOWHERE
             pool = self._pools.get(endpoint)
             if pool is None:
-                pool = self._pools[endpoint] = Pool(endpoint, self._loop)
+                pool = self._pools[endpoint] = Pool(endpoint, self.sockets)
             self.lent[decision] = pool
         return pool
 
@@ -300,3 +302,4 @@ class DataPlane:
             connection.transport.abort()
         for pool in self._pools.values():
             pool.close()
+        self.sockets.close()

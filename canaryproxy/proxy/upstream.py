@@ -51,12 +51,14 @@ class Recipient(Protocol):
 
 
 class Upstream(asyncio.Protocol):
-    """`alive`: a request may be written to it; `blocked`: the endpoint does not take what we write;
+    """`opened`: there has been a connection; `alive`: a request may be written to it; `blocked`: the endpoint does not take what we write;
     `reused`: a response has come over it before; `answered`: the exchange got a byte. The exchange sets
     itself in `exchange`, and None there when it is through with the connection.
     """
 
-    __slots__ = ("alive", "answered", "blocked", "exchange", "expires", "reader", "reused", "transport")
+    __slots__ = (
+        "alive", "answered", "blocked", "exchange", "expires", "opened", "reader", "reused", "transport",
+    )  # fmt: skip
 
     transport: asyncio.Transport
 
@@ -66,12 +68,13 @@ class Upstream(asyncio.Protocol):
         self.reused = False
         self.answered = False
         self.blocked = False
+        self.opened = False
         self.alive = False
         self.expires = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
-        self.alive = True
+        self.opened = self.alive = True
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(HIGH_WATER)
 
@@ -82,8 +85,8 @@ class Upstream(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once; whatever was under way is cut."""
         self.exchange = None
-        if self.alive:
-            self.alive = False
+        self.alive = False
+        if self.opened:
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
