@@ -108,7 +108,7 @@ class Downstream(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None or not exchange.request_complete:
             self.advance()
-        elif reader.pending > PIPELINE_LIMIT:
+        elif reader.pending() > PIPELINE_LIMIT:
             self._set_reading()
 
     def _discard(self, size: int) -> None:
@@ -123,7 +123,7 @@ class Downstream(asyncio.Protocol):
         if self.phase is LINGERING:
             return False
         if exchange is None:
-            return self.paused and self.reader.pending > 0
+            return self.paused and self.reader.pending() > 0
         if not exchange.request_complete:
             self.exchange = None
             exchange.client_gone()
@@ -287,7 +287,7 @@ class Downstream(asyncio.Protocol):
         self.deadline = plane.tick + plane.keep_alive
         if self.blocked:
             self._set_reading()
-        if self.reader.pending or self.half_closed:
+        if self.reader.pending() or self.half_closed:
             self.advance()
 
     def close(self) -> None:
@@ -325,7 +325,7 @@ class Downstream(asyncio.Protocol):
     def _set_reading(self) -> None:
         """Read unless the upstream is full or the client is too far ahead."""
         lingering = self.phase is LINGERING
-        ahead = self.exchange is not None and self.exchange.request_complete and self.reader.pending > PIPELINE_LIMIT
+        ahead = self.exchange is not None and self.exchange.request_complete and self.reader.pending() > PIPELINE_LIMIT
         blocked = not lingering and (self._upload_blocked or ahead)
         if blocked == self.blocked or self.transport.is_closing() or self.half_closed:
             return

@@ -80,7 +80,7 @@ class Upstream(asyncio.Protocol):
 
     def clean(self) -> bool:
         """Whether nothing stands between this connection and a next response."""
-        return self.alive and not self.blocked and not self.reader.pending
+        return self.alive and not self.blocked and not self.reader.pending()
 
     def abort(self) -> None:
         """Close at once; whatever was under way is cut."""
