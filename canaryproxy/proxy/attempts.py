@@ -316,7 +316,7 @@ class Attempts:
         pool, target, plane = self._pool, self._target, self._plane
         if pool is None or failure not in BLAMED:
             return
-        others = [other for other in target.verdict.decisions if other.endpoint != target.endpoint]
+        others = [other for other in target.verdict.decisions() if other.endpoint != target.endpoint]
         last = all(plane.pool_of(other).ejected for other in others)
         if pool.ejection.failed(plane.now(), last=last) and target.version is self._decision.version:
             self._cell.eject()

@@ -351,7 +351,7 @@ class Mirrors:
 
     def choose(self, verdict: Verdict | None) -> Decision | None:
         """An endpoint of the canary that is well, by the load that copies make."""
-        decisions = () if verdict is None else verdict.decisions
+        decisions = () if verdict is None else verdict.decisions()
         ready = [one for one in decisions if one.endpoint is not None and not self.pool_of(one).ejected]
         return pick(ready, self.pool_of, self._splits.dice) if ready else None
 
