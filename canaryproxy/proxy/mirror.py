@@ -18,7 +18,7 @@ from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.sockets import Sockets
-from canaryproxy.proxy.upstream import Upstream
+from canaryproxy.proxy.upstream import Recipient, Upstream
 from canaryproxy.routing.balance import pick
 from canaryproxy.routing.entry import MIRROR
 from canaryproxy.routing.split import Splits
@@ -48,7 +48,7 @@ MARK = b"X-Canary-Mirror: true\r\n\r\n"
 """Tells the canary that nobody waits for the answer."""
 
 
-class Copy:
+class Copy(Recipient):
     """One copy: of the request `head` by `peer`, body and all."""
 
     __slots__ = (
@@ -139,8 +139,7 @@ class Copy:
         head.special = [field for field in old.special if field[0] not in (b"expect", b"x-canary-mirror")]
         if old.body is not Body.NONE:
             head.body, head.length = Body.LENGTH, len(self._body)
-        name = decision.version.name.encode("ascii") if decision.route.add_version else None
-        request = self._lot.hops.request(head, self._peer, pool.authority, name, request_id=self._request_id)
+        request = self._lot.hops.request(head, self._peer, pool.authority, decision.told, b"", self._request_id)
         return request[:-2] + MARK
 
     def response_whole(self, head: ResponseHead, _: bytes) -> None:
