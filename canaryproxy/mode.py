@@ -107,12 +107,11 @@ def choose(environ: Mapping[str, str], package: Path = PACKAGE) -> Mode:
 def import_sources_only(package: Path) -> None:
     """From here on extensions below `package` are not seen."""
     root = str(package)
-    hook = FileFinder.path_hook((SourceFileLoader, SOURCE_SUFFIXES), (SourcelessFileLoader, BYTECODE_SUFFIXES))
 
     def ours(path: str) -> FileFinder:
-        if path != root and not path.startswith(f"{root}/"):
+        if (path != root and not path.startswith(f"{root}/")) or not Path(path).is_dir():
             raise ImportError
-        return hook(path)
+        return FileFinder(path, (SourceFileLoader, SOURCE_SUFFIXES), (SourcelessFileLoader, BYTECODE_SUFFIXES))
 
     sys.path_hooks.insert(0, ours)
     for path in [path for path in sys.path_importer_cache if path == root or path.startswith(f"{root}/")]:

@@ -37,15 +37,21 @@ def tree(tmp_path: Path) -> Path:
     return copy
 
 
-def run(tree: Path, *arguments: str, fails: bool = False, **environ: str) -> str:
-    """Run Python in the tree; what it said."""
+def python(tree: Path, *arguments: str, **environ: str) -> tuple[int, str]:
+    """Run Python in the tree: exit code, and what it said."""
     kept = {key: value for key, value in os.environ.items() if key not in (SWITCH, "CC", "CFLAGS", "PYTHONPATH")}
     done = subprocess.run(
         [sys.executable, *arguments], cwd=tree, env={**kept, "CFLAGS": "-O0", **environ}, timeout=120,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
-    assert (done.returncode != 0) == fails, done.stdout
-    return done.stdout
+    return done.returncode, done.stdout
+
+
+def run(tree: Path, *arguments: str, **environ: str) -> str:
+    """The same where it must not fail."""
+    code, said = python(tree, *arguments, **environ)
+    assert code == 0, said
+    return said
 
 
 def wheel(tree: Path, **environ: str) -> tuple[Path, str]:
@@ -56,6 +62,11 @@ def wheel(tree: Path, **environ: str) -> tuple[Path, str]:
     )  # fmt: skip
     (made,) = (tree / "dist").glob("*.whl")
     return made, said
+
+
+def inside(made: Path) -> list[str]:
+    with zipfile.ZipFile(made) as archive:
+        return archive.namelist()
 
 
 def in_place(tree: Path, **environ: str) -> str:
@@ -75,7 +86,7 @@ def test_without_a_compiler_the_wheel_is_plain_and_says_so(tree: Path, compiler:
     (line,) = [line.strip() for line in said.splitlines() if "stays plain" in line]
     assert line.startswith(f"canaryproxy stays plain Python, which is slower: {missing}")
     assert "apt-get install gcc" in line
-    names = zipfile.ZipFile(made).namelist()
+    names = inside(made)
     assert not [name for name in names if name.endswith((".so", ".digest", ".c"))]
 
 
@@ -94,9 +105,8 @@ def test_plain_can_be_asked_for_and_compiled_insisted_on(tree: Path) -> None:
     made, said = wheel(tree, CANARYPROXY_PLAIN="1")
     assert made.name.endswith("-py3-none-any.whl")
     assert "stays plain" not in said
-    said = run(
-        tree, "setup.py", "--quiet", "build_ext", "--inplace", fails=True, CC="/nowhere/cc", CANARYPROXY_PLAIN="0"
-    )
+    code, said = python(tree, "setup.py", "--quiet", "build_ext", "--inplace", CC="/nowhere/cc", CANARYPROXY_PLAIN="0")
+    assert code != 0
     assert "canaryproxy cannot be compiled: there is no C compiler" in said
 
 
@@ -105,7 +115,7 @@ def test_with_a_compiler_the_wheel_is_compiled_and_can_still_run_plain(tree: Pat
     made, said = wheel(tree)
     assert "stays plain" not in said
     assert re.search(r"-cp3\d+-cp3\d+-linux_", made.name)
-    names = zipfile.ZipFile(made).namelist()
+    names = inside(made)
     compiled = [name for name in names if name.endswith(SUFFIX)]
     assert compiled == [f"{ONE.replace('.', '/')}{SUFFIX}"]
     assert {f"canaryproxy/{RECORD}", "canaryproxy/telemetry/histogram.pxd", "canaryproxy/py.typed"} <= set(names)
@@ -144,7 +154,8 @@ def test_in_place_an_edit_runs_at_once_and_is_compiled_the_next_time(tree: Path)
 def test_a_source_distribution_has_what_is_compiled_and_nothing_generated(tree: Path) -> None:
     run(tree, "setup.py", "--quiet", "sdist")
     (made,) = (tree / "dist").glob("*.tar.gz")
-    names = {name.partition("/")[2] for name in tarfile.open(made).getnames()}
+    with tarfile.open(made) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"setup.py", "canaryproxy/mode.py", "canaryproxy/telemetry/histogram.py"} <= names
     assert "canaryproxy/telemetry/histogram.pxd" in names
     assert not [name for name in names if name.endswith((".c", ".so", ".digest"))]
