@@ -115,6 +115,13 @@ def test_who_wants_none_but_compiled_gets_no_other(package: Path) -> None:
     assert done.stderr.endswith(f"canaryproxy is to run compiled ({SWITCH}=0), and cannot: {NOT_COMPILED}\n")
 
 
+def test_compiled_or_not_at_all(package: Path) -> None:
+    with pytest.raises(ImportError, match=NOT_COMPILED):
+        choose({SWITCH: "0"}, package)
+    pretend(package)
+    assert choose({SWITCH: "0"}, package) == Mode(True)
+
+
 def test_choosing_plain_hides_extensions_below_the_package_alone(
     package: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

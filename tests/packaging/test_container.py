@@ -130,7 +130,7 @@ def healthy(build: Build) -> bool:
 def test_every_step_of_the_dockerfile_can_be_taken(build: Build) -> None:
     said = build.inside("chroot", build.image.root, "/opt/canaryproxy/bin/canaryproxy", "--help")
     assert "explain" in said
-    told = build.inside("chroot", build.image.root, "/opt/canaryproxy/bin/canaryproxy", "--version")
+    told = build.inside("chroot", build.image.root, "env", "-i", "/opt/canaryproxy/bin/canaryproxy", "--version")
     assert "(compiled, " in told
     owner = build.inside("stat", "--format", "%u:%g %a", f"{build.image.root}/var/lib/canaryproxy").strip()
     assert owner == "65532:65532 750"
