@@ -4,13 +4,19 @@ ARG BASE=python:3.11-slim-bookworm
 
 # hadolint ignore=DL3006
 FROM ${BASE} AS build
+# The hot modules are compiled here; --build-arg PLAIN=1 leaves them plain Python and needs no compiler.
+ARG PLAIN=0
+# hadolint ignore=DL3008
+RUN [ "$PLAIN" = 1 ] || { apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends gcc libc6-dev \
+ && rm -rf /var/lib/apt/lists/*; }
 WORKDIR /build
 COPY requirements/runtime.txt requirements/
 RUN python3 -m venv /opt/canaryproxy \
  && /opt/canaryproxy/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/runtime.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY canaryproxy canaryproxy
-RUN /opt/canaryproxy/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps .
+RUN CANARYPROXY_PLAIN=$PLAIN /opt/canaryproxy/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps .
 
 # hadolint ignore=DL3006
 FROM ${BASE}

@@ -1,4 +1,5 @@
-# Everything sets itself up: a fresh Debian or Ubuntu with python3 (and its venv), make and git is enough.
+# Everything sets itself up: a fresh Debian or Ubuntu with python3 (and its venv), make and git is enough. Where gcc and
+# python3-dev are there too, the hot modules are compiled.
 # The distribution's Python is preferred: it is built with profiles, which a self-built one often is not, and that
 # is worth a tenth of the CPU per request.
 PYTHON ?= $(shell for python in /usr/bin/python3 python3; do \
@@ -7,18 +8,37 @@ PYTHON ?= $(shell for python in /usr/bin/python3 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COMPILE := $(BIN)/python setup.py --quiet build_ext --inplace
+
+define INSTALL
+@$(BIN)/python -m pip --disable-pip-version-check --verbose install --no-deps --editable . >$(VENV)/install.log 2>&1 \
+  || { cat $(VENV)/install.log; exit 1; }; sed -n 's/^ *\(canaryproxy stays plain .*\)/\1/p' $(VENV)/install.log
+endef
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs bench bench-judge bench-micro prove lock clean
+.NOTPARALLEL:
+.PHONY: help demo compile test test-plain test-compiled check format docs bench bench-judge bench-micro prove wheel lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/runtime ## See four canaries raised and taken back; DEMO=--play for two shops to try things on
+	@$(BIN)/python -c 'from canaryproxy.mode import *; exit(available().why == CHANGED)' \
+	  || $(MAKE) --no-print-directory --assume-new setup.py $(VENV)/runtime
+	@$(BIN)/canaryproxy --version
 	@$(BIN)/canaryproxy demo $(DEMO)
 
-test: $(VENV)/dev ## Run all tests with branch coverage (servers that are missing are listed)
-	@$(BIN)/python -m pytest --cov --cov-report=term $(TEST)
+compile: $(VENV)/dev ## Compile the hot modules in place (needs gcc and python3-dev)
+	@CANARYPROXY_PLAIN=0 $(COMPILE)
+
+test: test-plain test-compiled ## Run all tests twice: plain with branch coverage, and compiled where that can be
+
+test-plain: $(VENV)/dev ## Run all tests in plain Python with branch coverage (servers that are missing are listed)
+	@CANARYPROXY_PLAIN=1 $(BIN)/python -m pytest --cov --cov-report=term $(TEST)
+
+test-compiled: $(VENV)/dev ## Run all tests compiled, or say why not; CANARYPROXY_REQUIRE_ALL=1 makes that a failure
+	@if CANARYPROXY_PLAIN=0 $(COMPILE); then CANARYPROXY_PLAIN=0 $(BIN)/python -m pytest $(TEST); \
+	else echo "the tests were not run compiled, see above"; [ "$$CANARYPROXY_REQUIRE_ALL" != 1 ]; fi
 
 check: $(VENV)/dev ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
@@ -44,6 +64,12 @@ bench-micro: $(VENV)/bench ## Time the parsing of heads beside httptools and h11
 prove: $(VENV)/bench ## Show the claims: split, reload, drain, memory; CONFORMANCE=dir adds the conformance rounds
 	@$(BIN)/python -m bench.prove $(if $(CONFORMANCE),--conformance $(CONFORMANCE)) $(PROVE)
 
+wheel: $(VENV)/dev ## Write wheels to dist/: compiled for this Python and machine, and plain for all
+	@rm -rf build/lib* build/bdist*
+	@CANARYPROXY_PLAIN=0 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@CANARYPROXY_PLAIN=1 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
+
 lock: $(VENV)/dev ## Pin versions and hashes anew
 	@$(PIP) install uv
 	@for set in runtime dev bench; do \
@@ -51,8 +77,9 @@ lock: $(VENV)/dev ## Pin versions and hashes anew
 	  $(BIN)/uv pip compile pyproject.toml $$extra --universal --generate-hashes --no-emit-index-url --no-config \
 	    --quiet --upgrade --custom-compile-command "make lock" --output-file requirements/$$set.txt; done
 
-clean: ## Remove the environment and caches
-	@rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build
+clean: ## Remove the environment, what was compiled, and caches
+	@rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build dist
+	@find canaryproxy -name '*.so' -delete -o -name 'compiled.*.digest' -delete
 
 $(VENV)/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -61,8 +88,8 @@ $(VENV)/created:
 	  || { echo "the venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@touch $@
 
-$(VENV)/%: requirements/%.txt pyproject.toml | $(VENV)/created
+$(VENV)/%: requirements/%.txt pyproject.toml setup.py | $(VENV)/created
 	@echo "setting up $(VENV) ($*)"
 	@$(PIP) install --require-hashes -r requirements/$*.txt
-	@$(PIP) install --no-deps -e .
+	$(INSTALL)
 	@touch $@

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from setproctitle import setproctitle
 
-from canaryproxy import __version__
+from canaryproxy import MODE, __version__
 from canaryproxy.config import Config
 from canaryproxy.config.route import VersionConfig
 from canaryproxy.control.controller import Reload
@@ -39,7 +39,7 @@ def banner(config: Config, addresses: tuple[tuple[str, int], ...], admin: tuple[
     ]
     to = f"route {routes[0]}" if len(routes) == 1 else f"{len(routes)} routes ({', '.join(config.routes)})"
     api = "" if admin is None else f", admin http://{display(admin)}"
-    return f"canaryproxy {__version__}: {listening} -> {to}{api} (pid {os.getpid()})"
+    return f"canaryproxy {__version__} ({MODE}): {listening} -> {to}{api} (pid {os.getpid()})"
 
 
 def where(version: VersionConfig) -> str:

@@ -17,6 +17,8 @@ PACKAGES = {
     "wrk": "wrk",
     "prometheus": "prometheus",
     "chroot": "coreutils",
+    "gcc": "gcc",
+    "python3-config": "python3-dev",
     "kubectl": "kubernetes-client",
     "npm": "npm",
     "ip": "iproute2",

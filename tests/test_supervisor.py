@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from canaryproxy import supervisor
+from canaryproxy import MODE, __version__, supervisor
 from canaryproxy.config import Config, from_flags, load
 from canaryproxy.config.load import ServerFlags
 from canaryproxy.control.listen import CannotListen
@@ -48,6 +48,7 @@ def test_the_banner_says_what_listens_where_in_one_line() -> None:
     line = banner(config(), (("127.0.0.1", 8080),))
     assert "http://127.0.0.1:8080 -> route default: stable http://127.0.0.1:1, canary http://127.0.0.1:2 at 1 %" in line
     assert "\n" not in line
+    assert line.startswith(f"canaryproxy {__version__} ({MODE}): http")
 
 
 def test_the_banner_counts_several_routes(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from canaryproxy import __version__
+from canaryproxy import MODE, __version__
 from canaryproxy.admin import models
 from canaryproxy.admin.analysis import report_of
 from canaryproxy.admin.problems import Problem
@@ -217,7 +217,7 @@ class Knowledge:
             restarts=self.workers.restarts,
             generation=controller.generation,
             reloaded=controller.reloaded,
-            build={"version": __version__, "python": platform.python_version()},
+            build={"version": __version__, "python": platform.python_version(), "mode": MODE.label},
             buckets=controller.config.server.metrics.buckets,
         )
 

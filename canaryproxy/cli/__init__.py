@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from canaryproxy import __version__
+from canaryproxy import MODE, __version__
 from canaryproxy.cli.check import check
 from canaryproxy.cli.demo import demo
 from canaryproxy.cli.explain import explain
@@ -30,14 +30,17 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"canaryproxy {__version__}")
+        typer.echo(f"canaryproxy {__version__} ({MODE})")
         raise typer.Exit
 
 
 @app.callback()
 def root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version, whether it runs compiled, and exit."
+        ),
     ] = False,
 ) -> None:
     """Options before the command."""

@@ -10,6 +10,7 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application
 
+from canaryproxy import MODE
 from canaryproxy.admin import app as application
 from canaryproxy.admin.app import LARGEST_BODY, admin_application, probes_application
 from canaryproxy.admin.problems import TITLES
@@ -44,6 +45,7 @@ async def test_health_readiness_and_metrics_are_open(aiohttp_client: Client) -> 
         metrics = await client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
         assert metrics.headers["Content-Type"].startswith("application/openmetrics-text")
         text = await metrics.text()
+        assert f'mode="{MODE.label}"' in text
         assert text.endswith("# EOF\n")
         assert 'canaryproxy_requests_total{code="500",route="shop",version="canary"} 2.0' in text
     assert (await client.get("/api/v1/routes")).status == 404

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from canaryproxy import __version__
+from canaryproxy import MODE, __version__
 from canaryproxy.cli import app, main
 
 GOOD = """
@@ -59,7 +59,7 @@ def test_a_broken_file_is_an_exit_code_and_a_line_to_mend(invoke: CliRunner, tmp
 
 
 def test_the_version_is_told(invoke: CliRunner) -> None:
-    assert invoke.invoke(app, ["--version"]).output == f"canaryproxy {__version__}\n"
+    assert invoke.invoke(app, ["--version"]).output == f"canaryproxy {__version__} ({MODE})\n"
 
 
 def test_the_console_script_answers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from canaryproxy import MODE, __version__
+from canaryproxy.mode import PACKAGE
 from tests.support.process import ASIDE, QUIET, ROOT, canaryproxy
 
 PATIENCE = 10.0
@@ -96,6 +98,20 @@ def test_two_urls_give_one_calm_line_and_an_exact_split(origins: dict[str, int],
         assert (
             "served 100 requests: default canary 25 (0 failed), default stable 75 (0 failed)" in proxy.log.read_text()
         )
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_workers_run_in_the_mode_that_the_start_line_tells(
+    origins: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: bool
+) -> None:
+    if plain:
+        monkeypatch.setenv("CANARYPROXY_PLAIN", "1")
+    with canaryproxy(tmp_path, *two_urls(origins), "--workers", "1", "--listen", "{listen}") as proxy:
+        assert ask(proxy.port) == "stable"
+        assert f"canaryproxy {__version__} ({'plain Python' if plain else str(MODE)}" in proxy.banner
+        for pid in processes_below(proxy.process.pid):
+            mapped = str(PACKAGE) in Path(f"/proc/{pid}/maps").read_text()
+            assert mapped == (MODE.compiled and not plain)
 
 
 def test_sighup_reloads_and_a_broken_file_keeps_the_old_one_serving(origins: dict[str, int], tmp_path: Path) -> None:

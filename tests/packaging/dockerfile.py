@@ -19,7 +19,15 @@ from dockerfile_parse import DockerfileParser
 from tests.support.process import ROOT
 
 PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "requirements/runtime.txt", "canaryproxy", "config/container.yaml")
+SOURCES = (
+    "pyproject.toml",
+    "setup.py",
+    "README.md",
+    "LICENSE",
+    "requirements/runtime.txt",
+    "canaryproxy",
+    "config/container.yaml",
+)
 """What .dockerignore lets through."""
 
 
@@ -29,6 +37,7 @@ class Stage:
     def __init__(self, root: str) -> None:
         self.root = root
         self.environ = {"PATH": PATH, **{key: value for key, value in os.environ.items() if key.startswith("PIP_")}}
+        self.given: dict[str, str] = {}
         self.workdir = "/"
         self.user = ""
         self.volumes: list[str] = []
@@ -75,8 +84,11 @@ class Build:
     def _comment(self, _: str) -> None:
         pass
 
-    def _arg(self, _: str) -> None:
-        """The base image, for which this machine stands in."""
+    def _arg(self, value: str) -> None:
+        """The base image, for which this machine stands in; in a stage what its steps see."""
+        if self._stages:
+            name, _, default = value.partition("=")
+            self.image.given[name] = default
 
     def _from(self, value: str) -> None:
         number = len(self._stages)
@@ -93,9 +105,9 @@ class Build:
 
     def _run(self, value: str) -> None:
         stage = self.image
-        environ = [f"{key}={value}" for key, value in stage.environ.items()]
+        environ = [f"{key}={value}" for key, value in (stage.environ | stage.given).items()]
         steps = f"cd {shlex.quote(stage.workdir)} && {value}"
-        self.inside("chroot", stage.root, "env", "-i", *environ, "sh", "-c", steps, timeout=300)
+        self.inside("chroot", stage.root, "env", "-i", *environ, "sh", "-c", steps, timeout=500)
 
     def _copy(self, value: str) -> None:
         *sources, target = value.split()

@@ -30,7 +30,10 @@ class Hello(BaseHTTPRequestHandler):
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Hello).serve_forever()
 """
 
-pytestmark = [pytest.mark.needs(program) for program in ("unshare", "nsenter", "chroot", "setpriv", "curl", "ip")]
+pytestmark = [
+    pytest.mark.needs(program)
+    for program in ("unshare", "nsenter", "chroot", "setpriv", "curl", "ip", "python3-config")
+]
 
 
 def test_hadolint_finds_nothing() -> None:
@@ -127,6 +130,8 @@ def healthy(build: Build) -> bool:
 def test_every_step_of_the_dockerfile_can_be_taken(build: Build) -> None:
     said = build.inside("chroot", build.image.root, "/opt/canaryproxy/bin/canaryproxy", "--help")
     assert "explain" in said
+    told = build.inside("chroot", build.image.root, "env", "-i", "/opt/canaryproxy/bin/canaryproxy", "--version")
+    assert "(compiled, " in told
     owner = build.inside("stat", "--format", "%u:%g %a", f"{build.image.root}/var/lib/canaryproxy").strip()
     assert owner == "65532:65532 750"
     assert build.inside("sh", "-c", f"ls {build.image.root}/build 2>/dev/null || true") == ""

@@ -1,0 +1,118 @@
+"""Compiled or plain: one source that runs both ways, and which of them runs here.
+
+The hot modules are compiled to extensions beside their sources (setup.py). They are taken all or none, since compiled
+modules know the layout of each other's classes, and only where they were made of the very sources that lie beside them:
+a record of the sources' digest comes with them. So an edited source is never shadowed by what it was before.
+Otherwise, and wherever CANARYPROXY_PLAIN=1 says so, everything of ours is imported from source.
+CANARYPROXY_PLAIN=0 is for those who want no other than compiled. setup.py reads this file: it imports nothing of ours.
+"""
+
+import platform
+import sys
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    FileFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
+from pathlib import Path
+from typing import NamedTuple
+
+HOT = (
+    "canaryproxy.http1.framing",
+    "canaryproxy.telemetry.histogram",
+)
+"""The modules that are compiled: each a `.py`, with types in a `.pxd` beside it, or a `.pyx`."""
+
+SWITCH = "CANARYPROXY_PLAIN"
+PACKAGE = Path(__file__).parent
+SUFFIX = EXTENSION_SUFFIXES[0]
+RECORD = f"compiled{SUFFIX.removesuffix('.so')}.digest"
+"""The file in the package that says what the extensions of this Python were made of."""
+
+NOT_COMPILED = "not compiled"
+CHANGED = "the sources have changed since they were compiled; make compile"
+
+
+class Mode(NamedTuple):
+    """Whether the hot modules run compiled, and why not."""
+
+    compiled: bool
+    why: str = ""
+
+    @property
+    def label(self) -> str:
+        """One word, as in metrics."""
+        return "compiled" if self.compiled else "plain"
+
+    def __str__(self) -> str:
+        how = "compiled" if self.compiled else "plain Python"
+        why = f": {self.why}" if self.why not in ("", NOT_COMPILED) else ""
+        return f"{how}{why}, {platform.python_implementation()} {platform.python_version()}"
+
+
+def place(name: str, suffix: str, package: Path = PACKAGE) -> Path:
+    """The file of a module: its dotted name below `package`, with a suffix."""
+    *folders, last = name.split(".")[1:]
+    return package.joinpath(*folders, last + suffix)
+
+
+def sources(package: Path = PACKAGE) -> Iterator[Path]:
+    """The files that the hot modules are made of."""
+    for name in HOT:
+        for suffix in (".py", ".pyx", ".pxd"):
+            path = place(name, suffix, package)
+            if path.exists():
+                yield path
+
+
+def digest(package: Path = PACKAGE) -> str:
+    """What says whether any of the sources has changed, whatever the clock says of them."""
+    found = blake2b(digest_size=16)
+    for path in sources(package):
+        text = path.read_bytes()
+        found.update(f"{path.relative_to(package)} {len(text)}\n".encode() + text)
+    return found.hexdigest()
+
+
+def available(package: Path = PACKAGE) -> Mode:
+    """Whether all hot modules are compiled, of the sources that are there."""
+    try:
+        record = (package / RECORD).read_text().strip()
+    except OSError:
+        return Mode(False, NOT_COMPILED)
+    missing = [name for name in HOT if not place(name, SUFFIX, package).exists()]
+    if missing:
+        return Mode(False, f"{', '.join(missing)} not compiled; make compile")
+    return Mode(True) if record == digest(package) else Mode(False, CHANGED)
+
+
+def choose(environ: Mapping[str, str], package: Path = PACKAGE) -> Mode:
+    """Decide how the package's modules are imported, before any of them is. Raises `ImportError` where they must be
+    compiled and are not.
+    """
+    switch = environ.get(SWITCH, "")
+    mode = Mode(False, f"{SWITCH}=1") if switch == "1" else available(package)
+    if switch == "0" and not mode.compiled:
+        raise ImportError(f"canaryproxy is to run compiled ({SWITCH}=0), and cannot: {mode.why}")
+    if not mode.compiled:
+        import_sources_only(package)
+    return mode
+
+
+def import_sources_only(package: Path) -> None:
+    """From here on extensions below `package` are not seen."""
+    root = str(package)
+
+    def ours(path: str) -> FileFinder:
+        if (path != root and not path.startswith(f"{root}/")) or not Path(path).is_dir():
+            raise ImportError
+        return FileFinder(path, (SourceFileLoader, SOURCE_SUFFIXES), (SourcelessFileLoader, BYTECODE_SUFFIXES))
+
+    sys.path_hooks.insert(0, ours)
+    for path in [path for path in sys.path_importer_cache if path == root or path.startswith(f"{root}/")]:
+        del sys.path_importer_cache[path]
