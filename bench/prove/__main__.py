@@ -23,7 +23,7 @@ from bench.prove.shield import default_budget, hanging, whole_budget
 from bench.prove.split import split
 from bench.prove.sticky import sticky
 from bench.prove.tunnels import websockets
-from bench.side_by_side import machine
+from bench.machine import machine
 
 PROOF = Path(__file__).parents[1] / "PROOF.md"
 

@@ -157,7 +157,7 @@ static void shake(struct connection *one) {
 static void keep_cookie(struct connection *one, const char *head, size_t length) {
     const char *cookie = field(head, length, "set-cookie");
     size_t size = cookie ? strcspn(cookie, ";\r") : 0;
-    if (!size || size >= COOKIE) return;
+    if (!size || size >= COOKIE || asked.fresh) return; /* a new connection is a new user */
     memcpy(one->cookie, cookie, size);
     one->cookie[size] = 0;
 }

@@ -7,6 +7,7 @@
 #include "options.h"
 
 #define REQUEST 1024
+#define CART_EVERY 20 /* what a goal counts */
 
 static inline char *append(char *to, const char *text) {
     size_t length = strlen(text);
@@ -30,7 +31,7 @@ static inline size_t write_request(char *buffer, long count, long place, const c
     if (asked.path)
         to = append(to, asked.path);
     else
-        to = append(append_number(append(to, "/products/"), count), "?page=1");
+        to = append(append_number(append(to, count % CART_EVERY ? "/products/" : "/cart/"), count), "?page=1");
     to = append(to, " HTTP/1.1\r\nHost: shop");
     if (asked.hosts) to = append_number(append(to, "-"), place % asked.hosts);
     to = append(to,
