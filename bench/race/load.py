@@ -63,7 +63,9 @@ class Load:
         self._input.flush()
         answers = read(self._line())
         if answers.errors:
-            sys.exit(f"{self._name}: {answers.errors} requests failed ({answers.error}); its figures would mean nothing")
+            sys.exit(
+                f"{self._name}: {answers.errors} requests failed ({answers.error}); its figures would mean nothing"
+            )
         if not answers.requests:
             sys.exit(f"{self._name}: no request was answered")
         return answers

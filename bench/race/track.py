@@ -10,13 +10,13 @@ import ssl
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
 
-from bench.processes import cpu_seconds, family, free_port, rss_bytes, running
+from bench.processes import family, free_port, process_seconds, rss_bytes, running
 from bench.race.compile import compiled
 from bench.race.load import Answers, load
 from bench.race.peers import Certificate, Command, Peer, Place
@@ -30,6 +30,20 @@ PATIENCE = 15.0
 
 
 @dataclass(frozen=True)
+class Cost:
+    """Seconds of CPU: of all processes together, and of all but the busiest: what a supervisor takes."""
+
+    seconds: float
+    aside: float
+
+
+def cost(before: Mapping[int, float], after: Mapping[int, float]) -> Cost:
+    """What was used between two looks. A process that came in between began at nothing."""
+    used = [seconds - before.get(member, 0) for member, seconds in after.items()]
+    return Cost(sum(used), sum(used) - max(used))
+
+
+@dataclass(frozen=True)
 class Runner:
     """A peer that is up. `setting`: what of it is varied in this part."""
 
@@ -38,20 +52,20 @@ class Runner:
     pid: int
     setting: str = ""
 
-    def cpu(self) -> float:
-        """Seconds of CPU so far, of all its processes."""
-        return cpu_seconds(self.pid)
+    def cpu(self) -> dict[int, float]:
+        """Seconds of CPU so far, process by process."""
+        return {member: process_seconds(member) for member in family(self.pid)}
 
     def resident(self) -> int:
         """Bytes, of all its processes."""
         return sum(map(rss_bytes, family(self.pid)))
 
-    def asked(self, *options: str | int) -> tuple[float, Answers]:
-        """Load it; the CPU seconds of exactly the requests that were answered, and the answers."""
+    def asked(self, *options: str | int) -> tuple[Cost, Answers]:
+        """Load it; the CPU of exactly the requests that were answered, and the answers."""
         with load(self.peer.name, self.port, *options, core=LOAD_CORE) as one:
             before = self.cpu()
             answers = one.go()
-            return self.cpu() - before, answers
+            return cost(before, self.cpu()), answers
 
 
 class Track:
@@ -70,8 +84,9 @@ class Track:
         setting: str = "",
         tls: bool = False,
         cores: int | str = PROXY_CORE,
+        options: Sequence[str | int] = (),
     ) -> Runner:
-        """Start a peer and see that it does the work; `command` instead of the peer's own."""
+        """Start a peer, see that it does the work, warm it. `command` instead of its own; `options` of the load."""
         self._entered += 1
         folder = self._folder / str(self._entered)
         folder.mkdir(mode=0o755)
@@ -90,7 +105,7 @@ class Track:
         if not tls and not setting:
             self._see(runner)
         secure = ("--tls",) if tls else ()
-        runner.asked("--milliseconds", WARM_MILLISECONDS, *secure)
+        runner.asked("--milliseconds", WARM_MILLISECONDS, *secure, *options)
         return runner
 
     def _see(self, runner: Runner) -> None:
@@ -98,7 +113,9 @@ class Track:
         head = ask(runner.port, "/echo").lower()
         lacking = [name for name in runner.peer.fields if f"\n{name}: " not in head]
         if lacking:
-            sys.exit(f"{runner.peer.name} does not do equal work: {', '.join(lacking)} did not reach the origin\n{head}")
+            sys.exit(
+                f"{runner.peer.name} does not do equal work: {', '.join(lacking)} did not reach the origin\n{head}"
+            )
         before = self.counts()
         runner.asked("--fresh", "--milliseconds", 300, "--connections", 16)
         stable, canary = (after - first for after, first in zip(self.counts(), before, strict=True))

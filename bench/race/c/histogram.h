@@ -33,8 +33,9 @@ static inline long long quantile(double percent) {
 }
 
 static inline void print_quantiles(void) {
-    static const double percents[] = {1,  5,    10,   25,   50,    75,    90,     95,     98,
-                                      99, 99.5, 99.9, 99.95, 99.99, 99.995, 99.999, 100};
+    static const double percents[] = {1,  5,  10,   25,   50,   60,    70,    75,    80,     85,     90,    95,
+                                      97, 98, 98.5, 99,   99.3, 99.5,  99.7,  99.8,  99.85,  99.9,   99.93, 99.95,
+                                      99.97, 99.98, 99.99, 99.999, 100};
     printf("\"quantiles\": {");
     for (size_t each = 0; each < sizeof percents / sizeof *percents; each++)
         printf("%s\"%g\": %.1f", each ? ", " : "", percents[each], (double)quantile(percents[each]) / 1000);
