@@ -15,12 +15,17 @@ PROCESS_CLOCK = 2
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 
 
+def found(name: str) -> str | None:
+    """The path of an external program, if it is there: first of this environment, then of the machine."""
+    return shutil.which(name, path=os.pathsep.join((str(Path(sys.executable).parent), SEARCH_PATH)))
+
+
 def program(name: str) -> str:
-    """The path of an external program, first of this environment. Ends the run with a hint where it is missing."""
-    found = shutil.which(name, path=os.pathsep.join((str(Path(sys.executable).parent), SEARCH_PATH)))
-    if found is None:
+    """The path of an external program. Ends the run with a hint where it is missing."""
+    path = found(name)
+    if path is None:
         sys.exit(f"{name} is missing; on Debian and Ubuntu: apt-get install {name}")
-    return found
+    return path
 
 
 def free_port() -> int:
@@ -40,7 +45,7 @@ def running(
     log: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
-    """Start a command, wait until it listens on `port`, yield its process id, end it. `core`: one, or a list as taskset's."""
+    """Start a command, wait until it listens on `port`, yield its id, end it. `core`: one, or taskset's list."""
     pinned = command if core is None else [program("taskset"), "-c", str(core), *command]
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(log.open("w")) if log else subprocess.DEVNULL

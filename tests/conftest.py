@@ -16,6 +16,8 @@ PACKAGES = {
     "curl": "curl",
     "wrk": "wrk",
     "prometheus": "prometheus",
+    "haproxy": "haproxy",
+    "gcc": "gcc",
     "chroot": "coreutils",
     "kubectl": "kubernetes-client",
     "npm": "npm",

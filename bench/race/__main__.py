@@ -1,4 +1,4 @@
-"""`make bench` and `make bench-full`: install what is missing, race, write RESULTS.md, results.json and the pictures."""
+"""`make bench` and `make bench-full`: install what is missing, race, write the page, its figures and pictures."""
 
 import argparse
 import contextlib

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.processes import SEARCH_PATH
 
-PACKAGES = {"nginx": "nginx-light", "haproxy": "haproxy", "gcc": "gcc", "taskset": "util-linux"}
+PACKAGES = {"nginx": "nginx", "haproxy": "haproxy", "gcc": "gcc", "taskset": "util-linux"}
 """Program to the package that brings it."""
 
 HEADERS = {"openssl/ssl.h": "libssl-dev", "stdio.h": "libc6-dev"}

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.race.claims import claims
-from bench.race.parts import ROUTES, RULES
+from bench.race.parts import ROUTES, RULES, WORKERS
 from bench.race.peers import FLOOR, HAPROXY, NGINX, PEERS
 from bench.race.results import Results
 from bench.race.rows import Rows, Spread, paired
 
 NOTES = Path(__file__).with_name("notes.md")
 BASES = (HAPROXY.name, NGINX.name, FLOOR.name)
-NONE = "–"
+NONE = "-"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -105,9 +105,9 @@ def latency(results: Results) -> str:
 
 {table(head, lines)}
 
-Poisson arrivals at 60 % of HAProxy's saturation rate over 64 connections; a latency counts from the moment a request was
-due. `late` were sent a millisecond or more after that, because no connection was free or because load and origins, which
-share a core, were behind. Who cannot answer so many is asked at 60 % of what it can.
+Poisson arrivals at 60 % of HAProxy's saturation rate over 64 connections; a latency counts from the moment a request
+was due. `late` were sent a millisecond or more after that: no connection was free, or load and origins, which share a
+core, were behind. Who cannot answer so many is asked at 60 % of what it can.
 """
 
 
@@ -189,26 +189,26 @@ A certificate on P-256, 64 connections; every handshake is a full one, and its c
 def scaling(results: Results) -> str:
     """Rules, routes, connections, workers."""
     lines = []
-    for part, what, settings in (
-        ("rules", "rules", RULES),
-        ("routes", "routes", ROUTES),
-        ("workers", "workers", (1, 2)),
-    ):
+    for part, settings in (("rules", RULES), ("routes", ROUTES), ("workers", WORKERS)):
         rows = results.part(part)
         for setting in settings:
-            mine = rows.at(f"{setting}")
-            if mine:
+            if mine := rows.at(f"{setting}"):
                 ratio = paired(mine, rows.at(f"{settings[0]}"), "cpu")
-                lines.append(
-                    (f"{setting:,} {what}", figure(mine.spread("cpu")), figure(ratio, 3), middle(mine.spread("rate")))
-                )
-    text = table(("canaryproxy with", "CPU µs a request", "ratio to the first", "requests/s"), lines) if lines else ""
+                lines.append((
+                    f"{setting:,} {part if setting > 1 else part.removesuffix('s')}",
+                    figure(mine.spread("cpu")),
+                    middle(mine.spread("aside"), 1),
+                    figure(ratio, 3),
+                    middle(mine.spread("rate")),
+                ))  # fmt: skip
+    head = ("canaryproxy with", "CPU µs a request", "of it not the busiest process", "ratio to one", "requests/s")
+    text = table(head, lines) if lines else ""
     rows = results.part("connections")
     if rows:
-        head = ("CPU µs a request with", *(f"{int(setting):,} connections" for setting in rows.settings()))
+        counts = sorted(rows.settings(), key=int)
+        head = ("CPU µs a request with", *(f"{int(count):,} connections" for count in counts))
         more = [
-            (bold(peer), *(figure(rows.of(peer).at(setting).spread("cpu")) for setting in rows.settings()))
-            for peer in ordered(rows)
+            (bold(peer), *(figure(rows.of(peer).at(count).spread("cpu")) for count in counts)) for peer in ordered(rows)
         ]
         text += f"\n\n{table(head, more)}"
     return f"""## More of everything
@@ -217,9 +217,9 @@ def scaling(results: Results) -> str:
 
 {text}
 
-A third of the users has a rule where there are 10,000; each of 1,000 connections keeps to a host, which has a route where
-there are 1,000; of many connections at most 64 are asked at once. Two workers share the machine's cores with the load where
-there are only two: their CPU per request can be shown there, their throughput cannot.
+A third of the users has a rule where there are 10,000; each of 1,000 connections keeps to a host, which has a route
+where there are 1,000; of many connections at most 64 are asked at once. Two workers share the machine's cores with the
+load where there are only two: their CPU per request can be shown there, their throughput cannot.
 """
 
 
@@ -267,7 +267,7 @@ def page(results: Results) -> str:
 
 Written by `make bench` and `make bench-full`; what it means and how it is done: [README](README.md). Medians
 (minimum-maximum); ratios are taken round by round. Equal work: keep-alive both ways, a 90/10 split, forwarded fields, a
-request id, Via, one worker, no access log. canaryproxy has a rule, cookie affinity, goals, admin API and state on besides.
+request id, Via, one worker, no access log. canaryproxy has a rule, cookie affinity, goals, admin API and state besides.
 What cannot be equal: {lacking}.
 
 {measured(results)}

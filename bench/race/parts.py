@@ -188,7 +188,7 @@ def connections(race: Race) -> Iterator[Row]:
 
 
 def workers(race: Race) -> Iterator[Row]:
-    """Do two workers cost what one does, and answer twice as much? Where there are two cores, the load takes its part."""
+    """Do two workers cost what one does, and answer twice as much? Of two cores the load takes its part."""
     cores = "0,2" if (os.cpu_count() or 1) > 2 else ALL_CORES
     with contextlib.ExitStack() as stack:
         runners = [

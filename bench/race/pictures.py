@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 
 from bench.race.page import ordered
-from bench.race.peers import FLOOR, HAPROXY, OURS
+from bench.race.peers import FLOOR, HAPROXY, OURS, PLAIN
 from bench.race.results import Results
 from bench.race.rows import Rows, Spread
 
@@ -71,10 +71,11 @@ def colour(peer: str, theme: Theme) -> str:
     return theme.ours if peer.startswith("canaryproxy") else theme.bar
 
 
-def bars(axes: Any, values: Sequence[tuple[str, Spread, str]], theme: Theme) -> None:
-    """Horizontal ones with their spread; each with a text at its end."""
+def bars(axes: Any, values: Sequence[tuple[str, Spread, str]], theme: Theme, room: float) -> None:
+    """Horizontal ones with their spread; each with a text at its end, for which there is `room`."""
     for place, (peer, value, text) in enumerate(values):
-        axes.barh(place, value.median, color=colour(peer, theme), height=0.62)
+        alpha = 0.55 if peer == PLAIN.name else 1
+        axes.barh(place, value.median, color=colour(peer, theme), height=0.62, alpha=alpha)
         axes.plot([value.low, value.high], [place, place], color=theme.ink, linewidth=1, alpha=0.55)
         axes.text(max(value.high, 0), place, f"  {text}", va="center", color=theme.ink, fontsize=9)
     axes.set_yticks(range(len(values)), [peer for peer, _, _ in values])
@@ -85,8 +86,7 @@ def bars(axes: Any, values: Sequence[tuple[str, Spread, str]], theme: Theme) -> 
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.25)
     axes.set_axisbelow(True)
-    longest = max(len(text) for _, _, text in values)
-    axes.set_xlim(0, max(value.high for _, value, _ in values) * (1.06 + 0.011 * longest))
+    axes.set_xlim(0, max(value.high for _, value, _ in values) * room)
 
 
 def spreads(rows: Rows, key: str) -> list[tuple[str, Spread]]:
@@ -105,7 +105,7 @@ def cost(results: Results, theme: Theme) -> Any:
         (peer, value, f"{value.median:.1f} µs" + (f"   {value.median / base.median:.2f} × HAProxy" if base else ""))
         for peer, value in found
     ]
-    bars(axes, labelled, theme)
+    bars(axes, labelled, theme, 1.36)
     floor = rows.of(FLOOR.name).spread("cpu")
     if floor:
         axes.axvline(floor.median, color=theme.ink, linewidth=1, linestyle=(0, (4, 3)), alpha=0.7)
@@ -117,7 +117,7 @@ def cost(results: Results, theme: Theme) -> Any:
 def latency(results: Results, theme: Theme) -> Any:
     """By percentile; the further right, the rarer. Dotted: who was asked less, for it cannot answer so many."""
     rows = results.part("latency")
-    figure, axes = plt.subplots(figsize=(8.6, 4.6))
+    figure, axes = plt.subplots(figsize=(9.6, 4.4))
     for setting in ("equal", "own"):
         some = rows.at(setting)
         for peer in ordered(some):
@@ -125,13 +125,14 @@ def latency(results: Results, theme: Theme) -> Any:
     axes.set(xscale="log", yscale="log", ylabel="milliseconds", xlim=(1.9, 10_000))
     axes.set_xticks([2, 10, 100, 1000, 10_000], ["50 %", "90 %", "99 %", "99.9 %", "99.99 %"])
     axes.minorticks_off()
+    axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(alpha=0.25)
     paced = rows.at("equal").spread("paced")
     rate = f" at {paced.median:,.0f} requests/s" if paced else ""
     axes.set_title(f"Latency{rate}, 60 % of what HAProxy can", fontweight="bold", loc="left")
-    axes.set_xlabel("share of requests that were answered within …, counted from when each was due")
-    axes.legend(frameon=False, loc="upper left", fontsize=9)
+    axes.set_xlabel("share of requests answered within …, from when each was due; dotted: at 60 % of its own rate")
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9)
     return figure
 
 
@@ -148,17 +149,18 @@ def curve(axes: Any, peer: str, rows: Rows, dotted: bool, theme: Theme) -> None:
     shade = theme.ours if ours else LINES.get(peer, theme.soft)
     style = ":" if dotted else "--" if peer == FLOOR.name or (ours and not main) else "-"
     axes.plot(places, [value.median / 1000 for _, value in found], style, color=shade,
-              linewidth=2.6 if main else 1.5, label=f"{peer}, at its own 60 %" if dotted else peer,
+              linewidth=2.6 if main else 1.5, label=f"{peer} (less)" if dotted else peer,
               zorder=3 if main else 2)  # fmt: skip
-    axes.fill_between(places, [value.low / 1000 for _, value in found], [value.high / 1000 for _, value in found],
-                      color=shade, alpha=0.07, linewidth=0)  # fmt: skip
+    if not dotted:
+        low, high = [value.low / 1000 for _, value in found], [value.high / 1000 for _, value in found]
+        axes.fill_between(places, low, high, color=shade, alpha=0.08, linewidth=0)
 
 
 def idle(results: Results, theme: Theme) -> Any:
     """KiB a connection."""
     found = spreads(results.part("idle"), "kib")
     figure, axes = plt.subplots(figsize=(8.6, 0.46 * len(found) + 1.1))
-    bars(axes, [(peer, value, f"{value.median:.1f} KiB") for peer, value in found], theme)
+    bars(axes, [(peer, value, f"{value.median:.1f} KiB") for peer, value in found], theme, 1.14)
     axes.set_title("Memory of an idle connection", fontweight="bold", loc="left")
     axes.set_xlabel("KiB of resident memory, 10,000 keep-alive connections open")
     return figure
@@ -170,7 +172,7 @@ def bodies(results: Results, theme: Theme) -> Any:
     figure, both = plt.subplots(1, 2, figsize=(9.6, 0.44 * len(rows.peers()) + 1.2))
     for axes, way, said in zip(both, ("down", "up"), ("to the client", "from the client"), strict=True):
         found = spreads(rows.at(way), "cpu")
-        bars(axes, [(peer, value, f"{value.median:,.0f}") for peer, value in found], theme)
+        bars(axes, [(peer, value, f"{value.median:,.0f}") for peer, value in found], theme, 1.24)
         axes.set_title(f"1 MiB bodies {said}", fontweight="bold", fontsize=10, loc="left")
         axes.set_xlabel("CPU ms per GiB")
     return figure

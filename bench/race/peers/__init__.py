@@ -7,7 +7,10 @@ access log, one worker. What one cannot do is said beside its name.
 from bench.race.peers import caddy, envoy, floor, haproxy, nginx, ours, traefik
 from bench.race.peers.peer import Certificate, Command, Peer, Place
 
-__all__ = ["FLOOR", "HAPROXY", "NGINX", "OURS", "PEERS", "PLAIN", "Certificate", "Command", "Peer", "Place"]
+__all__ = [
+    "CADDY", "ENVOY", "FLOOR", "HAPROXY", "NGINX", "OURS", "PEERS", "PLAIN", "TRAEFIK",
+    "Certificate", "Command", "Peer", "Place",
+]  # fmt: skip
 
 FLOOR = Peer(
     "floor", floor.command, "understands no HTTP: splits by connection, adds nothing", fields=(), tls=False, pools=False
