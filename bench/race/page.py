@@ -206,11 +206,11 @@ def scaling(results: Results) -> str:
     rows = results.part("connections")
     if rows:
         counts = sorted(rows.settings(), key=int)
-        head = ("CPU µs a request with", *(f"{int(count):,} connections" for count in counts))
+        columns = ("CPU µs a request with", *(f"{int(count):,} connections" for count in counts))
         more = [
             (bold(peer), *(figure(rows.of(peer).at(count).spread("cpu")) for count in counts)) for peer in ordered(rows)
         ]
-        text += f"\n\n{table(head, more)}"
+        text += f"\n\n{table(columns, more)}"
     return f"""## More of everything
 
 {picture("scaling", "CPU per request by rules, routes and connections")}
