@@ -197,7 +197,7 @@ def scaling(results: Results) -> str:
                 lines.append((
                     f"{setting:,} {part if setting > 1 else part.removesuffix('s')}",
                     figure(mine.spread("cpu")),
-                    middle(mine.spread("aside"), 1),
+                    NONE if part == "workers" else middle(mine.spread("aside"), 1),
                     figure(ratio, 3),
                     middle(mine.spread("rate")),
                 ))  # fmt: skip
