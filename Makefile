@@ -17,7 +17,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo compile test test-plain test-compiled check format docs bench bench-judge bench-micro prove wheel lock clean
+.PHONY: help demo compile test test-plain test-compiled check format docs bench bench-full bench-judge bench-micro prove wheel lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,8 +52,11 @@ format: $(VENV)/dev ## Format the code and mend what can be mended
 docs: $(VENV)/dev ## Write the generated pages of docs/
 	@$(BIN)/python -m canaryproxy.config.reference
 
-bench: $(VENV)/bench ## Compare CPU per request and p99 with nginx and HAProxy (needs both, and wrk)
-	@$(BIN)/python -m bench.side_by_side $(BENCH)
+bench: $(VENV)/bench ## Compare with nginx, HAProxy, Envoy, Traefik, Caddy and a floor; under ten minutes
+	@$(BIN)/python -m bench.race $(BENCH)
+
+bench-full: $(VENV)/bench ## The same with memory, bodies, connections, TLS and scaling; under an hour
+	@$(BIN)/python -m bench.race --full $(BENCH)
 
 bench-judge: $(VENV)/bench ## Simulate the judge: false alarms, delays, drift, users, machines; about an hour
 	@$(BIN)/python -m bench.judge $(JUDGE)

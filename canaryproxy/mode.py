@@ -23,8 +23,37 @@ from pathlib import Path
 from typing import NamedTuple
 
 HOT = (
+    "canaryproxy.http1.body",
     "canaryproxy.http1.framing",
+    "canaryproxy.http1.hops",
+    "canaryproxy.http1.request",
+    "canaryproxy.http1.response",
+    "canaryproxy.http1.scan",
+    "canaryproxy.model.client",
+    "canaryproxy.model.decision",
+    "canaryproxy.model.message",
+    "canaryproxy.proxy.attempts",
+    "canaryproxy.proxy.caller",
+    "canaryproxy.proxy.direct",
+    "canaryproxy.proxy.downstream",
+    "canaryproxy.proxy.ejection",
+    "canaryproxy.proxy.exchange",
+    "canaryproxy.proxy.pool",
+    "canaryproxy.proxy.rescue",
+    "canaryproxy.proxy.shared",
+    "canaryproxy.proxy.upstream",
+    "canaryproxy.routing.affinity",
+    "canaryproxy.routing.decide",
+    "canaryproxy.routing.entry",
+    "canaryproxy.routing.facts",
+    "canaryproxy.routing.goals",
+    "canaryproxy.routing.match",
+    "canaryproxy.routing.rules",
+    "canaryproxy.routing.seek",
+    "canaryproxy.routing.split",
+    "canaryproxy.telemetry.distinct",
     "canaryproxy.telemetry.histogram",
+    "canaryproxy.telemetry.record",
 )
 """The modules that are compiled: each a `.py`, with types in a `.pxd` beside it, or a `.pyx`."""
 

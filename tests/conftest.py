@@ -16,6 +16,8 @@ PACKAGES = {
     "curl": "curl",
     "wrk": "wrk",
     "prometheus": "prometheus",
+    "haproxy": "haproxy",
+    "gcc": "gcc",
     "chroot": "coreutils",
     "gcc": "gcc",
     "python3-config": "python3-dev",

@@ -19,7 +19,6 @@ TESTED_ELSEWHERE = {
     "config/rules.py": "tests/config/test_route.py, test_rules_document.py",
     "config/section.py": "tests/config/test_schema.py",
     "config/safety.py": "tests/config/test_route.py",
-    "control/ledger.py": "tests/control/test_controller.py",
     "control/store.py": "tests/store",
     "link/messages.py": "tests/link/test_codec.py",
     "link/orders.py": "tests/test_forkserver.py",
@@ -54,7 +53,8 @@ def test_every_test_file_of_the_mirror_has_a_module() -> None:
     apart = {"bench", "integration", "e2e", "packaging", "support"}
     tests = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")]
     modules = {str(path.parent / path.name.removeprefix("test_")) for path in tests if path.parts[0] not in apart}
-    whole = {"layout.py", "examples.py", "analysis/vectors.py"}
+    exchange = {"proxy/backpressure.py", "proxy/breaking.py", "proxy/leaving.py"}
+    whole = {"layout.py", "examples.py", "analysis/vectors.py", *exchange}
     assert modules - {str(module) for module in MODULES} == whole & modules
 
 

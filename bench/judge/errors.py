@@ -27,11 +27,6 @@ class Setting:
     runs: int = 2000
     look: float = 1.0
 
-    @property
-    def traffic(self) -> str:
-        """In words."""
-        return f"{self.rate:g}/s, {self.weight / 100:g} %"
-
 
 @dataclass
 class Found:

@@ -40,11 +40,6 @@ class Setting:
     runs: int = 2000
     rivals: bool = True
 
-    @property
-    def traffic(self) -> str:
-        """In words."""
-        return f"{self.rate:g}/s, {self.weight / 100:g} %"
-
 
 @dataclass
 class Found:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bench.side_by_side import machine
+from bench.machine import machine
 
 Row = Mapping[str, Any]
 Results = Mapping[str, Sequence[Row]]

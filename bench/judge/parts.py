@@ -43,17 +43,22 @@ CALM_LATENCY = tuple(
 )
 
 
+def _traffic(setting: Setting | latency.Setting) -> str:
+    """In words."""
+    return f"{setting.rate:g}/s, {setting.weight / 100:g} %"
+
+
 def equal(setting: Setting, stocks: Stocks, seed: int) -> Row:
     """The twin beside the real code."""
     rates = setting.stable, setting.canary
     looks = equality.errors(setting.rate, stocks[setting.weight], rates, 500, 20, seed)
-    return {"what": "errors", "traffic": setting.traffic, "stable": rates[0], "looks": looks}
+    return {"what": "errors", "traffic": _traffic(setting), "stable": rates[0], "looks": looks}
 
 
 def equal_latency(setting: latency.Setting, stocks: Stocks, seed: int) -> Row:
     """The same for latency."""
     looks = equality.latencies(setting, stocks[setting.weight], 400, 20, seed)
-    return {"what": "latency", "traffic": setting.traffic, "stable": None, "looks": looks}
+    return {"what": "latency", "traffic": _traffic(setting), "stable": None, "looks": looks}
 
 
 def crossed(when: np.ndarray) -> int:
@@ -64,7 +69,7 @@ def crossed(when: np.ndarray) -> int:
 def false_errors(setting: Setting, stocks: Stocks, seed: int) -> Row:
     """How often each judge condemns a canary that is as good as stable."""
     found = errors.simulate(setting, dict(stocks), seed)
-    return {"traffic": setting.traffic, "stable": setting.stable, **_condemned(found, setting.runs)}
+    return {"traffic": _traffic(setting), "stable": setting.stable, **_condemned(found, setting.runs)}
 
 
 def _condemned(found: errors.Found, runs: int) -> Row:
@@ -100,7 +105,7 @@ def false_latency(setting: latency.Setting, stocks: Stocks, seed: int) -> Row:
     """The same for latency."""
     found = latency.simulate(setting, dict(stocks), seed)
     return {
-        "traffic": setting.traffic, "slower": setting.slower, "runs": setting.runs, "judge": crossed(found.judge),
+        "traffic": _traffic(setting), "slower": setting.slower, "runs": setting.runs, "judge": crossed(found.judge),
         "z": crossed(found.means), "rule 1": crossed(found.strikes[1]), "rule 5": crossed(found.strikes[5]),
     }  # fmt: skip
 

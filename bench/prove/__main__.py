@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.locust.compare import after_kills, same
+from bench.machine import machine
 from bench.prove import Disproved, judged, rolled
 from bench.prove.canary import broken_pod
 from bench.prove.change import drain_under_load, reload_under_load
@@ -23,7 +24,6 @@ from bench.prove.shield import default_budget, hanging, whole_budget
 from bench.prove.split import split
 from bench.prove.sticky import sticky
 from bench.prove.tunnels import websockets
-from bench.side_by_side import machine
 
 PROOF = Path(__file__).parents[1] / "PROOF.md"
 

@@ -143,7 +143,7 @@ def killed_instance(times: int = 200) -> str:
             known = _written(made, dice, number)
             acknowledged += known[2]
             made.proxy.wait()
-            _all_gone(made)
+            all_gone(made)
             made.start()
             _check(made, known, number)
     return (
@@ -194,7 +194,7 @@ def _kill(site: Site) -> None:
     os.kill(site.proxy.pid, signal.SIGKILL)
 
 
-def _all_gone(site: Site) -> None:
+def all_gone(site: Site) -> None:
     """The workers end with their supervisor: the port is free again."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:

@@ -6,9 +6,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.processes import end, running
 from bench.prove import Disproved, pacer
@@ -57,30 +57,61 @@ class Judged(Site):
 
     def until(self, holds: Callable[[dict[str, Any]], bool], seconds: float) -> tuple[float, dict[str, Any]]:
         """Wait for an analysis; how long it took. Raises `Disproved` where it does not come."""
-        begin = time.monotonic()
-        while not holds(found := self.analysis()):
-            if time.monotonic() - begin > seconds:
-                raise Disproved(f"not within {seconds:.0f} s; the last word: {found['verdict']}, {found['reason']}")
-            time.sleep(0.02)
-        return time.monotonic() - begin, found
+        return wait(self.analysis, holds, seconds, lambda found: f"{found['verdict']}, {found['reason']}")
+
+
+def wait(
+    look: Callable[[], dict[str, Any]], holds: Callable[[dict[str, Any]], bool], seconds: float,
+    words: Callable[[dict[str, Any]], str],
+) -> tuple[float, dict[str, Any]]:  # fmt: skip
+    """Look until it holds; how long it took, and what was seen. Raises `Disproved` with the last look in words."""
+    begin = time.monotonic()
+    while not holds(found := look()):
+        if time.monotonic() - begin > seconds:
+            raise Disproved(f"not within {seconds:.0f} s; the last word: {words(found)}")
+        time.sleep(0.02)
+    return time.monotonic() - begin, found
+
+
+AnySite = TypeVar("AnySite", bound=Judged)
+
+
+@contextlib.contextmanager
+def loaded(
+    kind: type[AnySite], ways: Mapping[str, str], config: Callable[[str], str], *, state: str = "memory",
+    rate: int = RATE, routes: int = 0,
+) -> Iterator[AnySite]:  # fmt: skip
+    """A site for some seconds under load. `ways` tells how each version behaves, `config` makes the site's of the plain
+    one, `routes` is how many hosts the load is for.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="judged-")))
+        made = kind(folder, 2, state.format(folder=folder))
+        made.config.write_text(config(made.config.read_text()))
+        for name, port in made.origins.items():
+            command = [sys.executable, "-m", "bench.prove.behaving", str(port), *ways[name].split()]
+            stack.enter_context(running(command, port=port))
+        made.start()
+        stack.callback(lambda: end(made.proxy))
+        load = pacer.start(made.port, rate, routes)
+        stack.callback(pacer.end, load)
+        time.sleep(5)
+        yield made
+
+
+def split_up(config: str, count: int, more: str) -> str:
+    """The plain config as so many routes alike, each with a host of its own and something `more`."""
+    head, stable, canary = config.splitlines()
+    routes = "".join(
+        f"  r{number}: {{hosts: [r{number}.test], {stable}, {canary}, {more}}}\n" for number in range(count)
+    )
+    return f"{head}\nroutes:\n{routes}"
 
 
 @contextlib.contextmanager
 def judged(stable: str = "errors=0.001", canary: str = "errors=0.001", extra: str = ANALYSIS) -> Iterator[Judged]:
     """A site under load, without a canary for the first seconds."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="judged-")))
-        made = Judged(folder, 2, "memory")
-        made.config.write_text(made.config.read_text() + extra)
-        for name, ways in (("stable", stable), ("canary", canary)):
-            port = made.origins[name]
-            command = [sys.executable, "-m", "bench.prove.behaving", str(port), *ways.split()]
-            stack.enter_context(running(command, port=port))
-        made.start()
-        stack.callback(end, made.proxy)
-        load = pacer.start(made.port, RATE)
-        stack.callback(pacer.end, load)
-        time.sleep(5)
+    with loaded(Judged, {"stable": stable, "canary": canary}, lambda plain: plain + extra) as made:
         yield made
 
 
@@ -259,24 +290,10 @@ def many() -> str:
 
 
 def _cost(*, on: bool) -> float:
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="judged-")))
-        made = Judged(folder, 2, "memory")
-        head, stable, canary = made.config.read_text().splitlines()
-        analysis = "" if on else ", analysis: off"
-        routes = "".join(
-            f"  r{number}: {{hosts: [r{number}.test], {stable}, {canary}, weight: 20{analysis}}}\n"
-            for number in range(ROUTES)
-        )
-        made.config.write_text(f"{head}\nroutes:\n{routes}")
-        for port in made.origins.values():
-            command = [sys.executable, "-m", "bench.prove.behaving", str(port), "errors=0.01"]
-            stack.enter_context(running(command, port=port))
-        made.start()
-        stack.callback(end, made.proxy)
-        load = pacer.start(made.port, MANY_RATE, ROUTES)
-        stack.callback(pacer.end, load)
-        time.sleep(10)
+    more = f"weight: 20{'' if on else ', analysis: off'}"
+    ways = {"stable": "errors=0.01", "canary": "errors=0.01"}
+    with loaded(Judged, ways, lambda plain: split_up(plain, ROUTES, more), rate=MANY_RATE, routes=ROUTES) as made:
+        time.sleep(5)
         before = own_cpu(made.proxy.pid)
         time.sleep(20)
         return (own_cpu(made.proxy.pid) - before) / 20

@@ -5,17 +5,13 @@ import http.client
 import os
 import random
 import signal
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-from bench.processes import end, running
 from bench.prove import Disproved, pacer
-from bench.prove.crash import _all_gone
-from bench.prove.judged import Judged
+from bench.prove.crash import all_gone
+from bench.prove.judged import RATE, Judged, loaded, split_up, wait
 from bench.prove.site import site
 
 QUICK = "rollout: {steps: [1, 5, 25, 50, 100], every: 10s, bake: 20s}\n"
@@ -39,33 +35,17 @@ class Rolled(Judged):
 
     def until_phase(self, holds: Callable[[dict[str, Any]], bool], seconds: float) -> tuple[float, dict[str, Any]]:
         """Wait for a state; how long it took. Raises `Disproved`."""
-        begin = time.monotonic()
-        while not holds(found := self.rollout()):
-            if time.monotonic() - begin > seconds:
-                raise Disproved(f"not within {seconds:.0f} s: {found}; {self.analysis()['reason']}")
-            time.sleep(0.02)
-        return time.monotonic() - begin, found
+        return wait(self.rollout, holds, seconds, lambda found: f"{found}; {self.analysis()['reason']}")
 
 
 @contextlib.contextmanager
 def rolled(
     stable: str = "errors=0.001", canary: str = "errors=0.001", extra: str = QUICK, *, state: str = "memory",
-    rate: int = 300,
+    rate: int = RATE,
 ) -> Iterator[Rolled]:  # fmt: skip
     """A site under load, before its rollout begins."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rolled-")))
-        made = Rolled(folder, 2, state.format(folder=folder))
-        made.config.write_text(made.config.read_text() + extra)
-        for name, ways in (("stable", stable), ("canary", canary)):
-            port = made.origins[name]
-            command = [sys.executable, "-m", "bench.prove.behaving", str(port), *ways.split()]
-            stack.enter_context(running(command, port=port))
-        made.start()
-        stack.callback(lambda: end(made.proxy))
-        load = pacer.start(made.port, rate)
-        stack.callback(pacer.end, load)
-        time.sleep(5)
+    ways = {"stable": stable, "canary": canary}
+    with loaded(Rolled, ways, lambda plain: plain + extra, state=state, rate=rate) as made:
         yield made
 
 
@@ -196,23 +176,9 @@ TWENTY = 20
 
 def twenty() -> str:
     """Twenty routes with 2 % errors in both versions, 110 requests a second each, until all are through with 50 %."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rolled-")))
-        made = Rolled(folder, 2, "memory")
-        head, stable, canary = made.config.read_text().splitlines()
-        routes = "".join(
-            f"  r{number}: {{hosts: [r{number}.test], {stable}, {canary}, rollout: {{every: 20s, bake: 10s}}}}\n"
-            for number in range(TWENTY)
-        )
-        made.config.write_text(f"{head}\nroutes:\n{routes}")
-        for seed, port in enumerate(made.origins.values(), 1):
-            command = [sys.executable, "-m", "bench.prove.behaving", str(port), "errors=0.02", f"seed={seed}"]
-            stack.enter_context(running(command, port=port))
-        made.start()
-        stack.callback(lambda: end(made.proxy))
-        load = pacer.start(made.port, 110 * TWENTY, TWENTY)
-        stack.callback(pacer.end, load)
-        time.sleep(5)
+    ways = {"stable": "errors=0.02 seed=1", "canary": "errors=0.02 seed=2"}
+    more = "rollout: {every: 20s, bake: 10s}"
+    with loaded(Rolled, ways, lambda plain: split_up(plain, TWENTY, more), rate=110 * TWENTY, routes=TWENTY) as made:
         for number in range(TWENTY):
             made.call("POST", f"/api/v1/routes/r{number}/rollout/start", {})
         condemned, minutes, begin = set[int](), 0, time.monotonic()
@@ -362,7 +328,7 @@ def killed(times: int = 50) -> str:
             before = made.rollout()
             os.kill(made.proxy.pid, signal.SIGKILL)
             made.proxy.wait()
-            _all_gone(made)
+            all_gone(made)
             with contextlib.suppress(OSError, http.client.HTTPException):
                 made.call("GET", "/healthz")
             began = time.monotonic()

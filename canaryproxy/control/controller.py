@@ -1,8 +1,10 @@
 """The single writer: what config and operators say now, what names mean, who is healthy, which generation serves.
 
 Everything that changes traffic comes through here, one after another: it is kept, published, and only then, without
-holding up the next change, waited for until every worker has acknowledged it. A file that does not hold up changes
-nothing: the old config goes on serving and the reload says what is wrong.
+holding up the next change, waited for until every worker has acknowledged it. What a rollout takes from a canary waits
+for nobody: it is published at once and kept then, tried again until the disk takes it. A new config is followed even if
+it cannot be kept. A file that does not hold up changes nothing: the old config goes on serving and the reload says what
+is wrong.
 """
 
 import asyncio
@@ -20,7 +22,7 @@ from canaryproxy.control.health import Ask, Health, checks
 from canaryproxy.control.ledger import OPERATOR, Actor, Ledger, Stale
 from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
 from canaryproxy.control.state import Audit, RouteState, State, rolled, waits, weighed
-from canaryproxy.control.store import Store, UnwritableState
+from canaryproxy.control.store import Store
 from canaryproxy.control.workers import Traffic
 from canaryproxy.model.table import Endpoint, Route, RoutingTable
 from canaryproxy.rollout.machine import transition
@@ -311,10 +313,7 @@ class Controller:
     async def keep(self) -> None:
         """Keep what could not be kept before, if there is anything."""
         async with self._writing:
-            try:
-                await self._ledger.keep()
-            except UnwritableState as error:
-                log.error("what holds cannot be kept, that will be tried again: %s", error)
+            await self._ledger.keep()
 
     async def acknowledged(self, generation: int) -> None:
         """Wait until every worker follows. Raises `NotAcknowledged`."""

@@ -1,6 +1,8 @@
-"""What holds for each route beside the config, and the book of who said so: kept in the store before it has an effect.
+"""What holds for each route beside the config, and the book of who said so.
 
-Calls follow one another; the controller sees to that.
+A change is in the store before it holds (`write`), but for what a rollout takes from a canary: that holds at once
+(`put`) and is kept then (`keep`), tried again until the disk takes it. A new config is followed even if nothing can be
+kept. All calls but `put` follow one another; the controller sees to that.
 """
 
 import asyncio
@@ -43,6 +45,7 @@ class Ledger:
         self._wall = wall
         self._revisions: dict[str, int] = {}
         self._owed: list[Audit] = []
+        self._failing = False
         self.durable = True
         self.state: dict[str, RouteState] = {}
 
@@ -114,11 +117,20 @@ class Ledger:
         self._owe([self._audit(actor, action, route, detail, generation)])
 
     async def keep(self) -> None:
-        """Keep what holds and is not kept yet. Raises `UnwritableState`: then it holds all the same, as long as the
-        process lives, and this is to be called again.
+        """Keep what holds and is not kept yet. Where that cannot be done it holds all the same, as long as the process
+        lives, and this is to be called again: it says so once, and once that it is over.
         """
-        if not self.durable:
-            await self._save(self.state)
+        try:
+            if not self.durable:
+                await self._save(self.state)
+        except UnwritableState as error:
+            if not self._failing:
+                log.error("what holds cannot be kept, that will be tried again and again: %s", error)
+            self._failing = True
+            return
+        if self._failing:
+            log.info("what holds is kept again")
+        self._failing = False
 
     def _owe(self, audits: list[Audit]) -> None:
         self.durable = False

@@ -179,12 +179,12 @@ class ChunkedBody:
 
     def _data(self, inbox: Inbox, pieces: list[bytes]) -> None:
         position = inbox.position
-        end = min(position + self._remaining, len(inbox.data))
-        if end == position:
+        size = min(self._remaining, len(inbox.data) - position)
+        if not size:
             return
-        pieces.append(inbox.data[position:end])
-        inbox.position = end
-        self._remaining -= end - position
+        pieces.append(inbox.data[position : position + size])
+        inbox.position = position + size
+        self._remaining -= size
         if not self._remaining:
             self._state = DATA_END
 

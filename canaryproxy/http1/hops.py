@@ -5,7 +5,6 @@ parsed, `Via` and the forwarding fields are added. Whatever a client names in Co
 delete the fields that the next server's safety rests on nor keep those that we set.
 """
 
-import itertools
 import re
 from collections.abc import Sequence
 
@@ -49,7 +48,7 @@ class Hops:
     def __init__(self, identity: str, seed: int) -> None:
         self._identity = identity.encode("ascii")
         self._seed = b"%016x" % seed
-        self._serial = itertools.count(1)
+        self._serial = 0
         self._via = (b"1.0 " + self._identity, b"1.1 " + self._identity)
         self._via_field = (b"Via: %b\r\n" % self._via[0], b"Via: %b\r\n" % self._via[1])
 
@@ -59,7 +58,7 @@ class Hops:
 
     def request(
         self, head: RequestHead, peer: Peer, authority: bytes, version: bytes | None,
-        *, upgrade: bytes = b"", request_id: bytes = b"",
+        upgrade: bytes = b"", request_id: bytes = b"",
     ) -> bytes:  # fmt: skip
         """The head for the upstream, ready to send.
 
@@ -75,9 +74,9 @@ class Hops:
                 break
         else:
             plain = head.plain
-            ours = b"%bX-Forwarded-Host: %b\r\nX-Request-Id: %b-%x\r\n" % (
-                peer.ours[head.minor], host, self._seed, next(self._serial),
-            )  # fmt: skip
+            ours = b"".join(
+                (peer.ours[head.minor], b"X-Forwarded-Host: ", host, b"\r\nX-Request-Id: ", self._next_id(), b"\r\n")
+            )
         if head.body is Body.LENGTH:
             ours = b"%bContent-Length: %d\r\n" % (ours, head.length)
         elif head.body is Body.CHUNKED:
@@ -88,7 +87,9 @@ class Hops:
             ours = b"%bX-Canary-Version: %b\r\n" % (ours, version)
         if request_id:
             ours = ours.replace(REQUEST_ID + request_id_of(ours), REQUEST_ID + request_id)
-        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (head.method, head.target, host, plain, ours)
+        return b"".join(
+            (head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", host, b"\r\n", plain, ours, b"\r\n")
+        )
 
     def _unusual(self, head: RequestHead, peer: Peer, host: bytes) -> tuple[bytes, bytes]:
         """Plain lines that stay and our own lines, for a head with more than routine special fields."""
@@ -117,7 +118,11 @@ class Hops:
         given = values.get(b"x-request-id", ())
         if len(given) == 1 and sane_request_id(given[0]):
             return given[0]
-        return b"%b-%x" % (self._seed, next(self._serial))
+        return self._next_id()
+
+    def _next_id(self) -> bytes:
+        self._serial += 1
+        return b"%b-%x" % (self._seed, self._serial)
 
     @staticmethod
     def _max_forwards(head: RequestHead, value: bytes) -> bytes:
@@ -144,7 +149,7 @@ class Hops:
             lines += [name.title() + b": " + value for value in values[name]]
         return lines
 
-    def response(self, head: ResponseHead, request: RequestHead, extra: bytes, *, close: bool) -> bytes:
+    def response(self, head: ResponseHead, request: RequestHead, extra: bytes, close: bool) -> bytes:
         """The head for the client, ready to send; `extra` are lines of ours, `close` announces the end of its
         connection.
 

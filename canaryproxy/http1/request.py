@@ -1,37 +1,35 @@
 """Requests in: bytes to `RequestHead`, payload and `End`, strictly (RFC 9112 2-7).
 
-One pattern validates a complete head; its fields are then sorted into `special` ones, which mean
-something to a proxy, and `plain` ones, which pass as they are. A message with neither body bytes nor
+A complete head is taken apart in one pass (`heads`, or `scan` where that is compiled); its fields are then either
+`special`, which mean something to a proxy, or `plain`, which pass as they are. A message with neither body bytes nor
 chunks is complete with its head; any other one ends with an `End`.
 """
 
 import re
-from collections.abc import Callable
 
 from canaryproxy.http1 import grammar
 from canaryproxy.http1.body import ChunkedBody, End, Inbox, LengthBody
 from canaryproxy.http1.framing import frame_request
 from canaryproxy.http1.lines import Dialect, LineCheck
 from canaryproxy.model.failure import Failure, Refused
-from canaryproxy.model.fields import FORWARDING, HOP_BY_HOP, list_items
+from canaryproxy.model.fields import list_items
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
+
+try:
+    from canaryproxy.http1.scan import take_request
+except ImportError:
+    from canaryproxy.http1.heads import take_request
 
 METHOD_ROOM = 52
 """Bytes a method may have when the target is as long as allowed."""
 
 REQUEST_LINE_OVERHEAD = METHOD_ROOM + len(b"  HTTP/1.1\r\n")
 NO_BODY = Body.NONE
-SLASH, PERCENT, UNDERSCORE = b"/%_"
+SLASH = b"/"[0]
 
 MAX_LEADING_CRLF = 32
 """Bytes of empty lines skipped before a request line (RFC 9112 2.2 asks for at least one)."""
-
-SPECIAL = (*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards")
-
-special_field = grammar.field_finder(*SPECIAL).search
-split_special = grammar.field_finder(*SPECIAL).split
-
 
 def _start_line(line: bytes) -> None:
     if grammar.request_line(line):
@@ -66,7 +64,6 @@ class RequestReader:
         else:
             inbox.feed(data)
 
-    @property
     def pending(self) -> int:
         """Bytes received but not yet consumed by an event."""
         inbox = self._inbox
@@ -97,30 +94,28 @@ class RequestReader:
     def _head(self) -> RequestHead | None:
         inbox = self._inbox
         data, begin = inbox.data, inbox.position
-        match = grammar.request_head(data, begin)
-        if match is None:
+        head = RequestHead(b"", b"", 1)
+        end = take_request(data, begin, head)
+        if end < 0:
             if data.startswith(b"\r\n", begin):
                 self._skip_empty_lines()
                 return self._head()
             self._no_head(data, begin)
             return None
-        method, target, minor, host, plain = match.groups()
-        block, stop = match.span(5)
-        if stop - begin > self._unmeasured:
-            self._measure(data, begin, match)
-        head = RequestHead(method, target, 1 if minor == b"1" else 0)
-        if host is not None:
-            if host != self._host and not grammar.authority(host):
+        if end - begin > self._unmeasured:
+            self._measure(data, begin, end - 2, head)
+        host = head.host
+        if host is not None and host != self._host:
+            if not grammar.authority(host):
                 raise Refused(Failure.BAD_REQUEST, "Host is malformed")
-            head.host = self._host = host
-        if special_field(data, block - 1, stop) is None:
-            head.plain = plain
-        else:
-            head.plain = take_special(data[block - 1 : stop], split_special, head.special)
+            self._host = host
+        head.close = not head.minor
+        if head.special:
             self._settle(head)
-        if target[0] != SLASH or PERCENT in target or head.host is None or method in REFUSED_METHODS:
+        target = head.target
+        if target[0] != SLASH or b"%" in target or head.host is None or head.method in REFUSED_METHODS:
             settle_target(head)
-        inbox.position = stop + 2
+        inbox.position = end
         if head.body is not NO_BODY:
             self._begin_body(head)
         self._skipped = 0
@@ -128,18 +123,16 @@ class RequestReader:
             self._lines.reset()
         return head
 
-    def _measure(self, data: bytes, begin: int, match: re.Match[bytes]) -> None:
+    def _measure(self, data: bytes, begin: int, stop: int, head: RequestHead) -> None:
         """Raise `Refused` where a limit is exceeded, with the failure that the bytes meet first."""
         limits = self._limits
-        stop = match.end()
-        method, target, block = match[1], match[2], match[5]
         if (
             stop - begin > limits.header_bytes
-            or len(method) + len(target) > limits.uri_bytes + METHOD_ROOM
-            or block.count(b"\n") + (match[4] is not None) > limits.headers
+            or len(head.method) + len(head.target) > limits.uri_bytes + METHOD_ROOM
+            or data.count(b"\n", begin, stop) - 1 > limits.headers
         ):
             raise self._verdict(data[begin:stop])
-        if len(target) > limits.uri_bytes:
+        if len(head.target) > limits.uri_bytes:
             raise Refused(Failure.TARGET_TOO_LONG, "the request target is too long")
 
     def _no_head(self, data: bytes, begin: int) -> None:
@@ -221,19 +214,6 @@ class RequestReader:
                 self._chunked.payload_limit = limit
             self._chunked.reset()
             self._body = self._chunked
-
-
-def take_special(block: bytes, split: Callable[[bytes], list[bytes]], special: list[tuple[bytes, bytes]]) -> bytes:
-    """Move the special fields of a block of lines to `special`; return the other lines as they were.
-
-    `block` begins with the line feed before its first field. A name with `_` where a special one has `-`
-    goes nowhere: it is dropped.
-    """
-    parts = split(block)
-    for name, value in zip(parts[1::3], parts[2::3]):  # noqa: B905 - alike by construction, and hot
-        if UNDERSCORE not in name:
-            special.append((name.lower(), value.strip(b" \t")))
-    return b"".join(parts[::3])[1:]
 
 
 def persistence(head: RequestHead | ResponseHead) -> None:

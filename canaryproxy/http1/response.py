@@ -15,6 +15,11 @@ from canaryproxy.http1.request import persistence
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import Body, ResponseHead
 
+try:
+    from canaryproxy.http1.scan import take_response
+except ImportError:
+    from canaryproxy.http1.heads import take_response
+
 HEAD_BYTES = 131_072
 HEAD_FIELDS = 256
 """Upstreams are ours, so their heads may be larger than clients': twice the size, more fields."""
@@ -22,20 +27,10 @@ HEAD_FIELDS = 256
 MAX_INTERIM = 64
 """1xx heads before the final one; an upstream that sends more is broken."""
 
-SPECIAL = (
-    b"connection", b"content-length", b"keep-alive", b"proxy-authenticate", b"proxy-authentication-info",
-    b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"via", b"x-canary-rescue",
-    b"x-canary-version",
-)  # fmt: skip
-
-split_special = grammar.field_finder(*SPECIAL).split
-routine_head = grammar.routine_head(grammar.STATUS_LINE, *SPECIAL).match
-
-LENGTH = Body.LENGTH
-ROUTINE_BYTES = 4 * HEAD_FIELDS
+LENGTH, NO_BODY = Body.LENGTH, Body.NONE
+UNCOUNTED = 4 * HEAD_FIELDS
 """A head no longer than this cannot have too many fields: the shortest has four bytes."""
 
-KEEP_ALIVE = b" keep-alive"
 KEPT = (b"via", b"trailer")
 SWITCHING = 101
 
@@ -89,7 +84,6 @@ class ResponseReader:
         else:
             inbox.feed(data)
 
-    @property
     def pending(self) -> int:
         """Bytes received but not yet consumed: after a complete response, bytes nobody asked for."""
         inbox = self._inbox
@@ -117,50 +111,24 @@ class ResponseReader:
     def _head(self) -> ResponseHead | None:
         inbox = self._inbox
         data, begin = inbox.data, inbox.position
-        match = routine_head(data, begin)
-        if match is not None and match.end() - begin <= ROUTINE_BYTES:
-            head = self._routine(match)
-            if head is not None:
-                inbox.position = match.end()
-                return head
-        match = grammar.response_head(data, begin)
-        if match is None or match.end() - begin > HEAD_BYTES:
-            stop = data.find(b"\r\n\r\n", begin) + 4
-            if stop == 3:
+        head = ResponseHead(0, b"", 1)
+        end = take_response(data, begin, head)
+        if end < 0 or end - begin > HEAD_BYTES:
+            end = data.find(b"\r\n\r\n", begin) + 4
+            if end == 3:
                 if begin < len(data):
                     self._check_lines(data, begin)
                 return None
-            match = self._mend(data[begin:stop])
-        else:
-            stop = match.end()
-        minor, status, reason, plain = match.groups()
-        head = ResponseHead(int(status), reason or b"", 1 if minor == b"1" else 0)
-        if len(plain) > 4 * HEAD_FIELDS and plain.count(b"\n") > HEAD_FIELDS:
+            head = self._mend(data[begin:end])
+        if end - begin > UNCOUNTED and data.count(b"\n", begin, end) - 2 > HEAD_FIELDS:
             raise Refused(Failure.RESPONSE_HEAD_TOO_LARGE, "too many fields")
-        parts = split_special(b"\n" + plain)
-        head.plain = plain if len(parts) == 1 else b"".join(parts[::3])[1:]
-        settle(head, parts, self._method)
-        inbox.position = stop
+        head.close = not head.minor
+        if head.body is not LENGTH:
+            settle(head, self._method)
+        elif self._method == b"HEAD":
+            head.body = NO_BODY
+        inbox.position = end
         self._begin_body(head)
-        if self._lines is not None:
-            self._lines.reset()
-        return head
-
-    def _routine(self, match: re.Match[bytes]) -> ResponseHead | None:
-        """The head of a routine response with a body, or None where there is more to settle."""
-        minor, digits, reason, first, one, second, two, third = match.groups()
-        status = int(digits)
-        if (one is None) == (two is None) or status < 200 or status in {204, 304}:
-            return None
-        if minor != b"1" or self._method == b"HEAD":
-            return None
-        head = ResponseHead(status, reason or b"", 1)
-        head.plain = first + second + third
-        head.body = LENGTH
-        length = head.length = int(one or two)
-        if length:
-            self._length.remaining = length
-            self._body = self._length
         if self._lines is not None:
             self._lines.reset()
         return head
@@ -175,9 +143,9 @@ class ResponseReader:
             return None
         inbox = self._inbox
         begin = inbox.position
-        end = begin + body.remaining
-        if end > len(inbox.data):
+        if body.remaining > len(inbox.data) - begin:
             return None
+        end = begin + body.remaining
         self._body = None
         data = inbox.data[begin:end]
         if end == len(inbox.data):
@@ -191,13 +159,13 @@ class ResponseReader:
             self._lines = LineCheck(RESPONSE)
         self._lines.advance(data, begin)
 
-    def _mend(self, head: bytes) -> "re.Match[bytes]":
-        """The match of a head once its folded lines are joined; raises `Refused` if that was not all."""
-        self._check_lines(head, 0)
-        match = grammar.response_head(unfold(b" ", head[:-4]) + b"\r\n\r\n")
-        if match is None:
+    def _mend(self, data: bytes) -> ResponseHead:
+        """A head once its folded lines are joined; raises `Refused` if that was not all."""
+        self._check_lines(data, 0)
+        head = ResponseHead(0, b"", 1)
+        if take_response(unfold(b" ", data[:-4]) + b"\r\n\r\n", 0, head) < 0:
             raise Refused(Failure.RESPONSE_INVALID, "the response head is malformed")
-        return match
+        return head
 
     def _begin_body(self, head: ResponseHead) -> None:
         if head.status < 200:
@@ -219,23 +187,23 @@ class ResponseReader:
             self._body = UNTIL_CLOSE
 
 
-def settle(head: ResponseHead, parts: list[bytes], method: bytes) -> None:
-    """Fill in framing and persistence from a split block of fields. Raises `Refused(RESPONSE_INVALID)`.
+def settle(head: ResponseHead, method: bytes) -> None:
+    """Settle framing and persistence by the special fields. Raises `Refused(RESPONSE_INVALID)`.
 
     What is settled with that is not kept in `special`.
     """
+    found, head.special = head.special, []
     lengths: list[bytes] = []
     codings: list[bytes] = []
-    for spelling, value in zip(parts[1::3], parts[2::3]):  # noqa: B905 - alike by construction, and hot
-        name = spelling.lower()
+    for name, value in found:
         if name == b"content-length":
-            lengths.append(value.strip(b" \t"))
+            lengths.append(value)
         elif name == b"connection":
-            if value != KEEP_ALIVE or not head.minor:
-                head.special.append((name, value.strip(b" \t")))
+            if value != b"keep-alive" or not head.minor:
+                head.special.append((name, value))
                 persistence(head)
         elif name == b"transfer-encoding":
             codings.append(value)
         elif name in KEPT or (name == b"upgrade" and head.status == SWITCHING):
-            head.special.append((name, value.strip(b" \t")))
+            head.special.append((name, value))
     frame_response(head, method, lengths, codings)

@@ -1,11 +1,11 @@
 """Bodies out: chunks and trailers, always framed by us."""
 
-from canaryproxy.http1.request import SPECIAL
+from canaryproxy.http1.heads import REQUEST_SPECIAL
 
 LAST_CHUNK = b"0\r\n\r\n"
 
 FORBIDDEN_TRAILERS = {
-    *SPECIAL,
+    *REQUEST_SPECIAL,
     b"age", b"authorization", b"cache-control", b"content-encoding", b"content-range", b"content-type", b"cookie",
     b"date", b"expires", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"location",
     b"pragma", b"range", b"retry-after", b"set-cookie", b"vary", b"warning", b"www-authenticate",

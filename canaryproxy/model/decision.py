@@ -1,6 +1,5 @@
 """The decision: which version and endpoint a request gets, and why."""
 
-from functools import cached_property
 from typing import Protocol
 
 from canaryproxy.model.client import Client
@@ -25,6 +24,11 @@ class Verdict:
     go when an attempt fails.
     """
 
+    __slots__ = (
+        "_decisions", "analysed", "goals", "mirror", "preview", "reason", "rescue", "route", "shield", "spare",
+        "version",
+    )  # fmt: skip
+
     def __init__(
         self, route: Route, version: Version, reason: str, *, analysed: bool, preview: bool = False,
         rescue: "Verdict | None" = None, shield: "Verdict | None" = None, mirror: "Verdict | None" = None,
@@ -40,31 +44,35 @@ class Verdict:
         self.mirror = mirror
         self.goals = goals
         self.spare = rescue is not None or shield is not None or len(version.endpoints) > 1
+        self._decisions: tuple[Decision, ...] | None = None
 
     def __repr__(self) -> str:
         return f"<Verdict {self.route.name}: {self.version.name} by {self.reason}>"
 
-    @cached_property
     def decisions(self) -> "tuple[Decision, ...]":
         """One for each endpoint; where there is none, one without."""
-        return tuple(Decision(self, endpoint) for endpoint in self.version.endpoints or (None,))
+        if self._decisions is None:
+            self._decisions = tuple([Decision(self, endpoint) for endpoint in self.version.endpoints or (None,)])
+        return self._decisions
 
 
 class Decision:
     """Version + endpoint + reason. Shared by all requests that get it.
 
-    Compared and hashed by identity, so the data plane can key its counters by the object itself.
+    Compared and hashed by identity, so the data plane can key its counters by the object itself. `told` is the
+    version's name where its endpoint is to be told of it, else None; times are those of the version, in seconds.
     """
 
     __slots__ = (
-        "analysed", "endpoint", "goals", "mirror", "preview", "reason", "route", "shield", "spare", "verdict",
-        "version",
+        "analysed", "connect_timeout", "endpoint", "goals", "keep_alive", "limit", "mirror", "preview", "reason",
+        "response_timeout", "route", "shield", "spare", "told", "verdict", "version",
     )  # fmt: skip
 
     def __init__(self, verdict: Verdict, endpoint: Endpoint | None) -> None:
+        version = verdict.version
         self.verdict = verdict
         self.route = verdict.route
-        self.version = verdict.version
+        self.version = version
         self.endpoint = endpoint
         self.reason = verdict.reason
         self.analysed = verdict.analysed
@@ -73,6 +81,11 @@ class Decision:
         self.shield = verdict.shield
         self.mirror = verdict.mirror
         self.goals = verdict.goals
+        self.told = version.name.encode("ascii") if verdict.route.add_version else None
+        self.limit = version.max_in_flight
+        self.connect_timeout = version.connect_timeout
+        self.response_timeout = version.response_timeout
+        self.keep_alive = version.keep_alive
 
     def __repr__(self) -> str:
         at = "no endpoint" if self.endpoint is None else self.endpoint.authority

@@ -6,7 +6,6 @@ asks the table of that moment, so a canary that was aborted meanwhile gets no se
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, cast
 
 from canaryproxy.http1 import upgrade
 from canaryproxy.http1.hops import request_id_of
@@ -14,20 +13,17 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import Body, RequestHead
 from canaryproxy.model.outcome import Outcome
+from canaryproxy.proxy.caller import Caller
 from canaryproxy.proxy.course import Course
 from canaryproxy.proxy.mirror import Copy
+from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.retry import IDEMPOTENT, REPLAY_LIMIT, Repeat, after_close
+from canaryproxy.proxy.shared import Shared
 from canaryproxy.proxy.shield import Patience
-from canaryproxy.proxy.upstream import HIGH_WATER, Upstream
+from canaryproxy.proxy.upstream import HIGH_WATER, Recipient, Upstream
 from canaryproxy.routing.affinity import Key
 from canaryproxy.routing.decide import decide
 from canaryproxy.telemetry.record import Cell
-
-if TYPE_CHECKING:
-    from canaryproxy.proxy.downstream import Downstream
-    from canaryproxy.proxy.exchange import Exchange
-    from canaryproxy.proxy.plane import DataPlane
-    from canaryproxy.proxy.pool import Pool
 
 NEVER = math.inf
 NO_BODY = Body.NONE
@@ -36,7 +32,7 @@ BLAMED = (*CLOSED, Failure.RESPONSE_TIMEOUT, Failure.CONNECT_TIMEOUT, Failure.CO
 """Failures that count towards an ejection."""
 
 
-class Attempts:
+class Attempts(Recipient):
     """One decided request on its way to an endpoint. `deadline` is when the upstream side gives up on it.
 
     `_decision` is what the request counts for; `_target` is where it is being tried, which differs once an
@@ -67,8 +63,8 @@ class Attempts:
     _opening: float
     _patience: Patience | None
     _paused_at: float
-    _plane: "DataPlane"
-    _pool: "Pool | None"
+    _plane: Shared
+    _pool: Pool | None
     _queued: int
     _replay: list[bytes] | None
     _replay_size: int
@@ -82,7 +78,7 @@ class Attempts:
     _upstream: Upstream | None
     _user: int
     deadline: float
-    down: "Downstream"
+    down: Caller
     request_complete: bool
 
     @property
@@ -104,13 +100,13 @@ class Attempts:
         for a version then.
         """
         plane, head, peer = self._plane, self._head, self.down.peer
-        decision, self._key, self._user = decide(plane.index, head, peer, plane.splits, plane.pool_of)
-        pool = plane.lent.get(decision) or plane.pool_of(decision)
-        version, route = decision.version, decision.route
+        decision, self._key, self._user = decide(plane.index, head, peer, plane.splits, plane.loads)
+        pool = plane.lent.get(decision)
+        if pool is None:
+            pool = plane.pool_of(decision)
         if head.upgrade:
-            self._upgrade = upgrade.asked(head, [name.encode("ascii") for name in route.upgrades])
-        name = version.name.encode("ascii") if route.add_version else None
-        self._request = plane.hops.request(head, peer, pool.authority, name, upgrade=self._upgrade)
+            self._upgrade = upgrade.asked(head, [name.encode("ascii") for name in decision.route.upgrades])
+        self._request = plane.hops.request(head, peer, pool.authority, decision.told, self._upgrade)
         self._decision = self._target = decision
         now = self._started = self._tried = plane.now()
         self._cell = plane.recorder.start(decision, now)
@@ -121,7 +117,7 @@ class Attempts:
             self._begin_patience()
         if decision.endpoint is None:
             self._elsewhere(Failure.NO_ENDPOINT)
-        elif version.max_in_flight is not None and not self._enter(decision):
+        elif decision.limit is not None and not self._enter(decision):
             self._fail(Failure.OVERLOADED)
         else:
             self._lease(pool)
@@ -142,7 +138,7 @@ class Attempts:
         if copy is not None:
             copy.forget()
 
-    def _lease(self, pool: "Pool") -> None:
+    def _lease(self, pool: Pool) -> None:
         self._pool = pool
         pool.in_flight += 1
         upstream = pool.take()
@@ -154,7 +150,7 @@ class Attempts:
     def _enter(self, target: Decision) -> bool:
         """Take one of the places that the target's version has; False when all are taken."""
         self._leave()
-        limit = target.version.max_in_flight
+        limit = target.limit
         if limit is not None:
             place = (target.route.name, target.version.name)
             held = self._plane.held
@@ -172,8 +168,8 @@ class Attempts:
     def _open(self) -> None:
         if self._pool is None:
             raise RuntimeError("a connection is opened to nowhere")
-        self._connecting = self._pool.open(cast("Exchange", self))
-        self.deadline = self._plane.tick + self._target.version.connect_timeout + self._plane.slack
+        self._connecting = self._pool.open(self)
+        self.deadline = self._plane.in_seconds(self._target.connect_timeout)
 
     def connected(self, upstream: Upstream) -> None:
         """A connection was opened for us."""
@@ -197,7 +193,7 @@ class Attempts:
         self._upstream = upstream
         self._attempts += 1
         method = self._head.method
-        upstream.exchange = cast("Exchange", self)
+        upstream.exchange = self
         upstream.answered = False
         upstream.reader.expect(method)
         unsent = self._unsent
@@ -211,13 +207,12 @@ class Attempts:
             self._replay = unsent
             self._replay_size = self._unsent_size
         if self.request_complete:
-            plane = self._plane
-            self.deadline = plane.tick + self._target.version.response_timeout + plane.slack
+            self.deadline = self._in_time()
         if self.down.paused:
             self.response_paused()
 
     def _in_time(self) -> float:
-        return self._plane.tick + self._target.version.response_timeout + self._plane.slack
+        return self._plane.in_seconds(self._target.response_timeout)
 
     def _pass_on(self, data: bytes) -> None:
         """Send a piece of the request's body, or keep it until there is a connection."""
@@ -298,12 +293,10 @@ class Attempts:
         """Go on at another endpoint, with a head that is true for it."""
         plane, head = self._plane, self._head
         pool = plane.pool_of(target)
-        name = target.version.name.encode("ascii") if target.route.add_version else None
-        if name is not None or head.host is None:
+        if target.told is not None or head.host is None:
             self._request = plane.hops.request(
-                head, self.down.peer, pool.authority, name, upgrade=self._upgrade,
-                request_id=request_id_of(self._request),
-            )  # fmt: skip
+                head, self.down.peer, pool.authority, target.told, self._upgrade, request_id_of(self._request)
+            )
         moved = target.version is not self._target.version
         self._target = target
         if moved and not self._enter(target):
@@ -316,7 +309,7 @@ class Attempts:
         pool, target, plane = self._pool, self._target, self._plane
         if pool is None or failure not in BLAMED:
             return
-        others = [other for other in target.verdict.decisions if other.endpoint != target.endpoint]
+        others = [other for other in target.verdict.decisions() if other.endpoint != target.endpoint]
         last = all(plane.pool_of(other).ejected for other in others)
         if pool.ejection.failed(plane.now(), last=last) and target.version is self._decision.version:
             self._cell.eject()

@@ -13,10 +13,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, cast
 
 from canaryproxy.http1.body import End
-from canaryproxy.http1.hops import Peer
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import RequestHead
+from canaryproxy.proxy.caller import Caller
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.respond import options
 from canaryproxy.telemetry.accesslog import undecided
@@ -45,7 +45,7 @@ class Phase(Enum):
 IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
 
 
-class Downstream(asyncio.Protocol):
+class Downstream(Caller):
     """A client connection, of the peer's own address unless another is given.
 
     `paused`: the client does not take what we write; `blocked`: we must not read.
@@ -53,11 +53,10 @@ class Downstream(asyncio.Protocol):
 
     __slots__ = (
         "_address", "_advancing", "_drained", "_scheme", "_unsent", "_upload_blocked", "blocked", "deadline",
-        "exchange", "half_closed", "paused", "peer", "phase", "plane", "reader", "transport",
+        "exchange", "phase", "reader",
     )  # fmt: skip
 
-    transport: asyncio.Transport
-    peer: Peer
+    plane: "DataPlane"
 
     def __init__(self, plane: "DataPlane", address: str | None = None, scheme: bytes = b"http") -> None:
         self.plane = plane
@@ -108,7 +107,7 @@ class Downstream(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None or not exchange.request_complete:
             self.advance()
-        elif reader.pending > PIPELINE_LIMIT:
+        elif reader.pending() > PIPELINE_LIMIT:
             self._set_reading()
 
     def _discard(self, size: int) -> None:
@@ -123,7 +122,7 @@ class Downstream(asyncio.Protocol):
         if self.phase is LINGERING:
             return False
         if exchange is None:
-            return self.paused and self.reader.pending > 0
+            return self.paused and self.reader.pending() > 0
         if not exchange.request_complete:
             self.exchange = None
             exchange.client_gone()
@@ -201,7 +200,7 @@ class Downstream(asyncio.Protocol):
     def _begin(self, head: RequestHead) -> None:
         if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.special:
             self.transport.write(options(head, close=head.close))
-            self.finished(close=head.close)
+            self.finished(head.close)
             return
         exchange = self.exchange = Exchange(self, head)
         self.phase = EXCHANGE
@@ -241,7 +240,7 @@ class Downstream(asyncio.Protocol):
         if plane.access_log is not None:
             plane.access_log(undecided(plane.wall(), self.peer, head, failure.status))
         plane.answer(self.transport, failure, head, close=close)
-        self.finished(close=close)
+        self.finished(close)
 
     # What the exchange asks of its connection.
 
@@ -268,7 +267,7 @@ class Downstream(asyncio.Protocol):
             self.transport.resume_reading()
         return self.reader.take_all()
 
-    def finished(self, *, close: bool) -> None:
+    def finished(self, close: bool) -> None:
         """The answer is on its way; go on with the next request or end the connection."""
         self.exchange = None
         self._upload_blocked = False
@@ -287,7 +286,7 @@ class Downstream(asyncio.Protocol):
         self.deadline = plane.tick + plane.keep_alive
         if self.blocked:
             self._set_reading()
-        if self.reader.pending or self.half_closed:
+        if self.reader.pending() or self.half_closed:
             self.advance()
 
     def close(self) -> None:
@@ -307,7 +306,7 @@ class Downstream(asyncio.Protocol):
         if self.phase is IDLE:
             self.deadline = min(self.deadline, self.plane.tick + self.plane.keep_alive)
 
-    def cut(self, *, hard: bool) -> None:
+    def cut(self, hard: bool) -> None:
         """End a response that cannot be completed so that the client notices.
 
         Bytes that are queued still leave; `hard` resets the connection, for a response that only its
@@ -325,7 +324,7 @@ class Downstream(asyncio.Protocol):
     def _set_reading(self) -> None:
         """Read unless the upstream is full or the client is too far ahead."""
         lingering = self.phase is LINGERING
-        ahead = self.exchange is not None and self.exchange.request_complete and self.reader.pending > PIPELINE_LIMIT
+        ahead = self.exchange is not None and self.exchange.request_complete and self.reader.pending() > PIPELINE_LIMIT
         blocked = not lingering and (self._upload_blocked or ahead)
         if blocked == self.blocked or self.transport.is_closing() or self.half_closed:
             return

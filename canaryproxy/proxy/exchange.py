@@ -8,8 +8,6 @@ A response head is held back until the bytes it came with are parsed, so a body 
 first bytes still becomes a clean 502.
 """
 
-from typing import TYPE_CHECKING
-
 from canaryproxy.http1 import upgrade
 from canaryproxy.http1.hops import request_id_of
 from canaryproxy.http1.write import chunk_start, last_chunk
@@ -17,12 +15,10 @@ from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.attempts import NEVER, NO_BODY
+from canaryproxy.proxy.caller import Caller
 from canaryproxy.proxy.rescue import Rescue
 from canaryproxy.proxy.tunnel import Tunnel
 from canaryproxy.telemetry.accesslog import Entry
-
-if TYPE_CHECKING:
-    from canaryproxy.proxy.downstream import Downstream
 
 SUCCESS, ERROR_5XX = Outcome.SUCCESS, Outcome.ERROR_5XX
 JOIN_LIMIT = 16_384
@@ -38,7 +34,7 @@ class Exchange(Rescue):
         "_chunk_in", "_chunk_out", "_close", "_out", "_received", "_response", "_sent",
     )  # fmt: skip
 
-    def __init__(self, down: "Downstream", head: RequestHead) -> None:
+    def __init__(self, down: Caller, head: RequestHead) -> None:
         self.down = down
         self._plane = down.plane
         self._head = head
@@ -114,7 +110,7 @@ class Exchange(Rescue):
         if head.status < 200:
             self._interim(head)
             return False
-        if head.status >= 500 and self._shielded_error(head, whole=head.body is NO_BODY or head.length == 0):
+        if head.status >= 500 and self._shielded_error(head, head.body is NO_BODY or head.length == 0):
             return True
         self._out.append(self._rewritten(head))
         if head.body is NO_BODY or head.length == 0:
@@ -124,7 +120,7 @@ class Exchange(Rescue):
 
     def response_whole(self, head: ResponseHead, body: bytes) -> None:
         """A final head with all of its body: what nearly every response is."""
-        if head.status >= 500 and self._shielded_error(head, whole=True):
+        if head.status >= 500 and self._shielded_error(head, True):
             return
         data = self._rewritten(head)
         self._sent = len(body)
@@ -150,17 +146,17 @@ class Exchange(Rescue):
             self._abandoned = True
             self.down.unblock()
         extra = b"" if self._key is None else self._key.cookie
-        if self._target.route.add_version:
-            extra += self._labels()
+        if self._target.told is not None:
+            extra += self._labels(self._target.told)
         if self._decision.goals is not None:
             plane.recorder.reach(
                 self._decision, self._decision.goals.reached(request, self.down.peer, head), self._user
             )
-        return plane.hops.response(head, request, extra, close=self._close)
+        return plane.hops.response(head, request, extra, self._close)
 
-    def _labels(self) -> bytes:
+    def _labels(self, name: bytes) -> bytes:
         """Who answers, and why if it is not who was decided on."""
-        version = b"X-Canary-Version: %b\r\n" % self._target.version.name.encode("ascii")
+        version = b"X-Canary-Version: %b\r\n" % name
         if self._course is None or not self._course.rescue:
             return version
         return b"%bX-Canary-Rescue: %b\r\n" % (version, self._course.rescue.encode("ascii"))
@@ -177,7 +173,7 @@ class Exchange(Rescue):
             self.deadline = self._in_time()
         if self._head.minor:
             self._hinted = True
-            self.down.transport.write(self._plane.hops.response(head, self._head, b"", close=False))
+            self.down.transport.write(self._plane.hops.response(head, self._head, b"", False))
 
     def _switch(self, head: ResponseHead) -> None:
         """The endpoint changes the protocol: from here on the two connections are one tunnel."""
@@ -241,8 +237,8 @@ class Exchange(Rescue):
             self._write_out()
         if head.status >= 400 and (self._course is None or self._course.charged is None):
             self._cell.reply(head.status)
-        self._record(ERROR_5XX if head.status >= 500 else SUCCESS, head.status, judged=True)
-        self.down.finished(close=self._close)
+        self._record(ERROR_5XX if head.status >= 500 else SUCCESS, head.status, True)
+        self.down.finished(self._close)
 
     def _release(self, head: ResponseHead) -> None:
         """The response is here to its end: the connection is free for others, if it is still good."""
@@ -259,7 +255,7 @@ class Exchange(Rescue):
         else:
             if self._paused_at:
                 upstream.transport.resume_reading()
-            pool.give_back(upstream, self._plane.tick + self._target.version.keep_alive)
+            pool.give_back(upstream, self._plane.tick + self._target.keep_alive)
 
     def response_paused(self) -> None:
         """The client does not keep up: stop reading from the upstream, stop its clock."""
@@ -302,7 +298,7 @@ class Exchange(Rescue):
         """The client broke the rest of its message: its fault, so not counted against the version."""
         self._drop_upstream()
         self._record(Outcome.CLIENT_ABORT, self._code(failure))
-        self._answer(failure, close=True)
+        self._answer(failure, True)
 
     def client_gone(self) -> None:
         """Nobody is waiting any more: cancel the upstream at once."""
@@ -315,22 +311,22 @@ class Exchange(Rescue):
         self._drop_upstream()
         self._record(failure.outcome or Outcome.PROTOCOL, self._code(failure))
         close = self._head.close or not self.request_complete or self._plane.draining
-        self._answer(failure, close=close)
+        self._answer(failure, close)
 
     def _code(self, failure: Failure) -> int:
         """The status the client got: the upstream's if its head was sent, else our own."""
         return self._response.status if self._flushed and self._response is not None else failure.status
 
-    def _answer(self, failure: Failure, *, close: bool) -> None:
+    def _answer(self, failure: Failure, close: bool) -> None:
         if self._flushed:
             if self._out:
                 self._write_out()
-            self.down.cut(hard=not self._chunk_out and self._response is not None and self._response.length < 0)
+            self.down.cut(not self._chunk_out and self._response is not None and self._response.length < 0)
         else:
             self._plane.answer(self.down.transport, failure, self._head, close=close)
-            self.down.finished(close=close)
+            self.down.finished(close)
 
-    def _record(self, outcome: Outcome, code: int, *, judged: bool = False) -> None:
+    def _record(self, outcome: Outcome, code: int, judged: bool = False) -> None:
         """Count, release, log: the end of every exchange but that of a tunnel."""
         plane = self._plane
         if self._patience is not None:

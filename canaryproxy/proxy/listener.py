@@ -130,9 +130,19 @@ class Listener:
             self._loop.remove_reader(self._sock)
 
     def _arrive(self, connection: socket.socket) -> None:
+        if self._plane.sockets.direct and self.terminator is None and not self._preamble:
+            self._serve(connection)
+            return
         task = self._loop.create_task(self._admit(connection))
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
+
+    def _serve(self, connection: socket.socket) -> None:
+        """Nothing comes before HTTP, and nobody has to be waited for."""
+        try:
+            self._plane.sockets.adopt(connection, Downstream(self._plane))
+        except OSError:
+            connection.close()
 
     async def _admit(self, connection: socket.socket) -> None:
         """Read what comes before HTTP, then serve. One that says nothing sensible is closed without a word."""
@@ -143,11 +153,11 @@ class Listener:
             if self._preamble and self._plane.meet(peer).trusted:
                 async with asyncio.timeout(patience):
                     peer = (await self._read_preamble(connection)).address or peer
-            await self._loop.connect_accepted_socket(
-                lambda: Downstream(self._plane, peer, b"https" if secure else b"http"),
+            await self._plane.sockets.serve(
                 connection,
-                ssl=self.terminator.context if self.terminator is not None else None,
-                ssl_handshake_timeout=patience if secure else None,
+                lambda: Downstream(self._plane, peer, b"https" if secure else b"http"),
+                None if self.terminator is None else self.terminator.context,
+                patience,
             )
         except (OSError, Malformed):
             connection.close()

@@ -17,7 +17,8 @@ from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.proxy.pool import Pool
-from canaryproxy.proxy.upstream import Upstream
+from canaryproxy.proxy.sockets import Sockets
+from canaryproxy.proxy.upstream import Recipient, Upstream
 from canaryproxy.routing.balance import pick
 from canaryproxy.routing.entry import MIRROR
 from canaryproxy.routing.split import Splits
@@ -47,7 +48,7 @@ MARK = b"X-Canary-Mirror: true\r\n\r\n"
 """Tells the canary that nobody waits for the answer."""
 
 
-class Copy:
+class Copy(Recipient):
     """One copy: of the request `head` by `peer`, body and all."""
 
     __slots__ = (
@@ -138,8 +139,7 @@ class Copy:
         head.special = [field for field in old.special if field[0] not in (b"expect", b"x-canary-mirror")]
         if old.body is not Body.NONE:
             head.body, head.length = Body.LENGTH, len(self._body)
-        name = decision.version.name.encode("ascii") if decision.route.add_version else None
-        request = self._lot.hops.request(head, self._peer, pool.authority, name, request_id=self._request_id)
+        request = self._lot.hops.request(head, self._peer, pool.authority, decision.told, b"", self._request_id)
         return request[:-2] + MARK
 
     def response_whole(self, head: ResponseHead, _: bytes) -> None:
@@ -274,7 +274,7 @@ class Lot:
         """Send what may be sent, when those who are waited for have had their turn."""
         if not self._woken and self._queue and len(self._under_way) < UNDER_WAY:
             self._woken = True
-            self._mirrors.loop.call_soon(self._send)
+            self._mirrors.sockets.loop.call_soon(self._send)
 
     def _send(self) -> None:
         """One at a time: others take turns in between."""
@@ -318,10 +318,10 @@ class Mirrors:
     """All copies of a worker, and the connections that are theirs alone."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, splits: Splits, hops: Hops, recorder: "Recorder",
+        self, sockets: Sockets, splits: Splits, hops: Hops, recorder: "Recorder",
         now: "Callable[[], float]",
     ) -> None:  # fmt: skip
-        self.loop = loop
+        self.sockets = sockets
         self.hops = hops
         self.recorder = recorder
         self.now = now
@@ -350,7 +350,7 @@ class Mirrors:
 
     def choose(self, verdict: Verdict | None) -> Decision | None:
         """An endpoint of the canary that is well, by the load that copies make."""
-        decisions = () if verdict is None else verdict.decisions
+        decisions = () if verdict is None else verdict.decisions()
         ready = [one for one in decisions if one.endpoint is not None and not self.pool_of(one).ejected]
         return pick(ready, self.pool_of, self._splits.dice) if ready else None
 
@@ -361,7 +361,7 @@ class Mirrors:
             raise RuntimeError("a copy for an endpoint that is not there")
         pool = self._pools.get(endpoint)
         if pool is None:
-            pool = self._pools[endpoint] = Pool(endpoint, self.loop)
+            pool = self._pools[endpoint] = Pool(endpoint, self.sockets)
         return pool
 
     def publish(self, table: RoutingTable, endpoints: "Set[Endpoint]") -> None:

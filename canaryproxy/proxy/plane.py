@@ -1,8 +1,7 @@
 """The data plane as the rest of the program sees it: `publish` a table, collect `deltas`, `listen`, `drain`.
 
-Holds what all connections share: the table's index, the splits, the pools, the counters, and the one
-sweep that serves every timeout. Publishing is one assignment; exchanges under way keep the decision they
-began with.
+Holds the connections, and the one sweep that serves every timeout. Publishing is one assignment; exchanges under way
+keep the decision they began with.
 """
 
 import asyncio
@@ -13,44 +12,28 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from canaryproxy.http1.hops import Hops, Peer
+from canaryproxy.http1.hops import Peer
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.delta import Delta
-from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import RequestHead
 from canaryproxy.model.settings import PlaneSettings
-from canaryproxy.model.table import Endpoint, RoutingTable
+from canaryproxy.model.table import RoutingTable
 from canaryproxy.proxy.downstream import Downstream
 from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.listener import Listener
-from canaryproxy.proxy.mirror import Mirrors
-from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.presence import vanished
-from canaryproxy.proxy.respond import answer
-from canaryproxy.proxy.shield import Budget, Patience
+from canaryproxy.proxy.shared import SWEEP, Shared
 from canaryproxy.proxy.tls import Terminator
-from canaryproxy.proxy.tunnel import Tunnel
 from canaryproxy.routing.match import RouteIndex
-from canaryproxy.routing.split import Splits
 from canaryproxy.telemetry.accesslog import Entry
-from canaryproxy.telemetry.record import Recorder
-
-SWEEP = 0.25
-"""Seconds between two sweeps; deadlines are met up to twice that late, never early."""
-
-NOWHERE = Endpoint("", 0)
-"""Stands for the endpoint of a version that has none."""
 
 GRACE = 5.0
 QUIET = 0.25
 """When draining, new connections are served until nothing came for QUIET seconds, GRACE at most."""
 
 
-class DataPlane:
-    """One worker's data plane. `identity` is the instance's pseudonym; `access_log` takes an entry for every
-    exchange, at `wall` time; clocks and dice are arguments. `held` counts exchanges of versions that have a limit.
-    """
+class DataPlane(Shared):
+    """One worker's data plane."""
 
     def __init__(
         self,
@@ -64,29 +47,9 @@ class DataPlane:
         access_log: Callable[[Entry], None] | None = None,
         headcount: Headcount | None = None,
     ) -> None:
-        self.settings = settings
-        self.now = now
-        self.wall = wall
-        self.access_log = access_log
-        self.tick = now()
-        self.slack = SWEEP
-        self.keep_alive = settings.timeouts.keep_alive + SWEEP
-        self.draining = False
-        self.recorder = Recorder()
-        self.hops = Hops(identity, int(dice() * 2**64))
-        self._loop = loop
-        self._identity = identity
+        super().__init__(settings, loop, identity, now, wall, dice, access_log)
         self._generation = 0
-        self.index = RouteIndex(RoutingTable(0, ()))
-        self.splits = Splits(dice)
-        self.mirrors = Mirrors(loop, self.splits, self.hops, self.recorder, now)
-        self._pools: dict[Endpoint, Pool] = {}
-        self.lent: dict[Decision, Pool] = {}
         self._connections: set[Downstream] = set()
-        self.tunnels: set[Tunnel] = set()
-        self._budgets: dict[str, Budget] = {}
-        self._patiences: dict[float, Patience] = {}
-        self.held: Counter[tuple[str, str]] = Counter()
         self._headcount = headcount or Headcount()
         self._aborted: dict[str, float] = {}
         self._listeners: list[Listener] = []
@@ -148,48 +111,7 @@ class DataPlane:
             if listener.terminator is not None and tls is not None:
                 listener.terminator.replace(tls)
 
-    # What connections and exchanges share.
-
-    def pool_of(self, decision: Decision) -> Pool:
-        """The connections to the decision's endpoint, found or made, and noted in `lent`."""
-        pool = self.lent.get(decision)
-        if pool is None:
-            endpoint = decision.endpoint or NOWHERE
-            pool = self._pools.get(endpoint)
-            if pool is None:
-                pool = self._pools[endpoint] = Pool(endpoint, self._loop)
-            self.lent[decision] = pool
-        return pool
-
-    def pay(self, decision: Decision, now: float) -> None:
-        """A canary request begins behind a shield, and adds its share to the budget."""
-        shield = decision.route.shield
-        if shield is not None:
-            budget = self._budgets.get(decision.route.name)
-            if budget is None:
-                budget = self._budgets[decision.route.name] = Budget()
-            budget.pay(shield.budget, now)
-
-    def may_shield(self, decision: Decision) -> bool:
-        """Whether the route's budget has an answer by stable left, which is spent."""
-        shield, budget = decision.route.shield, self._budgets.get(decision.route.name)
-        return shield is not None and budget is not None and budget.spend(shield.budget, self.now(), shield.timeout)
-
-    def patience_of(self, decision: Decision) -> Patience:
-        """What keeps the time of the route's shield."""
-        seconds = math.inf if decision.route.shield is None else decision.route.shield.timeout
-        patience = self._patiences.get(seconds)
-        if patience is None:
-            patience = self._patiences[seconds] = Patience(self._loop, seconds)
-        return patience
-
-    def in_seconds(self, seconds: float) -> float:
-        """A deadline that is not met early although `tick` is coarse."""
-        return self.tick + seconds + self.slack
-
-    def answer(self, transport: asyncio.Transport, failure: Failure, head: RequestHead | None, *, close: bool) -> None:
-        """Send our own response for a failure."""
-        transport.write(answer(failure, head, self._identity, close=close))
+    # Connections.
 
     def meet(self, address: str, scheme: bytes = b"http") -> Peer:
         """Who a client is and whether its forwarding fields are believed."""
@@ -300,3 +222,4 @@ class DataPlane:
             connection.transport.abort()
         for pool in self._pools.values():
             pool.close()
+        self.sockets.close()

@@ -7,11 +7,11 @@ is mended (see `retry`).
 
 import asyncio
 import ssl
-from typing import Any
 
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.ejection import Ejection
+from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.proxy.tls import client_context
 from canaryproxy.proxy.upstream import Recipient, Upstream
 
@@ -21,14 +21,14 @@ class Pool:
     it is working on for us; `ejection` its record of failures.
     """
 
-    __slots__ = ("_idle", "_loop", "_opening", "_retired", "authority", "ejection", "endpoint", "in_flight")
+    __slots__ = ("_idle", "_opening", "_retired", "_sockets", "authority", "ejection", "endpoint", "in_flight")
 
-    def __init__(self, endpoint: Endpoint, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, endpoint: Endpoint, sockets: Sockets) -> None:
         self.endpoint = endpoint
         self.authority = endpoint.site.encode("ascii")
         self.in_flight = 0
         self.ejection = Ejection()
-        self._loop = loop
+        self._sockets = sockets
         self._retired = False
         self._idle: list[Upstream] = []
         self._opening: set[asyncio.Task[None]] = set()
@@ -61,7 +61,7 @@ class Pool:
 
     def open(self, exchange: Recipient) -> asyncio.Task[None]:
         """Open a connection for `exchange`, which hears of success or failure unless it cancels the task."""
-        task = self._loop.create_task(self._open(exchange))
+        task = self._sockets.loop.create_task(self._open(exchange))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
         return task
@@ -69,11 +69,11 @@ class Pool:
     async def _open(self, exchange: Recipient) -> None:
         upstream = Upstream()
         endpoint = self.endpoint
-        secure: dict[str, Any] = {}
+        context, name = None, None
         if endpoint.tls is not None:
-            secure = {"ssl": client_context(endpoint.tls), "server_hostname": endpoint.tls.server_name}
+            context, name = client_context(endpoint.tls), endpoint.tls.server_name
         try:
-            await self._loop.create_connection(lambda: upstream, endpoint.host, endpoint.port, **secure)
+            await self._sockets.connect(endpoint.host, endpoint.port, upstream, context, name)
         except asyncio.CancelledError:
             upstream.abort()
             raise

@@ -4,8 +4,6 @@ Only what may be sent again is: a request that changes nothing and is still here
 sent. The canary is charged all the same (`course`).
 """
 
-from typing import TYPE_CHECKING, cast
-
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.fields import SAFE
@@ -13,9 +11,6 @@ from canaryproxy.model.message import ResponseHead
 from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.proxy.attempts import Attempts
 from canaryproxy.proxy.course import Course
-
-if TYPE_CHECKING:
-    from canaryproxy.proxy.exchange import Exchange
 
 
 class Rescue(Attempts):
@@ -26,12 +21,12 @@ class Rescue(Attempts):
     def _begin_patience(self) -> None:
         """From now on the canary has the shield's time."""
         self._patience = self._plane.patience_of(self._decision)
-        self._patience.begin(cast("Exchange", self))
+        self._patience.begin(self)
 
     def _end_patience(self) -> None:
         """It answered, or something else did."""
         if self._patience is not None:
-            self._patience.end(cast("Exchange", self))
+            self._patience.end(self)
             self._patience = None
 
     def overdue(self) -> None:
@@ -55,7 +50,7 @@ class Rescue(Attempts):
             self._move(target, failure.outcome)
         return target is not None
 
-    def _shielded_error(self, head: ResponseHead, *, whole: bool) -> bool:
+    def _shielded_error(self, head: ResponseHead, whole: bool) -> bool:
         """Whether stable answers in place of this 5xx; `whole`: all of it is here."""
         target = self._behind_shield()
         if target is None:

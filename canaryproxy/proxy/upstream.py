@@ -5,7 +5,7 @@ happens to it there (bytes nobody asked for, EOF, an error) ends it.
 """
 
 import asyncio
-from typing import Protocol, cast
+from typing import cast
 
 from canaryproxy.http1.body import End
 from canaryproxy.http1.response import ResponseReader
@@ -16,47 +16,61 @@ HIGH_WATER = 131_072
 """Bytes queued towards an endpoint before the client is asked to wait."""
 
 
-class Recipient(Protocol):
+class Recipient:
     """Whoever sent a request over a connection, and gets what comes of it."""
+
+    __slots__ = ()
 
     def connected(self, upstream: "Upstream") -> None:
         """A connection was opened for it."""
+        raise NotImplementedError
 
     def connect_failed(self, failure: Failure) -> None:
         """No connection could be opened."""
+        raise NotImplementedError
 
     def response_whole(self, head: ResponseHead, body: bytes) -> None:
         """A final head with all of its body."""
+        raise NotImplementedError
 
     def response_head(self, head: ResponseHead) -> bool:
         """An interim or final head; True when nothing more is wanted of this connection."""
+        raise NotImplementedError
 
     def response_data(self, data: bytes) -> None:
         """A piece of the body."""
+        raise NotImplementedError
 
     def response_end(self, trailers: tuple[bytes, ...]) -> None:
         """The end of the body."""
+        raise NotImplementedError
 
     def flush(self) -> None:
         """That was all that the last bytes amounted to."""
+        raise NotImplementedError
 
     def upstream_failed(self, failure: Failure) -> None:
         """The connection or what came over it is unusable."""
+        raise NotImplementedError
 
     def request_blocked(self) -> None:
         """The endpoint does not take what was written."""
+        raise NotImplementedError
 
     def request_unblocked(self) -> None:
         """It took it."""
+        raise NotImplementedError
 
 
-class Upstream(asyncio.Protocol):
-    """`alive`: a request may be written to it; `blocked`: the endpoint does not take what we write;
+class Upstream:
+    """`opened`: there has been a connection; `alive`: a request may be written to it; `blocked`: the endpoint does not take what we write;
     `reused`: a response has come over it before; `answered`: the exchange got a byte. The exchange sets
     itself in `exchange`, and None there when it is through with the connection.
     """
 
-    __slots__ = ("alive", "answered", "blocked", "exchange", "expires", "reader", "reused", "transport")
+    __slots__ = (
+        "alive", "answered", "blocked", "exchange", "expires", "opened", "reader", "reused", "transport",
+    )  # fmt: skip
 
     transport: asyncio.Transport
 
@@ -66,24 +80,25 @@ class Upstream(asyncio.Protocol):
         self.reused = False
         self.answered = False
         self.blocked = False
+        self.opened = False
         self.alive = False
         self.expires = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
-        self.alive = True
+        self.opened = self.alive = True
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(HIGH_WATER)
 
     def clean(self) -> bool:
         """Whether nothing stands between this connection and a next response."""
-        return self.alive and not self.blocked and not self.reader.pending
+        return self.alive and not self.blocked and not self.reader.pending()
 
     def abort(self) -> None:
         """Close at once; whatever was under way is cut."""
         self.exchange = None
-        if self.alive:
-            self.alive = False
+        self.alive = False
+        if self.opened:
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:

@@ -7,27 +7,33 @@ key (RFC 7693 2.1) is replaced by its own 64-byte digest. A client moves only wh
 bucket, and a key never says which version it gets.
 """
 
-import re
 from hashlib import blake2b
-from typing import NamedTuple
 
 from canaryproxy.model.table import WEIGHT_SCALE, Affinity
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.split import Dice
 
+try:
+    from canaryproxy.routing.seek import is_client_id
+except ImportError:
+    from canaryproxy.routing.lookup import is_client_id
+
 LONGEST_SALT = 64
 ID_HALF = 2**52
 """Half of a client id: what is left of the 53 random bits of a float, so no bit of it is always zero."""
 
-client_id = re.compile(rb"[A-Za-z0-9_-]{16,64}").fullmatch
-"""What a cookie of ours looks like; anything else is replaced."""
 
-
-class Key(NamedTuple):
+class Key:
     """What identifies a client. `cookie` is the field that tells a client its new key, empty if it has one."""
 
-    value: bytes
-    cookie: bytes = b""
+    __slots__ = ("cookie", "value")
+
+    def __init__(self, value: bytes, cookie: bytes = b"") -> None:
+        self.value = value
+        self.cookie = cookie
+
+    def __repr__(self) -> str:
+        return f"<Key {self.value!r}{' new' if self.cookie else ''}>"
 
 
 def salt_of(text: str) -> bytes:
@@ -36,28 +42,52 @@ def salt_of(text: str) -> bytes:
     return salt if len(salt) <= LONGEST_SALT else blake2b(salt).digest()
 
 
-def hash_of(key: bytes, salt: bytes) -> int:
-    """A client as a number of 64 bits. It tells users apart without saying who they are."""
-    return int.from_bytes(blake2b(key, key=salt, digest_size=8).digest(), "big")
+class Hash:
+    """Clients as numbers, under one salt."""
+
+    __slots__ = ("_seeded",)
+
+    def __init__(self, salt: bytes) -> None:
+        self._seeded = blake2b(key=salt, digest_size=8)
+
+    def of(self, key: bytes) -> int:
+        """A client as a number of 64 bits. It tells users apart without saying who they are."""
+        seeded = self._seeded.copy()
+        seeded.update(key)
+        return int.from_bytes(seeded.digest(), "big")
 
 
 def bucket_of(key: bytes, salt: bytes) -> int:
     """The bucket, 0..9999, of a client."""
-    return hash_of(key, salt) % WEIGHT_SCALE
+    return Hash(salt).of(key) % WEIGHT_SCALE
 
 
-def key_of(affinity: Affinity, facts: Facts, dice: Dice) -> Key | None:
-    """The client's key, or None where it brings none. With a cookie every client has one: a new one is made."""
-    if affinity.by == "source":
-        return None if facts.source is None else Key(str(facts.source).encode("ascii"))
-    if affinity.by == "header":
-        values = facts.headers.get(affinity.name.encode("ascii"))
-        return Key(values[0]) if values and values[0] else None
-    for value in facts.cookies.get(affinity.name.encode("ascii"), ()):
-        if client_id(value):
-            return Key(value)
-    fresh = b"%013x%013x" % (int(dice() * ID_HALF), int(dice() * ID_HALF))
-    return Key(fresh, cookie(affinity, fresh, secure=facts.secure))
+class Sticky:
+    """What keeps the clients of one route on their buckets."""
+
+    __slots__ = ("_affinity", "_by", "_name")
+
+    def __init__(self, affinity: Affinity) -> None:
+        self._affinity = affinity
+        self._by = affinity.by
+        self._name = affinity.name.encode("ascii")
+
+    def __repr__(self) -> str:
+        return f"<Sticky {self._affinity!r}>"
+
+    def key(self, facts: Facts, dice: Dice) -> Key | None:
+        """The client's key, or None where it brings none. With a cookie every client has one: a new one is made."""
+        if self._by == "cookie":
+            for value in facts.cookie(self._name):
+                if is_client_id(value):
+                    return Key(value)
+            fresh = b"%013x%013x" % (int(dice() * ID_HALF), int(dice() * ID_HALF))
+            return Key(fresh, cookie(self._affinity, fresh, secure=facts.secure()))
+        if self._by == "header":
+            values = facts.header(self._name)
+            return Key(values[0]) if values and values[0] else None
+        source = facts.source()
+        return None if source is None else Key(str(source).encode("ascii"))
 
 
 def cookie(affinity: Affinity, key: bytes, *, secure: bool) -> bytes:

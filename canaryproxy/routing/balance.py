@@ -49,7 +49,7 @@ def another(
     """
     for verdict in verdicts:
         left = [] if verdict is None else [
-            other for other in verdict.decisions if other.endpoint not in (None, *tried) and usable(other)
+            other for other in verdict.decisions() if other.endpoint not in (None, *tried) and usable(other)
         ]  # fmt: skip
         if left:
             return pick(left, loads, dice)

@@ -11,7 +11,7 @@ import re2
 
 from canaryproxy.model.client import Address
 from canaryproxy.model.rule import Condition
-from canaryproxy.routing.facts import Facts, Values
+from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.path import normalise
 
 Holds = Callable[[Facts], bool]
@@ -47,18 +47,12 @@ def compile_condition(condition: Condition) -> Holds:
         return lambda facts: facts.method in methods
     if subject == "path":
         matches = _below(condition.values[0]) if condition.kind == "prefix" else _matches(condition)
-        return lambda facts: matches(facts.path)
+        return lambda facts: matches(facts.path())
     if condition.kind == "present":
         wanted = condition.values[0] == "true"
-        return lambda facts: (name in _values(facts, subject)) is wanted
+        return lambda facts: bool(facts.values(subject, name)) is wanted
     any_matches = _matches(condition)
-    return lambda facts: any(map(any_matches, _values(facts, subject).get(name, ())))
-
-
-def _values(facts: Facts, subject: str) -> Values:
-    if subject == "header":
-        return facts.headers
-    return facts.cookies if subject == "cookie" else facts.query
+    return lambda facts: any(map(any_matches, facts.values(subject, name)))
 
 
 def _matches(condition: Condition) -> Matches:
@@ -84,7 +78,7 @@ def _from_networks(texts: Iterable[str]) -> Holds:
     def covers(address: Address | None) -> bool:
         return address is not None and any(address in network for network in networks)
 
-    return lambda facts: covers(facts.source)
+    return lambda facts: covers(facts.source())
 
 
 def keys_of(condition: Condition) -> list[tuple[str, bytes, bytes]]:
@@ -118,11 +112,12 @@ def wish(condition: Condition) -> str:
 
 def _found(condition: Condition, facts: Facts) -> str:
     if condition.subject == "source":
-        return f"is {facts.source}" if facts.source is not None else "is unknown"
+        source = facts.source()
+        return f"is {source}" if source is not None else "is unknown"
     if condition.subject in ("method", "path"):
-        return f"is {_shown([facts.method if condition.subject == 'method' else facts.path])}"
-    values = _values(facts, condition.subject).get(condition.name.encode("utf-8"))
-    return "is absent" if values is None else f"is {_shown(values)}"
+        return f"is {_shown([facts.method if condition.subject == 'method' else facts.path()])}"
+    values = facts.values(condition.subject, condition.name.encode("utf-8"))
+    return f"is {_shown(values)}" if values else "is absent"
 
 
 def _shown(values: list[bytes]) -> str:

@@ -12,7 +12,7 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import RequestHead
 from canaryproxy.model.table import WEIGHT_SCALE
-from canaryproxy.routing.affinity import Key, hash_of
+from canaryproxy.routing.affinity import Key
 from canaryproxy.routing.balance import Loads, pick
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.match import RouteIndex
@@ -34,17 +34,16 @@ def decide(
     if entry.plain:
         verdict = entry.canary if splits.draw(entry.split) < entry.weight else entry.stable
     else:
-        lot = entry.lot(Facts(head, client), splits.dice)
-        key = lot.key
+        lot, key = entry.lot(Facts(head, client), splits.dice)
         if key is None:
             bucket = 0 if lot.rule is not None and lot.certain else splits.draw(lot.split)
         else:
-            user = hash_of(key.value, lot.salt)
+            user = lot.hash.of(key.value)
             bucket = user % WEIGHT_SCALE
         verdict = lot.below if bucket < lot.weight else lot.above
         if not verdict.analysed:
             user = 0
         elif key is not None and lot.rule is not None:
-            user = hash_of(key.value, entry.salt)
-    decisions = verdict.decisions
+            user = entry.hash.of(key.value)
+    decisions = verdict.decisions()
     return decisions[0] if len(decisions) == 1 else pick(decisions, loads, splits.dice), key, user

@@ -5,12 +5,10 @@ and whose bucket is compared with it. Precedence: abort, then rules in order, th
 first rule that matches decides, whatever rules behind it say.
 """
 
-from typing import NamedTuple
-
 from canaryproxy.model.decision import Recogniser, Verdict
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.table import WEIGHT_SCALE, Route
-from canaryproxy.routing.affinity import Key, key_of, salt_of
+from canaryproxy.routing.affinity import Hash, Key, Sticky, salt_of
 from canaryproxy.routing.condition import compile_condition
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.goals import Goals
@@ -24,25 +22,29 @@ MIRROR = "mirror"
 """Reasons of a decision; that of a rule is `rule:` and its name."""
 
 
-class Lot(NamedTuple):
+class Lot:
     """What a request draws from: it goes to `below` if its bucket is below `weight`, else to `above`.
 
-    The bucket is that of `key` under `salt`, or without a key the next one of the split `split`. `rule` is the
-    rule that matched, if one did.
+    The bucket is that of the client's key by `hash`, whose salt is `salt`, or without a key the next one of the split
+    `split`. `rule` is the rule that matched, if one did; `certain`: there is nothing to draw.
     """
 
-    below: Verdict
-    above: Verdict
-    weight: int
-    split: SplitKey
-    salt: bytes
-    key: Key | None = None
-    rule: Rule | None = None
+    __slots__ = ("above", "below", "certain", "hash", "rule", "salt", "split", "weight")
 
-    @property
-    def certain(self) -> bool:
-        """Whether there is nothing to draw."""
-        return self.weight in (0, WEIGHT_SCALE)
+    def __init__(
+        self, below: Verdict, above: Verdict, weight: int, split: SplitKey, salt: bytes, rule: Rule | None = None
+    ) -> None:
+        self.below = below
+        self.above = above
+        self.weight = weight
+        self.split = split
+        self.salt = salt
+        self.hash = Hash(salt)
+        self.rule = rule
+        self.certain = weight in (0, WEIGHT_SCALE)
+
+    def __repr__(self) -> str:
+        return f"<Lot {self.below!r} below {self.weight}, {self.above!r} above>"
 
 
 class Entry:
@@ -51,48 +53,51 @@ class Entry:
     `before` is the same route's entry in the last table: rules that have not changed are not filed again.
     """
 
-    __slots__ = ("_aborted", "_affinity", "_by_rule", "_excluded", "_goals", "_mirror", "_salt", "_unjudged", "book",
-                 "canary", "plain", "route", "split", "stable", "weight")  # fmt: skip
-
-    book: RuleBook
+    __slots__ = ("_aborted", "_by_key", "_by_rule", "_by_weight", "_excluded", "_goals", "_mirror", "_off", "_sticky",
+                 "_unjudged_by_key", "_unjudged_by_weight", "book", "canary", "hash", "plain", "route", "salt", "split",
+                 "stable", "weight")  # fmt: skip
 
     def __init__(self, route: Route, before: "Entry | None" = None) -> None:
         self.route = route
         self.weight = route.weight
         self.split: SplitKey = (route.name, WEIGHT)
         self.plain = not (route.rules or route.affinity or route.aborted or route.excluded)
+        self.salt = salt_of(route.salt or route.name)
+        self.hash = Hash(self.salt)
+        self._off = route.aborted
+        self._sticky = None if route.affinity is None else Sticky(route.affinity)
         self._excluded = tuple(map(compile_condition, route.excluded))
         self._goals = Goals(route.goals) or None
         self._mirror = mirror_of(route)
-        self.stable, self.canary = self._verdicts(WEIGHT)
         self.book = before.book if before is not None and before.route.rules is route.rules else RuleBook(route.rules)
-        self._affinity = self._verdicts(AFFINITY)
-        reasons = (WEIGHT, AFFINITY) if route.excluded else ()
-        self._unjudged = {reason: self._verdicts(reason, analysed=False) for reason in reasons}
-        self._aborted = Verdict(route, route.stable, ABORT, analysed=False, goals=self._goals)
         self._by_rule: dict[str, Lot] = {}
-        self._salt = salt_of(route.salt or route.name)
+        self._by_weight = self._lot(WEIGHT)
+        self._by_key = self._lot(AFFINITY) if self._sticky is not None else self._by_weight
+        self._unjudged_by_weight = self._lot(WEIGHT, analysed=False) if route.excluded else self._by_weight
+        self._unjudged_by_key = self._lot(AFFINITY, analysed=False) if route.excluded else self._by_key
+        self.stable, self.canary = self._by_weight.above, self._by_weight.below
+        self._aborted = Verdict(route, route.stable, ABORT, analysed=False, goals=self._goals)
 
     def __repr__(self) -> str:
         return f"<Entry {self.route.name} weight {self.weight}, {self.book!r}>"
 
-    def lot(self, facts: Facts, dice: Dice) -> Lot:
-        """What a request draws from. `dice` make the key of a client that is new to its affinity cookie."""
+    def lot(self, facts: Facts, dice: Dice) -> tuple[Lot, Key | None]:
+        """What a request draws from, and the key of its client if that matters. `dice` make the key of a client that is
+        new to its affinity cookie.
+        """
         filed = self.book.first(facts) if self.book.rules else None
         if filed is not None:
-            lot = self.lot_of(filed.rule)
-            if not self.route.aborted or (filed.rule.preview and filed.rule.to == "canary"):
-                return lot if lot.certain and not filed.rule.analyse else lot._replace(key=self._key(facts, dice))
-        if self.route.aborted:
+            rule = filed.rule
+            if not self._off or (rule.preview and rule.to == "canary"):
+                lot = self.lot_of(rule)
+                return lot, None if lot.certain and not rule.analyse else self._key(facts, dice)
+        if self._off:
             rule = None if filed is None else filed.rule
-            return Lot(self._aborted, self._aborted, 0, self.split, self._salt, rule=rule)
+            return Lot(self._aborted, self._aborted, 0, self.split, self.salt, rule), None
         key = self._key(facts, dice)
-        reason = WEIGHT if key is None else AFFINITY
-        if any(holds(facts) for holds in self._excluded):
-            stable, canary = self._unjudged[reason]
-        else:
-            stable, canary = (self.stable, self.canary) if key is None else self._affinity
-        return Lot(canary, stable, self.weight, self.split, self._salt, key)
+        if self._excluded and self._excludes(facts):
+            return self._unjudged_by_weight if key is None else self._unjudged_by_key, key
+        return self._by_weight if key is None else self._by_key, key
 
     def lot_of(self, rule: Rule) -> Lot:
         """What those draw from whom `rule` decides."""
@@ -102,22 +107,23 @@ class Entry:
             stable, canary = self._verdicts(reason, analysed=rule.analyse, preview=rule.preview)
             to, other = (canary, stable) if rule.to == "canary" else (stable, canary)
             salt = salt_of(f"{route.salt or route.name}/{rule.name}")
-            lot = self._by_rule[rule.name] = Lot(to, other, rule.percent, (route.name, reason), salt, rule=rule)
+            lot = self._by_rule[rule.name] = Lot(to, other, rule.percent, (route.name, reason), salt, rule)
         return lot
 
-    @property
-    def salt(self) -> bytes:
-        """What the buckets of clients are seeded with, and their hashes as users."""
-        return self._salt
+    def _lot(self, reason: str, *, analysed: bool = True) -> Lot:
+        stable, canary = self._verdicts(reason, analysed=analysed)
+        return Lot(canary, stable, self.weight, self.split, self.salt)
 
     def _verdicts(self, reason: str, *, analysed: bool = True, preview: bool = False) -> tuple[Verdict, Verdict]:
         return verdicts(
             self.route, reason, analysed=analysed, preview=preview, goals=self._goals, mirror=self._mirror
         )  # fmt: skip
 
+    def _excludes(self, facts: Facts) -> bool:
+        return any(holds(facts) for holds in self._excluded)
+
     def _key(self, facts: Facts, dice: Dice) -> Key | None:
-        affinity = self.route.affinity
-        return None if affinity is None else key_of(affinity, facts, dice)
+        return None if self._sticky is None else self._sticky.key(facts, dice)
 
 
 def verdicts(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from canaryproxy.model.client import Client
 from canaryproxy.model.message import RequestHead
 from canaryproxy.model.table import WEIGHT_SCALE, VersionName
-from canaryproxy.routing.affinity import bucket_of
+from canaryproxy.routing.affinity import Key, bucket_of
 from canaryproxy.routing.condition import why_not
 from canaryproxy.routing.entry import ABORT, Entry, Lot
 from canaryproxy.routing.facts import Facts
@@ -55,8 +55,7 @@ def explain(index: RouteIndex, head: RequestHead, client: Client, dice: Dice) ->
     if entry is None:
         return None
     facts = Facts(head, client)
-    lot = entry.lot(facts, dice)
-    key = lot.key
+    lot, key = entry.lot(facts, dice)
     fresh = key is not None and bool(key.cookie)
     bucket = None if key is None or fresh else bucket_of(key.value, lot.salt)
     below, above = lot.below.version.name, lot.above.version.name
@@ -68,7 +67,7 @@ def explain(index: RouteIndex, head: RequestHead, client: Client, dice: Dice) ->
         version = "canary" if share else "stable"
     return Explanation(
         route=entry.route.name, version=version, reason=lot.below.reason, share=share, weight=lot.weight,
-        bucket=bucket, fresh=fresh, rules=tuple(_notes(entry, lot, facts)), sentence=_sentence(lot, version, bucket),
+        bucket=bucket, fresh=fresh, rules=tuple(_notes(entry, lot, facts)), sentence=_sentence(lot, version, bucket, key),
     )  # fmt: skip
 
 
@@ -89,7 +88,7 @@ def _first(lot: Lot) -> str:
     return "" if lot.rule is None else lot.rule.name
 
 
-def _sentence(lot: Lot, version: VersionName | None, bucket: int | None) -> str:
+def _sentence(lot: Lot, version: VersionName | None, bucket: int | None, key: Key | None) -> str:
     """The decision in one sentence."""
     if lot.below.reason == ABORT:
         return "stable, because the canary is aborted"
@@ -102,6 +101,6 @@ def _sentence(lot: Lot, version: VersionName | None, bucket: int | None) -> str:
     if version is not None:
         return f"{version}, because {because} sends {share} to {below}"
     how = (
-        "a new client gets a cookie and stays with what it draws" if lot.key is not None else "each request draws anew"
+        "a new client gets a cookie and stays with what it draws" if key is not None else "each request draws anew"
     )
     return f"{below} for {share} and {above} for the others, by {because}; {how}"

@@ -1,51 +1,111 @@
 """What rules and affinity may know of a request: one normalised view of the bytes that are forwarded.
 
-Each part is read at most once, and only when somebody asks. A field that is not passed on cannot be matched:
-hop-by-hop ones, those that `Connection` names, and forwarding fields of a peer that is not trusted. Paths
-are compared as `path` spells them; names and values of the query are percent-decoded, `+` is a space.
+Each part is read only when somebody asks: one field at a time, or all at once and then once. A field that is not passed
+on cannot be matched: hop-by-hop ones, those that `Connection` names, and forwarding fields of a peer that is not
+trusted. Paths are compared as `path` spells them; names and values of the query are percent-decoded, `+` is a space.
 """
 
-from functools import cached_property
 from urllib.parse import unquote_to_bytes
 
 from canaryproxy.model.client import Address, Client
-from canaryproxy.model.fields import FROM_TRUSTED, UNMATCHED, named_by
+from canaryproxy.model.fields import FORWARDING, FROM_TRUSTED, HOP_BY_HOP, UNMATCHED, named_by
 from canaryproxy.model.message import RequestHead
+from canaryproxy.routing.lookup import unquoted
 from canaryproxy.routing.path import normalise
 
+try:
+    from canaryproxy.routing.seek import cookie_values, field_values
+except ImportError:
+    from canaryproxy.routing.lookup import cookie_values, field_values
+
 Values = dict[bytes, list[bytes]]
+
+NONE: list[bytes] = []
+SPECIAL = frozenset((*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards"))
+"""Fields that a head keeps apart from its plain lines."""
 
 
 class Facts:
     """One request and who sent it."""
 
+    __slots__ = ("_cookies", "_found", "_head", "_headers", "_path", "_query", "client", "method")
+
     def __init__(self, head: RequestHead, client: Client) -> None:
         self.client = client
         self.method = head.method
         self._head = head
+        self._path: bytes | None = None
+        self._found: Values = {}
+        self._headers: Values | None = None
+        self._cookies: Values | None = None
+        self._query: Values | None = None
 
     def __repr__(self) -> str:
         return f"<Facts {self._head!r} from {self.client!r}>"
 
-    @cached_property
+    def values(self, subject: str, name: bytes) -> list[bytes]:
+        """The values of a header, cookie or parameter of the query, as `subject` says, by its name."""
+        if subject == "header":
+            return self.header(name)
+        return self.cookie(name) if subject == "cookie" else self.query().get(name, NONE)
+
+    def everything(self, subject: str) -> Values:
+        """The values of all headers, cookies or parameters, by name."""
+        if subject == "header":
+            return self.headers()
+        return self.cookies() if subject == "cookie" else self.query()
+
     def path(self) -> bytes:
         """The path in the spelling that is matched."""
-        return normalise(self._head.target.partition(b"?")[0])
+        path = self._path
+        if path is None:
+            target = self._head.target
+            mark = target.find(b"?")
+            path = self._path = normalise(target if mark < 0 else target[:mark])
+        return path
 
-    @cached_property
+    def header(self, name: bytes) -> list[bytes]:
+        """The values of a field, by its lower-case name, without outer white space, in their order."""
+        values = self._found.get(name)
+        if values is None:
+            special = self._head.special
+            if name in SPECIAL or (special and self._hides(special)):
+                values = self.headers().get(name, NONE)
+            else:
+                values = field_values(self._head.plain, name)
+            self._found[name] = values
+        return values
+
+    def cookie(self, name: bytes) -> list[bytes]:
+        """The values of a cookie, without surrounding quotes (RFC 6265 4.1.1)."""
+        if self._cookies is not None:
+            return self._cookies.get(name, NONE)
+        fields = self.header(b"cookie")
+        if len(fields) == 1:
+            return cookie_values(fields[0], name)
+        return [value for field in fields for value in cookie_values(field, name)]
+
     def headers(self) -> Values:
-        """Values by lower-case name, without outer white space, in their order."""
-        head = self._head
-        found: Values = {}
-        for line in head.plain.split(b"\r\n"):
-            name, _, value = line.partition(b":")
-            found.setdefault(name.lower(), []).append(value.strip(b" \t"))
-        del found[b""]
-        if head.host is not None:
-            found[b"host"] = [head.host]
-        if head.special:
-            self._add_special(found)
+        """Values of all fields, by lower-case name."""
+        found = self._headers
+        if found is None:
+            head = self._head
+            found = {}
+            for line in head.plain.split(b"\r\n"):
+                name, _, value = line.partition(b":")
+                found.setdefault(name.lower(), []).append(value.strip(b" \t"))
+            del found[b""]
+            if head.host is not None:
+                found[b"host"] = [head.host]
+            if head.special:
+                self._add_special(found)
+            self._headers = found
         return found
+
+    @staticmethod
+    def _hides(special: list[tuple[bytes, bytes]]) -> bool:
+        """Whether `Connection` may name a field that is plain otherwise."""
+        return any(name == b"connection" and value != b"keep-alive" and value != b"close" for name, value in special)
 
     def _add_special(self, found: Values) -> None:
         hidden = UNMATCHED if self.client.trusted else UNMATCHED | FROM_TRUSTED
@@ -58,34 +118,36 @@ class Facts:
         for name in named_by(connection):
             found.pop(name, None)
 
-    @cached_property
     def cookies(self) -> Values:
-        """Values by name, without surrounding quotes (RFC 6265 4.1.1)."""
-        found: Values = {}
-        for field in self.headers.get(b"cookie", ()):
-            for pair in field.split(b";"):
-                name, equals, value = pair.partition(b"=")
-                if equals:
-                    found.setdefault(name.strip(b" \t"), []).append(_unquoted(value.strip(b" \t")))
+        """Values of all cookies, by name."""
+        found = self._cookies
+        if found is None:
+            found = {}
+            for field in self.header(b"cookie"):
+                for pair in field.split(b";"):
+                    name, equals, value = pair.partition(b"=")
+                    if equals:
+                        found.setdefault(name.strip(b" \t"), []).append(unquoted(value.strip(b" \t")))
+            self._cookies = found
         return found
 
-    @cached_property
     def query(self) -> Values:
         """Decoded values by decoded name; a name without `=` has an empty value."""
-        found: Values = {}
-        for pair in self._head.target.partition(b"?")[2].split(b"&"):
-            if pair:
-                name, _, value = pair.partition(b"=")
-                found.setdefault(_decoded(name), []).append(_decoded(value))
+        found = self._query
+        if found is None:
+            found = {}
+            for pair in self._head.target.partition(b"?")[2].split(b"&"):
+                if pair:
+                    name, _, value = pair.partition(b"=")
+                    found.setdefault(_decoded(name), []).append(_decoded(value))
+            self._query = found
         return found
 
-    @cached_property
     def source(self) -> Address | None:
         """The client's address: the first hop from the right that is not a trusted proxy."""
         hops = [value for name, value in self._head.special if name == b"x-forwarded-for"]
         return self.client.source(hops)
 
-    @cached_property
     def secure(self) -> bool:
         """Whether the client speaks https, to us or to a trusted proxy before us."""
         if not self.client.trusted:
@@ -93,10 +155,6 @@ class Facts:
         told = [value for name, value in self._head.special if name == b"x-forwarded-proto"]
         first = told[0].partition(b",")[0].strip(b" \t").lower() if told else self.client.scheme
         return first == b"https"
-
-
-def _unquoted(value: bytes) -> bytes:
-    return value[1:-1] if len(value) > 1 and value[:1] == b'"' == value[-1:] else value
 
 
 def _decoded(text: bytes) -> bytes:

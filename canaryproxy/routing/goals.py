@@ -11,6 +11,8 @@ from canaryproxy.routing.facts import Facts
 number = re.compile(rb"[0-9]{1,30}(?:\.[0-9]{1,6})?").fullmatch
 """No sign, no exponent, no white space: whatever else stands there was not meant as an amount."""
 
+Ranges = tuple[tuple[int, int], ...]
+
 Reached = tuple[str, float]
 """A goal's name and the event's value."""
 
@@ -21,12 +23,14 @@ class Goals:
     __slots__ = ("_goals",)
 
     def __init__(self, goals: tuple[Goal, ...]) -> None:
-        self._goals: list[tuple[Goal, list[Holds]]] = [
-            (goal, [compile_condition(one) for one in goal.conditions]) for goal in goals if not goal.reported
+        self._goals: list[tuple[Goal, Ranges, list[Holds]]] = [
+            (goal, goal.statuses, [compile_condition(one) for one in goal.conditions])
+            for goal in goals
+            if not goal.reported
         ]
 
     def __repr__(self) -> str:
-        return f"<Goals {', '.join(goal.name for goal, _ in self._goals)}>"
+        return f"<Goals {', '.join(goal.name for goal, _, _ in self._goals)}>"
 
     def __bool__(self) -> bool:
         return bool(self._goals)
@@ -34,15 +38,30 @@ class Goals:
     def reached(self, request: RequestHead, client: Client, response: ResponseHead) -> list[Reached]:
         """What this exchange is worth."""
         found: list[Reached] = []
-        facts = Facts(request, client)
-        for goal, conditions in self._goals:
-            if any(low <= response.status <= high for low, high in goal.statuses) and all(
-                holds(facts) for holds in conditions
-            ):
+        facts = None
+        for goal, statuses, conditions in self._goals:
+            if not _within(response.status, statuses):
+                continue
+            facts = facts or Facts(request, client)
+            if _all_hold(conditions, facts):
                 value = amount(response, goal.header) if goal.header else 1.0
                 if value is not None:
                     found.append((goal.name, value))
         return found
+
+
+def _within(status: int, ranges: Ranges) -> bool:
+    for low, high in ranges:  # noqa: SIM110 - hot, and a loop needs no generator
+        if low <= status <= high:
+            return True
+    return False
+
+
+def _all_hold(conditions: list[Holds], facts: Facts) -> bool:
+    for holds in conditions:  # noqa: SIM110
+        if not holds(facts):
+            return False
+    return True
 
 
 def amount(response: ResponseHead, header: str) -> float | None:

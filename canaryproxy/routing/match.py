@@ -51,7 +51,8 @@ class Paths:
         best = self._root
         if not self._depth:
             return best
-        path = normalise(target.partition(b"?")[0])
+        end = target.find(b"?")
+        path = normalise(target if end < 0 else target[:end])
         prefixes = self._prefixes
         end = 0
         for _ in range(self._depth):

@@ -6,7 +6,7 @@ without one are tried in order. Either way the rule with the lowest number wins,
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.routing.condition import Holds, compile_condition, keys_of
@@ -31,7 +31,10 @@ class Filed:
 
     def matches(self, facts: Facts) -> bool:
         """Whether all conditions hold."""
-        return all(holds(facts) for holds in self._holds)
+        for holds in self._holds:  # noqa: SIM110 - hot, and a loop needs no generator
+            if not holds(facts):
+                return False
+        return True
 
     def failing(self, facts: Facts) -> list[Condition]:
         """The conditions that do not hold."""
@@ -69,7 +72,7 @@ class RuleBook:
     def first(self, facts: Facts) -> Filed | None:
         """The first rule that matches, or None."""
         best: Filed | None = None
-        for candidates in self._candidates(facts):
+        for candidates in self.candidates(facts):
             for filed in candidates:
                 if best is not None and filed.number >= best.number:
                     break
@@ -78,24 +81,32 @@ class RuleBook:
                     break
         return best
 
-    def _candidates(self, facts: Facts) -> Iterator[list[Filed]]:
+    def candidates(self, facts: Facts) -> list[list[Filed]]:
         """Lists of rules, each in order, that together hold every rule that can match."""
+        found: list[list[Filed]] = []
         if self._headers:
-            yield from _met(self._headers, facts.headers)
+            _meet(self._headers, facts, "header", found)
         if self._cookies:
-            yield from _met(self._cookies, facts.cookies)
+            _meet(self._cookies, facts, "cookie", found)
         if self._query:
-            yield from _met(self._query, facts.query)
-        if self._paths and (filed := self._paths.get(facts.path)):
-            yield filed
+            _meet(self._query, facts, "query", found)
+        if self._paths and (filed := self._paths.get(facts.path())):
+            found.append(filed)
         if self._rest:
-            yield self._rest
+            found.append(self._rest)
+        return found
 
 
-def _met(shelf: Shelf, values: dict[bytes, list[bytes]]) -> Iterator[list[Filed]]:
-    for name in shelf.keys() & values.keys():
+FEW = 8
+"""Names that are looked up one by one; of more of them, those that a request has are found first."""
+
+
+def _meet(shelf: Shelf, facts: Facts, subject: str, found: list[list[Filed]]) -> None:
+    """Add the rules filed under values that the request has."""
+    names = shelf if len(shelf) <= FEW else shelf.keys() & facts.everything(subject).keys()
+    for name in names:
         by_value = shelf[name]
-        for value in values[name]:
+        for value in facts.values(subject, name):
             filed = by_value.get(value)
             if filed is not None:
-                yield filed
+                found.append(filed)

@@ -1,4 +1,5 @@
-"""State and history in a SQLite file: a change is on the disk before it has an effect.
+"""State and history in a SQLite file: what is saved is on the disk when the call returns. What waits for that, and what
+has its effect before, is the controller's to say.
 
 One table has a row for each route, the other who did what. Writes are single transactions in WAL mode with full
 synchronisation, so a kill or a power cut at any moment leaves the state before or after. A lock beside the file

@@ -13,7 +13,7 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, MirrorDelta, Open, Users
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.telemetry.distinct import Distinct
-from canaryproxy.telemetry.histogram import bucket_of, value_bucket
+from canaryproxy.telemetry.histogram import bucket_of, merge, value_bucket
 
 OVERDUE = 1
 """An open exchange is overdue once the clock's whole second exceeds its second of start by this much: one that began
@@ -21,14 +21,21 @@ at 5.9 from 6.0 on, one that began at 5.1 likewise. So its age is then anything 
 one second turn overdue together."""
 
 
+OK = 200
+SUCCESS = Outcome.SUCCESS
+
 NO_TUNNELS: Mapping[tuple[str, str], int] = MappingProxyType({})
 
 
 class Cell:
-    """Counts of one decision's exchanges that began in one second. Times are seconds."""
+    """Counts of one decision's exchanges that began in one second. Times are seconds.
 
-    __slots__ = ("_news", "codes", "connect", "duration", "ejections", "fresh", "key", "latency", "outcomes", "replies",
-                 "rescues", "retried", "second", "starts")  # fmt: skip
+    The usual exchange succeeds with 200 and is judged by all of its duration: it is counted once, by its duration, and
+    in all the other places when there is a report (`settle`).
+    """
+
+    __slots__ = ("_news", "_usual", "codes", "connect", "duration", "ejections", "fresh", "key", "latency", "outcomes",
+                 "replies", "rescues", "retried", "second", "starts")  # fmt: skip
 
     def __init__(self, key: CellKey, second: int, news: "list[Cell]") -> None:
         self.key = key
@@ -37,12 +44,13 @@ class Cell:
         self.clear()
 
     def __repr__(self) -> str:
-        return f"<Cell {self.key} second {self.second}: {self.starts} starts, {self.outcomes}>"
+        return f"<Cell {self.key} second {self.second}: {self.starts} starts>"
 
     def clear(self) -> None:
         """Everything so far was reported."""
         self.fresh = False
         self.starts = 0
+        self._usual: dict[int, int] = {}
         self.outcomes: dict[str, int] = {}
         self.retried: dict[str, int] = {}
         self.codes: dict[int, int] = {}
@@ -65,15 +73,29 @@ class Cell:
         """
         if not self.fresh:
             self.touch()
+        bucket = bucket_of(duration)
+        if code == OK and outcome is SUCCESS and latency == duration:
+            usual = self._usual
+            usual[bucket] = usual.get(bucket, 0) + 1
+            return
         outcomes, codes, durations = self.outcomes, self.codes, self.duration
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
         codes[code] = codes.get(code, 0) + 1
-        bucket = bucket_of(duration)
         durations[bucket] = durations.get(bucket, 0) + 1
         if latency is not None:
             if latency != duration:
                 bucket = bucket_of(latency)
             self.latency[bucket] = self.latency.get(bucket, 0) + 1
+
+    def settle(self) -> None:
+        """Count the usual exchanges like all others."""
+        usual, self._usual = self._usual, {}
+        if usual:
+            count = sum(usual.values())
+            self.outcomes[SUCCESS] = self.outcomes.get(SUCCESS, 0) + count
+            self.codes[OK] = self.codes.get(OK, 0) + count
+            self.duration = merge(self.duration, usual)
+            self.latency = merge(self.latency, usual)
 
     def repeat(self, outcome: Outcome) -> None:
         """An attempt beside the first: lost to the keep-alive race, or made elsewhere after the first one failed."""
@@ -160,12 +182,15 @@ class Copies:
 class Recorder:
     """The counters of one worker. Times are seconds of one monotonic clock."""
 
+    __slots__ = ("_cells", "_copies", "_goals", "_news", "_refused", "_seen", "_second", "_users")
+
     def __init__(self) -> None:
         self._second = -1
         self._cells: dict[Decision, Cell] = {}
         self._news: list[Cell] = []
         self._refused: dict[int, int] = {}
         self._users: dict[tuple[str, str, int], Fresh] = {}
+        self._seen: dict[Decision, Distinct] = {}
         self._goals: dict[tuple[str, str, str, bool], Events] = {}
         self._copies: dict[str, Copies] = {}
 
@@ -199,7 +224,10 @@ class Recorder:
 
     def saw(self, decision: Decision, user: int) -> None:
         """A request of this user was decided."""
-        self._fresh(decision).seen.add(user)
+        seen = self._seen.get(decision)
+        if seen is None:
+            seen = self._seen[decision] = self._fresh(decision).seen
+        seen.add(user)
 
     def failed(self, decision: Decision, user: int) -> None:
         """The version failed a request of this user."""
@@ -265,6 +293,7 @@ class Recorder:
 
     def _take_users(self) -> tuple[Users, ...]:
         taken, self._users = self._users, {}
+        self._seen = {}
         return tuple(fresh.report(*key) for key, fresh in taken.items())
 
     def _take_goals(self) -> tuple[GoalDelta, ...]:
@@ -279,6 +308,7 @@ class Recorder:
 
 
 def _report(cell: Cell) -> CellDelta:
+    cell.settle()
     delta = CellDelta(
         cell.key, cell.second, cell.starts, cell.outcomes, cell.retried, cell.codes, cell.latency, cell.duration,
         cell.connect, cell.rescues, cell.ejections, cell.replies,

@@ -11,6 +11,7 @@ from canaryproxy.config.hook import HookConfig, NotifyConfig
 from canaryproxy.control import hooks as module
 from canaryproxy.control.hooks import AGAIN, Hooks, document, notice, over_http
 from canaryproxy.rollout.state import Rollout, Told
+from tests.support.silent import silent
 
 GATE = HookConfig.model_validate({"name": "g", "when": "raise", "url": "http://g", "retries": 2})
 HERE = Rollout("progressing", step=1, weight=2500, step_since=7.0)
@@ -109,16 +110,5 @@ async def test_over_http_the_status_decides() -> None:
 
 
 async def test_who_does_not_answer_is_not_waited_for() -> None:
-    over = asyncio.Event()
-
-    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await over.wait()
-        writer.close()
-        await writer.wait_closed()
-
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    assert await over_http(f"http://127.0.0.1:{port}/", {}, "", 0.05) == "it did not answer within 0.05 s"
-    over.set()
-    server.close()
-    await asyncio.sleep(0.01)
+    async with silent() as port:
+        assert await over_http(f"http://127.0.0.1:{port}/", {}, "", 0.05) == "it did not answer within 0.05 s"

@@ -1,7 +1,5 @@
 """What endpoints tell of themselves, over real sockets and in the format of Prometheus."""
 
-import asyncio
-
 import pytest
 from aiohttp import web
 
@@ -10,6 +8,7 @@ from canaryproxy.control import scraping
 from canaryproxy.control.scraping import NoAnswer, fetch, over_http, told
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.tls import client_context
+from tests.support.silent import silent
 
 TEXT = """# HELP process_cpu_seconds_total CPU
 # TYPE process_cpu_seconds_total counter
@@ -81,17 +80,6 @@ async def test_who_refuses_or_errs_or_says_too_much_is_told_in_words(monkeypatch
 
 
 async def test_who_does_not_answer_is_not_waited_for() -> None:
-    over = asyncio.Event()
-
-    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await over.wait()
-        writer.close()
-        await writer.wait_closed()
-
-    server = await asyncio.start_server(silent, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    with pytest.raises(NoAnswer, match=r"it did not answer within 0.05 s"):
-        await fetch(f"http://127.0.0.1:{port}/", {}, 0.05)
-    over.set()
-    server.close()
-    await asyncio.sleep(0.01)
+    async with silent() as port:
+        with pytest.raises(NoAnswer, match=r"it did not answer within 0.05 s"):
+            await fetch(f"http://127.0.0.1:{port}/", {}, 0.05)

@@ -241,7 +241,7 @@ def test_the_reader_says_what_is_pending_and_whether_it_is_mid_message() -> None
     reader.feed(post(b"Content-Length: 5\r\n", b"he"))
     head = reader.next()
     assert "POST" in repr(head)
-    assert reader.pending == 2
+    assert reader.pending() == 2
     assert reader.mid_message
 
 

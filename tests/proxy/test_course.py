@@ -24,7 +24,7 @@ DICE = random.Random(1).random
 def walk(route: Route, failure: Failure) -> tuple[list[str], Course]:
     """The versions that are tried, all of which fail alike."""
     index = RouteIndex(RoutingTable(1, (route,)))
-    target = verdicts(route, "weight")[1].decisions[0]
+    target = verdicts(route, "weight")[1].decisions()[0]
     course, seen = Course(target), [target.version.name]
     while (then := course.after(target, failure, index, idle, DICE)) is not None:
         assert then.endpoint != target.endpoint
@@ -64,7 +64,7 @@ def test_a_canary_alone_is_unavailable_when_nothing_could_be_opened(failure: Fai
 def test_a_version_without_endpoints_goes_straight_to_the_stand_in() -> None:
     empty = dataclasses.replace(ROUTE, canary=Version("canary", ()))
     index = RouteIndex(RoutingTable(1, (empty,)))
-    target = verdicts(empty, "weight")[1].decisions[0]
+    target = verdicts(empty, "weight")[1].decisions()[0]
     course = Course(target)
     then = course.after(target, Failure.NO_ENDPOINT, index, idle, DICE)
     assert then is not None

@@ -8,6 +8,7 @@ import pytest
 
 from canaryproxy.model.settings import PlaneSettings, Timeouts
 from canaryproxy.model.table import RoutingTable
+from canaryproxy.proxy.sockets import Sockets
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
 
 
@@ -161,12 +162,7 @@ def test_connecting_takes_its_own_time_and_gives_up() -> None:
 
     async def test() -> None:
         async with world(connect_timeout=0.2) as w:
-            never = asyncio.get_running_loop().create_future()
-
-            async def hang(*_: object, **__: object) -> object:
-                return await never
-
-            w.plane._loop = _Hanging(w.plane._loop, hang)  # type: ignore[assignment]
+            w.plane.sockets = _Hanging(w.plane.sockets.loop)
             answer = await w.ask(GET)
             assert b"504 Gateway Timeout: connection_timeout" in answer
             w.collect()
@@ -175,15 +171,12 @@ def test_connecting_takes_its_own_time_and_gives_up() -> None:
     run(test())
 
 
-class _Hanging:
-    """A loop whose connections never open."""
+class _Hanging(Sockets):
+    """Sockets whose connections never open."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, create_connection: object) -> None:
-        self._loop = loop
-        self.create_connection = create_connection
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._loop, name)
+    async def connect(self, *_: object) -> None:
+        """Wait for ever."""
+        await self.loop.create_future()
 
 
 def test_a_version_without_any_endpoint_is_a_503_that_says_so() -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.pool import Pool
+from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.proxy.upstream import Upstream
 
 
@@ -28,7 +29,7 @@ def opened() -> tuple[Upstream, Wire]:
 
 
 def pool() -> Pool:
-    return Pool(Endpoint("::1", 80), asyncio.new_event_loop())
+    return Pool(Endpoint("::1", 80), Sockets(asyncio.new_event_loop()))
 
 
 def test_the_newest_idle_connection_is_lent_first_and_dead_ones_never() -> None:
@@ -40,7 +41,8 @@ def test_the_newest_idle_connection_is_lent_first_and_dead_ones_never() -> None:
     assert lending.take() is second
     assert lending.take() is first
     assert lending.take() is None
-    lending._loop.close()
+    lending._sockets.close()
+    lending._sockets.loop.close()
 
 
 def test_idle_connections_are_closed_when_their_time_is_over() -> None:
@@ -52,7 +54,8 @@ def test_idle_connections_are_closed_when_their_time_is_over() -> None:
     assert (old_wire.aborted, young_wire.aborted) == (True, False)
     assert lending.take() is young
     assert lending.authority == b"[::1]:80"
-    lending._loop.close()
+    lending._sockets.close()
+    lending._sockets.loop.close()
 
 
 def test_closing_ends_what_is_idle() -> None:
@@ -64,4 +67,5 @@ def test_closing_ends_what_is_idle() -> None:
     late, late_wire = opened()
     lending.give_back(late, 1.0)
     assert late_wire.aborted
-    lending._loop.close()
+    lending._sockets.close()
+    lending._sockets.loop.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from canaryproxy.model.client import Client
 from canaryproxy.model.message import RequestHead
 from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version, VersionName
-from canaryproxy.routing.affinity import Key, bucket_of, client_id, cookie, key_of, salt_of
+from canaryproxy.routing.affinity import Sticky, bucket_of, cookie, is_client_id, salt_of
 from canaryproxy.routing.decide import decide
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.match import RouteIndex
@@ -118,7 +118,7 @@ def test_a_rule_neither_needs_nor_replaces_the_cookie_but_a_percentage_does_need
     assert key is not None
     assert key.cookie
     kept = decide(index, head(b"X-Half: 1\r\nCookie: canaryproxy=" + key.value + b"\r\n"), CLIENT, splits, idle)[1]
-    assert kept == Key(key.value)
+    assert (kept.value, kept.cookie) == (key.value, b"")
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_the_cookie_has_the_attributes_of_its_scheme(affinity: Affinity, secure:
 
 def test_an_id_is_random_well_formed_and_never_what_a_client_made_up() -> None:
     dice = random.Random(5).random
-    ids = {key.value for _ in range(1_000) if (key := key_of(COOKIE, Facts(head(), CLIENT), dice))}
+    ids = {key.value for _ in range(1_000) if (key := Sticky(COOKIE).key(Facts(head(), CLIENT), dice))}
     assert len(ids) == 1_000
-    assert all(map(client_id, ids))
+    assert all(map(is_client_id, ids))
     for odd in (b"x", b"a" * 65, b"0123456789abcde!", b"0123456789abcdef\x80"):
-        key = key_of(COOKIE, Facts(head(b"Cookie: canaryproxy=" + odd + b"\r\n"), CLIENT), dice)
+        key = Sticky(COOKIE).key(Facts(head(b"Cookie: canaryproxy=" + odd + b"\r\n"), CLIENT), dice)
         assert key is not None
         assert key.cookie
 
@@ -147,6 +147,6 @@ def test_an_id_is_random_well_formed_and_never_what_a_client_made_up() -> None:
 @given(st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
 def test_any_dice_make_a_valid_id(one: float, other: float) -> None:
     rolls = iter((one, other))
-    key = key_of(COOKIE, Facts(head(), CLIENT), lambda: next(rolls))
+    key = Sticky(COOKIE).key(Facts(head(), CLIENT), lambda: next(rolls))
     assert key is not None
-    assert client_id(key.value)
+    assert is_client_id(key.value)

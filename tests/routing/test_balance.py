@@ -39,14 +39,14 @@ class Loads:
 def test_the_less_busy_of_two_is_chosen() -> None:
     dice = random.Random(1).random
     loads = Loads(c1=State(5), c2=State(4), c3=State(6))
-    chosen = Counter(pick(VERDICT.decisions, loads, dice).endpoint for _ in range(3_000))
+    chosen = Counter(pick(VERDICT.decisions(), loads, dice).endpoint for _ in range(3_000))
     assert Endpoint("c", 3) not in chosen
     assert chosen[Endpoint("c", 2)] > chosen[Endpoint("c", 1)] > 800
 
 
 def test_equal_loads_get_equal_shares() -> None:
     dice = random.Random(1).random
-    chosen = Counter(pick(RESCUE.decisions, Loads(), dice).endpoint for _ in range(8_000))
+    chosen = Counter(pick(RESCUE.decisions(), Loads(), dice).endpoint for _ in range(8_000))
     assert len(chosen) == 4
     assert all(1_800 < count < 2_200 for count in chosen.values())
 
@@ -54,7 +54,7 @@ def test_equal_loads_get_equal_shares() -> None:
 @given(st.lists(st.booleans(), min_size=3, max_size=3), st.integers(0, 2**32))
 def test_an_ejected_endpoint_is_passed_over_unless_all_are(ejected: list[bool], seed: int) -> None:
     loads = Loads(**{f"c{port}": State(ejected=out) for port, out in enumerate(ejected, 1)})
-    decision = pick(VERDICT.decisions, loads, random.Random(seed).random)
+    decision = pick(VERDICT.decisions(), loads, random.Random(seed).random)
     assert not loads(decision).ejected or all(ejected)
 
 
@@ -67,7 +67,7 @@ def test_any_dice_choose_two_different_ones(one: float, other: float) -> None:
         seen.append(decision)
         return State()
 
-    pick(VERDICT.decisions, loads, lambda: next(rolls))
+    pick(VERDICT.decisions(), loads, lambda: next(rolls))
     assert seen[-1] is not seen[-2]
 
 

@@ -29,8 +29,8 @@ def test_a_percentage_without_affinity_is_drawn_exactly_from_a_split_of_the_rule
 def test_a_certain_rule_draws_nothing_and_needs_no_key() -> None:
     route = dataclasses.replace(ROUTE, affinity=COOKIE, rules=(dataclasses.replace(TESTERS, percent=10_000),))
     entry, splits = Entry(route), Splits(random.Random(2).random)
-    lot = entry.lot(facts(plain=b"X-Tester: 1\r\n"), splits.dice)
-    assert (lot.key, lot.certain) == (None, True)
+    lot, key = entry.lot(facts(plain=b"X-Tester: 1\r\n"), splits.dice)
+    assert (key, lot.certain) == (None, True)
     index = RouteIndex(RoutingTable(1, (route,)))
     decision, key, user = decide(index, head(b"X-Tester: 1\r\n"), CLIENT, splits, idle)
     assert (decision.version.name, key, user, len(splits)) == ("canary", None, 0, 0)
@@ -49,8 +49,8 @@ def test_the_version_that_stands_in_is_the_one_that_the_route_names() -> None:
 
 
 def test_a_newer_table_says_where_an_older_exchange_may_still_go() -> None:
-    stable, canary = (verdict.decisions[0] for verdict in verdicts(ROUTE, "weight"))
-    preview = verdicts(ROUTE, "rule:preview", preview=True)[1].decisions[0]
+    stable, canary = (verdict.decisions()[0] for verdict in verdicts(ROUTE, "weight"))
+    preview = verdicts(ROUTE, "rule:preview", preview=True)[1].decisions()[0]
 
     def allowed(**changes: object) -> list[bool]:
         index = RouteIndex(RoutingTable(2, (dataclasses.replace(ROUTE, **changes),)))  # type: ignore[arg-type]
@@ -63,7 +63,7 @@ def test_a_newer_table_says_where_an_older_exchange_may_still_go() -> None:
     assert allowed(canary=gone) == [True, False, False]
     assert "Verdict shop: stable by weight" in repr(stable.verdict)
     assert "at a:1 by weight" in repr(stable)
-    assert "no endpoint" in repr(verdicts(dataclasses.replace(ROUTE, canary=gone), "weight")[1].decisions[0])
+    assert "no endpoint" in repr(verdicts(dataclasses.replace(ROUTE, canary=gone), "weight")[1].decisions()[0])
     assert Client("10.0.0.1").trusted is False
 
 

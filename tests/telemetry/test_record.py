@@ -12,7 +12,7 @@ from canaryproxy.telemetry.record import Cell, Recorder
 from tests.routing.test_match import route
 
 ROUTE = route("shop")
-(STABLE,), (CANARY,) = (verdict.decisions for verdict in verdicts(ROUTE, "weight"))
+(STABLE,), (CANARY,) = (verdict.decisions() for verdict in verdicts(ROUTE, "weight"))
 
 
 def test_an_exchange_is_counted_in_the_second_it_began() -> None:
@@ -92,7 +92,7 @@ def test_any_order_of_starts_ends_and_flushes_adds_up(steps: list[tuple[str, flo
         if step == "start":
             now += value
             side = tables[started % 2][value < 2]
-            running.append(recorder.start(side.decisions[0], now))
+            running.append(recorder.start(side.decisions()[0], now))
             started += 1
         elif step == "end" and running:
             running.pop(0).finish(Outcome.SUCCESS, 200, 0.1, 0.1)

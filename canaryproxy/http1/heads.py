@@ -1,0 +1,82 @@
+"""Complete heads, taken apart: the one-pass patterns of `grammar` at work.
+
+The compiled twin is `scan`, which has the same two functions; whoever needs them takes those that are there. What a
+head means is settled by their callers, `request` and `response`.
+"""
+
+from canaryproxy.http1 import grammar
+from canaryproxy.model.fields import FORWARDING, HOP_BY_HOP
+from canaryproxy.model.message import Body, RequestHead, ResponseHead
+
+REQUEST_SPECIAL = (*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards")
+"""Fields of requests that mean something to a proxy."""
+
+RESPONSE_SPECIAL = (
+    b"connection", b"content-length", b"keep-alive", b"proxy-authenticate", b"proxy-authentication-info",
+    b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"via", b"x-canary-rescue",
+    b"x-canary-version",
+)  # fmt: skip
+"""Fields of responses that do."""
+
+LENGTH = Body.LENGTH
+UNDERSCORE = b"_"[0]
+
+_special_field = grammar.field_finder(*REQUEST_SPECIAL).search
+_split_request = grammar.field_finder(*REQUEST_SPECIAL).split
+_split_response = grammar.field_finder(*RESPONSE_SPECIAL).split
+_routine_head = grammar.routine_head(grammar.STATUS_LINE, *RESPONSE_SPECIAL).match
+
+
+def take_request(data: bytes, begin: int, head: RequestHead) -> int:
+    """Fill `head` from the request head at `begin`; returns where it ends, or -1 where no whole and valid one is.
+
+    Filled in: `method`, `target`, `minor`, `plain`, `special` with the fields that mean something to a proxy, and
+    `host` if that comes first and is not malformed at first sight; it is not in `special` then. A name with `_` where
+    a special one has `-` goes nowhere: it is dropped.
+    """
+    match = grammar.request_head(data, begin)
+    if match is None:
+        return -1
+    head.method, head.target, minor, head.host, plain = match.groups()
+    head.minor = 1 if minor == b"1" else 0
+    block, stop = match.span(5)
+    if _special_field(data, block - 1, stop) is None:
+        head.plain = plain
+    else:
+        parts = _split_request(data[block - 1 : stop])
+        head.plain = b"".join(parts[::3])[1:]
+        head.special += _specials(parts)
+    return stop + 2
+
+
+def take_response(data: bytes, begin: int, head: ResponseHead) -> int:
+    """Fill `head` from the response head at `begin`; returns where it ends, or -1 where no whole and valid one is.
+
+    Filled in: `status`, `reason`, `minor`, `plain`. Nearly every response is HTTP/1.1, may have a body, has one length
+    and no other special field but `Connection: keep-alive`: then `length` and `body` are settled and nothing else is
+    special. Of any other one all special fields are in `special`, and the length is left at -1.
+    """
+    match = _routine_head(data, begin)
+    if match is not None:
+        minor, digits, reason, first, one, second, two, third = match.groups()
+        status = int(digits)
+        if (one is None) != (two is None) and minor == b"1" and status >= 200 and status != 204 and status != 304:
+            head.status, head.reason, head.minor = status, reason or b"", 1
+            head.plain = first + second + third
+            head.body, head.length = LENGTH, int(one or two)
+            return match.end()
+    match = grammar.response_head(data, begin)
+    if match is None:
+        return -1
+    minor, digits, reason, plain = match.groups()
+    head.status, head.reason, head.minor = int(digits), reason or b"", 1 if minor == b"1" else 0
+    parts = _split_response(b"\n" + plain)
+    head.plain = plain if len(parts) == 1 else b"".join(parts[::3])[1:]
+    head.special += _specials(parts)
+    return match.end()
+
+
+def _specials(parts: list[bytes]) -> list[tuple[bytes, bytes]]:
+    """The special fields of a split block as (lower-case name, value without outer white space)."""
+    pairs = zip(parts[1::3], parts[2::3])  # noqa: B905 - alike by construction, and hot
+    return [(name.lower(), value.strip(b" \t")) for name, value in pairs if UNDERSCORE not in name]

@@ -1,0 +1,21 @@
+from canaryproxy.http1.body cimport ChunkedBody, Inbox, LengthBody
+from canaryproxy.model.message cimport RequestHead
+
+
+cdef class RequestReader:
+    cdef object _body
+    cdef object _limits
+    cdef object _lines
+    cdef ChunkedBody _chunked
+    cdef Inbox _inbox
+    cdef LengthBody _length
+    cdef Py_ssize_t _skipped
+    cdef Py_ssize_t _unmeasured
+    cdef bytes _host
+
+    cpdef feed(self, bytes data)
+    cpdef next(self)
+    cpdef Py_ssize_t pending(self)
+    cdef RequestHead _head(self)
+    cdef _settle(self, RequestHead head)
+    cdef _begin_body(self, RequestHead head)

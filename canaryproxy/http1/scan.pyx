@@ -1,0 +1,313 @@
+"""Complete heads, taken apart: one pass over the bytes, in C. The compiled twin of `heads`, which says what is what.
+
+Not Python that is compiled, because there it would be slower than the patterns of `heads`, and those take as long as
+nginx takes for a whole request. Tests feed the two the same bytes and want the same answers.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint64_t
+from libc.string cimport memcmp, memcpy
+
+from canaryproxy.model.message cimport RequestHead, ResponseHead
+
+from canaryproxy.http1.heads import REQUEST_SPECIAL, RESPONSE_SPECIAL
+from canaryproxy.model.message import Body
+
+cdef object LENGTH = Body.LENGTH
+
+ctypedef const unsigned char *Bytes
+
+cdef enum:
+    TOKEN = 1    # tchar (RFC 9110 5.6.2)
+    VALUE = 2    # tab, space, visible ASCII and obs-text
+    TARGET = 4   # visible ASCII but `#`: see grammar.TARGET_BYTE
+    AUTHORITY = 8
+    DIGIT = 16
+    # A name that is longer is none of the special ones.
+    LONGEST_NAME = 32
+    # Digits that always fit into 63 bits; more are judged by `framing`.
+    MOST_DIGITS = 18
+
+cdef unsigned char CLASS[256]
+cdef unsigned char LOWER[256]
+
+cdef uint64_t ONES = 0x0101010101010101
+cdef uint64_t HIGHS = 0x8080808080808080
+cdef uint64_t SPACES = 0x2020202020202020
+cdef uint64_t DELETES = 0x7f7f7f7f7f7f7f7f
+
+
+cdef _classify():
+    cdef int byte
+    for byte in range(256):
+        CLASS[byte] = 0
+        LOWER[byte] = byte + 32 if 65 <= byte <= 90 else byte
+        if bytes((byte,)).isalnum() or byte in b"!#$%&'*+-.^_`|~":
+            CLASS[byte] |= TOKEN
+        if byte == 9 or 32 <= byte <= 126 or byte >= 128:
+            CLASS[byte] |= VALUE
+        if 33 <= byte <= 126:
+            CLASS[byte] |= AUTHORITY
+            if byte != 35:
+                CLASS[byte] |= TARGET
+        if 48 <= byte <= 57:
+            CLASS[byte] |= DIGIT
+
+
+_classify()
+
+
+cdef class Names:
+    """Lower-case names. Nearly every other name is told apart by its first letter and its length."""
+
+    cdef frozenset names
+    cdef uint64_t lengths[256]
+
+    def __init__(self, names):
+        self.names = frozenset(names)
+        for letter in range(256):
+            self.lengths[letter] = 0
+        for name in names:
+            for first in (name[0], name[:1].upper()[0]):
+                self.lengths[first] |= <uint64_t> 1 << len(name)
+
+    cdef inline bint may_have(self, Bytes name, Py_ssize_t size) noexcept:
+        return size < LONGEST_NAME and (self.lengths[name[0]] >> size) & 1
+
+
+cdef Names REQUEST = Names(REQUEST_SPECIAL)
+cdef Names RESPONSE = Names(RESPONSE_SPECIAL)
+
+
+cdef inline Py_ssize_t _value_end(Bytes data, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Where the bytes from `at` on are no field value any more. Eight at a time, up to the first control character."""
+    cdef uint64_t word, other
+    while at + 8 <= end:
+        memcpy(&word, data + at, 8)
+        other = word ^ DELETES
+        if ((word - SPACES) & ~word & HIGHS) | ((other - ONES) & ~other & HIGHS):
+            while at < end and CLASS[data[at]] & VALUE:
+                at += 1
+                if data[at - 1] == 9:
+                    break
+            else:
+                return at
+            continue
+        at += 8
+    while at < end and CLASS[data[at]] & VALUE:
+        at += 1
+    return at
+
+
+cdef inline Py_ssize_t _token_end(Bytes data, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    while at < end and CLASS[data[at]] & TOKEN:
+        at += 1
+    return at
+
+
+cdef inline bint _line_ends(Bytes data, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    return at + 1 < end and data[at] == 13 and data[at + 1] == 10
+
+
+cdef inline bytes _cut(Bytes data, Py_ssize_t start, Py_ssize_t stop):
+    return PyBytes_FromStringAndSize(<const char *> data + start, stop - start)
+
+
+cdef bytes _trimmed(Bytes data, Py_ssize_t start, Py_ssize_t stop):
+    while start < stop and (data[start] == 32 or data[start] == 9):
+        start += 1
+    while start < stop and (data[stop - 1] == 32 or data[stop - 1] == 9):
+        stop -= 1
+    return _cut(data, start, stop)
+
+
+cdef bytes _lowered(Bytes name, Py_ssize_t size, bint *underscored):
+    """A name in lower case, spelled with `-`."""
+    cdef unsigned char lower[LONGEST_NAME]
+    cdef Py_ssize_t at
+    for at in range(size):
+        lower[at] = LOWER[name[at]]
+        if lower[at] == 95:
+            underscored[0] = True
+            lower[at] = 45
+    return _cut(lower, 0, size)
+
+
+cdef class Lines:
+    """The fields of one head: special ones taken out, the others left where they are as runs of whole lines.
+
+    `run` is where the present run began; what came before is in `kept`.
+    """
+
+    cdef bytearray kept
+    cdef Py_ssize_t run
+
+    cdef Py_ssize_t take(self, Bytes data, Py_ssize_t at, Py_ssize_t end, Names names, list special):
+        """Where the block of fields at `at` ends, its final CRLF included; -1 if it does not."""
+        cdef Py_ssize_t start, colon, stop
+        cdef bint underscored
+        cdef bytes name
+        self.kept = None
+        self.run = at
+        while True:
+            start = at
+            colon = _token_end(data, at, end)
+            if colon == start:
+                return at + 2 if _line_ends(data, at, end) else -1
+            if colon >= end or data[colon] != 58:
+                return -1
+            stop = _value_end(data, colon + 1, end)
+            if not _line_ends(data, stop, end):
+                return -1
+            at = stop + 2
+            if names.may_have(data + start, colon - start):
+                underscored = False
+                name = _lowered(data + start, colon - start, &underscored)
+                if name in names.names:
+                    self.leave_out(data, start, at)
+                    if not underscored:
+                        special.append((name, _trimmed(data, colon + 1, stop)))
+
+    cdef leave_out(self, Bytes data, Py_ssize_t start, Py_ssize_t stop):
+        if start > self.run or self.kept is not None:
+            if self.kept is None:
+                self.kept = bytearray()
+            self.kept += (<const char *> data)[self.run:start]
+        self.run = stop
+
+    cdef bytes plain(self, Bytes data, Py_ssize_t stop):
+        """All lines up to `stop` but those left out."""
+        if self.kept is None:
+            return _cut(data, self.run, stop)
+        self.kept += (<const char *> data)[self.run:stop]
+        return bytes(self.kept)
+
+
+cdef Lines LINES = Lines()
+
+
+cpdef Py_ssize_t take_request(bytes data, Py_ssize_t begin, RequestHead head) except -2:
+    """See `heads.take_request`."""
+    cdef Bytes content = <Bytes> PyBytes_AS_STRING(data)
+    cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
+    cdef Py_ssize_t at = _token_end(content, begin, end)
+    cdef Py_ssize_t method_end = at
+    cdef Py_ssize_t target, target_end, host, stop
+    if at == begin or at >= end or content[at] != 32:
+        return -1
+    target = at = at + 1
+    while at < end and CLASS[content[at]] & TARGET:
+        at += 1
+    target_end = at
+    if at == target or at + 11 > end or memcmp(content + at, b" HTTP/1.", 8) or not _line_ends(content, at + 9, end):
+        return -1
+    if content[at + 8] != 48 and content[at + 8] != 49:
+        return -1
+    head.minor = content[at + 8] - 48
+    at += 11
+    host = _first_host(content, at, end, &stop)
+    if host >= 0:
+        at = stop + 2
+    stop = LINES.take(content, at, end, REQUEST, head.special)
+    if stop < 0:
+        return -1
+    head.method = _cut(content, begin, method_end)
+    head.target = _cut(content, target, target_end)
+    head.host = None if host < 0 else _known_host(content, host, at - 2)
+    head.plain = LINES.plain(content, stop - 2)
+    return stop
+
+
+cdef bytes last_host = b""
+
+
+cdef bytes _known_host(Bytes data, Py_ssize_t start, Py_ssize_t stop):
+    """Most requests name the host that the one before named: the same object then."""
+    global last_host
+    cdef Py_ssize_t size = stop - start
+    if PyBytes_GET_SIZE(last_host) != size or memcmp(PyBytes_AS_STRING(last_host), data + start, size):
+        last_host = _cut(data, start, stop)
+    return last_host
+
+
+cdef Py_ssize_t _first_host(Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t *stop) noexcept nogil:
+    """Where the value of a Host field at `at` begins, -1 if that is another field or looks malformed."""
+    cdef Py_ssize_t start
+    if at + 5 > end or LOWER[data[at]] != 104 or LOWER[data[at + 1]] != 111 or LOWER[data[at + 2]] != 115:
+        return -1
+    if LOWER[data[at + 3]] != 116 or data[at + 4] != 58:
+        return -1
+    at += 5
+    while at < end and (data[at] == 32 or data[at] == 9):
+        at += 1
+    start = at
+    while at < end and CLASS[data[at]] & AUTHORITY:
+        at += 1
+    stop[0] = at
+    return start if at > start and _line_ends(data, at, end) else -1
+
+
+cpdef Py_ssize_t take_response(bytes data, Py_ssize_t begin, ResponseHead head) except -2:
+    """See `heads.take_response`."""
+    cdef Bytes content = <Bytes> PyBytes_AS_STRING(data)
+    cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
+    cdef Py_ssize_t at = begin
+    cdef Py_ssize_t reason, stop
+    cdef int minor, status
+    if at + 14 > end or memcmp(content + at, b"HTTP/1.", 7) or content[at + 8] != 32:
+        return -1
+    minor = content[at + 7] - 48
+    if minor < 0 or minor > 1 or not 49 <= content[at + 9] <= 53:
+        return -1
+    if not CLASS[content[at + 10]] & CLASS[content[at + 11]] & DIGIT:
+        return -1
+    status = (content[at + 9] - 48) * 100 + (content[at + 10] - 48) * 10 + content[at + 11] - 48
+    at = reason = at + 12
+    if content[at] == 32:
+        reason = at + 1
+        at = _value_end(content, reason, end)
+    if not _line_ends(content, at, end):
+        return -1
+    stop = LINES.take(content, at + 2, end, RESPONSE, head.special)
+    if stop < 0:
+        return -1
+    head.status = status
+    head.reason = _known_reason(content, reason, at)
+    head.minor = minor
+    head.plain = LINES.plain(content, stop - 2)
+    if minor and status >= 200 and status != 204 and status != 304:
+        _settle_routine(head)
+    return stop
+
+
+cdef bytes last_reason = b"OK"
+
+
+cdef bytes _known_reason(Bytes data, Py_ssize_t start, Py_ssize_t stop):
+    global last_reason
+    cdef Py_ssize_t size = stop - start
+    if PyBytes_GET_SIZE(last_reason) != size or memcmp(PyBytes_AS_STRING(last_reason), data + start, size):
+        last_reason = _cut(data, start, stop)
+    return last_reason
+
+
+cdef _settle_routine(ResponseHead head):
+    """Where nothing is special but one length in digits, and perhaps `keep-alive`, nothing is left to settle."""
+    cdef Py_ssize_t length = -1
+    cdef Py_ssize_t at
+    cdef Bytes digits
+    cdef bytes name, value
+    for name, value in head.special:
+        if name == b"content-length" and length < 0 and 0 < PyBytes_GET_SIZE(value) <= MOST_DIGITS:
+            digits = <Bytes> PyBytes_AS_STRING(value)
+            length = 0
+            for at in range(PyBytes_GET_SIZE(value)):
+                if not CLASS[digits[at]] & DIGIT:
+                    return
+                length = length * 10 + digits[at] - 48
+        elif name != b"connection" or value != b"keep-alive":
+            return
+    if length >= 0:
+        head.length = length
+        head.body = LENGTH
+        head.special.clear()

@@ -1,0 +1,33 @@
+cdef class Verdict:
+    cdef tuple _decisions
+    cdef public object route
+    cdef public object version
+    cdef public object reason
+    cdef public object rescue
+    cdef public object shield
+    cdef public object mirror
+    cdef public object goals
+    cdef public bint analysed
+    cdef public bint preview
+    cdef public bint spare
+
+    cpdef tuple decisions(self)
+
+
+cdef class Decision:
+    cdef public Verdict verdict
+    cdef public object route
+    cdef public object version
+    cdef public object endpoint
+    cdef public object reason
+    cdef public object shield
+    cdef public object mirror
+    cdef public object goals
+    cdef public object limit
+    cdef public bytes told
+    cdef public double connect_timeout
+    cdef public double response_timeout
+    cdef public double keep_alive
+    cdef public bint analysed
+    cdef public bint preview
+    cdef public bint spare

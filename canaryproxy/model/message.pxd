@@ -1,0 +1,22 @@
+cdef class RequestHead:
+    cdef public bytes method
+    cdef public bytes target
+    cdef public bytes host
+    cdef public bytes plain
+    cdef public bytes upgrade
+    cdef public list special
+    cdef public object body
+    cdef public Py_ssize_t length
+    cdef public int minor
+    cdef public bint close
+
+
+cdef class ResponseHead:
+    cdef public bytes reason
+    cdef public bytes plain
+    cdef public list special
+    cdef public object body
+    cdef public Py_ssize_t length
+    cdef public int status
+    cdef public int minor
+    cdef public bint close

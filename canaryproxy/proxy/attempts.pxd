@@ -1,0 +1,57 @@
+cimport cython
+
+from canaryproxy.model.decision cimport Decision
+from canaryproxy.model.message cimport RequestHead
+from canaryproxy.proxy.caller cimport Caller
+from canaryproxy.proxy.pool cimport Pool
+from canaryproxy.proxy.shared cimport Shared
+from canaryproxy.proxy.upstream cimport Recipient, Upstream
+from canaryproxy.routing.affinity cimport Key
+from canaryproxy.telemetry.record cimport Cell
+
+
+cdef class Attempts(Recipient):
+    cdef public Caller down
+    cdef public double deadline
+    cdef public bint request_complete
+    cdef bint _abandoned
+    cdef bint _flushed
+    cdef bint _hinted
+    cdef Py_ssize_t _attempts
+    cdef Cell _cell
+    cdef object _connecting
+    cdef object _copy
+    cdef object _course
+    cdef Decision _decision
+    cdef double _excluded
+    cdef RequestHead _head
+    cdef object _held
+    cdef Key _key
+    cdef double _opening
+    cdef object _patience
+    cdef double _paused_at
+    cdef Shared _plane
+    cdef Pool _pool
+    cdef Py_ssize_t _queued
+    cdef list _replay
+    cdef Py_ssize_t _replay_size
+    cdef bytes _request
+    cdef double _started
+    cdef Decision _target
+    cdef double _tried
+    cdef list _unsent
+    cdef Py_ssize_t _unsent_size
+    cdef bytes _upgrade
+    cdef Upstream _upstream
+    cdef object _user
+
+    @cython.locals(plane=Shared, head=RequestHead, decision=Decision, pool=Pool, now=double)
+    cpdef begin(self)
+    @cython.locals(upstream=Upstream)
+    cdef _lease(self, Pool pool)
+    @cython.locals(method=bytes, unsent=list)
+    cdef _send(self, Upstream upstream)
+    cdef double _in_time(self) except? -1
+    @cython.locals(upstream=Upstream)
+    cdef _pass_on(self, bytes data)
+    cpdef response_paused(self)

@@ -1,0 +1,31 @@
+cimport cython
+
+from canaryproxy.http1.request cimport RequestReader
+from canaryproxy.model.message cimport RequestHead
+from canaryproxy.proxy.caller cimport Caller
+from canaryproxy.proxy.exchange cimport Exchange
+from canaryproxy.proxy.shared cimport Shared
+
+
+cdef class Downstream(Caller):
+    cdef public RequestReader reader
+    cdef public Exchange exchange
+    cdef public object phase
+    cdef public double deadline
+    cdef public bint blocked
+    cdef object _address
+    cdef bytes _scheme
+    cdef bint _upload_blocked
+    cdef bint _advancing
+    cdef Py_ssize_t _drained
+    cdef Py_ssize_t _unsent
+
+    @cython.locals(reader=RequestReader, exchange=Exchange)
+    cpdef data_received(self, bytes data)
+    @cython.locals(reader=RequestReader, exchange=Exchange)
+    cpdef advance(self)
+    @cython.locals(exchange=Exchange)
+    cdef _begin(self, RequestHead head)
+    cdef _await_request(self)
+    cpdef finished(self, bint close)
+    cdef _next(self)

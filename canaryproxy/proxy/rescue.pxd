@@ -1,0 +1,5 @@
+from canaryproxy.proxy.attempts cimport Attempts
+
+
+cdef class Rescue(Attempts):
+    pass

@@ -1,0 +1,78 @@
+"""Where a worker's connections come from: read and written directly where that is compiled (`direct`), and by the event
+loop's own transports where it is not, or for TLS.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable
+
+try:
+    from canaryproxy.proxy.direct import Poller
+except ImportError:
+    Poller = None  # type: ignore[assignment, misc]
+
+
+class Sockets:
+    """Connections of one worker, on its loop. `direct`: plain TCP is read and written without the loop's transports."""
+
+    __slots__ = ("_poller", "direct", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._poller = None if Poller is None else Poller(loop)
+        self.direct = self._poller is not None
+
+    def __repr__(self) -> str:
+        return f"<Sockets {self._poller or 'of the loop'}>"
+
+    def adopt(self, sock: socket.socket, protocol: asyncio.BaseProtocol) -> None:
+        """Serve a connected, non-blocking TCP socket directly. Raises `OSError` where it is gone already."""
+        if self._poller is None:
+            raise RuntimeError("this worker has no sockets of its own")
+        self._poller.adopt(sock, protocol)
+
+    async def serve(
+        self, sock: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], context: ssl.SSLContext | None,
+        patience: float,
+    ) -> None:  # fmt: skip
+        """Serve an accepted socket. With a context, a TLS handshake comes first, for which there are `patience` seconds.
+
+        Raises `OSError` where that comes to nothing.
+        """
+        if context is None and self._poller is not None:
+            self._poller.adopt(sock, protocol())
+        else:
+            wait = None if context is None else patience
+            await self.loop.connect_accepted_socket(protocol, sock, ssl=context, ssl_handshake_timeout=wait)
+
+    async def connect(
+        self, host: str, port: int, protocol: asyncio.BaseProtocol, context: ssl.SSLContext | None, name: str | None
+    ) -> None:
+        """Open a connection; with a context, TLS to a server of this name. Raises `OSError`."""
+        family = None if context is not None or self._poller is None else _family(host)
+        if family is None or self._poller is None:
+            await self.loop.create_connection(lambda: protocol, host, port, ssl=context, server_hostname=name)
+            return
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        with contextlib.ExitStack() as undo:
+            undo.callback(sock.close)
+            await self.loop.sock_connect(sock, (host, port))
+            self._poller.adopt(sock, protocol)
+            undo.pop_all()
+
+    def close(self) -> None:
+        """Serve nothing any more."""
+        if self._poller is not None:
+            self._poller.close()
+
+
+def _family(host: str) -> socket.AddressFamily | None:
+    """Of a literal address, None for a name."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        return None
+    return socket.AF_INET if version == 4 else socket.AF_INET6

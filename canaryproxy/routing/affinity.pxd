@@ -1,0 +1,20 @@
+from canaryproxy.routing.facts cimport Facts
+
+
+cdef class Key:
+    cdef public bytes value
+    cdef public bytes cookie
+
+
+cdef class Hash:
+    cdef object _seeded
+
+    cpdef of(self, bytes key)
+
+
+cdef class Sticky:
+    cdef object _affinity
+    cdef str _by
+    cdef bytes _name
+
+    cpdef Key key(self, Facts facts, dice)

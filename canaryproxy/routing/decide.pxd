@@ -1,0 +1,13 @@
+cimport cython
+
+from canaryproxy.model.client cimport Client
+from canaryproxy.model.decision cimport Verdict
+from canaryproxy.model.message cimport RequestHead
+from canaryproxy.routing.affinity cimport Key
+from canaryproxy.routing.entry cimport Entry, Lot
+from canaryproxy.routing.match cimport RouteIndex
+from canaryproxy.routing.split cimport Splits
+
+
+@cython.locals(entry=Entry, key=Key, verdict=Verdict, lot=Lot, decisions=tuple)
+cpdef tuple decide(RouteIndex index, RequestHead head, Client client, Splits splits, loads)

@@ -1,0 +1,42 @@
+from canaryproxy.model.decision cimport Verdict
+from canaryproxy.routing.affinity cimport Hash, Key, Sticky
+from canaryproxy.routing.facts cimport Facts
+from canaryproxy.routing.rules cimport RuleBook
+
+
+cdef class Lot:
+    cdef public Verdict below
+    cdef public Verdict above
+    cdef public Hash hash
+    cdef public object rule
+    cdef public bytes salt
+    cdef public tuple split
+    cdef public int weight
+    cdef public bint certain
+
+
+cdef class Entry:
+    cdef public object route
+    cdef public bytes salt
+    cdef public tuple split
+    cdef public Hash hash
+    cdef public RuleBook book
+    cdef public Verdict stable
+    cdef public Verdict canary
+    cdef public int weight
+    cdef public bint plain
+    cdef bint _off
+    cdef Sticky _sticky
+    cdef tuple _excluded
+    cdef object _goals
+    cdef object _mirror
+    cdef dict _by_rule
+    cdef Lot _by_weight
+    cdef Lot _by_key
+    cdef Lot _unjudged_by_weight
+    cdef Lot _unjudged_by_key
+    cdef Verdict _aborted
+
+    cpdef tuple lot(self, Facts facts, dice)
+    cpdef Lot lot_of(self, rule)
+    cdef Key _key(self, Facts facts, dice)

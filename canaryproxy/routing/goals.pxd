@@ -1,0 +1,18 @@
+cimport cython
+
+from canaryproxy.model.client cimport Client
+from canaryproxy.model.message cimport RequestHead, ResponseHead
+from canaryproxy.routing.facts cimport Facts
+
+
+cdef class Goals:
+    cdef list _goals
+
+    @cython.locals(facts=Facts, statuses=tuple, conditions=list, found=list)
+    cpdef list reached(self, RequestHead request, Client client, ResponseHead response)
+
+
+@cython.locals(low=int, high=int)
+cdef bint _within(int status, tuple ranges) except -1
+
+cdef bint _all_hold(list conditions, Facts facts) except -1

@@ -1,0 +1,31 @@
+"""One field or cookie of a request, found without taking all of them apart. The compiled twin is `seek`."""
+
+import re
+from functools import lru_cache
+
+NAMES_KEPT = 4096
+"""Patterns that are remembered: names come from configurations, not from requests."""
+
+is_client_id = re.compile(rb"[A-Za-z0-9_-]{16,64}").fullmatch
+"""What a cookie of ours looks like; anything else is replaced."""
+
+
+def field_values(block: bytes, name: bytes) -> list[bytes]:
+    """The values, without outer white space, of the fields of this lower-case name in a block of lines."""
+    return [value.strip(b" \t") for value in _field(name)(block)]
+
+
+def cookie_values(field: bytes, name: bytes) -> list[bytes]:
+    """The values that a Cookie field has for a name, without surrounding quotes (RFC 6265 4.1.1)."""
+    pairs = [pair.partition(b"=") for pair in field.split(b";")]
+    return [unquoted(value.strip(b" \t")) for found, equals, value in pairs if equals and found.strip(b" \t") == name]
+
+
+def unquoted(value: bytes) -> bytes:
+    """Without the quotes around it, if there are any."""
+    return value[1:-1] if len(value) > 1 and value[:1] == b'"' == value[-1:] else value
+
+
+@lru_cache(maxsize=NAMES_KEPT)
+def _field(name: bytes) -> "re._FindAll":  # type: ignore[name-defined]
+    return re.compile(rb"^(?i:%b):([^\r]*)\r" % re.escape(name), re.MULTILINE).findall

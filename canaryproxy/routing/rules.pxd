@@ -1,0 +1,28 @@
+cimport cython
+
+from canaryproxy.routing.facts cimport Facts
+
+
+cdef class Filed:
+    cdef public Py_ssize_t number
+    cdef public object rule
+    cdef tuple _holds
+
+    cpdef bint matches(self, Facts facts) except -1
+
+
+cdef class RuleBook:
+    cdef public tuple rules
+    cdef dict _headers
+    cdef dict _cookies
+    cdef dict _query
+    cdef dict _paths
+    cdef list _rest
+
+    @cython.locals(best=Filed, filed=Filed, candidates=list)
+    cpdef Filed first(self, Facts facts)
+    cpdef list candidates(self, Facts facts)
+
+
+@cython.locals(by_value=dict, name=bytes)
+cdef _meet(dict shelf, Facts facts, str subject, list found)

@@ -1,0 +1,23 @@
+cimport cython
+
+
+cdef class BlockSplit:
+    cdef object _dice
+    cdef bytearray _order
+    cdef bytearray _places
+    cdef int _strata_left
+    cdef int _blocks_left
+
+    @cython.locals(
+        left=int, point=double, pick=int, stratum=int, blocks=int, first=int, last=int, place=int, order=bytearray,
+        places=bytearray,
+    )
+    cpdef int draw(self) except -1
+
+
+cdef class Splits:
+    cdef public object dice
+    cdef dict _splits
+
+    @cython.locals(split=BlockSplit)
+    cpdef int draw(self, tuple key) except -1

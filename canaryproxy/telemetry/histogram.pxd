@@ -1,0 +1,4 @@
+cimport cython
+
+@cython.locals(index=long)
+cpdef long bucket_of(double seconds) except? -99999
