@@ -114,7 +114,7 @@ class RequestReader:
         if head.special:
             self._settle(head)
         target = head.target
-        if target[0] != SLASH or b"%" in target or head.host is None or head.method in REFUSED_METHODS:
+        if target[0] != SLASH or target.find(b"%") >= 0 or head.host is None or head.method in REFUSED_METHODS:
             settle_target(head)
         inbox.position = end
         if head.body is not NO_BODY:

@@ -69,7 +69,8 @@ def _matches(condition: Condition) -> Matches:
 def _below(prefix: str) -> Matches:
     """A path by whole segments, as routes claim them."""
     path = normalise(prefix.encode("utf-8")).removesuffix(b"/")
-    return lambda value: value == path or value.startswith(path + b"/")
+    below = path + b"/"
+    return lambda value: value.startswith(below) or value == path
 
 
 def _from_networks(texts: Iterable[str]) -> Holds:

@@ -8,8 +8,11 @@ from canaryproxy.routing.facts cimport Facts
 cdef class Goals:
     cdef list _goals
 
-    @cython.locals(facts=Facts, statuses=tuple, conditions=list, found=list)
+    @cython.locals(facts=Facts, statuses=tuple, header=bytes, conditions=list, found=list)
     cpdef list reached(self, RequestHead request, Client client, ResponseHead response)
+
+
+cpdef amount(ResponseHead response, bytes name)
 
 
 @cython.locals(low=int, high=int)

@@ -8,6 +8,11 @@ from canaryproxy.model.message import RequestHead, ResponseHead
 from canaryproxy.routing.condition import Holds, compile_condition
 from canaryproxy.routing.facts import Facts
 
+try:
+    from canaryproxy.routing.seek import field_values
+except ImportError:
+    from canaryproxy.routing.lookup import field_values
+
 number = re.compile(rb"[0-9]{1,30}(?:\.[0-9]{1,6})?").fullmatch
 """No sign, no exponent, no white space: whatever else stands there was not meant as an amount."""
 
@@ -23,14 +28,14 @@ class Goals:
     __slots__ = ("_goals",)
 
     def __init__(self, goals: tuple[Goal, ...]) -> None:
-        self._goals: list[tuple[Goal, Ranges, list[Holds]]] = [
-            (goal, goal.statuses, [compile_condition(one) for one in goal.conditions])
+        self._goals: list[tuple[str, Ranges, bytes, list[Holds]]] = [
+            (goal.name, goal.statuses, goal.header.encode("ascii"), [compile_condition(one) for one in goal.conditions])
             for goal in goals
             if not goal.reported
         ]
 
     def __repr__(self) -> str:
-        return f"<Goals {', '.join(goal.name for goal, _, _ in self._goals)}>"
+        return f"<Goals {', '.join(name for name, _, _, _ in self._goals)}>"
 
     def __bool__(self) -> bool:
         return bool(self._goals)
@@ -39,14 +44,16 @@ class Goals:
         """What this exchange is worth."""
         found: list[Reached] = []
         facts = None
-        for goal, statuses, conditions in self._goals:
+        for name, statuses, header, conditions in self._goals:
             if not _within(response.status, statuses):
                 continue
-            facts = facts or Facts(request, client)
-            if _all_hold(conditions, facts):
-                value = amount(response, goal.header) if goal.header else 1.0
-                if value is not None:
-                    found.append((goal.name, value))
+            value = amount(response, header) if header else 1.0
+            if value is None:
+                continue
+            if conditions and facts is None:
+                facts = Facts(request, client)
+            if facts is None or _all_hold(conditions, facts):
+                found.append((name, value))
         return found
 
 
@@ -64,10 +71,13 @@ def _all_hold(conditions: list[Holds], facts: Facts) -> bool:
     return True
 
 
-def amount(response: ResponseHead, header: str) -> float | None:
-    """The number in a response's only field of this name, `MOST_VALUE` at most; None if there is no such number."""
-    name = header.encode("ascii")
-    values = [value for one, value in response.fields() if one == name]
+def amount(response: ResponseHead, name: bytes) -> float | None:
+    """The number in a response's only field of this lower-case name, `MOST_VALUE` at most; None if there is no such
+    number.
+    """
+    values = field_values(response.plain, name)
+    if response.special:
+        values += [value for one, value in response.special if one == name]
     if len(values) != 1 or not number(values[0]):
         return None
     return min(float(values[0]), MOST_VALUE)

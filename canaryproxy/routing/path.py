@@ -29,9 +29,9 @@ _DOTS = (b".", b"..")
 
 def normalise(path: bytes) -> bytes:
     """The spelling of an absolute path (or `*`) that prefixes are compared with."""
-    if b"%" in path:
+    if path.find(b"%") >= 0:
         path = _decode(path)
-    if b"//" in path or b"/." in path:
+    if path.find(b"//") >= 0 or path.find(b"/.") >= 0:
         path = _resolve(path)
     return path
 

@@ -1,0 +1,1 @@
+cpdef bytes normalise(bytes path)
