@@ -43,6 +43,7 @@ HOT = (
     "canaryproxy.proxy.shared",
     "canaryproxy.proxy.upstream",
     "canaryproxy.routing.affinity",
+    "canaryproxy.routing.blake",
     "canaryproxy.routing.condition",
     "canaryproxy.routing.decide",
     "canaryproxy.routing.entry",

@@ -80,3 +80,8 @@ def _specials(parts: list[bytes]) -> list[tuple[bytes, bytes]]:
     """The special fields of a split block as (lower-case name, value without outer white space)."""
     pairs = zip(parts[1::3], parts[2::3])  # noqa: B905 - alike by construction, and hot
     return [(name.lower(), value.strip(b" \t")) for name, value in pairs if UNDERSCORE not in name]
+
+
+def count_lines(data: bytes, begin: int, end: int) -> int:
+    """The line feeds between two places."""
+    return data.count(b"\n", begin, end)

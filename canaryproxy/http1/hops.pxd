@@ -13,6 +13,7 @@ cdef class Hops:
     cdef bytes _identity
     cdef bytes _seed
     cdef uint64_t _serial
+    cdef bytes _high
     cdef tuple _via
     cdef tuple _via_field
 
@@ -21,3 +22,6 @@ cdef class Hops:
     )
     cpdef bytes response(self, ResponseHead head, RequestHead request, bytes extra, bint close)
     cdef bytes _next_id(self)
+
+
+cdef bytes _decimal(Py_ssize_t number)

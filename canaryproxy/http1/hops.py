@@ -22,7 +22,17 @@ DROPPED = {
 
 ROUTINE_OPTIONS = (b"keep-alive", b"close")
 
+NO_BODY, LENGTH, CHUNKED = Body.NONE, Body.LENGTH, Body.CHUNKED
+
 REQUEST_ID = b"\r\nX-Request-Id: "
+
+LOW_DIGITS = 3
+LOW_BITS = 16**LOW_DIGITS - 1
+LOW = tuple(b"%03x" % low for low in range(LOW_BITS + 1))
+"""The last digits of request ids; the others are written anew when these have come round."""
+
+DECIMALS = tuple(b"%d" % number for number in range(1000))
+"""Statuses and small lengths, written."""
 
 sane_request_id = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
 
@@ -43,12 +53,13 @@ class Hops:
     number below 2^64 that no other instance has, and a serial number.
     """
 
-    __slots__ = ("_identity", "_seed", "_serial", "_via", "_via_field")
+    __slots__ = ("_high", "_identity", "_seed", "_serial", "_via", "_via_field")
 
     def __init__(self, identity: str, seed: int) -> None:
         self._identity = identity.encode("ascii")
         self._seed = b"%016x" % seed
         self._serial = 0
+        self._high = b""
         self._via = (b"1.0 " + self._identity, b"1.1 " + self._identity)
         self._via_field = (b"Via: %b\r\n" % self._via[0], b"Via: %b\r\n" % self._via[1])
 
@@ -77,9 +88,9 @@ class Hops:
             ours = b"".join(
                 (peer.ours[head.minor], b"X-Forwarded-Host: ", host, b"\r\nX-Request-Id: ", self._next_id(), b"\r\n")
             )
-        if head.body is Body.LENGTH:
-            ours = b"%bContent-Length: %d\r\n" % (ours, head.length)
-        elif head.body is Body.CHUNKED:
+        if head.body is LENGTH:
+            ours = b"".join((ours, b"Content-Length: ", _decimal(head.length), b"\r\n"))
+        elif head.body is CHUNKED:
             ours += b"Transfer-Encoding: chunked\r\n"
         if upgrade:
             ours = b"%bConnection: Upgrade\r\nUpgrade: %b\r\n" % (ours, upgrade)
@@ -119,8 +130,11 @@ class Hops:
         return self._next_id()
 
     def _next_id(self) -> bytes:
-        self._serial += 1
-        return b"%b-%x" % (self._seed, self._serial)
+        serial = self._serial = self._serial + 1
+        low = serial & LOW_BITS
+        if not low or not self._high:
+            self._high = b"%b-%x" % (self._seed, serial >> LOW_DIGITS * 4)
+        return self._high + LOW[low]
 
     @staticmethod
     def _max_forwards(head: RequestHead, value: bytes) -> bytes:
@@ -159,8 +173,8 @@ class Hops:
             plain, ours = self._unusual_response(head, request, ours)
         if head.status >= 200:
             if head.length >= 0:
-                ours = b"%bContent-Length: %d\r\n" % (ours, head.length)
-            elif head.body is not Body.NONE and request.minor:
+                ours = b"".join((ours, b"Content-Length: ", _decimal(head.length), b"\r\n"))
+            elif head.body is not NO_BODY and request.minor:
                 ours += b"Transfer-Encoding: chunked\r\n"
             if close:
                 ours += b"Connection: close\r\n"
@@ -168,7 +182,7 @@ class Hops:
                 ours += b"Connection: keep-alive\r\n"
         if extra:
             ours += extra
-        return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (head.status, head.reason, plain, ours)
+        return b"".join((b"HTTP/1.1 ", _decimal(head.status), b" ", head.reason, b"\r\n", plain, ours, b"\r\n"))
 
     @staticmethod
     def _unusual_response(head: ResponseHead, request: RequestHead, via: bytes) -> tuple[bytes, bytes]:
@@ -184,6 +198,10 @@ class Hops:
             elif name == b"trailer" and head.body is Body.CHUNKED and request.minor:
                 trailer += b"Trailer: %b\r\n" % value
         return plain, via + trailer
+
+
+def _decimal(number: int) -> bytes:
+    return DECIMALS[number] if number < len(DECIMALS) else b"%d" % number
 
 
 def request_id_of(head: bytes) -> bytes:

@@ -11,11 +11,15 @@ cdef class RequestReader:
     cdef LengthBody _length
     cdef Py_ssize_t _skipped
     cdef Py_ssize_t _unmeasured
+    cdef Py_ssize_t _most_bytes
+    cdef Py_ssize_t _most_target
+    cdef Py_ssize_t _most_fields
     cdef bytes _host
 
     cpdef feed(self, bytes data)
     cpdef next(self)
     cpdef Py_ssize_t pending(self)
     cdef RequestHead _head(self)
+    cdef _measure(self, bytes data, Py_ssize_t begin, Py_ssize_t stop, Py_ssize_t method, Py_ssize_t target)
     cdef _settle(self, RequestHead head)
     cdef _begin_body(self, RequestHead head)

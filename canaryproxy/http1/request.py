@@ -17,9 +17,9 @@ from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
 
 try:
-    from canaryproxy.http1.scan import take_request
+    from canaryproxy.http1.scan import count_lines, take_request
 except ImportError:
-    from canaryproxy.http1.heads import take_request
+    from canaryproxy.http1.heads import count_lines, take_request
 
 METHOD_ROOM = 52
 """Bytes a method may have when the target is as long as allowed."""
@@ -43,7 +43,10 @@ def _start_line(line: bytes) -> None:
 class RequestReader:
     """Feed bytes, pull events. After `Refused` the connection's framing is unknown: close it."""
 
-    __slots__ = ("_body", "_chunked", "_host", "_inbox", "_length", "_limits", "_lines", "_skipped", "_unmeasured")
+    __slots__ = (
+        "_body", "_chunked", "_host", "_inbox", "_length", "_limits", "_lines", "_most_bytes", "_most_fields",
+        "_most_target", "_skipped", "_unmeasured",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -53,6 +56,9 @@ class RequestReader:
         self._body: LengthBody | ChunkedBody | None = None
         self._skipped = 0
         self._host = b""
+        self._most_bytes = limits.header_bytes
+        self._most_target = limits.uri_bytes
+        self._most_fields = limits.headers
         self._unmeasured = min(limits.header_bytes, limits.uri_bytes, 4 * limits.headers) - len(b"\r\n")
         self._lines: LineCheck | None = None
 
@@ -104,7 +110,7 @@ class RequestReader:
             self._no_head(data, begin)
             return None
         if end - begin > self._unmeasured:
-            self._measure(data, begin, end - 2, head)
+            self._measure(data, begin, end - 2, len(head.method), len(head.target))
         host = head.host
         if host is not None and host != self._host:
             if not grammar.authority(host):
@@ -124,16 +130,17 @@ class RequestReader:
             self._lines.reset()
         return head
 
-    def _measure(self, data: bytes, begin: int, stop: int, head: RequestHead) -> None:
-        """Raise `Refused` where a limit is exceeded, with the failure that the bytes meet first."""
-        limits = self._limits
+    def _measure(self, data: bytes, begin: int, stop: int, method: int, target: int) -> None:
+        """Raise `Refused` where a limit is exceeded, with the failure that the bytes meet first. `method` and `target`
+        are lengths.
+        """
         if (
-            stop - begin > limits.header_bytes
-            or len(head.method) + len(head.target) > limits.uri_bytes + METHOD_ROOM
-            or data.count(b"\n", begin, stop) - 1 > limits.headers
+            stop - begin > self._most_bytes
+            or method + target > self._most_target + METHOD_ROOM
+            or count_lines(data, begin, stop) - 1 > self._most_fields
         ):
             raise self._verdict(data[begin:stop])
-        if len(head.target) > limits.uri_bytes:
+        if target > self._most_target:
             raise Refused(Failure.TARGET_TOO_LONG, "the request target is too long")
 
     def _no_head(self, data: bytes, begin: int) -> None:

@@ -16,9 +16,9 @@ from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import Body, ResponseHead
 
 try:
-    from canaryproxy.http1.scan import take_response
+    from canaryproxy.http1.scan import count_lines, take_response
 except ImportError:
-    from canaryproxy.http1.heads import take_response
+    from canaryproxy.http1.heads import count_lines, take_response
 
 HEAD_BYTES = 131_072
 HEAD_FIELDS = 256
@@ -120,7 +120,7 @@ class ResponseReader:
                     self._check_lines(data, begin)
                 return None
             head = self._mend(data[begin:end])
-        if end - begin > UNCOUNTED and data.count(b"\n", begin, end) - 2 > HEAD_FIELDS:
+        if end - begin > UNCOUNTED and count_lines(data, begin, end) - 2 > HEAD_FIELDS:
             raise Refused(Failure.RESPONSE_HEAD_TOO_LARGE, "too many fields")
         head.close = not head.minor
         if head.body is not LENGTH:

@@ -6,7 +6,7 @@ nginx takes for a whole request. Tests feed the two the same bytes and want the 
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
 from canaryproxy.model.message cimport RequestHead, ResponseHead
 
@@ -121,6 +121,36 @@ cdef bytes _trimmed(Bytes data, Py_ssize_t start, Py_ssize_t stop):
     return _cut(data, start, stop)
 
 
+cdef inline bint _is(Bytes name, Py_ssize_t size, const char *wanted, Py_ssize_t length) noexcept nogil:
+    """Whether this is the wanted lower-case name."""
+    cdef Py_ssize_t at
+    if size != length:
+        return False
+    for at in range(size):
+        if LOWER[name[at]] != <unsigned char> wanted[at]:
+            return False
+    return True
+
+
+cdef Py_ssize_t _number(Bytes data, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    """A value that is nothing but digits, in plain sight; -1 for any other."""
+    cdef Py_ssize_t number = 0
+    if start < stop and data[start] == 32:
+        start += 1
+    if not 0 < stop - start <= MOST_DIGITS:
+        return -1
+    while start < stop:
+        if not CLASS[data[start]] & DIGIT:
+            return -1
+        number = number * 10 + data[start] - 48
+        start += 1
+    return number
+
+
+cdef bint _keeps(Bytes data, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    return stop - start == 11 and not memcmp(data + start, b" keep-alive", 11)
+
+
 cdef bytes _lowered(Bytes name, Py_ssize_t size, bint *underscored):
     """A name in lower case, spelled with `-`."""
     cdef unsigned char lower[LONGEST_NAME]
@@ -167,6 +197,41 @@ cdef class Lines:
                     self.leave_out(data, start, at)
                     if not underscored:
                         special.append((name, _trimmed(data, colon + 1, stop)))
+
+    cdef Py_ssize_t take_routine(self, Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t *length):
+        """The same for a response in which nothing is special but one length, and perhaps `keep-alive`; -1 where that is
+        not so.
+        """
+        cdef Py_ssize_t start, colon, stop
+        self.kept = None
+        self.run = at
+        while True:
+            start = at
+            colon = _token_end(data, at, end)
+            if colon == start:
+                return at + 2 if _line_ends(data, at, end) else -1
+            if colon >= end or data[colon] != 58:
+                return -1
+            stop = _value_end(data, colon + 1, end)
+            if not _line_ends(data, stop, end):
+                return -1
+            at = stop + 2
+            if RESPONSE.may_have(data + start, colon - start):
+                if _is(data + start, colon - start, b"content-length", 14):
+                    if length[0] >= 0:
+                        return -1
+                    length[0] = _number(data, colon + 1, stop)
+                    if length[0] < 0:
+                        return -1
+                elif not _is(data + start, colon - start, b"connection", 10) or not _keeps(data, colon + 1, stop):
+                    if not self.ordinary(data + start, colon - start):
+                        return -1
+                    continue
+                self.leave_out(data, start, at)
+
+    cdef bint ordinary(self, Bytes name, Py_ssize_t size) except -1:
+        cdef bint underscored = False
+        return _lowered(name, size, &underscored) not in RESPONSE.names
 
     cdef leave_out(self, Bytes data, Py_ssize_t start, Py_ssize_t stop):
         if start > self.run or self.kept is not None:
@@ -253,6 +318,7 @@ cpdef Py_ssize_t take_response(bytes data, Py_ssize_t begin, ResponseHead head) 
     cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
     cdef Py_ssize_t at = begin
     cdef Py_ssize_t reason, stop
+    cdef Py_ssize_t length = -1
     cdef int minor, status
     if at + 14 > end or memcmp(content + at, b"HTTP/1.", 7) or content[at + 8] != 32:
         return -1
@@ -268,16 +334,33 @@ cpdef Py_ssize_t take_response(bytes data, Py_ssize_t begin, ResponseHead head) 
         at = _value_end(content, reason, end)
     if not _line_ends(content, at, end):
         return -1
-    stop = LINES.take(content, at + 2, end, RESPONSE, head.special)
-    if stop < 0:
-        return -1
+    stop = LINES.take_routine(content, at + 2, end, &length)
+    if stop < 0 or length < 0 or not minor or status < 200 or status == 204 or status == 304:
+        length = -1
+        stop = LINES.take(content, at + 2, end, RESPONSE, head.special)
+        if stop < 0:
+            return -1
     head.status = status
     head.reason = _known_reason(content, reason, at)
     head.minor = minor
     head.plain = LINES.plain(content, stop - 2)
-    if minor and status >= 200 and status != 204 and status != 304:
-        _settle_routine(head)
+    if length >= 0:
+        head.length = length
+        head.body = LENGTH
     return stop
+
+
+cpdef Py_ssize_t count_lines(bytes data, Py_ssize_t begin, Py_ssize_t end):
+    """See `heads.count_lines`."""
+    cdef Bytes at = <Bytes> PyBytes_AS_STRING(data) + begin
+    cdef Bytes stop = <Bytes> PyBytes_AS_STRING(data) + end
+    cdef Py_ssize_t count = 0
+    while True:
+        at = <Bytes> memchr(at, 10, stop - at)
+        if at == NULL:
+            return count
+        at += 1
+        count += 1
 
 
 cdef bytes last_reason = b"OK"
@@ -289,25 +372,3 @@ cdef bytes _known_reason(Bytes data, Py_ssize_t start, Py_ssize_t stop):
     if PyBytes_GET_SIZE(last_reason) != size or memcmp(PyBytes_AS_STRING(last_reason), data + start, size):
         last_reason = _cut(data, start, stop)
     return last_reason
-
-
-cdef _settle_routine(ResponseHead head):
-    """Where nothing is special but one length in digits, and perhaps `keep-alive`, nothing is left to settle."""
-    cdef Py_ssize_t length = -1
-    cdef Py_ssize_t at
-    cdef Bytes digits
-    cdef bytes name, value
-    for name, value in head.special:
-        if name == b"content-length" and length < 0 and 0 < PyBytes_GET_SIZE(value) <= MOST_DIGITS:
-            digits = <Bytes> PyBytes_AS_STRING(value)
-            length = 0
-            for at in range(PyBytes_GET_SIZE(value)):
-                if not CLASS[digits[at]] & DIGIT:
-                    return
-                length = length * 10 + digits[at] - 48
-        elif name != b"connection" or value != b"keep-alive":
-            return
-    if length >= 0:
-        head.length = length
-        head.body = LENGTH
-        head.special.clear()

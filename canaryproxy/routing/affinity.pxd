@@ -6,12 +6,6 @@ cdef class Key:
     cdef public bytes cookie
 
 
-cdef class Hash:
-    cdef object _seeded
-
-    cpdef of(self, bytes key)
-
-
 cdef class Sticky:
     cdef object _affinity
     cdef str _by

@@ -14,8 +14,10 @@ from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.split import Dice
 
 try:
+    from canaryproxy.routing.blake import Hash
     from canaryproxy.routing.seek import is_client_id
 except ImportError:
+    from canaryproxy.routing.hashing import Hash  # type: ignore[assignment]
     from canaryproxy.routing.lookup import is_client_id
 
 LONGEST_SALT = 64
@@ -40,21 +42,6 @@ def salt_of(text: str) -> bytes:
     """A text as the key of the hash."""
     salt = text.encode("utf-8")
     return salt if len(salt) <= LONGEST_SALT else blake2b(salt).digest()
-
-
-class Hash:
-    """Clients as numbers, under one salt."""
-
-    __slots__ = ("_seeded",)
-
-    def __init__(self, salt: bytes) -> None:
-        self._seeded = blake2b(key=salt, digest_size=8)
-
-    def of(self, key: bytes) -> int:
-        """A client as a number of 64 bits. It tells users apart without saying who they are."""
-        seeded = self._seeded.copy()
-        seeded.update(key)
-        return int.from_bytes(seeded.digest(), "big")
 
 
 def bucket_of(key: bytes, salt: bytes) -> int:

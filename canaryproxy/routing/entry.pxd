@@ -1,5 +1,5 @@
 from canaryproxy.model.decision cimport Verdict
-from canaryproxy.routing.affinity cimport Hash, Key, Sticky
+from canaryproxy.routing.affinity cimport Key, Sticky
 from canaryproxy.routing.facts cimport Facts
 from canaryproxy.routing.rules cimport RuleBook
 
@@ -7,7 +7,7 @@ from canaryproxy.routing.rules cimport RuleBook
 cdef class Lot:
     cdef public Verdict below
     cdef public Verdict above
-    cdef public Hash hash
+    cdef public object hash
     cdef public object rule
     cdef public bytes salt
     cdef public tuple split
@@ -19,7 +19,7 @@ cdef class Entry:
     cdef public object route
     cdef public bytes salt
     cdef public tuple split
-    cdef public Hash hash
+    cdef public object hash
     cdef public RuleBook book
     cdef public Verdict stable
     cdef public Verdict canary
