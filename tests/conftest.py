@@ -19,7 +19,6 @@ PACKAGES = {
     "haproxy": "haproxy",
     "gcc": "gcc",
     "chroot": "coreutils",
-    "gcc": "gcc",
     "python3-config": "python3-dev",
     "kubectl": "kubernetes-client",
     "npm": "npm",

@@ -5,7 +5,7 @@ from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.model.delta import GoalDelta
 from canaryproxy.model.table import WEIGHT_SCALE, Route
-from canaryproxy.routing.affinity import hash_of, salt_of
+from canaryproxy.routing.affinity import Hash, salt_of
 from canaryproxy.telemetry.histogram import value_bucket
 
 
@@ -34,7 +34,7 @@ def _user(knowledge: Knowledge, route: Route, key: str) -> tuple[int, models.Ver
     """A user, and the version that had them last; who was never here is counted where they would be sent now."""
     if route.affinity is None:
         raise Problem("no-affinity", f"{route.name} knows no users; give `version`")
-    user = hash_of(key.encode("utf-8"), salt_of(route.salt or route.name))
+    user = Hash(salt_of(route.salt or route.name)).of(key.encode("utf-8"))
     last = knowledge.users.version_of(route.name, user)
     if last is not None:
         return user, "canary" if last == "canary" else "stable"

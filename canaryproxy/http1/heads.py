@@ -60,7 +60,7 @@ def take_response(data: bytes, begin: int, head: ResponseHead) -> int:
     if match is not None:
         minor, digits, reason, first, one, second, two, third = match.groups()
         status = int(digits)
-        if (one is None) != (two is None) and minor == b"1" and status >= 200 and status != 204 and status != 304:
+        if (one is None) != (two is None) and minor == b"1" and status >= 200 and status not in {204, 304}:
             head.status, head.reason, head.minor = status, reason or b"", 1
             head.plain = first + second + third
             head.body, head.length = LENGTH, int(one or two)

@@ -87,9 +87,7 @@ class Hops:
             ours = b"%bX-Canary-Version: %b\r\n" % (ours, version)
         if request_id:
             ours = ours.replace(REQUEST_ID + request_id_of(ours), REQUEST_ID + request_id)
-        return b"".join(
-            (head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", host, b"\r\n", plain, ours, b"\r\n")
-        )
+        return b"".join((head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", host, b"\r\n", plain, ours, b"\r\n"))
 
     def _unusual(self, head: RequestHead, peer: Peer, host: bytes) -> tuple[bytes, bytes]:
         """Plain lines that stay and our own lines, for a head with more than routine special fields."""

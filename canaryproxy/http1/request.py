@@ -31,6 +31,7 @@ SLASH = b"/"[0]
 MAX_LEADING_CRLF = 32
 """Bytes of empty lines skipped before a request line (RFC 9112 2.2 asks for at least one)."""
 
+
 def _start_line(line: bytes) -> None:
     if grammar.request_line(line):
         return

@@ -32,8 +32,8 @@ NOWHERE = Endpoint("", 0)
 
 
 class Shared:
-    """`identity` is the instance's pseudonym; `access_log` takes an entry for every exchange, at `wall` time; clocks and
-    dice are arguments. `held` counts exchanges of versions that have a limit.
+    """`identity` is the instance's pseudonym; `access_log` takes an entry for every exchange, at `wall` time; clocks
+    and dice are arguments. `held` counts exchanges of versions that have a limit.
     """
 
     __slots__ = (

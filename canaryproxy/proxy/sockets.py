@@ -8,11 +8,34 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
+from typing import Protocol, cast
 
 try:
     from canaryproxy.proxy.direct import Poller
 except ImportError:
     Poller = None  # type: ignore[assignment, misc]
+
+
+class Hearer(Protocol):
+    """Who hears of what happens to a connection, as asyncio tells its protocols."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+
+    def data_received(self, data: bytes) -> None:
+        """The peer sent these."""
+
+    def eof_received(self) -> bool | None:
+        """The peer sends no more; false to close the connection."""
+
+    def connection_lost(self, error: Exception | None, /) -> None:
+        """It is gone."""
+
+    def pause_writing(self) -> None:
+        """The peer does not take what was written."""
+
+    def resume_writing(self) -> None:
+        """It took most of it."""
 
 
 class Sockets:
@@ -28,17 +51,17 @@ class Sockets:
     def __repr__(self) -> str:
         return f"<Sockets {self._poller or 'of the loop'}>"
 
-    def adopt(self, sock: socket.socket, protocol: asyncio.BaseProtocol) -> None:
+    def adopt(self, sock: socket.socket, protocol: Hearer) -> None:
         """Serve a connected, non-blocking TCP socket directly. Raises `OSError` where it is gone already."""
         if self._poller is None:
             raise RuntimeError("this worker has no sockets of its own")
         self._poller.adopt(sock, protocol)
 
     async def serve(
-        self, sock: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], context: ssl.SSLContext | None,
+        self, sock: socket.socket, protocol: Callable[[], Hearer], context: ssl.SSLContext | None,
         patience: float,
     ) -> None:  # fmt: skip
-        """Serve an accepted socket. With a context, a TLS handshake comes first, for which there are `patience` seconds.
+        """Serve an accepted socket. With a context, a TLS handshake comes first, which has `patience` seconds.
 
         Raises `OSError` where that comes to nothing.
         """
@@ -46,15 +69,17 @@ class Sockets:
             self._poller.adopt(sock, protocol())
         else:
             wait = None if context is None else patience
-            await self.loop.connect_accepted_socket(protocol, sock, ssl=context, ssl_handshake_timeout=wait)
+            made = cast("Callable[[], asyncio.BaseProtocol]", protocol)
+            await self.loop.connect_accepted_socket(made, sock, ssl=context, ssl_handshake_timeout=wait)
 
     async def connect(
-        self, host: str, port: int, protocol: asyncio.BaseProtocol, context: ssl.SSLContext | None, name: str | None
+        self, host: str, port: int, protocol: Hearer, context: ssl.SSLContext | None, name: str | None
     ) -> None:
         """Open a connection; with a context, TLS to a server of this name. Raises `OSError`."""
         family = None if context is not None or self._poller is None else _family(host)
         if family is None or self._poller is None:
-            await self.loop.create_connection(lambda: protocol, host, port, ssl=context, server_hostname=name)
+            hearer = cast("asyncio.BaseProtocol", protocol)
+            await self.loop.create_connection(lambda: hearer, host, port, ssl=context, server_hostname=name)
             return
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         with contextlib.ExitStack() as undo:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from canaryproxy.proxy.exchange import Exchange
-    from canaryproxy.proxy.plane import DataPlane
+    from canaryproxy.proxy.shared import Shared
 
 HIGH_WATER = 131_072
 SIDES = 2
@@ -80,9 +80,7 @@ class Tunnel:
 
     __slots__ = ("_gone", "_plane", "decision", "down", "exchange", "touched", "up")
 
-    def __init__(
-        self, plane: "DataPlane", exchange: "Exchange", down: asyncio.Transport, up: asyncio.Transport
-    ) -> None:
+    def __init__(self, plane: "Shared", exchange: "Exchange", down: asyncio.Transport, up: asyncio.Transport) -> None:
         self.decision = exchange.decision
         self.exchange = exchange
         self.touched = plane.tick

@@ -63,9 +63,9 @@ class Recipient:
 
 
 class Upstream:
-    """`opened`: there has been a connection; `alive`: a request may be written to it; `blocked`: the endpoint does not take what we write;
-    `reused`: a response has come over it before; `answered`: the exchange got a byte. The exchange sets
-    itself in `exchange`, and None there when it is through with the connection.
+    """`opened`: there has been a connection; `alive`: a request may be written to it; `blocked`: the endpoint does not
+    take what we write; `reused`: a response has come over it before; `answered`: the exchange got a byte. The exchange
+    sets itself in `exchange`, and None there when it is through with the connection.
     """
 
     __slots__ = (

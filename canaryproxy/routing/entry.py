@@ -40,7 +40,7 @@ class Lot:
         self.split = split
         self.salt = salt
         self.hash = Hash(salt)
-        self.rule = rule
+        self.rule: Rule | None = rule
         self.certain = weight in (0, WEIGHT_SCALE)
 
     def __repr__(self) -> str:
@@ -56,6 +56,8 @@ class Entry:
     __slots__ = ("_aborted", "_by_key", "_by_rule", "_by_weight", "_excluded", "_goals", "_mirror", "_off", "_sticky",
                  "_unjudged_by_key", "_unjudged_by_weight", "book", "canary", "hash", "plain", "route", "salt", "split",
                  "stable", "weight")  # fmt: skip
+
+    book: RuleBook
 
     def __init__(self, route: Route, before: "Entry | None" = None) -> None:
         self.route = route
@@ -92,8 +94,8 @@ class Entry:
                 lot = self.lot_of(rule)
                 return lot, None if lot.certain and not rule.analyse else self._key(facts, dice)
         if self._off:
-            rule = None if filed is None else filed.rule
-            return Lot(self._aborted, self._aborted, 0, self.split, self.salt, rule), None
+            matched = None if filed is None else filed.rule
+            return Lot(self._aborted, self._aborted, 0, self.split, self.salt, matched), None
         key = self._key(facts, dice)
         if self._excluded and self._excludes(facts):
             return self._unjudged_by_weight if key is None else self._unjudged_by_key, key

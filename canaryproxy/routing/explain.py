@@ -67,7 +67,8 @@ def explain(index: RouteIndex, head: RequestHead, client: Client, dice: Dice) ->
         version = "canary" if share else "stable"
     return Explanation(
         route=entry.route.name, version=version, reason=lot.below.reason, share=share, weight=lot.weight,
-        bucket=bucket, fresh=fresh, rules=tuple(_notes(entry, lot, facts)), sentence=_sentence(lot, version, bucket, key),
+        bucket=bucket, fresh=fresh, rules=tuple(_notes(entry, lot, facts)),
+        sentence=_sentence(lot, version, bucket, key),
     )  # fmt: skip
 
 
@@ -100,7 +101,5 @@ def _sentence(lot: Lot, version: VersionName | None, bucket: int | None, key: Ke
         return f"{version}, because this client's bucket {bucket} is {relation} {lot.weight} ({share}, by {because})"
     if version is not None:
         return f"{version}, because {because} sends {share} to {below}"
-    how = (
-        "a new client gets a cookie and stays with what it draws" if key is not None else "each request draws anew"
-    )
+    how = "a new client gets a cookie and stays with what it draws" if key is not None else "each request draws anew"
     return f"{below} for {share} and {above} for the others, by {because}; {how}"

@@ -105,7 +105,7 @@ class Facts:
     @staticmethod
     def _hides(special: list[tuple[bytes, bytes]]) -> bool:
         """Whether `Connection` may name a field that is plain otherwise."""
-        return any(name == b"connection" and value != b"keep-alive" and value != b"close" for name, value in special)
+        return any(name == b"connection" and value not in {b"keep-alive", b"close"} for name, value in special)
 
     def _add_special(self, found: Values) -> None:
         hidden = UNMATCHED if self.client.trusted else UNMATCHED | FROM_TRUSTED

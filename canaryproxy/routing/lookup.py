@@ -1,13 +1,18 @@
 """One field or cookie of a request, found without taking all of them apart. The compiled twin is `seek`."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 NAMES_KEPT = 4096
 """Patterns that are remembered: names come from configurations, not from requests."""
 
-is_client_id = re.compile(rb"[A-Za-z0-9_-]{16,64}").fullmatch
-"""What a cookie of ours looks like; anything else is replaced."""
+_client_id = re.compile(rb"[A-Za-z0-9_-]{16,64}").fullmatch
+
+
+def is_client_id(value: bytes) -> bool:
+    """Whether a cookie's value looks like one of ours; anything else is replaced."""
+    return _client_id(value) is not None
 
 
 def field_values(block: bytes, name: bytes) -> list[bytes]:
@@ -27,5 +32,5 @@ def unquoted(value: bytes) -> bytes:
 
 
 @lru_cache(maxsize=NAMES_KEPT)
-def _field(name: bytes) -> "re._FindAll":  # type: ignore[name-defined]
+def _field(name: bytes) -> Callable[[bytes], list[bytes]]:
     return re.compile(rb"^(?i:%b):([^\r]*)\r" % re.escape(name), re.MULTILINE).findall

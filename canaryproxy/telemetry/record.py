@@ -182,7 +182,7 @@ class Copies:
 class Recorder:
     """The counters of one worker. Times are seconds of one monotonic clock."""
 
-    __slots__ = ("_cells", "_copies", "_goals", "_news", "_refused", "_seen", "_second", "_users")
+    __slots__ = ("_cells", "_copies", "_goals", "_news", "_refused", "_second", "_seen", "_users")
 
     def __init__(self) -> None:
         self._second = -1

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from canaryproxy.model.client import Client
 from canaryproxy.model.message import RequestHead
 from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version, VersionName
-from canaryproxy.routing.affinity import Sticky, bucket_of, cookie, is_client_id, salt_of
+from canaryproxy.routing.affinity import Sticky, bucket_of, cookie, salt_of
 from canaryproxy.routing.decide import decide
 from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.lookup import is_client_id
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Splits
 from tests.routing.test_decide import idle
@@ -118,6 +119,7 @@ def test_a_rule_neither_needs_nor_replaces_the_cookie_but_a_percentage_does_need
     assert key is not None
     assert key.cookie
     kept = decide(index, head(b"X-Half: 1\r\nCookie: canaryproxy=" + key.value + b"\r\n"), CLIENT, splits, idle)[1]
+    assert kept is not None
     assert (kept.value, kept.cookie) == (key.value, b"")
 
 
