@@ -1,7 +1,7 @@
 """Compiled or plain: what is decided, and that it holds."""
 
 import ast
-import importlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -26,13 +26,16 @@ from canaryproxy.mode import (
     digest,
     import_sources_only,
     place,
+    sources,
 )
 
 EVERYTHING = """
-import importlib, pkgutil, canaryproxy
-for module in pkgutil.walk_packages(canaryproxy.__path__, "canaryproxy."):
-    if not module.name.endswith("__main__"):
-        assert importlib.import_module(module.name).__file__.endswith(".py"), module.name
+import importlib, pathlib, canaryproxy
+root = pathlib.Path(canaryproxy.__file__).parents[1]
+for path in (root / "canaryproxy").rglob("*.py"):
+    if path.stem not in ("__main__", "__init__"):
+        name = ".".join(path.relative_to(root).with_suffix("").parts)
+        assert importlib.import_module(name).__file__ == str(path), name
 print(canaryproxy.MODE.why)
 """
 
@@ -69,8 +72,8 @@ def test_without_a_build_it_is_plain(package: Path) -> None:
 def test_what_was_made_of_these_sources_is_taken_whatever_the_clock_says(package: Path) -> None:
     pretend(package)
     assert available(package) == Mode(True)
-    for name in HOT:
-        os.utime(place(name, ".py", package), (2e9, 2e9))
+    for path in sources(package):
+        os.utime(path, (2e9, 2e9))
     assert available(package) == Mode(True)
 
 
@@ -152,6 +155,9 @@ def test_a_package_that_is_no_folder_is_left_to_others(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("name", HOT)
 def test_what_is_loaded_is_what_is_said(name: str) -> None:
+    if not MODE.compiled and not place(name, ".py").exists():
+        assert importlib.util.find_spec(name) is None
+        return
     file = importlib.import_module(name).__file__
     assert file is not None
     assert file.endswith(SUFFIX) == MODE.compiled
