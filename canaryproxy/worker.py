@@ -38,7 +38,12 @@ from canaryproxy.telemetry.sink import Sink
 log = logging.getLogger("canaryproxy")
 
 REPORT_PERIOD = 0.2
+LONGEST_PERIOD = 1.0
 """Seconds between two deltas."""
+
+FEW_CELLS = 100
+"""A delta with more of them is long: the next one waits in proportion, so that a worker with a thousand busy routes
+does not spend its time on telling about them."""
 
 
 class Worker:
@@ -118,10 +123,13 @@ class Worker:
 
     async def _report(self, plane: DataPlane) -> None:
         """Deltas, also as a sign of life. While the supervisor does not read, counts gather here."""
+        pause = REPORT_PERIOD
         while True:
-            await asyncio.sleep(REPORT_PERIOD)
+            await asyncio.sleep(pause)
             if not self.wire.congested:
-                self.wire.send(plane.deltas())
+                delta = plane.deltas()
+                self.wire.send(delta)
+                pause = pause_after(len(delta.cells))
 
     async def _drain(self, plane: DataPlane) -> None:
         cut = await plane.drain()
@@ -140,6 +148,11 @@ class Worker:
             self._plane.abort()
         if self._sink is not None:
             self._sink.close()
+
+
+def pause_after(cells: int) -> float:
+    """Seconds until the next delta, after one with so many cells."""
+    return min(max(cells / FEW_CELLS, 1.0) * REPORT_PERIOD, LONGEST_PERIOD)
 
 
 async def _live(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) -> None:

@@ -5,7 +5,8 @@ from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.model.delta import GoalDelta
 from canaryproxy.model.table import WEIGHT_SCALE, Route
-from canaryproxy.routing.affinity import Hash, salt_of
+from canaryproxy.routing.affinity import salt_of
+from canaryproxy.routing.hashing import Hash
 from canaryproxy.telemetry.histogram import value_bucket
 
 

@@ -7,6 +7,7 @@ rollback may be waiting for the loop.
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -229,18 +230,18 @@ class Judges:
 
 def by_route(delta: Delta, news: Sequence[News]) -> dict[str, Report]:
     """What a worker reports and is analysed, by route."""
-    found: dict[str, Report] = {}
+    found: defaultdict[str, Report] = defaultdict(Report)
     for cell in delta.cells:
         if cell.key.analysed:
-            found.setdefault(cell.key.route, Report()).cells.append(cell)
+            found[cell.key.route].cells.append(cell)
     for goal in delta.goals:
         if goal.analysed:
-            found.setdefault(goal.route, Report()).goals.append(goal)
+            found[goal.route].goals.append(goal)
     for open_one in delta.overdue:
         if open_one.key.analysed:
-            found.setdefault(open_one.key.route, Report()).waiting.append(open_one)
+            found[open_one.key.route].waiting.append(open_one)
     for one in news:
-        found.setdefault(one.route, Report()).news.append(one)
+        found[one.route].news.append(one)
     return found
 
 

@@ -11,13 +11,12 @@ from hashlib import blake2b
 
 from canaryproxy.model.table import WEIGHT_SCALE, Affinity
 from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.hashing import Hash
 from canaryproxy.routing.split import Dice
 
 try:
-    from canaryproxy.routing.blake import Hash
     from canaryproxy.routing.seek import is_client_id
 except ImportError:
-    from canaryproxy.routing.hashing import Hash  # type: ignore[assignment]
     from canaryproxy.routing.lookup import is_client_id
 
 LONGEST_SALT = 64

@@ -1,4 +1,4 @@
-"""BLAKE2b with a key and a digest of 8 bytes (RFC 7693), as a number. The compiled twin of `hashing.Hash`.
+"""BLAKE2b with a key and a digest of 8 bytes (RFC 7693), as a number. The compiled twin of `hashing.PlainHash`.
 
 The key makes a block of its own, which is the same for every client: it is digested once. The library's object would
 have to be copied, fed and asked for each request, which takes four times as long as the one block that is left.
@@ -82,7 +82,7 @@ cdef void _compress(uint64_t *state, const uint8_t *block, uint64_t count, bint 
 
 
 cdef class Hash:
-    """See `hashing.Hash`."""
+    """See `hashing.PlainHash`."""
 
     cdef uint64_t _begun[8]
     cdef uint64_t _keyed[8]
@@ -103,7 +103,7 @@ cdef class Hash:
             _compress(self._keyed, self._key_block, BLOCK, False)
 
     def of(self, bytes key):
-        """See `hashing.Hash.of`."""
+        """See `hashing.PlainHash.of`."""
         cdef uint64_t state[8]
         cdef uint8_t block[BLOCK]
         cdef const uint8_t *data = <const uint8_t *> PyBytes_AS_STRING(key)

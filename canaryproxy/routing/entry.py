@@ -8,10 +8,11 @@ first rule that matches decides, whatever rules behind it say.
 from canaryproxy.model.decision import Recogniser, Verdict
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.table import WEIGHT_SCALE, Route
-from canaryproxy.routing.affinity import Hash, Key, Sticky, salt_of
+from canaryproxy.routing.affinity import Key, Sticky, salt_of
 from canaryproxy.routing.condition import compile_condition
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.goals import Goals
+from canaryproxy.routing.hashing import Hash
 from canaryproxy.routing.rules import RuleBook
 from canaryproxy.routing.split import Dice, SplitKey
 

@@ -57,7 +57,9 @@ class Sample:
                 self.requests += count
                 if outcome in FAILURES:
                     self.errors += count
-        self.latency.update(dict(cell.latency))
+        latency = self.latency
+        for bucket, count in cell.latency.items():
+            latency[bucket] += count
 
     def reach(self, goal: str, events: int, value: float) -> None:
         """Add events of a goal."""

@@ -6,7 +6,8 @@ import pytest
 
 from canaryproxy.admin.problems import Problem
 from canaryproxy.model.delta import Delta, GoalDelta, Users
-from canaryproxy.routing.affinity import Hash, bucket_of
+from canaryproxy.routing.affinity import bucket_of
+from canaryproxy.routing.hashing import Hash
 from tests.admin.test_operations import call, refused
 from tests.support.admin import Api
 

@@ -7,7 +7,8 @@
 #include "options.h"
 
 #define REQUEST 1024
-#define CART_EVERY 20 /* what a goal counts */
+#define CART_EVERY 20   /* what a goal counts */
+#define NAMED_EVERY 100 /* a user whom a rule names; rules are for few */
 
 static inline char *append(char *to, const char *text) {
     size_t length = strlen(text);
@@ -42,7 +43,10 @@ static inline size_t write_request(char *buffer, long count, long place, const c
                 "Accept-Encoding: gzip, deflate, br\r\n"
                 "Cache-Control: no-cache\r\n"
                 "Referer: http://shop.example.com/products\r\n");
-    if (asked.users) to = append(append_number(append(to, "X-User: user-"), count % asked.users), "\r\n");
+    if (asked.users) {
+        to = append(to, count % NAMED_EVERY ? "X-User: guest-" : "X-User: user-");
+        to = append(append_number(to, count % asked.users), "\r\n");
+    }
     if (asked.up) to = append(append_number(append(to, "Content-Length: "), asked.up), "\r\n");
     to = append_number(append(to, "Cookie: session=0123456789abcdef"), count);
     if (*cookie) to = append(append(to, "; "), cookie);
