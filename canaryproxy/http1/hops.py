@@ -27,7 +27,7 @@ NO_BODY, LENGTH, CHUNKED = Body.NONE, Body.LENGTH, Body.CHUNKED
 REQUEST_ID = b"\r\nX-Request-Id: "
 
 LOW_DIGITS = 3
-LOW_BITS = 16**LOW_DIGITS - 1
+LOW_BITS = (1 << 4 * LOW_DIGITS) - 1
 LOW = tuple(b"%03x" % low for low in range(LOW_BITS + 1))
 """The last digits of request ids; the others are written anew when these have come round."""
 
