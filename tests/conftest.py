@@ -2,6 +2,9 @@
 
 A test that starts a program says so with `@pytest.mark.needs("nginx")`. Where it is missing the test is
 skipped, and the summary lists what to install. With CANARYPROXY_REQUIRE_ALL=1 (CI) any skip fails the run.
+
+A test of what is compiled says so with `@pytest.mark.compiled`. It is no part of a run that is plain by choice
+(CANARYPROXY_PLAIN=1), and skipped, and listed, where nothing is compiled.
 """
 
 import os
@@ -10,6 +13,9 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from canaryproxy import MODE
+from canaryproxy.mode import SWITCH
 
 PACKAGES = {
     "nginx": "nginx",
@@ -41,8 +47,18 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 _skipped: dict[str, str] = {}
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests of compiled code where plain code was asked for."""
+    if os.environ.get(SWITCH) == "1":
+        left_out = [item for item in items if item.get_closest_marker("compiled")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("compiled")]
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test whose program is missing."""
+    """Skip a test whose program is missing, or for which nothing is compiled."""
+    if not MODE.compiled and item.get_closest_marker("compiled"):
+        pytest.skip(f"canaryproxy runs in {MODE.label} Python: {MODE.why}")
     for mark in item.iter_markers("needs"):
         for program in mark.args:
             if shutil.which(program, path=SEARCH_PATH) is None:

@@ -92,7 +92,11 @@ cdef class Poller:
         while len(self._connections) <= fd:
             self._connections.append(None)
         self._connections[fd] = connection
-        protocol.connection_made(connection)
+        try:
+            protocol.connection_made(connection)
+        except BaseException as error:
+            connection._fail(error)
+            raise
         connection._follow()
         return connection
 
@@ -396,7 +400,8 @@ cdef class Connection:
         return 0
 
     def _bury(self, error):
-        self._poller._connections[self._fd] = None
+        if self._poller._connections[self._fd] is self:
+            self._poller._connections[self._fd] = None
         try:
             self._protocol.connection_lost(error)
         finally:

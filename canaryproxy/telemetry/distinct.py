@@ -43,7 +43,7 @@ class Distinct:
         self.level = 0
 
     def __repr__(self) -> str:
-        return f"<Distinct: {self.kept} kept, 1 in {2**self.level}>"
+        return f"<Distinct: {self.kept} kept, 1 in {estimate(1, self.level)}>"
 
     def __len__(self) -> int:
         return estimate(self.kept, self.level)

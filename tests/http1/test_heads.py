@@ -1,0 +1,201 @@
+"""Complete heads, taken apart: the same of the patterns and of the compiled scanner where there is one."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from canaryproxy.http1 import heads
+from canaryproxy.model.message import Body, RequestHead, ResponseHead
+
+try:
+    from canaryproxy.http1 import scan
+except ImportError:
+    scan = heads
+
+
+class Taker(NamedTuple):
+    """Who takes heads apart."""
+
+    request: Callable[[bytes, int, RequestHead], int]
+    response: Callable[[bytes, int, ResponseHead], int]
+
+
+TAKERS = pytest.mark.parametrize(
+    "taker",
+    [
+        pytest.param(Taker(heads.take_request, heads.take_response), id="heads"),
+        pytest.param(Taker(scan.take_request, scan.take_response), id="scan", marks=pytest.mark.compiled),
+    ],
+)
+LINE = b"GET /a?b HTTP/1.1\r\n"
+STATUS = b"HTTP/1.1 200 OK\r\n"
+
+
+def request(taker: Taker, data: bytes, begin: int = 0) -> tuple[int, RequestHead]:
+    head = RequestHead(b"", b"", 1)
+    return taker.request(data, begin, head), head
+
+
+def response(taker: Taker, data: bytes, begin: int = 0) -> tuple[int, ResponseHead]:
+    head = ResponseHead(0, b"", 1)
+    return taker.response(data, begin, head), head
+
+
+@TAKERS
+def test_a_request_is_taken_from_where_it_begins_to_where_it_ends(taker: Taker) -> None:
+    data = b"POST /x HTTP/1.0\r\nHOST:\t shop.test\r\nX-A: 1\r\nx-b:2\r\n\r\n"
+    end, head = request(taker, b"before" + data + b"behind", 6)
+    assert end == 6 + len(data)
+    assert (head.method, head.target, head.minor, head.host) == (b"POST", b"/x", 0, b"shop.test")
+    assert (head.plain, head.special) == (b"X-A: 1\r\nx-b:2\r\n", [])
+
+
+@TAKERS
+def test_special_fields_are_taken_out_of_the_plain_ones(taker: Taker) -> None:
+    lines = b"A: 1\r\nVIA:\t1.1 x \r\nB: 2\r\nContent-Length: 5\r\nConnection:close\r\nC: 3\r\nX-Real-IP: y\r\n"
+    _, head = request(taker, LINE + lines + b"\r\n")
+    assert head.plain == b"A: 1\r\nB: 2\r\nC: 3\r\n"
+    assert head.special == [
+        (b"via", b"1.1 x"),
+        (b"content-length", b"5"),
+        (b"connection", b"close"),
+        (b"x-real-ip", b"y"),
+    ]
+    _, head = request(taker, LINE + b"Via: x\r\nTE: y\r\n\r\n")
+    assert (head.plain, len(head.special)) == (b"", 2)
+
+
+@TAKERS
+def test_a_name_with_an_underscore_for_a_special_one_goes_nowhere(taker: Taker) -> None:
+    _, head = request(taker, LINE + b"Content_Length: 5\r\nX_Own: 1\r\nx-real_ip: y\r\nTransfer_encoding: z\r\n\r\n")
+    assert (head.plain, head.special) == (b"X_Own: 1\r\n", [])
+    _, reply = response(taker, STATUS + b"X_Canary_Version: 1\r\nX_Own: 1\r\ncontent_length: 7\r\n\r\n")
+    assert (reply.plain, reply.special, reply.length) == (b"X_Own: 1\r\n", [], -1)
+
+
+@TAKERS
+@pytest.mark.parametrize("line", [b"Host:\r\n", b"Host: a b\r\n", b"Host: a \r\n", b"Host: \xe9\r\n"])
+def test_a_host_that_looks_malformed_is_left_to_be_judged(taker: Taker, line: bytes) -> None:
+    _, head = request(taker, LINE + line + b"X: y\r\n\r\n")
+    assert head.host is None
+    assert head.special == [(b"host", line[5:].strip())]
+    assert head.plain == b"X: y\r\n"
+
+
+@TAKERS
+def test_a_host_that_comes_later_or_again_is_special(taker: Taker) -> None:
+    _, head = request(taker, LINE + b"X: y\r\nHost: a\r\n\r\n")
+    assert (head.host, head.special) == (None, [(b"host", b"a")])
+    _, head = request(taker, LINE + b"Host: a\r\nhost: b\r\n\r\n")
+    assert (head.host, head.special) == (b"a", [(b"host", b"b")])
+
+
+@TAKERS
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"\r\n\r\n", LINE, LINE + b"\r", LINE + b"X: y\r\n", LINE + b"X y\r\n\r\n", LINE + b": y\r\n\r\n",
+        LINE + b"X : y\r\n\r\n", LINE + b"X: y\n\r\n", LINE + b"X: y\r\r\n\r\n", LINE + b" X: y\r\n\r\n", LINE + b"X: \0\r\n\r\n",
+        LINE + b"X: 12345678\x7f\r\n\r\n", LINE + b"X: 1234567\x1f9\r\n\r\n", LINE + b"X: \t\n\r\n\r\n", LINE + b"Host",
+        LINE + b"Host: a", LINE + b"Host:", b"GET / HTTP/1.2\r\n\r\n", b"GET  / HTTP/1.1\r\n\r\n", b"GET /\xe9 HTTP/1.1\r\n\r\n",
+        b"GET /# HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\n\r\n", b"GET", b"GET ", b"GET /", b"GET / HTTP/1.1", b"GE T / HTTP/1.1\r\n\r\n",
+        b"GET /\x7f HTTP/1.1\r\n\r\n", b" GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1 \r\n\r\n", b"G\xe9T / HTTP/1.1\r\n\r\n",
+    ],
+)  # fmt: skip
+def test_of_what_is_no_whole_and_valid_request_nothing_is_taken(taker: Taker, data: bytes) -> None:
+    assert request(taker, data)[0] == -1
+
+
+@TAKERS
+def test_a_value_may_hold_tabs_spaces_and_bytes_beyond_ascii(taker: Taker) -> None:
+    for length in range(20):
+        for byte in (b"\t", b" ", b"~", b"\x80", b"\xff"):
+            line = b"X: " + b"a" * length + byte * 3 + b"b" * length + byte + b"\r\n"
+            end, head = request(taker, LINE + line + b"\r\n")
+            assert (head.plain, end) == (line, len(LINE + line) + 2)
+
+
+@TAKERS
+def test_names_as_long_as_any_are_names_like_any(taker: Taker) -> None:
+    for length in (24, 25, 26, 30, 31, 32, 33, 63, 64, 65, 200):
+        line = b"x" * length + b": 1\r\n"
+        assert request(taker, LINE + line + b"\r\n")[1].plain == line
+
+
+@TAKERS
+@pytest.mark.parametrize("byte", range(256))
+def test_any_byte_in_any_place_is_judged_as_the_grammar_says(taker: Taker, byte: int) -> None:
+    one = bytes((byte,))
+    token = one in b"!#$%&'*+-.^_`|~" or one.isalnum()
+    assert (request(taker, b"G" + one + b" / HTTP/1.1\r\n\r\n")[0] > 0) is token or one == b" "
+    assert (request(taker, LINE + b"X" + one + b"Y: z\r\n\r\n")[0] > 0) is (token or one == b":")
+    assert (request(taker, LINE + b"X: y" + one + b"z\r\n\r\n")[0] > 0) is (
+        one in b"\t " or (byte > 0x20 and byte != 0x7F)
+    )
+    assert (request(taker, b"GET /" + one + b" HTTP/1.1\r\n\r\n")[0] > 0) is (0x20 < byte < 0x7F and one != b"#")
+    assert (response(taker, b"HTTP/1.1 2" + one + b"0\r\n\r\n")[0] > 0) is one.isdigit()
+    assert (response(taker, b"HTTP/1.1 " + one + b"00 \r\n\r\n")[0] > 0) is (one in b"12345")
+    assert (response(taker, b"HTTP/1." + one + b" 200 \r\n\r\n")[0] > 0) is (one in b"01")
+
+
+@TAKERS
+def test_a_response_of_nearly_every_kind_is_settled_at_once(taker: Taker) -> None:
+    data = STATUS + b"Date: x\r\nContent-Length: 005\r\nConnection: keep-alive\r\nETag: y\r\n\r\n"
+    end, head = response(taker, data)
+    assert end == len(data)
+    assert (head.status, head.reason, head.minor, head.plain) == (200, b"OK", 1, b"Date: x\r\nETag: y\r\n")
+    assert (head.body, head.length, head.special) == (Body.LENGTH, 5, [])
+
+
+@TAKERS
+@pytest.mark.parametrize(
+    ("data", "special"),
+    [
+        (STATUS + b"X: y\r\n\r\n", []),
+        (STATUS + b"Connection: close\r\nContent-Length: 5\r\n\r\n", [(b"connection", b"close"), (b"content-length", b"5")]),
+        (STATUS + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\n", [(b"content-length", b"5")] * 2),
+        (STATUS + b"Content-Length: +5\r\n\r\n", [(b"content-length", b"+5")]),
+        (STATUS + b"Content-Length:\r\n\r\n", [(b"content-length", b"")]),
+        (STATUS + b"Content-Length: " + b"1" * 19 + b"\r\n\r\n", [(b"content-length", b"1" * 19)]),
+        (STATUS + b"Content-Length: 5\r\nVia: x\r\n\r\n", [(b"content-length", b"5"), (b"via", b"x")]),
+        (STATUS + b"Transfer-Encoding: chunked\r\n\r\n", [(b"transfer-encoding", b"chunked")]),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", [(b"content-length", b"5")]),
+        (b"HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n", [(b"content-length", b"5")]),
+        (b"HTTP/1.1 304 No\r\nContent-Length: 5\r\n\r\n", [(b"content-length", b"5")]),
+        (b"HTTP/1.1 103 No\r\nContent-Length: 5\r\n\r\n", [(b"content-length", b"5")]),
+    ],
+)  # fmt: skip
+def test_of_any_other_response_all_that_is_special_is_told(
+    taker: Taker, data: bytes, special: list[tuple[bytes, bytes]]
+) -> None:
+    end, head = response(taker, data)
+    assert end == len(data)
+    assert (head.special, head.length, head.body) == (special, -1, Body.NONE)
+
+
+@TAKERS
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"200", b""),
+        (b"200 ", b""),
+        (b"200 OK", b"OK"),
+        (b"200  OK ", b" OK "),
+        (b"200 d\xe9j\xe0\tvu", b"d\xe9j\xe0\tvu"),
+    ],
+)
+def test_reasons(taker: Taker, line: bytes, reason: bytes) -> None:
+    for _ in range(2):
+        assert response(taker, b"HTTP/1.1 " + line + b"\r\n\r\n")[1].reason == reason
+
+
+@TAKERS
+@pytest.mark.parametrize(
+    "data",
+    [b"", STATUS, STATUS + b"\r", STATUS + b"X: y\r\n", b"HTTP/1.1 200\r\n", b"HTTP/1.1 200", b"HTTP/1.1 2", b"HTTP/1.1 200OK\r\n\r\n",
+     b"HTTP/1.1 200 a\0\r\n\r\n", b"HTTP/1.1 200 OK\n\r\n", b"HTTP/1.1  200 OK\r\n\r\n", b"http/1.1 200 OK\r\n\r\n",
+     STATUS + b"X: a\r\n b\r\n\r\n", b"HTTP/1.1\t200 OK\r\n\r\n", b"\r\n" + STATUS + b"\r\n"],
+)  # fmt: skip
+def test_of_what_is_no_whole_and_valid_response_nothing_is_taken(taker: Taker, data: bytes) -> None:
+    assert response(taker, data)[0] == -1

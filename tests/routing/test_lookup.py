@@ -1,0 +1,61 @@
+"""One field or cookie found: the same by the patterns and by their compiled twin where there is one."""
+
+from types import ModuleType
+
+import pytest
+
+from canaryproxy.routing import lookup
+
+try:
+    from canaryproxy.routing import seek
+except ImportError:
+    seek = lookup
+
+EACH = pytest.mark.parametrize(
+    "finder", [pytest.param(lookup, id="lookup"), pytest.param(seek, id="seek", marks=pytest.mark.compiled)]
+)
+BLOCK = b"X-A: 1\r\nx-a:\t2 \t\r\nX-AB: 3\r\nX: 4\r\nnot-x-a: 5\r\nX-A:\r\nx_a: 6\r\nLast: caf\xc3\xa9\r\n"
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [(b"x-a", [b"1", b"2", b""]), (b"x-ab", [b"3"]), (b"x", [b"4"]), (b"x-", []), (b"a", []), (b"last", [b"caf\xc3\xa9"]),
+     (b"x_a", [b"6"]), (b"x.a", []), (b"not-x-a: 5", []), (b"l" * 500, [])],
+)  # fmt: skip
+def test_the_values_of_a_field_in_their_order(finder: ModuleType, name: bytes, values: list[bytes]) -> None:
+    assert finder.field_values(BLOCK, name) == values
+
+
+@EACH
+def test_a_block_without_lines_has_no_field(finder: ModuleType) -> None:
+    assert finder.field_values(b"", b"x") == []
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        (b"a=1", [b"1"]), (b"a=1; a=2;a=3", [b"1", b"2", b"3"]), (b"b=1; a=2", [b"2"]), (b"A=1", []), (b"a", []), (b"", []),
+        (b"aa=1; ba=2", []), (b" \ta \t= \t1 \t; x", [b"1"]), (b'a="1"', [b"1"]), (b'a=""', [b""]), (b'a="', [b'"']),
+        (b'a="1', [b'"1']), (b"a=b=c", [b"b=c"]), (b"a=", [b""]), (b";;a=1;;", [b"1"]), (b"=a=1", []), (b"a==", [b"="]),
+        (b'a="1;2"', [b'"1']),
+    ],
+)  # fmt: skip
+def test_the_values_of_a_cookie(finder: ModuleType, field: bytes, values: list[bytes]) -> None:
+    assert finder.cookie_values(field, b"a") == values
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("value", "ours"),
+    [(b"0123456789abcdef", True), (b"A-Z_a-z_0-9_A-Z_", True), (b"a" * 64, True), (b"a" * 65, False), (b"a" * 15, False),
+     (b"", False), (b"a" * 16 + b"\n", False), (b"a" * 15 + b".", False), (b"a" * 15 + b"\xe9", False), (b"a" * 15 + b"\0", False)],
+)  # fmt: skip
+def test_what_looks_like_a_client_id_of_ours(finder: ModuleType, value: bytes, ours: bool) -> None:
+    assert finder.is_client_id(value) is ours
+
+
+def test_quotes_are_taken_off_in_pairs() -> None:
+    quoted = [b"", b'"', b'""', b'"a"', b'a"', b'"a']
+    assert [lookup.unquoted(value) for value in quoted] == [b"", b'"', b"", b"a", b'a"', b'"a']

@@ -1,0 +1,41 @@
+"""The compiled look-up and the plain one find the same. What they should find: test_lookup.py, for both."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canaryproxy.routing import lookup
+
+try:
+    from canaryproxy.routing import seek
+except ImportError:
+    seek = lookup
+
+pytestmark = pytest.mark.compiled
+
+NAMES = st.sampled_from([b"a", b"ab", b"A", b"x-a", b"X-A", b"x_a", b"", b"a.", b"z" * 40])
+VALUES = st.one_of(
+    st.text(' \t"=;,:aAbx-\x7f~\xe9', max_size=12).map(lambda text: text.encode("latin-1")),
+    st.binary(max_size=6).map(lambda data: data.replace(b"\r", b"").replace(b"\n", b"")),
+)
+LINES = st.lists(st.tuples(NAMES.filter(bool), VALUES).map(lambda pair: b"%b:%b\r\n" % pair)).map(b"".join)
+IDS = st.one_of(
+    st.text("aZ0_-", min_size=14, max_size=66).map(str.encode),
+    st.text("aZ0_-[`{@/:^.\n\xe9", min_size=16, max_size=17).map(lambda text: text.encode("latin-1")),
+    st.binary(max_size=70),
+)
+
+
+@given(LINES, NAMES.filter(bool).map(bytes.lower))
+def test_fields(block: bytes, name: bytes) -> None:
+    assert seek.field_values(block, name) == lookup.field_values(block, name)
+
+
+@given(st.lists(st.one_of(VALUES, st.tuples(NAMES, VALUES).map(b"=".join)), max_size=6).map(b";".join), NAMES)
+def test_cookies(field: bytes, name: bytes) -> None:
+    assert seek.cookie_values(field, name) == lookup.cookie_values(field, name)
+
+
+@given(IDS)
+def test_client_ids(value: bytes) -> None:
+    assert seek.is_client_id(value) is lookup.is_client_id(value)
