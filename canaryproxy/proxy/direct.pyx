@@ -4,9 +4,10 @@ The event loop knows only the epoll set itself, as one file descriptor that is r
 connection behaves as a transport of asyncio does (buffering, pausing, half-closing; `connection_lost` is never called
 from within another call), so the same protocols run on the loop's own transports where this module is not compiled.
 
-Two differences, both for the better here: what is written leaves at once instead of at the end of the loop's turn, and
-after a failed write everything that the peer had sent before is still read, so an answer that was on its way when the
-peer stopped taking our bytes is not lost.
+Small pieces written while many connections have news leave together when all were served: whoever waits for them wakes
+up once for all of them instead of once for each, which costs a third of everything otherwise. Anything else that is
+written leaves at once. After a failed write everything that the peer had sent before is still read, so an answer that was
+on its way when the peer stopped taking our bytes is not lost.
 """
 
 import logging
@@ -70,11 +71,14 @@ cdef class Poller:
     cdef object loop
     cdef int _fd
     cdef list _connections
+    cdef list _gathered
+    cdef bint _gathering
     cdef char _small[SMALL]
 
     def __init__(self, loop):
         self.loop = loop
         self._connections = []
+        self._gathered = []
         self._fd = epoll_create1(EPOLL_CLOEXEC)
         if self._fd < 0:
             raise OSError(errno, os.strerror(errno))
@@ -115,11 +119,26 @@ cdef class Poller:
         cdef int count = epoll_wait(self._fd, events, AT_ONCE, 0)
         cdef int number
         cdef Connection connection
+        self._gathering = count > 1
         for number in range(count):
             one = self._connections[events[number].data.fd]
             if one is not None:
                 connection = <Connection> one
                 connection._news(events[number].events)
+        if self._gathering:
+            self._gathering = False
+            self._scatter()
+
+    cdef int _scatter(self) except -1:
+        """Send what was written while others were served."""
+        cdef list gathered = self._gathered
+        cdef Connection connection
+        self._gathered = []
+        for connection in gathered:
+            connection._gathered = False
+            if connection._queued:
+                connection._flush()
+        return 0
 
     cdef int _watch(self, int fd, uint32_t before, uint32_t wanted) except -1:
         cdef epoll_event event
@@ -158,6 +177,7 @@ cdef class Connection:
     cdef bint _eof_wanted
     cdef bint _blocked
     cdef bint _bulk
+    cdef bint _gathered
 
     cdef _begin(self, Poller poller, sock, int fd, protocol):
         self._poller = poller
@@ -258,7 +278,7 @@ cdef class Connection:
         if not self._lost:
             if not (self._paused or self._ended or self._closing):
                 wanted |= EPOLLIN
-            if self._queued:
+            if self._queued and not self._gathered:
                 wanted |= EPOLLOUT
         if wanted != self._watched:
             self._poller._watch(self._fd, self._watched, wanted)
@@ -275,6 +295,9 @@ cdef class Connection:
         if self._closing or self._broken is not None or self._eof_wanted or not size:
             return
         if not self._queued:
+            if self._poller._gathering and size < SMALL:
+                self._gather(piece, size)
+                return
             sent = send(self._fd, PyBytes_AS_STRING(piece), size, MSG_NOSIGNAL)
             if sent == size:
                 return
@@ -290,9 +313,25 @@ cdef class Connection:
         else:
             self._queue.append(piece)
             self._queued += size
+            if self._gathered and self._queued >= SMALL:
+                self._gathered = False
+                self._flush()
+        self._check_limit()
+
+    cdef int _check_limit(self) except -1:
         if self._queued > self._high and not self._blocked:
             self._blocked = True
             self._protocol.pause_writing()
+        return 0
+
+    cdef int _gather(self, bytes piece, Py_ssize_t size) except -1:
+        """Send it when all who have news were served."""
+        self._sent = 0
+        self._queue = [piece]
+        self._queued = size
+        self._gathered = True
+        self._poller._gathered.append(self)
+        return 0
 
     def writelines(self, pieces):
         """Send these one behind the other."""
@@ -324,6 +363,9 @@ cdef class Connection:
         if not self._queued:
             self._queue = None
             self._emptied()
+        else:
+            self._follow()
+            self._check_limit()
         if self._blocked and self._queued <= self._high >> 2:
             self._blocked = False
             self._protocol.resume_writing()
@@ -365,7 +407,10 @@ cdef class Connection:
         self._high = high
 
     def get_write_buffer_size(self):
-        """Bytes queued."""
+        """Bytes that the kernel did not take."""
+        if self._gathered:
+            self._gathered = False
+            self._flush()
         return self._queued
 
     # The end.
