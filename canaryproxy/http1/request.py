@@ -101,7 +101,7 @@ class RequestReader:
     def _head(self) -> RequestHead | None:
         inbox = self._inbox
         data, begin = inbox.data, inbox.position
-        head = RequestHead(b"", b"", 1)
+        head = RequestHead()
         end = take_request(data, begin, head)
         if end < 0:
             if data.startswith(b"\r\n", begin):

@@ -1,4 +1,5 @@
 from canaryproxy.http1.body cimport ChunkedBody, Inbox, LengthBody
+from canaryproxy.http1.scan cimport count_lines, take_response
 from canaryproxy.model.message cimport ResponseHead
 
 

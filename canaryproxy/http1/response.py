@@ -111,7 +111,7 @@ class ResponseReader:
     def _head(self) -> ResponseHead | None:
         inbox = self._inbox
         data, begin = inbox.data, inbox.position
-        head = ResponseHead(0, b"", 1)
+        head = ResponseHead()
         end = take_response(data, begin, head)
         if end < 0 or end - begin > HEAD_BYTES:
             end = data.find(b"\r\n\r\n", begin) + 4
@@ -162,7 +162,7 @@ class ResponseReader:
     def _mend(self, data: bytes) -> ResponseHead:
         """A head once its folded lines are joined; raises `Refused` if that was not all."""
         self._check_lines(data, 0)
-        head = ResponseHead(0, b"", 1)
+        head = ResponseHead()
         if take_response(unfold(b" ", data[:-4]) + b"\r\n\r\n", 0, head) < 0:
             raise Refused(Failure.RESPONSE_INVALID, "the response head is malformed")
         return head

@@ -350,7 +350,7 @@ cpdef Py_ssize_t take_response(bytes data, Py_ssize_t begin, ResponseHead head) 
     return stop
 
 
-cpdef Py_ssize_t count_lines(bytes data, Py_ssize_t begin, Py_ssize_t end):
+cpdef Py_ssize_t count_lines(bytes data, Py_ssize_t begin, Py_ssize_t end) except -1:
     """See `heads.count_lines`."""
     cdef Bytes at = <Bytes> PyBytes_AS_STRING(data) + begin
     cdef Bytes stop = <Bytes> PyBytes_AS_STRING(data) + end

@@ -1,3 +1,9 @@
+cimport cython
+
+
+@cython.final
+@cython.no_gc
+@cython.freelist(64)
 cdef class RequestHead:
     cdef public bytes method
     cdef public bytes target
@@ -11,6 +17,9 @@ cdef class RequestHead:
     cdef public bint close
 
 
+@cython.final
+@cython.no_gc
+@cython.freelist(64)
 cdef class ResponseHead:
     cdef public bytes reason
     cdef public bytes plain

@@ -38,7 +38,7 @@ class RequestHead:
 
     __slots__ = ("body", "close", "host", "length", "method", "minor", "plain", "special", "target", "upgrade")
 
-    def __init__(self, method: bytes, target: bytes, minor: int) -> None:
+    def __init__(self, method: bytes = b"", target: bytes = b"", minor: int = 1) -> None:
         self.method = method
         self.target = target
         self.minor = minor
@@ -68,7 +68,7 @@ class ResponseHead:
 
     __slots__ = ("body", "close", "length", "minor", "plain", "reason", "special", "status")
 
-    def __init__(self, status: int, reason: bytes, minor: int) -> None:
+    def __init__(self, status: int = 0, reason: bytes = b"", minor: int = 1) -> None:
         self.status = status
         self.reason = reason
         self.minor = minor

@@ -7,6 +7,7 @@ from canaryproxy.proxy.pool cimport Pool
 from canaryproxy.proxy.shared cimport Shared
 from canaryproxy.proxy.upstream cimport Recipient, Upstream
 from canaryproxy.routing.affinity cimport Key
+from canaryproxy.routing.decide cimport decide
 from canaryproxy.telemetry.record cimport Cell
 
 

@@ -6,6 +6,7 @@ from canaryproxy.proxy.pool cimport Pool
 from canaryproxy.proxy.rescue cimport Rescue
 from canaryproxy.proxy.shared cimport Shared
 from canaryproxy.proxy.upstream cimport Upstream
+from canaryproxy.routing.goals cimport Goals
 
 
 cdef class Exchange(Rescue):
@@ -27,7 +28,7 @@ cdef class Exchange(Rescue):
     cpdef response_paused(self)
     @cython.locals(head=ResponseHead)
     cpdef response_end(self, tuple trailers)
-    @cython.locals(request=RequestHead, plane=Shared, lengthless=bint, extra=bytes)
+    @cython.locals(request=RequestHead, plane=Shared, lengthless=bint, extra=bytes, goals=Goals, reached=list)
     cdef bytes _rewritten(self, ResponseHead head)
     @cython.locals(out=list)
     cdef _write_out(self)

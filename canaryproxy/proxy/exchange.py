@@ -148,10 +148,11 @@ class Exchange(Rescue):
         extra = b"" if self._key is None else self._key.cookie
         if self._target.told is not None:
             extra += self._labels(self._target.told)
-        if self._decision.goals is not None:
-            plane.recorder.reach(
-                self._decision, self._decision.goals.reached(request, self.down.peer, head), self._user
-            )
+        goals = self._decision.goals
+        if goals is not None:
+            reached = goals.reached(request, self.down.peer, head)
+            if reached:
+                plane.recorder.reach(self._decision, reached, self._user)
         return plane.hops.response(head, request, extra, self._close)
 
     def _labels(self, name: bytes) -> bytes:

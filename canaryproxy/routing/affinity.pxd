@@ -1,4 +1,5 @@
 from canaryproxy.routing.facts cimport Facts
+from canaryproxy.routing.seek cimport is_client_id
 
 
 cdef class Key:

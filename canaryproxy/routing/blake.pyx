@@ -4,9 +4,14 @@ The key makes a block of its own, which is the same for every client: it is dige
 have to be copied, fed and asked for each request, which takes four times as long as the one block that is left.
 """
 
+import sys
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy, memset
+
+if sys.byteorder != "little":
+    raise ImportError("words are read as they lie in memory, and here that is the wrong way round")
 
 cdef enum:
     BLOCK = 128
@@ -56,11 +61,7 @@ cdef void _compress(uint64_t *state, const uint8_t *block, uint64_t count, bint 
     cdef uint64_t v[16]
     cdef const uint8_t *order
     cdef int index
-    cdef int byte
-    for index in range(16):
-        m[index] = 0
-        for byte in range(8):
-            m[index] |= <uint64_t> block[8 * index + byte] << (8 * byte)
+    memcpy(m, block, BLOCK)
     for index in range(8):
         v[index] = state[index]
         v[index + 8] = START[index]

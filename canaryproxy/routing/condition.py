@@ -5,17 +5,22 @@ the whole value. Of repeated headers, cookies or parameters any one may match. T
 """
 
 import ipaddress
-from collections.abc import Callable, Iterable
 
 import re2
 
-from canaryproxy.model.client import Address
 from canaryproxy.model.rule import Condition
 from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.holds import (
+    AnyMatches,
+    FromNetworks,
+    Holds,
+    Matches,
+    MethodIn,
+    PathBelow,
+    PathMatches,
+    Present,
+)
 from canaryproxy.routing.path import normalise
-
-Holds = Callable[[Facts], bool]
-Matches = Callable[[bytes], bool]
 
 LONGEST_SHOWN = 60
 
@@ -38,21 +43,19 @@ def compile_pattern(pattern: str) -> Matches:
 
 
 def compile_condition(condition: Condition) -> Holds:
-    """A function that says whether `condition` holds of a request's facts."""
+    """What says whether `condition` holds of a request."""
     subject, name = condition.subject, condition.name.encode("utf-8")
     if subject == "source":
-        return _from_networks(condition.values)
+        return FromNetworks(ipaddress.ip_network(text) for text in condition.values)
     if subject == "method":
-        methods = frozenset(value.encode("ascii") for value in condition.values)
-        return lambda facts: facts.method in methods
+        return MethodIn(value.encode("ascii") for value in condition.values)
+    if subject == "path" and condition.kind == "prefix":
+        return PathBelow(normalise(condition.values[0].encode("utf-8")).removesuffix(b"/"))
     if subject == "path":
-        matches = _below(condition.values[0]) if condition.kind == "prefix" else _matches(condition)
-        return lambda facts: matches(facts.path())
+        return PathMatches(_matches(condition))
     if condition.kind == "present":
-        wanted = condition.values[0] == "true"
-        return lambda facts: bool(facts.values(subject, name)) is wanted
-    any_matches = _matches(condition)
-    return lambda facts: any(map(any_matches, facts.values(subject, name)))
+        return Present(subject, name, wanted=condition.values[0] == "true")
+    return AnyMatches(subject, name, _matches(condition))
 
 
 def _matches(condition: Condition) -> Matches:
@@ -64,22 +67,6 @@ def _matches(condition: Condition) -> Matches:
     if condition.subject == "path":
         values = [normalise(value) for value in values]
     return frozenset(values).__contains__
-
-
-def _below(prefix: str) -> Matches:
-    """A path by whole segments, as routes claim them."""
-    path = normalise(prefix.encode("utf-8")).removesuffix(b"/")
-    below = path + b"/"
-    return lambda value: value.startswith(below) or value == path
-
-
-def _from_networks(texts: Iterable[str]) -> Holds:
-    networks = [ipaddress.ip_network(text) for text in texts]
-
-    def covers(address: Address | None) -> bool:
-        return address is not None and any(address in network for network in networks)
-
-    return lambda facts: covers(facts.source())
 
 
 def keys_of(condition: Condition) -> list[tuple[str, bytes, bytes]]:

@@ -123,7 +123,7 @@ class Entry:
         )  # fmt: skip
 
     def _excludes(self, facts: Facts) -> bool:
-        return any(holds(facts) for holds in self._excluded)
+        return any(holds.of(facts) for holds in self._excluded)
 
     def _key(self, facts: Facts, dice: Dice) -> Key | None:
         return None if self._sticky is None else self._sticky.key(facts, dice)

@@ -1,5 +1,7 @@
 from canaryproxy.model.client cimport Client
 from canaryproxy.model.message cimport RequestHead
+from canaryproxy.routing.path cimport normalise
+from canaryproxy.routing.seek cimport cookie_values, field_values
 
 
 cdef class Facts:

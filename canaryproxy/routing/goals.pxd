@@ -3,6 +3,8 @@ cimport cython
 from canaryproxy.model.client cimport Client
 from canaryproxy.model.message cimport RequestHead, ResponseHead
 from canaryproxy.routing.facts cimport Facts
+from canaryproxy.routing.holds cimport Holds
+from canaryproxy.routing.seek cimport field_values
 
 
 cdef class Goals:
@@ -18,4 +20,5 @@ cpdef amount(ResponseHead response, bytes name)
 @cython.locals(low=int, high=int)
 cdef bint _within(int status, tuple ranges) except -1
 
+@cython.locals(holds=Holds)
 cdef bint _all_hold(list conditions, Facts facts) except -1

@@ -5,8 +5,9 @@ import re
 from canaryproxy.model.client import Client
 from canaryproxy.model.goal import MOST_VALUE, Goal
 from canaryproxy.model.message import RequestHead, ResponseHead
-from canaryproxy.routing.condition import Holds, compile_condition
+from canaryproxy.routing.condition import compile_condition
 from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.holds import Holds
 
 try:
     from canaryproxy.routing.seek import field_values
@@ -66,7 +67,7 @@ def _within(status: int, ranges: Ranges) -> bool:
 
 def _all_hold(conditions: list[Holds], facts: Facts) -> bool:
     for holds in conditions:  # noqa: SIM110
-        if not holds(facts):
+        if not holds.of(facts):
             return False
     return True
 

@@ -26,6 +26,11 @@ def cookie_values(field: bytes, name: bytes) -> list[bytes]:
     return [unquoted(value.strip(b" \t")) for found, equals, value in pairs if equals and found.strip(b" \t") == name]
 
 
+def is_normal(path: bytes) -> bool:
+    """Whether nothing in a path is percent-encoded, empty or begins with a dot: it is spelled as it is matched."""
+    return path.find(b"%") < 0 and path.find(b"//") < 0 and path.find(b"/.") < 0
+
+
 def unquoted(value: bytes) -> bytes:
     """Without the quotes around it, if there are any."""
     return value[1:-1] if len(value) > 1 and value[:1] == b'"' == value[-1:] else value

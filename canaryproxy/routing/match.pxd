@@ -1,6 +1,7 @@
 cimport cython
 
 from canaryproxy.routing.entry cimport Entry
+from canaryproxy.routing.path cimport normalise
 
 
 cdef class Paths:

@@ -1,1 +1,4 @@
+from canaryproxy.routing.seek cimport is_normal
+
+
 cpdef bytes normalise(bytes path)

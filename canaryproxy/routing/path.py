@@ -14,6 +14,11 @@ Servers take differently spelled paths for the same resource, so a prefix is com
 Whether a path ends in a slash is kept. Normalising twice changes nothing more.
 """
 
+try:
+    from canaryproxy.routing.seek import is_normal
+except ImportError:
+    from canaryproxy.routing.lookup import is_normal
+
 UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _HEX = "0123456789abcdefABCDEF"
 
@@ -29,6 +34,8 @@ _DOTS = (b".", b"..")
 
 def normalise(path: bytes) -> bytes:
     """The spelling of an absolute path (or `*`) that prefixes are compared with."""
+    if is_normal(path):
+        return path
     if path.find(b"%") >= 0:
         path = _decode(path)
     if path.find(b"//") >= 0 or path.find(b"/.") >= 0:

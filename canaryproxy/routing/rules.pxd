@@ -1,6 +1,7 @@
 cimport cython
 
 from canaryproxy.routing.facts cimport Facts
+from canaryproxy.routing.holds cimport Holds
 
 
 cdef class Filed:
@@ -8,6 +9,7 @@ cdef class Filed:
     cdef public object rule
     cdef tuple _holds
 
+    @cython.locals(holds=Holds)
     cpdef bint matches(self, Facts facts) except -1
 
 

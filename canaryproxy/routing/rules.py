@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.routing.condition import Holds, compile_condition, keys_of
+from canaryproxy.routing.condition import compile_condition, keys_of
 from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.holds import Holds
 
 Key = tuple[str, bytes, bytes]
 Shelf = dict[bytes, dict[bytes, list["Filed"]]]
@@ -32,13 +33,13 @@ class Filed:
     def matches(self, facts: Facts) -> bool:
         """Whether all conditions hold."""
         for holds in self._holds:  # noqa: SIM110 - hot, and a loop needs no generator
-            if not holds(facts):
+            if not holds.of(facts):
                 return False
         return True
 
     def failing(self, facts: Facts) -> list[Condition]:
         """The conditions that do not hold."""
-        return [one for one, holds in zip(self.rule.conditions, self._holds, strict=True) if not holds(facts)]
+        return [one for one, holds in zip(self.rule.conditions, self._holds, strict=True) if not holds.of(facts)]
 
 
 class RuleBook:

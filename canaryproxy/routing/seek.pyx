@@ -77,7 +77,7 @@ cdef bytes _unquoted(bytes value):
     return value
 
 
-cpdef bint is_client_id(bytes value):
+cpdef bint is_client_id(bytes value) except -1:
     """See `lookup.is_client_id`."""
     cdef Bytes content = <Bytes> PyBytes_AS_STRING(value)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(value)
@@ -87,4 +87,17 @@ cpdef bint is_client_id(bytes value):
     for at in range(size):
         if not (48 <= content[at] <= 57 or 97 <= _lower(content[at]) <= 122 or content[at] == 95 or content[at] == 45):
             return False
+    return True
+
+
+cpdef bint is_normal(bytes path) except -1:
+    """See `lookup.is_normal`."""
+    cdef Bytes at = <Bytes> PyBytes_AS_STRING(path)
+    cdef Bytes end = at + PyBytes_GET_SIZE(path)
+    cdef unsigned char before = 0
+    while at < end:
+        if at[0] == 37 or (before == 47 and (at[0] == 47 or at[0] == 46)):
+            return False
+        before = at[0]
+        at += 1
     return True

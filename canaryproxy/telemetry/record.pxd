@@ -2,6 +2,7 @@ cimport cython
 
 from canaryproxy.model.decision cimport Decision
 from canaryproxy.telemetry.distinct cimport Distinct
+from canaryproxy.telemetry.histogram cimport bucket_of
 
 
 cdef class Cell:

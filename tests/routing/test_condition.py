@@ -47,7 +47,7 @@ def test_no_pattern_takes_more_than_linear_time() -> None:
 )
 def test_what_does_not_hold_is_told_in_words(condition: Condition, words: str) -> None:
     asked = facts(b"/alpha?q=x+y", b"X-A: 2\r\nX-A: 3\r\n")
-    assert not compile_condition(condition)(asked)
+    assert not compile_condition(condition).of(asked)
     assert why_not(condition, asked) == words
     assert words.startswith(wish(condition))
 

@@ -1,0 +1,107 @@
+"""What a condition asks of a request, as objects that are made once and asked for each request."""
+
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Network, IPv6Network
+
+from canaryproxy.routing.facts import Facts
+
+Matches = Callable[[bytes], bool]
+
+
+class Holds:
+    """One condition, ready to be asked."""
+
+    __slots__ = ()
+
+    def of(self, facts: Facts) -> bool:
+        """Whether it holds of a request."""
+        raise NotImplementedError
+
+
+class MethodIn(Holds):
+    """The method is one of these."""
+
+    __slots__ = ("_methods",)
+
+    def __init__(self, methods: Iterable[bytes]) -> None:
+        self._methods = frozenset(methods)
+
+    def of(self, facts: Facts) -> bool:
+        """Whether it is."""
+        return facts.method in self._methods
+
+
+class PathBelow(Holds):
+    """The path is this one or below it, by whole segments, as routes claim them. `path` has no slash at its end."""
+
+    __slots__ = ("_below", "_path")
+
+    def __init__(self, path: bytes) -> None:
+        self._path = path
+        self._below = path + b"/"
+
+    def of(self, facts: Facts) -> bool:
+        """Whether it is."""
+        path = facts.path()
+        return path.startswith(self._below) or path == self._path
+
+
+class PathMatches(Holds):
+    """The path, in the spelling that is matched, is what is wanted."""
+
+    __slots__ = ("_matches",)
+
+    def __init__(self, matches: Matches) -> None:
+        self._matches = matches
+
+    def of(self, facts: Facts) -> bool:
+        """Whether it is."""
+        return self._matches(facts.path())
+
+
+class AnyMatches(Holds):
+    """Any of the values of a header, cookie or parameter is what is wanted."""
+
+    __slots__ = ("_matches", "_name", "_subject")
+
+    def __init__(self, subject: str, name: bytes, matches: Matches) -> None:
+        self._subject = subject
+        self._name = name
+        self._matches = matches
+
+    def of(self, facts: Facts) -> bool:
+        """Whether one is."""
+        matches = self._matches
+        for value in facts.values(self._subject, self._name):  # noqa: SIM110 - hot, and a loop needs no generator
+            if matches(value):
+                return True
+        return False
+
+
+class Present(Holds):
+    """There is such a header, cookie or parameter, or there is none, as `wanted` says."""
+
+    __slots__ = ("_name", "_subject", "_wanted")
+
+    def __init__(self, subject: str, name: bytes, *, wanted: bool) -> None:
+        self._subject = subject
+        self._name = name
+        self._wanted = wanted
+
+    def of(self, facts: Facts) -> bool:
+        """Whether that is so."""
+        return bool(facts.values(self._subject, self._name)) is self._wanted
+
+
+class FromNetworks(Holds):
+    """The client's address is in one of these networks."""
+
+    __slots__ = ("_networks",)
+
+    def __init__(self, networks: Iterable[IPv4Network | IPv6Network]) -> None:
+        self._networks = tuple(networks)
+
+    def of(self, facts: Facts) -> bool:
+        """Whether it is."""
+        address = facts.source()
+        return address is not None and any([address in network for network in self._networks])
