@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "canaryproxy"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+COMPILED_ONLY = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.pyx"))
 LONGEST = 400
 
 TESTED_ELSEWHERE = {
@@ -40,27 +41,33 @@ PURE = ("model", "routing", "http1", "telemetry")
 
 
 def expected_test(module: Path) -> Path:
-    return ROOT / "tests" / module.parent / f"test_{module.name}"
+    return ROOT / "tests" / module.parent / f"test_{module.stem}.py"
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if m.name != "__init__.py"], ids=str)
+@pytest.mark.parametrize("module", [m for m in MODULES + COMPILED_ONLY if m.name != "__init__.py"], ids=str)
 def test_every_module_has_a_test_file_of_its_name(module: Path) -> None:
     if str(module) not in TESTED_ELSEWHERE:
         assert expected_test(module).exists(), f"{module} wants {expected_test(module).relative_to(ROOT)}"
 
 
 def test_every_test_file_of_the_mirror_has_a_module() -> None:
-    apart = {"bench", "integration", "e2e", "packaging", "support"}
+    apart = {"bench", "integration", "e2e", "packaging", "support", "twins"}
     tests = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")]
     modules = {str(path.parent / path.name.removeprefix("test_")) for path in tests if path.parts[0] not in apart}
     exchange = {"proxy/backpressure.py", "proxy/breaking.py", "proxy/leaving.py"}
     whole = {"layout.py", "examples.py", "analysis/vectors.py", *exchange}
-    assert modules - {str(module) for module in MODULES} == whole & modules
+    sources = {str(module.with_suffix(".py")) for module in MODULES + COMPILED_ONLY}
+    assert modules - sources == whole & modules
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_no_module_is_longer_than_one_idea(module: Path) -> None:
     assert len((PACKAGE / module).read_text().splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("module", COMPILED_ONLY, ids=str)
+def test_every_compiled_module_opens_with_its_strategy_too(module: Path) -> None:
+    assert (PACKAGE / module).read_text().startswith('"""')
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)

@@ -21,8 +21,8 @@ STATUS_LINE = rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: (" + FIELD_BYTE + rb"*+))?\
 HOST_FIRST = rb"(?>(?:[Hh][Oo][Ss][Tt]:[ \t]*+([^\x00-\x20\x7f-\xff]++)\r\n)?)"
 """Nearly every client sends Host first; its value is taken in the same pass (RFC 9110 7.2 asks for it).
 
-An atomic group, not a possessive repeat: where that of CPython 3.11.2 fails midway it goes on from there, not from where
-it began, so `Host:` with an empty value would end the head.
+An atomic group, not a possessive repeat: where that of CPython 3.11.2 fails midway it goes on from there, not from
+where it began, so `Host:` with an empty value would end the head.
 """
 
 request_head = re.compile(REQUEST_LINE + HOST_FIRST + FIELD_BLOCK).match

@@ -104,4 +104,9 @@ class FromNetworks(Holds):
     def of(self, facts: Facts) -> bool:
         """Whether it is."""
         address = facts.source()
-        return address is not None and any([address in network for network in self._networks])
+        if address is None:
+            return False
+        for network in self._networks:  # noqa: SIM110
+            if address in network:
+                return True
+        return False

@@ -1,17 +1,16 @@
 """Complete heads, taken apart: the same of the patterns and of the compiled scanner where there is one."""
 
+import importlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
 
+from canaryproxy import MODE
 from canaryproxy.http1 import heads
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 
-try:
-    from canaryproxy.http1 import scan
-except ImportError:
-    scan = heads
+scan = importlib.import_module("canaryproxy.http1.scan") if MODE.compiled else heads
 
 
 class Taker(NamedTuple):

@@ -3,10 +3,13 @@
 What a head should look like: test_heads.py, for both.
 """
 
+import importlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canaryproxy import MODE
 from canaryproxy.http1 import heads
 from canaryproxy.http1.response import settle
 from canaryproxy.model.failure import Refused
@@ -14,10 +17,7 @@ from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from tests.http1.streams import Event, seen
 from tests.twins.fragments import REQUEST, RESPONSE
 
-try:
-    from canaryproxy.http1 import scan
-except ImportError:
-    scan = heads
+scan = importlib.import_module("canaryproxy.http1.scan") if MODE.compiled else heads
 
 pytestmark = pytest.mark.compiled
 

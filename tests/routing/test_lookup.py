@@ -1,15 +1,14 @@
 """One field or cookie found: the same by the patterns and by their compiled twin where there is one."""
 
+import importlib
 from types import ModuleType
 
 import pytest
 
+from canaryproxy import MODE
 from canaryproxy.routing import lookup
 
-try:
-    from canaryproxy.routing import seek
-except ImportError:
-    seek = lookup
+seek = importlib.import_module("canaryproxy.routing.seek") if MODE.compiled else lookup
 
 EACH = pytest.mark.parametrize(
     "finder", [pytest.param(lookup, id="lookup"), pytest.param(seek, id="seek", marks=pytest.mark.compiled)]

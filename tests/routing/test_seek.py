@@ -1,15 +1,15 @@
 """The compiled look-up and the plain one find the same. What they should find: test_lookup.py, for both."""
 
+import importlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canaryproxy import MODE
 from canaryproxy.routing import lookup
 
-try:
-    from canaryproxy.routing import seek
-except ImportError:
-    seek = lookup
+seek = importlib.import_module("canaryproxy.routing.seek") if MODE.compiled else lookup
 
 pytestmark = pytest.mark.compiled
 
