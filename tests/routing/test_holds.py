@@ -1,0 +1,59 @@
+"""Conditions as objects; what configurations make of them is told in test_condition."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from canaryproxy.model.client import Client
+from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.holds import AnyMatches, FromNetworks, Holds, MethodIn, PathBelow, PathMatches, Present
+from tests.routing.test_affinity import head
+
+
+def asked(fields: bytes = b"", target: bytes = b"/", client: str = "192.0.2.1") -> Facts:
+    made = head(fields)
+    made.target = target
+    return Facts(made, Client(client))
+
+
+def test_a_method_is_one_of_several() -> None:
+    assert MethodIn((b"GET", b"HEAD")).of(asked())
+    assert not MethodIn((b"POST",)).of(asked())
+
+
+@pytest.mark.parametrize(
+    ("target", "below"), [(b"/cart", True), (b"/cart/1?x", True), (b"/carts", False), (b"/x/%2e%2e/cart/", True)]
+)
+def test_a_path_is_below_another_by_whole_segments(target: bytes, below: bool) -> None:
+    assert PathBelow(b"/cart").of(asked(target=target)) is below
+
+
+def test_a_path_matches_in_the_spelling_that_is_matched() -> None:
+    assert PathMatches(frozenset((b"/a",)).__contains__).of(asked(target=b"/%61"))
+    assert not PathMatches(frozenset((b"/a",)).__contains__).of(asked(target=b"/b"))
+
+
+def test_any_of_the_values_may_match() -> None:
+    condition = AnyMatches("header", b"x-a", frozenset((b"2",)).__contains__)
+    assert condition.of(asked(b"X-A: 1\r\nX-A: 2\r\n"))
+    assert not condition.of(asked(b"X-A: 1\r\n"))
+    assert AnyMatches("cookie", b"c", frozenset((b"1",)).__contains__).of(asked(b"Cookie: c=1\r\n"))
+    assert AnyMatches("query", b"q", frozenset((b"1",)).__contains__).of(asked(target=b"/?q=1"))
+
+
+def test_presence_and_absence() -> None:
+    assert Present("header", b"x-a", wanted=True).of(asked(b"X-A:\r\n"))
+    assert not Present("header", b"x-a", wanted=False).of(asked(b"X-A:\r\n"))
+    assert Present("cookie", b"x", wanted=False).of(asked())
+
+
+def test_addresses_are_in_networks_and_unknown_ones_in_none() -> None:
+    condition = FromNetworks([ip_network("198.51.100.0/24"), ip_network("192.0.2.0/24")])
+    assert condition.of(asked())
+    assert not condition.of(asked(client="203.0.113.1"))
+    assert not condition.of(asked(client="unknown"))
+
+
+def test_a_condition_of_no_kind_says_nothing() -> None:
+    with pytest.raises(NotImplementedError):
+        Holds().of(asked())
