@@ -5,8 +5,7 @@ connection behaves as a transport of asyncio does (buffering, pausing, half-clos
 from within another call), so the same protocols run on the loop's own transports where this module is not compiled.
 
 Small pieces written while many connections have news leave together when all were served: whoever waits for them wakes
-up once for all of them instead of once for each, which costs a third of everything otherwise. Anything else that is
-written leaves at once. After a failed write everything that the peer had sent before is still read, so an answer that was
+up once for all of them instead of once for each. Anything else that is written leaves at once. After a failed write everything that the peer had sent before is still read, so an answer that was
 on its way when the peer stopped taking our bytes is not lost.
 """
 
@@ -242,11 +241,7 @@ cdef class Connection:
             elif size != -EAGAIN and size != -EINTR:
                 self._fail(OSError(-size, os.strerror(-size)))
         except Exception as error:
-            self._poller.loop.call_exception_handler(
-                {"message": "a connection's protocol failed", "exception": error, "transport": self,
-                 "protocol": self._protocol}
-            )
-            self._fail(error)
+            self._report(error)
         return 0
 
     cdef int _end(self) except -1:
@@ -289,7 +284,7 @@ cdef class Connection:
 
     cpdef write(self, data):
         """Send now what the kernel takes, keep the rest. Nothing once it is closing or broken."""
-        cdef bytes piece = data if type(data) is bytes else bytes(data)
+        cdef bytes piece = data if type(data) is bytes else bytes(memoryview(data))
         cdef Py_ssize_t size = PyBytes_GET_SIZE(piece)
         cdef ssize_t sent
         if self._closing or self._broken is not None or self._eof_wanted or not size:
@@ -321,7 +316,19 @@ cdef class Connection:
     cdef int _check_limit(self) except -1:
         if self._queued > self._high and not self._blocked:
             self._blocked = True
-            self._protocol.pause_writing()
+            try:
+                self._protocol.pause_writing()
+            except Exception as error:
+                self._report(error)
+        return 0
+
+    cdef int _report(self, error) except -1:
+        """The protocol went wrong: this connection ends, nobody else's."""
+        self._poller.loop.call_exception_handler(
+            {"message": "a connection's protocol failed", "exception": error, "transport": self,
+             "protocol": self._protocol}
+        )
+        self._fail(error)
         return 0
 
     cdef int _gather(self, bytes piece, Py_ssize_t size) except -1:
@@ -368,7 +375,10 @@ cdef class Connection:
             self._check_limit()
         if self._blocked and self._queued <= self._high >> 2:
             self._blocked = False
-            self._protocol.resume_writing()
+            try:
+                self._protocol.resume_writing()
+            except Exception as error:
+                self._report(error)
         return 0
 
     cdef int _emptied(self) except -1:
