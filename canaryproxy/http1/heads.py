@@ -45,7 +45,7 @@ def take_request(data: bytes, begin: int, head: RequestHead) -> int:
     else:
         parts = _split_request(data[block - 1 : stop])
         head.plain = b"".join(parts[::3])[1:]
-        head.special += _specials(parts)
+        head.special = _specials(parts)
     return stop + 2
 
 
@@ -72,7 +72,7 @@ def take_response(data: bytes, begin: int, head: ResponseHead) -> int:
     head.status, head.reason, head.minor = int(digits), reason or b"", 1 if minor == b"1" else 0
     parts = _split_response(b"\n" + plain)
     head.plain = plain if len(parts) == 1 else b"".join(parts[::3])[1:]
-    head.special += _specials(parts)
+    head.special = _specials(parts)
     return match.end()
 
 

@@ -192,7 +192,9 @@ def settle(head: ResponseHead, method: bytes) -> None:
 
     What is settled with that is not kept in `special`.
     """
-    found, head.special = head.special, []
+    found = head.special
+    kept: list[tuple[bytes, bytes]] = []
+    head.special = kept
     lengths: list[bytes] = []
     codings: list[bytes] = []
     for name, value in found:
@@ -200,10 +202,10 @@ def settle(head: ResponseHead, method: bytes) -> None:
             lengths.append(value)
         elif name == b"connection":
             if value != b"keep-alive" or not head.minor:
-                head.special.append((name, value))
+                kept.append((name, value))
                 persistence(head)
         elif name == b"transfer-encoding":
             codings.append(value)
         elif name in KEPT or (name == b"upgrade" and head.status == SWITCHING):
-            head.special.append((name, value))
+            kept.append((name, value))
     frame_response(head, method, lengths, codings)

@@ -166,18 +166,20 @@ cdef bytes _lowered(Bytes name, Py_ssize_t size, bint *underscored):
 cdef class Lines:
     """The fields of one head: special ones taken out, the others left where they are as runs of whole lines.
 
-    `run` is where the present run began; what came before is in `kept`.
+    `run` is where the present run began; what came before is in `kept`, special fields are in `special`.
     """
 
     cdef bytearray kept
+    cdef list special
     cdef Py_ssize_t run
 
-    cdef Py_ssize_t take(self, Bytes data, Py_ssize_t at, Py_ssize_t end, Names names, list special):
+    cdef Py_ssize_t take(self, Bytes data, Py_ssize_t at, Py_ssize_t end, Names names):
         """Where the block of fields at `at` ends, its final CRLF included; -1 if it does not."""
         cdef Py_ssize_t start, colon, stop
         cdef bint underscored
         cdef bytes name
         self.kept = None
+        self.special = None
         self.run = at
         while True:
             start = at
@@ -196,7 +198,9 @@ cdef class Lines:
                 if name in names.names:
                     self.leave_out(data, start, at)
                     if not underscored:
-                        special.append((name, _trimmed(data, colon + 1, stop)))
+                        if self.special is None:
+                            self.special = []
+                        self.special.append((name, _trimmed(data, colon + 1, stop)))
 
     cdef Py_ssize_t take_routine(self, Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t *length):
         """The same for a response in which nothing is special but one length, and perhaps `keep-alive`; -1 where that is
@@ -273,13 +277,15 @@ cpdef Py_ssize_t take_request(bytes data, Py_ssize_t begin, RequestHead head) ex
     host = _first_host(content, at, end, &stop)
     if host >= 0:
         at = stop + 2
-    stop = LINES.take(content, at, end, REQUEST, head.special)
+    stop = LINES.take(content, at, end, REQUEST)
     if stop < 0:
         return -1
     head.method = _cut(content, begin, method_end)
     head.target = _cut(content, target, target_end)
     head.host = None if host < 0 else _known_host(content, host, at - 2)
     head.plain = LINES.plain(content, stop - 2)
+    if LINES.special is not None:
+        head.special = LINES.special
     return stop
 
 
@@ -337,7 +343,7 @@ cpdef Py_ssize_t take_response(bytes data, Py_ssize_t begin, ResponseHead head) 
     stop = LINES.take_routine(content, at + 2, end, &length)
     if stop < 0 or length < 0 or not minor or status < 200 or status == 204 or status == 304:
         length = -1
-        stop = LINES.take(content, at + 2, end, RESPONSE, head.special)
+        stop = LINES.take(content, at + 2, end, RESPONSE)
         if stop < 0:
             return -1
     head.status = status
@@ -347,6 +353,8 @@ cpdef Py_ssize_t take_response(bytes data, Py_ssize_t begin, ResponseHead head) 
     if length >= 0:
         head.length = length
         head.body = LENGTH
+    elif LINES.special is not None:
+        head.special = LINES.special
     return stop
 
 

@@ -1,6 +1,6 @@
 """The decision: which version and endpoint a request gets, and why."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from canaryproxy.model.client import Client
 from canaryproxy.model.message import RequestHead, ResponseHead
@@ -10,8 +10,10 @@ from canaryproxy.model.table import Endpoint, Route, Version
 class Recogniser(Protocol):
     """Tells which goals an exchange reaches."""
 
-    def reached(self, request: RequestHead, client: Client, response: ResponseHead) -> list[tuple[str, float]]:
-        """Names of goals with the values of their events."""
+    def reached(
+        self, request: RequestHead, client: Client, response: ResponseHead, facts: Any = None
+    ) -> list[tuple[str, float]]:
+        """Names of goals with the values of their events. `facts` are what routing knows of the request."""
 
 
 class Verdict:

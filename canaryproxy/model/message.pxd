@@ -10,7 +10,7 @@ cdef class RequestHead:
     cdef public bytes host
     cdef public bytes plain
     cdef public bytes upgrade
-    cdef public list special
+    cdef public object special
     cdef public object body
     cdef public Py_ssize_t length
     cdef public int minor
@@ -23,7 +23,7 @@ cdef class RequestHead:
 cdef class ResponseHead:
     cdef public bytes reason
     cdef public bytes plain
-    cdef public list special
+    cdef public object special
     cdef public object body
     cdef public Py_ssize_t length
     cdef public int status

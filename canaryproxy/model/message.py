@@ -4,6 +4,7 @@ Built by `http1`, read by `routing` and `proxy`. Field names are compared in low
 the lines of ordinary fields exactly as received (validated, each with its CRLF), in their order.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 
@@ -44,7 +45,7 @@ class RequestHead:
         self.minor = minor
         self.host: bytes | None = None
         self.plain = b""
-        self.special: list[tuple[bytes, bytes]] = []
+        self.special: Sequence[tuple[bytes, bytes]] = ()
         self.body = NO_BODY
         self.length = -1
         self.close = not minor
@@ -53,7 +54,7 @@ class RequestHead:
     def fields(self) -> list[tuple[bytes, bytes]]:
         """All fields as (lower-case name, value without outer white space); Host first, then plain ones."""
         host = [] if self.host is None else [(b"host", self.host)]
-        return host + [field for field in split_fields(self.plain) + self.special if field[0] != b"host"]
+        return host + [field for field in (*split_fields(self.plain), *self.special) if field[0] != b"host"]
 
     def __repr__(self) -> str:
         return f"<RequestHead {self.method!r} {self.target!r} HTTP/1.{self.minor} host={self.host!r} {self.body.name}>"
@@ -73,14 +74,14 @@ class ResponseHead:
         self.reason = reason
         self.minor = minor
         self.plain = b""
-        self.special: list[tuple[bytes, bytes]] = []
+        self.special: Sequence[tuple[bytes, bytes]] = ()
         self.body = NO_BODY
         self.length = -1
         self.close = not minor
 
     def fields(self) -> list[tuple[bytes, bytes]]:
         """All fields as (lower-case name, value without outer white space); plain ones first."""
-        return split_fields(self.plain) + self.special
+        return [*split_fields(self.plain), *self.special]
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} HTTP/1.{self.minor} {self.body.name}>"

@@ -8,6 +8,7 @@ from canaryproxy.proxy.shared cimport Shared
 from canaryproxy.proxy.upstream cimport Recipient, Upstream
 from canaryproxy.routing.affinity cimport Key
 from canaryproxy.routing.decide cimport decide
+from canaryproxy.routing.facts cimport Facts
 from canaryproxy.telemetry.record cimport Cell
 
 
@@ -25,6 +26,7 @@ cdef class Attempts(Recipient):
     cdef object _course
     cdef Decision _decision
     cdef double _excluded
+    cdef Facts _facts
     cdef RequestHead _head
     cdef object _held
     cdef Key _key

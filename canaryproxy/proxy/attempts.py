@@ -23,6 +23,7 @@ from canaryproxy.proxy.shield import Patience
 from canaryproxy.proxy.upstream import HIGH_WATER, Recipient, Upstream
 from canaryproxy.routing.affinity import Key
 from canaryproxy.routing.decide import decide
+from canaryproxy.routing.facts import Facts
 from canaryproxy.telemetry.record import Cell
 
 NEVER = math.inf
@@ -41,10 +42,10 @@ class Attempts(Recipient):
     """
 
     __slots__ = (
-        "_abandoned", "_attempts", "_cell", "_connecting", "_copy", "_course", "_decision", "_excluded", "_flushed",
-        "_head", "_held", "_hinted", "_key", "_opening", "_patience", "_paused_at", "_plane", "_pool", "_queued",
-        "_replay", "_replay_size", "_request", "_started", "_target", "_tried", "_unsent", "_unsent_size", "_upgrade",
-        "_upstream", "_user", "deadline", "down", "request_complete",
+        "_abandoned", "_attempts", "_cell", "_connecting", "_copy", "_course", "_decision", "_excluded", "_facts",
+        "_flushed", "_head", "_held", "_hinted", "_key", "_opening", "_patience", "_paused_at", "_plane", "_pool",
+        "_queued", "_replay", "_replay_size", "_request", "_started", "_target", "_tried", "_unsent", "_unsent_size",
+        "_upgrade", "_upstream", "_user", "deadline", "down", "request_complete",
     )  # fmt: skip
 
     _abandoned: bool
@@ -55,6 +56,7 @@ class Attempts(Recipient):
     _course: Course | None
     _decision: Decision
     _excluded: float
+    _facts: Facts | None
     _flushed: bool
     _head: RequestHead
     _held: tuple[str, str] | None
@@ -100,7 +102,7 @@ class Attempts(Recipient):
         for a version then.
         """
         plane, head, peer = self._plane, self._head, self.down.peer
-        decision, self._key, self._user = decide(plane.index, head, peer, plane.splits, plane.loads)
+        decision, self._key, self._user, self._facts = decide(plane.index, head, peer, plane.splits, plane.loads)
         pool = plane.lent.get(decision)
         if pool is None:
             pool = plane.pool_of(decision)

@@ -46,7 +46,7 @@ class Exchange(Rescue):
         self._user = self._unsent_size = 0
         self._excluded = self._opening = self._paused_at = 0.0
         self._upgrade = b""
-        self._connecting = self._copy = self._course = self._held = self._key = self._patience = None
+        self._connecting = self._copy = self._course = self._facts = self._held = self._key = self._patience = None
         self._pool = self._replay = self._upstream = None
         self._response: ResponseHead | None = None
         self._out: list[bytes] = []
@@ -150,7 +150,7 @@ class Exchange(Rescue):
             extra += self._labels(self._target.told)
         goals = self._decision.goals
         if goals is not None:
-            reached = goals.reached(request, self.down.peer, head)
+            reached = goals.reached(request, self.down.peer, head, self._facts)
             if reached:
                 plane.recorder.reach(self._decision, reached, self._user)
         return plane.hops.response(head, request, extra, self._close)

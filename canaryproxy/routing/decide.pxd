@@ -5,9 +5,10 @@ from canaryproxy.model.decision cimport Verdict
 from canaryproxy.model.message cimport RequestHead
 from canaryproxy.routing.affinity cimport Key
 from canaryproxy.routing.entry cimport Entry, Lot
+from canaryproxy.routing.facts cimport Facts
 from canaryproxy.routing.match cimport RouteIndex
 from canaryproxy.routing.split cimport Splits
 
 
-@cython.locals(entry=Entry, key=Key, verdict=Verdict, lot=Lot, decisions=tuple)
+@cython.locals(entry=Entry, key=Key, verdict=Verdict, lot=Lot, decisions=tuple, facts=Facts)
 cpdef tuple decide(RouteIndex index, RequestHead head, Client client, Splits splits, loads)

@@ -21,20 +21,22 @@ from canaryproxy.routing.split import Splits
 
 def decide(
     index: RouteIndex, head: RequestHead, client: Client, splits: Splits, loads: Loads
-) -> tuple[Decision, Key | None, int]:
-    """Version, endpoint and reason for a request, by the index's table; the client's key, if one was looked at; and
-    the user it is counted as, 0 for none. Only those who are analysed are.
+) -> tuple[Decision, Key | None, int, Facts | None]:
+    """Version, endpoint and reason for a request, by the index's table; the client's key, if one was looked at; the
+    user it is counted as, 0 for none, only those who are analysed are; and what was found out about the request, if
+    anybody asked.
 
     Raises `Refused(Failure.NO_ROUTE)` where no route claims the request's host and path; no bucket is drawn then.
     """
     entry = index.find(head.host, head.target)
     if entry is None:
         raise Refused(Failure.NO_ROUTE, "no route has this host and path")
-    key, user = None, 0
+    key, user, facts = None, 0, None
     if entry.plain:
         verdict = entry.canary if splits.draw(entry.split) < entry.weight else entry.stable
     else:
-        lot, key = entry.lot(Facts(head, client), splits.dice)
+        facts = Facts(head, client)
+        lot, key = entry.lot(facts, splits.dice)
         if key is None:
             bucket = 0 if lot.rule is not None and lot.certain else splits.draw(lot.split)
         else:
@@ -46,4 +48,4 @@ def decide(
         elif key is not None and lot.rule is not None:
             user = entry.hash.of(key.value)
     decisions = verdict.decisions()
-    return decisions[0] if len(decisions) == 1 else pick(decisions, loads, splits.dice), key, user
+    return decisions[0] if len(decisions) == 1 else pick(decisions, loads, splits.dice), key, user, facts

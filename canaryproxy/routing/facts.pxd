@@ -7,7 +7,8 @@ from canaryproxy.routing.seek cimport cookie_values, field_values
 cdef class Facts:
     cdef RequestHead _head
     cdef bytes _path
-    cdef dict _found
+    cdef bytes _asked
+    cdef list _told
     cdef dict _headers
     cdef dict _cookies
     cdef dict _query

@@ -5,6 +5,7 @@ on cannot be matched: hop-by-hop ones, those that `Connection` names, and forwar
 trusted. Paths are compared as `path` spells them; names and values of the query are percent-decoded, `+` is a space.
 """
 
+from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
 from canaryproxy.model.client import Address, Client
@@ -28,14 +29,15 @@ SPECIAL = frozenset((*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"h
 class Facts:
     """One request and who sent it."""
 
-    __slots__ = ("_cookies", "_found", "_head", "_headers", "_path", "_query", "client", "method")
+    __slots__ = ("_asked", "_cookies", "_head", "_headers", "_path", "_query", "_told", "client", "method")
 
     def __init__(self, head: RequestHead, client: Client) -> None:
         self.client = client
         self.method = head.method
         self._head = head
         self._path: bytes | None = None
-        self._found: Values = {}
+        self._asked = b""
+        self._told = NONE
         self._headers: Values | None = None
         self._cookies: Values | None = None
         self._query: Values | None = None
@@ -66,14 +68,14 @@ class Facts:
 
     def header(self, name: bytes) -> list[bytes]:
         """The values of a field, by its lower-case name, without outer white space, in their order."""
-        values = self._found.get(name)
-        if values is None:
-            special = self._head.special
-            if name in SPECIAL or (special and self._hides(special)):
-                values = self.headers().get(name, NONE)
-            else:
-                values = field_values(self._head.plain, name)
-            self._found[name] = values
+        if name == self._asked:
+            return self._told
+        special = self._head.special
+        if name in SPECIAL or (special and self._hides(special)):
+            values = self.headers().get(name, NONE)
+        else:
+            values = field_values(self._head.plain, name)
+        self._asked, self._told = name, values
         return values
 
     def cookie(self, name: bytes) -> list[bytes]:
@@ -103,7 +105,7 @@ class Facts:
         return found
 
     @staticmethod
-    def _hides(special: list[tuple[bytes, bytes]]) -> bool:
+    def _hides(special: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether `Connection` may name a field that is plain otherwise."""
         return any(name == b"connection" and value not in {b"keep-alive", b"close"} for name, value in special)
 

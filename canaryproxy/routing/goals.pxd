@@ -10,8 +10,8 @@ from canaryproxy.routing.seek cimport field_values
 cdef class Goals:
     cdef list _goals
 
-    @cython.locals(facts=Facts, statuses=tuple, header=bytes, conditions=list, found=list)
-    cpdef list reached(self, RequestHead request, Client client, ResponseHead response)
+    @cython.locals(statuses=tuple, header=bytes, conditions=list, found=list)
+    cpdef list reached(self, RequestHead request, Client client, ResponseHead response, Facts facts=*)
 
 
 cpdef amount(ResponseHead response, bytes name)

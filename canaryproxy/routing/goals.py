@@ -41,10 +41,11 @@ class Goals:
     def __bool__(self) -> bool:
         return bool(self._goals)
 
-    def reached(self, request: RequestHead, client: Client, response: ResponseHead) -> list[Reached]:
-        """What this exchange is worth."""
+    def reached(
+        self, request: RequestHead, client: Client, response: ResponseHead, facts: Facts | None = None
+    ) -> list[Reached]:
+        """What this exchange is worth. `facts` are those of the request, where they were looked at before."""
         found: list[Reached] = []
-        facts = None
         for name, statuses, header, conditions in self._goals:
             if not _within(response.status, statuses):
                 continue

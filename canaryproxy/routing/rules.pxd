@@ -21,10 +21,10 @@ cdef class RuleBook:
     cdef dict _paths
     cdef list _rest
 
-    @cython.locals(best=Filed, filed=Filed, candidates=list)
+    @cython.locals(best=Filed, filed=Filed, candidates=list, found=list)
     cpdef Filed first(self, Facts facts)
     cpdef list candidates(self, Facts facts)
 
 
 @cython.locals(by_value=dict, name=bytes)
-cdef _meet(dict shelf, Facts facts, str subject, list found)
+cdef list _meet(dict shelf, Facts facts, str subject, list found)

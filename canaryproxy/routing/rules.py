@@ -73,7 +73,10 @@ class RuleBook:
     def first(self, facts: Facts) -> Filed | None:
         """The first rule that matches, or None."""
         best: Filed | None = None
-        for candidates in self.candidates(facts):
+        found = self.candidates(facts)
+        if found is None:
+            return None
+        for candidates in found:
             for filed in candidates:
                 if best is not None and filed.number >= best.number:
                     break
@@ -82,19 +85,19 @@ class RuleBook:
                     break
         return best
 
-    def candidates(self, facts: Facts) -> list[list[Filed]]:
-        """Lists of rules, each in order, that together hold every rule that can match."""
-        found: list[list[Filed]] = []
+    def candidates(self, facts: Facts) -> list[list[Filed]] | None:
+        """Lists of rules, each in order, that together hold every rule that can match; None where none can."""
+        found: list[list[Filed]] | None = None
         if self._headers:
-            _meet(self._headers, facts, "header", found)
+            found = _meet(self._headers, facts, "header", found)
         if self._cookies:
-            _meet(self._cookies, facts, "cookie", found)
+            found = _meet(self._cookies, facts, "cookie", found)
         if self._query:
-            _meet(self._query, facts, "query", found)
+            found = _meet(self._query, facts, "query", found)
         if self._paths and (filed := self._paths.get(facts.path())):
-            found.append(filed)
+            found = [*(found or ()), filed]
         if self._rest:
-            found.append(self._rest)
+            found = [*(found or ()), self._rest]
         return found
 
 
@@ -102,12 +105,13 @@ FEW = 8
 """Names that are looked up one by one; of more of them, those that a request has are found first."""
 
 
-def _meet(shelf: Shelf, facts: Facts, subject: str, found: list[list[Filed]]) -> None:
-    """Add the rules filed under values that the request has."""
+def _meet(shelf: Shelf, facts: Facts, subject: str, found: list[list[Filed]] | None) -> list[list[Filed]] | None:
+    """What was found, and the rules filed under values that the request has."""
     names = shelf if len(shelf) <= FEW else shelf.keys() & facts.everything(subject).keys()
     for name in names:
         by_value = shelf[name]
         for value in facts.values(subject, name):
             filed = by_value.get(value)
             if filed is not None:
-                found.append(filed)
+                found = [*(found or ()), filed]
+    return found

@@ -38,7 +38,7 @@ def test_there_are_at_least_sixty_cases() -> None:
 def test_the_pure_decision_is_as_the_table_says(case: Case) -> None:
     client = Client("127.0.0.1", networks=case.read().server.trusted_proxies)
     splits = Splits(random.Random(1).random)
-    decision, _, _ = decide(RouteIndex(case.table()), head_of(case), client, splits, lambda _: pytest.fail("no choice"))
+    decision = decide(RouteIndex(case.table()), head_of(case), client, splits, lambda _: pytest.fail("no choice"))[0]
     assert (decision.version.name, decision.reason) == (case.version, case.reason)
     assert decision.analysed is (case.reason in ("weight", "affinity"))
 

@@ -89,7 +89,7 @@ def test_ten_thousand_browsers_that_come_back_twenty_times_keep_a_share_of_five_
         seen = []
         for user, jar in enumerate(jars):
             plain = b"Cookie: " + jar + b"\r\n" if jar else b""
-            decision, key, _ = decide(index, head(plain), CLIENT, splits, idle)
+            decision, key, _, _ = decide(index, head(plain), CLIENT, splits, idle)
             assert key is not None
             if key.cookie:
                 given_out += 1

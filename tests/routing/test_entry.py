@@ -32,7 +32,7 @@ def test_a_certain_rule_draws_nothing_and_needs_no_key() -> None:
     lot, key = entry.lot(facts(plain=b"X-Tester: 1\r\n"), splits.dice)
     assert (key, lot.certain) == (None, True)
     index = RouteIndex(RoutingTable(1, (route,)))
-    decision, key, user = decide(index, head(b"X-Tester: 1\r\n"), CLIENT, splits, idle)
+    decision, key, user, _ = decide(index, head(b"X-Tester: 1\r\n"), CLIENT, splits, idle)
     assert (decision.version.name, key, user, len(splits)) == ("canary", None, 0, 0)
     assert entry.lot_of(route.rules[0]) is entry.lot_of(route.rules[0])
 

@@ -161,8 +161,8 @@ def decisions(streams: Sequence[bytes], address: str, seed: int) -> list[Event]:
             facts = Facts(head, client)
             events.append((facts.path(), facts.header(b"x-tester"), facts.cookie(b"a"), facts.header(b"host"),
                            facts.headers(), facts.cookies(), facts.query(), str(facts.source()), facts.secure()))  # fmt: skip
-            decision, key, user = decide_one(INDEX, head, client, splits, lambda one: _load(weights, one))
-            reached = [] if decision.goals is None else decision.goals.reached(head, client, answer)
+            decision, key, user, looked = decide_one(INDEX, head, client, splits, lambda one: _load(weights, one))
+            reached = [] if decision.goals is None else decision.goals.reached(head, client, answer, looked)
             told = None if key is None else (key.value, key.cookie)
             events.append((repr(decision), decision.analysed, decision.spare, told, user, reached))
         except Refused as refused:
