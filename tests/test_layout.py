@@ -54,7 +54,7 @@ def test_every_test_file_of_the_mirror_has_a_module() -> None:
     apart = {"bench", "integration", "e2e", "packaging", "support", "twins"}
     tests = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")]
     modules = {str(path.parent / path.name.removeprefix("test_")) for path in tests if path.parts[0] not in apart}
-    exchange = {"proxy/backpressure.py", "proxy/breaking.py", "proxy/leaving.py"}
+    exchange = {"proxy/backpressure.py", "proxy/breaking.py", "proxy/leaving.py", "proxy/mishaps.py"}
     whole = {"layout.py", "examples.py", "analysis/vectors.py", *exchange}
     sources = {str(module.with_suffix(".py")) for module in MODULES + COMPILED_ONLY}
     assert modules - sources == whole & modules

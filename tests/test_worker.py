@@ -20,7 +20,7 @@ from canaryproxy.link.messages import AccessLog, Acknowledged, Certificates, Dra
 from canaryproxy.link.wire import Wire
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.delta import Delta
-from canaryproxy.worker import Worker
+from canaryproxy.worker import LONGEST_PERIOD, REPORT_PERIOD, Worker, pause_after
 from tests.support.admin import until
 from tests.support.authority import Authority
 from tests.support.world import GET, Origin, run
@@ -150,3 +150,12 @@ def test_what_comes_right_behind_the_beginning_is_not_lost() -> None:
             writer.close()
 
     run(test())
+
+
+@pytest.mark.parametrize(
+    ("cells", "pause"),
+    [(0, REPORT_PERIOD), (100, REPORT_PERIOD), (250, 2.5 * REPORT_PERIOD), (500, 1.0), (100_000, LONGEST_PERIOD)],
+)
+def test_the_longer_a_report_the_later_the_next_but_within_a_second(cells: int, pause: float) -> None:
+    assert pause_after(cells) == pytest.approx(pause)
+    assert pause_after(cells) <= 1.0
