@@ -109,6 +109,21 @@ cdef inline bint _line_ends(Bytes data, Py_ssize_t at, Py_ssize_t end) noexcept 
     return at + 1 < end and data[at] == 13 and data[at + 1] == 10
 
 
+cdef inline Py_ssize_t _field(
+    Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t *colon, Py_ssize_t *stop
+) noexcept nogil:
+    """Where the line behind the field at `at` begins, and where its colon is and its value stops. `at` itself where no name
+    begins there, -1 where the field is not whole or not valid.
+    """
+    colon[0] = _token_end(data, at, end)
+    if colon[0] == at:
+        return at
+    if colon[0] >= end or data[colon[0]] != 58:
+        return -1
+    stop[0] = _value_end(data, colon[0] + 1, end)
+    return stop[0] + 2 if _line_ends(data, stop[0], end) else -1
+
+
 cdef inline bytes _cut(Bytes data, Py_ssize_t start, Py_ssize_t stop):
     return PyBytes_FromStringAndSize(<const char *> data + start, stop - start)
 
@@ -175,7 +190,9 @@ cdef class Lines:
 
     cdef Py_ssize_t take(self, Bytes data, Py_ssize_t at, Py_ssize_t end, Names names):
         """Where the block of fields at `at` ends, its final CRLF included; -1 if it does not."""
-        cdef Py_ssize_t start, colon, stop
+        cdef Py_ssize_t start
+        cdef Py_ssize_t colon = 0
+        cdef Py_ssize_t stop = 0
         cdef bint underscored
         cdef bytes name
         self.kept = None
@@ -183,15 +200,9 @@ cdef class Lines:
         self.run = at
         while True:
             start = at
-            colon = _token_end(data, at, end)
-            if colon == start:
-                return at + 2 if _line_ends(data, at, end) else -1
-            if colon >= end or data[colon] != 58:
-                return -1
-            stop = _value_end(data, colon + 1, end)
-            if not _line_ends(data, stop, end):
-                return -1
-            at = stop + 2
+            at = _field(data, start, end, &colon, &stop)
+            if at <= start:
+                return start + 2 if at == start and _line_ends(data, start, end) else -1
             if names.may_have(data + start, colon - start):
                 underscored = False
                 name = _lowered(data + start, colon - start, &underscored)
@@ -206,20 +217,16 @@ cdef class Lines:
         """The same for a response in which nothing is special but one length, and perhaps `keep-alive`; -1 where that is
         not so.
         """
-        cdef Py_ssize_t start, colon, stop
+        cdef Py_ssize_t start
+        cdef Py_ssize_t colon = 0
+        cdef Py_ssize_t stop = 0
         self.kept = None
         self.run = at
         while True:
             start = at
-            colon = _token_end(data, at, end)
-            if colon == start:
-                return at + 2 if _line_ends(data, at, end) else -1
-            if colon >= end or data[colon] != 58:
-                return -1
-            stop = _value_end(data, colon + 1, end)
-            if not _line_ends(data, stop, end):
-                return -1
-            at = stop + 2
+            at = _field(data, start, end, &colon, &stop)
+            if at <= start:
+                return start + 2 if at == start and _line_ends(data, start, end) else -1
             if RESPONSE.may_have(data + start, colon - start):
                 if _is(data + start, colon - start, b"content-length", 14):
                     if length[0] >= 0:
