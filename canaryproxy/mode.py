@@ -25,6 +25,7 @@ from typing import NamedTuple
 HOT = (
     "canaryproxy.http1.body",
     "canaryproxy.http1.framing",
+    "canaryproxy.http1.gluing",
     "canaryproxy.http1.hops",
     "canaryproxy.http1.request",
     "canaryproxy.http1.response",
@@ -37,6 +38,7 @@ HOT = (
     "canaryproxy.proxy.direct",
     "canaryproxy.proxy.downstream",
     "canaryproxy.proxy.ejection",
+    "canaryproxy.proxy.ends",
     "canaryproxy.proxy.exchange",
     "canaryproxy.proxy.pool",
     "canaryproxy.proxy.rescue",
@@ -55,7 +57,7 @@ HOT = (
     "canaryproxy.routing.seek",
     "canaryproxy.routing.split",
     "canaryproxy.telemetry.distinct",
-    "canaryproxy.telemetry.histogram",
+    "canaryproxy.telemetry.logarithm",
     "canaryproxy.telemetry.record",
 )
 """The modules that are compiled: each a `.py`, with types in a `.pxd` beside it, or a `.pyx`."""

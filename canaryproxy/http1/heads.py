@@ -27,53 +27,57 @@ _split_response = grammar.field_finder(*RESPONSE_SPECIAL).split
 _routine_head = grammar.routine_head(grammar.STATUS_LINE, *RESPONSE_SPECIAL).match
 
 
-def take_request(data: bytes, begin: int, head: RequestHead) -> int:
-    """Fill `head` from the request head at `begin`; returns where it ends, or -1 where no whole and valid one is.
+def take_request(data: bytes, begin: int) -> RequestHead | None:
+    """The request head at `begin`, or None where no whole and valid one is.
 
-    Filled in: `method`, `target`, `minor`, `plain`, `special` with the fields that mean something to a proxy, and
-    `host` if that comes first and is not malformed at first sight; it is not in `special` then. A name with `_` where
-    a special one has `-` goes nowhere: it is dropped.
+    Filled in: `end`, `method`, `target`, `encoded`, `minor`, `plain`, `special` with the fields that mean something to a
+    proxy, and `host` if that comes first and is not malformed at first sight; it is not in `special` then. A name with
+    `_` where a special one has `-` goes nowhere: it is dropped.
     """
     match = grammar.request_head(data, begin)
     if match is None:
-        return -1
-    head.method, head.target, minor, head.host, plain = match.groups()
-    head.minor = 1 if minor == b"1" else 0
+        return None
+    method, target, minor, host, plain = match.groups()
+    head = RequestHead(method, target, 1 if minor == b"1" else 0)
+    head.host = host
     block, stop = match.span(5)
+    head.end = stop + 2
     if _special_field(data, block - 1, stop) is None:
         head.plain = plain
     else:
         parts = _split_request(data[block - 1 : stop])
         head.plain = b"".join(parts[::3])[1:]
         head.special = _specials(parts)
-    return stop + 2
+    return head
 
 
-def take_response(data: bytes, begin: int, head: ResponseHead) -> int:
-    """Fill `head` from the response head at `begin`; returns where it ends, or -1 where no whole and valid one is.
+def take_response(data: bytes, begin: int) -> ResponseHead | None:
+    """The response head at `begin`, or None where no whole and valid one is.
 
-    Filled in: `status`, `reason`, `minor`, `plain`. Nearly every response is HTTP/1.1, may have a body, has one length
-    and no other special field but `Connection: keep-alive`: then `length` and `body` are settled and nothing else is
-    special. Of any other one all special fields are in `special`, and the length is left at -1.
+    Filled in: `end`, `status`, `reason`, `minor`, `plain`. Nearly every response is HTTP/1.1, may have a body, has one
+    length and no other special field but `Connection: keep-alive`: then `length` and `body` are settled and nothing
+    else is special. Of any other one all special fields are in `special`, and the length is left at -1.
     """
     match = _routine_head(data, begin)
     if match is not None:
         minor, digits, reason, first, one, second, two, third = match.groups()
         status = int(digits)
         if (one is None) != (two is None) and minor == b"1" and status >= 200 and status not in {204, 304}:
-            head.status, head.reason, head.minor = status, reason or b"", 1
+            head = ResponseHead(status, reason or b"")
             head.plain = first + second + third
             head.body, head.length = LENGTH, int(one or two)
-            return match.end()
+            head.end = match.end()
+            return head
     match = grammar.response_head(data, begin)
     if match is None:
-        return -1
+        return None
     minor, digits, reason, plain = match.groups()
-    head.status, head.reason, head.minor = int(digits), reason or b"", 1 if minor == b"1" else 0
+    head = ResponseHead(int(digits), reason or b"", 1 if minor == b"1" else 0)
     parts = _split_response(b"\n" + plain)
     head.plain = plain if len(parts) == 1 else b"".join(parts[::3])[1:]
     head.special = _specials(parts)
-    return match.end()
+    head.end = match.end()
+    return head
 
 
 def _specials(parts: list[bytes]) -> list[tuple[bytes, bytes]]:

@@ -1,7 +1,14 @@
+cimport cython
+
 from libc.stdint cimport uint64_t
 
+from canaryproxy.http1.gluing cimport decimal, joined
 from canaryproxy.model.client cimport Client
 from canaryproxy.model.message cimport RequestHead, ResponseHead
+
+
+cdef uint64_t LOW_BITS
+cdef tuple LOW
 
 
 cdef class Peer(Client):
@@ -14,14 +21,18 @@ cdef class Hops:
     cdef bytes _seed
     cdef uint64_t _serial
     cdef bytes _high
+    cdef int _status
+    cdef bytes _reason
+    cdef bytes _status_line
     cdef tuple _via
     cdef tuple _via_field
 
+    @cython.locals(host=bytes, plain=bytes, ours=bytes, low=bytes)
     cpdef bytes request(
         self, RequestHead head, Peer peer, bytes authority, bytes version, bytes upgrade=*, bytes request_id=*
     )
-    cpdef bytes response(self, ResponseHead head, RequestHead request, bytes extra, bint close)
+    @cython.locals(plain=bytes, ours=bytes)
+    cpdef bytes response(self, ResponseHead head, RequestHead request, bytes extra, bint close, bytes body=*)
     cdef bytes _next_id(self)
-
-
-cdef bytes _decimal(Py_ssize_t number)
+    @cython.locals(serial=uint64_t, low=uint64_t)
+    cdef bytes _count(self)

@@ -14,6 +14,11 @@ from canaryproxy.model.fields import FROM_TRUSTED, list_items, named_by
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.settings import Network
 
+try:
+    from canaryproxy.http1.gluing import decimal, joined
+except ImportError:
+    from canaryproxy.http1.pieces import decimal, joined
+
 DROPPED = {
     b"content-length", b"host", b"http2-settings", b"keep-alive", b"proxy-authenticate",
     b"proxy-authentication-info", b"proxy-authorization", b"proxy-connection", b"transfer-encoding", b"upgrade",
@@ -24,15 +29,15 @@ ROUTINE_OPTIONS = (b"keep-alive", b"close")
 
 NO_BODY, LENGTH, CHUNKED = Body.NONE, Body.LENGTH, Body.CHUNKED
 
+CRLF = b"\r\n"
+CONTENT_LENGTH = b"Content-Length: "
+FORWARDED_HOST = b"X-Forwarded-Host: "
 REQUEST_ID = b"\r\nX-Request-Id: "
 
 LOW_DIGITS = 3
 LOW_BITS = (1 << 4 * LOW_DIGITS) - 1
 LOW = tuple(b"%03x" % low for low in range(LOW_BITS + 1))
 """The last digits of request ids; the others are written anew when these have come round."""
-
-DECIMALS = tuple(b"%d" % number for number in range(1000))
-"""Statuses and small lengths, written."""
 
 sane_request_id = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
 
@@ -53,13 +58,15 @@ class Hops:
     number below 2^64 that no other instance has, and a serial number.
     """
 
-    __slots__ = ("_high", "_identity", "_seed", "_serial", "_via", "_via_field")
+    __slots__ = ("_high", "_identity", "_reason", "_seed", "_serial", "_status", "_status_line", "_via", "_via_field")
 
     def __init__(self, identity: str, seed: int) -> None:
         self._identity = identity.encode("ascii")
         self._seed = b"%016x" % seed
         self._serial = 0
         self._high = b""
+        self._status = 0
+        self._reason = self._status_line = b""
         self._via = (b"1.0 " + self._identity, b"1.1 " + self._identity)
         self._via_field = (b"Via: %b\r\n" % self._via[0], b"Via: %b\r\n" % self._via[1])
 
@@ -85,11 +92,10 @@ class Hops:
                 break
         else:
             plain = head.plain
-            ours = b"".join(
-                (peer.ours[head.minor], b"X-Forwarded-Host: ", host, b"\r\nX-Request-Id: ", self._next_id(), b"\r\n")
-            )
+            low = self._count()
+            ours = joined((peer.ours[head.minor], FORWARDED_HOST, host, REQUEST_ID, self._high, low, CRLF))
         if head.body is LENGTH:
-            ours = b"".join((ours, b"Content-Length: ", _decimal(head.length), b"\r\n"))
+            ours = joined((ours, CONTENT_LENGTH, decimal(head.length), CRLF))
         elif head.body is CHUNKED:
             ours += b"Transfer-Encoding: chunked\r\n"
         if upgrade:
@@ -98,7 +104,7 @@ class Hops:
             ours = b"%bX-Canary-Version: %b\r\n" % (ours, version)
         if request_id:
             ours = ours.replace(REQUEST_ID + request_id_of(ours), REQUEST_ID + request_id)
-        return b"".join((head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", host, b"\r\n", plain, ours, b"\r\n"))
+        return joined((head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", host, CRLF, plain, ours, CRLF))
 
     def _unusual(self, head: RequestHead, peer: Peer, host: bytes) -> tuple[bytes, bytes]:
         """Plain lines that stay and our own lines, for a head with more than routine special fields."""
@@ -110,7 +116,7 @@ class Hops:
         lines.append(b"X-Request-Id: " + self._request_id(values))
         if any(b"trailers" in list_items(value.lower()) for value in values.get(b"te", ())):
             lines.append(b"TE: trailers\r\nConnection: TE")
-        if head.body is Body.CHUNKED:
+        if head.body is CHUNKED:
             lines += [b"Trailer: " + value for value in values.get(b"trailer", ())]
         if head.minor and b"expect" in values:
             lines.append(b"Expect: 100-continue")
@@ -130,11 +136,16 @@ class Hops:
         return self._next_id()
 
     def _next_id(self) -> bytes:
+        low = self._count()
+        return self._high + low
+
+    def _count(self) -> bytes:
+        """The last digits of the next request id; `_high` are all before them."""
         serial = self._serial = self._serial + 1
         low = serial & LOW_BITS
         if not low or not self._high:
             self._high = b"%b-%x" % (self._seed, serial >> LOW_DIGITS * 4)
-        return self._high + LOW[low]
+        return LOW[low]
 
     @staticmethod
     def _max_forwards(head: RequestHead, value: bytes) -> bytes:
@@ -161,9 +172,9 @@ class Hops:
             lines += [name.title() + b": " + value for value in values[name]]
         return lines
 
-    def response(self, head: ResponseHead, request: RequestHead, extra: bytes, close: bool) -> bytes:
-        """The head for the client, ready to send; `extra` are lines of ours, `close` announces the end of its
-        connection.
+    def response(self, head: ResponseHead, request: RequestHead, extra: bytes, close: bool, body: bytes = b"") -> bytes:
+        """The head for the client with a `body` behind it, ready to send; `extra` are lines of ours, `close` announces
+        the end of its connection.
 
         A response without a length is chunked for HTTP/1.1 and ends with the connection for HTTP/1.0.
         """
@@ -173,16 +184,17 @@ class Hops:
             plain, ours = self._unusual_response(head, request, ours)
         if head.status >= 200:
             if head.length >= 0:
-                ours = b"".join((ours, b"Content-Length: ", _decimal(head.length), b"\r\n"))
+                ours = joined((ours, CONTENT_LENGTH, decimal(head.length), CRLF))
             elif head.body is not NO_BODY and request.minor:
                 ours += b"Transfer-Encoding: chunked\r\n"
             if close:
                 ours += b"Connection: close\r\n"
             elif not request.minor:
                 ours += b"Connection: keep-alive\r\n"
-        if extra:
-            ours += extra
-        return b"".join((b"HTTP/1.1 ", _decimal(head.status), b" ", head.reason, b"\r\n", plain, ours, b"\r\n"))
+        if head.status != self._status or head.reason is not self._reason:
+            self._status, self._reason = head.status, head.reason
+            self._status_line = b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)
+        return joined((self._status_line, plain, ours, extra, CRLF, body))
 
     @staticmethod
     def _unusual_response(head: ResponseHead, request: RequestHead, via: bytes) -> tuple[bytes, bytes]:
@@ -195,13 +207,9 @@ class Hops:
                 via = b"Via: %b, %b" % (value, via[5:])
             elif name == b"upgrade":
                 via += b"Connection: Upgrade\r\nUpgrade: %b\r\n" % value
-            elif name == b"trailer" and head.body is Body.CHUNKED and request.minor:
+            elif name == b"trailer" and head.body is CHUNKED and request.minor:
                 trailer += b"Trailer: %b\r\n" % value
         return plain, via + trailer
-
-
-def _decimal(number: int) -> bytes:
-    return DECIMALS[number] if number < len(DECIMALS) else b"%d" % number
 
 
 def request_id_of(head: bytes) -> bytes:

@@ -1,3 +1,5 @@
+cimport cython
+
 from canaryproxy.http1.body cimport ChunkedBody, Inbox, LengthBody
 from canaryproxy.http1.scan cimport count_lines, take_request
 from canaryproxy.model.message cimport RequestHead
@@ -14,12 +16,17 @@ cdef class RequestReader:
     cdef Py_ssize_t _unmeasured
     cdef Py_ssize_t _most_bytes
     cdef Py_ssize_t _most_target
+    cdef Py_ssize_t _most_line
     cdef Py_ssize_t _most_fields
     cdef bytes _host
 
+    @cython.locals(inbox=Inbox)
     cpdef feed(self, bytes data)
     cpdef next(self)
+    @cython.locals(inbox=Inbox)
     cpdef Py_ssize_t pending(self)
+    @cython.locals(inbox=Inbox, data=bytes, begin=Py_ssize_t, end=Py_ssize_t, head=RequestHead, target=bytes, method=bytes,
+                   host=bytes)
     cdef RequestHead _head(self)
     cdef _measure(self, bytes data, Py_ssize_t begin, Py_ssize_t stop, Py_ssize_t method, Py_ssize_t target)
     cdef _settle(self, RequestHead head)

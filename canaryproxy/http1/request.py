@@ -25,7 +25,7 @@ METHOD_ROOM = 52
 """Bytes a method may have when the target is as long as allowed."""
 
 REQUEST_LINE_OVERHEAD = METHOD_ROOM + len(b"  HTTP/1.1\r\n")
-NO_BODY = Body.NONE
+NO_BODY, LENGTH, CHUNKED = Body.NONE, Body.LENGTH, Body.CHUNKED
 SLASH = b"/"[0]
 
 MAX_LEADING_CRLF = 32
@@ -45,7 +45,7 @@ class RequestReader:
 
     __slots__ = (
         "_body", "_chunked", "_host", "_inbox", "_length", "_limits", "_lines", "_most_bytes", "_most_fields",
-        "_most_target", "_skipped", "_unmeasured",
+        "_most_line", "_most_target", "_skipped", "_unmeasured",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -58,6 +58,7 @@ class RequestReader:
         self._host = b""
         self._most_bytes = limits.header_bytes
         self._most_target = limits.uri_bytes
+        self._most_line = limits.uri_bytes + METHOD_ROOM
         self._most_fields = limits.headers
         self._unmeasured = min(limits.header_bytes, limits.uri_bytes, 4 * limits.headers) - len(b"\r\n")
         self._lines: LineCheck | None = None
@@ -101,14 +102,14 @@ class RequestReader:
     def _head(self) -> RequestHead | None:
         inbox = self._inbox
         data, begin = inbox.data, inbox.position
-        head = RequestHead()
-        end = take_request(data, begin, head)
-        if end < 0:
+        head = take_request(data, begin)
+        if head is None:
             if data.startswith(b"\r\n", begin):
                 self._skip_empty_lines()
                 return self._head()
             self._no_head(data, begin)
             return None
+        end = head.end
         if end - begin > self._unmeasured:
             self._measure(data, begin, end - 2, len(head.method), len(head.target))
         host = head.host
@@ -116,11 +117,11 @@ class RequestReader:
             if not grammar.authority(host):
                 raise Refused(Failure.BAD_REQUEST, "Host is malformed")
             self._host = host
-        head.close = not head.minor
         if head.special:
             self._settle(head)
         target = head.target
-        if target[0] != SLASH or target.find(b"%") >= 0 or head.host is None or head.method in REFUSED_METHODS:
+        method = head.method
+        if target[0] != SLASH or head.encoded or head.host is None or method == b"TRACE" or method == b"CONNECT":
             settle_target(head)
         inbox.position = end
         if head.body is not NO_BODY:
@@ -136,7 +137,7 @@ class RequestReader:
         """
         if (
             stop - begin > self._most_bytes
-            or method + target > self._most_target + METHOD_ROOM
+            or method + target > self._most_line
             or count_lines(data, begin, stop) - 1 > self._most_fields
         ):
             raise self._verdict(data[begin:stop])
@@ -208,13 +209,13 @@ class RequestReader:
 
     def _begin_body(self, head: RequestHead) -> None:
         limit = self._limits.body_bytes
-        if head.body is Body.LENGTH:
+        if head.body is LENGTH:
             if limit is not None and head.length > limit:
                 raise Refused(Failure.BODY_TOO_LARGE, "Content-Length exceeds the body limit")
             if head.length:
                 self._length.remaining = head.length
                 self._body = self._length
-        elif head.body is Body.CHUNKED:
+        elif head.body is CHUNKED:
             if self._chunked is None:
                 self._chunked = ChunkedBody(
                     Failure.BAD_REQUEST, Failure.FIELDS_TOO_LARGE, self._limits.header_bytes, self._limits.headers
@@ -231,8 +232,6 @@ def persistence(head: RequestHead | ResponseHead) -> None:
     head.close = b"close" in options or not (head.minor or b"keep-alive" in options)
 
 
-REFUSED_METHODS = {b"CONNECT", b"TRACE"}
-
 absolute_form = re.compile(rb"(?i:http)://([^/?]*)(.*)", re.DOTALL).fullmatch
 
 
@@ -243,7 +242,7 @@ def settle_target(head: RequestHead) -> None:
     """
     if head.host is None and head.minor:
         raise Refused(Failure.BAD_REQUEST, "Host is missing")
-    if head.method in REFUSED_METHODS:
+    if head.method in (b"CONNECT", b"TRACE"):
         raise Refused(Failure.METHOD_REFUSED, "CONNECT and TRACE are not served")
     if head.target[0] != SLASH and not (head.target == b"*" and head.method == b"OPTIONS"):
         _reduce(head)

@@ -1,4 +1,7 @@
+cimport cython
+
 from canaryproxy.http1.body cimport ChunkedBody, Inbox, LengthBody
+from canaryproxy.http1.gluing cimport cut
 from canaryproxy.http1.scan cimport count_lines, take_response
 from canaryproxy.model.message cimport ResponseHead
 
@@ -13,9 +16,13 @@ cdef class ResponseReader:
     cdef int _interim
 
     cpdef expect(self, bytes method)
+    @cython.locals(inbox=Inbox)
     cpdef feed(self, bytes data)
     cpdef next(self)
+    @cython.locals(inbox=Inbox)
     cpdef Py_ssize_t pending(self)
+    @cython.locals(inbox=Inbox, body=LengthBody, begin=Py_ssize_t, end=Py_ssize_t)
     cpdef bytes rest(self)
+    @cython.locals(inbox=Inbox, data=bytes, begin=Py_ssize_t, end=Py_ssize_t, head=ResponseHead)
     cdef ResponseHead _head(self)
     cdef _begin_body(self, ResponseHead head)

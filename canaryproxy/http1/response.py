@@ -16,9 +16,11 @@ from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import Body, ResponseHead
 
 try:
+    from canaryproxy.http1.gluing import cut
     from canaryproxy.http1.scan import count_lines, take_response
 except ImportError:
     from canaryproxy.http1.heads import count_lines, take_response
+    from canaryproxy.http1.pieces import cut
 
 HEAD_BYTES = 131_072
 HEAD_FIELDS = 256
@@ -27,7 +29,7 @@ HEAD_FIELDS = 256
 MAX_INTERIM = 64
 """1xx heads before the final one; an upstream that sends more is broken."""
 
-LENGTH, NO_BODY = Body.LENGTH, Body.NONE
+NO_BODY, LENGTH, CHUNKED, TO_THE_END = Body.NONE, Body.LENGTH, Body.CHUNKED, Body.UNTIL_CLOSE
 UNCOUNTED = 4 * HEAD_FIELDS
 """A head no longer than this cannot have too many fields: the shortest has four bytes."""
 
@@ -111,9 +113,10 @@ class ResponseReader:
     def _head(self) -> ResponseHead | None:
         inbox = self._inbox
         data, begin = inbox.data, inbox.position
-        head = ResponseHead()
-        end = take_response(data, begin, head)
-        if end < 0 or end - begin > HEAD_BYTES:
+        head = take_response(data, begin)
+        if head is not None:
+            end = head.end
+        if head is None or end - begin > HEAD_BYTES:
             end = data.find(b"\r\n\r\n", begin) + 4
             if end == 3:
                 if begin < len(data):
@@ -122,7 +125,6 @@ class ResponseReader:
             head = self._mend(data[begin:end])
         if end - begin > UNCOUNTED and count_lines(data, begin, end) - 2 > HEAD_FIELDS:
             raise Refused(Failure.RESPONSE_HEAD_TOO_LARGE, "too many fields")
-        head.close = not head.minor
         if head.body is not LENGTH:
             settle(head, self._method)
         elif self._method == b"HEAD":
@@ -147,7 +149,7 @@ class ResponseReader:
             return None
         end = begin + body.remaining
         self._body = None
-        data = inbox.data[begin:end]
+        data = cut(inbox.data, begin, end)
         if end == len(inbox.data):
             inbox.data, inbox.position = b"", 0
         else:
@@ -162,8 +164,8 @@ class ResponseReader:
     def _mend(self, data: bytes) -> ResponseHead:
         """A head once its folded lines are joined; raises `Refused` if that was not all."""
         self._check_lines(data, 0)
-        head = ResponseHead()
-        if take_response(unfold(b" ", data[:-4]) + b"\r\n\r\n", 0, head) < 0:
+        head = take_response(unfold(b" ", data[:-4]) + b"\r\n\r\n", 0)
+        if head is None:
             raise Refused(Failure.RESPONSE_INVALID, "the response head is malformed")
         return head
 
@@ -172,18 +174,18 @@ class ResponseReader:
             self._interim += 1
             if self._interim > MAX_INTERIM:
                 raise Refused(Failure.RESPONSE_INVALID, "too many interim responses")
-        elif head.body is Body.LENGTH:
+        elif head.body is LENGTH:
             if head.length:
                 self._length.remaining = head.length
                 self._body = self._length
-        elif head.body is Body.CHUNKED:
+        elif head.body is CHUNKED:
             if self._chunked is None:
                 self._chunked = ChunkedBody(
                     Failure.RESPONSE_INVALID, Failure.RESPONSE_HEAD_TOO_LARGE, HEAD_BYTES, HEAD_FIELDS
                 )
             self._chunked.reset()
             self._body = self._chunked
-        elif head.body is Body.UNTIL_CLOSE:
+        elif head.body is TO_THE_END:
             self._body = UNTIL_CLOSE
 
 

@@ -14,6 +14,7 @@ from canaryproxy.http1.heads import REQUEST_SPECIAL, RESPONSE_SPECIAL
 from canaryproxy.model.message import Body
 
 cdef object LENGTH = Body.LENGTH
+cdef object NO_BODY = Body.NONE
 
 ctypedef const unsigned char *Bytes
 
@@ -27,6 +28,8 @@ cdef enum:
     LONGEST_NAME = 32
     # Digits that always fit into 63 bits; more are judged by `framing`.
     MOST_DIGITS = 18
+    # Runs of lines that are remembered by their places, before they are put together.
+    MOST_RUNS = 16
 
 cdef unsigned char CLASS[256]
 cdef unsigned char LOWER[256]
@@ -181,12 +184,16 @@ cdef bytes _lowered(Bytes name, Py_ssize_t size, bint *underscored):
 cdef class Lines:
     """The fields of one head: special ones taken out, the others left where they are as runs of whole lines.
 
-    `run` is where the present run began; what came before is in `kept`, special fields are in `special`.
+    `run` is where the present run began. Those before it are in `starts` and `stops`, and in `kept` what was put together
+    because they were too many; special fields are in `special`.
     """
 
-    cdef bytearray kept
+    cdef bytes kept
     cdef list special
     cdef Py_ssize_t run
+    cdef int runs
+    cdef Py_ssize_t starts[MOST_RUNS]
+    cdef Py_ssize_t stops[MOST_RUNS]
 
     cdef Py_ssize_t take(self, Bytes data, Py_ssize_t at, Py_ssize_t end, Names names):
         """Where the block of fields at `at` ends, its final CRLF included; -1 if it does not."""
@@ -197,6 +204,7 @@ cdef class Lines:
         cdef bytes name
         self.kept = None
         self.special = None
+        self.runs = 0
         self.run = at
         while True:
             start = at
@@ -221,6 +229,7 @@ cdef class Lines:
         cdef Py_ssize_t colon = 0
         cdef Py_ssize_t stop = 0
         self.kept = None
+        self.runs = 0
         self.run = at
         while True:
             start = at
@@ -244,56 +253,100 @@ cdef class Lines:
         cdef bint underscored = False
         return _lowered(name, size, &underscored) not in RESPONSE.names
 
-    cdef leave_out(self, Bytes data, Py_ssize_t start, Py_ssize_t stop):
-        if start > self.run or self.kept is not None:
-            if self.kept is None:
-                self.kept = bytearray()
-            self.kept += (<const char *> data)[self.run:start]
+    cdef int leave_out(self, Bytes data, Py_ssize_t start, Py_ssize_t stop) except -1:
+        if start > self.run:
+            if self.runs == MOST_RUNS:
+                self.kept = self.gather(data)
+                self.runs = 0
+            self.starts[self.runs] = self.run
+            self.stops[self.runs] = start
+            self.runs += 1
         self.run = stop
+        return 0
 
     cdef bytes plain(self, Bytes data, Py_ssize_t stop):
         """All lines up to `stop` but those left out."""
-        if self.kept is None:
+        if not self.runs and self.kept is None:
             return _cut(data, self.run, stop)
-        self.kept += (<const char *> data)[self.run:stop]
-        return bytes(self.kept)
+        self.leave_out(data, stop, stop)
+        return self.gather(data)
+
+    cdef bytes gather(self, Bytes data):
+        """The runs so far, one behind the other."""
+        cdef Py_ssize_t size = 0 if self.kept is None else PyBytes_GET_SIZE(self.kept)
+        cdef bytes whole
+        cdef char *to
+        cdef int run
+        for run in range(self.runs):
+            size += self.stops[run] - self.starts[run]
+        whole = PyBytes_FromStringAndSize(NULL, size)
+        to = PyBytes_AS_STRING(whole)
+        if self.kept is not None:
+            memcpy(to, PyBytes_AS_STRING(self.kept), PyBytes_GET_SIZE(self.kept))
+            to += PyBytes_GET_SIZE(self.kept)
+        for run in range(self.runs):
+            size = self.stops[run] - self.starts[run]
+            memcpy(to, data + self.starts[run], size)
+            to += size
+        return whole
 
 
 cdef Lines LINES = Lines()
 
 
-cpdef Py_ssize_t take_request(bytes data, Py_ssize_t begin, RequestHead head) except -2:
+cpdef RequestHead take_request(bytes data, Py_ssize_t begin):
     """See `heads.take_request`."""
     cdef Bytes content = <Bytes> PyBytes_AS_STRING(data)
     cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
     cdef Py_ssize_t at = _token_end(content, begin, end)
     cdef Py_ssize_t method_end = at
     cdef Py_ssize_t target, target_end, host, stop
+    cdef bint encoded = False
+    cdef RequestHead head
     if at == begin or at >= end or content[at] != 32:
-        return -1
+        return None
     target = at = at + 1
     while at < end and CLASS[content[at]] & TARGET:
+        encoded |= content[at] == 37
         at += 1
     target_end = at
     if at == target or at + 11 > end or memcmp(content + at, b" HTTP/1.", 8) or not _line_ends(content, at + 9, end):
-        return -1
+        return None
     if content[at + 8] != 48 and content[at + 8] != 49:
-        return -1
+        return None
+    head = RequestHead.__new__(RequestHead)
     head.minor = content[at + 8] - 48
+    head.close = not head.minor
     at += 11
     host = _first_host(content, at, end, &stop)
     if host >= 0:
         at = stop + 2
     stop = LINES.take(content, at, end, REQUEST)
     if stop < 0:
-        return -1
-    head.method = _cut(content, begin, method_end)
+        return None
+    head.method = _known_method(content, begin, method_end)
     head.target = _cut(content, target, target_end)
+    head.encoded = encoded
     head.host = None if host < 0 else _known_host(content, host, at - 2)
     head.plain = LINES.plain(content, stop - 2)
-    if LINES.special is not None:
-        head.special = LINES.special
-    return stop
+    head.special = LINES.special if LINES.special is not None else ()
+    head.upgrade = b""
+    head.body = NO_BODY
+    head.length = -1
+    head.end = stop
+    return head
+
+
+cdef tuple METHODS = (b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"PATCH")
+
+
+cdef bytes _known_method(Bytes data, Py_ssize_t start, Py_ssize_t stop):
+    """Nearly every request has one of these: always the same object, whose hash is known."""
+    cdef bytes method
+    for method in METHODS:
+        if PyBytes_GET_SIZE(method) == stop - start and not memcmp(PyBytes_AS_STRING(method), data + start, stop - start):
+            return method
+    return _cut(data, start, stop)
 
 
 cdef bytes last_host = b""
@@ -325,7 +378,7 @@ cdef Py_ssize_t _first_host(Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_
     return start if at > start and _line_ends(data, at, end) else -1
 
 
-cpdef Py_ssize_t take_response(bytes data, Py_ssize_t begin, ResponseHead head) except -2:
+cpdef ResponseHead take_response(bytes data, Py_ssize_t begin):
     """See `heads.take_response`."""
     cdef Bytes content = <Bytes> PyBytes_AS_STRING(data)
     cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
@@ -333,36 +386,40 @@ cpdef Py_ssize_t take_response(bytes data, Py_ssize_t begin, ResponseHead head) 
     cdef Py_ssize_t reason, stop
     cdef Py_ssize_t length = -1
     cdef int minor, status
+    cdef ResponseHead head
     if at + 14 > end or memcmp(content + at, b"HTTP/1.", 7) or content[at + 8] != 32:
-        return -1
+        return None
     minor = content[at + 7] - 48
     if minor < 0 or minor > 1 or not 49 <= content[at + 9] <= 53:
-        return -1
+        return None
     if not CLASS[content[at + 10]] & CLASS[content[at + 11]] & DIGIT:
-        return -1
+        return None
     status = (content[at + 9] - 48) * 100 + (content[at + 10] - 48) * 10 + content[at + 11] - 48
     at = reason = at + 12
     if content[at] == 32:
         reason = at + 1
         at = _value_end(content, reason, end)
     if not _line_ends(content, at, end):
-        return -1
+        return None
     stop = LINES.take_routine(content, at + 2, end, &length)
     if stop < 0 or length < 0 or not minor or status < 200 or status == 204 or status == 304:
         length = -1
         stop = LINES.take(content, at + 2, end, RESPONSE)
         if stop < 0:
-            return -1
+            return None
+    head = ResponseHead.__new__(ResponseHead)
     head.status = status
     head.reason = _known_reason(content, reason, at)
     head.minor = minor
     head.plain = LINES.plain(content, stop - 2)
-    if length >= 0:
-        head.length = length
-        head.body = LENGTH
-    elif LINES.special is not None:
+    head.special = ()
+    head.length = length
+    head.body = LENGTH if length >= 0 else NO_BODY
+    if length < 0 and LINES.special is not None:
         head.special = LINES.special
-    return stop
+    head.close = not minor
+    head.end = stop
+    return head
 
 
 cpdef Py_ssize_t count_lines(bytes data, Py_ssize_t begin, Py_ssize_t end) except -1:

@@ -1,5 +1,11 @@
+from libc.stdint cimport uint64_t
+
+
 cdef class Client:
     cdef public bytes address
     cdef public bytes scheme
     cdef public object _networks
+    cdef public object hash
+    cdef public bytes key
+    cdef public uint64_t user
     cdef public bint trusted

@@ -20,14 +20,19 @@ def read_address(text: str) -> Address | None:
 class Client:
     """A connection's peer. `address` is an IP address without port, or `unknown`; `trusted`: it is one of the
     proxies whose word on earlier hops is taken; `scheme` is `http` or `https`.
+
+    Nearly all requests of a connection bring one key: `user` is the number that `hash` made of the last `key`.
     """
 
-    __slots__ = ("_networks", "address", "scheme", "trusted")
+    __slots__ = ("_networks", "address", "hash", "key", "scheme", "trusted", "user")
 
     def __init__(self, address: str, scheme: bytes = b"http", networks: Sequence[Network] = ()) -> None:
         self.address = address.encode("ascii")
         self.scheme = scheme
         self._networks = networks
+        self.hash: object = None
+        self.key = b""
+        self.user = 0
         self.trusted = bool(networks) and self._believes(read_address(address))
 
     def __repr__(self) -> str:

@@ -10,9 +10,11 @@ cdef class RequestHead:
     cdef public bytes host
     cdef public bytes plain
     cdef public bytes upgrade
+    cdef public bint encoded
     cdef public object special
     cdef public object body
     cdef public Py_ssize_t length
+    cdef public Py_ssize_t end
     cdef public int minor
     cdef public bint close
 
@@ -26,6 +28,7 @@ cdef class ResponseHead:
     cdef public object special
     cdef public object body
     cdef public Py_ssize_t length
+    cdef public Py_ssize_t end
     cdef public int status
     cdef public int minor
     cdef public bint close

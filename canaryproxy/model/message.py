@@ -34,14 +34,29 @@ class RequestHead:
     `special` lists the fields that mean something to a proxy as (lower-case name, value) in order.
     A Host that came first is only in `host`, not in `special`.
     `length` is the advertised Content-Length or -1. `close` says the client wants the connection closed
-    after this exchange. `upgrade` is the value of Upgrade, empty without one.
+    after this exchange. `upgrade` is the value of Upgrade, empty without one. `encoded`: there is a `%` in the target. `end`: where
+    the head ended in the bytes it was taken from.
     """
 
-    __slots__ = ("body", "close", "host", "length", "method", "minor", "plain", "special", "target", "upgrade")
+    __slots__ = (
+        "body",
+        "close",
+        "encoded",
+        "end",
+        "host",
+        "length",
+        "method",
+        "minor",
+        "plain",
+        "special",
+        "target",
+        "upgrade",
+    )
 
     def __init__(self, method: bytes = b"", target: bytes = b"", minor: int = 1) -> None:
         self.method = method
         self.target = target
+        self.encoded = b"%" in target
         self.minor = minor
         self.host: bytes | None = None
         self.plain = b""
@@ -50,6 +65,7 @@ class RequestHead:
         self.length = -1
         self.close = not minor
         self.upgrade = b""
+        self.end = 0
 
     def fields(self) -> list[tuple[bytes, bytes]]:
         """All fields as (lower-case name, value without outer white space); Host first, then plain ones."""
@@ -64,10 +80,11 @@ class ResponseHead:
     """A status line and its fields; `special` holds those that matter for rewriting and are not settled.
 
     `length` is the advertised Content-Length or -1; a response to HEAD and a 304 advertise one although
-    they have no body. `close` says the connection cannot be reused afterwards.
+    they have no body. `close` says the connection cannot be reused afterwards. `end`: where the head ended in the bytes
+    it was taken from.
     """
 
-    __slots__ = ("body", "close", "length", "minor", "plain", "reason", "special", "status")
+    __slots__ = ("body", "close", "end", "length", "minor", "plain", "reason", "special", "status")
 
     def __init__(self, status: int = 0, reason: bytes = b"", minor: int = 1) -> None:
         self.status = status
@@ -78,6 +95,7 @@ class ResponseHead:
         self.body = NO_BODY
         self.length = -1
         self.close = not minor
+        self.end = 0
 
     def fields(self) -> list[tuple[bytes, bytes]]:
         """All fields as (lower-case name, value without outer white space); plain ones first."""

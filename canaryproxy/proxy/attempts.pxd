@@ -19,6 +19,7 @@ cdef class Attempts(Recipient):
     cdef bint _abandoned
     cdef bint _flushed
     cdef bint _hinted
+    cdef bint _kept
     cdef Py_ssize_t _attempts
     cdef Cell _cell
     cdef object _connecting

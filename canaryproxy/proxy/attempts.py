@@ -38,12 +38,12 @@ class Attempts(Recipient):
 
     `_decision` is what the request counts for; `_target` is where it is being tried, which differs once an
     attempt has failed. `_hinted` and `_flushed`: the client got an interim response, or the beginning of the final one;
-    `_abandoned`: the rest of its body is of no use any more.
+    `_abandoned`: the rest of its body is of no use any more; `_kept`: all that was sent is still here, the body in `_replay`.
     """
 
     __slots__ = (
         "_abandoned", "_attempts", "_cell", "_connecting", "_copy", "_course", "_decision", "_excluded", "_facts",
-        "_flushed", "_head", "_held", "_hinted", "_key", "_opening", "_patience", "_paused_at", "_plane", "_pool",
+        "_flushed", "_head", "_held", "_hinted", "_kept", "_key", "_opening", "_patience", "_paused_at", "_plane", "_pool",
         "_queued", "_replay", "_replay_size", "_request", "_started", "_target", "_tried", "_unsent", "_unsent_size",
         "_upgrade", "_upstream", "_user", "deadline", "down", "request_complete",
     )  # fmt: skip
@@ -61,6 +61,7 @@ class Attempts(Recipient):
     _head: RequestHead
     _held: tuple[str, str] | None
     _hinted: bool
+    _kept: bool
     _key: Key | None
     _opening: float
     _patience: Patience | None
@@ -74,7 +75,7 @@ class Attempts(Recipient):
     _started: float
     _target: Decision
     _tried: float
-    _unsent: list[bytes]
+    _unsent: list[bytes] | None
     _unsent_size: int
     _upgrade: bytes
     _upstream: Upstream | None
@@ -200,12 +201,13 @@ class Attempts(Recipient):
         upstream.reader.expect(method)
         unsent = self._unsent
         if unsent:
-            upstream.transport.write(b"".join((self._request, *unsent)))
-            self._unsent = []
+            upstream.send(b"".join((self._request, *unsent)))
+            self._unsent = None
         else:
-            upstream.transport.write(self._request)
+            upstream.send(self._request)
         may_repeat = method in IDEMPOTENT and self._unsent_size <= REPLAY_LIMIT
         if may_repeat and (upstream.reused or self._decision.spare):
+            self._kept = True
             self._replay = unsent
             self._replay_size = self._unsent_size
         if self.request_complete:
@@ -220,18 +222,27 @@ class Attempts(Recipient):
         """Send a piece of the request's body, or keep it until there is a connection."""
         upstream = self._upstream
         if upstream is None:
+            if self._unsent is None:
+                self._unsent = []
             self._unsent.append(data)
             self._unsent_size += len(data)
             if self._unsent_size >= HIGH_WATER:
                 self.down.block()
             return
-        if self._replay is not None:
-            self._replay_size += len(data)
-            if self._replay_size > REPLAY_LIMIT:
-                self._replay = None
-            else:
-                self._replay.append(data)
-        upstream.transport.write(data)
+        if self._kept:
+            self._keep(data)
+        upstream.send(data)
+
+    def _keep(self, data: bytes) -> None:
+        """It may have to be sent once more, unless there is too much of it."""
+        self._replay_size += len(data)
+        if self._replay_size > REPLAY_LIMIT:
+            self._kept = False
+            self._replay = None
+        elif self._replay is None:
+            self._replay = [data]
+        else:
+            self._replay.append(data)
 
     # What can go wrong.
 
@@ -240,8 +251,7 @@ class Attempts(Recipient):
         upstream = self._upstream
         repeat = Repeat.NEVER
         if upstream is not None and failure in CLOSED:
-            kept = self._replay is not None
-            repeat = after_close(replay_kept=kept, answered=upstream.answered, reused=upstream.reused)
+            repeat = after_close(replay_kept=self._kept, answered=upstream.answered, reused=upstream.reused)
         if repeat is Repeat.SAME and self._plane.index.allows(self._target):
             self._again()
             return
@@ -267,7 +277,8 @@ class Attempts(Recipient):
 
     def _restore(self) -> None:
         """What was sent is to be sent once more."""
-        self._unsent, self._replay = self._replay or [], None
+        self._unsent, self._replay = self._replay, None
+        self._kept = False
         self._unsent_size = self._replay_size
 
     def _begin_attempt(self) -> None:

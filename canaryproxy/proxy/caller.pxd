@@ -1,10 +1,10 @@
 from canaryproxy.http1.hops cimport Peer
+from canaryproxy.proxy.ends cimport Receiver
 from canaryproxy.proxy.shared cimport Shared
 
 
-cdef class Caller:
+cdef class Caller(Receiver):
     cdef public Shared plane
-    cdef public object transport
     cdef public Peer peer
     cdef public bint paused
     cdef public bint half_closed

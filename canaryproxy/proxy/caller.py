@@ -1,24 +1,23 @@
 """The client's connection as an exchange knows it: who asks, where the answer goes, and how the two get on."""
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from canaryproxy.http1.hops import Peer
+from canaryproxy.proxy.ends import Receiver
 
 if TYPE_CHECKING:
     from canaryproxy.proxy.shared import Shared
 
 
-class Caller:
+class Caller(Receiver):
     """`paused`: the client does not take what we write; `half_closed`: it sends no more."""
 
-    __slots__ = ("half_closed", "paused", "peer", "plane", "transport")
+    __slots__ = ("half_closed", "paused", "peer", "plane")
 
     half_closed: bool
     paused: bool
     peer: Peer
     plane: "Shared"
-    transport: asyncio.Transport
 
     def block(self) -> None:
         """Stop reading: the upstream does not keep up with the client."""

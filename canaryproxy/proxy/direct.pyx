@@ -19,6 +19,8 @@ from cpython.ref cimport Py_DECREF
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint32_t
 
+from canaryproxy.proxy.ends cimport Receiver, Sender
+
 cdef extern from "Python.h":
     PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *content, Py_ssize_t size) except NULL
     int resize_bytes "_PyBytes_Resize"(PyObject **data, Py_ssize_t size) except -1
@@ -153,7 +155,7 @@ cdef class Poller:
         return 0
 
 
-cdef class Connection:
+cdef class Connection(Sender):
     """One TCP connection, as asyncio's transports are used.
 
     What waits to be written is `_queue` but for the first `_sent` bytes of it; `_broken` is what a write failed with.
@@ -162,6 +164,7 @@ cdef class Connection:
     cdef Poller _poller
     cdef object _sock
     cdef object _protocol
+    cdef Receiver _receiver
     cdef list _queue
     cdef object _broken
     cdef int _fd
@@ -181,7 +184,7 @@ cdef class Connection:
     cdef _begin(self, Poller poller, sock, int fd, protocol):
         self._poller = poller
         self._sock = sock
-        self._protocol = protocol
+        self.set_protocol(protocol)
         self._fd = fd
         self._high = 65536
 
@@ -202,6 +205,7 @@ cdef class Connection:
     def set_protocol(self, protocol):
         """From now on this one hears of everything."""
         self._protocol = protocol
+        self._receiver = protocol if isinstance(protocol, Receiver) else None
 
     def get_protocol(self):
         """Who hears of everything."""
@@ -235,7 +239,10 @@ cdef class Connection:
                 data = PyBytes_FromStringAndSize(self._poller._small, size)
         try:
             if size > 0:
-                self._protocol.data_received(data)
+                if self._receiver is None:
+                    self._protocol.data_received(data)
+                else:
+                    self._receiver.data_received(data)
             elif size == 0:
                 self._end()
             elif size != -EAGAIN and size != -EINTR:
@@ -461,7 +468,7 @@ cdef class Connection:
             self._protocol.connection_lost(error)
         finally:
             self._sock.close()
-            self._protocol = None
+            self.set_protocol(None)
 
 
 cdef bytes _received(int fd, ssize_t *size):

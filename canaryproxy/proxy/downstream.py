@@ -81,7 +81,7 @@ class Downstream(Caller):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accepted; a silent client has the time of a head to speak."""
-        self.transport = cast("asyncio.Transport", transport)
+        self.attach(cast("asyncio.Transport", transport))
         self.transport.set_write_buffer_limits(HIGH_WATER)
         peername = transport.get_extra_info("peername")
         self.peer = self.plane.meet(self._address or (peername[0] if peername else "unknown"), self._scheme)
@@ -199,7 +199,7 @@ class Downstream(Caller):
 
     def _begin(self, head: RequestHead) -> None:
         if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.special:
-            self.transport.write(options(head, close=head.close))
+            self.send(options(head, close=head.close))
             self.finished(head.close)
             return
         exchange = self.exchange = Exchange(self, head)

@@ -20,7 +20,7 @@ cdef class Exchange(Rescue):
 
     cpdef request_data(self, bytes data)
     cpdef request_end(self, tuple trailers)
-    @cython.locals(data=bytes)
+    @cython.locals(data=bytes, joins=bint)
     cpdef response_whole(self, ResponseHead head, bytes body)
     cpdef bint response_head(self, ResponseHead head) except -1
     cpdef response_data(self, bytes data)
@@ -29,10 +29,11 @@ cdef class Exchange(Rescue):
     @cython.locals(head=ResponseHead)
     cpdef response_end(self, tuple trailers)
     @cython.locals(request=RequestHead, plane=Shared, lengthless=bint, extra=bytes, goals=Goals, reached=list)
-    cdef bytes _rewritten(self, ResponseHead head)
+    cdef bytes _rewritten(self, ResponseHead head, bytes body=*)
     @cython.locals(out=list)
     cdef _write_out(self)
     @cython.locals(upstream=Upstream, pool=Pool)
     cpdef _release(self, ResponseHead head)
+    cdef _complete(self, ResponseHead head)
     @cython.locals(plane=Shared, now=double)
     cdef _record(self, outcome, int code, bint judged=*)

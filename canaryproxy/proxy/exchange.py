@@ -20,11 +20,12 @@ from canaryproxy.proxy.rescue import Rescue
 from canaryproxy.proxy.tunnel import Tunnel
 from canaryproxy.telemetry.accesslog import Entry
 
+CHUNKED = Body.CHUNKED
 SUCCESS, ERROR_5XX = Outcome.SUCCESS, Outcome.ERROR_5XX
 JOIN_LIMIT = 16_384
 """Responses up to this size leave in one buffer; larger pieces are not copied to be joined."""
 
-SWITCHING = 101
+OK, SWITCHING = 200, 101
 
 
 class Exchange(Rescue):
@@ -39,18 +40,17 @@ class Exchange(Rescue):
         self._plane = down.plane
         self._head = head
         self.request_complete = head.body is NO_BODY or head.length == 0
-        self._chunk_in = head.body is Body.CHUNKED
+        self._chunk_in = head.body is CHUNKED
         self.deadline = NEVER
-        self._abandoned = self._chunk_out = self._close = self._flushed = self._hinted = False
+        self._abandoned = self._chunk_out = self._close = self._flushed = self._hinted = self._kept = False
         self._attempts = self._queued = self._received = self._replay_size = self._sent = 0
         self._user = self._unsent_size = 0
         self._excluded = self._opening = self._paused_at = 0.0
         self._upgrade = b""
         self._connecting = self._copy = self._course = self._facts = self._held = self._key = self._patience = None
-        self._pool = self._replay = self._upstream = None
+        self._pool = self._replay = self._unsent = self._upstream = None
         self._response: ResponseHead | None = None
-        self._out: list[bytes] = []
-        self._unsent = []
+        self._out: list[bytes] | None = None
 
     @property
     def waits(self) -> bool:
@@ -112,7 +112,7 @@ class Exchange(Rescue):
             return False
         if head.status >= 500 and self._shielded_error(head, head.body is NO_BODY or head.length == 0):
             return True
-        self._out.append(self._rewritten(head))
+        self._out = [self._rewritten(head)]
         if head.body is NO_BODY or head.length == 0:
             self.response_end(())
             return True
@@ -122,16 +122,20 @@ class Exchange(Rescue):
         """A final head with all of its body: what nearly every response is."""
         if head.status >= 500 and self._shielded_error(head, True):
             return
-        data = self._rewritten(head)
         self._sent = len(body)
-        if len(body) <= JOIN_LIMIT:
-            self._out.append(data + body)
-        else:
-            self._out += (data, body)
-        self.response_end(())
+        joins = self._sent <= JOIN_LIMIT
+        data = self._rewritten(head, body if joins else b"")
+        self._release(head)
+        self._flushed = True
+        self.down.send(data)
+        if not joins:
+            self.down.send(body)
+        self._complete(head)
 
-    def _rewritten(self, head: ResponseHead) -> bytes:
-        """The final head for the client; settles how the body is framed and what becomes of the connections."""
+    def _rewritten(self, head: ResponseHead, body: bytes = b"") -> bytes:
+        """The final head for the client, with `body` behind it; settles how the body is framed and what becomes of the
+        connections.
+        """
         request, plane = self._head, self._plane
         self._response = head
         if self._patience is not None:
@@ -153,7 +157,7 @@ class Exchange(Rescue):
             reached = goals.reached(request, self.down.peer, head, self._facts)
             if reached:
                 plane.recorder.reach(self._decision, reached, self._user)
-        return plane.hops.response(head, request, extra, self._close)
+        return plane.hops.response(head, request, extra, self._close, body)
 
     def _labels(self, name: bytes) -> bytes:
         """Who answers, and why if it is not who was decided on."""
@@ -165,7 +169,7 @@ class Exchange(Rescue):
     def _forget_response(self) -> None:
         """Nothing of it has left."""
         self._response = None
-        self._out = []
+        self._out = None
         self._sent = 0
         self._chunk_out = self._close = False
 
@@ -174,7 +178,7 @@ class Exchange(Rescue):
             self.deadline = self._in_time()
         if self._head.minor:
             self._hinted = True
-            self.down.transport.write(self._plane.hops.response(head, self._head, b"", False))
+            self.down.send(self._plane.hops.response(head, self._head, b"", False))
 
     def _switch(self, head: ResponseHead) -> None:
         """The endpoint changes the protocol: from here on the two connections are one tunnel."""
@@ -182,12 +186,12 @@ class Exchange(Rescue):
         if upstream is None or not upgrade.switched(head, self._upgrade):
             raise Refused(Failure.RESPONSE_INVALID, "101 to something that was not asked for")
         self._response = head
-        down.transport.write(self._rewritten(head))
+        down.send(self._rewritten(head))
         self._upstream = upstream.exchange = None
         self.deadline = NEVER
         if self._pool is not None:
             self._pool.ejection.succeeded()
-        self._count(SUCCESS, SWITCHING, None)
+        self._count(SUCCESS, SWITCHING, plane.now(), None)
         tunnel = Tunnel(plane, self, down.transport, upstream.transport)
         plane.tunnels.add(tunnel)
         early, paused, ended = upstream.reader.take_all(), down.paused, down.half_closed
@@ -203,6 +207,8 @@ class Exchange(Rescue):
     def response_data(self, data: bytes) -> None:
         """Payload from the upstream, framed for the client; `flush` sends it."""
         self._sent += len(data)
+        if self._out is None:
+            self._out = []
         if self._chunk_out:
             self._out += (chunk_start(len(data)), data, b"\r\n")
         else:
@@ -212,19 +218,19 @@ class Exchange(Rescue):
         """Send what the last bytes from the upstream amounted to."""
         if self.request_complete and not self._paused_at:
             self.deadline = self._in_time()
-        if self._out:
-            self._write_out()
+        self._write_out()
 
     def _write_out(self) -> None:
-        out, self._out = self._out, []
+        out, self._out = self._out, None
+        if not out:
+            return
         self._flushed = True
-        transport = self.down.transport
         if len(out) == 1:
-            transport.write(out[0])
+            self.down.send(out[0])
         elif len(out[1]) <= JOIN_LIMIT:
-            transport.write(b"".join(out))
+            self.down.send(b"".join(out))
         else:
-            transport.writelines(out)
+            self.down.transport.writelines(out)
 
     def response_end(self, trailers: tuple[bytes, ...]) -> None:
         """The response is complete: free the connection, send the rest, count."""
@@ -233,9 +239,12 @@ class Exchange(Rescue):
             raise RuntimeError("a response ended that had not begun")
         self._release(head)
         if self._chunk_out:
-            self._out.append(last_chunk(trailers))
-        if self._out:
-            self._write_out()
+            self._out = [*(self._out or ()), last_chunk(trailers)]
+        self._write_out()
+        self._complete(head)
+
+    def _complete(self, head: ResponseHead) -> None:
+        """All of the response was handed on: count it, and go on with the connection."""
         if head.status >= 400 and (self._course is None or self._course.charged is None):
             self._cell.reply(head.status)
         self._record(ERROR_5XX if head.status >= 500 else SUCCESS, head.status, True)
@@ -320,8 +329,7 @@ class Exchange(Rescue):
 
     def _answer(self, failure: Failure, close: bool) -> None:
         if self._flushed:
-            if self._out:
-                self._write_out()
+            self._write_out()
             self.down.cut(not self._chunk_out and self._response is not None and self._response.length < 0)
         else:
             self._plane.answer(self.down.transport, failure, self._head, close=close)
@@ -333,24 +341,23 @@ class Exchange(Rescue):
         if self._patience is not None:
             self._end_patience()
         now = plane.now()
-        latency = now - self._tried - self._excluded if judged else None
         if self._copy is not None:
             self._forget_copy()
         if self._user:
             self._count_user(outcome)
-        if self._course is None:
-            self._cell.finish(outcome, code, now - self._started, latency)
+        if judged and code == OK and self._course is None and self._tried == self._started and not self._excluded:
+            self._cell.succeed(now - self._started)
         else:
-            self._count(outcome, code, latency)
+            self._count(outcome, code, now, now - self._tried - self._excluded if judged else None)
         if self._held is not None:
             self._leave()
         if plane.access_log is not None:
-            self._log(outcome, code, latency)
+            self._log(outcome, code, now - self._tried - self._excluded if judged else None)
 
-    def _count(self, outcome: Outcome, code: int, latency: float | None) -> None:
+    def _count(self, outcome: Outcome, code: int, now: float, latency: float | None) -> None:
         """A version is charged with its first attempt, and judged by its own time alone."""
         course = self._course
-        duration = self._plane.now() - self._started
+        duration = now - self._started
         if course is None or course.charged is None:
             self._cell.finish(outcome, code, duration, latency)
             return

@@ -127,7 +127,7 @@ class Copy(Recipient):
         upstream.exchange = self
         upstream.answered = False
         upstream.reader.expect(self._head.method)
-        upstream.transport.write(self._request() + self._body)
+        upstream.send(self._request() + self._body)
 
     def _request(self) -> bytes:
         """The head as the main request has it, and the mark. The body has come whole, so its length is known."""

@@ -76,7 +76,7 @@ class Rescue(Attempts):
         """
         if self._hinted or self._flushed or self._abandoned:
             return False
-        here = self._upstream is None or self._replay is not None
+        here = self._upstream is None or self._kept
         return here and (not self._attempts or self._head.method in SAFE)
 
     def _move(self, target: Decision, outcome: Outcome | None) -> None:
@@ -85,7 +85,7 @@ class Rescue(Attempts):
         course = self._course = self._course or Course(self._decision)
         course.shielded(outcome)
         self._cell.rescue(course.rescue)
-        if self._replay is not None:
+        if self._kept:
             self._restore()
         self._forget_response()
         self._drop_upstream()

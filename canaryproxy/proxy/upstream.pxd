@@ -2,6 +2,7 @@ cimport cython
 
 from canaryproxy.http1.response cimport ResponseReader
 from canaryproxy.model.message cimport ResponseHead
+from canaryproxy.proxy.ends cimport Receiver
 
 
 cdef class Recipient:
@@ -17,8 +18,7 @@ cdef class Recipient:
     cpdef request_unblocked(self)
 
 
-cdef class Upstream:
-    cdef public object transport
+cdef class Upstream(Receiver):
     cdef public Recipient exchange
     cdef public ResponseReader reader
     cdef public double expires

@@ -11,6 +11,7 @@ from canaryproxy.http1.body import End
 from canaryproxy.http1.response import ResponseReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import ResponseHead
+from canaryproxy.proxy.ends import Receiver
 
 HIGH_WATER = 131_072
 """Bytes queued towards an endpoint before the client is asked to wait."""
@@ -62,17 +63,13 @@ class Recipient:
         raise NotImplementedError
 
 
-class Upstream:
+class Upstream(Receiver):
     """`opened`: there has been a connection; `alive`: a request may be written to it; `blocked`: the endpoint does not
     take what we write; `reused`: a response has come over it before; `answered`: the exchange got a byte. The exchange
     sets itself in `exchange`, and None there when it is through with the connection.
     """
 
-    __slots__ = (
-        "alive", "answered", "blocked", "exchange", "expires", "opened", "reader", "reused", "transport",
-    )  # fmt: skip
-
-    transport: asyncio.Transport
+    __slots__ = ("alive", "answered", "blocked", "exchange", "expires", "opened", "reader", "reused")
 
     def __init__(self) -> None:
         self.exchange: Recipient | None = None
@@ -87,7 +84,7 @@ class Upstream:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
         self.opened = self.alive = True
-        self.transport = cast("asyncio.Transport", transport)
+        self.attach(cast("asyncio.Transport", transport))
         self.transport.set_write_buffer_limits(HIGH_WATER)
 
     def clean(self) -> bool:

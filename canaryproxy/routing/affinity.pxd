@@ -1,7 +1,12 @@
+cimport cython
+
 from canaryproxy.routing.facts cimport Facts
 from canaryproxy.routing.seek cimport is_client_id
 
 
+@cython.final
+@cython.no_gc
+@cython.freelist(64)
 cdef class Key:
     cdef public bytes value
     cdef public bytes cookie

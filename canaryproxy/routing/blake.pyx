@@ -4,14 +4,9 @@ The key makes a block of its own, which is the same for every client: it is dige
 have to be copied, fed and asked for each request, which takes four times as long as the one block that is left.
 """
 
-import sys
-
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy, memset
-
-if sys.byteorder != "little":
-    raise ImportError("words are read as they lie in memory, and here that is the wrong way round")
 
 cdef enum:
     BLOCK = 128
@@ -44,6 +39,14 @@ cdef inline uint64_t _turn(uint64_t word, int by) noexcept nogil:
     return (word >> by) | (word << (64 - by))
 
 
+cdef inline uint64_t _word(const uint8_t *at) noexcept nogil:
+    """Eight bytes, the least significant one first, whatever the machine's order is."""
+    return (
+        <uint64_t> at[0] | <uint64_t> at[1] << 8 | <uint64_t> at[2] << 16 | <uint64_t> at[3] << 24
+        | <uint64_t> at[4] << 32 | <uint64_t> at[5] << 40 | <uint64_t> at[6] << 48 | <uint64_t> at[7] << 56
+    )
+
+
 cdef inline void _mix(uint64_t *v, int a, int b, int c, int d, uint64_t x, uint64_t y) noexcept nogil:
     v[a] += v[b] + x
     v[d] = _turn(v[d] ^ v[a], 32)
@@ -61,7 +64,8 @@ cdef void _compress(uint64_t *state, const uint8_t *block, uint64_t count, bint 
     cdef uint64_t v[16]
     cdef const uint8_t *order
     cdef int index
-    memcpy(m, block, BLOCK)
+    for index in range(16):
+        m[index] = _word(block + 8 * index)
     for index in range(8):
         v[index] = state[index]
         v[index + 8] = START[index]
@@ -85,11 +89,6 @@ cdef void _compress(uint64_t *state, const uint8_t *block, uint64_t count, bint 
 cdef class Hash:
     """See `hashing.PlainHash`."""
 
-    cdef uint64_t _begun[8]
-    cdef uint64_t _keyed[8]
-    cdef uint8_t _key_block[BLOCK]
-    cdef int _count
-
     def __init__(self, bytes salt):
         cdef Py_ssize_t size = PyBytes_GET_SIZE(salt)
         if size > LONGEST_KEY:
@@ -103,7 +102,7 @@ cdef class Hash:
         if size:
             _compress(self._keyed, self._key_block, BLOCK, False)
 
-    def of(self, bytes key):
+    cpdef uint64_t of(self, bytes key) except? 0:
         """See `hashing.PlainHash.of`."""
         cdef uint64_t state[8]
         cdef uint8_t block[BLOCK]

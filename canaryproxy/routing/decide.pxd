@@ -9,6 +9,8 @@ from canaryproxy.routing.facts cimport Facts
 from canaryproxy.routing.match cimport RouteIndex
 from canaryproxy.routing.split cimport Splits
 
+cdef unsigned int _buckets
 
-@cython.locals(entry=Entry, key=Key, verdict=Verdict, lot=Lot, decisions=tuple, facts=Facts)
+
+@cython.locals(entry=Entry, key=Key, verdict=Verdict, lot=Lot, decisions=tuple, facts=Facts, bucket=int)
 cpdef tuple decide(RouteIndex index, RequestHead head, Client client, Splits splits, loads)

@@ -18,6 +18,8 @@ from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Splits
 
+_buckets = WEIGHT_SCALE
+
 
 def decide(
     index: RouteIndex, head: RequestHead, client: Client, splits: Splits, loads: Loads
@@ -40,8 +42,10 @@ def decide(
         if key is None:
             bucket = 0 if lot.rule is not None and lot.certain else splits.draw(lot.split)
         else:
-            user = lot.hash.of(key.value)
-            bucket = user % WEIGHT_SCALE
+            if client.hash is not lot.hash or client.key != key.value:
+                client.hash, client.key, client.user = lot.hash, key.value, lot.hash.of(key.value)
+            bucket = client.user % _buckets
+            user = client.user
         verdict = lot.below if bucket < lot.weight else lot.above
         if not verdict.analysed:
             user = 0

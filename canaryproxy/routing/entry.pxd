@@ -1,4 +1,5 @@
 from canaryproxy.model.decision cimport Verdict
+from canaryproxy.routing.blake cimport Hash as Digest
 from canaryproxy.routing.affinity cimport Key, Sticky
 from canaryproxy.routing.facts cimport Facts
 from canaryproxy.routing.rules cimport RuleBook
@@ -7,7 +8,7 @@ from canaryproxy.routing.rules cimport RuleBook
 cdef class Lot:
     cdef public Verdict below
     cdef public Verdict above
-    cdef public object hash
+    cdef public Digest hash
     cdef public object rule
     cdef public bytes salt
     cdef public tuple split
@@ -19,7 +20,7 @@ cdef class Entry:
     cdef public object route
     cdef public bytes salt
     cdef public tuple split
-    cdef public object hash
+    cdef public Digest hash
     cdef public RuleBook book
     cdef public Verdict stable
     cdef public Verdict canary

@@ -1,14 +1,19 @@
+cimport cython
+
 from canaryproxy.model.client cimport Client
 from canaryproxy.model.message cimport RequestHead
 from canaryproxy.routing.path cimport normalise
-from canaryproxy.routing.seek cimport cookie_values, field_values
+from canaryproxy.routing.seek cimport cookie_values, field_values, path_of
 
 
+@cython.final
+@cython.no_gc
+@cython.freelist(64)
 cdef class Facts:
     cdef RequestHead _head
     cdef bytes _path
     cdef bytes _asked
-    cdef list _told
+    cdef tuple _told
     cdef dict _headers
     cdef dict _cookies
     cdef dict _query
@@ -16,9 +21,12 @@ cdef class Facts:
     cdef public bytes method
 
     cpdef bytes path(self)
-    cpdef list header(self, bytes name)
-    cpdef list cookie(self, bytes name)
-    cpdef list values(self, str subject, bytes name)
+    @cython.locals(head=RequestHead)
+    cpdef tuple header(self, bytes name)
+    cpdef tuple cookie(self, bytes name)
+    cpdef tuple values(self, str subject, bytes name)
+    @cython.locals(name=bytes, value=bytes)
+    cdef bint _hides(self, special) except -1
     cpdef dict everything(self, str subject)
     cpdef dict headers(self)
     cpdef dict cookies(self)

@@ -15,13 +15,13 @@ from canaryproxy.routing.lookup import unquoted
 from canaryproxy.routing.path import normalise
 
 try:
-    from canaryproxy.routing.seek import cookie_values, field_values
+    from canaryproxy.routing.seek import cookie_values, field_values, path_of
 except ImportError:
-    from canaryproxy.routing.lookup import cookie_values, field_values
+    from canaryproxy.routing.lookup import cookie_values, field_values, path_of
 
-Values = dict[bytes, list[bytes]]
+Values = dict[bytes, tuple[bytes, ...]]
 
-NONE: list[bytes] = []
+NONE: tuple[bytes, ...] = ()
 SPECIAL = frozenset((*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards"))
 """Fields that a head keeps apart from its plain lines."""
 
@@ -45,7 +45,7 @@ class Facts:
     def __repr__(self) -> str:
         return f"<Facts {self._head!r} from {self.client!r}>"
 
-    def values(self, subject: str, name: bytes) -> list[bytes]:
+    def values(self, subject: str, name: bytes) -> tuple[bytes, ...]:
         """The values of a header, cookie or parameter of the query, as `subject` says, by its name."""
         if subject == "header":
             return self.header(name)
@@ -61,31 +61,31 @@ class Facts:
         """The path in the spelling that is matched."""
         path = self._path
         if path is None:
-            target = self._head.target
-            mark = target.find(b"?")
-            path = self._path = normalise(target if mark < 0 else target[:mark])
+            path = self._path = normalise(path_of(self._head.target))
         return path
 
-    def header(self, name: bytes) -> list[bytes]:
+    def header(self, name: bytes) -> tuple[bytes, ...]:
         """The values of a field, by its lower-case name, without outer white space, in their order."""
         if name == self._asked:
             return self._told
-        special = self._head.special
-        if name in SPECIAL or (special and self._hides(special)):
+        head = self._head
+        if head.special and (name in SPECIAL or self._hides(head.special)):
             values = self.headers().get(name, NONE)
+        elif name == b"host" and head.host is not None:
+            values = (head.host,)
         else:
-            values = field_values(self._head.plain, name)
+            values = field_values(head.plain, name)
         self._asked, self._told = name, values
         return values
 
-    def cookie(self, name: bytes) -> list[bytes]:
+    def cookie(self, name: bytes) -> tuple[bytes, ...]:
         """The values of a cookie, without surrounding quotes (RFC 6265 4.1.1)."""
         if self._cookies is not None:
             return self._cookies.get(name, NONE)
         fields = self.header(b"cookie")
         if len(fields) == 1:
             return cookie_values(fields[0], name)
-        return [value for field in fields for value in cookie_values(field, name)]
+        return tuple([value for field in fields for value in cookie_values(field, name)])
 
     def headers(self) -> Values:
         """Values of all fields, by lower-case name."""
@@ -93,21 +93,22 @@ class Facts:
         if found is None:
             head = self._head
             found = {}
-            for line in head.plain.split(b"\r\n"):
+            for line in head.plain.split(b"\r\n")[:-1]:
                 name, _, value = line.partition(b":")
-                found.setdefault(name.lower(), []).append(value.strip(b" \t"))
-            del found[b""]
+                _add(found, name.lower(), value.strip(b" \t"))
             if head.host is not None:
-                found[b"host"] = [head.host]
+                found[b"host"] = (head.host,)
             if head.special:
                 self._add_special(found)
             self._headers = found
         return found
 
-    @staticmethod
-    def _hides(special: Sequence[tuple[bytes, bytes]]) -> bool:
+    def _hides(self, special: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether `Connection` may name a field that is plain otherwise."""
-        return any(name == b"connection" and value not in {b"keep-alive", b"close"} for name, value in special)
+        for name, value in special:  # noqa: SIM110 - hot, and a loop needs no generator
+            if name == b"connection" and value != b"keep-alive" and value != b"close":
+                return True
+        return False
 
     def _add_special(self, found: Values) -> None:
         hidden = UNMATCHED if self.client.trusted else UNMATCHED | FROM_TRUSTED
@@ -116,7 +117,7 @@ class Facts:
             if name == b"connection":
                 connection.append(value)
             elif name not in hidden and name != b"host":
-                found.setdefault(name, []).append(value)
+                _add(found, name, value)
         for name in named_by(connection):
             found.pop(name, None)
 
@@ -129,7 +130,7 @@ class Facts:
                 for pair in field.split(b";"):
                     name, equals, value = pair.partition(b"=")
                     if equals:
-                        found.setdefault(name.strip(b" \t"), []).append(unquoted(value.strip(b" \t")))
+                        _add(found, name.strip(b" \t"), unquoted(value.strip(b" \t")))
             self._cookies = found
         return found
 
@@ -141,7 +142,7 @@ class Facts:
             for pair in self._head.target.partition(b"?")[2].split(b"&"):
                 if pair:
                     name, _, value = pair.partition(b"=")
-                    found.setdefault(_decoded(name), []).append(_decoded(value))
+                    _add(found, _decoded(name), _decoded(value))
             self._query = found
         return found
 
@@ -157,6 +158,10 @@ class Facts:
         told = [value for name, value in self._head.special if name == b"x-forwarded-proto"]
         first = told[0].partition(b",")[0].strip(b" \t").lower() if told else self.client.scheme
         return first == b"https"
+
+
+def _add(found: Values, name: bytes, value: bytes) -> None:
+    found[name] = (*found.get(name, NONE), value)
 
 
 def _decoded(text: bytes) -> bytes:

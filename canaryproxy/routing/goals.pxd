@@ -7,18 +7,22 @@ from canaryproxy.routing.holds cimport Holds
 from canaryproxy.routing.seek cimport field_values
 
 
+cdef class Sought:
+    cdef public str name
+    cdef public bytes header
+    cdef public list conditions
+    cdef public tuple counted
+
+    @cython.locals(holds=Holds)
+    cdef bint asked(self, Facts facts) except -1
+
+
 cdef class Goals:
     cdef list _goals
 
-    @cython.locals(statuses=tuple, header=bytes, conditions=list, found=list)
+    @cython.locals(sought=Sought, found=list)
     cpdef list reached(self, RequestHead request, Client client, ResponseHead response, Facts facts=*)
 
 
+@cython.locals(values=tuple)
 cpdef amount(ResponseHead response, bytes name)
-
-
-@cython.locals(low=int, high=int)
-cdef bint _within(int status, tuple ranges) except -1
-
-@cython.locals(holds=Holds)
-cdef bint _all_hold(list conditions, Facts facts) except -1

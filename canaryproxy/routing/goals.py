@@ -17,10 +17,35 @@ except ImportError:
 number = re.compile(rb"[0-9]{1,30}(?:\.[0-9]{1,6})?").fullmatch
 """No sign, no exponent, no white space: whatever else stands there was not meant as an amount."""
 
-Ranges = tuple[tuple[int, int], ...]
+STATUSES = 600
+"""There is no status from this number on."""
 
 Reached = tuple[str, float]
 """A goal's name and the event's value."""
+
+NONE: list[Reached] = []
+
+
+class Sought:
+    """One goal, ready to be looked for: `counted` says of each status whether it counts."""
+
+    __slots__ = ("conditions", "counted", "header", "name")
+
+    def __init__(self, goal: Goal) -> None:
+        self.name = goal.name
+        self.header = goal.header.encode("ascii")
+        self.conditions: list[Holds] = [compile_condition(one) for one in goal.conditions]
+        self.counted = tuple(any(low <= one <= high for low, high in goal.statuses) for one in range(STATUSES))
+
+    def __repr__(self) -> str:
+        return f"<Sought {self.name}>"
+
+    def asked(self, facts: Facts) -> bool:
+        """Whether this is the request."""
+        for holds in self.conditions:  # noqa: SIM110 - hot, and a loop needs no generator
+            if not holds.of(facts):
+                return False
+        return True
 
 
 class Goals:
@@ -29,14 +54,10 @@ class Goals:
     __slots__ = ("_goals",)
 
     def __init__(self, goals: tuple[Goal, ...]) -> None:
-        self._goals: list[tuple[str, Ranges, bytes, list[Holds]]] = [
-            (goal.name, goal.statuses, goal.header.encode("ascii"), [compile_condition(one) for one in goal.conditions])
-            for goal in goals
-            if not goal.reported
-        ]
+        self._goals = [Sought(goal) for goal in goals if not goal.reported]
 
     def __repr__(self) -> str:
-        return f"<Goals {', '.join(name for name, _, _, _ in self._goals)}>"
+        return f"<Goals {', '.join(sought.name for sought in self._goals)}>"
 
     def __bool__(self) -> bool:
         return bool(self._goals)
@@ -45,32 +66,20 @@ class Goals:
         self, request: RequestHead, client: Client, response: ResponseHead, facts: Facts | None = None
     ) -> list[Reached]:
         """What this exchange is worth. `facts` are those of the request, where they were looked at before."""
-        found: list[Reached] = []
-        for name, statuses, header, conditions in self._goals:
-            if not _within(response.status, statuses):
+        found: list[Reached] = NONE
+        for sought in self._goals:
+            if not sought.counted[response.status]:
                 continue
-            value = amount(response, header) if header else 1.0
+            value = amount(response, sought.header) if sought.header else 1.0
             if value is None:
                 continue
-            if conditions and facts is None:
-                facts = Facts(request, client)
-            if facts is None or _all_hold(conditions, facts):
-                found.append((name, value))
+            if sought.conditions:
+                if facts is None:
+                    facts = Facts(request, client)
+                if not sought.asked(facts):
+                    continue
+            found = [*found, (sought.name, value)]
         return found
-
-
-def _within(status: int, ranges: Ranges) -> bool:
-    for low, high in ranges:  # noqa: SIM110 - hot, and a loop needs no generator
-        if low <= status <= high:
-            return True
-    return False
-
-
-def _all_hold(conditions: list[Holds], facts: Facts) -> bool:
-    for holds in conditions:  # noqa: SIM110
-        if not holds.of(facts):
-            return False
-    return True
 
 
 def amount(response: ResponseHead, name: bytes) -> float | None:
@@ -79,7 +88,7 @@ def amount(response: ResponseHead, name: bytes) -> float | None:
     """
     values = field_values(response.plain, name)
     if response.special:
-        values += [value for one, value in response.special if one == name]
+        values += tuple([value for one, value in response.special if one == name])
     if len(values) != 1 or not number(values[0]):
         return None
     return min(float(values[0]), MOST_VALUE)

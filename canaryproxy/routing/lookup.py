@@ -15,15 +15,22 @@ def is_client_id(value: bytes) -> bool:
     return _client_id(value) is not None
 
 
-def field_values(block: bytes, name: bytes) -> list[bytes]:
+def field_values(block: bytes, name: bytes) -> tuple[bytes, ...]:
     """The values, without outer white space, of the fields of this lower-case name in a block of lines."""
-    return [value.strip(b" \t") for value in _field(name)(block)]
+    return tuple([value.strip(b" \t") for value in _field(name)(block)])
 
 
-def cookie_values(field: bytes, name: bytes) -> list[bytes]:
+def path_of(target: bytes) -> bytes:
+    """A request target without its query."""
+    mark = target.find(b"?")
+    return target if mark < 0 else target[:mark]
+
+
+def cookie_values(field: bytes, name: bytes) -> tuple[bytes, ...]:
     """The values that a Cookie field has for a name, without surrounding quotes (RFC 6265 4.1.1)."""
     pairs = [pair.partition(b"=") for pair in field.split(b";")]
-    return [unquoted(value.strip(b" \t")) for found, equals, value in pairs if equals and found.strip(b" \t") == name]
+    values = [value for found, equals, value in pairs if equals and found.strip(b" \t") == name]
+    return tuple([unquoted(value.strip(b" \t")) for value in values])
 
 
 def is_normal(path: bytes) -> bool:

@@ -18,6 +18,11 @@ from canaryproxy.routing.entry import Entry
 from canaryproxy.routing.host import host_name
 from canaryproxy.routing.path import normalise
 
+try:
+    from canaryproxy.routing.seek import path_of
+except ImportError:
+    from canaryproxy.routing.lookup import path_of
+
 KNOWN_HOSTS = 1024
 KNOWN_LENGTH = 262
 """How many spellings of hosts are remembered, and how long one may be: a name of 255 bytes, dot and port.
@@ -51,8 +56,7 @@ class Paths:
         best = self._root
         if not self._depth:
             return best
-        end = target.find(b"?")
-        path = normalise(target if end < 0 else target[:end])
+        path = normalise(path_of(target))
         prefixes = self._prefixes
         end = 0
         for _ in range(self._depth):

@@ -13,18 +13,22 @@ cdef class Filed:
     cpdef bint matches(self, Facts facts) except -1
 
 
+cdef class Shelf:
+    cdef public str subject
+    cdef dict _by_name
+    cdef list _pairs
+
+    @cython.locals(subject=str, pairs=list, name=bytes, by_value=dict)
+    cpdef list meet(self, Facts facts, list found)
+
+
 cdef class RuleBook:
     cdef public tuple rules
-    cdef dict _headers
-    cdef dict _cookies
-    cdef dict _query
+    cdef list _shelves
     cdef dict _paths
     cdef list _rest
 
     @cython.locals(best=Filed, filed=Filed, candidates=list, found=list)
     cpdef Filed first(self, Facts facts)
+    @cython.locals(shelf=Shelf, found=list)
     cpdef list candidates(self, Facts facts)
-
-
-@cython.locals(by_value=dict, name=bytes)
-cdef list _meet(dict shelf, Facts facts, str subject, list found)

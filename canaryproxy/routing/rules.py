@@ -14,7 +14,9 @@ from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.holds import Holds
 
 Key = tuple[str, bytes, bytes]
-Shelf = dict[bytes, dict[bytes, list["Filed"]]]
+
+FEW = 8
+"""Names that are looked up one by one; of more of them, those that a request has are found first."""
 
 
 class Filed:
@@ -42,16 +44,49 @@ class Filed:
         return [one for one, holds in zip(self.rule.conditions, self._holds, strict=True) if not holds.of(facts)]
 
 
+class Shelf:
+    """The rules filed under values of headers, of cookies or of parameters, as `subject` says."""
+
+    __slots__ = ("_by_name", "_pairs", "subject")
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        self._by_name: dict[bytes, dict[bytes, list[Filed]]] = {}
+        self._pairs: list[tuple[bytes, dict[bytes, list[Filed]]]] = []
+
+    def __repr__(self) -> str:
+        return f"<Shelf {self.subject}: {', '.join(map(repr, self._by_name))}>"
+
+    def file(self, filed: Filed, name: bytes, value: bytes) -> None:
+        """Put a rule behind those with the same name and value."""
+        by_value = self._by_name.get(name)
+        if by_value is None:
+            by_value = self._by_name[name] = {}
+            self._pairs.append((name, by_value))
+        by_value.setdefault(value, []).append(filed)
+
+    def meet(self, facts: Facts, found: list[list[Filed]] | None) -> list[list[Filed]] | None:
+        """What was found, and the rules filed under values that the request has."""
+        subject, pairs = self.subject, self._pairs
+        if len(pairs) > FEW:
+            names = self._by_name.keys() & facts.everything(subject).keys()
+            pairs = [(name, self._by_name[name]) for name in names]
+        for name, by_value in pairs:
+            for value in facts.values(subject, name):
+                filed = by_value.get(value)
+                if filed is not None:
+                    found = [*(found or ()), filed]
+        return found
+
+
 class RuleBook:
     """The rules of a route, filed."""
 
-    __slots__ = ("_cookies", "_headers", "_paths", "_query", "_rest", "rules")
+    __slots__ = ("_paths", "_rest", "_shelves", "rules")
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(Filed(number, rule) for number, rule in enumerate(rules))
-        self._headers: Shelf = {}
-        self._cookies: Shelf = {}
-        self._query: Shelf = {}
+        self._shelves: list[Shelf] = []
         self._paths: dict[bytes, list[Filed]] = {}
         self._rest: list[Filed] = []
         choices = [list(filter(None, map(keys_of, filed.rule.conditions))) for filed in self.rules]
@@ -65,10 +100,18 @@ class RuleBook:
     def _file(self, filed: Filed, keys: list[Key]) -> None:
         if not keys:
             self._rest.append(filed)
-        shelves = {"header": self._headers, "cookie": self._cookies, "query": self._query}
         for subject, name, value in dict.fromkeys(keys):
-            shelf = self._paths if subject == "path" else shelves[subject].setdefault(name, {})
-            shelf.setdefault(value, []).append(filed)
+            if subject == "path":
+                self._paths.setdefault(value, []).append(filed)
+            else:
+                self._shelf(subject).file(filed, name, value)
+
+    def _shelf(self, subject: str) -> Shelf:
+        for shelf in self._shelves:
+            if shelf.subject == subject:
+                return shelf
+        self._shelves.append(Shelf(subject))
+        return self._shelves[-1]
 
     def first(self, facts: Facts) -> Filed | None:
         """The first rule that matches, or None."""
@@ -88,30 +131,10 @@ class RuleBook:
     def candidates(self, facts: Facts) -> list[list[Filed]] | None:
         """Lists of rules, each in order, that together hold every rule that can match; None where none can."""
         found: list[list[Filed]] | None = None
-        if self._headers:
-            found = _meet(self._headers, facts, "header", found)
-        if self._cookies:
-            found = _meet(self._cookies, facts, "cookie", found)
-        if self._query:
-            found = _meet(self._query, facts, "query", found)
+        for shelf in self._shelves:
+            found = shelf.meet(facts, found)
         if self._paths and (filed := self._paths.get(facts.path())):
             found = [*(found or ()), filed]
         if self._rest:
             found = [*(found or ()), self._rest]
         return found
-
-
-FEW = 8
-"""Names that are looked up one by one; of more of them, those that a request has are found first."""
-
-
-def _meet(shelf: Shelf, facts: Facts, subject: str, found: list[list[Filed]] | None) -> list[list[Filed]] | None:
-    """What was found, and the rules filed under values that the request has."""
-    names = shelf if len(shelf) <= FEW else shelf.keys() & facts.everything(subject).keys()
-    for name in names:
-        by_value = shelf[name]
-        for value in facts.values(subject, name):
-            filed = by_value.get(value)
-            if filed is not None:
-                found = [*(found or ()), filed]
-    return found

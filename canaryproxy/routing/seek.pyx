@@ -18,7 +18,7 @@ cdef bytes _trimmed(Bytes start, Bytes stop):
     return PyBytes_FromStringAndSize(<const char *> start, stop - start)
 
 
-cpdef list field_values(bytes block, bytes name):
+cpdef tuple field_values(bytes block, bytes name):
     """See `lookup.field_values`."""
     cdef Bytes line = <Bytes> PyBytes_AS_STRING(block)
     cdef Bytes end = line + PyBytes_GET_SIZE(block)
@@ -26,7 +26,7 @@ cpdef list field_values(bytes block, bytes name):
     cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
     cdef Bytes stop
     cdef Py_ssize_t at
-    cdef list found = []
+    cdef tuple found = ()
     while line < end:
         stop = <Bytes> memchr(line, 10, end - line)
         if stop == NULL:
@@ -36,12 +36,19 @@ cpdef list field_values(bytes block, bytes name):
             while at < size and _lower(line[at]) == wanted[at]:
                 at += 1
             if at == size:
-                found.append(_trimmed(line + size + 1, stop - 1))
+                found += (_trimmed(line + size + 1, stop - 1),)
         line = stop + 1
     return found
 
 
-cpdef list cookie_values(bytes field, bytes name):
+cpdef bytes path_of(bytes target):
+    """See `lookup.path_of`."""
+    cdef const char *start = PyBytes_AS_STRING(target)
+    cdef const char *mark = <const char *> memchr(start, 63, PyBytes_GET_SIZE(target))
+    return target if mark == NULL else PyBytes_FromStringAndSize(start, mark - start)
+
+
+cpdef tuple cookie_values(bytes field, bytes name):
     """See `lookup.cookie_values`."""
     cdef Bytes pair = <Bytes> PyBytes_AS_STRING(field)
     cdef Bytes end = pair + PyBytes_GET_SIZE(field)
@@ -50,7 +57,7 @@ cpdef list cookie_values(bytes field, bytes name):
     cdef Bytes stop
     cdef Bytes equals
     cdef Bytes start
-    cdef list found = []
+    cdef tuple found = ()
     while pair <= end:
         stop = <Bytes> memchr(pair, 59, end - pair)
         if stop == NULL:
@@ -64,7 +71,7 @@ cpdef list cookie_values(bytes field, bytes name):
             while pair > start and ((pair - 1)[0] == 32 or (pair - 1)[0] == 9):
                 pair -= 1
             if pair - start == size and not memcmp(start, wanted, size):
-                found.append(_unquoted(_trimmed(equals + 1, stop)))
+                found += (_unquoted(_trimmed(equals + 1, stop)),)
         pair = stop + 1
     return found
 

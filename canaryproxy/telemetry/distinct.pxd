@@ -1,4 +1,9 @@
 cimport cython
+from libc.stdint cimport uint64_t
+
+
+@cython.locals(number=int)
+cpdef int stratum_of(uint64_t user) except -1
 
 
 cdef class Distinct:

@@ -11,14 +11,16 @@ Hashes lie in strata by their leading zeros. Halving takes away one stratum, so 
 import math
 from collections.abc import Iterable
 
-BITS = 64
 MOST = 100_000
 """Users that are kept; up to here counts are exact."""
 
 
 def stratum_of(user: int) -> int:
-    """How often the bound may be halved until this user is not sampled any more."""
-    return BITS - user.bit_length()
+    """How often the bound may be halved until this user is not sampled any more: the leading zeros of 64 bits."""
+    number = 0
+    while number < 64 and not user >> (63 - number):
+        number += 1
+    return number
 
 
 def estimate(kept: int, level: int) -> int:

@@ -20,18 +20,20 @@ WORTHLESS = -(2**15)
 ROUNDING = 1e-12
 """A product that is whole may come out a little above it, which must not cost a rank: 0.07 * 100 is above 7."""
 
-_log2 = math.log2
-_ceil = math.ceil
 
-
-def bucket_of(seconds: float) -> int:
+def plain_bucket_of(seconds: float) -> int:
     """The index of the bucket that holds `seconds`, clamped to a microsecond and a day."""
     if seconds <= SHORTEST:
         seconds = SHORTEST
     elif seconds > LONGEST:
         seconds = LONGEST
-    index: int = _ceil(_log2(seconds) * PER_OCTAVE) - 1
-    return index
+    return math.ceil(math.log2(seconds) * PER_OCTAVE) - 1
+
+
+try:
+    from canaryproxy.telemetry.logarithm import bucket_of
+except ImportError:
+    bucket_of = plain_bucket_of
 
 
 def value_bucket(value: float) -> int:
@@ -88,7 +90,7 @@ def quantile(counts: Mapping[int, int], q: float) -> float | None:
     total = sum(counts.values())
     if not total:
         return None
-    rank = max(_ceil(q * total * (1 - ROUNDING)), 1)
+    rank = max(math.ceil(q * total * (1 - ROUNDING)), 1)
     for index in sorted(counts):
         rank -= counts[index]
         if rank <= 0:

@@ -2,7 +2,7 @@ cimport cython
 
 from canaryproxy.model.decision cimport Decision
 from canaryproxy.telemetry.distinct cimport Distinct
-from canaryproxy.telemetry.histogram cimport bucket_of
+from canaryproxy.telemetry.logarithm cimport bucket_of
 
 
 cdef class Cell:
@@ -23,7 +23,9 @@ cdef class Cell:
     cdef public dict replies
 
     cpdef touch(self)
-    @cython.locals(bucket=object, usual=dict, outcomes=dict, codes=dict, durations=dict)
+    @cython.locals(bucket=object, usual=dict)
+    cpdef succeed(self, double duration)
+    @cython.locals(bucket=object, outcomes=dict, codes=dict, durations=dict)
     cpdef finish(self, outcome, int code, double duration, latency)
     cpdef reply(self, int status)
 

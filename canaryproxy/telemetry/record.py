@@ -74,10 +74,6 @@ class Cell:
         if not self.fresh:
             self.touch()
         bucket = bucket_of(duration)
-        if code == OK and outcome is SUCCESS and latency == duration:
-            usual = self._usual
-            usual[bucket] = usual.get(bucket, 0) + 1
-            return
         outcomes, codes, durations = self.outcomes, self.codes, self.duration
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
         codes[code] = codes.get(code, 0) + 1
@@ -86,6 +82,14 @@ class Cell:
             if latency != duration:
                 bucket = bucket_of(latency)
             self.latency[bucket] = self.latency.get(bucket, 0) + 1
+
+    def succeed(self, duration: float) -> None:
+        """The usual exchange ended."""
+        if not self.fresh:
+            self.touch()
+        bucket = bucket_of(duration)
+        usual = self._usual
+        usual[bucket] = usual.get(bucket, 0) + 1
 
     def settle(self) -> None:
         """Count the usual exchanges like all others."""

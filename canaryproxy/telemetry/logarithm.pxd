@@ -1,4 +1,1 @@
-cimport cython
-
-@cython.locals(index=long)
 cpdef long bucket_of(double seconds) except? -99999

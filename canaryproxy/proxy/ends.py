@@ -1,0 +1,41 @@
+"""The two ends of a connection: who gets what it receives, and who sends what it has to say.
+
+What is compiled calls these without looking for names. Transports of asyncio and of uvloop are no `Sender`, and do as well.
+"""
+
+import asyncio
+
+
+class Sender:
+    """A transport of our own (`direct`)."""
+
+    __slots__ = ()
+
+    def write(self, data: bytes) -> None:
+        """Send this behind everything written before."""
+        raise NotImplementedError
+
+
+class Receiver:
+    """A connection's protocol."""
+
+    __slots__ = ("_sender", "transport")
+
+    transport: asyncio.Transport
+    _sender: Sender | None
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the peer, never none."""
+        raise NotImplementedError
+
+    def attach(self, transport: asyncio.Transport) -> None:
+        """What is sent goes there from now on."""
+        self.transport = transport
+        self._sender = transport if isinstance(transport, Sender) else None
+
+    def send(self, data: bytes) -> None:
+        """Send this to the peer."""
+        if self._sender is None:
+            self.transport.write(data)
+        else:
+            self._sender.write(data)
