@@ -30,9 +30,9 @@ _routine_head = grammar.routine_head(grammar.STATUS_LINE, *RESPONSE_SPECIAL).mat
 def take_request(data: bytes, begin: int) -> RequestHead | None:
     """The request head at `begin`, or None where no whole and valid one is.
 
-    Filled in: `end`, `method`, `target`, `encoded`, `minor`, `plain`, `special` with the fields that mean something to a
-    proxy, and `host` if that comes first and is not malformed at first sight; it is not in `special` then. A name with
-    `_` where a special one has `-` goes nowhere: it is dropped.
+    Filled in: `end`, `method`, `target`, `encoded`, `minor`, `plain`, `special` with the fields that mean something to
+    a proxy, and `host` if that comes first and is not malformed at first sight; it is not in `special` then. A name
+    with `_` where a special one has `-` goes nowhere: it is dropped.
     """
     match = grammar.request_head(data, begin)
     if match is None:

@@ -121,7 +121,7 @@ class RequestReader:
             self._settle(head)
         target = head.target
         method = head.method
-        if target[0] != SLASH or head.encoded or head.host is None or method == b"TRACE" or method == b"CONNECT":
+        if target[0] != SLASH or head.encoded or head.host is None or method in {b"CONNECT", b"TRACE"}:
             settle_target(head)
         inbox.position = end
         if head.body is not NO_BODY:
@@ -242,7 +242,7 @@ def settle_target(head: RequestHead) -> None:
     """
     if head.host is None and head.minor:
         raise Refused(Failure.BAD_REQUEST, "Host is missing")
-    if head.method in (b"CONNECT", b"TRACE"):
+    if head.method in {b"CONNECT", b"TRACE"}:
         raise Refused(Failure.METHOD_REFUSED, "CONNECT and TRACE are not served")
     if head.target[0] != SLASH and not (head.target == b"*" and head.method == b"OPTIONS"):
         _reduce(head)

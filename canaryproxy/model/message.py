@@ -34,8 +34,8 @@ class RequestHead:
     `special` lists the fields that mean something to a proxy as (lower-case name, value) in order.
     A Host that came first is only in `host`, not in `special`.
     `length` is the advertised Content-Length or -1. `close` says the client wants the connection closed
-    after this exchange. `upgrade` is the value of Upgrade, empty without one. `encoded`: there is a `%` in the target. `end`: where
-    the head ended in the bytes it was taken from.
+    after this exchange. `upgrade` is the value of Upgrade, empty without one. `encoded`: there is a `%` in the target.
+    `end`: where the head ended in the bytes it was taken from.
     """
 
     __slots__ = (

@@ -38,14 +38,16 @@ class Attempts(Recipient):
 
     `_decision` is what the request counts for; `_target` is where it is being tried, which differs once an
     attempt has failed. `_hinted` and `_flushed`: the client got an interim response, or the beginning of the final one;
-    `_abandoned`: the rest of its body is of no use any more; `_kept`: all that was sent is still here, the body in `_replay`.
+    `_abandoned`: the rest of its body is of no use any more; `_kept`: all that was sent is still here, the body in
+    `_replay`.
     """
 
     __slots__ = (
-        "_abandoned", "_attempts", "_cell", "_connecting", "_copy", "_course", "_decision", "_excluded", "_facts",
-        "_flushed", "_head", "_held", "_hinted", "_kept", "_key", "_opening", "_patience", "_paused_at", "_plane", "_pool",
-        "_queued", "_replay", "_replay_size", "_request", "_started", "_target", "_tried", "_unsent", "_unsent_size",
-        "_upgrade", "_upstream", "_user", "deadline", "down", "request_complete",
+        "_abandoned", "_attempts", "_cell", "_connecting", "_copy", "_course", "_decision", "_excluded",
+        "_facts", "_flushed", "_head", "_held", "_hinted", "_kept", "_key", "_opening", "_patience",
+        "_paused_at", "_plane", "_pool", "_queued", "_replay", "_replay_size", "_request", "_started",
+        "_target", "_tried", "_unsent", "_unsent_size", "_upgrade", "_upstream", "_user", "deadline", "down",
+        "request_complete",
     )  # fmt: skip
 
     _abandoned: bool

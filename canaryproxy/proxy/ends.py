@@ -1,6 +1,7 @@
 """The two ends of a connection: who gets what it receives, and who sends what it has to say.
 
-What is compiled calls these without looking for names. Transports of asyncio and of uvloop are no `Sender`, and do as well.
+What is compiled calls these without looking for names. Transports of asyncio and of uvloop are no `Sender`, and do as
+well.
 """
 
 import asyncio

@@ -5,6 +5,7 @@ the whole value. Of repeated headers, cookies or parameters any one may match. T
 """
 
 import ipaddress
+from collections.abc import Iterable
 
 import re2
 
@@ -108,6 +109,6 @@ def _found(condition: Condition, facts: Facts) -> str:
     return f"is {_shown(values)}" if values else "is absent"
 
 
-def _shown(values: list[bytes]) -> str:
+def _shown(values: Iterable[bytes]) -> str:
     texts = [value.decode("utf-8", "backslashreplace") for value in values]
     return " and ".join(f'"{text[:LONGEST_SHOWN]}{"..." if len(text) > LONGEST_SHOWN else ""}"' for text in texts)

@@ -106,7 +106,7 @@ class Facts:
     def _hides(self, special: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether `Connection` may name a field that is plain otherwise."""
         for name, value in special:  # noqa: SIM110 - hot, and a loop needs no generator
-            if name == b"connection" and value != b"keep-alive" and value != b"close":
+            if name == b"connection" and value not in {b"keep-alive", b"close"}:
                 return True
         return False
 

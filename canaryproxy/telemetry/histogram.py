@@ -27,11 +27,14 @@ def plain_bucket_of(seconds: float) -> int:
         seconds = SHORTEST
     elif seconds > LONGEST:
         seconds = LONGEST
-    return math.ceil(math.log2(seconds) * PER_OCTAVE) - 1
+    index: int = math.ceil(math.log2(seconds) * PER_OCTAVE) - 1
+    return index
 
 
 try:
-    from canaryproxy.telemetry.logarithm import bucket_of
+    from canaryproxy.telemetry import logarithm
+
+    bucket_of = logarithm.bucket_of
 except ImportError:
     bucket_of = plain_bucket_of
 
