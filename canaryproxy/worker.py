@@ -45,6 +45,9 @@ FEW_CELLS = 100
 """A delta with more of them is long: the next one waits in proportion, so that a worker with a thousand busy routes
 does not spend its time on telling about them."""
 
+YOUNG_OBJECTS = 10_000
+"""Objects made before the youngest are searched for garbage: what a report is made of is none until it is sent."""
+
 
 class Worker:
     """Serves inherited, listening sockets as it is told over `wire`. `memory` is shared by all workers."""
@@ -161,6 +164,7 @@ async def _live(link: socket.socket, sockets: list[socket.socket], memory: mmap.
     await worker.wire.connect(loop, link)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
     await worker.ended.wait()
     worker.close()
 

@@ -8,10 +8,10 @@ first rule that matches decides, whatever rules behind it say.
 from canaryproxy.model.decision import Recogniser, Verdict
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.table import WEIGHT_SCALE, Route
-from canaryproxy.routing.affinity import Key, Sticky, salt_of
+from canaryproxy.routing.affinity import Key, salt_of
+from canaryproxy.routing.common import Common
 from canaryproxy.routing.condition import compile_condition
 from canaryproxy.routing.facts import Facts
-from canaryproxy.routing.goals import Goals
 from canaryproxy.routing.hashing import Hash
 from canaryproxy.routing.rules import RuleBook
 from canaryproxy.routing.split import Dice, SplitKey
@@ -51,7 +51,8 @@ class Lot:
 class Entry:
     """A route with its verdicts and its rules. `plain`: nothing but the weight decides.
 
-    `before` is the same route's entry in the last table: rules that have not changed are not filed again.
+    `before` is the same route's entry in the last table: rules that have not changed are not filed again. `common` is
+    what the routes of the table have in common.
     """
 
     __slots__ = ("_aborted", "_by_key", "_by_rule", "_by_weight", "_excluded", "_goals", "_mirror", "_off", "_sticky",
@@ -60,7 +61,8 @@ class Entry:
 
     book: RuleBook
 
-    def __init__(self, route: Route, before: "Entry | None" = None) -> None:
+    def __init__(self, route: Route, before: "Entry | None" = None, common: Common | None = None) -> None:
+        common = common or Common()
         self.route = route
         self.weight = route.weight
         self.split: SplitKey = (route.name, WEIGHT)
@@ -68,11 +70,12 @@ class Entry:
         self.salt = salt_of(route.salt or route.name)
         self.hash = Hash(self.salt)
         self._off = route.aborted
-        self._sticky = None if route.affinity is None else Sticky(route.affinity)
+        self._sticky = common.sticky(route.affinity)
         self._excluded = tuple(map(compile_condition, route.excluded))
-        self._goals = Goals(route.goals) or None
+        self._goals = common.goals(route.goals)
         self._mirror = mirror_of(route)
-        self.book = before.book if before is not None and before.route.rules is route.rules else RuleBook(route.rules)
+        unchanged = before is not None and before.route.rules is route.rules
+        self.book = before.book if before is not None and unchanged else common.book(route.rules)
         self._by_rule: dict[str, Lot] = {}
         self._by_weight = self._lot(WEIGHT)
         self._by_key = self._lot(AFFINITY) if self._sticky is not None else self._by_weight

@@ -1,6 +1,7 @@
 """Which goals a request and its response reach, and with what value. Pure."""
 
 import re
+from functools import cache
 
 from canaryproxy.model.client import Client
 from canaryproxy.model.goal import MOST_VALUE, Goal
@@ -26,6 +27,12 @@ Reached = tuple[str, float]
 NONE: list[Reached] = []
 
 
+@cache
+def _counted(ranges: tuple[tuple[int, int], ...]) -> tuple[bool, ...]:
+    """Of each status whether it lies in one of these: nearly all goals have the same ones."""
+    return tuple([any(low <= status <= high for low, high in ranges) for status in range(STATUSES)])
+
+
 class Sought:
     """One goal, ready to be looked for: `counted` says of each status whether it counts."""
 
@@ -35,7 +42,7 @@ class Sought:
         self.name = goal.name
         self.header = goal.header.encode("ascii")
         self.conditions: list[Holds] = [compile_condition(one) for one in goal.conditions]
-        self.counted = tuple(any(low <= one <= high for low, high in goal.statuses) for one in range(STATUSES))
+        self.counted = _counted(goal.statuses)
 
     def __repr__(self) -> str:
         return f"<Sought {self.name}>"

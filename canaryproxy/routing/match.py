@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.table import Route, RoutingTable
+from canaryproxy.routing.common import Common
 from canaryproxy.routing.entry import Entry
 from canaryproxy.routing.host import host_name
 from canaryproxy.routing.path import normalise
@@ -81,7 +82,8 @@ class RouteIndex:
         self._wildcards: dict[bytes, Paths] = {}
         self._known: dict[bytes | None, Paths] = {}
         known = {} if before is None else before.by_name
-        entries = [_entry(route, known.get(route.name)) for route in table.routes]
+        common = Common()
+        entries = [_entry(route, known.get(route.name), common) for route in table.routes]
         self.by_name = {entry.route.name: entry for entry in entries}
         for entry in entries:
             self._claim(entry)
@@ -138,8 +140,8 @@ class RouteIndex:
         return next((wildcards[suffix] for suffix in _suffixes(name, self._labels) if suffix in wildcards), self._any)
 
 
-def _entry(route: Route, before: Entry | None) -> Entry:
-    return before if before is not None and before.route is route else Entry(route, before)
+def _entry(route: Route, before: Entry | None, common: Common) -> Entry:
+    return before if before is not None and before.route is route else Entry(route, before, common)
 
 
 def _suffixes(name: bytes, labels: int) -> Iterator[bytes]:

@@ -5,6 +5,9 @@ from canaryproxy.telemetry.distinct cimport Distinct
 from canaryproxy.telemetry.logarithm cimport bucket_of
 
 
+cdef dict _one_more(dict counts, key, count=*)
+
+
 cdef class Cell:
     cdef list _news
     cdef dict _usual
@@ -25,7 +28,7 @@ cdef class Cell:
     cpdef touch(self)
     @cython.locals(bucket=object, usual=dict)
     cpdef succeed(self, double duration)
-    @cython.locals(bucket=object, outcomes=dict, codes=dict, durations=dict)
+    @cython.locals(bucket=object)
     cpdef finish(self, outcome, int code, double duration, latency)
     cpdef reply(self, int status)
 

@@ -8,6 +8,7 @@ flush puts itself back on the list of cells with news.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, MirrorDelta, Open, Users
@@ -25,6 +26,17 @@ OK = 200
 SUCCESS = Outcome.SUCCESS
 
 NO_TUNNELS: Mapping[tuple[str, str], int] = MappingProxyType({})
+
+
+NONE: dict[Any, int] = {}
+"""What was never counted: most cells know few kinds of events. It stays empty."""
+
+
+def _one_more(counts: dict[Any, int], key: object, count: int = 1) -> dict[Any, int]:
+    if counts is NONE:
+        return {key: count}
+    counts[key] = counts.get(key, 0) + count
+    return counts
 
 
 class Cell:
@@ -51,14 +63,14 @@ class Cell:
         self.fresh = False
         self.starts = 0
         self._usual: dict[int, int] = {}
-        self.outcomes: dict[str, int] = {}
-        self.retried: dict[str, int] = {}
-        self.codes: dict[int, int] = {}
-        self.latency: dict[int, int] = {}
-        self.duration: dict[int, int] = {}
-        self.connect: dict[int, int] = {}
-        self.rescues: dict[str, int] = {}
-        self.replies: dict[int, int] = {}
+        self.outcomes: dict[str, int] = NONE
+        self.retried: dict[str, int] = NONE
+        self.codes: dict[int, int] = NONE
+        self.latency: dict[int, int] = NONE
+        self.duration: dict[int, int] = NONE
+        self.connect: dict[int, int] = NONE
+        self.rescues: dict[str, int] = NONE
+        self.replies: dict[int, int] = NONE
         self.ejections = 0
 
     def touch(self) -> None:
@@ -74,14 +86,13 @@ class Cell:
         if not self.fresh:
             self.touch()
         bucket = bucket_of(duration)
-        outcomes, codes, durations = self.outcomes, self.codes, self.duration
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
-        codes[code] = codes.get(code, 0) + 1
-        durations[bucket] = durations.get(bucket, 0) + 1
+        self.outcomes = _one_more(self.outcomes, outcome)
+        self.codes = _one_more(self.codes, code)
+        self.duration = _one_more(self.duration, bucket)
         if latency is not None:
             if latency != duration:
                 bucket = bucket_of(latency)
-            self.latency[bucket] = self.latency.get(bucket, 0) + 1
+            self.latency = _one_more(self.latency, bucket)
 
     def succeed(self, duration: float) -> None:
         """The usual exchange ended."""
@@ -96,31 +107,30 @@ class Cell:
         usual, self._usual = self._usual, {}
         if usual:
             count = sum(usual.values())
-            self.outcomes[SUCCESS] = self.outcomes.get(SUCCESS, 0) + count
-            self.codes[OK] = self.codes.get(OK, 0) + count
-            self.duration = merge(self.duration, usual)
-            self.latency = merge(self.latency, usual)
+            self.outcomes = _one_more(self.outcomes, SUCCESS, count)
+            self.codes = _one_more(self.codes, OK, count)
+            self.duration = merge(self.duration, usual) if self.duration else usual
+            self.latency = merge(self.latency, usual) if self.latency else usual
 
     def repeat(self, outcome: Outcome) -> None:
         """An attempt beside the first: lost to the keep-alive race, or made elsewhere after the first one failed."""
         self.touch()
-        self.retried[outcome] = self.retried.get(outcome, 0) + 1
+        self.retried = _one_more(self.retried, outcome)
 
     def connected(self, seconds: float) -> None:
         """A connection to the endpoint was opened."""
         self.touch()
-        bucket = bucket_of(seconds)
-        self.connect[bucket] = self.connect.get(bucket, 0) + 1
+        self.connect = _one_more(self.connect, bucket_of(seconds))
 
     def reply(self, status: int) -> None:
         """The version answered its first attempt with a status from 400 on."""
         self.touch()
-        self.replies[status] = self.replies.get(status, 0) + 1
+        self.replies = _one_more(self.replies, status)
 
     def rescue(self, kind: str) -> None:
         """The other version answers in place of this one."""
         self.touch()
-        self.rescues[kind] = self.rescues.get(kind, 0) + 1
+        self.rescues = _one_more(self.rescues, kind)
 
     def eject(self) -> None:
         """An endpoint of this version is left alone for a while."""
