@@ -6,6 +6,6 @@ cdef class Client:
     cdef public bytes scheme
     cdef public object _networks
     cdef public object hash
-    cdef public bytes key
+    cdef public object key
     cdef public uint64_t user
     cdef public bint trusted

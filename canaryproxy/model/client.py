@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
 
 from canaryproxy.model.settings import Network
 
@@ -21,7 +22,8 @@ class Client:
     """A connection's peer. `address` is an IP address without port, or `unknown`; `trusted`: it is one of the
     proxies whose word on earlier hops is taken; `scheme` is `http` or `https`.
 
-    Nearly all requests of a connection bring one key: `user` is the number that `hash` made of the last `key`.
+    Whoever decides about requests remembers here the last `key` of the connection and the number, `user`, that its
+    `hash` made of it: nearly all requests of a connection bring the same one.
     """
 
     __slots__ = ("_networks", "address", "hash", "key", "scheme", "trusted", "user")
@@ -30,8 +32,8 @@ class Client:
         self.address = address.encode("ascii")
         self.scheme = scheme
         self._networks = networks
-        self.hash: object = None
-        self.key = b""
+        self.hash: Any = None
+        self.key: Any = None
         self.user = 0
         self.trusted = bool(networks) and self._believes(read_address(address))
 

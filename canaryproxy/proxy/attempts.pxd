@@ -12,6 +12,9 @@ from canaryproxy.routing.facts cimport Facts
 from canaryproxy.telemetry.record cimport Cell
 
 
+cdef frozenset IDEMPOTENT
+
+
 cdef class Attempts(Recipient):
     cdef public Caller down
     cdef public double deadline

@@ -372,12 +372,11 @@ cdef class Connection(Sender):
                 break
             self._sent = 0
             done += 1
-        if done:
-            del self._queue[:done]
         if not self._queued:
             self._queue = None
             self._emptied()
         else:
+            del self._queue[:done]
             self._follow()
             self._check_limit()
         if self._blocked and self._queued <= self._high >> 2:

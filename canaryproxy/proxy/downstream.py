@@ -202,7 +202,8 @@ class Downstream(Caller):
             self.send(options(head, close=head.close))
             self.finished(head.close)
             return
-        exchange = self.exchange = Exchange(self, head)
+        exchange = self.exchange = Exchange()
+        exchange.prepare(self, head)
         self.phase = EXCHANGE
         self.deadline = NEVER
         try:

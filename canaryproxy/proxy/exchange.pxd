@@ -18,6 +18,7 @@ cdef class Exchange(Rescue):
     cdef Py_ssize_t _sent
     cdef ResponseHead _response
 
+    cpdef prepare(self, Caller down, RequestHead head)
     cpdef request_data(self, bytes data)
     cpdef request_end(self, tuple trailers)
     @cython.locals(data=bytes, joins=bint)

@@ -35,7 +35,8 @@ class Exchange(Rescue):
         "_chunk_in", "_chunk_out", "_close", "_out", "_received", "_response", "_sent",
     )  # fmt: skip
 
-    def __init__(self, down: Caller, head: RequestHead) -> None:
+    def prepare(self, down: Caller, head: RequestHead) -> None:
+        """In place of `__init__`, so that compiled code needs no arguments as Python objects."""
         self.down = down
         self._plane = down.plane
         self._head = head

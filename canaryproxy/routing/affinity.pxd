@@ -10,6 +10,7 @@ from canaryproxy.routing.seek cimport is_client_id
 cdef class Key:
     cdef public bytes value
     cdef public bytes cookie
+    cdef public bint kept
 
 
 cdef class Sticky:
@@ -17,4 +18,5 @@ cdef class Sticky:
     cdef str _by
     cdef bytes _name
 
+    @cython.locals(known=Key, value=bytes)
     cpdef Key key(self, Facts facts, dice)

@@ -25,13 +25,16 @@ ID_HALF = 2**52
 
 
 class Key:
-    """What identifies a client. `cookie` is the field that tells a client its new key, empty if it has one."""
+    """What identifies a client. `cookie` is the field that tells a client its new key, empty if it has one; `kept`: the
+    client keeps it in a cookie of ours.
+    """
 
-    __slots__ = ("cookie", "value")
+    __slots__ = ("cookie", "kept", "value")
 
-    def __init__(self, value: bytes, cookie: bytes = b"") -> None:
+    def __init__(self, value: bytes, cookie: bytes = b"", *, kept: bool = False) -> None:
         self.value = value
         self.cookie = cookie
+        self.kept = kept
 
     def __repr__(self) -> str:
         return f"<Key {self.value!r}{' new' if self.cookie else ''}>"
@@ -62,11 +65,17 @@ class Sticky:
         return f"<Sticky {self._affinity!r}>"
 
     def key(self, facts: Facts, dice: Dice) -> Key | None:
-        """The client's key, or None where it brings none. With a cookie every client has one: a new one is made."""
+        """The client's key, or None where it brings none. With a cookie every client has one: a new one is made.
+
+        Nearly all requests of a connection bring one cookie, so its last key is at hand.
+        """
         if self._by == "cookie":
+            known: Key | None = facts.client.key
             for value in facts.cookie(self._name):
+                if known is not None and known.kept and known.value == value:
+                    return known
                 if is_client_id(value):
-                    return Key(value)
+                    return Key(value, kept=True)
             fresh = b"%013x%013x" % (int(dice() * ID_HALF), int(dice() * ID_HALF))
             return Key(fresh, cookie(self._affinity, fresh, secure=facts.secure()))
         if self._by == "header":

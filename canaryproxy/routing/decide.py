@@ -37,15 +37,16 @@ def decide(
     if entry.plain:
         verdict = entry.canary if splits.draw(entry.split) < entry.weight else entry.stable
     else:
-        facts = Facts(head, client)
+        facts = Facts.__new__(Facts)
+        facts.begin(head, client)
         lot, key = entry.lot(facts, splits.dice)
         if key is None:
             bucket = 0 if lot.rule is not None and lot.certain else splits.draw(lot.split)
         else:
-            if client.hash is not lot.hash or client.key != key.value:
-                client.hash, client.key, client.user = lot.hash, key.value, lot.hash.of(key.value)
-            bucket = client.user % _buckets
+            if client.key is not key or client.hash is not lot.hash:
+                client.key, client.hash, client.user = key, lot.hash, lot.hash.of(key.value)
             user = client.user
+            bucket = client.user % _buckets
         verdict = lot.below if bucket < lot.weight else lot.above
         if not verdict.analysed:
             user = 0

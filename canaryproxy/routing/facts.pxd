@@ -20,6 +20,7 @@ cdef class Facts:
     cdef public Client client
     cdef public bytes method
 
+    cpdef begin(self, RequestHead head, Client client)
     cpdef bytes path(self)
     @cython.locals(head=RequestHead)
     cpdef tuple header(self, bytes name)

@@ -32,6 +32,10 @@ class Facts:
     __slots__ = ("_asked", "_cookies", "_head", "_headers", "_path", "_query", "_told", "client", "method")
 
     def __init__(self, head: RequestHead, client: Client) -> None:
+        self.begin(head, client)
+
+    def begin(self, head: RequestHead, client: Client) -> None:
+        """Know nothing yet. Apart from `__init__` so that compiled code needs no arguments as Python objects."""
         self.client = client
         self.method = head.method
         self._head = head
