@@ -37,7 +37,7 @@ from canaryproxy.telemetry.sink import Sink
 
 log = logging.getLogger("canaryproxy")
 
-REPORT_PERIOD = 0.2
+REPORT_PERIOD = 0.25
 LONGEST_PERIOD = 1.0
 """Seconds between two deltas."""
 

@@ -24,11 +24,11 @@ from canaryproxy.model.table import RoutingTable
 
 log = logging.getLogger("canaryproxy")
 
-TICK = 0.1
+TICK = 0.25
 """Seconds."""
 
-UNACKNOWLEDGED = 20
-SILENT = 100
+UNACKNOWLEDGED = 8
+SILENT = 40
 """Ticks after which a worker that does not acknowledge, or says nothing at all, is replaced."""
 
 SHORTEST_BACKOFF = 0.1
@@ -310,7 +310,7 @@ class Workers:
             link.wire.send(Drain())
         deadline = self._loop.time() + patience + DRAIN_MARGIN
         while self._links and self._loop.time() < deadline:  # noqa: ASYNC110 - a few looks a second, once in a life
-            await asyncio.sleep(TICK / 5)
+            await asyncio.sleep(TICK / 10)
         self.abort()
         return sum(link.cut or 0 for link in links)
 

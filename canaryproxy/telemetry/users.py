@@ -51,10 +51,16 @@ class Recent:
         number = stratum_of(user)
         if number < self.level:
             return
-        last = self._strata.setdefault(number, OrderedDict())
-        seconds = self._seconds.setdefault(number, Counter())
-        before = last.pop(user, None)
+        last = self._strata.get(number)
+        if last is None:
+            last = self._strata[number] = OrderedDict()
+            self._seconds[number] = Counter()
+        before = last.get(user)
+        if before == second:
+            return
+        seconds = self._seconds[number]
         if before is not None:
+            del last[user]
             second = max(second, before)
             self._less(seconds, before)
         last[user] = second
