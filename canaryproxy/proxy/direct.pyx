@@ -61,7 +61,7 @@ cdef enum:
     # Bytes that are read into the common buffer and copied out of it: heads, mostly.
     SMALL = 16384
     # Bytes that are read without a copy from a connection that filled the common buffer before.
-    LARGE = 131072
+    LARGE = 262144
 
 log = logging.getLogger("canaryproxy")
 
