@@ -39,7 +39,9 @@ def settled(head: ResponseHead, method: bytes) -> Event:
     return seen(head)
 
 
-FIELDS = st.sampled_from([b"A: 1\r\n", b"B: 2\r\nC: 3\r\n", b"Via: x\r\n", b"te: y\r\nX-Real-IP: z\r\n", b"Content_Length: 5\r\n"])
+FIELDS = st.sampled_from(
+    [b"A: 1\r\n", b"B: 2\r\nC: 3\r\n", b"Via: x\r\n", b"te: y\r\nX-Real-IP: z\r\n", b"Content_Length: 5\r\n"]
+)
 ALTERNATING = st.lists(FIELDS, max_size=90).map(b"".join)
 """Far more special fields between plain ones than the scanner remembers the places of."""
 

@@ -152,3 +152,20 @@ def test_any_dice_make_a_valid_id(one: float, other: float) -> None:
     key = Sticky(COOKIE).key(Facts(head(), CLIENT), lambda: next(rolls))
     assert key is not None
     assert is_client_id(key.value)
+
+
+def test_a_key_that_came_in_a_header_is_not_taken_for_a_cookie_of_ours() -> None:
+    """Both may come over one connection, which remembers its last key."""
+    by_header = dataclasses.replace(ROUTE, name="by-header", hosts=("a.test",), affinity=Affinity("header", "x-user"))
+    by_cookie = dataclasses.replace(ROUTE, name="by-cookie", hosts=("b.test",), affinity=COOKIE)
+    index, splits = RouteIndex(RoutingTable(1, (by_header, by_cookie))), Splits(random.Random(1).random)
+    client = Client("192.0.2.1")
+    asked, followed = head(b"X-User: bob\r\n"), head(b"Cookie: canaryproxy=bob\r\n")
+    asked.host, followed.host = b"a.test", b"b.test"
+    told = decide(index, asked, client, splits, idle)[1]
+    assert told is not None
+    assert told.value == b"bob"
+    fresh = decide(index, followed, client, splits, idle)[1]
+    assert fresh is not None
+    assert fresh.value != b"bob"
+    assert fresh.cookie
