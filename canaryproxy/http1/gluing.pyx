@@ -3,9 +3,8 @@
 `bytes.join` asks every piece for its buffer and holds on to it, which takes longer than to copy what a head consists of.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
-from cpython.tuple cimport PyTuple_GET_SIZE
 from libc.string cimport memcpy
 
 cdef enum:
@@ -22,7 +21,7 @@ cdef extern from "Python.h":
 
 cpdef bytes joined(tuple pieces):
     """See `pieces.joined`."""
-    cdef Py_ssize_t count = PyTuple_GET_SIZE(pieces)
+    cdef Py_ssize_t count = len(pieces)
     cdef Py_ssize_t at
     cdef Py_ssize_t size = 0
     cdef PyObject *piece
@@ -60,6 +59,6 @@ cpdef bytes decimal(Py_ssize_t number):
 
 cpdef bytes cut(bytes data, Py_ssize_t begin, Py_ssize_t end):
     """See `pieces.cut`."""
-    if not 0 <= begin <= end <= PyBytes_GET_SIZE(data):
+    if not 0 <= begin <= end <= len(data):
         raise IndexError("no such piece")
     return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + begin, end - begin)

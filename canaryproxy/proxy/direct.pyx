@@ -226,6 +226,7 @@ cdef class Connection(Sender):
 
     cdef int _read(self) except -1:
         cdef bytes data = None
+        cdef Receiver receiver = self._receiver  # held: it may be replaced, and freed, while it is called
         cdef ssize_t size
         if self._bulk:
             data = _received(self._fd, &size)
@@ -239,10 +240,10 @@ cdef class Connection(Sender):
                 data = PyBytes_FromStringAndSize(self._poller._small, size)
         try:
             if size > 0:
-                if self._receiver is None:
+                if receiver is None:
                     self._protocol.data_received(data)
                 else:
-                    self._receiver.data_received(data)
+                    receiver.data_received(data)
             elif size == 0:
                 self._end()
             elif size != -EAGAIN and size != -EINTR:

@@ -128,9 +128,10 @@ class Exchange(Rescue):
         data = self._rewritten(head, body if joins else b"")
         self._release(head)
         self._flushed = True
-        self.down.send(data)
-        if not joins:
-            self.down.send(body)
+        if joins:
+            self.down.send(data)
+        else:
+            self.down.transport.writelines((data, body))
         self._complete(head)
 
     def _rewritten(self, head: ResponseHead, body: bytes = b"") -> bytes:

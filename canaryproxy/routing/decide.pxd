@@ -1,4 +1,5 @@
 cimport cython
+from libc.stdint cimport uint64_t
 
 from canaryproxy.model.client cimport Client
 from canaryproxy.model.decision cimport Verdict
@@ -12,5 +13,7 @@ from canaryproxy.routing.split cimport Splits
 cdef unsigned int _buckets
 
 
-@cython.locals(entry=Entry, key=Key, verdict=Verdict, lot=Lot, decisions=tuple, facts=Facts, bucket=int)
+@cython.locals(entry=Entry, key=Key, verdict=Verdict, lot=Lot, decisions=tuple, facts=Facts, bucket=int,
+               number=uint64_t)
 cpdef tuple decide(RouteIndex index, RequestHead head, Client client, Splits splits, loads)
+cdef uint64_t _number(Client client, Lot lot, Key key) except? 0

@@ -14,6 +14,7 @@ from canaryproxy.model.message import RequestHead
 from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.routing.affinity import Key
 from canaryproxy.routing.balance import Loads, pick
+from canaryproxy.routing.entry import Lot
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Splits
@@ -43,10 +44,8 @@ def decide(
         if key is None:
             bucket = 0 if lot.rule is not None and lot.certain else splits.draw(lot.split)
         else:
-            if client.key is not key or client.hash is not lot.hash:
-                client.key, client.hash, client.user = key, lot.hash, lot.hash.of(key.value)
-            user = client.user
-            bucket = client.user % _buckets
+            number = _number(client, lot, key)
+            user, bucket = number, number % _buckets
         verdict = lot.below if bucket < lot.weight else lot.above
         if not verdict.analysed:
             user = 0
@@ -54,3 +53,12 @@ def decide(
             user = entry.hash.of(key.value)
     decisions = verdict.decisions()
     return decisions[0] if len(decisions) == 1 else pick(decisions, loads, splits.dice), key, user, facts
+
+
+def _number(client: Client, lot: Lot, key: Key) -> int:
+    """The client as a number. That of a key kept in a cookie is remembered: the next request most likely brings it too."""
+    if not key.kept:
+        return lot.hash.of(key.value)
+    if client.key is not key or client.hash is not lot.hash:
+        client.key, client.hash, client.user = key, lot.hash, lot.hash.of(key.value)
+    return client.user

@@ -20,6 +20,7 @@ except ImportError:
     from canaryproxy.routing.lookup import cookie_values, field_values, path_of
 
 Values = dict[bytes, tuple[bytes, ...]]
+Gathered = dict[bytes, list[bytes]]
 
 NONE: tuple[bytes, ...] = ()
 SPECIAL = frozenset((*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards"))
@@ -96,15 +97,15 @@ class Facts:
         found = self._headers
         if found is None:
             head = self._head
-            found = {}
+            gathered: Gathered = {}
             for line in head.plain.split(b"\r\n")[:-1]:
                 name, _, value = line.partition(b":")
-                _add(found, name.lower(), value.strip(b" \t"))
+                gathered.setdefault(name.lower(), []).append(value.strip(b" \t"))
             if head.host is not None:
-                found[b"host"] = (head.host,)
+                gathered[b"host"] = [head.host]
             if head.special:
-                self._add_special(found)
-            self._headers = found
+                self._add_special(gathered)
+            found = self._headers = _settled(gathered)
         return found
 
     def _hides(self, special: Sequence[tuple[bytes, bytes]]) -> bool:
@@ -114,14 +115,14 @@ class Facts:
                 return True
         return False
 
-    def _add_special(self, found: Values) -> None:
+    def _add_special(self, found: Gathered) -> None:
         hidden = UNMATCHED if self.client.trusted else UNMATCHED | FROM_TRUSTED
         connection = []
         for name, value in self._head.special:
             if name == b"connection":
                 connection.append(value)
             elif name not in hidden and name != b"host":
-                _add(found, name, value)
+                found.setdefault(name, []).append(value)
         for name in named_by(connection):
             found.pop(name, None)
 
@@ -129,25 +130,25 @@ class Facts:
         """Values of all cookies, by name."""
         found = self._cookies
         if found is None:
-            found = {}
+            gathered: Gathered = {}
             for field in self.header(b"cookie"):
                 for pair in field.split(b";"):
                     name, equals, value = pair.partition(b"=")
                     if equals:
-                        _add(found, name.strip(b" \t"), unquoted(value.strip(b" \t")))
-            self._cookies = found
+                        gathered.setdefault(name.strip(b" \t"), []).append(unquoted(value.strip(b" \t")))
+            found = self._cookies = _settled(gathered)
         return found
 
     def query(self) -> Values:
         """Decoded values by decoded name; a name without `=` has an empty value."""
         found = self._query
         if found is None:
-            found = {}
+            gathered: Gathered = {}
             for pair in self._head.target.partition(b"?")[2].split(b"&"):
                 if pair:
                     name, _, value = pair.partition(b"=")
-                    _add(found, _decoded(name), _decoded(value))
-            self._query = found
+                    gathered.setdefault(_decoded(name), []).append(_decoded(value))
+            found = self._query = _settled(gathered)
         return found
 
     def source(self) -> Address | None:
@@ -164,8 +165,8 @@ class Facts:
         return first == b"https"
 
 
-def _add(found: Values, name: bytes, value: bytes) -> None:
-    found[name] = (*found.get(name, NONE), value)
+def _settled(gathered: Gathered) -> Values:
+    return {name: tuple(values) for name, values in gathered.items()}
 
 
 def _decoded(text: bytes) -> bytes:

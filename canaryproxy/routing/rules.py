@@ -72,10 +72,14 @@ class Shelf:
             names = self._by_name.keys() & facts.everything(subject).keys()
             pairs = [(name, self._by_name[name]) for name in names]
         for name, by_value in pairs:
-            for value in facts.values(subject, name):
+            values = facts.values(subject, name)
+            for value in values if len(values) < 2 else dict.fromkeys(values):
                 filed = by_value.get(value)
-                if filed is not None:
-                    found = [*(found or ()), filed]
+                if filed is None:
+                    continue
+                if found is None:
+                    found = []
+                found.append(filed)
         return found
 
 

@@ -26,7 +26,9 @@ cpdef tuple field_values(bytes block, bytes name):
     cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
     cdef Bytes stop
     cdef Py_ssize_t at
-    cdef tuple found = ()
+    cdef bytes value
+    cdef bytes first = None
+    cdef list others = None
     while line < end:
         stop = <Bytes> memchr(line, 10, end - line)
         if stop == NULL:
@@ -36,15 +38,24 @@ cpdef tuple field_values(bytes block, bytes name):
             while at < size and _lower(line[at]) == wanted[at]:
                 at += 1
             if at == size:
-                found += (_trimmed(line + size + 1, stop - 1),)
+                value = _trimmed(line + size + 1, stop - 1)
+                if first is None:
+                    first = value
+                elif others is None:
+                    others = [first, value]
+                else:
+                    others.append(value)
         line = stop + 1
-    return found
+    if others is not None:
+        return tuple(others)
+    return () if first is None else (first,)
 
 
 cpdef bytes path_of(bytes target):
     """See `lookup.path_of`."""
+    cdef Py_ssize_t size = len(target)
     cdef const char *start = PyBytes_AS_STRING(target)
-    cdef const char *mark = <const char *> memchr(start, 63, PyBytes_GET_SIZE(target))
+    cdef const char *mark = <const char *> memchr(start, 63, size)
     return target if mark == NULL else PyBytes_FromStringAndSize(start, mark - start)
 
 
@@ -57,7 +68,9 @@ cpdef tuple cookie_values(bytes field, bytes name):
     cdef Bytes stop
     cdef Bytes equals
     cdef Bytes start
-    cdef tuple found = ()
+    cdef bytes value
+    cdef bytes first = None
+    cdef list others = None
     while pair <= end:
         stop = <Bytes> memchr(pair, 59, end - pair)
         if stop == NULL:
@@ -71,9 +84,17 @@ cpdef tuple cookie_values(bytes field, bytes name):
             while pair > start and ((pair - 1)[0] == 32 or (pair - 1)[0] == 9):
                 pair -= 1
             if pair - start == size and not memcmp(start, wanted, size):
-                found += (_unquoted(_trimmed(equals + 1, stop)),)
+                value = _unquoted(_trimmed(equals + 1, stop))
+                if first is None:
+                    first = value
+                elif others is None:
+                    others = [first, value]
+                else:
+                    others.append(value)
         pair = stop + 1
-    return found
+    if others is not None:
+        return tuple(others)
+    return () if first is None else (first,)
 
 
 cdef bytes _unquoted(bytes value):
