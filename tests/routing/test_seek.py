@@ -39,3 +39,12 @@ def test_cookies(field: bytes, name: bytes) -> None:
 @given(IDS)
 def test_client_ids(value: bytes) -> None:
     assert seek.is_client_id(value) is lookup.is_client_id(value)
+
+
+@given(
+    st.lists(st.one_of(st.sampled_from([b"/", b"?", b"a", b"%3f", b"\0"]), st.binary(max_size=3)), max_size=8).map(
+        b"".join
+    )
+)
+def test_paths(target: bytes) -> None:
+    assert seek.path_of(target) == lookup.path_of(target)
