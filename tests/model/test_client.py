@@ -30,6 +30,6 @@ def test_only_known_proxies_are_trusted() -> None:
 
 def test_of_a_new_client_no_number_is_known() -> None:
     client = Client("192.0.2.1")
-    assert (client.hash, client.key, client.user) == (None, b"", 0)
+    assert (client.hash, client.user) == (None, 0)
     client.user = 2**64 - 1
     assert client.user == 2**64 - 1
