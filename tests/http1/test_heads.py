@@ -76,6 +76,45 @@ def test_special_fields_are_taken_out_of_the_plain_ones(taker: Taker) -> None:
 
 
 @TAKERS
+@pytest.mark.parametrize("runs", [0, 1, 2, 15, 16, 17, 31, 32, 33, 34, 80])
+@pytest.mark.parametrize("last", [b"", b"Z: 1\r\n"])
+def test_any_number_of_plain_lines_between_special_ones_stay_in_their_order(
+    taker: Taker, runs: int, last: bytes
+) -> None:
+    """The scanner remembers the places of 16 runs, and puts together what is more."""
+    plain = [b"A-%d: %d\r\n" % (number, number) for number in range(runs)]
+    special = [b"Via: %d\r\n" % number for number in range(runs)]
+    lines = b"".join(line for pair in zip(plain, special, strict=True) for line in pair) + last
+    for head in (request(taker, LINE + lines + b"\r\n"), response(taker, STATUS + lines + b"\r\n")):
+        assert head.plain == b"".join(plain) + last
+        assert list(head.special) == [(b"via", b"%d" % number) for number in range(runs)]
+
+
+@TAKERS
+@pytest.mark.parametrize(("target", "encoded"), [(b"/a?b", False), (b"/%41", True), (b"/?%", True), (b"%", True)])
+def test_a_percent_sign_in_the_target_is_noticed(taker: Taker, target: bytes, encoded: bool) -> None:
+    assert request(taker, b"GET " + target + b" HTTP/1.1\r\nX: %\r\n\r\n").encoded is encoded
+
+
+@TAKERS
+def test_what_one_head_had_another_has_not(taker: Taker) -> None:
+    request(taker, b"POST /%41 HTTP/1.0\r\nHost: a\r\nA: 1\r\nVia: x\r\nB: 2\r\n\r\n")
+    head = request(taker, LINE + b"\r\n")
+    assert (head.host, head.plain, list(head.special), head.encoded, head.close) == (None, b"", [], False, False)
+    assert (head.body, head.length, head.upgrade) == (Body.NONE, -1, b"")
+    response(taker, b"HTTP/1.0 500 No\r\nA: 1\r\nVia: x\r\nContent-Length: 5\r\n\r\n")
+    reply = response(taker, b"HTTP/1.1 200\r\n\r\n")
+    assert (reply.reason, reply.plain, list(reply.special), reply.close) == (b"", b"", [], False)
+    assert (reply.body, reply.length) == (Body.NONE, -1)
+
+
+@TAKERS
+def test_of_http_1_0_no_more_is_expected_on_the_connection(taker: Taker) -> None:
+    assert request(taker, b"GET / HTTP/1.0\r\n\r\n").close
+    assert response(taker, b"HTTP/1.0 200 OK\r\n\r\n").close
+
+
+@TAKERS
 def test_a_name_with_an_underscore_for_a_special_one_goes_nowhere(taker: Taker) -> None:
     head = request(taker, LINE + b"Content_Length: 5\r\nX_Own: 1\r\nx-real_ip: y\r\nTransfer_encoding: z\r\n\r\n")
     assert (head.plain, list(head.special)) == (b"X_Own: 1\r\n", [])

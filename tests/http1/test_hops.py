@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.http1.hops import Hops, Peer
+from canaryproxy.http1.hops import Hops, Peer, request_id_of
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.http1.response import ResponseReader
 from canaryproxy.model.failure import Failure, Refused
@@ -224,9 +224,36 @@ def test_persistence_is_told_to_the_client_in_its_own_terms() -> None:
     assert answered(data, line=b"GET / HTTP/1.0")[b"connection"] == [b"keep-alive"]
 
 
+def test_a_body_leaves_behind_its_head() -> None:
+    head = read_response(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+    alone = HOPS.response(head, read_request(), b"X-Extra: 1\r\n", close=True)
+    assert alone.endswith(b"X-Extra: 1\r\n\r\n")
+    assert HOPS.response(head, read_request(), b"X-Extra: 1\r\n", close=True, body=b"hello") == alone + b"hello"
+
+
 def test_interim_responses_carry_no_framing() -> None:
     """H30."""
     assert set(answered(b"HTTP/1.1 103 Hints\r\nLink: </a>\r\nContent-Length: 5\r\n\r\n")) == {b"link", b"via"}
+
+
+LINES = st.tuples(st.sampled_from([200, 201, 404, 500]), st.sampled_from([b"", b"OK", b"No", b"Not Found"]))
+
+
+@given(st.lists(LINES, max_size=12))
+def test_statuses_and_reasons_that_alternate_are_never_mixed_up(lines: list[tuple[int, bytes]]) -> None:
+    """The last status line is remembered; that of another response is not taken for it."""
+    for status, reason in lines:
+        head = read_response(b"HTTP/1.1 %d %b\r\nContent-Length: 0\r\n\r\n" % (status, reason))
+        assert HOPS.response(head, read_request(), b"", close=False).startswith(
+            b"HTTP/1.1 %d %b\r\n" % (status, reason)
+        )
+
+
+def test_request_ids_go_on_when_their_last_digits_have_come_round() -> None:
+    """H27."""
+    hops = Hops("canaryproxy-test", 7)
+    found = [request_id_of(hops.request(read_request(), STRANGER, b"x:1", None)) for _ in range(2 * 4_096)]
+    assert found == [b"%016x-%04x" % (7, number) for number in range(1, 2 * 4_096 + 1)]
 
 
 TOKENS = st.from_regex(rb"[A-Za-z][A-Za-z0-9-]{0,8}", fullmatch=True).map(lambda name: b"X-" + name)

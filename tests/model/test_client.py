@@ -26,3 +26,10 @@ def test_only_known_proxies_are_trusted() -> None:
     assert not Client("11.1.1.1", networks=networks).trusted
     assert not Client("10.1.1.1").trusted
     assert "trusted" in repr(Client("10.1.1.1", networks=networks))
+
+
+def test_of_a_new_client_no_number_is_known() -> None:
+    client = Client("192.0.2.1")
+    assert (client.hash, client.user) == (None, 0)
+    client.user = 2**64 - 1
+    assert client.user == 2**64 - 1

@@ -97,6 +97,42 @@ def test_a_reset_before_any_answer_is_answered_by_stable_where_the_request_may_b
     run(test())
 
 
+def test_the_keep_alive_race_is_lost_with_a_body_and_the_endpoint_gets_all_of_it_again() -> None:
+    """What was sent is kept, and so is what comes while there is no connection."""
+
+    async def test() -> None:
+        async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = await read_head(reader)
+            if b"Content-Length: 10\r\n" not in head:
+                writer.write(OK)
+                await read_head(reader)
+                await reader.readexactly(5)
+                reset(writer)
+                again.set()
+                return
+            bodies.append(await reader.readexactly(10))
+            writer.write(OK)
+
+        bodies: list[bytes] = []
+        again = asyncio.Event()
+        async with world() as w:
+            w.stable.behaviour = take
+            reader, writer = await w.connect()
+            writer.write(STAY)
+            await read_response(reader)
+            writer.write(b"PUT / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 10\r\n\r\n01234")
+            await again.wait()
+            writer.write(b"567")
+            await asyncio.sleep(0.02)
+            writer.write(b"89")
+            assert (await read_response(reader))[1] == b"ok"
+            assert bodies == [b"0123456789"]
+            w.collect()
+            assert (w.outcomes_of, w.codes) == ({("stable", "success"): 2}, {200: 2})
+
+    run(test())
+
+
 def test_a_repeatable_body_goes_to_the_stand_in_whole() -> None:
     async def test() -> None:
         async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

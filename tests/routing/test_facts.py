@@ -3,6 +3,8 @@
 from ipaddress import ip_address, ip_network
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.client import Client
@@ -38,6 +40,46 @@ def test_forwarding_fields_are_seen_from_a_trusted_proxy_only() -> None:
     fields = b"X-Forwarded-For: 203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\nX-Request-Id: abc\r\n"
     assert set(facts(fields).headers()) == {b"host", b"x-request-id"}
     assert set(facts(fields, client=TRUSTED).headers()) == {b"host", b"x-request-id", b"x-forwarded-for", b"x-real-ip"}
+
+
+SUBJECTS = st.lists(
+    st.sampled_from([
+        b"X-A: 1", b"x-a:\t2 ", b"X-B:", b"Close: 3", b"Via: 1.1 x", b"TE: gzip", b"Content-Length: 0", b"X-Real-IP: 192.0.2.9",
+        b"Connection: keep-alive", b"Connection: close", b"Connection: X-A", b"Connection: close, x-b", b"Expect: 100-continue",
+        b"Cookie: a=1; b=2", b"cookie: a=3;c=\"4\"", b"X-Forwarded-Proto: https", b"Proxy-Authorization: y", b"X-Canary-Version: z",
+    ]).map(lambda line: line + b"\r\n"),
+    max_size=8, unique=True,
+).map(b"".join)  # fmt: skip
+FIELDS = [b"x-a", b"x-b", b"x", b"close", b"host", b"via", b"te", b"connection", b"content-length", b"x-real-ip", b"expect",
+          b"cookie", b"x-forwarded-proto", b"proxy-authorization", b"x-canary-version"]  # fmt: skip
+
+
+@given(SUBJECTS, st.sampled_from([STRANGER, TRUSTED]), st.permutations(FIELDS))
+def test_one_field_is_what_all_of_them_have_of_it(fields: bytes, client: Client, names: list[bytes]) -> None:
+    one, every = facts(fields, client=client), facts(fields, client=client).headers()
+    for name in names:
+        assert one.header(name) == one.header(name) == every.get(name, ())
+
+
+@given(SUBJECTS)
+def test_one_cookie_is_what_all_of_them_have_of_it(fields: bytes) -> None:
+    one, every = facts(fields), facts(fields).cookies()
+    for name in (b"a", b"b", b"c", b"d"):
+        assert one.values("cookie", name) == one.cookie(name) == every.get(name, ())
+
+
+def test_values_are_told_by_their_subject() -> None:
+    seen = facts(b"X: header\r\nCookie: x=cookie\r\n", b"/?x=query&x=again")
+    assert [seen.values(subject, b"x") for subject in ("header", "cookie", "query")] == [
+        (b"header",),
+        (b"cookie",),
+        (b"query", b"again"),
+    ]
+
+
+def test_a_request_without_a_host_has_none() -> None:
+    assert Facts(RequestHead(b"GET", b"/", 0), STRANGER).header(b"host") == ()
+    assert facts().header(b"host") == (b"shop.test",)
 
 
 def test_cookies_are_split_and_unquoted() -> None:

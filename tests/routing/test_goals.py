@@ -6,7 +6,7 @@ from canaryproxy.model.client import Client
 from canaryproxy.model.goal import MOST_VALUE, Goal
 from canaryproxy.model.message import RequestHead, ResponseHead
 from canaryproxy.model.rule import Condition
-from canaryproxy.routing.goals import Goals, amount
+from canaryproxy.routing.goals import Goals, Sought, amount
 
 CART = Goal("cart", (Condition("method", "in", ("POST",)), Condition("path", "exact", ("/cart",))))
 REVENUE = Goal("revenue", header="x-order-value")
@@ -43,6 +43,19 @@ def test_method_path_and_status_must_all_hold(method: bytes, target: bytes, stat
     assert reached(method, target, answer(status)) == [(name, 1.0) for name in names]
 
 
+def test_of_every_status_there_is_it_is_known_whether_it_counts() -> None:
+    counted = Sought(PAID).counted
+    assert [status for status in range(100, 600) if counted[status]] == [201, *range(300, 400)]
+    assert len(counted) == 600
+    assert repr(Sought(PAID)) == "<Sought paid>"
+
+
+def test_what_one_request_reached_is_not_told_of_the_next() -> None:
+    nothing = reached(b"GET", b"/", answer())
+    assert reached(b"POST", b"/cart", answer(200, b"X-Order-Value: 5\r\n")) == [("cart", 1.0), ("revenue", 5.0)]
+    assert nothing == reached(b"GET", b"/", answer()) == []
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -56,6 +69,14 @@ def test_a_value_is_digits_and_nothing_else_and_capped(text: bytes, value: float
     head = answer(200, b"Server: x\r\nX-Order-Value: %b\r\n" % text)
     assert amount(head, b"x-order-value") == value
     assert reached(b"GET", b"/", head) == ([] if value is None else [("revenue", value)])
+
+
+def test_a_value_in_a_special_field_is_found_too() -> None:
+    head = answer()
+    head.special = [(b"via", b"7"), (b"x", b"8")]
+    assert (amount(head, b"via"), amount(head, b"y")) == (7.0, None)
+    head.plain = b"Via: 1\r\n"
+    assert amount(head, b"via") is None
 
 
 def test_two_values_are_none() -> None:

@@ -7,9 +7,11 @@ from canaryproxy.model.client import Client
 from canaryproxy.model.message import RequestHead
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.routing.facts import Facts
-from canaryproxy.routing.rules import RuleBook
+from canaryproxy.routing.rules import FEW, Filed, RuleBook, Shelf
 
 NAMES, VALUES = ("x-a", "x-b"), ("1", "2", "3")
+MANY = tuple(f"x-{number}" for number in range(2 * FEW))
+"""More names than are looked up one by one."""
 
 
 def facts(target: bytes = b"/", plain: bytes = b"", method: bytes = b"GET") -> Facts:
@@ -59,6 +61,37 @@ def test_the_filed_rules_answer_as_if_all_were_tried_in_order(rules: list[Rule],
     assert first is expected
     for filed in book.rules:
         assert bool(filed.failing(asked)) is not filed.matches(asked)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(MANY), st.sampled_from(VALUES)), max_size=40),
+    st.lists(st.tuples(st.sampled_from((*MANY, "x-other")), st.sampled_from(VALUES)), max_size=6),
+)
+def test_a_shelf_of_any_size_has_the_rules_of_the_values_that_a_request_has(
+    filed: list[tuple[str, str]], sent: list[tuple[str, str]]
+) -> None:
+    shelf = Shelf("header")
+    rules = [Filed(number, Rule(f"r{number}", (header(*pair),), "canary")) for number, pair in enumerate(filed)]
+    for one, (name, value) in zip(rules, filed, strict=True):
+        shelf.file(one, name.encode(), value.encode())
+    asked = facts(plain="".join(f"{name}: {value}\r\n" for name, value in sent).encode())
+    found = shelf.meet(asked, None)
+    expected = {number for number, pair in enumerate(filed) if pair in sent}
+    assert {one.number for place in found or () for one in place} == expected
+    assert (found is None) is (not expected)
+    for place in found or ():
+        assert [one.number for one in place] == sorted(one.number for one in place)
+
+
+def test_a_shelf_adds_to_what_others_found_and_leaves_that_alone() -> None:
+    shelf = Shelf("cookie")
+    before: list[list[Filed]] = [[]]
+    assert shelf.meet(facts(), before) is before
+    one = Filed(0, Rule("r", (Condition("cookie", "exact", ("1",), "a"),), "canary"))
+    shelf.file(one, b"a", b"1")
+    assert shelf.meet(facts(plain=b"Cookie: a=1\r\n"), before) == [[], [one]]
+    assert before == [[]]
+    assert repr(shelf) == "<Shelf cookie: b'a'>"
 
 
 def test_ten_thousand_exact_rules_are_not_tried_one_by_one() -> None:

@@ -67,3 +67,8 @@ def test_an_exact_number_has_no_error_and_an_empty_sample_claims_none() -> None:
     seen.thin(2)
     seen.add(2**63)
     assert (len(seen), 2**63 in seen, "1 in 4" in repr(seen)) == (0, False, True)
+
+
+@given(st.integers(0, 2**64 - 1) | st.integers(0, 2**20) | st.integers(0, 64).map(lambda bits: 2**bits - 1))
+def test_strata_go_by_the_leading_zeros_of_64_bits(user: int) -> None:
+    assert stratum_of(user) == 64 - user.bit_length()

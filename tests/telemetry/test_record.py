@@ -31,6 +31,36 @@ def test_an_exchange_is_counted_in_the_second_it_began() -> None:
     assert first.key == ("shop", "canary", "a:1", "weight", True)
 
 
+@given(st.lists(st.floats(0, 100), max_size=20), st.lists(st.floats(0, 100), max_size=5))
+def test_the_usual_exchange_is_reported_as_if_it_had_been_counted_like_any_other(
+    usual: list[float], others: list[float]
+) -> None:
+    reports = []
+    for brief in (True, False):
+        recorder = Recorder()
+        cell = recorder.start(CANARY, 10.0)
+        for duration in others:
+            cell.finish(Outcome.SUCCESS, 404, duration, None)
+        for duration in usual:
+            if brief:
+                cell.succeed(duration)
+            else:
+                cell.finish(Outcome.SUCCESS, 200, duration, duration)
+        reports.append(recorder.flush(1, 12.0, []).cells)
+    assert reports[0] == reports[1]
+
+
+def test_the_usual_exchange_that_ends_after_a_report_is_in_the_next_one() -> None:
+    recorder = Recorder()
+    cell = recorder.start(CANARY, 10.0)
+    recorder.flush(1, 11.0, [])
+    cell.succeed(0.5)
+    (delta,) = recorder.flush(1, 12.0, []).cells
+    assert (delta.second, delta.starts, delta.outcomes, delta.codes) == (10, 0, {"success": 1}, {200: 1})
+    assert delta.latency == delta.duration
+    assert recorder.flush(1, 13.0, []).cells == ()
+
+
 def test_what_was_repeated_is_kept_apart_and_unjudged_has_no_latency() -> None:
     recorder = Recorder()
     cell = recorder.start(STABLE, 1.0)
@@ -61,7 +91,10 @@ def test_exchanges_open_for_a_second_are_overdue() -> None:
         st.one_of(
             st.tuples(st.just("start"), st.floats(0, 5)),
             st.sampled_from(
-                [(step, 0.0) for step in ("end", "flush", "repeat", "connect", "refuse", "rescue", "eject", "reply")]
+                [
+                    (step, 0.0)
+                    for step in ("end", "succeed", "flush", "repeat", "connect", "refuse", "rescue", "eject", "reply")
+                ]
             ),
         )
     )
@@ -96,6 +129,9 @@ def test_any_order_of_starts_ends_and_flushes_adds_up(steps: list[tuple[str, flo
             started += 1
         elif step == "end" and running:
             running.pop(0).finish(Outcome.SUCCESS, 200, 0.1, 0.1)
+            ended += 1
+        elif step == "succeed" and running:
+            running.pop(0).succeed(0.1)
             ended += 1
         elif step == "flush":
             flush()

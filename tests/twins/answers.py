@@ -39,6 +39,11 @@ from canaryproxy.telemetry.histogram import bucket_of, fold, merge, quantile, va
 from canaryproxy.telemetry.record import Recorder
 from tests.http1.streams import Event, bytewise, joined, pieces, seen
 
+try:
+    from canaryproxy.routing.seek import path_of
+except ImportError:
+    from canaryproxy.routing.lookup import path_of
+
 Cuts = Sequence[int] | None
 """Where a stream is cut; None for every byte alone."""
 
@@ -68,7 +73,15 @@ SHOP = Route(
     goals=(Goal("bought", (Condition("path", "prefix", ("/cart",)),), header="x-value"),),
 )
 OPEN = Route("open", SHOP.stable, SHOP.canary, 100, paths=("/", "/api/"))
-BY_HEADER = Route("by-header", SHOP.stable, SHOP.canary, 5_000, ("other.test",), affinity=Affinity("header", "x-user"))
+BY_HEADER = Route(
+    "by-header", SHOP.stable, SHOP.canary, 5_000, ("other.test",), affinity=Affinity("header", "x-user"),
+    rules=tuple(
+        Rule(f"{name}-{value}", (Condition("header", "exact", (value,), name),), "canary", 5_000, analyse=True)
+        for name in ("x-a", "accept", "cookie", "x-tester", "x-bot", "x", "via", "te", "host", "x-request-id", "user-agent")
+        for value in ("1", "yes")
+    ),
+)  # fmt: skip
+"""With rules for more names than are looked up one by one."""
 INDEX = RouteIndex(RoutingTable(1, (SHOP, OPEN, BY_HEADER)))
 OPEN_ENTRY = Entry(OPEN)
 
@@ -106,7 +119,7 @@ def responses(data: bytes, cuts: Cuts, methods: Sequence[bytes], *, take_rest: b
         for part in _parts(data, cuts):
             reader.feed(part)
             while (event := reader.next()) is not None:
-                events.append(seen(event))
+                events.append(seen(event) + ((event.end,) if isinstance(event, ResponseHead) else ()))
                 if take_rest and isinstance(event, ResponseHead) and (body := reader.rest()) is not None:
                     events.append(("whole", body))
                 elif not isinstance(event, End) and not (isinstance(event, ResponseHead) and event.body.name == "NONE"):
@@ -136,7 +149,8 @@ def hops(data: bytes, answer: bytes, address: str, version: bytes | None, *, clo
         replies.expect(head.method)
         replies.feed(answer)
         while isinstance(reply := replies.next(), ResponseHead):
-            events.append((rewriter.response(reply, head, b"X-Extra: 1\r\n", close),))
+            for extra, body in ((b"X-Extra: 1\r\n", b""), (b"", b"hello")):
+                events.append((rewriter.response(reply, head, extra, close, body),))
     except Refused as refused:
         events.append(_told(refused))
     return events
@@ -159,7 +173,7 @@ def decisions(streams: Sequence[bytes], address: str, seed: int) -> list[Event]:
             if not isinstance(head, RequestHead):
                 continue
             facts = Facts(head, client)
-            events.append((facts.path(), facts.header(b"x-tester"), facts.cookie(b"a"), facts.header(b"host"),
+            events.append((facts.path(), path_of(head.target), facts.header(b"x-tester"), facts.values("query", b"q"), facts.cookie(b"a"), facts.header(b"host"),
                            facts.headers(), facts.cookies(), facts.query(), str(facts.source()), facts.secure()))  # fmt: skip
             decision, key, user, looked = decide_one(INDEX, head, client, splits, lambda one: _load(weights, one))
             reached = [] if decision.goals is None else decision.goals.reached(head, client, answer, looked)
@@ -209,7 +223,10 @@ def record(exchanges: Sequence[tuple[int, int, float, float | None, int]]) -> An
             recorder.failed(decision, user)
         recorder.reach(decision, [("bought", duration)], user)
         if user % 4:
-            cell.finish(outcomes[outcome % len(outcomes)], status, duration, latency)
+            if user % 4 == 1:
+                cell.succeed(duration)
+            else:
+                cell.finish(outcomes[outcome % len(outcomes)], status, duration, latency)
             cell.connected(duration)
         else:
             cells.append((cell, user % 8 == 0))
@@ -235,7 +252,7 @@ def _events(reader: RequestReader, parts: Iterable[bytes]) -> list[Event]:
         for part in parts:
             reader.feed(part)
             while (event := reader.next()) is not None:
-                told = (event.upgrade,) if isinstance(event, RequestHead) else ()
+                told = (event.upgrade, event.encoded, event.end) if isinstance(event, RequestHead) else ()
                 events.append(seen(event) + told)
     except Refused as refused:
         events.append(_told(refused))

@@ -65,7 +65,15 @@ FEW_FIELDS = st.lists(st.one_of(ANY_FIELD, ANY_FIELD, CONNECTION_FIELD), max_siz
 MANY_FIELDS = st.tuples(
     st.sampled_from([b"X: y\r\n", b"a:\r\n", b"X-Long: " + b"y" * 90 + b"\r\n"]), st.integers(0, 260)
 ).map(lambda pair: pair[0] * pair[1])
-FIELDS = st.integers(0, 9).flatmap(lambda roll: MANY_FIELDS if roll == 9 else FEW_FIELDS)
+MANY_RUNS = st.integers(0, 40).flatmap(
+    lambda size: st.lists(
+        st.sampled_from([b"X: y\r\n", b"X-A: 1\r\nX-B: 2\r\n", b"Via: 1.1 x\r\n", b"X_Real_IP: 1\r\n", b"Forwarded: for=x\r\n"]),
+        min_size=size, max_size=size,
+    )
+).map(b"".join)  # fmt: skip
+"""More plain lines with special fields between them than a scanner may care to remember."""
+
+FIELDS = st.integers(0, 9).flatmap(lambda roll: {8: MANY_RUNS, 9: MANY_FIELDS}.get(roll, FEW_FIELDS))
 
 CHUNKS = st.lists(
     _mostly(

@@ -1,0 +1,104 @@
+"""Who hears and who sends. What connections make of it: test_direct.py, test_upstream.py, test_downstream.py."""
+
+import pytest
+
+from canaryproxy.proxy.caller import Caller
+from canaryproxy.proxy.ends import Receiver, Sender
+from canaryproxy.proxy.upstream import Upstream
+from tests.support.laboratory import ALIKE, Hearer, Lab, on
+
+
+class Wire:
+    """A transport of somebody else."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+class Own(Wire, Sender):
+    """A transport of our own."""
+
+
+class Hearing(Receiver):
+    """Writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+
+    def data_received(self, data: bytes) -> None:
+        self.heard.append(data)
+
+
+class Both(Hearer, Receiver):
+    """Is attached to what it hears from."""
+
+
+EACH = pytest.mark.parametrize("kind", [Wire, Own])
+
+
+@EACH
+def test_what_is_sent_goes_to_the_transport_in_order(kind: type[Wire]) -> None:
+    receiver, wire = Receiver(), kind()
+    receiver.attach(wire)  # type: ignore[arg-type]
+    receiver.send(b"one")
+    receiver.send(b"two")
+    assert receiver.transport is wire  # type: ignore[comparison-overlap]
+    assert wire.written == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("first", [Wire, Own])
+@EACH
+def test_what_is_sent_goes_to_the_last_transport_alone(first: type[Wire], kind: type[Wire]) -> None:
+    receiver, old, new = Receiver(), first(), kind()
+    for wire in (old, new):
+        receiver.attach(wire)  # type: ignore[arg-type]
+        receiver.send(b"to it")
+    assert (old.written, new.written) == ([b"to it"], [b"to it"])
+
+
+def test_nothing_can_be_sent_before_there_is_a_transport() -> None:
+    with pytest.raises(AttributeError):
+        Receiver().send(b"one")
+
+
+def test_both_ends_are_to_say_what_they_do() -> None:
+    with pytest.raises(NotImplementedError):
+        Receiver().data_received(b"one")
+    with pytest.raises(NotImplementedError):
+        Sender().write(b"one")
+
+
+def test_the_ends_of_an_exchange_are_receivers() -> None:
+    assert issubclass(Caller, Receiver)
+    assert issubclass(Upstream, Receiver)
+
+
+@on(ALIKE)
+async def test_a_receiver_hears_and_sends_whoever_moves_the_bytes(lab: Lab) -> None:
+    receiver = Both()
+    transport, _, far = await lab.open(receiver)
+    receiver.attach(transport)
+    assert isinstance(transport, Sender) == lab.direct
+    receiver.send(b"hello")
+    assert await lab.read(far, 5) == b"hello"
+    await lab.send(far, b"you too")
+    assert await receiver.has(7) == b"you too"
+
+
+@on(ALIKE)
+async def test_receivers_and_others_take_turns_at_one_connection(lab: Lab) -> None:
+    transport, first, far = await lab.open()
+    hearers = [first, Both(), Hearer(), Both()]
+    for number, hearer in enumerate(hearers):
+        if hearer is not first:
+            hearer.connection_made(transport)
+            transport.set_protocol(hearer)
+        await lab.send(far, b"%d" % number)
+        assert await hearer.has(1) == b"%d" % number
+    assert [bytes(hearer.data) for hearer in hearers] == [b"0", b"1", b"2", b"3"]
+    far.close()
+    await hearers[-1].gone.wait()
+    first.gone.set()
