@@ -37,9 +37,7 @@ class Exchange(Rescue):
 
     def prepare(self, down: Caller, head: RequestHead) -> None:
         """In place of `__init__`, so that compiled code needs no arguments as Python objects."""
-        self.down = down
-        self._plane = down.plane
-        self._head = head
+        self.down, self._plane, self._head = down, down.plane, head
         self.request_complete = head.body is NO_BODY or head.length == 0
         self._chunk_in = head.body is CHUNKED
         self.deadline = NEVER
@@ -143,11 +141,8 @@ class Exchange(Rescue):
         if self._patience is not None:
             self._end_patience()
         lengthless = head.length < 0 and head.body is not NO_BODY
-        if request.close or plane.draining or lengthless or not self.request_complete:
-            self._chunk_out = lengthless and request.minor == 1
-            self._close = (
-                request.close or plane.draining or not self.request_complete or (lengthless and not request.minor)
-            )
+        self._chunk_out = lengthless and request.minor == 1
+        self._close = request.close or plane.draining or not self.request_complete or (lengthless and not request.minor)
         if not self.request_complete and (head.close or head.status >= 300):
             self._abandoned = True
             self.down.unblock()

@@ -56,7 +56,7 @@ def decide(
 
 
 def _number(client: Client, lot: Lot, key: Key) -> int:
-    """The client as a number. That of a key kept in a cookie is remembered: the next request most likely brings it too."""
+    """The client as a number. That of a key kept in a cookie is remembered: the next request may well bring it too."""
     if not key.kept:
         return lot.hash.of(key.value)
     if client.key is not key or client.hash is not lot.hash:

@@ -111,3 +111,10 @@ def test_a_rule_is_filed_under_its_rarest_value() -> None:
     found = RuleBook(rules).candidates(facts(plain=b"X-Team: red\r\nX-User: user-5\r\n"))
     assert found is not None
     assert [len(shelf) for shelf in found] == [1]
+
+
+def test_a_value_that_is_said_often_finds_its_rules_once() -> None:
+    shelf = Shelf("cookie")
+    filed = Filed(0, Rule("testers", (Condition("cookie", "exact", ("1",), "b"),), "canary"))
+    shelf.file(filed, b"b", b"1")
+    assert shelf.meet(facts(plain=b"Cookie: b=1;b=1;b=2;b=1\r\n"), None) == [[filed]]
