@@ -25,6 +25,7 @@ from canaryproxy.control import hooks, scraping
 from canaryproxy.control.asking import ask
 from canaryproxy.control.compile import begin, listen_addresses
 from canaryproxy.control.controller import Controller, Reload
+from canaryproxy.control.courtesy import give_way
 from canaryproxy.control.cpus import usable_cpus
 from canaryproxy.control.events import Events
 from canaryproxy.control.health import over_http
@@ -181,10 +182,15 @@ class Instance:
         return host, port
 
     def _add(self, slot: int, delta: Delta) -> None:
+        give_way()
         self.counters.add(slot, delta)
+        give_way()
         self.window.add(delta)
+        give_way()
         news = self.users.add(delta, self._weight_of)
+        give_way()
         self.judges.add(slot, delta, news)
+        give_way()
         self.sources.add(delta)
         self._report(delta)
 

@@ -20,6 +20,7 @@ from canaryproxy.analysis.panel import Panel
 from canaryproxy.analysis.spec import Spec
 from canaryproxy.config import Config
 from canaryproxy.config.route import RouteConfig
+from canaryproxy.control.courtesy import give_way
 from canaryproxy.control.events import Events
 from canaryproxy.model.delta import CellDelta, Delta, GoalDelta, Open
 from canaryproxy.telemetry.users import News
@@ -196,6 +197,7 @@ class Judges:
             if name in self._judges:
                 with self._trying(name) as judge:
                     self._look_at(name, judge, now, told, say=(self._looks + number) % PATIENT == 0)
+            give_way()
 
     def _look_at(self, name: str, judge: Judge, now: float, told: float, *, say: bool) -> None:
         weight = self._weight_of(name) or 0
