@@ -7,6 +7,7 @@ cdef class Inbox:
     cdef public Py_ssize_t position
 
     cpdef feed(self, bytes data)
+    cpdef consume(self, Py_ssize_t end)
     cpdef bytes take_all(self)
 
 

@@ -52,6 +52,13 @@ class Inbox:
             self.data = self.data[self.position :] + data
         self.position = 0
 
+    def consume(self, end: int) -> None:
+        """Everything before `end` is done with. What is done with as a whole is not held: its connection may idle."""
+        if end == len(self.data):
+            self.data, self.position = b"", 0
+        else:
+            self.position = end
+
     def take_all(self) -> bytes:
         """Everything pending, consumed."""
         data = self.data[self.position :] if self.position else self.data

@@ -123,7 +123,7 @@ class RequestReader:
         method = head.method
         if target[0] != SLASH or head.encoded or head.host is None or method in {b"CONNECT", b"TRACE"}:
             settle_target(head)
-        inbox.position = end
+        inbox.consume(end)
         if head.body is not NO_BODY:
             self._begin_body(head)
         self._skipped = 0

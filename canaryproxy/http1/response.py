@@ -129,7 +129,7 @@ class ResponseReader:
             settle(head, self._method)
         elif self._method == b"HEAD":
             head.body = NO_BODY
-        inbox.position = end
+        inbox.consume(end)
         self._begin_body(head)
         if self._lines is not None:
             self._lines.reset()
@@ -150,10 +150,7 @@ class ResponseReader:
         end = begin + body.remaining
         self._body = None
         data = cut(inbox.data, begin, end)
-        if end == len(inbox.data):
-            inbox.data, inbox.position = b"", 0
-        else:
-            inbox.position = end
+        inbox.consume(end)
         return data
 
     def _check_lines(self, data: bytes, begin: int) -> None:

@@ -14,6 +14,15 @@ def test_an_inbox_keeps_what_was_not_consumed_in_front_of_what_comes() -> None:
     assert len(inbox) == 0
 
 
+def test_an_inbox_holds_nothing_that_is_done_with() -> None:
+    inbox = Inbox()
+    inbox.feed(b"abc")
+    inbox.consume(2)
+    assert (inbox.data, inbox.position) == (b"abc", 2)
+    inbox.consume(3)
+    assert (inbox.data, inbox.position) == (b"", 0)
+
+
 def test_a_length_body_leaves_what_belongs_to_the_next_message() -> None:
     body, inbox = LengthBody(), Inbox()
     body.remaining = 3

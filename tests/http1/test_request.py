@@ -1,5 +1,7 @@
 """Requests in: what is accepted, what is refused with which status, in any chunking. H numbers: docs/http.md."""
 
+import sys
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -278,3 +280,12 @@ def test_valid_requests_in_a_row_are_read_in_any_chunking(first: str, second: st
 def test_a_refusal_carries_its_failure_and_a_reason() -> None:
     refused = Refused(Failure.LOOP)
     assert (str(refused), refused.failure, refused.why) == ("LOOP", Failure.LOOP, "")
+
+
+def test_nothing_is_held_of_a_request_that_was_taken() -> None:
+    """A connection may idle for minutes behind it."""
+    reader, data = RequestReader(Limits()), b"GET / HTTP/1.1\r\nHost: shop.test\r\nX: %b\r\n\r\n" % (b"x" * 99)
+    before = sys.getrefcount(data)
+    reader.feed(data)
+    assert reader.next() is not None
+    assert sys.getrefcount(data) == before
