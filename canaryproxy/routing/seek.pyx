@@ -18,6 +18,14 @@ cdef bytes _trimmed(Bytes start, Bytes stop):
     return PyBytes_FromStringAndSize(<const char *> start, stop - start)
 
 
+cdef list _with(list found, bytes value):
+    """One more; most names are not there at all, and then there is no list either."""
+    if found is None:
+        return [value]
+    found.append(value)
+    return found
+
+
 cpdef tuple field_values(bytes block, bytes name):
     """See `lookup.field_values`."""
     cdef Bytes line = <Bytes> PyBytes_AS_STRING(block)
@@ -26,9 +34,7 @@ cpdef tuple field_values(bytes block, bytes name):
     cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
     cdef Bytes stop
     cdef Py_ssize_t at
-    cdef bytes value
-    cdef bytes first = None
-    cdef list others = None
+    cdef list found = None
     while line < end:
         stop = <Bytes> memchr(line, 10, end - line)
         if stop == NULL:
@@ -38,17 +44,9 @@ cpdef tuple field_values(bytes block, bytes name):
             while at < size and _lower(line[at]) == wanted[at]:
                 at += 1
             if at == size:
-                value = _trimmed(line + size + 1, stop - 1)
-                if first is None:
-                    first = value
-                elif others is None:
-                    others = [first, value]
-                else:
-                    others.append(value)
+                found = _with(found, _trimmed(line + size + 1, stop - 1))
         line = stop + 1
-    if others is not None:
-        return tuple(others)
-    return () if first is None else (first,)
+    return () if found is None else tuple(found)
 
 
 cpdef bytes path_of(bytes target):
@@ -68,9 +66,7 @@ cpdef tuple cookie_values(bytes field, bytes name):
     cdef Bytes stop
     cdef Bytes equals
     cdef Bytes start
-    cdef bytes value
-    cdef bytes first = None
-    cdef list others = None
+    cdef list found = None
     while pair <= end:
         stop = <Bytes> memchr(pair, 59, end - pair)
         if stop == NULL:
@@ -84,17 +80,9 @@ cpdef tuple cookie_values(bytes field, bytes name):
             while pair > start and ((pair - 1)[0] == 32 or (pair - 1)[0] == 9):
                 pair -= 1
             if pair - start == size and not memcmp(start, wanted, size):
-                value = _unquoted(_trimmed(equals + 1, stop))
-                if first is None:
-                    first = value
-                elif others is None:
-                    others = [first, value]
-                else:
-                    others.append(value)
+                found = _with(found, _unquoted(_trimmed(equals + 1, stop)))
         pair = stop + 1
-    if others is not None:
-        return tuple(others)
-    return () if first is None else (first,)
+    return () if found is None else tuple(found)
 
 
 cdef bytes _unquoted(bytes value):
