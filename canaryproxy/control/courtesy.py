@@ -1,8 +1,8 @@
 """Workers come first. Where there are fewer CPUs than processes, a request may wait for the one the supervisor runs on:
 what takes longer gives way in between, so that it waits for one step and not for all.
 
-Measured with worker and supervisor on one core, at 60 % of HAProxy's saturation: filing a report takes 0.7 ms, four
-times a second, which is what p99 was made of. It was 1.3 ms without this and is 0.9 with it (medians of 16 turns).
+With both on one core p99 was made of the filing of reports: 1.2 to 1.5 times HAProxy's with five a second and without
+this, 0.7 to 0.8 with four and with it, over two runs each (`python -m bench.race --parts requests latency`).
 """
 
 import os

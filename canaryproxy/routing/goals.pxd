@@ -3,18 +3,15 @@ cimport cython
 from canaryproxy.model.client cimport Client
 from canaryproxy.model.message cimport RequestHead, ResponseHead
 from canaryproxy.routing.facts cimport Facts
-from canaryproxy.routing.holds cimport Holds
+from canaryproxy.routing.holds cimport all_hold
 from canaryproxy.routing.seek cimport field_values
 
 
 cdef class Sought:
     cdef public str name
     cdef public bytes header
-    cdef public list conditions
+    cdef public tuple conditions
     cdef public tuple counted
-
-    @cython.locals(holds=Holds)
-    cdef bint asked(self, Facts facts) except -1
 
 
 cdef class Goals:

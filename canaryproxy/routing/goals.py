@@ -8,7 +8,7 @@ from canaryproxy.model.goal import MOST_VALUE, Goal
 from canaryproxy.model.message import RequestHead, ResponseHead
 from canaryproxy.routing.condition import compile_condition
 from canaryproxy.routing.facts import Facts
-from canaryproxy.routing.holds import Holds
+from canaryproxy.routing.holds import Holds, all_hold
 
 try:
     from canaryproxy.routing.seek import field_values
@@ -41,18 +41,11 @@ class Sought:
     def __init__(self, goal: Goal) -> None:
         self.name = goal.name
         self.header = goal.header.encode("ascii")
-        self.conditions: list[Holds] = [compile_condition(one) for one in goal.conditions]
+        self.conditions: tuple[Holds, ...] = tuple(map(compile_condition, goal.conditions))
         self.counted = _counted(goal.statuses)
 
     def __repr__(self) -> str:
         return f"<Sought {self.name}>"
-
-    def asked(self, facts: Facts) -> bool:
-        """Whether this is the request."""
-        for holds in self.conditions:  # noqa: SIM110 - hot, and a loop needs no generator
-            if not holds.of(facts):
-                return False
-        return True
 
 
 class Goals:
@@ -83,7 +76,7 @@ class Goals:
             if sought.conditions:
                 if facts is None:
                     facts = Facts(request, client)
-                if not sought.asked(facts):
+                if not all_hold(sought.conditions, facts):
                     continue
             found = [*found, (sought.name, value)]
         return found

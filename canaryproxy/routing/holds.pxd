@@ -7,6 +7,10 @@ cdef class Holds:
     cpdef bint of(self, Facts facts) except -1
 
 
+@cython.locals(holds=Holds)
+cpdef bint all_hold(tuple conditions, Facts facts) except -1
+
+
 cdef class MethodIn(Holds):
     cdef frozenset _methods
 

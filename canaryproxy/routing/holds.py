@@ -18,6 +18,14 @@ class Holds:
         raise NotImplementedError
 
 
+def all_hold(conditions: tuple[Holds, ...], facts: Facts) -> bool:
+    """Whether all of these hold of a request."""
+    for holds in conditions:  # noqa: SIM110 - hot, and a loop needs no generator
+        if not holds.of(facts):
+            return False
+    return True
+
+
 class MethodIn(Holds):
     """The method is one of these."""
 

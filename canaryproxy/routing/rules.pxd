@@ -1,7 +1,7 @@
 cimport cython
 
 from canaryproxy.routing.facts cimport Facts
-from canaryproxy.routing.holds cimport Holds
+from canaryproxy.routing.holds cimport all_hold
 
 
 cdef class Filed:
@@ -9,7 +9,6 @@ cdef class Filed:
     cdef public object rule
     cdef tuple _holds
 
-    @cython.locals(holds=Holds)
     cpdef bint matches(self, Facts facts) except -1
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.routing.condition import compile_condition, keys_of
 from canaryproxy.routing.facts import Facts
-from canaryproxy.routing.holds import Holds
+from canaryproxy.routing.holds import Holds, all_hold
 
 Key = tuple[str, bytes, bytes]
 
@@ -34,10 +34,7 @@ class Filed:
 
     def matches(self, facts: Facts) -> bool:
         """Whether all conditions hold."""
-        for holds in self._holds:  # noqa: SIM110 - hot, and a loop needs no generator
-            if not holds.of(facts):
-                return False
-        return True
+        return all_hold(self._holds, facts)
 
     def failing(self, facts: Facts) -> list[Condition]:
         """The conditions that do not hold."""

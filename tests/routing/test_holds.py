@@ -6,7 +6,16 @@ import pytest
 
 from canaryproxy.model.client import Client
 from canaryproxy.routing.facts import Facts
-from canaryproxy.routing.holds import AnyMatches, FromNetworks, Holds, MethodIn, PathBelow, PathMatches, Present
+from canaryproxy.routing.holds import (
+    AnyMatches,
+    FromNetworks,
+    Holds,
+    MethodIn,
+    PathBelow,
+    PathMatches,
+    Present,
+    all_hold,
+)
 from tests.routing.test_affinity import head
 
 
@@ -57,3 +66,10 @@ def test_addresses_are_in_networks_and_unknown_ones_in_none() -> None:
 def test_a_condition_of_no_kind_says_nothing() -> None:
     with pytest.raises(NotImplementedError):
         Holds().of(asked())
+
+
+def test_all_hold_unless_one_does_not() -> None:
+    get, post = MethodIn((b"GET",)), MethodIn((b"POST",))
+    assert all_hold((), asked())
+    assert all_hold((get, get), asked())
+    assert not all_hold((get, post), asked())
