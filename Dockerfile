@@ -11,12 +11,15 @@ RUN [ "$PLAIN" = 1 ] || { apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends gcc libc6-dev \
  && rm -rf /var/lib/apt/lists/*; }
 WORKDIR /build
-COPY requirements/runtime.txt requirements/
-RUN python3 -m venv /opt/canaryproxy \
- && /opt/canaryproxy/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+COPY requirements/runtime.txt requirements/build.txt requirements/
+RUN for what in build canaryproxy; do python3 -m venv /opt/$what || exit 1; done \
+ && /opt/build/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r requirements/build.txt \
+ && /opt/canaryproxy/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r requirements/runtime.txt \
+ && /opt/canaryproxy/bin/pip check
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY canaryproxy canaryproxy
-RUN CANARYPROXY_PLAIN=$PLAIN /opt/canaryproxy/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps .
+RUN CANARYPROXY_PLAIN=$PLAIN /opt/build/bin/pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . \
+ && /opt/canaryproxy/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-index dist/*.whl
 
 # hadolint ignore=DL3006
 FROM ${BASE}

@@ -9,15 +9,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/python setup.py --quiet build_ext --inplace
+# An extra that is stripped leaves the requirement that names it open: pip refuses the lock once a newer release exists.
+LOCK := $(BIN)/uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-config \
+  --quiet --upgrade --custom-compile-command "make lock"
 
 define INSTALL
-@$(BIN)/python -m pip --disable-pip-version-check --verbose install --no-deps --editable . >$(VENV)/install.log 2>&1 \
+@$(BIN)/python -m pip --disable-pip-version-check --verbose install --no-deps --no-build-isolation --editable . >$(VENV)/install.log 2>&1 \
   || { cat $(VENV)/install.log; exit 1; }; sed -n 's/^ *\(canaryproxy stays plain .*\)/\1/p' $(VENV)/install.log
 endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo compile test test-plain test-compiled check format docs bench bench-full bench-judge bench-micro prove wheel lock clean
+.PHONY: help demo compile test test-plain test-compiled check check-locks format docs bench bench-full bench-judge bench-micro prove wheel lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,12 +76,16 @@ wheel: $(VENV)/dev ## Write wheels to dist/: compiled for this Python and machin
 	@CANARYPROXY_PLAIN=1 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
 
-lock: $(VENV)/dev ## Pin versions and hashes anew
+lock: $(VENV)/dev ## Pin versions and hashes again, extras included
 	@$(PIP) install uv
 	@for set in runtime dev bench; do \
 	  extra=$$([ $$set = runtime ] || echo "--extra $$set"); [ $$set = bench ] && extra="$$extra --extra dev"; \
-	  $(BIN)/uv pip compile pyproject.toml $$extra --universal --generate-hashes --no-emit-index-url --no-config \
-	    --quiet --upgrade --custom-compile-command "make lock" --output-file requirements/$$set.txt; done
+	  $(LOCK) pyproject.toml $$extra --output-file requirements/$$set.txt || exit 1; done
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(LOCK) - --constraint requirements/dev.txt --output-file requirements/build.txt
+
+check-locks: ## Install every lock as if newer releases of everything existed
+	@$(PYTHON) tools/check_locks.py
 
 clean: ## Remove the environment, what was compiled, and caches
 	@rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build dist
@@ -91,8 +98,9 @@ $(VENV)/created:
 	  || { echo "the venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@touch $@
 
-$(VENV)/%: requirements/%.txt pyproject.toml setup.py | $(VENV)/created
+$(VENV)/%: requirements/%.txt requirements/build.txt pyproject.toml setup.py | $(VENV)/created
 	@echo "setting up $(VENV) ($*)"
-	@$(PIP) install --require-hashes -r requirements/$*.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements/$*.txt $(if $(filter runtime,$*),-r requirements/build.txt)
+	@$(PIP) check
 	$(INSTALL)
 	@touch $@

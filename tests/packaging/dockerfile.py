@@ -24,6 +24,7 @@ SOURCES = (
     "setup.py",
     "README.md",
     "LICENSE",
+    "requirements/build.txt",
     "requirements/runtime.txt",
     "canaryproxy",
     "config/container.yaml",
