@@ -42,7 +42,7 @@ def install(lock: Path, folder: Path) -> None:
     if not offer_newer_releases(lock, newer):
         raise SystemExit(f"{lock}: no package is pinned")
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-    pip = [environment / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    pip: list[str | Path] = [environment / "bin/python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
     subprocess.run([*pip, "install", "--require-hashes", "--find-links", newer, "-r", lock], check=True)
     subprocess.run([*pip, "check"], check=True)
 
