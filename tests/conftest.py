@@ -9,7 +9,6 @@ A test of what is compiled says so with `@pytest.mark.compiled`. It is no part o
 
 import os
 import shutil
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -37,10 +36,12 @@ PACKAGES = {
 
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 
-settings.register_profile("fast", max_examples=40, deadline=None)
-settings.register_profile("ci", max_examples=150, deadline=None, derandomize=True)
+# On a busy machine drawing an input is slow: that says nothing about the code.
+BUSY = [HealthCheck.too_slow]
+settings.register_profile("fast", max_examples=40, deadline=None, suppress_health_check=BUSY)
+settings.register_profile("ci", max_examples=150, deadline=None, derandomize=True, suppress_health_check=BUSY)
 settings.register_profile(
-    "deep", max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    "deep", max_examples=5_000, deadline=None, suppress_health_check=[*BUSY, HealthCheck.data_too_large]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
@@ -65,14 +66,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.skip(f"{program} is missing; Debian package: {PACKAGES.get(program, program)}")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Remember what was skipped and why."""
-    report = yield
-    if report.skipped and not hasattr(report, "wasxfail"):  # type: ignore[attr-defined]
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)  # type: ignore[attr-defined]
-        _skipped[item.nodeid] = reason.removeprefix("Skipped: ")
-    return report
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember what was skipped and why, also where other processes run the tests (pytest-xdist)."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        _skipped[report.nodeid] = reason.removeprefix("Skipped: ")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -97,9 +97,9 @@ def test_it_serves_reports_and_follows_tables(tmp_path: Path) -> None:
             assert sum(cell.starts for delta in told.messages if isinstance(delta, Delta) for cell in delta.cells) == 1
             assert "generation 5" in repr(worker)
             told.wire.send(Drain())
-            await asyncio.wait_for(told.lost.wait(), 5)
+            await asyncio.wait_for(told.lost.wait(), 60)
             assert isinstance(told.messages[-1], Drained)
-            await asyncio.wait_for(worker.ended.wait(), 5)
+            await asyncio.wait_for(worker.ended.wait(), 60)
         assert (tmp_path / "access.log").read_text().count("\n") == 1
         server.close()
         for task in origin.tasks:
@@ -113,7 +113,7 @@ def test_it_ends_with_its_link() -> None:
         async with working() as (told, worker, _):
             await until(lambda: bool(told.of(Acknowledged)))
             told.wire.close()
-            await asyncio.wait_for(worker.ended.wait(), 5)
+            await asyncio.wait_for(worker.ended.wait(), 60)
 
     run(test())
 
@@ -123,7 +123,7 @@ def test_one_that_cannot_begin_ends(caplog: pytest.LogCaptureFixture) -> None:
 
     async def test() -> None:
         async with working(access_log=AccessLog("/nonexistent/access.log", "json")) as (_, worker, __):
-            await asyncio.wait_for(worker.ended.wait(), 5)
+            await asyncio.wait_for(worker.ended.wait(), 60)
             assert "the worker ends" in caplog.text
             assert "No such file or directory: '/nonexistent/access.log'" in caplog.text
 

@@ -28,7 +28,7 @@ FAST = Check("/", interval=0.005, unhealthy=2)
 
 
 async def until(true: object) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not true():  # type: ignore[operator]
             await asyncio.sleep(0.005)
 

@@ -41,7 +41,7 @@ def test_every_answer_is_a_documented_one(tokens: str, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout[-6000:]
         assert cases is not None
         assert int(cases[1]) > 1000
-        connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=60)
         connection.request("GET", "/readyz")
         assert json.loads(connection.getresponse().read())["status"] == "ready"
         connection.close()

@@ -118,6 +118,7 @@ def test_curl_speaks_a_websocket_handshake(tmp_path: Path) -> None:
     async def test() -> None:
         async def greet(connection: ServerConnection) -> None:
             await connection.send("welcome")
+            connection.transport.close()
 
         async with serve(greet, "127.0.0.1", 0) as server:
             port = next(iter(server.sockets)).getsockname()[1]

@@ -16,7 +16,7 @@ from tests.support.nginx import free_port, wait_for
 from tests.support.process import canaryproxy
 from tests.support.prometheus import prometheus
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Version(http.server.BaseHTTPRequestHandler):

@@ -39,7 +39,7 @@ def test_promtool_finds_nothing_in_rules_and_config() -> None:
 
 
 def ask(port: int, path: str, count: int) -> None:
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     for _ in range(count):
         connection.request("GET", path)
         connection.getresponse().read()
@@ -84,7 +84,7 @@ def test_known_traffic_comes_out_right(
                 server.query(expr)
         for accept in ("text/plain", "application/openmetrics-text; version=1.0.0"):
             asked = urllib.request.Request(f"http://127.0.0.1:{admin}/metrics", headers={"Accept": accept})
-            with urllib.request.urlopen(asked, timeout=10) as response:
+            with urllib.request.urlopen(asked, timeout=60) as response:
                 text = response.read()
             if accept == "text/plain":
                 assert promtool("check", "metrics", given=text) == ""

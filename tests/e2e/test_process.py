@@ -18,7 +18,7 @@ from canaryproxy import MODE, __version__
 from canaryproxy.mode import PACKAGE
 from tests.support.process import ASIDE, QUIET, ROOT, canaryproxy
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class Named(http.server.BaseHTTPRequestHandler):

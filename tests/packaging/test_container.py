@@ -15,7 +15,7 @@ import pytest
 from tests.packaging.dockerfile import PATH, SOURCES, Build, building
 from tests.support.process import ROOT
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 ORIGIN = """
 import sys
@@ -31,8 +31,11 @@ ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Hello).serve_forever()
 """
 
 pytestmark = [
-    pytest.mark.needs(program)
-    for program in ("unshare", "nsenter", "chroot", "setpriv", "curl", "ip", "python3-config")
+    pytest.mark.xdist_group("container"),
+    *(
+        pytest.mark.needs(program)
+        for program in ("unshare", "nsenter", "chroot", "setpriv", "curl", "ip", "python3-config")
+    ),
 ]
 
 

@@ -13,7 +13,7 @@ from tests.packaging.test_kubernetes import config
 from tests.support.nginx import free_port, nginx
 from tests.support.process import Proxy, canaryproxy
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 TOKEN = "a-token-of-the-secret"
 
 pytestmark = [pytest.mark.needs("kubectl"), pytest.mark.needs("nginx")]
@@ -29,7 +29,7 @@ def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
 
 
 def ask(port: int, method: str = "GET", path: str = "/", body: object = None, token: str = "") -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers)

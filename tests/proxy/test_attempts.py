@@ -316,7 +316,7 @@ def test_loads_are_balanced_by_what_is_in_flight() -> None:
         async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while True:
                 await read_head(reader)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.05)
                 writer.write(OK)
 
         async with world() as w:

@@ -114,6 +114,6 @@ async def healthy(_: Endpoint, __: Check) -> Answer:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)

@@ -18,7 +18,7 @@ except ImportError:
     Poller = None  # type: ignore[assignment, misc]
 
 MIB = 2**20
-PATIENCE = 20.0
+PATIENCE = 60.0
 TIGHT = 65_536
 """Buffers of sockets that are to be full soon."""
 

@@ -22,7 +22,7 @@ scrape_configs:
   - job_name: canaryproxy
     static_configs: [{{targets: ["127.0.0.1:{target}"]}}]
 """
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 Series = list[tuple[dict[str, str], float]]
 
@@ -37,7 +37,7 @@ class Prometheus:
         """An instant query: labels and value of every series. Raises `AssertionError` for one that is refused."""
         url = f"http://127.0.0.1:{self._port}/api/v1/query?{urllib.parse.urlencode({'query': expr})}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as response:
+            with urllib.request.urlopen(url, timeout=60) as response:
                 told: dict[str, Any] = json.load(response)
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{expr}: {error.read().decode()}") from None

@@ -18,7 +18,7 @@ from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
 from canaryproxy.proxy.plane import DataPlane
 from canaryproxy.telemetry.accesslog import Entry
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds after which a test that waits for something fails."""
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -68,7 +68,7 @@ async def test_all_chapters_are_told_and_cleared_up_after(monkeypatch: pytest.Mo
         return "at once"
 
     monkeypatch.setattr(story, "_follow", at_once)
-    await asyncio.wait_for(_tell(Console(file=out, width=200), cardboard, stand), 5)  # type: ignore[arg-type]
+    await asyncio.wait_for(_tell(Console(file=out, width=200), cardboard, stand), 60)  # type: ignore[arg-type]
     assert cardboard.verbs == ["start", "abort", "reset"] * 4
     assert [chapter.title in out.getvalue() for chapter in CHAPTERS] == [True] * 4
     assert stand.version == CHAPTERS[-1].version

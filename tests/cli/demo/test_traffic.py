@@ -29,7 +29,7 @@ async def test_customers_come_and_no_more_than_allowed_wait_at_once() -> None:
     app.router.add_route("*", "/{any:.*}", slow)
     async with TestServer(app) as server:
         visiting = asyncio.get_running_loop().create_task(customers(str(server.make_url("")), 2000.0, random.Random(1)))
-        await asyncio.wait_for(enough.wait(), 10)
+        await asyncio.wait_for(enough.wait(), 60)
         visiting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await visiting
