@@ -25,7 +25,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo compile test test-plain check check-locks format docs bench bench-full bench-judge bench-micro prove wheel lock clean
+.PHONY: help demo compile test test-plain check check-locks format docs bench bench-full bench-judge bench-micro prove prove-small wheel lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,8 +77,15 @@ bench-judge: $(VENV)/bench ## Simulate the judge: false alarms, delays, drift, u
 bench-micro: $(VENV)/bench ## Time the parsing of heads beside httptools and h11
 	@$(BIN)/python -m bench.micro.heads
 
-prove: $(VENV)/bench ## Show the claims: split, reload, drain, memory; CONFORMANCE=dir adds the conformance rounds
+prove: $(VENV)/bench ## Show all claims with real processes and traffic; CONFORMANCE=dir adds the conformance rounds
 	@$(BIN)/python -m bench.prove $(if $(CONFORMANCE),--conformance $(CONFORMANCE)) $(PROVE)
+
+prove-small: $(VENV)/dev ## Show a scaled-down row of each group, at most 20 s each
+	@$(BIN)/python -m bench.prove --small
+
+# One group of claims: make prove-traffic, prove-control, prove-safety, prove-locust, prove-judge, prove-rollout, prove-memory.
+prove-%: $(VENV)/bench
+	@$(BIN)/python -m bench.prove --group $* $(PROVE)
 
 wheel: $(VENV)/dev ## Write wheels to dist/: compiled for this Python and machine, and plain for all
 	@rm -rf build/lib* build/bdist*

@@ -120,23 +120,23 @@ def fails(found: dict[str, Any]) -> bool:
     return bool(found["verdict"] == "fail")
 
 
-def dead() -> str:
-    """A canary that fails everything, five times."""
-    times, counts = [], []
+def dead(times: int = 5) -> str:
+    """A canary that fails everything, several times."""
+    took, counts = [], []
     with judged(canary="errors=1") as made:
-        for _ in range(5):
+        for _ in range(times):
             made.first("canary")
             made.weigh(CANARY)
             _, found = made.until(fails, 10)
-            times.append(time.time() - made.first("canary"))
+            took.append(time.time() - made.first("canary"))
             counts.append(found["checks"][0]["samples"]["canary"])
             made.weigh(0)
             time.sleep(3)
     said = (
-        f"{len(times)} times: {min(times):.2f} to {max(times):.2f} s after its first request, "
+        f"{times} times: {min(took):.2f} to {max(took):.2f} s after its first request, "
         f"{min(counts)} to {max(counts)} requests"
     )
-    if max(times) > 1.5:
+    if max(took) > 1.5:
         raise Disproved(said)
     return f"{said}; {found['reason']}"
 

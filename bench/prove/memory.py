@@ -1,19 +1,18 @@
-"""Large bodies pass in bounded memory: 1 GiB each way, first through a slow peer, then at full speed."""
+"""Large bodies pass in bounded memory, each way: first through a slow peer, then at full speed."""
 
 import asyncio
 import contextlib
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from bench.processes import canaryproxy, family, free_port, rss_bytes, running
 from bench.prove import Disproved
 
-GIB, MIB = 1 << 30, 1 << 20
-SLOW_SECONDS = 30
+MIB = 1 << 20
 BLOCK = bytes(range(256)) * 256
 MOST = 32 * MIB
-EXPECTED = GIB // len(BLOCK)
 
 PROCESSES = 3
 """Supervisor, fork server, and one worker at least."""
@@ -50,83 +49,95 @@ class Peak:
             await asyncio.sleep(0.05)
 
 
-async def take(reader: asyncio.StreamReader, *, slowly: bool) -> tuple[int, int]:
-    """Read 1 GiB, first at 1 MiB/s if `slowly`; returns length and checksum."""
-    size = check = 0
-    began = time.monotonic()
-    while size < GIB:
-        if slowly and (spent := time.monotonic() - began) < SLOW_SECONDS and size > spent * MIB:
-            await asyncio.sleep(0.05)
-            continue
-        piece = await reader.read(65_536)
-        if not piece:
-            break
-        size += len(piece)
-        check = zlib.crc32(piece, check)
-    return size, check
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """Bodies of `mebibytes`; the receiver takes 1 MiB/s for `slow_seconds`, then what comes."""
+
+    mebibytes: int
+    slow_seconds: float
+
+    @property
+    def size(self) -> int:
+        """Bytes of a body."""
+        return self.mebibytes * MIB
+
+    async def take(self, reader: asyncio.StreamReader) -> tuple[int, int]:
+        """Read a body; its length and checksum."""
+        size = check = 0
+        began = time.monotonic()
+        while size < self.size:
+            if (spent := time.monotonic() - began) < self.slow_seconds and size > spent * MIB:
+                await asyncio.sleep(0.05)
+                continue
+            piece = await reader.read(65_536)
+            if not piece:
+                break
+            size += len(piece)
+            check = zlib.crc32(piece, check)
+        return size, check
+
+    async def give(self, writer: asyncio.StreamWriter) -> None:
+        """Write a body as fast as it is taken."""
+        for _ in range(self.size // len(BLOCK)):
+            writer.write(BLOCK)
+            await writer.drain()
+
+    def checksum(self) -> int:
+        """Of what is sent."""
+        check = 0
+        for _ in range(self.size // len(BLOCK)):
+            check = zlib.crc32(BLOCK, check)
+        return check
+
+    async def origin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """GET gets a body; a POST's is taken and answered with its length and checksum."""
+        with contextlib.closing(writer):
+            head = await reader.readuntil(b"\r\n\r\n")
+            if head.startswith(b"GET"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % self.size)
+                await self.give(writer)
+            else:
+                body = b"%d %d" % await self.take(reader)
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body)
+                )
+            await writer.drain()
+
+    async def download(self, port: int) -> tuple[int, int]:
+        """Length and checksum of what a GET brings."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with contextlib.closing(writer):
+            writer.write(b"GET /big HTTP/1.1\r\nHost: prove.test\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            return await self.take(reader)
+
+    async def upload(self, port: int) -> tuple[int, int]:
+        """Length and checksum of what the origin saw of a POST."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with contextlib.closing(writer):
+            writer.write(
+                b"POST /big HTTP/1.1\r\nHost: prove.test\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % self.size
+            )
+            await self.give(writer)
+            await reader.readuntil(b"\r\n\r\n")
+            size, _, check = (await reader.read()).partition(b" ")
+            return int(size), int(check)
 
 
-async def give(writer: asyncio.StreamWriter) -> None:
-    """Write 1 GiB as fast as it is taken."""
-    for _ in range(EXPECTED):
-        writer.write(BLOCK)
-        await writer.drain()
-
-
-def checksum() -> int:
-    """Of what is sent."""
-    check = 0
-    for _ in range(EXPECTED):
-        check = zlib.crc32(BLOCK, check)
-    return check
-
-
-async def _origin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """GET gets 1 GiB; of a POST it takes 1 GiB, slowly at first, and answers with what it saw."""
-    with contextlib.closing(writer):
-        head = await reader.readuntil(b"\r\n\r\n")
-        if head.startswith(b"GET"):
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % GIB)
-            await give(writer)
-        else:
-            size, check = await take(reader, slowly=True)
-            body = b"%d %d" % (size, check)
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body))
-        await writer.drain()
-
-
-async def _download(port: int) -> tuple[int, int]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    with contextlib.closing(writer):
-        writer.write(b"GET /big HTTP/1.1\r\nHost: prove.test\r\n\r\n")
-        await reader.readuntil(b"\r\n\r\n")
-        return await take(reader, slowly=True)
-
-
-async def _upload(port: int) -> tuple[int, int]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    with contextlib.closing(writer):
-        writer.write(b"POST /big HTTP/1.1\r\nHost: prove.test\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % GIB)
-        await give(writer)
-        await reader.readuntil(b"\r\n\r\n")
-        size, _, check = (await reader.read()).partition(b" ")
-        return int(size), int(check)
-
-
-def large_bodies() -> str:
+def large_bodies(mebibytes: int = 1024, slow_seconds: float = 30) -> str:
     """Download, then upload."""
-    return asyncio.run(_large_bodies())
+    return asyncio.run(_large_bodies(Bodies(mebibytes, slow_seconds)))
 
 
-async def _large_bodies() -> str:
-    expected = (GIB, await asyncio.to_thread(checksum))
-    origin = await asyncio.start_server(_origin, "127.0.0.1", 0)
+async def _large_bodies(bodies: Bodies) -> str:
+    expected = (bodies.size, await asyncio.to_thread(bodies.checksum))
+    origin = await asyncio.start_server(bodies.origin, "127.0.0.1", 0)
     backend, listen = origin.sockets[0].getsockname()[1], free_port()
     url = f"http://127.0.0.1:{backend}"
     said: list[str] = []
-    ways: tuple[tuple[str, Callable[[int], asyncio.Future[tuple[int, int]]]], ...] = (
-        ("download", lambda port: asyncio.ensure_future(_download(port))),
-        ("upload", lambda port: asyncio.ensure_future(_upload(port))),
+    ways: tuple[tuple[str, Callable[[int], Awaitable[tuple[int, int]]]], ...] = (
+        ("download", bodies.download),
+        ("upload", bodies.upload),
     )
     command = canaryproxy("--stable", url, "--canary", url, "--listen", f"127.0.0.1:{listen}")
     async with origin:
@@ -139,7 +150,9 @@ async def _large_bodies() -> str:
                 seen = await way(listen)
                 spent = time.monotonic() - began
                 watching.cancel()
-            said.append(f"{name} of 1 GiB in {spent:.0f} s, memory grew by {peak.growth / MIB:.1f} MiB")
+            said.append(
+                f"{name} of {bodies.mebibytes:,} MiB in {spent:.0f} s, memory grew by {peak.growth / MIB:.1f} MiB"
+            )
             if seen != expected or peak.growth >= MOST:
                 raise Disproved(f"{said[-1]}; length and checksum {seen}, expected {expected}")
     return "; ".join(said)

@@ -1,4 +1,4 @@
-"""The share is what was asked: 100,000 requests by wrk, counted by the origins' own access logs."""
+"""The share is what was asked: requests by wrk, counted by the origins' own access logs."""
 
 import contextlib
 import tempfile
@@ -8,11 +8,9 @@ from bench.load import wrk
 from bench.processes import canaryproxy, free_port, nginx_origin, running
 from bench.prove import Disproved
 
-ENOUGH = 100_000
 
-
-def split(weight: str, tolerance: float) -> str:
-    """Run until enough requests were answered at `weight` percent; the canary's share must be within
+def split(weight: str, tolerance: float, enough: int = 100_000) -> str:
+    """Run until `enough` requests were answered at `weight` percent; the canary's share must be within
     `tolerance` points and no request may fail.
     """
     with contextlib.ExitStack() as stack:
@@ -29,7 +27,7 @@ def split(weight: str, tolerance: float) -> str:
         )  # fmt: skip
         stack.enter_context(running(command, port=listen))
         answered = errors = 0
-        while answered < ENOUGH:
+        while answered < enough:
             load = wrk(listen, connections=50, seconds=4)
             answered += load.requests
             errors += load.errors
