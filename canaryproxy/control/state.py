@@ -8,8 +8,8 @@ route that leaves the file is forgotten.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from canaryproxy.config import Config
 from canaryproxy.config.rules import RuleConfig, RuleSet
@@ -27,7 +27,7 @@ class RouteState:
 
     `file_weight` and `file_rules` (a digest) are the file's, as last heard. `rules` are None while the file's hold.
     `latched` says why the canary is off until somebody decides, empty if it is not. While a `rollout` is under way the
-    weight is its.
+    weight is its. `extra` is what a later version has stored of the route: kept as it is.
     """
 
     weight: int
@@ -37,6 +37,7 @@ class RouteState:
     rules: RuleSet | None = None
     latched: str = ""
     rollout: Rollout = NO_ROLLOUT
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def off(self) -> bool:

@@ -4,9 +4,9 @@ Weights are basis points, times seconds.
 """
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 WHOLE = 10_000
 """The weight of a canary that gets everything."""
@@ -29,11 +29,14 @@ FINEST = 1
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A weight, and for how long at least. `hold`: it is left only when somebody says so."""
+    """A weight, and for how long at least. `hold`: it is left only when somebody says so. `extra` is what a later
+    version has stored of it.
+    """
 
     weight: int
     dwell: float
     hold: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

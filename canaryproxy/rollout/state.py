@@ -3,9 +3,9 @@
 Weights are basis points, times seconds since 1970.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from canaryproxy.rollout.plan import Step
 
@@ -24,7 +24,8 @@ class Rollout:
     `began` and `since` are when it and its phase began, `step_since` when its step did; `timeout_at` is when the step
     has taken too long (0 before that is known). `reason` is a word, `why` a sentence. `released`: somebody let the step
     go on that was to be held. `before`: the phase that a pause interrupted. `controls` counts how often a bake went
-    back to compare. `warned`: in a dry run, that it was said what would have happened.
+    back to compare. `warned`: in a dry run, that it was said what would have happened. `extra` is what a later version
+    has stored of this rollout: kept as it is, and gone with it.
     """
 
     phase: Phase = "idle"
@@ -41,6 +42,7 @@ class Rollout:
     before: Phase = "progressing"
     controls: int = 0
     warned: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def off(self) -> bool:

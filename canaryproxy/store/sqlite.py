@@ -8,20 +8,16 @@ keeps a second instance from writing.
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
-from canaryproxy.config.rules import RuleSet
-from canaryproxy.config.rules_document import rules_from_written
-from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.state import Audit, RouteState, State
 from canaryproxy.control.store import CorruptState, UnreadableState, UnwritableState
-from canaryproxy.rollout.kept import read, written
-from canaryproxy.rollout.state import Rollout
+from canaryproxy.model.document import TooNewError
+from canaryproxy.store.codec import read_state, write_state
 
 log = logging.getLogger("canaryproxy")
 
@@ -70,6 +66,9 @@ class SqliteStore:
         try:
             rows = self._read()
             state = {name: read_state(text) for name, text in rows}
+        except TooNewError as error:
+            self.close()
+            raise UnreadableState(f"{self._path}: {error}") from None
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, sqlite3.DatabaseError) and not _damaged(error):
                 raise UnreadableState(f"{self._path}: {error}") from None
@@ -249,30 +248,3 @@ def _damaged(error: sqlite3.DatabaseError) -> bool:
     """
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     return code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def write_state(state: RouteState) -> str:
-    """One route's state as JSON."""
-    rules = None if state.rules is None else [rule_as_written(rule) for rule in state.rules.rules]
-    return json.dumps({
-        "weight": state.weight, "weight_source": state.weight_source, "file_weight": state.file_weight,
-        "file_rules": state.file_rules, "rules": rules, "latched": state.latched, "rollout": written(state.rollout),
-    })  # fmt: skip
-
-
-def read_state(text: str) -> RouteState:
-    """The state of `write_state`. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
-    told = json.loads(text)
-    weight, file_weight, source = told["weight"], told["file_weight"], told["weight_source"]
-    for one in (weight, file_weight):
-        if not isinstance(one, int) or not 0 <= one <= 10_000:
-            raise ValueError(f"{one!r} is no weight")
-    if (
-        source not in ("file", "api", "rollout")
-        or not isinstance(told["file_rules"], str)
-        or not isinstance(told["latched"], str)
-    ):
-        raise ValueError("not a route's state")
-    rules = None if told["rules"] is None else RuleSet(rules_from_written(told["rules"]))
-    rollout = read(told["rollout"]) if "rollout" in told else Rollout()
-    return RouteState(weight, source, file_weight, told["file_rules"], rules, told["latched"], rollout)

@@ -15,7 +15,7 @@ from canaryproxy.control.state import Audit, State
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.model.table import Endpoint
 from canaryproxy.rollout.state import Illegal
-from canaryproxy.store.sqlite import read_state, write_state
+from canaryproxy.store.codec import read_state, write_state
 from tests.support.rolling import JO, Bench, started
 
 

@@ -10,7 +10,8 @@ from canaryproxy.config.rules import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.control.state import Audit, RouteState
 from canaryproxy.control.store import CorruptState, UnreadableState, UnwritableState
-from canaryproxy.store.sqlite import SqliteStore, read_state, write_state
+from canaryproxy.store.codec import read_state, write_state
+from canaryproxy.store.sqlite import SqliteStore
 
 RULES = RuleSet(
     rules_from_written([

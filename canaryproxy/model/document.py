@@ -1,0 +1,102 @@
+"""Documents as they are stored: versions, and what a later version has added. Pure.
+
+A document is a JSON object. `v` rises only where an older reader would act wrongly; anything else may be added to any
+object at any level, and readers who do not know it keep it and write it back. The rules are in
+docs/decisions/0013-stored-state.md.
+"""
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+Document = dict[str, Any]
+
+VERSION = "v"
+
+
+class TooNewError(Exception):
+    """A later version wrote this, and says that it cannot be used without knowing what it means."""
+
+
+def version_of(data: Mapping[str, Any], known: int, what: str) -> int:
+    """The version of a document; 0 where it names none. Raises `TooNewError` above `known`, and `ValueError`."""
+    version = data.get(VERSION, 0)
+    if type(version) is not int or version < 0:
+        raise ValueError(f"{version!r} is no version of {what}")
+    if version > known:
+        raise TooNewError(f"{what} is stored as version {version}, this canaryproxy knows {what} up to version {known}")
+    return version
+
+
+def unknown(data: Mapping[str, Any], known: Collection[str]) -> Document:
+    """The fields of an object that this version does not know."""
+    return {name: value for name, value in data.items() if name not in known and name != VERSION}
+
+
+def added(loaded: object, dumped: object) -> Document:
+    """What a loaded document has beside what this version writes of the same, object by object. Lists are values: they
+    are this version's as a whole.
+    """
+    if not isinstance(loaded, dict) or not isinstance(dumped, dict):
+        return {}
+    found: Document = {}
+    for name, value in loaded.items():
+        if name not in dumped:
+            found[name] = value
+        elif below := added(value, dumped[name]):
+            found[name] = below
+    return found
+
+
+def merged(dumped: Document, extra: Mapping[str, Any]) -> Document:
+    """A document with what `added` has found put back where it was."""
+    whole = dict(dumped)
+    for name, value in extra.items():
+        mine = whole.get(name)
+        if name not in whole:
+            whole[name] = value
+        elif isinstance(mine, dict) and isinstance(value, dict):
+            whole[name] = merged(mine, value)
+    return whole
+
+
+def text(value: object) -> str:
+    """A string. Raises `ValueError`."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def truth(value: object) -> bool:
+    """True or false. Raises `ValueError`."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
+
+
+def whole(value: object) -> int:
+    """A whole number from 0 up. Raises `ValueError`."""
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no whole number from 0 up")
+    return value
+
+
+def number(value: object) -> float:
+    """A finite number, as it is. Raises `ValueError`."""
+    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
+        raise ValueError(f"{value!r} is no finite number")
+    return value  # type: ignore[return-value]
+
+
+def items(value: object) -> list[Any]:
+    """A list. Raises `ValueError`."""
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r} is no list")
+    return value
+
+
+def mapping(value: object) -> Document:
+    """An object. Raises `ValueError`."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r} is no object")
+    return value

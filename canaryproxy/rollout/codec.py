@@ -1,0 +1,102 @@
+"""A rollout as a document, and read again by this version, an older or a later one. Pure.
+
+To add a field: give `Rollout` a default, and name it in `dump` and `load` with that default. Nothing else changes, `V`
+included, unless an older reader would act wrongly by ignoring it (docs/decisions/0013-stored-state.md).
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast, get_args
+
+from canaryproxy.model.document import VERSION, items, number, text, truth, unknown, version_of, whole
+from canaryproxy.rollout.plan import WHOLE, Step
+from canaryproxy.rollout.state import Phase, Rollout
+
+V = 1
+"""0 is the form of commit 64e2905: the same fields without `v`."""
+
+PHASES: tuple[Phase, ...] = get_args(Phase)
+
+
+def dump(rollout: Rollout) -> dict[str, Any]:
+    """Plain data, for JSON."""
+    return {
+        **rollout.extra,
+        VERSION: V,
+        "phase": rollout.phase,
+        "reason": rollout.reason,
+        "why": rollout.why,
+        "steps": [_dump_step(step) for step in rollout.steps],
+        "step": rollout.step,
+        "weight": rollout.weight,
+        "began": rollout.began,
+        "since": rollout.since,
+        "step_since": rollout.step_since,
+        "timeout_at": rollout.timeout_at,
+        "released": rollout.released,
+        "before": rollout.before,
+        "controls": rollout.controls,
+        "warned": rollout.warned,
+    }
+
+
+KNOWN = frozenset(dump(Rollout()))
+
+
+def load(data: Mapping[str, Any]) -> Rollout:
+    """What `dump` gave. Without phase, weight, step and steps it is no rollout; all else has a default.
+
+    Raises `TooNewError` for what a later version wrote and this one must not act on, `ValueError`, `KeyError` or
+    `TypeError` for anything else that is no rollout.
+    """
+    version_of(data, V, "a rollout")
+    since = number(data.get("since", data.get("began", 0.0)))
+    steps = tuple(_load_step(one) for one in items(data["steps"]))
+    return Rollout(
+        phase=_phase(data["phase"]),
+        reason=text(data.get("reason", "")),
+        why=text(data.get("why", "")),
+        steps=steps,
+        step=_place(data["step"], len(steps)),
+        weight=_weight(data["weight"]),
+        began=number(data.get("began", since)),
+        since=since,
+        step_since=number(data.get("step_since", since)),
+        timeout_at=number(data.get("timeout_at", 0.0)),
+        released=truth(data.get("released", False)),
+        before=_phase(data.get("before", "progressing")),
+        controls=whole(data.get("controls", 0)),
+        warned=truth(data.get("warned", False)),
+        extra=unknown(data, KNOWN),
+    )
+
+
+def _dump_step(step: Step) -> list[Any]:
+    """What a later version has added to a step comes fourth, by name."""
+    written: list[Any] = [step.weight, step.dwell, step.hold]
+    return [*written, dict(step.extra)] if step.extra else written
+
+
+def _load_step(data: object) -> Step:
+    weight, dwell, *rest = items(data)
+    hold, extra = (*rest, *(False, {})[len(rest) :])
+    return Step(_weight(weight), number(dwell), truth(hold), dict(extra))
+
+
+def _phase(value: object) -> Phase:
+    if value not in PHASES:
+        raise ValueError(f"{value!r} is no phase")
+    return cast("Phase", value)
+
+
+def _place(value: object, steps: int) -> int | None:
+    """The number of a step, None where there are none."""
+    fits = value is None if not steps else type(value) is int and 0 <= value < steps
+    if not fits:
+        raise ValueError(f"{value!r} is none of {steps} steps")
+    return cast("int | None", value)
+
+
+def _weight(value: object) -> int:
+    if whole(value) > WHOLE:
+        raise ValueError(f"{value!r} is no weight")
+    return cast("int", value)
