@@ -61,16 +61,16 @@ def merged(dumped: Document, extra: Mapping[str, Any]) -> Document:
 
 
 def text(value: object) -> str:
-    """A string. Raises `ValueError`."""
+    """A string. Raises `TypeError`."""
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is no text")
     return value
 
 
 def truth(value: object) -> bool:
-    """True or false. Raises `ValueError`."""
+    """True or false. Raises `TypeError`."""
     if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is neither true nor false")
+        raise TypeError(f"{value!r} is neither true nor false")
     return value
 
 
@@ -89,14 +89,14 @@ def number(value: object) -> float:
 
 
 def items(value: object) -> list[Any]:
-    """A list. Raises `ValueError`."""
+    """A list. Raises `TypeError`."""
     if not isinstance(value, list):
-        raise ValueError(f"{value!r} is no list")
+        raise TypeError(f"{value!r} is no list")
     return value
 
 
 def mapping(value: object) -> Document:
-    """An object. Raises `ValueError`."""
+    """An object. Raises `TypeError`."""
     if not isinstance(value, dict):
-        raise ValueError(f"{value!r} is no object")
+        raise TypeError(f"{value!r} is no object")
     return value

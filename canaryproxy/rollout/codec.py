@@ -7,7 +7,7 @@ included, unless an older reader would act wrongly by ignoring it (docs/decision
 from collections.abc import Mapping
 from typing import Any, cast, get_args
 
-from canaryproxy.model.document import VERSION, items, number, text, truth, unknown, version_of, whole
+from canaryproxy.model.document import VERSION, items, mapping, number, text, truth, unknown, version_of, whole
 from canaryproxy.rollout.plan import WHOLE, Step
 from canaryproxy.rollout.state import Phase, Rollout
 
@@ -78,14 +78,18 @@ def _dump_step(step: Step) -> list[Any]:
 
 def _load_step(data: object) -> Step:
     weight, dwell, *rest = items(data)
-    hold, extra = (*rest, *(False, {})[len(rest) :])
-    return Step(_weight(weight), number(dwell), truth(hold), dict(extra))
+    if len(rest) > 2:
+        raise ValueError(f"{data!r} is no step")
+    hold = truth(rest[0]) if rest else False
+    extra = mapping(rest[1]) if len(rest) > 1 else {}
+    return Step(_weight(weight), number(dwell), hold, extra)
 
 
 def _phase(value: object) -> Phase:
-    if value not in PHASES:
-        raise ValueError(f"{value!r} is no phase")
-    return cast("Phase", value)
+    for phase in PHASES:
+        if value == phase:
+            return phase
+    raise ValueError(f"{value!r} is no phase")
 
 
 def _place(value: object, steps: int) -> int | None:

@@ -89,5 +89,5 @@ def test_anything_else_is_refused(wrong: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", "{}"])
 def test_what_is_no_object_is_refused(text: str) -> None:
-    with pytest.raises((ValueError, KeyError)):
+    with pytest.raises((ValueError, TypeError, KeyError)):
         read_state(text)

@@ -1,0 +1,117 @@
+"""What a version says of a stored state when it starts on it: the same questions for the old and for the new one."""
+
+import asyncio
+import json
+import random
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from canaryproxy.analysis.finding import Analysis
+from canaryproxy.config import parse
+from canaryproxy.config.written import rule_as_written
+from canaryproxy.control.controller import Controller
+from canaryproxy.control.events import Events
+from canaryproxy.control.hooks import Hooks
+from canaryproxy.control.judges import Judges
+from canaryproxy.control.rollouts import Rollouts
+from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.telemetry.window import Window
+from tests.support.admin import FakeWorkers, healthy
+
+NOW = 5_000.0
+"""The clock of the deltas when it starts."""
+
+AWAY = 30.0
+"""Seconds after the last entry that it starts."""
+
+
+class Started:
+    """A control plane on a stored state, without processes; nothing passes but what a test lets pass."""
+
+    def __init__(self, path: Path, routes: str, wall: float) -> None:
+        self.now = NOW
+        self.wall = wall
+        self.store = SqliteStore(path)
+        config = parse(routes, "golden", {})
+        self.workers = FakeWorkers()
+        events, window = Events(), Window()
+        self.controller = Controller(
+            config, self.workers, self.store, ask=healthy, wall=lambda: self.wall, events=events
+        )
+        self.judges = Judges(
+            config, self.now, self.weight, lambda: self.controller.generation, random.Random(3).random, events,
+            lambda: self.wall,
+        )  # fmt: skip
+        self.rollouts = Rollouts(
+            self.controller, self.judges, window, Hooks(self.post, lambda: self.now), lambda: self.now,
+            lambda: self.wall,
+        )  # fmt: skip
+
+    async def post(self, *_: object) -> str:
+        return ""
+
+    def weight(self, route: str) -> int | None:
+        state = self.controller.state.get(route)
+        return None if state is None else state.weight
+
+    async def start(self) -> None:
+        """As the instance does it."""
+        await self.controller.start()
+        await self.rollouts.recall()
+
+    async def stop(self) -> None:
+        """End it, so that another one may start on the file."""
+        self.controller.stop()
+        await self.controller.close()
+
+    async def said(self) -> dict[str, Any]:
+        """All that it knows."""
+        return {"wall": self.wall, "routes": {name: await self._route(name) for name in self.controller.state}}
+
+    async def _route(self, name: str) -> dict[str, Any]:
+        state = self.controller.state[name]
+        rollout = state.rollout
+        return {
+            "weight": state.weight, "source": state.weight_source, "file_weight": state.file_weight,
+            "file_rules": state.file_rules, "rules_source": state.rules_source, "latched": state.latched,
+            "off": state.off, "rules": [rule_as_written(rule) for rule in self.controller.rules(name)],
+            "phase": rollout.phase, "reason": rollout.reason, "why": rollout.why, "step": rollout.step,
+            "steps": [[step.weight, step.dwell, step.hold] for step in rollout.steps], "rollout": rollout.weight,
+            "began": rollout.began, "since": rollout.since, "step_since": rollout.step_since,
+            "timeout_at": rollout.timeout_at, "released": rollout.released, "before": rollout.before,
+            "controls": rollout.controls, "warned": rollout.warned,
+            "lost": self.rollouts.facts(name).lost,
+            "analysis": plain(self.judges.analysis(name, self.now)),
+            "history": [asdict(one) for one in await self.controller.history(name, 100)],
+        }  # fmt: skip
+
+
+def plain(analysis: Analysis) -> Any:
+    """Every number of every check, for JSON, which keeps floats to the last bit."""
+    return json.loads(json.dumps(asdict(analysis)))
+
+
+def last_entry(path: Path) -> float:
+    """When somebody last did something, or evidence was last written."""
+    with closing(sqlite3.connect(path)) as connection:
+        times = [connection.execute("SELECT max(at) FROM history").fetchone()[0] or 1e9]
+        if connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'learnt'").fetchone()[0]:
+            times += [json.loads(row[0])["at"] for row in connection.execute("SELECT told FROM learnt")]
+        return float(max(times))
+
+
+def observed(path: Path, routes: str, wall: float | None = None) -> dict[str, Any]:
+    """Start on the file, and say what it is taken for."""
+
+    async def look() -> dict[str, Any]:
+        started = Started(path, routes, last_entry(path) + AWAY if wall is None else wall)
+        await started.start()
+        try:
+            return await started.said()
+        finally:
+            await started.stop()
+
+    return asyncio.run(look())
