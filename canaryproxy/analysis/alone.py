@@ -13,6 +13,7 @@ from canaryproxy.analysis.evidence import Restarting, evenly
 from canaryproxy.analysis.finding import SUSPICIOUS
 from canaryproxy.analysis.rates import ABOVE_FLOOR, Block, log_floor
 from canaryproxy.analysis.spec import Errors, HardLimit
+from canaryproxy.model.document import Document, items, number, whole, wholes
 
 MINUTES = 600
 """Looks of stable that are remembered."""
@@ -50,6 +51,15 @@ class Stable:
         """Of failures; 0 where nothing is known."""
         return self.failed / self.ended if self.ended else 0.0
 
+    def snapshot(self) -> list[list[int]]:
+        """As plain data: requests and failures of each look."""
+        return [[ended, failed] for ended, failed in self._looks]
+
+    def restore(self, data: object) -> None:
+        """Go on from there. Raises `ValueError` and `TypeError`."""
+        looks = [wholes(one, 2) for one in items(data)]
+        self._looks = deque(((ended, failed) for ended, failed in looks), maxlen=MINUTES)
+
 
 class Alone:
     """One stretch of time without a control."""
@@ -57,9 +67,7 @@ class Alone:
     def __init__(self, errors: Errors, limit: HardLimit | None, stable: Stable) -> None:
         highest = intervals.rate(stable.failed, stable.ended)[1] if stable.ended else errors.floor
         self._known = stable.rate
-        self._bound = min(max(errors.floor, LEAST, errors.tolerance * highest), MOST)
-        self._above = tuple(one for one in ABOVE_FLOOR if one * self._bound < 1)
-        self._evidence = Restarting(evenly(len(self._above)))
+        self._against(min(max(errors.floor, LEAST, errors.tolerance * highest), MOST))
         self._limit = None if limit is None else HardLimitCheck(limit)
         self._ended = self._failed = 0
 
@@ -75,6 +83,29 @@ class Alone:
         if self._limit is not None:
             self._limit.count(Block(ended, failed, TIMES * ended, TIMES * ended * self._known))
             self._limit.reported()
+
+    def snapshot(self) -> Document:
+        """As plain data. What it is held against is part of it: stable has not been seen since."""
+        return {
+            "known": self._known, "bound": self._bound, "evidence": self._evidence.snapshot(),
+            "hard_limit": None if self._limit is None else self._limit.snapshot(), "ended": self._ended,
+            "failed": self._failed,
+        }  # fmt: skip
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self._known, bound = number(data["known"]), number(data["bound"])
+        self._against(min(max(bound, LEAST), MOST))
+        self._evidence.restore(data["evidence"])
+        if self._limit is not None:
+            self._limit.restore(data["hard_limit"])
+        self._ended, self._failed = whole(data["ended"]), whole(data["failed"])
+
+    def _against(self, bound: float) -> None:
+        """The rate that is held against the canary."""
+        self._bound = bound
+        self._above = tuple(one for one in ABOVE_FLOOR if one * bound < 1)
+        self._evidence = Restarting(evenly(len(self._above)))
 
     @property
     def suspicion(self) -> str:

@@ -7,6 +7,7 @@ from canaryproxy.analysis.finding import Exposure
 from canaryproxy.analysis.rates import Block
 from canaryproxy.analysis.spec import Errors
 from canaryproxy.model.delta import CellDelta
+from canaryproxy.model.document import Document, plain, real, whole, wholes
 from canaryproxy.model.outcome import FAILURES, Outcome
 
 NEUTRAL = frozenset((Outcome.CLIENT_ABORT, Outcome.OVERFLOW))
@@ -14,6 +15,10 @@ NEUTRAL = frozenset((Outcome.CLIENT_ABORT, Outcome.OVERFLOW))
 
 CANARY, STABLE = 0, 1
 """Places of the two versions in pairs."""
+
+
+DRAWN = ("weight", "affinity")
+"""Reasons of decisions that the weight was asked for."""
 
 
 def side_of(version: str) -> int:
@@ -32,6 +37,15 @@ def failures(cell: CellDelta, errors: Errors) -> int:
         count for outcome, count in cell.outcomes.items() if outcome in FAILURES and outcome != Outcome.ERROR_5XX
     )
     return lost + matching(cell.replies, errors.statuses)
+
+
+REFUSED = ((400, 498),)
+"""Statuses that are the client's fault by the book; 499 is a client that left."""
+
+
+def refused(cell: CellDelta) -> int:
+    """Answers that lay the fault on the client."""
+    return matching(cell.replies, REFUSED) if cell.replies else 0
 
 
 def matching(replies: Mapping[int, int], statuses: tuple[tuple[int, int], ...]) -> int:
@@ -83,6 +97,14 @@ class AtRisk:
             self.gone[side] += hit[side]
         return Block(canary, hit[CANARY], stable, hit[STABLE])
 
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {"seen": [*self.seen], "gone": [*self.gone]}
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self.seen, self.gone = wholes(data["seen"], 2), wholes(data["gone"], 2)
+
 
 @dataclass(slots=True)
 class Exposed:
@@ -104,3 +126,12 @@ class Exposed:
         all_of_it = Exposed(self.requests, self.failed, self.expected)
         all_of_it.look(tally)
         return Exposure(all_of_it.requests, all_of_it.failed, all_of_it.failed - all_of_it.expected)
+
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {"requests": self.requests, "failed": self.failed, "expected": plain(self.expected)}
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self.requests, self.failed = whole(data["requests"]), whole(data["failed"])
+        self.expected = real(data["expected"])

@@ -4,9 +4,11 @@ The variance of an endpoint's failures in ten seconds, by their mean, is 1 where
 not, evidence is counted in endpoint-seconds and divided by what is left of it (quasi-likelihood: Wedderburn 1974).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from canaryproxy.analysis.rates import NOTHING, Block
+from canaryproxy.model.document import Document, mapping, plain, real, whole
 
 WINDOW = 10
 """Seconds of a window."""
@@ -16,6 +18,9 @@ HISTORY = 3600
 
 ENDPOINTS = 3
 """Endpoints that each version must have, to tell a bad version from a bad machine."""
+
+FEW_ENDPOINTS = "stable's endpoints stall now and then: with so few endpoints a bad version looks like a bad machine"
+"""A service behind one address counts as one; a headless Service shows them."""
 
 CLUMPED = 1.5
 """Dispersion from which requests are not counted one by one."""
@@ -32,6 +37,18 @@ class Moments:
     total: float = 0.0
     squares: float = 0.0
     open: int = 0
+
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {
+            "windows": plain(self.windows), "total": plain(self.total), "squares": plain(self.squares),
+            "open": self.open,
+        }  # fmt: skip
+
+    @classmethod
+    def restored(cls, data: Document) -> "Moments":
+        """What `snapshot` gave. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
+        return cls(real(data["windows"]), real(data["total"]), real(data["squares"]), whole(data.get("open", 0)))
 
     def close(self) -> None:
         """The window is over."""
@@ -67,6 +84,7 @@ class Dispersion:
         self._window = -1
         self._first = -1
         self._last = -1
+        self._before = 0
 
     def __repr__(self) -> str:
         return f"<Dispersion {self.of_requests:.2f} of requests, {self.of_seconds:.2f} of seconds>"
@@ -98,12 +116,36 @@ class Dispersion:
     @property
     def watched(self) -> bool:
         """Whether it was looked at for long enough, and at enough endpoints, to tell."""
-        return self._last - self._first >= HISTORY and len(self._counted.failed) >= ENDPOINTS
+        return self.seconds >= HISTORY and len(self._counted.failed) >= ENDPOINTS
+
+    @property
+    def seconds(self) -> int:
+        """For how long it was looked at, by processes before as well."""
+        return self._before + self._last - self._first
 
     @property
     def clumped(self) -> bool:
         """Whether failures are seen to come in clumps."""
         return self.watched and self.of_requests >= CLUMPED
+
+    def snapshot(self) -> Document:
+        """As plain data, without times of a clock that another process does not know."""
+        return {"seconds": self.seconds, "failed": _snapshots(self._counted.failed),
+                "failed_seconds": _snapshots(self._counted.seconds)}  # fmt: skip
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self._counted = Counted(_restored(data["failed"]), _restored(data["failed_seconds"]))
+        self._window = self._first = self._last = -1
+        self._before = whole(data["seconds"])
+
+
+def _snapshots(side: Mapping[str, Moments]) -> Document:
+    return {endpoint: moments.snapshot() for endpoint, moments in side.items()}
+
+
+def _restored(data: object) -> dict[str, Moments]:
+    return {endpoint: Moments.restored(mapping(one)) for endpoint, one in mapping(data).items()}
 
 
 def _pooled(side: dict[str, Moments]) -> float:

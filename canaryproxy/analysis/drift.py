@@ -7,6 +7,8 @@ that stable now fails twice as often as in the ten minutes before.
 import math
 from collections import deque
 
+from canaryproxy.model.document import Document, plain, real, whole, wholes
+
 LOOKS = 600
 """Looks that make up the past."""
 
@@ -70,3 +72,14 @@ class Drift:
         self._past.clear()
         self._total = self._alarmed_for = 0
         self.sum = 0.0
+
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {"past": [*self._past], "alarmed_for": self._alarmed_for, "sum": plain(self.sum)}
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self._past = deque(wholes(data["past"]), maxlen=LOOKS)
+        self._total = sum(self._past)
+        self._alarmed_for = whole(data.get("alarmed_for", 0))
+        self.sum = real(data["sum"])

@@ -7,6 +7,8 @@ e-values are e-values whatever the dependence between them (Vovk and Wang 2021).
 import math
 from collections.abc import Sequence
 
+from canaryproxy.model.document import Document, plain, plains, real, reals, whole
+
 HORIZON = 3600
 """Looks over which about half of the later bets are spread."""
 
@@ -67,6 +69,21 @@ class Restarting:
         self.value = held + (1.0 - self._spent)
         self.highest = max(self.highest, self.value)
 
+    def snapshot(self) -> Document:
+        """What it has come to, as plain data."""
+        return {
+            "looks": self._look, "spent": self._spent, "sums": plains(self._sums), "value": plain(self.value),
+            "highest": plain(self.highest),
+        }  # fmt: skip
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self._look = whole(data["looks"])
+        self._spent = real(data["spent"])
+        self._sums = reals(data["sums"], len(self._weights))
+        self.value = real(data["value"])
+        self.highest = real(data.get("highest", self.value))
+
 
 class Product:
     """A mixture over alternatives without restarts: proof that all is well wants the long memory."""
@@ -88,6 +105,16 @@ class Product:
             self._logs[number] += log
         self.value = math.fsum(weight * exp(log) for weight, log in zip(self._weights, self._logs, strict=True))
         self.highest = max(self.highest, self.value)
+
+    def snapshot(self) -> Document:
+        """What it has come to, as plain data."""
+        return {"logs": plains(self._logs), "value": plain(self.value), "highest": plain(self.highest)}
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises as `Restarting.restore` does."""
+        self._logs = reals(data["logs"], len(self._weights))
+        self.value = real(data["value"])
+        self.highest = real(data.get("highest", self.value))
 
 
 def evenly(count: int) -> tuple[float, ...]:

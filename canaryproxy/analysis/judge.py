@@ -8,52 +8,36 @@ anew what is shown. A failing verdict stands.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from canaryproxy.analysis.alone import Alone, Stable
 from canaryproxy.analysis.cohorts import Cohorts
 from canaryproxy.analysis.counting import (
     CANARY,
+    DRAWN,
     STABLE,
     AtRisk,
     Exposed,
     Tally,
     failures,
     judged,
-    matching,
     pair,
+    refused,
     side_of,
 )
-from canaryproxy.analysis.dispersion import ENDPOINTS, Dispersion, EndpointSeconds
+from canaryproxy.analysis.dispersion import ENDPOINTS, FEW_ENDPOINTS, Dispersion, EndpointSeconds
 from canaryproxy.analysis.drift import Drift
 from canaryproxy.analysis.finding import Analysis
 from canaryproxy.analysis.latency import Past
-from canaryproxy.analysis.memory import kept, read
+from canaryproxy.analysis.migration import V, migrated
 from canaryproxy.analysis.panel import Panel, verdict_of
 from canaryproxy.analysis.placebo import Placebo, Slice
 from canaryproxy.analysis.rates import Block
-from canaryproxy.analysis.spec import Errors, Spec, Unit
+from canaryproxy.analysis.spec import NO_ERRORS, Spec, Unit, unit_named
 from canaryproxy.model.delta import CellDelta, GoalDelta, Open
+from canaryproxy.model.document import VERSION, Document, added, items, mapping, merged, number, plain, real, whole
 from canaryproxy.model.table import WEIGHT_SCALE as WHOLE
 from canaryproxy.telemetry.histogram import value_of
 from canaryproxy.telemetry.users import Newcomers, News
-
-REFUSED = ((400, 498),)
-"""Statuses that are the client's fault by the book; 499 is a client that left."""
-
-NO_ERRORS = Errors()
-
-DRAWN = ("weight", "affinity")
-"""Reasons of decisions that the weight was asked for."""
-
-FEW_ENDPOINTS = "stable's endpoints stall now and then: with so few endpoints a bad version looks like a bad machine"
-"""A service behind one address counts as one; a headless Service shows them."""
-
-LEARNT = (
-    "_past", "panel", "_drift", "_dispersion", "_known", "_exposed", "_placebo", "_risk", "_goals_risk", "_judged",
-    "_requests", "_endpoints",
-)  # fmt: skip
-"""Attributes that outlive the process."""
 
 
 class Judge:
@@ -73,6 +57,7 @@ class Judge:
         self._past = Past()
         self._known = Stable()
         self._alone: Alone | None = None
+        self._extra: Document = {}
         self.restart(0.0, first=0)
 
     def __repr__(self) -> str:
@@ -90,6 +75,7 @@ class Judge:
         self._warm: dict[str, int] = {}
         self._endpoints: set[str] = set()
         self._failed: Analysis | None = None
+        self._extra = {name: one for name, one in self._extra.items() if name == "stable"}
         self._exposed = Exposed()
         self._placebo = Placebo(errors.tolerance, errors.floor, self.spec.alarm, self._dice)
         self._new_step(now)
@@ -139,8 +125,7 @@ class Judge:
             tally.ruled = True
         tally.ended[side] += ended
         tally.failed[side] += failed
-        if cell.replies:
-            tally.refused[side] += matching(cell.replies, REFUSED)
+        tally.refused[side] += refused(cell)
         if side == CANARY:
             self._endpoints.add(cell.key.endpoint)
         self._seconds.count(cell.key.version, cell.key.endpoint, cell.second, ended, failed)
@@ -295,17 +280,13 @@ class Judge:
                 panel.latency.file(histograms)
             else:
                 self._past.add(histograms[STABLE])
-            if vain.canary or vain.stable:
-                self._hang(vain)
+            if panel.limit is not None and (vain.canary or vain.stable):
+                panel.limit.count(vain)
+                panel.limit.reported()
         for second, block, placebo in self._seconds.close(until, self._dispersion):
             if self.unit == "endpoint-second" and block.whole:
                 self._bet(block, second)
                 self._placebo.bet_on(placebo, self._dispersion.of_seconds)
-
-    def _hang(self, vain: Block) -> None:
-        if self.panel.limit is not None:
-            self.panel.limit.count(vain)
-            self.panel.limit.reported()
 
     def _look_at(self, tally: Tally, weight: int, second: int) -> None:
         panel = self.panel
@@ -334,35 +315,54 @@ class Judge:
 
     # What outlives the process.
 
-    def kept(self, now: float) -> dict[str, Any]:
-        """Everything that was learnt, as plain data for JSON."""
-        failed = self._failed
-        return {
-            "unit": self.unit,
-            "weight": self._weight,
-            "seconds": now - self._step_since,
+    def snapshot(self, now: float) -> Document:
+        """Everything that was learnt, as plain data for JSON, and what a later version has added to it."""
+        failed, (stable, both) = self._failed, self._learnt
+        known = {
+            VERSION: V, "unit": self.unit, "weight": self._weight, "seconds": now - self._step_since,
             "warm": {endpoint: now - first for endpoint, first in self._warm.items()},
-            "failed": None if failed is None else [failed.reason, failed.evidence],
-            "learnt": {name: kept(getattr(self, name)) for name in LEARNT},
-        }
+            "failed": failed and {"reason": failed.reason, "evidence": plain(failed.evidence)},
+            "stable": {name: one.snapshot() for name, one in stable.items()}, "panel": self.panel.snapshot(),
+            **{name: one.snapshot() for name, one in both.items()},
+            "goals_at_risk": {goal: one.snapshot() for goal, one in self._goals_risk.items()},
+            "judged": self._judged, "requests": self._requests, "endpoints": sorted(self._endpoints),
+            "alone": self._alone and self._alone.snapshot(),
+        }  # fmt: skip
+        return merged(known, self._extra)
 
-    def recall(self, told: dict[str, Any], now: float) -> None:
-        """Go on from there; requests that began before the next second do not count. Raises `Unfit` and `KeyError`, and
-        then the judge has to begin anew.
-        """
-        self.unit = told["unit"]
+    @property
+    def _learnt(self) -> tuple[dict[str, Past | Drift | Dispersion | Stable], dict[str, Exposed | Placebo | AtRisk]]:
+        """What is known of stable, and of both, by the names that it is stored under."""
+        both: dict[str, Exposed | Placebo | AtRisk] = {"exposed": self._exposed, "placebo": self._placebo}
+        return {
+            "latencies": self._past, "drift": self._drift, "dispersion": self._dispersion, "looks": self._known,
+        }, both | {"at_risk": self._risk}  # fmt: skip
+
+    def restore(self, stored: Document, now: float) -> None:
+        """Go on from there, with requests of the next second. Raises as `migrated` does: then begin with another."""
+        data, (stable, both) = migrated(stored), self._learnt
+        self.unit = unit_named(data["unit"])
+        for name, one in stable.items():
+            one.restore(data["stable"][name])
         self.panel = Panel(self.spec, self.unit, self._past)
-        for name in LEARNT:
-            setattr(self, name, read(getattr(self, name), told["learnt"][name]))
-        self._weight = self._aim = told["weight"]
-        self._alone, self._slice = self._without_control(), Slice(self._weight)
-        self._step_since = now - told["seconds"]
-        self._warm = {endpoint: math.floor(now - age) for endpoint, age in told["warm"].items()}
+        self.panel.restore(mapping(data["panel"]))
+        for name, part in both.items():
+            part.restore(data[name])
+        for goal, at_risk in self._goals_risk.items():
+            at_risk.restore(data["goals_at_risk"][goal])
+        self._judged, self._requests = whole(data["judged"]), whole(data["requests"])
+        self._endpoints, self._weight = set(items(data["endpoints"])), whole(data["weight"])
+        self._aim, self._alone, self._slice = self._weight, self._without_control(), Slice(self._weight)
+        if self._alone is not None and data.get("alone") is not None:
+            self._alone.restore(data["alone"])
+        self._step_since = now - number(data["seconds"])
+        self._warm = {endpoint: math.floor(now - number(age)) for endpoint, age in data["warm"].items()}
         self._first = int(now) + 1
         self._cohorts = Cohorts(closed_until=int(now))
-        if told["failed"] is not None:
-            reason, evidence = told["failed"]
+        if data["failed"] is not None:
+            reason, evidence = data["failed"]["reason"], real(data["failed"]["evidence"])
             self._failed = replace(self._found(now), verdict="fail", reason=reason, evidence=evidence)
+        self._extra = added(data, self.snapshot(now))
 
     # What comes of it.
 

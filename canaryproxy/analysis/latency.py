@@ -9,9 +9,10 @@ faster. We bet on Lehmann's alternatives of the rank (Lehmann 1953), and on more
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 from canaryproxy.analysis.evidence import Product, Restarting, evenly
+from canaryproxy.model import document
+from canaryproxy.model.document import Document
 from canaryproxy.telemetry.histogram import quantile
 
 Histogram = Mapping[int, int]
@@ -171,8 +172,6 @@ class Table:
 class Past:
     """Stable's latencies so far, which ranks are read from. A block comes in once it was bet on."""
 
-    FORGETS: ClassVar = frozenset(("_tables", "_slowest"))
-
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}
         self._tables: dict[bool, Table] = {}
@@ -209,13 +208,21 @@ class Past:
             self._slowest = self.total, slowest
         return slowest
 
+    def snapshot(self) -> list[list[int]]:
+        """As plain data: buckets with their counts."""
+        return document.pairs(self._counts)
+
+    def restore(self, data: object) -> None:
+        """Go on from there. Raises `ValueError` and `TypeError`."""
+        self._counts = document.counts(data)
+        self._tables, self._slowest = {}, (0, None)
+        self.total = sum(self._counts.values())
+
 
 class _Ranked:
     """Blocks of both versions' histograms, bet on by stable's past ones."""
 
     __slots__ = ("_evidence", "_past", "_shift", "_slower")
-
-    FORGETS: ClassVar = frozenset(("_past",))
 
     _evidence: Restarting | Product
 
@@ -240,6 +247,14 @@ class _Ranked:
     def value(self) -> float:
         """The evidence now."""
         return self._evidence.value
+
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return self._evidence.snapshot()
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises as `Restarting.restore` does."""
+        self._evidence.restore(data)
 
 
 class Slower(_Ranked):

@@ -5,7 +5,7 @@ e-values is an e-value, so the chance of a false alarm holds for all checks toge
 fail by themselves.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from canaryproxy.analysis import words
@@ -20,6 +20,7 @@ from canaryproxy.analysis.evidence import anytime_p
 from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Samples, Verdict
 from canaryproxy.analysis.latency import Past
 from canaryproxy.analysis.spec import Limits, Spec, Unit
+from canaryproxy.model.document import Document, mapping, plain, real
 from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.telemetry.histogram import quantile
 
@@ -36,6 +37,11 @@ OTHERS = 0.2
 
 LOOKS_BAD = 5
 """Looks in a row after which one of our own fixed bounds is broken."""
+
+
+Check = (
+    RateCheck | LatencyCheck | GoalCheck | ResourceCheck | ThresholdCheck | HardLimitCheck | SampleRatioCheck
+)  # fmt: skip
 
 
 class Panel:
@@ -160,6 +166,41 @@ class Panel:
             return finding
         return replace(finding, p=anytime_p(max(highest, finding.evidence or 0.0)))
 
+    def snapshot(self) -> Document:
+        """What every check has learnt, as plain data. The names are those of the stored form, not of attributes."""
+        return {
+            **{name: _snapshot(check) for name, check in self._single.items()},
+            **{name: {one: check.snapshot() for one, check in many.items()} for name, many in self._named.items()},
+            "highest": {name: plain(value) for name, value in self._highest.items()},
+        }
+
+    def restore(self, data: Document) -> None:
+        """Go on from there; a check that an older version did not have begins now. Raises `ValueError`, `KeyError` or
+        `TypeError` for what is nothing like it.
+        """
+        for name, check in self._single.items():
+            if check is not None and data.get(name) is not None:
+                check.restore(mapping(data[name]))
+        for name, many in self._named.items():
+            told = mapping(data.get(name, {}))
+            for one in many.keys() & told.keys():
+                many[one].restore(mapping(told[one]))
+        self._highest = {name: real(value) for name, value in mapping(data.get("highest", {})).items()}
+
+    @property
+    def _single(self) -> dict[str, Check | None]:
+        """Checks of which there is one, by the name that they are stored under."""
+        return {
+            "errors": self.errors, "latency": self.latency, "refusals": self.refusals, "hard_limit": self.limit,
+            "error_bounds": self.error_bounds, "latency_bounds": self.latency_bounds,
+            "sample_ratio": self.sample_ratio,
+        }  # fmt: skip
+
+    @property
+    def _named(self) -> dict[str, Mapping[str, Check]]:
+        """Checks that the config names, by what they are stored under."""
+        return {"goals": self.goals, "resources": self.resources, "externals": self.externals}
+
     @property
     def unproven(self) -> list[str]:
         """Checks without proof that the canary is no worse."""
@@ -167,6 +208,10 @@ class Panel:
             one.name for one in (self.errors, self.latency)
             if one is not None and not one.dry_run and one.proof < SHOWN
         ]  # fmt: skip
+
+
+def _snapshot(check: Check | None) -> Document | None:
+    return None if check is None else check.snapshot()
 
 
 def _hold(check: ThresholdCheck, canary: float | None, stable: float | None, samples: Samples) -> None:

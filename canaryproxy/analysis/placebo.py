@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from canaryproxy.analysis.counting import CANARY, STABLE, AtRisk, pair
 from canaryproxy.analysis.rates import NOTHING, Block, Worse
+from canaryproxy.model.document import Document, plain, real
 from canaryproxy.telemetry.users import Newcomers
 
 SHUFFLE = 0x9E3779B97F4A7C15
@@ -95,6 +96,16 @@ class Placebo:
         if self.value >= self._alarm:
             self.factor *= max(math.log(self.value) / math.log(self._alarm), 1.05)
             self._worse = Worse(self._tolerance, self._floor)
+
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {"worse": self._worse.snapshot(), "carried": self._carried.snapshot(), "factor": plain(self.factor)}
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self._worse.restore(data["worse"])
+        self._carried = Block.restored(data["carried"])
+        self.factor = real(data["factor"])
 
     def _some(self, units: int, share: float) -> int:
         """How many of so many, each with this chance."""

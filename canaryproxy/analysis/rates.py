@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from canaryproxy.analysis.evidence import Product, Restarting, evenly
+from canaryproxy.model.document import Document, plains, reals
 
 HIGHER = (1.25, 1.6, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
 """Ratios of excess over what is tolerated that are bet on."""
@@ -44,6 +45,15 @@ class Block:
             self.canary + other.canary, self.canary_failed + other.canary_failed,
             self.stable + other.stable, self.stable_failed + other.stable_failed,
         )  # fmt: skip
+
+    def snapshot(self) -> list[float | str]:
+        """As plain data."""
+        return plains((self.canary, self.canary_failed, self.stable, self.stable_failed))
+
+    @classmethod
+    def restored(cls, data: object) -> "Block":
+        """What `snapshot` gave. Raises `ValueError` and `TypeError`."""
+        return cls(*reals(data, 4))
 
 
 NOTHING = Block(0, 0, 0, 0)
@@ -108,6 +118,18 @@ class Worse:
         """The evidence now."""
         return self.relative.value if self.floor is None else min(self.relative.value, self.floor.value)
 
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {
+            "relative": self.relative.snapshot(), "floor": None if self.floor is None else self.floor.snapshot()
+        }  # fmt: skip
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises as `Restarting.restore` does."""
+        self.relative.restore(data["relative"])
+        if self.floor is not None:
+            self.floor.restore(data["floor"])
+
 
 class NoWorse:
     """Evidence that the canary's rate is below `ratio` times stable's *or* below `bound` (0..1): non-inferiority.
@@ -137,6 +159,15 @@ class NoWorse:
         """The evidence now."""
         return (self.relative.value + self.below.value) / 2
 
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {"relative": self.relative.snapshot(), "below": self.below.snapshot()}
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises as `Restarting.restore` does."""
+        self.relative.restore(data["relative"])
+        self.below.restore(data["below"])
+
 
 class Lower:
     """Evidence that the canary's rate is less than stable's over `margin` (1 and more): fewer errors, fewer buyers."""
@@ -158,3 +189,11 @@ class Lower:
     def value(self) -> float:
         """The evidence now."""
         return self.relative.value
+
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {"relative": self.relative.snapshot()}
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises as `Restarting.restore` does."""
+        self.relative.restore(data["relative"])

@@ -5,6 +5,7 @@ comparison means much: a self-check of the router, and of whatever picks users (
 import math
 
 from canaryproxy.analysis.evidence import exp
+from canaryproxy.model.document import Document, plain, plains, real, reals, whole
 
 RATIOS = (0.5, 0.67, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25, 1.5, 2.0)
 """By how much the odds of the canary may be off."""
@@ -39,3 +40,16 @@ class SampleRatio:
     def value(self) -> float:
         """The evidence now."""
         return math.fsum(map(exp, self._logs)) / len(RATIOS)
+
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {
+            "logs": plains(self._logs), "canary": self.canary, "total": self.total, "expected": plain(self.expected),
+        }  # fmt: skip
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises as `Restarting.restore` does."""
+        self._logs = reals(data["logs"], len(RATIOS))
+        self.canary = whole(data["canary"])
+        self.total = whole(data["total"])
+        self.expected = real(data["expected"])

@@ -8,6 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from canaryproxy.model.document import Document, plains, reals
+
 ENOUGH = 5
 """Blocks without which nothing is said."""
 
@@ -55,6 +57,14 @@ class PerRequest:
         mean = math.fsum(values) / count
         spread = max(math.sqrt(math.fsum((one - mean) ** 2 for one in values) / (count - 1)), LEAST_SPREAD)
         return log_t(count, mean / (spread / math.sqrt(count)))
+
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {"logs": plains(self.logs)}
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self.logs = reals(data["logs"])
 
     @property
     def more(self) -> float:

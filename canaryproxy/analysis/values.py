@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from canaryproxy.analysis.evidence import Restarting, evenly
+from canaryproxy.model.document import Document
 
 STAKES = (0.1, 0.3, 0.6, 0.9)
 """The lambdas."""
@@ -64,3 +65,11 @@ class Less:
     def value(self) -> float:
         """The evidence now."""
         return self.evidence.value
+
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {"less": self.evidence.snapshot()}
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises as `Restarting.restore` does."""
+        self.evidence.restore(data["less"])

@@ -11,11 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from canaryproxy.analysis.finding import Analysis, Verdict
 from canaryproxy.analysis.judge import Judge
-from canaryproxy.analysis.memory import Unfit
 from canaryproxy.analysis.panel import Panel
 from canaryproxy.analysis.spec import Spec
 from canaryproxy.config import Config
@@ -23,6 +21,7 @@ from canaryproxy.config.route import RouteConfig
 from canaryproxy.control.courtesy import give_way
 from canaryproxy.control.events import Events
 from canaryproxy.model.delta import CellDelta, Delta, GoalDelta, Open
+from canaryproxy.model.document import Document, TooNewError
 from canaryproxy.telemetry.users import News
 
 log = logging.getLogger("canaryproxy")
@@ -159,16 +158,16 @@ class Judges:
         if route in self._judges and self._judges[route].begun:
             self._judges[route].restart(now, first=int(now) + 1)
 
-    def kept(self, route: str, now: float) -> dict[str, Any]:
+    def snapshot(self, route: str, now: float) -> Document:
         """What a judge has learnt, as plain data."""
-        return self._judges[route].kept(now)
+        return self._judges[route].snapshot(now)
 
-    def recall(self, route: str, told: dict[str, Any], now: float) -> bool:
+    def restore(self, route: str, data: Document, now: float) -> bool:
         """Go on from there; False where it does not fit, and the judge begins anew."""
         try:
-            self._judges[route].recall(told, now)
-        except (Unfit, KeyError, TypeError, ValueError, AttributeError) as error:
-            log.warning("%s: what was known of the canary is of no use, it is judged anew: %s", route, error)
+            self._judges[route].restore(data, now)
+        except (TooNewError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            log.warning("%s: what was known of the canary is of no use, it is judged anew: %r", route, error)
             self._judges[route] = self._judge(self._routes[route])
             return False
         return True

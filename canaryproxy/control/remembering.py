@@ -1,15 +1,17 @@
 """What judges have learnt of canaries under way outlives the process, and what nobody watched does not count."""
 
-import hashlib
-import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from canaryproxy.control import evidence
 from canaryproxy.control.controller import Controller
+from canaryproxy.control.evidence import Evidence
+from canaryproxy.control.identity import identity
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.noticing import Versions
 from canaryproxy.control.store import UnwritableState
+from canaryproxy.model.document import TooNewError
 
 log = logging.getLogger("canaryproxy")
 
@@ -32,6 +34,7 @@ class Memory:
         self._now = now
         self._wall = wall
         self._unwatched: dict[str, tuple[float, float]] = {}
+        self._extra: dict[str, tuple[float, Mapping[str, Any]]] = {}
         self._written = True
         self._turn = 0
 
@@ -50,42 +53,48 @@ class Memory:
         first = self._turn % len(routes) if routes else 0
         some = [*routes[first:], *routes[:first]][:MOST_REMEMBERED]
         self._turn = first + len(some)
-        told = {route: json.dumps(self._learnt(route)) for route in some}
+        told = {route: evidence.dump(self._learnt(route)) for route in some}
         try:
             await self._controller.remember(told, set(routes))
             self._written = bool(routes)
         except UnwritableState as error:
             log.debug("what is known of canaries cannot be kept: %s", error)
 
-    def _learnt(self, route: str) -> dict[str, Any]:
-        return {
-            "at": self._wall(), "of": self._digest(route), "version": self._versions.known(route),
-            "step": self._began(route), "lost": self.lost(route), "judge": self._judges.kept(route, self._now()),
-        }  # fmt: skip
+    def _learnt(self, route: str) -> Evidence:
+        began, extra = self._extra.get(route, (0.0, {}))
+        return Evidence(
+            self._wall(), self._identity(route), self._versions.known(route), self._began(route), self.lost(route),
+            self._judges.snapshot(route, self._now()), extra if began == self._rollout(route) else {},
+        )  # fmt: skip
 
     def _began(self, route: str) -> float:
         return self._controller.state[route].rollout.step_since
 
-    def _digest(self, route: str) -> str:
-        """Of all that has to be the same for evidence to be about the same canary."""
-        config = self._controller.config.routes[route]
-        return hashlib.sha256(repr((config.canary, config.affinity, config.spec)).encode()).hexdigest()
+    def _rollout(self, route: str) -> float:
+        """When the rollout began: what a later version stored of it is of no other."""
+        return self._controller.state[route].rollout.began
+
+    def _identity(self, route: str) -> str:
+        return identity(self._controller.config.routes[route])
 
     async def recall(self, routes: Sequence[str]) -> None:
         """What the process before knew of these."""
         learnt = await self._controller.learnt()
         for route in routes:
             try:
-                self._recall(route, json.loads(learnt.get(route, "{}")))
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                found = evidence.load(learnt[route]) if route in learnt else None
+            except (TooNewError, ValueError, TypeError, KeyError) as error:
                 log.warning("%s: what was known of the canary is of no use, it is judged anew: %r", route, error)
-                self._recall(route, {})
+                found = None
+            self._recall(route, found)
 
-    def _recall(self, route: str, told: dict[str, Any]) -> None:
+    def _recall(self, route: str, found: Evidence | None) -> None:
         began = since = self._began(route)
         lost = 0.0
-        if told.get("version"):
-            self._versions.recall(route, told["version"])
-        if told.get("of") == self._digest(route) and self._judges.recall(route, told["judge"], self._now()):
-            since, lost = told["at"], told["lost"] if told["step"] == began else 0.0
+        if found is not None and found.version:
+            self._versions.recall(route, found.version)
+        if found is not None and found.of == self._identity(route):
+            self._extra[route] = self._rollout(route), found.extra
+            if self._judges.restore(route, found.judge, self._now()):
+                since, lost = found.at, found.lost if found.step == began else 0.0
         self._unwatched[route] = (began, lost + max(self._wall() - since, 0.0))

@@ -6,7 +6,7 @@ docs/decisions/0013-stored-state.md.
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 Document = dict[str, Any]
@@ -100,3 +100,52 @@ def mapping(value: object) -> Document:
     if not isinstance(value, dict):
         raise TypeError(f"{value!r} is no object")
     return value
+
+
+def plain(value: float) -> float | str:
+    """A number for JSON, which has none for what is not finite."""
+    return value if math.isfinite(value) else repr(value)
+
+
+def real(value: object) -> float:
+    """The number of `plain`. Raises `ValueError`."""
+    if value in ("inf", "-inf", "nan"):
+        return float(value)
+    return number(value)
+
+
+def plains(values: Iterable[float]) -> list[float | str]:
+    """Numbers for JSON."""
+    return [plain(one) for one in values]
+
+
+def reals(value: object, count: int | None = None) -> list[float]:
+    """The numbers of `plains`; `count` of them, if that is given. Raises `ValueError` and `TypeError`."""
+    found = [real(one) for one in items(value)]
+    if count is not None and len(found) != count:
+        raise ValueError(f"{len(found)} numbers instead of {count}")
+    return found
+
+
+def wholes(value: object, count: int | None = None) -> list[int]:
+    """Whole numbers from 0 up; `count` of them, if that is given. Raises `ValueError` and `TypeError`."""
+    found = [whole(one) for one in items(value)]
+    if count is not None and len(found) != count:
+        raise ValueError(f"{len(found)} numbers instead of {count}")
+    return found
+
+
+def pairs(counts: Mapping[int, int]) -> list[list[int]]:
+    """Counts by number, for JSON, whose objects have names."""
+    return [[key, count] for key, count in counts.items()]
+
+
+def counts(value: object) -> dict[int, int]:
+    """The counts of `pairs`. Raises `ValueError` and `TypeError`."""
+    found: dict[int, int] = {}
+    for one in items(value):
+        key, count = items(one)
+        if type(key) is not int:
+            raise TypeError(f"{key!r} is no number of a bucket")
+        found[key] = whole(count)
+    return found

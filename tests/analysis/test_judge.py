@@ -1,14 +1,22 @@
 """The judge beside simulated traffic: what is found, how soon, and what is not."""
 
+import json
 import random
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from canaryproxy.analysis.finding import Analysis, Finding
+from canaryproxy.analysis.judge import Judge
 from canaryproxy.analysis.spec import Errors, External, GoalSpec, Latency, Limits, Resource, Spec
 from canaryproxy.analysis.usage import Trouble, Used
 from canaryproxy.model.delta import CellDelta, CellKey, Open
+from canaryproxy.model.document import TooNewError
 from canaryproxy.model.table import VersionName
+from tests.support.judged import EVERYTHING, JUDGED, fresh
 from tests.support.traffic import Version, Visitors, World, failing, key
 
 
@@ -407,3 +415,152 @@ def test_a_step_to_more_than_half_is_for_the_proven() -> None:
     world.run(200)
     world.judge.look(world.now, 5000, world.now, aim=6000)
     assert world.judge.analysis(world.now).verdict == "pass"
+
+
+# What outlives the process.
+
+
+def stored(judge: Judge, now: float) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(judge.snapshot(now), allow_nan=False))
+    return found
+
+
+def again(world: World) -> None:
+    """The process ends, and another one goes on."""
+    judge = fresh(world)
+    judge.restore(stored(world.judge, world.now), world.now)
+    world.judge = judge
+
+
+def numbers(analysis: Analysis) -> list[object]:
+    return [(one.name, one.verdict, one.evidence, one.better, one.proof, one.samples, one.p) for one in analysis.checks]
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_a_judge_says_the_same_after_a_restart(name: str) -> None:
+    world = JUDGED[name]()
+    before, was = world.judge.analysis(world.now), stored(world.judge, world.now)
+    again(world)
+    after = world.judge.analysis(world.now)
+    assert numbers(after) == numbers(before)
+    assert (after.verdict, after.reason, after.evidence) == (before.verdict, before.reason, before.evidence)
+    assert (after.weight, after.exposed, after.alone) == (before.weight, before.exposed, before.alone)
+    assert after.seconds == pytest.approx(before.seconds)
+    now = stored(world.judge, world.now)
+    assert {**now, "warm": was["warm"], "seconds": was["seconds"]} == was
+
+
+def test_it_goes_on_to_what_it_would_have_found() -> None:
+    worlds = [World(Version(0.01), Version(0.03), seed=4) for _ in range(2)]
+    for world in worlds:
+        world.run(5)
+    again(worlds[1])
+    took = [world.run(200, failing) for world in worlds]
+    assert all(one is not None and one < 60 for one in took)
+
+
+@given(st.integers(0, 1000), st.integers(1, 12), st.sampled_from([300, 5000, 10_000]), st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_whatever_it_has_seen_survives(seed: int, seconds: int, weight: int, affinity: bool) -> None:
+    world = World(
+        Version(0.02, 0.01, buys=0.1), Version(0.05, 0.02, hangs=0.01, buys=0.1), rate=60, weight=weight,
+        spec=EVERYTHING, affinity=affinity, goal="cart", valued=True, seed=seed,
+    )  # fmt: skip
+    world.run(seconds)
+    was = stored(world.judge, world.now)
+    again(world)
+    assert {**stored(world.judge, world.now), "warm": was["warm"], "seconds": was["seconds"]} == was
+
+
+LATER = {"bet": [1, 2], "deep": {"er": 1}}
+
+
+def objects(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where there are objects in a document."""
+    if isinstance(value, dict):
+        yield path
+        for name, one in value.items():
+            yield from objects(one, (*path, name))
+
+
+def at(document: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        document = document[name]
+    return document
+
+
+def test_what_a_later_version_has_added_anywhere_is_written_back() -> None:
+    """An older reader keeps unknown fields at every level, and the evidence of checks that it does not know."""
+    world = JUDGED["everything"]()
+    told = stored(world.judge, world.now)
+    named = {("warm",), ("goals_at_risk",), ("panel", "highest"), ("stable", "dispersion", "failed"),
+             ("stable", "dispersion", "failed_seconds")}  # fmt: skip
+    places = [path for path in objects(told) if path not in named]
+    assert len(places) > 30
+    for path in places:
+        at(told, path)["later"] = LATER
+    told["panel"]["saturation"] = {"v": 3, "evidence": {"looks": 9}}
+    told["panel"]["goals"]["of another release"] = {"fewer": 1}
+    judge = fresh(world)
+    judge.restore(told, world.now)
+    world.judge = judge
+    world.run(3)
+    after = stored(world.judge, world.now)
+    for path in places:
+        assert at(after, path)["later"] == LATER, path
+    assert after["panel"]["saturation"] == {"v": 3, "evidence": {"looks": 9}}
+    assert after["panel"]["goals"]["of another release"] == {"fewer": 1}
+
+
+def test_of_another_canary_only_what_is_known_of_stable_is_kept() -> None:
+    world = JUDGED["everything"]()
+    told = stored(world.judge, world.now)
+    told["later"] = told["panel"]["later"] = told["stable"]["later"] = LATER
+    judge = fresh(world)
+    judge.restore(told, world.now)
+    judge.restart(world.now, first=int(world.now))
+    after = stored(judge, world.now)
+    assert after["stable"]["later"] == LATER
+    assert "later" not in after
+    assert "later" not in after["panel"]
+
+
+def test_a_check_that_an_older_version_did_not_have_begins_now() -> None:
+    world = JUDGED["everything"]()
+    told = stored(world.judge, world.now)
+    for name in ("refusals", "sample_ratio", "highest"):
+        del told["panel"][name]
+    told["panel"]["resources"] = {}
+    judge = fresh(world)
+    judge.restore(told, world.now)
+    checks = {one.name: one for one in judge.analysis(world.now).checks}
+    assert checks["refusals"].samples.canary == checks["resource:cpu"].samples.canary == 0
+    assert checks["errors"].samples.canary > 0
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("unit",), ("weight",), ("seconds",), ("stable", "drift", "sum"), ("panel", "errors", "worse", "relative", "sums"),
+        ("panel", "latency", "here"), ("exposed", "requests"), ("placebo", "factor"), ("panel", "hard_limit", "reports"),
+        ("stable", "dispersion", "failed"), ("panel", "goals", "cart", "values"), ("warm",), ("goals_at_risk", "cart"),
+        ("panel", "latency_bounds", "samples"), ("stable", "looks"), ("at_risk", "seen"), ("endpoints",),
+    ],
+)  # fmt: skip
+def test_damaged_evidence_is_refused(path: tuple[str, ...]) -> None:
+    world = JUDGED["everything"]()
+    for damage in (7.5, "x", [1], {"y": 1}):
+        told = stored(world.judge, world.now)
+        if type(at(told, path)) is type(damage):
+            continue
+        at(told, path[:-1])[path[-1]] = damage
+        if path == ("seconds",) and damage == 7.5:
+            continue
+        with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
+            fresh(world).restore(told, world.now)
+
+
+def test_evidence_of_a_later_version_is_said_to_be_that() -> None:
+    world = World()
+    with pytest.raises(TooNewError):
+        fresh(world).restore({**stored(world.judge, world.now), "v": 99}, world.now)

@@ -52,7 +52,7 @@ async def test_what_is_known_of_another_canary_is_of_no_use(tmp_path: Path, capl
         await first.second()
     await first.rollouts.remember()
     text = json.loads((await first.controller.learnt())["shop"])
-    text["judge"]["learnt"]["panel"] = {"a": {}}
+    text["judge"]["panel"]["errors"]["worse"] = {}
     await first.controller.remember({"shop": json.dumps(text)}, {"shop"})
     await first.controller.close()
     for port in (2, 3):
@@ -91,13 +91,13 @@ async def test_a_bake_is_watched_after_a_restart_too() -> None:
     bench = await started("prove_above: 100%, steps: [100]")
     for _ in range(3):
         await bench.second()
-    learnt = json.loads(json.dumps(bench.judges.kept("shop", bench.now)))
+    learnt = json.loads(json.dumps(bench.judges.snapshot("shop", bench.now)))
     bench.judges = Judges(
         bench.controller.config, bench.now, bench.weight, lambda: bench.controller.generation, lambda: 0.5,
         bench.events, lambda: 1e9 + bench.now,
     )  # fmt: skip
     bench.rollouts._judges = bench.judges
-    assert bench.judges.recall("shop", learnt, bench.now)
+    assert bench.judges.restore("shop", learnt, bench.now)
     bench.errors["canary"] = 1.0
     for _ in range(4):
         await bench.second()

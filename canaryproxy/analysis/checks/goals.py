@@ -6,6 +6,7 @@ from canaryproxy.analysis.finding import SHOWN, Comparison, Finding, Samples, co
 from canaryproxy.analysis.rates import HIGHER, NOTHING, Block, Lower, log_relative
 from canaryproxy.analysis.spec import Action, GoalSpec, Unit
 from canaryproxy.analysis.values import Less, Takings
+from canaryproxy.model.document import Document, counts, items, pairs, plains, reals
 from canaryproxy.telemetry.histogram import value_bucket, value_of
 
 ENOUGH_EVENTS = 50
@@ -107,12 +108,33 @@ class GoalCheck:
         self._squares = [0.0, 0.0]
         self._carried = NOTHING
 
+    def snapshot(self) -> Document:
+        """What it has seen and shown, as plain data."""
+        return {
+            "fewer": self._fewer.snapshot(), "more": self._more.snapshot(), "less": self._less.snapshot(),
+            "richer": self._richer.snapshot(), "past": pairs(self._past), "carried": self._carried.snapshot(),
+            "values": [plains(side) for side in self._values], "here": self._here.snapshot(),
+            "worth": plains(self._worth), "squares": plains(self._squares),
+        }  # fmt: skip
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self._fewer.restore(data["fewer"])
+        self._more.restore(data["more"])
+        self._less.restore(data["less"])
+        self._richer.restore(data["richer"])
+        self._past = counts(data["past"])
+        self._carried, self._here = Block.restored(data["carried"]), Block.restored(data["here"])
+        canary, stable = items(data["values"])
+        self._values = reals(canary), reals(stable)
+        self._worth, self._squares = reals(data["worth"], 2), reals(data["squares"], 2)
+
     def finding(self) -> Finding:
         """What it says now."""
         here = self._here
         canary, stable = (_per(self._amount(side), units) for side, units in ((0, here.canary), (1, here.stable)))
-        counts = (int(here.canary_failed), int(here.canary)), (int(here.stable_failed), int(here.stable))
-        interval = self._interval(counts)
+        seen = (int(here.canary_failed), int(here.canary)), (int(here.stable_failed), int(here.stable))
+        interval = self._interval(seen)
         return Finding(
             name=self.name,
             verdict=standing(self.harm, self._threshold, seen=self._here.whole),
@@ -123,7 +145,7 @@ class GoalCheck:
             ratio=canary / stable if canary is not None and stable else None,
             interval=interval,
             unit=self.unit,
-            samples=Samples(counts[0][1], counts[1][1]),
+            samples=Samples(seen[0][1], seen[1][1]),
             evidence=self.harm,
             threshold=self._threshold,
             better=self.gain,
@@ -132,13 +154,13 @@ class GoalCheck:
             dry_run=self.dry_run,
         )
 
-    def _interval(self, counts: tuple[tuple[int, int], tuple[int, int]]) -> tuple[float, float | None] | None:
+    def _interval(self, seen: tuple[tuple[int, int], tuple[int, int]]) -> tuple[float, float | None] | None:
         if not self._spec.valued:
-            fit = all(count for _, count in counts) and all(hits <= count for hits, count in counts)
-            return intervals.ratio(*counts) if fit else None
-        if min(hits for hits, _ in counts) < intervals.FEWEST or min(count for _, count in counts) < 1:
+            fit = all(count for _, count in seen) and all(hits <= count for hits, count in seen)
+            return intervals.ratio(*seen) if fit else None
+        if min(hits for hits, _ in seen) < intervals.FEWEST or min(count for _, count in seen) < 1:
             return None
-        canary, stable = (self._moments(side, count) for side, (_, count) in enumerate(counts))
+        canary, stable = (self._moments(side, count) for side, (_, count) in enumerate(seen))
         return intervals.ratio_of_means(canary, stable)[1:] if canary[1] > 0 and stable[1] > 0 else None
 
     def _moments(self, side: int, units: int) -> intervals.Moments:

@@ -10,6 +10,7 @@ from canaryproxy.analysis import words
 from canaryproxy.analysis.finding import Finding, Samples, Verdict
 from canaryproxy.analysis.rates import NOTHING, Block
 from canaryproxy.analysis.spec import Action, HardLimit
+from canaryproxy.model.document import Document, items
 
 REACH = 600
 """Reports that are looked back over to gather enough requests."""
@@ -76,6 +77,19 @@ class HardLimitCheck:
     def failed(self) -> bool:
         """Whether it was passed, once."""
         return self._said is not None
+
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {
+            "reports": [block.snapshot() for block in self._reports], "open": self._open.snapshot(),
+            "passed": None if self._said is None else self._said.snapshot(),
+        }  # fmt: skip
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self._reports = deque(map(Block.restored, items(data["reports"])), maxlen=REACH)
+        self._open = Block.restored(data["open"])
+        self._said = None if data["passed"] is None else Block.restored(data["passed"])
 
     def finding(self) -> Finding:
         """What it says now."""

@@ -1,13 +1,13 @@
 """Latency: does the canary take longer than stable?"""
 
 import math
-from typing import ClassVar
 
 from canaryproxy.analysis import intervals, words
 from canaryproxy.analysis.cohorts import Pair
 from canaryproxy.analysis.finding import SHOWN, Finding, Samples, compared, standing, until_proven
 from canaryproxy.analysis.latency import LAST, Faster, NoSlower, Past, Slower
 from canaryproxy.analysis.spec import Action, Latency
+from canaryproxy.model.document import Document, counts, items, pairs, plain, real, whole
 from canaryproxy.telemetry.histogram import quantile
 
 PROVEN = 1.19
@@ -33,7 +33,6 @@ class LatencyCheck:
     """Latencies of requests, cohort by cohort. `pace` is how many requests of the canary come in a second."""
 
     name = "latency"
-    FORGETS: ClassVar = frozenset(("_past",))
 
     def __init__(self, spec: Latency, threshold: float, past: Past) -> None:
         self.dry_run = spec.dry_run
@@ -96,6 +95,23 @@ class LatencyCheck:
         """The weight has changed: what is shown begins anew, evidence does not."""
         self._here = ({}, {})
 
+    def snapshot(self) -> Document:
+        """As plain data. Stable's past is not part of it: it outlives the canary."""
+        return {
+            "slower": self._slower.snapshot(), "sound": self._sound.snapshot(), "faster": self._faster.snapshot(),
+            "waiting": [pairs(side) for side in self._waiting], "here": [pairs(side) for side in self._here],
+            "looks": self._looks, "judged": self._judged, "pace": plain(self.pace),
+        }  # fmt: skip
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self._slower.restore(data["slower"])
+        self._sound.restore(data["sound"])
+        self._faster.restore(data["faster"])
+        self._waiting, self._here = _pair(data["waiting"]), _pair(data["here"])
+        self._looks, self._judged = whole(data["looks"]), whole(data["judged"])
+        self.pace = real(data.get("pace", 0.0))
+
     def shown(self) -> tuple[dict[int, int], dict[int, int]]:
         """Histograms of both versions on the finer scale of `telemetry.histogram`, for what is shown of them."""
         top = math.floor(math.log2(HANGING) * 32)
@@ -107,12 +123,12 @@ class LatencyCheck:
     def finding(self) -> Finding:
         """What it says now."""
         canary, stable = self.shown()
-        counts = Samples(sum(canary.values()), sum(stable.values()))
+        samples = Samples(sum(canary.values()), sum(stable.values()))
         means = intervals.mean_ratio(canary, stable)
-        comparison = compared(self.harm, self._faster.value, min(self._threshold, SHOWN)) if counts.canary else None
+        comparison = compared(self.harm, self._faster.value, min(self._threshold, SHOWN)) if samples.canary else None
         return Finding(
             name=self.name,
-            verdict=standing(self.harm, self._threshold, seen=counts.canary > 0),
+            verdict=standing(self.harm, self._threshold, seen=samples.canary > 0),
             sentence=self._sentence(canary, stable, means),
             comparison=comparison,
             canary=quantile(canary, 0.95),
@@ -120,7 +136,7 @@ class LatencyCheck:
             ratio=None if means is None else means[0],
             interval=None if means is None else means[1:],
             unit="request",
-            samples=counts,
+            samples=samples,
             evidence=self.harm,
             threshold=self._threshold,
             better=self._faster.value,
@@ -145,3 +161,8 @@ class LatencyCheck:
         if means is not None:
             text += f"; {words.times(means[0], (means[1], means[2]), 'the mean')}"
         return f"{text}, {words.evidence(self.harm, self._threshold)}"
+
+
+def _pair(data: object) -> Pair:
+    canary, stable = items(data)
+    return counts(canary), counts(stable)

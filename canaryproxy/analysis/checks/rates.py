@@ -4,6 +4,7 @@ from canaryproxy.analysis import intervals, words
 from canaryproxy.analysis.finding import SHOWN, Finding, Samples, compared, standing, until_proven
 from canaryproxy.analysis.rates import NOTHING, Block, Lower, NoWorse, Worse
 from canaryproxy.analysis.spec import Action, Unit
+from canaryproxy.model.document import Document, plain, real, text
 
 PROVEN_RATIO = 1.5
 PROVEN_BOUND = 0.005
@@ -67,6 +68,25 @@ class RateCheck:
         """The weight has changed: what is shown begins anew, evidence does not."""
         self._here = NOTHING
 
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {
+            "worse": self._worse.snapshot(), "sound": self._sound.snapshot(), "better": self._better.snapshot(),
+            "all": self._all.snapshot(), "here": self._here.snapshot(), "pace": plain(self.pace), "note": self.note,
+        }  # fmt: skip
+
+    def restore(self, data: Document) -> None:
+        """Go on from there; the next bet is a look. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing
+        like it.
+        """
+        self._worse.restore(data["worse"])
+        self._sound.restore(data["sound"])
+        self._better.restore(data["better"])
+        self._looked = -1
+        self._all, self._here = Block.restored(data["all"]), Block.restored(data["here"])
+        self.pace = real(data.get("pace", 0.0))
+        self.note = text(data.get("note", ""))
+
     def finding(self) -> Finding:
         """What it says now."""
         shown = self._here if self._here.canary else self._all
@@ -109,12 +129,12 @@ class RateCheck:
         (failed_c, canary), (failed_s, stable) = counts
         if not canary:
             return f"no {self.unit} of the canary was judged yet"
-        text = (
+        said = (
             f"canary {self._failed} {failed_c:,} of {words.some(canary, self.unit)}, stable {failed_s:,} of {stable:,}"
         )
         if ratio is not None and failed_c:
-            text += f"; {words.times(ratio, interval, 'the rate')}"
-        said = f"{text}, {words.evidence(self.harm, self._threshold)}"
+            said += f"; {words.times(ratio, interval, 'the rate')}"
+        said = f"{said}, {words.evidence(self.harm, self._threshold)}"
         return f"{said}; {self.note}" if self.note else said
 
 

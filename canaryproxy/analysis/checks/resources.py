@@ -1,13 +1,13 @@
 """Resources: does the canary use more of something for each request, by its own account?"""
 
 import math
-from typing import ClassVar
 
 from canaryproxy.analysis import words
 from canaryproxy.analysis.finding import Finding, Samples, Verdict, compared, standing
 from canaryproxy.analysis.resources import ENOUGH, PerRequest
 from canaryproxy.analysis.spec import Action, Resource
 from canaryproxy.analysis.usage import Trouble, Used
+from canaryproxy.model.document import Document, plains, reals
 
 UNEVEN = 2.0
 """Requests per second and endpoint of the two versions must differ by less than this factor: a process that has more
@@ -17,8 +17,6 @@ to do spends less on each, so the comparison would be of weights and not of vers
 
 class ResourceCheck:
     """One resource, block by block. `trouble` is why it cannot be read or compared now; None if it can."""
-
-    FORGETS: ClassVar = frozenset(("trouble",))
 
     trouble: Trouble | None
 
@@ -46,6 +44,16 @@ class ResourceCheck:
         if isinstance(found, Used) and self.trouble is None:
             self._last = found.canary, found.stable
             self._ratio.block(found.canary, found.stable)
+
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {"ratio": self._ratio.snapshot(), "last": plains(self._last)}
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self._ratio.restore(data["ratio"])
+        canary, stable = reals(data["last"], 2)
+        self._last = canary, stable
 
     def finding(self) -> Finding:
         """What it says now."""

@@ -4,6 +4,7 @@ from canaryproxy.analysis import words
 from canaryproxy.analysis.finding import Finding, Samples, Verdict
 from canaryproxy.analysis.ratio import ALARM, SampleRatio
 from canaryproxy.analysis.spec import Action
+from canaryproxy.model.document import Document
 
 
 class SampleRatioCheck:
@@ -29,6 +30,14 @@ class SampleRatioCheck:
         """Units drawn under this weight, in basis points."""
         if canary + stable:
             self._ratio.bet(canary, canary + stable, weight / 10_000)
+
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return self._ratio.snapshot()
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self._ratio.restore(data)
 
     def finding(self) -> Finding:
         """What it says now."""

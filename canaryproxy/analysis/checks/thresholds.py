@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from canaryproxy.analysis import words
 from canaryproxy.analysis.finding import Finding, Samples, Verdict
 from canaryproxy.analysis.spec import Action
+from canaryproxy.model.document import Document, items, plain, real, text, whole, wholes
 
 NONE = Samples()
 
@@ -72,6 +73,21 @@ class ThresholdCheck:
     def step(self) -> None:
         """The weight has changed: counting in a row begins anew."""
         self._bad = 0
+
+    def snapshot(self) -> Document:
+        """As plain data."""
+        return {
+            "bad": self._bad, "values": [None if one is None else plain(one) for one in self._values],
+            "broken": self._words, "problem": self._problem, "samples": [self._samples.canary, self._samples.stable],
+        }  # fmt: skip
+
+    def restore(self, data: Document) -> None:
+        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        self._bad = whole(data["bad"])
+        canary, stable = (None if one is None else real(one) for one in items(data["values"]))
+        self._values = canary, stable
+        self._words, self._problem = text(data["broken"]), text(data["problem"])
+        self._samples = Samples(*wholes(data["samples"], 2))
 
     def finding(self) -> Finding:
         """What it says now."""

@@ -73,7 +73,7 @@ class Version(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -207,7 +207,7 @@ SCENARIOS: dict[str, tuple[str, Act]] = {
         f"routes: {{shop: {{{SIDES}, rollout: {{prove_above: 100%, steps: [20, 50, 100], every: 1h}}, {EVERYTHING}}}}}\n",
         act(fails("stable", 100), fails("canary", 90), judged(3), do("start"), judged(40), do("promote"), judged(25)),
     ),
-    "progressing-users": (route(", affinity: cookie"), act(fails("canary", 40), do("start"), judged())),
+    "progressing-users": (route(", affinity: cookie"), act(fails("stable", 300), fails("canary", 250), do("start"), judged(20))),
     "progressing-endpoints": (
         route(analysis=f"{QUICK}, unit: endpoint-second"),
         act(fails("stable", 60), fails("canary", 50), do("start"), judged()),
@@ -234,7 +234,7 @@ SCENARIOS: dict[str, tuple[str, Act]] = {
     "baking-control": (
         route(rollout="steps: [50, 100], every: 4s, bake: 1h", analysis=f"{QUICK}, limits: off"),
         act(
-            judged(4), do("start"), phase("baking"), judged(3), fails("canary", 3), until(reason="control"), judged(2)
+            judged(4), do("start"), phase("baking"), judged(3), fails("canary", 10), until(reason="control"), fails("canary", 0), judged(3)
         ),
     ),
     "succeeded": (

@@ -1,0 +1,13 @@
+PRAGMA application_id = 0;
+PRAGMA user_version = 1;
+BEGIN TRANSACTION;
+CREATE TABLE history (
+  id INTEGER PRIMARY KEY, at REAL NOT NULL, actor TEXT NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,
+  action TEXT NOT NULL, route TEXT NOT NULL, detail TEXT NOT NULL, outcome TEXT NOT NULL, generation INTEGER
+) STRICT;
+INSERT INTO "history" VALUES(1,1.79583298540279722214e+09,'anyone','write','127.0.0.1','abort','shop','rolled back: aborted by anyone','kept',1);
+CREATE TABLE learnt (name TEXT PRIMARY KEY, told TEXT NOT NULL) STRICT;
+CREATE TABLE routes (name TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
+INSERT INTO "routes" VALUES('shop','{"weight": 0, "weight_source": "rollout", "file_weight": 500, "file_rules": "", "rules": null, "latched": "", "rollout": {"phase": "rolled_back", "reason": "manual", "why": "aborted by anyone", "steps": [], "step": null, "weight": 0, "began": 0.0, "since": 1795832985.4027355, "step_since": 0.0, "timeout_at": 0.0, "released": false, "before": "progressing", "controls": 0, "warned": false}}');
+CREATE INDEX history_by_route ON history (route, id);
+COMMIT;

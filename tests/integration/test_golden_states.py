@@ -1,0 +1,142 @@
+"""States that commit 64e2905 left on the disk are taken up: no step, no abort and no evidence is lost.
+
+How they were made, and what that version said of each when it started on it: `tests/data/state/make.py`.
+"""
+
+import asyncio
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.data.state.make import SCENARIOS, restored
+from tests.support.golden import AWAY, Started, observed
+
+GOLDEN = Path(__file__).parents[1] / "data" / "state" / "64e2905"
+NAMES = sorted(path.stem for path in GOLDEN.glob("*.sql"))
+UNDER_WAY = ("progressing", "paused", "baking")
+
+
+def expected(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((GOLDEN / f"{name}.json").read_text())
+    return found
+
+
+def routes(name: str) -> str:
+    return (GOLDEN / f"{name}.yaml").read_text()
+
+
+def without_words(said: dict[str, Any]) -> dict[str, Any]:
+    """What was said of a state, without sentences, which every version may word as it likes."""
+    analysis = said["analysis"]
+    checks = [
+        {key: value for key, value in check.items() if key not in ("sentence", "missing")}
+        for check in analysis["checks"]
+    ]
+    kept = {key: value for key, value in analysis.items() if key not in ("reason", "checks")}
+    return {**said, "analysis": {**kept, "checks": {check["name"]: check for check in checks}}}
+
+
+def is_part(old: Any, new: Any, where: str = "") -> None:
+    """Everything that the old version said is said by the new one, to the last bit; it may say more."""
+    if isinstance(old, dict):
+        for key, value in old.items():
+            assert key in new, f"{where}.{key} is gone"
+            is_part(value, new[key], f"{where}.{key}")
+    elif isinstance(old, list):
+        assert len(old) == len(new), f"{where}: {old} != {new}"
+        for number, pair in enumerate(zip(old, new, strict=True)):
+            is_part(*pair, f"{where}[{number}]")
+    else:
+        same = old == new or (isinstance(old, float) and math.isnan(old) and math.isnan(new))
+        assert same, f"{where}: {old!r} != {new!r}"
+
+
+def test_every_scenario_was_written_down() -> None:
+    assert sorted(SCENARIOS) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_golden_state_is_taken_for_what_it_was(name: str, tmp_path: Path) -> None:
+    wanted = expected(name)
+    found = observed(restored(GOLDEN / f"{name}.sql", tmp_path / "state.db"), routes(name), wanted["wall"])
+    assert found["routes"].keys() == wanted["routes"].keys()
+    for route, one in wanted["routes"].items():
+        is_part(without_words(one), without_words(found["routes"][route]), f"{name}.{route}")
+    assert not list(tmp_path.glob("*.damaged-*"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_still_that_once_this_version_has_written_it(name: str, tmp_path: Path) -> None:
+    path, wanted = restored(GOLDEN / f"{name}.sql", tmp_path / "state.db"), expected(name)
+
+    async def write() -> None:
+        started = Started(path, routes(name), wanted["wall"])
+        await started.start()
+        await started.rollouts.remember()
+        await started.controller.remember(await started.controller.learnt(), set(started.controller.state))
+        state = started.controller.state
+        started.store._saved = {}
+        started.store.save(state)
+        await started.stop()
+
+    before = observed(path, routes(name), wanted["wall"])
+    asyncio.run(write())
+    again = observed(path, routes(name), wanted["wall"])
+    for route, one in before["routes"].items():
+        is_part(without_words(one), without_words(again["routes"][route]), f"{name}.{route}")
+
+
+def test_the_golden_states_hold_what_their_names_say() -> None:
+    phases = {name: expected(name)["routes"]["shop"] for name in NAMES}
+    assert {name: (one["phase"], one["reason"]) for name, one in phases.items()} == {
+        "idle-file": ("idle", ""),
+        "idle-api-weight": ("idle", ""),
+        "idle-api-rules": ("idle", ""),
+        "idle-aborted": ("rolled_back", "manual"),
+        "latched": ("idle", ""),
+        "progressing": ("progressing", ""),
+        "progressing-users": ("progressing", ""),
+        "progressing-endpoints": ("progressing", ""),
+        "paused-manual": ("paused", "manual"),
+        "paused-hold": ("paused", "step"),
+        "paused-gate": ("paused", "gate"),
+        "paused-timeout": ("paused", "timeout"),
+        "baking": ("baking", ""),
+        "baking-control": ("baking", "control"),
+        "succeeded": ("succeeded", ""),
+        "rolled-back": ("rolled_back", "verdict"),
+        "aborted": ("rolled_back", "manual"),
+        "ramp": ("rolled_back", "verdict"),
+        "dry-run": ("progressing", ""),
+        "failing-paused": ("paused", "manual"),
+        "several": ("progressing", ""),
+    }
+    assert phases["latched"]["latched"]
+    assert phases["latched"]["off"]
+    assert phases["ramp"]["weight"] > 0
+    assert phases["dry-run"]["warned"]
+    assert phases["failing-paused"]["analysis"]["verdict"] == "fail"
+    assert [rule["name"] for rule in phases["idle-api-rules"]["rules"]] == ["beta", "testers"]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if expected(name)["routes"]["shop"]["phase"] in UNDER_WAY])
+def test_each_that_was_under_way_holds_evidence(name: str) -> None:
+    shop = expected(name)["routes"]["shop"]
+    assert shop["analysis"]["exposed"]["requests"] > 10
+    assert shop["lost"] == pytest.approx(AWAY, abs=5)
+
+
+def test_every_kind_of_check_has_evidence_in_one_of_them() -> None:
+    checks = {check["name"]: check for check in expected("progressing")["routes"]["shop"]["analysis"]["checks"]}
+    assert {
+        "errors", "latency", "refusals", "goal:cart", "goal:revenue", "resource:cpu", "check:quality", "errors:limits",
+        "latency:limits", "limit:error_rate", "sample-ratio",
+    } == checks.keys()  # fmt: skip
+    assert all(check["canary"] is not None for check in checks.values())
+    assert all(check["samples"]["canary"] for name, check in checks.items() if name != "check:quality")
+    assert {one["unit"] for name in NAMES for one in expected(name)["routes"]["shop"]["analysis"]["checks"]} > {
+        "request", "user", "endpoint-second",
+    }  # fmt: skip
