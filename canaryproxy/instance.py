@@ -36,7 +36,7 @@ from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
 from canaryproxy.control.rollouts import Rollouts
 from canaryproxy.control.sources import Sources
-from canaryproxy.control.store import Store
+from canaryproxy.control.store import NotOurState, Store
 from canaryproxy.control.watch import Watches
 from canaryproxy.control.workers import NotAcknowledged, Workers
 from canaryproxy.model.delta import Delta
@@ -61,6 +61,10 @@ FILES_PER_CONNECTION = 2
 
 CLOSING = 1.0
 """Seconds that calls of the admin API under way may take at the end."""
+
+
+class CannotKeep(Exception):
+    """What the config names as the state cannot be one; the message is one line for the user."""
 
 
 class CannotLog(Exception):
@@ -101,9 +105,10 @@ class Instance:
     async def start(self) -> None:
         """Open the sockets, publish the first table, start the workers. Returns when they serve.
 
-        Raises `CannotListen` and `CannotLog`.
+        Raises `CannotListen`, `CannotLog` and `CannotKeep`.
         """
         server = self._config.server
+        self._store = open_store(server.state)
         check_log(server.access_log)
         raise_file_limit(server.limits.max_connections * FILES_PER_CONNECTION + SPARE_FILES)
         aside, sockets = open_sockets(self._config)
@@ -132,7 +137,7 @@ class Instance:
             changed=lambda words: self.events.tell("worker", time.time(), detail=words),
         )
         self._controller = Controller(
-            self._config, self.workers, open_store(server.state), self._load, ask=over_http(client_context),
+            self._config, self.workers, self._store, self._load, ask=over_http(client_context),
             wall=time.time, lookup=self._lookup, events=self.events, workers=count,
         )  # fmt: skip
 
@@ -313,8 +318,15 @@ def check_log(config: AccessLogConfig | None) -> None:
 
 
 def open_store(path: str) -> Store:
-    """Where the state is kept."""
-    return MemoryStore() if path == "memory" else SqliteStore(Path(path))
+    """Where the state is kept. Raises `CannotKeep` for what is surely no place of ours."""
+    if path == "memory":
+        return MemoryStore()
+    store = SqliteStore(Path(path))
+    try:
+        store.check()
+    except NotOurState as error:
+        raise CannotKeep(f"`state: {path}` cannot be used: {error}; `state: memory` keeps nothing") from None
+    return store
 
 
 def raise_file_limit(wanted: int) -> None:

@@ -109,6 +109,16 @@ class Endpoints(Model):
 Rule = dict[str, Any]
 
 
+class Condition(Model):
+    """How what is changed while it runs is kept. `too_new`: the file is of a newer version, so every canary is off and
+    changes are refused; `unreadable` and `damaged`: every canary is off until somebody decides; `unwritable`: changes
+    are refused at present.
+    """
+
+    condition: Literal["ok", "unwritable", "unreadable", "too_new", "damaged"]
+    detail: str | None = Field(description="What is wrong, null where nothing is.")
+
+
 class Route(Model):
     """All that is known of a route. Weights in percent."""
 
@@ -127,6 +137,7 @@ class Route(Model):
     rules: list[Rule]
     rules_source: Literal["file", "api"]
     endpoints: Endpoints
+    state: Condition
 
 
 class Routes(Model):

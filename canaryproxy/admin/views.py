@@ -82,6 +82,7 @@ class Knowledge:
             rules=self.rules(name),
             rules_source=state.rules_source,
             endpoints=self.endpoints(name),
+            state=models.Condition(condition=controller.condition.health, detail=controller.condition.detail or None),
         )
 
     def rules(self, name: str) -> list[models.Rule]:
@@ -217,6 +218,7 @@ class Knowledge:
             restarts=self.workers.restarts,
             generation=controller.generation,
             reloaded=controller.reloaded,
+            state=controller.condition.health,
             build={"version": __version__, "python": platform.python_version(), "mode": MODE.label},
             buckets=controller.config.server.metrics.buckets,
         )

@@ -16,6 +16,7 @@ from canaryproxy.cli.weight import segment
 if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.table import Table
+    from rich.text import Text
 
 PERIOD = 1.0
 """Seconds between two looks."""
@@ -149,7 +150,7 @@ def page(routes: list[dict[str, Any]]) -> "Group":
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[Table | Text | str] = [table(routes)]
+    parts: list[Table | Text | str] = [*trouble(routes), table(routes)]
     rollouts = [Text(sentence(route["rollout"])) for route in routes if route["phase"] != "idle"]
     if rollouts:
         parts += ["", *rollouts]
@@ -157,6 +158,16 @@ def page(routes: list[dict[str, Any]]) -> "Group":
         if more is not None:
             parts += ["", more]
     return Group(*parts)
+
+
+def trouble(routes: list[dict[str, Any]]) -> "list[Text | str]":
+    """What is wrong with the state, which is that of the whole instance. Older instances do not say."""
+    from rich.text import Text
+
+    state = next((route["state"] for route in routes if "state" in route), None)
+    if state is None or state["condition"] == "ok":
+        return []
+    return [Text(f"state {state['condition'].replace('_', ' ')}: {state['detail']}", style="red"), ""]
 
 
 def table(routes: list[dict[str, Any]]) -> "Table":

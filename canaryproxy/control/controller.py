@@ -19,7 +19,7 @@ from canaryproxy.control.compile import Known, certificates, compile_table
 from canaryproxy.control.endpoints import another_canary, endpoints_of, names
 from canaryproxy.control.events import Events, announce
 from canaryproxy.control.health import Ask, Health, checks
-from canaryproxy.control.ledger import OPERATOR, Actor, Ledger, Stale
+from canaryproxy.control.ledger import OPERATOR, Actor, Condition, Ledger, Stale
 from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
 from canaryproxy.control.state import Audit, RouteState, State, rolled, waits, weighed
 from canaryproxy.control.store import Store
@@ -309,6 +309,11 @@ class Controller:
     def durable(self) -> bool:
         """Whether all that holds is on the disk."""
         return self._ledger.durable
+
+    @property
+    def condition(self) -> Condition:
+        """How the state is kept, and what is wrong with that."""
+        return self._ledger.condition
 
     async def keep(self) -> None:
         """Keep what could not be kept before, if there is anything."""

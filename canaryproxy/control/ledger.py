@@ -9,12 +9,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Literal
 
 from canaryproxy.config import Config
 from canaryproxy.control.state import Audit, RouteState, digest, latch, reconcile
-from canaryproxy.control.store import CorruptState, Store, UnreadableState, UnwritableState
+from canaryproxy.control.store import CorruptState, Store, TooNewState, UnreadableState, UnwritableState
 
 log = logging.getLogger("canaryproxy")
+
+TOO_NEW = "the kept state is of a newer version"
+UNREADABLE = "the kept state could not be read"
 
 MOST_OWED = 1000
 """Entries of the book that wait for a disk to come back."""
@@ -33,6 +37,20 @@ OPERATOR = Actor("operator", "file")
 """Whoever edits the config."""
 
 
+Health = Literal["ok", "unwritable", "unreadable", "too_new", "damaged"]
+
+NOT_READ: tuple[Health, ...] = ("unreadable", "too_new")
+"""There is a state that says more of routes than is known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the state is kept, and what is wrong with that, in words."""
+
+    health: Health = "ok"
+    detail: str = ""
+
+
 class Stale(Exception):
     """The route has changed since whoever asks looked at it."""
 
@@ -46,6 +64,8 @@ class Ledger:
         self._revisions: dict[str, int] = {}
         self._owed: list[Audit] = []
         self._failing = False
+        self._found = Condition()
+        self._unwritable = ""
         self.durable = True
         self.state: dict[str, RouteState] = {}
 
@@ -55,6 +75,15 @@ class Ledger:
     def revision(self, route: str) -> int:
         """Counts the changes of a route since the start."""
         return self._revisions.get(route, 0)
+
+    @property
+    def condition(self) -> Condition:
+        """How the state is kept now. Damage is over once every canary that it took off was decided on."""
+        if self._found.health in NOT_READ:
+            return self._found
+        if self._unwritable:
+            return Condition("unwritable", self._unwritable)
+        return self._found if any(one.latched for one in self.state.values()) else Condition()
 
     async def recall(self, config: Config) -> None:
         """What was kept, as this config continues it. State that is lost never sends anyone to a canary."""
@@ -66,9 +95,16 @@ class Ledger:
         except CorruptState as error:
             log.error("the state is lost, all weights are 0 until somebody sets them: %s", error)
             self.state = latch(config, digests, "the kept state was damaged")
+            self._found = Condition("damaged", str(error))
+        except TooNewState as error:
+            log.error("the state is of a newer version, every canary is off and nothing can be changed: %s", error)
+            self.state = latch(config, digests, TOO_NEW)
+            self._found = Condition("too_new", str(error))
+            return
         except UnreadableState as error:
             log.error("the state cannot be read, all weights are 0 until somebody sets them: %s", error)
-            self.state = latch(config, digests, "the kept state could not be read")
+            self.state = latch(config, digests, UNREADABLE)
+            self._found = Condition("unreadable", str(error))
             return
         if self.state != kept:
             try:
@@ -81,6 +117,10 @@ class Ledger:
         digests = await asyncio.to_thread(_digests, config)
         before = self.state
         state = reconcile(before, config, digests)
+        if self._found.health in NOT_READ:
+            reason = TOO_NEW if self._found.health == "too_new" else UNREADABLE
+            lost = latch(config, digests, reason)
+            state |= {name: lost[name] for name in state.keys() - before.keys()}
         changed = [name for name, one in state.items() if self.state.get(name) != one]
         audits = [
             self._audit(OPERATOR, "config", name, _heard(self.state.get(name), state[name]), generation)
@@ -138,7 +178,14 @@ class Ledger:
 
     async def _save(self, state: dict[str, RouteState], audits: Sequence[Audit] = ()) -> None:
         owed = self._owed
-        await asyncio.to_thread(self._store.save, state, [*owed, *audits])
+        try:
+            await asyncio.to_thread(self._store.save, state, [*owed, *audits])
+        except UnwritableState as error:
+            self._unwritable = str(error)
+            raise
+        self._unwritable = ""
+        if self._found.health in NOT_READ:
+            self._found = Condition()
         self._owed = [one for one in self._owed if one not in owed]
         self.durable = not self._owed
 

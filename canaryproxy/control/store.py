@@ -10,6 +10,14 @@ class CorruptState(Exception):
     """What was kept cannot be trusted; the message says what is wrong and where it is now."""
 
 
+class TooNewState(Exception):
+    """What is kept was written by a later version and must not be acted on; the message says what and where."""
+
+
+class NotOurState(Exception):
+    """What is where the state should be is something else; the message says what it is."""
+
+
 class UnreadableState(Exception):
     """There is something kept that cannot be read at present; the message says why."""
 
@@ -22,7 +30,7 @@ class Store(Protocol):
     """Keeps the state of the routes, and who did what."""
 
     def load(self) -> State | None:
-        """What was kept, None on a first start. Raises `CorruptState` and `UnreadableState`."""
+        """What was kept, None on a first start. Raises `CorruptState`, `TooNewState` and `UnreadableState`."""
 
     def save(self, state: State, /, audits: Sequence[Audit] = ()) -> None:
         """Keep it durably, or raise `UnwritableState` and change nothing."""

@@ -11,20 +11,23 @@ import fcntl
 import logging
 import os
 import sqlite3
+import stat
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
+from canaryproxy.control import evidence
 from canaryproxy.control.state import Audit, RouteState, State
-from canaryproxy.control.store import CorruptState, UnreadableState, UnwritableState
+from canaryproxy.control.store import CorruptState, NotOurState, TooNewState, UnreadableState, UnwritableState
 from canaryproxy.model.document import TooNewError
 from canaryproxy.store.codec import read_state, write_state
+from canaryproxy.store.place import APPLICATION, is_damage, occupied, quietly, recognise, resolved
 
 log = logging.getLogger("canaryproxy")
 
 SCHEMA = 1
-"""`PRAGMA user_version` of the file."""
-
-MAGIC = b"SQLite format 3\0"
+"""`PRAGMA user_version` of the file. It rises only where an older reader would act wrongly: a table or a column that is
+added does not raise it.
+"""
 
 KEPT = 100_000
 """Entries of the history that are kept."""
@@ -46,39 +49,85 @@ class SqliteStore:
     """The state in a file. Opened when first needed, so an unwritable place is found at the write and told then."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = resolved(path)
         self._connection: sqlite3.Connection | None = None
         self._opened: os.stat_result | None = None
         self._lock = -1
         self._saved: Mapping[str, RouteState] = {}
+        self._refused = ""
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._path}>"
 
+    def check(self) -> None:
+        """Whether there may be a state at the path. Raises `NotOurState` for what is surely something else."""
+        words = occupied(self._path)
+        with contextlib.suppress(OSError):
+            if not words and recognise(self._path).kind == "foreign":
+                words = f"{self._path} is a database of another program"
+        if words:
+            raise NotOurState(f"{words}; nothing was changed")
+
     def load(self) -> State | None:
         """What was kept, None on a first start.
 
-        Raises `CorruptState` for a file that is none of ours or damaged: it is moved aside. Raises `UnreadableState`
-        where there is a file that cannot be read at present: it is left alone.
+        Raises `CorruptState` for a file of ours that is damaged: it is moved aside. What is not known to be ours, or of
+        a later version, is neither written nor moved, whatever is asked afterwards: raises `UnreadableState` and
+        `TooNewState`. Raises `UnreadableState` also for a file that cannot be read at present.
         """
-        if not self._path.exists():
-            return None
         try:
+            kind = self._recognised()
+        except OSError as error:
+            raise UnreadableState(f"{self._path}: {error.strerror}") from None
+        except TooNewState as error:
+            self._refused = str(error)
+            raise
+        except NotOurState as error:
+            self._refused = str(error)
+            raise UnreadableState(str(error)) from None
+        if kind == "nothing" and not self._path.exists():
+            return None
+        self._opened = self._path.stat()
+        try:
+            if kind == "damaged":
+                raise ValueError("it is no SQLite file, or its pages are lost")
             rows = self._read()
             state = {name: read_state(text) for name, text in rows}
-        except TooNewError as error:
-            self.close()
-            raise UnreadableState(f"{self._path}: {error}") from None
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
-            if isinstance(error, sqlite3.DatabaseError) and not _damaged(error):
+            if isinstance(error, sqlite3.DatabaseError) and not is_damage(error):
                 raise UnreadableState(f"{self._path}: {error}") from None
             raise CorruptState(f"{self._path} is damaged ({error}){self._put_aside()}") from None
         self._saved = state
         return state
 
+    def _recognised(self) -> str:
+        """What is at the path. Raises `NotOurState`, `TooNewState`, and `OSError` where it cannot be told."""
+        if words := occupied(self._path):
+            raise NotOurState(words)
+        found = recognise(self._path)
+        if found.kind in ("foreign", "unknown"):
+            what = "a database of another program" if found.kind == "foreign" else "not known to be a state of ours"
+            raise NotOurState(f"{self._path} is {what}, and stays as it is; name another file as `state`")
+        if found.version > SCHEMA:
+            raise TooNewState(_too_new(self._path, f"it has schema {found.version}, known is {SCHEMA}"))
+        if found.kind == "ours" and self._moved():
+            self._look_for_later()
+        return found.kind
+
+    def _look_for_later(self) -> None:
+        """Whether anything in the file must not be acted on by this version. Raises `TooNewState`."""
+        with contextlib.suppress(sqlite3.DatabaseError), quietly(self._path) as connection:
+            for table, column, read in (("routes", "state", read_state), ("learnt", "told", evidence.load)):
+                with contextlib.suppress(sqlite3.OperationalError):
+                    for name, text in connection.execute(f"SELECT name, {column} FROM {table}"):  # noqa: S608
+                        try:
+                            read(text)
+                        except TooNewError as error:
+                            raise TooNewState(_too_new(self._path, f"{name}: {error}")) from None
+                        except (ValueError, KeyError, TypeError):
+                            continue
+
     def _read(self) -> list[tuple[str, str]]:
-        if self._begins() not in (b"", MAGIC):
-            raise ValueError("it is no SQLite file")
         try:
             return self._rows(self._open())
         except UnwritableState:
@@ -95,18 +144,12 @@ class SqliteStore:
             raise ValueError("the check of its pages failed")
         return list(connection.execute("SELECT name, state FROM routes"))
 
-    def _begins(self) -> bytes:
-        try:
-            with self._path.open("rb") as file:
-                return file.read(len(MAGIC))
-        except OSError as error:
-            raise UnreadableState(f"{self._path}: {error.strerror}") from None
-
     def _open(self) -> sqlite3.Connection:
         """The connection for writing. Raises `UnwritableState`."""
         if self._connection is not None and not self._moved():
             return self._connection
         self.close()
+        self._refuse()
         self._take_lock()
         connection = None
         try:
@@ -115,18 +158,30 @@ class SqliteStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             if fresh:
-                connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+                connection.executescript(
+                    f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; PRAGMA application_id = {APPLICATION}; COMMIT;"
+                )
             connection.execute(LEARNT)
             self._opened = self._path.stat()
         except (sqlite3.Error, OSError) as error:
             if connection is not None:
                 connection.close()
             self._release()
-            if isinstance(error, sqlite3.DatabaseError) and _damaged(error):
+            if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
                 raise
             raise UnwritableState(f"{self._path}: {error}") from None
         self._connection = connection
         return connection
+
+    def _refuse(self) -> None:
+        """Raise `UnwritableState` for what is not ours to write, also where that has come to the path since."""
+        try:
+            if self._refused or self._recognised() == "damaged":
+                raise UnwritableState(self._refused or f"{self._path} is damaged")
+        except (NotOurState, TooNewState) as error:
+            raise UnwritableState(str(error)) from None
+        except OSError as error:
+            raise UnwritableState(f"{self._path}: {error.strerror}") from None
 
     def _moved(self) -> bool:
         """Whether the file that we have open is not the one at our path any more: what we wrote would be lost."""
@@ -140,9 +195,12 @@ class SqliteStore:
             return
         beside = f"{self._path}.lock"
         try:
-            lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
         except OSError as error:
             raise UnwritableState(f"{beside}: {error.strerror}") from None
+        if not stat.S_ISREG(os.fstat(lock).st_mode):
+            os.close(lock)
+            raise UnwritableState(f"{beside} is no regular file")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -151,15 +209,16 @@ class SqliteStore:
         self._lock = lock
 
     def _put_aside(self) -> str:
-        """Move a damaged file away for whoever wants to look at it; where it went, in words."""
+        """Move a damaged file away, its log of changes with it, for whoever wants to look; where it went, in words."""
         self.close()
         number = 1
-        while (aside := self._path.with_name(f"{self._path.name}.damaged-{number}")).exists():
+        while os.path.lexists(aside := self._path.with_name(f"{self._path.name}.damaged-{number}")):
             number += 1
         try:
             self._path.rename(aside)
-            for end in ("-wal", "-shm"):
-                Path(f"{self._path}{end}").unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"{self._path}-wal").rename(f"{aside}-wal")
+            Path(f"{self._path}-shm").unlink(missing_ok=True)
         except OSError as error:
             return f"; it cannot be moved aside ({error.strerror})"
         return f"; it was moved to {aside}"
@@ -220,7 +279,7 @@ class SqliteStore:
 
     def learnt(self) -> dict[str, str]:
         """What judges had learnt. Raises `UnwritableState` if it cannot be read."""
-        if self._connection is None and not self._path.exists():
+        if self._connection is None and (self._refused or not self._path.exists()):
             return {}
         try:
             return dict(self._open().execute("SELECT name, told FROM learnt").fetchall())
@@ -241,10 +300,7 @@ class SqliteStore:
             self._lock = -1
 
 
-def _damaged(error: sqlite3.DatabaseError) -> bool:
-    """Whether the file is at fault: not its disk, its permissions or another process, which may all be better soon.
-
-    Primary result codes, https://www.sqlite.org/rescode.html: ERROR is what a file with other tables gives.
-    """
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-    return code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+def _too_new(path: Path, why: str) -> str:
+    return (
+        f"{path} was written by a newer canaryproxy ({why}); it is neither used nor changed: start that version again"
+    )

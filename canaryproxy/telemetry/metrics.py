@@ -27,6 +27,9 @@ from canaryproxy.telemetry.window import Window
 CODES = (200, 500)
 """Codes that have a series before the first of them was answered."""
 
+CONDITIONS = ("ok", "unwritable", "unreadable", "too_new", "damaged")
+"""Of the state; those of `control.ledger`."""
+
 REFUSED_CODES = (400, 404, 503)
 
 SLICE = 5
@@ -79,6 +82,7 @@ class InstanceFacts:
     reloaded: bool
     build: dict[str, str]
     buckets: Sequence[float]
+    state: str = "ok"
 
 
 class _One:
@@ -130,6 +134,12 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "canaryproxy_config_reload_success", "Whether the config holds up that was read last.", value=facts.reloaded
     )
+    state = GaugeMetricFamily(
+        "canaryproxy_state_condition", "How the state is kept: 1 for the condition that holds.", labels=("condition",)
+    )
+    for condition in CONDITIONS:
+        state.add_metric((condition,), condition == facts.state)
+    yield state
     yield GaugeMetricFamily("canaryproxy_routes", "Routes configured.", value=len(facts.routes))
     refused = CounterMetricFamily(
         "canaryproxy_refused", "Requests answered by ourselves before any version was decided on.", labels=("code",)

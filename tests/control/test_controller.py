@@ -211,6 +211,7 @@ async def test_a_damaged_state_turns_the_canary_off_until_somebody_decides(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "a.db").write_bytes(b"not a database" * 100)
+    (tmp_path / "a.db.lock").touch()
     controller, traffic = kept(tmp_path / "a.db", "50")
     await controller.start()
     route = traffic.tables[0].routes[0]

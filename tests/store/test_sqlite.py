@@ -1,7 +1,11 @@
 """The state on disk: kept, damaged, locked, unwritable."""
 
 import contextlib
+import hashlib
+import json
+import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +13,7 @@ import pytest
 from canaryproxy.config.rules import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.control.state import Audit, RouteState
-from canaryproxy.control.store import CorruptState, UnreadableState, UnwritableState
-from canaryproxy.store.codec import read_state, write_state
+from canaryproxy.control.store import CorruptState, NotOurState, TooNewState, UnreadableState, UnwritableState
 from canaryproxy.store.sqlite import SqliteStore
 
 RULES = RuleSet(
@@ -52,23 +55,45 @@ def test_a_second_instance_reads_and_is_refused_to_write_until_the_first_is_gone
     second.close()
 
 
-@pytest.mark.parametrize("content", [b"not a database, but long enough to be taken for one" * 40, b"x"])
-def test_a_file_that_is_no_database_is_moved_aside(content: bytes, tmp_path: Path) -> None:
+GARBAGE = [b"not a database, but long enough to be taken for one" * 40, b"x", b"\0" * 9000]
+
+
+@pytest.mark.parametrize("content", GARBAGE)
+def test_a_state_of_ours_that_is_no_database_any_more_is_moved_aside(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.db"
-    path.write_bytes(content)
     store = SqliteStore(path)
-    with pytest.raises(CorruptState, match=r"moved to .*a\.db\.damaged-1"):
+    store.save(STATE)
+    store.close()
+    path.write_bytes(content)
+    (tmp_path / "a.db.damaged-1").symlink_to("nowhere")
+    store = SqliteStore(path)
+    with pytest.raises(CorruptState, match=r"moved to .*a\.db\.damaged-2"):
         store.load()
-    assert (tmp_path / "a.db.damaged-1").read_bytes() == content
+    assert (tmp_path / "a.db.damaged-2").read_bytes() == content
     store.save(STATE)
     store.close()
     assert SqliteStore(path).load() == STATE
 
 
+@pytest.mark.parametrize("content", GARBAGE)
+def test_a_file_that_was_never_ours_is_neither_written_nor_moved(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    store = SqliteStore(path)
+    with pytest.raises(UnreadableState, match="not known to be a state of ours, and stays as it is"):
+        store.load()
+    with pytest.raises(UnwritableState, match="not known to be a state of ours"):
+        store.save(STATE)
+    assert store.learnt() == {}
+    store.close()
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        "PRAGMA user_version = 99", "UPDATE routes SET state = '{'", "UPDATE routes SET state = '{}'",
+        "PRAGMA user_version = 0", "UPDATE routes SET state = '{'", "UPDATE routes SET state = '{}'",
         "UPDATE routes SET state = replace(state, '1250', '20000')", "UPDATE routes SET state = replace(state, 'api', 'x')",
         "UPDATE routes SET state = replace(state, 'x-a', 'bad name')", "DROP TABLE routes",
     ],
@@ -101,7 +126,7 @@ def test_a_directory_in_its_place_can_be_neither_read_nor_written(tmp_path: Path
         store.load()
     with pytest.raises(UnwritableState):
         store.save(STATE)
-    Path(f"{tmp_path}.lock").unlink()
+    assert not Path(f"{tmp_path}.lock").exists()
 
 
 def test_a_file_that_somebody_else_has_locked_is_left_alone(tmp_path: Path) -> None:
@@ -157,6 +182,208 @@ def test_a_write_that_fails_changes_nothing_and_the_next_one_tries_again(tmp_pat
     assert SqliteStore(tmp_path / "a.db").load() == {"blog": STATE["blog"]}
 
 
-@pytest.mark.parametrize("state", STATE.values())
-def test_a_route_survives_writing_and_reading(state: RouteState) -> None:
-    assert read_state(write_state(state)) == state
+def digests(folder: Path) -> dict[str, str]:
+    """Every file of a folder but the lock, and what is in it."""
+    return {
+        one.name: hashlib.sha256(one.read_bytes()).hexdigest()
+        for one in folder.iterdir()
+        if not one.name.endswith(".lock")
+    }
+
+
+LATER = {
+    "a file of a later schema": "PRAGMA user_version = 2",
+    "a route": "UPDATE routes SET state = json_set(state, '$.v', 2) WHERE name = 'blog'",
+    "a rollout": "UPDATE routes SET state = json_set(state, '$.rollout.v', 2) WHERE name = 'blog'",
+    "a rule": "UPDATE routes SET state = json_set(state, '$.rules[0].weekday', 'monday') WHERE name = 'shop'",
+    "evidence": "UPDATE learnt SET told = json_set(told, '$.v', 2)",
+    "what a judge has learnt": "UPDATE learnt SET told = json_set(told, '$.judge.v', 2)",
+    "a route, another damaged": "UPDATE routes SET state = CASE name WHEN 'blog' THEN json_set(state, '$.v', 2) ELSE '{' END",
+}
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["ended", "killed"])
+@pytest.mark.parametrize("change", LATER.values(), ids=LATER)
+def test_a_state_of_a_later_version_is_neither_used_nor_written_nor_moved(
+    change: str, killed: bool, tmp_path: Path
+) -> None:
+    """Where the later version was killed, its log of changes is beside the file, and stays there."""
+    there = tmp_path / "there"
+    there.mkdir()
+    path = there / "a.db"
+    store = SqliteStore(path)
+    store.save(STATE)
+    told = {"at": 1.0, "of": "", "version": "", "step": 0.0, "lost": 0.0, "judge": {"v": 1}}
+    store.remember({"shop": json.dumps(told)}, {"shop"})
+    assert store._connection is not None
+    store._connection.execute(change)
+    if killed:
+        path = tmp_path / "killed" / "a.db"
+        path.parent.mkdir()
+        for one in there.iterdir():
+            (path.parent / one.name).write_bytes(one.read_bytes())
+        assert path.with_name("a.db-wal").stat().st_size
+        path.with_name("a.db-shm").unlink()
+    store.close()
+    path.with_name("a.db.lock").unlink()
+    before = digests(path.parent)
+    later = SqliteStore(path)
+    later.check()
+    with pytest.raises(TooNewState, match="written by a newer canaryproxy"):
+        later.load()
+    for write in (
+        lambda: later.save(STATE, [audit(1)]),
+        lambda: later.remember({}, set()),
+        lambda: later.history("a", 1),
+    ):
+        with pytest.raises(UnwritableState, match="written by a newer canaryproxy"):
+            write()
+    assert later.learnt() == {}
+    later.close()
+    assert digests(path.parent) == before
+
+
+def test_one_that_comes_to_the_path_while_it_runs_is_not_written_either(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.db", tmp_path / "b.db"
+    for one in (path, other):
+        store = SqliteStore(one)
+        store.save(STATE)
+        store.close()
+    with contextlib.closing(sqlite3.connect(other, isolation_level=None)) as connection:
+        connection.execute("UPDATE routes SET state = json_set(state, '$.v', 2)")
+    store = SqliteStore(path)
+    assert store.load() == STATE
+    store.save(STATE)
+    other.replace(path)
+    before = path.read_bytes()
+    with pytest.raises(UnwritableState, match="newer"):
+        store.save({})
+    store.close()
+    assert path.read_bytes() == before
+
+
+def test_fields_that_a_later_version_has_added_survive_a_change(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    store = SqliteStore(path)
+    store.save(STATE)
+    store.close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE routes SET state = json_set(state, '$.later', 'x', '$.rollout.id', 7)")
+        connection.execute("ALTER TABLE history ADD COLUMN rollout TEXT")
+        connection.execute("CREATE TABLE later (name TEXT)")
+        connection.execute("INSERT INTO later VALUES ('kept')")
+    store = SqliteStore(path)
+    state = store.load()
+    assert state is not None
+    store.save({**state, "shop": replace(state["shop"], weight=7)}, [audit(9)])
+    assert store.history("shop", 1) == [audit(9)]
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        told = json.loads(connection.execute("SELECT state FROM routes WHERE name = 'shop'").fetchone()[0])
+        assert (told["weight"], told["later"], told["rollout"]["id"]) == (7, "x", 7)
+        assert connection.execute("SELECT name FROM later").fetchall() == [("kept",)]
+
+
+def test_a_file_says_whose_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    store = SqliteStore(path)
+    store.save(STATE)
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone()[0] == int.from_bytes(b"cnry")
+
+
+@pytest.mark.parametrize("content", [b"", None], ids=["an empty file", "an empty database"])
+def test_what_holds_nothing_is_ours_to_use(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    if content is None:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("VACUUM")
+    else:
+        path.write_bytes(content)
+    store = SqliteStore(path)
+    store.check()
+    assert not store.load()
+    store.save(STATE)
+    store.close()
+    assert SqliteStore(path).load() == STATE
+
+
+FOREIGN = {
+    "of another program": ("CREATE TABLE urls (id INTEGER)",),
+    "with a table named as one of ours": ("CREATE TABLE history (url TEXT)", "CREATE TABLE routes (a TEXT)"),
+    "that says whose it is": ("PRAGMA application_id = 252006673", "CREATE TABLE routes (name TEXT, state TEXT)"),
+    "without tables, of some version": ("PRAGMA user_version = 7",),
+}
+
+
+@pytest.mark.parametrize("making", FOREIGN.values(), ids=FOREIGN)
+def test_a_database_of_another_program_is_refused_at_the_start(making: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "theirs.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        for statement in making:
+            connection.execute(statement)
+    before = digests(tmp_path)
+    store = SqliteStore(path)
+    with pytest.raises(NotOurState, match="another program"):
+        store.check()
+    with pytest.raises(UnreadableState, match="another program"):
+        store.load()
+    with pytest.raises(UnwritableState, match="another program"):
+        store.save(STATE)
+    store.close()
+    assert digests(tmp_path) == before
+    assert not (tmp_path / "theirs.db.lock").exists()
+
+
+def test_a_named_pipe_that_comes_to_the_path_while_it_runs_is_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    store = SqliteStore(path)
+    store.save(STATE)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(UnwritableState, match="a named pipe"):
+        store.save({})
+    store.close()
+
+
+def test_two_links_to_one_file_are_one_state_with_one_lock(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "data" / "a.db")
+    first, second = SqliteStore(link), SqliteStore(tmp_path / "data" / "a.db")
+    first.save(STATE)
+    with pytest.raises(UnwritableState, match="in use by another canaryproxy"):
+        second.save({})
+    first.close()
+    assert second.load() == STATE
+    second.close()
+    assert link.is_symlink()
+
+
+def test_a_damaged_file_is_moved_with_its_log_of_changes(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    store = SqliteStore(path)
+    store.save(STATE)
+    store.close()
+    path.write_bytes(b"gone" * 99)
+    (tmp_path / "a.db-wal").write_bytes(b"changes")
+    with pytest.raises(CorruptState):
+        SqliteStore(path).load()
+    assert (tmp_path / "a.db.damaged-1-wal").read_bytes() == b"changes"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_file_of_another_owner_is_used_as_far_as_it_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    store = SqliteStore(path)
+    store.save(STATE)
+    store.close()
+    os.chown(path, 65534, 65534)
+    again = SqliteStore(path)
+    again.check()
+    assert again.load() == STATE
+    again.save({})
+    again.close()
+    assert path.stat().st_uid == 65534
