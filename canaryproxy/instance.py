@@ -4,6 +4,7 @@ Requests are served by worker processes; the two planes meet only in tables down
 """
 
 import asyncio
+import errno
 import logging
 import os
 import random
@@ -45,6 +46,7 @@ from canaryproxy.proxy.tls import client_context
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
 from canaryproxy.telemetry.counters import Counters
+from canaryproxy.telemetry.sink import open_log
 from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Window
 
@@ -109,7 +111,7 @@ class Instance:
         """
         server = self._config.server
         self._store = open_store(server.state)
-        check_log(server.access_log)
+        check_log(server.access_log, *filter(None, (self._path, place(server.state))))
         raise_file_limit(server.limits.max_connections * FILES_PER_CONNECTION + SPARE_FILES)
         aside, sockets = open_sockets(self._config)
         self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
@@ -307,21 +309,32 @@ async def again(what: Callable[[], Awaitable[None]]) -> None:
             log.exception("a look at the canaries failed; the next one is in a second")
 
 
-def check_log(config: AccessLogConfig | None) -> None:
-    """Whether workers will be able to write the access log, if one is wanted. Raises `CannotLog`."""
+def check_log(config: AccessLogConfig | None, *others: Path) -> None:
+    """Whether workers will be able to write the access log, if one is wanted: into a file, a pipe or a terminal, but
+    none of the `others`. Raises `CannotLog`.
+    """
     if config is None or config.path == "-":
         return
+    if os.path.realpath(config.path) in map(os.path.realpath, others):
+        raise CannotLog(f"cannot write the access log {config.path}: it is the config or the state")
     try:
-        os.close(os.open(config.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK, 0o640))
+        os.close(open_log(config.path))
     except OSError as error:
-        raise CannotLog(f"cannot write the access log {config.path}: {error.strerror}") from None
+        why = "it is a socket, or a named pipe that nothing reads" if error.errno == errno.ENXIO else error.strerror
+        raise CannotLog(f"cannot write the access log {config.path}: {why}") from None
+
+
+def place(state: str) -> Path | None:
+    """The file of the state, if it has one."""
+    return None if state == "memory" else Path(state)
 
 
 def open_store(path: str) -> Store:
     """Where the state is kept. Raises `CannotKeep` for what is surely no place of ours."""
-    if path == "memory":
+    file = place(path)
+    if file is None:
         return MemoryStore()
-    store = SqliteStore(Path(path))
+    store = SqliteStore(file)
     try:
         store.check()
     except NotOurState as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import resource
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 from canaryproxy import instance as instance_module
 from canaryproxy.config import Config, from_flags, load
 from canaryproxy.config.load import ServerFlags
-from canaryproxy.instance import Instance, raise_file_limit
+from canaryproxy.config.schema import AccessLogConfig
+from canaryproxy.instance import CannotKeep, CannotLog, Instance, check_log, open_store, raise_file_limit
 from canaryproxy.model.delta import Delta
+from canaryproxy.store.memory import MemoryStore
+from canaryproxy.store.sqlite import SqliteStore
 from canaryproxy.worker import runner
 from tests.support.world import GET, PATIENCE, Origin
 
@@ -105,3 +109,31 @@ async def test_a_look_that_fails_is_not_the_last_one(
         await done.wait()
     task.cancel()
     assert caplog.text.count("a look at the canaries failed; the next one is in a second") == 1
+
+
+def test_an_access_log_goes_where_lines_may_be_appended(tmp_path: Path) -> None:
+    reader = tmp_path / "pipe"
+    os.mkfifo(reader)
+    held = os.open(reader, os.O_RDONLY | os.O_NONBLOCK)
+    for fit in ("-", str(tmp_path / "a.log"), str(reader), "/dev/null", "/dev/stdout"):
+        check_log(AccessLogConfig(path=fit))
+    os.close(held)
+    with pytest.raises(CannotLog, match="nothing reads"):
+        check_log(AccessLogConfig(path=str(reader)))
+    with pytest.raises(CannotLog, match="directory"):
+        check_log(AccessLogConfig(path=str(tmp_path)))
+
+
+def test_an_access_log_is_not_written_into_the_config_or_the_state(tmp_path: Path) -> None:
+    state, link = tmp_path / "state.db", tmp_path / "link"
+    link.symlink_to(state)
+    with pytest.raises(CannotLog, match="the config or the state"):
+        check_log(AccessLogConfig(path=str(link)), tmp_path / "a.yaml", state)
+
+
+def test_a_state_that_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CannotKeep, match=r"`state: /dev/null` cannot be used: /dev/null is a character device"):
+        open_store("/dev/null")
+    assert isinstance(open_store("memory"), MemoryStore)
+    assert isinstance(open_store(str(tmp_path / "a.db")), SqliteStore)
+    assert list(tmp_path.iterdir()) == []

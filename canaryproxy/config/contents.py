@@ -1,8 +1,20 @@
-"""Files that the config names: read in one bounded go when the config is."""
+"""Files that are named: read in one bounded go, whatever is at the path.
 
+A named pipe is read as far as somebody writes into it, so that `run <(template)` works, and one that nothing writes
+into holds nothing up.
+"""
+
+import contextlib
+import errno
+import os
+import select
+import stat
 from pathlib import Path
 
 from canaryproxy.config.problem import Wrong
+
+PATIENCE = 5.0
+"""Seconds for which somebody who writes into a pipe is waited for."""
 
 
 def read_named(value: object, largest: int, expected: str) -> tuple[Path, bytes]:
@@ -13,9 +25,49 @@ def read_named(value: object, largest: int, expected: str) -> tuple[Path, bytes]
         raise Wrong(expected)
     path = Path(value)
     try:
-        with path.open("rb") as file:
-            return path, file.read(largest + 1)
+        return path, read_bounded(path, largest + 1)
     except OSError as error:
         raise Wrong(f"this file cannot be read ({error.strerror or 'unknown error'}); {expected}") from None
     except ValueError:
         raise Wrong(expected) from None
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """What a file holds, at most so many bytes. Never waits for long. Raises `OSError`, and `ValueError` for a NUL in the
+    path.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if stat.S_ISBLK(mode):
+            raise OSError(errno.EINVAL, "it is a block device", str(path))
+        return _read(descriptor, most, waits=stat.S_ISFIFO(mode))
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, most: int, *, waits: bool) -> bytes:
+    """`waits`: that nothing comes at first may mean that nobody writes yet."""
+    found = b""
+    while len(found) < most:
+        with contextlib.suppress(BlockingIOError):
+            piece = os.read(descriptor, most - len(found))
+            if not piece and (found or not waits):
+                break
+            found += piece
+            if piece:
+                continue
+        seen = _poll(descriptor)
+        if not seen:
+            raise TimeoutError(errno.ETIMEDOUT, f"nothing was written into it for {PATIENCE:g} s")
+        waits = waits and not seen & select.POLLHUP
+    return found
+
+
+def _poll(descriptor: int) -> int:
+    """What there is to read, or that nobody writes any more; 0 if neither has happened in time."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return next((events for _, events in poll.poll(PATIENCE * 1000)), 0)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from canaryproxy.config.claims import conflicts
+from canaryproxy.config.contents import read_bounded
 from canaryproxy.config.document import MAX_BYTES, Document, Spot, Tree, read_document
 from canaryproxy.config.explain import Explainer
 from canaryproxy.config.nodes import Unreadable
@@ -98,8 +99,7 @@ def _config(document: Document, file: str, names: Mapping[Loc, str] | None = Non
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_bounded(path, MAX_BYTES + 1)
     except FileNotFoundError:
         found, mend = "no such file", "check the path; without a file, use --stable URL --canary URL"
     except IsADirectoryError:

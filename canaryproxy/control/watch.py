@@ -5,6 +5,7 @@ Polling `stat` through symbolic links sees every way a file is replaced: written
 """
 
 import hashlib
+import stat
 from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
@@ -27,6 +28,9 @@ class Sight(NamedTuple):
 
 
 MISSING = Sight(None, None)
+
+NO_CONTENT = b""
+"""Of a pipe or a device: what was read of it is gone, and looking for more might wait for ever."""
 
 
 def compare(before: Sight, after: Sight) -> Change:
@@ -55,6 +59,8 @@ class Watch:
     def _look(self, before: Sight) -> Sight:
         try:
             status = self._path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                return Sight((status.st_dev, status.st_ino, 0, 0), NO_CONTENT)
             identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
             if identity == before.identity:
                 return before

@@ -5,8 +5,11 @@ writes it as one batch. Nobody is woken for an entry and nothing is locked: each
 cannot be kept or written is dropped and counted, and the log itself says how much, as soon as it can.
 """
 
+import contextlib
+import errno
 import logging
 import os
+import stat
 import time
 from collections import deque
 from collections.abc import Callable
@@ -123,7 +126,7 @@ class Sink:
         self._look_at = time.monotonic() + LOOK_EVERY
         if self._fd < 0 or self._moved():
             self._close_file()
-            self._fd = _open(self._path)
+            self._fd = open_log(self._path)
             self._torn = False
 
     def _moved(self) -> bool:
@@ -150,8 +153,11 @@ def portion(data: bytes, start: int) -> int:
     return end + 1 if end >= 0 else len(data)
 
 
-def _open(path: str) -> int:
-    """Without `O_NONBLOCK`, opening a named pipe would wait for its reader."""
+def open_log(path: str) -> int:
+    """Open a log for appending; a disk is none. Without `O_NONBLOCK`, opening a pipe would wait for its reader."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISBLK(Path(path).stat().st_mode):
+            raise OSError(errno.EINVAL, "it is a block device")
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK, MODE)
     os.set_blocking(fd, True)
     return fd

@@ -126,10 +126,10 @@ def test_a_directory_is_no_config(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, mode: str) -> None:
-        raise PermissionError(13, f"Permission denied ({mode})", str(path))
+    def refuse(path: Path, flags: int) -> int:
+        raise PermissionError(13, f"Permission denied ({flags})", str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("os.open", refuse)
     with pytest.raises(ConfigError, match="may not be read; give this user permission"):
         load(Path("f"), {})
 

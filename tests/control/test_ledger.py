@@ -45,3 +45,80 @@ async def test_what_another_change_has_kept_along_is_told_to_be_kept(caplog: pyt
     assert bench.controller.durable
     await seconds(bench, 3)
     assert (caplog.text.count(FAILS), caplog.text.count(WORKS)) == (1, 1)
+
+
+class Broken(MemoryStore):
+    """A store whose state is what a test says."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error: Exception | None = error
+        self.full = False
+
+    def load(self) -> State | None:
+        if self.error is not None:
+            raise self.error
+        return None
+
+    def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
+        if self.full:
+            raise UnwritableState("no")
+        super().save(state, audits)
+
+
+def of(text: str) -> Config:
+    return parse(f"routes: {{{text}}}", "f", {})
+
+
+SHOP = "shop: {hosts: [a.test], stable: 'http://127.0.0.1:1', canary: 'http://127.0.0.1:2', weight: 50}"
+BLOG = SHOP.replace("shop", "blog").replace("a.test", "b.test")
+
+
+@pytest.mark.parametrize(
+    ("error", "health"), [(TooNewState("v2"), "too_new"), (UnreadableState("no permission"), "unreadable")]
+)
+async def test_beside_a_state_that_is_not_known_every_canary_is_off_also_of_routes_that_come_later(
+    error: Exception, health: str
+) -> None:
+    store = Broken(error)
+    store.full = True
+    ledger = Ledger(store, lambda: 0.0)
+    await ledger.recall(of(SHOP))
+    await ledger.hear(of(f"{SHOP}, {BLOG}"), 1)
+    assert {name: (one.weight, one.off) for name, one in ledger.state.items()} == {"shop": (0, True), "blog": (0, True)}
+    assert (ledger.condition.health, ledger.condition.detail) == (health, str(error))
+    await ledger.hear(of(f"{SHOP}, {BLOG}".replace("50", "60")), 1)
+    assert all(one.off for one in ledger.state.values())
+
+
+async def test_one_that_can_be_written_again_is_known_again() -> None:
+    store = Broken(UnreadableState("no permission"))
+    ledger = Ledger(store, lambda: 0.0)
+    await ledger.recall(of(SHOP))
+    await ledger.write("shop", weighed(ledger.state["shop"], 100, 5000), OPERATOR, "weight", "0 -> 1", 1)
+    assert ledger.condition.health == "ok"
+    await ledger.hear(of(f"{SHOP}, {BLOG}"), 1)
+    assert not ledger.state["blog"].off
+
+
+async def test_damage_is_told_until_every_canary_was_decided_on() -> None:
+    ledger = Ledger(Broken(CorruptState("torn, moved to x")), lambda: 0.0)
+    await ledger.recall(of(SHOP))
+    assert (ledger.condition.health, ledger.condition.detail) == ("damaged", "torn, moved to x")
+    await ledger.write("shop", weighed(ledger.state["shop"], 100, 5000), OPERATOR, "weight", "0 -> 1", 1)
+    assert ledger.condition.health == "ok"
+
+
+async def test_a_write_that_fails_is_told_until_one_succeeds() -> None:
+    store = Broken(CorruptState("x"))
+    store.error = None
+    ledger = Ledger(store, lambda: 0.0)
+    await ledger.recall(of(SHOP))
+    assert ledger.condition == Condition()
+    store.full = True
+    with pytest.raises(UnwritableState):
+        await ledger.write("shop", weighed(ledger.state["shop"], 1, 5000), OPERATOR, "weight", "", 1)
+    assert (ledger.condition.health, ledger.condition.detail) == ("unwritable", "no")
+    store.full = False
+    await ledger.write("shop", weighed(ledger.state["shop"], 1, 5000), OPERATOR, "weight", "", 1)
+    assert ledger.condition.health == "ok"

@@ -1,5 +1,6 @@
 """Has the file changed?"""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -58,4 +59,14 @@ def test_a_file_that_vanishes_is_told_once_and_compared_with_its_last_content_wh
     path.unlink()
     watch.poll()
     path.write_text("two")
+    assert watch.poll() is Change.CONTENT
+
+
+def test_a_pipe_is_looked_at_without_waiting_and_never_changes(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    watch = Watch(path)
+    assert watch.poll() is Change.NONE
+    path.unlink()
+    path.write_text("a file now")
     assert watch.poll() is Change.CONTENT
