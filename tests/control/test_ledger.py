@@ -1,9 +1,15 @@
 """What the log says of a disk that takes nothing, called every second. All else: `test_controller`, `test_rollouts`."""
 
 import logging
+from collections.abc import Sequence
 
 import pytest
 
+from canaryproxy.config import Config, parse
+from canaryproxy.control.ledger import OPERATOR, Condition, Ledger
+from canaryproxy.control.state import Audit, State, weighed
+from canaryproxy.control.store import CorruptState, TooNewState, UnreadableState, UnwritableState
+from canaryproxy.store.memory import MemoryStore
 from tests.support.rolling import JO, Bench, started
 
 FAILS, WORKS = "what holds cannot be kept", "what holds is kept again"
