@@ -33,7 +33,7 @@ def read_named(value: object, largest: int, expected: str) -> tuple[Path, bytes]
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """What a file holds, at most so many bytes. Never waits for long. Raises `OSError`, and `ValueError` for a NUL in the
+    """What a file holds, at most so many bytes. Never waits long. Raises `OSError`, and `ValueError` for a NUL in the
     path.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
