@@ -124,6 +124,14 @@ def test_an_access_log_goes_where_lines_may_be_appended(tmp_path: Path) -> None:
         check_log(AccessLogConfig(path=str(tmp_path)))
 
 
+def test_an_access_log_is_not_written_onto_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stat.S_ISBLK", lambda _: True)
+    (tmp_path / "a.log").write_text("kept")
+    with pytest.raises(CannotLog, match="a block device"):
+        check_log(AccessLogConfig(path=str(tmp_path / "a.log")))
+    assert (tmp_path / "a.log").read_text() == "kept"
+
+
 def test_an_access_log_is_not_written_into_the_config_or_the_state(tmp_path: Path) -> None:
     state, link = tmp_path / "state.db", tmp_path / "link"
     link.symlink_to(state)

@@ -111,7 +111,7 @@ Rule = dict[str, Any]
 
 class Condition(Model):
     """How what is changed while it runs is kept. `too_new`: the file is of a newer version, so every canary is off and
-    changes are refused; `unreadable` and `damaged`: every canary is off until somebody decides; `unwritable`: changes
+    changes are refused; `unreadable` and `damaged`: every canary is off until that is decided; `unwritable`: changes
     are refused at present.
     """
 

@@ -12,7 +12,16 @@ from typing import Any
 from canaryproxy.model.document import VERSION, Document, mapping, pairs, version_of
 
 V = 1
-"""0 is the form of commit 64e2905."""
+"""Of the whole. 0 is the form of commit 64e2905."""
+
+CHECKS = {
+    "errors": 1, "latency": 1, "refusals": 1, "hard_limit": 1, "error_bounds": 1, "latency_bounds": 1,
+    "sample_ratio": 1,
+}  # fmt: skip
+"""Versions of the evidence of single checks, by the name that it is stored under."""
+
+NAMED_CHECKS = {"goals": 1, "resources": 1, "externals": 1}
+"""Versions of the evidence of checks that the config names."""
 
 Values = dict[str, Any]
 
@@ -21,7 +30,22 @@ def migrated(data: Document) -> Document:
     """Evidence of any version in the form of this one. Raises `TooNewError` for a later one that must be known, and
     `ValueError`, `KeyError` or `TypeError` for what is no evidence.
     """
-    return data if version_of(data, V, "evidence") else from_0(data)
+    return data if readable(data) else from_0(data)
+
+
+def readable(data: Document) -> int:
+    """The version of evidence. Raises `TooNewError` where that, or the version of a check that is known, is too new to
+    be acted on; `ValueError` or `TypeError` where there is none. Checks that are not known may be of any version.
+    """
+    version = version_of(data, V, "evidence")
+    panel = mapping(data.get("panel", {}))
+    for name, known in CHECKS.items():
+        if panel.get(name) is not None:
+            version_of(mapping(panel[name]), known, f"evidence of {name}")
+    for kind, known in NAMED_CHECKS.items():
+        for name, check in mapping(panel.get(kind, {})).items():
+            version_of(mapping(check), known, f"evidence of {kind} {name}")
+    return version
 
 
 def from_0(data: Document) -> Document:
@@ -70,78 +94,78 @@ def without_marks(value: Any) -> Any:
     raise ValueError("what was stored is of no kind that is known")
 
 
-def _restarting(told: Values) -> Document:
+def _restarting(was: Values) -> Document:
     return {
-        "looks": told["_look"], "spent": told["_spent"], "sums": told["_sums"], "value": told["value"],
-        "highest": told["highest"],
+        "looks": was["_look"], "spent": was["_spent"], "sums": was["_sums"], "value": was["value"],
+        "highest": was["highest"],
     }  # fmt: skip
 
 
-def _product(told: Values) -> Document:
-    return {"logs": told["_logs"], "value": told["value"], "highest": told["highest"]}
+def _product(was: Values) -> Document:
+    return {"logs": was["_logs"], "value": was["value"], "highest": was["highest"]}
 
 
-def _worse(told: Values) -> Document:
-    floor = told["floor"]
-    return {"relative": _restarting(told["relative"]), "floor": None if floor is None else _restarting(floor)}
+def _worse(was: Values) -> Document:
+    floor = was["floor"]
+    return {"relative": _restarting(was["relative"]), "floor": None if floor is None else _restarting(floor)}
 
 
-def _lower(told: Values) -> Document:
-    return {"relative": _restarting(told["relative"])}
+def _lower(was: Values) -> Document:
+    return {"relative": _restarting(was["relative"])}
 
 
-def _less(told: Values) -> Document:
-    return {"less": _restarting(told["evidence"])}
+def _less(was: Values) -> Document:
+    return {"less": _restarting(was["evidence"])}
 
 
-def _rate(told: Values) -> Document:
-    sound = told["_sound"]
+def _rate(was: Values) -> Document:
+    sound = was["_sound"]
     return {
-        "worse": _worse(told["_worse"]),
+        "worse": _worse(was["_worse"]),
         "sound": {"relative": _product(sound["relative"]), "below": _product(sound["below"])},
-        "better": _lower(told["_better"]),
-        "all": told["_all"], "here": told["_here"], "pace": told["pace"], "note": told["note"],
+        "better": _lower(was["_better"]),
+        "all": was["_all"], "here": was["_here"], "pace": was["pace"], "note": was["note"],
     }  # fmt: skip
 
 
-def _latency(told: Values) -> Document:
+def _latency(was: Values) -> Document:
     return {
-        "slower": _restarting(told["_slower"]["_evidence"]),
-        "sound": _product(told["_sound"]["_evidence"]),
-        "faster": _restarting(told["_faster"]["_evidence"]),
-        "waiting": [pairs(side) for side in told["_waiting"]],
-        "here": [pairs(side) for side in told["_here"]],
-        "looks": told["_looks"], "judged": told["_judged"], "pace": told["pace"],
+        "slower": _restarting(was["_slower"]["_evidence"]),
+        "sound": _product(was["_sound"]["_evidence"]),
+        "faster": _restarting(was["_faster"]["_evidence"]),
+        "waiting": [pairs(side) for side in was["_waiting"]],
+        "here": [pairs(side) for side in was["_here"]],
+        "looks": was["_looks"], "judged": was["_judged"], "pace": was["pace"],
     }  # fmt: skip
 
 
-def _goal(told: Values) -> Document:
+def _goal(was: Values) -> Document:
     return {
-        "fewer": _lower(told["_fewer"]), "more": _restarting(told["_more"]), "less": _less(told["_less"]),
-        "richer": _less(told["_richer"]), "past": pairs(told["_past"]), "carried": told["_carried"],
-        "values": told["_values"], "here": told["_here"], "worth": told["_worth"], "squares": told["_squares"],
+        "fewer": _lower(was["_fewer"]), "more": _restarting(was["_more"]), "less": _less(was["_less"]),
+        "richer": _less(was["_richer"]), "past": pairs(was["_past"]), "carried": was["_carried"],
+        "values": was["_values"], "here": was["_here"], "worth": was["_worth"], "squares": was["_squares"],
     }  # fmt: skip
 
 
-def _resource(told: Values) -> Document:
-    return {"ratio": {"logs": told["_ratio"]["logs"]}, "last": told["_last"]}
+def _resource(was: Values) -> Document:
+    return {"ratio": {"logs": was["_ratio"]["logs"]}, "last": was["_last"]}
 
 
-def _threshold(told: Values) -> Document:
+def _threshold(was: Values) -> Document:
     return {
-        "bad": told["_bad"], "values": told["_values"], "broken": told["_words"], "problem": told["_problem"],
-        "samples": told["_samples"],
+        "bad": was["_bad"], "values": was["_values"], "broken": was["_words"], "problem": was["_problem"],
+        "samples": was["_samples"],
     }  # fmt: skip
 
 
-def _hard_limit(told: Values) -> Document:
-    return {"reports": told["_reports"], "open": told["_open"], "passed": told["_said"]}
+def _hard_limit(was: Values) -> Document:
+    return {"reports": was["_reports"], "open": was["_open"], "passed": was["_said"]}
 
 
-def _sample_ratio(told: Values) -> Document:
+def _sample_ratio(was: Values) -> Document:
     return {
-        "logs": told["_ratio"]["_logs"], "canary": told["_ratio"]["canary"], "total": told["_ratio"]["total"],
-        "expected": told["_ratio"]["expected"],
+        "logs": was["_ratio"]["_logs"], "canary": was["_ratio"]["canary"], "total": was["_ratio"]["total"],
+        "expected": was["_ratio"]["expected"],
     }  # fmt: skip
 
 
@@ -161,37 +185,40 @@ NAMED: dict[str, Callable[[Values], Document]] = {
 }
 
 
-def _panel(told: Values) -> Document:
+def _panel(was: Values) -> Document:
     """A check that was off was stored as null."""
     return {
-        **{name: told[old] and read(told[old]) for name, (old, read) in SINGLE.items()},
-        **{name: {one: read(check) for one, check in told[name].items()} for name, read in NAMED.items()},
-        "highest": told["_highest"],
+        **{name: was[old] and {VERSION: CHECKS[name], **read(was[old])} for name, (old, read) in SINGLE.items()},
+        **{
+            kind: {name: {VERSION: NAMED_CHECKS[kind], **read(check)} for name, check in was[kind].items()}
+            for kind, read in NAMED.items()
+        },
+        "highest": was["_highest"],
     }
 
 
-def _drift(told: Values) -> Document:
-    return {"past": told["_past"], "alarmed_for": told["_alarmed_for"], "sum": told["sum"]}
+def _drift(was: Values) -> Document:
+    return {"past": was["_past"], "alarmed_for": was["_alarmed_for"], "sum": was["sum"]}
 
 
-def _dispersion(told: Values) -> Document:
+def _dispersion(was: Values) -> Document:
     """Its times were those of a clock that begins with the machine; only how long it was watched is known to others."""
-    seen = told["_counted"]
+    seen = was["_counted"]
     return {
-        "seconds": max(told["_last"] - told["_first"], 0),
+        "seconds": max(was["_last"] - was["_first"], 0),
         "failed": {endpoint: _moments(one) for endpoint, one in seen["failed"].items()},
         "failed_seconds": {endpoint: _moments(one) for endpoint, one in seen["seconds"].items()},
     }
 
 
-def _moments(told: list[Any]) -> Document:
-    windows, total, squares, unfinished = told
+def _moments(was: list[Any]) -> Document:
+    windows, total, squares, unfinished = was
     return {"windows": windows, "total": total, "squares": squares, "open": unfinished}
 
 
-def _placebo(told: Values) -> Document:
-    return {"worse": _worse(told["_worse"]), "carried": told["_carried"], "factor": told["factor"]}
+def _placebo(was: Values) -> Document:
+    return {"worse": _worse(was["_worse"]), "carried": was["_carried"], "factor": was["factor"]}
 
 
-def _at_risk(told: Values) -> Document:
-    return {"seen": told["seen"], "gone": told["gone"]}
+def _at_risk(was: Values) -> Document:
+    return {"seen": was["seen"], "gone": was["gone"]}

@@ -19,8 +19,9 @@ from canaryproxy.analysis.checks.thresholds import Bounds, ThresholdCheck
 from canaryproxy.analysis.evidence import anytime_p
 from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Samples, Verdict
 from canaryproxy.analysis.latency import Past
+from canaryproxy.analysis.migration import CHECKS, NAMED_CHECKS
 from canaryproxy.analysis.spec import Limits, Spec, Unit
-from canaryproxy.model.document import Document, mapping, plain, real
+from canaryproxy.model.document import VERSION, Document, mapping, plain, real
 from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.telemetry.histogram import quantile
 
@@ -169,8 +170,11 @@ class Panel:
     def snapshot(self) -> Document:
         """What every check has learnt, as plain data. The names are those of the stored form, not of attributes."""
         return {
-            **{name: _snapshot(check) for name, check in self._single.items()},
-            **{name: {one: check.snapshot() for one, check in many.items()} for name, many in self._named.items()},
+            **{name: _snapshot(check, CHECKS[name]) for name, check in self._single.items()},
+            **{
+                kind: {name: _snapshot(check, NAMED_CHECKS[kind]) for name, check in many.items()}
+                for kind, many in self._named.items()
+            },
             "highest": {name: plain(value) for name, value in self._highest.items()},
         }
 
@@ -182,9 +186,9 @@ class Panel:
             if check is not None and data.get(name) is not None:
                 check.restore(mapping(data[name]))
         for name, many in self._named.items():
-            told = mapping(data.get(name, {}))
-            for one in many.keys() & told.keys():
-                many[one].restore(mapping(told[one]))
+            stored = mapping(data.get(name, {}))
+            for one in many.keys() & stored.keys():
+                many[one].restore(mapping(stored[one]))
         self._highest = {name: real(value) for name, value in mapping(data.get("highest", {})).items()}
 
     @property
@@ -210,8 +214,8 @@ class Panel:
         ]  # fmt: skip
 
 
-def _snapshot(check: Check | None) -> Document | None:
-    return None if check is None else check.snapshot()
+def _snapshot(check: Check | None, version: int) -> Document | None:
+    return None if check is None else {VERSION: version, **check.snapshot()}
 
 
 def _hold(check: ThresholdCheck, canary: float | None, stable: float | None, samples: Samples) -> None:

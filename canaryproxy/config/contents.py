@@ -1,7 +1,7 @@
 """Files that are named: read in one bounded go, whatever is at the path.
 
-A named pipe is read as far as somebody writes into it, so that `run <(template)` works, and one that nothing writes
-into holds nothing up.
+A named pipe is read to the end of what is written into it, so that `run <(template)` works. One that nothing is written
+into is an error after a while, and holds nothing up.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from pathlib import Path
 from canaryproxy.config.problem import Wrong
 
 PATIENCE = 5.0
-"""Seconds for which somebody who writes into a pipe is waited for."""
+"""Seconds for which a writer of a pipe is waited for."""
 
 
 def read_named(value: object, largest: int, expected: str) -> tuple[Path, bytes]:
@@ -49,7 +49,7 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def _read(descriptor: int, most: int, *, waits: bool) -> bytes:
-    """`waits`: that nothing comes at first may mean that nobody writes yet."""
+    """`waits`: an empty read at first may mean that there is no writer yet."""
     found = b""
     while len(found) < most:
         with contextlib.suppress(BlockingIOError):
@@ -67,7 +67,7 @@ def _read(descriptor: int, most: int, *, waits: bool) -> bytes:
 
 
 def _poll(descriptor: int) -> int:
-    """What there is to read, or that nobody writes any more; 0 if neither has happened in time."""
+    """Whether there is something to read, or no writer any more; 0 if neither has happened in time."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return next((events for _, events in poll.poll(PATIENCE * 1000)), 0)

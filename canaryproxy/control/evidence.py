@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from canaryproxy.analysis.migration import V as JUDGE_V
+from canaryproxy.analysis.migration import readable
 from canaryproxy.model.document import VERSION, Document, mapping, number, text, unknown, version_of
 
 V = 1
@@ -19,7 +19,7 @@ V = 1
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """`at` is when it was written, in seconds since 1970; `of` says of what it is (`identity`), `version` what the
-    canary called itself; `step` is when the step began, `lost` how long of it nobody watched; `judge` is the judge's.
+    canary called itself; `step` is when the step began, `lost` how much of it was unwatched; `judge` is the judge's.
     `extra` is what a later version has stored beside.
     """
 
@@ -50,7 +50,7 @@ def load(document: str) -> Evidence:
     data = mapping(json.loads(document))
     version_of(data, V, "evidence")
     judge = mapping(data["judge"])
-    version_of(judge, JUDGE_V, "what a judge has learnt")
+    readable(judge)
     return Evidence(
         at=number(data["at"]),
         of=text(data["of"]),

@@ -1,4 +1,4 @@
-"""What evidence is about: the canary, how its users are told apart, and how it is judged. Pure.
+"""What evidence is about: the canary, how its users are distinguished, and how it is judged. Pure.
 
 Evidence is good for the canary that it was gathered of, so a digest of these is stored beside it. The text that is
 digested is that of commit 64e2905, spelled out, so that evidence outlives an upgrade: a field that comes later is

@@ -167,7 +167,9 @@ class Judges:
         try:
             self._judges[route].restore(data, now)
         except (TooNewError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            log.warning("%s: what was known of the canary is of no use, it is judged anew: %r", route, error)
+            log.warning(
+                "%s: what was known of the canary is of no use, it is judged from the beginning: %r", route, error
+            )
             self._judges[route] = self._judge(self._routes[route])
             return False
         return True

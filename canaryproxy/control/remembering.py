@@ -53,9 +53,9 @@ class Memory:
         first = self._turn % len(routes) if routes else 0
         some = [*routes[first:], *routes[:first]][:MOST_REMEMBERED]
         self._turn = first + len(some)
-        told = {route: evidence.dump(self._learnt(route)) for route in some}
+        documents = {route: evidence.dump(self._learnt(route)) for route in some}
         try:
-            await self._controller.remember(told, set(routes))
+            await self._controller.remember(documents, set(routes))
             self._written = bool(routes)
         except UnwritableState as error:
             log.debug("what is known of canaries cannot be kept: %s", error)
@@ -84,7 +84,9 @@ class Memory:
             try:
                 found = evidence.load(learnt[route]) if route in learnt else None
             except (TooNewError, ValueError, TypeError, KeyError) as error:
-                log.warning("%s: what was known of the canary is of no use, it is judged anew: %r", route, error)
+                log.warning(
+                    "%s: what was known of the canary is of no use, it is judged from the beginning: %r", route, error
+                )
                 found = None
             self._recall(route, found)
 

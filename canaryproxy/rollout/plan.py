@@ -29,7 +29,7 @@ FINEST = 1
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A weight, and for how long at least. `hold`: it is left only when somebody says so. `extra` is what a later
+    """A weight, and for how long at least. `hold`: it is left only on request. `extra` is what a later
     version has stored of it.
     """
 

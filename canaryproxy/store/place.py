@@ -46,7 +46,7 @@ KINDS = (
 @dataclass(frozen=True, slots=True)
 class Found:
     """What is there. `ours` may be written, `damaged` was ours once, `foreign` is another program's database, `unknown`
-    is of nothing that can be told. `version` is the `user_version` of one that is ours.
+    has content that says nothing. `version` is the `user_version` of one that is ours.
     """
 
     kind: Literal["nothing", "ours", "damaged", "foreign", "unknown"]
@@ -65,7 +65,7 @@ def occupied(path: Path) -> str:
 
 
 def recognise(path: Path) -> Found:
-    """What is at a path that leads to a regular file or to nothing. Raises `OSError` where that cannot be told."""
+    """What is at a path that leads to a regular file or to nothing. Raises `OSError` where that cannot be seen."""
     try:
         with path.open("rb") as file:
             begin = file.read(HEADER)

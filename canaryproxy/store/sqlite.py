@@ -101,7 +101,7 @@ class SqliteStore:
         return state
 
     def _recognised(self) -> str:
-        """What is at the path. Raises `NotOurState`, `TooNewState`, and `OSError` where it cannot be told."""
+        """What is at the path. Raises `NotOurState`, `TooNewState`, and `OSError` where it cannot be seen."""
         if words := occupied(self._path):
             raise NotOurState(words)
         found = recognise(self._path)
@@ -128,12 +128,18 @@ class SqliteStore:
                             continue
 
     def _read(self) -> list[tuple[str, str]]:
-        try:
+        """Where it cannot be written: beside another instance as SQLite reads it, on a read-only volume as it is."""
+        with contextlib.suppress(UnwritableState):
             return self._rows(self._open())
-        except UnwritableState:
-            uri = f"{self._path.absolute().as_uri()}?mode=ro"
+        uri = f"{self._path.absolute().as_uri()}?mode=ro"
+        try:
             with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
                 return self._rows(connection)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                raise
+        with quietly(self._path) as connection:
+            return self._rows(connection)
 
     @staticmethod
     def _rows(connection: sqlite3.Connection) -> list[tuple[str, str]]:
@@ -209,7 +215,7 @@ class SqliteStore:
         self._lock = lock
 
     def _put_aside(self) -> str:
-        """Move a damaged file away, its log of changes with it, for whoever wants to look; where it went, in words."""
+        """Move a damaged file away, its log of changes with it, so that it can be examined; where it went, in words."""
         self.close()
         number = 1
         while os.path.lexists(aside := self._path.with_name(f"{self._path.name}.damaged-{number}")):

@@ -560,7 +560,14 @@ def test_damaged_evidence_is_refused(path: tuple[str, ...]) -> None:
             fresh(world).restore(told, world.now)
 
 
-def test_evidence_of_a_later_version_is_said_to_be_that() -> None:
-    world = World()
-    with pytest.raises(TooNewError):
-        fresh(world).restore({**stored(world.judge, world.now), "v": 99}, world.now)
+@pytest.mark.parametrize(
+    "path",
+    [(), ("panel", "errors"), ("panel", "hard_limit"), ("panel", "goals", "cart"), ("panel", "externals", "load")],
+)
+def test_evidence_of_a_later_version_is_said_to_be_that(path: tuple[str, ...]) -> None:
+    world = JUDGED["everything"]()
+    told = stored(world.judge, world.now)
+    assert at(told, path)["v"] == 1
+    at(told, path)["v"] = 99
+    with pytest.raises(TooNewError, match="version 99"):
+        fresh(world).restore(told, world.now)

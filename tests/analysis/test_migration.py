@@ -9,7 +9,7 @@ import pytest
 from canaryproxy.analysis.migration import V, from_0, migrated, without_marks
 from canaryproxy.model.document import TooNewError, added
 from tests.support.golden import plain
-from tests.support.judged import JUDGED, fresh
+from tests.support.judged import JUDGED, fresh, seen
 
 GOLDEN = Path(__file__).parents[1] / "data" / "state" / "64e2905"
 
@@ -21,19 +21,19 @@ def golden(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", JUDGED)
 def test_a_judge_of_before_says_what_it_said(name: str) -> None:
-    told, world = golden(name), JUDGED[name]()
+    golden_judge, world = golden(name), seen(name)
     judge = fresh(world)
-    judge.restore(told["stored"], told["now"])
-    assert plain(judge.analysis(told["now"])) == told["analysis"]
+    judge.restore(golden_judge["stored"], golden_judge["now"])
+    assert plain(judge.analysis(golden_judge["now"])) == golden_judge["analysis"]
 
 
 @pytest.mark.parametrize("name", JUDGED)
 def test_all_that_it_knew_is_written_in_the_form_of_now(name: str) -> None:
-    told, world = golden(name), JUDGED[name]()
+    golden_judge, world = golden(name), seen(name)
     judge = fresh(world)
-    judge.restore(told["stored"], told["now"])
-    now = json.loads(json.dumps(judge.snapshot(told["now"])))
-    was = from_0(told["stored"])
+    judge.restore(golden_judge["stored"], golden_judge["now"])
+    now = json.loads(json.dumps(judge.snapshot(golden_judge["now"])))
+    was = from_0(golden_judge["stored"])
     assert added(was, now) == {}
     was["failed"] = was["failed"] and {**was["failed"]}
     for kept in ("unit", "weight", "panel", "exposed", "placebo", "at_risk", "goals_at_risk", "judged", "requests",
@@ -44,7 +44,7 @@ def test_all_that_it_knew_is_written_in_the_form_of_now(name: str) -> None:
 
 @pytest.mark.parametrize("name", JUDGED)
 def test_no_name_of_an_attribute_is_stored(name: str) -> None:
-    world = JUDGED[name]()
+    world = seen(name)
 
     def names(value: object) -> set[str]:
         if isinstance(value, dict):

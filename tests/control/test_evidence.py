@@ -36,15 +36,15 @@ def test_what_a_later_version_has_added_is_written_back(later: dict[str, Any]) -
 
 @pytest.mark.parametrize(("name", "default"), [("version", ""), ("lost", 0.0)])
 def test_a_field_that_is_missing_has_its_default(name: str, default: object) -> None:
-    told = json.loads(dump(ONE))
-    del told[name]
-    assert getattr(load(json.dumps(told)), name) == default
+    kept = json.loads(dump(ONE))
+    del kept[name]
+    assert getattr(load(json.dumps(kept)), name) == default
 
 
 def test_the_form_without_a_version_is_read() -> None:
-    told = json.loads(dump(ONE))
-    del told["v"]
-    assert load(json.dumps(told)) == ONE
+    kept = json.loads(dump(ONE))
+    del kept["v"]
+    assert load(json.dumps(kept)) == ONE
 
 
 @pytest.mark.parametrize("later", [{"v": V + 1}, {"judge": {"v": 99}}])

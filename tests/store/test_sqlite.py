@@ -198,6 +198,7 @@ LATER = {
     "a rule": "UPDATE routes SET state = json_set(state, '$.rules[0].weekday', 'monday') WHERE name = 'shop'",
     "evidence": "UPDATE learnt SET told = json_set(told, '$.v', 2)",
     "what a judge has learnt": "UPDATE learnt SET told = json_set(told, '$.judge.v', 2)",
+    "evidence of a check": "UPDATE learnt SET told = json_set(told, '$.judge.panel', json('{\"latency\": {\"v\": 2}}'))",
     "a route, another damaged": "UPDATE routes SET state = CASE name WHEN 'blog' THEN json_set(state, '$.v', 2) ELSE '{' END",
 }
 
@@ -387,3 +388,25 @@ def test_a_file_of_another_owner_is_used_as_far_as_it_may_be(tmp_path: Path) -> 
     again.save({})
     again.close()
     assert path.stat().st_uid == 65534
+
+
+def test_on_a_read_only_volume_it_is_read_as_it_lies_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.db"
+    store = SqliteStore(path)
+    store.save(STATE)
+    store.close()
+    connect = sqlite3.connect
+
+    def read_only(database: str, **given: object) -> sqlite3.Connection:
+        """As SQLite does it where no `-shm` can be made."""
+        if "immutable" in str(database):
+            return connect(database, **given)  # type: ignore[call-overload, no-any-return]
+        error = sqlite3.OperationalError("attempt to write a readonly database")
+        error.sqlite_errorcode = sqlite3.SQLITE_READONLY
+        raise error
+
+    monkeypatch.setattr(sqlite3, "connect", read_only)
+    assert store.load() == STATE
+    with pytest.raises(UnwritableState):
+        store.save({})
+    store.close()

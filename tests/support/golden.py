@@ -95,7 +95,7 @@ def plain(analysis: Analysis) -> Any:
 
 
 def last_entry(path: Path) -> float:
-    """When somebody last did something, or evidence was last written."""
+    """When the last change was made, or evidence was last written."""
     with closing(sqlite3.connect(path)) as connection:
         times = [connection.execute("SELECT max(at) FROM history").fetchone()[0] or 1e9]
         if connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'learnt'").fetchone()[0]:

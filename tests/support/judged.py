@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import cache
 
 from canaryproxy.analysis.judge import Judge
 from canaryproxy.analysis.spec import Errors, External, GoalSpec, Latency, Limits, Resource, Spec
@@ -64,6 +65,12 @@ def alone() -> World:
 JUDGED: dict[str, Callable[[], World]] = {
     "everything": everything, "users": users, "endpoints": endpoints, "fails": fails, "alone": alone,
 }  # fmt: skip
+
+
+@cache
+def seen(name: str) -> World:
+    """One of them, only to be looked at."""
+    return JUDGED[name]()
 
 
 def fresh(world: World) -> Judge:
