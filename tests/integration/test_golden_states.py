@@ -1,6 +1,7 @@
-"""States that commit 64e2905 left on the disk are taken up: no step, no abort and no evidence is lost.
+"""States that older versions left on the disk are taken up: no step, no abort and no evidence is lost.
 
-How they were made, and what that version said of each when it started on it: `tests/data/state/make.py`.
+How they were made, and what each version said of its own when it started on them: `tests/data/state/make.py`. A folder
+is named for the commit; further ones are found by themselves.
 """
 
 import asyncio
@@ -14,18 +15,21 @@ import pytest
 from tests.data.state.make import SCENARIOS, restored
 from tests.support.golden import AWAY, Started, observed
 
-GOLDEN = Path(__file__).parents[1] / "data" / "state" / "64e2905"
-NAMES = sorted(path.stem for path in GOLDEN.glob("*.sql"))
+STATES = Path(__file__).parents[1] / "data" / "state"
+ALL = sorted(str(path.relative_to(STATES).with_suffix("")) for path in STATES.glob("*/*.sql"))
+FIRST = "64e2905"
+NAMES = sorted(path.stem for path in (STATES / FIRST).glob("*.sql"))
 UNDER_WAY = ("progressing", "paused", "baking")
 
 
 def expected(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((GOLDEN / f"{name}.json").read_text())
+    path = STATES / f"{name if '/' in name else f'{FIRST}/{name}'}.json"
+    found: dict[str, Any] = json.loads(path.read_text())
     return found
 
 
 def routes(name: str) -> str:
-    return (GOLDEN / f"{name}.yaml").read_text()
+    return (STATES / f"{name}.yaml").read_text()
 
 
 def without_words(said: dict[str, Any]) -> dict[str, Any]:
@@ -58,19 +62,19 @@ def test_every_scenario_was_written_down() -> None:
     assert sorted(SCENARIOS) == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_a_golden_state_is_taken_for_what_it_was(name: str, tmp_path: Path) -> None:
     wanted = expected(name)
-    found = observed(restored(GOLDEN / f"{name}.sql", tmp_path / "state.db"), routes(name), wanted["wall"])
+    found = observed(restored(STATES / f"{name}.sql", tmp_path / "state.db"), routes(name), wanted["wall"])
     assert found["routes"].keys() == wanted["routes"].keys()
     for route, one in wanted["routes"].items():
         is_part(without_words(one), without_words(found["routes"][route]), f"{name}.{route}")
     assert not list(tmp_path.glob("*.damaged-*"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_it_is_still_that_once_this_version_has_written_it(name: str, tmp_path: Path) -> None:
-    path, wanted = restored(GOLDEN / f"{name}.sql", tmp_path / "state.db"), expected(name)
+    path, wanted = restored(STATES / f"{name}.sql", tmp_path / "state.db"), expected(name)
 
     async def write() -> None:
         started = Started(path, routes(name), wanted["wall"])
