@@ -38,13 +38,13 @@ class Attempts(Recipient):
 
     `_decision` is what the request counts for; `_target` is where it is being tried, which differs once an
     attempt has failed. `_hinted` and `_flushed`: the client got an interim response, or the beginning of the final one;
-    `_abandoned`: the rest of its body is of no use any more; `_kept`: all that was sent is still here, the body in
-    `_replay`.
+    `_abandoned`: the rest of its body is of no use any more; `_expects`: the client sends its body when the version says
+    so (100-continue); `_kept`: all that was sent is still here, the body in `_replay`.
     """
 
     __slots__ = (
         "_abandoned", "_attempts", "_cell", "_connecting", "_copy", "_course", "_decision", "_excluded",
-        "_facts", "_flushed", "_head", "_held", "_hinted", "_kept", "_key", "_opening", "_patience",
+        "_expects", "_facts", "_flushed", "_head", "_held", "_hinted", "_kept", "_key", "_opening", "_patience",
         "_paused_at", "_plane", "_pool", "_queued", "_replay", "_replay_size", "_request", "_started",
         "_target", "_tried", "_unsent", "_unsent_size", "_upgrade", "_upstream", "_user", "deadline", "down",
         "request_complete",
@@ -58,6 +58,7 @@ class Attempts(Recipient):
     _course: Course | None
     _decision: Decision
     _excluded: float
+    _expects: bool
     _facts: Facts | None
     _flushed: bool
     _head: RequestHead
@@ -201,6 +202,7 @@ class Attempts(Recipient):
         upstream.exchange = self
         upstream.answered = False
         upstream.reader.expect(method)
+        self._wait()
         unsent = self._unsent
         if unsent:
             upstream.send(b"".join((self._request, *unsent)))
@@ -212,13 +214,18 @@ class Attempts(Recipient):
             self._kept = True
             self._replay = unsent
             self._replay_size = self._unsent_size
-        if self.request_complete:
-            self.deadline = self._in_time()
         if self.down.paused:
             self.response_paused()
 
-    def _in_time(self) -> float:
-        return self._plane.in_seconds(self._target.response_timeout)
+    def _wait(self) -> None:
+        """Start the version's clock where it is the version's turn, stop it where it is the client's: while that has more
+        to send, or does not read. While a connection opens, the deadline is that of the opening.
+        """
+        upstream = self._upstream
+        if upstream is None:
+            return
+        turn = self.request_complete or self._abandoned or self._expects or upstream.blocked
+        self.deadline = self._plane.in_seconds(self._target.response_timeout) if turn and not self._paused_at else NEVER
 
     def _pass_on(self, data: bytes) -> None:
         """Send a piece of the request's body, or keep it until there is a connection."""

@@ -16,7 +16,7 @@ from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.attempts import NEVER, NO_BODY
 from canaryproxy.proxy.caller import Caller
-from canaryproxy.proxy.rescue import Rescue
+from canaryproxy.proxy.pacing import Pacing, expects
 from canaryproxy.proxy.tunnel import Tunnel
 from canaryproxy.telemetry.accesslog import Entry
 
@@ -25,10 +25,10 @@ SUCCESS, ERROR_5XX = Outcome.SUCCESS, Outcome.ERROR_5XX
 JOIN_LIMIT = 16_384
 """Responses up to this size leave in one buffer; larger pieces are not copied to be joined."""
 
-OK, SWITCHING = 200, 101
+CONTINUE, SWITCHING, OK = 100, 101, 200
 
 
-class Exchange(Rescue):
+class Exchange(Pacing):
     """One decided request of a client connection and its response."""
 
     __slots__ = (
@@ -42,6 +42,7 @@ class Exchange(Rescue):
         self._chunk_in = head.body is CHUNKED
         self.deadline = NEVER
         self._abandoned = self._chunk_out = self._close = self._flushed = self._hinted = self._kept = False
+        self._expects = not self.request_complete and expects(head)
         self._attempts = self._queued = self._received = self._replay_size = self._sent = 0
         self._user = self._unsent_size = 0
         self._excluded = self._opening = self._paused_at = 0.0
@@ -65,6 +66,8 @@ class Exchange(Rescue):
         """Payload from the client, framed anew and passed on."""
         if self._abandoned:
             return
+        if self._expects:
+            self._begun()
         self._received += len(data)
         if self._copy is not None and not self._copy.take(data):
             self._copy = None
@@ -80,21 +83,9 @@ class Exchange(Rescue):
         self._send_copy()
         if self._chunk_in:
             self._pass_on(last_chunk(trailers))
-        if self._upstream is not None and not self._paused_at:
-            self.deadline = self._in_time()
-
-    def request_blocked(self) -> None:
-        """The endpoint does not keep up: stop reading from the client, and do not wait for ever."""
-        if not self._abandoned and self._upstream is not None:
-            self.down.block()
-            self._queued = self._upstream.transport.get_write_buffer_size()
-            self.deadline = self._in_time()
-
-    def request_unblocked(self) -> None:
-        """The endpoint took what was queued."""
-        self.down.unblock()
-        if not self.request_complete:
-            self.deadline = NEVER
+        self._wait()
+        if self._decision.shield is not None and self._response is None:
+            self._renew_patience()
 
     # The response.
 
@@ -146,6 +137,8 @@ class Exchange(Rescue):
         if not self.request_complete and (head.close or head.status >= 300):
             self._abandoned = True
             self.down.unblock()
+        if not self.request_complete:
+            self._begun()
         extra = b"" if self._key is None else self._key.cookie
         if self._target.told is not None:
             extra += self._labels(self._target.told)
@@ -171,8 +164,9 @@ class Exchange(Rescue):
         self._chunk_out = self._close = False
 
     def _interim(self, head: ResponseHead) -> None:
-        if self.request_complete and not self._paused_at:
-            self.deadline = self._in_time()
+        if head.status == CONTINUE and not self.request_complete:
+            self._begun()
+        self._wait()
         if self._head.minor:
             self._hinted = True
             self.down.send(self._plane.hops.response(head, self._head, b"", False))
@@ -213,8 +207,7 @@ class Exchange(Rescue):
 
     def flush(self) -> None:
         """Send what the last bytes from the upstream amounted to."""
-        if self.request_complete and not self._paused_at:
-            self.deadline = self._in_time()
+        self._wait()
         self._write_out()
 
     def _write_out(self) -> None:
@@ -264,38 +257,7 @@ class Exchange(Rescue):
                 upstream.transport.resume_reading()
             pool.give_back(upstream, self._plane.tick + self._target.keep_alive)
 
-    def response_paused(self) -> None:
-        """The client does not keep up: stop reading from the upstream, stop its clock."""
-        if self._upstream is not None and not self._paused_at:
-            self._paused_at = self._plane.now()
-            self._upstream.transport.pause_reading()
-            self.deadline = NEVER
-
-    def response_resumed(self) -> None:
-        """The client took what was queued."""
-        if self._upstream is not None and self._paused_at:
-            self._excluded += self._plane.now() - self._paused_at
-            self._paused_at = 0.0
-            self._upstream.transport.resume_reading()
-            if self.request_complete:
-                self.deadline = self._in_time()
-
     # What can go wrong.
-
-    def expired(self) -> None:
-        """The deadline passed. An endpoint that slowly takes what is queued for it gets more time."""
-        upstream = self._upstream
-        if upstream is not None and upstream.blocked:
-            before, self._queued = self._queued, upstream.transport.get_write_buffer_size()
-            if self._queued != before:
-                self.deadline = self._in_time()
-                return
-        if self._connecting is not None:
-            self._connecting.cancel()
-            self.connect_failed(Failure.CONNECT_TIMEOUT)
-        else:
-            self._blame(Failure.RESPONSE_TIMEOUT)
-            self._fail(Failure.RESPONSE_TIMEOUT)
 
     def aborted(self) -> None:
         """The canary was aborted and this exchange has had its time."""

@@ -29,6 +29,12 @@ class Rescue(Attempts):
             self._patience.end(self)
             self._patience = None
 
+    def _renew_patience(self) -> None:
+        """The client has said all it had to say: how long it took for that is not the canary's time."""
+        if self._upstream is not None and (self._course is None or not self._course.rescue):
+            self._end_patience()
+            self._begin_patience()
+
     def overdue(self) -> None:
         """The shield's time is over. Without a budget left the canary has the time of any other version."""
         self._patience = None
