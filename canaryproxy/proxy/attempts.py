@@ -97,6 +97,11 @@ class Attempts(Recipient):
         """What this exchange counts for."""
         return self._decision
 
+    @property
+    def target(self) -> Decision:
+        """Where it is being tried."""
+        return self._target
+
     # Decide and lease.
 
     def begin(self) -> None:

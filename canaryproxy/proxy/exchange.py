@@ -16,6 +16,7 @@ from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.attempts import NEVER, NO_BODY
 from canaryproxy.proxy.caller import Caller
+from canaryproxy.proxy.course import WITHDRAWN
 from canaryproxy.proxy.pacing import Pacing, expects
 from canaryproxy.proxy.tunnel import Tunnel
 from canaryproxy.telemetry.accesslog import Entry
@@ -54,8 +55,9 @@ class Exchange(Pacing):
 
     @property
     def waits(self) -> bool:
-        """Whether all was said and the version has not answered."""
-        return self.request_complete and self._response is None
+        """Whether all was said and the version has not answered. What we took back from it is not waited for."""
+        withdrawn = self._course is not None and self._course.rescue == WITHDRAWN
+        return self.request_complete and self._response is None and not withdrawn
 
     def __repr__(self) -> str:
         return f"<Exchange {self._head!r} attempt {self._attempts} response {self._response!r}>"
@@ -260,8 +262,13 @@ class Exchange(Pacing):
     # What can go wrong.
 
     def aborted(self) -> None:
-        """The canary was aborted and this exchange has had its time."""
-        self._fail(Failure.CANARY_ABORTED)
+        """The canary was aborted and this exchange has had its time: stable answers, or we do where it cannot."""
+        if not self.withdraw():
+            self._fail(Failure.CANARY_ABORTED)
+
+    def ended(self) -> None:
+        """The instance ends, and this exchange with it."""
+        self._fail(Failure.SHUTTING_DOWN)
 
     def downstream_failed(self, failure: Failure) -> None:
         """The client broke the rest of its message: its fault, so not counted against the version."""
