@@ -38,8 +38,8 @@ class Attempts(Recipient):
 
     `_decision` is what the request counts for; `_target` is where it is being tried, which differs once an
     attempt has failed. `_hinted` and `_flushed`: the client got an interim response, or the beginning of the final one;
-    `_abandoned`: the rest of its body is of no use any more; `_expects`: the client sends its body when the version says
-    so (100-continue); `_kept`: all that was sent is still here, the body in `_replay`.
+    `_abandoned`: the rest of its body is of no use any more; `_expects`: it waits for a 100 before it sends its body;
+    `_kept`: all that was sent is still here, the body in `_replay`.
     """
 
     __slots__ = (
@@ -127,6 +127,7 @@ class Attempts(Recipient):
             plane.pay(decision, now)
             self._begin_patience()
         if decision.endpoint is None:
+            self._blame(Failure.NO_ENDPOINT, "no endpoint of the version is known")
             self._elsewhere(Failure.NO_ENDPOINT)
         elif decision.limit is not None and not self._enter(decision):
             self._fail(Failure.OVERLOADED)
@@ -194,10 +195,10 @@ class Attempts(Recipient):
         if not upstream.blocked:
             self.down.unblock()
 
-    def connect_failed(self, failure: Failure) -> None:
+    def connect_failed(self, failure: Failure, why: str = "") -> None:
         """No connection could be opened; nothing was sent."""
         self._connecting = None
-        self._blame(failure)
+        self._blame(failure, why)
         self._elsewhere(failure)
 
     def _send(self, upstream: Upstream) -> None:
@@ -223,8 +224,8 @@ class Attempts(Recipient):
             self.response_paused()
 
     def _wait(self) -> None:
-        """Start the version's clock where it is the version's turn, stop it where it is the client's: while that has more
-        to send, or does not read. While a connection opens, the deadline is that of the opening.
+        """Start the version's clock where it is the version's turn, stop it where it is the client's: while that has
+        more to send, or does not read. While a connection opens, the deadline is that of the opening.
         """
         upstream = self._upstream
         if upstream is None:
@@ -260,7 +261,7 @@ class Attempts(Recipient):
 
     # What can go wrong.
 
-    def upstream_failed(self, failure: Failure) -> None:
+    def upstream_failed(self, failure: Failure, why: str = "") -> None:
         """The connection or what came over it is unusable; repeat the attempt where that is safe."""
         upstream = self._upstream
         repeat = Repeat.NEVER
@@ -269,7 +270,7 @@ class Attempts(Recipient):
         if repeat is Repeat.SAME and self._plane.index.allows(self._target):
             self._again()
             return
-        self._blame(failure)
+        self._blame(failure, why)
         if repeat is Repeat.NEVER:
             self._fail(failure)
         else:
@@ -331,9 +332,10 @@ class Attempts(Recipient):
         else:
             self._lease(pool)
 
-    def _blame(self, failure: Failure) -> None:
-        """Hold a failure against the endpoint."""
+    def _blame(self, failure: Failure, why: str) -> None:
+        """Hold a failure against the endpoint, and say so."""
         pool, target, plane = self._pool, self._target, self._plane
+        plane.errors.note(failure, target, request_id_of(self._request), why)
         if pool is None or failure not in BLAMED:
             return
         others = [other for other in target.verdict.decisions() if other.endpoint != target.endpoint]

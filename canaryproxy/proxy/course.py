@@ -85,8 +85,9 @@ class Course:
         self.rescue, self._stand_in = SHIELD, self._decision.verdict.shield
 
     def withdrawn(self, target: Decision, index: RouteIndex, loads: Loads, dice: Dice) -> Decision | None:
-        """Where stable answers, as the table of `index` has it now, what we take back from `target`; None where it cannot.
-        That is our decision: the version is charged with what it has done before, else with nothing it is judged by.
+        """Where stable answers what we take back from `target`, as the table of `index` has it now, if it can.
+
+        The decision is ours: the version is charged with what it did before, else with nothing that it is judged by.
         """
         entry = index.by_name.get(target.route.name)
         if entry is None or target.version.name == entry.stable.version.name:

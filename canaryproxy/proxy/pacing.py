@@ -1,7 +1,7 @@
 """Whom an exchange waits for, and what happens when it has waited long enough.
 
-Each side that is slow stops the other, and its clock runs alone: the version's (`Attempts._wait`) or the client's, which
-its connection keeps (`Downstream`). The table of all clocks in all states is in docs/life-of-a-request.md.
+Each side that is slow stops the other, and its clock runs alone: the version's (`Attempts._wait`) or the client's,
+which its connection keeps (`Downstream.rearm`). The table of all clocks in all states is in docs/life-of-a-request.md.
 """
 
 from canaryproxy.model.failure import Failure
@@ -67,7 +67,8 @@ class Pacing(Rescue):
                 return
         if self._connecting is not None:
             self._connecting.cancel()
-            self.connect_failed(Failure.CONNECT_TIMEOUT)
+            self.connect_failed(Failure.CONNECT_TIMEOUT, f"no connection within {self._target.connect_timeout:g} s")
         else:
-            self._blame(Failure.RESPONSE_TIMEOUT)
+            what = "nothing of the request was taken" if upstream is not None and upstream.blocked else "no byte came"
+            self._blame(Failure.RESPONSE_TIMEOUT, f"{what} for {self._target.response_timeout:g} s")
             self._fail(Failure.RESPONSE_TIMEOUT)

@@ -31,8 +31,8 @@ from canaryproxy.telemetry.accesslog import Entry
 GRACE = 5.0
 QUIET = 0.25
 LAST = 1.0
-"""When draining, new connections are served until nothing came for QUIET seconds, GRACE at most. LAST seconds before its
-end, or in its last quarter, stable is asked for what the canary has not answered.
+"""When draining, new connections are served until nothing came for QUIET seconds, GRACE at most. LAST seconds before
+its end, or in its last quarter, stable is asked for what the canary has not answered.
 """
 
 
@@ -170,6 +170,7 @@ class DataPlane(Shared):
         for pool in self._pools.values():
             pool.sweep(tick)
         self.mirrors.sweep(tick)
+        self.errors.sweep(tick)
 
     def _cut_aborted(self, since: float) -> None:
         """End what is still open to canaries that were aborted at `since` or before."""
@@ -194,8 +195,8 @@ class DataPlane(Shared):
         """Stop gracefully: serve newcomers for a short grace, finish what is open, cut what is overdue.
 
         A connection is told to close with its next answer; only one that stays idle is closed without. What the canary
-        still has not answered shortly before the end is asked of stable, where that may be done, and what has no answer at
-        the end gets ours.
+        has not answered shortly before the end is asked of stable, where that may be done; what has no answer at the
+        end gets ours.
         Returns the number of exchanges that had to be cut.
         """
         self.draining = True
@@ -233,6 +234,7 @@ class DataPlane(Shared):
     def abort(self) -> None:
         """Close everything now."""
         self._timer.cancel()
+        self.errors.close()
         self.mirrors.close()
         for patience in self._patiences.values():
             patience.cancel()

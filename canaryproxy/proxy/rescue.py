@@ -1,5 +1,5 @@
-"""Stable answers in place of the canary, before the client got a byte: where an attempt failed (the shield), or where we
-take the request back ourselves (`withdraw`).
+"""Stable answers in place of the canary, before the client got a byte: where an attempt failed (the shield), or where
+we take the request back ourselves (`withdraw`).
 
 Only what may be sent again is: a request that is still here whole and changes nothing (the shield) or may be repeated
 (what we take back), or one of which nothing was sent. The canary is charged with its failures all the same (`course`),
@@ -47,7 +47,7 @@ class Rescue(Attempts):
         failure = Failure.RESPONSE_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
         target = self._behind_shield()
         if target is not None:
-            self._blame(failure)
+            self._blame(failure, "the shield's time was over")
             self._move(target, failure.outcome)
 
     def _shielded(self, failure: Failure) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+from canaryproxy.model.delta import Delta
 from canaryproxy.model.settings import PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
 from canaryproxy.proxy.downstream import Downstream
@@ -155,19 +156,17 @@ class Stand:
 
     def __init__(self, clocks: dict[str, float], **route: Any) -> None:
         self.loop = Clock()
+        self.clocks = clocks
+        self.draining: asyncio.Task[int] | None = None
         names = {field.name for field in dataclasses.fields(Timeouts)}
         given = {name: clocks.get(name, NEVER) for name in names}
         if "abort_drain" not in clocks:
             given["abort_drain"] = None  # type: ignore[assignment]
-        patience = {
-            "connect_timeout": clocks.get("connect", NEVER), "response_timeout": clocks.get("response", NEVER),
-            "keep_alive": clocks.get("pool", NEVER),
-        }  # fmt: skip
-        versions = (
-            Version(name, (Endpoint("192.0.2.1", port),), **patience)
-            for name, port in (("stable", STABLE), ("canary", CANARY))
-        )
-        self.route = Route("shop", *versions, **({"weight": 10_000, "fallback": frozenset()} | route))  # type: ignore[arg-type]
+        connect, response, pool = (clocks.get(name, NEVER) for name in ("connect", "response", "pool"))
+        stable = Version("stable", (Endpoint("192.0.2.1", STABLE),), connect, response, pool)
+        canary = Version("canary", (Endpoint("192.0.2.1", CANARY),), connect, response, pool)
+        shown: dict[str, Any] = {"weight": 10_000, "fallback": frozenset()} | route
+        self.route = Route("shop", stable, canary, **shown)
         self.lines: list[Any] = []
         self.plane = DataPlane(
             PlaneSettings(timeouts=Timeouts(**given)), loop=self.loop, identity="stand", now=self.loop.time,
@@ -239,7 +238,7 @@ class Stand:
         pools = [pool for endpoint, pool in self.plane._pools.items() if endpoint.port == port]
         return sum(pool.ejection.failures for pool in pools)
 
-    def count(self) -> None:
+    def count(self) -> Delta:
         """Add up what was counted since."""
         delta = self.plane.deltas()
         self.refused.update(delta.refused)
@@ -247,6 +246,7 @@ class Stand:
             self.outcomes.update({(cell.key.version, str(name)): count for name, count in cell.outcomes.items()})
             self.codes.update(dict(cell.codes))
             self.rescues.update(dict(cell.rescues))
+        return delta
 
 
 @contextmanager
@@ -256,6 +256,8 @@ def stand(clocks: dict[str, float] | None = None, **route: Any) -> Iterator[Stan
     try:
         yield made
     finally:
+        if made.draining is not None:
+            made.draining.cancel()
         made.plane.abort()
         made.loop.turn()
         for one in made.dialler.dialled:
