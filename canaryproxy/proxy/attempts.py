@@ -191,9 +191,19 @@ class Attempts(Recipient):
         if self._course is None or not self._course.rescue:
             self._cell.connected(opening)
         self._connecting = None
+        if self._called_off() and self.withdraw():
+            upstream.abort()
+            return
         self._send(upstream)
         if not upstream.blocked:
             self.down.unblock()
+
+    def _called_off(self) -> bool:
+        """Whether the canary was aborted while the connection to it opened."""
+        target = self._target
+        entry = self._plane.index.by_name.get(target.route.name)
+        aborted = entry is not None and entry.route.aborted and not target.preview
+        return aborted and target.version.name == "canary"
 
     def connect_failed(self, failure: Failure, why: str = "") -> None:
         """No connection could be opened; nothing was sent."""
@@ -358,6 +368,10 @@ class Attempts(Recipient):
     # What the whole exchange knows how to do.
 
     def _begin_patience(self) -> None:
+        raise NotImplementedError
+
+    def withdraw(self) -> bool:
+        """Take the request back from the canary."""
         raise NotImplementedError
 
     def _fail(self, failure: Failure) -> None:

@@ -93,6 +93,7 @@ class Downstream(Caller):
     def _turn_away(self) -> None:
         """One connection too many: say so and close, without the time a lingering close would take."""
         self.phase = LINGERING
+        self.deadline = self.plane.in_seconds(LINGER)
         self.plane.recorder.refuse(Failure.OVERLOADED.status)
         self.plane.answer(self.transport, Failure.OVERLOADED, None, close=True)
         self.transport.close()

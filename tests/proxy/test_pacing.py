@@ -236,6 +236,16 @@ def second_attempt_awaited(s: Stand) -> None:
     s.open()
 
 
+def second_attempt_while_the_client_sends(s: Stand) -> None:
+    s.say(GET)
+    wire = s.open()
+    s.hear(wire, OK)
+    s.say(head(b"PUT") + b"ab")
+    wire.abort()
+    s.loop.turn()
+    s.open()
+
+
 def stable_answers_instead(s: Stand) -> None:
     s.publish(fallback=frozenset(("canary",)))
     s.say(GET)
@@ -321,6 +331,7 @@ STATES: dict[Callable[[Stand], None], Ends] = {
     client_said_fin_and_does_not_read: {"body_idle": GONE, **takes_back(CUT)},
     second_attempt_opens: OPENS,
     second_attempt_awaited: ANSWERS,
+    second_attempt_while_the_client_sends: {"body_idle": NO_BODY, **takes_back(STABLE_ANSWERS)},
     stable_opens_instead: {"connect": End(b"HTTP/1.1 504 ", "unavailable"), "drain": OURS._replace(outcome="unavailable")},
     stable_answers_instead: {
         "response": End(b"HTTP/1.1 504 ", "unavailable"), "drain": OURS._replace(outcome="unavailable"),

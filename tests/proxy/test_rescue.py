@@ -343,7 +343,12 @@ def test_what_waits_for_an_aborted_canary_is_answered_by_stable_and_charged_to_n
         assert not any(cell.latency for cell in delta.cells)
         assert (s.failures(), s.failures(STABLE)) == (0, 0)
         (line,) = s.lines
-        assert (line.version, line.status, line.outcome, line.flags) == ("canary", 200, "overflow", ("retry", "withdrawn"))
+        assert (line.version, line.status, line.outcome, line.flags) == (
+            "canary",
+            200,
+            "overflow",
+            ("retry", "withdrawn"),
+        )
         s.say(AWAITED)
         s.hear(stable, OK)
         assert s.client.written.count(b"200 OK") == 2
@@ -381,6 +386,20 @@ def test_only_what_may_be_repeated_or_was_not_sent_is_taken_back(
             assert b"Retry-After: 1\r\n" in s.client.written
         s.count()
         assert (s.outcomes, s.rescues) == ({("canary", "overflow"): 1}, {"withdrawn": 1} if moved else {})
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+def test_nothing_is_sent_over_a_connection_that_opens_after_the_abort(method: bytes) -> None:
+    """H54. Even where `abort_drain` lets what is open go on."""
+    with stand({}) as s:
+        s.say(method + BODY % (4, b"body"))
+        s.publish(aborted=True)
+        canary = s.open()
+        assert (canary.written, canary.closing) == (b"", True)
+        s.hear(s.open(STABLE), OK)
+        assert s.client.written.endswith(b"ok")
+        s.count()
+        assert (s.outcomes, s.rescues) == ({("canary", "overflow"): 1}, {"withdrawn": 1})
 
 
 def test_a_body_that_is_still_coming_goes_on_to_stable() -> None:

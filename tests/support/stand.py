@@ -204,8 +204,7 @@ class Stand:
 
     def open(self, port: int = CANARY) -> Wire:
         """An endpoint's connection opens."""
-        (one,) = [one for one in self.dialler.dialled if not one.future.done()]
-        assert one.port == port
+        (one,) = [one for one in self.dialler.dialled if one.port == port and not one.future.done()]
         wire = Wire(self.loop, one.hearer)
         self.wires.append(wire)
         one.hearer.connection_made(cast("asyncio.Transport", wire))
@@ -213,10 +212,10 @@ class Stand:
         self.loop.turn()
         return wire
 
-    def refuse(self) -> None:
+    def refuse(self, error: Exception | None = None) -> None:
         """It does not open."""
         (one,) = [one for one in self.dialler.dialled if not one.future.done()]
-        one.future.set_exception(ConnectionRefusedError(111, "Connection refused"))
+        one.future.set_exception(error or ConnectionRefusedError(111, "Connection refused"))
         self.loop.turn()
 
     def hear(self, wire: Wire, data: bytes) -> None:

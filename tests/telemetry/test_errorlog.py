@@ -66,7 +66,9 @@ def test_what_is_too_many_is_counted_and_the_count_is_said(
     errors.sweep(clock.now + PERIOD - 0.1)
     assert len(caplog.records) == LINES
     errors.sweep(clock.now + PERIOD)
-    assert caplog.records[-1].getMessage() == "shop: canary at 192.0.2.1:80: connection_refused: 95 more like this in 10 s"
+    assert (
+        caplog.records[-1].getMessage() == "shop: canary at 192.0.2.1:80: connection_refused: 95 more like this in 10 s"
+    )
     assert fields(caplog.records[-1])["suppressed"] == 95
     errors.sweep(clock.now + 2 * PERIOD)
     assert len(caplog.records) == LINES + 1
