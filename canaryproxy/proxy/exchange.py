@@ -139,8 +139,8 @@ class Exchange(Pacing):
         if not self.request_complete and (head.close or head.status >= 300):
             self._abandoned = True
             self.down.unblock()
-        if not self.request_complete:
-            self._begun()
+            self._wait()
+            self.down.rearm()
         extra = b"" if self._key is None else self._key.cookie
         if self._target.told is not None:
             extra += self._labels(self._target.told)

@@ -378,7 +378,7 @@ def abort(s: Stand) -> None:
 
 
 @pytest.mark.parametrize("harmless", [lose_the_race, answer_500, leave, talk_nonsense, abort])
-def test_what_is_nobodys_trouble_with_an_endpoint_has_no_line(
+def test_what_is_no_trouble_with_an_endpoint_has_no_line(
     harmless: Callable[[Stand], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The keep-alive race, the version's own answers, clients, our own decisions."""

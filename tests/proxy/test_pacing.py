@@ -5,6 +5,7 @@ a day. What is not in `STATES[...].ends` is a clock that does not run there: not
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -57,21 +58,21 @@ STABLE_SHIELDS = End("stable", "timeout", True)
 # The states.
 
 
-def opening(s: Stand) -> None:
+def connection_opens(s: Stand) -> None:
     s.say(GET)
 
 
-def opening_while_the_client_sends(s: Stand) -> None:
+def connection_opens_and_the_client_sends(s: Stand) -> None:
     s.say(head() + b"ab")
 
 
-def opening_with_more_than_is_kept(s: Stand) -> None:
+def connection_opens_and_no_more_is_kept(s: Stand) -> None:
     s.say(head(length=300_000) + b"x" * 140_000)
     assert not s.client.reading
 
 
 def client_sends(s: Stand) -> None:
-    opening_while_the_client_sends(s)
+    connection_opens_and_the_client_sends(s)
     s.open()
 
 
@@ -95,7 +96,7 @@ def endpoint_takes_nothing(s: Stand) -> None:
     assert not s.client.reading
 
 
-def neither_reads(s: Stand) -> None:
+def client_does_not_read_and_so_the_endpoint_takes_nothing(s: Stand) -> None:
     """An echo whose client does not read: the endpoint can go on only when the client does."""
     s.say(head(length=600_000) + b"x" * 1000)
     wire = s.open()
@@ -104,7 +105,7 @@ def neither_reads(s: Stand) -> None:
     wire.stick()
 
 
-def neither_reads_the_other_way_round(s: Stand) -> None:
+def endpoint_takes_nothing_while_the_client_does_not_read(s: Stand) -> None:
     s.say(head(length=600_000) + b"x" * 1000)
     wire = s.open()
     s.hear(wire, PART)
@@ -132,7 +133,7 @@ def got_its_answer_in_place_of_a_100(s: Stand) -> None:
     s.hear(s.wires[-1], PART)
 
 
-def expects_in_http_1_0(s: Stand) -> None:
+def expects_a_100_in_http_1_0(s: Stand) -> None:
     s.say(b"POST / HTTP/1.0\r\nHost: s\r\nContent-Length: 6\r\n" + EXPECT + b"\r\n")
     s.open()
 
@@ -274,7 +275,7 @@ def handshake_awaited(s: Stand) -> None:
     s.open()
 
 
-def nothing_said(_: Stand) -> None:
+def nothing_is_said_yet(_: Stand) -> None:
     """A new connection."""
 
 
@@ -297,23 +298,23 @@ ANSWERS: Ends = {"response": NO_ANSWER, "shield": STABLE_SHIELDS, **takes_back(S
 STREAMS: Ends = {"response": BROKEN_OFF, **takes_back(CUT)}
 
 STATES: dict[Callable[[Stand], None], Ends] = {
-    nothing_said: {"header": End(b"", "")},
+    nothing_is_said_yet: {"header": End(b"", "")},
     amid_a_head: {"header": End(b"HTTP/1.1 408 ", "")},
     between_requests: {"keep_alive": End(b"", ""), "pool": End("upstream", "")},
-    opening: OPENS,
-    opening_while_the_client_sends: OPENS | {"body_idle": NO_BODY},
-    opening_with_more_than_is_kept: OPENS,
+    connection_opens: OPENS,
+    connection_opens_and_the_client_sends: OPENS | {"body_idle": NO_BODY},
+    connection_opens_and_no_more_is_kept: OPENS,
     client_sends: {"body_idle": NO_BODY, **takes_back()},
     client_sends_slowly: {"body_idle": NO_BODY, **takes_back()},
     client_sends_what_may_be_repeated: {"body_idle": NO_BODY, **takes_back(STABLE_ANSWERS)},
     endpoint_takes_nothing: {"response": NO_ANSWER, **takes_back()},
-    neither_reads: {"body_idle": GONE, **takes_back(CUT)},
-    neither_reads_the_other_way_round: {"body_idle": GONE, **takes_back(CUT)},
+    client_does_not_read_and_so_the_endpoint_takes_nothing: {"body_idle": GONE, **takes_back(CUT)},
+    endpoint_takes_nothing_while_the_client_does_not_read: {"body_idle": GONE, **takes_back(CUT)},
     waits_for_a_100: {"response": NO_ANSWER, **takes_back()},
     got_its_100: {"body_idle": NO_BODY, **takes_back()},
     did_not_wait_for_its_100: {"body_idle": NO_BODY, **takes_back()},
-    got_its_answer_in_place_of_a_100: {"body_idle": GONE, **takes_back(CUT)},
-    expects_in_http_1_0: {"body_idle": NO_BODY, **takes_back()},
+    got_its_answer_in_place_of_a_100: STREAMS,
+    expects_a_100_in_http_1_0: {"body_idle": NO_BODY, **takes_back()},
     answer_awaited: ANSWERS,
     answer_to_a_body_awaited: {"response": NO_ANSWER, **takes_back()},
     answer_to_a_repeatable_body_awaited: ANSWERS,
@@ -341,7 +342,7 @@ STATES: dict[Callable[[Stand], None], Ends] = {
     tunnel_of_which_a_side_does_not_read: {"tunnel_idle": End("cut", ""), **takes_back(End("cut", ""))},
 }  # fmt: skip
 
-IDLE = (nothing_said, amid_a_head, between_requests, client_does_not_read_what_is_complete)
+IDLE = (nothing_is_said_yet, amid_a_head, between_requests, client_does_not_read_what_is_complete)
 """Connections without an exchange: what a drain does with them is the business of test_plane.py."""
 
 NOT_BEHIND_A_SHIELD = (stable_opens_instead, stable_answers_instead)
@@ -353,6 +354,39 @@ CELLS = [
     for clock in CLOCKS
     if not (state in IDLE and clock == "drain") and not (state in NOT_BEHIND_A_SHIELD and clock == "shield")
 ]
+
+
+def words(clock: str, end: End) -> str:
+    """What a clock does, as the documentation says it."""
+    if isinstance(end.answer, bytes):
+        answer = end.answer.split()[1].decode() if end.answer else "closed"
+    else:
+        answer = {"stable": "stable answers", "cut": "cut", "upstream": "closed"}[end.answer]
+    return ", ".join(
+        [f"`{clock}`: {answer}", *([end.outcome] if end.outcome else []), *(["blamed"] if end.blamed else [])]
+    )
+
+
+CLIENTS, VERSIONS = ("header", "keep_alive", "body_idle", "half_close"), ("connect", "response", "pool", "tunnel_idle")
+
+
+def row(state: Callable[[Stand], None]) -> str:
+    """A line of the table in the documentation."""
+    ends = STATES[state]
+
+    def cell(clocks: tuple[str, ...]) -> str:
+        return "; ".join(words(clock, ends[clock]) for clock in clocks if clock in ends)
+
+    ours = cell(("abort_drain", "drain"))
+    if ends.get("abort_drain") == ends.get("drain") and ours:
+        ours = words("x", ends["drain"]).partition(": ")[2]
+    cells = (state.__name__.replace("_", " "), cell(CLIENTS), cell(VERSIONS), cell(("shield",)), ours)
+    return f"| {' | '.join(cells)} |".replace("  ", " ")
+
+
+def test_the_table_in_the_documentation_is_this_one() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "life-of-a-request.md").read_text()
+    assert [line for line in text.splitlines() if line.startswith("| ")][-len(STATES) :] == [row(one) for one in STATES]
 
 
 class Seen(NamedTuple):
@@ -374,7 +408,7 @@ def look(s: Stand) -> Seen:
 
 
 def start(s: Stand, clock: str) -> None:
-    """Clocks that begin with an event."""
+    """Clocks that begin with a decision of ours."""
     if clock == "abort_drain":
         s.publish(aborted=True)
     elif clock == "drain":

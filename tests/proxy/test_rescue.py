@@ -321,7 +321,7 @@ def aborted(s: Stand) -> None:
 
 @pytest.mark.parametrize("fallback", [frozenset(("canary",)), frozenset()], ids=["fallback", "alone"])
 @pytest.mark.parametrize("shield", [None, ALL], ids=["bare", "shield"])
-def test_what_waits_for_an_aborted_canary_is_answered_by_stable_and_charged_to_nobody(
+def test_what_waits_for_an_aborted_canary_is_answered_by_stable_and_charged_to_no_version(
     fallback: Any, shield: Shield | None
 ) -> None:
     """H66."""
@@ -427,7 +427,7 @@ def test_what_stable_answers_already_is_not_cut_with_the_canary() -> None:
 
 
 def test_what_the_canary_answers_for_stable_ends_with_it() -> None:
-    """H66. There is nobody else to ask: stable could not be reached."""
+    """H66. No one is left to ask: stable could not be reached."""
     with stand({"abort_drain": 1.0}, fallback=frozenset(("stable",)), weight=0) as s:
         s.say(AWAITED)
         s.refuse()
