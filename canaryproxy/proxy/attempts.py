@@ -344,14 +344,18 @@ class Attempts(Recipient):
 
     def _blame(self, failure: Failure, why: str) -> None:
         """Hold a failure against the endpoint, and say so."""
+        self._note(failure, why)
         pool, target, plane = self._pool, self._target, self._plane
-        plane.errors.note(failure, target, request_id_of(self._request), why)
         if pool is None or failure not in BLAMED:
             return
         others = [other for other in target.verdict.decisions() if other.endpoint != target.endpoint]
         last = all(plane.pool_of(other).ejected for other in others)
         if pool.ejection.failed(plane.now(), last=last) and target.version is self._decision.version:
             self._cell.eject()
+
+    def _note(self, failure: Failure, why: str) -> None:
+        """Say in the log what the endpoint did."""
+        self._plane.errors.note(failure, self._target, request_id_of(self._request), why)
 
     def _drop_upstream(self) -> None:
         """Be through with the endpoint, whatever state the attempt is in."""

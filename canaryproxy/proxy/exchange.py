@@ -197,6 +197,10 @@ class Exchange(Pacing):
         self._leave()
         self._log(SUCCESS, SWITCHING, None)
 
+    def tunnel_broke(self, why: str) -> None:
+        """The endpoint reset the tunnel. That is counted for nothing, and said."""
+        self._note(Failure.UPSTREAM_RESET, f"the tunnel broke ({why})")
+
     def response_data(self, data: bytes) -> None:
         """Payload from the upstream, framed for the client; `flush` sends it."""
         self._sent += len(data)
@@ -253,6 +257,8 @@ class Exchange(Pacing):
         if pool.ejection.failures:
             pool.ejection.succeeded()
         if head.close or self._abandoned or not self.request_complete or not upstream.clean():
+            if upstream.reader.pending():
+                self._note(Failure.RESPONSE_INVALID, "more bytes came than the response has")
             upstream.abort()
         else:
             if self._paused_at:

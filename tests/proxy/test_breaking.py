@@ -263,6 +263,15 @@ def shield_over(s: Stand) -> None:
     s.wait(0.8)
 
 
+def break_tunnel(s: Stand) -> None:
+    upgrade = b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    s.say(AWAITED[:-2] + upgrade)
+    wire = s.open()
+    s.hear(wire, b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade)
+    wire.protocol.connection_lost(RESET)
+    s.loop.turn()
+
+
 HEAD = b"HTTP/1.1 200 OK\r\n"
 RESET = ConnectionResetError(104, "Connection reset by peer")
 UNKNOWN = ssl.SSLCertVerificationError(1, "certificate verify failed")
@@ -297,6 +306,11 @@ TROUBLES: dict[str, tuple[Callable[[Stand], None], str, str]] = {
     "a long head": (answers(HEAD + b"a: b\r\n" * 300 + b"\r\n"), "http_response_header_section_size", "too many fields"),
     "a switch": (answers(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
                  "http_protocol_error", "101 to something that was not asked for"),
+    "more than the length": (answers(HEAD + b"Content-Length: 2\r\n\r\nokay"), "http_protocol_error",
+                             "more bytes came than the response has"),
+    "a body where none may be": (answers(b"HTTP/1.1 204 No Content\r\n\r\nbody"), "http_protocol_error",
+                                 "more bytes came than the response has"),
+    "a tunnel": (break_tunnel, "connection_terminated", "the tunnel broke (Connection reset by peer)"),
     "hints without end": (answers(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 65), "http_protocol_error",
                           "too many interim responses"),
 }  # fmt: skip
