@@ -512,3 +512,14 @@ def test_shortly_before_the_end_of_a_drain_stable_is_asked_for_what_the_canary_d
         assert s.draining.result() == 0
         s.count()
         assert (s.outcomes, s.rescues) == ({("canary", "overflow"): 1}, {"withdrawn": 1})
+
+
+def test_a_tunnel_to_stable_is_not_cut_with_the_canary_that_it_was_meant_for() -> None:
+    """H66."""
+    upgrade = b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    with stand({"abort_drain": 1.0}, fallback=frozenset(("canary",))) as s:
+        s.say(AWAITED[:-2] + upgrade)
+        s.refuse()
+        s.hear(s.open(STABLE), b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade)
+        aborted(s)
+        assert not s.client.closing
