@@ -4,11 +4,15 @@ Values belong into `extra`, under `fields`, so that machines find them; the sent
 message carries a token, a key, a header or a body.
 """
 
+import contextlib
 import json
 import logging
 import os
 import sys
 import time
+from collections.abc import Iterator
+from queue import SimpleQueue
+from threading import Thread
 
 FORMAT = "CANARYPROXY_LOG"
 """Environment variable that hands level and format on to the workers: `info:text`, `debug:json`, and the like."""
@@ -33,6 +37,70 @@ class Json(logging.Formatter):
         if record.exc_info:
             told["exception"] = self.formatException(record.exc_info)
         return json.dumps(told, default=str)
+
+
+class Background(logging.Handler):
+    """Has a thread of its own write the lines, so that a reader that does not read never holds up who logs. Lines that
+    find no room are dropped, and their number is said as soon as there is some.
+    """
+
+    def __init__(self, fd: int, formatter: logging.Formatter | None = None, room: int = 1_000) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self._fd = fd
+        self._room = room
+        self._dropped = self._said = 0
+        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self._thread = Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+
+    def __repr__(self) -> str:
+        return f"<Background log: {self._lines.qsize()} lines waiting, {self._dropped} dropped>"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Leave the line to the thread."""
+        if self._lines.qsize() >= self._room:
+            self._dropped += 1
+        else:
+            self._lines.put(self.format(record))
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):
+            while (line := self._lines.get()) is not None:
+                self._put(line)
+                missing = self._dropped - self._said
+                if missing:
+                    self._said += missing
+                    self._put(self.format(_warning("%d lines of this log were dropped: it was not read", missing)))
+
+    def _put(self, line: str) -> None:
+        data = f"{line}\n".encode(errors="backslashreplace")
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+    def stop(self, patience: float = 1.0) -> None:
+        """Write what waits, if that takes no longer."""
+        self._lines.put(None)
+        self._thread.join(patience)
+
+
+def _warning(words: str, *values: object) -> logging.LogRecord:
+    return logging.LogRecord("canaryproxy", logging.WARNING, __file__, 0, words, values, None)
+
+
+@contextlib.contextmanager
+def in_background() -> Iterator[None]:
+    """Until the end of the block, log from a thread to standard error what else would be logged there at once."""
+    root = logging.getLogger()
+    before = root.handlers
+    handlers = [Background(sys.stderr.fileno(), one.formatter) for one in before]
+    root.handlers = list[logging.Handler](handlers)
+    try:
+        yield
+    finally:
+        root.handlers = before
+        for handler in handlers:
+            handler.stop()
 
 
 def configure(level: str | None = None, form: str | None = None) -> None:

@@ -29,6 +29,7 @@ from canaryproxy.link.messages import (
     Publication,
 )
 from canaryproxy.link.wire import Wire
+from canaryproxy.log import in_background
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.plane import DataPlane
@@ -173,7 +174,7 @@ def run(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) ->
     """The life of a worker process, until its link ends."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    with runner() as running:
+    with in_background(), runner() as running:
         running.run(_live(link, sockets, memory))
 
 

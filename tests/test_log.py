@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import sys
+import threading
 
 import pytest
 
@@ -44,3 +46,53 @@ def test_workers_inherit_level_and_format(monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(found[1]["handlers"][0].formatter, log.Json)  # type: ignore[index]
     with pytest.raises(ValueError, match="no such log"):
         log.configure("loud", "json")
+
+
+def test_who_logs_does_not_wait_for_a_reader_and_what_was_dropped_is_counted() -> None:
+    reading, writing = os.pipe()
+    background = log.Background(writing, log.Json(), room=10)
+    for number in range(2_000):
+        background.handle(logging.makeLogRecord({"msg": f"line {number} {'x' * 1_000}"}))
+    assert "dropped" in repr(background)
+    lines: list[str] = []
+
+    def read() -> None:
+        with os.fdopen(reading) as file:
+            lines.extend(file)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    background.stop(10.0)
+    os.close(writing)
+    reader.join(10.0)
+    messages = [json.loads(line)["message"] for line in lines]
+    assert messages[0].startswith("line 0 ")
+    dropped = [int(message.split()[0]) for message in messages if message.endswith("were dropped: it was not read")]
+    assert sum(dropped) + len(messages) - len(dropped) == 2_000
+
+
+def test_an_end_does_not_wait_for_a_reader() -> None:
+    reading, writing = os.pipe()
+    background = log.Background(writing)
+    for _ in range(1_000):
+        background.handle(logging.makeLogRecord({"msg": "x" * 1_000}))
+    background.stop(0.05)
+    os.close(reading)
+    background.stop(10.0)
+    os.close(writing)
+
+
+def test_a_block_logs_in_the_background_in_the_same_form(capfd: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    before = root.handlers
+    one = logging.StreamHandler()
+    one.setFormatter(log.Json())
+    root.handlers = [one]
+    try:
+        with log.in_background():
+            assert isinstance(root.handlers[0], log.Background)
+            logging.getLogger("canaryproxy").warning("hello")
+        assert root.handlers == [one]
+    finally:
+        root.handlers = before
+    assert json.loads(capfd.readouterr().err)["message"] == "hello"

@@ -168,7 +168,7 @@ class TimeoutsConfig(Section):
     )
     drain: Grace = Field(
         default=TIMEOUTS.drain,
-        description="On shutdown: how long open requests may finish. 0 cuts them at once.",
+        description="On shutdown: how long open requests may finish. 0 ends them at once.",
         examples=["25s"],
     )
     tunnel_idle: Wait = Field(
@@ -178,7 +178,8 @@ class TimeoutsConfig(Section):
     )
     abort_drain: GraceOrNever = Field(
         default=TIMEOUTS.abort_drain,
-        description="When a canary is aborted: how long its open tunnels and responses may go on before they are cut.",
+        description="When a canary is aborted: how long its open tunnels and responses may go on before they are cut. "
+        "What has no answer yet is then asked of stable, if it may be repeated.",
         examples=["30s"],
     )
 

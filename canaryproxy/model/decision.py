@@ -23,7 +23,7 @@ class Verdict:
     canary even when it is aborted; `rescue` is the verdict of the version that may stand in where
     nothing can be reached, `shield` that of the one that may answer where an attempt failed, `mirror` that of the one
     that gets a copy; None where there is none. `goals` recognises business events; `spare`: there is somewhere else to
-    go when an attempt fails.
+    go when an attempt fails, or when we take a request back from the canary.
     """
 
     __slots__ = (
@@ -45,7 +45,7 @@ class Verdict:
         self.shield = shield
         self.mirror = mirror
         self.goals = goals
-        self.spare = rescue is not None or shield is not None or len(version.endpoints) > 1
+        self.spare = version.name == "canary" or rescue is not None or len(version.endpoints) > 1
         self._decisions: tuple[Decision, ...] | None = None
 
     def __repr__(self) -> str:

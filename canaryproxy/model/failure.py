@@ -33,6 +33,7 @@ class Failure(Enum):
     NO_ENDPOINT = (503, "destination_unavailable", "upstream", Outcome.UNAVAILABLE)
     CANARY_UNREACHABLE = (503, "destination_unavailable", "upstream", Outcome.CONNECT)
     CANARY_ABORTED = (503, "destination_unavailable", "proxy", Outcome.OVERFLOW)
+    SHUTTING_DOWN = (503, "connection_terminated", "proxy", Outcome.OVERFLOW)
     RESPONSE_TIMEOUT = (504, "http_response_timeout", "upstream", Outcome.TIMEOUT)
     UPSTREAM_RESET = (502, "connection_terminated", "upstream", Outcome.RESET)
     RESPONSE_CUT = (502, "http_response_incomplete", "upstream", Outcome.RESET)

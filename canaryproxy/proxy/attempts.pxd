@@ -30,6 +30,7 @@ cdef class Attempts(Recipient):
     cdef object _course
     cdef Decision _decision
     cdef double _excluded
+    cdef bint _expects
     cdef Facts _facts
     cdef RequestHead _head
     cdef object _held
@@ -58,7 +59,8 @@ cdef class Attempts(Recipient):
     cdef _lease(self, Pool pool)
     @cython.locals(method=bytes, unsent=list)
     cdef _send(self, Upstream upstream)
-    cdef double _in_time(self) except? -1
+    @cython.locals(upstream=Upstream, turn=bint)
+    cdef _wait(self)
     @cython.locals(upstream=Upstream)
     cdef _pass_on(self, bytes data)
     cpdef response_paused(self)

@@ -38,13 +38,13 @@ class Attempts(Recipient):
 
     `_decision` is what the request counts for; `_target` is where it is being tried, which differs once an
     attempt has failed. `_hinted` and `_flushed`: the client got an interim response, or the beginning of the final one;
-    `_abandoned`: the rest of its body is of no use any more; `_kept`: all that was sent is still here, the body in
-    `_replay`.
+    `_abandoned`: the rest of its body is of no use any more; `_expects`: it waits for a 100 before it sends its body;
+    `_kept`: all that was sent is still here, the body in `_replay`.
     """
 
     __slots__ = (
         "_abandoned", "_attempts", "_cell", "_connecting", "_copy", "_course", "_decision", "_excluded",
-        "_facts", "_flushed", "_head", "_held", "_hinted", "_kept", "_key", "_opening", "_patience",
+        "_expects", "_facts", "_flushed", "_head", "_held", "_hinted", "_kept", "_key", "_opening", "_patience",
         "_paused_at", "_plane", "_pool", "_queued", "_replay", "_replay_size", "_request", "_started",
         "_target", "_tried", "_unsent", "_unsent_size", "_upgrade", "_upstream", "_user", "deadline", "down",
         "request_complete",
@@ -58,6 +58,7 @@ class Attempts(Recipient):
     _course: Course | None
     _decision: Decision
     _excluded: float
+    _expects: bool
     _facts: Facts | None
     _flushed: bool
     _head: RequestHead
@@ -96,6 +97,11 @@ class Attempts(Recipient):
         """What this exchange counts for."""
         return self._decision
 
+    @property
+    def target(self) -> Decision:
+        """Where it is being tried."""
+        return self._target
+
     # Decide and lease.
 
     def begin(self) -> None:
@@ -121,6 +127,7 @@ class Attempts(Recipient):
             plane.pay(decision, now)
             self._begin_patience()
         if decision.endpoint is None:
+            self._blame(Failure.NO_ENDPOINT, "no endpoint of the version is known")
             self._elsewhere(Failure.NO_ENDPOINT)
         elif decision.limit is not None and not self._enter(decision):
             self._fail(Failure.OVERLOADED)
@@ -184,14 +191,24 @@ class Attempts(Recipient):
         if self._course is None or not self._course.rescue:
             self._cell.connected(opening)
         self._connecting = None
+        if self._called_off() and self.withdraw():
+            upstream.abort()
+            return
         self._send(upstream)
         if not upstream.blocked:
             self.down.unblock()
 
-    def connect_failed(self, failure: Failure) -> None:
+    def _called_off(self) -> bool:
+        """Whether the canary was aborted while the connection to it opened."""
+        target = self._target
+        entry = self._plane.index.by_name.get(target.route.name)
+        aborted = entry is not None and entry.route.aborted and not target.preview
+        return aborted and target.version.name == "canary"
+
+    def connect_failed(self, failure: Failure, why: str = "") -> None:
         """No connection could be opened; nothing was sent."""
         self._connecting = None
-        self._blame(failure)
+        self._blame(failure, why)
         self._elsewhere(failure)
 
     def _send(self, upstream: Upstream) -> None:
@@ -201,6 +218,7 @@ class Attempts(Recipient):
         upstream.exchange = self
         upstream.answered = False
         upstream.reader.expect(method)
+        self._wait()
         unsent = self._unsent
         if unsent:
             upstream.send(b"".join((self._request, *unsent)))
@@ -212,13 +230,18 @@ class Attempts(Recipient):
             self._kept = True
             self._replay = unsent
             self._replay_size = self._unsent_size
-        if self.request_complete:
-            self.deadline = self._in_time()
         if self.down.paused:
             self.response_paused()
 
-    def _in_time(self) -> float:
-        return self._plane.in_seconds(self._target.response_timeout)
+    def _wait(self) -> None:
+        """Start the version's clock where it is the version's turn, stop it where it is the client's: while that has
+        more to send, or does not read. While a connection opens, the deadline is that of the opening.
+        """
+        upstream = self._upstream
+        if upstream is None:
+            return
+        turn = self.request_complete or self._abandoned or self._expects or upstream.blocked
+        self.deadline = self._plane.in_seconds(self._target.response_timeout) if turn and not self._paused_at else NEVER
 
     def _pass_on(self, data: bytes) -> None:
         """Send a piece of the request's body, or keep it until there is a connection."""
@@ -248,7 +271,7 @@ class Attempts(Recipient):
 
     # What can go wrong.
 
-    def upstream_failed(self, failure: Failure) -> None:
+    def upstream_failed(self, failure: Failure, why: str = "") -> None:
         """The connection or what came over it is unusable; repeat the attempt where that is safe."""
         upstream = self._upstream
         repeat = Repeat.NEVER
@@ -257,7 +280,7 @@ class Attempts(Recipient):
         if repeat is Repeat.SAME and self._plane.index.allows(self._target):
             self._again()
             return
-        self._blame(failure)
+        self._blame(failure, why)
         if repeat is Repeat.NEVER:
             self._fail(failure)
         else:
@@ -319,8 +342,9 @@ class Attempts(Recipient):
         else:
             self._lease(pool)
 
-    def _blame(self, failure: Failure) -> None:
-        """Hold a failure against the endpoint."""
+    def _blame(self, failure: Failure, why: str) -> None:
+        """Hold a failure against the endpoint, and say so."""
+        self._note(failure, why)
         pool, target, plane = self._pool, self._target, self._plane
         if pool is None or failure not in BLAMED:
             return
@@ -328,6 +352,10 @@ class Attempts(Recipient):
         last = all(plane.pool_of(other).ejected for other in others)
         if pool.ejection.failed(plane.now(), last=last) and target.version is self._decision.version:
             self._cell.eject()
+
+    def _note(self, failure: Failure, why: str) -> None:
+        """Say in the log what the endpoint did."""
+        self._plane.errors.note(failure, self._target, request_id_of(self._request), why)
 
     def _drop_upstream(self) -> None:
         """Be through with the endpoint, whatever state the attempt is in."""
@@ -344,6 +372,10 @@ class Attempts(Recipient):
     # What the whole exchange knows how to do.
 
     def _begin_patience(self) -> None:
+        raise NotImplementedError
+
+    def withdraw(self) -> bool:
+        """Take the request back from the canary."""
         raise NotImplementedError
 
     def _fail(self, failure: Failure) -> None:

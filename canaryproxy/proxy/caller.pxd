@@ -11,6 +11,7 @@ cdef class Caller(Receiver):
 
     cpdef block(self)
     cpdef unblock(self)
+    cpdef rearm(self)
     cpdef bytes leave(self)
     cpdef finished(self, bint close)
     cpdef cut(self, bint hard)

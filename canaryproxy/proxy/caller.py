@@ -27,6 +27,10 @@ class Caller(Receiver):
         """Read again."""
         raise NotImplementedError
 
+    def rearm(self) -> None:
+        """It may be another one's turn now: set the client's clock accordingly."""
+        raise NotImplementedError
+
     def leave(self) -> bytes:
         """The connection goes on as a tunnel: what was read ahead."""
         raise NotImplementedError

@@ -15,7 +15,10 @@ from canaryproxy.routing.split import Dice
 
 FALLBACK = "fallback"
 SHIELD = "shield"
-"""How the other version takes over: for want of a connection, or for what came of one."""
+WITHDRAWN = "withdrawn"
+"""How the other version takes over: for want of a connection, for what came of one, or because we took the request back
+from a version that had done nothing wrong.
+"""
 
 MOST_TRIES = 3
 """Endpoints of one version that are tried for one request: each may cost a connect timeout."""
@@ -80,6 +83,20 @@ class Course:
         """Stable answers; the canary is charged with what made it necessary."""
         self.charge(outcome)
         self.rescue, self._stand_in = SHIELD, self._decision.verdict.shield
+
+    def withdrawn(self, target: Decision, index: RouteIndex, loads: Loads, dice: Dice) -> Decision | None:
+        """Where stable answers what we take back from `target`, as the table of `index` has it now, if it can.
+
+        The decision is ours: the version is charged with what it did before, else with nothing that it is judged by.
+        """
+        entry = index.by_name.get(target.route.name)
+        if entry is None or target.version.name == entry.stable.version.name:
+            return None
+        then = another((entry.stable,), self._tried, index.allows, loads, dice)
+        if then is not None:
+            self.charge(Outcome.OVERFLOW)
+            self.rescue, self._stand_in = self.rescue or WITHDRAWN, entry.stable
+        return then
 
     def charge(self, outcome: Outcome | None) -> None:
         """Count this as the decided version's outcome, unless something else went wrong before."""

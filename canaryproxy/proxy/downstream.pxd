@@ -27,5 +27,7 @@ cdef class Downstream(Caller):
     @cython.locals(exchange=Exchange)
     cdef _begin(self, RequestHead head)
     cdef _await_request(self)
+    @cython.locals(exchange=Exchange)
+    cpdef rearm(self)
     cpdef finished(self, bint close)
     cdef _next(self)

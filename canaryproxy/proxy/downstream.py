@@ -93,6 +93,7 @@ class Downstream(Caller):
     def _turn_away(self) -> None:
         """One connection too many: say so and close, without the time a lingering close would take."""
         self.phase = LINGERING
+        self.deadline = self.plane.in_seconds(LINGER)
         self.plane.recorder.refuse(Failure.OVERLOADED.status)
         self.plane.answer(self.transport, Failure.OVERLOADED, None, close=True)
         self.transport.close()
@@ -127,7 +128,7 @@ class Downstream(Caller):
             self.exchange = None
             exchange.client_gone()
             return False
-        self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.half_close)
+        self.rearm()
         return self.transport.can_write_eof()
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -156,10 +157,7 @@ class Downstream(Caller):
         self.deadline = NEVER
         if self.exchange is not None:
             self.exchange.response_resumed()
-            if self.half_closed:
-                self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.half_close)
-            else:
-                self._await_request()
+            self.rearm()
         elif self.phase is not CLOSED:
             self._next()
 
@@ -191,7 +189,7 @@ class Downstream(Caller):
                     exchange.request_data(event)
                 elif type(event) is End:
                     exchange.request_end(event.trailers)
-                    self.deadline = NEVER
+                    self.rearm()
         except Refused as refused:
             self._broken(refused)
         finally:
@@ -214,16 +212,29 @@ class Downstream(Caller):
 
     def _await_request(self) -> None:
         """Nothing to take: set how long the client may be silent, if it can still speak."""
-        if self.half_closed and self.exchange is None:
-            self.transport.close()
-            return
-        timeouts = self.plane.settings.timeouts
         if self.exchange is not None:
-            if not self.exchange.request_complete and not self._upload_blocked:
-                self.deadline = self.plane.in_seconds(timeouts.body_idle)
+            self.rearm()
+        elif self.half_closed:
+            self.transport.close()
         elif self.phase is IDLE and self.reader.mid_message:
             self.phase = HEAD
-            self.deadline = self.plane.in_seconds(timeouts.header)
+            self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.header)
+
+    def rearm(self) -> None:
+        """The client's clock while there is an exchange. One that does not take what it is sent has the time that
+        `pause_writing` gave it, whatever else it does.
+        """
+        exchange = self.exchange
+        if exchange is None or self.paused:
+            return
+        timeouts = self.plane.settings.timeouts
+        if self.half_closed:
+            if self.deadline == NEVER:
+                self.deadline = self.plane.in_seconds(timeouts.half_close)
+        elif exchange.owed() and not self._upload_blocked:
+            self.deadline = self.plane.in_seconds(timeouts.body_idle)
+        else:
+            self.deadline = NEVER
 
     def _broken(self, refused: Refused) -> None:
         """The client's bytes cannot be understood: nothing behind them can be trusted either."""
@@ -247,16 +258,17 @@ class Downstream(Caller):
 
     def block(self) -> None:
         """Stop reading: the upstream does not keep up with the client."""
-        self._upload_blocked = True
-        self.deadline = NEVER
-        self._set_reading()
+        if not self._upload_blocked:
+            self._upload_blocked = True
+            self._set_reading()
+            self.rearm()
 
     def unblock(self) -> None:
         """Read again."""
         if self._upload_blocked:
             self._upload_blocked = False
             self._set_reading()
-            self._await_request()
+            self.rearm()
 
     def leave(self) -> bytes:
         """The connection goes on as a tunnel: what was read ahead."""
@@ -304,7 +316,7 @@ class Downstream(Caller):
 
     def hurry(self) -> None:
         """The instance is about to end: wait for a next request only as long as it keeps idle ones now."""
-        if self.phase is IDLE:
+        if self.phase is IDLE and not self.paused:
             self.deadline = min(self.deadline, self.plane.tick + self.plane.keep_alive)
 
     def cut(self, hard: bool) -> None:

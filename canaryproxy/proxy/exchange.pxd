@@ -3,13 +3,13 @@ cimport cython
 from canaryproxy.model.message cimport RequestHead, ResponseHead
 from canaryproxy.proxy.caller cimport Caller
 from canaryproxy.proxy.pool cimport Pool
-from canaryproxy.proxy.rescue cimport Rescue
+from canaryproxy.proxy.pacing cimport Pacing
 from canaryproxy.proxy.shared cimport Shared
 from canaryproxy.proxy.upstream cimport Upstream
 from canaryproxy.routing.goals cimport Goals
 
 
-cdef class Exchange(Rescue):
+cdef class Exchange(Pacing):
     cdef bint _chunk_in
     cdef bint _chunk_out
     cdef bint _close
@@ -26,7 +26,6 @@ cdef class Exchange(Rescue):
     cpdef bint response_head(self, ResponseHead head) except -1
     cpdef response_data(self, bytes data)
     cpdef flush(self)
-    cpdef response_paused(self)
     @cython.locals(head=ResponseHead)
     cpdef response_end(self, tuple trailers)
     @cython.locals(request=RequestHead, plane=Shared, lengthless=bint, extra=bytes, goals=Goals, reached=list)

@@ -16,7 +16,8 @@ from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.attempts import NEVER, NO_BODY
 from canaryproxy.proxy.caller import Caller
-from canaryproxy.proxy.rescue import Rescue
+from canaryproxy.proxy.course import WITHDRAWN
+from canaryproxy.proxy.pacing import Pacing, expects
 from canaryproxy.proxy.tunnel import Tunnel
 from canaryproxy.telemetry.accesslog import Entry
 
@@ -25,10 +26,10 @@ SUCCESS, ERROR_5XX = Outcome.SUCCESS, Outcome.ERROR_5XX
 JOIN_LIMIT = 16_384
 """Responses up to this size leave in one buffer; larger pieces are not copied to be joined."""
 
-OK, SWITCHING = 200, 101
+CONTINUE, SWITCHING, OK = 100, 101, 200
 
 
-class Exchange(Rescue):
+class Exchange(Pacing):
     """One decided request of a client connection and its response."""
 
     __slots__ = (
@@ -42,6 +43,7 @@ class Exchange(Rescue):
         self._chunk_in = head.body is CHUNKED
         self.deadline = NEVER
         self._abandoned = self._chunk_out = self._close = self._flushed = self._hinted = self._kept = False
+        self._expects = not self.request_complete and expects(head)
         self._attempts = self._queued = self._received = self._replay_size = self._sent = 0
         self._user = self._unsent_size = 0
         self._excluded = self._opening = self._paused_at = 0.0
@@ -53,8 +55,9 @@ class Exchange(Rescue):
 
     @property
     def waits(self) -> bool:
-        """Whether all was said and the version has not answered."""
-        return self.request_complete and self._response is None
+        """Whether all was said and the version has not answered. What we took back from it is not waited for."""
+        withdrawn = self._course is not None and self._course.rescue == WITHDRAWN
+        return self.request_complete and self._response is None and not withdrawn
 
     def __repr__(self) -> str:
         return f"<Exchange {self._head!r} attempt {self._attempts} response {self._response!r}>"
@@ -65,6 +68,8 @@ class Exchange(Rescue):
         """Payload from the client, framed anew and passed on."""
         if self._abandoned:
             return
+        if self._expects:
+            self._begun()
         self._received += len(data)
         if self._copy is not None and not self._copy.take(data):
             self._copy = None
@@ -80,21 +85,9 @@ class Exchange(Rescue):
         self._send_copy()
         if self._chunk_in:
             self._pass_on(last_chunk(trailers))
-        if self._upstream is not None and not self._paused_at:
-            self.deadline = self._in_time()
-
-    def request_blocked(self) -> None:
-        """The endpoint does not keep up: stop reading from the client, and do not wait for ever."""
-        if not self._abandoned and self._upstream is not None:
-            self.down.block()
-            self._queued = self._upstream.transport.get_write_buffer_size()
-            self.deadline = self._in_time()
-
-    def request_unblocked(self) -> None:
-        """The endpoint took what was queued."""
-        self.down.unblock()
-        if not self.request_complete:
-            self.deadline = NEVER
+        self._wait()
+        if self._decision.shield is not None and self._response is None:
+            self._renew_patience()
 
     # The response.
 
@@ -146,6 +139,8 @@ class Exchange(Rescue):
         if not self.request_complete and (head.close or head.status >= 300):
             self._abandoned = True
             self.down.unblock()
+            self._wait()
+            self.down.rearm()
         extra = b"" if self._key is None else self._key.cookie
         if self._target.told is not None:
             extra += self._labels(self._target.told)
@@ -171,8 +166,9 @@ class Exchange(Rescue):
         self._chunk_out = self._close = False
 
     def _interim(self, head: ResponseHead) -> None:
-        if self.request_complete and not self._paused_at:
-            self.deadline = self._in_time()
+        if head.status == CONTINUE and not self.request_complete:
+            self._begun()
+        self._wait()
         if self._head.minor:
             self._hinted = True
             self.down.send(self._plane.hops.response(head, self._head, b"", False))
@@ -201,6 +197,10 @@ class Exchange(Rescue):
         self._leave()
         self._log(SUCCESS, SWITCHING, None)
 
+    def tunnel_broke(self, why: str) -> None:
+        """The endpoint reset the tunnel. That is counted for nothing, and said."""
+        self._note(Failure.UPSTREAM_RESET, f"the tunnel broke ({why})")
+
     def response_data(self, data: bytes) -> None:
         """Payload from the upstream, framed for the client; `flush` sends it."""
         self._sent += len(data)
@@ -213,8 +213,7 @@ class Exchange(Rescue):
 
     def flush(self) -> None:
         """Send what the last bytes from the upstream amounted to."""
-        if self.request_complete and not self._paused_at:
-            self.deadline = self._in_time()
+        self._wait()
         self._write_out()
 
     def _write_out(self) -> None:
@@ -258,48 +257,24 @@ class Exchange(Rescue):
         if pool.ejection.failures:
             pool.ejection.succeeded()
         if head.close or self._abandoned or not self.request_complete or not upstream.clean():
+            if upstream.reader.pending():
+                self._note(Failure.RESPONSE_INVALID, "more bytes came than the response has")
             upstream.abort()
         else:
             if self._paused_at:
                 upstream.transport.resume_reading()
             pool.give_back(upstream, self._plane.tick + self._target.keep_alive)
 
-    def response_paused(self) -> None:
-        """The client does not keep up: stop reading from the upstream, stop its clock."""
-        if self._upstream is not None and not self._paused_at:
-            self._paused_at = self._plane.now()
-            self._upstream.transport.pause_reading()
-            self.deadline = NEVER
-
-    def response_resumed(self) -> None:
-        """The client took what was queued."""
-        if self._upstream is not None and self._paused_at:
-            self._excluded += self._plane.now() - self._paused_at
-            self._paused_at = 0.0
-            self._upstream.transport.resume_reading()
-            if self.request_complete:
-                self.deadline = self._in_time()
-
     # What can go wrong.
 
-    def expired(self) -> None:
-        """The deadline passed. An endpoint that slowly takes what is queued for it gets more time."""
-        upstream = self._upstream
-        if upstream is not None and upstream.blocked:
-            before, self._queued = self._queued, upstream.transport.get_write_buffer_size()
-            if self._queued != before:
-                self.deadline = self._in_time()
-                return
-        if self._connecting is not None:
-            self._connecting.cancel()
-            self.connect_failed(Failure.CONNECT_TIMEOUT)
-        else:
-            self._blame(Failure.RESPONSE_TIMEOUT)
-            self._fail(Failure.RESPONSE_TIMEOUT)
-
     def aborted(self) -> None:
-        """The canary was aborted and this exchange has had its time."""
-        self._fail(Failure.CANARY_ABORTED)
+        """The canary was aborted and this exchange has had its time: stable answers, or we do where it cannot."""
+        if not self.withdraw():
+            self._fail(Failure.CANARY_ABORTED)
+
+    def ended(self) -> None:
+        """The instance ends, and this exchange with it."""
+        self._fail(Failure.SHUTTING_DOWN)
 
     def downstream_failed(self, failure: Failure) -> None:
         """The client broke the rest of its message: its fault, so not counted against the version."""

@@ -22,6 +22,7 @@ from canaryproxy.proxy.upstream import Recipient, Upstream
 from canaryproxy.routing.balance import pick
 from canaryproxy.routing.entry import MIRROR
 from canaryproxy.routing.split import Splits
+from canaryproxy.telemetry.errorlog import ErrorLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Set
@@ -53,7 +54,7 @@ class Copy(Recipient):
 
     __slots__ = (
         "_body", "_connecting", "_decision", "_head", "_limit", "_lot", "_peer", "_pool", "_read", "_request_id",
-        "_status", "_upstream", "deadline", "weight",
+        "_status", "_times", "_upstream", "deadline", "weight",
     )  # fmt: skip
 
     def __init__(self, lot: "Lot", head: RequestHead, peer: Peer, request_id: bytes, limit: int) -> None:
@@ -68,6 +69,7 @@ class Copy(Recipient):
         self._upstream: Upstream | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._read = self._status = 0
+        self._times = math.inf, math.inf
         self.weight = 0
         self.deadline = math.inf
 
@@ -100,30 +102,34 @@ class Copy(Recipient):
 
     # Sent to the canary.
 
-    def start(self, decision: Decision, pool: Pool, now: float) -> None:
+    def start(self, decision: Decision, pool: Pool) -> None:
         """Lend a connection, or open one."""
-        version = decision.version
         self._decision, self._pool = decision, pool
-        self.deadline = now + version.connect_timeout + version.response_timeout
+        self._times = decision.connect_timeout, decision.response_timeout
         pool.in_flight += 1
         upstream = pool.take()
         if upstream is None:
-            self._connecting = pool.open(self)
+            self._open(pool)
         else:
             self._write(upstream)
+
+    def _open(self, pool: Pool) -> None:
+        self._connecting = pool.open(self)
+        self.deadline = self._lot.now() + self._times[0]
 
     def connected(self, upstream: Upstream) -> None:
         """A connection was opened."""
         self._connecting = None
         self._write(upstream)
 
-    def connect_failed(self, failure: Failure) -> None:
+    def connect_failed(self, failure: Failure, why: str = "") -> None:
         """None could be opened."""
         self._connecting = None
-        self._finish(failure.outcome or Outcome.CONNECT)
+        self._fail(failure, why)
 
     def _write(self, upstream: Upstream) -> None:
         self._upstream = upstream
+        self.deadline = self._lot.now() + self._times[1]
         upstream.exchange = self
         upstream.answered = False
         upstream.reader.expect(self._head.method)
@@ -185,15 +191,15 @@ class Copy(Recipient):
             return Outcome.PROTOCOL
         return Outcome.ERROR_5XX if self._status >= 500 else Outcome.SUCCESS
 
-    def upstream_failed(self, failure: Failure) -> None:
+    def upstream_failed(self, failure: Failure, why: str = "") -> None:
         """The connection broke; one that was idle before may have been closed just then."""
         upstream, pool = self._upstream, self._pool
         if upstream is not None and pool is not None and upstream.reused and not upstream.answered:
             upstream.abort()
             self._upstream = None
-            self._connecting = pool.open(self)
+            self._open(pool)
         else:
-            self._finish(failure.outcome or Outcome.PROTOCOL)
+            self._fail(failure, why)
 
     def request_blocked(self) -> None:
         """Its bytes are bounded, and may wait."""
@@ -201,9 +207,19 @@ class Copy(Recipient):
     def request_unblocked(self) -> None:
         """They have left."""
 
-    def give_up(self, outcome: Outcome) -> None:
-        """It has had its time, or is not wanted any more."""
-        self._finish(outcome)
+    def expired(self) -> None:
+        """It has had its time."""
+        opening = self._connecting is not None
+        self._fail(Failure.CONNECT_TIMEOUT if opening else Failure.RESPONSE_TIMEOUT, "it took too long")
+
+    def give_up(self) -> None:
+        """It is not wanted any more."""
+        self._finish(Outcome.UNAVAILABLE)
+
+    def _fail(self, failure: Failure, why: str) -> None:
+        if self._decision is not None:
+            self._lot.errors.note(failure, self._decision, self._request_id, why, mirror=True)
+        self._finish(failure.outcome or Outcome.PROTOCOL)
 
     def _finish(self, outcome: Outcome) -> None:
         upstream, self._upstream = self._upstream, None
@@ -225,6 +241,7 @@ class Lot:
 
     def __init__(self, mirrors: "Mirrors", route: str) -> None:
         self._mirrors = mirrors
+        self.errors, self.hops, self.now = mirrors.errors, mirrors.hops, mirrors.now
         self._route = route
         self._queue: deque[Copy] = deque()
         self._under_way: set[Copy] = set()
@@ -234,15 +251,6 @@ class Lot:
 
     def __repr__(self) -> str:
         return f"<Lot of {self._route}: {len(self._under_way)} under way, {len(self._queue)} waiting>"
-
-    @property
-    def hops(self) -> Hops:
-        """What writes heads."""
-        return self._mirrors.hops
-
-    def now(self) -> float:
-        """Seconds on the data plane's clock."""
-        return self._mirrors.now()
 
     def drop(self, outcome: Outcome) -> None:
         """There will be no such copy."""
@@ -289,7 +297,7 @@ class Lot:
         else:
             self._under_way.add(copy)
             self._mirrors.recorder.mirror_sent(self._route)
-            copy.start(decision, self._mirrors.pool_of(decision), self.now())
+            copy.start(decision, self._mirrors.pool_of(decision))
         self._wake()
 
     def finished(self, copy: Copy, outcome: Outcome) -> None:
@@ -302,7 +310,7 @@ class Lot:
     def sweep(self, tick: float) -> None:
         """End those whose time is over."""
         for copy in [one for one in self._under_way if one.deadline <= tick]:
-            copy.give_up(Outcome.TIMEOUT)
+            copy.expired()
 
     def stop(self) -> None:
         """Send no more: the route is gone, or its canary off."""
@@ -311,19 +319,20 @@ class Lot:
             self.let_go(self._queue.popleft())
             self.drop(Outcome.UNAVAILABLE)
         for copy in list(self._under_way):
-            copy.give_up(Outcome.UNAVAILABLE)
+            copy.give_up()
 
 
 class Mirrors:
     """All copies of a worker, and the connections that are theirs alone."""
 
     def __init__(
-        self, sockets: Sockets, splits: Splits, hops: Hops, recorder: "Recorder",
+        self, sockets: Sockets, splits: Splits, hops: Hops, recorder: "Recorder", errors: ErrorLog,
         now: "Callable[[], float]",
     ) -> None:  # fmt: skip
         self.sockets = sockets
         self.hops = hops
         self.recorder = recorder
+        self.errors = errors
         self.now = now
         self._splits = splits
         self._lots: dict[str, Lot] = {}

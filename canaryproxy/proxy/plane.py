@@ -19,6 +19,7 @@ from canaryproxy.model.delta import Delta
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import RoutingTable
 from canaryproxy.proxy.downstream import Downstream
+from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.listener import Listener
 from canaryproxy.proxy.presence import vanished
@@ -29,7 +30,10 @@ from canaryproxy.telemetry.accesslog import Entry
 
 GRACE = 5.0
 QUIET = 0.25
-"""When draining, new connections are served until nothing came for QUIET seconds, GRACE at most."""
+LAST = 1.0
+"""When draining, new connections are served until nothing came for QUIET seconds, GRACE at most. LAST seconds before
+its end, or in its last quarter, stable is asked for what the canary has not answered.
+"""
 
 
 class DataPlane(Shared):
@@ -84,8 +88,7 @@ class DataPlane(Shared):
 
     def deltas(self) -> Delta:
         """Everything counted since the last call, and what is overdue now."""
-        exchanges = [one.exchange for one in self._connections if one.exchange is not None]
-        cells = [(exchange.cell, exchange.waits) for exchange in exchanges]
+        cells = [(exchange.cell, exchange.waits) for exchange in self._exchanges()]
         decisions = [tunnel.decision for tunnel in self.tunnels]
         tunnels: Counter[tuple[str, str]] = Counter((one.route.name, one.version.name) for one in decisions)
         ejected = frozenset(endpoint.authority for endpoint, pool in self._pools.items() if pool.ejected)
@@ -167,26 +170,33 @@ class DataPlane(Shared):
         for pool in self._pools.values():
             pool.sweep(tick)
         self.mirrors.sweep(tick)
+        self.errors.sweep(tick)
 
     def _cut_aborted(self, since: float) -> None:
         """End what is still open to canaries that were aborted at `since` or before."""
 
-        def over(decision: Decision) -> bool:
-            at = self._aborted.get(decision.route.name, math.inf)
-            return at <= since and decision.version.name == "canary" and not decision.preview
+        def over(target: Decision) -> bool:
+            at = self._aborted.get(target.route.name, math.inf)
+            return at <= since and target.version.name == "canary" and not target.preview
 
-        for tunnel in [one for one in self.tunnels if over(one.decision)]:
+        for tunnel in [one for one in self.tunnels if over(one.exchange.target)]:
             tunnel.cut()
-        for exchange in [connection.exchange for connection in self._connections]:
-            if exchange is not None and over(exchange.decision):
+        for exchange in self._exchanges():
+            if over(exchange.target):
                 exchange.aborted()
+
+    def _exchanges(self) -> list[Exchange]:
+        """What is under way; tunnels are not."""
+        return [one.exchange for one in self._connections if one.exchange is not None]
 
     # The end.
 
     async def drain(self) -> int:
         """Stop gracefully: serve newcomers for a short grace, finish what is open, cut what is overdue.
 
-        A connection is told to close with its next answer; only one that stays idle is closed without.
+        A connection is told to close with its next answer; only one that stays idle is closed without. What the canary
+        has not answered shortly before the end is asked of stable, where that may be done; what has no answer at the
+        end gets ours.
         Returns the number of exchanges that had to be cut.
         """
         self.draining = True
@@ -199,10 +209,23 @@ class DataPlane(Shared):
         self.keep_alive = QUIET + SWEEP
         for connection in self._connections:
             connection.hurry()
-        await self._until(lambda: not self._connections and not self.tunnels, deadline)
-        cut = sum(connection.exchange is not None for connection in self._connections) + len(self.tunnels)
+        last = deadline - min(LAST, self.settings.timeouts.drain / 4)
+        await self._until(self._empty, last)
+        for exchange in self._exchanges():
+            if exchange.target.version.name == "canary":
+                exchange.withdraw()
+        await self._until(self._empty, deadline)
+        left = self._exchanges()
+        cut = len(left) + len(self.tunnels)
+        for exchange in left:
+            exchange.ended()
+        if left:
+            await self._until(self._empty, self.now() + QUIET)
         self.abort()
         return cut
+
+    def _empty(self) -> bool:
+        return not self._connections and not self.tunnels
 
     async def _until(self, done: Callable[[], bool], deadline: float) -> None:
         while not done() and self.now() < deadline:  # noqa: ASYNC110 - a few looks a second, once in a life
@@ -211,6 +234,7 @@ class DataPlane(Shared):
     def abort(self) -> None:
         """Close everything now."""
         self._timer.cancel()
+        self.errors.close()
         self.mirrors.close()
         for patience in self._patiences.values():
             patience.cancel()

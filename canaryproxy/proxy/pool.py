@@ -13,7 +13,7 @@ from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.ejection import Ejection
 from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.proxy.tls import client_context
-from canaryproxy.proxy.upstream import Recipient, Upstream
+from canaryproxy.proxy.upstream import Recipient, Upstream, reason_of
 
 
 class Pool:
@@ -77,10 +77,10 @@ class Pool:
         except asyncio.CancelledError:
             upstream.abort()
             raise
-        except ssl.SSLError:
-            exchange.connect_failed(Failure.CONNECT_UNSAFE)
-        except OSError:
-            exchange.connect_failed(Failure.CONNECT_REFUSED)
+        except ssl.SSLError as error:
+            exchange.connect_failed(Failure.CONNECT_UNSAFE, reason_of(error))
+        except OSError as error:
+            exchange.connect_failed(Failure.CONNECT_REFUSED, reason_of(error))
         else:
             exchange.connected(upstream)
 
@@ -88,7 +88,7 @@ class Pool:
         """Close idle connections whose time is over, end an ejection whose time is over."""
         if self.ejection.active:
             self.ejection.sweep(now)
-        if self._idle and (self._idle[0].expires <= now or not self._idle[0].alive):
+        if any(one.expires <= now or not one.alive for one in self._idle):
             fresh = [upstream for upstream in self._idle if upstream.expires > now and upstream.alive]
             for upstream in set(self._idle).difference(fresh):
                 upstream.abort()

@@ -1,7 +1,9 @@
-"""The shield: stable answers where an attempt at the canary failed before its client got a byte.
+"""Stable answers in place of the canary, before the client got a byte: where an attempt failed (the shield), or where
+we take the request back ourselves (`withdraw`).
 
-Only what may be sent again is: a request that changes nothing and is still here whole, or one of which nothing was
-sent. The canary is charged all the same (`course`).
+Only what may be sent again is: a request that is still here whole and changes nothing (the shield) or may be repeated
+(what we take back), or one of which nothing was sent. The canary is charged with its failures all the same (`course`),
+never with what we decide.
 """
 
 from canaryproxy.model.decision import Decision
@@ -11,6 +13,7 @@ from canaryproxy.model.message import ResponseHead
 from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.proxy.attempts import Attempts
 from canaryproxy.proxy.course import Course
+from canaryproxy.proxy.retry import IDEMPOTENT
 
 
 class Rescue(Attempts):
@@ -29,6 +32,12 @@ class Rescue(Attempts):
             self._patience.end(self)
             self._patience = None
 
+    def _renew_patience(self) -> None:
+        """The client has said all it had to say: how long it took for that is not the canary's time."""
+        if self._upstream is not None and (self._course is None or not self._course.rescue):
+            self._end_patience()
+            self._begin_patience()
+
     def overdue(self) -> None:
         """The shield's time is over. Without a budget left the canary has the time of any other version."""
         self._patience = None
@@ -38,7 +47,7 @@ class Rescue(Attempts):
         failure = Failure.RESPONSE_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
         target = self._behind_shield()
         if target is not None:
-            self._blame(failure)
+            self._blame(failure, "the shield's time was over")
             self._move(target, failure.outcome)
 
     def _shielded(self, failure: Failure) -> bool:
@@ -64,27 +73,45 @@ class Rescue(Attempts):
     def _behind_shield(self) -> Decision | None:
         """The endpoint of stable that answers instead, paid for; None where the failure has to stand."""
         plane, decision = self._plane, self._decision
-        if decision.shield is None or not self._may_repeat():
+        if decision.shield is None or not self._may_repeat(SAFE):
             return None
         course = self._course = self._course or Course(decision)
         target = course.behind_shield(plane.index, plane.pool_of, plane.splits.dice)
         return target if target is not None and plane.may_shield(decision) else None
 
-    def _may_repeat(self) -> bool:
+    def _may_repeat(self, methods: frozenset[bytes]) -> bool:
         """Whether the request may be sent, or sent once more: the client got nothing, it is all here, and either none
-        of it was sent yet or it changes nothing.
+        of it was sent yet or its method is one of these.
         """
         if self._hinted or self._flushed or self._abandoned:
             return False
         here = self._upstream is None or self._kept
-        return here and (not self._attempts or self._head.method in SAFE)
+        return here and (not self._attempts or self._head.method in methods)
+
+    def withdraw(self) -> bool:
+        """Take the request back from the canary for stable to answer, by our own decision; whether that is possible."""
+        if not self._may_repeat(IDEMPOTENT):
+            return False
+        plane = self._plane
+        course = self._course = self._course or Course(self._decision)
+        rescue = course.rescue
+        target = course.withdrawn(self._target, plane.index, plane.pool_of, plane.splits.dice)
+        if target is None:
+            return False
+        if not rescue:
+            self._cell.rescue(course.rescue)
+        self._go_over(target)
+        return True
 
     def _move(self, target: Decision, outcome: Outcome | None) -> None:
         """Go on at stable, as if nothing had come of the canary."""
-        self._end_patience()
         course = self._course = self._course or Course(self._decision)
         course.shielded(outcome)
         self._cell.rescue(course.rescue)
+        self._go_over(target)
+
+    def _go_over(self, target: Decision) -> None:
+        self._end_patience()
         if self._kept:
             self._restore()
         self._forget_response()

@@ -9,6 +9,7 @@ cdef class Shared:
     cdef public object now
     cdef public object wall
     cdef public object access_log
+    cdef public object errors
     cdef public object mirrors
     cdef public object sockets
     cdef public object loads

@@ -22,6 +22,7 @@ from canaryproxy.proxy.tunnel import Tunnel
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Splits
 from canaryproxy.telemetry.accesslog import Entry
+from canaryproxy.telemetry.errorlog import ErrorLog
 from canaryproxy.telemetry.record import Recorder
 
 SWEEP = 0.25
@@ -37,9 +38,9 @@ class Shared:
     """
 
     __slots__ = (
-        "_budgets", "_identity", "_loop", "_patiences", "_pools", "access_log", "draining", "held", "hops", "index",
-        "keep_alive", "lent", "loads", "mirrors", "now", "recorder", "settings", "slack", "sockets", "splits", "tick",
-        "tunnels", "wall",
+        "_budgets", "_identity", "_loop", "_patiences", "_pools", "access_log", "draining", "errors", "held", "hops",
+        "index", "keep_alive", "lent", "loads", "mirrors", "now", "recorder", "settings", "slack", "sockets", "splits",
+        "tick", "tunnels", "wall",
     )  # fmt: skip
 
     def __init__(
@@ -59,7 +60,8 @@ class Shared:
         self.index = RouteIndex(RoutingTable(0, ()))
         self.splits = Splits(dice)
         self.sockets = Sockets(loop)
-        self.mirrors = Mirrors(self.sockets, self.splits, self.hops, self.recorder, now)
+        self.errors = ErrorLog(now)
+        self.mirrors = Mirrors(self.sockets, self.splits, self.hops, self.recorder, self.errors, now)
         self.lent: dict[Decision, Pool] = {}
         self.loads = self.pool_of
         self.tunnels: set[Tunnel] = set()

@@ -16,6 +16,10 @@ except ImportError:
     Poller = None  # type: ignore[assignment, misc]
 
 
+FOR_EVER = 1e6
+"""Seconds for a handshake with an endpoint: it is part of opening the connection, whose deadline others keep."""
+
+
 class Hearer(Protocol):
     """Who hears of what happens to a connection, as asyncio tells its protocols."""
 
@@ -79,7 +83,10 @@ class Sockets:
         family = None if context is not None or self._poller is None else _family(host)
         if family is None or self._poller is None:
             hearer = cast("asyncio.BaseProtocol", protocol)
-            await self.loop.create_connection(lambda: hearer, host, port, ssl=context, server_hostname=name)
+            patience = None if context is None else FOR_EVER
+            await self.loop.create_connection(
+                lambda: hearer, host, port, ssl=context, server_hostname=name, ssl_handshake_timeout=patience
+            )
             return
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         with contextlib.ExitStack() as undo:

@@ -8,6 +8,8 @@ Counted once, at the handshake; what is said later is the application's own affa
 import asyncio
 from typing import TYPE_CHECKING
 
+from canaryproxy.proxy.upstream import reason_of
+
 if TYPE_CHECKING:
     from canaryproxy.proxy.exchange import Exchange
     from canaryproxy.proxy.shared import Shared
@@ -54,6 +56,8 @@ class Side(asyncio.Protocol):
             self.other.transport.close()
         else:
             self.other.transport.abort()
+            if self is self.tunnel.up:
+                self.tunnel.exchange.tunnel_broke(reason_of(error))
         self.tunnel.lost()
 
     def pause_writing(self) -> None:

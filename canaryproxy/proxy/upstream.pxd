@@ -7,13 +7,13 @@ from canaryproxy.proxy.ends cimport Receiver
 
 cdef class Recipient:
     cpdef connected(self, Upstream upstream)
-    cpdef connect_failed(self, failure)
+    cpdef connect_failed(self, failure, str why=*)
     cpdef response_whole(self, ResponseHead head, bytes body)
     cpdef bint response_head(self, ResponseHead head) except -1
     cpdef response_data(self, bytes data)
     cpdef response_end(self, tuple trailers)
     cpdef flush(self)
-    cpdef upstream_failed(self, failure)
+    cpdef upstream_failed(self, failure, str why=*)
     cpdef request_blocked(self)
     cpdef request_unblocked(self)
 

@@ -17,6 +17,12 @@ HIGH_WATER = 131_072
 """Bytes queued towards an endpoint before the client is asked to wait."""
 
 
+def reason_of(error: Exception) -> str:
+    """What the system says of an error, without names and numbers around it."""
+    words = getattr(error, "verify_message", "") or getattr(error, "reason", "") or getattr(error, "strerror", "")
+    return str(words or error) or type(error).__name__
+
+
 class Recipient:
     """Whoever sent a request over a connection, and gets what comes of it."""
 
@@ -26,8 +32,8 @@ class Recipient:
         """A connection was opened for it."""
         raise NotImplementedError
 
-    def connect_failed(self, failure: Failure) -> None:
-        """No connection could be opened."""
+    def connect_failed(self, failure: Failure, why: str = "") -> None:
+        """No connection could be opened; `why` is for the log."""
         raise NotImplementedError
 
     def response_whole(self, head: ResponseHead, body: bytes) -> None:
@@ -50,8 +56,8 @@ class Recipient:
         """That was all that the last bytes amounted to."""
         raise NotImplementedError
 
-    def upstream_failed(self, failure: Failure) -> None:
-        """The connection or what came over it is unusable."""
+    def upstream_failed(self, failure: Failure, why: str = "") -> None:
+        """The connection or what came over it is unusable; `why` is for the log."""
         raise NotImplementedError
 
     def request_blocked(self) -> None:
@@ -123,7 +129,7 @@ class Upstream(Receiver):
                     return
                 event = reader.next()
         except Refused as refused:
-            exchange.upstream_failed(refused.failure)
+            exchange.upstream_failed(refused.failure, refused.why)
             return
         exchange.flush()
 
@@ -136,14 +142,21 @@ class Upstream(Receiver):
         if self.reader.until_close:
             exchange.response_end(())
         else:
-            exchange.upstream_failed(Failure.RESPONSE_CUT if self.answered else Failure.UPSTREAM_RESET)
+            self._break(exchange, None)
 
-    def connection_lost(self, _: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         """Gone; an exchange still waiting for it has failed."""
         self.alive = False
         exchange = self.exchange
         if exchange is not None:
-            exchange.upstream_failed(Failure.RESPONSE_CUT if self.answered else Failure.UPSTREAM_RESET)
+            self._break(exchange, error)
+
+    def _break(self, exchange: Recipient, error: Exception | None) -> None:
+        how = "was closed" if error is None else f"broke ({reason_of(error)})"
+        if self.answered:
+            exchange.upstream_failed(Failure.RESPONSE_CUT, f"the connection {how} within the response")
+        else:
+            exchange.upstream_failed(Failure.UPSTREAM_RESET, f"the connection {how} before a response")
 
     def pause_writing(self) -> None:
         """The endpoint reads slower than the client sends."""

@@ -43,7 +43,7 @@ STATES = ("healthy", "unhealthy", "ejected", "unknown")
 COPIES = ("error_5xx", "overflow", "success", "timeout")
 """Outcomes of copies that have a series before the first of them."""
 
-RESCUES = ("fallback", "shield")
+RESCUES = ("fallback", "shield", "withdrawn")
 EOF_MARK = b"# EOF\n"
 
 Encoder = Callable[[Any], bytes]

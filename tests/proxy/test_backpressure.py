@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.support.world import GET, OK, read_head, read_response, run, world
 
 
@@ -107,5 +109,30 @@ def test_an_origin_that_takes_nothing_of_an_upload_is_given_up() -> None:
             writer.write(b"POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 60000000\r\n\r\n" + b"z" * 40_000_000)
             head, _ = await read_response(reader)
             assert head.startswith(b"HTTP/1.1 504 ")
+
+    run(test())
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_upload_slower_than_every_clock_of_the_version_is_no_failure_of_it(chunked: bool) -> None:
+    """H47 H48. Over real sockets; each clock in each state: test_pacing.py."""
+
+    async def test() -> None:
+        async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"f\r\n0\r\n\r\n" if chunked else b"abcdef")
+            writer.write(OK)
+
+        async with world(connect_timeout=0.2, response_timeout=0.2) as w:
+            w.stable.behaviour = take
+            reader, writer = await w.connect()
+            framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 6"
+            writer.write(b"POST / HTTP/1.1\r\nHost: shop.test\r\n" + framing + b"\r\n\r\n")
+            for letter in (b"a", b"b", b"c", b"d", b"e", b"f"):
+                await asyncio.sleep(0.2)
+                writer.write(b"1\r\n%b\r\n" % letter if chunked else letter)
+            writer.write(b"0\r\n\r\n" if chunked else b"")
+            assert (await read_response(reader))[1] == b"ok"
+            w.collect()
+            assert w.outcomes == {"success": 1}
 
     run(test())

@@ -10,6 +10,7 @@ from canaryproxy.proxy.downstream import Downstream
 ASKED: dict[str, Callable[[Caller], object]] = {
     "block": lambda caller: caller.block(),
     "unblock": lambda caller: caller.unblock(),
+    "rearm": lambda caller: caller.rearm(),
     "leave": lambda caller: caller.leave(),
     "finished": lambda caller: caller.finished(True),
     "cut": lambda caller: caller.cut(True),

@@ -12,6 +12,7 @@ from canaryproxy.proxy.ejection import FAILURES
 from canaryproxy.proxy.mirror import QUEUED, UNDER_WAY
 from tests.proxy.test_attempts import refuse, with_endpoints
 from tests.support.nginx import free_port
+from tests.support.stand import CANARY, STABLE, Stand, stand
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
 
 EVERY = Mirror(10_000)
@@ -330,3 +331,79 @@ def test_a_request_that_is_answered_before_its_end_with_an_error_has_no_copy() -
             assert w.plane.mirrors._lots["shop"]._bytes == 0
 
     run(test())
+
+
+# Time, and what the log says.
+
+
+def copied(s: Stand) -> Stand:
+    """A request that stable has answered, and whose copy is being connected."""
+    s.say(STAY)
+    s.hear(s.open(STABLE), OK)
+    return s
+
+
+def ended(s: Stand) -> dict[str, int]:
+    return {str(name): count for mirror in s.count().mirrors for name, count in mirror.outcomes.items()}
+
+
+@pytest.mark.parametrize(
+    ("clock", "opened", "error"),
+    [("connect", False, "connection_timeout"), ("response", True, "http_response_timeout")],
+)
+def test_a_copy_has_the_times_of_its_version_one_after_the_other(
+    clock: str, opened: bool, error: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """H73."""
+    with stand({clock: 1.0}, mirror=EVERY, weight=0) as s:
+        copied(s)
+        if opened:
+            s.open(CANARY)
+        s.wait(0.9)
+        assert ended(s) == {}
+        s.wait(0.5)
+        assert ended(s) == {"timeout": 1}
+        assert s.outcomes == {("stable", "success"): 1}
+        (record,) = caplog.records
+        assert record.fields["error"] == error  # type: ignore[attr-defined]
+        assert record.fields["mirror"]  # type: ignore[attr-defined]
+        assert s.failures(CANARY) == 0
+
+
+@pytest.mark.parametrize("clock", ["header", "body_idle", "half_close", "keep_alive", "tunnel_idle", "pool"])
+@pytest.mark.parametrize("opened", [False, True])
+def test_no_other_clock_ends_a_copy(clock: str, opened: bool) -> None:
+    """H73."""
+    with stand({clock: 1.0}, mirror=EVERY, weight=0) as s:
+        copied(s)
+        wire = s.open(CANARY) if opened else None
+        s.wait(20)
+        wire = wire or s.open(CANARY)
+        s.hear(wire, OK)
+        assert ended(s) == {"success": 1}
+
+
+def test_a_copy_of_a_slow_upload_waits_for_its_end_and_has_all_its_time_then() -> None:
+    """H73."""
+    with stand({"connect": 1.0, "response": 1.0}, mirror=Mirror(10_000, methods=("PUT",)), weight=0) as s:
+        s.say(b"PUT / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 3\r\n\r\n")
+        stable = s.open(STABLE)
+        for letter in (b"a", b"b", b"c"):
+            s.wait(5)
+            s.say(letter)
+        assert s.open(CANARY).written.endswith(b"\r\n\r\nabc")
+        s.wait(0.9)
+        s.hear(stable, OK)
+        assert ended(s) == {}
+        s.wait(0.5)
+        assert ended(s) == {"timeout": 1}
+
+
+def test_a_copy_that_is_not_wanted_any_more_has_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    """H73."""
+    with stand({}, mirror=EVERY, weight=0) as s:
+        copied(s)
+        s.open(CANARY)
+        s.publish(aborted=True)
+        assert ended(s) == {"unavailable": 1}
+        assert not caplog.records

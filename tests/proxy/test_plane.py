@@ -242,7 +242,7 @@ def test_draining_finishes_what_is_open_and_tells_clients_to_close() -> None:
     run(test())
 
 
-def test_draining_cuts_what_outlasts_it_and_says_how_many() -> None:
+def test_what_outlasts_the_drain_gets_an_answer_of_ours_and_charged_to_no_version() -> None:
     """H52."""
 
     async def test() -> None:
@@ -255,8 +255,11 @@ def test_draining_cuts_what_outlasts_it_and_says_how_many() -> None:
             writer.write(STAY)
             await asyncio.sleep(0.05)
             assert await w.plane.drain() == 1
-            assert await reader.read() == b""
-            await w.counted("client_abort")
+            answer = await reader.read()
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"Connection: close\r\n" in answer
+            w.collect()
+            assert (w.outcomes, w.codes) == ({"overflow": 1}, {503: 1})
 
     run(test())
 

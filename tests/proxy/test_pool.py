@@ -69,3 +69,16 @@ def test_closing_ends_what_is_idle() -> None:
     assert late_wire.aborted
     lending._sockets.close()
     lending._sockets.loop.close()
+
+
+def test_each_idle_connection_has_its_own_time_whoever_used_it_first() -> None:
+    """Routes that share an endpoint may keep connections for different times."""
+    lending = pool()
+    (long, long_wire), (short, short_wire) = opened(), opened()
+    lending.give_back(long, 60.0)
+    lending.give_back(short, 1.0)
+    lending.sweep(2.0)
+    assert (long_wire.aborted, short_wire.aborted) == (False, True)
+    assert lending.take() is long
+    lending._sockets.close()
+    lending._sockets.loop.close()

@@ -1,4 +1,4 @@
-"""The shield at work: who answers, who is charged, what is never sent twice. H72."""
+"""The shield at work, and what we take back: who answers, who is charged, what is never sent twice. H66 H72."""
 
 import asyncio
 import dataclasses
@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from canaryproxy.model.rule import Rule
 from canaryproxy.model.safety import Shield
 from canaryproxy.telemetry.accesslog import Entry
 from tests.proxy.test_attempts import read_and_refuse, refuse, with_endpoints
 from tests.support.nginx import free_port
+from tests.support.stand import CANARY, STABLE, Stand, stand
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
 
 ALL = Shield(2.0, 10_000)
@@ -303,3 +305,221 @@ def test_a_shield_that_is_taken_away_leaves_nothing_behind() -> None:
             assert (w.plane._patiences, w.plane._budgets) == ({}, {})
 
     run(test())
+
+
+# What we take back ourselves.
+
+
+AWAITED = b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"
+
+
+def aborted(s: Stand) -> None:
+    """The canary is aborted, and what is still open to it has had its time."""
+    s.publish(aborted=True)
+    s.wait(1.5)
+
+
+@pytest.mark.parametrize("fallback", [frozenset(("canary",)), frozenset()], ids=["fallback", "alone"])
+@pytest.mark.parametrize("shield", [None, ALL], ids=["bare", "shield"])
+def test_what_waits_for_an_aborted_canary_is_answered_by_stable_and_charged_to_no_version(
+    fallback: Any, shield: Shield | None
+) -> None:
+    """H66."""
+    with stand({"abort_drain": 1.0}, fallback=fallback, add_version=True) as s:
+        if shield is not None:
+            s.publish(shield=dataclasses.replace(shield, timeout=900.0))
+        s.say(AWAITED)
+        canary = s.open()
+        aborted(s)
+        assert canary.closing
+        stable = s.open(STABLE)
+        ids = [wire.written.partition(b"X-Request-Id: ")[2].partition(b"\r\n")[0] for wire in (canary, stable)]
+        assert ids[0] == ids[1]
+        s.hear(stable, OK)
+        assert s.client.written.endswith(b"ok")
+        assert b"X-Canary-Version: stable\r\nX-Canary-Rescue: withdrawn\r\n" in s.client.written
+        delta = s.count()
+        assert (s.outcomes, s.codes, s.rescues) == ({("canary", "overflow"): 1}, {200: 1}, {"withdrawn": 1})
+        assert not any(cell.latency for cell in delta.cells)
+        assert (s.failures(), s.failures(STABLE)) == (0, 0)
+        (line,) = s.lines
+        assert (line.version, line.status, line.outcome, line.flags) == (
+            "canary",
+            200,
+            "overflow",
+            ("retry", "withdrawn"),
+        )
+        s.say(AWAITED)
+        s.hear(stable, OK)
+        assert s.client.written.count(b"200 OK") == 2
+
+
+BODY = b" / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: %d\r\n\r\n%b"
+LONG = b"x" * 70_000
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "sent", "moved"),
+    [
+        (b"GET", b"", True, True), (b"HEAD", b"", True, True), (b"OPTIONS", b"", True, True),
+        (b"PUT", b"body", True, True), (b"DELETE", b"", True, True), (b"PUT", LONG, True, False),
+        (b"POST", b"body", True, False), (b"PATCH", b"body", True, False),
+        (b"POST", b"body", False, True), (b"PATCH", b"body", False, True), (b"PUT", LONG, False, True),
+    ],
+)  # fmt: skip
+def test_only_what_may_be_repeated_or_was_not_sent_is_taken_back(
+    method: bytes, body: bytes, sent: bool, moved: bool
+) -> None:
+    """H66."""
+    with stand({"abort_drain": 1.0}) as s:
+        s.say(method + BODY % (len(body), body))
+        if sent:
+            s.open()
+        aborted(s)
+        if moved:
+            stable = s.open(STABLE)
+            assert stable.written.endswith(b"\r\n\r\n" + body)
+            s.hear(stable, b"HTTP/1.1 204 No Content\r\n\r\n")
+            assert s.client.written.startswith(b"HTTP/1.1 204 ")
+        else:
+            assert s.client.written.startswith(b"HTTP/1.1 503 ")
+            assert b"Retry-After: 1\r\n" in s.client.written
+        s.count()
+        assert (s.outcomes, s.rescues) == ({("canary", "overflow"): 1}, {"withdrawn": 1} if moved else {})
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+def test_nothing_is_sent_over_a_connection_that_opens_after_the_abort(method: bytes) -> None:
+    """H54. Even where `abort_drain` lets what is open go on."""
+    with stand({}) as s:
+        s.say(method + BODY % (4, b"body"))
+        s.publish(aborted=True)
+        canary = s.open()
+        assert (canary.written, canary.closing) == (b"", True)
+        s.hear(s.open(STABLE), OK)
+        assert s.client.written.endswith(b"ok")
+        s.count()
+        assert (s.outcomes, s.rescues) == ({("canary", "overflow"): 1}, {"withdrawn": 1})
+
+
+def test_a_body_that_is_still_coming_goes_on_to_stable() -> None:
+    """H66."""
+    with stand({"abort_drain": 1.0}) as s:
+        s.say(b"PUT" + BODY % (8, b"half"))
+        s.open()
+        aborted(s)
+        stable = s.open(STABLE)
+        s.say(b"rest")
+        assert stable.written.endswith(b"\r\n\r\nhalfrest")
+
+
+def test_what_stable_answers_already_is_not_cut_with_the_canary() -> None:
+    """H66."""
+    with stand({"abort_drain": 1.0}, fallback=frozenset(("canary",))) as s:
+        s.say(AWAITED)
+        s.refuse()
+        stable = s.open(STABLE)
+        aborted(s)
+        s.hear(stable, OK)
+        assert s.client.written.endswith(b"ok")
+        s.count()
+        assert (s.outcomes, s.rescues) == ({("canary", "unavailable"): 1}, {"fallback": 1})
+
+
+def test_what_the_canary_answers_for_stable_ends_with_it() -> None:
+    """H66. No one is left to ask: stable could not be reached."""
+    with stand({"abort_drain": 1.0}, fallback=frozenset(("stable",)), weight=0) as s:
+        s.say(AWAITED)
+        s.refuse()
+        s.open(CANARY)
+        aborted(s)
+        assert s.client.written.startswith(b"HTTP/1.1 503 ")
+        s.count()
+        assert s.outcomes == {("stable", "unavailable"): 1}
+
+
+def test_a_stable_that_fails_what_was_taken_back_is_seen_to_fail_and_the_canary_is_not_asked() -> None:
+    """H66."""
+    with stand({"abort_drain": 1.0}) as s:
+        s.say(AWAITED)
+        s.open()
+        aborted(s)
+        s.refuse()
+        assert s.client.written.startswith(b"HTTP/1.1 502 ")
+        assert len(s.dialler.dialled) == 2
+        s.count()
+        assert s.outcomes == {("canary", "overflow"): 1}
+
+
+def test_without_a_stable_that_could_answer_the_503_says_so() -> None:
+    """H66."""
+    with stand({"abort_drain": 1.0}) as s:
+        s.say(AWAITED)
+        s.open()
+        s.publish(aborted=True, stable=dataclasses.replace(s.route.stable, endpoints=()))
+        s.wait(1.5)
+        assert s.client.written.startswith(b"HTTP/1.1 503 ")
+
+
+def test_what_a_preview_rule_sent_to_the_canary_stays_there() -> None:
+    """H66."""
+    rule = Rule("testers", (), "canary", preview=True)
+    with stand({"abort_drain": 1.0}, rules=(rule,), weight=0) as s:
+        s.say(AWAITED)
+        canary = s.open()
+        aborted(s)
+        s.hear(canary, OK)
+        assert s.client.written.endswith(b"ok")
+
+
+def test_what_was_taken_back_is_not_overdue_at_the_canary() -> None:
+    with stand({"abort_drain": 1.0}) as s:
+        s.say(AWAITED)
+        s.open()
+        s.wait(3)
+        assert [one.count for one in s.count().overdue] == [1]
+        aborted(s)
+        s.wait(3)
+        assert s.count().overdue == ()
+
+
+def test_an_endpoint_that_left_the_table_finishes_what_it_works_on() -> None:
+    """H62."""
+    with stand({}) as s:
+        s.say(AWAITED)
+        canary = s.open()
+        s.publish(canary=dataclasses.replace(s.route.canary, endpoints=()))
+        s.wait(60)
+        s.hear(canary, OK)
+        assert s.client.written.endswith(b"ok")
+        s.count()
+        assert s.outcomes == {("canary", "success"): 1}
+
+
+def test_shortly_before_the_end_of_a_drain_stable_is_asked_for_what_the_canary_did_not_answer() -> None:
+    """H52."""
+    with stand({"drain": 10.0}) as s:
+        s.say(AWAITED)
+        canary = s.open()
+        s.draining = s.loop.create_task(s.plane.drain())
+        s.wait(8.8)
+        assert not canary.closing
+        s.wait(0.5)
+        s.hear(s.open(STABLE), OK)
+        assert b"Connection: close\r\n" in s.client.written
+        assert s.client.written.endswith(b"ok")
+        s.wait(5)
+        assert s.draining.result() == 0
+        s.count()
+        assert (s.outcomes, s.rescues) == ({("canary", "overflow"): 1}, {"withdrawn": 1})
+
+
+def test_a_tunnel_to_stable_is_not_cut_with_the_canary_that_it_was_meant_for() -> None:
+    """H66."""
+    upgrade = b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    with stand({"abort_drain": 1.0}, fallback=frozenset(("canary",))) as s:
+        s.say(AWAITED[:-2] + upgrade)
+        s.refuse()
+        s.hear(s.open(STABLE), b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade)
+        aborted(s)
+        assert not s.client.closing

@@ -281,3 +281,47 @@ def test_a_websocket_passes_tls_on_both_sides() -> None:
 def test_contexts_are_made_once() -> None:
     tls = UpstreamTls("a", OURS.pem)
     assert client_context(tls) is client_context(UpstreamTls("a", OURS.pem))
+
+
+def test_a_handshake_with_an_endpoint_is_part_of_opening_the_connection() -> None:
+    """H48 H69. One that is silent is given up, and its connection closed."""
+
+    async def test() -> None:
+        async def mute(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+            hello.append(await reader.read(1))
+            await reader.read()
+
+        hello: list[bytes] = []
+        async with world(connect_timeout=0.2) as w:
+            w.canary.behaviour = mute
+            to(w, w.canary_port, UpstreamTls("shop.internal", OURS.pem))
+            answer = await w.ask(GET)
+            assert b"504 Gateway Timeout: connection_timeout" in answer
+            await w.canary.closed.wait()
+            assert hello == [b"\x16"]
+            w.collect()
+            assert w.outcomes == {"timeout": 1}
+
+    run(test())
+
+
+@pytest.mark.parametrize("certified", [True, False])
+def test_the_log_says_why_a_handshake_failed(certified: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """H69."""
+
+    async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 No TLS here\r\n\r\n")
+        await asyncio.sleep(1)
+
+    async def test() -> None:
+        async with world() as w:
+            server, port = await secure_origin(w, OURS.identity("shop.internal"))
+            to(w, port if certified else w.canary_port, UpstreamTls("other.internal", OURS.pem))
+            w.canary.behaviour = plain
+            await w.ask(GET)
+            server.close()
+
+    run(test())
+    (found,) = [record.fields for record in caplog.records if hasattr(record, "fields")]
+    assert found["error"] == "tls_certificate_error"
+    assert ("Hostname mismatch" if certified else "WRONG_VERSION_NUMBER") in found["reason"]

@@ -1,0 +1,12 @@
+cimport cython
+
+from canaryproxy.proxy.rescue cimport Rescue
+from canaryproxy.proxy.upstream cimport Upstream
+
+
+cdef class Pacing(Rescue):
+    cpdef bint owed(self) except -1
+    cdef _begun(self)
+    @cython.locals(upstream=Upstream)
+    cpdef request_blocked(self)
+    cpdef response_paused(self)
