@@ -22,8 +22,7 @@ from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
 from canaryproxy.config.schema import AccessLogConfig
-from canaryproxy.control import hooks, scraping
-from canaryproxy.control.asking import ask
+from canaryproxy.control import asking, hooks, scraping
 from canaryproxy.control.compile import begin, listen_addresses
 from canaryproxy.control.controller import Controller, Reload
 from canaryproxy.control.courtesy import give_way
@@ -147,11 +146,12 @@ class Instance:
             self._config, time.monotonic(), self._weight_of, lambda: self._controller.generation, random.random,
             self.events, time.time,
         )  # fmt: skip
-        self.hooks = Hooks(hooks.over_http, time.monotonic)
+        failures = self._controller.failures
+        self.hooks = Hooks(hooks.over_http(client_context), time.monotonic, failures)
         self.rollouts = Rollouts(self._controller, self.judges, self.window, self.hooks, time.monotonic, time.time)
         self.sources = Sources(
             self.judges, self._weight_of, self._endpoints_of,
-            scraping.over_http(client_context), ask, time.monotonic,
+            scraping.over_http(client_context), asking.over_http(client_context), time.monotonic, failures,
         )  # fmt: skip
 
     def _gone(self, slot: int) -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from canaryproxy import MODE, __version__
-from canaryproxy.admin import models
+from canaryproxy.admin import endpoints, models
 from canaryproxy.admin.analysis import report_of
 from canaryproxy.admin.problems import Problem
 from canaryproxy.config.rule import affinity_text
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.controller import Controller
+from canaryproxy.control.endpoints import names
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.rollouts import Rollouts
 from canaryproxy.control.state import Audit
@@ -83,6 +84,7 @@ class Knowledge:
             rules_source=state.rules_source,
             endpoints=self.endpoints(name),
             state=models.Condition(condition=controller.condition.health, detail=controller.condition.detail or None),
+            failing=self.failing(name),
         )
 
     def rules(self, name: str) -> list[models.Rule]:
@@ -95,14 +97,21 @@ class Knowledge:
         for version, side in self.controller.endpoints(name).items():
             ejected = self.counters.ejected(endpoint.authority for endpoint, _ in side)
             found[version] = [
-                models.Endpoint.model_construct(
+                endpoints.Endpoint.model_construct(
                     endpoint=endpoint.authority,
                     name=endpoint.name,
                     state="ejected" if endpoint.authority in ejected and state != "unhealthy" else state,
+                    check=endpoints.checked(self.controller.health.findings.get(endpoint)),
                 )
                 for endpoint, state in side
             ]
         return models.Endpoints(stable=found["stable"], canary=found["canary"])
+
+    def failing(self, name: str) -> list[models.Failing]:
+        """Who is asked or called for a route and gives no good answer."""
+        asked = names({name: self.controller.config.routes[name]})
+        unresolved = [one for host, one in self.controller.resolver.failing.items() if host in asked]
+        return [endpoints.failing(one) for one in (*unresolved, *self.controller.failures.of(name))]
 
     def stats(self, name: str, seconds: float) -> models.Stats:
         """What both versions did in the last seconds."""

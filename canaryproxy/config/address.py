@@ -181,6 +181,25 @@ def server_name(value: object) -> str:
     return host_name(value)
 
 
+def authority(value: object) -> str:
+    """What a Host field says: a name or an address, and perhaps a port."""
+    expected = "expected a host such as shop.example.com, or with a port: shop.example.com:8080"
+    if not isinstance(value, str) or not value.strip() or "://" in value or "/" in value or "@" in value:
+        raise Wrong(expected)
+    host, port_text = _split_port(value)
+    port = "" if port_text is None else f":{_port(port_text, minimum=1)}"
+    if not host.startswith("["):
+        return (host_name(host) if host else _refused(expected)) + port
+    try:
+        return f"[{ipaddress.IPv6Address(host[1:-1])}]{port}"
+    except ValueError:
+        return _refused(expected)
+
+
+def _refused(mend: str) -> str:
+    raise Wrong(mend)
+
+
 def network(value: object) -> Network:
     """`10.0.0.0/8`, `2001:db8::/32`, or a single address (which is a network of one)."""
     if not isinstance(value, str):

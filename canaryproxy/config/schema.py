@@ -22,11 +22,13 @@ from canaryproxy.config.analysis import (
 )
 from canaryproxy.config.certificate import certificates, complaint, identity
 from canaryproxy.config.goal import GoalConfig
+from canaryproxy.config.health import HealthConfig
 from canaryproxy.config.hook import HookConfig, NotifyConfig
 from canaryproxy.config.lists import any_number, listeners, one_or_more
+from canaryproxy.config.outbound import UpstreamTlsConfig
 from canaryproxy.config.problem import Loc, Wrong
 from canaryproxy.config.rollout import RolloutConfig
-from canaryproxy.config.route import HeadersConfig, HealthConfig, RouteConfig, UpstreamTlsConfig, VersionConfig
+from canaryproxy.config.route import HeadersConfig, RouteConfig, VersionConfig
 from canaryproxy.config.rules import RuleConfig
 from canaryproxy.config.safety import MirrorConfig, ShieldConfig
 from canaryproxy.config.section import (
@@ -291,6 +293,8 @@ class Config(Section):
         tokens = () if self.server.admin is None else self.server.admin.files
         judged = [path for route in self.routes.values() if route.analysis for path in route.analysis.files]
         called = [path for route in self.routes.values() for path in route.rollout.files]
+        healths = [side.health for route in self.routes.values() for side in (route.stable, route.canary)]
+        called += [path for health in healths if health is not None for path in health.files]
         return tuple(dict.fromkeys((*(pem.path for pem in pems if pem is not None), *tokens, *judged, *called)))
 
 
@@ -326,12 +330,16 @@ SECTIONS: dict[Loc, type[Section]] = {
     ("routes", "*", "analysis", "refusals"): RefusalsConfig,
     ("routes", "*", "analysis", "goals", "*"): JudgedGoalConfig,
     ("routes", "*", "analysis", "resources", "*"): ResourceConfig,
+    ("routes", "*", "analysis", "resources", "*", "tls"): UpstreamTlsConfig,
     ("routes", "*", "analysis", "checks", "*"): CheckConfig,
+    ("routes", "*", "analysis", "checks", "*", "tls"): UpstreamTlsConfig,
     ("routes", "*", "analysis", "limits"): HardLimitConfig,
     ("routes", "*", "analysis", "exclude"): ExcludeConfig,
     ("routes", "*", "rollout"): RolloutConfig,
     ("routes", "*", "rollout", "hooks", "*"): HookConfig,
+    ("routes", "*", "rollout", "hooks", "*", "tls"): UpstreamTlsConfig,
     ("routes", "*", "rollout", "notify"): NotifyConfig,
+    ("routes", "*", "rollout", "notify", "tls"): UpstreamTlsConfig,
 }
 """Every mapping of the config by its path; `*` stands for a route's name or a list's index."""
 
