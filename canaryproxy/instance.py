@@ -12,7 +12,7 @@ import resource
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -31,7 +31,7 @@ from canaryproxy.control.events import Events
 from canaryproxy.control.health import over_http
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
-from canaryproxy.control.listen import CannotListen, display, listen_on
+from canaryproxy.control.listen import CannotListen, display, heard, listen_on
 from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
 from canaryproxy.control.rollouts import Rollouts
@@ -154,6 +154,9 @@ class Instance:
             scraping.over_http(client_context), asking.over_http(client_context), time.monotonic, failures,
         )  # fmt: skip
 
+    def _urls(self) -> list[str]:
+        return urls(self._config, self.addresses)
+
     def _gone(self, slot: int) -> None:
         self.counters.gone(slot)
         self.judges.gone(slot)
@@ -162,7 +165,7 @@ class Instance:
         """The admin API listens before anything is served, so that it can be asked how far we are."""
         knowledge = Knowledge(
             self._controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers,
-            time.monotonic,
+            time.monotonic, self._urls,
         )  # fmt: skip
         gate = Gate(lambda: self._controller.config.server.admin)
         if admin is not None:
@@ -297,6 +300,14 @@ def open_sockets(config: Config) -> tuple[list[socket.socket | None], list[socke
         for sock in opened:
             sock.close()
         raise
+
+
+def urls(config: Config, addresses: Sequence[tuple[str, int]]) -> list[str]:
+    """Where requests come in, as URLs, in the order of the file."""
+    return [
+        f"{'https' if listener.tls else 'http'}://{heard(listener.address, at)}"
+        for listener, at in zip(config.server.listen, addresses, strict=False)
+    ]
 
 
 async def again(what: Callable[[], Awaitable[None]]) -> None:

@@ -19,8 +19,8 @@ from canaryproxy import MODE, __version__
 from canaryproxy.config import Config
 from canaryproxy.config.route import VersionConfig
 from canaryproxy.control.controller import Reload
-from canaryproxy.control.listen import display
-from canaryproxy.instance import Instance
+from canaryproxy.control.listen import heard
+from canaryproxy.instance import Instance, urls
 from canaryproxy.worker import runner
 
 log = logging.getLogger("canaryproxy")
@@ -36,14 +36,14 @@ of it is garbage until it is filed.
 
 def banner(config: Config, addresses: tuple[tuple[str, int], ...], admin: tuple[str, int] | None = None) -> str:
     """The one line that says what listens where."""
-    schemes = ["https" if listener.tls else "http" for listener in config.server.listen]
-    listening = ", ".join(f"{scheme}://{display(at)}" for scheme, at in zip(schemes, addresses, strict=False))
+    listening = ", ".join(urls(config, addresses))
     routes = [
         f"{name}: stable {where(route.stable)}, canary {where(route.canary)} at {percent(route.weight)} %"
         for name, route in config.routes.items()
     ]
     to = f"route {routes[0]}" if len(routes) == 1 else f"{len(routes)} routes ({', '.join(config.routes)})"
-    api = "" if admin is None else f", admin http://{display(admin)}"
+    asked = config.server.admin
+    api = "" if admin is None or asked is None else f", admin http://{heard(asked.listen, admin)}"
     return f"canaryproxy {__version__} ({MODE}): {listening} -> {to}{api} (pid {os.getpid()})"
 
 

@@ -4,7 +4,7 @@ import asyncio
 import math
 import platform
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -41,7 +41,9 @@ MOST_RULE_SERIES = 100
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """Everything there is to show. `now` tells seconds on the clock of the deltas."""
+    """Everything there is to show. `now` tells seconds on the clock of the deltas, `addresses` where requests come
+    in.
+    """
 
     controller: Controller
     counters: Counters
@@ -51,6 +53,7 @@ class Knowledge:
     rollouts: Rollouts
     workers: Workers
     now: Callable[[], float]
+    addresses: Callable[[], Sequence[str]] = tuple
 
     @property
     def ready(self) -> bool:

@@ -100,8 +100,11 @@ class ListenerConfig(Section):
     """One address that takes requests."""
 
     address: Listen = Field(
-        description="IP address and port. `:8080` means every IPv4 address; an IPv6 address stands in brackets; "
-        "port 0 lets the system choose a free one. Names are not resolved.",
+        description="IP address and port. `:8080` means every address of this machine, IPv4 and IPv6 (only IPv4 where "
+        "the system has no IPv6); `0.0.0.0:8080` every IPv4 address; `[::]:8080` every IPv6 address and no IPv4, "
+        "whatever `net.ipv6.bindv6only` says. An IPv6 address stands in brackets. Port 0 lets the system choose a "
+        "free one. Names are not resolved. A client that comes by IPv4 has its IPv4 address everywhere, never "
+        "`::ffff:192.0.2.7`.",
         examples=["0.0.0.0:8080"],
     )
     tls: ListenerTlsConfig | None = Field(default=None, description="HTTPS. See `server.listen[].tls` below.")
