@@ -47,6 +47,12 @@ def banner(config: Config, addresses: tuple[tuple[str, int], ...], admin: tuple[
     return f"canaryproxy {__version__} ({MODE}): {listening} -> {to}{api} (pid {os.getpid()})"
 
 
+def say(line: str) -> None:
+    """One line on standard output. That nobody reads it is no reason not to serve."""
+    with contextlib.suppress(OSError):
+        print(line, flush=True)
+
+
 def where(version: VersionConfig) -> str:
     """The URLs of a version as written."""
     return " ".join(map(str, version.origins))
@@ -149,8 +155,6 @@ def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path 
     setproctitle(f"canaryproxy: supervisor {path or ''}".strip())
     instance = Instance(config, load=load, path=path)
     with runner() as running:
-        code = running.run(
-            serve(instance, lambda: print(banner(config, instance.addresses, instance.admin_address), flush=True))
-        )
+        code = running.run(serve(instance, lambda: say(banner(config, instance.addresses, instance.admin_address))))
     log.info("served %s", instance.counters)
     return code

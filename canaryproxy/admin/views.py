@@ -96,7 +96,7 @@ class Knowledge:
 
     def endpoints(self, name: str) -> models.Endpoints:
         """Every endpoint with its state."""
-        found = {}
+        found, findings = {}, self.controller.health.findings
         for version, side in self.controller.endpoints(name).items():
             ejected = self.counters.ejected(endpoint.authority for endpoint, _ in side)
             found[version] = [
@@ -104,7 +104,7 @@ class Knowledge:
                     endpoint=endpoint.authority,
                     name=endpoint.name,
                     state="ejected" if endpoint.authority in ejected and state != "unhealthy" else state,
-                    check=endpoints.checked(self.controller.health.findings.get(endpoint)),
+                    check=None if state == "unknown" else endpoints.checked(findings.get(endpoint)),
                 )
                 for endpoint, state in side
             ]

@@ -82,7 +82,7 @@ class Resolver:
             async with asyncio.timeout(PATIENCE):
                 answer = tuple(sorted(await self._lookup(name)))
         except (OSError, UnicodeError, TimeoutError) as error:
-            answer, reason = (), str(error) or "no answer in time"
+            answer, reason = (), getattr(error, "strerror", None) or str(error) or "no answer in time"
         else:
             reason = "it has no address"
         if answer:

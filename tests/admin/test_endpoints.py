@@ -7,7 +7,11 @@ from canaryproxy.control.reasons import answered
 from canaryproxy.model.table import Endpoint
 from tests.support.admin import Api
 
-HEALTH = "    canary: {url: 'http://127.0.0.1:2', health: {path: /h, headers: {x-key: s3cret}}}\n"
+BLOG = """  checked:
+    hosts: [c.test]
+    stable: http://127.0.0.1:1
+    canary: {url: 'http://127.0.0.1:2', health: {path: /h, headers: {x-key: s3cret}}}
+"""
 
 
 def test_a_finding_says_why_since_when_and_how_often() -> None:
@@ -30,16 +34,18 @@ def test_one_that_fails_keeps_its_words() -> None:
 
 
 async def test_a_route_shows_both_and_no_secret() -> None:
-    api = Api()
+    api = Api(route=BLOG)
     await api.controller.start()
     ill = Endpoint("127.0.0.1", 2)
     api.controller.health.findings[ill] = Finding(answered(503), 4, since=1.0, at=7.0)
     api.controller.failures.bad(("shop", "check", "load"), "it refused the connection")
     api.controller.resolver.failing["elsewhere"] = failures.Failing("name", "elsewhere", "unknown", 1.0, 1.0)
+    checked_route = api.knowledge.route("checked")
+    assert checked_route.endpoints.canary[0].check is not None
+    assert checked_route.endpoints.canary[0].check.reason == "it answered 503"
+    assert "s3cret" not in checked_route.model_dump_json()
     route = api.knowledge.route("shop")
-    assert route.endpoints.canary[0].check is not None
-    assert route.endpoints.canary[0].check.reason == "it answered 503"
-    assert route.endpoints.stable[0].check is None
+    assert [one.check for one in (*route.endpoints.stable, *route.endpoints.canary)] == [None, None]
     assert [(one.what, one.reason) for one in route.failing] == [("check", "it refused the connection")]
     assert api.knowledge.route("blog").failing == []
     api.controller.stop()
