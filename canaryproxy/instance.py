@@ -21,6 +21,7 @@ from canaryproxy.admin.app import admin_application, probes_application
 from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
+from canaryproxy.config.expiry import Held, complaints, held
 from canaryproxy.config.schema import AccessLogConfig
 from canaryproxy.control import asking, hooks, scraping
 from canaryproxy.control.compile import begin, listen_addresses
@@ -56,6 +57,9 @@ JUDGE_PERIOD = 1.0
 
 WATCH_PERIOD = 1.0
 """Seconds between two looks at the config file."""
+
+DAY = 86_400.0
+"""Seconds between two warnings of a certificate that ends."""
 
 SPARE_FILES = 64
 FILES_PER_CONNECTION = 2
@@ -177,6 +181,7 @@ class Instance:
         await self.workers.start()
         for period in (self._judge, self.rollouts.remember):
             self._tasks.append(asyncio.get_running_loop().create_task(again(period)))
+        self._tasks.append(asyncio.get_running_loop().create_task(self._expire()))
         self.sources.configure(self._config)
         if self._path is not None:
             watches = Watches()
@@ -218,6 +223,7 @@ class Instance:
 
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
+        certified = held_files(self._controller.config)
         reload = await self._controller.reload()
         for name in self.judges.configure(self._controller.config, time.monotonic()):
             self.users.begin(name)
@@ -226,6 +232,8 @@ class Instance:
             log.error("the config was not applied, generation %d goes on:\n%s", reload.generation, reload.problem)
         elif reload.changed:
             await self._applied(reload.generation)
+        if not reload.problem and held_files(self._controller.config) != certified:
+            warn_of_certificates(self._controller.config, time.time())
         if reload.restart:
             log.warning("`server:` differs from what this process was started with; that part needs a restart")
         if reload.problem or reload.changed:
@@ -243,6 +251,12 @@ class Instance:
             log.info("the config was applied as generation %d", generation)
         except NotAcknowledged as error:
             log.error("the config was published, but %s", error)
+
+    async def _expire(self) -> None:
+        """Say every day which certificates end soon."""
+        while True:
+            warn_of_certificates(self._controller.config, time.time())
+            await asyncio.sleep(DAY)
 
     def weights(self) -> dict[str, int]:
         """Each route's weight in basis points, as it holds now."""
@@ -308,6 +322,18 @@ def urls(config: Config, addresses: Sequence[tuple[str, int]]) -> list[str]:
         f"{'https' if listener.tls else 'http'}://{heard(listener.address, at)}"
         for listener, at in zip(config.server.listen, addresses, strict=False)
     ]
+
+
+def held_files(config: Config) -> tuple[Held, ...]:
+    """The certificates of a config."""
+    return tuple(held(config))
+
+
+def warn_of_certificates(config: Config, now: float) -> None:
+    """Say in the log which certificates have ended or will soon."""
+    for one in complaints(config, now):
+        fields = {"place": one.held.place, "file": one.held.file, "ends": one.held.ends}
+        log.log(logging.ERROR if one.over else logging.WARNING, "%s", one.words, extra={"fields": fields})
 
 
 async def again(what: Callable[[], Awaitable[None]]) -> None:

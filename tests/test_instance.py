@@ -4,9 +4,11 @@ import asyncio
 import logging
 import os
 import resource
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 
 from canaryproxy import instance as instance_module
 from canaryproxy.config import Config, from_flags, load
@@ -76,6 +78,48 @@ def test_an_instance_serves_reloads_by_itself_and_reports(
     with runner() as running:
         running.run(test())
     assert sum(sum(cell.codes.values()) for report in reports for cell in report.cells) == 1
+
+
+def test_a_certificate_that_ends_is_warned_of_at_the_start_after_a_reload_and_every_day(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance_module, "WATCH_PERIOD", 0.02)
+    path, authority = tmp_path / "a.yaml", trustme.CA()
+
+    def write_pair(left: timedelta) -> None:
+        leaf = authority.issue_cert("a.test", not_after=datetime.now(UTC) + left)
+        (tmp_path / "key").write_bytes(leaf.private_key_pem.bytes())
+        (tmp_path / "crt").write_bytes(b"".join(one.bytes() for one in leaf.cert_chain_pems))
+
+    async def test() -> None:
+        write_pair(timedelta(days=5, hours=1))
+        path.write_text(
+            f"server: {{listen: [{{address: '127.0.0.1:0', tls: {{certs: [{{cert: {tmp_path}/crt, key: {tmp_path}/key}}]}}}}],"
+            " admin: {listen: '127.0.0.1:0'}, state: memory, workers: 1}\nstable: http://127.0.0.1:1\ncanary: http://127.0.0.1:2\n"
+        )
+        instance = Instance(load(path, {}), load=lambda: load(path, {}), path=path)
+        await instance.start()
+        await until("in 5 days", caplog)
+        write_pair(timedelta(days=-1))
+        await until("expired on", caplog)
+        assert instance.admin_address is not None
+        shown = await said("127.0.0.1", instance.admin_address[1], b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+        series = (
+            'canaryproxy_certificate_expiry_timestamp_seconds{file="%s/crt",place="server.listen[0].tls.certs[0].cert"'
+        )
+        assert (series % tmp_path).encode() in shown
+        caplog.clear()
+        monkeypatch.setattr(instance_module, "DAY", 0.0)
+        daily = asyncio.ensure_future(instance._expire())
+        async with asyncio.timeout(PATIENCE):
+            while caplog.text.count("expired on") < 2:
+                await asyncio.sleep(0.01)
+        daily.cancel()
+        await instance.stop()
+
+    with runner() as running:
+        running.run(test())
+    assert {record.levelname for record in caplog.records if "expired on" in record.message} == {"ERROR"}
 
 
 async def said(source: str, port: int, head: bytes, body: bytes = b"") -> bytes:

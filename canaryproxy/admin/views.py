@@ -12,6 +12,7 @@ from canaryproxy import MODE, __version__
 from canaryproxy.admin import endpoints, models
 from canaryproxy.admin.analysis import report_of
 from canaryproxy.admin.problems import Problem
+from canaryproxy.config.expiry import held
 from canaryproxy.config.rule import affinity_text
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.controller import Controller
@@ -233,6 +234,7 @@ class Knowledge:
             state=controller.condition.health,
             build={"version": __version__, "python": platform.python_version(), "mode": MODE.label},
             buckets=controller.config.server.metrics.buckets,
+            certificates=[((one.role, one.place, one.file), one.ends) for one in held(controller.config)],
         )
 
     def _facts(self, name: str) -> RouteFacts:

@@ -4,6 +4,7 @@ Strict, and nothing extra. `validate` hands on what is wrong as `Fault`s in word
 here are the text of `docs/configuration.md`.
 """
 
+import time
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -20,7 +21,8 @@ from canaryproxy.config.analysis import (
     LatencyConfig,
     RefusalsConfig,
 )
-from canaryproxy.config.certificate import certificates, complaint, identity
+from canaryproxy.config.certificate import certificates, identity
+from canaryproxy.config.expiry import complaints
 from canaryproxy.config.goal import GoalConfig
 from canaryproxy.config.health import HealthConfig
 from canaryproxy.config.hook import HookConfig, NotifyConfig
@@ -272,8 +274,7 @@ class Config(Section):
             if route.stable.origins == route.canary.origins
         ]
         found += [f"routes.{name}.{warning}" for name, route in self.routes.items() for warning in route.warnings]
-        certs = [cert.cert for listener in self.server.listen if listener.tls for cert in listener.tls.certs]
-        found += [f"server.listen: {words}" for words in map(complaint, certs) if words]
+        found += [one.words for one in complaints(self, time.time())]  # noqa: TID251 - what is true now
         found += [
             f"server.trusted_proxies: {trusted} trusts everyone to say who the client is"
             for trusted in self.server.trusted_proxies

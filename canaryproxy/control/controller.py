@@ -381,11 +381,7 @@ class Controller:
                 continue
             sides = self.endpoints(name)
             if any(endpoint in turned for side in sides.values() for endpoint, _ in side):
-                ill = {
-                    version: [one.authority for one, state in side if state == "unhealthy"]
-                    for version, side in sides.items()
-                }
-                self.events.tell("health", self._wall(), name, unhealthy=ill, reasons=self.health.reasons(ill))
+                self.events.tell("health", self._wall(), name, **self.health.told(sides))
 
     def _refresh(self) -> None:
         """Publish the table of this moment, unless it is the one that serves already."""

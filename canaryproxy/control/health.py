@@ -144,11 +144,13 @@ class Health:
         for endpoint, check in wanted - self._tasks.keys():
             self._tasks[endpoint, check] = asyncio.get_running_loop().create_task(self._run(endpoint, check))
 
-    def reasons(self, ill: Mapping[str, Sequence[str]]) -> dict[str, str]:
-        """Why endpoints fail their checks, by their authority."""
-        named = {authority for side in ill.values() for authority in side}
-        failing = ((one.authority, finding.reason) for one, finding in self.findings.items())
-        return {authority: str(reason) for authority, reason in failing if reason is not None and authority in named}
+    def told(self, sides: Mapping[str, Sequence[tuple[Endpoint, str]]]) -> dict[str, object]:
+        """What an event says of the endpoints of a route: who is unhealthy by version, and why."""
+        ill = {version: [one for one, state in side if state == "unhealthy"] for version, side in sides.items()}
+        why = ((one.authority, self.findings.get(one)) for side in ill.values() for one in side)
+        reasons = {name: str(finding.reason) for name, finding in why if finding is not None and finding.reason}
+        named = {version: [one.authority for one in side] for version, side in ill.items()}
+        return {"unhealthy": named, "reasons": reasons}
 
     def stop(self) -> None:
         """No more checks."""
