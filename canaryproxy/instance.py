@@ -12,7 +12,7 @@ import resource
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -21,9 +21,9 @@ from canaryproxy.admin.app import admin_application, probes_application
 from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
+from canaryproxy.config.expiry import Held, complaints, held
 from canaryproxy.config.schema import AccessLogConfig
-from canaryproxy.control import hooks, scraping
-from canaryproxy.control.asking import ask
+from canaryproxy.control import asking, hooks, scraping
 from canaryproxy.control.compile import begin, listen_addresses
 from canaryproxy.control.controller import Controller, Reload
 from canaryproxy.control.courtesy import give_way
@@ -32,7 +32,7 @@ from canaryproxy.control.events import Events
 from canaryproxy.control.health import over_http
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
-from canaryproxy.control.listen import CannotListen, display, listen_on
+from canaryproxy.control.listen import CannotListen, display, heard, listen_on
 from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
 from canaryproxy.control.rollouts import Rollouts
@@ -57,6 +57,9 @@ JUDGE_PERIOD = 1.0
 
 WATCH_PERIOD = 1.0
 """Seconds between two looks at the config file."""
+
+DAY = 86_400.0
+"""Seconds between two warnings of a certificate that ends."""
 
 SPARE_FILES = 64
 FILES_PER_CONNECTION = 2
@@ -147,12 +150,16 @@ class Instance:
             self._config, time.monotonic(), self._weight_of, lambda: self._controller.generation, random.random,
             self.events, time.time,
         )  # fmt: skip
-        self.hooks = Hooks(hooks.over_http, time.monotonic)
+        failures = self._controller.failures
+        self.hooks = Hooks(hooks.over_http(client_context), time.monotonic, failures)
         self.rollouts = Rollouts(self._controller, self.judges, self.window, self.hooks, time.monotonic, time.time)
         self.sources = Sources(
             self.judges, self._weight_of, self._endpoints_of,
-            scraping.over_http(client_context), ask, time.monotonic,
+            scraping.over_http(client_context), asking.over_http(client_context), time.monotonic, failures,
         )  # fmt: skip
+
+    def _urls(self) -> list[str]:
+        return urls(self._config, self.addresses)
 
     def _gone(self, slot: int) -> None:
         self.counters.gone(slot)
@@ -162,7 +169,7 @@ class Instance:
         """The admin API listens before anything is served, so that it can be asked how far we are."""
         knowledge = Knowledge(
             self._controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers,
-            time.monotonic,
+            time.monotonic, self._urls,
         )  # fmt: skip
         gate = Gate(lambda: self._controller.config.server.admin)
         if admin is not None:
@@ -174,6 +181,7 @@ class Instance:
         await self.workers.start()
         for period in (self._judge, self.rollouts.remember):
             self._tasks.append(asyncio.get_running_loop().create_task(again(period)))
+        self._tasks.append(asyncio.get_running_loop().create_task(self._expire()))
         self.sources.configure(self._config)
         if self._path is not None:
             watches = Watches()
@@ -215,6 +223,7 @@ class Instance:
 
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
+        certified = held_files(self._controller.config)
         reload = await self._controller.reload()
         for name in self.judges.configure(self._controller.config, time.monotonic()):
             self.users.begin(name)
@@ -223,6 +232,8 @@ class Instance:
             log.error("the config was not applied, generation %d goes on:\n%s", reload.generation, reload.problem)
         elif reload.changed:
             await self._applied(reload.generation)
+        if not reload.problem and held_files(self._controller.config) != certified:
+            warn_of_certificates(self._controller.config, time.time())
         if reload.restart:
             log.warning("`server:` differs from what this process was started with; that part needs a restart")
         if reload.problem or reload.changed:
@@ -240,6 +251,12 @@ class Instance:
             log.info("the config was applied as generation %d", generation)
         except NotAcknowledged as error:
             log.error("the config was published, but %s", error)
+
+    async def _expire(self) -> None:
+        """Say every day which certificates end soon."""
+        while True:
+            warn_of_certificates(self._controller.config, time.time())
+            await asyncio.sleep(DAY)
 
     def weights(self) -> dict[str, int]:
         """Each route's weight in basis points, as it holds now."""
@@ -297,6 +314,26 @@ def open_sockets(config: Config) -> tuple[list[socket.socket | None], list[socke
         for sock in opened:
             sock.close()
         raise
+
+
+def urls(config: Config, addresses: Sequence[tuple[str, int]]) -> list[str]:
+    """Where requests come in, as URLs, in the order of the file."""
+    return [
+        f"{'https' if listener.tls else 'http'}://{heard(listener.address, at)}"
+        for listener, at in zip(config.server.listen, addresses, strict=False)
+    ]
+
+
+def held_files(config: Config) -> tuple[Held, ...]:
+    """The certificates of a config."""
+    return tuple(held(config))
+
+
+def warn_of_certificates(config: Config, now: float) -> None:
+    """Say in the log which certificates have ended or will soon."""
+    for one in complaints(config, now):
+        fields = {"place": one.held.place, "file": one.held.file, "ends": one.held.ends}
+        log.log(logging.ERROR if one.over else logging.WARNING, "%s", one.words, extra={"fields": fields})
 
 
 async def again(what: Callable[[], Awaitable[None]]) -> None:

@@ -19,8 +19,8 @@ from canaryproxy import MODE, __version__
 from canaryproxy.config import Config
 from canaryproxy.config.route import VersionConfig
 from canaryproxy.control.controller import Reload
-from canaryproxy.control.listen import display
-from canaryproxy.instance import Instance
+from canaryproxy.control.listen import heard
+from canaryproxy.instance import Instance, urls
 from canaryproxy.worker import runner
 
 log = logging.getLogger("canaryproxy")
@@ -36,15 +36,21 @@ of it is garbage until it is filed.
 
 def banner(config: Config, addresses: tuple[tuple[str, int], ...], admin: tuple[str, int] | None = None) -> str:
     """The one line that says what listens where."""
-    schemes = ["https" if listener.tls else "http" for listener in config.server.listen]
-    listening = ", ".join(f"{scheme}://{display(at)}" for scheme, at in zip(schemes, addresses, strict=False))
+    listening = ", ".join(urls(config, addresses))
     routes = [
         f"{name}: stable {where(route.stable)}, canary {where(route.canary)} at {percent(route.weight)} %"
         for name, route in config.routes.items()
     ]
     to = f"route {routes[0]}" if len(routes) == 1 else f"{len(routes)} routes ({', '.join(config.routes)})"
-    api = "" if admin is None else f", admin http://{display(admin)}"
+    asked = config.server.admin
+    api = "" if admin is None or asked is None else f", admin http://{heard(asked.listen, admin)}"
     return f"canaryproxy {__version__} ({MODE}): {listening} -> {to}{api} (pid {os.getpid()})"
+
+
+def say(line: str) -> None:
+    """One line on standard output. That nobody reads it is no reason not to serve."""
+    with contextlib.suppress(OSError):
+        print(line, flush=True)
 
 
 def where(version: VersionConfig) -> str:
@@ -149,8 +155,6 @@ def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path 
     setproctitle(f"canaryproxy: supervisor {path or ''}".strip())
     instance = Instance(config, load=load, path=path)
     with runner() as running:
-        code = running.run(
-            serve(instance, lambda: print(banner(config, instance.addresses, instance.admin_address), flush=True))
-        )
+        code = running.run(serve(instance, lambda: say(banner(config, instance.addresses, instance.admin_address))))
     log.info("served %s", instance.counters)
     return code

@@ -4,9 +4,11 @@ import asyncio
 import logging
 import os
 import resource
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 
 from canaryproxy import instance as instance_module
 from canaryproxy.config import Config, from_flags, load
@@ -76,6 +78,107 @@ def test_an_instance_serves_reloads_by_itself_and_reports(
     with runner() as running:
         running.run(test())
     assert sum(sum(cell.codes.values()) for report in reports for cell in report.cells) == 1
+
+
+def test_a_certificate_that_ends_is_warned_of_at_the_start_after_a_reload_and_every_day(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instance_module, "WATCH_PERIOD", 0.02)
+    path, authority = tmp_path / "a.yaml", trustme.CA()
+
+    def write_pair(left: timedelta) -> None:
+        leaf = authority.issue_cert("a.test", not_after=datetime.now(UTC) + left)
+        (tmp_path / "key").write_bytes(leaf.private_key_pem.bytes())
+        (tmp_path / "crt").write_bytes(b"".join(one.bytes() for one in leaf.cert_chain_pems))
+
+    async def test() -> None:
+        write_pair(timedelta(days=5, hours=1))
+        path.write_text(
+            f"server: {{listen: [{{address: '127.0.0.1:0', tls: {{certs: [{{cert: {tmp_path}/crt, key: {tmp_path}/key}}]}}}}],"
+            " admin: {listen: '127.0.0.1:0'}, state: memory, workers: 1}\nstable: http://127.0.0.1:1\ncanary: http://127.0.0.1:2\n"
+        )
+        instance = Instance(load(path, {}), load=lambda: load(path, {}), path=path)
+        await instance.start()
+        await until("in 5 days", caplog)
+        write_pair(timedelta(days=-1))
+        await until("expired on", caplog)
+        assert instance.admin_address is not None
+        shown = await said("127.0.0.1", instance.admin_address[1], b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+        series = (
+            'canaryproxy_certificate_expiry_timestamp_seconds{file="%s/crt",place="server.listen[0].tls.certs[0].cert"'
+        )
+        assert (series % tmp_path).encode() in shown
+        caplog.clear()
+        monkeypatch.setattr(instance_module, "DAY", 0.0)
+        daily = asyncio.ensure_future(instance._expire())
+        async with asyncio.timeout(PATIENCE):
+            while caplog.text.count("expired on") < 2:
+                await asyncio.sleep(0.01)
+        daily.cancel()
+        await instance.stop()
+
+    with runner() as running:
+        running.run(test())
+    assert {record.levelname for record in caplog.records if "expired on" in record.message} == {"ERROR"}
+
+
+async def said(source: str, port: int, head: bytes, body: bytes = b"") -> bytes:
+    """The answer to a request that comes from this address of this machine."""
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection(source, port, local_addr=(source, 0))
+        writer.write(head + b"Connection: close\r\n\r\n" + body)
+        answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+def test_a_listener_for_both_families_names_a_client_by_its_ipv4_address(tmp_path: Path) -> None:
+    """Trust, rules by source, X-Forwarded-For and the history compare what a client is known by."""
+    path = tmp_path / "a.yaml"
+    heads: list[bytes] = []
+
+    async def test() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        path.write_text(
+            f"""
+server: {{listen: ":0", admin: {{listen: ":0", auth: none}}, state: memory, workers: 1, trusted_proxies: [127.0.0.2]}}
+stable: http://127.0.0.1:1
+canary: http://127.0.0.1:{server.sockets[0].getsockname()[1]}
+rules:
+  - {{name: here, sources: [127.0.0.0/8, 192.0.2.9], to: canary}}
+  - {{name: there, sources: ["::1"], to: canary}}
+"""
+        )
+        instance = Instance(load(path, {}), path=path)
+        await instance.start()
+        port = instance.addresses[0][1]
+        assert instance.addresses[0][0] == "::"
+        for source, more in (("127.0.0.1", b""), ("127.0.0.2", b"X-Forwarded-For: 192.0.2.9\r\n"), ("::1", b"")):
+            assert (await said(source, port, b"GET / HTTP/1.1\r\nHost: a\r\n" + more)).startswith(b"HTTP/1.1 200")
+        assert instance.admin_address is not None
+        admin = instance.admin_address[1]
+        change = b"PUT /api/v1/routes/default/weight HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        body = b'{"canary": 5}'
+        assert b" 200 " in await said("127.0.0.1", admin, change + b"Content-Length: %d\r\n" % len(body), body)
+        ready = await said("127.0.0.1", admin, b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+        assert f"http://[::]:{port} (IPv4 and IPv6)".encode() in ready
+        (entry, *_) = await instance._controller.history("default", 1)
+        assert entry.address == "127.0.0.1"
+        await instance.stop()
+        server.close()
+
+    with runner() as running:
+        running.run(test())
+    found = [line for head in heads for line in head.split(b"\r\n") if line.lower().startswith(b"x-forwarded-for")]
+    assert found == [
+        b"X-Forwarded-For: 127.0.0.1", b"X-Forwarded-For: 192.0.2.9, 127.0.0.2", b"X-Forwarded-For: ::1",
+    ]  # fmt: skip
 
 
 def test_the_limit_of_open_files_is_raised_as_far_as_allowed() -> None:

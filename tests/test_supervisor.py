@@ -51,6 +51,13 @@ def test_the_banner_says_what_listens_where_in_one_line() -> None:
     assert line.startswith(f"canaryproxy {__version__} ({MODE}): http")
 
 
+def test_the_banner_says_which_families_come_in() -> None:
+    both = banner(config(listen=":8080"), (("::", 8080),))
+    assert "http://[::]:8080 (IPv4 and IPv6) -> route" in both
+    assert "http://[::]:8080 (IPv6) -> route" in banner(config(listen="[::]:8080"), (("::", 8080),))
+    assert "http://0.0.0.0:8080 -> route" in banner(config(listen=":8080"), (("0.0.0.0", 8080),))
+
+
 def test_the_banner_counts_several_routes(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(

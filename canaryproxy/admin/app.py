@@ -18,6 +18,7 @@ from canaryproxy.admin.problems import CONTENT_TYPE, Problem
 from canaryproxy.admin.stream import stream
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.control.ledger import Actor
+from canaryproxy.model.client import plain
 from canaryproxy.telemetry import metrics
 
 log = logging.getLogger("canaryproxy")
@@ -98,7 +99,7 @@ def _guarded(gate: Gate | None) -> Middleware:
             response = await handler(request)
         except Problem as problem:
             if problem.slug == "unauthenticated" and "Authorization" in request.headers:
-                log.warning("a login from %s failed: %s %s", request.remote, request.method, request.rel_url.path)
+                log.warning("a login from %s failed: %s %s", _from(request), request.method, request.rel_url.path)
                 problem = await failures.slow(problem)
             response = _problem(problem)
         except web.HTTPException as error:
@@ -113,6 +114,11 @@ def _guarded(gate: Gate | None) -> Middleware:
         return response
 
     return guarded
+
+
+def _from(request: web.Request) -> str:
+    """The address that a request came from."""
+    return plain(request.remote or "")
 
 
 def _problem(problem: Problem) -> web.Response:
@@ -133,7 +139,7 @@ def _of(error: web.HTTPException) -> Problem:
 
 
 async def _operate(gate: Gate, operation: Operation, request: web.Request) -> web.StreamResponse:
-    actor = gate.authenticate(request.headers.get("Authorization"), request.remote or "")
+    actor = gate.authenticate(request.headers.get("Authorization"), _from(request))
     gate.authorize(actor, operation.role)
     answer = await operation.run(await _call(operation, request, actor))
     return web.Response(
@@ -159,7 +165,7 @@ async def _call(operation: Operation, request: web.Request, actor: Actor) -> Cal
 
 
 async def _events(gate: Gate, request: web.Request) -> web.StreamResponse:
-    gate.authorize(gate.authenticate(request.headers.get("Authorization"), request.remote or ""), "read")
+    gate.authorize(gate.authenticate(request.headers.get("Authorization"), _from(request)), "read")
     return await stream(request, request.app[KNOWLEDGE].controller.events, HEADERS)
 
 
@@ -179,7 +185,9 @@ async def _readyz(request: web.Request) -> web.Response:
     knowledge = request.app[KNOWLEDGE]
     if not knowledge.ready:
         raise Problem("not-ready", f"{knowledge.workers.ready} of {knowledge.workers.count} workers serve")
-    return web.json_response({"status": "ready", "workers": knowledge.workers.ready})
+    return web.json_response(
+        {"status": "ready", "workers": knowledge.workers.ready, "listen": list(knowledge.addresses())}
+    )
 
 
 async def _metrics(request: web.Request) -> web.StreamResponse:

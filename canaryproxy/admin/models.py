@@ -7,15 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from canaryproxy.admin import endpoints
 from canaryproxy.model.goal import MOST_VALUE
 from canaryproxy.model.table import WEIGHT_SCALE
 
-
-class Model(BaseModel):
-    """Strict, and nothing extra."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
+Model = endpoints.Model
+Endpoints = endpoints.Endpoints
+Failing = endpoints.Failing
 
 NEARLY = 1e-6
 """Basis points by which a number may miss two decimals, as sums of floats do."""
@@ -91,21 +89,6 @@ class Weight(Model):
     source: Literal["file", "api", "rollout"]
 
 
-class Endpoint(Model):
-    """Where requests go. `ejected`: left alone for a while after failures."""
-
-    endpoint: str
-    name: str
-    state: Literal["healthy", "unhealthy", "ejected", "unknown"]
-
-
-class Endpoints(Model):
-    """Of both versions."""
-
-    stable: list[Endpoint]
-    canary: list[Endpoint]
-
-
 Rule = dict[str, Any]
 
 
@@ -138,6 +121,9 @@ class Route(Model):
     rules_source: Literal["file", "api"]
     endpoints: Endpoints
     state: Condition
+    failing: list[Failing] = Field(
+        default=[], description="Whom this proxy asks or calls for the route, and who gives no good answer."
+    )
 
 
 class Routes(Model):

@@ -4,17 +4,19 @@ import asyncio
 import math
 import platform
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from canaryproxy import MODE, __version__
-from canaryproxy.admin import models
+from canaryproxy.admin import endpoints, models
 from canaryproxy.admin.analysis import report_of
 from canaryproxy.admin.problems import Problem
+from canaryproxy.config.expiry import held
 from canaryproxy.config.rule import affinity_text
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.controller import Controller
+from canaryproxy.control.endpoints import names
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.rollouts import Rollouts
 from canaryproxy.control.state import Audit
@@ -40,7 +42,9 @@ MOST_RULE_SERIES = 100
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """Everything there is to show. `now` tells seconds on the clock of the deltas."""
+    """Everything there is to show. `now` tells seconds on the clock of the deltas, `addresses` where requests come
+    in.
+    """
 
     controller: Controller
     counters: Counters
@@ -50,6 +54,7 @@ class Knowledge:
     rollouts: Rollouts
     workers: Workers
     now: Callable[[], float]
+    addresses: Callable[[], Sequence[str]] = tuple
 
     @property
     def ready(self) -> bool:
@@ -83,6 +88,7 @@ class Knowledge:
             rules_source=state.rules_source,
             endpoints=self.endpoints(name),
             state=models.Condition(condition=controller.condition.health, detail=controller.condition.detail or None),
+            failing=self.failing(name),
         )
 
     def rules(self, name: str) -> list[models.Rule]:
@@ -91,18 +97,25 @@ class Knowledge:
 
     def endpoints(self, name: str) -> models.Endpoints:
         """Every endpoint with its state."""
-        found = {}
+        found, findings = {}, self.controller.health.findings
         for version, side in self.controller.endpoints(name).items():
             ejected = self.counters.ejected(endpoint.authority for endpoint, _ in side)
             found[version] = [
-                models.Endpoint.model_construct(
+                endpoints.Endpoint.model_construct(
                     endpoint=endpoint.authority,
                     name=endpoint.name,
                     state="ejected" if endpoint.authority in ejected and state != "unhealthy" else state,
+                    check=None if state == "unknown" else endpoints.checked(findings.get(endpoint)),
                 )
                 for endpoint, state in side
             ]
         return models.Endpoints(stable=found["stable"], canary=found["canary"])
+
+    def failing(self, name: str) -> list[models.Failing]:
+        """Who is asked or called for a route and gives no good answer."""
+        asked = names({name: self.controller.config.routes[name]})
+        unresolved = [one for host, one in self.controller.resolver.failing.items() if host in asked]
+        return [endpoints.failing(one) for one in (*unresolved, *self.controller.failures.of(name))]
 
     def stats(self, name: str, seconds: float) -> models.Stats:
         """What both versions did in the last seconds."""
@@ -221,6 +234,7 @@ class Knowledge:
             state=controller.condition.health,
             build={"version": __version__, "python": platform.python_version(), "mode": MODE.label},
             buckets=controller.config.server.metrics.buckets,
+            certificates=[((one.role, one.place, one.file), one.ends) for one in held(controller.config)],
         )
 
     def _facts(self, name: str) -> RouteFacts:

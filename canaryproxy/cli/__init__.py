@@ -3,11 +3,14 @@
 Each command is a module that imports what it needs when it runs, so `--help` answers at once.
 """
 
+import os
+import sys
 from typing import Annotated
 
 import typer
 
 from canaryproxy import MODE, __version__
+from canaryproxy.cli import output
 from canaryproxy.cli.check import check
 from canaryproxy.cli.demo import demo
 from canaryproxy.cli.explain import explain
@@ -24,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode="markdown" if output.draws_boxes(sys.stdout, os.environ) else None,
 )
 
 
@@ -60,4 +63,5 @@ for verb in (start, pause, resume, promote, abort, retry, reset):
 
 def main() -> None:
     """The console script."""
-    app()
+    output.prepare(os.environ)
+    output.guarded(app)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from canaryproxy.cli.output import Sheet, console
+
 if TYPE_CHECKING:
     from canaryproxy.config import Config
 
@@ -55,33 +57,30 @@ def summary(config: "Config") -> list[dict[str, object]]:
 
 
 def _show(path: Path, config: "Config") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     from canaryproxy.config.rule import affinity_text
 
-    console = Console()
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    screen = console()
+    table = Sheet()
     for column in ("route", "hosts", "paths", "stable", "canary", "weight"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column)
     for route in summary(config):
         hosts, paths = route["hosts"], route["paths"]
         table.add_row(
             str(route["name"]),
             ", ".join(hosts) if isinstance(hosts, list) and hosts else "any",
             ", ".join(paths) if isinstance(paths, list) else "",
-            str(route["stable"]),
-            str(route["canary"]),
+            str(route["stable"]).replace(" ", ", "),
+            str(route["canary"]).replace(" ", ", "),
             f"{route['weight']:g} %",
         )
     listening = ", ".join(str(listener.address) for listener in config.server.listen)
-    console.print(f"{path} is valid; it listens on {listening}.", highlight=False, markup=False)
-    console.print(table)
+    screen.print(f"{path} is valid; it listens on {listening}.", highlight=False, markup=False)
+    screen.print(table)
     for name, written in config.routes.items():
         if written.rules:
             names = ", ".join(rule.name for rule in written.rules)
-            console.print(f"{name}: rules {names}", highlight=False, markup=False)
+            screen.print(f"{name}: rules {names}", highlight=False, markup=False)
         if written.affinity is not None:
-            console.print(f"{name}: affinity by {affinity_text(written.affinity)}", highlight=False, markup=False)
+            screen.print(f"{name}: affinity by {affinity_text(written.affinity)}", highlight=False, markup=False)
     for warning in config.warnings:
-        console.print(f"warning: {warning}", highlight=False, markup=False, style="yellow")
+        screen.print(f"warning: {warning}", highlight=False, markup=False, style="yellow")

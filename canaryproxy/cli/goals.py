@@ -1,18 +1,14 @@
 """The business results of both versions side by side, as `canaryproxy status` shows them."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from canaryproxy.cli.output import Sheet
 
 
-def goals(routes: Iterable[dict[str, Any]]) -> "Table | None":
+def goals(routes: Iterable[dict[str, Any]]) -> Sheet | None:
     """A line for every goal of every route; None where no route has one."""
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown = Sheet()
     for column in ("route", "goal"):
         shown.add_column(column)
     for version in ("stable", "canary"):
@@ -22,7 +18,7 @@ def goals(routes: Iterable[dict[str, Any]]) -> "Table | None":
         versions = [route["stats"]["versions"][version]["goals"] for version in ("stable", "canary")]
         for goal in versions[0]:
             cells = [cell for side in versions for cell in figures(side[goal])]
-            shown.add_row(*map(Text, (route["route"], goal, *cells)))
+            shown.add_row(route["route"], goal, *cells)
     return shown if shown.row_count else None
 
 

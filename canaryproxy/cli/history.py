@@ -1,15 +1,13 @@
 """`canaryproxy history`: who did what to a route."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from canaryproxy.cli.output import Sheet, console
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.weight import segment
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def history(
@@ -28,22 +26,17 @@ def history(
     if as_json:
         typer.echo(json.dumps(told, indent=2))
         return
-    from rich.console import Console
-
-    Console().print(table(told))
+    console().print(table(told))
 
 
-def table(told: dict[str, Any]) -> "Table":
+def table(told: dict[str, Any]) -> Sheet:
     """The entries, the newest first."""
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown = Sheet()
     for column in ("when", "who", "from", "what", "", "until then"):
-        shown.add_column(column, overflow="fold")
+        shown.add_column(column, free=not column)
     for entry in told["entries"]:
         generation = "" if entry["generation"] is None else str(entry["generation"])
         when = entry["at"].replace("T", " ").removesuffix("Z")
         row = (when, entry["actor"], entry["address"], entry["action"], entry["detail"], generation)
-        shown.add_row(*map(Text, row))
+        shown.add_row(*row)
     return shown

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from canaryproxy.cli.admin_url import admin_url
+
 if TYPE_CHECKING:
     import aiohttp
 
@@ -17,7 +19,15 @@ PATIENCE = 10.0
 GATED = 600.0
 """Seconds for one that other people's gates may hold up."""
 
-Admin = Annotated[str, typer.Option(envvar="CANARYPROXY_ADMIN", help="URL of the admin API.")]
+Admin = Annotated[
+    str,
+    typer.Option(
+        envvar="CANARYPROXY_ADMIN",
+        help="Where the admin API is: a URL, HOST:PORT or :PORT.",
+        parser=admin_url,
+        metavar="URL",
+    ),
+]
 Token = Annotated[
     str | None, typer.Option(envvar="CANARYPROXY_TOKEN", help="Token of the admin API.", show_envvar=True)
 ]
@@ -64,6 +74,8 @@ class Remote:
         """Several calls at once. Raises `Refused`."""
         import aiohttp
 
+        from canaryproxy.control.reasons import reason_of
+
         given = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         timeout = aiohttp.ClientTimeout(total=patience)
         try:
@@ -72,7 +84,8 @@ class Remote:
         except TimeoutError:
             raise Refused(f"{self.url} does not answer within {patience:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise Refused(f"{self.url} cannot be reached: {error}; is it running? --admin says where") from None
+            reason = reason_of(error, patience)
+            raise Refused(f"{self.url} cannot be reached: {reason}; is it running? --admin says where") from None
 
     async def _call(self, session: "aiohttp.ClientSession", method: str, path: str, body: object) -> Any:
         async with session.request(method, self.url.rstrip("/") + path, json=body, allow_redirects=False) as response:

@@ -24,7 +24,7 @@ def run(
         str | None, typer.Option(help="Percentage of requests for the canary, such as 5 or 0.25.")
     ] = None,
     listen: Annotated[
-        str | None, typer.Option(help="Address to listen on, such as :8080. [default: 127.0.0.1:8080]")
+        str | None, typer.Option(help="Address to listen on, such as :8080 (IPv4 and IPv6). [default: 127.0.0.1:8080]")
     ] = None,
     admin_listen: Annotated[
         str | None, typer.Option(help="Address of the admin API, or off. [default: 127.0.0.1:9900]")

@@ -1,21 +1,23 @@
 """`canaryproxy status`: how every route stands, once, live, or until a rollout is over."""
 
 import json
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from canaryproxy.cli.failures import failures
 from canaryproxy.cli.goals import goals
 from canaryproxy.cli.judgements import judgements
+from canaryproxy.cli.output import Sheet, console, is_rich
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.rollout import sentence
 from canaryproxy.cli.weight import segment
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
-    from rich.table import Table
     from rich.text import Text
 
 PERIOD = 1.0
@@ -43,13 +45,11 @@ def status(
     With `--wait` the exit code is 0 for a canary that was promoted or where no rollout is, 1 for one that was
     rolled back, 3 when the time is over.
     """
-    from rich.console import Console
-
-    remote, console = Remote(admin, token), Console()
+    remote, screen = Remote(admin, token), console()
     if wait:
         raise typer.Exit(_wait(remote, route, seconds(timeout), as_json=as_json))
     if watch:
-        _watch(remote, route, console)
+        _watch(remote, route, screen)
         return
     try:
         routes = look(remote, route)
@@ -58,7 +58,7 @@ def status(
     if as_json:
         typer.echo(json.dumps(routes if route is None else routes[0], indent=2))
     else:
-        console.print(page(routes))
+        screen.print(page(routes))
 
 
 def seconds(text: str) -> float:
@@ -90,7 +90,7 @@ def look(remote: Remote, route: str | None) -> list[dict[str, Any]]:
     ]
 
 
-def _watch(remote: Remote, route: str | None, console: "Console") -> None:
+def _watch(remote: Remote, route: str | None, screen: "Console") -> None:
     """Live until Ctrl-C; an instance that is away is said to be, and looked for."""
     from contextlib import suppress
 
@@ -104,11 +104,11 @@ def _watch(remote: Remote, route: str | None, console: "Console") -> None:
             return Text(str(error), style="red")
 
     with suppress(KeyboardInterrupt):
-        if not sys.stdout.isatty():
+        if not is_rich(sys.stdout, os.environ):
             while True:
-                console.print(shown())
+                screen.print(shown())
                 time.sleep(PERIOD)
-        with Live(shown(), console=console, auto_refresh=False) as live:
+        with Live(shown(), console=screen, auto_refresh=False) as live:
             while True:
                 time.sleep(PERIOD)
                 live.update(shown(), refresh=True)
@@ -150,11 +150,11 @@ def page(routes: list[dict[str, Any]]) -> "Group":
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[Table | Text | str] = [*trouble(routes), table(routes)]
+    parts: list[Sheet | Text | str] = [*trouble(routes), table(routes)]
     rollouts = [Text(sentence(route["rollout"])) for route in routes if route["phase"] != "idle"]
     if rollouts:
         parts += ["", *rollouts]
-    for more in (goals(routes), judgements(routes)):
+    for more in (goals(routes), judgements(routes), failures(routes)):
         if more is not None:
             parts += ["", more]
     return Group(*parts)
@@ -170,14 +170,11 @@ def trouble(routes: list[dict[str, Any]]) -> "list[Text | str]":
     return [Text(f"state {state['condition'].replace('_', ' ')}: {state['detail']}", style="red"), ""]
 
 
-def table(routes: list[dict[str, Any]]) -> "Table":
+def table(routes: list[dict[str, Any]]) -> Sheet:
     """Two lines a route, one for each version."""
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown = Sheet()
     for column in ("route", "version"):
-        shown.add_column(column)
+        shown.add_column(column, again=column == "route")
     for column in (
         "weight",
         "observed",
@@ -192,7 +189,7 @@ def table(routes: list[dict[str, Any]]) -> "Table":
     ):
         shown.add_column(column, justify="right")
     for column in ("by", "phase"):
-        shown.add_column(column)
+        shown.add_column(column, again=True)
     for route in routes:
         for version in ("stable", "canary"):
             first = version == "stable"
@@ -201,7 +198,7 @@ def table(routes: list[dict[str, Any]]) -> "Table":
                 route["source"] if first else "", _phase(route) if first else "",
             ]  # fmt: skip
             style = "red" if not first and route["reason"] else ""
-            shown.add_row(*map(Text, cells), style=style)
+            shown.add_row(*cells, style=style)
     return shown
 
 

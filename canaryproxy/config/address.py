@@ -19,6 +19,9 @@ PORTS = {"http": 80, "https": 443}
 EVERY_IPV4 = str(ipaddress.IPv4Address(0))
 EVERY_IPV6 = str(ipaddress.IPv6Address(0))
 
+MAPPED_BITS = 96
+"""Of an IPv6 address, before the IPv4 address that it stands for (RFC 4291 2.5.5.2)."""
+
 HIGHEST_PORT = 65_535
 
 LONGEST_NAME = 253
@@ -29,10 +32,17 @@ _PORT = re.compile(r"\d{1,6}", re.ASCII)
 
 
 class Address(NamedTuple):
-    """Where to listen: a literal IP address and a port; port 0 lets the system choose one."""
+    """Where to listen: a literal IP address, empty for all of both families, and a port; port 0 lets the system choose
+    one.
+    """
 
     host: str
     port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return bool(self.host) and ipaddress.ip_address(self.host).is_loopback
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -55,9 +65,9 @@ class Origin(NamedTuple):
 
 
 def listen_address(value: object) -> Address:
-    """`:8080`, `127.0.0.1:8080`, `0.0.0.0:8080`, `[::1]:8080`. Without a host: every IPv4 address."""
+    """`:8080`, `127.0.0.1:8080`, `0.0.0.0:8080`, `[::1]:8080`. Without a host: every address, IPv4 and IPv6."""
     if _is_port_alone(value):
-        raise Wrong(f"write 127.0.0.1:{value} for this machine only, or :{value} for every IPv4 address")
+        raise Wrong(f"write 127.0.0.1:{value} for this machine only, or :{value} for every IPv4 and IPv6 address")
     if not isinstance(value, str) or not value.strip():
         raise Wrong(LISTEN_EXPECTED)
     if "://" in value:
@@ -67,7 +77,9 @@ def listen_address(value: object) -> Address:
         raise Wrong(f"the port is missing; {LISTEN_EXPECTED}")
     port = _port(port_text, minimum=0)
     if host == "":
-        return Address(EVERY_IPV4, port)
+        return Address("", port)
+    if host == "*":
+        raise Wrong(f"write :{port} for every IPv4 and IPv6 address, 0.0.0.0:{port} or [::]:{port} for one family")
     if host == "localhost":
         raise Wrong(f"write 127.0.0.1:{port} or [::1]:{port}: a name can mean several addresses")
     return Address(_literal(host), port)
@@ -89,12 +101,19 @@ def _literal(host: str) -> str:
         raise Wrong("leave out the zone (%...): scoped addresses are not supported")
     if (address.version == 6) != host.startswith("["):
         raise Wrong(f"write [{address}] with brackets" if address.version == 6 else f"write {address} without brackets")
+    mapped = getattr(address, "ipv4_mapped", None)
+    if mapped is not None:
+        raise Wrong(f"write {mapped}, the IPv4 address that this one stands for")
     return str(address)
 
 
 def overlap(one: Address, other: Address) -> bool:
     """Whether two addresses cannot both be bound: the same port, and the same host or all hosts."""
-    if one.port != other.port or one.port == 0 or (":" in one.host) != (":" in other.host):
+    if one.port != other.port or one.port == 0:
+        return False
+    if not one.host or not other.host:
+        return True
+    if (":" in one.host) != (":" in other.host):
         return False
     return one.host == other.host or not {one.host, other.host}.isdisjoint((EVERY_IPV4, EVERY_IPV6))
 
@@ -181,12 +200,33 @@ def server_name(value: object) -> str:
     return host_name(value)
 
 
+def authority(value: object) -> str:
+    """What a Host field says: a name or an address, and perhaps a port."""
+    expected = "expected a host such as shop.example.com, or with a port: shop.example.com:8080"
+    if not isinstance(value, str) or not value.strip() or "://" in value or "/" in value or "@" in value:
+        raise Wrong(expected)
+    host, port_text = _split_port(value)
+    port = "" if port_text is None else f":{_port(port_text, minimum=1)}"
+    if not host.startswith("["):
+        return (host_name(host) if host else _refused(expected)) + port
+    try:
+        return f"[{ipaddress.IPv6Address(host[1:-1])}]{port}"
+    except ValueError:
+        return _refused(expected)
+
+
+def _refused(mend: str) -> str:
+    raise Wrong(mend)
+
+
 def network(value: object) -> Network:
-    """`10.0.0.0/8`, `2001:db8::/32`, or a single address (which is a network of one)."""
+    """`10.0.0.0/8`, `2001:db8::/32`, or a single address (which is a network of one). IPv4 addresses in their IPv6 form
+    (`::ffff:10.0.0.0/104`) are IPv4 ones, as those of clients are.
+    """
     if not isinstance(value, str):
         raise Wrong(NETWORK_EXPECTED)
     try:
-        return ipaddress.ip_network(value)
+        return _unmapped(ipaddress.ip_network(value))
     except ValueError:
         pass
     try:
@@ -194,6 +234,14 @@ def network(value: object) -> Network:
     except ValueError:
         raise Wrong(NETWORK_EXPECTED) from None
     raise Wrong(f"the address has bits beyond its prefix: write {whole}")
+
+
+def _unmapped(written: Network) -> Network:
+    if isinstance(written, ipaddress.IPv6Network) and written.prefixlen >= MAPPED_BITS:
+        first = written.network_address.ipv4_mapped
+        if first is not None:
+            return ipaddress.ip_network((first, written.prefixlen - MAPPED_BITS))
+    return written
 
 
 def _split_port(authority: str) -> tuple[str, str | None]:

@@ -23,7 +23,6 @@ from canaryproxy.config.section import (
 )
 from canaryproxy.model.settings import BUCKETS
 
-LOOPBACK = ("127.", "::1")
 SHORT_TOKEN = 16
 
 
@@ -60,7 +59,8 @@ class AdminConfig(Section):
 
     listen: Listen = Field(
         default=Address("127.0.0.1", 9900),
-        description="Where it listens. An address that is not of this machine alone demands `tokens`, or `auth: none`.",
+        description="Where it listens, as `server.listen[].address`. One that is not of this machine alone demands "
+        "`tokens`, or `auth: none`.",
         examples=["0.0.0.0:9900"],
     )
     tokens: Annotated[tuple[TokenConfig, ...], BeforeValidator(any_number)] = Field(
@@ -98,7 +98,7 @@ class AdminConfig(Section):
         names = [token.name for token in self.tokens]
         if len(set(names)) < len(names):
             raise Wrong("give each token a name of its own", found="two tokens with one name")
-        if not self.listen.host.startswith(LOOPBACK) and not self.tokens and not self.auth:
+        if not self.listen.loopback and not self.tokens and not self.auth:
             raise Wrong(
                 "others can reach this address: give `tokens`, or say `auth: none`",
                 found=f"`listen: {self.listen}` without `tokens`",
@@ -113,7 +113,7 @@ class AdminConfig(Section):
             for token in self.tokens
             if len(token.secret) < SHORT_TOKEN
         ]
-        if self.auth and not self.listen.host.startswith(LOOPBACK):
+        if self.auth and not self.listen.loopback:
             found.append(f"everyone who reaches {self.listen} may change weights (auth: none)")
         return tuple(found)
 
@@ -121,7 +121,7 @@ class AdminConfig(Section):
 class ProbesConfig(Section):
     """A listener of its own for kubelet and Prometheus, which knows `/healthz`, `/readyz` and `/metrics` alone."""
 
-    listen: Listen = Field(description="Where it listens.", examples=["0.0.0.0:9901"])
+    listen: Listen = Field(description="Where it listens, as `server.listen[].address`.", examples=["0.0.0.0:9901"])
 
 
 class MetricsConfig(Section):

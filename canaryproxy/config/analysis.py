@@ -279,8 +279,7 @@ class AnalysisConfig(Section):
     @property
     def files(self) -> tuple[Path, ...]:
         """Files whose contents are part of this."""
-        tokens = [one.token_file for one in self.checks if one.token_file is not None]
-        return tuple(token.path for token in tokens if token.path is not None)
+        return tuple(path for one in self.sources for path in one.files)
 
     @property
     def sources(self) -> tuple[ResourceConfig | CheckConfig, ...]:

@@ -5,7 +5,6 @@ Their content is part of the config, so a renewed certificate is a changed confi
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -68,14 +67,3 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     except x509.ExtensionNotFound:
         return ()
     return tuple(name.lower() for name in extension.value.get_values_for_type(x509.DNSName))
-
-
-def complaint(file: PemFile, now: datetime | None = None) -> str:
-    """What is wrong with a certificate today, or nothing: expired, or not valid yet."""
-    leaf = certificates(file)[0]
-    now = now or datetime.now(UTC)  # noqa: TID251 - the default of an argument
-    if leaf.not_valid_after_utc < now:
-        return f"{file.path} expired on {leaf.not_valid_after_utc:%Y-%m-%d}"
-    if leaf.not_valid_before_utc > now:
-        return f"{file.path} is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}"
-    return ""

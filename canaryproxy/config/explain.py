@@ -23,6 +23,9 @@ _SECRET_WORDS = ("token", "secret", "password")
 TOKENS, CHECKS = ("server", "admin", "tokens"), (("analysis", "checks"), ("rollout", "hooks"), ("rollout", "notify"))
 """Where the schema says itself what it found, without the value."""
 
+SENT = frozenset(("health", "resources", "checks", "hooks", "notify"))
+"""Sections with headers that are sent, whose values may be secrets."""
+
 _LONGEST_SHOWN = 60
 _LONGEST_KEY = 64
 _NO_NAMES: Mapping[Loc, str] = MappingProxyType({})
@@ -161,7 +164,7 @@ class Explainer:
     def _is_secret(self, loc: Loc) -> bool:
         spot = self._document.spots.get(loc)
         names = [part for part in loc if isinstance(part, str)] + list(spot.variables if spot is not None else ())
-        return any(word in name.lower() for name in names for word in _SECRET_WORDS)
+        return _is_sent(loc) or any(word in name.lower() for name in names for word in _SECRET_WORDS)
 
 
 def _value(tree: Tree, loc: Loc) -> Tree:
@@ -183,4 +186,9 @@ def _described(value: Tree, spot: Spot | None) -> str:
 
 
 def _told(loc: Loc) -> bool:
-    return loc[:3] == TOKENS or loc[2:4] in CHECKS or loc[:2] in CHECKS
+    return loc[:3] == TOKENS or loc[2:4] in CHECKS or loc[:2] in CHECKS or _is_sent(loc)
+
+
+def _is_sent(loc: Loc) -> bool:
+    """Whether it is a header that goes out, or part of one."""
+    return "headers" in loc[:-1] and not SENT.isdisjoint(loc[: loc.index("headers")])

@@ -15,16 +15,17 @@ from canaryproxy.model.rule import Condition
 MOST_GOALS = 100
 """Of one route: each has series of its own."""
 
-STATUS_EXPECTED = "expected a status such as 201 or 2xx, or a list of them"
+STATUS_EXPECTED = "expected a status such as 201, 2xx or 200-299, or a list of them"
 
 _CLASS = re.compile(r"[1-5]xx", re.IGNORECASE)
 _STATUS = re.compile(r"[1-5][0-9]{2}", re.ASCII)
+_SPAN = re.compile(r"([1-5][0-9]{2})-([1-5][0-9]{2})", re.ASCII)
 
 Ranges = tuple[tuple[int, int], ...]
 
 
 def statuses(value: object) -> Ranges:
-    """`2xx`, `201`, or a list of such, as ranges with both ends."""
+    """`2xx`, `201`, `200-299`, or a list of such, as ranges with both ends."""
     return tuple(map(_range, one_or_more(value))) if isinstance(value, list) else (_range(value),)
 
 
@@ -34,6 +35,10 @@ def _range(value: object) -> tuple[int, int]:
         return int(text[0]) * 100, int(text[0]) * 100 + 99
     if _STATUS.fullmatch(text):
         return int(text), int(text)
+    if (span := _SPAN.fullmatch(text)) is not None:
+        if span[1] > span[2]:
+            raise Wrong(f"write the smaller one first: {span[2]}-{span[1]}")
+        return int(span[1]), int(span[2])
     raise Wrong(STATUS_EXPECTED)
 
 
@@ -41,8 +46,14 @@ def statuses_text(value: Ranges) -> str:
     """Ranges as they are written."""
     if value == REACHED:
         return "[2xx, 3xx]"
-    shown = [str(low) if low == high else f"{low // 100}xx" for low, high in value]
+    shown = [_written(low, high) for low, high in value]
     return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
+
+
+def _written(low: int, high: int) -> str:
+    if low == high:
+        return str(low)
+    return f"{low // 100}xx" if low % 100 == 0 and high == low + 99 else f"{low}-{high}"
 
 
 class GoalConfig(Section):

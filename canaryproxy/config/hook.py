@@ -1,10 +1,12 @@
 """The part of the schema for webhooks of rollouts: gates that have to agree, and hooks that are told."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PlainValidator, model_validator
 
+from canaryproxy.config.outbound import Headers, UpstreamTlsConfig, check_one_credential, check_secure, files_of
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import count, duration, duration_text
 from canaryproxy.config.section import RuleName, Section, Shown, TokenFile, TokenText
@@ -81,6 +83,16 @@ class Called(Section):
     url: Service = Field(description="Called by POST with a JSON document.", examples=["http://approvals/shop"])
     timeout: Patience = Field(default=10.0, description="How long to wait for the answer.", examples=["30s"])
     retries: Retries = Field(default=2, description="How often to try again where none comes.", examples=["5"])
+    headers: Headers = Field(
+        default={},
+        description="Headers to send, as those of `routes.<name>.stable.health`.",
+        examples=["{x-scope-orgid: shop}"],
+    )
+    tls: UpstreamTlsConfig | None = Field(
+        default=None,
+        description="For `https://`: whom to trust and what to show, as in `routes.<name>.stable.tls`. Default: the "
+        "system's authorities.",
+    )
     token: TokenText | None = Field(
         default=None, description="A bearer token; better from the environment.", examples=['"${HOOK_TOKEN}"']
     )
@@ -96,9 +108,14 @@ class Called(Section):
 
     @model_validator(mode="after")
     def _one_token(self) -> Self:
-        if self.token is not None and self.token_file is not None:
-            raise Wrong("give one of them", found="both `token` and `token_file`")
+        check_one_credential(self.headers, self.token, self.token_file)
+        check_secure(self.url, self.tls)
         return self
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files whose contents are part of this."""
+        return files_of(self.headers, self.tls, self.token_file)
 
 
 class HookConfig(Called):

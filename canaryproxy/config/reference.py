@@ -104,7 +104,7 @@ def _expected(path: Loc, key: str, field: Any) -> str:
     items = get_args(field.annotation)
     if get_origin(field.annotation) is dict:
         name, value = (_asked(item.__metadata__[0].func) for item in items)
-        return f"a mapping of names ({name}) to what they are compared with: {value}"
+        return f"a mapping of names ({name}) to values: {value}"
     if len(items) == 2 and items[1] is Ellipsis and hasattr(items[0], "__metadata__"):
         return f"a list, each item {_asked(items[0].__metadata__[0].func)}"
     optional = [item for kind in items for item in getattr(kind, "__metadata__", ())]

@@ -241,10 +241,7 @@ class RolloutConfig(Section):
     @property
     def files(self) -> tuple[Path, ...]:
         """Files whose contents are part of this."""
-        tokens = [
-            one.token_file for one in (*self.hooks, self.notify) if one is not None and one.token_file is not None
-        ]
-        return tuple(token.path for token in tokens if token.path is not None)
+        return tuple(path for one in (*self.hooks, self.notify) if one is not None for path in one.files)
 
     @model_validator(mode="after")
     def _told_apart(self) -> Self:

@@ -8,28 +8,24 @@ from pydantic import BeforeValidator, Field, model_validator
 from canaryproxy.analysis.spec import Spec
 from canaryproxy.config.address import Origin
 from canaryproxy.config.analysis import AnalysisConfig, known_goals
-from canaryproxy.config.certificate import certificates, identity
 from canaryproxy.config.goal import GoalConfig, goal_list
+from canaryproxy.config.health import HealthConfig
 from canaryproxy.config.lists import one_or_more
+from canaryproxy.config.outbound import UpstreamTlsConfig
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.rollout import RolloutConfig
 from canaryproxy.config.rules import RuleConfig, RuleSet, rule_list
 from canaryproxy.config.safety import MirrorConfig, ShieldConfig, defaults_if_true
 from canaryproxy.config.section import (
     AffinityRule,
-    Count,
     CountOrNone,
     Fallback,
-    HeaderName,
     HostPattern,
     Instant,
     PathPrefix,
-    Pem,
     Percent,
     Section,
-    ServerName,
     Switch,
-    Target,
     Upgrades,
     Url,
     Wait,
@@ -42,53 +38,6 @@ from canaryproxy.model.table import UPGRADES, Version
 VERSION = Version("stable", ())
 
 VERSION_EXPECTED = "expected a URL such as http://localhost:9001, or a mapping with `url` and timeouts"
-
-
-class HealthConfig(Section):
-    """Active health checks: a request to every endpoint, over and over."""
-
-    path: Target = Field(description="What is asked for. Any status from 200 to 399 is healthy.", examples=["/healthz"])
-    interval: Wait = Field(default=2.0, description="Time from one check to the next.", examples=["5s"])
-    timeout: Instant = Field(default=1.0, description="Time for a check.", examples=["500ms"])
-    unhealthy: Count = Field(
-        default=3, description="Checks that must fail in a row until an endpoint is unhealthy.", examples=["2"]
-    )
-    healthy: Count = Field(
-        default=1, description="Checks that must succeed in a row until it is healthy again.", examples=["2"]
-    )
-    version_header: HeaderName | None = Field(
-        default=None,
-        description="A response header in which it tells its version: a canary that tells another one is another "
-        "canary, and its rollout begins anew.",
-        examples=["x-version"],
-    )
-
-
-class UpstreamTlsConfig(Section):
-    """TLS to the endpoints of a version. The files' contents are reloaded live."""
-
-    ca: Pem | None = Field(
-        default=None, description="File with the authorities to trust, PEM, in place of the system's.",
-        examples=["/etc/tls/ca.crt"],
-    )  # fmt: skip
-    server_name: ServerName | None = Field(
-        default=None, description="Name to ask for (SNI) and to expect in the certificate. Default: the URL's host.",
-        examples=["shop.internal"],
-    )  # fmt: skip
-    cert: Pem | None = Field(
-        default=None, description="Client certificate to show, PEM; with `key`.", examples=["/etc/tls/client.crt"]
-    )
-    key: Pem | None = Field(default=None, description="Its private key, PEM.", examples=["/etc/tls/client.key"])
-
-    @model_validator(mode="after")
-    def _usable(self) -> Self:
-        if self.ca is not None:
-            certificates(self.ca)
-        if (self.cert is None) != (self.key is None):
-            raise Wrong("a client certificate needs both: give `cert` and `key`", found="one of `cert` and `key`")
-        if self.cert is not None and self.key is not None:
-            identity(self.cert, self.key)
-        return self
 
 
 class VersionConfig(Section):
@@ -150,6 +99,8 @@ class VersionConfig(Section):
             raise Wrong("give all of them the same scheme", found="endpoints with http:// and https://")
         if self.tls is not None and schemes == {"http"}:
             raise Wrong("write https:// in the URL, or remove `tls`", found="`tls` beside a URL with http://")
+        if self.health is not None and self.health.scheme == "https" and schemes == {"http"}:
+            raise Wrong("write https:// in the URL, or remove `scheme`", found="`health.scheme: https` beside http://")
         return self
 
     @model_validator(mode="before")

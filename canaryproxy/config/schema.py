@@ -4,6 +4,7 @@ Strict, and nothing extra. `validate` hands on what is wrong as `Fault`s in word
 here are the text of `docs/configuration.md`.
 """
 
+import time
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -20,13 +21,16 @@ from canaryproxy.config.analysis import (
     LatencyConfig,
     RefusalsConfig,
 )
-from canaryproxy.config.certificate import certificates, complaint, identity
+from canaryproxy.config.certificate import certificates, identity
+from canaryproxy.config.expiry import complaints
 from canaryproxy.config.goal import GoalConfig
+from canaryproxy.config.health import HealthConfig
 from canaryproxy.config.hook import HookConfig, NotifyConfig
 from canaryproxy.config.lists import any_number, listeners, one_or_more
+from canaryproxy.config.outbound import UpstreamTlsConfig
 from canaryproxy.config.problem import Loc, Wrong
 from canaryproxy.config.rollout import RolloutConfig
-from canaryproxy.config.route import HeadersConfig, HealthConfig, RouteConfig, UpstreamTlsConfig, VersionConfig
+from canaryproxy.config.route import HeadersConfig, RouteConfig, VersionConfig
 from canaryproxy.config.rules import RuleConfig
 from canaryproxy.config.safety import MirrorConfig, ShieldConfig
 from canaryproxy.config.section import (
@@ -98,8 +102,11 @@ class ListenerConfig(Section):
     """One address that takes requests."""
 
     address: Listen = Field(
-        description="IP address and port. `:8080` means every IPv4 address; an IPv6 address stands in brackets; "
-        "port 0 lets the system choose a free one. Names are not resolved.",
+        description="IP address and port. `:8080` means every address of this machine, IPv4 and IPv6 (only IPv4 where "
+        "the system has no IPv6); `0.0.0.0:8080` every IPv4 address; `[::]:8080` every IPv6 address and no IPv4, "
+        "whatever `net.ipv6.bindv6only` says. An IPv6 address stands in brackets. Port 0 lets the system choose a "
+        "free one. Names are not resolved. A client that comes by IPv4 has its IPv4 address everywhere, never "
+        "`::ffff:192.0.2.7`.",
         examples=["0.0.0.0:8080"],
     )
     tls: ListenerTlsConfig | None = Field(default=None, description="HTTPS. See `server.listen[].tls` below.")
@@ -268,8 +275,7 @@ class Config(Section):
             if route.stable.origins == route.canary.origins
         ]
         found += [f"routes.{name}.{warning}" for name, route in self.routes.items() for warning in route.warnings]
-        certs = [cert.cert for listener in self.server.listen if listener.tls for cert in listener.tls.certs]
-        found += [f"server.listen: {words}" for words in map(complaint, certs) if words]
+        found += [one.words for one in complaints(self, time.time())]  # noqa: TID251 - what is true now
         found += [
             f"server.trusted_proxies: {trusted} trusts everyone to say who the client is"
             for trusted in self.server.trusted_proxies
@@ -292,6 +298,8 @@ class Config(Section):
         tokens = () if self.server.admin is None else self.server.admin.files
         judged = [path for route in self.routes.values() if route.analysis for path in route.analysis.files]
         called = [path for route in self.routes.values() for path in route.rollout.files]
+        healths = [side.health for route in self.routes.values() for side in (route.stable, route.canary)]
+        called += [path for health in healths if health is not None for path in health.files]
         return tuple(dict.fromkeys((*(pem.path for pem in pems if pem is not None), *tokens, *judged, *called)))
 
 
@@ -327,12 +335,16 @@ SECTIONS: dict[Loc, type[Section]] = {
     ("routes", "*", "analysis", "refusals"): RefusalsConfig,
     ("routes", "*", "analysis", "goals", "*"): JudgedGoalConfig,
     ("routes", "*", "analysis", "resources", "*"): ResourceConfig,
+    ("routes", "*", "analysis", "resources", "*", "tls"): UpstreamTlsConfig,
     ("routes", "*", "analysis", "checks", "*"): CheckConfig,
+    ("routes", "*", "analysis", "checks", "*", "tls"): UpstreamTlsConfig,
     ("routes", "*", "analysis", "limits"): HardLimitConfig,
     ("routes", "*", "analysis", "exclude"): ExcludeConfig,
     ("routes", "*", "rollout"): RolloutConfig,
     ("routes", "*", "rollout", "hooks", "*"): HookConfig,
+    ("routes", "*", "rollout", "hooks", "*", "tls"): UpstreamTlsConfig,
     ("routes", "*", "rollout", "notify"): NotifyConfig,
+    ("routes", "*", "rollout", "notify", "tls"): UpstreamTlsConfig,
 }
 """Every mapping of the config by its path; `*` stands for a route's name or a list's index."""
 

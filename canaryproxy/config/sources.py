@@ -1,6 +1,7 @@
 """The part of the schema for what others know of the versions: their own metrics, Prometheus, any HTTP service."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from pydantic import Field, PlainValidator, model_validator
 from canaryproxy.analysis.spec import External, Resource
 from canaryproxy.analysis.usage import Per
 from canaryproxy.config.judged import OnHarm, Times, ratio
+from canaryproxy.config.outbound import Headers, UpstreamTlsConfig, check_one_credential, check_secure, files_of
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import duration, duration_text
 from canaryproxy.config.section import (
@@ -114,6 +116,16 @@ class ResourceConfig(Section):
         default="/metrics", description="Where each endpoint tells of itself.", examples=["/stats/prometheus"]
     )
     port: Port | None = Field(default=None, description="At another port than the one it serves at.", examples=["9102"])
+    headers: Headers = Field(
+        default={},
+        description="Headers to send, as those of `routes.<name>.stable.health`.",
+        examples=["{x-scope-orgid: shop}"],
+    )
+    tls: UpstreamTlsConfig | None = Field(
+        default=None,
+        description="Speak TLS to that `port`, as `routes.<name>.stable.tls` says; else it is asked without. Without a "
+        "`port` an endpoint is asked as requests are.",
+    )
     counter: Metric | None = Field(
         default=None, description="The metric, one that only grows.", examples=["process_cpu_seconds_total"]
     )
@@ -140,7 +152,17 @@ class ResourceConfig(Section):
             raise Wrong("give one of them, such as counter: process_cpu_seconds_total", found=found)
         if self.counter is not None and self.per == "endpoint":
             raise Wrong("`per: endpoint` is for a gauge", found="`per: endpoint` beside `counter`")
+        if self.tls is not None and self.port is None:
+            raise Wrong("give the `port` that it is for, or remove it", found="`tls` without `port`")
         return self
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files whose contents are part of this."""
+        return files_of(self.headers, self.tls)
 
     @property
     def spec(self) -> Resource:
@@ -177,6 +199,16 @@ class CheckConfig(Section):
     interval: Every = Field(default=15.0, description="How often to ask.", examples=["1m"])
     timeout: Patience = Field(default=5.0, description="How long to wait.", examples=["2s"])
     failures: Count = Field(default=3, description="Answers in a row that must break a bound.", examples=["5"])
+    headers: Headers = Field(
+        default={},
+        description="Headers to send, as those of `routes.<name>.stable.health`.",
+        examples=["{x-scope-orgid: shop}"],
+    )
+    tls: UpstreamTlsConfig | None = Field(
+        default=None,
+        description="For `https://`: whom to trust and what to show, as in `routes.<name>.stable.tls`. Default: the "
+        "system's authorities.",
+    )
     token: TokenText | None = Field(
         default=None, description="A bearer token; better from the environment.", examples=['"${PROM_TOKEN}"']
     )
@@ -200,9 +232,17 @@ class CheckConfig(Section):
             raise Wrong("give a bound: `max`, `min` or `vs_stable`", found="no bound")
         if self.vs_stable is not None and not self.by_version:
             raise Wrong("name the version in the query or the URL", found="`vs_stable` and one value for both versions")
-        if self.token is not None and self.token_file is not None:
-            raise Wrong("give one of them", found="both `token` and `token_file`")
+        check_one_credential(self.headers, self.token, self.token_file)
+        check_secure(self.prometheus or self.url, self.tls)
         return self
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files whose contents are part of this."""
+        return files_of(self.headers, self.tls, self.token_file)
 
     @property
     def by_version(self) -> bool:

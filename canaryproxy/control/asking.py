@@ -2,24 +2,37 @@
 
 import json
 import math
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from canaryproxy.config.outbound import secure, texts
 from canaryproxy.config.sources import ROUTE, VERSION, CheckConfig
+from canaryproxy.control.calling import ContextOf, host_of, is_secure
 from canaryproxy.control.scraping import NoAnswer, fetch
 from canaryproxy.model.table import VersionName
 
+Ask = Callable[[CheckConfig, str, VersionName], Awaitable[float]]
+"""(check, route, version) -> its number."""
 
-async def ask(check: CheckConfig, route: str, version: VersionName) -> float:
-    """A check's number for one version. Raises `NoAnswer`."""
-    headers = {"User-Agent": "canaryproxy-check", "Accept": "application/json"}
-    if check.secret:
-        headers["Authorization"] = f"Bearer {check.secret}"
-    if check.prometheus is not None:
-        url = f"{check.prometheus.rstrip('/')}/api/v1/query"
-        query = filled(check.query or "", route, version)
-        return prometheus_number(decoded(await fetch(url, headers, check.timeout, params={"query": query})))
-    url = filled(check.url or "", route, version)
-    return json_number(decoded(await fetch(url, headers, check.timeout)), check.field)
+
+def over_http(context_of: ContextOf) -> Ask:
+    """Ask over HTTP, with the token, the headers and the TLS of the check."""
+
+    async def ask(check: CheckConfig, route: str, version: VersionName) -> float:
+        """A check's number for one version. Raises `NoAnswer`."""
+        headers = {"user-agent": "canaryproxy-check", "accept": "application/json", **dict(texts(check.headers))}
+        if check.secret:
+            headers["authorization"] = f"Bearer {check.secret}"
+        if check.prometheus is not None:
+            url = f"{check.prometheus.rstrip('/')}/api/v1/query"
+            more = {"params": {"query": filled(check.query or "", route, version)}}
+        else:
+            url, more = filled(check.url or "", route, version), {}
+        tls = secure(host_of(url), check.tls) if is_secure(url) else None
+        answer = decoded(await fetch(url, headers, check.timeout, tls, context_of, **more))
+        return json_number(answer, check.field) if check.prometheus is None else prometheus_number(answer)
+
+    return ask
 
 
 def filled(text: str, route: str, version: VersionName) -> str:

@@ -18,6 +18,7 @@ from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.control.compile import Known, certificates, compile_table
 from canaryproxy.control.endpoints import another_canary, endpoints_of, names
 from canaryproxy.control.events import Events, announce
+from canaryproxy.control.failures import Failures
 from canaryproxy.control.health import Ask, Health, checks
 from canaryproxy.control.ledger import OPERATOR, Actor, Condition, Ledger, Stale
 from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
@@ -109,8 +110,8 @@ class Controller:
         self._reloading = asyncio.Lock()
         self._keeping: set[asyncio.Task[None]] = set()
         self._coming: frozenset[str] = frozenset()
-        self._resolver = Resolver(lookup, lambda: names(self.config.routes) | self._coming, self._refresh)
-        self._health = Health(self._ailing, ask)
+        self.resolver = Resolver(lookup, lambda: names(self.config.routes) | self._coming, self._refresh, wall)
+        self.health, self.failures = Health(self._ailing, ask, wall), Failures(wall)
         self._resolving: asyncio.Task[None] | None = None
         self._published: tuple[Route, ...] | None = None
         self._compiled: Known = {}
@@ -139,13 +140,13 @@ class Controller:
     async def start(self) -> None:
         """Recall the state, resolve names once, publish the first table, and keep looking."""
         await self._ledger.recall(self.config)
-        await self._resolver.look(names(self.config.routes))
+        await self.resolver.look(names(self.config.routes))
         self._refresh()
-        self._resolving = asyncio.get_running_loop().create_task(self._resolver.run())
+        self._resolving = asyncio.get_running_loop().create_task(self.resolver.run())
 
     def stop(self) -> None:
         """Look no more; what was published last goes on."""
-        self._health.stop()
+        self.health.stop()
         self.events.close()
         if self._resolving is not None:
             self._resolving.cancel()
@@ -170,20 +171,20 @@ class Controller:
         """Every endpoint of both versions with its health: `healthy`, `unhealthy`, or `unknown` without checks."""
         config = self.config.routes[route]
         return {
-            name: [(one, self._state_of(side, one)) for one in endpoints_of(side, self._resolver.answers)]
+            name: [(one, self._state_of(side, one)) for one in endpoints_of(side, self.resolver.answers)]
             for name, side in (("stable", config.stable), ("canary", config.canary))
         }
 
     def canary_version(self, route: str) -> str:
         """What all healthy endpoints of a route's canary call themselves; empty where they differ or do not say."""
         side = self.endpoints(route)["canary"]
-        told = {self._health.versions.get(endpoint, "") for endpoint, state in side if state == "healthy"}
+        told = {self.health.versions.get(endpoint, "") for endpoint, state in side if state == "healthy"}
         return told.pop() if len(told) == 1 else ""
 
     def _state_of(self, side: VersionConfig, endpoint: Endpoint) -> str:
         if side.health is None:
             return "unknown"
-        return "unhealthy" if endpoint in self._health.unhealthy else "healthy"
+        return "unhealthy" if endpoint in self.health.unhealthy else "healthy"
 
     async def history(self, route: str, limit: int) -> list[Audit]:
         """Who did what, the newest first. Raises `UnwritableState` where it cannot be read."""
@@ -349,9 +350,9 @@ class Controller:
                 self.reloaded = False
                 return Reload(self.generation, problem=str(error))
             self.reloaded = True
-            self._coming = names(config.routes) - self._resolver.answers.keys()
+            self._coming = names(config.routes) - self.resolver.answers.keys()
             if self._coming:
-                await self._resolver.look(self._coming)
+                await self.resolver.look(self._coming)
             async with self._writing:
                 return await self._adopt(config)
 
@@ -373,25 +374,21 @@ class Controller:
     def _ailing(self) -> None:
         """An endpoint has changed sides."""
         self._refresh()
-        turned = self._ill ^ self._health.unhealthy
-        self._ill = self._health.unhealthy
+        turned = self._ill ^ self.health.unhealthy
+        self._ill = self.health.unhealthy
         for name, config in self.config.routes.items():
             if config.stable.health is None and config.canary.health is None:
                 continue
             sides = self.endpoints(name)
             if any(endpoint in turned for side in sides.values() for endpoint, _ in side):
-                ill = {
-                    version: [one.authority for one, state in side if state == "unhealthy"]
-                    for version, side in sides.items()
-                }
-                self.events.tell("health", self._wall(), name, unhealthy=ill)
+                self.events.tell("health", self._wall(), name, **self.health.told(sides))
 
     def _refresh(self) -> None:
         """Publish the table of this moment, unless it is the one that serves already."""
-        answers = self._resolver.answers
-        self._health.watch(checks(self.config, answers))
+        answers = self.resolver.answers
+        self.health.watch(checks(self.config, answers))
         table = compile_table(
-            self.config, self.generation + 1, answers, self._health.unhealthy, self.state, self._compiled,
+            self.config, self.generation + 1, answers, self.health.unhealthy, self.state, self._compiled,
             self._workers,
         )  # fmt: skip
         if table.routes != self._published:

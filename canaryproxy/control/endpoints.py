@@ -9,8 +9,8 @@ from collections.abc import Mapping, Set
 
 from canaryproxy.config import Config
 from canaryproxy.config.address import Origin
-from canaryproxy.config.route import RouteConfig, UpstreamTlsConfig, VersionConfig
-from canaryproxy.model.certificate import Identity, UpstreamTls
+from canaryproxy.config.outbound import UpstreamTlsConfig, secure
+from canaryproxy.config.route import RouteConfig, VersionConfig
 from canaryproxy.model.table import Endpoint
 
 Answers = Mapping[str, tuple[str, ...]]
@@ -41,17 +41,10 @@ def endpoints_of(version: VersionConfig, answers: Answers) -> tuple[Endpoint, ..
 
 
 def _expand(origin: Origin, tls: UpstreamTlsConfig | None, answers: Answers) -> list[Endpoint]:
-    secure = _secure(origin, tls) if origin.scheme == "https" else None
+    spoken = secure(origin.host, tls) if origin.scheme == "https" else None
     if not is_resolved(origin.host):
-        return [Endpoint(origin.host, origin.port, tls=secure)]
-    return [Endpoint(address, origin.port, origin.host, secure) for address in answers.get(origin.host, ())]
-
-
-def _secure(origin: Origin, tls: UpstreamTlsConfig | None) -> UpstreamTls:
-    if tls is None:
-        return UpstreamTls(origin.host)
-    shown = None if tls.cert is None or tls.key is None else Identity(tls.cert.content, tls.key.content)
-    return UpstreamTls(tls.server_name or origin.host, b"" if tls.ca is None else tls.ca.content, shown)
+        return [Endpoint(origin.host, origin.port, tls=spoken)]
+    return [Endpoint(address, origin.port, origin.host, spoken) for address in answers.get(origin.host, ())]
 
 
 def usable(route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint]) -> tuple[tuple[Endpoint, ...], ...]:

@@ -5,20 +5,20 @@ its record when it leaves the config.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
-import ssl
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import aiohttp
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from canaryproxy.config import Config
+from canaryproxy.config.health import HealthConfig
+from canaryproxy.config.outbound import texts
 from canaryproxy.config.route import VersionConfig
+from canaryproxy.control.calling import ContextOf, Failed, called
 from canaryproxy.control.endpoints import endpoints_of
-from canaryproxy.model.certificate import UpstreamTls
+from canaryproxy.control.failures import Reminder
+from canaryproxy.control.reasons import Reason, answered
+from canaryproxy.model.goal import REACHED
 from canaryproxy.model.table import Endpoint
 
 LONGEST_VERSION = 200
@@ -29,7 +29,10 @@ log = logging.getLogger("canaryproxy")
 @dataclass(frozen=True, slots=True)
 class Check:
     """How an endpoint is asked, and how often in a row it must fail or succeed to change sides. Seconds.
-    `version_header` is the response header in which it tells its version, empty for none.
+
+    `host` is the Host header where it is not the endpoint's own, `port` where it is asked if not where it serves;
+    `plain`: without TLS even if it serves with it. `statuses` are ranges with both ends. `version_header` is the
+    response header in which it tells its version, empty for none.
     """
 
     path: str
@@ -38,23 +41,60 @@ class Check:
     unhealthy: int = 3
     healthy: int = 1
     version_header: str = ""
+    host: str = ""
+    port: int | None = None
+    plain: bool = False
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    statuses: tuple[tuple[int, int], ...] = REACHED
+
+    def accepts(self, status: int) -> bool:
+        """Whether a response with this status is a good one."""
+        return any(low <= status <= high for low, high in self.statuses)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an endpoint said to a check; `version` is what it calls itself, empty if it does not say."""
+    """What an endpoint said to a check; `version` is what it calls itself, empty if it does not say; `reason` is why
+    it failed.
+    """
 
     passed: bool
     version: str = ""
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the checks of an endpoint found last: how many in a row, and the first and the last of them, in seconds
+    since 1970. `reason` is why they fail, None where they pass.
+    """
+
+    reason: Reason | None
+    row: int
+    since: float
+    at: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the last one passed."""
+        return self.reason is None
+
+
+def found(before: Finding | None, answer: Answer, now: float) -> Finding:
+    """What is known after one more answer."""
+    reason = None if answer.passed else answer.reason or Reason("other", "it failed")
+    if before is None or before.passed != answer.passed:
+        return Finding(reason, 1, now, now)
+    return replace(before, reason=reason, row=before.row + 1, at=now)
 
 
 class Streak:
     """Results of one endpoint's checks, in a row."""
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, *, healthy: bool = True) -> None:
         self._check = check
         self._row = 0
-        self.healthy = True
+        self.healthy = healthy
 
     def __repr__(self) -> str:
         return f"<Streak {'healthy' if self.healthy else 'unhealthy'}, {self._row} against it>"
@@ -75,15 +115,18 @@ Ask = Callable[[Endpoint, Check], Awaitable[Answer]]
 
 
 class Health:
-    """Keeps `unhealthy`, the endpoints that are ill, and `versions`, what they call themselves; `changed` is called
-    when one has changed sides.
+    """Keeps `unhealthy`, the endpoints that are ill, `findings`, why, and `versions`, what they call themselves;
+    `changed` is called when one has changed sides. `wall` tells seconds since 1970.
     """
 
-    def __init__(self, changed: Callable[[], None], ask: Ask) -> None:
+    def __init__(self, changed: Callable[[], None], ask: Ask, wall: Callable[[], float]) -> None:
         self.unhealthy: frozenset[Endpoint] = frozenset()
+        self.findings: dict[Endpoint, Finding] = {}
         self.versions: dict[Endpoint, str] = {}
         self._changed = changed
         self._ask = ask
+        self._wall = wall
+        self._reminders: dict[Endpoint, Reminder] = {}
         self._tasks: dict[tuple[Endpoint, Check], asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
@@ -95,10 +138,19 @@ class Health:
         for gone in self._tasks.keys() - wanted:
             self._tasks.pop(gone).cancel()
         self.unhealthy = self.unhealthy & checks.keys()
-        for endpoint in self.versions.keys() - checks.keys():
-            del self.versions[endpoint]
+        for kept in (self.versions, self.findings, self._reminders):
+            for endpoint in kept.keys() - checks.keys():
+                del kept[endpoint]
         for endpoint, check in wanted - self._tasks.keys():
             self._tasks[endpoint, check] = asyncio.get_running_loop().create_task(self._run(endpoint, check))
+
+    def told(self, sides: Mapping[str, Sequence[tuple[Endpoint, str]]]) -> dict[str, object]:
+        """What an event says of the endpoints of a route: who is unhealthy by version, and why."""
+        ill = {version: [one for one, state in side if state == "unhealthy"] for version, side in sides.items()}
+        why = ((one.authority, self.findings.get(one)) for side in ill.values() for one in side)
+        reasons = {name: str(finding.reason) for name, finding in why if finding is not None and finding.reason}
+        named = {version: [one.authority for one in side] for version, side in ill.items()}
+        return {"unhealthy": named, "reasons": reasons}
 
     def stop(self) -> None:
         """No more checks."""
@@ -107,61 +159,80 @@ class Health:
         self._tasks.clear()
 
     async def _run(self, endpoint: Endpoint, check: Check) -> None:
-        streak = Streak(check)
+        """A check that has changed goes on from what the one before it knew of the endpoint."""
+        streak = Streak(check, healthy=endpoint not in self.unhealthy)
         await asyncio.sleep(check.interval * random.random())
         while True:
             answer = await self._ask(endpoint, check)
+            finding = self.findings[endpoint] = found(self.findings.get(endpoint), answer, self._wall())
             if answer.passed and answer.version:
                 self.versions[endpoint] = answer.version
-            if streak.add(passed=answer.passed):
-                word = "healthy again" if streak.healthy else "unhealthy"
-                log.warning("endpoint %s is %s (%s)", endpoint.authority, word, check.path)
+            changed = streak.add(passed=answer.passed)
+            self._say(endpoint, check, finding, streak, changed=changed)
+            if changed:
                 self.unhealthy = self.unhealthy - {endpoint} if streak.healthy else self.unhealthy | {endpoint}
                 self._changed()
             await asyncio.sleep(check.interval)
 
+    def _say(self, endpoint: Endpoint, check: Check, finding: Finding, streak: Streak, *, changed: bool) -> None:
+        """A change always, and failures that go on now and then."""
+        reason = finding.reason
+        reminder = self._reminders.setdefault(endpoint, Reminder())
+        fields = {"endpoint": endpoint.authority, "path": check.path, "in_a_row": finding.row}
+        if reason is not None:
+            fields |= {"reason": reason.kind}
+        extra = {"fields": fields}
+        if changed and reason is None:
+            log.warning("endpoint %s is healthy again (%s)", endpoint.authority, check.path, extra=extra)
+        elif changed and reason is not None:
+            reminder.said(reason.kind, finding.at)
+            words = "endpoint %s is unhealthy (%s): %s, %d in a row"
+            log.warning(words, endpoint.authority, check.path, reason, finding.row, extra=extra)
+        elif reason is not None and reminder.due(reason.kind, finding.at):
+            still = "still healthy" if streak.healthy else "still unhealthy"
+            words = "a health check of endpoint %s (%s) failed: %s, %d in a row, %s"
+            log.warning(words, endpoint.authority, check.path, reason, finding.row, still, extra=extra)
 
-def over_http(context_of: Callable[[UpstreamTls], ssl.SSLContext]) -> Ask:
-    """Whether an endpoint answers with 200 to 399 in time, on a connection of its own."""
+
+def over_http(context_of: ContextOf) -> Ask:
+    """Whether an endpoint answers with a good status in time, on a connection of its own."""
 
     async def ask(endpoint: Endpoint, check: Check) -> Answer:
-        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
-            status, version = await _asked(endpoint, check, context_of)
-            return Answer(200 <= status < 400, version)
-        return Answer(passed=False)
+        tls = None if check.plain else endpoint.tls
+        at = endpoint if check.port is None else replace(endpoint, port=check.port)
+        url = f"{'http' if tls is None else 'https'}://{at.authority}{check.path}"
+        headers = {
+            "host": check.host or at.site, "user-agent": "canaryproxy-health", **dict(check.headers),
+            "connection": "close",
+        }  # fmt: skip
+        try:
+            async with called("GET", url, headers, check.timeout, tls, context_of) as response:
+                version = response.headers.get(check.version_header, "") if check.version_header else ""
+                if check.accepts(response.status):
+                    return Answer(passed=True, version=version[:LONGEST_VERSION])
+                return Answer(passed=False, version=version[:LONGEST_VERSION], reason=answered(response.status))
+        except Failed as error:
+            return Answer(passed=False, reason=error.reason)
 
     return ask
 
 
-async def _asked(
-    endpoint: Endpoint, check: Check, context_of: Callable[[UpstreamTls], ssl.SSLContext]
-) -> tuple[int, str]:
-    """Status and version."""
-    secure: dict[str, Any] = {}
-    if endpoint.tls is not None:
-        secure = {"ssl": context_of(endpoint.tls), "server_hostname": endpoint.tls.server_name}
-    scheme = "https" if endpoint.tls is not None else "http"
-    headers = {"Host": endpoint.site, "User-Agent": "canaryproxy-health", "Connection": "close"}
-    timeout = aiohttp.ClientTimeout(total=check.timeout)
-    async with (
-        aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
-        session.get(f"{scheme}://{endpoint.authority}{check.path}", allow_redirects=False, **secure) as response,
-    ):
-        version = response.headers.get(check.version_header, "") if check.version_header else ""
-        return response.status, version[:LONGEST_VERSION]
+def check_of(health: HealthConfig) -> Check:
+    """How the endpoints of a version are asked."""
+    return Check(
+        path=health.path, interval=health.interval, timeout=health.timeout, unhealthy=health.unhealthy,
+        healthy=health.healthy, version_header=health.version_header or "", host=health.host or "", port=health.port,
+        plain=health.scheme == "http", headers=texts(health.headers), statuses=health.status,
+    )  # fmt: skip
 
 
 def checks(config: Config, answers: dict[str, tuple[str, ...]]) -> dict[Endpoint, Check]:
     """How every endpoint with a health check is asked; one that two versions share, as the first one says."""
     sides: list[VersionConfig] = [side for route in config.routes.values() for side in (route.stable, route.canary)]
-    found: dict[Endpoint, Check] = {}
+    asked: dict[Endpoint, Check] = {}
     for side in sides:
-        health = side.health
-        for endpoint in endpoints_of(side, answers) if health is not None else ():
-            if health is not None:
-                check = Check(
-                    health.path, health.interval, health.timeout, health.unhealthy, health.healthy,
-                    health.version_header or "",
-                )  # fmt: skip
-                found.setdefault(endpoint, check)
-    return found
+        if side.health is not None:
+            check = check_of(side.health)
+            for endpoint in endpoints_of(side, answers):
+                asked.setdefault(endpoint, check)
+    return asked

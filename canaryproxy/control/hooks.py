@@ -9,15 +9,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
-
 from canaryproxy.config.hook import Called, HookConfig, NotifyConfig, When
+from canaryproxy.config.outbound import secure, texts
+from canaryproxy.control.calling import ContextOf, Failed, called, host_of, is_secure
+from canaryproxy.control.failures import Failures, Key
+from canaryproxy.control.reasons import answered
 from canaryproxy.rollout.state import Phase, Rollout, Told
 
 log = logging.getLogger("canaryproxy")
 
-Post = Callable[[str, Mapping[str, Any], str, float], Awaitable[str]]
-"""(URL, document, token, seconds) -> why it did not agree; empty where it did."""
+Post = Callable[[Called, Mapping[str, Any]], Awaitable[str]]
+"""(whom, document) -> why it did not agree; empty where it did."""
 
 AGAIN = 10.0
 """Seconds after which a gate that was closed is asked again."""
@@ -42,8 +44,9 @@ Moment = tuple[str, When, float]
 class Hooks:
     """All that are under way. `now` is a clock in seconds."""
 
-    def __init__(self, post: Post, now: Callable[[], float]) -> None:
+    def __init__(self, post: Post, now: Callable[[], float], failures: Failures) -> None:
         self._post = post
+        self._failures = failures
         self._now = now
         self._answers: dict[Moment, tuple[float, str]] = {}
         self._asking: dict[Moment, asyncio.Task[None]] = {}
@@ -55,7 +58,7 @@ class Hooks:
     async def ask(self, route: str, hooks: Sequence[HookConfig], at: When, rollout: Rollout) -> str:
         """Ask all gates of a moment; why one does not agree, empty where all do."""
         for hook in (one for one in hooks if one.when == at):
-            refusal = await self._call(hook, document(route, rollout, hook))
+            refusal = await self._call(route, hook, document(route, rollout, hook))
             if refusal:
                 return f"gate {hook.name}: {refusal}"
         return ""
@@ -99,28 +102,35 @@ class Hooks:
             for hook in hooks:
                 ended = turned and hook.when == ENDS.get(rollout.phase) and one is told[-1]
                 if hook.when == "event" or ended:
-                    self._send(hook, document(route, rollout, hook, one, at))
+                    self._send(route, hook, document(route, rollout, hook, one, at))
             if notify is not None and RANKS[one.severity] >= RANKS[notify.least]:
-                self._send(notify, notice(route, rollout, notify, one, at))
+                self._send(route, notify, notice(route, rollout, notify, one, at))
 
-    def _send(self, whom: Called, what: Mapping[str, Any]) -> None:
-        task = asyncio.get_running_loop().create_task(self._call(whom, what))
+    def _send(self, route: str, whom: HookConfig | NotifyConfig, what: Mapping[str, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(self._call(route, whom, what))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
-    async def _call(self, whom: Called, what: Mapping[str, Any]) -> str:
+    async def _call(self, route: str, whom: HookConfig | NotifyConfig, what: Mapping[str, Any]) -> str:
         """Try until an answer comes; why there was none or no agreement."""
         pause, refusal = PAUSE, ""
         for attempt in range(whom.retries + 1):
             if attempt:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-            refusal = await self._post(whom.url, what, whom.secret, whom.timeout)
+            refusal = await self._post(whom, what)
             if not refusal or refusal.startswith("it answered 4"):
                 break
-        if refusal:
-            log.warning("the webhook at %s: %s", whom.url.partition("?")[0], refusal)
+        self._note(route, whom, refusal)
         return refusal
+
+    def _note(self, route: str, whom: HookConfig | NotifyConfig, refusal: str) -> None:
+        """Whether it answers as it should, and why not."""
+        key: Key = (route, "hook", whom.name) if isinstance(whom, HookConfig) else (route, "notify", "notify")
+        if not refusal and self._failures.good(key):
+            log.info("%s: the webhook %s at %s answers again", route, key[2], site(whom.url))
+        elif refusal and self._failures.bad(key, refusal):
+            log.warning("%s: the webhook %s at %s: %s", route, key[2], site(whom.url), refusal)
 
     def stop(self) -> None:
         """The end: nobody is called any more."""
@@ -160,21 +170,30 @@ def notice(route: str, rollout: Rollout, notify: NotifyConfig, told: Told, at: f
     }  # fmt: skip
 
 
-async def over_http(url: str, what: Mapping[str, Any], token: str, seconds: float) -> str:
+def over_http(context_of: ContextOf) -> Post:
     """POST a document; why the answer was no 2xx, empty where it was."""
-    headers = {"Content-Type": "application/json", "User-Agent": "canaryproxy-hook"}
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds), headers=headers) as session,
-            session.post(url, data=json.dumps(what), allow_redirects=False) as response,
-        ):
-            said = " ".join((await response.content.read(200)).decode("utf-8", "replace").split())
-            if 200 <= response.status < 300:
-                return ""
-            return f"it answered {response.status}{f': {said}' if said and said.isprintable() else ''}"
-    except TimeoutError:
-        return f"it did not answer within {seconds:g} s"
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        return str(error) or type(error).__name__
+
+    async def post(whom: Called, what: Mapping[str, Any]) -> str:
+        headers = {
+            "content-type": "application/json", "user-agent": "canaryproxy-hook", **dict(texts(whom.headers)),
+        }  # fmt: skip
+        if whom.secret:
+            headers["authorization"] = f"Bearer {whom.secret}"
+        tls = secure(host_of(whom.url), whom.tls) if is_secure(whom.url) else None
+        try:
+            async with called(
+                "POST", whom.url, headers, whom.timeout, tls, context_of, data=json.dumps(what)
+            ) as response:
+                said = " ".join((await response.content.read(200)).decode("utf-8", "replace").split())
+                if 200 <= response.status < 300:
+                    return ""
+                return f"{answered(response.status)}{f': {said}' if said and said.isprintable() else ''}"
+        except Failed as error:
+            return str(error)
+
+    return post
+
+
+def site(url: str) -> str:
+    """Scheme and host of a URL: what follows may be a secret, as in those of chats."""
+    return "/".join(url.split("/", 3)[:3])

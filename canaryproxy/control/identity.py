@@ -11,7 +11,9 @@ from collections.abc import Iterable
 
 from canaryproxy.analysis.spec import Errors, External, GoalSpec, HardLimit, Latency, Limits, Refusals, Resource, Spec
 from canaryproxy.config.address import Origin
-from canaryproxy.config.route import HealthConfig, RouteConfig, UpstreamTlsConfig, VersionConfig
+from canaryproxy.config.health import HealthConfig
+from canaryproxy.config.outbound import UpstreamTlsConfig
+from canaryproxy.config.route import RouteConfig, VersionConfig
 from canaryproxy.model.table import Affinity
 
 

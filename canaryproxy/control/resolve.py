@@ -8,6 +8,9 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from canaryproxy.control.failures import Failing, Reminder
 
 log = logging.getLogger("canaryproxy")
 
@@ -31,21 +34,26 @@ async def system_lookup(name: str) -> tuple[str, ...]:
 
 
 class Resolver:
-    """Keeps `answers` for the names that `names` asks for; `changed` is called when one has changed."""
+    """Keeps `answers` for the names that `names` asks for, and `failing`, why there is none; `changed` is called when
+    an answer has changed. `wall` tells seconds since 1970.
+    """
 
     def __init__(
         self,
         lookup: Lookup,
         names: Callable[[], frozenset[str]],
         changed: Callable[[], None],
+        wall: Callable[[], float],
         period: float | None = None,
     ) -> None:
         self.answers: dict[str, tuple[str, ...]] = {}
+        self.failing: dict[str, Failing] = {}
         self._lookup = lookup
         self._names = names
         self._changed = changed
         self._period = PERIOD if period is None else period
-        self._failing: set[str] = set()
+        self._wall = wall
+        self._reminders: dict[str, Reminder] = {}
 
     def __repr__(self) -> str:
         return f"<Resolver {self.answers}>"
@@ -62,24 +70,33 @@ class Resolver:
         while True:
             await asyncio.sleep(self._period)
             names = self._names()
-            for name in self.answers.keys() - names:
-                del self.answers[name]
+            for kept in (self.answers, self.failing, self._reminders):
+                for name in kept.keys() - names:
+                    del kept[name]
             if await self.look(names):
                 self._changed()
 
     async def _ask(self, name: str) -> tuple[str, ...]:
-        """The sorted answer, or nothing where there is none; said in the log once."""
+        """The sorted answer, or nothing where there is none; said in the log now and then."""
         try:
             async with asyncio.timeout(PATIENCE):
                 answer = tuple(sorted(await self._lookup(name)))
         except (OSError, UnicodeError, TimeoutError) as error:
-            answer, reason = (), str(error) or "no answer in time"
+            answer, reason = (), getattr(error, "strerror", None) or str(error) or "no answer in time"
         else:
             reason = "it has no address"
         if answer:
-            self._failing.discard(name)
-        elif name not in self._failing:
-            self._failing.add(name)
+            self._reminders.pop(name, None)
+            if self.failing.pop(name, None) is not None:
+                log.info("the name %s can be resolved again", name)
+        else:
+            self._note(name, reason)
+        return answer
+
+    def _note(self, name: str, reason: str) -> None:
+        now, before = self._wall(), self.failing.get(name)
+        begun = Failing("name", name, reason, now, now)
+        self.failing[name] = begun if before is None else replace(before, reason=reason, at=now, row=before.row + 1)
+        if self._reminders.setdefault(name, Reminder()).due(reason, now):
             kept = "its last addresses stay in use" if name in self.answers else "it has no endpoint until it does"
             log.warning("the name %s cannot be resolved (%s); %s", name, reason, kept)
-        return answer

@@ -1,14 +1,16 @@
 """What endpoints tell of themselves: their `/metrics`, in the format of Prometheus."""
 
 import asyncio
-import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from canaryproxy.config.outbound import secure, texts
 from canaryproxy.config.sources import ResourceConfig
+from canaryproxy.control.calling import ContextOf, Failed, called
+from canaryproxy.control.reasons import answered
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
 
@@ -46,47 +48,43 @@ def told(text: str, name: str) -> Told:
     return total, values[BEGAN][0] if values[BEGAN] else None
 
 
-def over_http(context_of: Callable[[UpstreamTls], ssl.SSLContext]) -> Scrape:
+def over_http(context_of: ContextOf) -> Scrape:
     """Ask an endpoint, each time on a connection of its own: behind one address there may be several processes, and
     only new connections show that.
     """
 
     async def scrape(endpoint: Endpoint, resource: ResourceConfig) -> Told:
-        secure: dict[str, Any] = {}
-        scheme, authority = "http", endpoint.authority
+        at, tls = endpoint, endpoint.tls
+        headers = {"host": endpoint.site}
         if resource.port is not None:
-            authority = Endpoint(endpoint.host, resource.port).authority
-        elif endpoint.tls is not None:
-            scheme = "https"
-            secure = {"ssl": context_of(endpoint.tls), "server_hostname": endpoint.tls.server_name}
-        headers = {"Host": endpoint.site, "User-Agent": "canaryproxy-scrape", "Connection": "close"}
-        if resource.port is not None:
-            del headers["Host"]
-        text = await fetch(f"{scheme}://{authority}{resource.scrape}", headers, TIMEOUT, **secure)
+            at = replace(endpoint, port=resource.port)
+            tls = None if resource.tls is None else secure(endpoint.name or endpoint.host, resource.tls)
+            headers = {} if not endpoint.name or tls is None else {"host": at.site}
+        headers |= {"user-agent": "canaryproxy-scrape", **dict(texts(resource.headers)), "connection": "close"}
+        url = f"{'http' if tls is None else 'https'}://{at.authority}{resource.scrape}"
+        text = await fetch(url, headers, TIMEOUT, tls, context_of)
         return await asyncio.to_thread(told, text.decode("utf-8", "replace"), resource.counter or resource.gauge or "")
 
     return scrape
 
 
-async def fetch(url: str, headers: dict[str, str], timeout: float, **more: Any) -> bytes:  # noqa: ASYNC109
+async def fetch(
+    url: str, headers: Mapping[str, str], seconds: float, tls: UpstreamTls | None = None,
+    context_of: ContextOf | None = None, **more: Any,
+) -> bytes:  # fmt: skip
     """The body of a 200. Raises `NoAnswer`."""
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout), headers=headers) as session,
-            session.get(url, allow_redirects=False, **more) as response,
-        ):
+        async with called("GET", url, headers, seconds, tls, context_of, **more) as response:
             body = b""
             async for chunk in response.content.iter_chunked(65_536):
                 body += chunk
                 if len(body) > MOST_BYTES:
                     raise NoAnswer(f"it answered with more than {MOST_BYTES >> 20} MiB")
             if response.status != 200:
-                raise NoAnswer(f"it answered {response.status}{_first_words(body)}")
+                raise NoAnswer(f"{answered(response.status)}{_first_words(body)}")
             return body
-    except TimeoutError:
-        raise NoAnswer(f"it did not answer within {timeout:g} s") from None
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise NoAnswer(str(error) or type(error).__name__) from None
+    except Failed as error:
+        raise NoAnswer(str(error)) from None
 
 
 def _first_words(body: bytes) -> str:

@@ -1,13 +1,13 @@
 """What others know of the versions, brought to the judges again and again while a canary has a share.
 
-A source that does not answer makes its check unknown, says so in the log once, and changes nothing else.
+A source that does not answer makes its check unknown, says so in the log, and changes nothing else.
 """
 
 import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from canaryproxy.analysis.checks.resources import ResourceCheck
@@ -15,14 +15,15 @@ from canaryproxy.analysis.panel import Panel
 from canaryproxy.analysis.usage import Reading, Trouble, Usage
 from canaryproxy.config import Config
 from canaryproxy.config.sources import CheckConfig, ResourceConfig
+from canaryproxy.control.asking import Ask
+from canaryproxy.control.failures import Failures, What, keys_of
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.scraping import NoAnswer, Scrape
 from canaryproxy.model.delta import Delta
-from canaryproxy.model.table import Endpoint, VersionName
+from canaryproxy.model.table import Endpoint
 
 log = logging.getLogger("canaryproxy")
 
-Ask = Callable[[CheckConfig, str, VersionName], Awaitable[float]]
 Endpoints = Callable[[str], Mapping[str, Sequence[tuple[Endpoint, str]]]]
 
 Source = ResourceConfig | CheckConfig
@@ -52,7 +53,7 @@ class Sources:
 
     def __init__(
         self, judges: Judges, weight_of: Callable[[str], int | None], endpoints: Endpoints, scrape: Scrape, ask: Ask,
-        now: Callable[[], float],
+        now: Callable[[], float], failures: Failures,
     ) -> None:  # fmt: skip
         self._judges = judges
         self._weight_of = weight_of
@@ -64,10 +65,10 @@ class Sources:
         self._copied: Counter[str] = Counter()
         self._measured: set[str] = set()
         self._tasks: dict[tuple[str, Source], asyncio.Task[None]] = {}
-        self._ailing: set[tuple[str, str]] = set()
+        self._failures = failures
 
     def __repr__(self) -> str:
-        return f"<Sources: {len(self._tasks)}, {len(self._ailing)} do not answer>"
+        return f"<Sources: {len(self._tasks)}, {self._failures}>"
 
     def configure(self, config: Config) -> None:
         """Ask just these from now on."""
@@ -79,7 +80,7 @@ class Sources:
         for gone in self._tasks.keys() - wanted:
             self._tasks.pop(gone).cancel()
         self._measured = {name for name, source in wanted if isinstance(source, ResourceConfig)}
-        self._ailing &= {(name, source.name) for name, source in wanted}
+        self._failures.keep(keys_of(config))
         for name, source in wanted - self._tasks.keys():
             self._tasks[name, source] = asyncio.get_running_loop().create_task(self._again(name, source))
 
@@ -123,10 +124,10 @@ class Sources:
             canary = await self._ask(source, route, "canary")
             stable = await self._ask(source, route, "stable") if source.by_version else None
         except NoAnswer as error:
-            self._note(route, source.name, str(error))
+            self._note(route, source, str(error))
             check.unread(str(error))
         else:
-            self._note(route, source.name, "")
+            self._note(route, source, "")
             check.read(canary, stable)
 
     async def _measure(
@@ -145,7 +146,7 @@ class Sources:
             return block
         block.usage.copied(self._copied[route] - block.copies)
         found = block.usage.close()
-        self._note(route, source.name, found.words if isinstance(found, Trouble) and found.unknown else "")
+        self._note(route, source, found.words if isinstance(found, Trouble) and found.unknown else "")
         check.block(found)
         self._forget()
         return Block(block.usage.next(), check, now, self._copied[route])
@@ -172,14 +173,14 @@ class Sources:
         sides = self._endpoints(route).items()
         await asyncio.gather(*(one(version, endpoint) for version, side in sides for endpoint, _ in side))
 
-    def _note(self, route: str, name: str, problem: str) -> None:
-        """Say it once when a source stops answering, and when it answers again."""
-        if problem and (route, name) not in self._ailing:
-            self._ailing.add((route, name))
-            log.warning("%s: %s is unknown, the canary goes no further until it is: %s", route, name, problem)
-        elif not problem and (route, name) in self._ailing:
-            self._ailing.discard((route, name))
-            log.info("%s: %s is known again", route, name)
+    def _note(self, route: str, source: Source, problem: str) -> None:
+        """Whether it answers, and why not."""
+        what: What = "check" if isinstance(source, CheckConfig) else "resource"
+        key = (route, what, source.name)
+        if not problem and self._failures.good(key):
+            log.info("%s: %s is known again", route, source.name)
+        elif problem and self._failures.bad(key, problem):
+            log.warning("%s: %s is unknown, the canary goes no further until it is: %s", route, source.name, problem)
 
 
 def pause_of(resource: ResourceConfig) -> float:

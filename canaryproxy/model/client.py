@@ -8,6 +8,9 @@ from canaryproxy.model.settings import Network
 
 Address = IPv4Address | IPv6Address
 
+MAPPED = ("::ffff:", "::FFFF:")
+"""How IPv4 addresses begin that are written as IPv6 ones (RFC 4291 2.5.5.2)."""
+
 
 def read_address(text: str) -> Address | None:
     """An IP address without zone and without port, IPv4-mapped ones as IPv4; None for anything else."""
@@ -18,9 +21,17 @@ def read_address(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def plain(address: str) -> str:
+    """An address as a socket tells it, an IPv4 client of a listener for both families by its IPv4 address."""
+    if not address.startswith(MAPPED):
+        return address
+    found = read_address(address)
+    return address if found is None else str(found)
+
+
 class Client:
-    """A connection's peer. `address` is an IP address without port, or `unknown`; `trusted`: it is one of the
-    proxies whose word on earlier hops is taken; `scheme` is `http` or `https`.
+    """A connection's peer. `address` is an IP address without port, or `unknown`, never an IPv4-mapped one; `trusted`:
+    it is one of the proxies whose word on earlier hops is taken; `scheme` is `http` or `https`.
 
     Whoever decides about requests remembers here the last `key` of the connection and the number, `user`, that its
     `hash` made of it: nearly all requests of a connection bring the same one.
@@ -29,7 +40,7 @@ class Client:
     __slots__ = ("_networks", "address", "hash", "key", "scheme", "trusted", "user")
 
     def __init__(self, address: str, scheme: bytes = b"http", networks: Sequence[Network] = ()) -> None:
-        self.address = address.encode("ascii")
+        self.address = plain(address).encode("ascii")
         self.scheme = scheme
         self._networks = networks
         self.hash: Any = None

@@ -21,7 +21,7 @@ from prometheus_client.exposition import choose_encoder
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.telemetry.counters import Counters, Side, Sums
-from canaryproxy.telemetry.histogram import middle, total_seconds
+from canaryproxy.telemetry.histogram import classic, total_seconds
 from canaryproxy.telemetry.window import Window
 
 CODES = (200, 500)
@@ -70,7 +70,9 @@ class RouteFacts:
 
 @dataclass(frozen=True, slots=True)
 class InstanceFacts:
-    """What the metrics say of the instance. `now` is the moment, on the clock of the deltas."""
+    """What the metrics say of the instance. `now` is the moment, on the clock of the deltas; `certificates` are files
+    by (role, place, file) with the second since 1970 at which they end.
+    """
 
     routes: Sequence[RouteFacts]
     counters: Counters
@@ -83,6 +85,7 @@ class InstanceFacts:
     build: dict[str, str]
     buckets: Sequence[float]
     state: str = "ok"
+    certificates: Sequence[tuple[tuple[str, str, str], float]] = ()
 
 
 class _One:
@@ -147,6 +150,12 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     for code in sorted({*REFUSED_CODES, *facts.counters.refused}):
         refused.add_metric((str(code),), facts.counters.refused[code])
     yield refused
+    words = "When the certificates of a file end, in seconds since 1970; of authorities, the last of them."
+    name = "canaryproxy_certificate_expiry_timestamp_seconds"
+    expiry = GaugeMetricFamily(name, words, labels=("role", "place", "file"))
+    for labels, ends in facts.certificates:
+        expiry.add_metric(labels, ends)
+    yield expiry
     build = GaugeMetricFamily("canaryproxy_build_info", "What runs here; always 1.", labels=tuple(facts.build))
     build.add_metric(tuple(facts.build.values()), 1)
     yield build
@@ -340,21 +349,6 @@ def _histogram(name: str, words: str, counts: Callable[[Sums], Counter[int]]) ->
         return family
 
     return make
-
-
-def classic(latency: Counter[int], uppers: Sequence[float]) -> list[tuple[str, float]]:
-    """Exponential buckets as cumulative classic ones. Each is counted where its middle lies, so a bound is off by
-    1.1 % at most; a count never moves, so these never go back.
-    """
-    found: list[tuple[str, float]] = []
-    ordered = sorted(latency.items())
-    total = position = 0
-    for upper in uppers:
-        while position < len(ordered) and middle(ordered[position][0]) <= upper:
-            total += ordered[position][1]
-            position += 1
-        found.append((str(float(upper)), total))
-    return [*found, ("+Inf", latency.total())]
 
 
 _Family = Callable[[InstanceFacts, Sequence[RouteFacts]], Metric]

@@ -41,7 +41,7 @@ async def test_health_readiness_and_metrics_are_open(aiohttp_client: Client) -> 
     for app in (admin_application(api.knowledge, api.gate), probes_application(api.knowledge)):
         client = await aiohttp_client(app)
         assert (await client.get("/healthz")).status == 200
-        assert await (await client.get("/readyz")).json() == {"status": "ready", "workers": 2}
+        assert await (await client.get("/readyz")).json() == {"status": "ready", "workers": 2, "listen": []}
         metrics = await client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
         assert metrics.headers["Content-Type"].startswith("application/openmetrics-text")
         text = await metrics.text()

@@ -23,7 +23,7 @@ async def test_checked_endpoints_are_healthy_until_they_are_not() -> None:
     api.controller.config = parse(text, "f", {})
     await api.start()
     assert api.knowledge.endpoints("default").canary[0].state == "healthy"
-    api.controller._health.unhealthy = frozenset((Endpoint("127.0.0.1", 2),))
+    api.controller.health.unhealthy = frozenset((Endpoint("127.0.0.1", 2),))
     api.controller._ailing()
     assert api.knowledge.endpoints("default").canary[0].state == "unhealthy"
     api.controller.stop()

@@ -29,8 +29,8 @@ def test_a_valid_file_is_shown_as_what_it_means(invoke: CliRunner, tmp_path: Pat
     for part in (
         "is valid; it listens on 127.0.0.1:8080",
         "shop.test",
-        "/, /x",
-        "0.25 %",
+        "/,/x",
+        "0.25%",
         "any",
         "warning: routes.shop",
     ):

@@ -16,14 +16,13 @@ def test_who_did_what_the_newest_first() -> None:
             run(app, ["weight", "shop", percent, "--admin", served.url])
         shown = run(app, ["history", "shop", "--admin", served.url], env={"COLUMNS": "120"}).stdout
         assert shown.splitlines()[1].split() == [
-            "2027-01-15",
-            "08:00:00.500",
+            "2027-01-15T08:00:00.500",
             "anyone",
             "127.0.0.1",
             "weight",
+            "2",
             "1",
             "->",
-            "2",
             "2",
         ]
         told = run(app, ["history", "shop", "--limit", "1", "--json", "--admin", served.url]).stdout

@@ -29,7 +29,7 @@ def mend_of(read: Callable[[Any], object], written: object) -> str:
 @pytest.mark.parametrize(
     ("written", "address"),
     [
-        (":8080", ("0.0.0.0", 8080)),
+        (":8080", ("", 8080)),
         ("127.0.0.1:8080", ("127.0.0.1", 8080)),
         ("0.0.0.0:80", ("0.0.0.0", 80)),
         ("[::1]:8080", ("::1", 8080)),
@@ -41,7 +41,32 @@ def test_an_address_to_listen_on_is_an_ip_address_and_a_port(written: str, addre
     assert listen_address(written) == address
 
 
-@given(st.ip_addresses(), st.integers(0, 65_535))
+@pytest.mark.parametrize(
+    ("written", "loopback"),
+    [
+        ("127.0.0.1:1", True), ("127.1.2.3:1", True), ("[::1]:1", True), (":1", False), ("0.0.0.0:1", False),
+        ("[::]:1", False), ("[::1234]:1", False), ("192.0.2.7:1", False),
+    ],
+)  # fmt: skip
+def test_an_address_is_of_this_machine_alone_or_not(written: str, loopback: bool) -> None:
+    assert listen_address(written).loopback is loopback
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("::/0", "::/0"),
+        ("::fffe:10.0.0.0/104", "::fffe:a00:0/104"),
+    ],
+)
+def test_a_network_of_ipv4_addresses_in_the_form_of_ipv6_is_one_of_ipv4(written: str, read: str) -> None:
+    assert str(network(written)) == read
+
+
+@given(st.ip_addresses().filter(lambda ip: getattr(ip, "ipv4_mapped", None) is None), st.integers(0, 65_535))
 def test_every_address_survives_writing_and_reading(ip: object, port: int) -> None:
     address = Address(str(ip), port)
     assert listen_address(str(address)) == address
@@ -50,8 +75,8 @@ def test_every_address_survives_writing_and_reading(ip: object, port: int) -> No
 @pytest.mark.parametrize(
     ("written", "mend"),
     [
-        (8080, "write 127.0.0.1:8080 for this machine only, or :8080 for every IPv4 address"),
-        ("8080", "write 127.0.0.1:8080 for this machine only, or :8080 for every IPv4 address"),
+        (8080, "write 127.0.0.1:8080 for this machine only, or :8080 for every IPv4 and IPv6 address"),
+        ("8080", "write 127.0.0.1:8080 for this machine only, or :8080 for every IPv4 and IPv6 address"),
         ("localhost:80", "write 127.0.0.1:80 or [::1]:80: a name can mean several addresses"),
         ("127.0.0.1", "the port is missing"),
         ("127.0.0.1:", "the port after the colon is missing"),
@@ -62,6 +87,8 @@ def test_every_address_survives_writing_and_reading(ip: object, port: int) -> No
         ("[127.0.0.1]:80", "write 127.0.0.1 without brackets"),
         ("[fe80::1%eth0]:80", "leave out the zone"),
         ("host:80", "is not an IP address"),
+        ("*:80", "write :80 for every IPv4 and IPv6 address"),
+        ("[::ffff:127.0.0.1]:80", "write 127.0.0.1, the IPv4 address"),
         ("1.2.3:80", "is not an IP address"),
         ("127.0.0.1:65536", "not a number from 0 to 65535"),
         ("127.0.0.1:-1", "not a number from 0 to 65535"),
@@ -86,7 +113,11 @@ def test_an_address_nearly_right_is_mended(written: object, mend: str) -> None:
         ("[::]:80", "[::1]:80", True),
         ("127.0.0.1:80", "127.0.0.2:80", False),
         (":80", ":81", False),
-        (":80", "[::]:80", False),
+        (":80", "[::]:80", True),
+        ("[::1]:80", ":80", True),
+        (":80", ":80", True),
+        ("0.0.0.0:80", "[::]:80", False),
+        ("0.0.0.0:80", "127.0.0.1:80", True),
         (":0", ":0", False),
     ],
 )

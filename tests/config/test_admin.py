@@ -17,6 +17,9 @@ def server(text: str) -> Config:
     [
         ("admin: {listen: '0.0.0.0:9900'}", "others can reach this address"),
         ("admin: {listen: '10.1.2.3:9900', tokens: []}", "others can reach this address"),
+        ("admin: {listen: ':9900'}", "others can reach this address"),
+        ("admin: {listen: '[::]:9900'}", "others can reach this address"),
+        ("admin: {listen: '[::1234]:9900'}", "others can reach this address"),
         ("admin: {auth: none, tokens: [{name: a, role: read, token: x}]}", "leave `auth` out"),
         ("admin: {auth: basic}", "expected none"),
         ("admin: {tokens: [{name: a, role: read}]}", "give one of them"),
@@ -37,7 +40,9 @@ def test_what_is_refused(text: str, words: str) -> None:
 
 def test_open_to_everyone_only_when_said_so_and_not_without_a_warning() -> None:
     assert "everyone who reaches" in server("admin: {listen: '0.0.0.0:9900', auth: none}").warnings[0]
+    assert server("admin: {listen: ':9900', auth: none}").warnings
     assert server("admin: {listen: '127.0.0.2:9900'}").warnings == ()
+    assert server("admin: {listen: '[::1]:9900'}").warnings == ()
     assert server("admin: off").server.admin is None
 
 

@@ -1,6 +1,5 @@
 """Certificate files: what can be used, and what is said of what cannot."""
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from canaryproxy.config.certificate import LARGEST, certificates, complaint, identity, pem_file
+from canaryproxy.config.certificate import LARGEST, certificates, identity, pem_file
 from canaryproxy.config.problem import Wrong
 from tests.support.authority import Authority
 
@@ -61,11 +60,3 @@ def test_what_is_no_pem_file_is_told(tmp_path: Path) -> None:
     assert "Is a directory" in mend(pem_file, str(tmp_path))
     for value in (5, "", None, "a\0b"):
         assert "expected the path of a PEM file" in mend(pem_file, value)
-
-
-def test_a_certificate_out_of_its_time_is_complained_about(tmp_path: Path) -> None:
-    cert = pem_file(str(AUTHORITY.write(tmp_path, "shop", "shop.test").cert))
-    (leaf, *_) = certificates(cert)
-    assert complaint(cert) == ""
-    assert "expired on" in complaint(cert, leaf.not_valid_after_utc + timedelta(1))
-    assert "is not valid before" in complaint(cert, datetime(1999, 1, 1, tzinfo=UTC))

@@ -169,7 +169,7 @@ def test_flags_are_the_two_line_form() -> None:
     assert from_flags("http://localhost:9001", "http://localhost:9002", None, None) == parse(TWO_LINES, "f", {})
     config = from_flags("http://a", "http://b", "0.25", ":8080")
     assert config.routes["default"].weight == 25
-    assert config.server.listen[0].address == ("0.0.0.0", 8080)
+    assert config.server.listen[0].address == ("", 8080)
     assert from_flags("http://a", "http://b", "0.25%").routes["default"].weight == 25
 
 
@@ -177,7 +177,7 @@ def test_problems_of_flags_name_the_flag() -> None:
     with pytest.raises(ConfigError) as error:
         from_flags("localhost:9001", "", "abc", "8080")
     assert str(error.value).splitlines() == [
-        '--listen: found "8080"; write 127.0.0.1:8080 for this machine only, or :8080 for every IPv4 address',
+        '--listen: found "8080"; write 127.0.0.1:8080 for this machine only, or :8080 for every IPv4 and IPv6 address',
         '--stable: found "localhost:9001"; the scheme is missing: write http://localhost:9001',
         '--canary: found ""; expected a URL such as http://localhost:9001',
         '--weight: found "abc"; expected a percentage from 0 to 100 with at most two decimals, such as 5 or 0.25',

@@ -47,7 +47,7 @@ def test_every_example_is_valid_in_its_place(tmp_path: Path) -> None:
     for name in ("ca.crt", "client-ca.crt"):
         authority.write_ca(tmp_path).rename(tmp_path / name)
     authority.write_ca(tmp_path)
-    for name in ("ci", "prometheus", "hook"):
+    for name in ("ci", "prometheus", "hook", "health"):
         (tmp_path / name).write_text("a-token")
     for path, section in SECTIONS.items():
         for key, field in section.model_fields.items():
@@ -58,6 +58,15 @@ def test_every_example_is_valid_in_its_place(tmp_path: Path) -> None:
                 example = example.replace("${CI_TOKEN}", "abc")
                 tree = yaml.safe_load(parse_example(path, key, example))
                 parse(yaml.safe_dump(tree), f"{path} {key}", {})
+
+
+SECURE: dict[str, dict[str, Tree]] = {
+    "hooks": {"name": "a", "when": "end", "url": "https://x"},
+    "notify": {"url": "https://x"},
+    "resources": {"name": "a", "counter": "a", "port": 1},
+    "checks": {"name": "a", "url": "https://x", "max": 1},
+}
+"""Sections around `tls`, beside that of a version."""
 
 
 def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
@@ -86,6 +95,9 @@ def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
     if key in pair:
         other = str(value[key]).removesuffix(".crt").removesuffix(".key")
         value[pair[key]] = f"{other}.{'key' if key == 'cert' else 'crt'}"
+    around = next((SECURE[str(part)] for part in path if part in SECURE), None)
+    if path[-1:] == ("tls",) and around is not None:
+        value, path = {**around, "tls": value}, path[:-1]
     route: dict[str, object] = {"stable": "http://a", "canary": "http://b"}
     server: dict[str, object] = {}
     inside: object = value

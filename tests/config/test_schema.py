@@ -51,7 +51,7 @@ def test_a_version_is_a_url_or_a_mapping(url: Tree) -> None:
 
 @pytest.mark.parametrize("listen", [":80", [{"address": ":80"}]])
 def test_listen_is_an_address_or_a_list(listen: Tree) -> None:
-    assert [listener.address for listener in config({"listen": listen}).server.listen] == [("0.0.0.0", 80)]
+    assert [listener.address for listener in config({"listen": listen}).server.listen] == [("", 80)]
 
 
 def test_routes_keep_their_order() -> None:

@@ -1,13 +1,16 @@
 """Answers of Prometheus and of others, well formed and not."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from canaryproxy.config.sources import CheckConfig
-from canaryproxy.control.asking import ask, decoded, filled, finite, json_number, prometheus_number
+from canaryproxy.control.asking import decoded, filled, finite, json_number, over_http, prometheus_number
 from canaryproxy.control.scraping import NoAnswer
+from canaryproxy.proxy.tls import client_context
+from tests.support.secure import secure_server
 
 
 def vector(*values: str) -> dict[str, Any]:
@@ -82,6 +85,7 @@ async def test_both_kinds_are_asked_with_the_token() -> None:
     service = CheckConfig.model_validate(
         {"name": "b", "url": f"{base}/{{{{route}}}}?v={{{{version}}}}", "field": "/score", "min": 0}
     )
+    ask = over_http(client_context)
     assert await ask(prometheus, "shop", "canary") == 0.75
     assert await ask(service, "shop", "stable") == 0.5
     await runner.cleanup()
@@ -90,3 +94,36 @@ async def test_both_kinds_are_asked_with_the_token() -> None:
         ("/shop", {"v": "stable"}),
     ]
     assert [one.headers.get("Authorization") for one in asked] == ["Bearer secret", None]
+
+
+async def test_headers_and_an_authority_of_its_own_lead_to_a_number(tmp_path: Path) -> None:
+    asked: list[web.Request] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.append(request)
+        return web.json_response(vector("0.5"))
+
+    app = web.Application()
+    app.router.add_get("/api/v1/query", handle)
+    ask = over_http(client_context)
+    async with secure_server(app, "prometheus.test") as (port, authority):
+        check = {"name": "a", "prometheus": f"https://127.0.0.1:{port}", "query": "up", "max": 1}
+        with pytest.raises(NoAnswer, match="its certificate is not accepted: "):
+            await ask(CheckConfig.model_validate(check), "shop", "canary")
+        check |= {
+            "headers": {"X-Scope-OrgID": "shop", "accept": "text/json"},
+            "tls": {"ca": str(authority.write_ca(tmp_path)), "server_name": "prometheus.test"},
+        }
+        assert await ask(CheckConfig.model_validate(check), "shop", "canary") == 0.5
+    assert (asked[0].headers["x-scope-orgid"], asked[0].headers["Accept"]) == ("shop", "text/json")
+
+
+async def test_a_service_that_speaks_no_tls_is_said_to() -> None:
+    app = web.Application()
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"https://127.0.0.1:{runner.addresses[0][1]}/"
+    with pytest.raises(NoAnswer, match="it does not speak TLS"):
+        await over_http(client_context)(CheckConfig.model_validate({"name": "a", "url": url, "max": 1}), "s", "stable")
+    await runner.cleanup()

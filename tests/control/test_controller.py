@@ -123,7 +123,7 @@ async def test_a_name_that_changes_its_meaning_is_a_new_table_and_nothing_else_i
     controller._refresh()
     assert len(traffic.tables) == 1
     answers["b"] = ("10.0.0.2", "10.0.0.3")
-    await controller._resolver.look(frozenset("b"))
+    await controller.resolver.look(frozenset("b"))
     controller._refresh()
     assert [len(table.routes[0].canary.endpoints) for table in traffic.tables] == [1, 2]
     assert controller.generation == 2

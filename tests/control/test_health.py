@@ -6,12 +6,15 @@ import logging
 import pytest
 from aiohttp import web
 
-from canaryproxy.control.health import Answer, Check, Health, Streak, over_http
+from canaryproxy.config import parse
+from canaryproxy.control.health import Answer, Check, Finding, Health, Streak, checks, found, over_http
+from canaryproxy.control.reasons import Reason, answered
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.tls import client_context
 from tests.proxy.test_tls import OURS
 from tests.support.nginx import free_port
+from tests.support.secure import secure_server
 
 
 def test_a_side_changes_after_so_many_results_in_a_row() -> None:
@@ -36,19 +39,20 @@ async def until(true: object) -> None:
 async def test_an_endpoint_that_fails_is_unhealthy_until_it_answers(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     ill: set[Endpoint] = set()
+    refused = Answer(passed=False, reason=Reason("refused", "it refused the connection"))
     changes: list[frozenset[Endpoint]] = []
 
     async def ask(endpoint: Endpoint, _: Check) -> Answer:
-        return Answer(endpoint not in ill)
+        return refused if endpoint in ill else Answer(passed=True)
 
-    health = Health(lambda: changes.append(health.unhealthy), ask)
+    health = Health(lambda: changes.append(health.unhealthy), ask, lambda: 7.0)
     health.watch({ONE: FAST, TWO: FAST})
     ill.add(TWO)
     await until(lambda: health.unhealthy == {TWO})
     ill.clear()
     await until(lambda: not health.unhealthy)
     assert changes == [frozenset((TWO,)), frozenset()]
-    assert "10.0.0.2:1 is unhealthy" in caplog.text
+    assert "10.0.0.2:1 is unhealthy (/): it refused the connection, 2 in a row" in caplog.text
     assert "10.0.0.2:1 is healthy again" in caplog.text
     ill.add(ONE)
     await until(lambda: health.unhealthy == {ONE})
@@ -74,7 +78,8 @@ async def test_any_status_from_200_to_399_is_healthy_and_redirects_are_not_follo
     app.router.add_get("/{status}", answer)
     server = await aiohttp_server(app)  # type: ignore[operator]
     endpoint = Endpoint("127.0.0.1", server.port, "shop.internal")
-    assert await over_http(client_context)(endpoint, Check(path)) == Answer(healthy)
+    told = await over_http(client_context)(endpoint, Check(path))
+    assert told == Answer(healthy, reason=None if healthy else answered(int(path[1:])))
 
 
 async def test_nobody_there_is_unhealthy_and_so_is_silence_and_a_wrong_certificate() -> None:
@@ -108,8 +113,108 @@ async def test_an_endpoint_may_tell_its_version(aiohttp_server: object) -> None:
     endpoint = Endpoint("127.0.0.1", server.port)
     asked = Check("/", interval=0.005, version_header="x-version")
     assert await over_http(client_context)(endpoint, asked) == Answer(passed=True, version="2.1")
-    health = Health(lambda: None, over_http(client_context))
+    health = Health(lambda: None, over_http(client_context), lambda: 7.0)
     health.watch({endpoint: asked})
     await until(lambda: health.versions == {endpoint: "2.1"})
     health.watch({})
     assert not health.versions
+
+
+def test_what_was_found_counts_from_the_first_of_its_kind() -> None:
+    failed, other = (Answer(passed=False, reason=answered(status)) for status in (500, 503))
+    first = found(None, failed, 1.0)
+    assert first == Finding(answered(500), 1, since=1.0, at=1.0)
+    second = found(first, other, 3.0)
+    assert second == Finding(answered(503), 2, since=1.0, at=3.0)
+    assert found(second, Answer(passed=True), 5.0) == Finding(None, 1, since=5.0, at=5.0)
+    assert found(None, Answer(passed=False), 1.0).reason == Reason("other", "it failed")
+
+
+async def test_a_check_that_is_edited_goes_on_from_what_was_known_of_the_endpoint() -> None:
+    good = asyncio.Event()
+
+    async def ask(_: Endpoint, check: Check) -> Answer:
+        return Answer(passed=good.is_set())
+
+    health = Health(lambda: None, ask, lambda: 7.0)
+    health.watch({ONE: FAST})
+    await until(lambda: health.unhealthy == {ONE})
+    health.watch({ONE: Check("/other", interval=0.005)})
+    assert health.unhealthy == {ONE}
+    good.set()
+    await until(lambda: not health.unhealthy)
+    health.stop()
+
+
+async def test_failures_that_go_on_are_said_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    clock = iter(range(10_000))
+    asked = 0
+
+    async def ask(_: Endpoint, check: Check) -> Answer:
+        nonlocal asked
+        asked += 1
+        return Answer(passed=False, reason=answered(503))
+
+    health = Health(lambda: None, ask, lambda: float(next(clock)))
+    health.watch({ONE: Check("/", interval=0.0001, unhealthy=100)})
+    await until(lambda: asked >= 150)
+    health.stop()
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0] == "a health check of endpoint 10.0.0.1:1 (/) failed: it answered 503, 1 in a row, still healthy"
+    assert said[1].endswith("61 in a row, still healthy")
+    assert said[2] == "endpoint 10.0.0.1:1 is unhealthy (/): it answered 503, 100 in a row"
+    assert len(said) == 3
+    assert health.findings[ONE].row >= 150
+    assert health.told({"stable": [(ONE, "unhealthy")], "canary": [(TWO, "healthy")]}) == {
+        "unhealthy": {"stable": ["10.0.0.1:1"], "canary": []},
+        "reasons": {"10.0.0.1:1": "it answered 503"},
+    }
+
+
+async def test_host_port_headers_and_statuses_are_the_configs(aiohttp_server: object) -> None:
+    asked: list[web.Request] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.append(request)
+        return web.Response(status=418)
+
+    app = web.Application()
+    app.router.add_get("/h", handle)
+    server = await aiohttp_server(app)  # type: ignore[operator]
+    text = f"""
+    stable: http://127.0.0.1:1
+    canary:
+      url: https://127.0.0.1:2
+      health: {{path: /h, host: "shop.test:81", port: {server.port}, scheme: http, status: [2xx, 410-420],
+               headers: {{X-Probe: "1", user-agent: mine}}}}
+    """
+    ((endpoint, check),) = checks(parse(text, "f", {}), {}).items()
+    assert (await over_http(client_context)(endpoint, check)).passed
+    assert (asked[0].host, asked[0].headers["X-Probe"], asked[0].headers["User-Agent"]) == ("shop.test:81", "1", "mine")
+    assert "mine" not in repr(check)
+    other = parse(text.replace("410-420", "201"), "f", {})
+    ((_, check),) = checks(other, {}).items()
+    assert (await over_http(client_context)(endpoint, check)).reason == answered(418)
+    own = Check("/h", port=server.port)
+    await over_http(client_context)(Endpoint("127.0.0.1", 9, "shop.internal"), own)
+    assert asked[-1].host == f"shop.internal:{server.port}"
+
+
+async def test_the_host_header_changes_nothing_about_the_name_in_the_certificate() -> None:
+    hosts: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        hosts.append(request.host)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/", handle)
+    async with secure_server(app, "shop.internal") as (port, authority):
+        endpoint = Endpoint("127.0.0.1", port, tls=UpstreamTls("shop.internal", authority.pem))
+        assert (await over_http(client_context)(endpoint, Check("/", host="www.shop.test"))).passed
+        wrong = Endpoint("127.0.0.1", port, tls=UpstreamTls("www.shop.test", authority.pem))
+        told = await over_http(client_context)(wrong, Check("/", host="www.shop.test"))
+    assert hosts == ["www.shop.test"]
+    assert told.reason is not None
+    assert told.reason.kind == "tls"
+    assert "ostname mismatch" in told.reason.words

@@ -1,20 +1,29 @@
 """Webhooks: gates are asked until they agree, everybody else is told; over real sockets, too."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from canaryproxy.config.hook import HookConfig, NotifyConfig
+from canaryproxy.config.hook import Called, HookConfig, NotifyConfig
 from canaryproxy.control import hooks as module
+from canaryproxy.control.failures import Failures
 from canaryproxy.control.hooks import AGAIN, Hooks, document, notice, over_http
+from canaryproxy.proxy.tls import client_context
 from canaryproxy.rollout.state import Rollout, Told
+from tests.support.secure import secure_server
 from tests.support.silent import silent
 
 GATE = HookConfig.model_validate({"name": "g", "when": "raise", "url": "http://g", "retries": 2})
 HERE = Rollout("progressing", step=1, weight=2500, step_since=7.0)
+
+
+def whom(url: str, **more: object) -> Called:
+    return NotifyConfig.model_validate({"url": url, "timeout": "5s", **more})
 
 
 class Bench:
@@ -22,9 +31,10 @@ class Bench:
         self.now = 0.0
         self.answers: list[str] = []
         self.calls = 0
-        self.hooks = Hooks(self.post, lambda: self.now)
+        self.failures = Failures(lambda: self.now)
+        self.hooks = Hooks(self.post, lambda: self.now, self.failures)
 
-    async def post(self, url: str, what: Mapping[str, Any], token: str, seconds: float) -> str:
+    async def post(self, whom: Called, what: Mapping[str, Any]) -> str:
         self.calls += 1
         return self.answers.pop(0) if self.answers else ""
 
@@ -101,14 +111,57 @@ async def test_over_http_the_status_decides() -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     base = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    assert await over_http(f"{base}/200", {"a": 1}, "secret", 5) == ""
-    assert await over_http(f"{base}/403", {"a": 1}, "", 5) == "it answered 403: because"
-    assert await over_http(f"{base}/302", {"a": 1}, "", 5) == "it answered 302: because"
+    post = over_http(client_context)
+    assert await post(whom(f"{base}/200", token="secret"), {"a": 1}) == ""
+    assert await post(whom(f"{base}/403"), {"a": 1}) == "it answered 403: because"
+    assert await post(whom(f"{base}/302"), {"a": 1}) == "it answered 302: because"
     await runner.cleanup()
-    assert "onnect" in await over_http(f"{base}/200", {}, "", 5)
+    assert await post(whom(f"{base}/200"), {}) == "it refused the connection"
     assert asked[:2] == [({"a": 1}, "Bearer secret"), ({"a": 1}, None)]
 
 
 async def test_who_does_not_answer_is_not_waited_for() -> None:
     async with silent() as port:
-        assert await over_http(f"http://127.0.0.1:{port}/", {}, "", 0.05) == "it did not answer within 0.05 s"
+        called = whom(f"http://127.0.0.1:{port}/", timeout="100ms")
+        assert await over_http(client_context)(called, {}) == "it did not answer within 0.1 s"
+
+
+async def test_a_webhook_is_called_with_its_headers_over_its_own_tls(tmp_path: Path) -> None:
+    asked: list[web.Request] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.append(request)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", handle)
+    (tmp_path / "key").write_text("s3cret\n")
+    async with secure_server(app) as (port, authority):
+        url, ca = f"https://127.0.0.1:{port}/", authority.write_ca(tmp_path)
+        stranger = await over_http(client_context)(whom(url), {})
+        assert stranger.startswith("its certificate is not accepted: ")
+        key = {"x-key": {"file": str(tmp_path / "key"), "prefix": "Key "}, "user-agent": "ours"}
+        tls = {"ca": str(ca), "server_name": "hook.test"}
+        assert await over_http(client_context)(whom(url, headers=key, tls=tls), {}) == ""
+    assert (asked[0].headers["X-Key"], asked[0].headers["User-Agent"]) == ("Key s3cret", "ours")
+
+
+async def test_a_webhook_that_fails_is_said_now_and_then_and_its_secret_path_never(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "PAUSE", 0.0)
+    bench = Bench()
+    hook = HookConfig.model_validate(
+        {"name": "g", "when": "raise", "url": "http://chat.test:81/s3cret?x", "retries": 0}
+    )
+    for second in (1, 2, 70):
+        bench.now, bench.answers = second, ["it refused the connection"]
+        await bench.hooks.ask("shop", [hook], "raise", HERE)
+    assert caplog.text.count("shop: the webhook g at http://chat.test:81: it refused the connection") == 2
+    assert "s3cret" not in caplog.text
+    (failing,) = bench.failures.of("shop")
+    assert (failing.what, failing.name, failing.row, failing.since) == ("hook", "g", 3, 1)
+    with caplog.at_level(logging.INFO):
+        await bench.hooks.ask("shop", [hook], "raise", HERE)
+    assert "answers again" in caplog.text
+    assert not bench.failures.of("shop")

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from canaryproxy.control.listen import CannotListen, display, listen_on
+from canaryproxy.control.listen import CannotListen, display, heard, listen_on
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -38,3 +38,48 @@ def test_a_reason_without_a_sentence_of_ours_is_the_systems(monkeypatch: pytest.
 
 def test_addresses_are_shown_as_in_a_url() -> None:
     assert (display(("::1", 80)), display(("127.0.0.1", 80))) == ("[::1]:80", "127.0.0.1:80")
+
+
+def test_without_a_host_both_families_come_in() -> None:
+    with listen_on("", 0) as sock:
+        port = sock.getsockname()[1]
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, port)).close()
+            sock.accept()[0].close()
+        with pytest.raises(CannotListen, match=f"^cannot listen on :{port}: another process listens there$"):
+            listen_on("", port)
+
+
+def test_every_ipv6_address_takes_no_ipv4_so_both_may_stand_side_by_side() -> None:
+    with listen_on("::", 0) as six:
+        port = six.getsockname()[1]
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        with listen_on("0.0.0.0", port) as four:
+            assert four.getsockname()[1] == port
+
+
+class NoIpv6(socket.socket):
+    """A system without IPv6 (`ipv6.disable=1`)."""
+
+    def __init__(self, family: int = -1, *more: int, **named: object) -> None:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        super().__init__(family, *more, **named)  # type: ignore[arg-type]
+
+
+def test_where_the_system_has_no_ipv6_ipv4_alone_comes_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", NoIpv6)
+    with listen_on("", 0) as sock:
+        assert sock.family == socket.AF_INET
+        assert heard(("", 0), sock.getsockname()).startswith("0.0.0.0:")
+    for host in ("::", "::1"):
+        with pytest.raises(CannotListen, match="this machine has no IPv6"):
+            listen_on(host, 0)
+
+
+def test_the_families_are_said_where_they_are_not_plain_to_see() -> None:
+    assert heard(("", 80), ("::", 80)) == "[::]:80 (IPv4 and IPv6)"
+    assert heard(("::", 80), ("::", 80)) == "[::]:80 (IPv6)"
+    assert heard(("::1", 80), ("::1", 80)) == "[::1]:80"
+    assert heard(("0.0.0.0", 80), ("0.0.0.0", 80)) == "0.0.0.0:80"

@@ -24,7 +24,7 @@ class Names:
         self.changes += 1
 
     def resolver(self, *names: str, period: float = 0.01) -> Resolver:
-        return Resolver(self.lookup, lambda: frozenset(names), self.changed, period)
+        return Resolver(self.lookup, lambda: frozenset(names), self.changed, lambda: 5.0, period)
 
 
 async def test_an_answer_is_kept_sorted_and_a_change_is_told() -> None:
@@ -58,7 +58,22 @@ async def test_the_last_good_answer_is_kept_and_said_once(lost: str, caplog: pyt
 async def test_a_name_that_never_meant_anything_has_no_endpoint(caplog: pytest.LogCaptureFixture) -> None:
     resolver = Names().resolver("nope")
     assert not await resolver.look(frozenset(("nope",)))
-    assert "it has no endpoint until it does" in caplog.text
+    await resolver.look(frozenset(("nope",)))
+    assert caplog.text.count("it has no endpoint until it does") == 1
+    failing = resolver.failing["nope"]
+    assert (failing.since, failing.row) == (5.0, 2)
+    assert "Name or service not known" in failing.reason
+
+
+async def test_a_name_that_is_known_again_fails_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    server = Names()
+    resolver = server.resolver("shop")
+    await resolver.look(frozenset(("shop",)))
+    server.answers["shop"] = ("10.0.0.2",)
+    with caplog.at_level(logging.INFO):
+        await resolver.look(frozenset(("shop",)))
+    assert not resolver.failing
+    assert "shop can be resolved again" in caplog.text
 
 
 async def test_it_looks_again_by_itself_and_forgets_what_is_no_longer_asked_for() -> None:

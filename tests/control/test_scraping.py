@@ -75,7 +75,7 @@ async def test_who_refuses_or_errs_or_says_too_much_is_told_in_words(monkeypatch
     with pytest.raises(NoAnswer, match="it answered with more than"):
         await fetch(f"http://127.0.0.1:{port}/", {}, 5)
     await runner.cleanup()
-    with pytest.raises(NoAnswer, match="onnect"):
+    with pytest.raises(NoAnswer, match="it refused the connection"):
         await fetch(f"http://127.0.0.1:{port}/", {}, 5)
 
 

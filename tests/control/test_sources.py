@@ -10,6 +10,7 @@ from canaryproxy.analysis.finding import Finding
 from canaryproxy.config import Config, parse
 from canaryproxy.config.sources import CheckConfig, ResourceConfig
 from canaryproxy.control.events import Events
+from canaryproxy.control.failures import Failures
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.scraping import NoAnswer
 from canaryproxy.control.sources import Sources, pause_of
@@ -47,8 +48,9 @@ class Bench:
         )  # fmt: skip
         ends: dict[str, list[tuple[Endpoint, str]]] = {"stable": [(STABLE, "healthy")], "canary": [(CANARY, "unknown")]}
         self.sources = Sources(
-            self.judges, lambda _: self.weight, lambda _: ends, self.scrape, self.ask, lambda: self.now
-        )
+            self.judges, lambda _: self.weight, lambda _: ends, self.scrape, self.ask, lambda: self.now,
+            Failures(lambda: self.now),
+        )  # fmt: skip
         self.sleep = asyncio.sleep
         monkeypatch.setattr("canaryproxy.control.sources.asyncio.sleep", self.pause)
         self.turns = 0
@@ -117,7 +119,7 @@ async def test_who_does_not_answer_is_unknown_said_once_and_known_again(
         assert bench.finding("check:load").sentence == "check:load is unknown: it answered 503"
         assert bench.finding("resource:cpu").unknown
         assert caplog.text.count("shop: load is unknown, the canary goes no further until it is: it answered 503") == 1
-        assert "3 do not answer" in repr(bench.sources)
+        assert "shop/check/load" in repr(bench.sources)
         bench.values["canary"] = 0.5
         await bench.seconds(25)
     assert bench.finding("check:load").verdict == "pass"
@@ -159,7 +161,7 @@ async def test_another_config_asks_for_what_is_new_and_keeps_the_rest(monkeypatc
     assert len(kept) == 2
     assert all(before[key] is task for key, task in kept.items())
     bench.sources.configure(parse("{stable: 'http://a:1', canary: 'http://b:1'}", "f", {}))
-    assert "<Sources: 0, 0" in repr(bench.sources)
+    assert "<Sources: 0, <Failures none>" in repr(bench.sources)
     await bench.sleep(0)
 
 

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from canaryproxy.model.client import Client, read_address
+from canaryproxy.model.client import Client, plain, read_address
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,27 @@ def test_of_a_new_client_no_number_is_known() -> None:
     assert (client.hash, client.user) == (None, 0)
     client.user = 2**64 - 1
     assert client.user == 2**64 - 1
+
+
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [
+        ("::ffff:10.1.1.1", "10.1.1.1"),
+        ("::FFFF:10.1.1.1", "10.1.1.1"),
+        ("::ffff:a01:101", "10.1.1.1"),
+        ("10.1.1.1", "10.1.1.1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("::ffff:nonsense", "::ffff:nonsense"),
+        ("unknown", "unknown"),
+        ("", ""),
+    ],
+)
+def test_a_client_of_a_listener_for_both_families_has_its_ipv4_address(told: str, address: str) -> None:
+    assert plain(told) == address
+
+
+def test_such_a_client_is_trusted_and_named_by_its_ipv4_address() -> None:
+    client = Client("::ffff:10.1.1.1", networks=[ip_network("10.0.0.0/8")])
+    assert (client.address, client.trusted) == (b"10.1.1.1", True)
+    assert client.source([b"192.0.2.9, ::ffff:10.2.2.2"]) == ip_address("192.0.2.9")
+    assert client.source([b"::ffff:192.0.2.9"]) == ip_address("192.0.2.9")

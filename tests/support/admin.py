@@ -75,7 +75,7 @@ class Api:
             lambda: 1_800_000_000.5,
         )
         self.rollouts = Rollouts(
-            self.controller, self.judges, self.window, Hooks(nobody, lambda: self.clock), lambda: self.clock,
+            self.controller, self.judges, self.window, Hooks(nobody, lambda: self.clock, self.controller.failures), lambda: self.clock,
             lambda: 1_800_000_000.5,
         )  # fmt: skip
         self.knowledge = Knowledge(

@@ -46,8 +46,8 @@ class Started:
             lambda: self.wall,
         )  # fmt: skip
         self.rollouts = Rollouts(
-            self.controller, self.judges, window, Hooks(self.post, lambda: self.now), lambda: self.now,
-            lambda: self.wall,
+            self.controller, self.judges, window, Hooks(self.post, lambda: self.now, self.controller.failures),
+            lambda: self.now, lambda: self.wall,
         )  # fmt: skip
 
     async def post(self, *_: object) -> str:

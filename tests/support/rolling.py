@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from canaryproxy.config import parse
+from canaryproxy.config.hook import Called
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.events import Events
 from canaryproxy.control.hooks import Hooks
@@ -69,15 +70,15 @@ class Bench:
         self.posted: list[tuple[str, dict[str, Any]]] = []
         self.refusals: dict[str, str] = {}
         self.rollouts = Rollouts(
-            self.controller, self.judges, self.window, Hooks(self.post, lambda: self.now), lambda: self.now,
-            lambda: 1e9 + self.now,
+            self.controller, self.judges, self.window, Hooks(self.post, lambda: self.now, self.controller.failures),
+            lambda: self.now, lambda: 1e9 + self.now,
         )  # fmt: skip
         self.rng = random.Random(7)
         self.errors = {"stable": 0.0, "canary": 0.0}
 
-    async def post(self, url: str, what: Mapping[str, Any], token: str, seconds: float) -> str:
-        self.posted.append((url, dict(what)))
-        return self.refusals.get(url, "")
+    async def post(self, whom: Called, what: Mapping[str, Any]) -> str:
+        self.posted.append((whom.url, dict(what)))
+        return self.refusals.get(whom.url, "")
 
     def weight(self, route: str) -> int | None:
         state = self.controller.state.get(route)

@@ -12,8 +12,8 @@ from canaryproxy.model.delta import CellDelta, CellKey, Delta
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.settings import BUCKETS
 from canaryproxy.telemetry.counters import Counters
-from canaryproxy.telemetry.histogram import bucket_of
-from canaryproxy.telemetry.metrics import SLICE, InstanceFacts, RouteFacts, classic, negotiate, render
+from canaryproxy.telemetry.histogram import bucket_of, classic
+from canaryproxy.telemetry.metrics import SLICE, InstanceFacts, RouteFacts, negotiate, render
 from canaryproxy.telemetry.window import Window
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"

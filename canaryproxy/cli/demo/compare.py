@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 
 from canaryproxy import log
+from canaryproxy.cli import output
 from canaryproxy.cli.demo.beside import Met, closing, facts, rows
 from canaryproxy.cli.demo.robin import Robin
 from canaryproxy.cli.demo.shop import STABLE, ShopVersion, start_shop
@@ -68,7 +69,7 @@ async def _both(dice: random.Random) -> AsyncIterator[tuple[int, Instance]]:
 
 
 async def _run(rate: float, seconds: float, *, as_json: bool) -> int:
-    console, ended, dice = Console(), asyncio.Event(), random.Random(SEED)
+    console, ended, dice = output.console(), asyncio.Event(), random.Random(SEED)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     log.configure()

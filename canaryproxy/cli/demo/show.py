@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 
 from canaryproxy import log
+from canaryproxy.cli import output
 from canaryproxy.cli.demo.figures import Board, Figures
 from canaryproxy.cli.demo.shop import CANARY, STABLE, start_shop
 from canaryproxy.cli.demo.traffic import customers
@@ -66,7 +67,7 @@ def run_demo(*, weight: float, rate: float, seconds: float | None) -> int:
 
 
 async def _run(path: Path, *, weight: float, rate: float, seconds: float | None) -> int:
-    console = Console()
+    console = output.console()
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -165,7 +166,7 @@ async def _show(
 ) -> None:
     deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
     log.configure()
-    if not sys.stdout.isatty():
+    if not output.is_rich(sys.stdout, os.environ):
         await _ticks(ended, deadline, lambda: console.print(line(board.figures()), soft_wrap=True))
         return
     with Live(table(instance, board), console=console, auto_refresh=False) as live:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from canaryproxy.cli import output
 from canaryproxy.cli.demo.shop import CANARY, STABLE, STAND, ShopVersion, Stand, start_shop
 from canaryproxy.cli.demo.traffic import visitors
 from canaryproxy.config import load
@@ -71,7 +72,7 @@ def run_story(*, rate: float, seconds: float | None) -> int:
 
 
 async def _run(path: Path, rate: float, seconds: float | None) -> int:
-    console = Console()
+    console = output.console()
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

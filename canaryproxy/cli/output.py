@@ -1,0 +1,208 @@
+"""What commands print, fit for where it goes: a terminal, a pipe, a log, whatever characters it knows.
+
+On a terminal tables are laid out for people, and nothing is cut: long cells go on in the next line. Elsewhere, and on
+terminals that are `dumb`, a table is lines for grep and awk: a header, then one line a row, every cell one word, none
+left out, none cut, and text of several words in the last column.
+"""
+
+import codecs
+import errno
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
+
+CLOSED = 128 + signal.SIGPIPE
+"""The exit code where nobody reads the output to its end, as of a program that the signal ends."""
+
+ENDLESS = 1_000_000
+"""Columns of what is no terminal."""
+
+DUMB = ("dumb", "unknown")
+ASCII_LOCALES = ("C", "POSIX")
+
+SPELLED = {"\u2265": ">=", "\u2264": "<=", "\u2192": "->", "\u2026": "...", "\u00d7": "x", "\u2013": "-", "\u2014": "-"}
+"""What stands in for characters that an output does not know; others are shown escaped."""
+
+HANDLER = "canaryproxy"
+ASCII = "canaryproxy_ascii"
+
+
+def spelled(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Stand-ins for characters that cannot be encoded."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    found = error.object[error.start : error.end]
+    text = "".join(SPELLED.get(one) or one.encode("ascii", "backslashreplace").decode() for one in found)
+    return text, error.end
+
+
+def known(name: str) -> codecs.CodecInfo | None:
+    """ASCII by another name: the command line's library writes UTF-8 to a stream that says it is ASCII."""
+    if name != ASCII:
+        return None
+    base = codecs.lookup("ascii")
+    return codecs.CodecInfo(
+        base.encode, base.decode, base.streamreader, base.streamwriter, base.incrementalencoder,
+        base.incrementaldecoder, name,
+    )  # fmt: skip
+
+
+codecs.register_error(HANDLER, spelled)
+codecs.register(known)
+
+
+def is_rich(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
+    """Whether a stream is a terminal that can be drawn on."""
+    try:
+        terminal = stream is not None and stream.isatty()
+    except ValueError:
+        return False
+    return terminal and environ.get("TERM", "").lower() not in DUMB
+
+
+def draws_boxes(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
+    """Whether it knows more than ASCII, too."""
+    encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
+    return is_rich(stream, environ) and encoding.startswith("utf") and not ascii_only(environ)
+
+
+def ascii_only(environ: Mapping[str, str]) -> bool:
+    """Whether the user says that the terminal knows nothing but ASCII: Python itself would write UTF-8 all the same."""
+    if environ.get("PYTHONIOENCODING") or environ.get("PYTHONUTF8") == "1":
+        return False
+    said = environ.get("LC_ALL") or environ.get("LANG") or ""
+    return said in ASCII_LOCALES
+
+
+def prepare(environ: Mapping[str, str]) -> None:
+    """Make the standard streams write whatever comes, or drop it where they are closed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - until the end
+        elif hasattr(stream, "reconfigure"):
+            plain = ascii_only(environ) or codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding=ASCII if plain else stream.encoding, errors=HANDLER)
+
+
+def guarded(command: Callable[[], None]) -> None:
+    """Run a command; end quietly where its output is closed, and with a line where it cannot be written."""
+    code = 0
+    try:
+        try:
+            command()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            if type(sys.stdout).__name__ == "PacifyFlushWrapper":
+                code = CLOSED
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+            raise
+        code = CLOSED if error.errno == errno.EPIPE else _unwritten(error)
+    if code == CLOSED:
+        _drop()
+    sys.exit(code)
+
+
+def _unwritten(error: OSError) -> int:
+    os.write(2, f"the output cannot be written: {error.strerror}\n".encode())
+    _drop()
+    return 1
+
+
+def _drop() -> None:
+    """What is still buffered goes nowhere, so the end of the interpreter has nothing to complain of."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    os.close(nowhere)
+
+
+def console() -> "Console":
+    """Where commands print."""
+    from rich.console import Console
+
+    class Screen(Console):
+        """A console that is not cut, and ends with the code of a closed pipe."""
+
+        def on_broken_pipe(self) -> None:
+            _drop()
+            raise SystemExit(CLOSED)
+
+    drawn = is_rich(sys.stdout, os.environ)
+    return Screen(
+        width=None if drawn else ENDLESS, no_color=None if drawn else True, force_terminal=drawn, highlight=False,
+        emoji=False,
+    )  # fmt: skip
+
+
+class Sheet:
+    """A table. Columns that are `again` leave out what the row above says; `free` ones hold text of several words."""
+
+    def __init__(self) -> None:
+        self._columns: list[tuple[str, str, bool, bool]] = []
+        self._rows: list[tuple[tuple[str | Text, ...], str]] = []
+
+    def __repr__(self) -> str:
+        return f"<Sheet {len(self._columns)} columns, {self.row_count} rows>"
+
+    @property
+    def row_count(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
+    def add_column(self, name: str, *, justify: str = "left", again: bool = False, free: bool = False) -> None:
+        """One more column."""
+        self._columns.append((name, justify, again, free))
+
+    def add_row(self, *cells: "str | Text", style: str = "") -> None:
+        """One more row."""
+        self._rows.append((cells, style))
+
+    def lines(self) -> list[str]:
+        """As lines for grep and awk."""
+        order = sorted(range(len(self._columns)), key=lambda number: self._columns[number][3])
+        rows = [[word(self._columns[number][0] or "detail") for number in order]]
+        above = [""] * len(self._columns)
+        for cells, _ in self._rows:
+            texts = [str(cell) for cell in cells]
+            for number, (_, _, again, _) in enumerate(self._columns):
+                if again and not texts[number]:
+                    texts[number] = above[number]
+            above = texts
+            rows.append([self._plain(texts[number], free=self._columns[number][3]) for number in order])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+    def _plain(self, text: str, *, free: bool) -> str:
+        return (" ".join(text.split()) if free else word(text)) or "-"
+
+    def __rich_console__(self, screen: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.table import Table
+        from rich.text import Text
+
+        if not screen.is_terminal or screen.is_dumb_terminal:
+            yield Text("\n".join(self.lines()), no_wrap=True, overflow="ignore")
+            return
+        drawn = Table(box=None, pad_edge=False, header_style="bold")
+        for name, justify, _, _ in self._columns:
+            drawn.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
+        for cells, style in self._rows:
+            drawn.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), style=style)
+        yield drawn
+
+
+def word(text: str) -> str:
+    """A cell as one word: `5 %` as `5%`, `1.2 ms` as `1.2ms`, `4 (1)` as `4(1)`, a moment with a T."""
+    joined = re.sub(r"(?<=\d) (?=(?:%|ms|s|min)(?: |$))", "", text.strip())
+    joined = re.sub(r"(\d{4}-\d\d-\d\d) (?=\d)", r"\1T", joined).replace(" (", "(").replace(", ", ",")
+    return re.sub(r"\s+", "-", joined)

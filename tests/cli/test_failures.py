@@ -1,0 +1,44 @@
+"""Who fails, in `canaryproxy status`."""
+
+import json
+
+from typer.testing import CliRunner
+
+from canaryproxy.cli import app
+from canaryproxy.cli.failures import failures, moment
+from canaryproxy.control.failures import Failing
+from canaryproxy.control.health import Finding
+from canaryproxy.control.reasons import answered
+from canaryproxy.model.table import Endpoint
+from tests.support.admin import Api
+from tests.support.live import live
+
+ROUTE = """  checked:
+    hosts: [c.test]
+    stable: http://127.0.0.1:1
+    canary: {url: 'http://127.0.0.1:2', health: {path: /h, interval: 1h}}
+"""
+
+
+def test_status_says_why_since_when_and_how_often() -> None:
+    api = Api(route=ROUTE)
+    with live(api) as served:
+        api.controller.health.findings[Endpoint("127.0.0.1", 2)] = Finding(answered(503), 4, since=0.0, at=7.0)
+        api.controller.failures.bad(("shop", "check", "load"), "it refused the connection")
+        done = CliRunner().invoke(app, ["status", "--admin", served.url])
+        told = json.loads(CliRunner().invoke(app, ["status", "checked", "--json", "--admin", served.url]).stdout)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["checked", "canary", "127.0.0.1:2", "healthy", "4", "1970-01-01T00:00:00", "it", "answered", "503"] in lines
+    assert any(
+        line[:3] == ["shop", "check", "load"] and line[-3:] == ["refused", "the", "connection"] for line in lines
+    )
+    assert told["endpoints"]["canary"][0]["check"]["kind"] == "status"
+
+
+def test_where_nothing_fails_there_is_no_table() -> None:
+    passed = {"passed": True, "reason": None, "kind": None, "since": 0.0, "consecutive": 2, "at": 1.0}
+    endpoint = {"endpoint": "a:1", "name": "", "state": "healthy", "check": passed}
+    assert failures([{"route": "a", "endpoints": {"stable": [endpoint], "canary": []}, "failing": []}]) is None
+    assert failures([{"route": "a", "endpoints": {"stable": [{**endpoint, "check": None}], "canary": []}}]) is None
+    assert Failing("name", "a", "b", 0, 0).row == 1
+    assert moment(86_400.0) == "1970-01-02 00:00:00"
