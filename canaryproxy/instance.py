@@ -171,6 +171,7 @@ class Instance:
             self._controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers,
             time.monotonic, self._urls,
         )  # fmt: skip
+        self.rollouts.users_of = knowledge.canary_users
         gate = Gate(lambda: self._controller.config.server.admin)
         if admin is not None:
             self.admin_address = await self._serve(admin_application(knowledge, gate), admin)

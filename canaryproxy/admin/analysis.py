@@ -23,28 +23,6 @@ def analysis_of(route: str, found: Analysis) -> models.Analysis:
     )
 
 
-def report_of(route: str, found: Analysis, users: int | None) -> models.Report:
-    """What of both versions can be compared. `users` are the canary's, None without affinity."""
-    told = found.exposed
-    return models.Report(
-        route=route,
-        verdict=found.verdict,
-        reason=found.reason,
-        weight=found.weight / 100,
-        seconds=round(found.seconds, 3),
-        exposed=models.Exposed(
-            requests=told.requests, failed=told.failed, beyond_stable=round(told.beyond, 3), users=users
-        ),
-        comparison=[_comparison(one) for one in found.checks if one.comparison is not None],
-    )
-
-
-def _comparison(found: Finding) -> models.Comparison:
-    told = asdict(found)
-    told["interval"] = None if found.interval is None else list(found.interval)
-    return models.Comparison(**{name: told[name] for name in models.Comparison.model_fields})
-
-
 def _check(found: Finding) -> models.Check:
     told = asdict(found)
     told["interval"] = None if found.interval is None else list(found.interval)

@@ -3,6 +3,7 @@ checks who asks, bounds what they send, and makes problems of errors.
 """
 
 import asyncio
+import json
 import logging
 from functools import partial
 
@@ -12,7 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 from canaryproxy.admin import openapi
 from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.deliver import deliver
-from canaryproxy.admin.operations import OPERATIONS, Call, Operation, parsed
+from canaryproxy.admin.operations import OPERATIONS, Call, Operation
 from canaryproxy.admin.page import page
 from canaryproxy.admin.problems import CONTENT_TYPE, Problem
 from canaryproxy.admin.stream import stream
@@ -162,6 +163,14 @@ async def _call(operation: Operation, request: web.Request, actor: Actor) -> Cal
         request.app[KNOWLEDGE], actor, dict(request.match_info), dict(request.query), body,
         request.headers.get("If-Match"),
     )  # fmt: skip
+
+
+def parsed(data: bytes) -> object:
+    """JSON in UTF-8. Raises `Problem`."""
+    try:
+        return json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise Problem("malformed", "the body is not JSON in UTF-8") from None
 
 
 async def _events(gate: Gate, request: web.Request) -> web.StreamResponse:

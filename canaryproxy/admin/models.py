@@ -39,35 +39,6 @@ Percent = Annotated[
 Phase = Literal["idle", "progressing", "paused", "baking", "succeeded", "rolled_back"]
 
 
-class RolloutBody(Model):
-    """How a verb is meant."""
-
-    full: bool = Field(default=False, description="`promote`: to 100 % at once.")
-
-
-class Rollout(Model):
-    """Where a rollout stands. Weights in percent, times as seconds since 1970."""
-
-    route: str
-    phase: Phase
-    reason: str | None = Field(description="In a word, where there is one.")
-    why: str | None = Field(description="In a sentence.")
-    step: int | None = Field(description="The number of the step, from 0 on.")
-    steps: list[float] = Field(description="The weights of all steps.")
-    weight: float
-    began: float | None
-    since: float | None = Field(description="When this phase began.")
-    next: float | None = Field(description="The weight that is to come.")
-    not_before: float | None = Field(description="When it may come at the earliest.")
-    timeout_at: float | None = Field(description="When the step has taken too long.")
-    estimate: float | None = Field(description="Seconds that the step takes, about; null where nobody knows.")
-    verdict: Literal["pass", "fail", "inconclusive"]
-    generation: int
-    durable: bool = Field(
-        default=True, description="False while what holds could not be kept on the disk; that is tried again."
-    )
-
-
 class WeightBody(Model):
     """The canary's share."""
 
@@ -116,6 +87,9 @@ class Route(Model):
     phase: Phase
     reason: str | None = Field(description="Why the canary is off, the rollout waits or has ended.")
     step: int | None
+    rollout_id: str | None = Field(description="Of the rollout under way or the one that has ended here; null in idle.")
+    stable_version: str | None = Field(description="What stable is called, null where that is not known.")
+    canary_version: str | None = Field(description="What the canary is called, null where that is not known.")
     verdict: Literal["pass", "fail", "inconclusive"]
     rules: list[Rule]
     rules_source: Literal["file", "api"]
@@ -246,20 +220,6 @@ class Check(Model):
     p: float | None = Field(description='For "worse": a p-value that may be looked at at any time.')
 
 
-class Comparison(Model):
-    """One thing of which both versions have a value. `interval` as in a check."""
-
-    name: str
-    comparison: Literal["better", "no difference shown", "worse"]
-    canary: float | None
-    stable: float | None
-    ratio: float | None
-    interval: list[float | None] | None
-    unit: str
-    samples: Samples
-    sentence: str
-
-
 class Analysis(Model):
     """Whether the canary is worse, no different or better, and why. `seconds` since the weight was last changed."""
 
@@ -275,27 +235,6 @@ class Analysis(Model):
     )
     dry_run: bool
     checks: list[Check]
-
-
-class Exposed(Model):
-    """What the canary was trusted with since it is judged."""
-
-    requests: int
-    failed: int
-    beyond_stable: float = Field(description="How many more of them it failed than stable would have, at its rate.")
-    users: int | None = Field(description="Its users since the weight was last changed; null without affinity.")
-
-
-class Report(Model):
-    """What the new version is like beside the old one, check by check."""
-
-    route: str
-    verdict: Literal["pass", "fail", "inconclusive"]
-    reason: str
-    weight: float
-    seconds: float
-    exposed: Exposed
-    comparison: list[Comparison]
 
 
 VersionName = Literal["stable", "canary"]
@@ -360,6 +299,9 @@ class Entry(Model):
     detail: str
     generation: int | None = Field(description="Of the table that served until then.")
     outcome: str
+    rollout_id: str | None = Field(description="The rollout that it was about, or the last one before.")
+    stable_version: str | None
+    canary_version: str | None
 
 
 class History(Model):

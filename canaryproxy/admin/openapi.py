@@ -18,6 +18,7 @@ EVERYWHERE = ("unauthenticated", "too-many", "unknown-host", "cross-site", "malf
 PARAMETERS: dict[str, dict[str, Any]] = {
     "route": {"in": "path", "required": True, "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,62}$"}},
     "rule": {"in": "path", "required": True, "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,62}$"}},
+    "rollout": {"in": "path", "required": True, "schema": {"type": "string", "pattern": "^[0-9a-z-]{1,40}$"}},
     "verdict": {"in": "path", "required": True, "schema": {"type": "string", "enum": ["pass", "inconclusive", "fail"]}},
     "window": {
         "in": "query",

@@ -1,7 +1,6 @@
 """The calls of the API: what each takes, does and answers. The table of them makes both the router and the OpenAPI."""
 
 import asyncio
-import json
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -9,10 +8,12 @@ from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
-from canaryproxy.admin import models
+from canaryproxy.admin import models, rollout_models
 from canaryproxy.admin.analysis import analysis_of
 from canaryproxy.admin.goals import report
 from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.rollout_models import VERBS, BeginBody, body_of
+from canaryproxy.admin.rollout_views import report_of, rollout_of, rollouts_of
 from canaryproxy.admin.views import BREATH, VERDICTS, Knowledge, entry
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import duration
@@ -36,16 +37,6 @@ DEFAULT_WINDOW = "60s"
 MOST_ENTRIES = 1000
 MOST_RULES = 10_000
 """Of one route."""
-
-VERBS: dict[Verb, str] = {
-    "start": "Begin a rollout",
-    "pause": "Stay at this step",
-    "resume": "Go on after a pause",
-    "promote": "Go to the next step now, whatever the verdict; out of a bake, to its end",
-    "abort": "Take the canary back: no request whose head arrives after the 200 reaches it",
-    "retry": "Begin anew after a rollback",
-    "reset": "Be done with a rollout that has ended: all traffic to stable",
-}
 
 NONCE = secrets.token_hex(4)
 """Makes entity tags of another process differ from ours."""
@@ -270,9 +261,16 @@ async def _rollout(call: Call) -> Answer:
 def _verb(verb: Verb) -> Callable[[Call], Awaitable[Answer]]:
     async def run(call: Call) -> Answer:
         route = call.route
-        body = _checked(models.RolloutBody, call.body)
-        done = await _kept(call.knowledge.rollouts.do(route, verb, call.actor, full=body.full))
-        return Answer(call.knowledge.rollout(route), headers={"ETag": tag(done.revision)})
+        body = _checked(body_of(verb), call.body)
+        names = (body.version, body.stable_version) if isinstance(body, BeginBody) else ("", "")
+        change = call.knowledge.rollouts.do(
+            route, verb, call.actor, full=body.full, version=names[0], stable=names[1], only=body.rollout_id
+        )
+        done = await _kept(change)
+        answer, mine = call.knowledge.rollout(route), done.rollout.identity.id
+        if answer.id is not None and answer.id != mine:
+            answer = answer.model_copy(update={"id": mine})
+        return Answer(answer, headers={"ETag": tag(done.revision)})
 
     return run
 
@@ -288,7 +286,15 @@ async def _is_verdict(call: Call) -> Answer:
 
 
 async def _report(call: Call) -> Answer:
-    return Answer(call.knowledge.report(call.route))
+    return Answer(report_of(call.knowledge, call.route, call.path.get("rollout")))
+
+
+async def _rollouts(call: Call) -> Answer:
+    return Answer(rollouts_of(call.knowledge, call.route))
+
+
+async def _one_rollout(call: Call) -> Answer:
+    return Answer(rollout_of(call.knowledge, call.route, call.path["rollout"]))
 
 
 async def _reach_goal(call: Call) -> Answer:
@@ -350,19 +356,31 @@ OPERATIONS: tuple[Operation, ...] = (
         "the status", "read", _is_verdict, models.Analysis, problems=("no-such-route", "invalid", "verdict"),
     ),
     Operation(
-        "GET", "/api/v1/routes/{route}/rollout", "Where the rollout stands", "read", _rollout, models.Rollout,
+        "GET", "/api/v1/routes/{route}/rollout", "Where the rollout stands", "read", _rollout, rollout_models.Rollout,
         problems=("no-such-route",),
     ),
     *(
         Operation(
-            "POST", f"/api/v1/routes/{{route}}/rollout/{verb}", words, "write", _verb(verb), models.Rollout,
-            models.RolloutBody, (*_CHANGES, "no-such-route"), optional=True,
+            "POST", f"/api/v1/routes/{{route}}/rollout/{verb}", words, "write", _verb(verb), rollout_models.Rollout,
+            body_of(verb), (*_CHANGES, "no-such-route"), optional=True,
         )
         for verb, words in VERBS.items()
     ),
     Operation(
         "GET", "/api/v1/routes/{route}/rollout/report", "What the new version is like beside the old one", "read",
-        _report, models.Report, problems=("no-such-route",),
+        _report, rollout_models.Report, problems=("no-such-route",),
+    ),
+    Operation(
+        "GET", "/api/v1/routes/{route}/rollouts", "The last rollouts, the newest first", "read", _rollouts,
+        rollout_models.Rollouts, problems=("no-such-route",),
+    ),
+    Operation(
+        "GET", "/api/v1/routes/{route}/rollouts/{rollout}", "How one of them stands or has ended", "read",
+        _one_rollout, rollout_models.RolloutRecord, problems=("no-such-route", "no-such-rollout"),
+    ),
+    Operation(
+        "GET", "/api/v1/routes/{route}/rollouts/{rollout}/report", "The report of one of them", "read", _report,
+        rollout_models.Report, problems=("no-such-route", "no-such-rollout"),
     ),
     Operation(
         "POST", "/api/v1/routes/{route}/goals", "Report a business event from outside", "write", _reach_goal,
@@ -374,11 +392,3 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=("no-such-route", "invalid", "state-unwritable"), query=("limit",),
     ),
 )  # fmt: skip
-
-
-def parsed(data: bytes) -> object:
-    """JSON in UTF-8. Raises `Problem`."""
-    try:
-        return json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise Problem("malformed", "the body is not JSON in UTF-8") from None

@@ -15,6 +15,7 @@ TITLES: dict[str, tuple[int, str]] = {
     "cross-site": (403, "Requests from other sites are refused"),
     "not-found": (404, "There is nothing here"),
     "no-such-route": (404, "There is no such route"),
+    "no-such-rollout": (404, "There is no such rollout"),
     "no-such-rule": (404, "There is no such rule"),
     "no-such-goal": (404, "There is no such goal"),
     "method-not-allowed": (405, "This method is not allowed here"),

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from canaryproxy import MODE, __version__
-from canaryproxy.admin import endpoints, models
-from canaryproxy.admin.analysis import report_of
+from canaryproxy.admin import endpoints, models, rollout_models
 from canaryproxy.admin.problems import Problem
 from canaryproxy.config.expiry import held
 from canaryproxy.config.rule import affinity_text
@@ -21,6 +20,7 @@ from canaryproxy.control.judges import Judges
 from canaryproxy.control.rollouts import Rollouts
 from canaryproxy.control.state import Audit
 from canaryproxy.control.workers import Workers
+from canaryproxy.rollout.identity import label
 from canaryproxy.rollout.state import UNDER_WAY
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.distinct import Distinct
@@ -71,6 +71,7 @@ class Knowledge:
         """All that is known of a route."""
         controller = self.controller
         config, state = controller.config.routes[name], controller.state[name]
+        names = self.rollouts.identity(name)
         return models.Route(
             route=name,
             generation=controller.generation,
@@ -83,6 +84,9 @@ class Knowledge:
             phase=state.rollout.phase,
             reason=state.latched or state.rollout.reason or None,
             step=state.rollout.step,
+            rollout_id=names.id or None,
+            stable_version=names.stable or None,
+            canary_version=names.canary or None,
             verdict=self.judges.verdict(name, self.now()),
             rules=self.rules(name),
             rules_source=state.rules_source,
@@ -146,15 +150,19 @@ class Knowledge:
             weight=state.weight / 100, seconds=round(now - step.since, 3), stable=met["stable"], canary=met["canary"]
         )
 
-    def rollout(self, name: str) -> models.Rollout:
+    def rollout(self, name: str) -> rollout_models.Rollout:
         """Where a rollout stands."""
         rollout, plan = self.rollouts.of(name), self.rollouts.plan(name)
         active = rollout.phase in UNDER_WAY
         aim = self.rollouts.aim(name) if rollout.phase != "baking" else None
         dwell = plan.steps[rollout.step].dwell if active and rollout.step is not None else 0.0
         estimate = self.rollouts.estimate(name) if active else 0.0
-        return models.Rollout(
+        names = self.rollouts.identity(name)
+        return rollout_models.Rollout(
             route=name,
+            id=names.id or None,
+            stable_version=names.stable or None,
+            canary_version=names.canary or None,
             phase=rollout.phase,
             reason=rollout.reason or None,
             why=rollout.why or None,
@@ -172,11 +180,10 @@ class Knowledge:
             durable=self.controller.durable,
         )
 
-    def report(self, name: str) -> models.Report:
-        """What the new version is like beside the old one."""
-        now = self.now()
-        step = self._step(name, now)
-        return report_of(name, self.judges.analysis(name, now), None if step is None else step.canary.users)
+    def canary_users(self, name: str) -> int | None:
+        """The canary's users since the weight is what it is; None without affinity."""
+        step = self._step(name, self.now())
+        return None if step is None else step.canary.users
 
     def _goals(self, sample: Sample, side: tuple[str, str], now: float, seconds: float) -> dict[str, models.GoalStats]:
         config = self.controller.config.routes[side[0]]
@@ -256,10 +263,12 @@ class Knowledge:
 
         goals = tuple(goal.name for goal in self.controller.config.routes[name].goals)
         analysis, rollout = self.judges.analysis(name, self.now()), self.rollouts.of(name)
+        names = self.rollouts.identity(name)
         return RouteFacts(
             name, self.controller.state[name].weight, tuple(reasons), endpoints, goals, VERDICTS[analysis.verdict],
             {one.name: (one.evidence, one.threshold) for one in analysis.checks}, rollout.phase, rollout.step,
             {(result, why): count for (of, result, why), count in self.rollouts.ended.items() if of == name},
+            (label(names.id), label(names.stable), label(names.canary)),
         )  # fmt: skip
 
 
@@ -268,7 +277,8 @@ def entry(audit: Audit) -> models.Entry:
     at = datetime.fromtimestamp(audit.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return models.Entry(
         at=at, actor=audit.actor, role=audit.role, address=audit.address, action=audit.action, detail=audit.detail,
-        generation=audit.generation, outcome=audit.outcome,
+        generation=audit.generation, outcome=audit.outcome, rollout_id=audit.rollout_id or None,
+        stable_version=audit.stable_version or None, canary_version=audit.canary_version or None,
     )  # fmt: skip
 
 

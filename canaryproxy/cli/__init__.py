@@ -1,4 +1,5 @@
-"""The command line. Exit codes: 0 fine, 1 cannot start, invalid config or refused, 2 wrong usage, 3 out of time.
+"""The command line. Exit codes: 0 fine, 1 cannot start, invalid config or refused, 2 wrong usage; of `--wait` 1 rolled
+back, 3 out of time, 4 superseded, 5 refused.
 
 Each command is a module that imports what it needs when it runs, so `--help` answers at once.
 """
@@ -15,6 +16,7 @@ from canaryproxy.cli.check import check
 from canaryproxy.cli.demo import demo
 from canaryproxy.cli.explain import explain
 from canaryproxy.cli.history import history
+from canaryproxy.cli.report import report
 from canaryproxy.cli.rollout import abort, pause, promote, reset, resume, retry, start
 from canaryproxy.cli.rules import rules
 from canaryproxy.cli.run import run
@@ -57,6 +59,7 @@ app.command()(status)
 app.command()(weight)
 app.command()(rules)
 app.command()(history)
+app.command()(report)
 for verb in (start, pause, resume, promote, abort, retry, reset):
     app.command()(verb)
 

@@ -108,7 +108,7 @@ def refusal(status: int, told: Any) -> str:
     return printable("; ".join(part for part in (f"{status} {title}", detail, HINTS.get(status, "")) if part))
 
 
-def fail(error: Refused) -> typer.Exit:
-    """Say why and end with 1."""
+def fail(error: Refused, code: int = 1) -> typer.Exit:
+    """Say why and end with that code."""
     typer.echo(str(error), err=True)
-    return typer.Exit(1)
+    return typer.Exit(code)

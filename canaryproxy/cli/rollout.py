@@ -5,63 +5,129 @@ from typing import Annotated, Any
 
 import typer
 
-from canaryproxy.cli.remote import ADMIN, GATED, PATIENCE, Admin, Json, Refused, Remote, Token, fail
+from canaryproxy.cli.remote import ADMIN, GATED, Admin, Json, Refused, Remote, Token, fail
+from canaryproxy.cli.waiting import REFUSED, Timeout, Waiting, seconds
+from canaryproxy.cli.waiting import wait as wait_for
 from canaryproxy.cli.weight import segment
 
-ASK_GATES = ("start", "retry")
-"""Verbs that somebody else may have to agree to."""
-
+Version = Annotated[str, typer.Option(help="What the canary's version is called, such as a tag or a commit.")]
+StableVersion = Annotated[str, typer.Option(help="What stable's version is called.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for its end; exit codes as of `status --wait`.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the id of the rollout alone.")]
+Only = Annotated[str, typer.Option("--rollout", help="Id: only if this is the rollout that there is.")]
 Route = Annotated[str, typer.Argument(help="Name of the route.")]
 
 
-def start(route: Route, *, admin: Admin = ADMIN, token: Token = None, as_json: Json = False) -> None:
-    """Begin a rollout: raise the canary step by step, and take it back if it fails."""
-    _do(route, "start", admin, token, as_json=as_json)
+def start(
+    route: Route,
+    *,
+    version: Version = "",
+    stable_version: StableVersion = "",
+    wait: Wait = False,
+    timeout: Timeout = "10m",
+    quiet: Quiet = False,
+    admin: Admin = ADMIN,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Begin a rollout: raise the canary step by step, and take it back if it fails.
+
+    After a rollback the next version starts; the version that was taken back needs `retry`. While a rollout is under
+    way, another version takes its place, and the same version is the rollout that goes on.
+    """
+    patience = seconds(timeout) if wait else None
+    _begin(
+        route, "start", Remote(admin, token), _names(version, stable_version), patience, quiet=quiet, as_json=as_json
+    )
 
 
-def pause(route: Route, *, admin: Admin = ADMIN, token: Token = None, as_json: Json = False) -> None:
+def pause(
+    route: Route, *, rollout: Only = "", admin: Admin = ADMIN, token: Token = None, as_json: Json = False
+) -> None:
     """Stay at this step. A canary that fails is taken back all the same."""
-    _do(route, "pause", admin, token, as_json=as_json)
+    _do(route, "pause", admin, token, _only(rollout), as_json=as_json)
 
 
-def resume(route: Route, *, admin: Admin = ADMIN, token: Token = None, as_json: Json = False) -> None:
+def resume(
+    route: Route, *, rollout: Only = "", admin: Admin = ADMIN, token: Token = None, as_json: Json = False
+) -> None:
     """Go on after a pause."""
-    _do(route, "resume", admin, token, as_json=as_json)
+    _do(route, "resume", admin, token, _only(rollout), as_json=as_json)
 
 
 def promote(
     route: Route,
     *,
     full: Annotated[bool, typer.Option("--full", help="To 100 % at once.")] = False,
+    rollout: Only = "",
     admin: Admin = ADMIN,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
     """Go to the next step now, whatever the verdict; out of a bake, to its end."""
-    _do(route, "promote", admin, token, {"full": full}, as_json=as_json)
+    _do(route, "promote", admin, token, {"full": full, **_only(rollout)}, as_json=as_json)
 
 
-def abort(route: Route, *, admin: Admin = ADMIN, token: Token = None, as_json: Json = False) -> None:
-    """Take the canary back now: no request that comes later reaches it, until somebody says `retry` or `reset`."""
-    _do(route, "abort", admin, token, as_json=as_json)
+def abort(
+    route: Route, *, rollout: Only = "", admin: Admin = ADMIN, token: Token = None, as_json: Json = False
+) -> None:
+    """Take the canary back now: no request that comes later reaches it, until `retry`, `reset`, or the next version."""
+    _do(route, "abort", admin, token, _only(rollout), as_json=as_json)
 
 
-def retry(route: Route, *, admin: Admin = ADMIN, token: Token = None, as_json: Json = False) -> None:
-    """Begin anew after a rollback."""
-    _do(route, "retry", admin, token, as_json=as_json)
+def retry(
+    route: Route,
+    *,
+    version: Version = "",
+    stable_version: StableVersion = "",
+    wait: Wait = False,
+    timeout: Timeout = "10m",
+    quiet: Quiet = False,
+    admin: Admin = ADMIN,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Try a version again that was rolled back."""
+    patience = seconds(timeout) if wait else None
+    _begin(
+        route, "retry", Remote(admin, token), _names(version, stable_version), patience, quiet=quiet, as_json=as_json
+    )
 
 
-def reset(route: Route, *, admin: Admin = ADMIN, token: Token = None, as_json: Json = False) -> None:
+def reset(
+    route: Route, *, rollout: Only = "", admin: Admin = ADMIN, token: Token = None, as_json: Json = False
+) -> None:
     """Be done with a rollout that has ended: all traffic to stable, and nothing latched."""
-    _do(route, "reset", admin, token, as_json=as_json)
+    _do(route, "reset", admin, token, _only(rollout), as_json=as_json)
+
+
+def _only(rollout: str) -> dict[str, Any]:
+    return {"rollout_id": rollout} if rollout else {}
+
+
+def _names(version: str, stable: str) -> dict[str, Any]:
+    return {key: name for key, name in (("version", version), ("stable_version", stable)) if name}
+
+
+def _begin(
+    route: str, verb: str, remote: Remote, body: dict[str, Any], patience: float | None, *, quiet: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Ask for it, and wait for the end of the rollout that it has begun, if `patience` is given."""
+    try:
+        told = remote.call("POST", f"/api/v1/routes/{segment(route)}/rollout/{verb}", body, patience=GATED)
+    except Refused as error:
+        raise fail(error, REFUSED if patience is not None else 1) from None
+    if patience is None or not as_json:
+        typer.echo(told["id"] if quiet else json.dumps(told, indent=2) if as_json else sentence(told))
+    if patience is not None:
+        raise typer.Exit(wait_for(Waiting(remote, route, told["id"]), patience, as_json=as_json))
 
 
 def _do(
     route: str, verb: str, admin: str, token: str | None, body: dict[str, Any] | None = None, *, as_json: bool
 ) -> None:
     try:
-        path, patience = f"/api/v1/routes/{segment(route)}/rollout/{verb}", GATED if verb in ASK_GATES else PATIENCE
-        told = Remote(admin, token).call("POST", path, body or {}, patience=patience)
+        told = Remote(admin, token).call("POST", f"/api/v1/routes/{segment(route)}/rollout/{verb}", body or {})
     except Refused as error:
         raise fail(error) from None
     typer.echo(json.dumps(told, indent=2) if as_json else sentence(told))
@@ -81,6 +147,10 @@ def sentence(told: dict[str, Any]) -> str:
         text += f" in about {_time(told['estimate'])}"
     if told["why"]:
         text += f": {told['why']}"
+    if told["id"]:
+        text += f"; rollout {told['id']}"
+    if told["id"] and told["canary_version"]:
+        text += f" of {told['canary_version']}"
     if not told["durable"]:
         text += "; it could not be kept on the disk"
     return text

@@ -14,6 +14,8 @@ from canaryproxy.cli.judgements import judgements
 from canaryproxy.cli.output import Sheet, console, is_rich
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.rollout import sentence
+from canaryproxy.cli.waiting import Timeout, Waiting, seconds
+from canaryproxy.cli.waiting import wait as wait_for
 from canaryproxy.cli.weight import segment
 
 if TYPE_CHECKING:
@@ -23,31 +25,29 @@ if TYPE_CHECKING:
 PERIOD = 1.0
 """Seconds between two looks."""
 
-UNDER_WAY = ("progressing", "paused", "baking")
-TIMED_OUT = 3
-
-PASSING = (None, 503)
-"""Refusals that waiting may end: not there yet, not ready yet."""
-
 
 def status(
     route: Annotated[str | None, typer.Argument(help="One route; all without.")] = None,
     *,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it live until Ctrl-C.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is ready and no rollout is under way.")] = False,
-    timeout: Annotated[str, typer.Option(help="Longest time to --wait, such as 90s or 10m.")] = "10m",
+    rollout: Annotated[str | None, typer.Option(help="Id of the one to --wait for, as `start` says it.")] = None,
+    timeout: Timeout = "10m",
     admin: Admin = ADMIN,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
     """Show weights, endpoints, what both versions did in the last minute, and what the judge thinks of the canary.
 
-    With `--wait` the exit code is 0 for a canary that was promoted or where no rollout is, 1 for one that was
-    rolled back, 3 when the time is over.
+    With `--wait` it waits for the rollout of that id, or for those that are under way when it begins. The exit code is
+    0 where it succeeded (or where there is none), 1 where it was rolled back, 3 when the time is over, 4 where another
+    rollout took its place, 5 where the instance refuses.
     """
+    if rollout is not None and (route is None or not wait):
+        raise typer.BadParameter("it goes with ROUTE and --wait", param_hint="--rollout")
     remote, screen = Remote(admin, token), console()
     if wait:
-        raise typer.Exit(_wait(remote, route, seconds(timeout), as_json=as_json))
+        raise typer.Exit(wait_for(Waiting(remote, route, rollout), seconds(timeout), as_json=as_json))
     if watch:
         _watch(remote, route, screen)
         return
@@ -59,17 +59,6 @@ def status(
         typer.echo(json.dumps(routes if route is None else routes[0], indent=2))
     else:
         screen.print(page(routes))
-
-
-def seconds(text: str) -> float:
-    """A duration as written. Raises `typer.BadParameter`."""
-    from canaryproxy.config.problem import Wrong
-    from canaryproxy.config.quantity import duration
-
-    try:
-        return duration(0.1, 86_400)(text)
-    except Wrong as wrong:
-        raise typer.BadParameter(wrong.mend, param_hint="--timeout") from None
 
 
 def look(remote: Remote, route: str | None) -> list[dict[str, Any]]:
@@ -112,37 +101,6 @@ def _watch(remote: Remote, route: str | None, screen: "Console") -> None:
             while True:
                 time.sleep(PERIOD)
                 live.update(shown(), refresh=True)
-
-
-def _wait(remote: Remote, route: str | None, patience: float, *, as_json: bool) -> int:
-    """Look until it is over; the exit code."""
-    deadline = time.monotonic() + patience
-    said = ""
-    while True:
-        try:
-            remote.call("GET", "/readyz")
-            routes = look(remote, route)
-            phases = {one["route"]: one["phase"] for one in routes}
-            if not any(phase in UNDER_WAY for phase in phases.values()):
-                typer.echo(json.dumps(routes, indent=2) if as_json else outcome(phases))
-                return int("rolled_back" in phases.values())
-            now = outcome(phases)
-        except Refused as error:
-            if error.status not in PASSING:
-                raise fail(error) from None
-            now = str(error)
-        if now != said:
-            typer.echo(now, err=True)
-            said = now
-        if time.monotonic() >= deadline:
-            typer.echo("the time is over", err=True)
-            return TIMED_OUT
-        time.sleep(min(PERIOD, max(0.0, deadline - time.monotonic())))
-
-
-def outcome(phases: dict[str, str]) -> str:
-    """Every route's phase on one line."""
-    return ", ".join(f"{route} {phase}" for route, phase in phases.items())
 
 
 def page(routes: list[dict[str, Any]]) -> "Group":

@@ -28,6 +28,7 @@ from canaryproxy.config.section import (
     Switch,
     Upgrades,
     Url,
+    VersionText,
     Wait,
     none_if_off,
 )
@@ -70,6 +71,12 @@ class VersionConfig(Section):
         examples=["55s"],
     )
 
+    version: VersionText = Field(
+        default="",
+        description="What this version is called in answers, events and metrics, where its health check does not ask "
+        "it (`version_header`). Another one for the canary is another canary: its rollout begins at the first step.",
+        examples=["v42"],
+    )
     health: Annotated[HealthConfig | None, BeforeValidator(none_if_off)] = Field(
         default=None,
         description="Active health checks. `none`: every endpoint counts as healthy. See below.",

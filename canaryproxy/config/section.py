@@ -53,6 +53,7 @@ from canaryproxy.config.rule import (
     version_name,
 )
 from canaryproxy.config.secret import Token, no_auth, role, token, token_file
+from canaryproxy.config.version import version_text
 from canaryproxy.model.settings import Network
 from canaryproxy.model.table import Affinity, VersionName
 
@@ -100,6 +101,7 @@ Fallback = Annotated[frozenset[VersionName], PlainValidator(fallback), Shown(fal
 Upgrades = Annotated[tuple[str, ...], PlainValidator(upgrades), Shown(lambda names: f"[{', '.join(names)}]")]
 ServerName = Annotated[str, PlainValidator(server_name)]
 Pem = Annotated[PemFile, PlainValidator(pem_file)]
+VersionText = Annotated[str, PlainValidator(version_text)]
 Target = Annotated[str, PlainValidator(target)]
 LogPath = Annotated[str, PlainValidator(log_path), Shown(str)]
 TokenName = Annotated[str, PlainValidator(rule_name)]

@@ -25,8 +25,8 @@ from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
 from canaryproxy.control.state import Audit, RouteState, State, rolled, waits, weighed
 from canaryproxy.control.store import Store
 from canaryproxy.control.workers import Traffic
-from canaryproxy.model.table import Endpoint, Route, RoutingTable
-from canaryproxy.rollout.machine import transition
+from canaryproxy.model.table import Endpoint, Route, RoutingTable, VersionName
+from canaryproxy.rollout.machine import known, transition
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.state import Event, Illegal, Rollout, Told, summary
 
@@ -120,6 +120,7 @@ class Controller:
         self._ledger = Ledger(store, wall)
         self.events = events or Events()
         self.plan_of: Callable[[str], Plan] = lambda route: self.config.routes[route].rollout.plan(0.0)
+        self.change_of: Callable[[str], Event] = lambda _: Event("changed")
         self.config = config
         self.table = RoutingTable(0, ())
         self.reloaded = True
@@ -175,10 +176,15 @@ class Controller:
             for name, side in (("stable", config.stable), ("canary", config.canary))
         }
 
-    def canary_version(self, route: str) -> str:
-        """What all healthy endpoints of a route's canary call themselves; empty where they differ or do not say."""
-        side = self.endpoints(route)["canary"]
-        told = {self.health.versions.get(endpoint, "") for endpoint, state in side if state == "healthy"}
+    def version_of(self, route: str, side: VersionName) -> str:
+        """What all healthy endpoints of a side call themselves, empty where they differ or do not say; without a health
+        check that asks them, what the config calls it.
+        """
+        config: VersionConfig = getattr(self.config.routes[route], side)
+        if config.health is None or not config.health.version_header:
+            return config.version
+        ends = self.endpoints(route)[side]
+        told = {self.health.versions.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
         return told.pop() if len(told) == 1 else ""
 
     def _state_of(self, side: VersionConfig, endpoint: Endpoint) -> str:
@@ -212,7 +218,8 @@ class Controller:
 
         def change(before: RouteState) -> tuple[RouteState, str]:
             if not before.settable:
-                raise Illegal(f"the rollout is {before.rollout.phase}, and says what the weight is")
+                phase = before.rollout.phase
+                raise Illegal(f"the rollout is {phase}, and says what the weight is; {known(phase)}")
             after = weighed(before, weight, self.config.routes[route].weight)
             return after, f"{before.weight / 100:g} -> {weight / 100:g}"
 
@@ -286,13 +293,16 @@ class Controller:
             raise NoSuchRoute(route)
         event = replace(event, reaches=self._reaches(route), latched=bool(before.latched))
         rollout, told = transition(plan, before.rollout, event, self._wall())
-        return (before, ()) if rollout == before.rollout else (rolled(before, rollout), told)
+        return (before, ()) if rollout == before.rollout else (
+            rolled(before, rollout, event.report, self._wall()), told
+        )  # fmt: skip
 
     def _entry(
         self, after: RouteState, told: Sequence[Told], event: Event, actor: Actor
     ) -> tuple[Actor, str, str, int]:
         action = event.kind if event.kind != "tick" else "rollout"
-        return actor, action, summary(after.rollout, told), self.generation
+        words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, told)
+        return actor, action, words, self.generation
 
     def _reaches(self, route: str) -> bool:
         """Whether anything sends requests to the canary."""
@@ -327,12 +337,13 @@ class Controller:
 
     def _begin_anew(self, route: str) -> Rolled | None:
         """The canary is another one by the config: before it gets anything, its rollout is at the first step."""
-        before = self.state[route]
-        rollout, told = transition(self.plan_of(route), before.rollout, Event("changed"), self._wall())
+        before, event = self.state[route], self.change_of(route)
+        rollout, told = transition(self.plan_of(route), before.rollout, event, self._wall())
         if rollout == before.rollout:
             return None
         words = summary(rollout, told)
-        self._ledger.put(route, rolled(before, rollout), OPERATOR, "config", words, self.generation)
+        after = rolled(before, rollout, event.report, self._wall())
+        self._ledger.put(route, after, OPERATOR, "config", words, self.generation)
         return Rolled(rollout, told, self.generation, self.revision(route))
 
     async def reload(self) -> Reload:

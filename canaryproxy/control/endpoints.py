@@ -60,6 +60,11 @@ def usable(route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint]) -> tu
 
 
 def another_canary(before: Config, after: Config) -> frozenset[str]:
-    """Routes whose canary is somewhere else now."""
+    """Routes whose canary is somewhere else now, or is called something else in the config."""
     both = before.routes.keys() & after.routes.keys()
-    return frozenset(name for name in both if before.routes[name].canary.origins != after.routes[name].canary.origins)
+    return frozenset(name for name in both if _which(before, name) != _which(after, name))
+
+
+def _which(config: Config, route: str) -> tuple[tuple[Origin, ...], str]:
+    canary = config.routes[route].canary
+    return canary.origins, canary.version

@@ -5,9 +5,10 @@ A listener that does not keep up loses its place and is told so by the end of it
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.state import Rollout, Told
 
 log = logging.getLogger("canaryproxy")
@@ -32,9 +33,10 @@ class Event:
 
 
 class Events:
-    """Tells every listener what happens from now on."""
+    """Tells every listener what happens from now on, of a route with what it is about: `about` knows that."""
 
     def __init__(self) -> None:
+        self.about: Callable[[str], Identity] | None = None
         self._number = 0
         self._listeners: set[asyncio.Queue[Event | None]] = set()
 
@@ -44,7 +46,8 @@ class Events:
     def tell(self, kind: str, at: float, route: str = "", **detail: object) -> None:
         """Something happened."""
         self._number += 1
-        event = Event(self._number, kind, at, route, detail)
+        names = named(self.about(route)) if route and self.about is not None else {}
+        event = Event(self._number, kind, at, route, {**names, **detail})
         for queue in list(self._listeners):
             if queue.qsize() >= WAITING:
                 self._listeners.discard(queue)
@@ -71,15 +74,24 @@ class Events:
         self._listeners.clear()
 
 
+def named(identity: Identity) -> dict[str, str | None]:
+    """Which rollout something is about, and which versions; null for what is not known."""
+    return {
+        "rollout_id": identity.id or None, "stable_version": identity.stable or None,
+        "canary_version": identity.canary or None,
+    }  # fmt: skip
+
+
 def announce(
     events: Events, at: float, route: str, rollout: Rollout, told: Sequence[Told], actor: str, generation: int
 ) -> None:
     """Say what came of a rollout, in the log and to whoever listens."""
     for one in told:
-        fields = {"route": route, "phase": rollout.phase, "actor": actor, "generation": generation}
+        names = named(rollout.identity)
+        fields = {"route": route, "phase": rollout.phase, "actor": actor, "generation": generation, **names}
         log.log(LEVELS[one.severity], "%s: %s", route, one.words, extra={"fields": fields})
         events.tell(
             "phase", at, route, phase=rollout.phase, reason=rollout.reason, step=rollout.step,
             weight=rollout.weight / 100, severity=one.severity, sentence=one.words, actor=actor,
-            generation=generation,
+            generation=generation, **names,
         )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 from canaryproxy.config.hook import Called, HookConfig, NotifyConfig, When
 from canaryproxy.config.outbound import secure, texts
 from canaryproxy.control.calling import ContextOf, Failed, called, host_of, is_secure
+from canaryproxy.control.events import named
 from canaryproxy.control.failures import Failures, Key
 from canaryproxy.control.reasons import answered
 from canaryproxy.rollout.state import Phase, Rollout, Told
@@ -152,6 +153,7 @@ def document(
     return {
         "name": route, "namespace": "", "phase": FLAGGER[rollout.phase], "metadata": words, "hook": hook.name,
         "when": hook.when, "step": rollout.step, "weight": rollout.weight / 100, "reason": rollout.reason,
+        **named(rollout.identity),
     }  # fmt: skip
 
 
@@ -161,13 +163,22 @@ def notice(route: str, rollout: Rollout, notify: NotifyConfig, told: Told, at: f
     if notify.style == "slack":
         return {
             "text": text,
-            "attachments": [{"color": COLOURS[told.severity], "text": f"{rollout.phase}", "ts": int(at)}],
+            "attachments": [{"color": COLOURS[told.severity], "text": caption(rollout), "ts": int(at)}],
         }
     when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "at": when, "route": route, "severity": told.severity, "phase": rollout.phase, "reason": rollout.reason,
-        "step": rollout.step, "weight": rollout.weight / 100, "sentence": told.words,
+        "step": rollout.step, "weight": rollout.weight / 100, "sentence": told.words, **named(rollout.identity),
     }  # fmt: skip
+
+
+def caption(rollout: Rollout) -> str:
+    """The phase, and which rollout it is of."""
+    mine = rollout.identity
+    if not mine.id:
+        return rollout.phase
+    beside = f" beside {mine.stable}" if mine.canary and mine.stable else ""
+    return f"{rollout.phase}, {mine}{beside}"
 
 
 def over_http(context_of: ContextOf) -> Post:

@@ -123,7 +123,7 @@ class Ledger:
             state |= {name: lost[name] for name in state.keys() - before.keys()}
         changed = [name for name, one in state.items() if self.state.get(name) != one]
         audits = [
-            self._audit(OPERATOR, "config", name, _heard(self.state.get(name), state[name]), generation)
+            self._audit(OPERATOR, "config", name, _heard(self.state.get(name), state[name]), generation, state[name])
             for name in changed
         ]
         if changed or state.keys() != self.state.keys():
@@ -144,7 +144,7 @@ class Ledger:
         holds.
         """
         before = self.state.get(route)
-        await self._save({**self.state, route: after}, [self._audit(actor, action, route, detail, generation)])
+        await self._save({**self.state, route: after}, [self._audit(actor, action, route, detail, generation, after)])
         if self.state.get(route) is not before:
             raise Stale(route)
         self.state = {**self.state, route: after}
@@ -154,7 +154,7 @@ class Ledger:
         """A route's new state from now on; `keep` is to follow."""
         self.state = {**self.state, route: after}
         self._revisions[route] = self.revision(route) + 1
-        self._owe([self._audit(actor, action, route, detail, generation)])
+        self._owe([self._audit(actor, action, route, detail, generation, after)])
 
     async def keep(self) -> None:
         """Keep what holds and is not kept yet. Where that cannot be done it holds all the same, as long as the process
@@ -209,8 +209,14 @@ class Ledger:
         """Let go of the store."""
         await asyncio.to_thread(self._store.close)
 
-    def _audit(self, actor: Actor, action: str, route: str, detail: str, generation: int) -> Audit:
-        return Audit(self._wall(), actor.name, actor.role, actor.address, action, route, detail, "kept", generation)
+    def _audit(
+        self, actor: Actor, action: str, route: str, detail: str, generation: int, after: RouteState
+    ) -> Audit:  # fmt: skip
+        about = after.rollout.identity
+        return Audit(
+            self._wall(), actor.name, actor.role, actor.address, action, route, detail, "kept", generation, about.id,
+            about.stable, about.canary,
+        )  # fmt: skip
 
 
 def _digests(config: Config) -> dict[str, str]:

@@ -1,10 +1,13 @@
 """Canaries that are replaced where they are by another one: they say so in the answer to their health check."""
 
 import logging
+import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from canaryproxy.control.controller import Controller
+from canaryproxy.rollout.identity import Identity, identifier
+from canaryproxy.rollout.state import Event
 
 log = logging.getLogger("canaryproxy")
 
@@ -31,12 +34,14 @@ class Noted:
 
 
 class Versions:
-    """What the canaries of all routes call themselves. `now` is a clock in seconds."""
+    """What the canaries of all routes call themselves. `now` is a clock in seconds, `wall` tells those since 1970."""
 
-    def __init__(self, controller: Controller, now: Callable[[], float]) -> None:
+    def __init__(self, controller: Controller, now: Callable[[], float], wall: Callable[[], float]) -> None:
         self._controller = controller
         self._now = now
+        self._wall = wall
         self._noted: dict[str, Noted] = {}
+        self._alike: dict[str, float] = {}
 
     def __repr__(self) -> str:
         return f"<Versions of {len(self._noted)} routes>"
@@ -50,15 +55,56 @@ class Versions:
         """What it was known as to the process before."""
         self._noted[route] = Noted(version, version, self._now())
 
+    def now(self, route: str, given: str = "", stable: str = "") -> Identity:
+        """The identity of a rollout that would begin now; `given` and `stable` are names that a request gives."""
+        canary = self._controller.version_of(route, "canary")
+        fresh = identifier(self._wall(), secrets.randbits(32))
+        return Identity(fresh, given, canary, stable or self._controller.version_of(route, "stable"))
+
     def others(self) -> list[str]:
         """Routes whose canary has called itself something else for a while: a deployment has come to its end."""
         found = []
         for route, config in self._controller.config.routes.items():
             health = config.canary.health
-            told = self._controller.canary_version(route) if health is not None and health.version_header else ""
+            asked = health is not None and health.version_header
+            told = self._controller.version_of(route, "canary") if asked else ""
             if told:
                 noted = self._noted.setdefault(route, Noted(told, told, self._now()))
                 if noted.see(told, self._now()):
                     log.info("%s: the canary is %s now", route, told)
                     found.append(route)
         return found
+
+    def merged(self) -> list[str]:
+        """Routes whose stable has been called the same as the canary for a while: it has become what the canary is."""
+        found, now = [], self._now()
+        for route in self._controller.config.routes:
+            stable = self._controller.version_of(route, "stable")
+            if not stable or stable != self._controller.version_of(route, "canary"):
+                self._alike.pop(route, None)
+            elif now - self._alike.setdefault(route, now) >= SETTLED:
+                found.append(route)
+        return found
+
+
+def filled(mine: Identity, now: Identity) -> Identity:
+    """What is not known yet of a rollout, as it is called now. Pure."""
+    return Identity(mine.id, mine.given, mine.announced or now.announced, mine.stable or now.stable)
+
+
+def retried(before: Identity, now: Identity) -> Identity:
+    """A second try goes by the name given to the first, unless the canary calls itself something else now. Pure."""
+    other = before.announced and now.announced and before.announced != now.announced
+    return now if other else replace(now, given=before.given)
+
+
+def as_named(mine: Identity, changed: Event, age: float) -> Event:
+    """A canary under way calls itself something else, `age` seconds after its rollout began. What was named at the
+    start may only just have arrived: then it is that one still. Pure.
+    """
+    said = changed.identity.announced
+    if mine.given and said == mine.given:
+        return replace(changed, kind="named", identity=replace(mine, announced=said))
+    if mine.given and mine.announced != mine.given and age < 2 * SETTLED:
+        return replace(changed, identity=replace(mine, announced=said))
+    return changed

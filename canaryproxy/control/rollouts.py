@@ -13,17 +13,19 @@ from typing import Any
 
 from canaryproxy.analysis import words
 from canaryproxy.analysis.finding import Analysis
+from canaryproxy.analysis.report import report
 from canaryproxy.config.hook import When
 from canaryproxy.config.rollout import NEEDED_FOR_PROOF, expected_seconds
 from canaryproxy.control.controller import Controller, NoSuchRoute, Reload, Rolled
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Actor, Stale
-from canaryproxy.control.noticing import Versions
+from canaryproxy.control.noticing import Versions, as_named, filled, retried
 from canaryproxy.control.remembering import Memory
 from canaryproxy.control.state import NO_ROLLOUT
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.control.workers import NotAcknowledged
+from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import WHOLE, Plan
 from canaryproxy.rollout.state import UNDER_WAY, Event, Facts, Illegal, Rollout, Verb
@@ -59,11 +61,16 @@ class Rollouts:
         self.ended: Counter[tuple[str, str, str]] = Counter()
         self._urgent: set[asyncio.Task[None]] = set()
         self._troubled: set[str] = set()
-        self._versions = Versions(controller, now)
+        self._versions = Versions(controller, now, wall)
         self._memory = Memory(controller, judges, self._versions, now, wall)
         self._hooks = hooks
         self._aborts: Counter[str] = Counter()
+        self.users_of: Callable[[str], int | None] = lambda _: None
         controller.plan_of = self._anew
+        controller.change_of = lambda route: Event(
+            "changed", identity=self._versions.now(route), report=self.found(route)
+        )
+        controller.events.about = self.identity
         judges.heed(self.aim, self.failing)
 
     def __repr__(self) -> str:
@@ -77,6 +84,19 @@ class Rollouts:
     def of(self, route: str) -> Rollout:
         """A route's rollout as it is now."""
         return self._controller.state[route].rollout
+
+    def identity(self, route: str) -> Identity:
+        """Of the rollout that there is; in idle, what the versions are called now. The name of one that has ended is
+        not that of the canary which stands there now.
+        """
+        rollout = self.of(route)
+        if rollout.phase == "idle":
+            return replace(self._versions.now(route), id="")
+        return filled(rollout.identity, self._versions.now(route)) if rollout.phase in UNDER_WAY else rollout.identity
+
+    def found(self, route: str) -> dict[str, Any]:
+        """What is to be said of the canary as it is known now."""
+        return report(self._judges.analysis(route, self._now()), self.users_of(route))
 
     def plan(self, route: str) -> Plan:
         """What it follows: the steps are those of its start."""
@@ -136,26 +156,39 @@ class Rollouts:
             return replace(facts, verdict="pass", why="a step without traffic of its own")
         return replace(facts, verdict="inconclusive") if _dry(analysis) else facts
 
-    async def do(self, route: str, verb: Verb, actor: Actor, *, full: bool = False) -> Rolled:
-        """Somebody asks for something. Raises what `Controller.roll` does."""
+    async def do(
+        self, route: str, verb: Verb, actor: Actor, *, full: bool = False, version: str = "", stable: str = "",
+        only: str = "",
+    ) -> Rolled:  # fmt: skip
+        """An operator asks for something; `version` and `stable` are what they call the versions, `only` is the id of
+        the one rollout that they mean. Raises what `Controller.roll` does.
+        """
         if route not in self._controller.state or route not in self._controller.config.routes:
             raise NoSuchRoute(route)
         aborts = self._aborts[route]
         if verb == "abort":
             self._aborts[route] += 1
+        identity = self._versions.now(route, version, stable)
+        event, plan = Event(verb, full=full, by=actor.name, identity=identity, only=only), self.plan(route)
+        if verb == "retry" and not version:
+            event = replace(event, identity=retried(self.of(route).identity, identity))
         if verb in ("start", "retry"):
-            rollout = self._controller.config.routes[route].rollout
-            refusal = await self._hooks.ask(route, rollout.hooks, "start", self.of(route))
+            plan = self._anew(route)
+            would = transition(plan, self.of(route), event, self._wall())[0]
+            hooks = () if would == self.of(route) else self._controller.config.routes[route].rollout.hooks
+            refusal = await self._hooks.ask(route, hooks, "start", replace(self.of(route), identity=identity))
             if self._aborts[route] != aborts:
                 refusal = "aborted while the gates were asked"
             if refusal:
                 raise Illegal(refusal)
-        return await self._roll(route, self.plan(route), Event(verb, full=full, by=actor.name), actor)
+        return await self._roll(route, plan, event, actor)
 
     async def _roll(self, route: str, plan: Plan, event: Event, actor: Actor) -> Rolled:
-        before = self.of(route)
+        before, event = self.of(route), replace(event, report=self.found(route))
+        if event.kind == "changed":
+            self._judges.renew(route, self._now())
         done = await self._controller.roll(route, plan, event, actor)
-        if event.kind in ("start", "retry"):
+        if event.kind in ("start", "retry") and done.rollout.identity.id != before.identity.id:
             self._judges.renew(route, self._now())
         self._follow_up(route, before, done)
         await self._controller.acknowledged(done.generation)
@@ -169,6 +202,10 @@ class Rollouts:
         config = self._controller.config.routes.get(route)
         if config is None:
             return
+        past = self._controller.state[route].past
+        begun = done.rollout.identity.id != before.identity.id
+        if begun and past and past[-1].superseded_by == done.rollout.identity.id:
+            self.ended[route, "superseded", ""] += 1
         if done.rollout.step != before.step:
             self._warn(route)
         hooks, notify = config.rollout.hooks, config.rollout.notify
@@ -200,23 +237,44 @@ class Rollouts:
         """The canary is another one, and stands where the one before stood."""
         if route not in self._controller.config.routes:
             return
-        self._judges.renew(route, self._now())
-        await self._roll(route, self._anew(route), Event("changed"), ENGINE)
+        rollout, event = self.of(route), Event("changed", identity=self._versions.now(route))
+        if rollout.phase in UNDER_WAY:
+            event = as_named(rollout.identity, event, self._wall() - rollout.began)
+        await self._roll(route, self._anew(route), event, ENGINE)
         self._begin(route)
 
     def _begin(self, route: str) -> None:
         """Where a rollout begins by itself, let it. Its gates may take their time; nobody waits."""
         state = self._controller.state[route]
-        wanted = self._controller.config.routes[route].rollout.start == "auto"
-        if wanted and state.rollout.phase == "idle" and not state.latched:
+        wanted = self._auto(route)
+        free = state.rollout.phase == "idle" or (state.rollout.off and state.rollout.reason != "manual")
+        now = self._versions.now(route)
+        if wanted and free and not state.latched and not (now.stable and now.stable == now.canary):
             self._aside(route, self.do(route, "start", ENGINE))
+
+    def _auto(self, route: str) -> bool:
+        return self._controller.config.routes[route].rollout.start == "auto"
 
     async def look(self) -> None:
         """A second has passed."""
         for route in self._versions.others():
             await self._trying(route, self._changed(route))
+        for route in self._versions.merged():
+            if self._auto(route) and self.of(route).phase == "succeeded":
+                await self._trying(route, self.do(route, "reset", ENGINE))
         for route in self.under_way:
-            await self._trying(route, self.tick(route))
+            await self._trying(route, self._go_on(route))
+
+    async def _go_on(self, route: str) -> None:
+        await self._name(route)
+        await self.tick(route)
+
+    async def _name(self, route: str) -> None:
+        """Note what the versions are called once they say so."""
+        mine, now = self.of(route).identity, self._versions.now(route)
+        now = filled(mine, now)
+        if self.of(route).phase in UNDER_WAY and now != mine:
+            await self._roll(route, self.plan(route), Event("named", identity=now), ENGINE)
 
     async def remember(self) -> None:
         """Keep what is known of canaries under way, and what could not be kept before."""
@@ -225,6 +283,9 @@ class Rollouts:
 
     async def recall(self) -> None:
         """Go on where the process before ended."""
+        for route, state in self._controller.state.items():
+            if state.rollout.identity.announced:
+                self._versions.recall(route, state.rollout.identity.announced)
         await self._memory.recall(self.under_way)
 
     def failing(self, route: str) -> None:

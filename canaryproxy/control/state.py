@@ -14,6 +14,7 @@ from typing import Any, Literal
 from canaryproxy.config import Config
 from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.config.written import rule_as_written
+from canaryproxy.rollout.record import Record, remembered
 from canaryproxy.rollout.state import Event, Rollout
 
 Source = Literal["file", "api", "rollout"]
@@ -27,7 +28,8 @@ class RouteState:
 
     `file_weight` and `file_rules` (a digest) are the file's, as last heard. `rules` are None while the file's hold.
     `latched` says why the canary is off until somebody decides, empty if it is not. While a `rollout` is under way the
-    weight is its. `extra` is what a later version has stored of the route: kept as it is.
+    weight is its; `past` are the last ones, the oldest first. `extra` is what a later version has stored of the route:
+    kept as it is.
     """
 
     weight: int
@@ -38,6 +40,7 @@ class RouteState:
     latched: str = ""
     rollout: Rollout = NO_ROLLOUT
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    past: tuple[Record, ...] = ()
 
     @property
     def off(self) -> bool:
@@ -61,7 +64,9 @@ State = Mapping[str, RouteState]
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Who did what: `at` in wall-clock seconds since the epoch; `detail` in words; `generation` served until then."""
+    """Who did what: `at` in wall-clock seconds since the epoch; `detail` in words; `generation` served until then;
+    the rest says which rollout it was about, and the last one where none was under way.
+    """
 
     at: float
     actor: str
@@ -72,6 +77,9 @@ class Audit:
     detail: str
     outcome: str
     generation: int | None = None
+    rollout_id: str = ""
+    stable_version: str = ""
+    canary_version: str = ""
 
 
 def digest(rules: tuple[RuleConfig, ...]) -> str:
@@ -106,14 +114,17 @@ def latch(config: Config, digests: Mapping[str, str], why: str) -> dict[str, Rou
     }
 
 
-def rolled(before: RouteState, rollout: Rollout) -> RouteState:
-    """A rollout has gone on: what it says of the weight holds."""
-    return replace(before, rollout=rollout, weight=rollout.weight, weight_source="rollout", latched="")
+def rolled(before: RouteState, rollout: Rollout, report: Mapping[str, Any], now: float) -> RouteState:
+    """A rollout has gone on: what it says of the weight holds. `report` is what was found of the canary until now."""
+    past = remembered(before.past, before.rollout, rollout, report, now)
+    return replace(
+        before, rollout=rollout, weight=rollout.weight, weight_source="rollout", latched="", past=past
+    )  # fmt: skip
 
 
 def waits(before: RouteState, after: RouteState, event: Event) -> bool:
-    """Whether a change has to be on the disk first: all have that take nothing from the canary."""
-    takes = after.rollout.off or after.weight < before.weight or event.kind == "changed"
+    """Whether a change has to be on the disk first: all have that take nothing from the canary, but for a name."""
+    takes = after.rollout.off or after.weight < before.weight or event.kind in ("changed", "named")
     return after is not before and not takes
 
 

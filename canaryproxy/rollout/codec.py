@@ -5,15 +5,20 @@ included, unless an older reader would act wrongly by ignoring it (docs/decision
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any, cast, get_args
 
 from canaryproxy.model.document import VERSION, items, mapping, number, text, truth, unknown, version_of, whole
+from canaryproxy.rollout.identity import Identity, identifier
 from canaryproxy.rollout.plan import WHOLE, Step
+from canaryproxy.rollout.record import Record, Result
 from canaryproxy.rollout.state import Phase, Rollout
 
 V = 1
 """0 is the form of commit 64e2905: the same fields without `v`."""
 
+NAMES = tuple(asdict(Identity()))
+RESULTS: tuple[Result, ...] = get_args(Result)
 PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
@@ -36,6 +41,7 @@ def dump(rollout: Rollout) -> dict[str, Any]:
         "before": rollout.before,
         "controls": rollout.controls,
         "warned": rollout.warned,
+        **asdict(rollout.identity),
     }
 
 
@@ -66,8 +72,58 @@ def load(data: Mapping[str, Any]) -> Rollout:
         before=_phase(data.get("before", "progressing")),
         controls=whole(data.get("controls", 0)),
         warned=truth(data.get("warned", False)),
+        identity=_known(data, since),
         extra=unknown(data, KNOWN),
     )
+
+
+def dump_record(record: Record) -> dict[str, Any]:
+    """Plain data, for JSON."""
+    return {
+        **record.extra,
+        VERSION: V,
+        **asdict(record.identity),
+        "result": record.result,
+        "reason": record.reason,
+        "why": record.why,
+        "began": record.began,
+        "ended": record.ended,
+        "superseded_by": record.superseded_by,
+        "report": dict(record.report),
+    }
+
+
+KNOWN_OF_RECORD = frozenset(dump_record(Record(Identity(), "succeeded")))
+
+
+def load_record(data: Mapping[str, Any]) -> Record:
+    """What `dump_record` gave. Without an id and a result it is none. Raises as `load` does."""
+    version_of(data, V, "a record of a rollout")
+    if data["result"] not in RESULTS:
+        raise ValueError(f"{data['result']!r} is no result of a rollout")
+    return Record(
+        identity=replace(_identity(data), id=text(data["id"])),
+        result=cast("Result", data["result"]),
+        reason=text(data.get("reason", "")),
+        why=text(data.get("why", "")),
+        began=number(data.get("began", 0.0)),
+        ended=number(data.get("ended", 0.0)),
+        superseded_by=text(data.get("superseded_by", "")),
+        report=mapping(data.get("report", {})),
+        extra=unknown(data, KNOWN_OF_RECORD),
+    )
+
+
+def _known(data: Mapping[str, Any], since: float) -> Identity:
+    """A rollout that an older version has begun gets an id here, and the same one every time."""
+    mine = _identity(data)
+    if "id" in data or data["phase"] == "idle":
+        return mine
+    return replace(mine, id=identifier(number(data.get("began", 0.0)) or since, 0))
+
+
+def _identity(data: Mapping[str, Any]) -> Identity:
+    return Identity(**{name: text(data.get(name, "")) for name in NAMES})
 
 
 def _dump_step(step: Step) -> list[Any]:

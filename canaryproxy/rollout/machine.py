@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from canaryproxy.rollout.plan import WHOLE, Plan
+from canaryproxy.rollout.starting import another, gone, may_begin, refusal, repeated
 from canaryproxy.rollout.state import Event, Illegal, Kind, Phase, Rollout, Severity, Told
 
 CONTROL = WHOLE // 2
@@ -19,6 +20,10 @@ QUIET = 60.0
 LEAST_TIMEOUT = 1800.0
 PATIENCE = 3.0
 """A step may take this many times what was expected, and half an hour in any case."""
+
+
+NOTICED: tuple[Kind, ...] = ("tick", "changed", "named")
+"""What no operator asks for: where the phase does not know it, nothing comes of it."""
 
 
 Guard = Callable[[Plan, Rollout, Event, float], bool]
@@ -41,13 +46,25 @@ class Row:
 
 def transition(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
     """What is next, and what there is to tell. Raises `Illegal` for a verb that the phase does not know."""
+    if event.only and (event.only != state.identity.id or state.phase == "idle"):
+        raise Illegal(gone(state, event.only))
     for row in TABLE:
         if row.kind == event.kind and state.phase in row.phases and row.guard(plan, state, event, now):
             return row.act(plan, state, event, now)
-    if event.kind in ("tick", "changed"):
+    if event.kind in NOTICED:
         return state, ()
-    known = sorted({row.kind for row in TABLE if state.phase in row.phases} - {"tick", "changed"})
-    raise Illegal(f"a rollout that is {state.phase} knows: {', '.join(known)}")
+    words = refusal(state, event)
+    raise Illegal(f"{words}; " * bool(words) + known(state.phase))
+
+
+def known(phase: Phase) -> str:
+    """The verbs of a phase, in a sentence."""
+    return f"a rollout that is {phase} knows: {', '.join(sorted(legal(phase) - set(NOTICED)))}"
+
+
+def legal(phase: Phase) -> frozenset[Kind]:
+    """What may happen in a phase, whatever else has to hold."""
+    return frozenset(row.kind for row in TABLE if phase in row.phases)
 
 
 # When.
@@ -150,14 +167,17 @@ def _lowers(plan: Plan, state: Rollout, event: Event, now: float) -> bool:
 
 
 def _start(plan: Plan, _: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
-    first = Rollout(phase="progressing", steps=plan.steps, began=now)
-    return _at(plan, first, 0, now, f"started{_by(event)}")
+    first = Rollout(phase="progressing", steps=plan.steps, began=now, identity=event.identity)
+    return _at(plan, first, 0, now, f"started{_by(event)}{_named(event)}")
 
 
-def _again(plan: Plan, state: Rollout, __: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+def _again(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
     """A pause that somebody asked for stays one."""
-    first = Rollout(phase="progressing", steps=plan.steps, began=now)
-    after, told = _at(plan, first, 0, now, "the canary is another one: begun anew")
+    first = Rollout(phase="progressing", steps=plan.steps, began=now, identity=event.identity)
+    words = "the canary is another one: begun anew" if event.kind == "changed" else f"started{_by(event)}"
+    if state.identity.id and state.identity.id != event.identity.id:
+        words += f"{_named(event)}, in place of {state.identity}"
+    after, told = _at(plan, first, 0, now, words)
     if state.phase == "paused" and state.reason == "manual":
         after = replace(after, phase="paused", reason=state.reason, why=state.why, before=after.phase)
     return after, told
@@ -284,10 +304,13 @@ def _would_be_taken_back(_: Plan, state: Rollout, event: Event, __: float) -> tu
 
 
 def _abort(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    if state.phase == "idle":
+        state = replace(state, identity=event.identity)
     return _back(state, now, "manual", f"aborted{_by(event)}")
 
 
-def _stay(_: Plan, state: Rollout, __: Event, ___: float) -> tuple[Rollout, tuple[Told, ...]]:
+def stay(_: Plan, state: Rollout, __: Event, ___: float) -> tuple[Rollout, tuple[Told, ...]]:
+    """Nothing comes of it."""
     return state, ()
 
 
@@ -308,23 +331,37 @@ def _succeed(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout
     return after, (Told("info", f"succeeded: {words}; update stable, then reset"),)
 
 
-def _reset(_: Plan, __: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
-    return Rollout(since=now), (Told("info", f"reset{_by(event)}; all traffic goes to stable"),)
+def _reset(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
+    after = Rollout(since=now, identity=state.identity)
+    return after, (Told("info", f"reset{_by(event)}; all traffic goes to stable"),)
+
+
+def _name(_: Plan, state: Rollout, event: Event, __: float) -> tuple[Rollout, tuple[Told, ...]]:
+    return replace(state, identity=event.identity), ()
 
 
 def _by(event: Event) -> str:
     return f" by {event.by}" if event.by else ""
 
 
+def _named(event: Event) -> str:
+    return f": {event.identity}" if event.identity.id else ""
+
+
 TABLE: tuple[Row, ...] = (
     # What somebody asks for.
     Row(("idle",), "start", "", _always, _start, ("progressing", "baking")),
+    Row(("rolled_back", "succeeded"), "start", "another version", may_begin, _start, ("progressing", "baking")),
+    Row(("progressing", "paused", "baking"), "start", "another version", another, _again,
+        ("progressing", "paused", "baking")),
+    Row(("progressing", "paused", "baking", "succeeded"), "start", "this very version", repeated, stay,
+        ("progressing", "paused", "baking", "succeeded")),
     Row(("rolled_back",), "retry", "", _always, _start, ("progressing", "baking")),
     Row(("rolled_back", "succeeded"), "reset", "", _always, _reset, ("idle",)),
     Row(("idle",), "reset", "latched", _latched, _reset, ("idle",)),
     Row(("progressing", "baking"), "pause", "", _always, _pause_asked, ("paused",)),
     Row(("paused",), "pause", "a gate is closed", _gate_closed, _pause_asked, ("paused",)),
-    Row(("paused",), "pause", "", _always, _stay, ("paused",)),
+    Row(("paused",), "pause", "", _always, stay, ("paused",)),
     Row(("paused",), "resume", "a bake was paused", _paused_bake, _resume_bake, ("baking",)),
     Row(("paused",), "resume", "", _always, _resume, ("progressing",)),
     Row(("paused",), "promote", "a bake was paused", _paused_bake, _succeed, ("succeeded",)),
@@ -333,10 +370,11 @@ TABLE: tuple[Row, ...] = (
     Row(("progressing", "paused", "baking", "succeeded"), "abort", "", _always, _abort, ("rolled_back",)),
     Row(("idle",), "abort", "something reaches the canary", _reaches, _abort, ("rolled_back",)),
     Row(("rolled_back",), "abort", "on its way back", _on_its_way, _off, ("rolled_back",)),
-    Row(("idle", "rolled_back"), "abort", "", _always, _stay, ("idle", "rolled_back")),
+    Row(("idle", "rolled_back"), "abort", "", _always, stay, ("idle", "rolled_back")),
     # What is noticed. Protection first, in every phase that sends the canary anything.
     Row(("progressing", "paused", "baking", "succeeded"), "changed", "", _always, _again,
         ("progressing", "paused", "baking")),
+    Row(("progressing", "paused", "baking"), "named", "", _always, _name, ("progressing", "paused", "baking")),
     Row(("progressing", "paused", "baking"), "tick", "the canary fails, dry run", _fails_dry, _would_be_taken_back,
         ("progressing", "paused", "baking")),
     Row(("progressing", "paused", "baking"), "tick", "the canary fails", _fails_truly, _taken_back, ("rolled_back",)),
@@ -355,17 +393,3 @@ TABLE: tuple[Row, ...] = (
     Row(("paused",), "tick", "the gate opens", _gate_opens, _resume, ("progressing",)),
 )  # fmt: skip
 """The first row whose guard holds says what is next."""
-
-
-def diagram() -> str:
-    """The table as a state diagram (Mermaid)."""
-    arrows: dict[tuple[Phase, Phase], list[str]] = {}
-    for row in TABLE:
-        for phase in row.phases:
-            for to in row.to if row.act is not _stay else ():
-                words = row.when if row.kind == "tick" else f"{row.kind}{f' ({row.when})' if row.when else ''}"
-                words = "another canary" if row.kind == "changed" else words
-                if phase != to or row.kind == "tick":
-                    arrows.setdefault((phase, to), []).append(words)
-    lines = [f"  {phase} --> {to}: {', '.join(dict.fromkeys(words))}" for (phase, to), words in arrows.items()]
-    return "\n".join(["stateDiagram-v2", "  [*] --> idle", *lines])

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from canaryproxy.rollout.identity import NAMELESS, Identity
 from canaryproxy.rollout.plan import Step
 
 Phase = Literal["idle", "progressing", "paused", "baking", "succeeded", "rolled_back"]
 Verb = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset"]
-Kind = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset", "tick", "changed"]
+Kind = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset", "tick", "changed", "named"]
 Severity = Literal["info", "warning", "critical"]
 
 UNDER_WAY: frozenset[Phase] = frozenset(("progressing", "paused", "baking"))
@@ -24,8 +25,9 @@ class Rollout:
     `began` and `since` are when it and its phase began, `step_since` when its step did; `timeout_at` is when the step
     has taken too long (0 before that is known). `reason` is a word, `why` a sentence. `released`: somebody let the step
     go on that was to be held. `before`: the phase that a pause interrupted. `controls` counts how often a bake went
-    back to compare. `warned`: in a dry run, that it was said what would have happened. `extra` is what a later version
-    has stored of this rollout: kept as it is, and gone with it.
+    back to compare. `warned`: in a dry run, that it was said what would have happened. `identity`: which one it is; in
+    idle, which one was before. `extra` is what a later version has stored of this rollout: kept as it is, and gone with
+    it.
     """
 
     phase: Phase = "idle"
@@ -43,6 +45,7 @@ class Rollout:
     controls: int = 0
     warned: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    identity: Identity = NAMELESS
 
     @property
     def off(self) -> bool:
@@ -79,7 +82,9 @@ class Facts:
 @dataclass(frozen=True, slots=True)
 class Event:
     """What happened. `reaches`: something sends requests to the canary although no rollout runs; `latched`: the canary
-    is off for another reason than a rollout.
+    is off for another reason than a rollout. `identity` is that of a rollout which begins with it;
+    `report`, plain data, is what was found of the canary until now; `only` is the id of the one rollout that is meant,
+    empty for whichever there is.
     """
 
     kind: Kind
@@ -88,6 +93,9 @@ class Event:
     reaches: bool = False
     latched: bool = False
     by: str = ""
+    identity: Identity = NAMELESS
+    report: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True)

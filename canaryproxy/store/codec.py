@@ -13,7 +13,7 @@ from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.state import RouteState, Source
-from canaryproxy.model.document import VERSION, TooNewError, mapping, text, unknown, version_of, whole
+from canaryproxy.model.document import VERSION, TooNewError, items, mapping, text, unknown, version_of, whole
 from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.rollout import codec as rollouts
 from canaryproxy.rollout.state import Rollout
@@ -48,6 +48,7 @@ def dump_route(state: RouteState) -> dict[str, Any]:
         "rules": None if state.rules is None else [rule_as_written(rule) for rule in state.rules.rules],
         "latched": state.latched,
         "rollout": rollouts.dump(state.rollout),
+        "past": [rollouts.dump_record(one) for one in state.past],
     }
 
 
@@ -72,6 +73,7 @@ def load_route(data: Mapping[str, Any]) -> RouteState:
         rules=_rules(data.get("rules")),
         latched=text(data["latched"]),
         rollout=rollouts.load(mapping(data["rollout"])) if "rollout" in data else Rollout(),
+        past=tuple(rollouts.load_record(mapping(one)) for one in items(data.get("past", []))),
         extra=unknown(data, KNOWN),
     )
 

@@ -13,6 +13,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import astuple
 from pathlib import Path
 
 from canaryproxy.control import evidence
@@ -43,6 +44,18 @@ CREATE INDEX IF NOT EXISTS history_by_route ON history (route, id);
 
 LEARNT = "CREATE TABLE IF NOT EXISTS learnt (name TEXT PRIMARY KEY, told TEXT NOT NULL) STRICT"
 """Came later than the others, with no change to them."""
+
+IDENTITY = ("rollout_id", "stable_version", "canary_version")
+"""Columns that came later to the history: an older version neither reads nor writes them."""
+
+NOTE = (
+    "INSERT INTO history (at, actor, role, address, action, route, detail, outcome, generation, rollout_id, "
+    "stable_version, canary_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+NOTES = (
+    "SELECT at, actor, role, address, action, route, detail, outcome, generation, rollout_id, stable_version, "
+    "canary_version FROM history WHERE route = ? ORDER BY id DESC LIMIT ?"
+)
 
 
 class SqliteStore:
@@ -168,6 +181,9 @@ class SqliteStore:
                     f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; PRAGMA application_id = {APPLICATION}; COMMIT;"
                 )
             connection.execute(LEARNT)
+            known = {row[1] for row in connection.execute("PRAGMA table_info(history)")}
+            for column in (one for one in IDENTITY if one not in known):
+                connection.execute(f"ALTER TABLE history ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
             self._opened = self._path.stat()
         except (sqlite3.Error, OSError) as error:
             if connection is not None:
@@ -242,13 +258,7 @@ class SqliteStore:
             connection.executemany("INSERT OR REPLACE INTO routes VALUES (?, ?)", changed)
             connection.executemany("DELETE FROM routes WHERE name = ?", lost)
             for audit in audits:
-                row = (audit.at, audit.actor, audit.role, audit.address, audit.action, audit.route, audit.detail,
-                       audit.outcome, audit.generation)  # fmt: skip
-                done = connection.execute(
-                    "INSERT INTO history (at, actor, role, address, action, route, detail, outcome, generation) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    row,
-                )
+                done = connection.execute(NOTE, astuple(audit))
                 connection.execute("DELETE FROM history WHERE id <= ?", ((done.lastrowid or 0) - KEPT,))
             connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -261,11 +271,7 @@ class SqliteStore:
         if self._connection is None and not self._path.exists():
             return []
         try:
-            rows = self._open().execute(
-                "SELECT at, actor, role, address, action, route, detail, outcome, generation FROM history "
-                "WHERE route = ? ORDER BY id DESC LIMIT ?",
-                (route, limit),
-            )
+            rows = self._open().execute(NOTES, (route, limit))
             return [Audit(*row) for row in rows]
         except sqlite3.Error as error:
             raise UnwritableState(f"{self._path}: {error}") from None

@@ -10,12 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 
 from canaryproxy.model.outcome import Outcome
@@ -36,7 +31,7 @@ SLICE = 5
 """Routes in one piece."""
 
 PHASES = ("idle", "progressing", "paused", "baking", "succeeded", "rolled_back")
-ENDED = (("succeeded", ""), ("rolled_back", "verdict"), ("rolled_back", "manual"))
+ENDED = (("succeeded", ""), ("rolled_back", "verdict"), ("rolled_back", "manual"), ("superseded", ""))
 """Ends that have a series before the first of them."""
 
 STATES = ("healthy", "unhealthy", "ejected", "unknown")
@@ -53,7 +48,8 @@ Encoder = Callable[[Any], bytes]
 class RouteFacts:
     """What the metrics say of a route beyond what was counted. `weight` in basis points; `reasons` are those that
     decisions may have; `endpoints` counts them by version and state when asked; `goals` are the names of those it has.
-    `verdict` is 1 for pass, 0 for inconclusive, -1 for fail; `checks` have their evidence and its threshold.
+    `verdict` is 1 for pass, 0 for inconclusive, -1 for fail; `checks` have their evidence and its threshold; `identity`
+    is the rollout's id and what stable and canary are called, as a label may have it.
     """
 
     name: str
@@ -66,6 +62,7 @@ class RouteFacts:
     phase: str = "idle"
     step: int | None = None
     ended: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    identity: tuple[str, str, str] = ("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,13 +286,17 @@ def _endpoints(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
     return family
 
 
-def _verdict(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-    family = GaugeMetricFamily(
-        "canaryproxy_verdict", "Of the canary: 1 pass, 0 inconclusive, -1 fail.", labels=("route",)
-    )
-    for route in routes:
-        family.add_metric((route.name,), route.verdict)
-    return family
+def _route(
+    name: str, words: str, value: Callable[[RouteFacts], float], more: tuple[str, ...] = (),
+    labels: Callable[[RouteFacts], tuple[str, ...]] = lambda _: (),
+) -> "_Family":  # fmt: skip
+    def make(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
+        family = GaugeMetricFamily(f"canaryproxy_{name}", words, labels=("route", *more))
+        for route in routes:
+            family.add_metric((route.name, *labels(route)), value(route))
+        return family
+
+    return make
 
 
 def _phase(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
@@ -315,15 +316,6 @@ def _ended(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
     for route in routes:
         for result, reason in sorted({*ENDED, *route.ended}):
             family.add_metric((route.name, result, reason), route.ended.get((result, reason), 0))
-    return family
-
-
-def _step(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-    family = GaugeMetricFamily(
-        "canaryproxy_rollout_step", "The number of the rollout's step, from 0 on; -1 without one.", labels=("route",)
-    )
-    for route in routes:
-        family.add_metric((route.name,), -1 if route.step is None else route.step)
     return family
 
 
@@ -380,10 +372,21 @@ _ROUTE_FAMILIES: tuple[_Family, ...] = (
     _mirror("mirror_dropped", "Copies that were not sent.", lambda sums: sums.mirror_dropped),
     _mirrored,
     _counter("retries", "Attempts made again.", lambda sums: sums.retries),
-    _verdict,
+    _route("verdict", "Of the canary: 1 pass, 0 inconclusive, -1 fail.", lambda route: route.verdict),
     _phase,
     _ended,
-    _step,
+    _route(
+        "rollout_info",
+        "Which rollout, of which versions; always 1.",
+        lambda _: 1,
+        ("rollout", "stable_version", "canary_version"),
+        lambda route: route.identity,
+    ),
+    _route(
+        "rollout_step",
+        "The number of the rollout's step, from 0 on; -1 without one.",
+        lambda route: -1 if route.step is None else route.step,
+    ),
     _checks("check_value", "Evidence of each check that the canary is worse.", 0),
     _checks("check_threshold", "Evidence from which a check counts.", 1),
 )

@@ -2,10 +2,10 @@
 
 import math
 
-from canaryproxy.admin.analysis import analysis_of, report_of
+from canaryproxy.admin.analysis import analysis_of
 from canaryproxy.admin.operations import OPERATIONS, Call
 from canaryproxy.admin.problems import Problem
-from canaryproxy.analysis.finding import Analysis, Exposure, Finding, Samples
+from canaryproxy.analysis.finding import Analysis, Finding, Samples
 from canaryproxy.control.ledger import OPERATOR
 from tests.support.admin import Api
 
@@ -26,26 +26,6 @@ def test_numbers_have_six_digits_and_are_finite() -> None:
     assert (found.evidence, found.threshold, found.weight, found.seconds) == (123.457, 100.0, 5.25, 1.235)
     assert found.checks[0].evidence == 1e300
     assert found.checks[0].interval == [1.5, None]
-
-
-def test_a_report_tells_what_can_be_compared_and_what_it_cost() -> None:
-    same = Finding("errors", "pass", "words", "no difference shown", 0.01, 0.01, 1.0, (0.8, None), "request", p=0.5)
-    alone = Finding("limit:error_rate", "pass", "words")
-    found = Analysis("pass", "fine", 1, 100, (same, alone), 9, 500, exposed=Exposure(640, 13, 12.42))
-    report = report_of("shop", found, 17)
-    assert [(one.name, one.comparison, one.interval) for one in report.comparison] == [
-        ("errors", "no difference shown", [0.8, None])
-    ]
-    assert report.exposed.model_dump() == {"requests": 640, "failed": 13, "beyond_stable": 12.42, "users": 17}
-    assert analysis_of("shop", found).checks[0].p == 0.5
-
-
-async def test_the_report_is_asked_for_by_route() -> None:
-    api = await Api().start()
-    path = "/api/v1/routes/{route}/rollout/report"
-    assert any(one.path == path for one in OPERATIONS)
-    shop = api.knowledge.report("shop")
-    assert (shop.route, shop.verdict, shop.exposed.requests) == ("shop", "inconclusive", 0)
 
 
 async def test_a_webhook_goes_by_the_status_whether_the_verdict_is_as_it_wants() -> None:

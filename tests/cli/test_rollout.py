@@ -1,23 +1,37 @@
 """The verbs of a rollout on the command line."""
 
-import pytest
+import json
 
+import pytest
+from typer.testing import CliRunner, Result
+
+from canaryproxy.cli import app
 from canaryproxy.cli.rollout import sentence
+from canaryproxy.cli.waiting import REFUSED, TIMED_OUT
+from tests.support.admin import Api
+from tests.support.live import Live, live
 
 TOLD = {
     "route": "shop", "phase": "progressing", "reason": None, "weight": 5.0, "next": 25.0, "estimate": 61.2, "durable": True,
-    "step": 1, "steps": [1.0, 5.0, 25.0, 100.0], "why": None,
+    "step": 1, "steps": [1.0, 5.0, 25.0, 100.0], "why": None, "id": "20261128-022013-k3f9z",
+    "canary_version": "v42",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({}, "shop: progressing, 5 % to canary, step 2 of 4, then 25 % in about 61 s"),
-        ({"estimate": 4000.0}, "shop: progressing, 5 % to canary, step 2 of 4, then 25 % in about 67 min"),
+        (
+            {},
+            "shop: progressing, 5 % to canary, step 2 of 4, then 25 % in about 61 s; rollout 20261128-022013-k3f9z of v42",
+        ),
+        (
+            {"estimate": 4000.0},
+            "shop: progressing, 5 % to canary, step 2 of 4, then 25 % in about 67 min; rollout 20261128-022013-k3f9z of v42",
+        ),
         (
             {"phase": "paused", "reason": "manual", "next": None, "estimate": None},
-            "shop: paused (manual), 5 % to canary, step 2 of 4",
+            "shop: paused (manual), 5 % to canary, step 2 of 4; rollout 20261128-022013-k3f9z of v42",
         ),
         (
             {
@@ -27,10 +41,42 @@ TOLD = {
                 "next": None,
                 "estimate": None,
                 "durable": False,
+                "canary_version": None,
             },
-            "shop: rolled_back (manual), 0 % to canary; it could not be kept on the disk",
+            "shop: rolled_back (manual), 0 % to canary; rollout 20261128-022013-k3f9z; it could not be kept on the disk",
         ),
     ],
 )
 def test_where_it_stands_is_told_in_a_line(more: dict[str, object], words: str) -> None:
     assert sentence({**TOLD, **more}) == words
+
+
+def run(served: Live, *words: str) -> Result:
+    return CliRunner().invoke(app, [*words, "--admin", served.url])
+
+
+def test_a_start_says_its_id_and_names_the_versions() -> None:
+    with live(Api()) as served:
+        done = run(served, "start", "shop", "--version", "v42", "--stable-version", "v41", "--quiet")
+        assert (done.exit_code, done.stdout.count("\n")) == (0, 1)
+        told = json.loads(run(served, "status", "shop", "--json").stdout)
+        assert (told["rollout_id"], told["stable_version"], told["canary_version"]) == (
+            done.stdout.strip(), "v41", "v42",
+        )  # fmt: skip
+        assert run(served, "start", "shop", "--version", "v42", "-q").stdout == done.stdout
+        assert f"rollout {done.stdout.strip()} of v42" in run(served, "start", "shop", "--version", "v42").stdout
+        assert run(served, "abort", "shop").exit_code == 0
+        refused = run(served, "start", "shop", "--version", "v42")
+        assert (refused.exit_code, "`retry` tries it again" in refused.stderr) == (1, True)
+        assert run(served, "retry", "shop", "-q").stdout.strip() > done.stdout.strip()[:15]
+
+
+def test_a_start_may_wait_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("canaryproxy.cli.waiting.PERIOD", 0.01)
+    with live(Api()) as served:
+        late = run(served, "start", "shop", "--version", "v42", "--wait", "--timeout", "100ms")
+        assert (late.exit_code, "the time is over" in late.stderr) == (TIMED_OUT, True)
+        assert run(served, "start", "shop", "--wait").exit_code == REFUSED
+        assert run(served, "start", "shop", "--wait", "--timeout", "soon").exit_code == 2
+        whole = run(served, "start", "shop", "--version", "v42", "--wait", "--timeout", "100ms", "--json")
+        assert (whole.exit_code, whole.stdout) == (TIMED_OUT, "")

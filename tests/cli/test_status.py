@@ -38,25 +38,10 @@ def test_figures_of_a_quiet_route_are_dashes() -> None:
         assert figures(route, "canary") == ["5 %", "-", "1/1", "0", "-", "-", "-", "-", "-", "0"]
 
 
-@pytest.mark.parametrize(("phase", "code"), [("idle", 0), ("succeeded", 0), ("rolled_back", 1), ("progressing", 3)])
-def test_waiting_ends_with_a_code_for_ci(phase: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PERIOD", 0.01)
-
-    def told(remote: Remote, route: str | None) -> list[dict[str, Any]]:
-        return [{**one, "phase": phase} for one in look(remote, route)]
-
-    monkeypatch.setattr(module, "look", told)
-    with live(Api()) as served:
-        done = CliRunner().invoke(app, ["status", "shop", "--wait", "--timeout", "100ms", "--admin", served.url])
-        assert done.exit_code == code
-        assert f"shop {phase}" in done.output
-
-
-def test_waiting_for_an_instance_that_is_not_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PERIOD", 0.01)
-    done = CliRunner().invoke(app, ["status", "--wait", "--timeout", "100ms", "--admin", "http://127.0.0.1:1"])
-    assert (done.exit_code, done.stderr.count("cannot be reached"), "time is over" in done.stderr) == (3, 1, True)
-    assert CliRunner().invoke(app, ["status", "--wait", "--timeout", "soon"]).exit_code == 2
+def test_a_rollout_is_waited_for_on_one_route_alone() -> None:
+    for words in (["--rollout", "x"], ["shop", "--rollout", "x"], ["--wait", "--rollout", "x"]):
+        done = CliRunner().invoke(app, ["status", *words, "--admin", "http://127.0.0.1:1"])
+        assert (done.exit_code, "ROUTE and --wait" in done.stderr) == (2, True)
 
 
 def test_watching_survives_an_instance_that_is_away_and_ends_with_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,9 +61,3 @@ def test_watching_survives_an_instance_that_is_away_and_ends_with_ctrl_c(monkeyp
     with live(Api()) as served:
         done = CliRunner().invoke(app, ["status", "--watch", "--admin", served.url], env=WIDE)
         assert (done.exit_code, done.stdout.count("it cannot be reached"), done.stdout.count("blog")) == (0, 1, 4)
-
-
-def test_waiting_for_what_will_never_be_ends_at_once() -> None:
-    with live(Api()) as served:
-        done = CliRunner().invoke(app, ["status", "nope", "--wait", "--timeout", "1h", "--admin", served.url])
-        assert (done.exit_code, "404" in done.stderr) == (1, True)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from canaryproxy.control import hooks as module
 from canaryproxy.control.failures import Failures
 from canaryproxy.control.hooks import AGAIN, Hooks, document, notice, over_http
 from canaryproxy.proxy.tls import client_context
+from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.state import Rollout, Told
 from tests.support.secure import secure_server
 from tests.support.silent import silent
@@ -86,6 +88,20 @@ def test_documents_have_the_shape_of_flaggers() -> None:
     told = document("shop", HERE, GATE, Told("warning", "paused"), 5.0)
     assert (told["name"], told["phase"], told["weight"], told["step"]) == ("shop", "Progressing", 25, 1)
     assert told["metadata"] == {"eventMessage": "paused", "eventType": "Warning", "timestamp": "5000"}
+
+
+def test_who_hears_of_a_rollout_hears_which_one_it_is_and_of_which_versions() -> None:
+    named = replace(HERE, identity=Identity("20261128-022013-k3f9z", "v42", "1.4", "v41"))
+    names = {"rollout_id": "20261128-022013-k3f9z", "stable_version": "v41", "canary_version": "v42"}
+    notify = NotifyConfig.model_validate({"url": "http://chat"})
+    slack = NotifyConfig.model_validate({"url": "http://chat", "style": "slack"})
+    one = Told("info", "started")
+    assert document("shop", named, GATE, one, 5.0).items() >= names.items()
+    assert notice("shop", named, notify, one, 5.0).items() >= names.items()
+    text = notice("shop", named, slack, one, 5.0)["attachments"][0]["text"]
+    assert text == "progressing, rollout 20261128-022013-k3f9z of v42 beside v41"
+    assert document("shop", HERE, GATE, one, 5.0)["canary_version"] is None
+    assert notice("shop", HERE, slack, one, 5.0)["attachments"][0]["text"] == "progressing"
 
 
 def test_a_chat_gets_a_sentence_and_a_colour() -> None:

@@ -2,6 +2,9 @@
 
 import pytest
 
+from canaryproxy.control.noticing import as_named, filled, retried
+from canaryproxy.rollout.identity import Identity
+from canaryproxy.rollout.state import Event
 from tests.support.rolling import JO, Bench
 
 
@@ -10,7 +13,7 @@ async def test_a_canary_that_calls_itself_something_else_begins_anew_once_it_has
 ) -> None:
     bench = Bench("steps: [5, 25, 50, 100], start: auto", canary=", health: {path: /, version_header: x-version}")
     told = "1.0"
-    monkeypatch.setattr(bench.controller, "canary_version", lambda _: told)
+    monkeypatch.setattr(bench.controller, "version_of", lambda _, side: told if side == "canary" else "")
     await bench.controller.start()
     for _ in range(3):
         await bench.second()
@@ -32,3 +35,159 @@ async def test_a_canary_that_calls_itself_something_else_begins_anew_once_it_has
         await bench.second()
     assert bench.shop.rollout.step == 0
     assert bench.judges.analysis("shop", bench.now).exposed.requests < 100
+
+
+class Named(Bench):
+    """A route whose versions say what they are called, as a test has it."""
+
+    def __init__(self, rollout: str = "") -> None:
+        super().__init__(f"steps: [5, 25, 50, 100]{rollout}", canary=", health: {path: /, version_header: x-version}")
+        self.called = {"stable": "1.0", "canary": "1.1"}
+
+    async def seconds(self, count: int) -> None:
+        for _ in range(count):
+            await self.second()
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> Named:
+    bench = Named()
+    monkeypatch.setattr(bench.controller, "version_of", lambda _, side: bench.called[side])
+    return bench
+
+
+@pytest.fixture
+def auto(monkeypatch: pytest.MonkeyPatch) -> Named:
+    bench = Named(", start: auto")
+    monkeypatch.setattr(bench.controller, "version_of", lambda _, side: bench.called[side])
+    return bench
+
+
+async def test_every_event_and_every_entry_says_which_rollout_and_which_versions(named: Named) -> None:
+    await named.controller.start()
+    queue = named.events.listen()
+    assert queue is not None
+    await named.controller.set_weight("shop", 100, JO)
+    done = await named.rollouts.do("shop", "start", JO)
+    mine = done.rollout.identity
+    await named.rollouts.do("shop", "abort", JO)
+    await named.rollouts.do("shop", "reset", JO)
+    told = [queue.get_nowait() for _ in range(queue.qsize())]
+    about = [
+        (one.detail["rollout_id"], one.detail["stable_version"], one.detail["canary_version"])
+        for one in told if one is not None
+    ]  # fmt: skip
+    assert about == [(None, "1.0", "1.1"), *[(mine.id, "1.0", "1.1")] * 3]
+    entries = await named.controller.history("shop", 10)
+    assert [(one.action, one.rollout_id, one.canary_version) for one in entries] == [
+        ("reset", mine.id, "1.1"), ("abort", mine.id, "1.1"), ("start", mine.id, "1.1"), ("weight", "", ""),
+    ]  # fmt: skip
+
+
+async def test_a_name_that_is_not_known_at_the_start_is_noted_when_it_is(named: Named) -> None:
+    named.called = {"stable": "", "canary": ""}
+    await named.controller.start()
+    begun = (await named.rollouts.do("shop", "start", JO)).rollout.identity
+    named.called = {"stable": "1.0", "canary": "1.1"}
+    await named.second()
+    assert named.shop.rollout.identity == Identity(begun.id, "", "1.1", "1.0")
+    named.called = {"stable": "", "canary": ""}
+    await named.second()
+    assert named.shop.rollout.identity.canary == "1.1"
+
+
+async def test_a_version_that_was_named_and_arrives_a_little_later_is_that_one(named: Named) -> None:
+    await named.controller.start()
+    await named.seconds(3)
+    begun = (await named.rollouts.do("shop", "start", JO, version="1.2")).rollout.identity
+    await named.seconds(2)
+    named.called["canary"] = "1.2"
+    await named.seconds(13)
+    now = named.shop.rollout
+    assert (now.identity.id, now.identity.canary, now.identity.announced) == (begun.id, "1.2", "1.2")
+    named.called["canary"] = "1.3"
+    await named.seconds(11)
+    assert named.shop.rollout.identity.id != begun.id
+    assert [one.result for one in named.shop.past] == ["superseded"]
+    assert named.rollouts.ended["shop", "superseded", ""] == 1
+    assert named.shop.past[0].report["exposed"]["requests"] > 0
+
+
+async def test_by_itself_the_next_version_begins_after_the_judge_took_one_back_and_not_after_a_person(
+    auto: Named,
+) -> None:
+    await auto.controller.start()
+    await auto.seconds(2)
+    auto.called["canary"] = "1.2"
+    await auto.seconds(11)
+    assert auto.shop.rollout.phase == "progressing"
+    auto.errors["canary"] = 1.0
+    await auto.until("rolled_back")
+    await auto.seconds(12)
+    assert (auto.shop.rollout.phase, auto.shop.past[-1].identity.canary) == ("rolled_back", "1.2")
+    auto.errors["canary"], auto.called["canary"] = 0.0, "1.3"
+    await auto.seconds(11)
+    assert (auto.shop.rollout.phase, auto.shop.rollout.identity.canary) == ("progressing", "1.3")
+    await auto.rollouts.do("shop", "abort", JO)
+    auto.called["canary"] = "1.4"
+    await auto.seconds(12)
+    assert (auto.shop.rollout.phase, auto.shop.rollout.reason) == ("rolled_back", "manual")
+
+
+async def test_a_canary_that_is_what_stable_is_begins_nothing_by_itself(auto: Named) -> None:
+    await auto.controller.start()
+    await auto.seconds(2)
+    auto.called["canary"] = "1.0"
+    await auto.seconds(12)
+    assert auto.shop.rollout.phase == "idle"
+
+
+async def test_once_stable_is_what_succeeded_all_traffic_goes_to_it_by_itself(auto: Named) -> None:
+    await auto.controller.start()
+    await auto.rollouts.do("shop", "start", JO)
+    await auto.rollouts.do("shop", "promote", JO, full=True)
+    await auto.rollouts.do("shop", "promote", JO)
+    await auto.seconds(12)
+    assert auto.shop.rollout.phase == "succeeded"
+    auto.called["stable"] = "1.1"
+    await auto.seconds(10)
+    assert auto.shop.rollout.phase == "succeeded"
+    await auto.seconds(2)
+    assert (auto.shop.rollout.phase, auto.weight("shop")) == ("idle", 0)
+
+
+async def test_without_being_asked_to_nothing_is_reset(named: Named) -> None:
+    await named.controller.start()
+    await named.rollouts.do("shop", "start", JO)
+    await named.rollouts.do("shop", "promote", JO, full=True)
+    await named.rollouts.do("shop", "promote", JO)
+    named.called["stable"] = "1.1"
+    await named.seconds(15)
+    assert named.shop.rollout.phase == "succeeded"
+
+
+def test_what_is_known_of_a_rollout_is_not_overwritten() -> None:
+    now = Identity("two", "", "1.1", "1.0")
+    assert filled(Identity("one"), now) == Identity("one", "", "1.1", "1.0")
+    assert filled(Identity("one", "v", "a", "b"), now) == Identity("one", "v", "a", "b")
+
+
+def test_a_second_try_keeps_the_name_unless_the_canary_is_another_one() -> None:
+    assert retried(Identity("one", "v1", "1.0"), Identity("two", "", "1.0")).given == "v1"
+    assert retried(Identity("one", "v1", "1.0"), Identity("two")).given == "v1"
+    assert retried(Identity("one", "v1", "1.0"), Identity("two", "", "1.1")).given == ""
+
+
+@pytest.mark.parametrize(
+    ("mine", "said", "age", "kind", "same"),
+    [
+        (Identity("one", "v2", "v1"), "v2", 500.0, "named", True),
+        (Identity("one", "sha2", "1.0"), "1.1", 15.0, "changed", True),
+        (Identity("one", "sha2", "1.0"), "1.1", 25.0, "changed", False),
+        (Identity("one", "v2", "v2"), "v3", 15.0, "changed", False),
+        (Identity("one", "", "v1"), "v2", 15.0, "changed", False),
+    ],
+)  # fmt: skip
+def test_whether_it_is_the_one_that_was_named(mine: Identity, said: str, age: float, kind: str, same: bool) -> None:
+    event = as_named(mine, Event("changed", identity=Identity("two", "", said)), age)
+    assert (event.kind, event.identity.id == "one") == (kind, same)

@@ -83,7 +83,7 @@ def test_the_schemas_do_refuse() -> None:
 
 
 @pytest.mark.needs("npm")
-def test_the_service_monitor_fits_the_operators_schema(tmp_path: Path) -> None:
+def test_the_service_monitor_and_the_alerts_fit_the_operators_schemas(tmp_path: Path) -> None:
     shutil.copytree(HERE / "servicemonitor", tmp_path, dirs_exist_ok=True)
     subprocess.run(
         ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
@@ -102,6 +102,9 @@ def test_the_service_monitor_fits_the_operators_schema(tmp_path: Path) -> None:
 
     assert validate(monitor) == 0
     assert validate({**monitor, "spec": {"endpoints": [{"port": 9901}]}}) != 0
+    (rule,) = yaml.safe_load_all((K8S / "components/prometheusrule/prometheusrule.yaml").read_text())
+    assert validate(rule) == 0
+    assert validate({**rule, "spec": {"groups": [{"rules": []}]}}) != 0
     services = of(overlay("gateway"), "Service")
     ports = {port["name"] for port in services["canaryproxy-metrics"]["spec"]["ports"]}
     assert {one["port"] for one in monitor["spec"]["endpoints"]} <= ports

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from canaryproxy.model.document import TooNewError
 from canaryproxy.rollout.codec import KNOWN, PHASES, V, dump, load
+from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.plan import Step
 from canaryproxy.rollout.state import Rollout
 
@@ -26,6 +27,7 @@ STEP = (Step(100, 60.0), Step(5000, 1.5, hold=True), Step(10_000, 60.0))
 ROLLOUTS = st.builds(
     Rollout, st.sampled_from(PHASES), st.text(), st.text(), STEPS.map(tuple), st.integers(0, 2), st.integers(0, 10_000),
     TIMES, TIMES, TIMES, TIMES, st.booleans(), st.sampled_from(PHASES), st.integers(0, 5), st.booleans(), LATER,
+    st.builds(Identity, st.text(), st.text(), st.text(), st.text()),
 )  # fmt: skip
 
 
@@ -51,12 +53,26 @@ def test_what_a_later_version_has_added_is_kept_through_a_change(rollout: Rollou
 
 
 def test_what_belonged_to_one_rollout_does_not_go_on_to_the_next() -> None:
-    found = load({**dump(Rollout()), "id": "of this one"})
-    assert "id" in dump(replace(found, phase="rolled_back"))
-    assert "id" not in dump(Rollout(phase="progressing"))
+    found = load({**dump(Rollout()), "colour": "of this one"})
+    assert "colour" in dump(replace(found, phase="rolled_back"))
+    assert "colour" not in dump(Rollout(phase="progressing"))
 
 
-@pytest.mark.parametrize("name", sorted(KNOWN - {"v", "phase", "steps", "step", "weight"}))
+def test_a_rollout_that_an_older_version_began_gets_an_id_and_keeps_it() -> None:
+    whole = stored(Rollout("progressing", steps=STEP, step=0, weight=100, began=1_764_295_213.7))
+    del whole["id"]
+    assert load(whole).identity.id == load(whole).identity.id == "20251128-020013-22222"
+    assert load({**whole, "phase": "idle"}).identity.id == ""
+    assert load({**whole, "began": 0.0, "since": 1_764_295_214.0}).identity.id == "20251128-020014-22222"
+
+
+def test_an_identity_that_is_no_text_is_none() -> None:
+    for name in ("id", "given", "announced", "stable"):
+        with pytest.raises(TypeError, match="is no text"):
+            load({**dump(Rollout()), name: 7})
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN - {"v", "id", "phase", "steps", "step", "weight"}))
 def test_a_field_that_an_older_version_did_not_have_gets_its_default(name: str) -> None:
     whole = stored(Rollout("progressing", steps=STEP, step=0, weight=100, began=5.0, since=5.0, step_since=5.0))
     assert load({key: value for key, value in whole.items() if key != name}) == load(whole)

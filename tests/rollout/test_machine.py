@@ -2,7 +2,6 @@
 
 import itertools
 from dataclasses import replace
-from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -10,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from canaryproxy.rollout.machine import CONTROL, QUIET, TABLE, diagram, transition
+from canaryproxy.rollout.identity import Identity
+from canaryproxy.rollout.machine import CONTROL, QUIET, TABLE, transition
 from canaryproxy.rollout.plan import WHOLE, Plan, Step
 from canaryproxy.rollout.state import UNDER_WAY, Event, Facts, Illegal, Kind, Phase, Rollout, Told, Verb
 
@@ -286,17 +286,18 @@ def test_a_latch_that_is_not_a_rollouts_is_ended_by_reset() -> None:
     ("phase", "verbs"),
     [
         ("idle", {"start", "abort", "reset"}),
-        ("progressing", {"pause", "promote", "abort"}),
-        ("paused", {"pause", "resume", "promote", "abort"}),
-        ("baking", {"pause", "promote", "abort"}),
-        ("succeeded", {"abort", "reset"}),
-        ("rolled_back", {"abort", "retry", "reset"}),
+        ("progressing", {"pause", "promote", "abort", "start"}),
+        ("paused", {"pause", "resume", "promote", "abort", "start"}),
+        ("baking", {"pause", "promote", "abort", "start"}),
+        ("succeeded", {"abort", "reset", "start"}),
+        ("rolled_back", {"abort", "retry", "reset", "start"}),
     ],
 )
 def test_each_phase_knows_its_verbs_and_names_them(phase: Phase, verbs: set[str]) -> None:
     for verb in VERBS:
         if verb in verbs:
-            transition(PLAN, Rollout(phase, step=0, weight=100), Event(verb, latched=True), 5.0)
+            state = Rollout(phase, step=0, weight=100, identity=Identity("one", "v1"))
+            transition(PLAN, state, Event(verb, latched=True, identity=Identity("two", "v2")), 5.0)
             continue
         with pytest.raises(Illegal, match=f"a rollout that is {phase} knows: {', '.join(sorted(verbs))}"):
             transition(PLAN, Rollout(phase, step=0, weight=100), Event(verb), 5.0)
@@ -305,18 +306,6 @@ def test_each_phase_knows_its_verbs_and_names_them(phase: Phase, verbs: set[str]
 def test_a_plan_of_the_whole_alone_is_a_switch_that_bakes() -> None:
     run = started(Plan((Step(WHOLE, 0.0),)))
     assert (run.state.phase, run.state.weight) == ("baking", WHOLE)
-
-
-def test_the_diagram_of_the_documentation_is_that_of_the_table() -> None:
-    page = Path(__file__).parents[2] / "docs" / "rollouts.md"
-    assert f"```mermaid\n{diagram()}\n```" in page.read_text("utf-8")
-
-
-def test_the_diagram_has_every_phase() -> None:
-    text = diagram()
-    assert text.startswith("stateDiagram-v2\n  [*] --> idle")
-    assert all(phase in text for phase in PHASES)
-    assert "progressing --> rolled_back: abort, the canary fails, took too long" in text
 
 
 FACTS = st.builds(
@@ -336,6 +325,9 @@ PLANS = st.builds(
 )  # fmt: skip
 
 
+VERSIONS = st.sampled_from(("", "", "v1", "v2"))
+
+
 class AnyRollout(RuleBasedStateMachine):
     """Any plan, any order of verbs, ticks and changes."""
 
@@ -349,7 +341,7 @@ class AnyRollout(RuleBasedStateMachine):
         try:
             self.state, _ = transition(self.plan, before, event, self.now)
         except Illegal:
-            assert event.kind not in ("tick", "changed", "abort")
+            assert event.kind not in ("tick", "changed", "named", "abort")
             assert not any(row.guard(self.plan, before, event, self.now) for row in rows)
             return
         row = next((one for one in rows if one.guard(self.plan, before, event, self.now)), None)
@@ -362,7 +354,10 @@ class AnyRollout(RuleBasedStateMachine):
     def unearned(self, before: Rollout, event: Event) -> None:
         """What must never come of anything."""
         after = self.state
-        if before.phase == "rolled_back" and event.kind not in ("retry", "reset"):
+        same = before.identity.same_canary(event.identity)
+        another = same is False or (same is None and before.reason != "manual")
+        starts = event.kind == "start" and another
+        if before.phase == "rolled_back" and event.kind not in ("retry", "reset", "named") and not starts:
             assert replace(after, weight=0, since=0) == replace(before, weight=0, since=0)
             assert after.weight <= before.weight
         if event.kind == "tick":
@@ -383,9 +378,10 @@ class AnyRollout(RuleBasedStateMachine):
         self.now += wait
         self.happen(Event("tick", facts))
 
-    @rule(verb=st.sampled_from(VERBS), full=st.booleans(), reaches=st.booleans())
-    def verb(self, verb: Verb, full: bool, reaches: bool) -> None:
-        self.happen(Event(verb, full=full, reaches=reaches, by="jo"))
+    @rule(verb=st.sampled_from(VERBS), full=st.booleans(), reaches=st.booleans(), given=VERSIONS, announced=VERSIONS)
+    def verb(self, verb: Verb, full: bool, reaches: bool, given: str, announced: str) -> None:
+        identity = Identity(f"{self.now}", given, announced)
+        self.happen(Event(verb, full=full, reaches=reaches, by="jo", identity=identity))
 
     @precondition(lambda self: self.state.phase == "idle")
     @rule()

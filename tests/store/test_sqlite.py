@@ -14,7 +14,7 @@ from canaryproxy.config.rules import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.control.state import Audit, RouteState
 from canaryproxy.control.store import CorruptState, NotOurState, TooNewState, UnreadableState, UnwritableState
-from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.store.sqlite import TABLES, SqliteStore
 
 RULES = RuleSet(
     rules_from_written([
@@ -24,6 +24,13 @@ RULES = RuleSet(
     ])
 )  # fmt: skip
 STATE = {"shop": RouteState(1250, "api", 500, "abc", RULES), "blog": RouteState(0, "file", 100, "", latched="damaged")}
+
+
+OLDER = (
+    "INSERT INTO history (at, actor, role, address, action, route, detail, outcome, generation) VALUES "
+    "(1.0, 'ci', 'write', '', 'start', 'shop', 'words', 'kept', 7)"
+)
+"""As commit 64e2905 writes it."""
 
 
 def audit(number: int, route: str = "shop") -> Audit:
@@ -42,6 +49,22 @@ def test_what_was_saved_is_there_after_a_restart(tmp_path: Path) -> None:
     assert again.history("shop", 1) == [audit(2)]
     again.close()
     assert "a.db" in repr(again)
+
+
+def test_the_history_says_which_rollout_it_was_about_and_an_older_one_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with contextlib.closing(sqlite3.connect(path)) as older:
+        older.executescript(f"BEGIN; {TABLES} PRAGMA user_version = 1; COMMIT;")
+        older.execute(OLDER)
+        older.commit()
+    store = SqliteStore(path)
+    about = replace(audit(2), rollout_id="20261128-020013-k3f9z", stable_version="v41", canary_version="v42")
+    store.save(STATE, [about])
+    assert store.history("shop", 10) == [about, Audit(1.0, "ci", "write", "", "start", "shop", "words", "kept", 7)]
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as older:
+        older.execute(OLDER)
+        assert older.execute("SELECT count(*) FROM history WHERE rollout_id = ''").fetchone() == (2,)
 
 
 def test_a_second_instance_reads_and_is_refused_to_write_until_the_first_is_gone(tmp_path: Path) -> None:
@@ -269,7 +292,7 @@ def test_fields_that_a_later_version_has_added_survive_a_change(tmp_path: Path) 
     store.save(STATE)
     store.close()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("UPDATE routes SET state = json_set(state, '$.later', 'x', '$.rollout.id', 7)")
+        connection.execute("UPDATE routes SET state = json_set(state, '$.later', 'x', '$.rollout.colour', 7)")
         connection.execute("ALTER TABLE history ADD COLUMN rollout TEXT")
         connection.execute("CREATE TABLE later (name TEXT)")
         connection.execute("INSERT INTO later VALUES ('kept')")
@@ -281,7 +304,7 @@ def test_fields_that_a_later_version_has_added_survive_a_change(tmp_path: Path) 
     store.close()
     with contextlib.closing(sqlite3.connect(path)) as connection:
         told = json.loads(connection.execute("SELECT state FROM routes WHERE name = 'shop'").fetchone()[0])
-        assert (told["weight"], told["later"], told["rollout"]["id"]) == (7, "x", 7)
+        assert (told["weight"], told["later"], told["rollout"]["colour"]) == (7, "x", 7)
         assert connection.execute("SELECT name FROM later").fetchall() == [("kept",)]
 
 

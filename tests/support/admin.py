@@ -81,6 +81,7 @@ class Api:
         self.knowledge = Knowledge(
             self.controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers, lambda: self.clock,  # type: ignore[arg-type]
         )  # fmt: skip
+        self.rollouts.users_of = self.knowledge.canary_users
         self.gate = Gate(lambda: self.controller.config.server.admin)
 
     def _weight_of(self, route: str) -> int | None:

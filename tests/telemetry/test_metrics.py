@@ -1,6 +1,7 @@
 """The exposition: right, complete from the start, in slices, never going back."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -77,6 +78,20 @@ def test_what_was_counted_is_told() -> None:
         100,
         5,
     )
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_one_series_a_route_says_which_rollout_and_which_versions_and_no_other_metric_does(accept: str) -> None:
+    said = facts()
+    (route,) = said.routes
+    found = samples(replace(said, routes=[replace(route, identity=("20261128-022013-k3f9z", "v41", "v42"))]), accept)
+    info = [labels for name, labels in found if name == "canaryproxy_rollout_info"]
+    assert info == [
+        (("canary_version", "v42"), ("rollout", "20261128-022013-k3f9z"), ("route", "r0"), ("stable_version", "v41"))
+    ]
+    assert found["canaryproxy_rollout_info", info[0]] == 1
+    others = {label for name, labels in found for label, _ in labels if name != "canaryproxy_rollout_info"}
+    assert others.isdisjoint({"rollout", "canary_version", "stable_version"})
 
 
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])
