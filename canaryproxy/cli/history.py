@@ -29,19 +29,15 @@ def history(
     console().print(table(told))
 
 
-def about(entry: dict[str, Any]) -> str:
-    """The version it was about, and the rollout."""
-    return " ".join(one for one in (entry["canary_version"], entry["rollout_id"]) if one)
-
-
 def table(told: dict[str, Any]) -> Sheet:
     """The entries, the newest first."""
     shown = Sheet()
-    for column in ("when", "who", "from", "what", "", "rollout", "until then"):
+    for column in ("when", "who", "from", "what", "", "version", "rollout", "until then"):
         shown.add_column(column, free=not column)
     for entry in told["entries"]:
         generation = "" if entry["generation"] is None else str(entry["generation"])
         when = entry["at"].replace("T", " ").removesuffix("Z")
-        row = (when, entry["actor"], entry["address"], entry["action"], entry["detail"], about(entry), generation)
+        about = (entry["canary_version"] or "", entry["rollout_id"] or "")
+        row = (when, entry["actor"], entry["address"], entry["action"], entry["detail"], *about, generation)
         shown.add_row(*row)
     return shown

@@ -25,7 +25,7 @@ from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
 from canaryproxy.control.state import Audit, RouteState, State, rolled, waits, weighed
 from canaryproxy.control.store import Store
 from canaryproxy.control.workers import Traffic
-from canaryproxy.model.table import Endpoint, Route, RoutingTable, VersionName
+from canaryproxy.model.table import Endpoint, Route, RoutingTable
 from canaryproxy.rollout.machine import known, transition
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.state import Event, Illegal, Rollout, Told, summary
@@ -175,17 +175,6 @@ class Controller:
             name: [(one, self._state_of(side, one)) for one in endpoints_of(side, self.resolver.answers)]
             for name, side in (("stable", config.stable), ("canary", config.canary))
         }
-
-    def version_of(self, route: str, side: VersionName) -> str:
-        """What all healthy endpoints of a side call themselves, empty where they differ or do not say; without a health
-        check that asks them, what the config calls it.
-        """
-        config: VersionConfig = getattr(self.config.routes[route], side)
-        if config.health is None or not config.health.version_header:
-            return config.version
-        ends = self.endpoints(route)[side]
-        told = {self.health.versions.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
-        return told.pop() if len(told) == 1 else ""
 
     def _state_of(self, side: VersionConfig, endpoint: Endpoint) -> str:
         if side.health is None:

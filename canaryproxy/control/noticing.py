@@ -5,7 +5,9 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from canaryproxy.config.route import VersionConfig
 from canaryproxy.control.controller import Controller
+from canaryproxy.model.table import VersionName
 from canaryproxy.rollout.identity import Identity, identifier
 from canaryproxy.rollout.state import Event
 
@@ -55,11 +57,22 @@ class Versions:
         """What it was known as to the process before."""
         self._noted[route] = Noted(version, version, self._now())
 
+    def called(self, route: str, side: VersionName) -> str:
+        """What all healthy endpoints of a side call themselves, empty where they differ or do not say; without a health
+        check that asks them, what the config calls it.
+        """
+        config: VersionConfig = getattr(self._controller.config.routes[route], side)
+        if config.health is None or not config.health.version_header:
+            return config.version
+        ends, said = self._controller.endpoints(route)[side], self._controller.health.versions
+        told = {said.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
+        return told.pop() if len(told) == 1 else ""
+
     def now(self, route: str, given: str = "", stable: str = "") -> Identity:
         """The identity of a rollout that would begin now; `given` and `stable` are names that a request gives."""
-        canary = self._controller.version_of(route, "canary")
+        canary = self.called(route, "canary")
         fresh = identifier(self._wall(), secrets.randbits(32))
-        return Identity(fresh, given, canary, stable or self._controller.version_of(route, "stable"))
+        return Identity(fresh, given, canary, stable or self.called(route, "stable"))
 
     def others(self) -> list[str]:
         """Routes whose canary has called itself something else for a while: a deployment has come to its end."""
@@ -67,7 +80,7 @@ class Versions:
         for route, config in self._controller.config.routes.items():
             health = config.canary.health
             asked = health is not None and health.version_header
-            told = self._controller.version_of(route, "canary") if asked else ""
+            told = self.called(route, "canary") if asked else ""
             if told:
                 noted = self._noted.setdefault(route, Noted(told, told, self._now()))
                 if noted.see(told, self._now()):
@@ -79,8 +92,8 @@ class Versions:
         """Routes whose stable has been called the same as the canary for a while: it has become what the canary is."""
         found, now = [], self._now()
         for route in self._controller.config.routes:
-            stable = self._controller.version_of(route, "stable")
-            if not stable or stable != self._controller.version_of(route, "canary"):
+            stable = self.called(route, "stable")
+            if not stable or stable != self.called(route, "canary"):
                 self._alike.pop(route, None)
             elif now - self._alike.setdefault(route, now) >= SETTLED:
                 found.append(route)

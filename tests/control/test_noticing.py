@@ -2,7 +2,7 @@
 
 import pytest
 
-from canaryproxy.control.noticing import as_named, filled, retried
+from canaryproxy.control.noticing import Versions, as_named, filled, retried
 from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.state import Event
 from tests.support.rolling import JO, Bench
@@ -13,7 +13,7 @@ async def test_a_canary_that_calls_itself_something_else_begins_anew_once_it_has
 ) -> None:
     bench = Bench("steps: [5, 25, 50, 100], start: auto", canary=", health: {path: /, version_header: x-version}")
     told = "1.0"
-    monkeypatch.setattr(bench.controller, "version_of", lambda _, side: told if side == "canary" else "")
+    monkeypatch.setattr(Versions, "called", lambda *words: told if words[-1] == "canary" else "")
     await bench.controller.start()
     for _ in range(3):
         await bench.second()
@@ -52,14 +52,14 @@ class Named(Bench):
 @pytest.fixture
 def named(monkeypatch: pytest.MonkeyPatch) -> Named:
     bench = Named()
-    monkeypatch.setattr(bench.controller, "version_of", lambda _, side: bench.called[side])
+    monkeypatch.setattr(Versions, "called", lambda *words: bench.called[words[-1]])
     return bench
 
 
 @pytest.fixture
 def auto(monkeypatch: pytest.MonkeyPatch) -> Named:
     bench = Named(", start: auto")
-    monkeypatch.setattr(bench.controller, "version_of", lambda _, side: bench.called[side])
+    monkeypatch.setattr(Versions, "called", lambda *words: bench.called[words[-1]])
     return bench
 
 
@@ -191,3 +191,20 @@ def test_a_second_try_keeps_the_name_unless_the_canary_is_another_one() -> None:
 def test_whether_it_is_the_one_that_was_named(mine: Identity, said: str, age: float, kind: str, same: bool) -> None:
     event = as_named(mine, Event("changed", identity=Identity("two", "", said)), age)
     assert (event.kind, event.identity.id == "one") == (kind, same)
+
+
+def versions(canary: str) -> Versions:
+    bench = Bench(canary=canary)
+    return Versions(bench.controller, lambda: bench.now, lambda: bench.now)
+
+
+def test_a_version_is_called_what_its_endpoints_agree_upon_or_what_the_config_says() -> None:
+    assert versions(", version: v42").called("shop", "canary") == "v42"
+    assert versions(", version: v42, health: {path: /}").called("shop", "canary") == "v42"
+    assert versions("").called("shop", "canary") == versions("").called("shop", "stable") == ""
+    asked = Bench(canary=", version: v42, health: {path: /, version_header: x-version}")
+    found = Versions(asked.controller, lambda: 0.0, lambda: 0.0)
+    assert found.called("shop", "canary") == ""
+    ((endpoint, _),) = asked.controller.endpoints("shop")["canary"]
+    asked.controller.health.versions[endpoint] = "1.0"
+    assert found.called("shop", "canary") == "1.0"

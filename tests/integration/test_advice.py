@@ -51,7 +51,7 @@ ADVICE = (
     Advice(ALERTS, "`canaryproxy resume {{ $labels.route }}`", WAITING, "resume"),
     Advice(ALERTS, "`canaryproxy promote {{ $labels.route }}`", WAITING, "promote"),
     Advice(ALERTS, "`canaryproxy abort {{ $labels.route }}` decides", WAITING, "abort"),
-    Advice(OPERATIONS, "decide anew: `canaryproxy weight ROUTE PERCENT`", IDLE, "weight"),
+    Advice(OPERATIONS, "set the weights again: `canaryproxy weight ROUTE PERCENT`", IDLE, "weight"),
     Advice(OPERATIONS, "`canaryproxy abort ROUTE`: in every phase", ANY, "abort"),
     Advice(OPERATIONS, "`canaryproxy start ROUTE --version NEXT` starts a fix", TAKEN_BACK, "start"),
     Advice(OPERATIONS, "`canaryproxy retry ROUTE` the same version again", TAKEN_BACK, "retry"),
