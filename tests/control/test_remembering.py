@@ -102,3 +102,42 @@ async def test_a_bake_is_watched_after_a_restart_too() -> None:
     for _ in range(4):
         await bench.second()
     assert (bench.shop.rollout.phase, bench.weight("shop")) == ("rolled_back", 0)
+
+
+async def test_an_older_version_between_two_newer_ones_loses_nothing_of_theirs(tmp_path: Path) -> None:
+    """What a newer version stored is there again once this one has watched for a while; not for the next rollout."""
+    first = Bench("steps: [25, 50, 100]")
+    first.controller._ledger._store = SqliteStore(tmp_path / "state.db")
+    await first.controller.start()
+    await first.rollouts.do("shop", "start", JO)
+    for _ in range(5):
+        await first.second()
+    await first.rollouts.remember()
+    newer = json.loads((await first.controller.learnt())["shop"])
+    newer["seen_by"] = ["a", "b"]
+    newer["judge"]["panel"]["saturation"] = {"v": 4, "sums": [1]}
+    newer["judge"]["panel"]["errors"]["worse"]["later"] = 1
+    await first.controller.remember({"shop": json.dumps(newer)}, {"shop"})
+    await first.controller.close()
+
+    then = Bench("steps: [25, 50, 100]")
+    then.controller._ledger._store = SqliteStore(tmp_path / "state.db")
+    then.now = first.now
+    await then.controller.start()
+    await then.rollouts.recall()
+    for _ in range(3):
+        await then.second()
+    await then.rollouts.remember()
+    kept = json.loads((await then.controller.learnt())["shop"])
+    assert kept["seen_by"] == ["a", "b"]
+    assert kept["judge"]["panel"]["saturation"] == {"v": 4, "sums": [1]}
+    assert kept["judge"]["panel"]["errors"]["worse"]["later"] == 1
+    assert kept["judge"]["exposed"]["requests"] > newer["judge"]["exposed"]["requests"]
+    await then.rollouts.do("shop", "abort", JO)
+    await then.rollouts.do("shop", "retry", JO)
+    await then.second()
+    await then.rollouts.remember()
+    kept = json.loads((await then.controller.learnt())["shop"])
+    assert "seen_by" not in kept
+    assert "saturation" not in kept["judge"]["panel"]
+    await then.controller.close()

@@ -1,5 +1,6 @@
 """Documents that several versions read and write."""
 
+import json
 from typing import Any
 
 import pytest
@@ -75,3 +76,27 @@ def test_a_value_is_what_it_should_be_or_refused(read: Any, right: list[object],
     for one in wrong:
         with pytest.raises((ValueError, TypeError), match="is n"):
             read(one)
+
+
+@given(st.floats(allow_nan=False))
+def test_a_number_that_json_has_no_word_for_survives_too(value: float) -> None:
+    assert document.real(json.loads(json.dumps(document.plain(value), allow_nan=False))) == value
+
+
+@given(st.dictionaries(st.integers(-400, 400), st.integers(0, 1 << 40)))
+def test_counts_by_number_survive(counts: dict[int, int]) -> None:
+    assert document.counts(json.loads(json.dumps(document.pairs(counts)))) == counts
+
+
+@pytest.mark.parametrize("wrong", [{}, [[1]], [["1", 2]], [[1, -1]], [[1, 2.5]], 3])
+def test_other_counts_are_refused(wrong: object) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        document.counts(wrong)
+
+
+def test_numbers_are_as_many_as_they_should_be() -> None:
+    assert document.reals([1, "inf"], 2) == [1, float("inf")]
+    assert document.wholes([1, 2], 2) == [1, 2]
+    for read in (document.reals, document.wholes):
+        with pytest.raises(ValueError, match="instead of 3"):
+            read([1, 2], 3)
