@@ -122,13 +122,13 @@ def test_an_upload_slower_than_every_clock_of_the_version_is_no_failure_of_it(ch
             await reader.readuntil(b"f\r\n0\r\n\r\n" if chunked else b"abcdef")
             writer.write(OK)
 
-        async with world(connect_timeout=0.2, response_timeout=0.2) as w:
+        async with world(connect_timeout=0.4, response_timeout=0.4) as w:
             w.stable.behaviour = take
             reader, writer = await w.connect()
             framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 6"
             writer.write(b"POST / HTTP/1.1\r\nHost: shop.test\r\n" + framing + b"\r\n\r\n")
             for letter in (b"a", b"b", b"c", b"d", b"e", b"f"):
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.25)
                 writer.write(b"1\r\n%b\r\n" % letter if chunked else letter)
             writer.write(b"0\r\n\r\n" if chunked else b"")
             assert (await read_response(reader))[1] == b"ok"
