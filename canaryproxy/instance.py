@@ -12,7 +12,7 @@ import resource
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -110,7 +110,7 @@ class Instance:
     async def start(self) -> None:
         """Open the sockets, publish the first table, start the workers. Returns when they serve.
 
-        Raises `CannotListen`, `CannotLog` and `CannotKeep`.
+        Raises `CannotListen`, `CannotLog`, `CannotKeep` and `Strange`.
         """
         server = self._config.server
         self._store = open_store(server.state)
@@ -361,14 +361,16 @@ def check_log(config: AccessLogConfig | None, *others: Path) -> None:
         raise CannotLog(f"cannot write the access log {config.path}: {why}") from None
 
 
-def place(state: str) -> Path | None:
-    """The file of the state, if it has one."""
-    return None if state == "memory" else Path(state)
+def place(state: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The file of the state, if it has one. A relative path counts from the directory that the service manager or the
+    image has for it (STATE_DIRECTORY, systemd.exec(5)), else from the working directory.
+    """
+    return None if state == "memory" else Path(environ.get("STATE_DIRECTORY", "").split(":")[0], state)
 
 
-def open_store(path: str) -> Store:
+def open_store(path: str, environ: Mapping[str, str] = os.environ) -> Store:
     """Where the state is kept. Raises `CannotKeep` for what is surely no place of ours."""
-    file = place(path)
+    file = place(path, environ)
     if file is None:
         return MemoryStore()
     store = SqliteStore(file)

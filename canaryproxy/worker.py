@@ -19,6 +19,7 @@ import uvloop
 from setproctitle import setproctitle
 
 from canaryproxy.link.difference import EMPTY, apply
+from canaryproxy.link.introduction import ours
 from canaryproxy.link.messages import (
     Acknowledged,
     Begin,
@@ -162,6 +163,7 @@ def pause_after(cells: int) -> float:
 async def _live(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) -> None:
     loop = asyncio.get_running_loop()
     worker = Worker(loop, sockets, memory)
+    worker.wire.send(ours())
     await worker.wire.connect(loop, link)
     gc.collect()
     gc.freeze()

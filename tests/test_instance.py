@@ -248,3 +248,20 @@ def test_a_state_that_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     assert isinstance(open_store("memory"), MemoryStore)
     assert isinstance(open_store(str(tmp_path / "a.db")), SqliteStore)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "environ", "found"),
+    [
+        ("./a.db", {"STATE_DIRECTORY": "{folder}"}, "{folder}/a.db"),
+        ("a.db", {"STATE_DIRECTORY": "{folder}:/elsewhere"}, "{folder}/a.db"),
+        ("{folder}/b.db", {"STATE_DIRECTORY": "/elsewhere"}, "{folder}/b.db"),
+        ("./a.db", {}, "a.db"),
+    ],
+)
+def test_a_relative_state_counts_from_the_directory_for_state(
+    written: str, environ: dict[str, str], found: str, tmp_path: Path
+) -> None:
+    folder = str(tmp_path)
+    given = {name: value.format(folder=folder) for name, value in environ.items()}
+    assert found.format(folder=folder) in repr(open_store(written.format(folder=folder), given))

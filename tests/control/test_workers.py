@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -150,6 +150,8 @@ def test_one_that_dies_before_it_is_ready_is_replaced_with_growing_patience(
 
     class Stillborn:
         """Launches nothing."""
+
+        barren: Callable[[str], None] | None = None
 
         def start(self) -> None:
             """Nothing to do."""
