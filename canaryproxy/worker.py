@@ -34,6 +34,8 @@ from canaryproxy.log import in_background
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.plane import DataPlane
+from canaryproxy.proxy.room import connections_within
+from canaryproxy.proxy.shortage import limit
 from canaryproxy.telemetry.accesslog import FORMATS
 from canaryproxy.telemetry.sink import Sink
 
@@ -111,6 +113,7 @@ class Worker:
             identity=begin.identity,
             access_log=None if self._sink is None else self._sink.put,
             headcount=Headcount(self._memory, begin.slot),
+            room=connections_within(limit()),
         )
         self._table = apply(EMPTY, begin.table)
         plane.publish(self._table)

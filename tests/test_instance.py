@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import resource
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from canaryproxy import instance as instance_module
 from canaryproxy.config import Config, from_flags, load
 from canaryproxy.config.load import ServerFlags
 from canaryproxy.config.schema import AccessLogConfig
-from canaryproxy.instance import CannotKeep, CannotLog, Instance, check_log, open_store, raise_file_limit
+from canaryproxy.instance import CannotKeep, CannotLog, Instance, check_log, open_store
 from canaryproxy.model.delta import Delta
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
@@ -179,18 +178,6 @@ rules:
     assert found == [
         b"X-Forwarded-For: 127.0.0.1", b"X-Forwarded-For: 192.0.2.9, 127.0.0.2", b"X-Forwarded-For: ::1",
     ]  # fmt: skip
-
-
-def test_the_limit_of_open_files_is_raised_as_far_as_allowed() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-        raise_file_limit(300)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 300
-        raise_file_limit(200)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 300
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_a_look_that_fails_is_not_the_last_one(

@@ -124,7 +124,7 @@ class LimitsConfig(Section):
     max_connections: Count = Field(
         default=LIMITS.max_connections,
         description="Client connections open at the same time, over all workers. A further one is answered 503 and "
-        "closed.",
+        "closed. Fewer where the limit of open files does not allow as many; a warning says how many then.",
         examples=["20000"],
     )
     header_bytes: HeadSize = Field(

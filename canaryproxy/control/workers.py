@@ -203,10 +203,12 @@ class Workers:
 
     def _give_up(self, problem: str) -> None:
         """No worker that can serve will come."""
-        self.problem = problem
         if not self._started:
+            self.problem = self.problem or problem
             self._settle()
-        elif not self.ready and not self._draining:
+            return
+        self.problem = problem
+        if not self.ready and not self._draining:
             self.stranded.set()
 
     def _go(self, steps: Coroutine[Any, Any, None]) -> None:
@@ -218,9 +220,15 @@ class Workers:
         if self._draining:
             return
         link = WorkerLink(slot, self._table.generation, self._received, self._lost)
+        try:
+            sock = self._processes.launch(link.born)
+        except OSError as error:
+            delay = self._delay(slot)
+            log.error("worker %d cannot be started: %s; trying again in %g s", slot + 1, error, delay)
+            self._loop.call_later(delay, self._launch, slot)
+            return
         self._links[slot] = link
         link.wire.send(replace(self._begin(slot), table=difference(EMPTY, self._table)))
-        sock = self._processes.launch(link.born)
         connecting = self._loop.create_task(link.wire.connect(self._loop, sock))
         self._connecting.add(connecting)
         connecting.add_done_callback(self._connecting.discard)
@@ -318,11 +326,16 @@ class Workers:
             log.warning("worker %d (pid %s) ended; it is replaced", link.slot + 1, pid)
             self._launch(link.slot)
         else:
-            delay = min(SHORTEST_BACKOFF * 2 ** self._failures[link.slot], LONGEST_BACKOFF)
-            self._failures[link.slot] += 1
+            delay = self._delay(link.slot)
             log.error("worker %d died before it was ready; another one follows in %g s", link.slot + 1, delay)
             self._loop.call_later(delay, self._launch, link.slot)
         self._changed(f"worker {link.slot + 1} ended")
+
+    def _delay(self, slot: int) -> float:
+        """Seconds until the next try, after one more that came to nothing."""
+        delay: float = min(SHORTEST_BACKOFF * 2 ** self._failures[slot], LONGEST_BACKOFF)
+        self._failures[slot] += 1
+        return delay
 
     async def _watch(self) -> None:
         while True:
