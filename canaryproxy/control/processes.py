@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -148,8 +149,10 @@ class Processes:
             self._control.close()
             self._control = None
         if self._server is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 self._server.wait(0.1)
+            except subprocess.TimeoutExpired:  # on a busy machine; it is reaped when it has ended
+                threading.Thread(target=self._server.wait, daemon=True).start()
 
     def retire(self) -> None:
         """Fork no more and close the listening sockets here and there: from now on only workers hold them."""

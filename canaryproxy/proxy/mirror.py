@@ -217,7 +217,7 @@ class Copy(Recipient):
         self._finish(Outcome.UNAVAILABLE)
 
     def _fail(self, failure: Failure, why: str) -> None:
-        if self._decision is not None:
+        if self._decision is not None and failure is not Failure.OVERLOADED:
             self._lot.errors.note(failure, self._decision, self._request_id, why, mirror=True)
         self._finish(failure.outcome or Outcome.PROTOCOL)
 

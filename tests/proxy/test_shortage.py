@@ -190,7 +190,11 @@ def test_a_request_for_which_no_connection_can_be_opened_is_503_and_charged_to_n
 @pytest.mark.parametrize("weight", [0, 10_000])
 @pytest.mark.parametrize("fallback", [frozenset[str](), frozenset({"stable", "canary"})])
 def test_whatever_is_lacking_is_charged_to_nobody_and_ejects_nothing(
-    number: int, weight: int, fallback: frozenset[str], monkeypatch: pytest.MonkeyPatch
+    number: int,
+    weight: int,
+    fallback: frozenset[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def fail(*_: object) -> None:
         raise OSError(number, "x")
@@ -204,6 +208,7 @@ def test_whatever_is_lacking_is_charged_to_nobody_and_ejects_nothing(
             w.collect()
             assert dict(w.outcomes) == {"overflow": 5}
             assert not any(pool.ejected for pool in w.plane._pools.values())
+            assert "127.0.0.1:" not in caplog.text  # no line names an endpoint
 
     run(test())
 
