@@ -28,14 +28,15 @@ RUN groupadd --system --gid 65532 canaryproxy \
  && install -d -o 65532 -g 65532 -m 0750 /var/lib/canaryproxy
 COPY --from=build /opt/canaryproxy /opt/canaryproxy
 COPY config/container.yaml /etc/canaryproxy/canaryproxy.yaml
-ENV PATH=/opt/canaryproxy/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/canaryproxy/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 STATE_DIRECTORY=/var/lib/canaryproxy
 # A number, so that Kubernetes can tell that it is not root.
 USER 65532:65532
-WORKDIR /var/lib/canaryproxy
+# Not the volume: whoever can write there is not to decide what lies in our working directory.
+WORKDIR /
 VOLUME /var/lib/canaryproxy
 EXPOSE 8080 9900 9901
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-  CMD ["python3", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9901/readyz', timeout=2)"]
+  CMD ["python3", "-I", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9901/readyz', timeout=2)"]
 ENTRYPOINT ["canaryproxy"]
 CMD ["run", "/etc/canaryproxy/canaryproxy.yaml"]

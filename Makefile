@@ -18,9 +18,11 @@ COMPILE := $(BIN)/python setup.py --quiet build_ext --inplace
 LOCK := $(BIN)/uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-config \
   --quiet --upgrade --custom-compile-command "make lock"
 
+# What is compiled first, where one can watch, is only copied by pip, which keeps to itself what a build says.
 define INSTALL
+@$(COMPILE)
 @$(BIN)/python -m pip --disable-pip-version-check --verbose install --no-deps --no-build-isolation --editable . >$(VENV)/install.log 2>&1 \
-  || { cat $(VENV)/install.log; exit 1; }; sed -n 's/^ *\(canaryproxy stays plain .*\)/\1/p' $(VENV)/install.log
+  || { cat $(VENV)/install.log; exit 1; }
 endef
 
 .DEFAULT_GOAL := help
@@ -34,6 +36,7 @@ demo: $(VENV)/runtime ## See four canaries raised and taken back; DEMO=--play fo
 	@$(BIN)/python -c 'from canaryproxy.mode import *; exit(available().why == CHANGED)' \
 	  || $(MAKE) --no-print-directory --assume-new setup.py $(VENV)/runtime
 	@$(BIN)/canaryproxy --version
+	@echo "starting two small shops and the proxy; Ctrl-C ends it"
 	@$(BIN)/canaryproxy demo $(DEMO)
 
 compile: $(VENV)/dev ## Compile the hot modules in place (needs gcc and python3-dev)
@@ -116,7 +119,7 @@ $(VENV)/created:
 	@touch $@
 
 $(VENV)/%: requirements/%.txt requirements/build.txt pyproject.toml setup.py | $(VENV)/created
-	@echo "setting up $(VENV) ($*)"
+	@echo "$(VENV): installing the packages of requirements/$*.txt"
 	@$(PIP) install --no-deps --require-hashes -r requirements/$*.txt $(if $(filter runtime,$*),-r requirements/build.txt)
 	@$(PIP) check
 	$(INSTALL)

@@ -5,9 +5,8 @@ before a client notices, and all of them share the memory of the code. It takes 
 message brings the link of a new worker and is answered with its pid and a pidfd. It ends with that socket, and
 takes its workers along unless it was told to retire.
 
-    python -m canaryproxy.forkserver CONTROL MEMORY LISTENER...
-
-The arguments are numbers of inherited file descriptors.
+It is started isolated (`canaryproxy.isolated`). Its arguments are numbers of inherited file descriptors: of the control
+socket, the shared memory, and the listeners.
 """
 
 import contextlib
@@ -16,7 +15,6 @@ import mmap
 import os
 import signal
 import socket
-import sys
 from types import FrameType
 
 from setproctitle import setproctitle
@@ -107,7 +105,3 @@ def main(arguments: list[str]) -> None:
     link = ForkServer(socket.socket(fileno=control), shared, sockets).serve()
     if link is not None:
         worker.run(link, sockets, shared)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -8,22 +8,23 @@ import errno
 import logging
 import os
 import random
-import resource
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
 
 from canaryproxy.admin.app import admin_application, probes_application
 from canaryproxy.admin.auth import Gate
+from canaryproxy.admin.door import Door
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
 from canaryproxy.config.expiry import Held, complaints, held
 from canaryproxy.config.schema import AccessLogConfig
-from canaryproxy.control import asking, hooks, scraping
+from canaryproxy.control import asking, files, hooks, scraping
 from canaryproxy.control.compile import begin, listen_addresses
 from canaryproxy.control.controller import Controller, Reload
 from canaryproxy.control.courtesy import give_way
@@ -32,7 +33,7 @@ from canaryproxy.control.events import Events
 from canaryproxy.control.health import over_http
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
-from canaryproxy.control.listen import CannotListen, display, heard, listen_on
+from canaryproxy.control.listen import BACKLOG, CannotListen, display, heard, listen_on
 from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
 from canaryproxy.control.rollouts import Rollouts
@@ -40,6 +41,7 @@ from canaryproxy.control.sources import Sources
 from canaryproxy.control.store import NotOurState, Store
 from canaryproxy.control.watch import Watches
 from canaryproxy.control.workers import NotAcknowledged, Workers
+from canaryproxy.link.messages import Begin
 from canaryproxy.model.delta import Delta
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.tls import client_context
@@ -60,9 +62,6 @@ WATCH_PERIOD = 1.0
 
 DAY = 86_400.0
 """Seconds between two warnings of a certificate that ends."""
-
-SPARE_FILES = 64
-FILES_PER_CONNECTION = 2
 
 CLOSING = 1.0
 """Seconds that calls of the admin API under way may take at the end."""
@@ -97,6 +96,7 @@ class Instance:
         self._lookup = lookup
         self._tasks: list[asyncio.Task[None]] = []
         self._runners: list[web.AppRunner] = []
+        self._doors: list[asyncio.Server] = []
         self.counters = Counters()
         self.window = Window()
         self.users = UserBook()
@@ -110,12 +110,15 @@ class Instance:
     async def start(self) -> None:
         """Open the sockets, publish the first table, start the workers. Returns when they serve.
 
-        Raises `CannotListen`, `CannotLog` and `CannotKeep`.
+        Raises `CannotListen`, `CannotLog`, `CannotKeep` and `Strange`.
         """
         server = self._config.server
         self._store = open_store(server.state)
         check_log(server.access_log, *filter(None, (self._path, place(server.state))))
-        raise_file_limit(server.limits.max_connections * FILES_PER_CONNECTION + SPARE_FILES)
+        self._files_open = files.raise_file_limit(files.wanted_files(self._config))
+        few = files.warning(self._config, self._files_open)
+        if few:
+            log.warning("%s", few)
         aside, sockets = open_sockets(self._config)
         self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
         self._compose(sockets)
@@ -132,11 +135,12 @@ class Instance:
         server = self._config.server
         count = server.workers or usable_cpus()
         identity = f"canaryproxy-{secrets.token_hex(4)}"
+        self.connections = files.connections(self._config, self._files_open)
         self.events = Events()
         self.workers = Workers(
             count,
             Processes(sockets, count),
-            lambda slot: begin(self._controller.config, slot, count, identity),
+            lambda slot: limited(begin(self._controller.config, slot, count, identity), self.connections),
             report=self._add,
             gone=self._gone,
             changed=lambda words: self.events.tell("worker", time.time(), detail=words),
@@ -169,7 +173,7 @@ class Instance:
         """The admin API listens before anything is served, so that it can be asked how far we are."""
         knowledge = Knowledge(
             self._controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers,
-            time.monotonic, self._urls,
+            time.monotonic, self._urls, self.connections,
         )  # fmt: skip
         self.rollouts.users_of = knowledge.canary_users
         gate = Gate(lambda: self._controller.config.server.admin)
@@ -190,10 +194,15 @@ class Instance:
             self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self._path, watches)))
 
     async def _serve(self, app: web.Application, sock: socket.socket) -> tuple[str, int]:
+        door = Door(files.connections_aside(self._files_open))
+        door.guard(app)
         running = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING, handle_signals=False)
         self._runners.append(running)
         await running.setup()
-        await web.SockSite(running, sock).start()
+        if running.server is None:
+            raise RuntimeError("an application that was set up has no server")
+        loop = asyncio.get_running_loop()
+        self._doors.append(await loop.create_server(door.opened(running.server), sock=sock, backlog=BACKLOG))
         host, port = sock.getsockname()[:2]
         return host, port
 
@@ -280,6 +289,8 @@ class Instance:
         self.hooks.stop()
         for task in self._tasks:
             task.cancel()
+        for door in self._doors:
+            door.close()
         for running in self._runners:
             await running.cleanup()
         await self._controller.close()
@@ -362,14 +373,16 @@ def check_log(config: AccessLogConfig | None, *others: Path) -> None:
         raise CannotLog(f"cannot write the access log {config.path}: {why}") from None
 
 
-def place(state: str) -> Path | None:
-    """The file of the state, if it has one."""
-    return None if state == "memory" else Path(state)
+def place(state: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The file of the state, if it has one. A relative path counts from the directory that the service manager or the
+    image has for it (STATE_DIRECTORY, systemd.exec(5)), else from the working directory.
+    """
+    return None if state == "memory" else Path(environ.get("STATE_DIRECTORY", "").split(":")[0], state)
 
 
-def open_store(path: str) -> Store:
+def open_store(path: str, environ: Mapping[str, str] = os.environ) -> Store:
     """Where the state is kept. Raises `CannotKeep` for what is surely no place of ours."""
-    file = place(path)
+    file = place(path, environ)
     if file is None:
         return MemoryStore()
     store = SqliteStore(file)
@@ -380,9 +393,6 @@ def open_store(path: str) -> Store:
     return store
 
 
-def raise_file_limit(wanted: int) -> None:
-    """Raise the soft limit of open files towards `wanted`, as far as the hard limit allows; workers inherit it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < reachable:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+def limited(first: Begin, connections: int) -> Begin:
+    """What a worker is told first, with the number of clients that the files allow."""
+    return replace(first, limits=replace(first.limits, max_connections=connections))

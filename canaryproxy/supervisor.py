@@ -86,7 +86,7 @@ def _reap_ended() -> None:
 
 
 async def serve(instance: Instance, announce: Callable[[], None]) -> int:
-    """Run `instance` until a signal ends it; returns the exit code. Raises `CannotListen`."""
+    """Run `instance` until a signal ends it; returns the exit code. Raises `CannotListen` and `Strange`."""
     loop = asyncio.get_running_loop()
     stopping: asyncio.Queue[signal.Signals] = asyncio.Queue()
     reloads: set[asyncio.Task[Reload]] = set()
@@ -133,7 +133,14 @@ async def _lived(
     gc.set_threshold(YOUNG_OBJECTS)
     announce()
     notify("READY=1")
-    first = await early
+    stranded = loop.create_task(instance.workers.stranded.wait())
+    await asyncio.wait((early, stranded), return_when=asyncio.FIRST_COMPLETED)
+    if not early.done():
+        log.error("no worker is left and none can follow; this instance ends: %s", instance.workers.problem)
+        await instance.abort()
+        return 1
+    stranded.cancel()
+    first = early.result()
     log.info("%s: draining", first.name)
     notify("STOPPING=1")
     draining = loop.create_task(instance.stop())

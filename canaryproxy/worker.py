@@ -19,6 +19,7 @@ import uvloop
 from setproctitle import setproctitle
 
 from canaryproxy.link.difference import EMPTY, apply
+from canaryproxy.link.introduction import ours
 from canaryproxy.link.messages import (
     Acknowledged,
     Begin,
@@ -33,6 +34,8 @@ from canaryproxy.log import in_background
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.plane import DataPlane
+from canaryproxy.proxy.room import connections_within
+from canaryproxy.proxy.shortage import limit
 from canaryproxy.telemetry.accesslog import FORMATS
 from canaryproxy.telemetry.sink import Sink
 
@@ -110,6 +113,7 @@ class Worker:
             identity=begin.identity,
             access_log=None if self._sink is None else self._sink.put,
             headcount=Headcount(self._memory, begin.slot),
+            room=connections_within(limit()),
         )
         self._table = apply(EMPTY, begin.table)
         plane.publish(self._table)
@@ -162,6 +166,7 @@ def pause_after(cells: int) -> float:
 async def _live(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) -> None:
     loop = asyncio.get_running_loop()
     worker = Worker(loop, sockets, memory)
+    worker.wire.send(ours())
     await worker.wire.connect(loop, link)
     gc.collect()
     gc.freeze()

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import resource
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from canaryproxy import instance as instance_module
 from canaryproxy.config import Config, from_flags, load
 from canaryproxy.config.load import ServerFlags
 from canaryproxy.config.schema import AccessLogConfig
-from canaryproxy.instance import CannotKeep, CannotLog, Instance, check_log, open_store, raise_file_limit
+from canaryproxy.instance import CannotKeep, CannotLog, Instance, check_log, open_store
 from canaryproxy.model.delta import Delta
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
@@ -181,18 +180,6 @@ rules:
     ]  # fmt: skip
 
 
-def test_the_limit_of_open_files_is_raised_as_far_as_allowed() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-        raise_file_limit(300)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 300
-        raise_file_limit(200)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 300
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 async def test_a_look_that_fails_is_not_the_last_one(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,3 +235,20 @@ def test_a_state_that_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     assert isinstance(open_store("memory"), MemoryStore)
     assert isinstance(open_store(str(tmp_path / "a.db")), SqliteStore)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "environ", "found"),
+    [
+        ("./a.db", {"STATE_DIRECTORY": "{folder}"}, "{folder}/a.db"),
+        ("a.db", {"STATE_DIRECTORY": "{folder}:/elsewhere"}, "{folder}/a.db"),
+        ("{folder}/b.db", {"STATE_DIRECTORY": "/elsewhere"}, "{folder}/b.db"),
+        ("./a.db", {}, "a.db"),
+    ],
+)
+def test_a_relative_state_counts_from_the_directory_for_state(
+    written: str, environ: dict[str, str], found: str, tmp_path: Path
+) -> None:
+    folder = str(tmp_path)
+    given = {name: value.format(folder=folder) for name, value in environ.items()}
+    assert found.format(folder=folder) in repr(open_store(written.format(folder=folder), given))

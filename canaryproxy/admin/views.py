@@ -43,7 +43,7 @@ MOST_RULE_SERIES = 100
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """Everything there is to show. `now` tells seconds on the clock of the deltas, `addresses` where requests come
-    in.
+    in; `connections` is how many clients are served at once, at most.
     """
 
     controller: Controller
@@ -55,6 +55,7 @@ class Knowledge:
     workers: Workers
     now: Callable[[], float]
     addresses: Callable[[], Sequence[str]] = tuple
+    connections: int = 0
 
     @property
     def ready(self) -> bool:
@@ -236,6 +237,7 @@ class Knowledge:
             now=self.now(),
             workers=self.workers.ready,
             restarts=self.workers.restarts,
+            connections=self.connections,
             generation=controller.generation,
             reloaded=controller.reloaded,
             state=controller.condition.health,

@@ -22,6 +22,7 @@ def check(
     Every problem is printed with its file, line, path and mend; the exit code is 1 then.
     """
     from canaryproxy.config import ConfigError, load
+    from canaryproxy.control.files import reachable_files, warning
 
     try:
         loaded = load(config, os.environ)
@@ -31,10 +32,11 @@ def check(
         else:
             typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
+    warnings = [*loaded.warnings, *filter(None, [warning(loaded, reachable_files())])]
     if as_json:
-        typer.echo(json.dumps({"valid": True, "routes": summary(loaded), "warnings": list(loaded.warnings)}, indent=2))
+        typer.echo(json.dumps({"valid": True, "routes": summary(loaded), "warnings": warnings}, indent=2))
     else:
-        _show(config, loaded)
+        _show(config, loaded, warnings)
 
 
 def summary(config: "Config") -> list[dict[str, object]]:
@@ -56,7 +58,7 @@ def summary(config: "Config") -> list[dict[str, object]]:
     ]
 
 
-def _show(path: Path, config: "Config") -> None:
+def _show(path: Path, config: "Config", warnings: list[str]) -> None:
     from canaryproxy.config.rule import affinity_text
 
     screen = console()
@@ -82,5 +84,5 @@ def _show(path: Path, config: "Config") -> None:
             screen.print(f"{name}: rules {names}", highlight=False, markup=False)
         if written.affinity is not None:
             screen.print(f"{name}: affinity by {affinity_text(written.affinity)}", highlight=False, markup=False)
-    for warning in config.warnings:
-        screen.print(f"warning: {warning}", highlight=False, markup=False, style="yellow")
+    for words in warnings:
+        screen.print(f"warning: {words}", highlight=False, markup=False, style="yellow")

@@ -46,6 +46,7 @@ def run(
     from canaryproxy.config import ConfigError
     from canaryproxy.config.load import ServerFlags
     from canaryproxy.control.listen import CannotListen
+    from canaryproxy.control.workers import Strange
     from canaryproxy.instance import CannotKeep, CannotLog
     from canaryproxy.log import configure
 
@@ -54,7 +55,7 @@ def run(
         loaded = load()
         configure(loaded.server.log.level, loaded.server.log.format)
         code = supervisor.run(loaded, load=load if config else None, path=config)
-    except (ConfigError, CannotListen, CannotLog, CannotKeep) as error:
+    except (ConfigError, CannotListen, CannotLog, CannotKeep, Strange) as error:
         typer.echo(str(error), err=True)
         code = 1
     raise typer.Exit(code)

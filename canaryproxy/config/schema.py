@@ -124,7 +124,7 @@ class LimitsConfig(Section):
     max_connections: Count = Field(
         default=LIMITS.max_connections,
         description="Client connections open at the same time, over all workers. A further one is answered 503 and "
-        "closed.",
+        "closed. Fewer where the limit of open files does not allow as many; a warning says how many then.",
         examples=["20000"],
     )
     header_bytes: HeadSize = Field(
@@ -232,7 +232,8 @@ class ServerConfig(Section):
     state: StatePath = Field(
         default="./canaryproxy.db",
         description="Regular file that remembers what was changed over the API, and by whom; made if it is missing. A "
-        "relative path counts from the working directory. `memory`: forget it when the process ends.",
+        "relative path counts from the directory that `STATE_DIRECTORY` names (systemd's `StateDirectory=` and the "
+        "image set it), else from the working directory. `memory`: forget it when the process ends.",
         examples=["/var/lib/canaryproxy/state.db"],
     )
     metrics: MetricsConfig = Field(default=MetricsConfig(), description="See `server.metrics` below.")

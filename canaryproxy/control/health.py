@@ -127,6 +127,7 @@ class Health:
         self._ask = ask
         self._wall = wall
         self._reminders: dict[Endpoint, Reminder] = {}
+        self._lacking = Reminder()
         self._tasks: dict[tuple[Endpoint, Check], asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
@@ -164,6 +165,10 @@ class Health:
         await asyncio.sleep(check.interval * random.random())
         while True:
             answer = await self._ask(endpoint, check)
+            if answer.reason is not None and answer.reason.kind == "ours":
+                self._lack(endpoint, answer.reason)
+                await asyncio.sleep(check.interval)
+                continue
             finding = self.findings[endpoint] = found(self.findings.get(endpoint), answer, self._wall())
             if answer.passed and answer.version:
                 self.versions[endpoint] = answer.version
@@ -173,6 +178,11 @@ class Health:
                 self.unhealthy = self.unhealthy - {endpoint} if streak.healthy else self.unhealthy | {endpoint}
                 self._changed()
             await asyncio.sleep(check.interval)
+
+    def _lack(self, endpoint: Endpoint, reason: Reason) -> None:
+        """We could not ask, which is held against nobody."""
+        if self._lacking.due(reason.words, self._wall()):
+            log.error("health checks fail for want of something here, %s for one: %s", endpoint.authority, reason)
 
     def _say(self, endpoint: Endpoint, check: Check, finding: Finding, streak: Streak, *, changed: bool) -> None:
         """A change always, and failures that go on now and then."""

@@ -1,7 +1,8 @@
 """Starting processes: the fork server, and workers through it.
 
 Everything is inherited by file descriptor: the listening sockets, the memory that workers share, and the socket
-that orders are given on. The processes stay in our session and process group.
+that orders are given on. The processes stay in our session and process group. They run the package that we run and
+none of what lies in the working directory, in PYTHONPATH or in the user's site-packages (`isolated`).
 """
 
 import asyncio
@@ -11,22 +12,24 @@ import os
 import signal
 import socket
 import subprocess
-import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from canaryproxy.isolated import command
 from canaryproxy.link.orders import FORK, PID, RETIRE
 from canaryproxy.proxy.headcount import WORD
 
 log = logging.getLogger("canaryproxy")
 
 MODULE = "canaryproxy.forkserver"
-PACKAGE_ROOT = Path(__file__).parents[2]
 
 AGAIN = 0.5
 """Seconds from the end of a fork server, or a try that failed, to the next one."""
+
+BARREN = 3
+"""Fork servers in a row that end before they forked anything, after which it is no accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,11 @@ Born = Callable[[Handle], None]
 
 
 class Processes:
-    """The fork server as its client sees it. A fork server that dies is replaced; its workers live on."""
+    """The fork server as its client sees it. A fork server that dies is replaced; its workers live on. `barren` is
+    called with a sentence when several in a row have ended and no worker has come of them.
+    """
+
+    barren: Callable[[str], None] | None = None
 
     def __init__(self, sockets: list[socket.socket], slots: int) -> None:
         self._sockets = sockets
@@ -60,6 +67,7 @@ class Processes:
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._retired = False
+        self._ended = 0
 
     def __repr__(self) -> str:
         return f"<Processes forked by {self._server.pid if self._server else 'nobody'}>"
@@ -74,11 +82,9 @@ class Processes:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         passed = [theirs.fileno(), self._memory, *(sock.fileno() for sock in self._sockets)]
-        path = os.pathsep.join(filter(None, (str(PACKAGE_ROOT), os.environ.get("PYTHONPATH"))))
-        command = [sys.executable, "-m", MODULE, *map(str, passed)]
         with theirs:
             try:
-                self._server = subprocess.Popen(command, pass_fds=passed, env={**os.environ, "PYTHONPATH": path})
+                self._server = subprocess.Popen(command(MODULE, *map(str, passed)), pass_fds=passed)
             except OSError:
                 ours.close()
                 raise
@@ -105,18 +111,28 @@ class Processes:
             return
         except OSError:
             data, descriptors = b"", []
-        if data:
-            self._births.popleft()(Handle(PID.unpack(data)[0], descriptors[0]))
-        else:
+        if not data:
             self._lost()
+            return
+        self._ended = 0
+        born = self._births.popleft()
+        if descriptors:
+            born(Handle(PID.unpack(data)[0], descriptors[0]))
+        else:
+            log.error("worker with pid %d cannot be watched: no file descriptor is left for it", PID.unpack(data)[0])
 
     def _lost(self) -> None:
         """The fork server is gone. Workers that it did not get to fork find their link broken."""
         self._hang_up()
         self._births.clear()
-        if not self._retired:
-            log.error("the fork server ended; another one follows")
-            asyncio.get_running_loop().call_later(AGAIN, self._restart)
+        if self._retired:
+            return
+        log.error("the fork server ended; another one follows")
+        asyncio.get_running_loop().call_later(AGAIN, self._restart)
+        self._ended += 1
+        if self._ended == BARREN and self.barren is not None:
+            code = None if self._server is None else self._server.returncode
+            self.barren(f"the fork server ends before a worker comes of it (exit code {code}); see the log")
 
     def _restart(self) -> None:
         if self._retired:
@@ -133,8 +149,10 @@ class Processes:
             self._control.close()
             self._control = None
         if self._server is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 self._server.wait(0.1)
+            except subprocess.TimeoutExpired:  # on a busy machine; it is reaped when it has ended
+                threading.Thread(target=self._server.wait, daemon=True).start()
 
     def retire(self) -> None:
         """Fork no more and close the listening sockets here and there: from now on only workers hold them."""

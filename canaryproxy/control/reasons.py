@@ -12,13 +12,18 @@ from typing import Literal
 
 import aiohttp
 
-Kind = Literal["status", "timeout", "refused", "reset", "closed", "unreachable", "dns", "tls", "not_http", "other"]
+Kind = Literal[
+    "status", "timeout", "refused", "reset", "closed", "unreachable", "dns", "tls", "not_http", "ours", "other"
+]
 
 LONGEST = 200
 """Characters of somebody else's words."""
 
 NO_WAY = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL))
 BROKEN = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED))
+
+LACKING = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+"""What this machine is short of: it says nothing of the one who was to be asked."""
 
 NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
 """What OpenSSL says of a peer that does not speak TLS."""
@@ -80,6 +85,8 @@ def _of_system(error: BaseException) -> Reason:
         return Reason("refused", "it refused the connection")
     if number in BROKEN or isinstance(error, ConnectionError):
         return Reason("reset", "it reset the connection")
+    if number in LACKING:
+        return Reason("ours", f"it could not be asked: {os.strerror(number)} here")
     words = os.strerror(number) if isinstance(number, int) and number > 0 else str(error)
     return Reason("unreachable" if number in NO_WAY else "other", _line(words).lower() or type(error).__name__)
 

@@ -16,7 +16,9 @@ from typing import Any, Protocol
 
 from canaryproxy.control.processes import Born, Handle
 from canaryproxy.link.difference import EMPTY, difference
-from canaryproxy.link.messages import Acknowledged, Begin, Certificates, Drain, Drained, Message
+from canaryproxy.link.introduction import difference as what_differs
+from canaryproxy.link.introduction import ours
+from canaryproxy.link.messages import Acknowledged, Begin, Certificates, Drain, Drained, Introduction, Message
 from canaryproxy.link.wire import Wire
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.delta import Delta
@@ -56,8 +58,14 @@ class NotAcknowledged(Exception):
     """A table was published, and not every worker has said in time that it follows it."""
 
 
+class Strange(Exception):
+    """Workers cannot run as we do; the message is one line for the user."""
+
+
 class Launch(Protocol):
-    """Starts worker processes."""
+    """Starts worker processes. `barren` is called with a sentence where none comes of it."""
+
+    barren: Callable[[str], None] | None
 
     def start(self) -> None:
         """Be ready to launch."""
@@ -83,6 +91,7 @@ class WorkerLink:
         self.silence = 0
         self.unacknowledged = 0
         self.doomed = False
+        self.strange = False
         self.cut: int | None = None
         self.handle: Handle | None = None
         self.wire = Wire(lambda message: received(self, message), lambda: lost(self))
@@ -126,7 +135,8 @@ class Workers:
     """`count` workers, kept alive. `begin` makes what the worker of a slot is told first, all but its table.
 
     `report` gets every delta with its worker's slot, `gone` the slot of a worker that is no more.
-    `changed` is called when the number of ready workers or of restarts changes.
+    `changed` is called when the number of ready workers or of restarts changes. `stranded` is set when no worker is
+    left and none can follow; why, says `problem`.
     """
 
     def __init__(
@@ -141,7 +151,11 @@ class Workers:
     ) -> None:
         self.count = count
         self.restarts = 0
+        self.problem = ""
+        self.stranded = asyncio.Event()
+        self._started = False
         self._processes = processes
+        processes.barren = self._give_up
         self._begin = begin
         self._report = report
         self._gone = gone
@@ -174,12 +188,28 @@ class Workers:
         return [link.pid for _, link in sorted(self._links.items()) if link.pid is not None]
 
     async def start(self) -> None:
-        """Start all workers and wait until they serve. A table must have been published."""
+        """Start all workers and wait until they serve. A table must have been published.
+
+        Raises `Strange` where they do not run what we run, or not at all.
+        """
         self._processes.start()
         for slot in range(self.count):
             self._launch(slot)
         self._go(self._watch())
-        await self._wait(lambda: self.ready == self.count)
+        await self._wait(lambda: self.problem != "" or self.ready == self.count)
+        if self.problem:
+            raise Strange(self.problem)
+        self._started = True
+
+    def _give_up(self, problem: str) -> None:
+        """No worker that can serve will come."""
+        if not self._started:
+            self.problem = self.problem or problem
+            self._settle()
+            return
+        self.problem = problem
+        if not self.ready and not self._draining:
+            self.stranded.set()
 
     def _go(self, steps: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(steps)
@@ -190,9 +220,15 @@ class Workers:
         if self._draining:
             return
         link = WorkerLink(slot, self._table.generation, self._received, self._lost)
+        try:
+            sock = self._processes.launch(link.born)
+        except OSError as error:
+            delay = self._delay(slot)
+            log.error("worker %d cannot be started: %s; trying again in %g s", slot + 1, error, delay)
+            self._loop.call_later(delay, self._launch, slot)
+            return
         self._links[slot] = link
         link.wire.send(replace(self._begin(slot), table=difference(EMPTY, self._table)))
-        sock = self._processes.launch(link.born)
         connecting = self._loop.create_task(link.wire.connect(self._loop, sock))
         self._connecting.add(connecting)
         connecting.add_done_callback(self._connecting.discard)
@@ -245,8 +281,12 @@ class Workers:
 
     def _received(self, link: WorkerLink, message: Message) -> None:
         link.silence = 0
+        if link.strange:
+            return
         if isinstance(message, Delta):
             self._report(link.slot, message)
+        elif isinstance(message, Introduction):
+            self._met(link, message)
         elif isinstance(message, Acknowledged):
             fresh = not link.ready
             link.acknowledged = message.generation
@@ -257,6 +297,18 @@ class Workers:
             self._settle()
         elif isinstance(message, Drained):
             link.cut = message.cut
+
+    def _met(self, link: WorkerLink, introduction: Introduction) -> None:
+        """Only one that runs what we run may serve."""
+        words = what_differs(introduction, ours())
+        if words:
+            link.strange = True
+            link.kill()
+            link.wire.abort()
+            problem = f"worker {link.slot + 1} cannot be used: {words}; restart canaryproxy to run one of them alone"
+            if self._started:
+                log.error("%s", problem)
+            self._give_up(problem)
 
     def _lost(self, link: WorkerLink) -> None:
         """Its link is gone, so it is or will be: nothing it holds may outlive its link."""
@@ -274,11 +326,16 @@ class Workers:
             log.warning("worker %d (pid %s) ended; it is replaced", link.slot + 1, pid)
             self._launch(link.slot)
         else:
-            delay = min(SHORTEST_BACKOFF * 2 ** self._failures[link.slot], LONGEST_BACKOFF)
-            self._failures[link.slot] += 1
+            delay = self._delay(link.slot)
             log.error("worker %d died before it was ready; another one follows in %g s", link.slot + 1, delay)
             self._loop.call_later(delay, self._launch, link.slot)
         self._changed(f"worker {link.slot + 1} ended")
+
+    def _delay(self, slot: int) -> float:
+        """Seconds until the next try, after one more that came to nothing."""
+        delay: float = min(SHORTEST_BACKOFF * 2 ** self._failures[slot], LONGEST_BACKOFF)
+        self._failures[slot] += 1
+        return delay
 
     async def _watch(self) -> None:
         while True:

@@ -1,7 +1,8 @@
 """Messages to bytes and back: a frame is its length, the version, the kind, and the message in MessagePack.
 
 What comes in is checked against the types: a worker that was taken over through the bytes it parses can send
-wrong numbers, not wrong types. Nothing is ever executed, unlike with pickle. The only home of msgspec.
+wrong numbers, not wrong types. Nothing is ever executed, unlike with pickle. An introduction is JSON under a number of
+its own, so that it is understood across versions. The only home of msgspec.
 """
 
 import struct
@@ -23,8 +24,12 @@ KINDS: tuple[type[Message], ...] = (
     messages.Drained,
 )  # fmt: skip
 
+INTRODUCTION = 255
+"""The kind of an introduction, in every version."""
+
 _NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 _ENCODER = msgspec.msgpack.Encoder()
+_INTRODUCTIONS = msgspec.json.Decoder(messages.Introduction)
 _DECODERS = [msgspec.msgpack.Decoder(kind) for kind in KINDS]
 
 
@@ -34,6 +39,9 @@ class Garbled(Exception):
 
 def encode(message: Message) -> bytes:
     """The frame of a message."""
+    if isinstance(message, messages.Introduction):
+        payload = msgspec.json.encode(message)
+        return HEADER.pack(len(payload), messages.VERSION, INTRODUCTION) + payload
     payload = _ENCODER.encode(message)
     return HEADER.pack(len(payload), messages.VERSION, _NUMBERS[type(message)]) + payload
 
@@ -53,7 +61,8 @@ class Decoder:
         buffer += data
         while len(buffer) >= HEADER.size:
             length, version, kind = HEADER.unpack_from(buffer)
-            if version != messages.VERSION or kind >= len(KINDS) or length > LONGEST:
+            known = kind == INTRODUCTION or (version == messages.VERSION and kind < len(KINDS))
+            if not known or length > LONGEST:
                 raise Garbled(f"a frame of version {version}, kind {kind}, {length} bytes")
             end = HEADER.size + length
             if len(buffer) < end:
@@ -61,6 +70,6 @@ class Decoder:
             payload = bytes(memoryview(buffer)[HEADER.size : end])
             del buffer[:end]
             try:
-                yield _DECODERS[kind].decode(payload)
+                yield (_INTRODUCTIONS if kind == INTRODUCTION else _DECODERS[kind]).decode(payload)
             except msgspec.MsgspecError as error:
                 raise Garbled(str(error)) from None

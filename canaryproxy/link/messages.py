@@ -1,7 +1,7 @@
 """What the two planes say to each other. Frozen plain data; every type has a number in `codec`.
 
-Down: `Begin` once, then `Publication`, `Certificates`, `Drain`. Up: `Delta` several times a second,
-`Acknowledged` for every table, `Drained` at the end.
+Down: `Begin` once, then `Publication`, `Certificates`, `Drain`. Up: `Introduction` once, then `Delta` several times a
+second, `Acknowledged` for every table, `Drained` at the end.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,22 @@ from canaryproxy.model.rule import Rule
 from canaryproxy.model.settings import Limits, Timeouts
 from canaryproxy.model.table import Route
 
-VERSION = 3
+VERSION = 4
 """Of the messages. Both ends come from one installation; the number catches one that was replaced under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """Which code a worker runs: its version, whether compiled and why not, where it lies, and its interpreter.
+
+    Understood whatever `VERSION` the other end speaks: what it has more of is left out, what it lacks is empty.
+    """
+
+    version: str = ""
+    compiled: bool = False
+    why: str = ""
+    package: str = ""
+    python: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +106,4 @@ class Drained:
     cut: int
 
 
-Message = Begin | Publication | Certificates | Drain | Delta | Acknowledged | Drained
+Message = Begin | Publication | Certificates | Drain | Introduction | Delta | Acknowledged | Drained

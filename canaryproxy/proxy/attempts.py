@@ -206,9 +206,10 @@ class Attempts(Recipient):
         return aborted and target.version.name == "canary"
 
     def connect_failed(self, failure: Failure, why: str = "") -> None:
-        """No connection could be opened; nothing was sent."""
+        """No connection could be opened; nothing was sent. What we lack ourselves is no fault of the endpoint."""
         self._connecting = None
-        self._blame(failure, why)
+        if failure is not Failure.OVERLOADED:
+            self._blame(failure, why)
         self._elsewhere(failure)
 
     def _send(self, upstream: Upstream) -> None:

@@ -19,6 +19,7 @@ from canaryproxy.model.message import RequestHead
 from canaryproxy.proxy.caller import Caller
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.respond import options
+from canaryproxy.proxy.shortage import FULL
 from canaryproxy.telemetry.accesslog import undecided
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Downstream(Caller):
         self.phase = LINGERING
         self.deadline = self.plane.in_seconds(LINGER)
         self.plane.recorder.refuse(Failure.OVERLOADED.status)
+        self.plane.sockets.shortage.note(FULL)
         self.plane.answer(self.transport, Failure.OVERLOADED, None, close=True)
         self.transport.close()
 

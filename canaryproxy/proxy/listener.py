@@ -18,7 +18,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from canaryproxy.http1.preamble import Malformed, Preamble, parse, wanted
+from canaryproxy.model.failure import Failure
 from canaryproxy.proxy.downstream import Downstream
+from canaryproxy.proxy.shortage import FULL, OF_FILES, say
 from canaryproxy.proxy.tls import Terminator
 
 if TYPE_CHECKING:
@@ -89,17 +91,42 @@ class Listener:
             for connection in accept_some(self._sock, most):
                 self._take(connection)
                 taken += 1
-        except OSError:
-            self._pause(OUT_OF_FILES_PAUSE)
+        except OSError as error:
+            self._not_accepted(error)
         return taken
 
+    def _not_accepted(self, error: OSError) -> None:
+        """Nothing is left for another client. Idle connections give their descriptors; without any, those who wait are
+        refused rather than kept waiting for somebody else's end.
+        """
+        sockets = self._plane.sockets
+        sockets.shortage.not_accepted(error)
+        if error.errno in OF_FILES and not sockets.reclaim():
+            words = self._last_words()
+            for _ in range(AT_ONCE):
+                if not sockets.shortage.refuse(self._sock, words):
+                    break
+                self._plane.recorder.refuse(Failure.OVERLOADED.status)
+        self._pause(OUT_OF_FILES_PAUSE)
+
     def _take(self, connection: socket.socket) -> None:
-        """Without a handshake it is a connection at once, and is told so if there is no room."""
-        strange = self.terminator is not None or self._preamble
-        if strange and self._plane.full(self.arriving):
-            connection.close()
+        """Where there is no room it is told so, if nothing would come before HTTP, and closed."""
+        if self._plane.full(self.arriving if self._strange else 0):
+            self._plane.sockets.shortage.note(FULL)
+            self._plane.recorder.refuse(Failure.OVERLOADED.status)
+            with connection:
+                say(connection, self._last_words())
         else:
             self._arrive(connection)
+
+    @property
+    def _strange(self) -> bool:
+        """Whether something comes before HTTP, so that a client is not counted at once."""
+        return self.terminator is not None or self._preamble
+
+    def _last_words(self) -> bytes:
+        """What one is told for whom there is no room."""
+        return b"" if self._strange else self._plane.last_words(Failure.OVERLOADED)
 
     async def stop(self, patience: float) -> None:
         """Close the socket; connections the kernel has already completed are served, not reset.
@@ -130,7 +157,7 @@ class Listener:
             self._loop.remove_reader(self._sock)
 
     def _arrive(self, connection: socket.socket) -> None:
-        if self._plane.sockets.direct and self.terminator is None and not self._preamble:
+        if self._plane.sockets.direct and not self._strange:
             self._serve(connection)
             return
         task = self._loop.create_task(self._admit(connection))

@@ -217,7 +217,7 @@ class Copy(Recipient):
         self._finish(Outcome.UNAVAILABLE)
 
     def _fail(self, failure: Failure, why: str) -> None:
-        if self._decision is not None:
+        if self._decision is not None and failure is not Failure.OVERLOADED:
             self._lot.errors.note(failure, self._decision, self._request_id, why, mirror=True)
         self._finish(failure.outcome or Outcome.PROTOCOL)
 
@@ -370,7 +370,7 @@ class Mirrors:
             raise RuntimeError("a copy for an endpoint that is not there")
         pool = self._pools.get(endpoint)
         if pool is None:
-            pool = self._pools[endpoint] = Pool(endpoint, self.sockets)
+            pool = self._pools[endpoint] = Pool(endpoint, self.sockets, modest=True)
         return pool
 
     def publish(self, table: RoutingTable, endpoints: "Set[Endpoint]") -> None:
@@ -387,6 +387,10 @@ class Mirrors:
             lot.sweep(tick)
         for pool in self._pools.values():
             pool.sweep(tick)
+
+    def spare(self, most: int) -> int:
+        """Close up to `most` idle connections; how many there were."""
+        return sum(pool.spare(most) for pool in self._pools.values())
 
     def close(self) -> None:
         """Send nothing more, and close the connections."""

@@ -37,7 +37,7 @@ its end, or in its last quarter, stable is asked for what the canary has not ans
 
 
 class DataPlane(Shared):
-    """One worker's data plane."""
+    """One worker's data plane. `room`: clients that it can serve itself."""
 
     def __init__(
         self,
@@ -50,11 +50,13 @@ class DataPlane(Shared):
         dice: Callable[[], float] = random.random,
         access_log: Callable[[Entry], None] | None = None,
         headcount: Headcount | None = None,
+        room: float = math.inf,
     ) -> None:
         super().__init__(settings, loop, identity, now, wall, dice, access_log)
         self._generation = 0
         self._connections: set[Downstream] = set()
         self._headcount = headcount or Headcount()
+        self._room = room
         self._aborted: dict[str, float] = {}
         self._listeners: list[Listener] = []
         self._arrived = self.tick
@@ -121,8 +123,9 @@ class DataPlane(Shared):
         return self.hops.peer(address, scheme, self.settings.trusted_proxies)
 
     def full(self, arriving: int = 0) -> bool:
-        """Whether there is no room for another client, with so many about to come in."""
-        return self._headcount.total + arriving >= self.settings.limits.max_connections
+        """Whether there is no room for another client, with so many about to come in, here or in the instance."""
+        here = len(self._connections) + len(self.tunnels)
+        return here + arriving >= self._room or self._headcount.total + arriving >= self.settings.limits.max_connections
 
     def crowded(self, arriving: int) -> bool:
         """Whether this worker has more than its share of all clients, so that another one should take the next."""
@@ -171,6 +174,7 @@ class DataPlane(Shared):
             pool.sweep(tick)
         self.mirrors.sweep(tick)
         self.errors.sweep(tick)
+        self.sockets.shortage.sweep()
 
     def _cut_aborted(self, since: float) -> None:
         """End what is still open to canaries that were aborted at `since` or before."""

@@ -12,6 +12,7 @@ cdef class Pool:
     cdef public object _sockets
     cdef list _idle
     cdef set _opening
+    cdef bint _modest
     cdef bint _retired
 
     @cython.locals(upstream=Upstream, idle=list)

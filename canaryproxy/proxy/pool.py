@@ -18,18 +18,29 @@ from canaryproxy.proxy.upstream import Recipient, Upstream, reason_of
 
 class Pool:
     """`authority` is the endpoint's `host:port` for requests that bring no Host; `in_flight` the exchanges that
-    it is working on for us; `ejection` its record of failures.
+    it is working on for us; `ejection` its record of failures. `modest`: it opens nothing where descriptors are few.
     """
 
-    __slots__ = ("_idle", "_opening", "_retired", "_sockets", "authority", "ejection", "endpoint", "in_flight")
+    __slots__ = (
+        "_idle",
+        "_modest",
+        "_opening",
+        "_retired",
+        "_sockets",
+        "authority",
+        "ejection",
+        "endpoint",
+        "in_flight",
+    )
 
-    def __init__(self, endpoint: Endpoint, sockets: Sockets) -> None:
+    def __init__(self, endpoint: Endpoint, sockets: Sockets, *, modest: bool = False) -> None:
         self.endpoint = endpoint
         self.authority = endpoint.site.encode("ascii")
         self.in_flight = 0
         self.ejection = Ejection()
         self._sockets = sockets
         self._retired = False
+        self._modest = modest
         self._idle: list[Upstream] = []
         self._opening: set[asyncio.Task[None]] = set()
 
@@ -72,6 +83,9 @@ class Pool:
         context, name = None, None
         if endpoint.tls is not None:
             context, name = client_context(endpoint.tls), endpoint.tls.server_name
+        if self._modest and self._sockets.shortage.near():
+            exchange.connect_failed(Failure.OVERLOADED)
+            return
         try:
             await self._sockets.connect(endpoint.host, endpoint.port, upstream, context, name)
         except asyncio.CancelledError:
@@ -80,7 +94,8 @@ class Pool:
         except ssl.SSLError as error:
             exchange.connect_failed(Failure.CONNECT_UNSAFE, reason_of(error))
         except OSError as error:
-            exchange.connect_failed(Failure.CONNECT_REFUSED, reason_of(error))
+            ours = self._sockets.shortage.ours(error, endpoint.host, endpoint.port)
+            exchange.connect_failed(Failure.OVERLOADED if ours else Failure.CONNECT_REFUSED, reason_of(error))
         else:
             exchange.connected(upstream)
 
@@ -93,6 +108,13 @@ class Pool:
             for upstream in set(self._idle).difference(fresh):
                 upstream.abort()
             self._idle = fresh
+
+    def spare(self, most: int) -> int:
+        """Close up to `most` idle connections, the oldest first, for the sake of others; how many there were."""
+        closed, self._idle = self._idle[:most], self._idle[most:]
+        for upstream in closed:
+            upstream.abort()
+        return len(closed)
 
     def retire(self) -> None:
         """The endpoint left the table: close what is idle, now and later; what is under way goes on."""

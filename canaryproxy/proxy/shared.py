@@ -17,6 +17,7 @@ from canaryproxy.proxy.mirror import Mirrors
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.respond import answer
 from canaryproxy.proxy.shield import Budget, Patience
+from canaryproxy.proxy.shortage import Shortage
 from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.proxy.tunnel import Tunnel
 from canaryproxy.routing.match import RouteIndex
@@ -27,6 +28,9 @@ from canaryproxy.telemetry.record import Recorder
 
 SWEEP = 0.25
 """Seconds between two sweeps; deadlines are met up to twice that late, never early."""
+
+RECLAIMED = 8
+"""Idle connections of an endpoint that are closed at a time, where descriptors have run out."""
 
 NOWHERE = Endpoint("", 0)
 """Stands for the endpoint of a version that has none."""
@@ -59,7 +63,8 @@ class Shared:
         self.hops = Hops(identity, int(dice() * 2**64))
         self.index = RouteIndex(RoutingTable(0, ()))
         self.splits = Splits(dice)
-        self.sockets = Sockets(loop)
+        self.sockets = Sockets(loop, Shortage(now))
+        self.sockets.reclaim = self.reclaim
         self.errors = ErrorLog(now)
         self.mirrors = Mirrors(self.sockets, self.splits, self.hops, self.recorder, self.errors, now)
         self.lent: dict[Decision, Pool] = {}
@@ -82,6 +87,10 @@ class Shared:
                 pool = self._pools[endpoint] = Pool(endpoint, self.sockets)
             self.lent[decision] = pool
         return pool
+
+    def reclaim(self) -> bool:
+        """Close idle connections, so that others can be opened: the mirrors' before all. Whether there were any."""
+        return self.mirrors.spare(RECLAIMED) > 0 or sum(pool.spare(RECLAIMED) for pool in self._pools.values()) > 0
 
     def pay(self, decision: Decision, now: float) -> None:
         """A canary request begins behind a shield, and adds its share to the budget."""
@@ -108,6 +117,10 @@ class Shared:
     def in_seconds(self, seconds: float) -> float:
         """A deadline that is not met early although `tick` is coarse."""
         return self.tick + seconds + self.slack
+
+    def last_words(self, failure: Failure) -> bytes:
+        """Our own response on a connection of which nothing else is to come."""
+        return answer(failure, None, self._identity, close=True)
 
     def answer(self, transport: asyncio.Transport, failure: Failure, head: RequestHead | None, *, close: bool) -> None:
         """Send our own response for a failure."""

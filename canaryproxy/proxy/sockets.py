@@ -10,6 +10,8 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from canaryproxy.proxy.shortage import OF_FILES, Shortage
+
 try:
     from canaryproxy.proxy.direct import Poller
 except ImportError:
@@ -18,6 +20,12 @@ except ImportError:
 
 FOR_EVER = 1e6
 """Seconds for a handshake with an endpoint: it is part of opening the connection, whose deadline others keep."""
+
+TRIES = 3
+"""Times a connection is tried to be opened, as long as idle ones can be closed for it."""
+
+CLOSED = 0.005
+"""Seconds until the descriptor of a connection that was closed is free."""
 
 
 class Hearer(Protocol):
@@ -43,12 +51,16 @@ class Hearer(Protocol):
 
 
 class Sockets:
-    """Connections of one worker, on its loop. `direct`: plain TCP is read and written without the loop's transports."""
+    """Connections of one worker, on its loop. `direct`: plain TCP is read and written without the loop's transports;
+    `shortage` is what they lack; `reclaim` closes some that are idle, and is false where none is.
+    """
 
-    __slots__ = ("_poller", "direct", "loop")
+    __slots__ = ("_poller", "direct", "loop", "reclaim", "shortage")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, shortage: Shortage | None = None) -> None:
         self.loop = loop
+        self.shortage = shortage or Shortage(loop.time)
+        self.reclaim: Callable[[], bool] = lambda: False
         self._poller = None if Poller is None else Poller(loop)
         self.direct = self._poller is not None
 
@@ -79,7 +91,23 @@ class Sockets:
     async def connect(
         self, host: str, port: int, protocol: Hearer, context: ssl.SSLContext | None, name: str | None
     ) -> None:
-        """Open a connection; with a context, TLS to a server of this name. Raises `OSError`."""
+        """Open a connection; with a context, TLS to a server of this name. Raises `OSError`.
+
+        Where descriptors have run out, idle connections give theirs.
+        """
+        for left in reversed(range(TRIES)):
+            try:
+                await self._connect(host, port, protocol, context, name)
+            except OSError as error:
+                if not left or error.errno not in OF_FILES or not self.reclaim():
+                    raise
+                await asyncio.sleep(CLOSED)
+            else:
+                return
+
+    async def _connect(
+        self, host: str, port: int, protocol: Hearer, context: ssl.SSLContext | None, name: str | None
+    ) -> None:
         family = None if context is not None or self._poller is None else _family(host)
         if family is None or self._poller is None:
             hearer = cast("asyncio.BaseProtocol", protocol)
@@ -97,6 +125,7 @@ class Sockets:
 
     def close(self) -> None:
         """Serve nothing any more."""
+        self.shortage.close()
         if self._poller is not None:
             self._poller.close()
 

@@ -67,8 +67,9 @@ class RouteFacts:
 
 @dataclass(frozen=True, slots=True)
 class InstanceFacts:
-    """What the metrics say of the instance. `now` is the moment, on the clock of the deltas; `certificates` are files
-    by (role, place, file) with the second since 1970 at which they end.
+    """What the metrics say of the instance. `now` is the moment, on the clock of the deltas; `connections` is how many
+    clients are served at once, at most; `certificates` are files by (role, place, file) with the second since 1970 at
+    which they end.
     """
 
     routes: Sequence[RouteFacts]
@@ -83,6 +84,7 @@ class InstanceFacts:
     buckets: Sequence[float]
     state: str = "ok"
     certificates: Sequence[tuple[tuple[str, str, str], float]] = ()
+    connections: int = 0
 
 
 class _One:
@@ -129,6 +131,9 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     yield GaugeMetricFamily("canaryproxy_workers", "Workers that serve.", value=facts.workers)
     yield CounterMetricFamily(
         "canaryproxy_worker_restarts", "Workers that died and were replaced.", value=facts.restarts
+    )
+    yield GaugeMetricFamily(
+        "canaryproxy_max_connections", "Client connections served at once, at most.", value=facts.connections
     )
     yield GaugeMetricFamily("canaryproxy_generation", "Generation of the routing table.", value=facts.generation)
     yield GaugeMetricFamily(

@@ -62,6 +62,23 @@ async def test_an_endpoint_that_fails_is_unhealthy_until_it_answers(caplog: pyte
     health.stop()
 
 
+async def test_what_we_lack_ourselves_makes_no_endpoint_unhealthy(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[Endpoint] = []
+    ours = Answer(passed=False, reason=Reason("ours", "it could not be asked: Too many open files here"))
+
+    async def ask(endpoint: Endpoint, _: Check) -> Answer:
+        asked.append(endpoint)
+        return ours
+
+    health = Health(lambda: None, ask, lambda: 7.0)
+    health.watch({ONE: FAST, TWO: FAST})
+    await until(lambda: len(asked) > 10)
+    health.stop()
+    assert not health.unhealthy
+    assert not health.findings
+    assert caplog.text.count("health checks fail for want of something here") == 1
+
+
 async def answer(request: web.Request) -> web.Response:
     status = int(request.path.removeprefix("/"))
     headers = {"Location": "/500"} if status == 302 else {}

@@ -141,3 +141,22 @@ def test_stopped_workers_end_with_a_supervisor_that_had_answers_waiting() -> Non
             link.close()
 
     run(test())
+
+
+def test_fork_servers_that_end_before_a_worker_comes_of_them_are_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "AGAIN", 0.01)
+    monkeypatch.setattr(module, "command", lambda *_: ["false"])
+
+    async def test() -> None:
+        said: list[str] = []
+        processes = Processes([listen_on("127.0.0.1", 0)], 1)
+        processes.barren = said.append
+        processes.start()
+        await until(lambda: bool(said))
+        processes.abort()
+        assert "ends before a worker comes of it" in said[0]
+        assert caplog.text.count("the fork server ended; another one follows") == module.BARREN
+
+    run(test())

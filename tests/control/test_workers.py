@@ -6,7 +6,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,10 @@ from canaryproxy.control import workers as module
 from canaryproxy.control.compile import begin, compile_table
 from canaryproxy.control.listen import listen_on
 from canaryproxy.control.processes import Born, Processes
-from canaryproxy.control.workers import NotAcknowledged, Workers
+from canaryproxy.control.workers import NotAcknowledged, Strange, Workers
+from canaryproxy.link.codec import encode
+from canaryproxy.link.introduction import ours
+from canaryproxy.link.messages import Acknowledged, Introduction
 from canaryproxy.model.delta import Delta
 from tests.support.admin import until
 from tests.support.world import GET, Origin, run
@@ -151,6 +155,8 @@ def test_one_that_dies_before_it_is_ready_is_replaced_with_growing_patience(
     class Stillborn:
         """Launches nothing."""
 
+        barren: Callable[[str], None] | None = None
+
         def start(self) -> None:
             """Nothing to do."""
 
@@ -256,5 +262,101 @@ def test_weights_that_change_while_a_worker_is_replaced_reach_it_too() -> None:
                 await until(lambda: made.workers.ready == 2 and len(made.workers.pids) == 2)
                 assert {await made.ask() for _ in range(6)} == {b"canary" if number % 2 else b"ok"}
             assert 10 <= made.workers.restarts <= 20
+
+    run(test())
+
+
+class Impostor:
+    """Launches workers that say who they are and serve at once."""
+
+    barren: Callable[[str], None] | None = None
+
+    def __init__(self) -> None:
+        self.introduction: Introduction = ours()
+        self.ends: list[socket.socket] = []
+        self.refusing = 0
+
+    def start(self) -> None:
+        """Nothing to do."""
+
+    def launch(self, _: Born) -> socket.socket:
+        if self.refusing:
+            self.refusing -= 1
+            raise OSError(24, "Too many open files")
+        mine, theirs = socket.socketpair()
+        mine.setblocking(False)
+        theirs.sendall(encode(self.introduction) + encode(Acknowledged(1)))
+        self.ends.append(theirs)
+        return mine
+
+    def retire(self) -> None:
+        """Nothing to do."""
+
+    def abort(self) -> None:
+        for end in self.ends:
+            end.close()
+
+
+def among(impostor: Impostor, count: int = 2) -> Workers:
+    config = parse("stable: http://a\ncanary: http://b\n", "f", {})
+    made = Workers(count, impostor, lambda slot: begin(config, slot, count, "x"), report=lambda *_: None)
+    made.publish(compile_table(config, 1))
+    return made
+
+
+def test_a_worker_that_runs_other_code_is_an_error_at_the_start() -> None:
+    async def test() -> None:
+        impostor = Impostor()
+        impostor.introduction = replace(ours(), version="9.9")
+        made = among(impostor)
+        with pytest.raises(Strange, match=r"worker 1 cannot be used: the worker runs canaryproxy 9\.9 "):
+            await made.start()
+        made.abort()
+        await until(lambda: not made._connecting)
+        await asyncio.sleep(0.05)
+        assert made.ready == 0
+
+    run(test())
+
+
+def test_later_it_is_not_used_and_without_others_the_instance_is_stranded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "SHORTEST_BACKOFF", 0.01)
+
+    async def test() -> None:
+        impostor = Impostor()
+        made = among(impostor)
+        await made.start()
+        impostor.introduction = replace(ours(), compiled=not ours().compiled)
+        impostor.ends[0].close()
+        await until(lambda: caplog.text.count("worker 1 cannot be used") >= 2)
+        assert made.ready == 1
+        assert not made.stranded.is_set()
+        impostor.ends[1].close()
+        await asyncio.wait_for(made.stranded.wait(), 5)
+        assert "cannot be used" in made.problem
+        made.abort()
+        await until(lambda: not made._connecting)
+        await asyncio.sleep(0.05)
+
+    run(test())
+
+
+def test_one_that_cannot_be_started_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Descriptors of our own may have run out."""
+    monkeypatch.setattr(module, "SHORTEST_BACKOFF", 0.01)
+
+    async def test() -> None:
+        impostor = Impostor()
+        impostor.refusing = 3
+        made = among(impostor, 1)
+        await asyncio.wait_for(made.start(), 5)
+        assert caplog.text.count("worker 1 cannot be started: [Errno 24] Too many open files; trying again") == 3
+        made.abort()
+        await until(lambda: not made._connecting)
+        await asyncio.sleep(0.05)
 
     run(test())

@@ -47,6 +47,7 @@ def origins() -> Iterator[dict[str, int]]:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Named)
         server.name = name.encode()  # type: ignore[attr-defined]
         server.daemon_threads = True
+        server.socket.listen(1024)  # the class asks for 5, which a busy machine overruns
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers[name] = server
     yield {name: server.server_address[1] for name, server in servers.items()}

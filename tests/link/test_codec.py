@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.link.codec import HEADER, Decoder, Garbled, encode
+from canaryproxy.link.codec import HEADER, INTRODUCTION, Decoder, Garbled, encode
 from canaryproxy.link.messages import (
     AccessLog,
     Acknowledged,
@@ -12,6 +12,7 @@ from canaryproxy.link.messages import (
     Certificates,
     Drain,
     Drained,
+    Introduction,
     Listening,
     Message,
     Publication,
@@ -45,6 +46,7 @@ MESSAGES: tuple[Message, ...] = (
           {("shop", "stable"): 4}),
     Acknowledged(3),
     Drained(1),
+    Introduction("1.2", True, "", "/opt/canaryproxy", "3.11.2"),
 )  # fmt: skip
 
 
@@ -71,3 +73,22 @@ def test_messages_arrive_in_order_whatever_the_portions(messages: list[Message],
 def test_what_is_no_message_is_refused(data: bytes) -> None:
     with pytest.raises(Garbled):
         list(Decoder().feed(data))
+
+
+@pytest.mark.parametrize(
+    ("payload", "understood"),
+    [
+        (b'{"version": "7.0", "compiled": true, "colour": "red"}', Introduction("7.0", True)),
+        (b"{}", Introduction()),
+    ],
+)
+def test_an_introduction_is_understood_whatever_version_the_other_end_speaks(
+    payload: bytes, understood: Introduction
+) -> None:
+    assert list(Decoder().feed(HEADER.pack(len(payload), 77, INTRODUCTION) + payload)) == [understood]
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"{", b'{"version": 7}'])
+def test_an_introduction_that_is_none_is_garbled(payload: bytes) -> None:
+    with pytest.raises(Garbled):
+        list(Decoder().feed(HEADER.pack(len(payload), 77, INTRODUCTION) + payload))

@@ -1,6 +1,8 @@
 """What a build makes: wheels, extensions in place, source distributions; with a compiler and without."""
 
+import contextlib
 import os
+import pty
 import re
 import shutil
 import subprocess
@@ -130,7 +132,9 @@ def test_with_a_compiler_the_wheel_is_compiled_and_can_still_run_plain(tree: Pat
 @with_gcc
 def test_in_place_an_edit_runs_at_once_and_is_compiled_the_next_time(tree: Path) -> None:
     extension = tree / f"{ONE.replace('.', '/')}{SUFFIX}"
-    assert in_place(tree) == ""
+    first, last = in_place(tree).splitlines()
+    assert first.startswith("canaryproxy: compiling 1 module on ")
+    assert last.startswith("canaryproxy: compiled 1 in ")
     assert "(compiled, " in told(tree)
     built = (tree / "build").rglob(f"*{SUFFIX}")
     before = [path.stat().st_mtime_ns for path in built]
@@ -149,6 +153,64 @@ def test_in_place_an_edit_runs_at_once_and_is_compiled_the_next_time(tree: Path)
     in_place(tree, CC="/nowhere/cc")
     assert not list((tree / "canaryproxy").rglob("*.so"))
     assert "(plain Python, " in told(tree)
+
+
+@with_gcc
+def test_what_was_compiled_for_one_build_is_taken_by_the_next(tree: Path) -> None:
+    """In place, editable and as a wheel; with another compiler's options it is compiled again."""
+    assert "compiling 1 module" in in_place(tree)
+    at = tree / "there"
+    said = run(
+        tree, "-m", "pip", "install", "--verbose", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(at),
+        "--editable", ".",
+    )  # fmt: skip
+    assert "canaryproxy: compiling" not in said
+    _, said = wheel(tree)
+    assert "canaryproxy: compiling" not in said
+    assert in_place(tree) == ""
+    assert "(compiled, " in told(tree)
+    assert "compiling 1 module" in in_place(tree, CFLAGS="-O1")
+
+
+@with_gcc
+def test_a_compiler_that_fails_leaves_nothing_to_be_taken(tree: Path) -> None:
+    source = tree / f"{ONE.replace('.', '/')}.pxd"
+    good = source.read_text()
+    source.write_text("nonsense\n")
+    assert "stays plain" in in_place(tree)
+    assert not list((tree / "build").rglob(f"*{SUFFIX}*"))
+    source.write_text(good)
+    assert "compiled 1 in" in in_place(tree)
+
+
+@with_gcc
+def test_on_a_terminal_that_pip_hides_the_progress_is_shown_all_the_same(tree: Path) -> None:
+    """What the build says goes to pip; what the terminal gets is read from its other end."""
+    ours, theirs = pty.openpty()
+    environ = {key: value for key, value in os.environ.items() if key not in (SWITCH, "CC", "PYTHONPATH")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", LEADER, sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"], cwd=tree,
+        env={**environ, "CFLAGS": "-O0"}, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while data := os.read(ours, 4096):
+            shown += data
+    os.close(ours)
+    hidden, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, hidden
+    for part in (
+        b"canaryproxy: compiling 1 module on ",
+        b"canaryproxy: compiling 1/1 ...",
+        b"canaryproxy: compiled 1 in ",
+    ):
+        assert part in shown
+    assert b"1/1" not in hidden
+
+
+LEADER = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+"""Takes the terminal that is its standard input for its own, and runs a command."""
 
 
 def test_a_source_distribution_has_what_is_compiled_and_nothing_generated(tree: Path) -> None:

@@ -154,6 +154,7 @@ def test_the_container_serves_as_nobody_writes_only_state_and_drains(build: Buil
             assert status.partition("Uid:")[2].split()[:2] == ["65532", "65532"]
             assert int(status.partition("CapEff:")[2].split()[0], 16) == 0
             assert status.partition("NoNewPrivs:")[2].split()[0] == "1"
+            assert os.readlink(f"/proc/{first}/cwd") == build.image.root  # noqa: PTH115 - it is seen from outside
             assert curl(build, "8080/") == (200, "stable")
             assert curl(build, "9901/healthz")[0] == 200
             assert healthy(build)

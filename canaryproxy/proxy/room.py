@@ -1,0 +1,25 @@
+"""How many clients the file descriptors allow. Pure.
+
+A client takes two: its own connection, and one to an endpoint. Idle connections to endpoints are not counted: they are
+closed where descriptors run out. Some are left for the rest: listening sockets, the link, the log, copies for a mirror.
+"""
+
+FILES_PER_CONNECTION = 2
+
+SPARE = 64
+"""Descriptors of a process that are not for clients, at most a quarter of all."""
+
+
+def files_for(connections: int) -> int:
+    """Descriptors that a process wants to serve so many clients."""
+    return connections * FILES_PER_CONNECTION + SPARE
+
+
+def connections_within(files: int) -> int:
+    """Clients that a process with so many descriptors can serve."""
+    return max((files - min(SPARE, files // 4)) // FILES_PER_CONNECTION, 1)
+
+
+def connections_of(wanted: int, files: int, workers: int) -> int:
+    """Clients that an instance can serve with so many descriptors in each of its workers."""
+    return min(wanted, workers * connections_within(files))
