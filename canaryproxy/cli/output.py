@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 CLOSED = 128 + signal.SIGPIPE
-"""The exit code where nobody reads the output to its end, as of a program that the signal ends."""
+"""The exit code where the output is closed before its end, as of a program that the signal ends."""
 
 ENDLESS = 1_000_000
 """Columns of what is no terminal."""
