@@ -48,7 +48,7 @@ def banner(config: Config, addresses: tuple[tuple[str, int], ...], admin: tuple[
 
 
 def say(line: str) -> None:
-    """One line on standard output. That nobody reads it is no reason not to serve."""
+    """One line on standard output. A closed output is no reason not to serve."""
     with contextlib.suppress(OSError):
         print(line, flush=True)
 

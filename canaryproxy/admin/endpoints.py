@@ -1,4 +1,4 @@
-"""What the API shows of endpoints, their health checks, and of whoever else gives no good answer."""
+"""What the API shows of endpoints, their health checks, and of services that give no good answer."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Who fails, and why: endpoints at their health checks, and whoever else is asked or called; for `status`."""
+"""Who fails, and why: endpoints at their health checks, and services that are asked or called; for `status`."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime

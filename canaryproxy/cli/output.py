@@ -19,10 +19,19 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 CLOSED = 128 + signal.SIGPIPE
-"""The exit code where nobody reads the output to its end, as of a program that the signal ends."""
+"""The exit code where the output is closed before its end, as of a program that the signal ends."""
 
 ENDLESS = 1_000_000
 """Columns of what is no terminal."""
+
+KEYS = 2
+"""Columns that say what a row of a table is about."""
+
+GAP = 2
+"""Spaces between two columns."""
+
+WRAPPED = 30
+"""Columns that text of several words needs at least; it goes on in the next line."""
 
 DUMB = ("dumb", "unknown")
 ASCII_LOCALES = ("C", "POSIX")
@@ -193,12 +202,32 @@ class Sheet:
         if not screen.is_terminal or screen.is_dumb_terminal:
             yield Text("\n".join(self.lines()), no_wrap=True, overflow="ignore")
             return
-        drawn = Table(box=None, pad_edge=False, header_style="bold")
-        for name, justify, _, _ in self._columns:
-            drawn.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
-        for cells, style in self._rows:
-            drawn.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), style=style)
-        yield drawn
+        for place, chosen in enumerate(self.parts(options.max_width)):
+            drawn = Table(box=None, pad_edge=False, header_style="bold")
+            for name, justify, _, _ in map(self._columns.__getitem__, chosen):
+                drawn.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
+            for cells, style in self._rows:
+                shown = map(cells.__getitem__, chosen)
+                drawn.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in shown), style=style)
+            if place:
+                yield Text("")
+            yield drawn
+
+    def parts(self, width: int) -> list[list[int]]:
+        """The numbers of columns that fit beside one another. Where not all do, those to come stand below, each part
+        beginning with the first two columns, which say what a row is about.
+        """
+        texts = [[str(cells[number]) for cells, _ in self._rows] for number in range(len(self._columns))]
+        wide = [max(map(len, [name, *cells])) for (name, *_), cells in zip(self._columns, texts, strict=True)]
+        needed = [min(size, WRAPPED) if free else size for size, (*_, free) in zip(wide, self._columns, strict=True)]
+        keys = list(range(min(KEYS, len(self._columns))))
+        found = [list(keys)]
+        for number in range(len(keys), len(self._columns)):
+            part = found[-1]
+            if len(part) > len(keys) and sum(needed[one] + GAP for one in (*part, number)) - GAP > width:
+                found.append([*keys])
+            found[-1].append(number)
+        return found
 
 
 def word(text: str) -> str:

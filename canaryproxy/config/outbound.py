@@ -93,7 +93,7 @@ def texts(headers: Mapping[str, HeaderValue]) -> tuple[tuple[str, str], ...]:
 
 
 class UpstreamTlsConfig(Section):
-    """TLS to the endpoints of a version, or to somebody else who is asked or called. The files' contents are reloaded
+    """TLS to the endpoints of a version, or to a service that is asked or called. The files' contents are reloaded
     live.
     """
 

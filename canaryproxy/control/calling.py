@@ -1,4 +1,4 @@
-"""One request of the control plane to somebody else over HTTP, each on a connection of its own.
+"""One request of the control plane to another service over HTTP, each on a connection of its own.
 
 Redirects are not followed, proxies of the environment are not used. What fails, fails with a `Reason`.
 """

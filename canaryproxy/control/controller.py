@@ -381,7 +381,7 @@ class Controller:
                 continue
             sides = self.endpoints(name)
             if any(endpoint in turned for side in sides.values() for endpoint, _ in side):
-                self.events.tell("health", self._wall(), name, **self.health.told(sides))
+                self.events.tell("health", self._wall(), name, **self.health.described(sides))
 
     def _refresh(self) -> None:
         """Publish the table of this moment, unless it is the one that serves already."""

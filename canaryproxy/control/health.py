@@ -145,7 +145,7 @@ class Health:
         for endpoint, check in wanted - self._tasks.keys():
             self._tasks[endpoint, check] = asyncio.get_running_loop().create_task(self._run(endpoint, check))
 
-    def told(self, sides: Mapping[str, Sequence[tuple[Endpoint, str]]]) -> dict[str, object]:
+    def described(self, sides: Mapping[str, Sequence[tuple[Endpoint, str]]]) -> dict[str, object]:
         """What an event says of the endpoints of a route: who is unhealthy by version, and why."""
         ill = {version: [one for one, state in side if state == "unhealthy"] for version, side in sides.items()}
         why = ((one.authority, self.findings.get(one)) for side in ill.values() for one in side)

@@ -1,4 +1,4 @@
-"""Why somebody who was asked over HTTP gave no good answer: one short sentence and a word for machines. Pure.
+"""Why a service that was asked over HTTP gave no good answer: one short sentence and a word for machines. Pure.
 
 Every request of the control plane ends here when it fails: health checks, sources of numbers, webhooks.
 """
@@ -17,7 +17,7 @@ Kind = Literal[
 ]
 
 LONGEST = 200
-"""Characters of somebody else's words."""
+"""Characters of a text that is not ours."""
 
 NO_WAY = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL))
 BROKEN = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED))
@@ -103,6 +103,6 @@ def _tls(error: BaseException) -> Reason:
 
 
 def _line(text: str) -> str:
-    """Somebody else's words on one line, cut where they are long, without what does not print."""
+    """A text that is not ours on one line, cut where they are long, without what does not print."""
     line = " ".join(text.split())
     return "".join(one if one.isprintable() else "?" for one in line[:LONGEST])

@@ -3,6 +3,7 @@
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,24 @@ def test_on_a_narrow_terminal_nothing_is_cut() -> None:
     assert "\u2026" not in shown
     assert sum(shown.count(one) for one in "abcdefghijklmnopqrstuvwxyz-") >= len(LONG)
     assert "its-columns" in shown
+
+
+def test_columns_that_find_no_room_stand_below_with_what_the_row_is_about() -> None:
+    made = Sheet()
+    for name in ("route", "version", *(f"figure-{number}" for number in range(9))):
+        made.add_column(name, again=name == "route")
+    made.add_row("shop", "stable", *map(str, range(9)))
+    made.add_row("", "canary", *map(str, range(9)))
+    screen = Console(width=60, force_terminal=True, color_system=None, no_color=True, file=io.StringIO())
+    with screen.capture() as capture:
+        screen.print(made)
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in capture.get().splitlines()]
+    assert max(map(len, lines)) <= 60
+    assert [line.split()[:2] for line in lines if line] == [
+        pair for first in "048" for pair in (["route", "version"], ["shop", "stable"], ["canary", first])
+    ]
+    assert made.parts(200) == [list(range(11))]
+    assert made.parts(60) == [[0, 1, 2, 3, 4, 5], [0, 1, 6, 7, 8, 9], [0, 1, 10]]
 
 
 @pytest.mark.parametrize(

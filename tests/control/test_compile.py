@@ -63,7 +63,7 @@ def test_no_key_at_all_is_the_models_own_defaults() -> None:
 
 
 def test_listeners_come_in_the_order_of_the_file() -> None:
-    assert listen_addresses(parse(FULL, "f", {})) == (("0.0.0.0", 8080), ("::1", 8081))
+    assert listen_addresses(parse(FULL, "f", {})) == (("", 8080), ("::1", 8081))
     assert listen_addresses(from_flags("http://a", "http://b")) == (("127.0.0.1", 8080),)
 
 

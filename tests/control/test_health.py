@@ -182,7 +182,7 @@ async def test_failures_that_go_on_are_said_now_and_then(caplog: pytest.LogCaptu
     assert said[2] == "endpoint 10.0.0.1:1 is unhealthy (/): it answered 503, 100 in a row"
     assert len(said) == 3
     assert health.findings[ONE].row >= 150
-    assert health.told({"stable": [(ONE, "unhealthy")], "canary": [(TWO, "healthy")]}) == {
+    assert health.described({"stable": [(ONE, "unhealthy")], "canary": [(TWO, "healthy")]}) == {
         "unhealthy": {"stable": ["10.0.0.1:1"], "canary": []},
         "reasons": {"10.0.0.1:1": "it answered 503"},
     }
