@@ -21,8 +21,8 @@ from canaryproxy.admin.app import admin_application, probes_application
 from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
+from canaryproxy.config.admin import AccessLogConfig
 from canaryproxy.config.expiry import Held, complaints, held
-from canaryproxy.config.schema import AccessLogConfig
 from canaryproxy.control import asking, hooks, scraping
 from canaryproxy.control.compile import begin, listen_addresses
 from canaryproxy.control.controller import Controller, Reload
