@@ -22,8 +22,8 @@ from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.door import Door
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
+from canaryproxy.config.admin import AccessLogConfig
 from canaryproxy.config.expiry import Held, complaints, held
-from canaryproxy.config.schema import AccessLogConfig
 from canaryproxy.control import asking, files, hooks, scraping
 from canaryproxy.control.compile import begin, listen_addresses
 from canaryproxy.control.controller import Controller, Reload

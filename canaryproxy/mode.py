@@ -47,6 +47,7 @@ HOT = (
     "canaryproxy.proxy.upstream",
     "canaryproxy.routing.affinity",
     "canaryproxy.routing.blake",
+    "canaryproxy.routing.caching",
     "canaryproxy.routing.decide",
     "canaryproxy.routing.entry",
     "canaryproxy.routing.facts",

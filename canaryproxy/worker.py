@@ -108,7 +108,7 @@ class Worker:
         if begin.access_log is not None:
             self._sink = Sink(begin.access_log.path, FORMATS[begin.access_log.format], now=time.time)
         plane = self._plane = DataPlane(
-            PlaneSettings(begin.limits, begin.timeouts, tuple(map(ip_network, begin.trusted))),
+            PlaneSettings(begin.limits, begin.timeouts, tuple(map(ip_network, begin.trusted)), begin.forwarding),
             loop=self._loop,
             identity=begin.identity,
             access_log=None if self._sink is None else self._sink.put,

@@ -24,10 +24,16 @@ def _one_of(kinds: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 SEVERAL: dict[str, Any] = {"type": "array", "minItems": 1, "items": VALUE}
+ITEM: dict[str, Any] = {
+    "type": "string",
+    "pattern": VALUE["pattern"].replace(")?)?$", ")?)$"),
+    "description": "Not empty.",
+}
+ITEMS: dict[str, Any] = {"oneOf": [ITEM, {"type": "array", "minItems": 1, "items": ITEM}]}
 MATCHER: dict[str, Any] = {
     "oneOf": [
         VALUE,
-        *_one_of({"exact": VALUE, "prefix": VALUE, "present": {"type": "boolean"}, "in": SEVERAL}),
+        *_one_of({"exact": VALUE, "prefix": VALUE, "present": {"type": "boolean"}, "in": SEVERAL, "item": ITEMS}),
     ]
 }
 BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
@@ -46,6 +52,7 @@ def _matchers(words: str, name: str, *but: str) -> dict[str, Any]:
     return {"type": "object", "description": words, "additionalProperties": MATCHER, "propertyNames": names}
 
 
+METHOD = "^[!#$%&'*+.^_`|~0-9A-Z-]{1,128}$"
 HEADER_NAME = "^[!#$%&'*+.^_`|~0-9a-z-]{1,128}$"
 COOKIE_NAME = "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$"
 PARAMETER_NAME = r"^[^\u0000-\u0008\u000a-\u001f\u007f]+$"
@@ -66,7 +73,7 @@ RULE_SCHEMA: dict[str, Any] = {
         "methods": {
             "type": "array",
             "minItems": 1,
-            "items": {"type": "string", "pattern": "^[A-Z]{1,20}$", "not": {"enum": ["CONNECT", "TRACE"]}},
+            "items": {"type": "string", "pattern": METHOD, "not": {"enum": ["CONNECT", "TRACE"]}},
         },
         "path": {"oneOf": [{"type": "null"}, PATH, *_one_of({"exact": PATH, "prefix": PATH})]},
         "sources": {"type": "array", "minItems": 1, "items": NETWORK},

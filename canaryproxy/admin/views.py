@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from canaryproxy import MODE, __version__
 from canaryproxy.admin import endpoints, models, rollout_models
 from canaryproxy.admin.problems import Problem
+from canaryproxy.config.affinity import affinity_text
 from canaryproxy.config.expiry import held
-from canaryproxy.config.rule import affinity_text
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.endpoints import names

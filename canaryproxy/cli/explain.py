@@ -81,7 +81,7 @@ def client(config: "Config", url: str, source: str) -> "Client":
     if read_address(source) is None:
         raise typer.BadParameter(f"{source} is not an IP address", param_hint="--source")
     scheme = b"https" if url.lower().startswith("https:") else b"http"
-    return Client(source, scheme, config.server.trusted_proxies)
+    return Client(source, scheme, config.server.trusted_proxies, config.server.forwarding)
 
 
 def explanation(config: "Config", head: "RequestHead", sender: "Client") -> "Explanation | None":

@@ -15,6 +15,7 @@ from canaryproxy.config.section import (
     Listen,
     LogFormat,
     LogLevel,
+    LogPath,
     NoAuth,
     Section,
     TokenFile,
@@ -145,3 +146,14 @@ class LogConfig(Section):
 
     level: LogLevel = Field(default="info", description="`debug`, `info`, `warning` or `error`.", examples=["debug"])
     format: LogFormat = Field(default="text", description="`text` for people, `json` for machines.", examples=["json"])
+
+
+class AccessLogConfig(Section):
+    """One line for each request, written when it is over."""
+
+    path: LogPath = Field(
+        default="-",
+        description="File to append to, or `-` for standard output. A file that is moved away is opened anew.",
+        examples=["/var/log/canaryproxy/access.log"],
+    )
+    format: LogFormat = Field(default="json", description="`json`, or `text` for human eyes.", examples=["text"])

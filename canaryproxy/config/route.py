@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from canaryproxy.analysis.spec import Spec
 from canaryproxy.config.address import Origin
+from canaryproxy.config.affinity import misplaced
 from canaryproxy.config.analysis import AnalysisConfig, known_goals
 from canaryproxy.config.goal import GoalConfig, goal_list
 from canaryproxy.config.health import HealthConfig
@@ -34,7 +35,7 @@ from canaryproxy.config.section import (
 )
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.model.table import UPGRADES, Version
+from canaryproxy.model.table import UPGRADES, Caching, Version
 
 VERSION = Version("stable", ())
 
@@ -129,6 +130,24 @@ class HeadersConfig(Section):
         "`canary`.",
         examples=["true"],
     )
+    shared_cookie: Switch = Field(
+        default=False,
+        description="Set the affinity cookie also on answers that a shared cache may store (`public`, `s-maxage`, "
+        "`immutable`, `max-age` without `private`, `Expires`). A cache then stores none of them, or gives one client's "
+        "cookie to all.",
+        examples=["true"],
+    )
+    shared_vary_cookie: Switch = Field(
+        default=False,
+        description="Name Cookie in `Vary` also on such answers, where a cookie decides. A cache then keeps one copy "
+        "for each client: hardly any request is a hit.",
+        examples=["true"],
+    )
+
+    @property
+    def caching(self) -> Caching:
+        """As the table has it."""
+        return Caching(self.shared_cookie, self.shared_vary_cookie)
 
 
 class RouteConfig(Section):
@@ -170,8 +189,12 @@ class RouteConfig(Section):
     affinity: AffinityRule = Field(
         default=None,
         description="What keeps a client on its version as long as the weight allows: a cookie with a random id (named "
-        "`canaryproxy`), a header that identifies users, or the client's address. A client without the header is "
-        "drawn by weight, request by request.",
+        "`canaryproxy`), a header that identifies users, or the client's address (`source`, or `{source: true}`). A "
+        "client without the header is drawn by weight, request by request. Beside `cookie: NAME` may stand `max_age` "
+        "(left out: the browser's session), `same_site` (`lax`; or `strict`, `none`), `domain` (the host alone), "
+        "`path` (`/`), `secure` (`false`: under https; `true`: always) and `partitioned` (`false`). Beside any of "
+        "them: `salt`, by default the route's name. Routes with one salt give a client the same bucket; a new salt "
+        "draws all clients again, so change it only while the canary has no weight.",
         examples=["cookie"],
     )
     mirror: Annotated[MirrorConfig | None, BeforeValidator(none_if_off)] = Field(
@@ -199,9 +222,9 @@ class RouteConfig(Section):
     )
     upgrades: Upgrades = Field(
         default=UPGRADES,
-        description="Protocols that a client may change to on its connection, which is then relayed as it is. `none` "
-        "allows none.",
-        examples=["[websocket]"],
+        description="Protocols that a client may change to on its connection, which is then relayed as it is. A name "
+        "with a version (`SPDY/3.1`) allows just that version, without one all of them. `none` allows none.",
+        examples=["[websocket, SPDY/3.1]"],
     )
     headers: HeadersConfig = Field(default=HeadersConfig(), description="See `routes.<name>.headers` below.")
     analysis: Annotated[AnalysisConfig | None, BeforeValidator(none_if_off)] = Field(
@@ -248,7 +271,7 @@ class RouteConfig(Section):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is allowed and yet worth a second look."""
-        found = []
+        found = [] if self.affinity is None else misplaced(self.affinity, self.hosts, self.paths)
         seen: dict[tuple[object, ...], str] = {}
         for rule in self.rules:
             earlier = seen.setdefault(rule.conditions, rule.name)

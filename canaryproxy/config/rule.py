@@ -10,13 +10,17 @@ from typing import NamedTuple
 from canaryproxy.config.match import exact_path, path_prefix
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import is_off
-from canaryproxy.model.fields import UNMATCHED
+from canaryproxy.model.fields import UNMATCHED, is_x_forwarded
+from canaryproxy.model.forwarded import Family
 from canaryproxy.model.rule import Kind
-from canaryproxy.model.table import UPGRADES, Affinity, VersionName
+from canaryproxy.model.table import UPGRADES, VersionName
 from canaryproxy.routing.condition import BadPattern, compile_pattern
 
 RULE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.ASCII)
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
+PROTOCOL = re.compile(rf"{TOKEN.pattern}(?:/{TOKEN.pattern})?", re.ASCII)
+"""A name with or without a version (RFC 9110 7.8)."""
+
 TEXT = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*")
 """What a field value may hold. Half a surrogate pair, which JSON can bring, is no character."""
 
@@ -28,7 +32,7 @@ MOST_ITEMS = 10_000
 LONGEST_AGE = 400 * 24 * 3600
 """Seconds; browsers keep no cookie longer (RFC 6265bis 5.5)."""
 
-KINDS = ("exact", "prefix", "regex", "present", "in")
+KINDS = ("exact", "prefix", "regex", "present", "in", "item")
 PATH_KINDS = ("exact", "prefix", "regex")
 
 
@@ -75,7 +79,7 @@ def parameter_name(value: object) -> str:
 
 
 def matcher(value: object) -> Matcher:
-    """A text (exact), or one of `exact`, `prefix`, `regex`, `present`, `in`."""
+    """A text (exact), or one of `exact`, `prefix`, `regex`, `present`, `in`, `item`."""
     return _matcher(value, KINDS, _text, _text)
 
 
@@ -91,20 +95,35 @@ def _matcher(
         return Matcher("exact", (exact(value),))
     if len(value) != 1 or (kind := next(iter(value))) not in kinds:
         raise Wrong(f"expected a text, or exactly one of {', '.join(f'`{kind}`' for kind in kinds)} with its value")
-    given = value[kind]
-    if kind == "exact":
-        return Matcher("exact", (exact(given),))
-    if kind == "prefix":
-        return Matcher("prefix", (prefix(given),))
-    if kind == "regex":
-        return Matcher("regex", (_pattern(given),))
+    return Matcher(kind, _compared(kind, value[kind], exact, prefix))
+
+
+def _compared(
+    kind: Kind, given: object, exact: Callable[[object], str], prefix: Callable[[object], str]
+) -> tuple[str, ...]:
+    """The values that a kind of comparison is given."""
+    readers: dict[str, Callable[[object], str]] = {"exact": exact, "prefix": prefix, "regex": _pattern}
+    if kind in readers:
+        return (readers[kind](given),)
     if kind == "present":
         if not isinstance(given, bool):
             raise Wrong("`present` is true or false")
-        return Matcher("present", ("true" if given else "false",))
+        return ("true" if given else "false",)
+    if kind == "item":
+        return tuple(dict.fromkeys(map(_item, given if isinstance(given, list) and given else [given])))
     if not isinstance(given, list) or not 1 <= len(given) <= MOST_ITEMS:
         raise Wrong(f"`in` is a list of 1 to {MOST_ITEMS} texts")
-    return Matcher("in", tuple(dict.fromkeys(map(_text, given))))
+    return tuple(dict.fromkeys(map(_text, given)))
+
+
+def _item(value: object) -> str:
+    """An item of a list-valued field, without the quotes it may stand in."""
+    if isinstance(value, list):
+        raise Wrong("`item` is a text, or a list of texts any of which may be among the items")
+    text = _text(value)
+    if not text:
+        raise Wrong("`item` is not empty: empty items of a list mean nothing")
+    return text
 
 
 def _text(value: object) -> str:
@@ -150,36 +169,6 @@ def version_name(value: object) -> VersionName:
     raise Wrong("expected stable or canary")
 
 
-AFFINITY_EXPECTED = "expected none, cookie, source, {cookie: NAME, max_age: 1h} or {header: NAME}"
-
-
-def affinity(read_age: Callable[[object], float]) -> Callable[[object], Affinity | None]:
-    """A reader of what keeps a client on its bucket; `read_age` reads the cookie's life in seconds."""
-
-    def read(value: object) -> Affinity | None:
-        if is_off(value):
-            return None
-        if value == "cookie":
-            return Affinity("cookie", COOKIE)
-        if value == "source":
-            return Affinity("source")
-        if isinstance(value, dict) and set(value) == {"header"}:
-            return Affinity("header", header_name(value["header"]))
-        if isinstance(value, dict) and "cookie" in value and set(value) <= {"cookie", "max_age"}:
-            age = round(read_age(value["max_age"])) if "max_age" in value else None
-            return Affinity("cookie", cookie_name(value["cookie"]), age)
-        raise Wrong(AFFINITY_EXPECTED)
-
-    return read
-
-
-def affinity_text(value: Affinity | None) -> str:
-    """The shortest way to write an affinity."""
-    if value is None:
-        return "none"
-    return value.by if not value.name or value == Affinity("cookie", COOKIE) else f"{value.by} {value.name}"
-
-
 def fallback(value: object) -> frozenset[VersionName]:
     """The versions that the other one may stand in for."""
     if value == "both":
@@ -198,9 +187,28 @@ def upgrades(value: object) -> tuple[str, ...]:
     """Protocols that a connection may change to, in lower case."""
     if is_off(value):
         return ()
-    if not isinstance(value, list) or not all(isinstance(one, str) and TOKEN.fullmatch(one) for one in value):
-        raise Wrong(f"expected a list of protocols such as [{', '.join(UPGRADES)}], or none")
+    if not isinstance(value, list) or not all(isinstance(one, str) and PROTOCOL.fullmatch(one) for one in value):
+        raise Wrong(f"expected a list of protocols such as [{', '.join(UPGRADES)}] or [SPDY/3.1], or none")
     names = tuple(one.lower() for one in value)
     if refused := [name for name in names if name.startswith(("h2c", "http", "tls"))]:
         raise Wrong(f"{refused[0]} is never passed on: it would carry requests past every rule")
     return names
+
+
+def forwarded_family(value: object) -> Family:
+    """Which forwarding fields trusted proxies write."""
+    if value == "x-forwarded":
+        return "x-forwarded"
+    if value == "rfc7239":
+        return "rfc7239"
+    raise Wrong("expected x-forwarded or rfc7239")
+
+
+def forwarded_name(value: object) -> str:
+    """An X-Forwarded-* field that may pass from anyone, in lower case; none that we write."""
+    name = value.lower() if isinstance(value, str) else ""
+    if not TOKEN.fullmatch(name) or not is_x_forwarded(name.encode("ascii")) or "_" in name:
+        raise Wrong("expected the name of an X-Forwarded-* field, such as x-forwarded-prefix")
+    if name in ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"):
+        raise Wrong(f"{name} is written here, from what is known of the client: no other party may set it")
+    return name

@@ -34,7 +34,8 @@ class RuleConfig(Section):
     headers: dict[HeaderName, Match] = Field(
         default={},
         description="Headers by name, each with a value (exact) or one of `exact`, `prefix`, `regex` (RE2, the whole "
-        "value), `present: true` or `false`, `in: [...]`. Of repeated headers any may match.",
+        "value), `present: true` or `false`, `in: [...]`, `item` (a text or a list of texts, one of which is an item "
+        "of a comma-separated list: `a, b` has the item `b`). Of repeated headers any may match.",
         examples=['{x-internal-tester: "true"}'],
     )
     cookies: dict[CookieName, Match] = Field(

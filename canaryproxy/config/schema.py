@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from canaryproxy.config.address import Address
-from canaryproxy.config.admin import AdminConfig, LogConfig, MetricsConfig, ProbesConfig, TokenConfig
+from canaryproxy.config.admin import AccessLogConfig, AdminConfig, LogConfig, MetricsConfig, ProbesConfig, TokenConfig
 from canaryproxy.config.analysis import (
     AnalysisConfig,
     ErrorsConfig,
@@ -37,13 +37,13 @@ from canaryproxy.config.section import (
     BodySize,
     Count,
     FieldCount,
+    ForwardedFamily,
+    ForwardedName,
     Grace,
     GraceOrNever,
     HeadSize,
     Instant,
     Listen,
-    LogFormat,
-    LogPath,
     Pem,
     RouteName,
     Section,
@@ -57,6 +57,7 @@ from canaryproxy.config.section import (
 )
 from canaryproxy.config.sources import CheckConfig, ResourceConfig
 from canaryproxy.model import settings
+from canaryproxy.model.forwarded import Forwarding
 
 LIMITS = settings.Limits()
 TIMEOUTS = settings.Timeouts()
@@ -191,17 +192,6 @@ class TimeoutsConfig(Section):
     )
 
 
-class AccessLogConfig(Section):
-    """One line for each request, written when it is over."""
-
-    path: LogPath = Field(
-        default="-",
-        description="File to append to, or `-` for standard output. A file that is moved away is opened anew.",
-        examples=["/var/log/canaryproxy/access.log"],
-    )
-    format: LogFormat = Field(default="json", description="`json`, or `text` for human eyes.", examples=["text"])
-
-
 class ServerConfig(Section):
     """What the process itself needs. Changes here need a restart."""
 
@@ -213,9 +203,23 @@ class ServerConfig(Section):
     )
     trusted_proxies: Annotated[tuple[Trusted, ...], BeforeValidator(any_number)] = Field(
         default=(),
-        description="Networks of proxies in front of us. Their `X-Forwarded-*` fields are believed and extended; "
-        "anyone else's are replaced.",
+        description="Networks of proxies in front of us. What they say of the client in the fields that `forwarded` "
+        "names is believed and extended; what anyone else says is replaced.",
         examples=["[10.0.0.0/8, 192.0.2.7]"],
+    )
+    forwarded: ForwardedFamily = Field(
+        default="x-forwarded",
+        description="What `trusted_proxies` write: `x-forwarded` (`X-Forwarded-For`, `-Proto`, `-Host` and more) or "
+        "`rfc7239` (`Forwarded`). Only these fields are read; whatever came in of the other kind is dropped, since "
+        "many balancers pass on what a client wrote there. `X-Forwarded-For`, `-Proto` and `-Host` are written in any "
+        "case, `Forwarded` with `rfc7239` alone.",
+        examples=["rfc7239"],
+    )
+    forwarded_allowed: Annotated[tuple[ForwardedName, ...], BeforeValidator(any_number)] = Field(
+        default=(),
+        description="Further `X-Forwarded-*` fields that pass from anyone, clients included. All that are not named "
+        "here are dropped unless a trusted proxy sent them and `forwarded` is `x-forwarded`.",
+        examples=["[x-forwarded-prefix]"],
     )
     admin: Annotated[AdminConfig | None, BeforeValidator(none_if_off)] = Field(
         default=AdminConfig(), description="The admin API, or `off`. See `server.admin` below."
@@ -243,6 +247,11 @@ class ServerConfig(Section):
     )
     limits: LimitsConfig = Field(default=LimitsConfig(), description="See `server.limits` below.")
     timeouts: TimeoutsConfig = Field(default=TimeoutsConfig(), description="See `server.timeouts` below.")
+
+    @property
+    def forwarding(self) -> Forwarding:
+        """Which fields about earlier hops are believed."""
+        return Forwarding(self.forwarded, self.forwarded_allowed)
 
     @property
     def lasting(self) -> str:

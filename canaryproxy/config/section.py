@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, PlainValidator
 
 from canaryproxy.config.address import Address, Origin, listen_address, network, origin, server_name
+from canaryproxy.config.affinity import affinity, affinity_text
 from canaryproxy.config.certificate import PemFile, pem_file
 from canaryproxy.config.match import host_pattern, path_prefix, route_name, target
 from canaryproxy.config.quantity import (
@@ -38,11 +39,11 @@ from canaryproxy.config.quantity import (
 from canaryproxy.config.rule import (
     LONGEST_AGE,
     Matcher,
-    affinity,
-    affinity_text,
     cookie_name,
     fallback,
     fallback_text,
+    forwarded_family,
+    forwarded_name,
     header_name,
     matcher,
     method,
@@ -54,6 +55,7 @@ from canaryproxy.config.rule import (
 )
 from canaryproxy.config.secret import Token, no_auth, role, token, token_file
 from canaryproxy.config.version import version_text
+from canaryproxy.model.forwarded import Family
 from canaryproxy.model.settings import Network
 from canaryproxy.model.table import Affinity, VersionName
 
@@ -89,6 +91,8 @@ HostPattern = Annotated[str, PlainValidator(host_pattern)]
 PathPrefix = Annotated[str, PlainValidator(path_prefix)]
 RouteName = Annotated[str, PlainValidator(route_name)]
 RuleName = Annotated[str, PlainValidator(rule_name)]
+ForwardedFamily = Annotated[Family, PlainValidator(forwarded_family), Shown(str)]
+ForwardedName = Annotated[str, PlainValidator(forwarded_name)]
 HeaderName = Annotated[str, PlainValidator(header_name)]
 CookieName = Annotated[str, PlainValidator(cookie_name)]
 ParameterName = Annotated[str, PlainValidator(parameter_name)]

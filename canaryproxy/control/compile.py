@@ -93,6 +93,8 @@ def _route(
         affinity=route.affinity,
         fallback=route.fallback,
         upgrades=route.upgrades,
+        salt="" if route.affinity is None else route.affinity.salt,
+        caching=route.headers.caching,
         shield=None if route.shield is None else route.shield.shield,
         mirror=mirror,
         goals=route.events,
@@ -142,6 +144,7 @@ def plane_settings(config: Config) -> PlaneSettings:
             abort_drain=timeouts.abort_drain,
         ),
         trusted_proxies=config.server.trusted_proxies,
+        forwarding=config.server.forwarding,
     )
 
 
@@ -158,6 +161,7 @@ def begin(config: Config, slot: int, slots: int, identity: str) -> Begin:
         limits=settings.limits,
         timeouts=settings.timeouts,
         trusted=tuple(map(str, settings.trusted_proxies)),
+        forwarding=settings.forwarding,
         listeners=tuple(Listening(tls, listener.proxy_protocol) for tls, listener in listeners),
         access_log=None if log is None else AccessLog(log.path, log.format),
         table=Publication(0, ()),

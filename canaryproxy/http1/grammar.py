@@ -44,14 +44,20 @@ def one_of(*names: bytes) -> bytes:
     return b"|".join(b"[%b%b](?i:%b)" % (first, first.upper(), b"|".join(rest)) for first, rest in groups.items())
 
 
-def field_finder(*names: bytes) -> re.Pattern[bytes]:
-    """A pattern that finds fields of these names in a validated head: (name, value) a match.
+X_FORWARDED = rb"[xX][-_](?i:forwarded)(?:[-_]" + TCHAR + rb"*+)?"
+"""Any name of the older family of forwarding fields; `_` matches where it has `-`."""
+
+
+def field_finder(*names: bytes, also: bytes = b"") -> re.Pattern[bytes]:
+    """A pattern that finds fields of these names in a validated head: (name, value) a match. `also` is a pattern for
+    further names, whose first letter one of the names has.
 
     A match starts at the line feed before the field and ends before the one behind it, so a search hops
     from line to line.
     """
     letters = b"".join(sorted({letter for name in names for letter in (name[:1], name[:1].upper())}))
-    return re.compile(rb"\n(?=[%b])(%b):([^\r]*)\r" % (letters, one_of(*names)))
+    wanted = one_of(*names) + (b"|" + also if also else b"")
+    return re.compile(rb"\n(?=[%b])(%b):([^\r]*)\r" % (letters, wanted))
 
 
 def routine_head(start_line: bytes, *special: bytes) -> re.Pattern[bytes]:

@@ -9,20 +9,21 @@ from canaryproxy.model.fields import FORWARDING, HOP_BY_HOP
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 
 REQUEST_SPECIAL = (*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards")
-"""Fields of requests that mean something to a proxy."""
+"""Fields of requests that mean something to a proxy, beside all whose names begin with `x-forwarded`."""
 
 RESPONSE_SPECIAL = (
     b"connection", b"content-length", b"keep-alive", b"proxy-authenticate", b"proxy-authentication-info",
     b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"via", b"x-canary-rescue",
-    b"x-canary-version",
+    b"x-canary-version", b"x-request-id",
 )  # fmt: skip
 """Fields of responses that do."""
 
 LENGTH = Body.LENGTH
 UNDERSCORE = b"_"[0]
 
-_special_field = grammar.field_finder(*REQUEST_SPECIAL).search
-_split_request = grammar.field_finder(*REQUEST_SPECIAL).split
+_request_fields = grammar.field_finder(*REQUEST_SPECIAL, also=grammar.X_FORWARDED)
+_special_field = _request_fields.search
+_split_request = _request_fields.split
 _split_response = grammar.field_finder(*RESPONSE_SPECIAL).split
 _routine_head = grammar.routine_head(grammar.STATUS_LINE, *RESPONSE_SPECIAL).match
 

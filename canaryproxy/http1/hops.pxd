@@ -13,10 +13,12 @@ cdef tuple LOW
 
 cdef class Peer(Client):
     cdef public bytes fixed
+    cdef public bytes node
     cdef public tuple ours
 
 
 cdef class Hops:
+    cdef public bytes identified
     cdef bytes _identity
     cdef bytes _seed
     cdef uint64_t _serial
@@ -27,12 +29,16 @@ cdef class Hops:
     cdef tuple _via
     cdef tuple _via_field
 
-    @cython.locals(host=bytes, plain=bytes, ours=bytes, low=bytes)
+    @cython.locals(host=bytes, plain=bytes, ours=bytes, line=bytes)
     cpdef bytes request(
-        self, RequestHead head, Peer peer, bytes authority, bytes version, bytes upgrade=*, bytes request_id=*
+        self, RequestHead head, Peer peer, bytes authority, bytes version, bytes upgrade=*, bytes identified=*
     )
     @cython.locals(plain=bytes, ours=bytes)
-    cpdef bytes response(self, ResponseHead head, RequestHead request, bytes extra, bint close, bytes body=*)
-    cdef bytes _next_id(self)
+    cpdef bytes response(
+        self, ResponseHead head, RequestHead request, bytes extra, bint close, bytes body=*, bytes identified=*
+    )
+    cpdef bytes identify(self, RequestHead head)
+    @cython.locals(low=bytes)
+    cdef bytes _new_line(self)
     @cython.locals(serial=uint64_t, low=uint64_t)
     cdef bytes _count(self)

@@ -8,9 +8,11 @@ delete the fields that the next server's safety rests on nor keep those that we 
 import re
 from collections.abc import Sequence
 
-from canaryproxy.model.client import Client
+from canaryproxy.http1 import grammar
+from canaryproxy.model.client import FORWARDING, Client
 from canaryproxy.model.failure import Failure, Refused
-from canaryproxy.model.fields import FROM_TRUSTED, list_items, named_by
+from canaryproxy.model.fields import is_x_forwarded, list_items, named_by
+from canaryproxy.model.forwarded import Forwarding, sound
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.settings import Network
 
@@ -32,7 +34,13 @@ NO_BODY, LENGTH, CHUNKED = Body.NONE, Body.LENGTH, Body.CHUNKED
 CRLF = b"\r\n"
 CONTENT_LENGTH = b"Content-Length: "
 FORWARDED_HOST = b"X-Forwarded-Host: "
-REQUEST_ID = b"\r\nX-Request-Id: "
+REQUEST_ID = b"X-Request-Id: "
+
+OURS = {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded"}
+"""Forwarding fields that we write, whatever came in."""
+
+OTHER_FORWARDING = (b"x-canary-mirror", b"x-real-ip")
+"""Fields that only a trusted proxy may send, beside those of the two families."""
 
 LOW_DIGITS = 3
 LOW_BITS = (1 << 4 * LOW_DIGITS) - 1
@@ -45,55 +53,77 @@ sane_request_id = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
 class Peer(Client):
     """A client connection as the next hop is told of it."""
 
-    __slots__ = ("fixed", "ours")
+    __slots__ = ("fixed", "node", "ours")
 
-    def __init__(self, address: str, scheme: bytes, networks: Sequence[Network], via: tuple[bytes, bytes]) -> None:
-        super().__init__(address, scheme, networks)
+    def __init__(
+        self, address: str, scheme: bytes, networks: Sequence[Network], via: tuple[bytes, bytes],
+        forwarding: Forwarding,
+    ) -> None:  # fmt: skip
+        super().__init__(address, scheme, networks, forwarding)
         self.fixed = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (self.address, scheme)
         self.ours = tuple(self.fixed + field for field in via)
+        node = b'"[%b]"' % self.address if b":" in self.address else self.address
+        self.node = b"for=%b;proto=%b;host=" % (node, scheme) if forwarding.standard else b""
+
+    def element(self, host: bytes) -> bytes:
+        """What `Forwarded` says of this hop; `host` is what it was asked for."""
+        return self.node + (host if grammar.token(host) else b'"%b"' % host)
 
 
 class Hops:
     """Rewrites heads for one instance. `identity` is its pseudonym in Via. Request ids are `seed`, a random
-    number below 2^64 that no other instance has, and a serial number.
+    number below 2^64 that no other instance has, and a serial number. `identified` is the line with the id of the
+    request that was written last.
     """
 
-    __slots__ = ("_high", "_identity", "_reason", "_seed", "_serial", "_status", "_status_line", "_via", "_via_field")
+    __slots__ = (
+        "_high", "_identity", "_reason", "_seed", "_serial", "_status", "_status_line", "_via", "_via_field",
+        "identified",
+    )  # fmt: skip
 
     def __init__(self, identity: str, seed: int) -> None:
         self._identity = identity.encode("ascii")
         self._seed = b"%016x" % seed
         self._serial = 0
         self._high = b""
+        self.identified = b""
         self._status = 0
         self._reason = self._status_line = b""
         self._via = (b"1.0 " + self._identity, b"1.1 " + self._identity)
         self._via_field = (b"Via: %b\r\n" % self._via[0], b"Via: %b\r\n" % self._via[1])
 
-    def peer(self, address: str, scheme: bytes = b"http", trusted: Sequence[Network] = ()) -> Peer:
-        """What to say about a client; made once per connection. `trusted` are the networks of known proxies."""
-        return Peer(address, scheme, trusted, self._via_field)
+    def peer(
+        self, address: str, scheme: bytes = b"http", trusted: Sequence[Network] = (),
+        forwarding: Forwarding = FORWARDING,
+    ) -> Peer:  # fmt: skip
+        """What to say about a client; made once per connection. `trusted` are the networks of known proxies, which
+        say where a request has been as `forwarding` has it.
+        """
+        return Peer(address, scheme, trusted, self._via_field, forwarding)
 
     def request(
         self, head: RequestHead, peer: Peer, authority: bytes, version: bytes | None,
-        upgrade: bytes = b"", request_id: bytes = b"",
+        upgrade: bytes = b"", identified: bytes = b"",
     ) -> bytes:  # fmt: skip
-        """The head for the upstream, ready to send.
+        """The head for the upstream, ready to send; `self.identified` is the line in it that has its request id.
 
         `authority` stands in for the Host that an HTTP/1.0 request may lack; `version` is told to the
-        upstream if not None. `upgrade` is the protocol that the connection may switch to; `request_id` the one
-        that the request had on an earlier attempt. Raises `Refused(LOOP)` when the request has passed this
-        instance before.
+        upstream if not None. `upgrade` are the protocols that the connection may switch to; `identified` the line that
+        the request had on an earlier attempt. Raises `Refused(LOOP)` when the request has passed this instance before.
         """
         host = head.host or authority
         for name, value in head.special:
             if name not in DROPPED and (name != b"connection" or value.lower() not in ROUTINE_OPTIONS):
                 plain, ours = self._unusual(head, peer, host)
+                self.identified = identified or self.identify(head)
+                ours = joined((ours, self.identified))
                 break
         else:
             plain = head.plain
-            low = self._count()
-            ours = joined((peer.ours[head.minor], FORWARDED_HOST, host, REQUEST_ID, self._high, low, CRLF))
+            line = self.identified = identified or self._new_line()
+            ours = joined((peer.ours[head.minor], FORWARDED_HOST, host, CRLF, line))
+            if peer.node:
+                ours = b"%bForwarded: %b\r\n" % (ours, peer.element(host))
         if head.body is LENGTH:
             ours = joined((ours, CONTENT_LENGTH, decimal(head.length), CRLF))
         elif head.body is CHUNKED:
@@ -102,8 +132,6 @@ class Hops:
             ours = b"%bConnection: Upgrade\r\nUpgrade: %b\r\n" % (ours, upgrade)
         if version is not None:
             ours = b"%bX-Canary-Version: %b\r\n" % (ours, version)
-        if request_id:
-            ours = ours.replace(REQUEST_ID + request_id_of(ours), REQUEST_ID + request_id)
         return joined((head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", host, CRLF, plain, ours, CRLF))
 
     def _unusual(self, head: RequestHead, peer: Peer, host: bytes) -> tuple[bytes, bytes]:
@@ -111,9 +139,8 @@ class Hops:
         values: dict[bytes, list[bytes]] = {}
         for name, value in head.special:
             values.setdefault(name, []).append(value)
-        lines = self._forwarded(values, peer, host)
+        lines = self._forwarded(values, head, peer, host)
         lines.append(b"Via: " + b", ".join([*self._check_loop(values), self._via[head.minor]]))
-        lines.append(b"X-Request-Id: " + self._request_id(values))
         if any(b"trailers" in list_items(value.lower()) for value in values.get(b"te", ())):
             lines.append(b"TE: trailers\r\nConnection: TE")
         if head.body is CHUNKED:
@@ -129,15 +156,18 @@ class Hops:
             raise Refused(Failure.LOOP, "the request has passed this instance before")
         return via
 
-    def _request_id(self, values: dict[bytes, list[bytes]]) -> bytes:
-        given = values.get(b"x-request-id", ())
+    def identify(self, head: RequestHead | None) -> bytes:
+        """The line with the id of a request: the one it has brought, if that is a single harmless one, else a new one.
+        `head` is None for what was never understood.
+        """
+        given = () if head is None else [value for name, value in head.special if name == b"x-request-id"]
         if len(given) == 1 and sane_request_id(given[0]):
-            return given[0]
-        return self._next_id()
+            return b"%b%b\r\n" % (REQUEST_ID, given[0])
+        return self._new_line()
 
-    def _next_id(self) -> bytes:
+    def _new_line(self) -> bytes:
         low = self._count()
-        return self._high + low
+        return joined((REQUEST_ID, self._high, low, CRLF))
 
     def _count(self) -> bytes:
         """The last digits of the next request id; `_high` are all before them."""
@@ -154,34 +184,44 @@ class Hops:
         return value
 
     @staticmethod
-    def _forwarded(values: dict[bytes, list[bytes]], peer: Peer, host: bytes) -> list[bytes]:
-        """X-Forwarded-* and Forwarded: replaced for a stranger, continued for a trusted proxy."""
+    def _forwarded(values: dict[bytes, list[bytes]], head: RequestHead, peer: Peer, host: bytes) -> list[bytes]:
+        """X-Forwarded-* and Forwarded: replaced for a stranger, continued for a trusted proxy in its family."""
+        forwarding = peer.forwarding
         if not peer.trusted:
-            return [peer.fixed + b"X-Forwarded-Host: " + host]
-        lines = [
-            b"X-Forwarded-For: " + b", ".join([*values.get(b"x-forwarded-for", ()), peer.address]),
-            b"X-Forwarded-Proto: " + b", ".join(values.get(b"x-forwarded-proto", (peer.scheme,))),
-            b"X-Forwarded-Host: " + b", ".join(values.get(b"x-forwarded-host", (host,))),
-        ]
-        if b"forwarded" in values:
-            node = b'"[%b]"' % peer.address if b":" in peer.address else peer.address
-            lines.append(b"Forwarded: " + b", ".join([*values[b"forwarded"], b"for=" + node]))
-        for name in FROM_TRUSTED.intersection(values).difference(
-            (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded")
-        ):
-            lines += [name.title() + b": " + value for value in values[name]]
+            lines = [peer.fixed + FORWARDED_HOST + host]
+        elif forwarding.standard:
+            lines = _by_standard(head, peer, host)
+        else:
+            lines = [
+                b"X-Forwarded-For: " + b", ".join([*values.get(b"x-forwarded-for", ()), peer.address]),
+                b"X-Forwarded-Proto: " + b", ".join(values.get(b"x-forwarded-proto", (peer.scheme,))),
+                b"X-Forwarded-Host: " + b", ".join(values.get(b"x-forwarded-host", (host,))),
+            ]
+        if forwarding.standard:
+            earlier = sound(values.get(b"forwarded", ())) if peer.trusted else []
+            lines.append(b"Forwarded: " + b", ".join([*earlier, peer.element(host)]))
+        for name, several in values.items():
+            if name in OURS or not (is_x_forwarded(name) or name in OTHER_FORWARDING):
+                continue
+            if forwarding.passes(name, trusted=peer.trusted):
+                lines += [name.title() + b": " + value for value in several]
         return lines
 
-    def response(self, head: ResponseHead, request: RequestHead, extra: bytes, close: bool, body: bytes = b"") -> bytes:
+    def response(
+        self, head: ResponseHead, request: RequestHead, extra: bytes, close: bool, body: bytes = b"",
+        identified: bytes = b"",
+    ) -> bytes:  # fmt: skip
         """The head for the client with a `body` behind it, ready to send; `extra` are lines of ours, `close` announces
-        the end of its connection.
+        the end of its connection. `identified` is the line with the request's id, unless the upstream gave it one.
 
         A response without a length is chunked for HTTP/1.1 and ends with the connection for HTTP/1.0.
         """
         plain = head.plain
         ours = self._via_field[head.minor]
         if head.special:
-            plain, ours = self._unusual_response(head, request, ours)
+            plain, ours, own = self._unusual_response(head, request, ours)
+            if own:
+                ours, identified = ours + own, b""
         if head.status >= 200:
             if head.length >= 0:
                 ours = joined((ours, CONTENT_LENGTH, decimal(head.length), CRLF))
@@ -194,12 +234,14 @@ class Hops:
         if head.status != self._status or head.reason is not self._reason:
             self._status, self._reason = head.status, head.reason
             self._status_line = b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)
-        return joined((self._status_line, plain, ours, extra, CRLF, body))
+        return joined((self._status_line, plain, ours, identified, extra, CRLF, body))
 
     @staticmethod
-    def _unusual_response(head: ResponseHead, request: RequestHead, via: bytes) -> tuple[bytes, bytes]:
-        """Plain lines that stay and our own lines, for a head with special fields."""
-        plain, trailer = head.plain, b""
+    def _unusual_response(head: ResponseHead, request: RequestHead, via: bytes) -> tuple[bytes, bytes, bytes]:
+        """Plain lines that stay, our own lines, and those with the upstream's request ids, for a head with special
+        fields.
+        """
+        plain, trailer, own = head.plain, b"", b""
         for name, value in head.special:
             if name == b"connection":
                 plain = without(plain, [value])
@@ -209,12 +251,25 @@ class Hops:
                 via += b"Connection: Upgrade\r\nUpgrade: %b\r\n" % value
             elif name == b"trailer" and head.body is CHUNKED and request.minor:
                 trailer += b"Trailer: %b\r\n" % value
-        return plain, via + trailer
+            elif name == b"x-request-id" and value:
+                own += b"%b%b\r\n" % (REQUEST_ID, value)
+        return plain, via + trailer, own
 
 
-def request_id_of(head: bytes) -> bytes:
-    """The request id in a head for the upstream, or in the part of it that is ours."""
-    return head.partition(REQUEST_ID)[2].partition(b"\r\n")[0]
+def _by_standard(head: RequestHead, peer: Peer, host: bytes) -> list[bytes]:
+    """The older family, for those that read nothing else, out of what trusted proxies say in `Forwarded`."""
+    origin = peer.origin(head.special)
+    hops = [b"unknown" if origin.address is None else str(origin.address).encode("ascii")]
+    hops += [str(address).encode("ascii") for address in origin.behind]
+    asked = origin.host if grammar.authority(origin.host) else host
+    return [b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b" % (
+        b", ".join(hops), origin.scheme, asked,
+    )]  # fmt: skip
+
+
+def request_id_of(identified: bytes) -> bytes:
+    """The id in its line."""
+    return identified[len(REQUEST_ID) : -len(CRLF)]
 
 
 def without(plain: bytes, connection: list[bytes]) -> bytes:

@@ -33,7 +33,7 @@ NO_BODY, LENGTH, CHUNKED, TO_THE_END = Body.NONE, Body.LENGTH, Body.CHUNKED, Bod
 UNCOUNTED = 4 * HEAD_FIELDS
 """A head no longer than this cannot have too many fields: the shortest has four bytes."""
 
-KEPT = (b"via", b"trailer")
+KEPT = (b"via", b"trailer", b"x-request-id")
 SWITCHING = 101
 
 unfold = re.compile(rb"[ \t]*\r\n[ \t]+").sub

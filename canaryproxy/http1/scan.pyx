@@ -11,6 +11,7 @@ from libc.string cimport memchr, memcmp, memcpy
 from canaryproxy.model.message cimport RequestHead, ResponseHead
 
 from canaryproxy.http1.heads import REQUEST_SPECIAL, RESPONSE_SPECIAL
+from canaryproxy.model.fields import is_x_forwarded
 from canaryproxy.model.message import Body
 
 cdef object LENGTH = Body.LENGTH
@@ -24,8 +25,9 @@ cdef enum:
     TARGET = 4   # visible ASCII but `#`: see grammar.TARGET_BYTE
     AUTHORITY = 8
     DIGIT = 16
-    # A name that is longer is none of the special ones.
+    # A name that is longer is none of the special ones, unless it is one of the family `x-forwarded`.
     LONGEST_NAME = 32
+    FAMILY = 11
     # Digits that always fit into 63 bits; more are judged by `framing`.
     MOST_DIGITS = 18
     # Runs of lines that are remembered by their places, before they are put together.
@@ -60,14 +62,34 @@ cdef _classify():
 _classify()
 
 
+cdef const char *FAMILY_NAME = b"x-forwarded"
+
+
+cdef bint _of_family(Bytes name, Py_ssize_t size) noexcept nogil:
+    """Whether a name is `x-forwarded`, or that and a dash and more; `_` counts as a dash."""
+    cdef Py_ssize_t at
+    cdef unsigned char byte
+    if size < FAMILY or LOWER[name[0]] != 120:
+        return False
+    for at in range(1, FAMILY):
+        byte = LOWER[name[at]]
+        if (45 if byte == 95 else byte) != <unsigned char> FAMILY_NAME[at]:
+            return False
+    return size == FAMILY or name[FAMILY] == 45 or name[FAMILY] == 95
+
+
 cdef class Names:
-    """Lower-case names. Nearly every other name is told apart by its first letter and its length."""
+    """Lower-case names. Nearly every other name is told apart by its first letter and its length. `family`: all names
+    that begin with `x-forwarded` are among them.
+    """
 
     cdef frozenset names
+    cdef bint family
     cdef uint64_t lengths[256]
 
-    def __init__(self, names):
+    def __init__(self, names, *, family=False):
         self.names = frozenset(names)
+        self.family = family
         for letter in range(256):
             self.lengths[letter] = 0
         for name in names:
@@ -75,10 +97,15 @@ cdef class Names:
                 self.lengths[first] |= <uint64_t> 1 << len(name)
 
     cdef inline bint may_have(self, Bytes name, Py_ssize_t size) noexcept:
-        return size < LONGEST_NAME and (self.lengths[name[0]] >> size) & 1
+        if size < LONGEST_NAME and (self.lengths[name[0]] >> size) & 1:
+            return True
+        return self.family and _of_family(name, size)
+
+    cdef bint has(self, bytes name) except -1:
+        return name in self.names or (self.family and is_x_forwarded(name))
 
 
-cdef Names REQUEST = Names(REQUEST_SPECIAL)
+cdef Names REQUEST = Names(REQUEST_SPECIAL, family=True)
 cdef Names RESPONSE = Names(RESPONSE_SPECIAL)
 
 
@@ -171,14 +198,15 @@ cdef bint _keeps(Bytes data, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
 
 cdef bytes _lowered(Bytes name, Py_ssize_t size, bint *underscored):
     """A name in lower case, spelled with `-`."""
-    cdef unsigned char lower[LONGEST_NAME]
+    cdef bytes lowered = PyBytes_FromStringAndSize(NULL, size)
+    cdef unsigned char *lower = <unsigned char *> PyBytes_AS_STRING(lowered)
     cdef Py_ssize_t at
     for at in range(size):
         lower[at] = LOWER[name[at]]
         if lower[at] == 95:
             underscored[0] = True
             lower[at] = 45
-    return _cut(lower, 0, size)
+    return lowered
 
 
 cdef class Lines:
@@ -214,7 +242,7 @@ cdef class Lines:
             if names.may_have(data + start, colon - start):
                 underscored = False
                 name = _lowered(data + start, colon - start, &underscored)
-                if name in names.names:
+                if names.has(name):
                     self.leave_out(data, start, at)
                     if not underscored:
                         if self.special is None:

@@ -1,27 +1,41 @@
 """Changing the protocol of a connection (RFC 9110 7.8), for protocols that are allowed by name.
 
 `h2c` in particular must never pass: it would carry requests past every rule and check (RFC 9113 3.1 has
-dropped it). A handshake is a GET without a body, as WebSocket demands (RFC 6455 4.1).
+dropped it). A request of any method may ask, with a body or without; HTTP/1.0 cannot. Protocols are compared without
+case; an allowed name without a version allows every version of it.
 """
 
+import re
 from collections.abc import Collection
 
+from canaryproxy.http1.grammar import TCHAR
 from canaryproxy.model.fields import list_items
-from canaryproxy.model.message import Body, RequestHead, ResponseHead
+from canaryproxy.model.message import RequestHead, ResponseHead
+
+_protocol = re.compile(rb"(%b+)(?:/%b+)?" % (TCHAR, TCHAR)).fullmatch
 
 
 def asked(head: RequestHead, allowed: Collection[bytes]) -> bytes:
-    """The first allowed protocol that a request offers to switch to, or nothing."""
-    if head.method != b"GET" or not head.minor or head.length > 0 or head.body is Body.CHUNKED:
+    """The allowed protocols that a request offers to switch to, as it spells them and in its order; or nothing.
+    `allowed` are in lower case.
+    """
+    if not head.minor or not _connection_names_upgrade(head):
         return b""
-    options = [value for name, value in head.special if name == b"connection"]
-    if b"upgrade" not in list_items(b",".join(options).lower()):
-        return b""
-    return next((offer for offer in list_items(head.upgrade.lower()) if offer in allowed), b"")
+    return b", ".join([offer for offer in list_items(head.upgrade) if _allows(allowed, offer.lower())])
 
 
-def switched(head: ResponseHead, protocol: bytes) -> bool:
-    """Whether a 101 switches to just the protocol that was asked for."""
-    offers = [value.lower() for name, value in head.special if name == b"upgrade"]
+def switched(head: ResponseHead, offered: bytes) -> bool:
+    """Whether a 101 switches to nothing but what was offered."""
+    chosen = [item for name, value in head.special if name == b"upgrade" for item in list_items(value.lower())]
+    offers = list_items(offered.lower()) if offered else []
+    return chosen != [] and _connection_names_upgrade(head) and all(one in offers for one in chosen)
+
+
+def _connection_names_upgrade(head: RequestHead | ResponseHead) -> bool:
     options = [value for name, value in head.special if name == b"connection"]
-    return protocol != b"" and offers == [protocol] and b"upgrade" in list_items(b",".join(options).lower())
+    return b"upgrade" in list_items(b",".join(options).lower())
+
+
+def _allows(allowed: Collection[bytes], offer: bytes) -> bool:
+    protocol = _protocol(offer)
+    return protocol is not None and (offer in allowed or protocol[1] in allowed)

@@ -1,6 +1,7 @@
 """Bodies out: chunks and trailers, always framed by us."""
 
 from canaryproxy.http1.heads import REQUEST_SPECIAL
+from canaryproxy.model.fields import is_x_forwarded
 
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -20,10 +21,14 @@ def chunk_start(size: int) -> bytes:
 
 def last_chunk(trailers: tuple[bytes, ...]) -> bytes:
     """The end of a chunked body with those of the trailer lines that may be forwarded."""
-    kept = [line for line in trailers if _name(line) not in FORBIDDEN_TRAILERS]
+    kept = [line for line in trailers if not _forbidden(_name(line))]
     if not kept:
         return LAST_CHUNK
     return b"0\r\n%b\r\n\r\n" % b"\r\n".join(kept)
+
+
+def _forbidden(name: bytes) -> bool:
+    return name in FORBIDDEN_TRAILERS or is_x_forwarded(name)
 
 
 def _name(line: bytes) -> bytes:

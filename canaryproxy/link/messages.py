@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.delta import Delta
+from canaryproxy.model.forwarded import Forwarding
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.settings import Limits, Timeouts
 from canaryproxy.model.table import Route
@@ -64,7 +65,8 @@ class AccessLog:
 @dataclass(frozen=True, slots=True)
 class Begin:
     """Everything a worker needs to serve. `slot` is its number, 0 .. `slots` - 1; `identity` the instance's
-    pseudonym; `trusted` are networks of proxies in front of us; `listeners` are in the order of the sockets.
+    pseudonym; `trusted` are networks of proxies in front of us, `forwarding` what they write; `listeners` are in the
+    order of the sockets.
     """
 
     slot: int
@@ -73,6 +75,7 @@ class Begin:
     limits: Limits
     timeouts: Timeouts
     trusted: tuple[str, ...]
+    forwarding: Forwarding
     listeners: tuple[Listening, ...]
     access_log: AccessLog | None
     table: Publication

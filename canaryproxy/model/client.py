@@ -1,12 +1,16 @@
 """Who sent a request: the peer of the connection, and how far it is believed."""
 
-from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Any, NamedTuple
 
+from canaryproxy.model.forwarded import SECURE, Address, Element, Forwarding, hops_of, node_address, scheme_of
 from canaryproxy.model.settings import Network
 
-Address = IPv4Address | IPv6Address
+Special = Sequence[tuple[bytes, bytes]]
+"""Fields that mean something to a proxy, as (lower-case name, value)."""
+
+FORWARDING = Forwarding()
 
 MAPPED = ("::ffff:", "::FFFF:")
 """How IPv4 addresses begin that are written as IPv6 ones (RFC 4291 2.5.5.2)."""
@@ -29,19 +33,36 @@ def plain(address: str) -> str:
     return address if found is None else str(found)
 
 
+class Origin(NamedTuple):
+    """Where a request comes from, as far as it is known: the address of the first hop, from the right, that is no
+    trusted proxy, and the scheme that it was sent by. `behind` are the trusted proxies it came through, outermost
+    first, and `host` what the outermost says it was sent to, empty where none does.
+    """
+
+    address: Address | None
+    scheme: bytes
+    behind: tuple[Address, ...] = ()
+    host: bytes = b""
+
+
 class Client:
     """A connection's peer. `address` is an IP address without port, or `unknown`, never an IPv4-mapped one; `trusted`:
-    it is one of the proxies whose word on earlier hops is taken; `scheme` is `http` or `https`.
+    it is one of the proxies whose word on earlier hops is taken, in the fields that `forwarding` names; `scheme` is
+    `http` or `https`.
 
     Whoever decides about requests remembers here the last `key` of the connection and the number, `user`, that its
     `hash` made of it: nearly all requests of a connection bring the same one.
     """
 
-    __slots__ = ("_networks", "address", "hash", "key", "scheme", "trusted", "user")
+    __slots__ = ("_networks", "address", "forwarding", "hash", "key", "scheme", "trusted", "user")
 
-    def __init__(self, address: str, scheme: bytes = b"http", networks: Sequence[Network] = ()) -> None:
+    def __init__(
+        self, address: str, scheme: bytes = b"http", networks: Sequence[Network] = (),
+        forwarding: Forwarding = FORWARDING,
+    ) -> None:  # fmt: skip
         self.address = plain(address).encode("ascii")
         self.scheme = scheme
+        self.forwarding = forwarding
         self._networks = networks
         self.hash: Any = None
         self.key: Any = None
@@ -54,25 +75,60 @@ class Client:
     def _believes(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._networks)
 
-    def source(self, forwarded_for: Iterable[bytes]) -> Address | None:
-        """The address of the first hop, from the right, that is not a trusted proxy.
+    def origin(self, special: Special) -> Origin:
+        """Where a request with these special fields comes from.
 
-        `forwarded_for` are the values of X-Forwarded-For in their order. They are read only where the peer is
-        trusted, and only up to the first entry that is no address: what stands before it was not checked by
-        anyone we trust.
+        They are read only where the peer is trusted, and only up to the first hop that is no address: what stands
+        before it was not checked by anyone we trust.
         """
         nearest = read_address(self.address.decode("ascii"))
-        if not self.trusted:
-            return nearest
-        hops = [hop for value in forwarded_for for hop in value.decode("latin-1").split(",")]
-        for hop in reversed(hops):
+        if not self.trusted or nearest is None:
+            return Origin(nearest, self.scheme)
+        if self.forwarding.standard:
+            return self._by_standard(nearest, hops_of([value for name, value in special if name == b"forwarded"]))
+        told = [value for name, value in special if name == b"x-forwarded-proto"]
+        scheme = told[0].partition(b",")[0].strip(b" \t").lower() if told else b""
+        return self._by_custom(nearest, scheme or self.scheme, special)
+
+    def _by_custom(self, nearest: Address, scheme: bytes, special: Special) -> Origin:
+        lines = [value.decode("latin-1") for name, value in special if name == b"x-forwarded-for"]
+        behind: list[Address] = []
+        for hop in reversed([hop for line in lines for hop in line.split(",")]):
             address = read_address(_without_port(hop.strip()))
             if address is None:
-                return nearest
+                break
+            behind.append(nearest)
             nearest = address
             if not self._believes(address):
-                return address
-        return nearest
+                break
+        return Origin(nearest, scheme, tuple(reversed(behind)))
+
+    def _by_standard(self, nearest: Address, hops: list[Element]) -> Origin:
+        scheme, host, behind = self.scheme, b"", []
+        for hop in reversed(hops):
+            scheme = scheme_of(hop) or scheme
+            host = hop.get(b"host", host)
+            node = node_address(hop.get(b"for", b""))
+            address = None if node is None else read_address(node.decode("ascii"))
+            if address is None:
+                break
+            behind.append(nearest)
+            nearest = address
+            if not self._believes(address):
+                break
+        return Origin(nearest, scheme, tuple(reversed(behind)), host)
+
+    def source(self, special: Special) -> Address | None:
+        """The address of whoever sent a request with these special fields, None where it is unknown."""
+        return self.origin(special).address
+
+    def secure(self, special: Special) -> bool:
+        """Whether it was sent by https, to us or to a trusted proxy before us."""
+        return self.scheme_of(special) in SECURE
+
+    def scheme_of(self, special: Special) -> bytes:
+        """The scheme it was sent by: what a trusted proxy says, else that of the connection."""
+        return self.origin(special).scheme if self.trusted else self.scheme
 
 
 def _without_port(hop: str) -> str:

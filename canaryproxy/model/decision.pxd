@@ -7,6 +7,7 @@ cdef class Verdict:
     cdef public object shield
     cdef public object mirror
     cdef public object goals
+    cdef public object caches
     cdef public bint analysed
     cdef public bint preview
     cdef public bint spare
@@ -23,6 +24,7 @@ cdef class Decision:
     cdef public object shield
     cdef public object mirror
     cdef public object goals
+    cdef public object caches
     cdef public object limit
     cdef public bytes told
     cdef public double connect_timeout

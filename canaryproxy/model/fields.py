@@ -9,6 +9,9 @@ FORWARDING = (
 )  # fmt: skip
 """Fields that say where a request has been; proxies write them."""
 
+X_FORWARDED = b"x-forwarded"
+"""How every name of the older family begins: some proxies write more of them than are known here."""
+
 HOP_BY_HOP = (
     b"connection", b"http2-settings", b"keep-alive", b"proxy-authenticate", b"proxy-authorization",
     b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
@@ -23,10 +26,12 @@ FROM_TRUSTED = frozenset((
 """Passed on only from a trusted proxy."""
 
 PROTECTED = frozenset((
-    *FORWARDING, *HOP_BY_HOP, b"authorization", b"content-length", b"cookie", b"expect", b"host", b"max-forwards",
-    b"", b"close",
+    *FORWARDING, *HOP_BY_HOP, b"authorization", b"cache-control", b"content-length", b"cookie", b"expect", b"expires",
+    b"host", b"max-forwards", b"set-cookie", b"vary", b"", b"close",
 ))  # fmt: skip
-"""Connection options that never remove a field (RFC 9110 7.6.1), ours among them."""
+"""Connection options that never remove a field (RFC 9110 7.6.1), ours among them. What caches go by is for all of them
+on the way, and none of it may vanish behind an answer that was made private.
+"""
 
 UNMATCHED = frozenset((*HOP_BY_HOP, b"x-canary-rescue", b"x-canary-version", b"via"))
 """Fields that no rule can look at: what a client writes there never reaches a version."""
@@ -38,6 +43,12 @@ list_items = re.compile(rb"[ \t]*,[ \t]*").split
 """The items of a comma-separated field value (RFC 9110 5.6.1)."""
 
 
+def is_x_forwarded(name: bytes) -> bool:
+    """Whether a lower-case name is `x-forwarded` or `x-forwarded-` and more."""
+    return name.startswith(X_FORWARDED) and name[len(X_FORWARDED) :][:1] in {b"", b"-"}
+
+
 def named_by(connection: list[bytes]) -> set[bytes]:
     """Names of ordinary fields that values of Connection take out of the message (RFC 9110 7.6.1)."""
-    return {option for value in connection for option in list_items(value.lower())} - PROTECTED
+    named = {option for value in connection for option in list_items(value.lower())} - PROTECTED
+    return {name for name in named if not is_x_forwarded(name)}

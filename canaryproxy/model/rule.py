@@ -5,7 +5,7 @@ from typing import Literal
 
 Subject = Literal["method", "path", "header", "cookie", "query", "source"]
 
-Kind = Literal["exact", "prefix", "regex", "present", "in"]
+Kind = Literal["exact", "prefix", "regex", "present", "in", "item"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,8 @@ class Condition:
 
     `name` is that of a header (lower case), cookie or query parameter, empty for the other subjects. `values`
     has one text for `exact`, `prefix` and `regex` (RE2 syntax, matched in full), `true` or `false` for
-    `present`, and any number for `in`; those of a source are networks, of a path spelled as paths are matched.
+    `present`, and any number for `in` and for `item`, which asks whether one of them is an item of a comma-separated
+    list; those of a source are networks, of a path spelled as paths are matched.
     """
 
     subject: Subject

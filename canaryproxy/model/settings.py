@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
+from canaryproxy.model.forwarded import Forwarding
+
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Upper bounds of exposed histograms in seconds: the default of OpenTelemetry."""
 
@@ -43,3 +45,4 @@ class PlaneSettings:
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
     trusted_proxies: tuple[Network, ...] = ()
+    forwarding: Forwarding = field(default_factory=Forwarding)

@@ -17,6 +17,8 @@ WEIGHT_SCALE = 10_000
 
 VersionName = Literal["stable", "canary"]
 
+SameSite = Literal["Lax", "Strict", "None"]
+
 UPGRADES = ("websocket",)
 """Protocols that a connection may be upgraded to unless a route says otherwise."""
 
@@ -65,12 +67,29 @@ class Affinity:
     """What keeps a client on its bucket: a cookie with a random id, a header's value, or its address.
 
     `name` is that of the cookie or, in lower case, of the header. `max_age` is the cookie's life in seconds;
-    None lets it end with the browser's session.
+    None lets it end with the browser's session. `domain` empty means just the host that set it; `secure` that it is
+    marked so in any case, not only under https. `salt` seeds the buckets; empty means the route's name.
     """
 
     by: Literal["cookie", "header", "source"]
     name: str = ""
     max_age: int | None = None
+    same_site: SameSite = "Lax"
+    domain: str = ""
+    path: str = "/"
+    secure: bool = False
+    partitioned: bool = False
+    salt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Caching:
+    """What is said on answers that a shared cache may store: `cookie` gives clients their affinity cookie there, too,
+    `vary_cookie` names Cookie in Vary.
+    """
+
+    cookie: bool = False
+    vary_cookie: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +120,7 @@ class Route:
     mirror: Mirror | None = None
     goals: tuple[Goal, ...] = ()
     excluded: tuple[Condition, ...] = ()
+    caching: Caching = field(default_factory=Caching)
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= WEIGHT_SCALE:

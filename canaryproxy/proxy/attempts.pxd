@@ -34,6 +34,7 @@ cdef class Attempts(Recipient):
     cdef Facts _facts
     cdef RequestHead _head
     cdef object _held
+    cdef bytes _identified
     cdef Key _key
     cdef double _opening
     cdef object _patience

@@ -44,7 +44,8 @@ class Attempts(Recipient):
 
     __slots__ = (
         "_abandoned", "_attempts", "_cell", "_connecting", "_copy", "_course", "_decision", "_excluded",
-        "_expects", "_facts", "_flushed", "_head", "_held", "_hinted", "_kept", "_key", "_opening", "_patience",
+        "_expects", "_facts", "_flushed", "_head", "_held", "_hinted", "_identified", "_kept", "_key", "_opening",
+        "_patience",
         "_paused_at", "_plane", "_pool", "_queued", "_replay", "_replay_size", "_request", "_started",
         "_target", "_tried", "_unsent", "_unsent_size", "_upgrade", "_upstream", "_user", "deadline", "down",
         "request_complete",
@@ -64,6 +65,7 @@ class Attempts(Recipient):
     _head: RequestHead
     _held: tuple[str, str] | None
     _hinted: bool
+    _identified: bytes
     _kept: bool
     _key: Key | None
     _opening: float
@@ -118,6 +120,7 @@ class Attempts(Recipient):
         if head.upgrade:
             self._upgrade = upgrade.asked(head, [name.encode("ascii") for name in decision.route.upgrades])
         self._request = plane.hops.request(head, peer, pool.authority, decision.told, self._upgrade)
+        self._identified = plane.hops.identified
         self._decision = self._target = decision
         now = self._started = self._tried = plane.now()
         self._cell = plane.recorder.start(decision, now)
@@ -134,7 +137,7 @@ class Attempts(Recipient):
         else:
             self._lease(pool)
         if decision.mirror is not None:
-            self._copy = plane.mirrors.copy(decision.mirror, head, peer, self._request)
+            self._copy = plane.mirrors.copy(decision.mirror, head, peer, self._identified)
             if self.request_complete:
                 self._send_copy()
 
@@ -334,7 +337,7 @@ class Attempts(Recipient):
         pool = plane.pool_of(target)
         if target.told is not None or head.host is None:
             self._request = plane.hops.request(
-                head, self.down.peer, pool.authority, target.told, self._upgrade, request_id_of(self._request)
+                head, self.down.peer, pool.authority, target.told, self._upgrade, self._identified
             )
         moved = target.version is not self._target.version
         self._target = target
@@ -356,7 +359,7 @@ class Attempts(Recipient):
 
     def _note(self, failure: Failure, why: str) -> None:
         """Say in the log what the endpoint did."""
-        self._plane.errors.note(failure, self._target, request_id_of(self._request), why)
+        self._plane.errors.note(failure, self._target, request_id_of(self._identified), why)
 
     def _drop_upstream(self) -> None:
         """Be through with the endpoint, whatever state the attempt is in."""

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, cast
 
 from canaryproxy.http1.body import End
+from canaryproxy.http1.hops import request_id_of
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import RequestHead
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from canaryproxy.proxy.plane import DataPlane
 
 NEVER = math.inf
+OK = 200
 PIPELINE_LIMIT = 65_536
 HIGH_WATER = 131_072
 LINGER = 2.0
@@ -95,9 +97,8 @@ class Downstream(Caller):
         """One connection too many: say so and close, without the time a lingering close would take."""
         self.phase = LINGERING
         self.deadline = self.plane.in_seconds(LINGER)
-        self.plane.recorder.refuse(Failure.OVERLOADED.status)
         self.plane.sockets.shortage.note(FULL)
-        self.plane.answer(self.transport, Failure.OVERLOADED, None, close=True)
+        self._answer(Failure.OVERLOADED, None, close=True)
         self.transport.close()
 
     def data_received(self, data: bytes) -> None:
@@ -199,7 +200,9 @@ class Downstream(Caller):
 
     def _begin(self, head: RequestHead) -> None:
         if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.special:
-            self.send(options(head, close=head.close))
+            identified = self.plane.hops.identify(head)
+            self._note(head, OK, identified)
+            self.send(options(head, close=head.close, extra=identified))
             self.finished(head.close)
             return
         exchange = self.exchange = Exchange()
@@ -249,12 +252,22 @@ class Downstream(Caller):
     def _refuse(self, failure: Failure, head: RequestHead | None = None) -> None:
         """Answer a request that reached no decision."""
         close = head is None or head.close or failure.origin == "downstream" or self.reader.mid_message
-        plane = self.plane
-        plane.recorder.refuse(failure.status)
-        if plane.access_log is not None:
-            plane.access_log(undecided(plane.wall(), self.peer, head, failure.status))
-        plane.answer(self.transport, failure, head, close=close)
+        self._answer(failure, head, close=close)
         self.finished(close)
+
+    def _answer(self, failure: Failure, head: RequestHead | None, *, close: bool) -> None:
+        """Say so, count it, log it."""
+        plane = self.plane
+        identified = plane.hops.identify(head)
+        plane.recorder.refuse(failure.status)
+        self._note(head, failure.status, identified)
+        plane.answer(self.transport, failure, head, close=close, extra=identified)
+
+    def _note(self, head: RequestHead | None, status: int, identified: bytes) -> None:
+        """A line of the access log, where there is one."""
+        plane = self.plane
+        if plane.access_log is not None:
+            plane.access_log(undecided(plane.wall(), self.peer, head, status, request_id_of(identified)))
 
     # What the exchange asks of its connection.
 

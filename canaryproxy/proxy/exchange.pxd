@@ -6,6 +6,7 @@ from canaryproxy.proxy.pool cimport Pool
 from canaryproxy.proxy.pacing cimport Pacing
 from canaryproxy.proxy.shared cimport Shared
 from canaryproxy.proxy.upstream cimport Upstream
+from canaryproxy.routing.caching cimport Caches
 from canaryproxy.routing.goals cimport Goals
 
 
@@ -28,7 +29,7 @@ cdef class Exchange(Pacing):
     cpdef flush(self)
     @cython.locals(head=ResponseHead)
     cpdef response_end(self, tuple trailers)
-    @cython.locals(request=RequestHead, plane=Shared, lengthless=bint, extra=bytes, goals=Goals, reached=list)
+    @cython.locals(request=RequestHead, plane=Shared, lengthless=bint, extra=bytes, caches=Caches, goals=Goals, reached=list)
     cdef bytes _rewritten(self, ResponseHead head, bytes body=*)
     @cython.locals(out=list)
     cdef _write_out(self)

@@ -19,7 +19,7 @@ from canaryproxy.proxy.caller import Caller
 from canaryproxy.proxy.course import WITHDRAWN
 from canaryproxy.proxy.pacing import Pacing, expects
 from canaryproxy.proxy.tunnel import Tunnel
-from canaryproxy.telemetry.accesslog import Entry
+from canaryproxy.telemetry.accesslog import Entry, sender
 
 CHUNKED = Body.CHUNKED
 SUCCESS, ERROR_5XX = Outcome.SUCCESS, Outcome.ERROR_5XX
@@ -141,7 +141,9 @@ class Exchange(Pacing):
             self.down.unblock()
             self._wait()
             self.down.rearm()
-        extra = b"" if self._key is None else self._key.cookie
+        extra, caches = b"" if self._key is None else self._key.cookie, self._decision.caches
+        if caches is not None:
+            extra = caches.lines(head, extra, plane.wall)
         if self._target.told is not None:
             extra += self._labels(self._target.told)
         goals = self._decision.goals
@@ -149,7 +151,7 @@ class Exchange(Pacing):
             reached = goals.reached(request, self.down.peer, head, self._facts)
             if reached:
                 plane.recorder.reach(self._decision, reached, self._user)
-        return plane.hops.response(head, request, extra, self._close, body)
+        return plane.hops.response(head, request, extra, self._close, body, self._identified)
 
     def _labels(self, name: bytes) -> bytes:
         """Who answers, and why if it is not who was decided on."""
@@ -176,7 +178,7 @@ class Exchange(Pacing):
     def _switch(self, head: ResponseHead) -> None:
         """The endpoint changes the protocol: from here on the two connections are one tunnel."""
         down, upstream, plane = self.down, self._upstream, self._plane
-        if upstream is None or not upgrade.switched(head, self._upgrade):
+        if upstream is None or not self.request_complete or not upgrade.switched(head, self._upgrade):
             raise Refused(Failure.RESPONSE_INVALID, "101 to something that was not asked for")
         self._response = head
         down.send(self._rewritten(head))
@@ -304,7 +306,9 @@ class Exchange(Pacing):
             self._write_out()
             self.down.cut(not self._chunk_out and self._response is not None and self._response.length < 0)
         else:
-            self._plane.answer(self.down.transport, failure, self._head, close=close)
+            caches = self._decision.caches
+            extra = self._identified if caches is None else self._identified + caches.vary
+            self._plane.answer(self.down.transport, failure, self._head, close=close, extra=extra)
             self.down.finished(close)
 
     def _record(self, outcome: Outcome, code: int, judged: bool = False) -> None:
@@ -349,18 +353,10 @@ class Exchange(Pacing):
         course = self._course
         rescue = "" if course is None else course.rescue
         states = {"retry": self._attempts > 1, rescue: bool(rescue), "tunnel": code == SWITCHING}
+        client, scheme = sender(peer, head)
         return Entry(
-            at=plane.wall() - duration,
-            client=peer.address,
-            method=head.method,
-            host=head.host or b"",
-            target=head.target,
-            minor=head.minor,
-            scheme=peer.scheme,
-            status=code,
-            route=decision.route.name,
-            version=decision.version.name,
-            reason=decision.reason,
+            plane.wall() - duration, client, peer.address, head.method, head.host or b"", head.target, head.minor,
+            scheme, code, decision.route.name, decision.version.name, decision.reason,
             endpoint="" if target.endpoint is None else target.endpoint.authority,
             attempts=self._attempts,
             duration=duration,
@@ -370,5 +366,5 @@ class Exchange(Pacing):
             sent=self._sent,
             outcome=outcome if course is None or course.charged is None else course.charged,
             flags=tuple(flag for flag, holds in states.items() if holds),
-            request_id=request_id_of(self._request),
-        )
+            request_id=request_id_of(self._identified),
+        )  # fmt: skip

@@ -53,15 +53,15 @@ class Copy(Recipient):
     """One copy: of the request `head` by `peer`, body and all."""
 
     __slots__ = (
-        "_body", "_connecting", "_decision", "_head", "_limit", "_lot", "_peer", "_pool", "_read", "_request_id",
+        "_body", "_connecting", "_decision", "_head", "_identified", "_limit", "_lot", "_peer", "_pool", "_read",
         "_status", "_times", "_upstream", "deadline", "weight",
     )  # fmt: skip
 
-    def __init__(self, lot: "Lot", head: RequestHead, peer: Peer, request_id: bytes, limit: int) -> None:
+    def __init__(self, lot: "Lot", head: RequestHead, peer: Peer, identified: bytes, limit: int) -> None:
         self._lot = lot
         self._head = head
         self._peer = peer
-        self._request_id = request_id
+        self._identified = identified
         self._limit = limit
         self._body = bytearray()
         self._decision: Decision | None = None
@@ -145,7 +145,7 @@ class Copy(Recipient):
         head.special = [field for field in old.special if field[0] not in (b"expect", b"x-canary-mirror")]
         if old.body is not Body.NONE:
             head.body, head.length = Body.LENGTH, len(self._body)
-        request = self._lot.hops.request(head, self._peer, pool.authority, decision.told, b"", self._request_id)
+        request = self._lot.hops.request(head, self._peer, pool.authority, decision.told, b"", self._identified)
         return request[:-2] + MARK
 
     def response_whole(self, head: ResponseHead, _: bytes) -> None:
@@ -218,7 +218,7 @@ class Copy(Recipient):
 
     def _fail(self, failure: Failure, why: str) -> None:
         if self._decision is not None and failure is not Failure.OVERLOADED:
-            self._lot.errors.note(failure, self._decision, self._request_id, why, mirror=True)
+            self._lot.errors.note(failure, self._decision, request_id_of(self._identified), why, mirror=True)
         self._finish(failure.outcome or Outcome.PROTOCOL)
 
     def _finish(self, outcome: Outcome) -> None:
@@ -341,8 +341,8 @@ class Mirrors:
     def __repr__(self) -> str:
         return f"<Mirrors {list(self._lots.values())}>"
 
-    def copy(self, verdict: Verdict, head: RequestHead, peer: Peer, request: bytes) -> Copy | None:
-        """The beginning of a copy, if this request is drawn for one. `request` is the head as it was sent."""
+    def copy(self, verdict: Verdict, head: RequestHead, peer: Peer, identified: bytes) -> Copy | None:
+        """The beginning of a copy, if this request is drawn for one. `identified` is the line with its id."""
         mirror = verdict.route.mirror
         if mirror is None or head.upgrade or head.method.decode("ascii") not in mirror.methods:
             return None
@@ -355,7 +355,7 @@ class Mirrors:
         if head.length > mirror.max_body:
             lot.drop(Outcome.OVERFLOW)
             return None
-        return Copy(lot, head, peer, request_id_of(request), mirror.max_body)
+        return Copy(lot, head, peer, identified, mirror.max_body)
 
     def choose(self, verdict: Verdict | None) -> Decision | None:
         """An endpoint of the canary that is well, by the load that copies make."""

@@ -120,7 +120,8 @@ class DataPlane(Shared):
 
     def meet(self, address: str, scheme: bytes = b"http") -> Peer:
         """Who a client is and whether its forwarding fields are believed."""
-        return self.hops.peer(address, scheme, self.settings.trusted_proxies)
+        settings = self.settings
+        return self.hops.peer(address, scheme, settings.trusted_proxies, settings.forwarding)
 
     def full(self, arriving: int = 0) -> bool:
         """Whether there is no room for another client, with so many about to come in, here or in the instance."""

@@ -13,13 +13,20 @@ RETRY_AFTER = b"Retry-After: 1\r\n"
 ALLOW = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
 
 
+NOT_KEPT = b"Cache-Control: no-store\r\n"
+
+
 def wants_json(head: RequestHead) -> bool:
     """Whether the Accept field names JSON."""
     return any(name == b"accept" and b"application/json" in value.lower() for name, value in head.fields())
 
 
-def answer(failure: Failure, head: RequestHead | None, identity: str, *, close: bool) -> bytes:
-    """A complete response for `failure`; `head` is the request's, or None if it was never understood."""
+def answer(
+    failure: Failure, head: RequestHead | None, identity: str, *, close: bool, extra: bytes = b""
+) -> bytes:  # fmt: skip
+    """A complete response for `failure`; `head` is the request's, or None if it was never understood. `extra` are
+    further lines. No cache may keep it: it says how things are now.
+    """
     phrase = HTTPStatus(failure.status).phrase
     if head is not None and wants_json(head):
         kind = b"application/json"
@@ -36,6 +43,7 @@ def answer(failure: Failure, head: RequestHead | None, identity: str, *, close: 
         fields += RETRY_AFTER
     elif failure.status == 405:
         fields += ALLOW
+    fields += NOT_KEPT + extra
     if head is not None and head.method == b"HEAD":
         body = b""
     return b"HTTP/1.1 %d %b\r\n%b%b\r\n%b" % (
@@ -43,9 +51,9 @@ def answer(failure: Failure, head: RequestHead | None, identity: str, *, close: 
     )  # fmt: skip
 
 
-def options(head: RequestHead, *, close: bool) -> bytes:
+def options(head: RequestHead, *, close: bool, extra: bytes = b"") -> bytes:
     """The answer to an OPTIONS that may not be forwarded (Max-Forwards: 0, RFC 9110 7.6.2)."""
-    return b"HTTP/1.1 200 OK\r\n%bContent-Length: 0\r\n%b\r\n" % (ALLOW, persistence(head, close=close))
+    return b"HTTP/1.1 200 OK\r\n%bContent-Length: 0\r\n%b%b\r\n" % (ALLOW, extra, persistence(head, close=close))
 
 
 def persistence(head: RequestHead | None, *, close: bool) -> bytes:

@@ -122,6 +122,9 @@ class Shared:
         """Our own response on a connection of which nothing else is to come."""
         return answer(failure, None, self._identity, close=True)
 
-    def answer(self, transport: asyncio.Transport, failure: Failure, head: RequestHead | None, *, close: bool) -> None:
-        """Send our own response for a failure."""
-        transport.write(answer(failure, head, self._identity, close=close))
+    def answer(
+        self, transport: asyncio.Transport, failure: Failure, head: RequestHead | None, *, close: bool,
+        extra: bytes = b"",
+    ) -> None:  # fmt: skip
+        """Send our own response for a failure; `extra` are further lines, the request's id among them."""
+        transport.write(answer(failure, head, self._identity, close=close, extra=extra))

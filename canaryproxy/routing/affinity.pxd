@@ -15,6 +15,7 @@ cdef class Key:
 
 cdef class Sticky:
     cdef object _affinity
+    cdef bytes _attributes
     cdef str _by
     cdef bytes _name
 

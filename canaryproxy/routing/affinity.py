@@ -54,12 +54,13 @@ def bucket_of(key: bytes, salt: bytes) -> int:
 class Sticky:
     """What keeps the clients of one route on their buckets."""
 
-    __slots__ = ("_affinity", "_by", "_name")
+    __slots__ = ("_affinity", "_attributes", "_by", "_name")
 
     def __init__(self, affinity: Affinity) -> None:
         self._affinity = affinity
         self._by = affinity.by
         self._name = affinity.name.encode("ascii")
+        self._attributes = attributes(affinity)
 
     def __repr__(self) -> str:
         return f"<Sticky {self._affinity!r}>"
@@ -77,17 +78,29 @@ class Sticky:
                 if is_client_id(value):
                     return Key(value, kept=True)
             fresh = b"%013x%013x" % (int(dice() * ID_HALF), int(dice() * ID_HALF))
-            return Key(fresh, cookie(self._affinity, fresh, secure=facts.secure()))
+            return Key(fresh, self._cookie(fresh, facts))
         if self._by == "header":
             values = facts.header(self._name)
             return Key(values[0]) if values and values[0] else None
         source = facts.source()
         return None if source is None else Key(str(source).encode("ascii"))
 
+    def _cookie(self, key: bytes, facts: Facts) -> bytes:
+        """The field that tells a client its key."""
+        secure = b"; Secure" if self._affinity.secure or facts.secure() else b""
+        return b"Set-Cookie: %b=%b%b%b\r\n" % (self._name, key, self._attributes, secure)
 
-def cookie(affinity: Affinity, key: bytes, *, secure: bool) -> bytes:
-    """The field that tells a client its key (RFC 6265 4.1). Not readable by scripts; sent on links from elsewhere."""
-    age = b"" if affinity.max_age is None else b"; Max-Age=%d" % affinity.max_age
-    return b"Set-Cookie: %b=%b; Path=/%b; HttpOnly; SameSite=Lax%b\r\n" % (
-        affinity.name.encode("ascii"), key, age, b"; Secure" if secure else b"",
-    )  # fmt: skip
+
+def attributes(affinity: Affinity) -> bytes:
+    """What stands behind the key in the field (RFC 6265 4.1), but Secure. Scripts cannot read the cookie; unless the
+    config says otherwise it is sent on links from elsewhere, too.
+    """
+    parts = [f"; Path={affinity.path}"]
+    if affinity.domain:
+        parts.append(f"; Domain={affinity.domain}")
+    if affinity.max_age is not None:
+        parts.append(f"; Max-Age={affinity.max_age}")
+    parts.append(f"; HttpOnly; SameSite={affinity.same_site}")
+    if affinity.partitioned:
+        parts.append("; Partitioned")
+    return "".join(parts).encode("ascii")

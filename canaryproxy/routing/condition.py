@@ -21,6 +21,7 @@ from canaryproxy.routing.holds import (
     PathMatches,
     Present,
 )
+from canaryproxy.routing.listed import items
 from canaryproxy.routing.path import normalise
 
 LONGEST_SHOWN = 60
@@ -67,6 +68,8 @@ def _matches(condition: Condition) -> Matches:
         return lambda value: value.startswith(values[0])
     if condition.subject == "path":
         values = [normalise(value) for value in values]
+    if condition.kind == "item":
+        return lambda value: not items(value).isdisjoint(values)
     return frozenset(values).__contains__
 
 
@@ -95,7 +98,7 @@ def wish(condition: Condition) -> str:
     if condition.subject == "source":
         return f"{subject} must be in {' or '.join(condition.values)}"
     values = " or ".join(f'"{value}"' for value in condition.values)
-    verb = {"exact": "be", "in": "be", "prefix": "begin with", "regex": "match"}[condition.kind]
+    verb = {"exact": "be", "in": "be", "prefix": "begin with", "regex": "match", "item": "list"}[condition.kind]
     return f"{subject} must {verb} {values}"
 
 

@@ -30,6 +30,7 @@ cdef class Entry:
     cdef Sticky _sticky
     cdef tuple _excluded
     cdef object _goals
+    cdef object _caches
     cdef object _mirror
     cdef dict _by_rule
     cdef Lot _by_weight

@@ -9,12 +9,14 @@ from canaryproxy.model.decision import Recogniser, Verdict
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.table import WEIGHT_SCALE, Route
 from canaryproxy.routing.affinity import Key, salt_of
+from canaryproxy.routing.caching import Caches
 from canaryproxy.routing.common import Common
 from canaryproxy.routing.condition import compile_condition
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.hashing import Hash
 from canaryproxy.routing.rules import RuleBook
 from canaryproxy.routing.split import Dice, SplitKey
+from canaryproxy.routing.vary import names_of
 
 WEIGHT = "weight"
 AFFINITY = "affinity"
@@ -55,9 +57,9 @@ class Entry:
     what the routes of the table have in common.
     """
 
-    __slots__ = ("_aborted", "_by_key", "_by_rule", "_by_weight", "_excluded", "_goals", "_mirror", "_off", "_sticky",
-                 "_unjudged_by_key", "_unjudged_by_weight", "book", "canary", "hash", "plain", "route", "salt", "split",
-                 "stable", "weight")  # fmt: skip
+    __slots__ = ("_aborted", "_by_key", "_by_rule", "_by_weight", "_caches", "_excluded", "_goals", "_mirror", "_off",
+                 "_sticky", "_unjudged_by_key", "_unjudged_by_weight", "book", "canary", "hash", "plain", "route",
+                 "salt", "split", "stable", "weight")  # fmt: skip
 
     book: RuleBook
 
@@ -76,13 +78,14 @@ class Entry:
         self._mirror = mirror_of(route)
         unchanged = before is not None and before.route.rules is route.rules
         self.book = before.book if before is not None and unchanged else common.book(route.rules)
+        self._caches = caches_of(route, self.book)
         self._by_rule: dict[str, Lot] = {}
         self._by_weight = self._lot(WEIGHT)
         self._by_key = self._lot(AFFINITY) if self._sticky is not None else self._by_weight
         self._unjudged_by_weight = self._lot(WEIGHT, analysed=False) if route.excluded else self._by_weight
         self._unjudged_by_key = self._lot(AFFINITY, analysed=False) if route.excluded else self._by_key
         self.stable, self.canary = self._by_weight.above, self._by_weight.below
-        self._aborted = Verdict(route, route.stable, ABORT, analysed=False, goals=self._goals)
+        self._aborted = Verdict(route, route.stable, ABORT, analysed=False, goals=self._goals, caches=self._caches)
 
     def __repr__(self) -> str:
         return f"<Entry {self.route.name} weight {self.weight}, {self.book!r}>"
@@ -122,7 +125,8 @@ class Entry:
 
     def _verdicts(self, reason: str, *, analysed: bool = True, preview: bool = False) -> tuple[Verdict, Verdict]:
         return verdicts(
-            self.route, reason, analysed=analysed, preview=preview, goals=self._goals, mirror=self._mirror
+            self.route, reason, analysed=analysed, preview=preview, goals=self._goals, mirror=self._mirror,
+            caches=self._caches,
         )  # fmt: skip
 
     def _excludes(self, facts: Facts) -> bool:
@@ -134,7 +138,7 @@ class Entry:
 
 def verdicts(
     route: Route, reason: str, *, analysed: bool = True, preview: bool = False, goals: Recogniser | None = None,
-    mirror: Verdict | None = None,
+    mirror: Verdict | None = None, caches: Caches | None = None,
 ) -> tuple[Verdict, Verdict]:  # fmt: skip
     """The verdicts for stable and canary, each with the other as its rescue where the route allows it."""
     spare_stable = Verdict(route, route.stable, reason, analysed=analysed)
@@ -143,14 +147,22 @@ def verdicts(
     return (
         Verdict(
             route, route.stable, reason, analysed=analysed, rescue=spare_canary if canary_may_serve else None,
-            goals=goals, mirror=mirror,
+            goals=goals, mirror=mirror, caches=caches,
         ),
         Verdict(
-            route, route.canary, reason, analysed=analysed, preview=preview, goals=goals,
+            route, route.canary, reason, analysed=analysed, preview=preview, goals=goals, caches=caches,
             rescue=spare_stable if "canary" in route.fallback else None,
             shield=None if route.shield is None else spare_stable,
         ),
     )  # fmt: skip
+
+
+def caches_of(route: Route, book: RuleBook) -> Caches | None:
+    """What caches have to know of the route's answers; None where all get the same one, and no cookie."""
+    aborted = route.aborted
+    names = names_of(book.survey(aborted=aborted), route.weight, route.affinity, aborted=aborted)
+    sets_cookie = route.affinity is not None and route.affinity.by == "cookie"
+    return Caches(names, route.caching) if names or sets_cookie else None
 
 
 def mirror_of(route: Route) -> Verdict | None:

@@ -8,8 +8,9 @@ trusted. Paths are compared as `path` spells them; names and values of the query
 from collections.abc import Sequence
 from urllib.parse import unquote_to_bytes
 
-from canaryproxy.model.client import Address, Client
-from canaryproxy.model.fields import FORWARDING, FROM_TRUSTED, HOP_BY_HOP, UNMATCHED, named_by
+from canaryproxy.model.client import Client
+from canaryproxy.model.fields import FORWARDING, HOP_BY_HOP, UNMATCHED, is_x_forwarded, named_by
+from canaryproxy.model.forwarded import Address
 from canaryproxy.model.message import RequestHead
 from canaryproxy.routing.lookup import unquoted
 from canaryproxy.routing.path import normalise
@@ -24,7 +25,7 @@ Gathered = dict[bytes, list[bytes]]
 
 NONE: tuple[bytes, ...] = ()
 SPECIAL = frozenset((*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards"))
-"""Fields that a head keeps apart from its plain lines."""
+"""Fields that a head keeps apart from its plain lines, beside all whose names begin with `x-forwarded`."""
 
 
 class Facts:
@@ -74,7 +75,7 @@ class Facts:
         if name == self._asked:
             return self._told
         head = self._head
-        if head.special and (name in SPECIAL or self._hides(head.special)):
+        if head.special and (name in SPECIAL or is_x_forwarded(name) or self._hides(head.special)):
             values = self.headers().get(name, NONE)
         elif name == b"host" and head.host is not None:
             values = (head.host,)
@@ -116,12 +117,14 @@ class Facts:
         return False
 
     def _add_special(self, found: Gathered) -> None:
-        hidden = UNMATCHED if self.client.trusted else UNMATCHED | FROM_TRUSTED
+        client = self.client
         connection = []
         for name, value in self._head.special:
             if name == b"connection":
                 connection.append(value)
-            elif name not in hidden and name != b"host":
+            elif name in UNMATCHED or name == b"host":
+                continue
+            elif client.forwarding.passes(name, trusted=client.trusted):
                 found.setdefault(name, []).append(value)
         for name in named_by(connection):
             found.pop(name, None)
@@ -153,16 +156,11 @@ class Facts:
 
     def source(self) -> Address | None:
         """The client's address: the first hop from the right that is not a trusted proxy."""
-        hops = [value for name, value in self._head.special if name == b"x-forwarded-for"]
-        return self.client.source(hops)
+        return self.client.source(self._head.special)
 
     def secure(self) -> bool:
         """Whether the client speaks https, to us or to a trusted proxy before us."""
-        if not self.client.trusted:
-            return self.client.scheme == b"https"
-        told = [value for name, value in self._head.special if name == b"x-forwarded-proto"]
-        first = told[0].partition(b",")[0].strip(b" \t").lower() if told else self.client.scheme
-        return first == b"https"
+        return self.client.secure(self._head.special)
 
 
 def _settled(gathered: Gathered) -> Values:

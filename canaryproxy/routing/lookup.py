@@ -20,6 +20,14 @@ def field_values(block: bytes, name: bytes) -> tuple[bytes, ...]:
     return tuple([value.strip(b" \t") for value in _field(name)(block)])
 
 
+_of_caching = re.compile(rb"^(?i:vary|expires|x-accel-expires|[^\s:]*control):", re.MULTILINE).search
+
+
+def speaks_of_caching(block: bytes) -> bool:
+    """Whether a block of lines may say what caches do with a message: if not, there is no need to look closer."""
+    return _of_caching(block) is not None
+
+
 def path_of(target: bytes) -> bytes:
     """A request target without its query."""
     mark = target.find(b"?")

@@ -26,6 +26,7 @@ cdef class RuleBook:
     cdef list _shelves
     cdef dict _paths
     cdef list _rest
+    cdef dict _surveys
 
     @cython.locals(best=Filed, filed=Filed, candidates=list, found=list)
     cpdef Filed first(self, Facts facts)

@@ -12,6 +12,7 @@ from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.routing.condition import compile_condition, keys_of
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.holds import Holds, all_hold
+from canaryproxy.routing.vary import Survey, survey
 
 Key = tuple[str, bytes, bytes]
 
@@ -83,13 +84,14 @@ class Shelf:
 class RuleBook:
     """The rules of a route, filed."""
 
-    __slots__ = ("_paths", "_rest", "_shelves", "rules")
+    __slots__ = ("_paths", "_rest", "_shelves", "_surveys", "rules")
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(Filed(number, rule) for number, rule in enumerate(rules))
         self._shelves: list[Shelf] = []
         self._paths: dict[bytes, list[Filed]] = {}
         self._rest: list[Filed] = []
+        self._surveys: dict[bool, Survey] = {}
         choices = [list(filter(None, map(keys_of, filed.rule.conditions))) for filed in self.rules]
         crowd = Counter(key for keys in choices for alternative in keys for key in alternative)
         for filed, keys in zip(self.rules, choices, strict=True):
@@ -97,6 +99,13 @@ class RuleBook:
 
     def __repr__(self) -> str:
         return f"<RuleBook {len(self.rules)} rules, {len(self._rest)} of them tried in order>"
+
+    def survey(self, *, aborted: bool) -> Survey:
+        """What the rules may do; worked out once, however often the weight changes."""
+        found = self._surveys.get(aborted)
+        if found is None:
+            found = self._surveys[aborted] = survey((filed.rule for filed in self.rules), aborted=aborted)
+        return found
 
     def _file(self, filed: Filed, keys: list[Key]) -> None:
         if not keys:

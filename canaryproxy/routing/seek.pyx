@@ -49,6 +49,40 @@ cpdef tuple field_values(bytes block, bytes name):
     return () if found is None else tuple(found)
 
 
+cdef bint _named(Bytes name, const char *wanted, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t at
+    for at in range(size):
+        if _lower(name[at]) != <unsigned char> wanted[at]:
+            return False
+    return True
+
+
+cpdef bint speaks_of_caching(bytes block) except -1:
+    """See `lookup.speaks_of_caching`."""
+    cdef Bytes line = <Bytes> PyBytes_AS_STRING(block)
+    cdef Bytes end = line + PyBytes_GET_SIZE(block)
+    cdef Bytes colon
+    cdef Py_ssize_t size
+    while line < end:
+        colon = <Bytes> memchr(line, 58, end - line)
+        if colon == NULL:
+            return False
+        size = colon - line
+        if size == 4:
+            if _named(line, b"vary", 4):
+                return True
+        elif size >= 7:
+            if (size == 7 and _named(line, b"expires", 7)) or _named(colon - 7, b"control", 7):
+                return True
+            if size == 15 and _named(line, b"x-accel-expires", 15):
+                return True
+        line = <Bytes> memchr(colon, 10, end - colon)
+        if line == NULL:
+            return False
+        line += 1
+    return False
+
+
 cpdef bytes path_of(bytes target):
     """See `lookup.path_of`."""
     cdef Py_ssize_t size = len(target)

@@ -25,6 +25,9 @@ _encode = JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 class Entry(NamedTuple):
     """One finished exchange. Times are seconds, sizes are bytes; empty where no decision was made.
 
+    `client` sent it, as far as trusted proxies say who did; `peer` is the other end of the connection, the client
+    itself or a proxy before us. `scheme` is the client's. `request_id` is the one that the version was sent.
+
     `at` is wall-clock time since the epoch, when the request head was complete; `duration` counts from there to
     the end. `upstream` is the judged latency, the version's own time, None where there is none; `connect` was
     spent opening upstream connections. `status` is what the client got, 499 if it left before. `received` and
@@ -33,6 +36,7 @@ class Entry(NamedTuple):
 
     at: float
     client: bytes
+    peer: bytes
     method: bytes
     host: bytes
     target: bytes
@@ -54,12 +58,21 @@ class Entry(NamedTuple):
     request_id: bytes
 
 
-def undecided(at: float, client: Client, head: RequestHead | None, status: int) -> Entry:
+def sender(client: Client, head: RequestHead | None) -> tuple[bytes, bytes]:
+    """Who sent a request, an address or `unknown`, and by which scheme."""
+    if head is None or not client.trusted:
+        return client.address, client.scheme
+    origin = client.origin(head.special)
+    return client.address if origin.address is None else str(origin.address).encode("ascii"), origin.scheme
+
+
+def undecided(at: float, client: Client, head: RequestHead | None, status: int, request_id: bytes) -> Entry:
     """What is said of a request that was answered before any decision; `head` is None if it was not understood."""
     asked = head or RequestHead(b"", b"", 1)
+    address, scheme = sender(client, head)
     return Entry(
-        at, client.address, asked.method, asked.host or b"", asked.target, asked.minor, client.scheme, status,
-        "", "", "", "", 0, 0.0, None, 0.0, 0, 0, "", (), b"",
+        at, address, client.address, asked.method, asked.host or b"", asked.target, asked.minor, scheme, status,
+        "", "", "", "", 0, 0.0, None, 0.0, 0, 0, "", (), request_id,
     )  # fmt: skip
 
 
@@ -70,6 +83,7 @@ def as_json(entry: Entry) -> str:
         {
             "time": _timestamp(entry.at),
             "client": _decode(entry.client),
+            "peer": _decode(entry.peer),
             "method": _decode(entry.method),
             "scheme": _decode(entry.scheme),
             "host": _decode(entry.host),
@@ -102,6 +116,7 @@ def as_text(entry: Entry) -> str:
         f' "{_field(entry.method)} {_field(entry.host)}{_field(entry.target, "")}"'
         f" {entry.status} {entry.duration * 1000:.1f}ms {entry.sent}B"
         f" {version} {_field(entry.reason)} {_field(entry.endpoint)}"
+        f" outcome={_field(entry.outcome)} peer={_field(entry.peer)}"
         f" id={_field(entry.request_id)} flags={_field(','.join(entry.flags))}"
     )
 

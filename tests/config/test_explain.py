@@ -84,7 +84,7 @@ def test_a_value_whose_variable_is_unset_is_not_told_twice() -> None:
         (
             "server: {maxConnections: 1}",
             "maxConnections",
-            "known here: listen, trusted_proxies, admin, probes, workers, state, metrics, log, access_log, limits, timeouts",
+            "known here: listen, trusted_proxies, forwarded, forwarded_allowed, admin, probes, workers, state, metrics, log, access_log, limits, timeouts",
         ),
         ("server: {max_connections: 1}", "max_connections", "it belongs under `server.limits`"),
         ("server: {body_bytes: 1}", "body_bytes", "it belongs under `server.limits`"),

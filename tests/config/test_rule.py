@@ -3,16 +3,15 @@
 import pytest
 
 from canaryproxy.config.problem import Wrong
-from canaryproxy.config.quantity import duration
 from canaryproxy.config.rule import (
     LONGEST_VALUE,
     MOST_ITEMS,
     Matcher,
-    affinity,
-    affinity_text,
     cookie_name,
     fallback,
     fallback_text,
+    forwarded_family,
+    forwarded_name,
     header_name,
     matcher,
     method,
@@ -22,9 +21,6 @@ from canaryproxy.config.rule import (
     upgrades,
     version_name,
 )
-from canaryproxy.model.table import Affinity
-
-read_affinity = affinity(duration(1, 100))
 
 
 @pytest.mark.parametrize(
@@ -37,6 +33,8 @@ read_affinity = affinity(duration(1, 100))
         ({"present": True}, Matcher("present", ("true",))),
         ({"present": False}, Matcher("present", ("false",))),
         ({"in": ["a", "b", "a"]}, Matcher("in", ("a", "b"))),
+        ({"item": "a"}, Matcher("item", ("a",))),
+        ({"item": ["a", "b", "a"]}, Matcher("item", ("a", "b"))),
     ],
 )
 def test_a_value_is_a_text_or_one_way_to_compare(written: object, read: Matcher) -> None:
@@ -61,6 +59,7 @@ def test_a_path_is_spelled_as_requests_are(written: object, read: Matcher) -> No
     "written",
     [
         None, [], {}, {"exact": "a", "prefix": "b"}, {"like": "a"}, {"in": []}, {"in": "a"}, {"in": ["a"] * (MOST_ITEMS + 1)},
+        {"item": ""}, {"item": []}, {"item": [["a"]]}, {"item": 5}, {"item": True},
         "a" * (LONGEST_VALUE + 1), "a\r\nb", "\0", " a", {"regex": "ä"}, {"regex": "("}, {"present": "true"}, True, 5, 1.5,
     ],
 )  # fmt: skip
@@ -83,26 +82,15 @@ def test_names_come_in_the_form_that_is_compared() -> None:
     [
         (header_name, "a b"), (header_name, 5), (header_name, "Connection"), (header_name, "cookie"), (cookie_name, "a=b"),
         (parameter_name, ""), (rule_name, ""), (rule_name, 5), (method, "TRACE"), (method, "a b"), (version_name, "blue"),
-        (fallback, 1), (upgrades, "websocket"), (upgrades, ["h2c"]), (upgrades, [5]), (read_affinity, {"cookie": "a", "b": 1}),
-        (read_affinity, 5), (read_affinity, {"cookie": "a", "max_age": "0s"}), (read_affinity, {"header": "te"}),
+        (fallback, 1), (upgrades, "websocket"), (upgrades, ["h2c"]), (upgrades, [5]), (upgrades, ["a/"]), (upgrades, ["a/b/c"]),
+        (upgrades, ["HTTP/2.0"]), (upgrades, ["TLS/1.0"]), (forwarded_family, "both"), (forwarded_family, None),
+        (forwarded_name, "x-real-ip"), (forwarded_name, "x-forwardedfor"), (forwarded_name, "X-Forwarded-For"),
+        (forwarded_name, "x-forwarded-my_own"), (forwarded_name, "x-forwarded-a b"), (forwarded_name, 5),
     ],
 )  # fmt: skip
 def test_unfit_names_and_choices_are_refused(read: object, written: object) -> None:
     with pytest.raises(Wrong):
         read(written)  # type: ignore[operator]
-
-
-@pytest.mark.parametrize(
-    ("written", "read", "text"),
-    [
-        ("off", None, "none"), (None, None, "none"), ("cookie", Affinity("cookie", "canaryproxy"), "cookie"),
-        ("source", Affinity("source"), "source"), ({"header": "X-User"}, Affinity("header", "x-user"), "header x-user"),
-        ({"cookie": "c", "max_age": "90s"}, Affinity("cookie", "c", 90), "cookie c"),
-    ],
-)  # fmt: skip
-def test_affinity_is_a_word_or_a_mapping(written: object, read: Affinity | None, text: str) -> None:
-    assert read_affinity(written) == read
-    assert affinity_text(read) == text
 
 
 def test_fallback_and_upgrades_have_their_short_forms() -> None:
@@ -112,4 +100,9 @@ def test_fallback_and_upgrades_have_their_short_forms() -> None:
         "false",
         "both",
     ]
-    assert (upgrades("none"), upgrades(["WebSocket", "mqtt"])) == ((), ("websocket", "mqtt"))
+    assert (upgrades("none"), upgrades(["WebSocket", "SPDY/3.1"])) == ((), ("websocket", "spdy/3.1"))
+
+
+def test_forwarding_fields_are_named_by_family_and_by_name() -> None:
+    assert [forwarded_family(family) for family in ("x-forwarded", "rfc7239")] == ["x-forwarded", "rfc7239"]
+    assert forwarded_name("X-Forwarded-Prefix") == "x-forwarded-prefix"

@@ -10,6 +10,7 @@ from canaryproxy.http1.hops import Hops, Peer, request_id_of
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.http1.response import ResponseReader
 from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.forwarded import Family, Forwarding
 from canaryproxy.model.message import RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
 from tests.http1.streams import requests, responses
@@ -116,12 +117,94 @@ def test_forwarding_fields_of_a_trusted_proxy_are_continued() -> None:
     assert seen[b"x-forwarded-proto"] == [b"https"]
     assert seen[b"x-forwarded-host"] == [b"outside.test"]
     assert seen[b"x-real-ip"] == [b"6.6.6.6"]
-    assert seen[b"forwarded"] == [b"for=6.6.6.6, for=10.0.0.1"]
+    assert b"forwarded" not in seen
 
 
-def test_an_ipv6_peer_is_quoted_in_forwarded() -> None:
-    peer = HOPS.peer("2001:db8::1", trusted=[ip_network("2001:db8::/32")])
-    assert sent(b"Forwarded: for=a\r\n", peer)[b"forwarded"] == [b'for=a, for="[2001:db8::1]"']
+@pytest.mark.parametrize(
+    "name",
+    [b"X-Forwarded-User", b"X-Forwarded", b"x-forwarded-client-cert", b"X-FORWARDED-ACCESS-TOKEN", b"X-Forwarded-" + b"a" * 60,
+     b"X_Forwarded_User", b"X-Forwarded_User", b"X-Forwarded-My_Own", b"X-Forwarded-"],
+)  # fmt: skip
+@pytest.mark.parametrize("family", ["x-forwarded", "rfc7239"])
+def test_no_field_of_the_older_family_reaches_an_application_from_a_stranger(name: bytes, family: Family) -> None:
+    """H14 H26."""
+    peer = HOPS.peer("192.0.2.1", forwarding=Forwarding(family))
+    seen = sent(b"X-A: 1\r\n" + name + b": admin\r\nX-B: 2\r\n", peer)
+    assert b"admin" not in b" ".join(value for values in seen.values() for value in values)
+    assert (seen[b"x-a"], seen[b"x-b"]) == ([b"1"], [b"2"])
+
+
+def test_names_that_only_resemble_them_pass() -> None:
+    seen = sent(b"X-Forwardedfor: 1\r\nXX-Forwarded-For: 2\r\nX-Forward: 3\r\nX-Forwarde-For: 4\r\n")
+    assert {b"x-forwardedfor", b"xx-forwarded-for", b"x-forward", b"x-forwarde-for"} <= set(seen)
+
+
+def test_further_fields_of_a_trusted_proxy_are_kept_in_its_own_family() -> None:
+    """H26."""
+    fields = b"X-Forwarded-User: a\r\nX-Forwarded-User: b\r\nX-Forwarded-Prefix: /p\r\nX-Forwarded_User: c\r\n"
+    seen = sent(fields, FRIEND)
+    assert (seen[b"x-forwarded-user"], seen[b"x-forwarded-prefix"]) == ([b"a", b"b"], [b"/p"])
+    assert not {b"x-forwarded-user", b"x-forwarded-prefix"} & set(sent(fields, STANDARD))
+
+
+def test_a_list_lets_some_pass_from_anyone() -> None:
+    """H26."""
+    families: tuple[Family, ...] = ("x-forwarded", "rfc7239")
+    for family in families:
+        peer = HOPS.peer("192.0.2.1", forwarding=Forwarding(family, ("x-forwarded-prefix",)))
+        seen = sent(b"X-Forwarded-Prefix: /p\r\nX-Forwarded-User: a\r\n", peer)
+        assert seen[b"x-forwarded-prefix"] == [b"/p"]
+        assert b"x-forwarded-user" not in seen
+
+
+STANDARD = HOPS.peer("10.0.0.1", trusted=[ip_network("10.0.0.0/8")], forwarding=Forwarding("rfc7239"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "forwarded", "sources", "scheme", "host"),
+    [
+        (b"", b'for=10.0.0.1;proto=http;host=shop.test', b"10.0.0.1", b"http", b"shop.test"),
+        (b"Forwarded: for=192.0.2.7;proto=https;host=a.test\r\n",
+         b"for=192.0.2.7;proto=https;host=a.test, for=10.0.0.1;proto=http;host=shop.test", b"192.0.2.7, 10.0.0.1", b"https",
+         b"a.test"),
+        (b"Forwarded: for=6.6.6.6;proto=http, for=192.0.2.7;proto=https\r\nForwarded: for=10.9.9.9;proto=http\r\n",
+         b"for=6.6.6.6;proto=http, for=192.0.2.7;proto=https, for=10.9.9.9;proto=http, for=10.0.0.1;proto=http;host=shop.test",
+         b"192.0.2.7, 10.9.9.9, 10.0.0.1", b"https", b"shop.test"),
+        (b'Forwarded: for="[2001:db8::7]:4711";proto=WSS\r\n',
+         b'for="[2001:db8::7]:4711";proto=WSS, for=10.0.0.1;proto=http;host=shop.test', b"2001:db8::7, 10.0.0.1", b"wss",
+         b"shop.test"),
+        (b"Forwarded: for=_hidden;proto=https\r\n", b"for=_hidden;proto=https, for=10.0.0.1;proto=http;host=shop.test",
+         b"10.0.0.1", b"https", b"shop.test"),
+        (b'Forwarded: for="6.6.6.6\r\nForwarded: for=192.0.2.7\r\n', b"for=192.0.2.7, for=10.0.0.1;proto=http;host=shop.test",
+         b"192.0.2.7, 10.0.0.1", b"http", b"shop.test"),
+        (b'Forwarded: for=192.0.2.7\r\nForwarded: for="6.6.6.6\r\n', b"for=10.0.0.1;proto=http;host=shop.test",
+         b"10.0.0.1", b"http", b"shop.test"),
+        (b'Forwarded: for=192.0.2.7;host="evil\\"x"\r\n', b'for=192.0.2.7;host="evil\\"x", for=10.0.0.1;proto=http;host=shop.test',
+         b"192.0.2.7, 10.0.0.1", b"http", b"shop.test"),
+    ],
+)  # fmt: skip
+def test_forwarded_of_a_trusted_proxy_is_read_and_continued_and_the_older_family_is_made_of_it(
+    fields: bytes, forwarded: bytes, sources: bytes, scheme: bytes, host: bytes
+) -> None:
+    """H26 H76."""
+    other = b"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: ftp\r\nX-Forwarded-Host: evil\r\nX-Real-IP: 6.6.6.6\r\n"
+    for before in (b"", other):
+        seen = sent(before + fields, STANDARD)
+        assert seen[b"forwarded"] == [forwarded]
+        if before or fields:
+            assert seen[b"x-forwarded-for"] == [sources]
+        assert seen[b"x-forwarded-proto"] == [scheme]
+        assert seen[b"x-forwarded-host"] == [host]
+        assert b"x-real-ip" not in seen
+
+
+def test_forwarded_of_a_stranger_is_replaced_and_what_needs_quotes_has_them() -> None:
+    """H26."""
+    peer = HOPS.peer("2001:db8::1", b"https", forwarding=Forwarding("rfc7239"))
+    for fields in (b"", b"Forwarded: for=6.6.6.6;proto=http\r\n"):
+        seen = sent(fields, peer, host=b"Host: shop.test:8443\r\n")
+        assert seen[b"forwarded"] == [b'for="[2001:db8::1]";proto=https;host="shop.test:8443"']
+        assert seen[b"x-forwarded-proto"] == [b"https"]
 
 
 def test_via_names_the_received_version_and_continues_what_is_there() -> None:
@@ -148,6 +231,33 @@ def test_request_ids_are_kept_if_sane_and_else_made_each_its_own() -> None:
     ):
         assert sent(bad)[b"x-request-id"][0].startswith(b"0000000000000007-")
     assert sent()[b"x-request-id"] != sent()[b"x-request-id"]
+
+
+def test_a_request_keeps_its_id_on_a_further_attempt() -> None:
+    """H27."""
+    for fields in (b"", b"X-Request-Id: mine\r\n", b"Via: 1.1 a\r\n"):
+        head = HOPS.request(read_request(fields), STRANGER, b"x:1", None)
+        again = HOPS.request(read_request(fields), STRANGER, b"y:1", b"canary", b"", HOPS.identified)
+        assert fields_of(head)[b"x-request-id"] == fields_of(again)[b"x-request-id"]
+
+
+def test_the_client_gets_the_id_of_its_request_unless_the_origin_gave_it_one() -> None:
+    """H77."""
+
+    def given(data: bytes) -> list[bytes]:
+        line = b"X-Request-Id: ours\r\n"
+        return fields_of(HOPS.response(read_response(data), read_request(), b"", False, b"", line))[b"x-request-id"]
+
+    assert given(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") == [b"ours"]
+    assert given(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Request-Id:\r\n\r\n") == [b"ours"]
+    assert given(b"HTTP/1.1 200 OK\r\nx-request-id: theirs\r\nContent-Length: 0\r\n\r\n") == [b"theirs"]
+    assert given(b"HTTP/1.1 204 No\r\nX-Request-ID: a\r\nX-Request-ID: b\r\n\r\n") == [b"a", b"b"]
+
+
+def test_what_was_never_understood_has_an_id_too() -> None:
+    """H77."""
+    assert HOPS.identify(None).startswith(b"X-Request-Id: 0000000000000007-")
+    assert HOPS.identify(read_request(b"X-Request-Id: mine\r\n")) == b"X-Request-Id: mine\r\n"
 
 
 def test_an_expectation_is_passed_on_but_not_from_http_1_0() -> None:
@@ -195,6 +305,13 @@ def test_fields_of_the_upstream_hop_stay_behind() -> None:
     seen = answered(b"HTTP/1.1 200 OK\r\nConnection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=3\r\nProxy-Authenticate: Basic\r\n"
                     b"Upgrade: h2c\r\nContent-Length: 0\r\n\r\n")  # fmt: skip
     assert set(seen) == {b"via", b"content-length"}
+
+
+@pytest.mark.parametrize("name", [b"Cache-Control", b"Vary", b"Set-Cookie", b"Expires", b"X-Request-Id"])
+def test_connection_of_an_upstream_cannot_name_away_what_caches_go_by(name: bytes) -> None:
+    """H18."""
+    seen = answered(b"HTTP/1.1 200 OK\r\nConnection: " + name + b"\r\n" + name + b": a\r\nContent-Length: 0\r\n\r\n")
+    assert seen[name.lower()] == [b"a"]
 
 
 def test_via_of_the_upstream_is_continued() -> None:
@@ -249,10 +366,16 @@ def test_statuses_and_reasons_that_alternate_are_never_mixed_up(lines: list[tupl
         )
 
 
+def made_by(hops: Hops) -> bytes:
+    head = hops.request(read_request(), STRANGER, b"x:1", None)
+    assert hops.identified in head
+    return request_id_of(hops.identified)
+
+
 def test_request_ids_go_on_when_their_last_digits_have_come_round() -> None:
     """H27."""
     hops = Hops("canaryproxy-test", 7)
-    found = [request_id_of(hops.request(read_request(), STRANGER, b"x:1", None)) for _ in range(2 * 4_096)]
+    found = [made_by(hops) for _ in range(2 * 4_096)]
     assert found == [b"%016x-%04x" % (7, number) for number in range(1, 2 * 4_096 + 1)]
 
 

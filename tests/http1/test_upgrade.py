@@ -8,7 +8,7 @@ from canaryproxy.http1.upgrade import asked, switched
 from canaryproxy.model.message import RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
 
-ALLOWED = [b"websocket"]
+ALLOWED = [b"websocket", b"spdy/3.1", b"tcp"]
 
 
 def request(line: bytes, *fields: bytes) -> RequestHead:
@@ -35,20 +35,28 @@ GET = b"GET / HTTP/1.1"
     ("line", "fields", "protocol"),
     [
         (GET, [b"Connection: Upgrade", b"Upgrade: websocket"], b"websocket"),
-        (GET, [b"Connection: keep-alive, UPGRADE", b"Upgrade: WebSocket"], b"websocket"),
+        (GET, [b"Connection: keep-alive, UPGRADE", b"Upgrade: WebSocket"], b"WebSocket"),
         (GET, [b"Connection: upgrade", b"Upgrade: h2c, websocket"], b"websocket"),
         (GET, [b"Connection: upgrade", b"Upgrade: h2c", b"Upgrade: websocket"], b"websocket"),
         (GET, [b"Connection: upgrade", b"Upgrade: h2c"], b""),
         (GET, [b"Upgrade: websocket"], b""),
         (GET, [b"Connection: upgrade"], b""),
         (GET, [b"Connection: upgrade", b"Upgrade: websocket", b"Content-Length: 0"], b"websocket"),
-        (GET, [b"Connection: upgrade", b"Upgrade: websocket", b"Content-Length: 1"], b""),
-        (GET, [b"Connection: upgrade", b"Upgrade: websocket", b"Transfer-Encoding: chunked"], b""),
-        (b"POST / HTTP/1.1", [b"Connection: upgrade", b"Upgrade: websocket"], b""),
+        (GET, [b"Connection: upgrade", b"Upgrade: tcp", b"Content-Length: 1"], b"tcp"),
+        (GET, [b"Connection: upgrade", b"Upgrade: tcp", b"Transfer-Encoding: chunked"], b"tcp"),
+        (b"POST / HTTP/1.1", [b"Connection: upgrade", b"Upgrade: websocket"], b"websocket"),
+        (b"POST / HTTP/1.1", [b"Connection: upgrade", b"Upgrade: SPDY/3.1"], b"SPDY/3.1"),
+        (b"BREW / HTTP/1.1", [b"Connection: upgrade", b"Upgrade: SPDY/3"], b""),
+        (
+            b"PUT / HTTP/1.1",
+            [b"Connection: upgrade", b"Upgrade: spdy/3.1, h2c, tcp", b"Upgrade: TCP/7"],
+            b"spdy/3.1, tcp, TCP/7",
+        ),
+        (GET, [b"Connection: upgrade", b"Upgrade: tcp/, /tcp, tcp/a/b, t cp"], b""),
         (b"GET / HTTP/1.0", [b"Connection: upgrade", b"Upgrade: websocket"], b""),
     ],
 )
-def test_a_handshake_is_a_plain_get_that_names_an_allowed_protocol(
+def test_a_handshake_names_allowed_protocols_whatever_its_method(
     line: bytes, fields: list[bytes], protocol: bytes
 ) -> None:
     assert asked(request(line, *fields), ALLOWED) == protocol
@@ -63,6 +71,10 @@ def test_a_handshake_is_a_plain_get_that_names_an_allowed_protocol(
         ([b"Upgrade: websocket"], b"websocket", False),
         ([b"Connection: Upgrade"], b"websocket", False),
         ([b"Connection: Upgrade", b"Upgrade: websocket", b"Upgrade: h2c"], b"websocket", False),
+        ([b"Connection: Upgrade", b"Upgrade: SPDY/3.1"], b"tcp, spdy/3.1", True),
+        ([b"Connection: Upgrade", b"Upgrade: tcp, SPDY/3.1"], b"spdy/3.1, tcp", True),
+        ([b"Connection: Upgrade", b"Upgrade: spdy"], b"spdy/3.1", False),
+        ([b"Connection: Upgrade", b"Upgrade: "], b"spdy/3.1", False),
     ],
 )
 def test_a_switch_is_to_just_what_was_asked_for(fields: list[bytes], protocol: bytes, fits: bool) -> None:

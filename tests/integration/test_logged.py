@@ -16,8 +16,8 @@ def test_an_exchange_is_one_line_with_all_that_was_decided_and_measured() -> Non
             writer.write(b"PUT /a?b HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 3\r\nX-Request-Id: abc\r\n\r\nxyz")
             await read_response(reader)
             (entry,) = entries
-            assert entry[1:8] == (b"127.0.0.1", b"PUT", b"shop.test", b"/a?b", 1, b"http", 200)
-            assert entry[8:11] == ("shop", "canary", "weight")
+            assert entry[1:9] == (b"127.0.0.1", b"127.0.0.1", b"PUT", b"shop.test", b"/a?b", 1, b"http", 200)
+            assert entry[9:12] == ("shop", "canary", "weight")
             assert entry.endpoint.endswith(f":{w.canary_port}")
             assert (entry.attempts, entry.received, entry.sent, entry.outcome) == (1, 3, 2, "success")
             assert (entry.flags, entry.request_id) == ((), b"abc")
@@ -50,7 +50,10 @@ def test_a_request_that_reaches_no_decision_is_logged_too() -> None:
         async with world(hosts=("shop.test",), access_log=entries.append) as w:
             await w.ask(GET.replace(b"shop.test", b"else.test"))
             await w.ask(b"nonsense\r\n\r\n")
-            assert [(entry.status, entry.target, entry.route) for entry in entries] == [(404, b"/", ""), (400, b"", "")]
+            await w.ask(GET.replace(b"GET / ", b"OPTIONS / ").replace(b"\r\n\r\n", b"\r\nMax-Forwards: 0\r\n\r\n"))
+            assert [(entry.status, entry.target, entry.route) for entry in entries] == [
+                (404, b"/", ""), (400, b"", ""), (200, b"/", ""),
+            ]  # fmt: skip
 
     run(test())
 

@@ -19,15 +19,16 @@ from canaryproxy.link.messages import (
 )
 from canaryproxy.model.certificate import Identity, ListenerTls, UpstreamTls
 from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, MirrorDelta, Open, Users
+from canaryproxy.model.forwarded import Forwarding
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.settings import Limits, Timeouts
-from canaryproxy.model.table import Affinity, Endpoint, Route, Version
+from canaryproxy.model.table import Affinity, Caching, Endpoint, Route, Version
 
 TLS = ListenerTls((Identity(b"cert", b"key", ("a.test",)),), b"ca")
 SECURE = Endpoint("10.0.0.1", 443, "a", UpstreamTls("a", b"ca", Identity(b"c", b"k")))
 ROUTE = Route(
     "shop", Version("stable", (SECURE,)), Version("canary", (), max_in_flight=3), 25, ("a.test",),
-    affinity=Affinity("cookie", "c", 60), fallback=frozenset(("stable", "canary")), aborted=True,
+    affinity=Affinity("cookie", "c", 60, "None", "a.test", "/", True, True, "salt"), caching=Caching(True, True), fallback=frozenset(("stable", "canary")), aborted=True,
 )  # fmt: skip
 RULES = {"shop": (Rule("t", (Condition("header", "exact", ("x",), "a"),), "canary", preview=True),)}
 TABLE = Publication(3, ("shop",), (ROUTE,), RULES)
@@ -35,7 +36,8 @@ KEY = CellKey("shop", "canary", "10.0.0.1:443", "rule:t", False)
 CELL = CellDelta(KEY, 7, 2, {"success": 2}, {"reset": 1}, {200: 2}, {-40: 2}, {-39: 2}, {3: 1}, {"fallback": 1}, 1)
 
 MESSAGES: tuple[Message, ...] = (
-    Begin(0, 2, "canaryproxy-1", Limits(), Timeouts(), ("10.0.0.0/8",), (Listening(TLS, True), Listening()),
+    Begin(0, 2, "canaryproxy-1", Limits(), Timeouts(), ("10.0.0.0/8",),
+          Forwarding("rfc7239", ("x-forwarded-prefix",)), (Listening(TLS, True), Listening()),
           AccessLog("-", "json"), TABLE),
     TABLE,
     Certificates((TLS, None)),

@@ -55,5 +55,5 @@ def test_a_client_of_a_listener_for_both_families_has_its_ipv4_address(told: str
 def test_such_a_client_is_trusted_and_named_by_its_ipv4_address() -> None:
     client = Client("::ffff:10.1.1.1", networks=[ip_network("10.0.0.0/8")])
     assert (client.address, client.trusted) == (b"10.1.1.1", True)
-    assert client.source([b"192.0.2.9, ::ffff:10.2.2.2"]) == ip_address("192.0.2.9")
-    assert client.source([b"::ffff:192.0.2.9"]) == ip_address("192.0.2.9")
+    assert client.source([(b"x-forwarded-for", b"192.0.2.9, ::ffff:10.2.2.2")]) == ip_address("192.0.2.9")
+    assert client.source([(b"x-forwarded-for", b"::ffff:192.0.2.9")]) == ip_address("192.0.2.9")

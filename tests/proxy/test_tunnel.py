@@ -240,3 +240,49 @@ def test_tunnels_count_towards_the_limit_of_connections_and_of_their_version() -
             assert not +held
 
     run(test())
+
+
+@pytest.mark.parametrize("method", [b"POST", b"PUT", b"PROPFIND"])
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_other_methods_and_versioned_protocols_switch_too(method: bytes, body: bytes) -> None:
+    """H64. As `kubectl exec` asks (SPDY/3.1), and Docker's API (tcp, with a body)."""
+
+    async def test() -> None:
+        async def switch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.append(await read_head(reader))
+            asked.append(await reader.readexactly(len(body)))
+            writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n")
+            while data := await reader.read(65_536):
+                writer.write(b"<" + data + b">")
+
+        asked: list[bytes] = []
+        async with world(upgrades=("spdy/3.1", "tcp")) as w:
+            w.stable.behaviour = switch
+            reader, writer = await w.connect()
+            writer.write(
+                method + b" /exec HTTP/1.1\r\nHost: shop.test\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1, h2c, tcp\r\n"
+                b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+            )
+            assert (await read_head(reader)).startswith(b"HTTP/1.1 101 ")
+            writer.write(b"hello")
+            assert await reader.readexactly(7) == b"<hello>"
+            assert b"\r\nUpgrade: SPDY/3.1, tcp\r\n" in asked[0]
+            assert asked[1] == body
+
+    run(test())
+
+
+def test_no_protocol_is_switched_in_the_middle_of_a_request() -> None:
+    async def test() -> None:
+        async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_head(reader)
+            writer.write(SWITCH)
+            await reader.read()
+
+        async with world() as w:
+            w.stable.behaviour = hasty
+            reader, writer = await w.connect()
+            writer.write(ASK.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\nab"))
+            assert (await read_head(reader)).startswith(b"HTTP/1.1 502 ")
+
+    run(test())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from canaryproxy.model.client import Client
 from canaryproxy.model.message import RequestHead
 from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version, VersionName
-from canaryproxy.routing.affinity import Sticky, bucket_of, cookie, salt_of
+from canaryproxy.routing.affinity import Sticky, bucket_of, salt_of
 from canaryproxy.routing.decide import decide
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.lookup import is_client_id
@@ -129,10 +129,17 @@ def test_a_rule_neither_needs_nor_replaces_the_cookie_but_a_percentage_does_need
         (COOKIE, False, b"Set-Cookie: canaryproxy=abc; Path=/; HttpOnly; SameSite=Lax\r\n"),
         (COOKIE, True, b"Set-Cookie: canaryproxy=abc; Path=/; HttpOnly; SameSite=Lax; Secure\r\n"),
         (Affinity("cookie", "c", 60), False, b"Set-Cookie: c=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Lax\r\n"),
+        (Affinity("cookie", "c", same_site="Strict", domain="a.test", path="/a"), False,
+         b"Set-Cookie: c=abc; Path=/a; Domain=a.test; HttpOnly; SameSite=Strict\r\n"),
+        (Affinity("cookie", "__Host-c", same_site="None", secure=True, partitioned=True), False,
+         b"Set-Cookie: __Host-c=abc; Path=/; HttpOnly; SameSite=None; Partitioned; Secure\r\n"),
     ],
-)
+)  # fmt: skip
 def test_the_cookie_has_the_attributes_of_its_scheme(affinity: Affinity, secure: bool, field: bytes) -> None:
-    assert cookie(affinity, b"abc", secure=secure) == field
+    client = Client("192.0.2.7", b"https" if secure else b"http")
+    key = Sticky(affinity).key(Facts(head(), client), random.Random(5).random)
+    assert key is not None
+    assert key.cookie == field.replace(b"=abc;", b"=" + key.value + b";")
 
 
 def test_an_id_is_random_well_formed_and_never_what_a_client_made_up() -> None:
@@ -169,3 +176,13 @@ def test_a_key_that_came_in_a_header_is_not_taken_for_a_cookie_of_ours() -> None
     assert fresh is not None
     assert fresh.value != b"bob"
     assert fresh.cookie
+
+
+def test_routes_with_one_salt_give_a_client_one_version_and_one_with_another_weight_only_more_of_it() -> None:
+    page = dataclasses.replace(ROUTE, name="page", salt="shop", weight=2_000)
+    api = dataclasses.replace(ROUTE, name="api", salt="shop", weight=2_000)
+    assert versions(page, 1_000) == versions(api, 1_000)
+    assert versions(page, 1_000) == versions(dataclasses.replace(ROUTE, name="shop", weight=2_000), 1_000)
+    assert versions(page, 1_000) != versions(dataclasses.replace(api, salt=""), 1_000)
+    both = zip(versions(page, 1_000), versions(dataclasses.replace(api, weight=500), 1_000), strict=True)
+    assert ("stable", "canary") not in set(both)

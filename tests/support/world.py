@@ -13,6 +13,7 @@ import uvloop
 
 from canaryproxy.control.listen import listen_on
 from canaryproxy.model.delta import Delta
+from canaryproxy.model.forwarded import Forwarding
 from canaryproxy.model.settings import Limits, Network, PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
 from canaryproxy.proxy.plane import DataPlane
@@ -154,6 +155,7 @@ async def world(
     add_version: bool = False,
     stable_port: int | None = None,
     trusted: tuple[Network, ...] = (),
+    forwarding: Forwarding = Forwarding(),  # noqa: B008 - frozen
     access_log: Callable[[Entry], None] | None = None,
     **route: Any,
 ) -> AsyncIterator[World]:
@@ -166,7 +168,7 @@ async def world(
     versions = Version("stable", (endpoints[0],), *patience), Version("canary", (endpoints[1],), *patience)
     table = RoutingTable(1, (Route("shop", *versions, weight, hosts, add_version=add_version, **route),))
     plane = DataPlane(
-        settings or PlaneSettings(limits or Limits(), timeouts or Timeouts(), trusted),
+        settings or PlaneSettings(limits or Limits(), timeouts or Timeouts(), trusted, forwarding),
         loop=asyncio.get_running_loop(),
         identity="canaryproxy-test",
         access_log=access_log,

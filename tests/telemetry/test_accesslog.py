@@ -3,19 +3,24 @@
 import json
 import unicodedata
 from collections.abc import Callable
+from ipaddress import ip_network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canaryproxy.model.client import Client
+from canaryproxy.model.forwarded import Forwarding
+from canaryproxy.model.message import RequestHead
 from canaryproxy.model.outcome import Outcome
-from canaryproxy.telemetry.accesslog import FORMATS, Entry, as_json, as_loss, as_text
+from canaryproxy.telemetry.accesslog import FORMATS, Entry, as_json, as_loss, as_text, sender, undecided
 
 AT = 1795505583.123
 
 ENTRY = Entry(
     at=AT,
     client=b"203.0.113.9",
+    peer=b"10.0.0.9",
     method=b"GET",
     host=b"shop.example.com",
     target=b"/cart?x=1",
@@ -49,6 +54,7 @@ entries = st.builds(
     Entry,
     at=st.floats(0, 4e9),
     client=st.binary(),
+    peer=st.binary(),
     method=st.binary(),
     host=st.binary(),
     target=st.one_of(st.binary(), st.text().map(lambda text: text.encode("utf-8", "surrogatepass"))),
@@ -75,6 +81,7 @@ def test_json_says_everything() -> None:
     assert json.loads(as_json(ENTRY)) == {
         "time": "2026-11-24T07:33:03.123Z",
         "client": "203.0.113.9",
+        "peer": "10.0.0.9",
         "method": "GET",
         "scheme": "https",
         "host": "shop.example.com",
@@ -110,12 +117,15 @@ def test_json_of_an_exchange_without_a_decision_has_null_and_empty_values() -> N
 def test_text_is_one_line_to_read() -> None:
     assert as_text(ENTRY) == (
         '2026-11-24T07:33:03.123Z 203.0.113.9 "GET shop.example.com/cart?x=1" 200 12.3ms 512B'
-        " shop/canary affinity 10.0.0.1:8080 id=abc flags=fallback,retry"
+        " shop/canary affinity 10.0.0.1:8080 outcome=success peer=10.0.0.9 id=abc flags=fallback,retry"
     )
 
 
 def test_text_has_a_dash_for_what_is_missing() -> None:
-    assert as_text(REFUSED) == '2026-11-24T07:33:03.123Z 203.0.113.9 "- -" 400 12.3ms 0B - - - id=- flags=-'
+    assert (
+        as_text(REFUSED)
+        == '2026-11-24T07:33:03.123Z 203.0.113.9 "- -" 400 12.3ms 0B - - - outcome=- peer=10.0.0.9 id=- flags=-'
+    )
 
 
 def test_a_full_second_has_its_milliseconds() -> None:
@@ -169,3 +179,30 @@ def test_no_value_leaves_its_field_in_text(entry: Entry) -> None:
 def test_losses_are_told_in_the_format_of_the_log() -> None:
     assert json.loads(as_loss(as_json, 7, AT)) == {"time": "2026-11-24T07:33:03.123Z", "dropped": 7}
     assert as_loss(as_text, 7, AT) == "2026-11-24T07:33:03.123Z dropped=7"
+
+
+NETWORKS = (ip_network("10.0.0.0/8"),)
+
+
+@pytest.mark.parametrize(
+    ("address", "family", "field", "told"),
+    [
+        ("10.0.0.1", "x-forwarded", (b"x-forwarded-for", b"203.0.113.9, 10.2.2.2"), (b"203.0.113.9", b"http")),
+        ("10.0.0.1", "x-forwarded", (b"x-forwarded-proto", b"https"), (b"10.0.0.1", b"https")),
+        ("10.0.0.1", "x-forwarded", (b"x-forwarded-for", b"rubbish"), (b"10.0.0.1", b"http")),
+        ("10.0.0.1", "x-forwarded", (b"forwarded", b"for=203.0.113.9"), (b"10.0.0.1", b"http")),
+        ("10.0.0.1", "rfc7239", (b"forwarded", b"for=203.0.113.9;proto=https"), (b"203.0.113.9", b"https")),
+        ("10.0.0.1", "rfc7239", (b"x-forwarded-for", b"203.0.113.9"), (b"10.0.0.1", b"http")),
+        ("192.0.2.1", "x-forwarded", (b"x-forwarded-for", b"203.0.113.9"), (b"192.0.2.1", b"http")),
+        ("unknown", "x-forwarded", (b"x-forwarded-for", b"203.0.113.9"), (b"unknown", b"http")),
+    ],
+)
+def test_the_client_is_the_one_that_a_trusted_proxy_names(
+    address: str, family: str, field: tuple[bytes, bytes], told: tuple[bytes, bytes]
+) -> None:
+    head = RequestHead(b"GET", b"/")
+    head.special = [field]
+    client = Client(address, networks=NETWORKS, forwarding=Forwarding(family))  # type: ignore[arg-type]
+    assert sender(client, head) == told
+    entry = undecided(AT, client, head, 404, b"abc")
+    assert (entry.client, entry.peer, entry.scheme, entry.request_id) == (told[0], client.address, told[1], b"abc")

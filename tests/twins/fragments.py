@@ -28,7 +28,8 @@ LENGTHS = _mostly(
 NAMES = _mostly(
     [b"X-A", b"x-a", b"Accept", b"Cookie", b"cookie", b"User-Agent", b"X-Tester", b"X-User", b"X-Bot"],
     [b"X_Forwarded_For", b"Content_Length", b"transfer_encoding", b"Transfer-encodinG", b"X-Forwarded-For", b"Via", b"X",
-     b"X-Request-Id", b"x-request_id", b"X-Canary-Version", b"X-Real-IP", b"Forwarded", b"Proxy-Connection", b"Keep-Alive",
+     b"X-Request-Id", b"x-request_id", b"X-Canary-Version", b"X-Real-IP", b"Forwarded", b"X-Forwarded-User",
+     b"x-forwarded", b"X-Forwarded_My-Own", b"X-FORWARDED-" + b"a" * 40, b"X-Forwardedx", b"x-forwarde", b"X-Forwarded-", b"Proxy-Connection", b"Keep-Alive",
      b"TE", b"Trailer", b"Max-Forwards", b"Expect", b"Upgrade", b"HTTP2-Settings", b"Proxy-Authentication-Info",
      b"h" * 31, b"h" * 32, b"H" * 33, b"h" * 300, b"X A", b"X\x00", b"\xe9", b"", b"X-A ", b" X-A", b"X(", b"hos", b"hosts",
      st.text("hHoOsStT-_cC!~^", max_size=5).map(str.encode)],

@@ -1,0 +1,12 @@
+from canaryproxy.model.message cimport ResponseHead
+from canaryproxy.routing.seek cimport speaks_of_caching
+
+
+cdef class Caches:
+    cdef public bytes vary
+    cdef bytes _private
+    cdef object _asked
+    cdef tuple _names
+    cdef tuple _without_cookie
+
+    cpdef bytes lines(self, ResponseHead head, bytes cookie, wall)

@@ -1,0 +1,40 @@
+"""The items of a list-valued field (RFC 9110 5.6.1): what stands between commas that are in no quoted string.
+
+Linear in the length of the value, whatever a client writes.
+"""
+
+import re
+
+_piece = re.compile(rb'[^",]+|"(?:[^"\\]|\\.)*"|,', re.DOTALL).match
+_quoted = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL).fullmatch
+_escaped = re.compile(rb"\\(.)", re.DOTALL).sub
+
+
+def items(value: bytes) -> set[bytes]:
+    """All items without white space around them, each as it stands; a quoted string also without its quotes. Empty ones
+    do not count.
+    """
+    parts, _ = split(value)
+    found = {part.strip(b" \t") for part in parts} - {b""}
+    inside = [match[1] for item in found if item[:1] == b'"' and (match := _quoted(item)) is not None]
+    return found.union([_escaped(rb"\1", text) for text in inside])
+
+
+def split(value: bytes) -> tuple[list[bytes], bool]:
+    """The parts between commas outside of quotes, and whether all quotes are closed. One that is not is a byte like any
+    other, and so are those behind it: nothing is hidden by it.
+    """
+    if b'"' not in value:
+        return value.split(b","), True
+    parts: list[bytes] = []
+    begin = at = 0
+    while at < len(value):
+        piece = _piece(value, at)
+        if piece is None:
+            head, *rest = value[at:].split(b",")
+            return [*parts, value[begin:at] + head, *rest], False
+        if piece[0] == b",":
+            parts.append(value[begin:at])
+            begin = piece.end()
+        at = piece.end()
+    return [*parts, value[begin:]], True
