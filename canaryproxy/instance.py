@@ -25,8 +25,9 @@ from canaryproxy.config import Config
 from canaryproxy.config.admin import AccessLogConfig
 from canaryproxy.config.expiry import Held, complaints, held
 from canaryproxy.control import asking, files, hooks, scraping
+from canaryproxy.control.changes import Reload
 from canaryproxy.control.compile import begin, listen_addresses
-from canaryproxy.control.controller import Controller, Reload
+from canaryproxy.control.controller import Controller
 from canaryproxy.control.courtesy import give_way
 from canaryproxy.control.cpus import usable_cpus
 from canaryproxy.control.events import Events
@@ -38,6 +39,7 @@ from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
 from canaryproxy.control.rollouts import Rollouts
 from canaryproxy.control.sources import Sources
+from canaryproxy.control.state import State
 from canaryproxy.control.store import NotOurState, Store
 from canaryproxy.control.watch import Watches
 from canaryproxy.control.workers import NotAcknowledged, Workers
@@ -176,17 +178,17 @@ class Instance:
             time.monotonic, self._urls, self.connections,
         )  # fmt: skip
         self.rollouts.users_of = knowledge.canary_users
-        gate = Gate(lambda: self._controller.config.server.admin)
         if admin is not None:
+            gate = Gate(lambda: self._controller.config.server.admin)
             self.admin_address = await self._serve(admin_application(knowledge, gate), admin)
         if probes is not None:
             self.probes_address = await self._serve(probes_application(knowledge), probes)
-        await self._controller.start()
+        reload = await self._controller.start()
         await self.rollouts.recall()
         await self.workers.start()
-        for period in (self._judge, self.rollouts.remember):
-            self._tasks.append(asyncio.get_running_loop().create_task(again(period)))
-        self._tasks.append(asyncio.get_running_loop().create_task(self._expire()))
+        await self.rollouts.reloaded(reload)
+        for work in (again(self._judge), again(self.rollouts.remember), self._expire()):
+            self._tasks.append(asyncio.get_running_loop().create_task(work))
         self.sources.configure(self._config)
         if self._path is not None:
             watches = Watches()
@@ -225,8 +227,7 @@ class Instance:
         await self.rollouts.look()
 
     def _weight_of(self, route: str) -> int | None:
-        state = self._controller.state.get(route)
-        return None if state is None else state.weight
+        return None if (state := self.state.get(route)) is None else state.weight
 
     def _endpoints_of(self, route: str) -> dict[str, list[tuple[Endpoint, str]]]:
         return self._controller.endpoints(route) if route in self._controller.config.routes else {}
@@ -268,9 +269,10 @@ class Instance:
             warn_of_certificates(self._controller.config, time.time())
             await asyncio.sleep(DAY)
 
-    def weights(self) -> dict[str, int]:
-        """Each route's weight in basis points, as it holds now."""
-        return {name: state.weight for name, state in self._controller.state.items()}
+    @property
+    def state(self) -> State:
+        """What holds for each route now, its weight first of all."""
+        return self._controller.state
 
     async def stop(self) -> int:
         """Drain and close; returns the number of exchanges that were cut."""

@@ -10,16 +10,18 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from setproctitle import setproctitle
 
 from canaryproxy import MODE, __version__
 from canaryproxy.config import Config
 from canaryproxy.config.route import VersionConfig
-from canaryproxy.control.controller import Reload
+from canaryproxy.control.changes import Reload
 from canaryproxy.control.listen import heard
+from canaryproxy.control.state import share
 from canaryproxy.instance import Instance, urls
 from canaryproxy.worker import runner
 
@@ -34,14 +36,23 @@ of it is garbage until it is filed.
 """
 
 
-def banner(config: Config, addresses: tuple[tuple[str, int], ...], admin: tuple[str, int] | None = None) -> str:
-    """The one line that says what listens where."""
+NO_SHARES: Mapping[str, str] = MappingProxyType({})
+
+
+def banner(
+    config: Config, addresses: tuple[tuple[str, int], ...], admin: tuple[str, int] | None = None,
+    shares: Mapping[str, str] = NO_SHARES,
+) -> str:  # fmt: skip
+    """The one line that says what listens where, and what each canary gets: by `shares`, else by the file."""
     listening = ", ".join(urls(config, addresses))
-    routes = [
-        f"{name}: stable {where(route.stable)}, canary {where(route.canary)} at {percent(route.weight)} %"
-        for name, route in config.routes.items()
-    ]
-    to = f"route {routes[0]}" if len(routes) == 1 else f"{len(routes)} routes ({', '.join(config.routes)})"
+    files = {name: f"{percent(route.weight)} %" for name, route in config.routes.items()}
+    found = {**files, **shares}
+    if len(files) == 1:
+        [(name, route)] = config.routes.items()
+        to = f"route {name}: stable {where(route.stable)}, canary {where(route.canary)} at {found[name]}"
+    else:
+        named = (name if found[name] == file else f"{name}: canary at {found[name]}" for name, file in files.items())
+        to = f"{len(files)} routes ({', '.join(named)})"
     asked = config.server.admin
     api = "" if admin is None or asked is None else f", admin http://{heard(asked.listen, admin)}"
     return f"canaryproxy {__version__} ({MODE}): {listening} -> {to}{api} (pid {os.getpid()})"
@@ -51,6 +62,11 @@ def say(line: str) -> None:
     """One line on standard output. A closed output is no reason not to serve."""
     with contextlib.suppress(OSError):
         print(line, flush=True)
+
+
+def shares(instance: Instance) -> dict[str, str]:
+    """What each canary gets now and who says so, in words."""
+    return {name: share(state) for name, state in instance.state.items()}
 
 
 def where(version: VersionConfig) -> str:
@@ -162,6 +178,11 @@ def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path 
     setproctitle(f"canaryproxy: supervisor {path or ''}".strip())
     instance = Instance(config, load=load, path=path)
     with runner() as running:
-        code = running.run(serve(instance, lambda: say(banner(config, instance.addresses, instance.admin_address))))
+        code = running.run(
+            serve(
+                instance,
+                lambda: say(banner(config, instance.addresses, instance.admin_address, shares(instance))),
+            )
+        )
     log.info("served %s", instance.counters)
     return code

@@ -20,6 +20,7 @@ TESTED_ELSEWHERE = {
     "config/rules.py": "tests/config/test_route.py, test_rules_document.py",
     "config/section.py": "tests/config/test_schema.py",
     "config/safety.py": "tests/config/test_route.py",
+    "control/changes.py": "tests/control/test_controller.py, test_rollouts.py",
     "control/store.py": "tests/store",
     "link/messages.py": "tests/link/test_codec.py",
     "link/orders.py": "tests/test_forkserver.py",

@@ -66,6 +66,18 @@ def test_the_banner_counts_several_routes(tmp_path: Path) -> None:
     assert "-> 2 routes (a, b)" in banner(load(path, {}), ())
 
 
+def test_the_banner_has_the_weight_in_force_not_that_of_the_file(tmp_path: Path) -> None:
+    force = {"default": "50 % (rollout: paused, manual, step 4 of 5)"}
+    assert "at 50 % (rollout: paused, manual, step 4 of 5), admin" in banner(config(), (), ("127.0.0.1", 1), force)
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "routes:\n  a: {hosts: [a], stable: http://a, canary: http://b, weight: 5}\n"
+        "  b: {hosts: [b], stable: http://a, canary: http://b}\n"
+    )
+    shares = {"a": "5 %", "b": "20 % (by the API)"}
+    assert "-> 2 routes (a, b: canary at 20 % (by the API))" in banner(load(path, {}), (), None, shares)
+
+
 async def _signalled(numbers: list[int], caplog: pytest.LogCaptureFixture, *, busy: bool) -> int:
     origin = Origin()
 

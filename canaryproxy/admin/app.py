@@ -161,7 +161,7 @@ async def _call(operation: Operation, request: web.Request, actor: Actor) -> Cal
             raise Problem("too-slow") from None
     return Call(
         request.app[KNOWLEDGE], actor, dict(request.match_info), dict(request.query), body,
-        request.headers.get("If-Match"),
+        ", ".join(request.headers.getall("If-Match")) if "If-Match" in request.headers else None,
     )  # fmt: skip
 
 

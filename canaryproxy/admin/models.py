@@ -83,6 +83,9 @@ class Route(Model):
     affinity: str
     weight: float = Field(description="Share configured for the canary.")
     source: Literal["file", "api", "rollout"] = Field(description="Who said so.")
+    waiting_weight: float | None = Field(
+        description="A weight of the file that has no effect before the route is idle; null where none waits."
+    )
     observed_weight: float | None = Field(description="Share measured over the last minute, null without requests.")
     phase: Phase
     reason: str | None = Field(description="Why the canary is off, the rollout waits or has ended.")

@@ -59,7 +59,7 @@ def document(*, guarded: bool) -> dict[str, Any]:
         "info": {
             "title": "canaryproxy admin API",
             "version": __version__,
-            "description": "Changes answer 200 once every worker follows them. GET answers carry an `ETag`; send it "
+            "description": "Changes answer 200 once every worker follows them. Answers carry an `ETag`; send it "
             "back as `If-Match` with a change, and the change is refused with 412 if somebody was faster.",
         },
         "paths": paths,

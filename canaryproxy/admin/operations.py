@@ -1,7 +1,6 @@
 """The calls of the API: what each takes, does and answers. The table of them makes both the router and the OpenAPI."""
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 from canaryproxy.admin import models, rollout_models
 from canaryproxy.admin.analysis import analysis_of
 from canaryproxy.admin.goals import report
+from canaryproxy.admin.preconditions import entity_tags, tag
 from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.rollout_models import VERBS, BeginBody, body_of
 from canaryproxy.admin.rollout_views import report_of, rollout_of, rollouts_of
@@ -20,7 +20,8 @@ from canaryproxy.config.quantity import duration
 from canaryproxy.config.rules import RuleConfig
 from canaryproxy.config.rules_document import BadRule, rule_from_written
 from canaryproxy.config.written import rule_as_written
-from canaryproxy.control.controller import NoSuchRoute, Rules
+from canaryproxy.control.changes import NoSuchRoute
+from canaryproxy.control.controller import Rules
 from canaryproxy.control.ledger import Actor, Stale
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.control.workers import NotAcknowledged
@@ -37,9 +38,6 @@ DEFAULT_WINDOW = "60s"
 MOST_ENTRIES = 1000
 MOST_RULES = 10_000
 """Of one route."""
-
-NONCE = secrets.token_hex(4)
-"""Makes entity tags of another process differ from ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +59,11 @@ class Call:
     @property
     def revision(self) -> int | None:
         """The revision that the caller builds upon, None if it did not say. Raises `Problem` where it is none."""
-        if self.if_match is None or self.if_match.strip() == "*":
-            return None
-        current = tag(self.knowledge.controller.revision(self.route))
-        if current in [one.strip() for one in self.if_match.split(",")]:
-            return self.knowledge.controller.revision(self.route)
-        raise Problem("stale", "read the route again", headers={"ETag": current})
+        wanted = None if self.if_match is None else entity_tags(self.if_match)
+        revision = self.knowledge.controller.revision(self.route)
+        if wanted is not None and tag(revision) not in wanted:
+            raise Problem("stale", "read the route again", headers=_tagged(self))
+        return None if wanted is None else revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +94,6 @@ class Operation:
     optional: bool = False
 
 
-def tag(revision: int) -> str:
-    """The entity tag of a route: another one whenever something about it was changed."""
-    return f'"{NONCE}-{revision}"'
-
-
 async def _routes(call: Call) -> Answer:
     knowledge = call.knowledge
     routes = []
@@ -124,7 +116,8 @@ def _tagged(call: Call) -> dict[str, str]:
 async def _set_weight(call: Call) -> Answer:
     route = call.route
     body = _checked(models.WeightBody, call.body)
-    changed = await _kept(call.knowledge.controller.set_weight(route, body.basis_points, call.actor, call.revision))
+    change = call.knowledge.controller.set_weight(route, body.basis_points, call.actor, call.revision)
+    changed = await _kept(call, change)
     canary = body.basis_points / 100
     weight = models.Weight(
         route=route, canary=canary, stable=(WEIGHT_SCALE - body.basis_points) / 100, generation=changed.generation,
@@ -145,14 +138,14 @@ def _checked(model: type[Body], body: object) -> Body:
                   {"errors": errors})  # fmt: skip
 
 
-async def _kept(change: Awaitable[Done]) -> Done:
+async def _kept(call: Call, change: Awaitable[Done]) -> Done:
     """The outcome of a change, its failures as problems."""
     try:
         return await change
     except NoSuchRoute:
         raise Problem("no-such-route", "it has just left the config") from None
     except Stale:
-        raise Problem("stale", "read the route again") from None
+        raise Problem("stale", "read the route again", headers=_tagged(call)) from None
     except Illegal as error:
         raise Problem("phase", str(error)) from None
     except UnwritableState as error:
@@ -180,7 +173,7 @@ async def _changed(call: Call, change: Callable[[Rules], Rules]) -> tuple[Answer
         before, after = rules, change(rules)
         return after
 
-    changed = await _kept(call.knowledge.controller.set_rules(route, seen, call.actor, call.revision))
+    changed = await _kept(call, call.knowledge.controller.set_rules(route, seen, call.actor, call.revision))
     body = models.RulesChanged(
         rules=list(map(rule_as_written, after)), source="api", route=route, generation=changed.generation
     )
@@ -264,9 +257,16 @@ def _verb(verb: Verb) -> Callable[[Call], Awaitable[Answer]]:
         body = _checked(body_of(verb), call.body)
         names = (body.version, body.stable_version) if isinstance(body, BeginBody) else ("", "")
         change = call.knowledge.rollouts.do(
-            route, verb, call.actor, full=body.full, version=names[0], stable=names[1], only=body.rollout_id
+            route,
+            verb,
+            call.actor,
+            full=body.full,
+            version=names[0],
+            stable=names[1],
+            only=body.rollout_id,
+            revision=call.revision,
         )
-        done = await _kept(change)
+        done = await _kept(call, change)
         answer, mine = call.knowledge.rollout(route), done.rollout.identity.id
         if answer.id is not None and answer.id != mine:
             answer = answer.model_copy(update={"id": mine})
@@ -298,8 +298,9 @@ async def _one_rollout(call: Call) -> Answer:
 
 
 async def _reach_goal(call: Call) -> Answer:
-    route = call.route
-    return Answer(report(call.knowledge, route, _checked(models.GoalBody, call.body)))
+    route, body = call.route, _checked(models.GoalBody, call.body)
+    _ = call.revision
+    return Answer(report(call.knowledge, route, body), headers=_tagged(call))
 
 
 async def _history(call: Call) -> Answer:
@@ -341,7 +342,8 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "DELETE", "/api/v1/routes/{route}/rules/{rule}", "Remove a rule", "write", _delete_rule, models.RulesChanged,
-        None, ("forbidden", "no-such-route", "no-such-rule", "stale", "state-unwritable", "not-acknowledged", "phase"),
+        None, ("forbidden", "malformed", "no-such-route", "no-such-rule", "stale", "state-unwritable",
+               "not-acknowledged", "phase"),
     ),
     Operation(
         "GET", "/api/v1/routes/{route}/stats", "What both versions did lately", "read", _stats, models.Stats,
@@ -385,7 +387,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST", "/api/v1/routes/{route}/goals", "Report a business event from outside", "write", _reach_goal,
         models.GoalCounted, models.GoalBody,
-        ("forbidden", "malformed", "not-json", "too-large", "invalid", "no-such-route", "no-such-goal", "no-affinity"),
+        ("forbidden", "malformed", "not-json", "too-large", "invalid", "stale", "no-such-route", "no-such-goal",
+         "no-affinity"),
     ),
     Operation(
         "GET", "/api/v1/routes/{route}/history", "Who did what, the newest first", "read", _history, models.History,

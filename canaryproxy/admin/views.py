@@ -81,6 +81,7 @@ class Knowledge:
             affinity=affinity_text(config.affinity),
             weight=state.weight / 100,
             source=state.weight_source,
+            waiting_weight=None if state.waiting is None else state.waiting / 100,
             observed_weight=_rounded(self.window.observed_weight(name, self.now())),
             phase=state.rollout.phase,
             reason=state.latched or state.rollout.reason or None,

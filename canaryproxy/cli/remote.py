@@ -63,6 +63,10 @@ class Remote:
         """One call, answered with its document. Raises `Refused`."""
         return asyncio.run(self.calls([(method, path)], body, headers, patience))[0]
 
+    def tagged(self, path: str) -> tuple[Any, str]:
+        """A document with its entity tag. Raises `Refused`."""
+        return asyncio.run(self._answers([("GET", path)], None, None, PATIENCE))[0]
+
     def gather(self, *paths: str) -> list[Any]:
         """Several documents at once. Raises `Refused`."""
         return asyncio.run(self.calls([("GET", path) for path in paths]))
@@ -72,6 +76,11 @@ class Remote:
         patience: float = PATIENCE,
     ) -> list[Any]:  # fmt: skip
         """Several calls at once. Raises `Refused`."""
+        return [told for told, _ in await self._answers(wanted, body, headers, patience)]
+
+    async def _answers(
+        self, wanted: list[tuple[str, str]], body: object, headers: dict[str, str] | None, patience: float
+    ) -> list[tuple[Any, str]]:
         import aiohttp
 
         from canaryproxy.control.reasons import reason_of
@@ -87,7 +96,7 @@ class Remote:
             reason = reason_of(error, patience)
             raise Refused(f"{self.url} cannot be reached: {reason}; is it running? --admin says where") from None
 
-    async def _call(self, session: "aiohttp.ClientSession", method: str, path: str, body: object) -> Any:
+    async def _call(self, session: "aiohttp.ClientSession", method: str, path: str, body: object) -> tuple[Any, str]:
         async with session.request(method, self.url.rstrip("/") + path, json=body, allow_redirects=False) as response:
             text = await response.text()
             try:
@@ -96,7 +105,7 @@ class Remote:
                 raise Refused(f"{self.url} is no canaryproxy: it answered {response.status}") from None
             if response.status >= 400:
                 raise Refused(refusal(response.status, told), response.status)
-            return told
+            return told, response.headers.get("ETag", "")
 
 
 def refusal(status: int, told: Any) -> str:

@@ -60,12 +60,18 @@ def promote(
     *,
     full: Annotated[bool, typer.Option("--full", help="To 100 % at once.")] = False,
     rollout: Only = "",
+    expect_step: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Only from this step, counted from 1 as `status` does: run again, it moves nothing twice."
+        ),
+    ] = None,
     admin: Admin = ADMIN,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
     """Go to the next step now, whatever the verdict; out of a bake, to its end."""
-    _do(route, "promote", admin, token, {"full": full, **_only(rollout)}, as_json=as_json)
+    _do(route, "promote", admin, token, {"full": full, **_only(rollout)}, as_json=as_json, expected=expect_step)
 
 
 def abort(
@@ -124,13 +130,25 @@ def _begin(
 
 
 def _do(
-    route: str, verb: str, admin: str, token: str | None, body: dict[str, Any] | None = None, *, as_json: bool
-) -> None:
+    route: str, verb: str, admin: str, token: str | None, body: dict[str, Any] | None = None, *, as_json: bool,
+    expected: int | None = None,
+) -> None:  # fmt: skip
     try:
-        told = Remote(admin, token).call("POST", f"/api/v1/routes/{segment(route)}/rollout/{verb}", body or {})
+        remote, path = Remote(admin, token), f"/api/v1/routes/{segment(route)}/rollout"
+        headers = None if expected is None else {"If-Match": _at(remote, path, expected)}
+        told = remote.call("POST", f"{path}/{verb}", body or {}, headers)
     except Refused as error:
         raise fail(error) from None
-    typer.echo(json.dumps(told, indent=2) if as_json else sentence(told))
+    nothing = ": nothing reaches the canary, nothing was changed" if verb == "abort" and told["phase"] == "idle" else ""
+    typer.echo(json.dumps(told, indent=2) if as_json else sentence(told) + nothing)
+
+
+def _at(remote: Remote, path: str, expected: int) -> str:
+    """The tag of a rollout that is at a step, counted from 1. Raises `Refused` where it is at another."""
+    told, tag = remote.tagged(path)
+    if told["step"] is None or told["step"] + 1 != expected:
+        raise Refused(f"it is not at step {expected}; {sentence(told)}")
+    return tag
 
 
 def sentence(told: dict[str, Any]) -> str:

@@ -110,6 +110,7 @@ def page(routes: list[dict[str, Any]]) -> "Group":
 
     parts: list[Sheet | Text | str] = [*trouble(routes), table(routes)]
     rollouts = [Text(sentence(route["rollout"])) for route in routes if route["phase"] != "idle"]
+    rollouts += [Text(waits(route), style="yellow") for route in routes if route.get("waiting_weight") is not None]
     if rollouts:
         parts += ["", *rollouts]
     for more in (goals(routes), judgements(routes), failures(routes)):
@@ -126,6 +127,12 @@ def trouble(routes: list[dict[str, Any]]) -> "list[Text | str]":
     if state is None or state["condition"] == "ok":
         return []
     return [Text(f"state {state['condition'].replace('_', ' ')}: {state['detail']}", style="red"), ""]
+
+
+def waits(route: dict[str, Any]) -> str:
+    """That the file says another weight, which has no effect yet."""
+    until = "`reset`" if route["phase"] != "idle" else "a weight set by hand, or `reset`"
+    return f"{route['route']}: the file's weight of {route['waiting_weight']:g} % waits for {until}"
 
 
 def table(routes: list[dict[str, Any]]) -> Sheet:

@@ -260,12 +260,17 @@ class RolloutConfig(Section):
             )
         return self
 
-    def extras(self, step: int | None, weight: int) -> WrittenStep | None:
-        """What is written for a step that is under way, if the config still has it."""
-        if step is None or not isinstance(self.steps, tuple) or step >= len(self.steps):
-            return None
-        found = self.steps[step]
-        return found if found.weight == weight and (found.rules.rules or found.mirror) else None
+    def extras(self, weight: int) -> WrittenStep | None:
+        """What is written for the step of a weight, if the config has it; each weight is there once."""
+        steps = self.steps if isinstance(self.steps, tuple) else ()
+        found = next((one for one in steps if one.weight == weight), None)
+        return found if found is not None and (found.rules.rules or found.mirror) else None
+
+    @property
+    def rule_names(self) -> frozenset[str]:
+        """Of the rules that steps bring with them."""
+        steps = self.steps if isinstance(self.steps, tuple) else ()
+        return frozenset(rule.name for step in steps for rule in step.rules.rules)
 
     def plan(self, rate: float) -> Plan:
         """What is followed, for stable's requests a second at the start."""

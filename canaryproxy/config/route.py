@@ -284,7 +284,6 @@ class RouteConfig(Section):
 
 def _told_apart(rules: tuple[RuleConfig, ...], rollout: RolloutConfig) -> None:
     """Rules of steps have names that no rule of the route has. Raises `Wrong`."""
-    steps = rollout.steps if isinstance(rollout.steps, tuple) else ()
-    twice = {rule.name for rule in rules} & {rule.name for step in steps for rule in step.rules.rules}
+    twice = {rule.name for rule in rules} & rollout.rule_names
     for name in sorted(twice):
         raise Wrong("give each rule a name of its own", found=f"a rule {name} of the route and of a step of `rollout`")

@@ -73,13 +73,15 @@ Known = dict[str, tuple[Inputs, Route]]
 def _route(
     name: str, route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint], state: RouteState | None, workers: int
 ) -> Route:
-    stable, canary = usable(route, answers, unhealthy)
+    off = state is not None and state.off
+    stable, canary = usable(route, answers, unhealthy, off=off)
     rules = None if state is None else state.rules
     exceptions = route.exceptions if rules is None else rules.exceptions
     mirror = None if route.mirror is None else route.mirror.mirror
     extras = None if state is None else _extras(route, state)
     if extras is not None:
-        exceptions = (*extras.rules.exceptions, *exceptions)
+        names = {rule.name for rule in extras.rules.rules}
+        exceptions = (*extras.rules.exceptions, *(rule for rule in exceptions if rule.name not in names))
         mirror = extras.mirror or mirror
     return Route(
         name=name,
@@ -99,7 +101,7 @@ def _route(
         mirror=mirror,
         goals=route.events,
         excluded=route.excluded,
-        aborted=state is not None and state.off,
+        aborted=off,
     )
 
 
@@ -108,7 +110,7 @@ def _extras(route: RouteConfig, state: RouteState) -> WrittenStep | None:
     rollout = state.rollout
     if rollout.phase not in ("progressing", "paused") or rollout.step is None:
         return None
-    return route.rollout.extras(rollout.step, rollout.steps[rollout.step].weight)
+    return route.rollout.extras(rollout.steps[rollout.step].weight)
 
 
 def _version(name: VersionName, version: VersionConfig, endpoints: tuple[Endpoint, ...], workers: int) -> Version:

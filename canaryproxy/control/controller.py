@@ -10,14 +10,17 @@ is wrong.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 
 from canaryproxy.config import Config, ConfigError
 from canaryproxy.config.route import VersionConfig
 from canaryproxy.config.rules import RuleConfig, RuleSet
+from canaryproxy.control import edits
+from canaryproxy.control.changes import Changed, NoSuchRoute, Reload, Rolled
 from canaryproxy.control.compile import Known, certificates, compile_table
-from canaryproxy.control.endpoints import another_canary, endpoints_of, names
-from canaryproxy.control.events import Events, announce
+from canaryproxy.control.endpoints import endpoints_of, names
+from canaryproxy.control.events import Events, announce, configured
 from canaryproxy.control.failures import Failures
 from canaryproxy.control.health import Ask, Health, checks
 from canaryproxy.control.ledger import OPERATOR, Actor, Condition, Ledger, Stale
@@ -28,7 +31,8 @@ from canaryproxy.control.workers import Traffic
 from canaryproxy.model.table import Endpoint, Route, RoutingTable
 from canaryproxy.rollout.machine import known, transition
 from canaryproxy.rollout.plan import Plan
-from canaryproxy.rollout.state import Event, Illegal, Rollout, Told, summary
+from canaryproxy.rollout.state import Event, Illegal, Told, summary
+from canaryproxy.routing.reach import reached_by
 
 log = logging.getLogger("canaryproxy")
 
@@ -38,49 +42,8 @@ MOST_NAMED = 20
 Rules = tuple[RuleConfig, ...]
 
 
-class NoSuchRoute(Exception):
-    """There is no route of this name, or no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """What a change has become: the generation that every worker follows, and the revision of the route."""
-
-    generation: int
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rolled:
-    """What came of an event of a rollout. `durable`: it is on the disk."""
-
-    rollout: Rollout
-    told: tuple[Told, ...]
-    generation: int
-    revision: int
-    durable: bool = True
-
-
 KEEPING = 5.0
 """Seconds for which somebody who takes from a canary waits for the disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reload:
-    """What a reload did.
-
-    `generation` is the one serving now. `problem` is the full text of what is wrong with the file, empty
-    if it holds up. `changed` says that something else is served now, a table or certificates; `restart` that
-    `server:` differs from what this process was started with, so part of the file waits for a restart. `others` are the
-    routes whose canary is another one now, `begun` what that did to their rollouts, which is yet to be kept.
-    """
-
-    generation: int
-    changed: bool = False
-    restart: bool = False
-    problem: str = ""
-    others: frozenset[str] = frozenset()
-    begun: Mapping[str, Rolled] = field(default_factory=dict)
 
 
 class Controller:
@@ -138,12 +101,17 @@ class Controller:
         """What holds for each route beside the config."""
         return self._ledger.state
 
-    async def start(self) -> None:
-        """Recall the state, resolve names once, publish the first table, and keep looking."""
-        await self._ledger.recall(self.config)
+    async def start(self) -> Reload:
+        """Recall the state, follow what was edited since, resolve names once, publish a table, and keep looking."""
+        heard = await self._ledger.recall(self.config)
+        compared = await asyncio.to_thread(edits.compare, None, self.config)
         await self.resolver.look(names(self.config.routes))
+        reload = self._follow(compared)
         self._refresh()
+        configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation)
+        await self._ledger.keep()
         self._resolving = asyncio.get_running_loop().create_task(self.resolver.run())
+        return reload
 
     def stop(self) -> None:
         """Look no more; what was published last goes on."""
@@ -222,6 +190,9 @@ class Controller:
         def changed(before: RouteState) -> tuple[RouteState, str]:
             was = self.rules(route)
             now = change(was)
+            of_steps = self.config.routes[route].rollout.rule_names & {rule.name for rule in now}
+            if of_steps:
+                raise Illegal(f"a step of the rollout has a rule {min(of_steps)}; give this one another name")
             listed = ", ".join(rule.name for rule in now[:MOST_NAMED])
             more = " ..." if len(now) > MOST_NAMED else ""
             return replace(before, rules=RuleSet(now)), f"{len(was)} rules -> {listed or 'none'}{more}"
@@ -237,8 +208,7 @@ class Controller:
             before = self.state.get(route)
             if before is None:
                 raise NoSuchRoute(route)
-            if revision is not None and revision != self.revision(route):
-                raise Stale(route)
+            self.expect(route, revision)
             after, detail = change(before)
             await self._ledger.write(route, after, actor, action, detail, self.generation)
             self._refresh()
@@ -255,15 +225,25 @@ class Controller:
         await self._traffic.acknowledged(changed.generation)
         return changed
 
-    async def roll(self, route: str, plan: Plan, event: Event, actor: Actor) -> Rolled:
+    def expect(self, route: str, revision: int | None) -> None:
+        """Raises `Stale` if the route has another revision than the caller builds upon."""
+        if revision is not None and revision != self.revision(route):
+            raise Stale(route)
+
+    async def roll(self, route: str, plan: Plan, event: Event, actor: Actor, revision: int | None = None) -> Rolled:
         """Let something happen to a route's rollout. What takes from the canary has its effect first and is kept then;
         everything else is kept first. Who has to know that every worker follows waits for `acknowledged`.
 
-        Raises `NoSuchRoute`, `Illegal` for a verb that the phase does not know, and `UnwritableState`.
+        Raises `NoSuchRoute`, `Stale` if `revision` is not the route's, `Illegal` for a verb that the phase does not
+        know, and `UnwritableState`.
         """
+        self.expect(route, revision)
         after, told = self._rolled(route, plan, event)
-        if waits(self.state[route], after, event):
+        if event.kind == "abort" and after is self.state[route] and self._writing.locked():
+            after = replace(after)
+        elif waits(self.state[route], after, event):
             async with self._writing:
+                self.expect(route, revision)
                 after, told = self._rolled(route, plan, event)
                 if waits(self.state[route], after, event):
                     await self._ledger.write(route, after, *self._entry(after, told, event, actor))
@@ -280,7 +260,9 @@ class Controller:
         before = self.state.get(route)
         if before is None:
             raise NoSuchRoute(route)
-        event = replace(event, reaches=self._reaches(route), latched=bool(before.latched))
+        event = replace(
+            event, reaches=bool(self.reached_by(route)), latched=bool(before.latched), waiting=before.waiting
+        )
         rollout, told = transition(plan, before.rollout, event, self._wall())
         return (before, ()) if rollout == before.rollout else (
             rolled(before, rollout, event.report, self._wall()), told
@@ -293,9 +275,10 @@ class Controller:
         words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, told)
         return actor, action, words, self.generation
 
-    def _reaches(self, route: str) -> bool:
-        """Whether anything sends requests to the canary."""
-        return self.state[route].weight > 0 or any(rule.to == "canary" for rule in self.rules(route))
+    def reached_by(self, route: str) -> tuple[str, ...]:
+        """The paths that lead to the canary, as if it were not off."""
+        compiled = next((one for one in self.table.routes if one.name == route), None)
+        return () if compiled is None else reached_by(compiled)
 
     async def _keep(self) -> None:
         """Keep what holds and is not kept. A disk that hangs is not waited for: what holds, holds."""
@@ -324,16 +307,26 @@ class Controller:
         """Wait until every worker follows. Raises `NotAcknowledged`."""
         await self._traffic.acknowledged(generation)
 
-    def _begin_anew(self, route: str) -> Rolled | None:
-        """The canary is another one by the config: before it gets anything, its rollout is at the first step."""
-        before, event = self.state[route], self.change_of(route)
-        rollout, told = transition(self.plan_of(route), before.rollout, event, self._wall())
-        if rollout == before.rollout:
-            return None
-        words = summary(rollout, told)
-        after = rolled(before, rollout, event.report, self._wall())
-        self._ledger.put(route, after, OPERATOR, "config", words, self.generation)
-        return Rolled(rollout, told, self.generation, self.revision(route))
+    def _follow(self, compared: Mapping[str, edits.Edit]) -> Reload:
+        """What an edited config does to rollouts, before another canary gets anything."""
+        found: dict[str, edits.Followed] = {}
+        for name, edit in compared.items():
+            one = edits.follow(self.state[name], edit, partial(self.plan_of, name), self._wall(), self.change_of(name))
+            if one.words:
+                found[name] = one
+                self._ledger.put(name, one.state, OPERATOR, "config", one.words, self.generation)
+            elif one.state != self.state[name]:
+                self._ledger.note(name, one.state)
+            if edit.keys:
+                self._ledger.revise(name)
+        rolled_on = {name: Rolled(one.state.rollout, one.turns, self.generation, 0) for name, one in found.items()}
+        return Reload(
+            self.generation,
+            others=frozenset(name for name, one in found.items() if "canary" in one.changed),
+            begun={name: done for name, done in rolled_on.items() if done.told},
+            edits={name: one.notes for name, one in found.items() if one.notes},
+            renewed=frozenset(name for name, one in found.items() if "stable" in one.changed),
+        )
 
     async def reload(self) -> Reload:
         """Read the config again and publish what it says. Calls are served one after another.
@@ -359,17 +352,17 @@ class Controller:
     async def _adopt(self, config: Config) -> Reload:
         restart = config.server.lasting != self._started_with
         certified = certificates(config) != certificates(self.config) and not restart
-        await self._ledger.hear(config, self.generation)
-        others = another_canary(self.config, config)
+        compared = await asyncio.to_thread(edits.compare, self.config, config)
+        heard = await self._ledger.hear(config, self.generation)
         generation, self.config, self._coming = self.generation, config, frozenset()
         if certified:
             self._traffic.certify(certificates(config))
-        begun = {route: done for route in others if (done := self._begin_anew(route)) is not None}
+        reload = self._follow(compared)
         self._refresh()
-        for route, done in begun.items():
-            announce(self.events, self._wall(), route, done.rollout, done.told, OPERATOR.name, self.generation)
+        configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation)
+        await self._ledger.keep()
         changed = certified or self.generation != generation
-        return Reload(self.generation, changed=changed, restart=restart, others=others, begun=begun)
+        return replace(reload, generation=self.generation, changed=changed, restart=restart)
 
     def _ailing(self) -> None:
         """An endpoint has changed sides."""

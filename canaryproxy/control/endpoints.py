@@ -47,15 +47,18 @@ def _expand(origin: Origin, tls: UpstreamTlsConfig | None, answers: Answers) -> 
     return [Endpoint(address, origin.port, origin.host, spoken) for address in answers.get(origin.host, ())]
 
 
-def usable(route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint]) -> tuple[tuple[Endpoint, ...], ...]:
+def usable(
+    route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint], *, off: bool = False
+) -> tuple[tuple[Endpoint, ...], ...]:
     """The endpoints of stable and canary that requests may go to.
 
     A version whose endpoints are all unhealthy has none, so that the other one stands in. Without a stand-in
-    they are all used: where a health check is the only thing that is broken, trying them beats a certain 503.
+    they are all used: where a health check is the only thing that is broken, trying them beats a certain 503. A canary
+    that is `off` stands in for nothing.
     """
     stable, canary = endpoints_of(route.stable, answers), endpoints_of(route.canary, answers)
     healthy = [tuple(one for one in side if one not in unhealthy) for side in (stable, canary)]
-    stands_in = "stable" in route.fallback and healthy[1]
+    stands_in = "stable" in route.fallback and healthy[1] and not off
     return healthy[0] or (() if stands_in else stable), healthy[1]
 
 

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from canaryproxy.control.changes import Reload
 from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.state import Rollout, Told
 
@@ -95,3 +96,26 @@ def announce(
             weight=rollout.weight / 100, severity=one.severity, sentence=one.words, actor=actor,
             generation=generation, **names,
         )  # fmt: skip
+
+
+def configured(
+    events: Events, at: float, heard: Mapping[str, Told], reload: Reload, actor: str, generation: int
+) -> None:
+    """Say what an edited config does to routes and to their rollouts."""
+    for route, one in heard.items():
+        _said(events, at, route, one, actor, generation)
+    for route, notes in reload.edits.items():
+        for one in notes:
+            _said(events, at, route, one, actor, generation)
+    for route, done in reload.begun.items():
+        announce(events, at, route, done.rollout, done.told, actor, generation)
+
+
+def _said(events: Events, at: float, route: str, told: Told, actor: str, generation: int) -> None:
+    """Say what an edited config does to a route, in the log and as an event."""
+    fields = {"route": route, "actor": actor, "generation": generation}
+    log.log(LEVELS[told.severity], "%s: %s", route, told.words, extra={"fields": fields})
+    events.tell(
+        "config", at, route, applied=True, severity=told.severity, sentence=told.words, actor=actor,
+        generation=generation,
+    )  # fmt: skip

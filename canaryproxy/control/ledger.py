@@ -8,12 +8,14 @@ kept. All calls but `put` follow one another; the controller sees to that.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from canaryproxy.config import Config
+from canaryproxy.control.edits import waits
 from canaryproxy.control.state import Audit, RouteState, digest, latch, reconcile
 from canaryproxy.control.store import CorruptState, Store, TooNewState, UnreadableState, UnwritableState
+from canaryproxy.rollout.state import Rollout, Severity, Told, counted
 
 log = logging.getLogger("canaryproxy")
 
@@ -85,8 +87,10 @@ class Ledger:
             return Condition("unwritable", self._unwritable)
         return self._found if any(one.latched for one in self.state.values()) else Condition()
 
-    async def recall(self, config: Config) -> None:
-        """What was kept, as this config continues it. State that is lost never sends anyone to a canary."""
+    async def recall(self, config: Config) -> dict[str, Told]:
+        """What was kept, as this config continues it, and what that changes. State that is lost never sends anyone to a
+        canary.
+        """
         digests = await asyncio.to_thread(_digests, config)
         kept = None
         try:
@@ -100,20 +104,24 @@ class Ledger:
             log.error("the state is of a newer version, every canary is off and nothing can be changed: %s", error)
             self.state = latch(config, digests, TOO_NEW)
             self._found = Condition("too_new", str(error))
-            return
+            return {}
         except UnreadableState as error:
             log.error("the state cannot be read, all weights are 0 until somebody sets them: %s", error)
             self.state = latch(config, digests, UNREADABLE)
             self._found = Condition("unreadable", str(error))
-            return
+            return {}
+        heard = {} if kept is None else _differences(kept, self.state)
         if self.state != kept:
             try:
-                await self._save(self.state)
+                await self._save(self.state, self._audits(heard, {**(kept or {}), **self.state}, 0))
             except UnwritableState as error:
                 log.error("the state cannot be kept, changes are refused: %s", error)
+        return heard
 
-    async def hear(self, config: Config, generation: int) -> None:
-        """Continue with a new config, which lasts by itself: it is followed even if nothing can be kept."""
+    async def hear(self, config: Config, generation: int) -> dict[str, Told]:
+        """Continue with a new config, which lasts by itself: it is followed even if nothing can be kept. Returns what
+        it changes of the state.
+        """
         digests = await asyncio.to_thread(_digests, config)
         before = self.state
         state = reconcile(before, config, digests)
@@ -121,21 +129,28 @@ class Ledger:
             reason = TOO_NEW if self._found.health == "too_new" else UNREADABLE
             lost = latch(config, digests, reason)
             state |= {name: lost[name] for name in state.keys() - before.keys()}
-        changed = [name for name, one in state.items() if self.state.get(name) != one]
-        audits = [
-            self._audit(OPERATOR, "config", name, _heard(self.state.get(name), state[name]), generation, state[name])
-            for name in changed
-        ]
-        if changed or state.keys() != self.state.keys():
+        heard = _differences(before, state)
+        if heard:
+            audits = self._audits(heard, {**before, **state}, generation)
             try:
                 await self._save(state, audits)
             except UnwritableState as error:
                 self._owe(audits)
                 log.error("the config is followed, but the state cannot be kept: %s", error)
-        for name in changed:
-            self._revisions[name] = self.revision(name) + 1
-        put = {name: one for name, one in self.state.items() if name in state and before.get(name) is not one}
-        self.state = state | put
+        for name in heard:
+            self.revise(name)
+        put = [name for name, one in self.state.items() if name in state and before.get(name) is not one]
+        if put:
+            again = reconcile(self.state, config, digests)
+            state |= {name: again[name] for name in put}
+            self._owe([])
+        self.state = state
+        return heard
+
+    def _audits(self, heard: Mapping[str, Told], state: Mapping[str, RouteState], generation: int) -> list[Audit]:
+        return [
+            self._audit(OPERATOR, "config", name, one.words, generation, state[name]) for name, one in heard.items()
+        ]
 
     async def write(
         self, route: str, after: RouteState, actor: Actor, action: str, detail: str, generation: int
@@ -147,14 +162,31 @@ class Ledger:
         await self._save({**self.state, route: after}, [self._audit(actor, action, route, detail, generation, after)])
         if self.state.get(route) is not before:
             raise Stale(route)
+        self._hold(route, after)
+
+    def _hold(self, route: str, after: RouteState) -> None:
+        """It holds from now on. What no caller builds upon makes no new revision: when a step has taken too long,
+        that a dry run has warned, and what the versions of the same rollout are called.
+        """
+        before = self.state.get(route)
+        same = before is not None and after != before and after == replace(before, rollout=_as(before, after))
         self.state = {**self.state, route: after}
+        if not same:
+            self.revise(route)
+
+    def revise(self, route: str) -> None:
+        """Something about the route is not what it was."""
         self._revisions[route] = self.revision(route) + 1
 
     def put(self, route: str, after: RouteState, actor: Actor, action: str, detail: str, generation: int) -> None:
         """A route's new state from now on; `keep` is to follow."""
-        self.state = {**self.state, route: after}
-        self._revisions[route] = self.revision(route) + 1
+        self._hold(route, after)
         self._owe([self._audit(actor, action, route, detail, generation, after)])
+
+    def note(self, route: str, after: RouteState) -> None:
+        """Something to know again that no one did; `keep` is to follow."""
+        self.state = {**self.state, route: after}
+        self._owe([])
 
     async def keep(self) -> None:
         """Keep what holds and is not kept yet. Where that cannot be done it holds all the same, as long as the process
@@ -219,14 +251,44 @@ class Ledger:
         )  # fmt: skip
 
 
+def _as(before: RouteState, after: RouteState) -> Rollout:
+    """A rollout with what no caller builds upon as it is now."""
+    was, now = before.rollout, after.rollout
+    identity = now.identity if now.identity.id == was.identity.id else was.identity
+    return replace(was, timeout_at=now.timeout_at, warned=now.warned, identity=identity)
+
+
 def _digests(config: Config) -> dict[str, str]:
     return {name: digest(route.rules) for name, route in config.routes.items()}
 
 
-def _heard(before: RouteState | None, after: RouteState) -> str:
-    """What a config has changed about a route, in words."""
+def _differences(before: Mapping[str, RouteState], after: Mapping[str, RouteState]) -> dict[str, Told]:
+    """What a config has changed about each route, in words."""
+    changed = {name: _heard(before.get(name), one) for name, one in after.items() if before.get(name) != one}
+    return changed | {name: _gone(before[name]) for name in before.keys() - after.keys()}
+
+
+def _heard(before: RouteState | None, after: RouteState) -> Told:
     if before is None:
-        return f"new route, weight {after.weight / 100:g}"
+        return Told("info", f"new route, weight {after.weight / 100:g}")
+    words: list[str] = []
+    severity: Severity = "info"
     if before.weight != after.weight:
-        return f"weight {before.weight / 100:g} -> {after.weight / 100:g}"
-    return "rules of the file" if before.file_rules != after.file_rules else "weight of the file, as it was"
+        words.append(f"weight {before.weight / 100:g} -> {after.weight / 100:g}")
+    elif after.waiting is not None and before.waiting != after.waiting:
+        severity = "warning"
+        words.append(waits(after))
+    elif before.waiting != after.waiting:
+        words.append("the file's weight is what it was, none waits")
+    if before.file_rules != after.file_rules:
+        words.append("rules of the file" if before.rules is None else "rules of the file, in place of the API's")
+    return Told(severity, "; ".join(words) or "weight of the file, as it was")
+
+
+def _gone(before: RouteState) -> Told:
+    """A route has left the config, or has another name now: then that is a new one."""
+    rollout = before.rollout
+    if rollout.phase == "idle":
+        return Told("info", "the route has left the config, and is forgotten")
+    words = f"the route has left the config, and with it its rollout: {rollout.phase}, {counted(rollout)}"
+    return Told("warning", f"{words}, {before.weight / 100:g} % to the canary")

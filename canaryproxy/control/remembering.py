@@ -95,7 +95,9 @@ class Memory:
         lost = 0.0
         if found is not None and found.version:
             self._versions.recall(route, found.version)
-        if found is not None and found.of == self._identity(route):
+        if found is not None and found.of != self._identity(route):
+            log.warning("%s: the config has another canary or judges it otherwise; the evidence starts over", route)
+        elif found is not None:
             self._extra[route] = self._rollout(route), found.extra
             if self._judges.restore(route, found.judge, self._now()):
                 since, lost = found.at, found.lost if found.step == began else 0.0

@@ -16,7 +16,8 @@ from canaryproxy.analysis.finding import Analysis
 from canaryproxy.analysis.report import report
 from canaryproxy.config.hook import When
 from canaryproxy.config.rollout import NEEDED_FOR_PROOF, expected_seconds
-from canaryproxy.control.controller import Controller, NoSuchRoute, Reload, Rolled
+from canaryproxy.control.changes import NoSuchRoute, Reload, Rolled
+from canaryproxy.control.controller import Controller
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Actor, Stale
@@ -70,7 +71,7 @@ class Rollouts:
         controller.change_of = lambda route: Event(
             "changed", identity=self._versions.now(route), report=self.found(route)
         )
-        controller.events.about = self.identity
+        controller.events.about = lambda route: self.identity(route) if route in controller.state else Identity()
         judges.heed(self.aim, self.failing)
 
     def __repr__(self) -> str:
@@ -158,13 +159,15 @@ class Rollouts:
 
     async def do(
         self, route: str, verb: Verb, actor: Actor, *, full: bool = False, version: str = "", stable: str = "",
-        only: str = "",
+        only: str = "", revision: int | None = None,
     ) -> Rolled:  # fmt: skip
-        """An operator asks for something; `version` and `stable` are what they call the versions, `only` is the id of
-        the one rollout that they mean. Raises what `Controller.roll` does.
+        """Follow a verb; `version` and `stable` are what they call the versions, `only` is the id of
+        the one rollout that they mean. Raises what `Controller.roll` does; no gate is
+        asked for what is stale.
         """
         if route not in self._controller.state or route not in self._controller.config.routes:
             raise NoSuchRoute(route)
+        self._controller.expect(route, revision)
         aborts = self._aborts[route]
         if verb == "abort":
             self._aborts[route] += 1
@@ -181,13 +184,13 @@ class Rollouts:
                 refusal = "aborted while the gates were asked"
             if refusal:
                 raise Illegal(refusal)
-        return await self._roll(route, plan, event, actor)
+        return await self._roll(route, plan, event, actor, revision)
 
-    async def _roll(self, route: str, plan: Plan, event: Event, actor: Actor) -> Rolled:
+    async def _roll(self, route: str, plan: Plan, event: Event, actor: Actor, revision: int | None = None) -> Rolled:
         before, event = self.of(route), replace(event, report=self.found(route))
         if event.kind == "changed":
             self._judges.renew(route, self._now())
-        done = await self._controller.roll(route, plan, event, actor)
+        done = await self._controller.roll(route, plan, event, actor, revision)
         if event.kind in ("start", "retry") and done.rollout.identity.id != before.identity.id:
             self._judges.renew(route, self._now())
         self._follow_up(route, before, done)
@@ -228,9 +231,14 @@ class Rollouts:
 
     async def reloaded(self, reload: Reload) -> None:
         """The config is another one: rollouts of other canaries have begun anew with it, or may begin by themselves."""
+        for route in reload.renewed:
+            self._judges.renew(route, self._now())
         for route, done in reload.begun.items():
             self._follow_up(route, NO_ROLLOUT, done)
-        for route in reload.others - reload.begun.keys():
+        for route in [route for route in self.under_way if route in reload.edits]:
+            done = Rolled(self.of(route), reload.edits[route], reload.generation, 0)
+            self._follow_up(route, done.rollout, done)
+        for route in reload.others:
             self._begin(route)
 
     async def _changed(self, route: str) -> None:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from canaryproxy.config import Config
+from canaryproxy.config.rollout import RolloutConfig, steps_text
+from canaryproxy.config.route import RouteConfig
 from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.rollout.record import Record, remembered
-from canaryproxy.rollout.state import Event, Rollout
+from canaryproxy.rollout.state import Event, Rollout, counted
 
 Source = Literal["file", "api", "rollout"]
 
@@ -29,7 +31,8 @@ class RouteState:
     `file_weight` and `file_rules` (a digest) are the file's, as last heard. `rules` are None while the file's hold.
     `latched` says why the canary is off until somebody decides, empty if it is not. While a `rollout` is under way the
     weight is its; `past` are the last ones, the oldest first. `extra` is what a later version has stored of the route:
-    kept as it is.
+    kept as it is. `waiting` is a weight of the file that has no effect before the route is idle, None where none waits;
+    `heard` what else of the file has to be known again by the next process (`control.edits`).
     """
 
     weight: int
@@ -41,6 +44,8 @@ class RouteState:
     rollout: Rollout = NO_ROLLOUT
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
     past: tuple[Record, ...] = ()
+    waiting: int | None = None
+    heard: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def off(self) -> bool:
@@ -89,37 +94,79 @@ def digest(rules: tuple[RuleConfig, ...]) -> str:
     return hashlib.sha256(json.dumps([rule_as_written(rule) for rule in rules]).encode()).hexdigest()
 
 
+def heard_of(route: RouteConfig) -> dict[str, str]:
+    """What is kept of a config, so that the next process knows what was edited while there was none: only what a
+    rollout under way has to follow.
+    """
+    return {
+        "canary": " ".join((*map(str, route.canary.origins), route.canary.version)).strip(),
+        "stable": " ".join(map(str, route.stable.origins)),
+        "plan": _plan_of(route.rollout),
+        "analysis": "off" if route.analysis is None else "on",
+    }
+
+
+def _plan_of(rollout: RolloutConfig) -> str:
+    if isinstance(rollout.steps, tuple):
+        dwells = [rollout.every if step.dwell is None else step.dwell for step in rollout.steps]
+        parts = [
+            f"{step.weight / 100:g} for {dwell:g}{' hold' if step.hold else ''}"
+            for step, dwell in zip(rollout.steps, dwells, strict=True)
+        ]
+    else:
+        parts = [f"{steps_text(rollout.steps)} for {rollout.every:g}"]
+    timeout = "auto" if rollout.step_timeout is None else f"{rollout.step_timeout:g}"
+    return f"{', '.join(parts)}; timeout {timeout}"
+
+
 def reconcile(state: State, config: Config, digests: Mapping[str, str]) -> dict[str, RouteState]:
     """The state once a config is heard; `digests` are those of its rules, by route."""
     return {
-        name: _heard(state.get(name), route.weight, digests[name]) for name, route in config.routes.items()
+        name: _heard(state.get(name), route, digests[name]) for name, route in config.routes.items()
     }  # fmt: skip
 
 
-def _heard(before: RouteState | None, weight: int, rules: str) -> RouteState:
+def _heard(before: RouteState | None, route: RouteConfig, rules: str) -> RouteState:
+    weight = route.weight
     if before is None:
-        return RouteState(weight, "file", weight, rules)
+        return RouteState(weight, "file", weight, rules, heard=heard_of(route))
     after = before
     if rules != before.file_rules:
         after = replace(after, rules=None, file_rules=rules)
-    if weight != before.file_weight and not before.latched and before.settable:
-        after = replace(after, weight=weight, weight_source="file", file_weight=weight)
-    return after
+    return _weighed_by_file(after, weight)
+
+
+def _weighed_by_file(before: RouteState, weight: int) -> RouteState:
+    """The file says so. An edit waits while a rollout or a latch says what the weight is; one that waited before a
+    rollout succeeded goes on waiting, so that nothing but `reset` takes from the canary what it has won.
+    """
+    if weight == before.file_weight:
+        return before if before.waiting is None else replace(before, waiting=None)
+    waited = before.rollout.phase == "succeeded" and weight == before.waiting
+    if before.latched or not before.settable or waited:
+        return before if weight == before.waiting else replace(before, waiting=weight)
+    return replace(before, weight=weight, weight_source="file", file_weight=weight, waiting=None)
 
 
 def latch(config: Config, digests: Mapping[str, str], why: str) -> dict[str, RouteState]:
     """The state when the kept one is lost: no canary gets anything until somebody decides."""
     return {
-        name: RouteState(0, "file", route.weight, digests[name], latched=why) for name, route in config.routes.items()
+        name: RouteState(0, "file", route.weight, digests[name], latched=why, heard=heard_of(route))
+        for name, route in config.routes.items()
     }
 
 
 def rolled(before: RouteState, rollout: Rollout, report: Mapping[str, Any], now: float) -> RouteState:
-    """A rollout has gone on: what it says of the weight holds. `report` is what was found of the canary until now."""
+    """A rollout has gone on: what it says of the weight holds, and what waited for its end does then. `report` is what
+    was found of the canary until now.
+    """
     past = remembered(before.past, before.rollout, rollout, report, now)
-    return replace(
+    after = replace(
         before, rollout=rollout, weight=rollout.weight, weight_source="rollout", latched="", past=past
     )  # fmt: skip
+    if rollout.phase != "idle" or before.waiting is None:
+        return after
+    return replace(after, weight=before.waiting, weight_source="file", file_weight=before.waiting, waiting=None)
 
 
 def waits(before: RouteState, after: RouteState, event: Event) -> bool:
@@ -130,4 +177,20 @@ def waits(before: RouteState, after: RouteState, event: Event) -> bool:
 
 def weighed(before: RouteState, weight: int, file_weight: int) -> RouteState:
     """Somebody set the weight: that is a decision, so a latch is over."""
-    return replace(before, weight=weight, weight_source="api", file_weight=file_weight, latched="")
+    return replace(before, weight=weight, weight_source="api", file_weight=file_weight, latched="", waiting=None)
+
+
+def share(state: RouteState) -> str:
+    """What a canary gets, and who says so where it is not the file: `50 % (rollout: paused, step, step 4 of 5)`."""
+    words = f"{state.weight / 100:g} %"
+    if state.latched:
+        return f"{words} (off: {state.latched})"
+    rollout = state.rollout
+    if rollout.phase == "idle":
+        return words if state.weight_source == "file" else f"{words} (by the {NAMES[state.weight_source]})"
+    reason = f", {rollout.reason}" if rollout.reason else ""
+    step = "" if rollout.step is None else f", {counted(rollout)}"
+    return f"{words} (rollout: {rollout.phase.replace('_', ' ')}{reason}{step})"
+
+
+NAMES = {"file": "file", "api": "API", "rollout": "rollout"}

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from canaryproxy.rollout.plan import WHOLE, Plan
+from canaryproxy.rollout.replan import replan
 from canaryproxy.rollout.starting import another, gone, may_begin, refusal, repeated
-from canaryproxy.rollout.state import Event, Illegal, Kind, Phase, Rollout, Severity, Told
+from canaryproxy.rollout.state import UNDER_WAY, Event, Illegal, Kind, Phase, Rollout, Severity, Told, counted
 
 CONTROL = WHOLE // 2
 """The weight that a suspicious bake goes back to, so that there is something to compare with again."""
@@ -22,9 +23,8 @@ PATIENCE = 3.0
 """A step may take this many times what was expected, and half an hour in any case."""
 
 
-NOTICED: tuple[Kind, ...] = ("tick", "changed", "named")
+NOTICED: tuple[Kind, ...] = ("tick", "changed", "named", "edited")
 """What no operator asks for: where the phase does not know it, nothing comes of it."""
-
 
 Guard = Callable[[Plan, Rollout, Event, float], bool]
 Act = Callable[[Plan, Rollout, Event, float], tuple[Rollout, tuple[Told, ...]]]
@@ -75,7 +75,8 @@ def _always(_: Plan, __: Rollout, ___: Event, ____: float) -> bool:
 
 
 def _reaches(_: Plan, __: Rollout, event: Event, ___: float) -> bool:
-    return event.reaches
+    """Also what is latched: the latch ends with the next weight, and the state behind it may come back."""
+    return event.reaches or event.latched
 
 
 def _latched(_: Plan, __: Rollout, event: Event, ___: float) -> bool:
@@ -192,7 +193,7 @@ def _at(plan: Plan, state: Rollout, step: int, now: float, words: str) -> tuple[
         timeout_at=0.0 if plan.step_timeout is None else now + max(plan.step_timeout, plan.steps[step].dwell),
         released=False, controls=0,
     )  # fmt: skip
-    return after, (Told("info", f"{words}; the canary gets {weight / 100:g} %"),)
+    return after, (Told("info", f"{words}; {counted(after)}, the canary gets {weight / 100:g} %"),)
 
 
 def _next(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
@@ -263,8 +264,9 @@ def _timeout(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Roll
 def _back(state: Rollout, now: float, reason: str, why: str) -> tuple[Rollout, tuple[Told, ...]]:
     after = replace(state, phase="rolled_back", reason=reason, why=why, weight=0, since=now, timeout_at=0.0)
     where = f" at {state.weight / 100:g} %" if state.weight else ""
-    since = f"; {_lasted(now - state.step_since)} after the step began" if state.step is not None else ""
-    return after, (Told("critical", f"rolled back{where}: {why}{since}"),)
+    since = f"; {_lasted(now - state.step_since)} after {counted(state)} began" if state.step is not None else ""
+    severity: Severity = "warning" if reason == "manual" else "critical"
+    return after, (Told(severity, f"rolled back{where}: {why}{since}"),)
 
 
 def _lasted(seconds: float) -> str:
@@ -296,7 +298,7 @@ def _lower(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollou
 
 def _off(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
     after = replace(state, weight=0, since=now)
-    return after, (Told("critical", f"aborted{_by(event)} on the way back: the canary gets nothing"),)
+    return after, (Told("warning", f"aborted{_by(event)} on the way back: the canary gets nothing"),)
 
 
 def _would_be_taken_back(_: Plan, state: Rollout, event: Event, __: float) -> tuple[Rollout, tuple[Told, ...]]:
@@ -332,8 +334,10 @@ def _succeed(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout
 
 
 def _reset(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
-    after = Rollout(since=now, identity=state.identity)
-    return after, (Told("info", f"reset{_by(event)}; all traffic goes to stable"),)
+    words = "all traffic goes to stable"
+    if event.waiting is not None:
+        words = f"the file's weight of {event.waiting / 100:g} %, which waited, holds now"
+    return Rollout(since=now, identity=state.identity), (Told("info", f"reset{_by(event)}; {words}"),)
 
 
 def _name(_: Plan, state: Rollout, event: Event, __: float) -> tuple[Rollout, tuple[Told, ...]]:
@@ -368,13 +372,14 @@ TABLE: tuple[Row, ...] = (
     Row(("progressing", "paused"), "promote", "", _always, _next, ("progressing", "baking")),
     Row(("baking",), "promote", "", _always, _succeed, ("succeeded",)),
     Row(("progressing", "paused", "baking", "succeeded"), "abort", "", _always, _abort, ("rolled_back",)),
-    Row(("idle",), "abort", "something reaches the canary", _reaches, _abort, ("rolled_back",)),
+    Row(("idle",), "abort", "something reaches the canary, or it is latched", _reaches, _abort, ("rolled_back",)),
     Row(("rolled_back",), "abort", "on its way back", _on_its_way, _off, ("rolled_back",)),
     Row(("idle", "rolled_back"), "abort", "", _always, stay, ("idle", "rolled_back")),
     # What is noticed. Protection first, in every phase that sends the canary anything.
     Row(("progressing", "paused", "baking", "succeeded"), "changed", "", _always, _again,
         ("progressing", "paused", "baking")),
     Row(("progressing", "paused", "baking"), "named", "", _always, _name, ("progressing", "paused", "baking")),
+    *(Row((phase,), "edited", "", _always, replan, (phase,)) for phase in sorted(UNDER_WAY)),
     Row(("progressing", "paused", "baking"), "tick", "the canary fails, dry run", _fails_dry, _would_be_taken_back,
         ("progressing", "paused", "baking")),
     Row(("progressing", "paused", "baking"), "tick", "the canary fails", _fails_truly, _taken_back, ("rolled_back",)),

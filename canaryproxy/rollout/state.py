@@ -12,7 +12,7 @@ from canaryproxy.rollout.plan import Step
 
 Phase = Literal["idle", "progressing", "paused", "baking", "succeeded", "rolled_back"]
 Verb = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset"]
-Kind = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset", "tick", "changed", "named"]
+Kind = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset", "tick", "changed", "named", "edited"]
 Severity = Literal["info", "warning", "critical"]
 
 UNDER_WAY: frozenset[Phase] = frozenset(("progressing", "paused", "baking"))
@@ -82,7 +82,8 @@ class Facts:
 @dataclass(frozen=True, slots=True)
 class Event:
     """What happened. `reaches`: something sends requests to the canary although no rollout runs; `latched`: the canary
-    is off for another reason than a rollout. `identity` is that of a rollout which begins with it;
+    is off for another reason than a rollout; `waiting`: the weight that the file has for the time after it; `edited`:
+    the plan is another one. `identity` is that of a rollout which begins with it;
     `report`, plain data, is what was found of the canary until now; `only` is the id of the one rollout that is meant,
     empty for whichever there is.
     """
@@ -92,6 +93,7 @@ class Event:
     full: bool = False
     reaches: bool = False
     latched: bool = False
+    waiting: int | None = None
     by: str = ""
     identity: Identity = NAMELESS
     report: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -106,9 +108,16 @@ class Told:
     words: str
 
 
+def counted(rollout: Rollout) -> str:
+    """The step as people count, from one on: the same words in log, events, history and `status`. Data
+    (`step` of the API, of hooks and of metrics) counts from zero.
+    """
+    return "no step" if rollout.step is None else f"step {rollout.step + 1} of {len(rollout.steps)}"
+
+
 def summary(rollout: Rollout, told: Sequence[Told]) -> str:
     """What came of an event, for the book."""
-    return "; ".join(one.words for one in told) or f"{rollout.phase}, step {rollout.step}"
+    return "; ".join(one.words for one in told) or f"{rollout.phase}, {counted(rollout)}"
 
 
 class Illegal(Exception):

@@ -113,7 +113,8 @@ class Entry:
         lot = self._by_rule.get(rule.name)
         if lot is None:
             route, reason = self.route, f"rule:{rule.name}"
-            stable, canary = self._verdicts(reason, analysed=rule.analyse, preview=rule.preview)
+            preview = rule.preview and rule.to == "canary"
+            stable, canary = self._verdicts(reason, analysed=rule.analyse, preview=preview)
             to, other = (canary, stable) if rule.to == "canary" else (stable, canary)
             salt = salt_of(f"{route.salt or route.name}/{rule.name}")
             lot = self._by_rule[rule.name] = Lot(to, other, rule.percent, (route.name, reason), salt, rule)
@@ -140,9 +141,11 @@ def verdicts(
     route: Route, reason: str, *, analysed: bool = True, preview: bool = False, goals: Recogniser | None = None,
     mirror: Verdict | None = None, caches: Caches | None = None,
 ) -> tuple[Verdict, Verdict]:  # fmt: skip
-    """The verdicts for stable and canary, each with the other as its rescue where the route allows it."""
+    """The verdicts for stable and canary, each with the other as its rescue where the route allows it. A preview is who
+    was sent to the canary, not who would only be moved there for want of stable.
+    """
     spare_stable = Verdict(route, route.stable, reason, analysed=analysed)
-    spare_canary = Verdict(route, route.canary, reason, analysed=analysed, preview=preview)
+    spare_canary = Verdict(route, route.canary, reason, analysed=analysed)
     canary_may_serve = "stable" in route.fallback and not route.aborted
     return (
         Verdict(

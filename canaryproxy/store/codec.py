@@ -49,6 +49,8 @@ def dump_route(state: RouteState) -> dict[str, Any]:
         "latched": state.latched,
         "rollout": rollouts.dump(state.rollout),
         "past": [rollouts.dump_record(one) for one in state.past],
+        "waiting": state.waiting,
+        "heard": dict(state.heard),
     }
 
 
@@ -74,6 +76,8 @@ def load_route(data: Mapping[str, Any]) -> RouteState:
         latched=text(data["latched"]),
         rollout=rollouts.load(mapping(data["rollout"])) if "rollout" in data else Rollout(),
         past=tuple(rollouts.load_record(mapping(one)) for one in items(data.get("past", []))),
+        waiting=None if data.get("waiting") is None else _weight(data["waiting"]),
+        heard={text(key): text(one) for key, one in mapping(data.get("heard", {})).items()},
         extra=unknown(data, KNOWN),
     )
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from canaryproxy.admin import operations
-from canaryproxy.admin.operations import OPERATIONS, Answer, Call, tag
+from canaryproxy.admin.operations import OPERATIONS, Answer, Call, Operation
+from canaryproxy.admin.preconditions import tag
 from canaryproxy.admin.problems import Problem
 from canaryproxy.control.ledger import Actor
 from canaryproxy.control.state import Audit, State
@@ -70,6 +71,47 @@ async def test_a_stale_revision_is_refused() -> None:
     assert (await refused(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=seen))[0] == "stale"
     await call(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=f'"x", {changed.headers["ETag"]}')
     await call(api, "PUT", "/{route}/weight", {"canary": 3}, if_match="*")
+
+
+BODIES = {"weight": {"canary": 1}, "rules": RULE, "{rule}": RULE, "goals": {"goal": "buy", "version": "canary"}}
+CHANGES = [one for one in OPERATIONS if one.role == "write"]
+
+
+@pytest.mark.parametrize("operation", CHANGES, ids=lambda one: f"{one.method} {one.path}")
+async def test_every_change_honours_if_match_and_a_stale_one_changes_nothing(operation: Operation) -> None:
+    api = await Api(route="    goals: [{name: buy, path: /buy}]\n").start()
+    path = operation.path.removeprefix("/api/v1/routes")
+    body: Any = BODIES.get(path.rsplit("/", 1)[1], {})
+    before = api.controller.state["shop"]
+    for stale in ('"00000000-0"', '"", "x"', f"W/{tag(api.controller.revision('shop'))}"):
+        with pytest.raises(Problem) as problem:
+            await call(api, operation.method, path, body, if_match=stale)
+        assert problem.value.slug == "stale"
+        assert problem.value.headers["ETag"] == tag(api.controller.revision("shop"))
+    for malformed in ("", "x", '"a', '"a" "b"', '*, "a"', 'w/"a"', "1"):
+        assert (await refused(api, operation.method, path, body, if_match=malformed))[0] == "malformed"
+    assert api.controller.state["shop"] is before
+    assert "stale" in operation.problems
+    assert "malformed" in operation.problems
+
+
+@pytest.mark.parametrize("form", ["{}", '"x,y",{}', '{} , "x"', 'W/"a",, {} ,', "*"])
+async def test_a_tag_of_now_lets_a_change_through_however_it_is_listed(form: str) -> None:
+    api = await Api().start()
+    seen = tag(api.controller.revision("shop"))
+    answer = await call(api, "POST", "/{route}/rollout/start", {}, if_match=form.format(seen))
+    assert answer.headers["ETag"] == tag(api.controller.revision("shop")) != seen
+
+
+async def test_the_same_request_again_is_stale_and_moves_nothing_twice() -> None:
+    api = await Api().start()
+    seen = (await call(api, "POST", "/{route}/rollout/start", {})).headers["ETag"]
+    for verb in ("promote", "promote", "pause", "abort"):
+        path = f"/{{route}}/rollout/{verb}"
+        after = (await call(api, "POST", path, {}, if_match=seen)).headers["ETag"]
+        assert (await refused(api, "POST", path, {}, if_match=seen))[0] == "stale"
+        seen = after
+    assert (api.controller.state["shop"].rollout.step, api.controller.state["shop"].rollout.phase) == (2, "rolled_back")
 
 
 async def test_what_cannot_be_kept_is_not_done() -> None:

@@ -80,3 +80,32 @@ def test_a_start_may_wait_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
         assert run(served, "start", "shop", "--wait", "--timeout", "soon").exit_code == 2
         whole = run(served, "start", "shop", "--version", "v42", "--wait", "--timeout", "100ms", "--json")
         assert (whole.exit_code, whole.stdout) == (TIMED_OUT, "")
+
+
+def test_a_promotion_from_an_expected_step_moves_once_however_often_it_is_run() -> None:
+    api = Api()
+    with live(api) as served:
+
+        def said(*words: str) -> tuple[int, str]:
+            done = run(served, *words)
+            return done.exit_code, done.output
+
+        assert said("promote", "shop", "--expect-step", "1")[1].startswith("it is not at step 1; shop: idle")
+        assert said("start", "shop")[0] == 0
+        code, words = said("promote", "shop", "--expect-step", "1")
+        assert (code, "step 2 of 5" in words) == (0, True)
+        code, words = said("promote", "shop", "--expect-step", "1")
+        assert (code, words.startswith("it is not at step 1; shop: progressing, 5 % to canary, step 2 of 5")) == (
+            1,
+            True,
+        )
+        assert said("promote", "shop", "--expect-step", "0")[0] == 2
+        assert api.controller.state["shop"].rollout.step == 1
+
+
+def test_an_abort_that_changes_nothing_says_so() -> None:
+    with live(Api()) as served:
+        done = CliRunner().invoke(app, ["abort", "blog", "--admin", served.url])
+        assert done.output.strip().endswith(
+            "blog: idle, 0 % to canary: nothing reaches the canary, nothing was changed"
+        )

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from canaryproxy.cli import app
 from canaryproxy.cli.remote import Refused, Remote
-from canaryproxy.cli.status import figures, look
+from canaryproxy.cli.status import figures, look, page, waits
 from tests.support.admin import Api
 from tests.support.live import live
 
@@ -30,6 +30,13 @@ def test_a_table_of_every_route() -> None:
         told = json.loads(CliRunner().invoke(app, ["status", "shop", "--json", "--admin", served.url]).stdout)
         assert (told["weight"], told["stats"]["versions"]["canary"]["errors"]) == (5.0, 5)
         assert CliRunner().invoke(app, ["status", "nope", "--admin", served.url]).exit_code == 1
+
+
+def test_a_weight_of_the_file_that_waits_is_said() -> None:
+    with live(Api()) as served:
+        routes = [{**one, "waiting_weight": 30.0, "phase": "progressing"} for one in look(Remote(served.url), "shop")]
+        assert waits(routes[0]) == "shop: the file's weight of 30 % waits for `reset`"
+        assert any("waits for" in str(part) for part in page(routes).renderables)
 
 
 def test_figures_of_a_quiet_route_are_dashes() -> None:

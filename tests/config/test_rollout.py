@@ -30,14 +30,13 @@ def test_a_step_may_have_rules_and_a_mirror_of_its_own_and_then_no_weight() -> N
         "steps: [{weight: 0, for: 10m, mirror: {percent: 10}, rules: [{name: staff, headers: {x: '1'}, to: canary}]}, 5, 100]"
     )
     assert [step.weight for step in found.plan(0.0).steps] == [0, 500, 10_000]
-    extras = found.extras(0, 0)
+    extras = found.extras(0)
     assert extras is not None
     assert (extras.rules.rules[0].name, extras.mirror is not None) == ("staff", True)
-    assert found.extras(1, 500) is None
-    assert found.extras(0, 500) is None
-    assert found.extras(7, 0) is None
-    assert found.extras(None, 0) is None
-    assert rollout("steps: auto").extras(0, 0) is None
+    assert found.extras(500) is None
+    assert found.extras(700) is None
+    assert found.rule_names == {rule.name for rule in extras.rules.rules}
+    assert rollout("steps: auto").extras(0) is None
 
 
 @pytest.mark.parametrize(

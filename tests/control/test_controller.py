@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from canaryproxy.config import Config, ConfigError, Problem, from_flags, parse
-from canaryproxy.control.controller import Changed, Controller, NoSuchRoute
+from canaryproxy.control.changes import Changed, NoSuchRoute
+from canaryproxy.control.controller import Controller
 from canaryproxy.control.health import Answer, Check
 from canaryproxy.control.ledger import Actor, Stale
 from canaryproxy.control.store import UnwritableState

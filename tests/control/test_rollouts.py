@@ -4,12 +4,13 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from canaryproxy.control.controller import NoSuchRoute
+from canaryproxy.control.changes import NoSuchRoute
 from canaryproxy.control.ledger import Stale
 from canaryproxy.control.state import Audit, State
 from canaryproxy.control.store import UnwritableState
@@ -149,6 +150,8 @@ async def test_a_file_that_is_heard_meanwhile_undoes_no_rollback() -> None:
     await asyncio.gather(reloading, aborting)
     assert bench.shop.off
     assert bench.controller.table.routes[0].aborted
+    await bench.rollouts.do("shop", "reset", JO)
+    assert bench.store.kept["shop"].file_rules == bench.shop.file_rules != ""
 
 
 async def test_another_canary_begins_anew_and_one_may_begin_by_itself() -> None:
@@ -392,3 +395,141 @@ async def test_its_state_is_kept_as_it_is() -> None:
     told = json.loads(write_state(state))
     del told["rollout"]
     assert read_state(json.dumps(told)).rollout.phase == "idle"
+
+
+async def ramping(bench: Bench) -> None:
+    bench.errors["canary"] = 0.05
+    await bench.until("rolled_back")
+    assert (bench.weight("shop") or 0) > 0
+
+
+async def baking(bench: Bench) -> None:
+    await bench.rollouts.do("shop", "start", JO)
+    await bench.rollouts.do("shop", "promote", JO, full=True)
+
+
+async def in_phase(phase: str) -> Bench:
+    bench = Bench("rollback: 1h, steps: [25, 50, 100]", "fallback: both\n    mirror: {percent: 10}")
+    await bench.controller.start()
+    for _ in range(5):
+        await bench.second()
+    do = bench.rollouts.do
+    if phase == "latched":
+        latched = replace(bench.shop, latched="the kept state was damaged")
+        bench.controller._ledger.put("shop", latched, JO, "state", "", 1)
+    elif phase == "ramped":
+        await do("shop", "start", JO)
+        await bench.rollouts.do("shop", "promote", JO)
+        await ramping(bench)
+    elif phase != "idle":
+        await baking(bench) if phase in ("baking", "succeeded") else await do("shop", "start", JO)
+        if phase == "paused":
+            await do("shop", "pause", JO)
+        if phase == "succeeded":
+            await do("shop", "promote", JO)
+    expected = {"latched": "idle", "ramped": "rolled_back"}.get(phase, phase)
+    assert bench.shop.rollout.phase == expected
+    return bench
+
+
+PHASES = ["idle", "latched", "progressing", "paused", "baking", "succeeded", "ramped"]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_an_abort_turns_the_canary_off_in_every_phase_and_it_lasts(
+    phase: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = await in_phase(phase)
+    caplog.clear()
+    done = await bench.rollouts.do("shop", "abort", JO)
+    for _ in range(2):
+        assert (done.rollout.phase, done.rollout.weight, bench.shop.off) == ("rolled_back", 0, True)
+        assert bench.controller.table.routes[0].aborted
+        assert bench.store.kept["shop"].off
+        done = await bench.rollouts.do("shop", "abort", JO)
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+async def test_an_abort_where_nothing_reaches_the_canary_changes_nothing() -> None:
+    bench = Bench()
+    await bench.controller.start()
+    before = bench.controller.revision("shop")
+    done = await bench.rollouts.do("shop", "abort", JO)
+    assert (done.rollout.phase, bench.controller.revision("shop")) == ("idle", before)
+
+
+@pytest.mark.parametrize("what", ["weight", "rules", "start"])
+async def test_an_abort_is_the_last_word_on_what_is_being_written(what: str) -> None:
+    bench = Bench()
+    await bench.controller.start()
+    held, go = threading.Event(), threading.Event()
+    save = bench.store.save
+
+    def slow(state: State, audits: Sequence[Audit] = ()) -> None:
+        held.set()
+        go.wait(5)
+        save(state, audits)
+
+    bench.store.save = slow  # type: ignore[method-assign]
+    rule = bench.controller.config.routes["shop"].rules
+    changes: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "weight": lambda: bench.controller.set_weight("shop", 5000, JO),
+        "rules": lambda: bench.controller.set_rules("shop", lambda _: rule, JO),
+        "start": lambda: bench.rollouts.do("shop", "start", JO),
+    }
+    writing = asyncio.create_task(changes[what]())
+    await asyncio.to_thread(held.wait, 5)
+    aborting = asyncio.ensure_future(bench.rollouts.do("shop", "abort", JO))
+    await asyncio.sleep(0)
+    go.set()
+    assert (await aborting).rollout.phase == "idle"
+    with pytest.raises(Stale):
+        await writing
+    assert (bench.weight("shop"), bench.shop.rollout.phase, bench.store.kept["shop"].weight) == (0, "idle", 0)
+
+
+async def test_of_several_verbs_with_one_revision_exactly_one_moves() -> None:
+    bench = await started("steps: [10, 20, 30, 40, 100]")
+    revision = bench.controller.revision("shop")
+    asked = [bench.rollouts.do("shop", "promote", JO, revision=revision) for _ in range(5)]
+    done = await asyncio.gather(*asked, return_exceptions=True)
+    assert sorted(type(one).__name__ for one in done) == ["Rolled", *["Stale"] * 4]
+    assert bench.shop.rollout.step == 1
+    with pytest.raises(Stale):
+        await bench.rollouts.do("shop", "abort", JO, revision=revision)
+    assert not bench.shop.off
+    await bench.rollouts.do("shop", "abort", JO, revision=bench.controller.revision("shop"))
+    assert bench.shop.off
+
+
+async def test_gates_are_not_asked_for_what_is_stale_and_a_change_while_they_are_asked_counts() -> None:
+    bench = Bench("hooks: [{name: gate, when: start, url: 'http://h/start'}]")
+    await bench.controller.start()
+    revision = bench.controller.revision("shop")
+    with pytest.raises(Stale):
+        await bench.rollouts.do("shop", "start", JO, revision=revision + 1)
+    assert bench.posted == []
+    post = bench.post
+
+    async def meanwhile(*asked: Any) -> str:
+        await bench.controller.set_weight("shop", 0, JO)
+        return await post(*asked)
+
+    bench.rollouts._hooks._post = meanwhile
+    with pytest.raises(Stale):
+        await bench.rollouts.do("shop", "start", JO, revision=revision)
+    assert bench.shop.rollout.phase == "idle"
+
+
+async def test_the_revision_changes_with_every_step_and_phase_and_not_with_an_estimate() -> None:
+    bench = await started("steps: [25, 50, 100]")
+    seen: dict[int, set[tuple[str, int | None, int]]] = {}
+    for _ in range(200):
+        rollout = bench.shop.rollout
+        seen.setdefault(bench.controller.revision("shop"), set()).add((rollout.phase, rollout.step, rollout.weight))
+        await bench.second()
+        if rollout.phase == "succeeded":
+            break
+    assert rollout.phase == "succeeded"
+    assert all(len(states) == 1 for states in seen.values())
+    assert len(seen) == len({state for states in seen.values() for state in states})

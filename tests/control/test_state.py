@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.config import Config, parse
 from canaryproxy.config.rules import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
-from canaryproxy.control.state import RouteState, digest, latch, reconcile, weighed
+from canaryproxy.control.state import RouteState, digest, latch, reconcile, share, weighed
+from canaryproxy.rollout.plan import Step
+from canaryproxy.rollout.state import Rollout
 
 
 def config(weight: str = "5", rules: str = "[]") -> Config:
@@ -68,3 +71,24 @@ def test_the_later_change_always_wins(steps: list[tuple[str, int]]) -> None:
         else:
             state = heard(dict(state), config(str(written)))
         assert state["default"].weight == expected * 100
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (RouteState(500, "file", 500, ""), "5 %"),
+        (RouteState(1250, "api", 500, ""), "12.5 % (by the API)"),
+        (RouteState(0, "rollout", 0, ""), "0 % (by the rollout)"),
+        (RouteState(0, "file", 500, "", latched="the kept state was damaged"), "0 % (off: the kept state was damaged)"),
+        (
+            RouteState(5000, "rollout", 0, "", rollout=Rollout("paused", "manual", "", (Step(5000, 1.0),), 0, 5000)),
+            "50 % (rollout: paused, manual, step 1 of 1)",
+        ),
+        (
+            RouteState(0, "rollout", 0, "", rollout=Rollout("rolled_back", "verdict")),
+            "0 % (rollout: rolled back, verdict)",
+        ),
+    ],
+)
+def test_what_a_canary_gets_is_said_with_its_reason(state: RouteState, words: str) -> None:
+    assert share(state) == words

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from canaryproxy.model.rule import Rule
 from canaryproxy.model.table import Endpoint, Version
 from tests.support.nginx import free_port
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, reset, run, world
@@ -355,5 +356,36 @@ def test_an_aborted_canary_loses_what_is_still_open_after_its_drain() -> None:
             assert await reader.read() == b""
             w.collect()
             assert w.outcomes == {"overflow": 1}
+
+    run(test())
+
+
+@pytest.mark.parametrize("aborted", [False, True])
+@pytest.mark.parametrize(
+    "rules",
+    [(), (Rule("r", (), "stable", 10_000, preview=True),), (Rule("r", (), "canary", 0, preview=True),)],
+    ids=["weight", "to stable", "outside"],
+)
+def test_what_stable_breaks_goes_to_the_canary_unless_that_was_aborted_meanwhile(
+    rules: tuple[Rule, ...], aborted: bool
+) -> None:
+    async def test() -> None:
+        async with world(fallback=BOTH, rules=rules) as w:
+            here, go = asyncio.Event(), asyncio.Event()
+
+            async def breaks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await read_head(reader)
+                here.set()
+                await go.wait()
+                reset(writer)
+
+            w.stable.behaviour = breaks
+            asked = asyncio.create_task(w.ask(GET))
+            await here.wait()
+            route = dataclasses.replace(w.table.routes[0], aborted=aborted)
+            w.publish(dataclasses.replace(w.table, routes=(route,)), 2)
+            go.set()
+            answer = await asked
+            assert (len(w.canary.heads), b" 200 " in answer[:20]) == ((0, False) if aborted else (1, True))
 
     run(test())

@@ -65,7 +65,7 @@ def test_a_good_canary_climbs_step_by_step_bakes_and_succeeds() -> None:
         ("succeeded", WHOLE),
     ]  # fmt: skip
     assert run.now - 1000 == 4 * 60 + 300
-    assert run.told[0].words == "started by ci; the canary gets 1 %"
+    assert run.told[0].words == "started by ci; step 1 of 5, the canary gets 1 %"
     assert run.told[-1].words.startswith("succeeded: the canary has proven itself")
 
 
@@ -86,7 +86,7 @@ def test_a_failing_canary_is_taken_back_at_once_whatever_goes_on(phase: Phase) -
     state = run.tick(FAIL)
     assert (state.phase, state.reason, state.weight, state.off) == ("rolled_back", "verdict", 0, True)
     assert "canary failed 13 of 640 requests" in run.told[-1].words
-    assert run.told[-1].words.endswith("1.0 s after the step began")
+    assert run.told[-1].words.endswith(f"1.0 s after step {5 if phase == 'baking' else 1} of 5 began")
     assert run.told[-1].severity == "critical"
 
 

@@ -79,7 +79,7 @@ def test_another_version_takes_the_place_of_one_under_way(phase: str) -> None:
     after, told = transition(PLAN, state, Event("start", by="ci", identity=Identity("two", "v2")), 1000.0)
     assert (after.phase, after.step, after.weight) == ("paused" if phase == "paused" else "progressing", 0, 100)
     assert told[0].words == (
-        "started by ci: rollout two of v2, in place of rollout one of v1; the canary gets 1 %"
+        "started by ci: rollout two of v2, in place of rollout one of v1; step 1 of 3, the canary gets 1 %"
     )  # fmt: skip
 
 

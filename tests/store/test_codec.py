@@ -27,6 +27,7 @@ LATER = LATER_ROLLOUT.map(lambda later: {name: one for name, one in later.items(
 STATES = st.builds(
     RouteState, st.integers(0, 10_000), st.sampled_from(["file", "api", "rollout"]), st.integers(0, 10_000), st.text(),
     st.sampled_from([None, RULES, RuleSet(())]), st.text(), ROLLOUTS, LATER,
+    waiting=st.none() | st.integers(0, 10_000), heard=st.dictionaries(st.text(), st.text(), max_size=4),
 )  # fmt: skip
 STATE = RouteState(1250, "api", 500, "abc", RULES, "", Rollout())
 

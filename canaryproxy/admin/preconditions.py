@@ -1,0 +1,33 @@
+"""`ETag` and `If-Match` (RFC 9110 8.8, 13.1.1): a change that builds upon what is not there any more is refused."""
+
+import re
+import secrets
+
+from canaryproxy.admin.problems import Problem
+
+NONCE = secrets.token_hex(4)
+"""Makes entity tags of another process differ from ours."""
+
+ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+"""A tag may hold a comma."""
+
+
+def tag(revision: int) -> str:
+    """The entity tag of a route: another one whenever something about it was changed."""
+    return f'"{NONCE}-{revision}"'
+
+
+def entity_tags(field: str) -> frozenset[str] | None:
+    """The tags of an `If-Match`, None for `*`. They are compared strongly, so a weak one is like no other. Raises
+    `Problem` for what is no list of tags.
+    """
+    if field.strip(" \t") == "*":
+        return None
+    found, rest = [], field.strip(", \t")
+    while (one := ENTITY_TAG.match(rest)) is not None:
+        found.append(one[0])
+        after = rest[one.end() :].lstrip(" \t")
+        if not after:
+            return frozenset(found)
+        rest = after.lstrip(", \t") if after.startswith(",") else ""
+    raise Problem("malformed", 'If-Match: expected * or tags in quotes, as ETag gives them, such as "1a2b3c4d-7"')

@@ -1,0 +1,37 @@
+"""A plan that is edited under way: what lies behind stays, what lies ahead follows."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canaryproxy.rollout.machine import transition
+from canaryproxy.rollout.plan import WHOLE, Plan, Step
+from canaryproxy.rollout.state import Event, Phase, Rollout
+
+WEIGHTS = st.sets(st.integers(1, WHOLE - 1), max_size=8).map(lambda found: (*sorted(found), WHOLE))
+PLANS = st.builds(
+    lambda weights, dwell, timeout: Plan(tuple(Step(one, dwell) for one in weights), step_timeout=timeout),
+    WEIGHTS, st.floats(0, 1e4), st.none() | st.floats(1, 1e5),
+)  # fmt: skip
+
+
+@given(PLANS, PLANS, st.data())
+def test_the_share_of_now_stays_and_the_plan_still_rises_to_the_whole(
+    was: Plan, now: Plan, data: st.DataObject
+) -> None:
+    begun = transition(was, Rollout(), Event("start"), 100.0)[0]
+    step = data.draw(st.integers(0, len(was.steps) - 1))
+    weight = was.steps[step].weight
+    phase: Phase = "baking" if weight == WHOLE else "progressing"
+    at = replace(begun, step=step, weight=weight, phase=phase)
+    after, told = transition(now, at, Event("edited"), 200.0)
+    weights = [one.weight for one in after.steps]
+    assert (after.step, after.weight, after.phase, after.since) == (step, weight, phase, at.since)
+    assert weights == sorted(set(weights))
+    assert weights[-1] == WHOLE
+    assert after.steps[:step] == at.steps[:step]
+    assert [one for one in after.steps[step:] if one.weight > weight] == [s for s in now.steps if s.weight > weight]
+    assert f"step {step + 1} of {len(weights)} stays" in told[0].words
+    assert transition(now, after, Event("edited"), 300.0)[0] == after
+    assert after.timeout_at == 0.0 if now.step_timeout is None else after.timeout_at >= 100.0 + now.step_timeout
