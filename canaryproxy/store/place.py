@@ -26,7 +26,7 @@ APPLICATION = int.from_bytes(b"cnry")
 OUR_TABLES = {"routes": ("name", "state"), "learnt": ("name", "told"), "history": (
     "id", "at", "actor", "role", "address", "action", "route", "detail", "outcome", "generation",
 )}  # fmt: skip
-"""What a file without an application id is known by: tables of ours, with their columns."""
+"""What a file without an application id is known by: tables of ours, with their columns and any added behind them."""
 
 MARKS = (b"CREATE TABLE routes (name TEXT PRIMARY KEY, state TEXT NOT NULL)", b'"weight_source"')
 """What a damaged file of ours still holds, as a rule."""
@@ -100,7 +100,7 @@ def _database(connection: sqlite3.Connection) -> Found:
 def _is_ours(connection: sqlite3.Connection, name: str) -> bool:
     columns = OUR_TABLES.get(name)
     found = connection.execute("SELECT name FROM pragma_table_info(?)", (name,))
-    return columns is not None and tuple(row[0] for row in found) == columns
+    return columns is not None and tuple(row[0] for row in found)[: len(columns)] == columns
 
 
 def _was_ours(path: Path) -> bool:

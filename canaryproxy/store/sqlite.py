@@ -177,9 +177,9 @@ class SqliteStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             if fresh:
-                connection.executescript(
-                    f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; PRAGMA application_id = {APPLICATION}; COMMIT;"
-                )
+                connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+            if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
+                connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute(LEARNT)
             known = {row[1] for row in connection.execute("PRAGMA table_info(history)")}
             for column in (one for one in IDENTITY if one not in known):

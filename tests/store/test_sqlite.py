@@ -308,10 +308,18 @@ def test_fields_that_a_later_version_has_added_survive_a_change(tmp_path: Path) 
         assert connection.execute("SELECT name FROM later").fetchall() == [("kept",)]
 
 
-def test_a_file_says_whose_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", [0, int.from_bytes(b"cnry")])
+def test_a_file_says_whose_it_is_also_one_that_did_not_before(before: int, tmp_path: Path) -> None:
     path = tmp_path / "a.db"
+    for _ in range(2):
+        store = SqliteStore(path)
+        store.save(STATE)
+        store.close()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"PRAGMA application_id = {before}")
     store = SqliteStore(path)
-    store.save(STATE)
+    assert store.load() == STATE
+    store.save({})
     store.close()
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA application_id").fetchone()[0] == int.from_bytes(b"cnry")
