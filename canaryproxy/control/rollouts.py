@@ -176,10 +176,12 @@ class Rollouts:
         if verb == "retry" and not version:
             event = replace(event, identity=retried(self.of(route).identity, identity))
         if verb in ("start", "retry"):
-            plan = self._anew(route)
-            would = transition(plan, self.of(route), event, self._wall())[0]
-            hooks = () if would == self.of(route) else self._controller.config.routes[route].rollout.hooks
-            refusal = await self._hooks.ask(route, hooks, "start", replace(self.of(route), identity=identity))
+            plan, before = self._anew(route), self.of(route)
+            would = transition(plan, before, event, self._wall())[0]
+            hooks = () if would == before else self._controller.config.routes[route].rollout.hooks
+            refusal = await self._hooks.ask(route, hooks, "start", replace(before, identity=event.identity))
+            if self.of(route).identity.id != before.identity.id:
+                refusal = f"while the gates were asked, {self.of(route).identity} began"
             if self._aborts[route] != aborts:
                 refusal = "aborted while the gates were asked"
             if refusal:

@@ -1,10 +1,13 @@
 """Canaries that are replaced where they are."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from canaryproxy.control.noticing import Versions, as_named, filled, retried
 from canaryproxy.rollout.identity import Identity
-from canaryproxy.rollout.state import Event
+from canaryproxy.rollout.state import Event, Illegal
 from tests.support.rolling import JO, Bench
 
 
@@ -111,6 +114,31 @@ async def test_a_version_that_was_named_and_arrives_a_little_later_is_that_one(n
     assert [one.result for one in named.shop.past] == ["superseded"]
     assert named.rollouts.ended["shop", "superseded", ""] == 1
     assert named.shop.past[0].report["exposed"]["requests"] > 0
+
+
+async def test_a_start_whose_gates_take_long_does_not_take_the_place_of_a_later_one() -> None:
+    bench = Bench("hooks: [{name: g, when: start, url: 'http://g'}]")
+    await bench.controller.start()
+    answers = [asyncio.Event(), asyncio.Event()]
+    posted: list[str] = []
+
+    async def slow(*words: Any) -> str:
+        posted.append(next(one for one in words if isinstance(one, dict))["canary_version"])
+        await answers[len(posted) - 1].wait()
+        return ""
+
+    bench.rollouts._hooks._post = slow
+    early = asyncio.create_task(bench.rollouts.do("shop", "start", JO, version="v2"))
+    await asyncio.sleep(0)
+    late = asyncio.create_task(bench.rollouts.do("shop", "start", JO, version="v3"))
+    await asyncio.sleep(0)
+    assert posted == ["v2", "v3"]
+    answers[1].set()
+    assert (await late).rollout.identity.canary == "v3"
+    answers[0].set()
+    with pytest.raises(Illegal, match=r"while the gates were asked, rollout .* of v3 began"):
+        await early
+    assert bench.shop.rollout.identity.canary == "v3"
 
 
 async def test_by_itself_the_next_version_begins_after_the_judge_took_one_back_and_not_after_a_person(

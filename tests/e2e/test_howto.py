@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import json
 import os
+import re
 import stat
 import sys
 import threading
@@ -73,6 +74,11 @@ class Cluster:
         admin = f"http://127.0.0.1:{self.admin}"
         return run(sha, self.folder, {"CANARYPROXY_ADMIN": admin, "CANARYPROXY_TOKEN": "secret", "PATH": path})
 
+    def info(self) -> list[str]:
+        """The labels of every series of the info metric."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as answer:
+            return re.findall(r"^canaryproxy_rollout_info\{(.*)\} 1\.0$", answer.read().decode(), re.MULTILINE)
+
 
 def executable(path: Path, text: str) -> None:
     path.write_text(text)
@@ -120,11 +126,16 @@ def test_a_good_version_a_bad_one_the_fix_and_two_that_overlap(tmp_path: Path) -
         assert f"app: rollout {first} of v2 beside v1, succeeded" in good.text
         assert [server.version for server in it.servers.values()] == ["v2", "v2"]
 
+        (idle,) = it.info()
+        assert 'rollout="",route="app"' in idle
+
         bad = it.push("bad3")
         assert bad.code == 1, bad.text
         assert f"app rolled_back, version bad3, rollout {bad.outputs['begin']['id']}: canary failed" in bad.text
         assert "of bad3 beside v2, rolled back: canary failed" in bad.text
         assert it.servers["stable"].version == "v2"
+        mine = bad.outputs["begin"]["id"]
+        assert it.info() == [f'canary_version="bad3",rollout="{mine}",route="app",stable_version="v2"']
         again = it.push("bad3")
         assert again.code == 1, again.text
         assert "begin" in again.outputs
