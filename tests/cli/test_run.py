@@ -10,6 +10,8 @@ from canaryproxy.cli import app
 from canaryproxy.config import Config
 
 TWO = ["--stable", "http://a:1", "--canary", "http://b:1"]
+ASIDE = ["--admin-listen", "127.0.0.1:0", "--state", "memory"]
+"""What else is opened before a problem is found: no fixed port, no file in the working directory."""
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_a_file_is_run_and_can_be_read_again(ran: list[tuple[Config, Path | None
         (["some.yaml", "--weight", "5"], 2, "--weight and the file some.yaml both say what to run"),
         (["nowhere.yaml"], 1, "nowhere.yaml"),
         ([*TWO, "--weight", "101"], 1, "--weight"),
-        ([*TWO, "--listen", "192.0.2.1:80"], 1, "cannot listen on 192.0.2.1:80"),
+        ([*TWO, *ASIDE, "--listen", "192.0.2.1:80"], 1, "cannot listen on 192.0.2.1:80"),
     ],
 )
 def test_what_does_not_work_is_said_with_its_exit_code(arguments: list[str], code: int, said: str) -> None:

@@ -20,6 +20,9 @@ __all__ = ["origins"]
 
 STRAY = "import os; open({mark!r}, 'a').write(__file__ + '\\n')\n"
 MODULES = ("queue.py", "http.py", "uvloop.py", "yaml.py", "brotli.py", "usercustomize.py", "startup.py")
+PLAIN = {"CANARYPROXY_PLAIN": "1"}
+"""For a copy of the sources, of which nothing is compiled."""
+
 PACKAGES = ("asyncio", "canaryproxy", "concurrent")
 
 
@@ -115,7 +118,7 @@ def test_by_its_module_only_the_package_itself_comes_from_the_working_directory(
     tree = source_tree(strangers)
     port = free_port()
     arguments = [*two_urls(origins), "--weight", "50", "--workers", "1", "--listen", f"127.0.0.1:{port}"]
-    with started(tmp_path, [sys.executable, "-m", "canaryproxy"], tree, arguments) as (process, log):
+    with started(tmp_path, [sys.executable, "-m", "canaryproxy"], tree, arguments, **PLAIN) as (process, log):
         serves(process, port, log)
         maps = [Path(f"/proc/{pid}/cwd").readlink() for pid in processes_below(process.pid)]
         assert set(maps) == {tree}
@@ -166,7 +169,7 @@ def test_a_worker_of_another_version_at_the_start_is_an_error(tmp_path: Path, or
     server = tree / "canaryproxy" / "forkserver.py"
     server.write_text(f'import canaryproxy\ncanaryproxy.__version__ = "9.9.9"\n{server.read_text()}')
     arguments = [*two_urls(origins), "--workers", "2", "--listen", "127.0.0.1:0"]
-    with started(tmp_path, [sys.executable, "-m", "canaryproxy"], tree, arguments) as (process, log):
+    with started(tmp_path, [sys.executable, "-m", "canaryproxy"], tree, arguments, **PLAIN) as (process, log):
         assert process.wait(PATIENCE) == 1
         said = log.read_text()
         assert "cannot be used: the worker runs canaryproxy 9.9.9 (plain Python" in said
@@ -177,7 +180,7 @@ def test_a_fork_server_that_cannot_run_at_the_start_is_an_error(tmp_path: Path, 
     tree = source_tree(tmp_path / "tree")
     (tree / "canaryproxy" / "forkserver.py").write_text("raise SystemExit('it is broken')\n")
     arguments = [*two_urls(origins), "--workers", "2", "--listen", "127.0.0.1:0"]
-    with started(tmp_path, [sys.executable, "-m", "canaryproxy"], tree, arguments) as (process, log):
+    with started(tmp_path, [sys.executable, "-m", "canaryproxy"], tree, arguments, **PLAIN) as (process, log):
         assert process.wait(PATIENCE) == 1
         assert "the fork server ends before a worker comes of it (exit code 1)" in log.read_text()
 
@@ -187,7 +190,7 @@ def test_an_upgrade_under_a_running_instance_keeps_what_serves_and_ends_when_not
 ) -> None:
     tree, port = source_tree(tmp_path / "tree"), free_port()
     arguments = [*two_urls(origins), "--weight", "50", "--workers", "2", "--listen", f"127.0.0.1:{port}"]
-    with started(tmp_path, [sys.executable, "-m", "canaryproxy"], tree, arguments) as (process, log):
+    with started(tmp_path, [sys.executable, "-m", "canaryproxy"], tree, arguments, **PLAIN) as (process, log):
         serves(process, port, log)
         titles = {title: pid for pid, title in processes_below(process.pid).items()}
         upgrade(tree)
