@@ -96,9 +96,15 @@ def _acceptable(cookie: Affinity) -> None:
     }
     for reason, holds in reasons.items():
         if holds and not cookie.secure:
-            raise Wrong(f"browsers take {reason} only from a secure cookie: add `secure: true`, or leave it out")
+            raise Wrong(
+                f"browsers take {reason} only from a secure cookie: add `secure: true`, or leave it out",
+                found="a cookie without `secure: true`",
+            )
     if prefix == "__Host-" and (cookie.domain or cookie.path != "/"):
-        raise Wrong("browsers take a name that begins with __Host- only with path / and without a domain")
+        raise Wrong(
+            "browsers take a name that begins with __Host- only with path / and without a domain",
+            found=f"a cookie {cookie.name} with a {'domain' if cookie.domain else 'path'}",
+        )
 
 
 def _same_site(value: object) -> SameSite:
@@ -141,6 +147,30 @@ def affinity_text(value: Affinity | None) -> str:
         return "none"
     text = value.by if not value.name or value.name == COOKIE else f"{value.by} {value.name}"
     return f"{text} salt {value.salt}" if value.salt else text
+
+
+def apart(routes: Mapping[str, tuple[Affinity | None, int]]) -> list[str]:
+    """Sentences about routes that share a salt and give a client different versions all the same. Each has its affinity
+    and its weight.
+    """
+    found = []
+    first: dict[str, str] = {}
+    for name, (one, weight) in routes.items():
+        if one is None:
+            continue
+        salt = one.salt or name
+        other = first.setdefault(salt, name)
+        before, before_weight = routes[other]
+        if other == name or before is None:
+            continue
+        if (one.by, one.name) != (before.by, before.name):
+            found.append(f"routes.{name}: it shares the salt {salt} with {other}, whose clients have other keys")
+        elif weight != before_weight:
+            found.append(
+                f"routes.{name}: it shares the salt {salt} with {other}, which has another weight: clients "
+                "whose bucket lies between the two get different versions"
+            )
+    return found
 
 
 def misplaced(value: Affinity, hosts: tuple[str, ...], paths: tuple[str, ...]) -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from canaryproxy.config.address import Address
 from canaryproxy.config.admin import AccessLogConfig, AdminConfig, LogConfig, MetricsConfig, ProbesConfig, TokenConfig
+from canaryproxy.config.affinity import apart
 from canaryproxy.config.analysis import (
     AnalysisConfig,
     ErrorsConfig,
@@ -285,6 +286,7 @@ class Config(Section):
             if route.stable.origins == route.canary.origins
         ]
         found += [f"routes.{name}.{warning}" for name, route in self.routes.items() for warning in route.warnings]
+        found += apart({name: (route.affinity, route.weight) for name, route in self.routes.items()})
         found += [one.words for one in complaints(self, time.time())]  # noqa: TID251 - what is true now
         found += [
             f"server.trusted_proxies: {trusted} trusts everyone to say who the client is"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from canaryproxy.config.affinity import affinity, affinity_text, misplaced
+from canaryproxy.config.affinity import affinity, affinity_text, apart, misplaced
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import duration
 from canaryproxy.model.table import Affinity
@@ -78,3 +78,24 @@ def test_a_cookie_that_does_not_come_back_is_warned_of(
     cookie: Affinity, hosts: tuple[str, ...], paths: tuple[str, ...], count: int
 ) -> None:
     assert len(misplaced(cookie, hosts, paths)) == count
+
+
+COOKIE, HEADER = Affinity("cookie", "c", salt="app"), Affinity("header", "x-user", salt="app")
+
+
+@pytest.mark.parametrize(
+    ("page", "api", "words"),
+    [
+        ((COOKIE, 500), (COOKIE, 500), ""), ((SHOP, 500), (SHOP, 100), ""), ((COOKIE, 500), (None, 0), ""),
+        ((COOKIE, 500), (COOKIE, 100), "routes.api: it shares the salt app with page, which has another weight"),
+        ((COOKIE, 500), (HEADER, 500), "routes.api: it shares the salt app with page, whose clients have other keys"),
+        ((COOKIE, 500), (Affinity("cookie", "d", salt="app"), 500), "whose clients have other keys"),
+        ((SHOP, 500), (Affinity("cookie", "canaryproxy", salt="page"), 100), "shares the salt page with page"),
+    ],
+)  # fmt: skip
+def test_routes_that_share_a_salt_in_vain_are_warned_of(
+    page: tuple[Affinity | None, int], api: tuple[Affinity | None, int], words: str
+) -> None:
+    found = apart({"page": page, "api": api})
+    assert len(found) == (words != "")
+    assert words in "".join(found)

@@ -7,14 +7,17 @@ from hypothesis import strategies as st
 
 from canaryproxy.config import from_flags, parse
 from canaryproxy.config.quantity import percent_text
-from canaryproxy.control.compile import compile_table, listen_addresses, plane_settings
+from canaryproxy.control.compile import begin, compile_table, listen_addresses, plane_settings
+from canaryproxy.model.forwarded import Forwarding
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
-from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
+from canaryproxy.model.table import Affinity, Caching, Endpoint, Route, RoutingTable, Version
 
 FULL = """
 server:
   listen: [{address: ":8080"}, {address: "[::1]:8081"}]
   trusted_proxies: [10.0.0.0/8, "::1"]
+  forwarded: rfc7239
+  forwarded_allowed: [X-Forwarded-Prefix]
   limits: {max_connections: 1, header_bytes: 2KiB, headers: 3, uri_bytes: 1KiB, body_bytes: 5}
   timeouts: {header: 1s, keep_alive: 2s, body_idle: 3s, half_close: 4s, drain: 5s, tunnel_idle: 6s, abort_drain: 7s}
 routes:
@@ -24,7 +27,9 @@ routes:
     stable: {url: "http://a:81", connect_timeout: 1s, response_timeout: 2s, keep_alive: 3s}
     canary: {url: "http://[::1]:82", connect_timeout: 4s, response_timeout: 5s, keep_alive: 6s}
     weight: 12.34
-    headers: {add_version: true}
+    headers: {add_version: true, shared_cookie: true, shared_vary_cookie: true}
+    affinity: {cookie: __Host-c, max_age: 1m, same_site: none, secure: true, partitioned: true, salt: app}
+    upgrades: [SPDY/3.1]
   blog: {stable: http://b, canary: http://c}
 """
 
@@ -38,6 +43,10 @@ def test_every_key_arrives_in_the_table() -> None:
         hosts=("shop.example.com", "*.shop.example.com"),
         paths=("/cart", "/checkout"),
         add_version=True,
+        affinity=Affinity("cookie", "__Host-c", 60, "None", "", "/", True, True, "app"),
+        salt="app",
+        caching=Caching(cookie=True, vary_cookie=True),
+        upgrades=("spdy/3.1",),
     )
     blog = Route(
         "blog",
@@ -55,6 +64,7 @@ def test_every_key_arrives_in_the_settings() -> None:
             header=1.0, keep_alive=2.0, body_idle=3.0, half_close=4.0, drain=5.0, tunnel_idle=6.0, abort_drain=7.0
         ),
         (ip_network("10.0.0.0/8"), ip_network("::1/128")),
+        Forwarding("rfc7239", ("x-forwarded-prefix",)),
     )
 
 
@@ -111,3 +121,8 @@ def test_any_valid_config_compiles_to_a_table_that_says_the_same(routes: dict[st
         assert compiled.canary.endpoints == (Endpoint("10.0.0.9", route["port"], "canary"),)  # type: ignore[arg-type]
         assert compiled.canary.response_timeout == route["wait"] / 1000  # type: ignore[operator]
         assert compiled.add_version is route["version"]
+
+
+def test_a_worker_is_sent_what_trusted_proxies_write() -> None:
+    config = parse(FULL, "f", {})
+    assert begin(config, 0, 1, "canaryproxy-test").forwarding == plane_settings(config).forwarding
