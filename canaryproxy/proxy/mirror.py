@@ -337,6 +337,7 @@ class Mirrors:
         self._splits = splits
         self._lots: dict[str, Lot] = {}
         self._pools: dict[Endpoint, Pool] = {}
+        self._named: Set[Endpoint] = frozenset()
 
     def __repr__(self) -> str:
         return f"<Mirrors {list(self._lots.values())}>"
@@ -358,9 +359,11 @@ class Mirrors:
         return Copy(lot, head, peer, identified, mirror.max_body)
 
     def choose(self, verdict: Verdict | None) -> Decision | None:
-        """An endpoint of the canary that is well, by the load that copies make."""
+        """An endpoint of the canary that is well, by the load that copies make. A copy that has waited goes to none
+        that the table of now does not name.
+        """
         decisions = () if verdict is None else verdict.decisions()
-        ready = [one for one in decisions if one.endpoint is not None and not self.pool_of(one).ejected]
+        ready = [one for one in decisions if one.endpoint in self._named and not self.pool_of(one).ejected]
         return pick(ready, self.pool_of, self._splits.dice) if ready else None
 
     def pool_of(self, decision: Decision) -> Pool:
@@ -376,6 +379,7 @@ class Mirrors:
     def publish(self, table: RoutingTable, endpoints: "Set[Endpoint]") -> None:
         """Follow a new table: what waits for a canary that is off or gone is dropped."""
         on = {route.name for route in table.routes if route.mirror is not None and not route.aborted}
+        self._named = endpoints
         for name in self._lots.keys() - on:
             self._lots.pop(name).stop()
         for endpoint in self._pools.keys() - endpoints:

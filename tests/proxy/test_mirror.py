@@ -8,6 +8,7 @@ import pytest
 
 from canaryproxy.model.delta import Delta
 from canaryproxy.model.safety import Mirror
+from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.ejection import FAILURES
 from canaryproxy.proxy.mirror import QUEUED, UNDER_WAY
 from tests.proxy.test_attempts import refuse, with_endpoints
@@ -288,6 +289,31 @@ def test_an_abort_drops_what_waits_and_what_is_under_way() -> None:
             moved = dataclasses.replace(w.table.routes[0], canary=dataclasses.replace(gone, endpoints=()))
             w.publish(dataclasses.replace(w.table, routes=(moved,)), 3)
             assert repr(w.plane.mirrors) == "<Mirrors []>"
+
+    run(test())
+
+
+def test_copies_that_wait_while_the_canary_becomes_another_one_go_to_none_that_it_was_before() -> None:
+    async def test() -> None:
+        async with world(mirror=EVERY) as w:
+            w.canary.behaviour = hang
+            tally = Tally(w)
+            reader, writer = await w.connect()
+            for _ in range(UNDER_WAY + 10):
+                writer.write(STAY)
+                await read_response(reader)
+            route = w.table.routes[0]
+            other = dataclasses.replace(route.canary, endpoints=(Endpoint("127.0.0.1", free_port()),))
+            w.publish(dataclasses.replace(w.table, routes=(dataclasses.replace(route, canary=other),)), 2)
+            while w.canary.connections < UNDER_WAY:
+                await asyncio.sleep(0.01)
+            for task in list(w.canary.tasks):
+                task.cancel()
+            async with asyncio.timeout(5):
+                while tally.sent + tally.dropped < UNDER_WAY + 10:
+                    tally.look()
+                    await asyncio.sleep(0.01)
+            assert (tally.sent, tally.dropped, w.canary.connections) == (UNDER_WAY, 10, UNDER_WAY)
 
     run(test())
 
