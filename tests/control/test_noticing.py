@@ -236,3 +236,21 @@ def test_a_version_is_called_what_its_endpoints_agree_upon_or_what_the_config_sa
     ((endpoint, _),) = asked.controller.endpoints("shop")["canary"]
     asked.controller.health.versions[endpoint] = "1.0"
     assert found.called("shop", "canary") == "1.0"
+
+
+async def test_another_name_in_the_config_is_another_canary_and_the_report_of_the_one_before_stays() -> None:
+    bench = Bench("steps: [5, 25, 50, 100]", canary=", version: v1")
+    await bench.controller.start()
+    begun = (await bench.rollouts.do("shop", "start", JO)).rollout.identity
+    assert begun.canary == "v1"
+    for _ in range(3):
+        await bench.second()
+    text = bench.text
+    bench.text = lambda port: text(port).replace("version: v1", "version: v2")
+    await bench.reload()
+    now = bench.shop.rollout
+    assert (now.identity.canary, now.step, now.identity.id != begun.id) == ("v2", 0, True)
+    (gone,) = bench.shop.past
+    assert (gone.identity, gone.result, gone.superseded_by) == (begun, "superseded", now.identity.id)
+    assert gone.report["exposed"]["requests"] > 0
+    assert bench.rollouts.ended["shop", "superseded", ""] == 1

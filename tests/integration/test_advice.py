@@ -64,6 +64,9 @@ ADVICE = (
     Advice(HOWTO, "canaryproxy reset app --rollout ${{ steps.begin.outputs.id }}", DONE, "reset"),
     Advice("docs/kubernetes.md", "canaryproxy start app --version v42", ANY, "start"),
     Advice("docs/rollouts.md", "canaryproxy start shop --version v42", ANY, "start"),
+    Advice(
+        "docs/rollouts.md", "`canaryproxy promote shop --expect-step 2`", ("progressing", "paused", "baking"), "promote"
+    ),
     Advice("README.md", "canaryproxy weight shop 0.25", IDLE, "weight"),
     Advice("README.md", "`canaryproxy start shop --version v42`", ANY, "start"),
     Advice(STARTING, "`retry` tries it again, another version may start", TAKEN_BACK, "retry"),
