@@ -61,7 +61,9 @@ class Versions:
         """What all healthy endpoints of a side call themselves, empty where they differ or do not say; without a health
         check that asks them, what the config calls it.
         """
-        config: VersionConfig = getattr(self._controller.config.routes[route], side)
+        config: VersionConfig | None = getattr(self._controller.config.routes[route], side)
+        if config is None:
+            return ""
         if config.health is None or not config.health.version_header:
             return config.version
         ends, said = self._controller.endpoints(route)[side], self._controller.health.versions
