@@ -192,7 +192,10 @@ class Workers:
 
         Raises `Strange` where they do not run what we run, or not at all.
         """
-        self._processes.start()
+        try:
+            self._processes.start()
+        except OSError as error:
+            raise Strange(f"the fork server cannot be started: {error.strerror or error}") from None
         for slot in range(self.count):
             self._launch(slot)
         self._go(self._watch())

@@ -7,7 +7,10 @@ closed where descriptors run out. Some are left for the rest: listening sockets,
 FILES_PER_CONNECTION = 2
 
 SPARE = 64
-"""Descriptors of a process that are not for clients, at most a quarter of all."""
+"""Descriptors of a process that are not for clients, at most; a quarter of all where they are few."""
+
+TAKEN = 24
+"""Those that are in use before the first client comes."""
 
 
 def files_for(connections: int) -> int:
@@ -17,7 +20,7 @@ def files_for(connections: int) -> int:
 
 def connections_within(files: int) -> int:
     """Clients that a process with so many descriptors can serve."""
-    return max((files - min(SPARE, files // 4)) // FILES_PER_CONNECTION, 1)
+    return max((files - min(SPARE, max(files // 4, TAKEN))) // FILES_PER_CONNECTION, 1)
 
 
 def connections_of(wanted: int, files: int, workers: int) -> int:

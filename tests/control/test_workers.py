@@ -360,3 +360,17 @@ def test_one_that_cannot_be_started_is_tried_again(
         await asyncio.sleep(0.05)
 
     run(test())
+
+
+def test_a_fork_server_that_cannot_be_started_is_one_line_for_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        impostor = Impostor()
+
+        def start() -> None:
+            raise OSError(24, "Too many open files")
+
+        monkeypatch.setattr(impostor, "start", start)
+        with pytest.raises(Strange, match=r"^the fork server cannot be started: Too many open files$"):
+            await among(impostor).start()
+
+    run(test())

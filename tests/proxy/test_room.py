@@ -8,7 +8,8 @@ from canaryproxy.proxy.room import FILES_PER_CONNECTION, SPARE, connections_of, 
 
 
 @pytest.mark.parametrize(
-    ("files", "clients"), [(256, 96), (1024, 480), (64, 24), (20_064, 10_000), (4, 1), (1, 1), (2**31, 2**30 - 32)]
+    ("files", "clients"),
+    [(256, 96), (1024, 480), (64, 20), (32, 4), (20_064, 10_000), (4, 1), (1, 1), (2**31, 2**30 - 32)],
 )
 def test_clients_that_fit(files: int, clients: int) -> None:
     assert connections_within(files) == clients
