@@ -102,9 +102,8 @@ class Listener:
         sockets = self._plane.sockets
         sockets.shortage.not_accepted(error)
         if error.errno in OF_FILES and not sockets.reclaim():
-            words = self._last_words()
             for _ in range(AT_ONCE):
-                if not sockets.shortage.refuse(self._sock, words):
+                if not sockets.shortage.refuse(self._sock, self._last_words()):
                     break
                 self._plane.recorder.refuse(Failure.OVERLOADED.status)
         self._pause(OUT_OF_FILES_PAUSE)

@@ -120,7 +120,7 @@ class Shared:
 
     def last_words(self, failure: Failure) -> bytes:
         """Our own response on a connection of which nothing else is to come."""
-        return answer(failure, None, self._identity, close=True)
+        return answer(failure, None, self._identity, close=True, extra=self.hops.identify(None))
 
     def answer(
         self, transport: asyncio.Transport, failure: Failure, head: RequestHead | None, *, close: bool,
