@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from canaryproxy.rollout.plan import WHOLE, Plan
 from canaryproxy.rollout.replan import replan
-from canaryproxy.rollout.starting import another, gone, may_begin, refusal, repeated
+from canaryproxy.rollout.starting import REMOVED, another, gone, may_begin, refusal, repeated, was_removed
 from canaryproxy.rollout.state import UNDER_WAY, Event, Illegal, Kind, Phase, Rollout, Severity, Told, counted
 
 CONTROL = WHOLE // 2
@@ -22,8 +22,7 @@ LEAST_TIMEOUT = 1800.0
 PATIENCE = 3.0
 """A step may take this many times what was expected, and half an hour in any case."""
 
-
-NOTICED: tuple[Kind, ...] = ("tick", "changed", "named", "edited")
+NOTICED: tuple[Kind, ...] = ("tick", "changed", "named", "edited", "removed", "added")
 """What no operator asks for: where the phase does not know it, nothing comes of it."""
 
 Guard = Callable[[Plan, Rollout, Event, float], bool]
@@ -308,6 +307,8 @@ def _would_be_taken_back(_: Plan, state: Rollout, event: Event, __: float) -> tu
 def _abort(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
     if state.phase == "idle":
         state = replace(state, identity=event.identity)
+    if event.kind == "removed":
+        return _back(state, now, REMOVED, event.facts.why or "the canary was removed")
     return _back(state, now, "manual", f"aborted{_by(event)}")
 
 
@@ -396,5 +397,10 @@ TABLE: tuple[Row, ...] = (
     Row(("progressing",), "tick", "passed", _done, _next, ("progressing", "baking")),
     Row(("progressing",), "tick", "took too long", _late, _timeout, ("paused", "rolled_back")),
     Row(("paused",), "tick", "the gate opens", _gate_opens, _resume, ("progressing",)),
+    # The canary goes and comes.
+    Row(("progressing", "paused", "baking"), "removed", "", _always, _abort, ("rolled_back",)),
+    Row(("rolled_back",), "removed", "on its way back", _on_its_way, _off, ("rolled_back",)),
+    Row(("succeeded",), "removed", "", _always, _reset, ("idle",)),
+    Row(("rolled_back",), "added", "it ended because the canary was removed", was_removed, _reset, ("idle",)),
 )  # fmt: skip
 """The first row whose guard holds says what is next."""

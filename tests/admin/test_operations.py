@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from canaryproxy.admin import operations
-from canaryproxy.admin.operations import OPERATIONS, Answer, Call, Operation
+from canaryproxy.admin.calls import Answer, Call
+from canaryproxy.admin.operations import OPERATIONS, Operation
 from canaryproxy.admin.preconditions import tag
 from canaryproxy.admin.problems import Problem
 from canaryproxy.control.ledger import Actor
