@@ -60,7 +60,6 @@ JUDGE_PERIOD = 1.0
 """Seconds between two looks at a canary."""
 WATCH_PERIOD = 1.0
 """Seconds between two looks at the config file."""
-
 DAY = 86_400.0
 """Seconds between two warnings of a certificate that ends."""
 

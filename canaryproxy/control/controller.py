@@ -9,26 +9,25 @@ is wrong.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from canaryproxy.config import Config, ConfigError
 from canaryproxy.config.canary import CanarySet
-from canaryproxy.config.route import VersionConfig
 from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.control import edits
+from canaryproxy.control.asked import Asked
 from canaryproxy.control.canaries import MOST_NAMED, NoCanary, announce_all, check_removable, difference, tell, told
 from canaryproxy.control.changes import Changed, NoSuchRoute, Reload, Rolled
 from canaryproxy.control.compile import Known, certificates, compile_table
-from canaryproxy.control.endpoints import endpoints_of, names, names_of
+from canaryproxy.control.endpoints import names, names_of
 from canaryproxy.control.events import Events, announce, configured, tell_change
 from canaryproxy.control.failures import Failures
 from canaryproxy.control.health import Ask, Health, checks, turned_ill
 from canaryproxy.control.ledger import OPERATOR, Actor, Condition, Ledger, Stale
 from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
 from canaryproxy.control.state import (
-    Audit,
     RouteState,
     State,
     canary_said,
@@ -45,7 +44,6 @@ from canaryproxy.model.table import Endpoint, Route, RoutingTable
 from canaryproxy.rollout.machine import known, transition
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.state import Event, Illegal, Told, summary
-from canaryproxy.routing.reach import reached_by
 
 log = logging.getLogger("canaryproxy")
 
@@ -55,7 +53,7 @@ KEEPING = 5.0
 """Seconds for which somebody who takes from a canary waits for the disk."""
 
 
-class Controller:
+class Controller(Asked):
     """Owns the config, the state and the generation. `load` reads the config anew; it may raise `ConfigError`.
 
     `config` is what holds: the file's, with the canaries that were set over the API. Whoever works with it is called by
@@ -102,16 +100,6 @@ class Controller:
     def __repr__(self) -> str:
         return f"<Controller generation {self.generation}, {len(self.config.routes)} routes>"
 
-    @property
-    def generation(self) -> int:
-        """Of the table published last."""
-        return self.table.generation
-
-    @property
-    def state(self) -> State:
-        """What holds for each route beside the config."""
-        return self._ledger.state
-
     async def start(self) -> Reload:
         """Recall the state, follow what was edited since, resolve names once, publish a table, and keep looking."""
         self._file = self.config
@@ -138,44 +126,6 @@ class Controller:
         """Let go of the store, once what is being written is written."""
         async with self._writing:
             await self._ledger.close()
-
-    # What is asked.
-
-    def revision(self, route: str) -> int:
-        """Counts the changes of a route since the start."""
-        return self._ledger.revision(route)
-
-    def rules(self, route: str) -> tuple[RuleConfig, ...]:
-        """The rules that hold, in order."""
-        rules = self.state[route].rules
-        return self.config.routes[route].rules if rules is None else rules.rules
-
-    def endpoints(self, route: str) -> dict[str, list[tuple[Endpoint, str]]]:
-        """Every endpoint of each version with its health: `healthy`, `unhealthy`, or `unknown` without checks."""
-        return {
-            name: [(one, self._state_of(side, one)) for one in endpoints_of(side, self.resolver.answers)]
-            for name, side in zip(("stable", "canary"), self.config.routes[route].sides, strict=False)
-        }
-
-    def _state_of(self, side: VersionConfig, endpoint: Endpoint) -> str:
-        if side.health is None:
-            return "unknown"
-        return "unhealthy" if endpoint in self.health.unhealthy else "healthy"
-
-    async def history(self, route: str, limit: int) -> list[Audit]:
-        """Who did what, the newest first. Raises `UnwritableState` where it cannot be read."""
-        async with self._writing:
-            return await self._ledger.history(route, limit)
-
-    async def remember(self, learnt: Mapping[str, str], keep: Set[str]) -> None:
-        """Keep what judges have learnt. Raises `UnwritableState`."""
-        async with self._writing:
-            await self._ledger.remember(learnt, keep)
-
-    async def learnt(self) -> dict[str, str]:
-        """What judges had learnt when the process ended."""
-        async with self._writing:
-            return await self._ledger.learnt()
 
     # What is changed.
 
@@ -321,11 +271,6 @@ class Controller:
         words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, told)
         return actor, action, words, self.generation
 
-    def reached_by(self, route: str) -> tuple[str, ...]:
-        """The paths that lead to the canary, as if it were not off."""
-        compiled = next((one for one in self.table.routes if one.name == route), None)
-        return () if compiled is None else reached_by(compiled)
-
     async def _keep(self) -> None:
         """Keep what holds and is not kept. A disk that hangs is not waited for: what holds, holds."""
         if not self.durable:
@@ -333,11 +278,6 @@ class Controller:
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
             await asyncio.wait({task}, timeout=KEEPING)
-
-    @property
-    def durable(self) -> bool:
-        """Whether all that holds is on the disk."""
-        return self._ledger.durable
 
     @property
     def condition(self) -> Condition:

@@ -125,3 +125,8 @@ def summary(rollout: Rollout, told: Sequence[Told]) -> str:
 
 class Illegal(Exception):
     """A verb that the phase does not know; the message names those that it does."""
+
+
+def lasted(seconds: float) -> str:
+    """A time in words."""
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

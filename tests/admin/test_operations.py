@@ -74,7 +74,13 @@ async def test_a_stale_revision_is_refused() -> None:
     await call(api, "PUT", "/{route}/weight", {"canary": 3}, if_match="*")
 
 
-BODIES = {"weight": {"canary": 1}, "rules": RULE, "{rule}": RULE, "goals": {"goal": "buy", "version": "canary"}}
+BODIES = {
+    "weight": {"canary": 1},
+    "rules": RULE,
+    "{rule}": RULE,
+    "canary": "http://b",
+    "goals": {"goal": "buy", "version": "canary"},
+}
 CHANGES = [one for one in OPERATIONS if one.role == "write"]
 
 
