@@ -58,10 +58,8 @@ log = logging.getLogger("canaryproxy")
 
 JUDGE_PERIOD = 1.0
 """Seconds between two looks at a canary."""
-
 WATCH_PERIOD = 1.0
 """Seconds between two looks at the config file."""
-
 DAY = 86_400.0
 """Seconds between two warnings of a certificate that ends."""
 
@@ -183,13 +181,13 @@ class Instance:
             self.admin_address = await self._serve(admin_application(knowledge, gate), admin)
         if probes is not None:
             self.probes_address = await self._serve(probes_application(knowledge), probes)
+        self._controller.configured = self._configured
         reload = await self._controller.start()
         await self.rollouts.recall()
         await self.workers.start()
         await self.rollouts.reloaded(reload)
         for work in (again(self._judge), again(self.rollouts.remember), self._expire()):
             self._tasks.append(asyncio.get_running_loop().create_task(work))
-        self.sources.configure(self._config)
         if self._path is not None:
             watches = Watches()
             watches.poll(self._files(self._path))
@@ -232,13 +230,15 @@ class Instance:
     def _endpoints_of(self, route: str) -> dict[str, list[tuple[Endpoint, str]]]:
         return self._controller.endpoints(route) if route in self._controller.config.routes else {}
 
+    def _configured(self) -> None:
+        for name in self.judges.configure(self._controller.config, time.monotonic()):
+            self.users.begin(name)
+        self.sources.configure(self._controller.config)
+
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
         certified = held_files(self._controller.config)
         reload = await self._controller.reload()
-        for name in self.judges.configure(self._controller.config, time.monotonic()):
-            self.users.begin(name)
-        self.sources.configure(self._controller.config)
         if reload.problem:
             log.error("the config was not applied, generation %d goes on:\n%s", reload.generation, reload.problem)
         elif reload.changed:

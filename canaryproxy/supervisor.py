@@ -49,7 +49,9 @@ def banner(
     found = {**files, **shares}
     if len(files) == 1:
         [(name, route)] = config.routes.items()
-        to = f"route {name}: stable {where(route.stable)}, canary {where(route.canary)} at {found[name]}"
+        at = "" if route.canary is None else f" {where(route.canary)}"
+        canary = f", canary{at} at {found[name]}" if at or found[name] != files[name] else ""
+        to = f"route {name}: stable {where(route.stable)}{canary}"
     else:
         named = (name if found[name] == file else f"{name}: canary at {found[name]}" for name, file in files.items())
         to = f"{len(files)} routes ({', '.join(named)})"

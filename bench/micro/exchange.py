@@ -1,7 +1,7 @@
 """What one exchange costs without sockets: a request in, a request out, a response in, a response out, in one process.
 
-`python -m bench.micro.exchange [--bare]`, with CANARYPROXY_PLAIN=1 for plain Python. Good to profile: nothing but our
-own code and the interpreter is in the way.
+`python -m bench.micro.exchange [--bare | --alone]`, with CANARYPROXY_PLAIN=1 for plain Python; `--alone` is a route
+without a canary. Good to profile: nothing but our own code and the interpreter is in the way.
 """
 
 import asyncio
@@ -73,12 +73,11 @@ def opened(plane: DataPlane, endpoint: Endpoint) -> Upstream:
     return upstream
 
 
-async def measure(route: dict[str, Any]) -> float:
-    """Microseconds of CPU an exchange: the best of some rounds."""
+async def measure(route: dict[str, Any], *, alone: bool = False) -> float:
+    """Microseconds of CPU an exchange: the best of some rounds. `alone`: the route has no canary."""
     stable, canary = Endpoint("127.0.0.1", 1), Endpoint("127.0.0.1", 2)
-    table = RoutingTable(
-        1, (Route("shop", Version("stable", (stable,)), Version("canary", (canary,)), 1_000, **route),)
-    )
+    shop = Route("shop", Version("stable", (stable,)), Version("canary", (canary,)), 1_000, **route)
+    table = RoutingTable(1, (Route("shop", shop.stable) if alone else shop,))
     plane = DataPlane(PlaneSettings(), loop=asyncio.get_running_loop(), identity="bench")
     plane.publish(table)
     down = Downstream(plane, "127.0.0.1")
@@ -98,5 +97,6 @@ async def measure(route: dict[str, Any]) -> float:
 
 
 if __name__ == "__main__":
-    cost = uvloop.run(measure({} if "--bare" in sys.argv else EVERYTHING))
+    bare, alone = "--bare" in sys.argv, "--alone" in sys.argv
+    cost = uvloop.run(measure({} if bare or alone else EVERYTHING, alone=alone))
     print(f"{cost:.2f} µs an exchange, {canaryproxy.MODE}")

@@ -12,8 +12,9 @@ from aiohttp.typedefs import Handler, Middleware
 
 from canaryproxy.admin import openapi
 from canaryproxy.admin.auth import Gate
+from canaryproxy.admin.calls import Call
 from canaryproxy.admin.deliver import deliver
-from canaryproxy.admin.operations import OPERATIONS, Call, Operation
+from canaryproxy.admin.operations import OPERATIONS, Operation
 from canaryproxy.admin.page import page
 from canaryproxy.admin.problems import CONTENT_TYPE, Problem
 from canaryproxy.admin.stream import stream

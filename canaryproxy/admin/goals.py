@@ -18,6 +18,8 @@ def report(knowledge: Knowledge, name: str, body: models.GoalBody) -> models.Goa
         raise Problem("no-such-goal", f"goals of {name} are: {', '.join(known) or 'none'}")
     if (body.version is None) == (body.key is None):
         raise Problem("invalid", "give `version`, or `key` with the affinity key of the user")
+    if body.version == "canary" and route.canary is None:
+        raise Problem("no-canary", f"{name} has no canary whose event it could be")
     user, version = 0, body.version
     if body.key is not None:
         user, version = _user(knowledge, route, body.key)

@@ -81,6 +81,8 @@ class Route(Model):
     hosts: list[str]
     paths: list[str]
     affinity: str
+    canary: dict[str, Any] | None = Field(description="The canary as in the config; null where the route has none.")
+    canary_source: Literal["file", "api"] = Field(description="Who said what the canary is, or that there is none.")
     weight: float = Field(description="Share configured for the canary.")
     source: Literal["file", "api", "rollout"] = Field(description="Who said so.")
     waiting_weight: float | None = Field(
@@ -174,10 +176,10 @@ class VersionStats(Model):
 
 
 class VersionsStats(Model):
-    """Both versions."""
+    """Both versions; the canary null where there is none."""
 
     stable: VersionStats
-    canary: VersionStats
+    canary: VersionStats | None
 
 
 class Stats(Model):
@@ -241,7 +243,6 @@ class Analysis(Model):
 
 
 VersionName = Literal["stable", "canary"]
-
 
 LONGEST_KEY = 4096
 

@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from canaryproxy import __version__
 from canaryproxy.admin import models
+from canaryproxy.admin.canary_schema import CANARY_SCHEMA
 from canaryproxy.admin.operations import MOST_ENTRIES, OPERATIONS, Operation
 from canaryproxy.admin.problems import CONTENT_TYPE, TITLES
 from canaryproxy.admin.rule_schema import RULE_SCHEMA
@@ -64,7 +65,7 @@ def document(*, guarded: bool) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {**schemas["$defs"], "RuleBody": RULE_SCHEMA},
+            "schemas": {**schemas["$defs"], "RuleBody": RULE_SCHEMA, "CanaryBody": CANARY_SCHEMA},
             **({"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}} if guarded else {}),
         },
         **({"security": [{"bearer": []}]} if guarded else {}),
@@ -81,7 +82,7 @@ def _described(operation: Operation) -> dict[str, Any]:
         "responses": _responses(operation),
     }
     if operation.body is not None:
-        name = "RuleBody" if operation.body == "rule" else operation.body.__name__
+        name = f"{operation.body.title()}Body" if isinstance(operation.body, str) else operation.body.__name__
         told["requestBody"] = {
             "required": not operation.optional,
             "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}},
@@ -91,7 +92,7 @@ def _described(operation: Operation) -> dict[str, Any]:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     good = {"application/json": {"schema": {"$ref": f"#/components/schemas/{operation.answer.__name__}"}}}
-    done = sorted({200, 201} if operation.method == "PUT" and "{rule}" in operation.path else {operation.status})
+    done = sorted({200, 201} if operation.method == "PUT" and isinstance(operation.body, str) else {operation.status})
     responses: dict[str, Any] = {str(status): {"description": "Done", "content": good} for status in done}
     return {**responses, **problems((*operation.problems, *EVERYWHERE))}
 
@@ -121,6 +122,6 @@ def _events() -> dict[str, Any]:
         "type": "string"}}}}}  # fmt: skip
     return {
         "operationId": "events",
-        "summary": "Server-Sent Events: weight, rules, config, health, worker",
+        "summary": "Server-Sent Events: weight, rules, canary, config, health, worker",
         "responses": {**good, **problems((*EVERYWHERE, "too-many-listeners"))},
     }

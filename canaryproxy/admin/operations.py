@@ -2,77 +2,40 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
 from canaryproxy.admin import models, rollout_models
 from canaryproxy.admin.analysis import analysis_of
+from canaryproxy.admin.calls import Answer, Call, kept, tagged
+from canaryproxy.admin.canaries import Canary, CanaryChanged, delete_canary, put_canary, show_canary
 from canaryproxy.admin.goals import report
-from canaryproxy.admin.preconditions import entity_tags, tag
+from canaryproxy.admin.preconditions import tag
 from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.rollout_models import VERBS, BeginBody, body_of
 from canaryproxy.admin.rollout_views import report_of, rollout_of, rollouts_of
-from canaryproxy.admin.views import BREATH, VERDICTS, Knowledge, entry
+from canaryproxy.admin.views import BREATH, VERDICTS, entry
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import duration
 from canaryproxy.config.rules import RuleConfig
 from canaryproxy.config.rules_document import BadRule, rule_from_written
 from canaryproxy.config.written import rule_as_written
-from canaryproxy.control.changes import NoSuchRoute
 from canaryproxy.control.controller import Rules
-from canaryproxy.control.ledger import Actor, Stale
 from canaryproxy.control.store import UnwritableState
-from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.model.table import WEIGHT_SCALE
-from canaryproxy.rollout.state import Illegal, Verb
+from canaryproxy.rollout.state import Verb
 from canaryproxy.telemetry.window import LONGEST
 
 Role = Literal["read", "write"]
 Body = TypeVar("Body", bound=models.Model)
-Done = TypeVar("Done")
 
 SHORTEST_WINDOW = 1.0
 DEFAULT_WINDOW = "60s"
 MOST_ENTRIES = 1000
 MOST_RULES = 10_000
 """Of one route."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request as an operation sees it. `body` is the parsed JSON, None without one."""
-
-    knowledge: Knowledge
-    actor: Actor
-    path: dict[str, str]
-    query: dict[str, str]
-    body: object = None
-    if_match: str | None = None
-
-    @property
-    def route(self) -> str:
-        """The route in the path. Raises `Problem` for an unknown one."""
-        return self.knowledge.known(self.path["route"])
-
-    @property
-    def revision(self) -> int | None:
-        """The revision that the caller builds upon, None if it did not say. Raises `Problem` where it is none."""
-        wanted = None if self.if_match is None else entity_tags(self.if_match)
-        revision = self.knowledge.controller.revision(self.route)
-        if wanted is not None and tag(revision) not in wanted:
-            raise Problem("stale", "read the route again", headers=_tagged(self))
-        return None if wanted is None else revision
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What an operation says."""
-
-    body: models.Model
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +50,7 @@ class Operation:
     role: Role
     run: Callable[[Call], Awaitable[Answer]]
     answer: type[models.Model]
-    body: type[models.Model] | Literal["rule"] | None = None
+    body: type[models.Model] | Literal["rule", "canary"] | None = None
     problems: tuple[str, ...] = ()
     query: tuple[str, ...] = ()
     status: int = 200
@@ -106,18 +69,14 @@ async def _routes(call: Call) -> Answer:
 
 
 async def _route(call: Call) -> Answer:
-    return Answer(call.knowledge.route(call.route), headers=_tagged(call))
-
-
-def _tagged(call: Call) -> dict[str, str]:
-    return {"ETag": tag(call.knowledge.controller.revision(call.route))}
+    return Answer(call.knowledge.route(call.route), headers=tagged(call))
 
 
 async def _set_weight(call: Call) -> Answer:
     route = call.route
     body = _checked(models.WeightBody, call.body)
     change = call.knowledge.controller.set_weight(route, body.basis_points, call.actor, call.revision)
-    changed = await _kept(call, change)
+    changed = await kept(call, change)
     canary = body.basis_points / 100
     weight = models.Weight(
         route=route, canary=canary, stable=(WEIGHT_SCALE - body.basis_points) / 100, generation=changed.generation,
@@ -138,27 +97,11 @@ def _checked(model: type[Body], body: object) -> Body:
                   {"errors": errors})  # fmt: skip
 
 
-async def _kept(call: Call, change: Awaitable[Done]) -> Done:
-    """The outcome of a change, its failures as problems."""
-    try:
-        return await change
-    except NoSuchRoute:
-        raise Problem("no-such-route", "it has just left the config") from None
-    except Stale:
-        raise Problem("stale", "read the route again", headers=_tagged(call)) from None
-    except Illegal as error:
-        raise Problem("phase", str(error)) from None
-    except UnwritableState as error:
-        raise Problem("state-unwritable", f"nothing was changed: {error}", headers={"Retry-After": "5"}) from None
-    except NotAcknowledged as error:
-        raise Problem("not-acknowledged", f"kept and published, but {error}") from None
-
-
 async def _rules(call: Call) -> Answer:
     controller, route = call.knowledge.controller, call.route
     return Answer(
         models.Rules(rules=call.knowledge.rules(route), source=controller.state[route].rules_source),
-        headers=_tagged(call),
+        headers=tagged(call),
     )
 
 
@@ -173,7 +116,7 @@ async def _changed(call: Call, change: Callable[[Rules], Rules]) -> tuple[Answer
         before, after = rules, change(rules)
         return after
 
-    changed = await _kept(call, call.knowledge.controller.set_rules(route, seen, call.actor, call.revision))
+    changed = await kept(call, call.knowledge.controller.set_rules(route, seen, call.actor, call.revision))
     body = models.RulesChanged(
         rules=list(map(rule_as_written, after)), source="api", route=route, generation=changed.generation
     )
@@ -248,7 +191,7 @@ async def _analysis(call: Call) -> Answer:
 
 
 async def _rollout(call: Call) -> Answer:
-    return Answer(call.knowledge.rollout(call.route), headers=_tagged(call))
+    return Answer(call.knowledge.rollout(call.route), headers=tagged(call))
 
 
 def _verb(verb: Verb) -> Callable[[Call], Awaitable[Answer]]:
@@ -266,7 +209,7 @@ def _verb(verb: Verb) -> Callable[[Call], Awaitable[Answer]]:
             only=body.rollout_id,
             revision=call.revision,
         )
-        done = await _kept(call, change)
+        done = await kept(call, change)
         answer, mine = call.knowledge.rollout(route), done.rollout.identity.id
         if answer.id is not None and answer.id != mine:
             answer = answer.model_copy(update={"id": mine})
@@ -300,7 +243,7 @@ async def _one_rollout(call: Call) -> Answer:
 async def _reach_goal(call: Call) -> Answer:
     route, body = call.route, _checked(models.GoalBody, call.body)
     _ = call.revision
-    return Answer(report(call.knowledge, route, body), headers=_tagged(call))
+    return Answer(report(call.knowledge, route, body), headers=tagged(call))
 
 
 async def _history(call: Call) -> Answer:
@@ -316,7 +259,7 @@ async def _history(call: Call) -> Answer:
 
 
 _CHANGES = ("forbidden", "malformed", "not-json", "too-large", "invalid", "stale", "state-unwritable",
-            "not-acknowledged", "phase")  # fmt: skip
+            "not-acknowledged", "phase", "no-canary")  # fmt: skip
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/api/v1/routes", "Every route with its full state", "read", _routes, models.Routes),
@@ -344,6 +287,20 @@ OPERATIONS: tuple[Operation, ...] = (
         "DELETE", "/api/v1/routes/{route}/rules/{rule}", "Remove a rule", "write", _delete_rule, models.RulesChanged,
         None, ("forbidden", "malformed", "no-such-route", "no-such-rule", "stale", "state-unwritable",
                "not-acknowledged", "phase"),
+    ),
+    Operation(
+        "GET", "/api/v1/routes/{route}/canary", "The canary, and who set it", "read", show_canary, Canary,
+        problems=("no-such-route",),
+    ),
+    Operation(
+        "PUT", "/api/v1/routes/{route}/canary", "Give the route a canary, or another one; a new one begins at weight 0",
+        "write", put_canary, CanaryChanged, "canary", (*_CHANGES, "no-such-route"),
+    ),
+    Operation(
+        "DELETE", "/api/v1/routes/{route}/canary", "Remove a canary that nothing is sent to", "write", delete_canary,
+        CanaryChanged, None,
+        ("forbidden", "malformed", "no-such-route", "no-canary", "stale", "state-unwritable", "not-acknowledged",
+         "phase"),
     ),
     Operation(
         "GET", "/api/v1/routes/{route}/stats", "What both versions did lately", "read", _stats, models.Stats,

@@ -22,6 +22,7 @@ TITLES: dict[str, tuple[int, str]] = {
     "too-slow": (408, "The request took too long to arrive"),
     "rule-exists": (409, "A rule of this name exists"),
     "rule-name": (409, "Path and body name different rules"),
+    "no-canary": (409, "The route has no canary"),
     "no-affinity": (409, "The route has no affinity"),
     "phase": (409, "This is not possible in this phase"),
     "verdict": (409, "The verdict is another one"),

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from canaryproxy import MODE, __version__
 from canaryproxy.admin import endpoints, models, rollout_models
 from canaryproxy.admin.problems import Problem
 from canaryproxy.config.affinity import affinity_text
 from canaryproxy.config.expiry import held
+from canaryproxy.config.section import as_written
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.endpoints import names
@@ -79,6 +81,8 @@ class Knowledge:
             hosts=list(config.hosts),
             paths=list(config.paths),
             affinity=affinity_text(config.affinity),
+            canary=self.canary(name),
+            canary_source=state.canary_source,
             weight=state.weight / 100,
             source=state.weight_source,
             waiting_weight=None if state.waiting is None else state.waiting / 100,
@@ -96,6 +100,11 @@ class Knowledge:
             state=models.Condition(condition=controller.condition.health, detail=controller.condition.detail or None),
             failing=self.failing(name),
         )
+
+    def canary(self, name: str) -> dict[str, Any] | None:
+        """The canary that holds, as written; None where there is none."""
+        canary = self.controller.config.routes[name].canary
+        return None if canary is None else as_written(canary)
 
     def rules(self, name: str) -> list[models.Rule]:
         """The rules that hold, as written."""
@@ -115,7 +124,7 @@ class Knowledge:
                 )
                 for endpoint, state in side
             ]
-        return models.Endpoints(stable=found["stable"], canary=found["canary"])
+        return models.Endpoints(stable=found["stable"], canary=found.get("canary", []))
 
     def failing(self, name: str) -> list[models.Failing]:
         """Who is asked or called for a route and gives no good answer."""
@@ -130,15 +139,23 @@ class Knowledge:
             self._version(self.window.sample((name, version), now, seconds), (name, version), now, seconds)
             for version in ("stable", "canary")
         )
+        versions = models.VersionsStats(stable=stable, canary=canary if self.has_canary(name) else None)
         return models.Stats(
-            route=name, window=seconds, versions=models.VersionsStats(stable=stable, canary=canary),
-            step=self._step(name, now),
+            route=name, window=seconds, versions=versions, step=self._step(name, now),
         )  # fmt: skip
+
+    def has_canary(self, name: str) -> bool:
+        """Whether the route has one."""
+        return self.controller.config.routes[name].canary is not None
+
+    def _knows_users(self, name: str) -> bool:
+        """Whether users are told apart: without a canary nobody's key is looked at."""
+        return self.has_canary(name) and self.controller.config.routes[name].affinity is not None
 
     def _step(self, name: str, now: float) -> models.Step | None:
         """What users met since the weight is what it is; nothing without affinity."""
         state = self.controller.state[name]
-        if self.controller.config.routes[name].affinity is None:
+        if not self._knows_users(name):
             return None
         step = self.users.step(name, state.weight, now)
         met = {
@@ -188,12 +205,12 @@ class Knowledge:
         return None if step is None else step.canary.users
 
     def _goals(self, sample: Sample, side: tuple[str, str], now: float, seconds: float) -> dict[str, models.GoalStats]:
-        config = self.controller.config.routes[side[0]]
+        config, known = self.controller.config.routes[side[0]], self._knows_users(side[0])
         users = self.users.seen(side, now, seconds).count
         found = {}
         for goal in config.goals:
             events = sample.goals.get(goal.name, Events())
-            reached = None if config.affinity is None else self.users.reached((*side, goal.name), now, seconds).count
+            reached = self.users.reached((*side, goal.name), now, seconds).count if known else None
             found[goal.name] = models.GoalStats(
                 events=events.count,
                 value=events.value,
@@ -204,7 +221,7 @@ class Knowledge:
         return found
 
     def _version(self, sample: Sample, side: tuple[str, str], now: float, seconds: float) -> models.VersionStats:
-        known = self.controller.config.routes[side[0]].affinity is not None
+        known = self._knows_users(side[0])
         seen, failed = self.users.seen(side, now, seconds), self.users.failed(side, now, seconds)
         return models.VersionStats(
             requests=sample.requests,
@@ -249,8 +266,8 @@ class Knowledge:
 
     def _facts(self, name: str) -> RouteFacts:
         rules = self.controller.rules(name)
-        reasons = ["weight", "abort"]
-        if self.controller.config.routes[name].affinity is not None:
+        reasons = ["weight", "abort"] if self.has_canary(name) else ["weight"]
+        if self._knows_users(name):
             reasons.insert(1, "affinity")
         reasons += [f"rule:{rule.name}" for rule in rules[:MOST_RULE_SERIES]]
 
@@ -272,6 +289,7 @@ class Knowledge:
             {one.name: (one.evidence, one.threshold) for one in analysis.checks}, rollout.phase, rollout.step,
             {(result, why): count for (of, result, why), count in self.rollouts.ended.items() if of == name},
             (label(names.id), label(names.stable), label(names.canary)),
+            ("stable", "canary") if self.has_canary(name) else ("stable",),
         )  # fmt: skip
 
 

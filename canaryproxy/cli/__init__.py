@@ -12,6 +12,7 @@ import typer
 
 from canaryproxy import MODE, __version__
 from canaryproxy.cli import output
+from canaryproxy.cli.canary import canary
 from canaryproxy.cli.check import check
 from canaryproxy.cli.demo import demo
 from canaryproxy.cli.explain import explain
@@ -57,6 +58,7 @@ app.command()(explain)
 app.command()(demo)
 app.command()(status)
 app.command()(weight)
+app.command()(canary)
 app.command()(rules)
 app.command()(history)
 app.command()(report)

@@ -49,7 +49,7 @@ def summary(config: "Config") -> list[dict[str, object]]:
             "hosts": list(route.hosts),
             "paths": list(route.paths),
             "stable": " ".join(map(str, route.stable.origins)),
-            "canary": " ".join(map(str, route.canary.origins)),
+            "canary": None if route.canary is None else " ".join(map(str, route.canary.origins)),
             "weight": route.weight / 100,
             "rules": [rule.name for rule in route.rules],
             "affinity": affinity_text(route.affinity),
@@ -72,8 +72,8 @@ def _show(path: Path, config: "Config", warnings: list[str]) -> None:
             ", ".join(hosts) if isinstance(hosts, list) and hosts else "any",
             ", ".join(paths) if isinstance(paths, list) else "",
             str(route["stable"]).replace(" ", ", "),
-            str(route["canary"]).replace(" ", ", "),
-            f"{route['weight']:g} %",
+            "-" if route["canary"] is None else str(route["canary"]).replace(" ", ", "),
+            "-" if route["canary"] is None else f"{route['weight']:g} %",
         )
     listening = ", ".join(str(listener.address) for listener in config.server.listen)
     screen.print(f"{path} is valid; it listens on {listening}.", highlight=False, markup=False)

@@ -15,15 +15,18 @@ def goals(routes: Iterable[dict[str, Any]]) -> Sheet | None:
         for column in ("events", "value", "of requests", "of users"):
             shown.add_column(f"{version} {column}", justify="right")
     for route in routes:
-        versions = [route["stats"]["versions"][version]["goals"] for version in ("stable", "canary")]
+        told = route["stats"]["versions"]
+        versions = [told[version]["goals"] if told[version] else {} for version in ("stable", "canary")]
         for goal in versions[0]:
-            cells = [cell for side in versions for cell in figures(side[goal])]
+            cells = [cell for side in versions for cell in figures(side.get(goal))]
             shown.add_row(route["route"], goal, *cells)
     return shown if shown.row_count else None
 
 
-def figures(goal: dict[str, Any]) -> list[str]:
-    """How often, what it was worth, and its share of requests and of users."""
+def figures(goal: dict[str, Any] | None) -> list[str]:
+    """How often, what it was worth, and its share of requests and of users; dashes where there is no such version."""
+    if goal is None:
+        return ["-"] * 4
     shares = [goal["per_request"], goal["per_user"]]
     return [
         f"{goal['events']:,}",

@@ -52,6 +52,11 @@ def rules(
 
 def read_rule(name: str) -> dict[str, Any]:
     """A rule as written in a file. Raises `typer.BadParameter`."""
+    return read_mapping(name, "rule: expected a mapping with `name` and `to`")
+
+
+def read_mapping(name: str, wanted: str) -> dict[str, Any]:
+    """What is written in a file; `wanted` says what it should hold. Raises `typer.BadParameter`."""
     from canaryproxy.config.document import read_document
     from canaryproxy.config.nodes import Unreadable
 
@@ -64,7 +69,7 @@ def read_rule(name: str) -> dict[str, Any]:
     except Unreadable as error:
         raise typer.BadParameter(f"{name}:{error.place.line}: {error.wrong.mend}") from None
     if not isinstance(document.tree, dict):
-        raise typer.BadParameter(f"{name} holds no rule: expected a mapping with `name` and `to`")
+        raise typer.BadParameter(f"{name} holds no {wanted}")
     return document.tree
 
 

@@ -19,7 +19,9 @@ def run(
     stable: Annotated[
         str | None, typer.Option(help="URL of the stable version, such as http://localhost:9001.")
     ] = None,
-    canary: Annotated[str | None, typer.Option(help="URL of the canary version.")] = None,
+    canary: Annotated[
+        str | None, typer.Option(help="URL of the canary version; left out, stable gets everything.")
+    ] = None,
     weight: Annotated[
         str | None, typer.Option(help="Percentage of requests for the canary, such as 5 or 0.25.")
     ] = None,
@@ -34,7 +36,7 @@ def run(
     ] = None,
     workers: Annotated[str | None, typer.Option(help="Worker processes. [default: auto]")] = None,
 ) -> None:
-    """Run the proxy from a config file, or from two URLs.
+    """Run the proxy from a config file, or from one or two URLs.
 
     `canaryproxy run shop.yaml`
 
@@ -79,6 +81,6 @@ def _source(
         if given:
             raise typer.BadParameter(f"{', '.join(given)} and the file {path} both say what to run; give one of them")
         return lambda: load(path, os.environ)
-    if stable is None or canary is None:
-        raise typer.BadParameter("give a config file, or both --stable URL and --canary URL")
+    if stable is None:
+        raise typer.BadParameter("give a config file, or --stable URL, and --canary URL where there is a canary")
     return lambda: from_flags(stable, canary, weight, listen, server)

@@ -136,7 +136,7 @@ def waits(route: dict[str, Any]) -> str:
 
 
 def table(routes: list[dict[str, Any]]) -> Sheet:
-    """Two lines a route, one for each version."""
+    """A line for each version of each route."""
     shown = Sheet()
     for column in ("route", "version"):
         shown.add_column(column, again=column == "route")
@@ -156,7 +156,7 @@ def table(routes: list[dict[str, Any]]) -> Sheet:
     for column in ("by", "phase"):
         shown.add_column(column, again=True)
     for route in routes:
-        for version in ("stable", "canary"):
+        for version in ("stable", "canary") if route["canary"] is not None else ("stable",):
             first = version == "stable"
             cells = [
                 route["route"] if first else "", version, *figures(route, version),
@@ -168,6 +168,8 @@ def table(routes: list[dict[str, Any]]) -> Sheet:
 
 
 def _phase(route: dict[str, Any]) -> str:
+    if route["canary"] is None:
+        return f"no canary ({route['reason']})" if route["reason"] else "no canary"
     return f"{route['phase']} ({route['reason']})" if route["reason"] else str(route["phase"])
 
 

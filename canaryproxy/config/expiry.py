@@ -65,8 +65,8 @@ def _outbound(config: "Config") -> Iterator[tuple[Loc, "UpstreamTlsConfig"]]:
     """TLS to others, and where it stands."""
     for name, route in config.routes.items():
         sections: list[tuple[Loc, UpstreamTlsConfig | None]] = [
-            (("stable", "tls"), route.stable.tls), (("canary", "tls"), route.canary.tls),
-        ]  # fmt: skip
+            ((version, "tls"), side.tls) for version, side in zip(("stable", "canary"), route.sides, strict=False)
+        ]
         if route.analysis is not None:
             checks, resources = enumerate(route.analysis.checks), enumerate(route.analysis.resources)
             sections += [(("analysis", "resources", at, "tls"), one.tls) for at, one in resources]

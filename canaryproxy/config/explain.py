@@ -144,7 +144,7 @@ class Explainer:
 
     def _mapping_expected(self, loc: Loc) -> Wrong:
         if loc == ("routes",):
-            return Wrong("expected routes by name, each a mapping with `stable` and `canary`")
+            return Wrong("expected routes by name, each a mapping with `stable`, and `canary` where there is one")
         if loc and not self._section(loc):
             return Wrong(f"expected a mapping: write `{loc[-1]}: {self._example(loc)}`")
         keys = self._keys(loc)

@@ -18,6 +18,7 @@ from canaryproxy.config.quantity import is_off
 from canaryproxy.config.scalar import typed
 from canaryproxy.config.schema import Config, Fault, Rejected, validate
 from canaryproxy.config.shape import full_form
+from canaryproxy.config.strays import strays
 
 _FLAGS: Mapping[Loc, str] = {
     ("stable",): "--stable",
@@ -60,11 +61,18 @@ NO_FLAGS = ServerFlags()
 
 
 def from_flags(
-    stable: str, canary: str, weight: str | None = None, listen: str | None = None, server: ServerFlags = NO_FLAGS
+    stable: str,
+    canary: str | None = None,
+    weight: str | None = None,
+    listen: str | None = None,
+    server: ServerFlags = NO_FLAGS,
 ) -> Config:
-    """The two-line form from command-line flags. Problems name the flag. Raises `ConfigError`."""
-    tree: dict[str, Tree] = {"stable": stable, "canary": canary}
-    spots: dict[Loc, Spot] = {(): Spot(None), ("stable",): Spot(None, stable), ("canary",): Spot(None, canary)}
+    """The short form from command-line flags. Problems name the flag. Raises `ConfigError`."""
+    tree: dict[str, Tree] = {"stable": stable}
+    spots: dict[Loc, Spot] = {(): Spot(None), ("stable",): Spot(None, stable)}
+    if canary is not None:
+        tree["canary"] = canary
+        spots["canary",] = Spot(None, canary)
     if weight is not None:
         tree["weight"] = typed(weight)
         spots["weight",] = Spot(None, weight)
@@ -84,7 +92,7 @@ def from_flags(
 
 def _config(document: Document, file: str, names: Mapping[Loc, str] | None = None) -> Config:
     shaped = full_form(document.tree)
-    faults: list[Fault] = [*shaped.faults, *conflicts(shaped.tree, document.spots)]
+    faults: list[Fault] = [*shaped.faults, *conflicts(shaped.tree, document.spots), *strays(shaped.tree)]
     config: Config | None = None
     if shaped.tree is not None:
         try:
@@ -101,7 +109,10 @@ def _read(path: Path) -> str:
     try:
         data = read_bounded(path, MAX_BYTES + 1)
     except FileNotFoundError:
-        found, mend = "no such file", "check the path; without a file, use --stable URL --canary URL"
+        found, mend = (
+            "no such file",
+            "check the path; without a file, use --stable URL, and --canary URL where there is one",
+        )
     except IsADirectoryError:
         found, mend = "a directory", "name the file in it"
     except PermissionError:

@@ -1,5 +1,8 @@
 """The part of the schema that is a route: its versions, rules, affinity and headers."""
 
+import hashlib
+import json
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Self
 
@@ -31,6 +34,7 @@ from canaryproxy.config.section import (
     Url,
     VersionText,
     Wait,
+    as_written,
     none_if_off,
 )
 from canaryproxy.model.goal import Goal
@@ -151,7 +155,12 @@ class HeadersConfig(Section):
 
 
 class RouteConfig(Section):
-    """A host + path entry with one stable and one canary version. Changes apply to the next request."""
+    """A host + path entry with a stable version, and a canary where there is one. Changes apply to the next request.
+
+    Without a canary nothing may be sent to it: a `weight` above 0 and a rule that reaches the canary are errors. What
+    says how a canary is treated (`affinity`, `mirror`, `shield`, `fallback`, `goals`, `analysis`, `rollout`) may stand
+    and waits for one.
+    """
 
     hosts: Annotated[tuple[HostPattern, ...], BeforeValidator(one_or_more)] = Field(
         default=(),
@@ -170,8 +179,10 @@ class RouteConfig(Section):
         description="The version that everyone gets who is not sent to the canary.",
         examples=["http://shop-stable:8080"],
     )
-    canary: VersionConfig = Field(
-        description="The version on trial.",
+    canary: Annotated[VersionConfig | None, BeforeValidator(none_if_off)] = Field(
+        default=None,
+        description="The version on trial. Left out, or `none`: a plain route, where stable gets everything until a "
+        "canary comes, in the file or over the API.",
         examples=["http://shop-canary:8080"],
     )
     weight: Percent = Field(
@@ -268,10 +279,31 @@ class RouteConfig(Section):
         """The goals as the table has them."""
         return tuple(goal.goal for goal in self.goals)
 
+    @cached_property
+    def canary_digest(self) -> str:
+        """Equal for canaries that are written alike, whatever is in their files; empty where there is none."""
+        if self.canary is None:
+            return ""
+        return hashlib.sha256(json.dumps(as_written(self.canary), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def sides(self) -> tuple[VersionConfig, ...]:
+        """The versions that there are."""
+        return (self.stable,) if self.canary is None else (self.stable, self.canary)
+
+    @property
+    def _waiting(self) -> Iterator[str]:
+        """What would send something to the canary, and does so only once there is one."""
+        if self.mirror is not None:
+            yield "mirror: no copies are made, the route has no canary"
+        if "stable" in self.fallback:
+            yield "fallback: nothing stands in for stable, the route has no canary"
+
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is allowed and yet worth a second look."""
-        found = [] if self.affinity is None else misplaced(self.affinity, self.hosts, self.paths)
+        found = list(self._waiting) if self.canary is None else []
+        found += [] if self.affinity is None else misplaced(self.affinity, self.hosts, self.paths)
         seen: dict[tuple[object, ...], str] = {}
         for rule in self.rules:
             earlier = seen.setdefault(rule.conditions, rule.name)

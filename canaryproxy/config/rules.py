@@ -70,6 +70,11 @@ class RuleConfig(Section):
     analyse: Switch = Field(default=False, description="Count these requests in the analysis, too.", examples=["true"])
 
     @property
+    def reaches_canary(self) -> bool:
+        """Whether any request that it decides goes to the canary."""
+        return self.to == "canary" or self.percent < WEIGHT_SCALE
+
+    @property
     def conditions(self) -> tuple[Condition, ...]:
         """What must hold of a request, cheap questions first."""
         found = [Condition("method", "in", self.methods)] if self.methods else []

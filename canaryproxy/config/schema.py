@@ -283,7 +283,7 @@ class Config(Section):
         found = [
             f"routes.{name}: stable and canary are the same endpoint, {route.stable.origins[0].authority}"
             for name, route in self.routes.items()
-            if route.stable.origins == route.canary.origins
+            if route.canary is not None and route.stable.origins == route.canary.origins
         ]
         found += [f"routes.{name}.{warning}" for name, route in self.routes.items() for warning in route.warnings]
         found += apart({name: (route.affinity, route.weight) for name, route in self.routes.items()})
@@ -304,13 +304,13 @@ class Config(Section):
     def files(self) -> tuple[Path, ...]:
         """The files whose contents are part of this config."""
         listeners = [listener.tls for listener in self.server.listen if listener.tls is not None]
-        sides = [side.tls for route in self.routes.values() for side in (route.stable, route.canary) if side.tls]
+        sides = [side.tls for route in self.routes.values() for side in route.sides if side.tls]
         pems = [tls.client_ca for tls in listeners] + [pem for tls in sides for pem in (tls.ca, tls.cert, tls.key)]
         pems += [pem for tls in listeners for one in tls.certs for pem in (one.cert, one.key)]
         tokens = () if self.server.admin is None else self.server.admin.files
         judged = [path for route in self.routes.values() if route.analysis for path in route.analysis.files]
         called = [path for route in self.routes.values() for path in route.rollout.files]
-        healths = [side.health for route in self.routes.values() for side in (route.stable, route.canary)]
+        healths = [side.health for route in self.routes.values() for side in route.sides]
         called += [path for health in healths if health is not None for path in health.files]
         return tuple(dict.fromkeys((*(pem.path for pem in pems if pem is not None), *tokens, *judged, *called)))
 

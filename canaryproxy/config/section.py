@@ -4,7 +4,7 @@ Every leaf is read by a function of `quantity`, `address`, `match` and their lik
 walks the tree and gathers what they raise.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -130,3 +130,27 @@ class Section(BaseModel):
     """A mapping of the config."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def as_written(section: Section) -> dict[str, object]:
+    """The mapping that reads as this section, without what has its default; files by their paths."""
+    values = {key: (getattr(section, key), field) for key, field in type(section).model_fields.items()}
+    return {
+        key: _written(value, [one.text for one in field.metadata if isinstance(one, Shown)])
+        for key, (value, field) in values.items()
+        if value != field.default
+    }
+
+
+def _written(value: object, texts: list[Callable[..., str]]) -> object:
+    """Whole numbers, texts and switches as they are; everything else as the reference shows it."""
+    if isinstance(value, Section):
+        return as_written(value)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {key: _written(one, texts) for key, one in value.items()}
+    if type(value) is tuple and not texts:
+        return [_written(one, texts) for one in value]
+    text = texts[0](value) if texts else str(value)
+    return text[1:-1].split(", ") if text.startswith("[") else text

@@ -38,7 +38,7 @@ def full_form(tree: Tree) -> Shaped:
     if "routes" in tree:
         return _full(tree)
     if tree.keys() == {"server"}:
-        return _wrong("add `stable: URL` and `canary: URL`, or `routes`", "a config without routes")
+        return _wrong("add `stable: URL`, and `canary: URL` where there is one, or `routes`", "a config without routes")
     route = {key: value for key, value in tree.items() if key != "server"}
     shaped: dict[str, Tree] = {"routes": {DEFAULT_ROUTE: route}}
     if "server" in tree:

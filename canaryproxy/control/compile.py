@@ -45,7 +45,7 @@ def compile_table(
         del known[gone]
     routes: list[Route] = []
     for name, route in config.routes.items():
-        origins = (*route.stable.origins, *route.canary.origins)
+        origins = [origin for side in route.sides for origin in side.origins]
         inputs = Inputs(route, state.get(name), tuple(answers.get(origin.host) for origin in origins), unhealthy)
         before = known.get(name)
         if before is None or not inputs.same(before[0]):
@@ -73,12 +73,13 @@ Known = dict[str, tuple[Inputs, Route]]
 def _route(
     name: str, route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint], state: RouteState | None, workers: int
 ) -> Route:
-    off = state is not None and state.off
+    with_canary = route.canary is not None
+    off = state is not None and state.off and with_canary
     stable, canary = usable(route, answers, unhealthy, off=off)
     rules = None if state is None else state.rules
     exceptions = route.exceptions if rules is None else rules.exceptions
-    mirror = None if route.mirror is None else route.mirror.mirror
-    extras = None if state is None else _extras(route, state)
+    mirror = route.mirror.mirror if route.mirror is not None and with_canary else None
+    extras = _extras(route, state) if state is not None and with_canary else None
     if extras is not None:
         names = {rule.name for rule in extras.rules.rules}
         exceptions = (*extras.rules.exceptions, *(rule for rule in exceptions if rule.name not in names))
@@ -86,18 +87,18 @@ def _route(
     return Route(
         name=name,
         stable=_version("stable", route.stable, stable, workers),
-        canary=_version("canary", route.canary, canary, workers),
+        canary=None if route.canary is None else _version("canary", route.canary, canary, workers),
         weight=route.weight if state is None else state.weight,
         hosts=route.hosts,
         paths=route.paths,
         add_version=route.headers.add_version,
         rules=exceptions,
-        affinity=route.affinity,
+        affinity=route.affinity if with_canary else None,
         fallback=route.fallback,
         upgrades=route.upgrades,
         salt="" if route.affinity is None else route.affinity.salt,
         caching=route.headers.caching,
-        shield=None if route.shield is None else route.shield.shield,
+        shield=route.shield.shield if route.shield is not None and with_canary else None,
         mirror=mirror,
         goals=route.events,
         excluded=route.excluded,

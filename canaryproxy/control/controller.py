@@ -9,47 +9,55 @@ is wrong.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from canaryproxy.config import Config, ConfigError
-from canaryproxy.config.route import VersionConfig
+from canaryproxy.config.canary import CanarySet
 from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.control import edits
+from canaryproxy.control.asked import Asked
+from canaryproxy.control.canaries import MOST_NAMED, NoCanary, announce_all, check_removable, difference, tell, told
 from canaryproxy.control.changes import Changed, NoSuchRoute, Reload, Rolled
 from canaryproxy.control.compile import Known, certificates, compile_table
-from canaryproxy.control.endpoints import endpoints_of, names
-from canaryproxy.control.events import Events, announce, configured
+from canaryproxy.control.endpoints import names, names_of
+from canaryproxy.control.events import Events, announce, configured, tell_change
 from canaryproxy.control.failures import Failures
-from canaryproxy.control.health import Ask, Health, checks
+from canaryproxy.control.health import Ask, Health, checks, turned_ill
 from canaryproxy.control.ledger import OPERATOR, Actor, Condition, Ledger, Stale
 from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
-from canaryproxy.control.state import Audit, RouteState, State, rolled, waits, weighed
+from canaryproxy.control.state import (
+    RouteState,
+    State,
+    canary_said,
+    effective,
+    reported,
+    rolled,
+    settled,
+    waits,
+    weighed,
+)
 from canaryproxy.control.store import Store
 from canaryproxy.control.workers import Traffic
 from canaryproxy.model.table import Endpoint, Route, RoutingTable
 from canaryproxy.rollout.machine import known, transition
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.state import Event, Illegal, Told, summary
-from canaryproxy.routing.reach import reached_by
 
 log = logging.getLogger("canaryproxy")
 
-MOST_NAMED = 20
-"""Rules that are named one by one where a change is told."""
-
 Rules = tuple[RuleConfig, ...]
-
 
 KEEPING = 5.0
 """Seconds for which somebody who takes from a canary waits for the disk."""
 
 
-class Controller:
+class Controller(Asked):
     """Owns the config, the state and the generation. `load` reads the config anew; it may raise `ConfigError`.
 
-    `wall` tells seconds since the epoch.
+    `config` is what holds: the file's, with the canaries that were set over the API. Whoever works with it is called by
+    `configured` when it is another one. `wall` tells seconds since the epoch.
     """
 
     def __init__(
@@ -82,33 +90,27 @@ class Controller:
         self._ill: frozenset[Endpoint] = frozenset()
         self._ledger = Ledger(store, wall)
         self.events = events or Events()
+        self.configured: Callable[[], None] = lambda: None
         self.plan_of: Callable[[str], Plan] = lambda route: self.config.routes[route].rollout.plan(0.0)
         self.change_of: Callable[[str], Event] = lambda _: Event("changed")
-        self.config = config
+        self.config = self._file = config
         self.table = RoutingTable(0, ())
         self.reloaded = True
 
     def __repr__(self) -> str:
         return f"<Controller generation {self.generation}, {len(self.config.routes)} routes>"
 
-    @property
-    def generation(self) -> int:
-        """Of the table published last."""
-        return self.table.generation
-
-    @property
-    def state(self) -> State:
-        """What holds for each route beside the config."""
-        return self._ledger.state
-
     async def start(self) -> Reload:
         """Recall the state, follow what was edited since, resolve names once, publish a table, and keep looking."""
-        heard = await self._ledger.recall(self.config)
+        self._file = self.config
+        heard = await self._ledger.recall(self._file)
+        self.config = effective(self._file, self.state)
         compared = await asyncio.to_thread(edits.compare, None, self.config)
         await self.resolver.look(names(self.config.routes))
         reload = self._follow(compared)
         self._refresh()
         configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation)
+        self.configured()
         await self._ledger.keep()
         self._resolving = asyncio.get_running_loop().create_task(self.resolver.run())
         return reload
@@ -125,56 +127,19 @@ class Controller:
         async with self._writing:
             await self._ledger.close()
 
-    # What is asked.
-
-    def revision(self, route: str) -> int:
-        """Counts the changes of a route since the start."""
-        return self._ledger.revision(route)
-
-    def rules(self, route: str) -> tuple[RuleConfig, ...]:
-        """The rules that hold, in order."""
-        rules = self.state[route].rules
-        return self.config.routes[route].rules if rules is None else rules.rules
-
-    def endpoints(self, route: str) -> dict[str, list[tuple[Endpoint, str]]]:
-        """Every endpoint of both versions with its health: `healthy`, `unhealthy`, or `unknown` without checks."""
-        config = self.config.routes[route]
-        return {
-            name: [(one, self._state_of(side, one)) for one in endpoints_of(side, self.resolver.answers)]
-            for name, side in (("stable", config.stable), ("canary", config.canary))
-        }
-
-    def _state_of(self, side: VersionConfig, endpoint: Endpoint) -> str:
-        if side.health is None:
-            return "unknown"
-        return "unhealthy" if endpoint in self.health.unhealthy else "healthy"
-
-    async def history(self, route: str, limit: int) -> list[Audit]:
-        """Who did what, the newest first. Raises `UnwritableState` where it cannot be read."""
-        async with self._writing:
-            return await self._ledger.history(route, limit)
-
-    async def remember(self, learnt: Mapping[str, str], keep: Set[str]) -> None:
-        """Keep what judges have learnt. Raises `UnwritableState`."""
-        async with self._writing:
-            await self._ledger.remember(learnt, keep)
-
-    async def learnt(self) -> dict[str, str]:
-        """What judges had learnt when the process ended."""
-        async with self._writing:
-            return await self._ledger.learnt()
-
     # What is changed.
 
     async def set_weight(self, route: str, weight: int, actor: Actor, revision: int | None = None) -> Changed:
         """Send `weight` basis points to the canary, and return when every worker does.
 
-        Raises `NoSuchRoute`, `Stale` if `revision` is not the route's, `Illegal` while a rollout says what it is,
-        `UnwritableState`, and `NotAcknowledged`: then it is kept and published all the same.
+        Raises `NoSuchRoute`, `NoCanary`, `Stale` if `revision` is not the route's, `Illegal` while a rollout says what
+        it is, `UnwritableState`, and `NotAcknowledged`: then it is kept and published all the same.
         """
 
         def change(before: RouteState) -> tuple[RouteState, str]:
-            if not before.settable:
+            if before.plain and weight:
+                raise NoCanary(route)
+            if not (before.settable or before.plain):
                 phase = before.rollout.phase
                 raise Illegal(f"the rollout is {phase}, and says what the weight is; {known(phase)}")
             after = weighed(before, weight, self.config.routes[route].weight)
@@ -193,6 +158,8 @@ class Controller:
             of_steps = self.config.routes[route].rollout.rule_names & {rule.name for rule in now}
             if of_steps:
                 raise Illegal(f"a step of the rollout has a rule {min(of_steps)}; give this one another name")
+            if before.plain and any(rule.reaches_canary for rule in now):
+                raise NoCanary(route)
             listed = ", ".join(rule.name for rule in now[:MOST_NAMED])
             more = " ..." if len(now) > MOST_NAMED else ""
             return replace(before, rules=RuleSet(now)), f"{len(was)} rules -> {listed or 'none'}{more}"
@@ -204,6 +171,15 @@ class Controller:
         revision: int | None,
     ) -> Changed:  # fmt: skip
         """`change` gives the route's new state and what is different, in words."""
+        changed, _ = await self._written(route, action, change, actor, revision)
+        await self._traffic.acknowledged(changed.generation)
+        return changed
+
+    async def _written(
+        self, route: str, action: str, change: Callable[[RouteState], tuple[RouteState, str]], actor: Actor,
+        revision: int | None,
+    ) -> tuple[Changed, Reload]:  # fmt: skip
+        """Kept and published, but not acknowledged; and what another canary has done to a rollout."""
         async with self._writing:
             before = self.state.get(route)
             if before is None:
@@ -211,19 +187,39 @@ class Controller:
             self.expect(route, revision)
             after, detail = change(before)
             await self._ledger.write(route, after, actor, action, detail, self.generation)
+            reload = Reload(self.generation)
+            if after.canary is not before.canary:
+                pair = self.config.routes[route], effective(self._file, self.state).routes[route]
+                reload = self._take(self._file, {route: edits.compared(*pair)}, {route: before})
             self._refresh()
             changed = Changed(self.generation, self.revision(route))
-        fields = {"action": action, "route": route, "actor": actor.name, "generation": changed.generation}
-        log.info(
-            "%s of %s: %s, by %s, generation %d", action, route, detail, actor.name, changed.generation,
-            extra={"fields": fields},
-        )  # fmt: skip
-        self.events.tell(
-            action, self._wall(), route, weight=after.weight / 100, change=detail, source="api", actor=actor.name,
-            generation=changed.generation,
-        )  # fmt: skip
-        await self._traffic.acknowledged(changed.generation)
-        return changed
+        tell_change(self.events, self._wall(), route, action, detail, after.weight, actor.name, changed.generation)
+        announce_all(self.events, self._wall(), reload.begun, actor.name, self.generation)
+        return changed, reload
+
+    async def set_canary(
+        self, route: str, canary: CanarySet, actor: Actor, revision: int | None = None
+    ) -> tuple[Changed, Reload]:  # fmt: skip
+        """Make it the canary, or remove the one that there is. It is published then, and yet to be waited for.
+
+        Raises what `set_weight` does, `NoCanary` where there is none to remove, and `Illegal` while it is in use.
+        """
+
+        def change(before: RouteState) -> tuple[RouteState, str]:
+            if canary.version is None:
+                check_removable(route, before, self.rules(route))
+            words = difference(self.config.routes[route].canary, canary.version)
+            return canary_said(before, canary, self._wall()), words
+
+        async with self._reloading:
+            await self._await_names(names_of(() if canary.version is None else (canary.version,)))
+            return await self._written(route, "canary", change, actor, revision)
+
+    async def _await_names(self, asked: frozenset[str]) -> None:
+        """Resolve what is not known yet, and keep looking until it is part of the config."""
+        self._coming = asked - self.resolver.answers.keys()
+        if self._coming:
+            await self.resolver.look(self._coming)
 
     def expect(self, route: str, revision: int | None) -> None:
         """Raises `Stale` if the route has another revision than the caller builds upon."""
@@ -275,11 +271,6 @@ class Controller:
         words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, told)
         return actor, action, words, self.generation
 
-    def reached_by(self, route: str) -> tuple[str, ...]:
-        """The paths that lead to the canary, as if it were not off."""
-        compiled = next((one for one in self.table.routes if one.name == route), None)
-        return () if compiled is None else reached_by(compiled)
-
     async def _keep(self) -> None:
         """Keep what holds and is not kept. A disk that hangs is not waited for: what holds, holds."""
         if not self.durable:
@@ -287,11 +278,6 @@ class Controller:
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
             await asyncio.wait({task}, timeout=KEEPING)
-
-    @property
-    def durable(self) -> bool:
-        """Whether all that holds is on the disk."""
-        return self._ledger.durable
 
     @property
     def condition(self) -> Condition:
@@ -322,7 +308,9 @@ class Controller:
         rolled_on = {name: Rolled(one.state.rollout, one.turns, self.generation, 0) for name, one in found.items()}
         return Reload(
             self.generation,
-            others=frozenset(name for name, one in found.items() if "canary" in one.changed),
+            others=frozenset(
+                name for name, one in found.items() if "canary" in one.changed and one.state.heard["canary"]
+            ),
             begun={name: done for name, done in rolled_on.items() if done.told},
             edits={name: one.notes for name, one in found.items() if one.notes},
             renewed=frozenset(name for name, one in found.items() if "stable" in one.changed),
@@ -343,38 +331,49 @@ class Controller:
                 self.reloaded = False
                 return Reload(self.generation, problem=str(error))
             self.reloaded = True
-            self._coming = names(config.routes) - self.resolver.answers.keys()
-            if self._coming:
-                await self.resolver.look(self._coming)
+            await self._await_names(names(config.routes))
             async with self._writing:
                 return await self._adopt(config)
 
     async def _adopt(self, config: Config) -> Reload:
         restart = config.server.lasting != self._started_with
         certified = certificates(config) != certificates(self.config) and not restart
-        compared = await asyncio.to_thread(edits.compare, self.config, config)
+        before, was = self.config, self.state
         heard = await self._ledger.hear(config, self.generation)
-        generation, self.config, self._coming = self.generation, config, frozenset()
+        compared = await asyncio.to_thread(edits.compare, before, effective(config, self.state))
+        generation = self.generation
         if certified:
             self._traffic.certify(certificates(config))
-        reload = self._follow(compared)
+        reload = self._take(config, compared, was)
         self._refresh()
         configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation)
+        tell(self.events, self._wall(), before, self.config, self.generation)
         await self._ledger.keep()
         changed = certified or self.generation != generation
         return replace(reload, generation=self.generation, changed=changed, restart=restart)
+
+    def _take(self, file: Config, compared: Mapping[str, edits.Edit], was: State) -> Reload:
+        """Make it the config, with the canaries of the API. Rollouts may have ended with their canaries since `was`."""
+        self._file, self._coming = file, frozenset()
+        self.config = effective(file, self.state)
+        ended = {name: self._settle(name) for name in compared if name in was and settled(was[name], self.state[name])}
+        reload = self._follow(compared)
+        self.configured()
+        return replace(reload, begun={**ended, **reload.begun})
+
+    def _settle(self, route: str) -> Rolled:
+        """A rollout has ended with its canary, or may begin with a new one: what was found goes into its record."""
+        state = reported(self.state[route], self.change_of(route).report)
+        self._ledger.put(route, state, OPERATOR, "rollout", summary(state.rollout, told(state)), self.generation)
+        return Rolled(state.rollout, told(state), self.generation, self.revision(route))
 
     def _ailing(self) -> None:
         """An endpoint has changed sides."""
         self._refresh()
         turned = self._ill ^ self.health.unhealthy
         self._ill = self.health.unhealthy
-        for name, config in self.config.routes.items():
-            if config.stable.health is None and config.canary.health is None:
-                continue
-            sides = self.endpoints(name)
-            if any(endpoint in turned for side in sides.values() for endpoint, _ in side):
-                self.events.tell("health", self._wall(), name, **self.health.described(sides))
+        for name, sides in turned_ill(self.config, self.endpoints, turned):
+            self.events.tell("health", self._wall(), name, **self.health.described(sides))
 
     def _refresh(self) -> None:
         """Publish the table of this moment, unless it is the one that serves already."""

@@ -74,10 +74,11 @@ class Edit:
 def compare(before: Config | None, after: Config) -> dict[str, Edit]:
     """What was edited of each route that there is. Of a config before the process only what was heard is known."""
     known: Mapping[str, RouteConfig] = {} if before is None else before.routes
-    return {name: _compared(known.get(name), route) for name, route in after.routes.items()}
+    return {name: compared(known.get(name), route) for name, route in after.routes.items()}
 
 
-def _compared(before: RouteConfig | None, after: RouteConfig) -> Edit:
+def compared(before: RouteConfig | None, after: RouteConfig) -> Edit:
+    """What was edited of one route."""
     if before is None or before == after:
         return Edit(heard_of(after))
     return Edit(heard_of(after), tuple(_keys(before, after)), _over(before, after))
@@ -132,7 +133,7 @@ def follow(before: RouteState, edit: Edit, plan: Callable[[], Plan], now: float,
     changed = differing(before.heard, edit.heard)
     after = replace(before, heard=edit.heard) if before.heard != edit.heard else before
     turns: tuple[Told, ...] = ()
-    kind = _kind(before, changed)
+    kind = _kind(before, edit, changed)
     if kind is not None:
         event = change if kind == "changed" else Event(kind)
         rollout, turns = transition(plan(), before.rollout, event, now)
@@ -140,8 +141,8 @@ def follow(before: RouteState, edit: Edit, plan: Callable[[], Plan], now: float,
     return Followed(after, turns, _notes(after, edit, changed), changed)
 
 
-def _kind(before: RouteState, changed: frozenset[str]) -> Kind | None:
-    if "canary" in changed:
+def _kind(before: RouteState, edit: Edit, changed: frozenset[str]) -> Kind | None:
+    if "canary" in changed and edit.heard["canary"] and before.heard.get("canary"):
         return "changed"
     return "edited" if "plan" in changed and before.rollout.phase in UNDER_WAY else None
 

@@ -5,7 +5,7 @@ on 127.0.0.1 or on ::1 only shows when connecting. Unknown health counts as heal
 """
 
 import ipaddress
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 
 from canaryproxy.config import Config
 from canaryproxy.config.address import Origin
@@ -30,7 +30,11 @@ def is_resolved(host: str) -> bool:
 
 def names(routes: Mapping[str, RouteConfig]) -> frozenset[str]:
     """The names that have to be resolved."""
-    sides = [side for route in routes.values() for side in (route.stable, route.canary)]
+    return names_of(side for route in routes.values() for side in route.sides)
+
+
+def names_of(sides: Iterable[VersionConfig]) -> frozenset[str]:
+    """Those of some versions."""
     return frozenset(origin.host for side in sides for origin in side.origins if is_resolved(origin.host))
 
 
@@ -50,24 +54,26 @@ def _expand(origin: Origin, tls: UpstreamTlsConfig | None, answers: Answers) -> 
 def usable(
     route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint], *, off: bool = False
 ) -> tuple[tuple[Endpoint, ...], ...]:
-    """The endpoints of stable and canary that requests may go to.
+    """The endpoints of stable and canary that requests may go to; none of a canary that there is not.
 
     A version whose endpoints are all unhealthy has none, so that the other one stands in. Without a stand-in
     they are all used: where a health check is the only thing that is broken, trying them beats a certain 503. A canary
     that is `off` stands in for nothing.
     """
-    stable, canary = endpoints_of(route.stable, answers), endpoints_of(route.canary, answers)
+    stable = endpoints_of(route.stable, answers)
+    canary = () if route.canary is None else endpoints_of(route.canary, answers)
     healthy = [tuple(one for one in side if one not in unhealthy) for side in (stable, canary)]
     stands_in = "stable" in route.fallback and healthy[1] and not off
     return healthy[0] or (() if stands_in else stable), healthy[1]
 
 
 def another_canary(before: Config, after: Config) -> frozenset[str]:
-    """Routes whose canary is somewhere else now, or is called something else in the config."""
+    """Routes whose canary is somewhere else now, or is called something else in the config, or that had none."""
     both = before.routes.keys() & after.routes.keys()
-    return frozenset(name for name in both if _which(before, name) != _which(after, name))
+    pairs = ((name, before.routes[name].canary, after.routes[name].canary) for name in both)
+    return frozenset(name for name, old, new in pairs if new is not None and which(old) != which(new))
 
 
-def _which(config: Config, route: str) -> tuple[tuple[Origin, ...], str]:
-    canary = config.routes[route].canary
-    return canary.origins, canary.version
+def which(canary: VersionConfig | None) -> tuple[tuple[Origin, ...], str]:
+    """What makes it this canary and not another one; nothing where there is none."""
+    return ((), "") if canary is None else (canary.origins, canary.version)

@@ -24,7 +24,7 @@ LISTENERS = 64
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`kind` of what happened is weight, rules, config, health, verdict, phase or worker; `at` seconds since 1970."""
+    """`kind` of what happened is weight, rules, canary, config, health, verdict, phase or worker; `at` since 1970."""
 
     number: int
     kind: str
@@ -118,4 +118,15 @@ def _said(events: Events, at: float, route: str, told: Told, actor: str, generat
     events.tell(
         "config", at, route, applied=True, severity=told.severity, sentence=told.words, actor=actor,
         generation=generation,
+    )  # fmt: skip
+
+
+def tell_change(
+    events: Events, at: float, route: str, action: str, change: str, weight: int, actor: str, generation: int
+) -> None:
+    """Say what was changed over the API, in the log and to whoever listens. `weight` is the route's now."""
+    fields = {"action": action, "route": route, "actor": actor, "generation": generation}
+    log.info("%s of %s: %s, by %s, generation %d", action, route, change, actor, generation, extra={"fields": fields})
+    events.tell(
+        action, at, route, weight=weight / 100, change=change, source="api", actor=actor, generation=generation
     )  # fmt: skip

@@ -7,7 +7,7 @@ its record when it leaves the config.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from canaryproxy.config import Config
@@ -236,9 +236,19 @@ def check_of(health: HealthConfig) -> Check:
     )  # fmt: skip
 
 
+def turned_ill(
+    config: Config, endpoints: Callable[[str], Mapping[str, Sequence[tuple[Endpoint, str]]]], turned: Set[Endpoint]
+) -> Iterator[tuple[str, Mapping[str, Sequence[tuple[Endpoint, str]]]]]:
+    """The routes with endpoints that have changed sides, each with all that it has, by version."""
+    for name, route in config.routes.items():
+        sides = endpoints(name) if any(side.health is not None for side in route.sides) else {}
+        if any(endpoint in turned for side in sides.values() for endpoint, _ in side):
+            yield name, sides
+
+
 def checks(config: Config, answers: dict[str, tuple[str, ...]]) -> dict[Endpoint, Check]:
     """How every endpoint with a health check is asked; one that two versions share, as the first one says."""
-    sides: list[VersionConfig] = [side for route in config.routes.values() for side in (route.stable, route.canary)]
+    sides: list[VersionConfig] = [side for route in config.routes.values() for side in route.sides]
     asked: dict[Endpoint, Check] = {}
     for side in sides:
         if side.health is not None:

@@ -33,7 +33,9 @@ def _tuple(items: Iterable[str]) -> str:
     return f"({', '.join(found)}{',' if len(found) == 1 else ''})"
 
 
-def _version(side: VersionConfig) -> str:
+def _version(side: VersionConfig | None) -> str:
+    if side is None:
+        return "None"
     return _spelled(
         "VersionConfig",
         url=_origin(side.url),

@@ -1,4 +1,4 @@
-"""A judge for every route: given what workers report, asked by whoever shows or acts.
+"""A judge for every canary: given what workers report, asked by whoever shows or acts.
 
 Judging is pure (`canaryproxy.analysis`); here it is only fed. Reports are bet on as they come, so that a canary that
 fails everything is known within a report or two; the rest is looked at once a second, a few routes at a time, since a
@@ -8,9 +8,9 @@ rollback may be waiting for the loop.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from canaryproxy.analysis.finding import Analysis, Verdict
 from canaryproxy.analysis.judge import Judge
@@ -31,6 +31,9 @@ UNJUDGED = Spec(errors=None, latency=None, refusals=None, limits=None)
 
 NOBODY = Judge(UNJUDGED, affinity=False, dice=lambda: 0.0)
 """Of a route that has only just come."""
+
+WITHOUT = "the route has no canary"
+"""Why nothing is known of it."""
 
 PATIENT = 5
 """Looks between two times that it is asked whether something else than a failure is to be said."""
@@ -67,6 +70,7 @@ class Judges:
         self._failing: Callable[[str], None] = lambda _: None
         self._routes: dict[str, RouteConfig] = {}
         self._judges: dict[str, Judge] = {}
+        self._plain: Set[str] = frozenset()
         self._said: dict[str, str] = {}
         self._told: dict[int, float] = {}
         self._waited: dict[int, frozenset[str]] = {}
@@ -84,21 +88,23 @@ class Judges:
         self._failing = failing
 
     def configure(self, config: Config, now: float) -> set[str]:
-        """The routes that there are. One whose canary is another now, or who is judged otherwise, begins anew, with the
-        requests of the next second; returns those.
+        """The routes that there are; those without a canary have no judge. One whose canary is another now, or who is
+        judged otherwise, begins again, with the requests of the next second; returns those.
         """
-        for gone in self._judges.keys() - config.routes.keys():
+        routes = {name: route for name, route in config.routes.items() if route.canary is not None}
+        for gone in self._judges.keys() - routes.keys():
             del self._judges[gone]
             self._said.pop(gone, None)
         anew = set()
-        for name, route in config.routes.items():
+        for name, route in routes.items():
             before = self._routes.get(name)
             if before is None or judged_otherwise(before, route):
                 self._judges[name] = self._judge(route)
             if before is None or judged_otherwise(before, route) or before.canary != route.canary:
                 self._judges[name].restart(now, first=int(now) + 1 if before is not None else 0)
                 anew.add(name)
-        self._routes = dict(config.routes)
+        self._routes = routes
+        self._plain = config.routes.keys() - routes.keys()
         return anew
 
     def _judge(self, route: RouteConfig) -> Judge:
@@ -107,13 +113,13 @@ class Judges:
     def add(self, slot: int, delta: Delta, news: list[News]) -> None:
         """File a worker's report, and what its users are new to."""
         self._told[slot] = delta.at
-        reports = by_route(delta, news)
+        reports = by_route(delta, news, self._judges.keys())
         waited = frozenset(name for name, report in reports.items() if report.waiting)
         before, self._waited[slot] = self._waited.get(slot, frozenset()), waited
-        for name in before - reports.keys():
+        for name in (before & self._judges.keys()) - reports.keys():
             reports[name] = Report()
         current = delta.generation == self._generation()
-        for name in reports.keys() & self._judges.keys():
+        for name in reports:
             with self._trying(name) as judge:
                 self._file(name, judge, slot, delta.at, reports[name], current=current)
 
@@ -209,6 +215,8 @@ class Judges:
 
     def analysis(self, route: str, now: float) -> Analysis:
         """What is known of a route's canary; of one that has only just come into the config, that nothing is."""
+        if route in self._plain:
+            return replace(NOBODY.analysis(now), reason=WITHOUT)
         return self._judges.get(route, NOBODY).analysis(now)
 
     def verdict(self, route: str, now: float) -> Verdict:
@@ -231,19 +239,19 @@ class Judges:
             self._events.tell("verdict", self._wall(), name, verdict=analysis.verdict, reason=analysis.reason)
 
 
-def by_route(delta: Delta, news: Sequence[News]) -> dict[str, Report]:
-    """What a worker reports and is analysed, by route."""
+def by_route(delta: Delta, news: Sequence[News], judged: Set[str]) -> dict[str, Report]:
+    """What a worker reports of the routes that are judged, and is analysed, by route."""
     found: defaultdict[str, Report] = defaultdict(Report)
     for cell in delta.cells:
-        if cell.key.analysed:
+        if cell.key.analysed and cell.key.route in judged:
             found[cell.key.route].cells.append(cell)
     for goal in delta.goals:
-        if goal.analysed:
+        if goal.analysed and goal.route in judged:
             found[goal.route].goals.append(goal)
     for open_one in delta.overdue:
-        if open_one.key.analysed:
+        if open_one.key.analysed and open_one.key.route in judged:
             found[open_one.key.route].waiting.append(open_one)
-    for one in news:
+    for one in (one for one in news if one.route in judged):
         found[one.route].news.append(one)
     return found
 

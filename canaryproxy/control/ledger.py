@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from canaryproxy.config import Config
+from canaryproxy.config.canary import CanarySet
 from canaryproxy.control.edits import waits
-from canaryproxy.control.state import Audit, RouteState, digest, latch, reconcile
+from canaryproxy.control.state import Audit, RouteState, State, digest, latch, reconcile
 from canaryproxy.control.store import CorruptState, Store, TooNewState, UnreadableState, UnwritableState
 from canaryproxy.rollout.state import Rollout, Severity, Told, counted
 
@@ -95,7 +96,7 @@ class Ledger:
         kept = None
         try:
             kept = await asyncio.to_thread(self._store.load)
-            self.state = reconcile(kept or {}, config, digests)
+            self.state = reconcile(kept or {}, config, digests, self._wall())
         except CorruptState as error:
             log.error("the state is lost, all weights are 0 until somebody sets them: %s", error)
             self.state = latch(config, digests, "the kept state was damaged")
@@ -110,6 +111,8 @@ class Ledger:
             self.state = latch(config, digests, UNREADABLE)
             self._found = Condition("unreadable", str(error))
             return {}
+        for name, one in self.state.items():
+            _complain(name, one)
         heard = {} if kept is None else _differences(kept, self.state)
         if self.state != kept:
             try:
@@ -122,9 +125,10 @@ class Ledger:
         """Continue with a new config, which lasts by itself: it is followed even if nothing can be kept. Returns what
         it changes of the state.
         """
-        digests = await asyncio.to_thread(_digests, config)
         before = self.state
-        state = reconcile(before, config, digests)
+        digests, canaries = await asyncio.to_thread(_looked_up, config, before)
+        known = {name: replace(one, canary=canaries[name]) if name in canaries else one for name, one in before.items()}
+        state = reconcile(known, config, digests, self._wall())
         if self._found.health in NOT_READ:
             reason = TOO_NEW if self._found.health == "too_new" else UNREADABLE
             lost = latch(config, digests, reason)
@@ -141,10 +145,12 @@ class Ledger:
             self.revise(name)
         put = [name for name, one in self.state.items() if name in state and before.get(name) is not one]
         if put:
-            again = reconcile(self.state, config, digests)
+            again = reconcile(self.state, config, digests, self._wall())
             state |= {name: again[name] for name in put}
             self._owe([])
         self.state = state
+        for name in canaries:
+            _complain(name, self.state[name])
         return heard
 
     def _audits(self, heard: Mapping[str, Told], state: Mapping[str, RouteState], generation: int) -> list[Audit]:
@@ -259,7 +265,26 @@ def _as(before: RouteState, after: RouteState) -> Rollout:
 
 
 def _digests(config: Config) -> dict[str, str]:
+    """Of the rules, by route; those of the canaries are made ready, too. Takes its time."""
+    for route in config.routes.values():
+        _ = route.canary_digest
     return {name: digest(route.rules) for name, route in config.routes.items()}
+
+
+def _looked_up(config: Config, state: State) -> tuple[dict[str, str], dict[str, CanarySet]]:
+    """Digests of the rules by route, and the canaries set over the API whose files have changed. Blocks."""
+    digests = _digests(config)
+    said = {name: one.canary for name, one in state.items() if name in digests and one.canary is not None}
+    renewed = {name: canary.renewed() for name, canary in said.items()}
+    return digests, {name: canary for name, canary in renewed.items() if canary is not said[name]}
+
+
+def _complain(route: str, state: RouteState) -> None:
+    """A canary that was set over the API and cannot be used as it was kept."""
+    canary = state.canary
+    if canary is not None and canary.problem:
+        so = "there is none until that holds up again" if canary.version is None else "it goes on as it was read last"
+        log.error("%s: the canary set over the API does not hold up, %s: %s", route, so, canary.problem)
 
 
 def _differences(before: Mapping[str, RouteState], after: Mapping[str, RouteState]) -> dict[str, Told]:
@@ -270,8 +295,10 @@ def _differences(before: Mapping[str, RouteState], after: Mapping[str, RouteStat
 
 def _heard(before: RouteState | None, after: RouteState) -> Told:
     if before is None:
-        return Told("info", f"new route, weight {after.weight / 100:g}")
-    words: list[str] = []
+        return Told(
+            "info", "new route, without a canary" if after.plain else f"new route, weight {after.weight / 100:g}"
+        )
+    words = _of_canary(before, after)
     severity: Severity = "info"
     if before.weight != after.weight:
         words.append(f"weight {before.weight / 100:g} -> {after.weight / 100:g}")
@@ -283,6 +310,15 @@ def _heard(before: RouteState | None, after: RouteState) -> Told:
     if before.file_rules != after.file_rules:
         words.append("rules of the file" if before.rules is None else "rules of the file, in place of the API's")
     return Told(severity, "; ".join(words) or "weight of the file, as it was")
+
+
+def _of_canary(before: RouteState, after: RouteState) -> list[str]:
+    if before.plain != after.plain:
+        ended = f": {after.rollout.why}" if after.rollout != before.rollout and after.rollout.why else ""
+        return [f"no canary any more{ended}" if after.plain else "a canary"]
+    if before.file_canary is None or before.file_canary == after.file_canary:
+        return []
+    return ["another canary of the file" if before.canary is None else "the canary of the file, in place of the API's"]
 
 
 def _gone(before: RouteState) -> Told:

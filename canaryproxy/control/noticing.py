@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from canaryproxy.config import Config
 from canaryproxy.config.route import VersionConfig
 from canaryproxy.control.controller import Controller
 from canaryproxy.model.table import VersionName
@@ -44,6 +45,9 @@ class Versions:
         self._wall = wall
         self._noted: dict[str, Noted] = {}
         self._alike: dict[str, float] = {}
+        self._config: Config | None = None
+        self._telling: list[str] = []
+        self._named: list[str] = []
 
     def __repr__(self) -> str:
         return f"<Versions of {len(self._noted)} routes>"
@@ -76,13 +80,22 @@ class Versions:
         fresh = identifier(self._wall(), secrets.randbits(32))
         return Identity(fresh, given, canary, stable or self.called(route, "stable"))
 
+    def _look_again(self) -> None:
+        """Find the routes with a canary that has a name, and those where it tells it: only when the config changes."""
+        if self._config is self._controller.config:
+            return
+        self._config = self._controller.config
+        canaries = {name: route.canary for name, route in self._config.routes.items() if route.canary is not None}
+        telling = {name for name, one in canaries.items() if one.health is not None and one.health.version_header}
+        self._telling = list(filter(telling.__contains__, canaries))
+        self._named = [name for name, one in canaries.items() if one.version or name in telling]
+
     def others(self) -> list[str]:
         """Routes whose canary has called itself something else for a while: a deployment has come to its end."""
+        self._look_again()
         found = []
-        for route, config in self._controller.config.routes.items():
-            health = config.canary.health
-            asked = health is not None and health.version_header
-            told = self.called(route, "canary") if asked else ""
+        for route in self._telling:
+            told = self.called(route, "canary")
             if told:
                 noted = self._noted.setdefault(route, Noted(told, told, self._now()))
                 if noted.see(told, self._now()):
@@ -92,8 +105,9 @@ class Versions:
 
     def merged(self) -> list[str]:
         """Routes whose stable has been called the same as the canary for a while: it has become what the canary is."""
+        self._look_again()
         found, now = [], self._now()
-        for route in self._controller.config.routes:
+        for route in self._named:
             stable = self.called(route, "stable")
             if not stable or stable != self.called(route, "canary"):
                 self._alike.pop(route, None)

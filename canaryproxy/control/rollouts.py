@@ -14,16 +14,18 @@ from typing import Any
 from canaryproxy.analysis import words
 from canaryproxy.analysis.finding import Analysis
 from canaryproxy.analysis.report import report
+from canaryproxy.config.canary import CanarySet
 from canaryproxy.config.hook import When
 from canaryproxy.config.rollout import NEEDED_FOR_PROOF, expected_seconds
-from canaryproxy.control.changes import NoSuchRoute, Reload, Rolled
+from canaryproxy.control.canaries import NoCanary
+from canaryproxy.control.changes import Changed, NoSuchRoute, Reload, Rolled
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Actor, Stale
 from canaryproxy.control.noticing import Versions, as_named, filled, retried
 from canaryproxy.control.remembering import Memory
-from canaryproxy.control.state import NO_ROLLOUT
+from canaryproxy.control.state import NO_ROLLOUT, State
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.rollout.identity import Identity
@@ -62,6 +64,8 @@ class Rollouts:
         self.ended: Counter[tuple[str, str, str]] = Counter()
         self._urgent: set[asyncio.Task[None]] = set()
         self._troubled: set[str] = set()
+        self._state: State = {}
+        self._moving: list[str] = []
         self._versions = Versions(controller, now, wall)
         self._memory = Memory(controller, judges, self._versions, now, wall)
         self._hooks = hooks
@@ -79,8 +83,12 @@ class Rollouts:
 
     @property
     def under_way(self) -> list[str]:
-        """Routes whose rollout goes on by itself."""
-        return [name for name, state in self._controller.state.items() if state.rollout.moves]
+        """Routes whose rollout goes on by itself. Found again only when some route has changed."""
+        state = self._controller.state
+        if state is not self._state:
+            self._state = state
+            self._moving = [name for name, one in state.items() if one.rollout.moves]
+        return self._moving
 
     def of(self, route: str) -> Rollout:
         """A route's rollout as it is now."""
@@ -138,6 +146,7 @@ class Rollouts:
             version: [state != "unhealthy" for _, state in side]
             for version, side in self._controller.endpoints(route).items()
         }
+        checked = config.canary is not None and config.canary.health is not None
         estimate = self.estimate(route)
         analysis = self._judges.analysis(route, self._now())
         facts = Facts(
@@ -150,7 +159,7 @@ class Rollouts:
             lost=self._memory.lost(route),
             urgent=any(one.name == "limit:error_rate" and one.verdict == "fail" for one in analysis.checks),
         )
-        if config.canary.health is not None and ends["canary"] and not any(ends["canary"]):
+        if checked and ends["canary"] and not any(ends["canary"]):
             why = "no endpoint of the canary passes its health check"
             return replace(facts, verdict="fail", why=why, urgent=True)
         if self.of(route).phase == "progressing" and not self.of(route).weight and facts.verdict != "fail":
@@ -168,6 +177,8 @@ class Rollouts:
         if route not in self._controller.state or route not in self._controller.config.routes:
             raise NoSuchRoute(route)
         self._controller.expect(route, revision)
+        if self._controller.config.routes[route].canary is None:
+            raise NoCanary(route)
         aborts = self._aborts[route]
         if verb == "abort":
             self._aborts[route] += 1
@@ -187,6 +198,15 @@ class Rollouts:
             if refusal:
                 raise Illegal(refusal)
         return await self._roll(route, plan, event, actor, revision)
+
+    async def set_canary(
+        self, route: str, canary: CanarySet, actor: Actor, revision: int | None = None
+    ) -> Changed:  # fmt: skip
+        """Somebody sets the canary, or removes it. Raises what `Controller.set_canary` does, and `NotAcknowledged`."""
+        changed, reload = await self._controller.set_canary(route, canary, actor, revision)
+        await self.reloaded(reload)
+        await self._controller.acknowledged(changed.generation)
+        return changed
 
     async def _roll(self, route: str, plan: Plan, event: Event, actor: Actor, revision: int | None = None) -> Rolled:
         before, event = self.of(route), replace(event, report=self.found(route))

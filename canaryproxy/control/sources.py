@@ -74,7 +74,7 @@ class Sources:
         """Ask just these from now on."""
         wanted: set[tuple[str, Source]] = {
             (name, source)
-            for name, route in config.routes.items() if route.analysis is not None
+            for name, route in config.routes.items() if route.analysis is not None and route.canary is not None
             for source in route.analysis.sources
         }  # fmt: skip
         for gone in self._tasks.keys() - wanted:

@@ -12,27 +12,35 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from canaryproxy.config import Config
+from canaryproxy.config.canary import CanarySet
 from canaryproxy.config.rollout import RolloutConfig, steps_text
-from canaryproxy.config.route import RouteConfig
+from canaryproxy.config.route import RouteConfig, VersionConfig
 from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.config.written import rule_as_written
+from canaryproxy.rollout.machine import transition
+from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.record import Record, remembered
-from canaryproxy.rollout.state import Event, Rollout, counted
+from canaryproxy.rollout.state import Event, Facts, Rollout, counted
 
 Source = Literal["file", "api", "rollout"]
 
 NO_ROLLOUT = Rollout()
+
+NO_PLAN = Plan(())
+"""Of what needs none: that a canary comes or goes."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteState:
     """One route's changeable part. `weight` is in basis points.
 
-    `file_weight` and `file_rules` (a digest) are the file's, as last heard. `rules` are None while the file's hold.
-    `latched` says why the canary is off until somebody decides, empty if it is not. While a `rollout` is under way the
-    weight is its; `past` are the last ones, the oldest first. `extra` is what a later version has stored of the route:
-    kept as it is. `waiting` is a weight of the file that has no effect before the route is idle, None where none waits;
-    `heard` what else of the file has to be known again by the next process (`control.edits`).
+    `file_weight`, `file_rules` and `file_canary` (digests) are the file's, as last heard. `rules` are None while the
+    file's hold, and so is `canary`. `file_canary` is empty where the file has no canary, and None in what was kept when
+    none could be left out. `latched` says why the canary is off until somebody decides, empty if it is not. While a
+    `rollout` is under way the weight is its; `past` are the last ones, the oldest first. `extra` is what a later
+    version has stored of the route: kept as it is.
+    `waiting` is a weight of the file that has no effect before the route is idle, None where none waits; `heard` what
+    else of the file has to be known again by the next process (`control.edits`).
     """
 
     weight: int
@@ -46,6 +54,13 @@ class RouteState:
     past: tuple[Record, ...] = ()
     waiting: int | None = None
     heard: Mapping[str, str] = field(default_factory=dict, hash=False)
+    canary: CanarySet | None = None
+    file_canary: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether there is no canary."""
+        return self.file_canary == "" if self.canary is None else self.canary.version is None
 
     @property
     def off(self) -> bool:
@@ -61,6 +76,11 @@ class RouteState:
     def rules_source(self) -> Literal["file", "api"]:
         """Who said the rules."""
         return "file" if self.rules is None else "api"
+
+    @property
+    def canary_source(self) -> Literal["file", "api"]:
+        """Who said what the canary is, or that there is none."""
+        return "file" if self.canary is None else "api"
 
 
 State = Mapping[str, RouteState]
@@ -99,11 +119,15 @@ def heard_of(route: RouteConfig) -> dict[str, str]:
     rollout under way has to follow.
     """
     return {
-        "canary": " ".join((*map(str, route.canary.origins), route.canary.version)).strip(),
+        "canary": "" if route.canary is None else _named(route.canary),
         "stable": " ".join(map(str, route.stable.origins)),
         "plan": _plan_of(route.rollout),
         "analysis": "off" if route.analysis is None else "on",
     }
+
+
+def _named(canary: VersionConfig) -> str:
+    return " ".join((*map(str, canary.origins), canary.version)).strip()
 
 
 def _plan_of(rollout: RolloutConfig) -> str:
@@ -119,20 +143,26 @@ def _plan_of(rollout: RolloutConfig) -> str:
     return f"{', '.join(parts)}; timeout {timeout}"
 
 
-def reconcile(state: State, config: Config, digests: Mapping[str, str]) -> dict[str, RouteState]:
-    """The state once a config is heard; `digests` are those of its rules, by route."""
-    return {
-        name: _heard(state.get(name), route, digests[name]) for name, route in config.routes.items()
-    }  # fmt: skip
+def reconcile(state: State, config: Config, digests: Mapping[str, str], now: float = 0.0) -> dict[str, RouteState]:
+    """The state once a config is heard, at `now`; `digests` are those of its rules, by route."""
+    return {name: heard(state.get(name), route, digests[name], now) for name, route in config.routes.items()}
 
 
-def _heard(before: RouteState | None, route: RouteConfig, rules: str) -> RouteState:
-    weight = route.weight
+def heard(before: RouteState | None, route: RouteConfig, rules: str, now: float = 0.0) -> RouteState:
+    """One route's state once its config is heard; `rules` is the digest of its rules."""
+    weight, canary = route.weight, route.canary_digest
     if before is None:
-        return RouteState(weight, "file", weight, rules, heard=heard_of(route))
+        return RouteState(weight, "file", weight, rules, heard=heard_of(route), file_canary=canary)
     after = before
     if rules != before.file_rules:
         after = replace(after, rules=None, file_rules=rules)
+    if canary != before.file_canary:
+        said = before.canary if before.file_canary is None else None
+        after = replace(after, canary=said, file_canary=canary)
+    after = _with_or_without(before, after, now)
+    if after.plain:
+        after = after if after.waiting is None else replace(after, waiting=None)
+        return after if canary else replace(after, file_weight=weight)
     return _weighed_by_file(after, weight)
 
 
@@ -148,12 +178,69 @@ def _weighed_by_file(before: RouteState, weight: int) -> RouteState:
     return replace(before, weight=weight, weight_source="file", file_weight=weight, waiting=None)
 
 
+def canary_said(before: RouteState, canary: CanarySet, now: float) -> RouteState:
+    """Somebody set the canary, or that there is to be none."""
+    return _with_or_without(before, replace(before, canary=canary), now)
+
+
+def _with_or_without(before: RouteState, after: RouteState, now: float) -> RouteState:
+    """What follows where the canary has gone or come: without one nothing is sent to it and no rollout goes on; one
+    that comes begins with nothing.
+    """
+    if not after.plain:
+        if not before.plain:
+            return after
+        return replace(after, rollout=transition(NO_PLAN, after.rollout, Event("added"), now)[0])
+    why = "" if after.canary is None else after.canary.problem
+    facts = Facts(why=f"what is kept of the canary does not hold up: {why}" if why else "")
+    rollout = transition(NO_PLAN, after.rollout, Event("removed", facts), now)[0]
+    past = remembered(after.past, after.rollout, rollout, {}, now)
+    after = replace(after, rollout=rollout, rules=_harmless(after.rules), past=past)
+    return replace(after, weight=0, weight_source=after.canary_source) if after.weight else after
+
+
+def settled(before: RouteState, after: RouteState) -> bool:
+    """Whether a rollout has ended with its canary, or may begin with a new one."""
+    return before.plain != after.plain and before.rollout != after.rollout
+
+
+def reported(state: RouteState, report: Mapping[str, Any]) -> RouteState:
+    """With what was found of the canary in the record of the rollout that has just ended, if one has."""
+    past = state.past
+    if state.rollout.phase == "idle" or not past or past[-1].identity.id != state.rollout.identity.id:
+        return state
+    return replace(state, past=(*past[:-1], replace(past[-1], report=report)))
+
+
+def _harmless(rules: RuleSet | None) -> RuleSet | None:
+    """Without those that reach the canary; the same object where there are none."""
+    if rules is None or not any(rule.reaches_canary for rule in rules.rules):
+        return rules
+    return RuleSet(tuple(rule for rule in rules.rules if not rule.reaches_canary))
+
+
 def latch(config: Config, digests: Mapping[str, str], why: str) -> dict[str, RouteState]:
-    """The state when the kept one is lost: no canary gets anything until somebody decides."""
+    """The state when the kept one is lost: no canary gets anything until somebody decides, not even one that comes
+    later, since what the API had said of it is lost, too.
+    """
     return {
-        name: RouteState(0, "file", route.weight, digests[name], latched=why, heard=heard_of(route))
+        name: RouteState(
+            0, "file", route.weight, digests[name], latched=why, heard=heard_of(route), file_canary=route.canary_digest
+        )
         for name, route in config.routes.items()
     }
+
+
+def effective(config: Config, state: State) -> Config:
+    """The config with the canaries that the API says in place of the file's."""
+    said = {name: one.canary.version for name, one in state.items() if one.canary is not None}
+    if not said:
+        return config
+    routes = {
+        name: route.model_copy(update={"canary": said[name]}) if name in said else route
+        for name, route in config.routes.items()
+    }
+    return config.model_copy(update={"routes": routes})
 
 
 def rolled(before: RouteState, rollout: Rollout, report: Mapping[str, Any], now: float) -> RouteState:

@@ -38,3 +38,8 @@ class Rule:
     percent: int = 10_000
     preview: bool = False
     analyse: bool = False
+
+    @property
+    def reaches_canary(self) -> bool:
+        """Whether any request that it decides goes to the canary."""
+        return self.to == "canary" or self.percent < 10_000

@@ -94,7 +94,8 @@ class Caching:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A host + path entry that owns one stable and one canary version.
+    """A host + path entry with a stable version, and a canary where there is one. A route without is a plain one: its
+    weight is 0, and nothing but stable is ever decided on.
 
     `hosts` empty means any host; an entry is an exact name or `*.suffix`, lower case, no port, no
     trailing dot. `paths` are prefixes by whole segments. `weight` is in basis points. `aborted`: the canary is
@@ -105,7 +106,7 @@ class Route:
 
     name: str
     stable: Version
-    canary: Version
+    canary: Version | None = None
     weight: int = 0
     hosts: tuple[str, ...] = ()
     paths: tuple[str, ...] = ("/",)
@@ -122,9 +123,16 @@ class Route:
     excluded: tuple[Condition, ...] = ()
     caching: Caching = field(default_factory=Caching)
 
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """Those that there are."""
+        return (self.stable,) if self.canary is None else (self.stable, self.canary)
+
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= WEIGHT_SCALE:
             raise ValueError(f"weight {self.weight} of route {self.name!r} is not in 0..{WEIGHT_SCALE}")
+        if self.canary is None and (self.weight or any(rule.reaches_canary for rule in self.rules)):
+            raise ValueError(f"route {self.name!r} has no canary, and something reaches it")
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,10 +202,10 @@ class Attempts(Recipient):
             self.down.unblock()
 
     def _called_off(self) -> bool:
-        """Whether the canary was aborted while the connection to it opened."""
+        """Whether the canary was aborted, or removed, while the connection to it opened."""
         target = self._target
         entry = self._plane.index.by_name.get(target.route.name)
-        aborted = entry is not None and entry.route.aborted and not target.preview
+        aborted = entry is not None and (entry.alone or (entry.route.aborted and not target.preview))
         return aborted and target.version.name == "canary"
 
     def connect_failed(self, failure: Failure, why: str = "") -> None:

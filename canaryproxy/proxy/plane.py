@@ -69,15 +69,18 @@ class DataPlane(Shared):
 
     def publish(self, table: RoutingTable) -> None:
         """Make `table` the one that the next request head is decided by."""
+        had = {name for name, entry in self.index.by_name.items() if not entry.alone} | self._aborted.keys()
         self.index = RouteIndex(table, self.index)
         self._generation = table.generation
         self.lent = {}
         self.held = +self.held
         tick = self.now()
         self._aborted = {
-            route.name: self._aborted.get(route.name, tick) for route in table.routes if route.aborted
-        }  # fmt: skip
-        versions = [version for route in table.routes for version in (route.stable, route.canary)]
+            route.name: self._aborted.get(route.name, tick)
+            for route in table.routes
+            if route.aborted or (route.canary is None and route.name in had)
+        }
+        versions = [version for route in table.routes for version in route.versions]
         named = {endpoint for version in versions for endpoint in version.endpoints}
         for endpoint in self._pools.keys() - named:
             self._pools.pop(endpoint).retire()
@@ -178,7 +181,7 @@ class DataPlane(Shared):
         self.sockets.shortage.sweep()
 
     def _cut_aborted(self, since: float) -> None:
-        """End what is still open to canaries that were aborted at `since` or before."""
+        """End what is still open to canaries that were aborted, or removed, at `since` or before."""
 
         def over(target: Decision) -> bool:
             at = self._aborted.get(target.route.name, math.inf)

@@ -9,21 +9,19 @@ from dataclasses import dataclass, replace
 
 from canaryproxy.rollout.plan import WHOLE, Plan
 from canaryproxy.rollout.replan import replan
-from canaryproxy.rollout.starting import another, gone, may_begin, refusal, repeated
-from canaryproxy.rollout.state import UNDER_WAY, Event, Illegal, Kind, Phase, Rollout, Severity, Told, counted
+from canaryproxy.rollout.starting import REMOVED, another, gone, may_begin, refusal, repeated, was_removed
+from canaryproxy.rollout.state import UNDER_WAY, Event, Illegal, Kind, Phase, Rollout, Severity, Told, counted, lasted
 
 CONTROL = WHOLE // 2
 """The weight that a suspicious bake goes back to, so that there is something to compare with again."""
 
 QUIET = 60.0
 """Seconds without suspicion after which a bake goes on at the whole."""
-
 LEAST_TIMEOUT = 1800.0
 PATIENCE = 3.0
 """A step may take this many times what was expected, and half an hour in any case."""
 
-
-NOTICED: tuple[Kind, ...] = ("tick", "changed", "named", "edited")
+NOTICED: tuple[Kind, ...] = ("tick", "changed", "named", "edited", "removed", "added")
 """What no operator asks for: where the phase does not know it, nothing comes of it."""
 
 Guard = Callable[[Plan, Rollout, Event, float], bool]
@@ -264,13 +262,9 @@ def _timeout(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Roll
 def _back(state: Rollout, now: float, reason: str, why: str) -> tuple[Rollout, tuple[Told, ...]]:
     after = replace(state, phase="rolled_back", reason=reason, why=why, weight=0, since=now, timeout_at=0.0)
     where = f" at {state.weight / 100:g} %" if state.weight else ""
-    since = f"; {_lasted(now - state.step_since)} after {counted(state)} began" if state.step is not None else ""
+    since = f"; {lasted(now - state.step_since)} after {counted(state)} began" if state.step is not None else ""
     severity: Severity = "warning" if reason == "manual" else "critical"
     return after, (Told(severity, f"rolled back{where}: {why}{since}"),)
-
-
-def _lasted(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _taken_back(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
@@ -308,6 +302,8 @@ def _would_be_taken_back(_: Plan, state: Rollout, event: Event, __: float) -> tu
 def _abort(_: Plan, state: Rollout, event: Event, now: float) -> tuple[Rollout, tuple[Told, ...]]:
     if state.phase == "idle":
         state = replace(state, identity=event.identity)
+    if event.kind == "removed":
+        return _back(state, now, REMOVED, event.facts.why or "the canary was removed")
     return _back(state, now, "manual", f"aborted{_by(event)}")
 
 
@@ -396,5 +392,9 @@ TABLE: tuple[Row, ...] = (
     Row(("progressing",), "tick", "passed", _done, _next, ("progressing", "baking")),
     Row(("progressing",), "tick", "took too long", _late, _timeout, ("paused", "rolled_back")),
     Row(("paused",), "tick", "the gate opens", _gate_opens, _resume, ("progressing",)),
+    Row(("progressing", "paused", "baking"), "removed", "", _always, _abort, ("rolled_back",)),
+    Row(("rolled_back",), "removed", "on its way back", _on_its_way, _off, ("rolled_back",)),
+    Row(("succeeded",), "removed", "", _always, _reset, ("idle",)),
+    Row(("rolled_back",), "added", "it ended because the canary was removed", was_removed, _reset, ("idle",)),
 )  # fmt: skip
 """The first row whose guard holds says what is next."""

@@ -8,6 +8,14 @@ back again; one that a person aborted may not.
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.state import UNDER_WAY, Event, Rollout
 
+REMOVED = "removed"
+"""Reason of a rollout that ended because there is no canary any more."""
+
+
+def was_removed(_: Plan, state: Rollout, __: Event, ___: float) -> bool:
+    """It ended with its canary, which says nothing against the next one."""
+    return state.reason == REMOVED
+
 
 def may_begin(_: Plan, state: Rollout, event: Event, __: float) -> bool:
     """After an end: it is another version, or nothing speaks for it being the same one that a person stopped."""

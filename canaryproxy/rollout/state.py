@@ -12,7 +12,10 @@ from canaryproxy.rollout.plan import Step
 
 Phase = Literal["idle", "progressing", "paused", "baking", "succeeded", "rolled_back"]
 Verb = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset"]
-Kind = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset", "tick", "changed", "named", "edited"]
+Kind = Literal[
+    "start", "pause", "resume", "promote", "abort", "retry", "reset", "tick", "changed", "named", "edited", "removed",
+    "added",
+]  # fmt: skip
 Severity = Literal["info", "warning", "critical"]
 
 UNDER_WAY: frozenset[Phase] = frozenset(("progressing", "paused", "baking"))
@@ -81,11 +84,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened. `reaches`: something sends requests to the canary although no rollout runs; `latched`: the canary
-    is off for another reason than a rollout; `waiting`: the weight that the file has for the time after it; `edited`:
-    the plan is another one. `identity` is that of a rollout which begins with it;
-    `report`, plain data, is what was found of the canary until now; `only` is the id of the one rollout that is meant,
-    empty for whichever there is.
+    """What happened. `changed`: the canary is another one; `removed`: there is none any more; `added`: there is one
+    again. `reaches`: something sends requests to the canary although no rollout runs; `latched`: the canary is off for
+    another reason than a rollout; `waiting`: the weight that the file has for the time after it; `edited`: the plan is
+    another one. `identity` is that of a rollout which begins with it; `report`, plain data, is what was found of the
+    canary until now; `only` is the id of the one rollout that is meant, empty for whichever there is.
     """
 
     kind: Kind
@@ -122,3 +125,8 @@ def summary(rollout: Rollout, told: Sequence[Told]) -> str:
 
 class Illegal(Exception):
     """A verb that the phase does not know; the message names those that it does."""
+
+
+def lasted(seconds: float) -> str:
+    """A time in words."""
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -14,6 +14,7 @@ cdef class Lot:
     cdef public tuple split
     cdef public int weight
     cdef public bint certain
+    cdef public bint drawn
 
 
 cdef class Entry:
@@ -26,6 +27,7 @@ cdef class Entry:
     cdef public Verdict canary
     cdef public int weight
     cdef public bint plain
+    cdef public bint alone
     cdef bint _off
     cdef Sticky _sticky
     cdef tuple _excluded

@@ -29,14 +29,16 @@ class Lot:
     """What a request draws from: it goes to `below` if its bucket is below `weight`, else to `above`.
 
     The bucket is that of the client's key by `hash`, whose salt is `salt`, or without a key the next one of the split
-    `split`. `rule` is the rule that matched, if one did; `certain`: there is nothing to draw.
+    `split`. `rule` is the rule that matched, if one did; `certain`: there is nothing to draw; `drawn`: a bucket is
+    drawn all the same, so that the sequence of buckets does not depend on the weight.
     """
 
-    __slots__ = ("above", "below", "certain", "hash", "rule", "salt", "split", "weight")
+    __slots__ = ("above", "below", "certain", "drawn", "hash", "rule", "salt", "split", "weight")
 
     def __init__(
-        self, below: Verdict, above: Verdict, weight: int, split: SplitKey, salt: bytes, rule: Rule | None = None
-    ) -> None:
+        self, below: Verdict, above: Verdict, weight: int, split: SplitKey, salt: bytes, rule: Rule | None = None,
+        *, alone: bool = False,
+    ) -> None:  # fmt: skip
         self.below = below
         self.above = above
         self.weight = weight
@@ -45,21 +47,23 @@ class Lot:
         self.hash = Hash(salt)
         self.rule: Rule | None = rule
         self.certain = weight in (0, WEIGHT_SCALE)
+        self.drawn = not alone and (rule is None or not self.certain)
 
     def __repr__(self) -> str:
         return f"<Lot {self.below!r} below {self.weight}, {self.above!r} above>"
 
 
 class Entry:
-    """A route with its verdicts and its rules. `plain`: nothing but the weight decides.
+    """A route with its verdicts and its rules. `plain`: nothing but the weight decides; `alone`: there is no canary, so
+    nothing is drawn, and both verdicts are stable's.
 
     `before` is the same route's entry in the last table: rules that have not changed are not filed again. `common` is
     what the routes of the table have in common.
     """
 
     __slots__ = ("_aborted", "_by_key", "_by_rule", "_by_weight", "_caches", "_excluded", "_goals", "_mirror", "_off",
-                 "_sticky", "_unjudged_by_key", "_unjudged_by_weight", "book", "canary", "hash", "plain", "route",
-                 "salt", "split", "stable", "weight")  # fmt: skip
+                 "_sticky", "_unjudged_by_key", "_unjudged_by_weight", "alone", "book", "canary", "hash", "plain",
+                 "route", "salt", "split", "stable", "weight")  # fmt: skip
 
     book: RuleBook
 
@@ -68,6 +72,7 @@ class Entry:
         self.route = route
         self.weight = route.weight
         self.split: SplitKey = (route.name, WEIGHT)
+        self.alone = route.canary is None
         self.plain = not (route.rules or route.affinity or route.aborted or route.excluded)
         self.salt = salt_of(route.salt or route.name)
         self.hash = Hash(self.salt)
@@ -122,7 +127,7 @@ class Entry:
 
     def _lot(self, reason: str, *, analysed: bool = True) -> Lot:
         stable, canary = self._verdicts(reason, analysed=analysed)
-        return Lot(canary, stable, self.weight, self.split, self.salt)
+        return Lot(canary, stable, self.weight, self.split, self.salt, alone=self.alone)
 
     def _verdicts(self, reason: str, *, analysed: bool = True, preview: bool = False) -> tuple[Verdict, Verdict]:
         return verdicts(
@@ -141,9 +146,12 @@ def verdicts(
     route: Route, reason: str, *, analysed: bool = True, preview: bool = False, goals: Recogniser | None = None,
     mirror: Verdict | None = None, caches: Caches | None = None,
 ) -> tuple[Verdict, Verdict]:  # fmt: skip
-    """The verdicts for stable and canary, each with the other as its rescue where the route allows it. A preview is who
-    was sent to the canary, not who would only be moved there for want of stable.
+    """The verdicts for stable and canary, each with the other as its rescue where the route allows it; without a canary
+    both are the same. A preview is who was sent to the canary, not who would only be moved there for want of stable.
     """
+    if route.canary is None:
+        alone = Verdict(route, route.stable, reason, analysed=analysed, goals=goals, caches=caches)
+        return alone, alone
     spare_stable = Verdict(route, route.stable, reason, analysed=analysed)
     spare_canary = Verdict(route, route.canary, reason, analysed=analysed)
     canary_may_serve = "stable" in route.fallback and not route.aborted
@@ -162,6 +170,8 @@ def verdicts(
 
 def caches_of(route: Route, book: RuleBook) -> Caches | None:
     """What caches have to know of the route's answers; None where all get the same one, and no cookie."""
+    if route.canary is None:
+        return None
     aborted = route.aborted
     names = names_of(book.survey(aborted=aborted), route.weight, route.affinity, aborted=aborted)
     sets_cookie = route.affinity is not None and route.affinity.by == "cookie"
@@ -170,6 +180,6 @@ def caches_of(route: Route, book: RuleBook) -> Caches | None:
 
 def mirror_of(route: Route) -> Verdict | None:
     """The verdict for copies of the route's requests; None where none are made. Aborted means off."""
-    if route.mirror is None or not route.mirror.percent or route.aborted:
+    if route.canary is None or route.mirror is None or not route.mirror.percent or route.aborted:
         return None
     return Verdict(route, route.canary, MIRROR, analysed=False)

@@ -68,7 +68,7 @@ def explain(index: RouteIndex, head: RequestHead, client: Client, dice: Dice) ->
     return Explanation(
         route=entry.route.name, version=version, reason=lot.below.reason, share=share, weight=lot.weight,
         bucket=bucket, fresh=fresh, rules=tuple(_notes(entry, lot, facts)),
-        sentence=_sentence(lot, version, bucket, key),
+        sentence=_sentence(entry, lot, version, bucket, key),
     )  # fmt: skip
 
 
@@ -89,8 +89,10 @@ def _first(lot: Lot) -> str:
     return "" if lot.rule is None else lot.rule.name
 
 
-def _sentence(lot: Lot, version: VersionName | None, bucket: int | None, key: Key | None) -> str:
+def _sentence(entry: Entry, lot: Lot, version: VersionName | None, bucket: int | None, key: Key | None) -> str:
     """The decision in one sentence."""
+    if entry.alone:
+        return "stable, because the route has no canary"
     if lot.below.reason == ABORT:
         return "stable, because the canary is aborted"
     because = f"rule {lot.rule.name}" if lot.rule is not None else "the weight"

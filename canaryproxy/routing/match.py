@@ -101,7 +101,7 @@ class RouteIndex:
         if entry is None or (entry.route.aborted and decision.version.name == "canary" and not decision.preview):
             return False
         version = entry.route.canary if decision.version.name == "canary" else entry.route.stable
-        return decision.endpoint in version.endpoints
+        return version is not None and decision.endpoint in version.endpoints
 
     def _claim(self, entry: Entry) -> None:
         route = entry.route

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from canaryproxy.config.canary import CanarySet, unknown_keys
 from canaryproxy.config.rule import KINDS
 from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.config.rules_document import rules_from_written
@@ -51,6 +52,8 @@ def dump_route(state: RouteState) -> dict[str, Any]:
         "past": [rollouts.dump_record(one) for one in state.past],
         "waiting": state.waiting,
         "heard": dict(state.heard),
+        "canary": None if state.canary is None else state.canary.written,
+        "file_canary": state.file_canary,
     }
 
 
@@ -78,6 +81,8 @@ def load_route(data: Mapping[str, Any]) -> RouteState:
         past=tuple(rollouts.load_record(mapping(one)) for one in items(data.get("past", []))),
         waiting=None if data.get("waiting") is None else _weight(data["waiting"]),
         heard={text(key): text(one) for key, one in mapping(data.get("heard", {})).items()},
+        canary=_canary(data.get("canary")),
+        file_canary=_text_or_none(data.get("file_canary")),
         extra=unknown(data, KNOWN),
     )
 
@@ -86,6 +91,21 @@ def _weight(value: object) -> int:
     if whole(value) > WEIGHT_SCALE:
         raise ValueError(f"{value!r} is no weight")
     return cast("int", value)
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else text(value)
+
+
+def _canary(written: object) -> CanarySet | None:
+    """One with a key that this version does not know may be meant otherwise: it is not used. One whose files cannot be
+    read says so itself.
+    """
+    if written is None:
+        return None
+    for name in unknown_keys(text(written)):
+        raise TooNewError(f"a canary has {name!r}, which this canaryproxy does not know")
+    return CanarySet.kept(text(written))
 
 
 def _rules(written: object) -> RuleSet | None:

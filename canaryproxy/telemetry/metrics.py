@@ -21,15 +21,12 @@ from canaryproxy.telemetry.window import Window
 
 CODES = (200, 500)
 """Codes that have a series before the first of them was answered."""
-
 CONDITIONS = ("ok", "unwritable", "unreadable", "too_new", "damaged")
 """Of the state; those of `control.ledger`."""
 
 REFUSED_CODES = (400, 404, 503)
-
 SLICE = 5
 """Routes in one piece."""
-
 PHASES = ("idle", "progressing", "paused", "baking", "succeeded", "rolled_back")
 ENDED = (("succeeded", ""), ("rolled_back", "verdict"), ("rolled_back", "manual"), ("superseded", ""))
 """Ends that have a series before the first of them."""
@@ -49,7 +46,7 @@ class RouteFacts:
     """What the metrics say of a route beyond what was counted. `weight` in basis points; `reasons` are those that
     decisions may have; `endpoints` counts them by version and state when asked; `goals` are the names of those it has.
     `verdict` is 1 for pass, 0 for inconclusive, -1 for fail; `checks` have their evidence and its threshold; `identity`
-    is the rollout's id and what stable and canary are called, as a label may have it.
+    is the rollout's id and what stable and canary are called, as a label may have it. `versions`: those that it has.
     """
 
     name: str
@@ -63,6 +60,7 @@ class RouteFacts:
     step: int | None = None
     ended: Mapping[tuple[str, str], int] = field(default_factory=dict)
     identity: tuple[str, str, str] = ("", "", "")
+    versions: tuple[str, ...] = ("stable", "canary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +163,12 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
 
 def _sides(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Iterator[tuple[RouteFacts, Side, Sums]]:
     for route in routes:
-        for version in ("stable", "canary"):
+        for version in route.versions:
             yield route, (route.name, version), facts.counters.sums(route.name, version)
+
+
+def _with_canary(routes: Sequence[RouteFacts]) -> Iterator[RouteFacts]:
+    return (route for route in routes if "canary" in route.versions)
 
 
 def _requests(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
@@ -205,7 +207,7 @@ def _rescues(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
     family = CounterMetricFamily(
         "canaryproxy_rescues", "Requests that the other version answered instead.", labels=("route", "kind")
     )
-    for route in routes:
+    for route in _with_canary(routes):
         kinds: Counter[str] = Counter()
         for version in ("stable", "canary"):
             kinds.update(facts.counters.sums(route.name, version).rescues)
@@ -228,7 +230,7 @@ def _goals(name: str, words: str, value: Callable[[Sums, str], float]) -> "_Fami
 def _mirror(name: str, words: str, value: Callable[[Sums], float]) -> "_Family":
     def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
         family = CounterMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version"))
-        for route in routes:
+        for route in _with_canary(routes):
             family.add_metric((route.name, "canary"), value(facts.counters.sums(route.name, "canary")))
         return family
 
@@ -241,7 +243,7 @@ def _mirrored(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
         "What became of copies: unavailable where there was no endpoint, overflow where there was no room.",
         labels=("route", "version", "outcome"),
     )
-    for route in routes:
+    for route in _with_canary(routes):
         mirrored = facts.counters.sums(route.name, "canary").mirrored
         for outcome in sorted({*COPIES, *mirrored}):
             family.add_metric((route.name, "canary", str(outcome)), mirrored[outcome])
@@ -285,7 +287,7 @@ def _endpoints(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
     )
     for route in routes:
         counts = route.endpoints()
-        for version in ("stable", "canary"):
+        for version in route.versions:
             for state in STATES:
                 family.add_metric((route.name, version, state), counts.get((version, state), 0))
     return family
@@ -297,7 +299,7 @@ def _route(
 ) -> "_Family":  # fmt: skip
     def make(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
         family = GaugeMetricFamily(f"canaryproxy_{name}", words, labels=("route", *more))
-        for route in routes:
+        for route in _with_canary(routes):
             family.add_metric((route.name, *labels(route)), value(route))
         return family
 
@@ -308,7 +310,7 @@ def _phase(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
     family = GaugeMetricFamily(
         "canaryproxy_rollout_phase", "1 for the phase that the rollout is in, else 0.", labels=("route", "phase")
     )
-    for route in routes:
+    for route in _with_canary(routes):
         for phase in PHASES:
             family.add_metric((route.name, phase), int(phase == route.phase))
     return family
@@ -319,7 +321,7 @@ def _ended(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
         "canaryproxy_rollouts", "Rollouts that have ended, how and why.", labels=("route", "result", "reason")
     )
     for route in routes:
-        for result, reason in sorted({*ENDED, *route.ended}):
+        for result, reason in sorted({*(ENDED if "canary" in route.versions else ()), *route.ended}):
             family.add_metric((route.name, result, reason), route.ended.get((result, reason), 0))
     return family
 
@@ -327,7 +329,7 @@ def _ended(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
 def _checks(name: str, words: str, which: int) -> "_Family":
     def make(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
         family = GaugeMetricFamily(f"canaryproxy_{name}", words, labels=("route", "check"))
-        for route in routes:
+        for route in _with_canary(routes):
             for check, pair in route.checks.items():
                 value = pair[which]
                 if value is not None:

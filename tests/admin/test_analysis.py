@@ -3,7 +3,8 @@
 import math
 
 from canaryproxy.admin.analysis import analysis_of
-from canaryproxy.admin.operations import OPERATIONS, Call
+from canaryproxy.admin.calls import Call
+from canaryproxy.admin.operations import OPERATIONS
 from canaryproxy.admin.problems import Problem
 from canaryproxy.analysis.finding import Analysis, Finding, Samples
 from canaryproxy.control.ledger import OPERATOR

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from canaryproxy.admin import operations
-from canaryproxy.admin.operations import OPERATIONS, Answer, Call, Operation
+from canaryproxy.admin.calls import Answer, Call
+from canaryproxy.admin.operations import OPERATIONS, Operation
 from canaryproxy.admin.preconditions import tag
 from canaryproxy.admin.problems import Problem
 from canaryproxy.control.ledger import Actor
@@ -73,7 +74,13 @@ async def test_a_stale_revision_is_refused() -> None:
     await call(api, "PUT", "/{route}/weight", {"canary": 3}, if_match="*")
 
 
-BODIES = {"weight": {"canary": 1}, "rules": RULE, "{rule}": RULE, "goals": {"goal": "buy", "version": "canary"}}
+BODIES = {
+    "weight": {"canary": 1},
+    "rules": RULE,
+    "{rule}": RULE,
+    "canary": "http://b",
+    "goals": {"goal": "buy", "version": "canary"},
+}
 CHANGES = [one for one in OPERATIONS if one.role == "write"]
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from canaryproxy.admin.operations import OPERATIONS, Call
+from canaryproxy.admin.calls import Call
+from canaryproxy.admin.operations import OPERATIONS
 from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.rollout_models import VERBS
 from canaryproxy.control.ledger import OPERATOR

@@ -43,8 +43,8 @@ def test_a_file_is_run_and_can_be_read_again(ran: list[tuple[Config, Path | None
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ([], 2, "give a config file, or both --stable URL and --canary URL"),
-        (["--stable", "http://a:1"], 2, "both --stable URL and --canary URL"),
+        ([], 2, "give a config file, or --stable URL"),
+        (["--canary", "http://a:1"], 2, "give a config file, or --stable URL"),
         (["some.yaml", "--weight", "5"], 2, "--weight and the file some.yaml both say what to run"),
         (["nowhere.yaml"], 1, "nowhere.yaml"),
         ([*TWO, "--weight", "101"], 1, "--weight"),

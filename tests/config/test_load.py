@@ -33,6 +33,7 @@ def test_two_lines_are_a_working_config() -> None:
     config = parse(TWO_LINES, "f", {})
     assert list(config.routes) == ["default"]
     route = config.routes["default"]
+    assert route.canary is not None
     assert (route.stable.url, route.canary.url) == (
         Origin("http", "localhost", 9001),
         Origin("http", "localhost", 9002),
@@ -101,6 +102,8 @@ def test_the_example_of_everything_states_the_true_defaults() -> None:
     assert stated.server.trusted_proxies == minimal.server.trusted_proxies
     shop, default = stated.routes["shop"], minimal.routes["default"]
     assert (shop.paths, shop.headers) == (default.paths, default.headers)
+    assert shop.canary is not None
+    assert default.canary is not None
     own = {"url", "health", "version"}
     assert shop.canary.model_dump(exclude=own) == default.canary.model_dump(exclude=own)
     assert shop.stable.model_dump(exclude={"url"}) == default.stable.model_dump(exclude={"url"})

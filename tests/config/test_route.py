@@ -53,7 +53,7 @@ def test_a_rule_that_can_never_decide_is_worth_a_warning() -> None:
 def test_a_version_is_where_its_urls_are() -> None:
     several = parse("stable: {endpoints: ['http://a:1', 'http://b:2']}\ncanary: https://c", "f", {}).routes["default"]
     assert [str(origin) for origin in several.stable.origins] == ["http://a:1", "http://b:2"]
-    assert [str(origin) for origin in several.canary.origins] == ["https://c:443"]
+    assert [str(origin) for origin in several.sides[1].origins] == ["https://c:443"]
 
 
 @pytest.mark.parametrize("canary", ["{}", "{url: 'http://a', endpoints: ['http://b']}", "{url: 'http://a', tls: {}}"])

@@ -46,7 +46,7 @@ def test_a_default_written_out_is_the_same_config() -> None:
 
 @pytest.mark.parametrize("url", ["http://b:81", {"url": "http://b:81"}])
 def test_a_version_is_a_url_or_a_mapping(url: Tree) -> None:
-    assert config(canary=url).routes["shop"].canary.url == Origin("http", "b", 81)
+    assert config(canary=url).routes["shop"].sides[1].url == Origin("http", "b", 81)
 
 
 @pytest.mark.parametrize("listen", [":80", [{"address": ":80"}]])
@@ -68,7 +68,6 @@ def test_every_fault_is_told_at_once() -> None:
         ("routes.A", "value"),
         ("routes.A.canary.url", "value"),
         ("routes.A.weight", "value"),
-        ("routes.b.canary", "missing"),
         ("routes.b.stable", "value"),
         ("routes.c", "mapping"),
         ("server.limits", "mapping"),

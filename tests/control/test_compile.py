@@ -118,6 +118,7 @@ def test_any_valid_config_compiles_to_a_table_that_says_the_same(routes: dict[st
     for compiled, route in zip(table.routes, routes.values(), strict=True):
         assert compiled.weight == route["weight"]
         assert len(compiled.hosts) == len(route["hosts"])  # type: ignore[arg-type]
+        assert compiled.canary is not None
         assert compiled.canary.endpoints == (Endpoint("10.0.0.9", route["port"], "canary"),)  # type: ignore[arg-type]
         assert compiled.canary.response_timeout == route["wait"] / 1000  # type: ignore[operator]
         assert compiled.add_version is route["version"]

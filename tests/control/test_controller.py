@@ -126,7 +126,7 @@ async def test_a_name_that_changes_its_meaning_is_a_new_table_and_nothing_else_i
     answers["b"] = ("10.0.0.2", "10.0.0.3")
     await controller.resolver.look(frozenset("b"))
     controller._refresh()
-    assert [len(table.routes[0].canary.endpoints) for table in traffic.tables] == [1, 2]
+    assert [len(table.routes[0].versions[1].endpoints) for table in traffic.tables] == [1, 2]
     assert controller.generation == 2
     controller.stop()
 
@@ -149,7 +149,7 @@ async def test_an_endpoint_that_is_ill_leaves_the_table_and_comes_back() -> None
         ill = False
         while len(traffic.tables) < 3:
             await asyncio.sleep(0.005)
-    assert [len(table.routes[0].canary.endpoints) for table in traffic.tables] == [1, 0, 1]
+    assert [len(table.routes[0].versions[1].endpoints) for table in traffic.tables] == [1, 0, 1]
     controller.stop()
 
 

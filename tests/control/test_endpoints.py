@@ -34,7 +34,7 @@ def test_every_address_of_every_name_is_an_endpoint_once() -> None:
 def test_https_carries_the_name_to_expect() -> None:
     version = route("stable: https://shop.internal\ncanary: {url: 'https://10.0.0.1', tls: {server_name: x.internal}}")
     (stable,) = endpoints_of(version.stable, {"shop.internal": ("10.0.0.1",)})
-    (canary,) = endpoints_of(version.canary, {})
+    (canary,) = endpoints_of(version.sides[1], {})
     assert stable.tls is not None
     assert canary.tls is not None
     assert (stable.port, stable.tls.server_name, canary.tls.server_name) == (443, "shop.internal", "x.internal")

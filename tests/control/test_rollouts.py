@@ -311,7 +311,7 @@ async def test_another_canary_has_the_weight_of_the_first_step_from_its_first_re
     seen = len(bench.workers.tables)
     await bench.reload()
     tables = [table.routes[0] for table in bench.workers.tables[seen:]]
-    assert {(route.canary.endpoints[0].port, route.weight) for route in tables} == {(3, 500)}
+    assert {(route.versions[1].endpoints[0].port, route.weight) for route in tables} == {(3, 500)}
     assert not bench.controller.durable
 
 

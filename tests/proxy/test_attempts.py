@@ -276,7 +276,7 @@ def test_a_version_takes_only_so_many_exchanges_at_a_time_and_sheds_the_rest_hon
             arrived, go = asyncio.Semaphore(0), asyncio.Event()
             w.canary.behaviour = hold
             route = w.table.routes[0]
-            canary = dataclasses.replace(route.canary, max_in_flight=2)
+            canary = dataclasses.replace(route.versions[1], max_in_flight=2)
             w.publish(dataclasses.replace(w.table, routes=(dataclasses.replace(route, canary=canary),)), 2)
             asked = [asyncio.ensure_future(w.ask(GET)) for _ in range(2)]
             await arrived.acquire()

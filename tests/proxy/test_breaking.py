@@ -353,7 +353,7 @@ def test_each_attempt_that_fails_has_its_line(caplog: pytest.LogCaptureFixture) 
 
 def test_a_version_without_an_endpoint_is_said_to_have_none(caplog: pytest.LogCaptureFixture) -> None:
     with stand() as s:
-        s.publish(canary=dataclasses.replace(s.route.canary, endpoints=()))
+        s.publish(canary=dataclasses.replace(s.route.versions[1], endpoints=()))
         s.say(AWAITED)
         assert "canary at no endpoint: destination_unavailable" in caplog.records[0].getMessage()
 

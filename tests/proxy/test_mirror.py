@@ -285,7 +285,7 @@ def test_an_abort_drops_what_waits_and_what_is_under_way() -> None:
             w.publish(dataclasses.replace(w.table, routes=(off,)), 2)
             tally.look()
             assert (tally.sent, tally.dropped, tally.outcomes) == (UNDER_WAY, 10, {"unavailable": UNDER_WAY + 10})
-            gone = w.table.routes[0].canary
+            gone = w.table.routes[0].versions[1]
             moved = dataclasses.replace(w.table.routes[0], canary=dataclasses.replace(gone, endpoints=()))
             w.publish(dataclasses.replace(w.table, routes=(moved,)), 3)
             assert repr(w.plane.mirrors) == "<Mirrors []>"

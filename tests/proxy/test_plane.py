@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from canaryproxy.model.settings import PlaneSettings, Timeouts
-from canaryproxy.model.table import RoutingTable
+from canaryproxy.model.table import Affinity, RoutingTable
 from canaryproxy.proxy.sockets import Sockets
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
 
@@ -309,5 +309,25 @@ def test_the_version_s_own_statuses_are_told_whatever_the_client_got() -> None:
                 for status, count in cell.replies.items():
                     replies[status] = replies.get(status, 0) + count
             assert replies == {404: 2, 503: 1}
+
+    run(test())
+
+
+def test_a_canary_that_comes_and_goes_under_traffic_costs_no_request_and_sets_no_cookie_while_it_is_away() -> None:
+    async def test() -> None:
+        cookie = Affinity("cookie", "canaryproxy")
+        async with world(weight=10_000, affinity=cookie) as w:
+            w.stable.behaviour, w.canary.behaviour = w.stable.answering(OK), w.canary.answering(OK)
+            both = w.table.routes[0]
+            plain = dataclasses.replace(both, canary=None, weight=0, affinity=None)
+            for generation in range(2, 12):
+                route = plain if generation % 2 else both
+                w.publish(dataclasses.replace(w.table, routes=(route,)), generation)
+                answers = await asyncio.gather(*(w.ask(GET) for _ in range(10)))
+                assert all(answer.startswith(b"HTTP/1.1 200 ") for answer in answers)
+                assert all((b"Set-Cookie" in answer) is (route is both) for answer in answers)
+            w.collect()
+            assert w.versions == {"stable": 50, "canary": 50}
+            assert w.outcomes == {"success": 100}
 
     run(test())

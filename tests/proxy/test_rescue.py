@@ -488,7 +488,7 @@ def test_an_endpoint_that_left_the_table_finishes_what_it_works_on() -> None:
     with stand({}) as s:
         s.say(AWAITED)
         canary = s.open()
-        s.publish(canary=dataclasses.replace(s.route.canary, endpoints=()))
+        s.publish(canary=dataclasses.replace(s.route.versions[1], endpoints=()))
         s.wait(60)
         s.hear(canary, OK)
         assert s.client.written.endswith(b"ok")

@@ -222,6 +222,24 @@ def test_tunnels_of_an_aborted_canary_are_cut_after_its_drain_and_others_are_not
     run(test())
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_tunnels_of_a_canary_that_was_removed_are_cut_after_the_drain_of_an_abort(later: bool) -> None:
+    async def test() -> None:
+        async with world(weight=10_000, timeouts=Timeouts(abort_drain=0.1)) as w:
+            w.canary.behaviour = w.stable.behaviour = echo
+            ours, _ = await tunnel(w)
+            plain = dataclasses.replace(w.table.routes[0], canary=None, weight=0)
+            w.publish(dataclasses.replace(w.table, routes=(plain,)), 2)
+            if later:
+                w.publish(dataclasses.replace(w.table, routes=(dataclasses.replace(plain, add_version=True),)), 3)
+            other, writer = await tunnel(w)
+            assert await ours.read() == b""
+            writer.write(b"x")
+            assert await other.readexactly(3) == b"<x>"
+
+    run(test())
+
+
 def test_tunnels_count_towards_the_limit_of_connections_and_of_their_version() -> None:
     from canaryproxy.model.settings import Limits
 

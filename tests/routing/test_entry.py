@@ -3,11 +3,14 @@
 import dataclasses
 import random
 
+import pytest
+
 from canaryproxy.model.client import Client
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.model.table import RoutingTable
+from canaryproxy.model.safety import Mirror, Shield
+from canaryproxy.model.table import RoutingTable, VersionName
 from canaryproxy.routing.decide import decide
-from canaryproxy.routing.entry import Entry, verdicts
+from canaryproxy.routing.entry import Entry, mirror_of, verdicts
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Splits
 from tests.routing.test_affinity import CLIENT, COOKIE, ROUTE, head
@@ -59,7 +62,7 @@ def test_a_newer_table_says_where_an_older_exchange_may_still_go() -> None:
     assert allowed() == [True, True, True]
     assert allowed(aborted=True) == [True, False, True]
     assert allowed(name="other") == [False, False, False]
-    gone = dataclasses.replace(ROUTE.canary, endpoints=())
+    gone = dataclasses.replace(ROUTE.versions[1], endpoints=())
     assert allowed(canary=gone) == [True, False, False]
     assert "Verdict shop: stable by weight" in repr(stable.verdict)
     assert "at a:1 by weight" in repr(stable)
@@ -88,3 +91,43 @@ def test_excluded_requests_go_where_others_go_and_stay_out_of_the_analysis() -> 
         assert [one[0].analysed for one in outcomes] == [True, False]
         assert outcomes[1][2] == 0
         assert len({one[0].reason for one in outcomes}) == 1
+
+
+ALONE = dataclasses.replace(ROUTE, canary=None, weight=0, affinity=None)
+
+
+def test_a_route_without_a_canary_draws_nothing_keeps_no_split_and_knows_only_stable() -> None:
+    old = Rule("old", (Condition("header", "exact", ("1",), "x-old"),), "stable")
+    excluded = (Condition("header", "exact", ("1",), "x-probe"),)
+    for route in (ALONE, dataclasses.replace(ALONE, rules=(old,)), dataclasses.replace(ALONE, excluded=excluded)):
+        index, splits = RouteIndex(RoutingTable(1, (route,))), Splits(random.Random(2).random)
+        for fields in (b"", b"X-Old: 1\r\n", b"X-Probe: 1\r\n"):
+            decision, key, user, _ = decide(index, head(fields), CLIENT, splits, idle)
+            assert (decision.version.name, decision.shield, decision.mirror, key, user) == (
+                "stable",
+                None,
+                None,
+                None,
+                0,
+            )
+            assert decision.spare is False
+        assert len(splits) == 0
+
+
+def test_whatever_waits_for_a_canary_decides_nothing_before_there_is_one() -> None:
+    both = frozenset[VersionName](("stable", "canary"))
+    route = dataclasses.replace(ALONE, fallback=both, shield=Shield(), mirror=Mirror(10_000))
+    stable, other = verdicts(route, "weight")
+    assert (stable is other, stable.rescue, stable.shield, mirror_of(route)) == (True, None, None, None)
+
+
+def test_what_reaches_no_canary_is_no_table() -> None:
+    for changes in ({"weight": 1}, {"rules": (TESTERS,)}, {"rules": (dataclasses.replace(TESTERS, to="stable"),)}):
+        with pytest.raises(ValueError, match="has no canary, and something reaches it"):
+            dataclasses.replace(ALONE, **changes)
+
+
+def test_an_exchange_that_began_at_a_canary_goes_there_no_more_once_it_is_removed() -> None:
+    stable, canary = (verdict.decisions()[0] for verdict in verdicts(ROUTE, "weight"))
+    index = RouteIndex(RoutingTable(2, (ALONE,)), RouteIndex(RoutingTable(1, (ROUTE,))))
+    assert [index.allows(decision) for decision in (stable, canary)] == [True, False]

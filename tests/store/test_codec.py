@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from canaryproxy.config.canary import NO_CANARY, canary_set
 from canaryproxy.config.rules import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.control.state import RouteState
@@ -28,6 +29,8 @@ STATES = st.builds(
     RouteState, st.integers(0, 10_000), st.sampled_from(["file", "api", "rollout"]), st.integers(0, 10_000), st.text(),
     st.sampled_from([None, RULES, RuleSet(())]), st.text(), ROLLOUTS, LATER,
     waiting=st.none() | st.integers(0, 10_000), heard=st.dictionaries(st.text(), st.text(), max_size=4),
+    canary=st.sampled_from([None, NO_CANARY, canary_set("http://b"), canary_set({"url": "https://b", "health": {"path": "/"}})]),
+    file_canary=st.none() | st.sampled_from(["", "abc"]),
 )  # fmt: skip
 STATE = RouteState(1250, "api", 500, "abc", RULES, "", Rollout())
 
@@ -54,7 +57,7 @@ def test_the_form_without_a_version_is_read() -> None:
     assert read_state(json.dumps(old)) == STATE
 
 
-@pytest.mark.parametrize("name", ["rules", "rollout", "v"])
+@pytest.mark.parametrize("name", ["rules", "rollout", "v", "canary", "file_canary"])
 def test_a_field_that_an_older_version_did_not_have_gets_its_default(name: str) -> None:
     plain = json.loads(write_state(RouteState(0, "file", 0, "")))
     assert read_state(json.dumps({key: one for key, one in plain.items() if key != name})) == RouteState(
@@ -68,6 +71,7 @@ def test_a_field_that_an_older_version_did_not_have_gets_its_default(name: str) 
         {"v": V + 1}, {"v": V + 1, "weight": "none"}, {"rollout": {"v": 99}},
         {"rules": [{**WRITTEN[0], "weekday": "monday"}]}, {"rules": [{"name": "a", "path": {"glob": "*"}, "to": "canary"}]},
         {"rules": [{"name": "a", "headers": {"x-a": {"suffix": "b"}}, "to": "canary"}]},
+        {"canary": '{"url": "http://b", "shape": "round"}'}, {"canary": '{"url": "http://b", "health": {"depth": 2}}'},
     ],
 )  # fmt: skip
 def test_what_must_not_be_acted_on_by_this_version_is_too_new(later: dict[str, object]) -> None:

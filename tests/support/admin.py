@@ -82,7 +82,11 @@ class Api:
             self.controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers, lambda: self.clock,  # type: ignore[arg-type]
         )  # fmt: skip
         self.rollouts.users_of = self.knowledge.canary_users
+        self.controller.configured = self._configured
         self.gate = Gate(lambda: self.controller.config.server.admin)
+
+    def _configured(self) -> None:
+        self.judges.configure(self.controller.config, self.clock)
 
     def _weight_of(self, route: str) -> int | None:
         state = self.controller.state.get(route)

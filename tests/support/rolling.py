@@ -73,12 +73,16 @@ class Bench:
             self.controller, self.judges, self.window, Hooks(self.post, lambda: self.now, self.controller.failures),
             lambda: self.now, lambda: 1e9 + self.now,
         )  # fmt: skip
+        self.controller.configured = self._configured
         self.rng = random.Random(7)
         self.errors = {"stable": 0.0, "canary": 0.0}
 
     async def post(self, whom: Called, what: Mapping[str, Any]) -> str:
         self.posted.append((whom.url, dict(what)))
         return self.refusals.get(whom.url, "")
+
+    def _configured(self) -> None:
+        self.judges.configure(self.controller.config, self.now)
 
     def weight(self, route: str) -> int | None:
         state = self.controller.state.get(route)
@@ -87,7 +91,6 @@ class Bench:
     async def reload(self) -> None:
         """As the instance does it."""
         reload = await self.controller.reload()
-        self.judges.configure(self.controller.config, self.now)
         await self.rollouts.reloaded(reload)
         await asyncio.gather(*self.rollouts._urgent)
 

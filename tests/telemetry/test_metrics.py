@@ -1,5 +1,6 @@
 """The exposition: right, complete from the start, in slices, never going back."""
 
+import dataclasses
 from collections import Counter
 from dataclasses import replace
 
@@ -115,3 +116,29 @@ def test_classic_buckets_are_right_to_a_hundredth_and_never_go_back(first: list[
         upper = float(bound)
         assert sum(value <= upper * 0.988 for value in first) <= count <= sum(value <= upper * 1.012 for value in first)
         assert later >= count
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_a_route_without_a_canary_has_no_series_that_is_about_one(accept: str) -> None:
+    said = facts()
+    plain = RouteFacts("plain", 0, ("weight",), lambda: {("stable", "healthy"): 1}, ("g",), versions=("stable",))
+    found = samples(dataclasses.replace(said, routes=[*said.routes, plain]), accept)
+    mine = {(name, labels) for name, labels in found if ("route", "plain") in labels}
+    assert {dict(labels).get("version") for _, labels in mine} == {"stable"}
+    about = {name for name, _ in mine}
+    assert not [
+        name for name in about if any(word in name for word in ("mirror", "verdict", "rollout", "check", "resc"))
+    ]
+    of_stable = {"route": "plain", "version": "stable"}
+    assert found["canaryproxy_weight", tuple(sorted(of_stable.items()))] == 100
+    assert ("canaryproxy_goal_events_total", tuple(sorted({**of_stable, "goal": "g"}.items()))) in found
+
+
+def test_rollouts_that_ended_are_still_told_when_their_canary_is_gone() -> None:
+    said = facts()
+    ended = {("rolled_back", "removed"): 1}
+    plain = RouteFacts("plain", 0, ("weight",), dict, ended=ended, versions=("stable",))
+    found = samples(dataclasses.replace(said, routes=[plain]))
+    labels = (("reason", "removed"), ("result", "rolled_back"), ("route", "plain"))
+    assert [value for (name, _), value in found.items() if "rollout" in name] == [1]
+    assert found["canaryproxy_rollouts_total", labels] == 1

@@ -1,0 +1,76 @@
+"""A call of the API and its answer: who asks for what, building upon which revision, and how a change may fail."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from canaryproxy.admin import models
+from canaryproxy.admin.preconditions import entity_tags, tag
+from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.views import Knowledge
+from canaryproxy.control.canaries import NoCanary
+from canaryproxy.control.changes import NoSuchRoute
+from canaryproxy.control.ledger import Actor, Stale
+from canaryproxy.control.store import UnwritableState
+from canaryproxy.control.workers import NotAcknowledged
+from canaryproxy.rollout.state import Illegal
+
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as an operation sees it. `body` is the parsed JSON, None without one."""
+
+    knowledge: Knowledge
+    actor: Actor
+    path: dict[str, str]
+    query: dict[str, str]
+    body: object = None
+    if_match: str | None = None
+
+    @property
+    def route(self) -> str:
+        """The route in the path. Raises `Problem` for an unknown one."""
+        return self.knowledge.known(self.path["route"])
+
+    @property
+    def revision(self) -> int | None:
+        """The revision that the caller builds upon, None if it did not say. Raises `Problem` where it is none."""
+        wanted = None if self.if_match is None else entity_tags(self.if_match)
+        revision = self.knowledge.controller.revision(self.route)
+        if wanted is not None and tag(revision) not in wanted:
+            raise Problem("stale", "read the route again", headers=tagged(self))
+        return None if wanted is None else revision
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation says."""
+
+    body: models.Model
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def tagged(call: Call) -> dict[str, str]:
+    """The entity tag of the route as it is now."""
+    return {"ETag": tag(call.knowledge.controller.revision(call.route))}
+
+
+async def kept(call: Call, change: Awaitable[Done]) -> Done:
+    """The outcome of a change, its failures as problems."""
+    try:
+        return await change
+    except NoSuchRoute:
+        raise Problem("no-such-route", "it has just left the config") from None
+    except Stale:
+        raise Problem("stale", "read the route again", headers=tagged(call)) from None
+    except NoCanary as error:
+        raise Problem("no-canary", str(error)) from None
+    except Illegal as error:
+        raise Problem("phase", str(error)) from None
+    except UnwritableState as error:
+        raise Problem("state-unwritable", f"nothing was changed: {error}", headers={"Retry-After": "5"}) from None
+    except NotAcknowledged as error:
+        raise Problem("not-acknowledged", f"kept and published, but {error}") from None

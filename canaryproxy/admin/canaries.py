@@ -1,0 +1,66 @@
+"""The canary of a route over the API: shown, set, removed."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import Field
+
+from canaryproxy.admin.calls import Answer, Call, kept, tagged
+from canaryproxy.admin.models import Model, Phase
+from canaryproxy.admin.preconditions import tag
+from canaryproxy.admin.problems import Problem
+from canaryproxy.config.canary import NO_CANARY, BadVersion, CanarySet, canary_set
+from canaryproxy.config.section import as_written
+
+
+class Canary(Model):
+    """The canary of a route, as in the config; null where there is none."""
+
+    route: str
+    canary: dict[str, Any] | None
+    source: Literal["file", "api"] = Field(description="Who said so.")
+
+
+class CanaryChanged(Canary):
+    """The canary that every worker follows."""
+
+    weight: float
+    phase: Phase
+    generation: int
+
+
+async def show_canary(call: Call) -> Answer:
+    """What it is, and who said so."""
+    knowledge, route = call.knowledge, call.route
+    source = knowledge.controller.state[route].canary_source
+    return Answer(
+        Canary(route=route, canary=knowledge.canary(route), source=source), headers=tagged(call)
+    )  # fmt: skip
+
+
+async def put_canary(call: Call) -> Answer:
+    """Give the route a canary. The files that it names are read in a thread: a disk may hang."""
+    route, new = call.route, not call.knowledge.has_canary(call.route)
+    try:
+        canary = await asyncio.to_thread(canary_set, call.body)
+    except BadVersion as error:
+        errors = [{"path": path, "problem": words} for path, words in error.problems]
+        raise Problem("invalid", str(error), {"errors": errors}) from None
+    return replace(await _set_canary(call, route, canary), status=201 if new else 200)
+
+
+async def delete_canary(call: Call) -> Answer:
+    """Remove it."""
+    return await _set_canary(call, call.route, NO_CANARY)
+
+
+async def _set_canary(call: Call, route: str, canary: CanarySet) -> Answer:
+    knowledge = call.knowledge
+    changed = await kept(call, knowledge.rollouts.set_canary(route, canary, call.actor, call.revision))
+    state = knowledge.controller.state[route]
+    body = CanaryChanged(
+        route=route, canary=None if canary.version is None else as_written(canary.version), source="api",
+        weight=state.weight / 100, phase=state.rollout.phase, generation=changed.generation,
+    )  # fmt: skip
+    return Answer(body, headers={"ETag": tag(changed.revision)})

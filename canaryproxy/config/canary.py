@@ -1,0 +1,105 @@
+"""A canary from plain data, outside a config file: what the API is sent and the state has kept."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from canaryproxy.config.health import HealthConfig
+from canaryproxy.config.outbound import UpstreamTlsConfig
+from canaryproxy.config.problem import Wrong, path_text
+from canaryproxy.config.route import VersionConfig
+
+_VERSION = TypeAdapter(VersionConfig)
+
+
+class BadVersion(ValueError):
+    """Not a version: `problems` has (path, what is wrong) for each fault."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{path}: {words}" if path else words for path, words in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class CanarySet:
+    """A canary that is set over the API: `written` is its JSON as sent, empty where there is to be none.
+
+    `version` is what it means now. It is None where there is to be none, and where what was kept does not hold up any
+    more, since a file that it names is gone; `problem` says so then.
+    """
+
+    written: str
+    version: VersionConfig | None = field(default=None, compare=False)
+    problem: str = field(default="", compare=False)
+
+    @classmethod
+    def kept(cls, written: str) -> Self:
+        """From what was kept. The files that it names are read now."""
+        if not written:
+            return cls("")
+        try:
+            return cls(written, version_from_written(json.loads(written)))
+        except ValueError as error:
+            return cls(written, None, str(error))
+
+    def renewed(self) -> Self:
+        """With what its files hold now. What can be read no more goes on as it was read last."""
+        if self.version is None or not _reads_files(self.version):
+            return self
+        again = self.kept(self.written)
+        return type(self)(self.written, self.version, again.problem) if again.problem else again
+
+
+def _reads_files(version: VersionConfig) -> bool:
+    return version.tls is not None or (version.health is not None and bool(version.health.files))
+
+
+NO_CANARY = CanarySet("")
+"""There is to be none, whatever the file says."""
+
+
+def canary_set(written: object) -> CanarySet:
+    """A canary as in the config, set over the API. Raises `BadVersion`."""
+    written = _whole(written)
+    return CanarySet(json.dumps(written), version_from_written(written))
+
+
+def _whole(written: object) -> object:
+    """JSON knows one kind of number: 5.0 is 5."""
+    if isinstance(written, dict):
+        return {key: _whole(value) for key, value in written.items()}
+    return int(written) if isinstance(written, float) and written.is_integer() else written
+
+
+def unknown_keys(written: str) -> Iterator[str]:
+    """The keys of a kept canary that are none of this version's. Raises `ValueError` for what is no JSON."""
+    tree = json.loads(written) if written else ""
+    for section, part in (
+        (VersionConfig, tree),
+        (HealthConfig, _part(tree, "health")),
+        (UpstreamTlsConfig, _part(tree, "tls")),
+    ):
+        yield from (key for key in part if key not in section.model_fields) if isinstance(part, dict) else ()
+
+
+def _part(tree: object, key: str) -> object:
+    return tree.get(key) if isinstance(tree, dict) else None
+
+
+def version_from_written(written: object) -> VersionConfig:
+    """A version as in the config: a URL, or a mapping. Raises `BadVersion`."""
+    try:
+        return _VERSION.validate_python(written)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+    raise BadVersion([(path_text(item["loc"]), _words(item["type"], item.get("ctx", {}))) for item in found])
+
+
+def _words(kind: str, context: dict[str, object]) -> str:
+    wrong = context.get("error")
+    if isinstance(wrong, Wrong):
+        return f"{wrong.found}; {wrong.mend}" if wrong.found else wrong.mend
+    return {"missing": "is missing", "extra_forbidden": "is not known here"}.get(kind, "expected a mapping")

@@ -1,0 +1,69 @@
+"""What it means for a route that its canary comes, goes or is another one: whether it may, and what is said of it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from canaryproxy.config import Config
+from canaryproxy.config.route import VersionConfig
+from canaryproxy.config.rules import RuleConfig
+from canaryproxy.control.changes import Rolled
+from canaryproxy.control.endpoints import which
+from canaryproxy.control.events import Events, announce
+from canaryproxy.control.state import RouteState
+from canaryproxy.rollout.state import Illegal, Told
+
+log = logging.getLogger("canaryproxy")
+
+MOST_NAMED = 20
+"""Rules that are named one by one."""
+
+
+class NoCanary(Exception):
+    """The route has no canary; the message says what to do."""
+
+    def __init__(self, route: str) -> None:
+        super().__init__(f"{route} has no canary; name one in the config, or with PUT /api/v1/routes/{route}/canary")
+
+
+def check_removable(route: str, state: RouteState, rules: Sequence[RuleConfig]) -> None:
+    """Whether the canary may be removed: nothing may be sent to it. Raises `NoCanary` and `Illegal`."""
+    if state.plain:
+        raise NoCanary(route)
+    if state.rollout.moves:
+        raise Illegal(f"the rollout is {state.rollout.phase}; abort it before the canary is removed")
+    if state.weight:
+        first = "reset the rollout" if state.rollout.phase == "succeeded" else "set its weight to 0"
+        raise Illegal(f"the canary gets {state.weight / 100:g} %; {first} before it is removed")
+    names = [rule.name for rule in rules if rule.reaches_canary]
+    if names:
+        raise Illegal(f"rules reach the canary, remove them first: {', '.join(names[:MOST_NAMED])}")
+
+
+def told(state: RouteState) -> tuple[Told, ...]:
+    """What there is to tell of a rollout that has ended with its canary, or may begin with a new one."""
+    if state.rollout.phase == "rolled_back":
+        return (Told("warning", f"the rollout has ended, all traffic goes to stable: {state.rollout.why}"),)
+    words = "the canary was removed after its rollout" if state.plain else "a canary again; a rollout may begin"
+    return (Told("info", words),)
+
+
+def difference(before: VersionConfig | None, after: VersionConfig | None) -> str:
+    """What was the canary, and what is now."""
+    return " -> ".join("none" if one is None else " ".join(map(str, one.origins)) for one in (before, after))
+
+
+def tell(events: Events, at: float, before: Config, after: Config, generation: int) -> None:
+    """Say in the log and to whoever listens which canaries have come, gone, or are others by the config."""
+    for name in before.routes.keys() & after.routes.keys():
+        was, now = before.routes[name].canary, after.routes[name].canary
+        if which(was) == which(now):
+            continue
+        words, fields = difference(was, now), {"action": "canary", "route": name, "generation": generation}
+        log.info("canary of %s: %s, by the config, generation %d", name, words, generation, extra={"fields": fields})
+        events.tell("canary", at, name, change=words, source="file", actor="operator", generation=generation)
+
+
+def announce_all(events: Events, at: float, begun: Mapping[str, Rolled], actor: str, generation: int) -> None:
+    """Say what other canaries, and canaries that are no more, have done to rollouts."""
+    for route, done in begun.items():
+        announce(events, at, route, done.rollout, done.told, actor, generation)

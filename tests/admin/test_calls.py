@@ -1,0 +1,22 @@
+"""A call builds upon a revision, or upon none."""
+
+import pytest
+
+from canaryproxy.admin.calls import Call, tagged
+from canaryproxy.admin.preconditions import tag
+from canaryproxy.admin.problems import Problem
+from canaryproxy.control.ledger import Actor
+from tests.support.admin import Api
+
+
+async def test_a_call_says_which_revision_it_builds_upon() -> None:
+    api = await Api().start()
+
+    def call(if_match: str | None) -> Call:
+        return Call(api.knowledge, Actor("ci", "write"), {"route": "shop"}, {}, None, if_match)
+
+    assert (call(None).revision, call("*").revision, call(f'"x", {tag(0)}').revision) == (None, None, 0)
+    assert tagged(call(None)) == {"ETag": tag(0)}
+    with pytest.raises(Problem) as stale:
+        _ = call(tag(4)).revision
+    assert (stale.value.slug, stale.value.headers["ETag"]) == ("stale", tag(0))
