@@ -33,6 +33,7 @@ TESTED_ELSEWHERE = {
     "model/outcome.py": "tests/telemetry/test_record.py",
     "model/rule.py": "tests/routing/test_rules.py",
     "model/safety.py": "tests/proxy/test_rescue.py, test_mirror.py",
+    "proxy/mirror_copy.py": "tests/proxy/test_mirror.py",
     "rollout/state.py": "tests/rollout/test_machine.py",
     "model/settings.py": "tests/control/test_compile.py",
 }

@@ -15,7 +15,7 @@ from canaryproxy.model.message import Body, RequestHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.caller import Caller
 from canaryproxy.proxy.course import Course
-from canaryproxy.proxy.mirror import Copy
+from canaryproxy.proxy.mirror_copy import Copy
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.retry import IDEMPOTENT, REPLAY_LIMIT, Repeat, after_close
 from canaryproxy.proxy.shared import Shared

@@ -1,0 +1,213 @@
+"""One copy of a request: sent on a connection of the mirror's own, its answer read and dropped."""
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+from canaryproxy.http1.hops import Peer, request_id_of
+from canaryproxy.model.decision import Decision
+from canaryproxy.model.failure import Failure
+from canaryproxy.model.message import Body, RequestHead, ResponseHead
+from canaryproxy.model.outcome import Outcome
+from canaryproxy.proxy.pool import Pool
+from canaryproxy.proxy.upstream import Recipient, Upstream
+
+if TYPE_CHECKING:
+    from canaryproxy.proxy.mirror import Lot
+
+DULL = 65_536
+"""Bytes of an answer's body that are read and dropped, so that the connection can be used again. A longer answer ends
+with its connection."""
+
+BROKEN = (Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT)
+"""What an endpoint gets no copies for, for a while, if it goes on: there is nothing to be learnt from it."""
+
+MARK = b"X-Canary-Mirror: true\r\n\r\n"
+"""Tells the canary that nobody waits for the answer."""
+
+
+class Copy(Recipient):
+    """One copy: of the request `head` by `peer`, body and all."""
+
+    __slots__ = (
+        "_body", "_connecting", "_decision", "_head", "_identified", "_limit", "_lot", "_peer", "_pool", "_read",
+        "_status", "_times", "_upstream", "deadline", "weight",
+    )  # fmt: skip
+
+    def __init__(self, lot: "Lot", head: RequestHead, peer: Peer, identified: bytes, limit: int) -> None:
+        self._lot = lot
+        self._head = head
+        self._peer = peer
+        self._identified = identified
+        self._limit = limit
+        self._body = bytearray()
+        self._decision: Decision | None = None
+        self._pool: Pool | None = None
+        self._upstream: Upstream | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._read = self._status = 0
+        self._times = math.inf, math.inf
+        self.weight = 0
+        self.deadline = math.inf
+
+    def __repr__(self) -> str:
+        return f"<Copy of {self._head!r}, {len(self._body)} bytes>"
+
+    # Made by an exchange.
+
+    def take(self, data: bytes) -> bool:
+        """Add a piece of the body; False when it has grown too long, or there is no room, and there will be no copy."""
+        self._body += data
+        if len(self._body) <= self._limit and self._lot.hold(self, len(data)):
+            return True
+        self.forget()
+        self._lot.drop(Outcome.OVERFLOW)
+        return False
+
+    def send(self) -> None:
+        """The request is complete: wait for a turn."""
+        self._lot.enqueue(self)
+
+    def forget(self) -> None:
+        """The request did not become complete: there is nothing to copy."""
+        self._lot.let_go(self)
+
+    @property
+    def head_bytes(self) -> int:
+        """About what its head takes."""
+        return len(self._head.plain)
+
+    # Sent to the canary.
+
+    def start(self, decision: Decision, pool: Pool) -> None:
+        """Lend a connection, or open one."""
+        self._decision, self._pool = decision, pool
+        self._times = decision.connect_timeout, decision.response_timeout
+        pool.in_flight += 1
+        upstream = pool.take()
+        if upstream is None:
+            self._open(pool)
+        else:
+            self._write(upstream)
+
+    def _open(self, pool: Pool) -> None:
+        self._connecting = pool.open(self)
+        self.deadline = self._lot.now() + self._times[0]
+
+    def connected(self, upstream: Upstream) -> None:
+        """A connection was opened."""
+        self._connecting = None
+        self._write(upstream)
+
+    def connect_failed(self, failure: Failure, why: str = "") -> None:
+        """None could be opened."""
+        self._connecting = None
+        self._fail(failure, why)
+
+    def _write(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self.deadline = self._lot.now() + self._times[1]
+        upstream.exchange = self
+        upstream.answered = False
+        upstream.reader.expect(self._head.method)
+        upstream.send(self._request() + self._body)
+
+    def _request(self) -> bytes:
+        """The head as the main request has it, and the mark. The body has come whole, so its length is known."""
+        old, decision, pool = self._head, self._decision, self._pool
+        if decision is None or pool is None:
+            raise RuntimeError("a copy is sent to nowhere")
+        head = RequestHead(old.method, old.target, old.minor)
+        head.host, head.plain = old.host, old.plain
+        head.special = [field for field in old.special if field[0] not in (b"expect", b"x-canary-mirror")]
+        if old.body is not Body.NONE:
+            head.body, head.length = Body.LENGTH, len(self._body)
+        request = self._lot.hops.request(head, self._peer, pool.authority, decision.told, b"", self._identified)
+        return request[:-2] + MARK
+
+    def response_whole(self, head: ResponseHead, _: bytes) -> None:
+        """The whole answer."""
+        self._status = head.status
+        self._answered(head, reuse=True)
+
+    def response_head(self, head: ResponseHead) -> bool:
+        """The beginning of an answer, of which only the status counts."""
+        if head.status < 200:
+            return head.status == 101 and self._answered(head, reuse=False)
+        self._status = head.status
+        if head.body is Body.NONE or head.length == 0:
+            return self._answered(head, reuse=True)
+        return (head.close or head.length > DULL) and self._answered(head, reuse=False)
+
+    def response_data(self, data: bytes) -> None:
+        """Dropped."""
+        self._read += len(data)
+
+    def flush(self) -> None:
+        """Give up on an answer that goes on and on."""
+        if self._read > DULL:
+            self._finish(self._outcome())
+
+    def response_end(self, _: tuple[bytes, ...]) -> None:
+        """The answer is over."""
+        self._answered(None, reuse=True)
+
+    def _answered(self, head: ResponseHead | None, *, reuse: bool) -> bool:
+        upstream, pool, decision = self._upstream, self._pool, self._decision
+        if upstream is None or pool is None or decision is None:
+            raise RuntimeError("an answer to a copy that was not sent")
+        if reuse and upstream.clean() and not (head is not None and head.close):
+            self._upstream = upstream.exchange = None
+            pool.give_back(upstream, self._lot.now() + decision.version.keep_alive)
+        pool.ejection.succeeded()
+        self._finish(self._outcome())
+        return True
+
+    def _outcome(self) -> Outcome:
+        if not self._status:
+            return Outcome.PROTOCOL
+        return Outcome.ERROR_5XX if self._status >= 500 else Outcome.SUCCESS
+
+    def upstream_failed(self, failure: Failure, why: str = "") -> None:
+        """The connection broke; one that was idle before may have been closed just then."""
+        upstream, pool = self._upstream, self._pool
+        if upstream is not None and pool is not None and upstream.reused and not upstream.answered:
+            upstream.abort()
+            self._upstream = None
+            self._open(pool)
+        else:
+            self._fail(failure, why)
+
+    def request_blocked(self) -> None:
+        """Its bytes are bounded, and may wait."""
+
+    def request_unblocked(self) -> None:
+        """They have left."""
+
+    def expired(self) -> None:
+        """It has had its time."""
+        opening = self._connecting is not None
+        self._fail(Failure.CONNECT_TIMEOUT if opening else Failure.RESPONSE_TIMEOUT, "it took too long")
+
+    def give_up(self) -> None:
+        """It is not wanted any more."""
+        self._finish(Outcome.UNAVAILABLE)
+
+    def _fail(self, failure: Failure, why: str) -> None:
+        if self._decision is not None and failure is not Failure.OVERLOADED:
+            self._lot.errors.note(failure, self._decision, request_id_of(self._identified), why, mirror=True)
+        self._finish(failure.outcome or Outcome.PROTOCOL)
+
+    def _finish(self, outcome: Outcome) -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abort()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = None
+        if self._pool is not None:
+            self._pool.in_flight -= 1
+            if outcome in BROKEN:
+                self._pool.ejection.failed(self._lot.now(), last=False)
+            self._pool = None
+        self._lot.finished(self, outcome)
