@@ -83,7 +83,7 @@ def started(
 def serves(process: "subprocess.Popen[str]", port: int, log: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline(), log.read_text()
-    assert {ask(port) for _ in range(6)} == {"stable", "canary"}
+    assert {ask(port) for _ in range(40)} == {"stable", "canary"}
 
 
 Start = Callable[[Path], list[str]]
@@ -198,7 +198,7 @@ def test_an_upgrade_under_a_running_instance_keeps_what_serves_and_ends_when_not
         until(lambda: "another one follows" in log.read_text())
         os.kill(titles["canaryproxy: worker 1"], signal.SIGKILL)
         until(lambda: "worker 1 cannot be used: the worker runs canaryproxy 9.9.9" in log.read_text())
-        assert {ask(port) for _ in range(6)} == {"stable", "canary"}
+        assert {ask(port) for _ in range(40)} == {"stable", "canary"}
         assert process.poll() is None
         os.kill(titles["canaryproxy: worker 2"], signal.SIGKILL)
         assert process.wait(PATIENCE) == 1
