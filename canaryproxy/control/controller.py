@@ -190,7 +190,7 @@ class Controller(Asked):
             reload = Reload(self.generation)
             if after.canary is not before.canary:
                 pair = self.config.routes[route], effective(self._file, self.state).routes[route]
-                reload = self._take(self._file, {route: edits.compared(*pair)}, {route: before})
+                reload = self._take(self._file, {route: replace(edits.compared(*pair), by_file=False)}, {route: before})
             self._refresh()
             changed = Changed(self.generation, self.revision(route))
         tell_change(self.events, self._wall(), route, action, detail, after.weight, actor.name, changed.generation)
@@ -298,8 +298,9 @@ class Controller(Asked):
         found: dict[str, edits.Followed] = {}
         for name, edit in compared.items():
             one = edits.follow(self.state[name], edit, partial(self.plan_of, name), self._wall(), self.change_of(name))
-            if one.words:
+            if one.words or one.changed:
                 found[name] = one
+            if one.words:
                 self._ledger.put(name, one.state, OPERATOR, "config", one.words, self.generation)
             elif one.state != self.state[name]:
                 self._ledger.note(name, one.state)

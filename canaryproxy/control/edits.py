@@ -63,12 +63,14 @@ def differing(before: Mapping[str, str], after: Mapping[str, str]) -> frozenset[
 @dataclass(frozen=True, slots=True)
 class Edit:
     """What another config says of a route: what is `heard` of it, the `keys` that say something else, as they are
-    written (`shield`, `rollout.bake`), and whether the evidence about the canary starts `over`.
+    written (`shield`, `rollout.bake`), and whether the evidence about the canary starts `over`. One that is not
+    `by_file` was asked for over the API, and is told there.
     """
 
     heard: Mapping[str, str]
     keys: tuple[str, ...] = ()
     over: bool = False
+    by_file: bool = True
 
 
 def compare(before: Config | None, after: Config) -> dict[str, Edit]:
@@ -151,6 +153,8 @@ def _notes(state: RouteState, edit: Edit, changed: frozenset[str]) -> tuple[Told
     """What there is to say of an edit, of which `changed` is what a rollout has to follow. Another canary, another
     plan, weights and rules have words of their own.
     """
+    if not edit.by_file:
+        return ()
     active = state.rollout.phase in UNDER_WAY
     by_effect: dict[str, list[str]] = {}
     for key in edit.keys or sorted(WRITTEN.get(one, one) for one in changed):

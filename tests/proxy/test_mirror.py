@@ -304,7 +304,7 @@ def test_copies_that_wait_while_the_canary_becomes_another_one_go_to_none_that_i
                 await read_response(reader)
             route = w.table.routes[0]
             assert route.canary is not None
-            other = dataclasses.replace(route.canary, endpoints=(Endpoint("127.0.0.1", free_port()),))
+            other = dataclasses.replace(route.versions[1], endpoints=(Endpoint("127.0.0.1", free_port()),))
             w.publish(dataclasses.replace(w.table, routes=(dataclasses.replace(route, canary=other),)), 2)
             while w.canary.connections < UNDER_WAY:
                 await asyncio.sleep(0.01)
