@@ -7,7 +7,6 @@ on 127.0.0.1 or on ::1 only shows when connecting. Unknown health counts as heal
 import ipaddress
 from collections.abc import Iterable, Mapping, Set
 
-from canaryproxy.config import Config
 from canaryproxy.config.address import Origin
 from canaryproxy.config.outbound import UpstreamTlsConfig, secure
 from canaryproxy.config.route import RouteConfig, VersionConfig
@@ -65,13 +64,6 @@ def usable(
     healthy = [tuple(one for one in side if one not in unhealthy) for side in (stable, canary)]
     stands_in = "stable" in route.fallback and healthy[1] and not off
     return healthy[0] or (() if stands_in else stable), healthy[1]
-
-
-def another_canary(before: Config, after: Config) -> frozenset[str]:
-    """Routes whose canary is somewhere else now, or is called something else in the config, or that had none."""
-    both = before.routes.keys() & after.routes.keys()
-    pairs = ((name, before.routes[name].canary, after.routes[name].canary) for name in both)
-    return frozenset(name for name, old, new in pairs if new is not None and which(old) != which(new))
 
 
 def which(canary: VersionConfig | None) -> tuple[tuple[Origin, ...], str]:

@@ -290,10 +290,12 @@ def _complain(route: str, state: RouteState) -> None:
 def _differences(before: Mapping[str, RouteState], after: Mapping[str, RouteState]) -> dict[str, Told]:
     """What a config has changed about each route, in words."""
     changed = {name: _heard(before.get(name), one) for name, one in after.items() if before.get(name) != one}
-    return changed | {name: _gone(before[name]) for name in before.keys() - after.keys()}
+    said = {name: one for name, one in changed.items() if one is not None}
+    return said | {name: _gone(before[name]) for name in before.keys() - after.keys()}
 
 
-def _heard(before: RouteState | None, after: RouteState) -> Told:
+def _heard(before: RouteState | None, after: RouteState) -> Told | None:
+    """None where nothing was edited: an older version had not kept what the file says of the canary."""
     if before is None:
         return Told(
             "info", "new route, without a canary" if after.plain else f"new route, weight {after.weight / 100:g}"
@@ -309,6 +311,8 @@ def _heard(before: RouteState | None, after: RouteState) -> Told:
         words.append("the file's weight is what it was, none waits")
     if before.file_rules != after.file_rules:
         words.append("rules of the file" if before.rules is None else "rules of the file, in place of the API's")
+    if not words and before.file_weight == after.file_weight:
+        return None
     return Told(severity, "; ".join(words) or "weight of the file, as it was")
 
 

@@ -1,8 +1,9 @@
 """Whether `start` begins a rollout where one has been before. Pure.
 
 What was taken back is not started a second time by accident: the same version needs `retry`, a person's word. Another
-version may start. Where the version is not known, a canary that the judge took back may start, since the judge takes it
-back again; one that a person aborted may not.
+version may start. A `start` that names its version beside a rollout that has no name means another one. Where no name is
+given, a canary that the judge took back may start, since the judge takes it back again; one that a person aborted may
+not.
 """
 
 from canaryproxy.rollout.plan import Plan
@@ -19,13 +20,14 @@ def was_removed(_: Plan, state: Rollout, __: Event, ___: float) -> bool:
 
 def may_begin(_: Plan, state: Rollout, event: Event, __: float) -> bool:
     """After an end: it is another version, or nothing speaks for it being the same one that a person stopped."""
-    same = state.identity.same_canary(event.identity)
-    return same is False or (same is None and not (state.phase == "rolled_back" and state.reason == "manual"))
+    stopped = state.phase == "rolled_back" and state.reason == "manual"
+    return another(_, state, event, __) or (state.identity.same_canary(event.identity) is None and not stopped)
 
 
 def another(_: Plan, state: Rollout, event: Event, __: float) -> bool:
     """While one is under way: it is another version, which takes the place of the one before."""
-    return state.identity.same_canary(event.identity) is False
+    same = state.identity.same_canary(event.identity)
+    return same is False or (same is None and bool(event.identity.given))
 
 
 def repeated(_: Plan, state: Rollout, event: Event, __: float) -> bool:

@@ -67,6 +67,8 @@ ADVICE = (
     Advice(
         "docs/rollouts.md", "`canaryproxy promote shop --expect-step 2`", ("progressing", "paused", "baking"), "promote"
     ),
+    Advice("docs/howto/several-apps.md", "`canaryproxy weight docs 5`", IDLE, "weight"),
+    Advice("docs/howto/several-apps.md", "`canaryproxy start docs`", IDLE, "start"),
     Advice("README.md", "canaryproxy weight shop 0.25", IDLE, "weight"),
     Advice("README.md", "`canaryproxy start shop --version v42`", ANY, "start"),
     Advice(STARTING, "`retry` tries it again, another version may start", TAKEN_BACK, "retry"),

@@ -355,7 +355,7 @@ class AnyRollout(RuleBasedStateMachine):
         """What must never come of anything."""
         after = self.state
         same = before.identity.same_canary(event.identity)
-        another = same is False or (same is None and before.reason != "manual")
+        another = same is False or (same is None and (before.reason != "manual" or bool(event.identity.given)))
         starts = event.kind == "start" and another
         if before.phase == "rolled_back" and event.kind not in ("retry", "reset", "named") and not starts:
             assert replace(after, weight=0, since=0) == replace(before, weight=0, since=0)

@@ -48,6 +48,15 @@ def test_where_nobody_knows_the_version_only_what_the_judge_took_back_starts() -
         do(taken_back("one", "v1", by="person"), "start", "two")
 
 
+def test_who_names_the_version_as_advised_is_not_refused_again() -> None:
+    for state in (taken_back("one", by="person"), do(Rollout(), "start", "one")):
+        with pytest.raises(Illegal, match="name the version"):
+            do(state, "start", "two")
+        named = do(state, "start", "two", "v2")
+        assert (named.phase, named.step, named.identity) == ("progressing", 0, Identity("two", "v2"))
+        assert do(named, "start", "three", "v2") is named
+
+
 def test_an_abort_of_an_idle_route_knows_what_it_was_about() -> None:
     idle = Event("abort", reaches=True, by="jo", identity=Identity("one", "", "1.0"))
     state = transition(PLAN, Rollout(), idle, 1.0)[0]
