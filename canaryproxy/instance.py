@@ -39,7 +39,6 @@ from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
 from canaryproxy.control.rollouts import Rollouts
 from canaryproxy.control.sources import Sources
-from canaryproxy.control.state import State
 from canaryproxy.control.store import NotOurState, Store
 from canaryproxy.control.watch import Watches
 from canaryproxy.control.workers import NotAcknowledged, Workers
@@ -225,7 +224,7 @@ class Instance:
         await self.rollouts.look()
 
     def _weight_of(self, route: str) -> int | None:
-        return None if (state := self.state.get(route)) is None else state.weight
+        return None if (state := self._controller.state.get(route)) is None else state.weight
 
     def _endpoints_of(self, route: str) -> dict[str, list[tuple[Endpoint, str]]]:
         return self._controller.endpoints(route) if route in self._controller.config.routes else {}
@@ -270,9 +269,9 @@ class Instance:
             await asyncio.sleep(DAY)
 
     @property
-    def state(self) -> State:
-        """What holds for each route now, its weight first of all."""
-        return self._controller.state
+    def controller(self) -> Controller:
+        """What holds for each route now: the config, with the canaries of the API, and the state."""
+        return self._controller
 
     async def stop(self) -> int:
         """Drain and close; returns the number of exchanges that were cut."""

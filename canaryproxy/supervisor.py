@@ -68,7 +68,7 @@ def say(line: str) -> None:
 
 def shares(instance: Instance) -> dict[str, str]:
     """What each canary gets now and who says so, in words."""
-    return {name: share(state) for name, state in instance.state.items()}
+    return {name: share(state) for name, state in instance.controller.state.items()}
 
 
 def where(version: VersionConfig) -> str:
@@ -183,7 +183,9 @@ def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path 
         code = running.run(
             serve(
                 instance,
-                lambda: say(banner(config, instance.addresses, instance.admin_address, shares(instance))),
+                lambda: say(
+                    banner(instance.controller.config, instance.addresses, instance.admin_address, shares(instance))
+                ),
             )
         )
     log.info("served %s", instance.counters)

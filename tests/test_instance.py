@@ -61,7 +61,7 @@ def test_an_instance_serves_reloads_by_itself_and_reports(
         assert f"{path}:4:" in caplog.text
         write(path, port, 100)
         await until("the config was applied as generation 2", caplog)
-        assert instance.state["default"].weight == 10_000
+        assert instance.controller.state["default"].weight == 10_000
         reader, writer = await asyncio.open_connection(*instance.addresses[0])
         writer.write(GET)
         assert (await reader.read()).endswith(b"ok")

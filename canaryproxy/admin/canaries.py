@@ -58,7 +58,7 @@ async def delete_canary(call: Call) -> Answer:
 async def _set_canary(call: Call, route: str, canary: CanarySet) -> Answer:
     knowledge = call.knowledge
     changed = await kept(call, knowledge.rollouts.set_canary(route, canary, call.actor, call.revision))
-    state = knowledge.controller.state[route]
+    state = knowledge.controller.state[call.route]
     body = CanaryChanged(
         route=route, canary=None if canary.version is None else as_written(canary.version), source="api",
         weight=state.weight / 100, phase=state.rollout.phase, generation=changed.generation,

@@ -210,7 +210,7 @@ def _verb(verb: Verb) -> Callable[[Call], Awaitable[Answer]]:
             revision=call.revision,
         )
         done = await kept(call, change)
-        answer, mine = call.knowledge.rollout(route), done.rollout.identity.id
+        answer, mine = call.knowledge.rollout(call.route), done.rollout.identity.id
         if answer.id is not None and answer.id != mine:
             answer = answer.model_copy(update={"id": mine})
         return Answer(answer, headers={"ETag": tag(done.revision)})

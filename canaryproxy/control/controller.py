@@ -41,7 +41,7 @@ from canaryproxy.control.state import (
 from canaryproxy.control.store import Store
 from canaryproxy.control.workers import Traffic
 from canaryproxy.model.table import Endpoint, Route, RoutingTable
-from canaryproxy.rollout.machine import known, transition
+from canaryproxy.rollout.machine import NOTICED, known, transition
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.state import Event, Illegal, Told, summary
 
@@ -105,13 +105,13 @@ class Controller(Asked):
         self._file = self.config
         heard = await self._ledger.recall(self._file)
         self.config = effective(self._file, self.state)
-        compared = await asyncio.to_thread(edits.compare, None, self.config)
         await self.resolver.look(names(self.config.routes))
-        reload = self._follow(compared)
-        self._refresh()
-        configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation)
-        self.configured()
-        await self._ledger.keep()
+        async with self._writing:
+            reload = self._follow(await asyncio.to_thread(edits.compare, None, self.config))
+            self._refresh()
+            configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation)
+            self.configured()
+            await self._ledger.keep()
         self._resolving = asyncio.get_running_loop().create_task(self.resolver.run())
         return reload
 
@@ -190,9 +190,11 @@ class Controller(Asked):
             reload = Reload(self.generation)
             if after.canary is not before.canary:
                 pair = self.config.routes[route], effective(self._file, self.state).routes[route]
-                reload = self._take(self._file, {route: replace(edits.compared(*pair), by_file=False)}, {route: before})
+                edit = replace(edits.compared(*pair), by_file=False)
+                reload = self._take(self._file, {route: edit}, {route: before}, actor)
             self._refresh()
             changed = Changed(self.generation, self.revision(route))
+            await self._ledger.keep()
         tell_change(self.events, self._wall(), route, action, detail, after.weight, actor.name, changed.generation)
         announce_all(self.events, self._wall(), reload.begun, actor.name, self.generation)
         return changed, reload
@@ -230,8 +232,8 @@ class Controller(Asked):
         """Let something happen to a route's rollout. What takes from the canary has its effect first and is kept then;
         everything else is kept first. Who has to know that every worker follows waits for `acknowledged`.
 
-        Raises `NoSuchRoute`, `Stale` if `revision` is not the route's, `Illegal` for a verb that the phase does not
-        know, and `UnwritableState`.
+        Raises `NoSuchRoute`, `NoCanary`, `Stale` if `revision` is not the route's, `Illegal` for a verb that the phase
+        does not know, and `UnwritableState`.
         """
         self.expect(route, revision)
         after, told = self._rolled(route, plan, event)
@@ -256,6 +258,8 @@ class Controller(Asked):
         before = self.state.get(route)
         if before is None:
             raise NoSuchRoute(route)
+        if before.plain and event.kind not in NOTICED:
+            raise NoCanary(route)
         event = replace(
             event, reaches=bool(self.reached_by(route)), latched=bool(before.latched), waiting=before.waiting
         )
@@ -293,7 +297,7 @@ class Controller(Asked):
         """Wait until every worker follows. Raises `NotAcknowledged`."""
         await self._traffic.acknowledged(generation)
 
-    def _follow(self, compared: Mapping[str, edits.Edit]) -> Reload:
+    def _follow(self, compared: Mapping[str, edits.Edit], actor: Actor = OPERATOR) -> Reload:
         """What an edited config does to rollouts, before another canary gets anything."""
         found: dict[str, edits.Followed] = {}
         for name, edit in compared.items():
@@ -301,7 +305,8 @@ class Controller(Asked):
             if one.words or one.changed:
                 found[name] = one
             if one.words:
-                self._ledger.put(name, one.state, OPERATOR, "config", one.words, self.generation)
+                action = "config" if edit.by_file else "rollout"
+                self._ledger.put(name, one.state, actor, action, one.words, self.generation)
             elif one.state != self.state[name]:
                 self._ledger.note(name, one.state)
             if edit.keys:
@@ -353,19 +358,22 @@ class Controller(Asked):
         changed = certified or self.generation != generation
         return replace(reload, generation=self.generation, changed=changed, restart=restart)
 
-    def _take(self, file: Config, compared: Mapping[str, edits.Edit], was: State) -> Reload:
+    def _take(
+        self, file: Config, compared: Mapping[str, edits.Edit], was: State, actor: Actor = OPERATOR
+    ) -> Reload:  # fmt: skip
         """Make it the config, with the canaries of the API. Rollouts may have ended with their canaries since `was`."""
         self._file, self._coming = file, frozenset()
         self.config = effective(file, self.state)
-        ended = {name: self._settle(name) for name in compared if name in was and settled(was[name], self.state[name])}
-        reload = self._follow(compared)
+        turned = [name for name in compared if name in was and settled(was[name], self.state[name])]
+        ended = {name: self._settle(name, actor) for name in turned}
+        reload = self._follow(compared, actor)
         self.configured()
         return replace(reload, begun={**ended, **reload.begun})
 
-    def _settle(self, route: str) -> Rolled:
+    def _settle(self, route: str, actor: Actor) -> Rolled:
         """A rollout has ended with its canary, or may begin with a new one: what was found goes into its record."""
         state = reported(self.state[route], self.change_of(route).report)
-        self._ledger.put(route, state, OPERATOR, "rollout", summary(state.rollout, told(state)), self.generation)
+        self._ledger.put(route, state, actor, "rollout", summary(state.rollout, told(state)), self.generation)
         return Rolled(state.rollout, told(state), self.generation, self.revision(route))
 
     def _ailing(self) -> None:

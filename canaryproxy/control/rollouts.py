@@ -20,6 +20,7 @@ from canaryproxy.config.rollout import NEEDED_FOR_PROOF, expected_seconds
 from canaryproxy.control.canaries import NoCanary
 from canaryproxy.control.changes import Changed, NoSuchRoute, Reload, Rolled
 from canaryproxy.control.controller import Controller
+from canaryproxy.control.endpoints import which
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Actor, Stale
@@ -174,10 +175,9 @@ class Rollouts:
         the one rollout that they mean. Raises what `Controller.roll` does; no gate is
         asked for what is stale.
         """
-        if route not in self._controller.state or route not in self._controller.config.routes:
-            raise NoSuchRoute(route)
+        canary = self._canary(route)
         self._controller.expect(route, revision)
-        if self._controller.config.routes[route].canary is None:
+        if canary == which(None):
             raise NoCanary(route)
         aborts = self._aborts[route]
         if verb == "abort":
@@ -191,13 +191,22 @@ class Rollouts:
             would = transition(plan, before, event, self._wall())[0]
             hooks = () if would == before else self._controller.config.routes[route].rollout.hooks
             refusal = await self._hooks.ask(route, hooks, "start", replace(before, identity=event.identity))
-            if self.of(route).identity.id != before.identity.id:
+            if self._canary(route) != canary:
+                refusal = "while the gates were asked, the canary became another one"
+            elif self.of(route).identity.id != before.identity.id:
                 refusal = f"while the gates were asked, {self.of(route).identity} began"
             if self._aborts[route] != aborts:
                 refusal = "aborted while the gates were asked"
             if refusal:
                 raise Illegal(refusal)
         return await self._roll(route, plan, event, actor, revision)
+
+    def _canary(self, route: str) -> object:
+        """Which canary it is. Raises `NoSuchRoute`."""
+        config = self._controller.config.routes.get(route)
+        if config is None or route not in self._controller.state:
+            raise NoSuchRoute(route)
+        return which(config.canary)
 
     async def set_canary(
         self, route: str, canary: CanarySet, actor: Actor, revision: int | None = None

@@ -1,9 +1,9 @@
 """Whether `start` begins a rollout where one has been before. Pure.
 
 What was taken back is not started a second time by accident: the same version needs `retry`, a person's word. Another
-version may start. A `start` that names its version beside a rollout that has no name means another one. Where no name is
-given, a canary that the judge took back may start, since the judge takes it back again; one that a person aborted may
-not.
+version may start. A `start` that names its version, beside a rollout that has no name, means another one. Where no name
+is given, a canary that the judge took back may start, since the judge takes it back again; one that a person aborted
+may not.
 """
 
 from canaryproxy.rollout.plan import Plan

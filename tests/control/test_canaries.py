@@ -16,7 +16,7 @@ from canaryproxy.control.canaries import NoCanary, check_removable, difference, 
 from canaryproxy.control.ledger import Actor, Stale
 from canaryproxy.control.state import RouteState, canary_said, digest, effective, reconcile, weighed
 from canaryproxy.rollout.plan import WHOLE, Step
-from canaryproxy.rollout.state import Illegal, Rollout, Verb
+from canaryproxy.rollout.state import Event, Illegal, Rollout, Verb
 from canaryproxy.store.codec import read_state, write_state
 from tests.support.admin import Api
 from tests.support.rolling import JO, Bench, started
@@ -279,6 +279,34 @@ async def test_another_canary_over_the_api_begins_a_rollout_under_way_at_its_fir
     assert (table.versions[1].endpoints[0].port, table.weight) == (9, 1000)
     await bench.rollouts.set_canary("shop", canary_set({"url": "http://127.0.0.1:9", "connect_timeout": "2s"}), JO)
     assert bench.shop.rollout.step == 0
+
+
+async def test_what_another_canary_does_to_a_rollout_is_kept_at_once_and_told_of_whoever_set_it() -> None:
+    bench = await started("steps: [10, 50, 100]")
+    await bench.rollouts.set_canary("shop", api("http://127.0.0.1:9"), CI)
+    assert bench.controller.durable
+    assert bench.store.kept["shop"] == bench.shop
+    first, second = await bench.controller.history("shop", 2)
+    assert (first.action, first.actor, "begun anew" in first.detail) == ("rollout", "ci", True)
+    assert (second.action, second.actor) == ("canary", "ci")
+
+
+@pytest.mark.parametrize("verb", ["start", "abort"])
+async def test_a_verb_that_meets_the_removal_of_the_canary_begins_nothing(verb: Verb) -> None:
+    bench = await Api(route=GATEWAY).start()
+    await bench.rollouts.set_canary("docs", api("http://127.0.0.1:7"), CI)
+    async with bench.controller._writing:
+        removal = asyncio.create_task(bench.rollouts.set_canary("docs", NO_CANARY, CI))
+        await asyncio.sleep(0)
+        asked = asyncio.create_task(bench.rollouts.do("docs", "start", CI))
+        await asyncio.sleep(0)
+    await removal
+    with pytest.raises(NoCanary):
+        await asked
+    with pytest.raises(NoCanary):
+        await bench.controller.roll("docs", bench.rollouts.plan("docs"), Event(verb), CI)
+    state = bench.controller.state["docs"]
+    assert (state.plain, state.weight, state.rollout.phase) == (True, 0, "idle")
 
 
 async def test_a_rollout_that_begins_by_itself_does_so_for_a_canary_that_comes() -> None:

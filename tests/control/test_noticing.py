@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from canaryproxy.control.changes import NoSuchRoute
 from canaryproxy.control.noticing import Versions, as_named, filled, retried
 from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.state import Event, Illegal
-from tests.support.rolling import JO, Bench
+from tests.support.rolling import JO, TEXT, Bench
 
 
 async def test_a_canary_that_calls_itself_something_else_begins_anew_once_it_has_settled(
@@ -139,6 +140,29 @@ async def test_a_start_whose_gates_take_long_does_not_take_the_place_of_a_later_
     with pytest.raises(Illegal, match=r"while the gates were asked, rollout .* of v3 began"):
         await early
     assert bench.shop.rollout.identity.canary == "v3"
+
+
+@pytest.mark.parametrize("text", [TEXT.replace("{port}", "9"), "stable: http://127.0.0.1:1\n"])
+async def test_a_start_whose_gates_were_asked_about_another_canary_or_a_route_that_left_begins_nothing(
+    text: str,
+) -> None:
+    bench = Bench("hooks: [{name: g, when: start, url: 'http://g'}]")
+    await bench.controller.start()
+    answer = asyncio.Event()
+
+    async def slow(*_: Any) -> str:
+        await answer.wait()
+        return ""
+
+    bench.rollouts._hooks._post = slow
+    early = asyncio.create_task(bench.rollouts.do("shop", "start", JO, version="v2"))
+    await asyncio.sleep(0)
+    bench.text = lambda _: text.format(rollout="", more="", canary="") if "{" in text else text
+    await bench.reload()
+    answer.set()
+    with pytest.raises((Illegal, NoSuchRoute), match=r"the canary became another one|^shop$"):
+        await early
+    assert all(one.rollout.phase == "idle" for one in bench.controller.state.values())
 
 
 async def test_by_itself_the_next_version_begins_after_the_judge_took_one_back_and_not_after_a_person(

@@ -104,6 +104,7 @@ def test_one_flag_is_enough_and_a_canary_of_the_api_is_there_after_a_restart(
         proxy.process.terminate()
         proxy.process.wait(20)
     with canaryproxy(tmp_path, *flags) as proxy:
+        assert f"canary http://127.0.0.1:{origins['canary']} at 100 % (by the API)" in proxy.banner
         assert ask(proxy.port) == "canary"
         assert call(proxy, "GET", f"{route}/canary")[1]["source"] == "api"
         assert call(proxy, "PUT", f"{route}/weight", {"canary": 0})[0] == 200
