@@ -352,7 +352,8 @@ class Controller(Asked):
             self._traffic.certify(certificates(config))
         reload = self._take(config, compared, was)
         self._refresh()
-        configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation)
+        left = {name: one.rollout.named for name, one in was.items() if name not in self.state}
+        configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation, left)
         tell(self.events, self._wall(), before, self.config, self.generation)
         await self._ledger.keep()
         changed = certified or self.generation != generation
