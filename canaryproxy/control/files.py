@@ -9,6 +9,9 @@ from canaryproxy.proxy.room import connections_of, files_for
 
 UNLIMITED = 2**31
 
+TOLERATED = 0.95
+"""The share of `max_connections` that is worth no warning: the metric `canaryproxy_max_connections` says it exactly."""
+
 FOR_ADMIN = 1024
 """Connections to the admin API, or to the probes, at most; fewer where descriptors are few."""
 
@@ -43,9 +46,9 @@ def connections(config: Config, files: int) -> int:
 
 
 def warning(config: Config, files: int) -> str:
-    """Says what the limit of files makes of `max_connections`; empty where it leaves it alone."""
+    """Says what the limit of files makes of `max_connections`; empty where that is next to nothing."""
     most, fit = config.server.limits.max_connections, connections(config, files)
-    if fit >= most:
+    if fit >= most * TOLERATED:
         return ""
     return (
         f"server.limits.max_connections is {most}, but a process may open no more than {files} files (hard limit): "

@@ -43,6 +43,9 @@ CREATE TABLE IF NOT EXISTS history (
 CREATE INDEX IF NOT EXISTS history_by_route ON history (route, id);
 """
 
+BUSY = 1.0
+"""Seconds that a lock of another process is waited for."""
+
 LEARNT = "CREATE TABLE IF NOT EXISTS learnt (name TEXT PRIMARY KEY, told TEXT NOT NULL) STRICT"
 """Came later than the others, with no change to them."""
 
@@ -147,7 +150,7 @@ class SqliteStore:
             return self._rows(self._open())
         uri = f"{self._path.absolute().as_uri()}?mode=ro"
         try:
-            with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY)) as connection:
                 return self._rows(connection)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
@@ -173,7 +176,7 @@ class SqliteStore:
         self._take_lock()
         connection = None
         try:
-            connection = sqlite3.connect(self._path, timeout=1.0, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
             fresh = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")

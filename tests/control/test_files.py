@@ -80,6 +80,12 @@ def test_what_does_not_fit_is_said_before_the_first_client(files: int, most: int
             assert part in said
 
 
+def test_a_limit_that_costs_next_to_nothing_is_no_warning() -> None:
+    assert connections(config(10_000, 1), 20_000) == 9_968
+    assert warning(config(10_000, 1), 20_000) == ""
+    assert warning(config(10_000, 1), 18_000) != ""
+
+
 @pytest.mark.parametrize(("files", "aside"), [(16, 4), (256, 32), (1024, 128), (10**6, 1024)])
 def test_the_api_leaves_descriptors_for_the_control_plane(files: int, aside: int) -> None:
     assert connections_aside(files) == aside

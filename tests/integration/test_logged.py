@@ -2,6 +2,7 @@
 
 import asyncio
 
+from canaryproxy.model.settings import Timeouts
 from canaryproxy.telemetry.accesslog import Entry
 from tests.proxy.test_attempts import read_and_refuse
 from tests.proxy.test_tunnel import echo, gone, tunnel
@@ -67,7 +68,7 @@ def test_a_client_that_leaves_is_a_499_and_a_tunnel_is_logged_at_its_end() -> No
             asked.set()
             await reader.read()
 
-        async with world(access_log=entries.append) as w:
+        async with world(access_log=entries.append, timeouts=Timeouts(half_close=0.1)) as w:
             asked = asyncio.Event()
             w.stable.behaviour = silent
             _, writer = await w.connect()

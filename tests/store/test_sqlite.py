@@ -14,6 +14,7 @@ from canaryproxy.config.rules import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.control.state import Audit, RouteState
 from canaryproxy.control.store import CorruptState, NotOurState, TooNewState, UnreadableState, UnwritableState
+from canaryproxy.store import sqlite
 from canaryproxy.store.sqlite import TABLES, SqliteStore
 
 RULES = RuleSet(
@@ -165,7 +166,8 @@ def test_a_directory_in_its_place_can_be_neither_read_nor_written(tmp_path: Path
     assert not Path(f"{tmp_path}.lock").exists()
 
 
-def test_a_file_that_somebody_else_has_locked_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_another_process_has_locked_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY", 0.05)
     path = tmp_path / "a.db"
     store = SqliteStore(path)
     store.save(STATE)
