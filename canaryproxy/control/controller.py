@@ -195,9 +195,9 @@ class Controller(Asked):
                 reload = self._take(self._file, {route: edit}, {route: before}, actor)
             self._refresh()
             changed = Changed(self.generation, self.revision(route))
-            await self._ledger.keep()
         tell_change(self.events, self._wall(), route, action, detail, after.weight, actor.name, changed.generation)
         announce_all(self.events, self._wall(), reload.begun, actor.name, self.generation)
+        await self._keep()
         return changed, reload
 
     async def set_canary(
