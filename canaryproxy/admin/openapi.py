@@ -13,7 +13,7 @@ from canaryproxy.admin.operations import MOST_ENTRIES, OPERATIONS, Operation
 from canaryproxy.admin.problems import CONTENT_TYPE, TITLES
 from canaryproxy.admin.rule_schema import RULE_SCHEMA
 
-EVERYWHERE = ("unauthenticated", "too-many", "unknown-host", "cross-site", "malformed", "failed")
+EVERYWHERE = ("unauthenticated", "too-many", "unknown-host", "cross-site", "malformed", "failed", "not-ready")
 """Problems that any call may answer."""
 
 PARAMETERS: dict[str, dict[str, Any]] = {

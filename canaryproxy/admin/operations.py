@@ -59,6 +59,7 @@ class Operation:
 
 async def _routes(call: Call) -> Answer:
     knowledge = call.knowledge
+    knowledge.recalled()
     routes = []
     for number, name in enumerate(list(knowledge.controller.config.routes)):
         if number % BREATH == BREATH - 1:

@@ -68,7 +68,13 @@ class Knowledge:
         """The route's name, if there is such a route. Raises `Problem`."""
         if route not in self.controller.config.routes:
             raise Problem("no-such-route", f"routes are: {', '.join(list(self.controller.config.routes)[:20])}")
+        self.recalled()
         return route
+
+    def recalled(self) -> None:
+        """Whether it is known what holds. Raises `Problem`."""
+        if not self.controller.state:
+            raise Problem("not-ready", "the state is being read", headers={"Retry-After": "1"})
 
     def route(self, name: str) -> models.Route:
         """All that is known of a route."""
@@ -246,7 +252,7 @@ class Knowledge:
         for number, name in enumerate(list(controller.config.routes)):
             if number % BREATH == BREATH - 1:
                 await asyncio.sleep(0)
-            if name in controller.config.routes:
+            if name in controller.config.routes and controller.state:
                 routes.append(self._facts(name))
         return InstanceFacts(
             routes=routes,

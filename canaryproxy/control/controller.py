@@ -32,6 +32,7 @@ from canaryproxy.control.state import (
     State,
     canary_said,
     effective,
+    gone,
     reported,
     rolled,
     settled,
@@ -194,9 +195,9 @@ class Controller(Asked):
                 reload = self._take(self._file, {route: edit}, {route: before}, actor)
             self._refresh()
             changed = Changed(self.generation, self.revision(route))
-            await self._ledger.keep()
         tell_change(self.events, self._wall(), route, action, detail, after.weight, actor.name, changed.generation)
         announce_all(self.events, self._wall(), reload.begun, actor.name, self.generation)
+        await self._keep()
         return changed, reload
 
     async def set_canary(
@@ -342,25 +343,25 @@ class Controller(Asked):
                 return await self._adopt(config)
 
     async def _adopt(self, config: Config) -> Reload:
+        """Between what the state hears and that the config holds nothing is waited for: a table is made of both."""
         restart = config.server.lasting != self._started_with
         certified = certificates(config) != certificates(self.config) and not restart
-        before, was = self.config, self.state
+        before, was, guessed = self.config, self.state, effective(config, self.state)
+        compared = await asyncio.to_thread(edits.compare, before, guessed)
         heard = await self._ledger.hear(config, self.generation)
-        compared = await asyncio.to_thread(edits.compare, before, effective(config, self.state))
+        compared = edits.compare_again(compared, before, guessed, effective(config, self.state))
         generation = self.generation
         if certified:
             self._traffic.certify(certificates(config))
         reload = self._take(config, compared, was)
         self._refresh()
-        configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation)
+        configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation, gone(was, self.state))
         tell(self.events, self._wall(), before, self.config, self.generation)
         await self._ledger.keep()
         changed = certified or self.generation != generation
         return replace(reload, generation=self.generation, changed=changed, restart=restart)
 
-    def _take(
-        self, file: Config, compared: Mapping[str, edits.Edit], was: State, actor: Actor = OPERATOR
-    ) -> Reload:  # fmt: skip
+    def _take(self, file: Config, compared: Mapping[str, edits.Edit], was: State, actor: Actor = OPERATOR) -> Reload:
         """Make it the config, with the canaries of the API. Rollouts may have ended with their canaries since `was`."""
         self._file, self._coming = file, frozenset()
         self.config = effective(file, self.state)

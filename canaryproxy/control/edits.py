@@ -79,6 +79,12 @@ def compare(before: Config | None, after: Config) -> dict[str, Edit]:
     return {name: compared(known.get(name), route) for name, route in after.routes.items()}
 
 
+def compare_again(found: Mapping[str, Edit], before: Config, guessed: Config, after: Config) -> dict[str, Edit]:
+    """The same of `after`, where what `guessed` comes to is known: only other canaries are compared again."""
+    others = [name for name, route in after.routes.items() if route.canary is not guessed.routes[name].canary]
+    return {**found, **{name: compared(before.routes.get(name), after.routes[name]) for name in others}}
+
+
 def compared(before: RouteConfig | None, after: RouteConfig) -> Edit:
     """What was edited of one route."""
     if before is None or before == after:

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from canaryproxy.control.changes import Reload
 from canaryproxy.rollout.identity import Identity
@@ -20,6 +21,8 @@ WAITING = 256
 """Events that may wait for one listener."""
 
 LISTENERS = 64
+
+NONE_GONE: Mapping[str, Identity] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,14 @@ def announce(
 
 
 def configured(
-    events: Events, at: float, heard: Mapping[str, Told], reload: Reload, actor: str, generation: int
-) -> None:
-    """Say what an edited config does to routes and to their rollouts."""
+    events: Events, at: float, heard: Mapping[str, Told], reload: Reload, actor: str, generation: int,
+    gone: Mapping[str, Identity] = NONE_GONE,
+) -> None:  # fmt: skip
+    """Say what an edited config does to routes and to their rollouts. `gone` are the rollouts of routes that have left
+    it.
+    """
     for route, one in heard.items():
-        _said(events, at, route, one, actor, generation)
+        _said(events, at, route, one, actor, generation, gone.get(route))
     for route, notes in reload.edits.items():
         for one in notes:
             _said(events, at, route, one, actor, generation)
@@ -111,13 +117,16 @@ def configured(
         announce(events, at, route, done.rollout, done.told, actor, generation)
 
 
-def _said(events: Events, at: float, route: str, told: Told, actor: str, generation: int) -> None:
+def _said(
+    events: Events, at: float, route: str, told: Told, actor: str, generation: int, gone: Identity | None = None
+) -> None:
     """Say what an edited config does to a route, in the log and as an event."""
-    fields = {"route": route, "actor": actor, "generation": generation}
+    names = {} if gone is None else named(gone)
+    fields = {"route": route, "actor": actor, "generation": generation, **names}
     log.log(LEVELS[told.severity], "%s: %s", route, told.words, extra={"fields": fields})
     events.tell(
         "config", at, route, applied=True, severity=told.severity, sentence=told.words, actor=actor,
-        generation=generation,
+        generation=generation, **names,
     )  # fmt: skip
 
 

@@ -301,8 +301,13 @@ def _heard(before: RouteState | None, after: RouteState) -> Told | None:
             "info", "new route, without a canary" if after.plain else f"new route, weight {after.weight / 100:g}"
         )
     words = _of_canary(before, after)
-    severity: Severity = "info"
-    if before.weight != after.weight:
+    ended = after.rollout.phase == "rolled_back" != before.rollout.phase
+    severity: Severity = "warning" if ended else "info"
+    if after.plain and after.canary is not None and before.file_weight != after.file_weight:
+        words.append(
+            f"the file's weight of {after.file_weight / 100:g} % has no effect: the API says there is no canary"
+        )
+    elif before.weight != after.weight:
         words.append(f"weight {before.weight / 100:g} -> {after.weight / 100:g}")
     elif after.waiting is not None and before.waiting != after.waiting:
         severity = "warning"

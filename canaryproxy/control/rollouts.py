@@ -180,7 +180,7 @@ class Rollouts:
         if canary == which(None):
             raise NoCanary(route)
         aborts = self._aborts[route]
-        if verb == "abort":
+        if verb == "abort" and only in ("", self.of(route).identity.id):
             self._aborts[route] += 1
         identity = self._versions.now(route, version, stable)
         event, plan = Event(verb, full=full, by=actor.name, identity=identity, only=only), self.plan(route)
@@ -369,8 +369,8 @@ class Rollouts:
             await work
         except Illegal as error:
             log.warning("the rollout of %s does not begin by itself: %s", route, error)
-        except Stale:
-            log.info("the rollout of %s was changed by somebody else meanwhile", route)
+        except (Stale, NoCanary, NoSuchRoute):
+            log.info("the rollout of %s was changed by another call or the config meanwhile", route)
         except UnwritableState as error:
             if route not in self._troubled:
                 log.error("the rollout of %s cannot go on, its state cannot be kept: %s", route, error)

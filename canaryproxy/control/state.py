@@ -17,6 +17,7 @@ from canaryproxy.config.rollout import RolloutConfig, steps_text
 from canaryproxy.config.route import RouteConfig, VersionConfig
 from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.config.written import rule_as_written
+from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.record import Record, remembered
@@ -161,16 +162,17 @@ def heard(before: RouteState | None, route: RouteConfig, rules: str, now: float 
         after = replace(after, canary=said, file_canary=canary)
     after = _with_or_without(before, after, now)
     if after.plain:
-        after = after if after.waiting is None else replace(after, waiting=None)
-        return after if canary else replace(after, file_weight=weight)
-    return _weighed_by_file(after, weight)
+        return replace(after, file_weight=weight, waiting=None)
+    came = before.plain and after.canary is None and weight > 0
+    return _weighed_by_file(after, weight, said=came or weight != after.file_weight)
 
 
-def _weighed_by_file(before: RouteState, weight: int) -> RouteState:
-    """The file says so. An edit waits while a rollout or a latch says what the weight is; one that waited before a
-    rollout succeeded goes on waiting, so that nothing but `reset` takes from the canary what it has won.
+def _weighed_by_file(before: RouteState, weight: int, said: bool) -> RouteState:
+    """The file says so: `said` by an edit, or of a canary that comes with it. It waits while a rollout or a latch says
+    what the weight is; one that waited before a rollout succeeded goes on waiting, so that nothing but `reset` takes
+    from the canary what it has won.
     """
-    if weight == before.file_weight:
+    if not said:
         return before if before.waiting is None else replace(before, waiting=None)
     waited = before.rollout.phase == "succeeded" and weight == before.waiting
     if before.latched or not before.settable or waited:
@@ -202,6 +204,11 @@ def _with_or_without(before: RouteState, after: RouteState, now: float) -> Route
 def settled(before: RouteState, after: RouteState) -> bool:
     """Whether a rollout has ended with its canary, or may begin with a new one."""
     return before.plain != after.plain and before.rollout != after.rollout
+
+
+def gone(before: State, after: State) -> dict[str, Identity]:
+    """The rollouts of routes that are no more."""
+    return {name: one.rollout.named for name, one in before.items() if name not in after}
 
 
 def reported(state: RouteState, report: Mapping[str, Any]) -> RouteState:

@@ -56,6 +56,11 @@ class Rollout:
         return self.phase == "rolled_back" and not self.weight
 
     @property
+    def named(self) -> Identity:
+        """Which one there is now: none in idle."""
+        return NAMELESS if self.phase == "idle" else self.identity
+
+    @property
     def moves(self) -> bool:
         """Whether it goes on by itself: it is under way, or on its way back."""
         return self.phase in UNDER_WAY or (self.phase == "rolled_back" and self.weight > 0)

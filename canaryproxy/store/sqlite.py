@@ -7,6 +7,7 @@ keeps a second instance from writing.
 """
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -101,7 +102,7 @@ class SqliteStore:
         except NotOurState as error:
             self._refused = str(error)
             raise UnreadableState(str(error)) from None
-        if kind == "nothing" and not self._path.exists():
+        if kind == "nothing" and self._absent():
             return None
         self._opened = self._path.stat()
         try:
@@ -208,6 +209,14 @@ class SqliteStore:
         except OSError as error:
             raise UnwritableState(f"{self._path}: {error.strerror}") from None
 
+    def _absent(self) -> bool:
+        """Whether there is surely no file; of one that cannot be seen it is not known."""
+        try:
+            self._path.stat()
+        except OSError as error:
+            return error.errno in (errno.ENOENT, errno.ENOTDIR)
+        return False
+
     def _moved(self) -> bool:
         """Whether the file that we have open is not the one at our path any more: what we wrote would be lost."""
         try:
@@ -271,7 +280,7 @@ class SqliteStore:
 
     def history(self, route: str, limit: int) -> list[Audit]:
         """What was done to a route, the newest first. Raises `UnwritableState` if it cannot be read."""
-        if self._connection is None and not self._path.exists():
+        if self._connection is None and self._absent():
             return []
         try:
             rows = self._open().execute(NOTES, (route, limit))
@@ -294,7 +303,7 @@ class SqliteStore:
 
     def learnt(self) -> dict[str, str]:
         """What judges had learnt. Raises `UnwritableState` if it cannot be read."""
-        if self._connection is None and (self._refused or not self._path.exists()):
+        if self._connection is None and (self._refused or self._absent()):
             return {}
         try:
             return dict(self._open().execute("SELECT name, told FROM learnt").fetchall())

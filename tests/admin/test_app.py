@@ -51,6 +51,19 @@ async def test_health_readiness_and_metrics_are_open(aiohttp_client: Client) -> 
     assert (await client.get("/api/v1/routes")).status == 404
 
 
+async def test_what_is_asked_before_the_state_is_read_is_told_to_come_again(aiohttp_client: Client) -> None:
+    api = Api()
+    client = await aiohttp_client(admin_application(api.knowledge, api.gate))
+    for path in ("routes", "routes/shop", "routes/shop/rollout", "routes/shop/canary", "routes/shop/stats?window=10s"):
+        response = await client.get(f"/api/v1/{path}")
+        assert (response.headers["Retry-After"], await problem(response)) == ("1", (503, "not-ready"))
+    response = await client.post("/api/v1/routes/shop/rollout/abort")
+    assert await problem(response) == (503, "not-ready")
+    assert (await client.get("/metrics")).status == 200
+    await api.start()
+    assert (await client.get("/api/v1/routes/shop")).status == 200
+
+
 async def test_not_ready_without_workers_or_while_draining(aiohttp_client: Client) -> None:
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
@@ -169,7 +182,7 @@ async def test_a_fault_of_ours_is_a_problem_without_its_entrails(
 ) -> None:
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
-    api.controller._ledger.state.clear()
+    del api.controller._ledger.state["shop"]
     response = await client.get("/api/v1/routes/shop")
     assert "KeyError" not in await response.text()
     assert await problem(response) == (500, "failed")

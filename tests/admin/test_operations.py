@@ -207,7 +207,7 @@ async def test_an_answer_tells_of_its_own_change_though_another_one_follows() ->
 
 async def test_a_route_that_leaves_the_config_at_that_moment_is_a_404() -> None:
     api = await Api().start()
-    api.controller._ledger.state = {}
+    del api.controller._ledger.state["shop"]
     assert (await refused(api, "PUT", "/{route}/weight", {"canary": 1}))[0] == "no-such-route"
 
 

@@ -127,6 +127,53 @@ def test_none_of_the_api_holds_until_the_file_says_another_one() -> None:
     assert (again.plain, again.weight) == (False, 700)
 
 
+def test_a_weight_that_the_file_gets_while_the_api_says_none_is_heard_then_and_never_applied_later() -> None:
+    state = canary_said(heard(None, TWO), NO_CANARY, 9.0)
+    edited = heard(state, TWO + "weight: 9\n")
+    assert (edited.weight, edited.file_weight, edited.waiting) == (0, 900, None)
+    back = canary_said(edited, api("http://x"), 9.0)
+    assert heard(back, TWO + "weight: 9\n") == back
+    assert heard(back, TWO + "weight: 8\n").weight == 800
+    for weight in (9, 5):
+        theirs = heard(edited, PLAIN + f"canary: http://c\nweight: {weight}\n")
+        assert (theirs.plain, theirs.weight, theirs.weight_source) == (False, weight * 100, "file")
+    off = replace(edited, latched="damaged")
+    assert heard(off, PLAIN + "canary: http://c\nweight: 9\n").waiting == 900
+    assert heard(off, PLAIN + "canary: http://c\n").waiting == 0
+
+
+async def test_a_weight_that_has_no_effect_and_a_rollout_that_ends_with_its_canary_are_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    bench = Bench()
+    await bench.controller.start()
+    await bench.rollouts.set_canary("shop", NO_CANARY, CI)
+    bench.text = lambda port: Bench(more="weight: 9").text(port)
+    await bench.reload()
+    assert "the file's weight of 9 % has no effect: the API says there is no canary" in caplog.text
+    await bench.rollouts.set_canary("shop", api("http://127.0.0.1:7"), CI)
+    await bench.reload()
+    assert bench.shop.weight == 0
+    await bench.rollouts.do("shop", "start", CI)
+    bench.text = _without
+    await bench.reload()
+    [line] = [one for one in caplog.records if one.getMessage().startswith("shop: no canary any more")]
+    assert (line.levelname, "the canary was removed" in line.getMessage()) == ("WARNING", True)
+
+
+async def test_state_and_config_belong_together_in_every_moment_of_a_reload() -> None:
+    bench = await started("steps: [10, 50, 100]")
+    bench.text = lambda _: "hosts: [a.test]\nstable: http://127.0.0.1:1\n"
+    reload = asyncio.create_task(bench.reload())
+    while not reload.done():
+        assert bench.controller.config.routes.keys() <= bench.controller.state.keys()
+        for name, route in bench.controller.config.routes.items():
+            assert (route.canary is None) == bench.controller.state[name].plain
+        await asyncio.sleep(0)
+    assert list(bench.controller.state) == ["default"]
+
+
 def test_the_config_that_holds_has_the_canaries_of_the_api() -> None:
     said = config(PLAIN)
     state = canary_said(heard(None, PLAIN), api("http://x"), 9.0)

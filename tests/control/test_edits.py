@@ -286,13 +286,15 @@ async def test_a_route_that_leaves_or_is_renamed_has_an_event_and_its_name_begin
     assert queue is not None
     caplog.set_level(logging.INFO)
     bench.text = lambda _: text().replace("  shop:", "  store:")
+    left = bench.shop.rollout.identity.id
     await bench.reload()
-    seen = {}
+    seen, about = {}, {}
     while not queue.empty():
         event = queue.get_nowait()
         assert event is not None
-        seen[event.route] = str(event.detail["sentence"])
+        seen[event.route], about[event.route] = str(event.detail["sentence"]), event.detail["rollout_id"]
     assert seen["shop"].startswith("the route has left the config")
+    assert about == {"shop": None if phase == "idle" else left, "store": None}
     assert seen["store"] == "new route, weight 0"
     assert (await bench.controller.history("shop", 1))[0].detail == seen["shop"]
     if phase == "progressing":

@@ -165,6 +165,47 @@ async def test_a_start_whose_gates_were_asked_about_another_canary_or_a_route_th
     assert all(one.rollout.phase == "idle" for one in bench.controller.state.values())
 
 
+async def test_an_abort_of_another_rollout_does_not_stop_a_start_that_asks_its_gates() -> None:
+    bench = Bench("hooks: [{name: g, when: start, url: 'http://g'}]")
+    await bench.controller.start()
+    answer = asyncio.Event()
+
+    async def slow(*_: Any) -> str:
+        await answer.wait()
+        return ""
+
+    bench.rollouts._hooks._post = slow
+    start = asyncio.create_task(bench.rollouts.do("shop", "start", JO, version="v2"))
+    await asyncio.sleep(0)
+    with pytest.raises(Illegal, match="rollout 20200101-000000-aaaaa is over"):
+        await bench.rollouts.do("shop", "abort", JO, only="20200101-000000-aaaaa")
+    answer.set()
+    assert (await start).rollout.phase == "progressing"
+
+
+async def test_a_rollout_that_would_begin_by_itself_for_a_canary_that_is_gone_says_so_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench("start: auto, hooks: [{name: g, when: start, url: 'http://g'}]")
+    await bench.controller.start()
+    answer = asyncio.Event()
+
+    async def slow(*_: Any) -> str:
+        await answer.wait()
+        return ""
+
+    bench.rollouts._hooks._post = slow
+    bench.port = 9
+    await bench.rollouts.reloaded(await bench.controller.reload())
+    await asyncio.sleep(0)
+    bench.text = lambda _: "stable: http://127.0.0.1:1\n"
+    await bench.rollouts.reloaded(await bench.controller.reload())
+    answer.set()
+    await asyncio.gather(*bench.rollouts._urgent)
+    assert "Traceback" not in caplog.text
+    assert [one for one in caplog.records if one.levelname == "ERROR"] == []
+
+
 async def test_by_itself_the_next_version_begins_after_the_judge_took_one_back_and_not_after_a_person(
     auto: Named,
 ) -> None:

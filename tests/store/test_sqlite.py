@@ -114,6 +114,19 @@ def test_a_file_that_was_never_ours_is_neither_written_nor_moved(content: bytes,
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_path_that_cannot_even_be_looked_at_is_told_and_breaks_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / ("a" * 300))
+    store.check()
+    with pytest.raises(UnreadableState, match="File name too long"):
+        store.load()
+    for ask in (store.learnt, lambda: store.save(STATE), lambda: store.history("shop", 1)):
+        with pytest.raises(UnwritableState, match="File name too long"):
+            ask()
+    store.close()
+    missing = SqliteStore(tmp_path / "nowhere" / "state.db")
+    assert (missing.load(), missing.learnt(), missing.history("shop", 1)) == (None, {}, [])
+
+
 @pytest.mark.parametrize(
     "change",
     [
