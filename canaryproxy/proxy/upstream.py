@@ -26,8 +26,8 @@ def reason_of(error: Exception) -> str:
     """
     words = getattr(error, "verify_message", "") or getattr(error, "reason", "")
     if not words and isinstance(error, OSError):
-        known = error.errno in errno.errorcode and not isinstance(error, ssl.SSLError)
-        words = os.strerror(error.errno) if known else error.strerror
+        number = None if isinstance(error, ssl.SSLError) else error.errno
+        words = os.strerror(number) if number is not None and number in errno.errorcode else error.strerror
     return str(words or error) or type(error).__name__
 
 
