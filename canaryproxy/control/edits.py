@@ -138,8 +138,9 @@ def follow(before: RouteState, edit: Edit, plan: Callable[[], Plan], now: float,
     """What an edit does to a route: a rollout starts over for another canary, by the event `change`, and goes on by
     another plan.
     """
-    changed = differing(before.heard, edit.heard)
-    after = replace(before, heard=edit.heard) if before.heard != edit.heard else before
+    changed = differing(before.heard, edit.heard) - _back_again(before, edit)
+    heard = _to_hear(before, edit)
+    after = replace(before, heard=heard) if before.heard != heard else before
     turns: tuple[Told, ...] = ()
     kind = _kind(before, edit, changed)
     if kind is not None:
@@ -147,6 +148,18 @@ def follow(before: RouteState, edit: Edit, plan: Callable[[], Plan], now: float,
         rollout, turns = transition(plan(), before.rollout, event, now)
         after = after if rollout == before.rollout else rolled(after, rollout, event.report, now)
     return Followed(after, turns, _notes(after, edit, changed), changed)
+
+
+def _to_hear(before: RouteState, edit: Edit) -> Mapping[str, str]:
+    """With the canary that was there before it was removed."""
+    last = before.heard.get("canary") or before.heard.get("removed", "")
+    return {**edit.heard, "removed": last} if last and not edit.heard["canary"] else edit.heard
+
+
+def _back_again(before: RouteState, edit: Edit) -> frozenset[str]:
+    """A canary that was taken back is no other one for having been away."""
+    same = bool(edit.heard["canary"]) and before.heard.get("removed") == edit.heard["canary"]
+    return frozenset(("canary",)) if same and before.rollout.phase == "rolled_back" else frozenset()
 
 
 def _kind(before: RouteState, edit: Edit, changed: frozenset[str]) -> Kind | None:

@@ -127,8 +127,7 @@ class Ledger:
         """
         before = self.state
         digests, canaries = await asyncio.to_thread(_looked_up, config, before)
-        known = {name: replace(one, canary=canaries[name]) if name in canaries else one for name, one in before.items()}
-        state = reconcile(known, config, digests, self._wall())
+        state = reconcile(_renewed(before, canaries), config, digests, self._wall())
         if self._found.health in NOT_READ:
             reason = TOO_NEW if self._found.health == "too_new" else UNREADABLE
             lost = latch(config, digests, reason)
@@ -145,7 +144,7 @@ class Ledger:
             self.revise(name)
         put = [name for name, one in self.state.items() if name in state and before.get(name) is not one]
         if put:
-            again = reconcile(self.state, config, digests, self._wall())
+            again = reconcile(_renewed(self.state, canaries), config, digests, self._wall())
             state |= {name: again[name] for name in put}
             self._owe([])
         self.state = state
@@ -277,6 +276,11 @@ def _looked_up(config: Config, state: State) -> tuple[dict[str, str], dict[str, 
     said = {name: one.canary for name, one in state.items() if name in digests and one.canary is not None}
     renewed = {name: canary.renewed() for name, canary in said.items()}
     return digests, {name: canary for name, canary in renewed.items() if canary is not said[name]}
+
+
+def _renewed(state: State, canaries: Mapping[str, CanarySet]) -> dict[str, RouteState]:
+    """With what the files of these canaries hold now."""
+    return {name: replace(one, canary=canaries[name]) if name in canaries else one for name, one in state.items()}
 
 
 def _complain(route: str, state: RouteState) -> None:

@@ -16,7 +16,7 @@ from canaryproxy.control.canaries import NoCanary, check_removable, difference, 
 from canaryproxy.control.ledger import Actor, Stale
 from canaryproxy.control.state import RouteState, canary_said, digest, effective, reconcile, weighed
 from canaryproxy.rollout.plan import WHOLE, Step
-from canaryproxy.rollout.state import Event, Illegal, Rollout, Verb
+from canaryproxy.rollout.state import Event, Facts, Illegal, Rollout, Verb
 from canaryproxy.store.codec import read_state, write_state
 from tests.support.admin import Api
 from tests.support.rolling import JO, Bench, started
@@ -365,6 +365,36 @@ async def test_a_rollout_that_begins_by_itself_does_so_for_a_canary_that_comes()
     bench.text = with_canary
     await bench.reload()
     assert (bench.shop.rollout.phase, bench.shop.weight) == ("progressing", 1000)
+
+
+@pytest.mark.parametrize("by", ["file", "api"])
+async def test_a_canary_that_the_judge_took_back_does_not_begin_by_itself_for_having_been_away(by: str) -> None:
+    bench = Bench("steps: [10, 100], start: auto")
+    with_canary = bench.text
+    await bench.controller.start()
+    await bench.rollouts.do("shop", "start", JO)
+    await bench.controller.roll(
+        "shop", bench.rollouts.plan("shop"), Event("tick", Facts("fail", "it failed")), Actor("e", "engine")
+    )
+
+    async def say(url: str) -> None:
+        if by == "api":
+            await bench.rollouts.set_canary("shop", api(url) if url else NO_CANARY, CI)
+        else:
+            bench.text = (lambda _: with_canary(int(url[-1]))) if url else _without
+            await bench.reload()
+        await asyncio.gather(*bench.rollouts._urgent)
+
+    for _ in range(2):
+        await say("")
+        await bench.reload()
+        await say("http://127.0.0.1:2")
+        assert (bench.shop.rollout.phase, bench.shop.rollout.reason) == ("rolled_back", "verdict")
+    await say("")
+    await say("http://127.0.0.1:3")
+    assert bench.shop.rollout.phase == "progressing"
+    await say("http://127.0.0.1:2")
+    assert bench.shop.rollout.phase == "progressing"
 
 
 def _without(_: int) -> str:
