@@ -397,6 +397,17 @@ async def test_a_canary_that_the_judge_took_back_does_not_begin_by_itself_for_ha
     assert bench.shop.rollout.phase == "progressing"
 
 
+async def test_one_on_its_way_back_that_is_removed_is_counted_once() -> None:
+    bench = await started("steps: [10, 50, 100], rollback: 1h")
+    await bench.rollouts.do("shop", "promote", JO)
+    await bench.rollouts._roll("shop", bench.rollouts.plan("shop"), Event("tick", Facts("fail", "it failed")), JO)
+    assert (bench.shop.rollout.phase, bench.shop.weight) == ("rolled_back", 1000)
+    bench.text = _without
+    await bench.reload()
+    assert (bench.shop.plain, bench.shop.weight) == (True, 0)
+    assert dict(bench.rollouts.ended) == {("shop", "rolled_back", "verdict"): 1}
+
+
 def _without(_: int) -> str:
     return (
         "routes:\n  shop: {hosts: [a.test], stable: 'http://127.0.0.1:1', rollout: {steps: [10, 100], start: auto}}\n"
