@@ -190,6 +190,8 @@ def upgrades(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(one, str) and PROTOCOL.fullmatch(one) for one in value):
         raise Wrong(f"expected a list of protocols such as [{', '.join(UPGRADES)}] or [SPDY/3.1], or none")
     names = tuple(one.lower() for one in value)
+    if any("*" in name for name in names):
+        raise Wrong("`*` stands for nothing here: name each protocol, one without a version for all of its versions")
     if refused := [name for name in names if name.startswith(("h2c", "http", "tls"))]:
         raise Wrong(f"{refused[0]} is never passed on: it would carry requests past every rule")
     return names
@@ -209,6 +211,8 @@ def forwarded_name(value: object) -> str:
     name = value.lower() if isinstance(value, str) else ""
     if not TOKEN.fullmatch(name) or not is_x_forwarded(name.encode("ascii")) or "_" in name:
         raise Wrong("expected the name of an X-Forwarded-* field, such as x-forwarded-prefix")
+    if "*" in name:
+        raise Wrong("`*` stands for nothing here: name each field, such as x-forwarded-prefix")
     if name in ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"):
         raise Wrong(f"{name} is written here, from what is known of the client: no other party may set it")
     return name

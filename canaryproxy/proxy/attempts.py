@@ -194,8 +194,10 @@ class Attempts(Recipient):
         if self._course is None or not self._course.rescue:
             self._cell.connected(opening)
         self._connecting = None
-        if self._called_off() and self.withdraw():
+        if self._called_off():
             upstream.abort()
+            if not self.withdraw():
+                self._fail(Failure.CANARY_ABORTED)
             return
         self._send(upstream)
         if not upstream.blocked:

@@ -17,7 +17,7 @@ from canaryproxy.proxy.mirror_copy import Copy
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.routing.balance import pick
-from canaryproxy.routing.entry import MIRROR
+from canaryproxy.routing.entry import MIRROR, mirror_of
 from canaryproxy.routing.split import Splits
 from canaryproxy.telemetry.errorlog import ErrorLog
 
@@ -178,7 +178,7 @@ class Mirrors:
 
     def publish(self, table: RoutingTable, endpoints: "Set[Endpoint]") -> None:
         """Follow a new table: what waits for a canary that is off or gone is dropped."""
-        on = {route.name for route in table.routes if route.mirror is not None and not route.aborted}
+        on = {route.name for route in table.routes if mirror_of(route) is not None}
         self._named = endpoints
         for name in self._lots.keys() - on:
             self._lots.pop(name).stop()

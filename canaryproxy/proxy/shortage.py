@@ -105,7 +105,9 @@ class Shortage:
                 self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def close(self) -> None:
-        """Let go of the descriptor in reserve."""
+        """Log what has not been, and let go of the descriptor in reserve."""
+        self._logged.clear()
+        self.sweep()
         if self._reserve >= 0:
             os.close(self._reserve)
             self._reserve = -1

@@ -5,6 +5,9 @@ happens to it there (bytes nobody asked for, EOF, an error) ends it.
 """
 
 import asyncio
+import errno
+import os
+import ssl
 from typing import cast
 
 from canaryproxy.http1.body import End
@@ -18,8 +21,13 @@ HIGH_WATER = 131_072
 
 
 def reason_of(error: Exception) -> str:
-    """What the system says of an error, without names and numbers around it."""
-    words = getattr(error, "verify_message", "") or getattr(error, "reason", "") or getattr(error, "strerror", "")
+    """What the system says of an error, without names and numbers around it. Its number says more than the words that
+    asyncio puts in their place.
+    """
+    words = getattr(error, "verify_message", "") or getattr(error, "reason", "")
+    if not words and isinstance(error, OSError):
+        number = None if isinstance(error, ssl.SSLError) else error.errno
+        words = os.strerror(number) if number is not None and number in errno.errorcode else error.strerror
     return str(words or error) or type(error).__name__
 
 

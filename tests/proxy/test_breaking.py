@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import socket
 import ssl
 from collections.abc import Callable
 
@@ -281,9 +282,14 @@ PLAIN.reason = "WRONG_VERSION_NUMBER"
 
 TROUBLES: dict[str, tuple[Callable[[Stand], None], str, str]] = {
     "refused": (refused(ConnectionRefusedError(111, "Connection refused")), "connection_refused", "Connection refused"),
+    "refused in asyncio's words": (refused(ConnectionRefusedError(111, "Connect call failed ('192.0.2.1', 2)")),
+                                   "connection_refused", "Connection refused"),
     "no way there": (refused(OSError(113, "No route to host")), "connection_refused", "No route to host"),
     "a strange certificate": (refused(UNKNOWN), "tls_certificate_error", "self-signed certificate"),
     "not TLS at all": (refused(PLAIN), "tls_certificate_error", "WRONG_VERSION_NUMBER"),
+    "TLS without a reason": (refused(ssl.SSLError(1, "it failed")), "tls_certificate_error", "it failed"),
+    "a name that is gone": (refused(socket.gaierror(-2, "Name or service not known")), "connection_refused",
+                            "Name or service not known"),
     "not opening": (not_opening, "connection_timeout", "no connection within 1 s"),
     "silent": (silent, "http_response_timeout", "no byte came for 1 s"),
     "silent within": (silent_within, "http_response_timeout", "no byte came for 1 s"),

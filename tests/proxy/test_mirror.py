@@ -293,6 +293,27 @@ def test_an_abort_drops_what_waits_and_what_is_under_way() -> None:
     run(test())
 
 
+def test_a_canary_that_is_removed_gets_no_more_copies_though_another_route_has_its_endpoint() -> None:
+    async def test() -> None:
+        async with world(mirror=EVERY) as w:
+            w.canary.behaviour = hang
+            tally = Tally(w)
+            reader, writer = await w.connect()
+            for _ in range(UNDER_WAY + 10):
+                writer.write(STAY)
+                await read_response(reader)
+            route = w.table.routes[0]
+            without = dataclasses.replace(route, canary=None, weight=0)
+            moved = dataclasses.replace(route.stable, endpoints=route.versions[1].endpoints)
+            other = dataclasses.replace(without, name="other", hosts=("other.test",), stable=moved, mirror=None)
+            w.publish(dataclasses.replace(w.table, routes=(without, other)), 2)
+            assert repr(w.plane.mirrors) == "<Mirrors []>"
+            tally.look()
+            assert (tally.sent, tally.dropped) == (UNDER_WAY, 10)
+
+    run(test())
+
+
 def test_copies_that_wait_while_the_canary_becomes_another_one_go_to_none_that_it_was_before() -> None:
     async def test() -> None:
         async with world(mirror=EVERY) as w:

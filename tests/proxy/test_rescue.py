@@ -402,6 +402,26 @@ def test_nothing_is_sent_over_a_connection_that_opens_after_the_abort(method: by
         assert (s.outcomes, s.rescues) == ({("canary", "overflow"): 1}, {"withdrawn": 1})
 
 
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+@pytest.mark.parametrize("cause", ["stable has failed", "stable has no endpoint", "the canary is removed, too"])
+def test_nothing_is_sent_over_it_where_stable_cannot_answer_either(method: bytes, cause: str) -> None:
+    """H54."""
+    tried = cause == "stable has failed"
+    with stand({}, fallback=frozenset(("stable",)), weight=0 if tried else 10_000) as s:
+        s.say(method + BODY % (4, b"body"))
+        if tried:
+            s.refuse()
+            s.publish(aborted=True)
+        else:
+            nothing = dataclasses.replace(s.route.stable, endpoints=())
+            s.publish(stable=nothing, **({"aborted": True} if "stable" in cause else {"canary": None, "weight": 0}))
+        canary = s.open()
+        assert (canary.written, canary.closing) == (b"", True)
+        assert s.client.written.startswith(b"HTTP/1.1 503 ")
+        s.count()
+        assert s.outcomes == {("stable", "unavailable") if tried else ("canary", "overflow"): 1}
+
+
 def test_a_body_that_is_still_coming_goes_on_to_stable() -> None:
     """H66."""
     with stand({"abort_drain": 1.0}) as s:

@@ -106,6 +106,15 @@ def test_it_is_logged_at_once_and_then_now_and_then_with_its_number(
     assert "{}" in repr(shortage)
 
 
+def test_the_last_ones_are_logged_at_the_end(shortage: Shortage, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(5):
+        shortage.note("this")
+    shortage.close()
+    assert "this; 4 since the last such line" in caplog.text
+    shortage.close()
+    assert len(caplog.records) == 2
+
+
 def test_each_reason_has_its_remedy() -> None:
     assert str(limit()) in describe(errno.EMFILE)
     assert "fs.file-max" in describe(errno.ENFILE)
