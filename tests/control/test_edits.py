@@ -12,14 +12,11 @@ from canaryproxy.config import parse
 from canaryproxy.config.rollout import RolloutConfig
 from canaryproxy.config.route import RouteConfig
 from canaryproxy.control import edits
-from canaryproxy.control.controller import Controller
 from canaryproxy.control.edits import EFFECTS, PLAN, compare, differing
-from canaryproxy.control.state import RouteState, heard_of
-from canaryproxy.rollout.plan import WHOLE, Step
-from canaryproxy.rollout.state import Illegal, Rollout
-from canaryproxy.store.memory import MemoryStore
+from canaryproxy.control.state import heard_of
+from canaryproxy.rollout.plan import Step
+from canaryproxy.rollout.state import Illegal
 from canaryproxy.store.sqlite import SqliteStore
-from tests.support.admin import FakeWorkers, healthy
 from tests.support.rolling import JO, Bench
 
 BASE: dict[str, str] = {
@@ -385,23 +382,3 @@ def test_what_was_never_heard_is_no_edit() -> None:
     config = parse(text(), "f", {})
     assert compare(config, config)["shop"].keys == ()
     assert set(PLAN) <= EFFECTS.keys()
-
-
-async def test_another_canary_is_followed_before_its_name_is_looked_up() -> None:
-    """Looking may take long, and the API is open meanwhile."""
-    rollout = Rollout("progressing", steps=(Step(1000, 60.0), Step(WHOLE, 60.0)), step=1, weight=WHOLE, began=1.0)
-    config = parse("stable: http://127.0.0.1:1\ncanary: http://new.test\n", "f", {})
-    known = RouteState(WHOLE, "rollout", 0, "", rollout=rollout, heard={"canary": "http://old.test"}, file_canary="old")
-    store = MemoryStore()
-    store.save({"default": known})
-    seen: list[int] = []
-
-    async def lookup(_: str) -> tuple[str, ...]:
-        seen.append(controller.state["default"].weight)
-        return ("127.0.0.1",)
-
-    controller = Controller(config, FakeWorkers(), store, ask=healthy, wall=lambda: 50.0, lookup=lookup)
-    await controller.start()
-    controller.stop()
-    assert seen == [100]
-    assert controller.state["default"].rollout.step == 0
