@@ -259,9 +259,9 @@ def test_a_change_is_told_with_both_ends() -> None:
     assert difference(sides[0], None) == "http://a:80 http://b:1 -> none"
     named = canary_set({"url": "http://x", "version": "v2"}).version
     slow = canary_set({"url": "http://x", "version": "v2", "connect_timeout": "9s"}).version
-    assert difference(api("http://x").version, named) == "http://x -> http://x (v2)"
-    assert difference(named, slow) == "http://x (v2), with other settings"
-    assert difference(slow, slow) == "http://x (v2), as it was"
+    assert difference(api("http://x").version, named) == "http://x:80 -> http://x:80 (v2)"
+    assert difference(named, slow) == "http://x:80 (v2), with other settings"
+    assert difference(slow, slow) == "http://x:80 (v2), as it was"
 
 
 # Together.
