@@ -143,7 +143,10 @@ def _of(error: web.HTTPException) -> Problem:
 async def _operate(gate: Gate, operation: Operation, request: web.Request) -> web.StreamResponse:
     actor = gate.authenticate(request.headers.get("Authorization"), _from(request))
     gate.authorize(actor, operation.role)
-    answer = await operation.run(await _call(operation, request, actor))
+    call = await _call(operation, request, actor)
+    if operation.role == "write":
+        call.knowledge.begun()
+    answer = await operation.run(call)
     return web.Response(
         text=answer.body.model_dump_json(), status=answer.status, content_type="application/json",
         headers=answer.headers,

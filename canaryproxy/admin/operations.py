@@ -207,7 +207,7 @@ def _verb(verb: Verb) -> Callable[[Call], Awaitable[Answer]]:
             full=body.full,
             version=names[0],
             stable=names[1],
-            only=body.rollout_id,
+            only=body.rollout_id or "",
             revision=call.revision,
         )
         done = await kept(call, change)

@@ -18,7 +18,7 @@ VERBS: dict[Verb, str] = {
     "reset": "Be done with a rollout that has ended: all traffic to stable",
 }
 
-RolloutId = Annotated[str, Field(pattern=r"^[0-9a-z-]{0,40}$")]
+RolloutId = Annotated[str, Field(pattern=r"^[0-9a-z-]{1,40}$")]
 VersionText = Annotated[str, Field(max_length=200, pattern=r"^[!-~]*$")]
 
 
@@ -26,8 +26,8 @@ class RolloutBody(Model):
     """How a verb is meant."""
 
     full: bool = Field(default=False, description="`promote`: to 100 % at once.")
-    rollout_id: RolloutId = Field(
-        default="",
+    rollout_id: RolloutId | None = Field(
+        default=None,
         description="Only if this is the rollout that there is; else 409.",
         examples=["20261128-022013-k3f9z"],
     )

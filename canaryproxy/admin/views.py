@@ -71,6 +71,11 @@ class Knowledge:
         self.recalled()
         return route
 
+    def begun(self) -> None:
+        """Whether changes may come: a first table is published. Raises `Problem`."""
+        if not self.controller.generation:
+            raise Problem("not-ready", "it starts, and nothing is served yet", headers={"Retry-After": "1"})
+
     def recalled(self) -> None:
         """Whether it is known what holds. Raises `Problem`."""
         if not self.controller.state:

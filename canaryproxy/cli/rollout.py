@@ -14,7 +14,7 @@ Version = Annotated[str, typer.Option(help="What the canary's version is called,
 StableVersion = Annotated[str, typer.Option(help="What stable's version is called.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for its end; exit codes as of `status --wait`.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the id of the rollout alone.")]
-Only = Annotated[str, typer.Option("--rollout", help="Id: only if this is the rollout that there is.")]
+Only = Annotated[str | None, typer.Option("--rollout", help="Id: only if this is the rollout that there is.")]
 Route = Annotated[str, typer.Argument(help="Name of the route.")]
 
 
@@ -42,14 +42,14 @@ def start(
 
 
 def pause(
-    route: Route, *, rollout: Only = "", admin: Admin = ADMIN, token: Token = None, as_json: Json = False
+    route: Route, *, rollout: Only = None, admin: Admin = ADMIN, token: Token = None, as_json: Json = False
 ) -> None:
     """Stay at this step. A canary that fails is taken back all the same."""
     _do(route, "pause", admin, token, _only(rollout), as_json=as_json)
 
 
 def resume(
-    route: Route, *, rollout: Only = "", admin: Admin = ADMIN, token: Token = None, as_json: Json = False
+    route: Route, *, rollout: Only = None, admin: Admin = ADMIN, token: Token = None, as_json: Json = False
 ) -> None:
     """Go on after a pause."""
     _do(route, "resume", admin, token, _only(rollout), as_json=as_json)
@@ -59,7 +59,7 @@ def promote(
     route: Route,
     *,
     full: Annotated[bool, typer.Option("--full", help="To 100 % at once.")] = False,
-    rollout: Only = "",
+    rollout: Only = None,
     expect_step: Annotated[
         int | None,
         typer.Option(
@@ -75,7 +75,7 @@ def promote(
 
 
 def abort(
-    route: Route, *, rollout: Only = "", admin: Admin = ADMIN, token: Token = None, as_json: Json = False
+    route: Route, *, rollout: Only = None, admin: Admin = ADMIN, token: Token = None, as_json: Json = False
 ) -> None:
     """Take the canary back now: no request that comes later reaches it, until `retry`, `reset`, or the next version."""
     _do(route, "abort", admin, token, _only(rollout), as_json=as_json)
@@ -101,14 +101,17 @@ def retry(
 
 
 def reset(
-    route: Route, *, rollout: Only = "", admin: Admin = ADMIN, token: Token = None, as_json: Json = False
+    route: Route, *, rollout: Only = None, admin: Admin = ADMIN, token: Token = None, as_json: Json = False
 ) -> None:
     """Be done with a rollout that has ended: all traffic to stable, and nothing latched."""
     _do(route, "reset", admin, token, _only(rollout), as_json=as_json)
 
 
-def _only(rollout: str) -> dict[str, Any]:
-    return {"rollout_id": rollout} if rollout else {}
+def _only(rollout: str | None) -> dict[str, Any]:
+    """An empty id is a variable that a script has not set: it means no rollout at all, and surely not whichever."""
+    if rollout == "":
+        raise typer.BadParameter("the id is empty", param_hint="--rollout")
+    return {} if rollout is None else {"rollout_id": rollout}
 
 
 def _names(version: str, stable: str) -> dict[str, Any]:

@@ -48,8 +48,18 @@ def told(state: RouteState) -> tuple[Told, ...]:
 
 
 def difference(before: VersionConfig | None, after: VersionConfig | None) -> str:
-    """What was the canary, and what is now."""
-    return " -> ".join("none" if one is None else " ".join(map(str, one.origins)) for one in (before, after))
+    """What was the canary, and what is now: where, as which version, and that its settings are others."""
+    was, now = _shown(before), _shown(after)
+    if was != now:
+        return f"{was} -> {now}"
+    return f"{now}, as it was" if before == after else f"{now}, with other settings"
+
+
+def _shown(canary: VersionConfig | None) -> str:
+    if canary is None:
+        return "none"
+    where = " ".join(map(str, canary.origins))
+    return f"{where} ({canary.version})" if canary.version else where
 
 
 def tell(events: Events, at: float, before: Config, after: Config, generation: int) -> None:

@@ -106,12 +106,12 @@ class Controller(Asked):
         self._file = self.config
         heard = await self._ledger.recall(self._file)
         self.config = effective(self._file, self.state)
+        reload = self._follow(edits.compare(None, self.config))
         await self.resolver.look(names(self.config.routes))
+        self._refresh()
+        configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation)
+        self.configured()
         async with self._writing:
-            reload = self._follow(await asyncio.to_thread(edits.compare, None, self.config))
-            self._refresh()
-            configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation)
-            self.configured()
             await self._ledger.keep()
         self._resolving = asyncio.get_running_loop().create_task(self.resolver.run())
         return reload

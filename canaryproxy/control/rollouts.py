@@ -32,6 +32,7 @@ from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import WHOLE, Plan
+from canaryproxy.rollout.starting import REMOVED
 from canaryproxy.rollout.state import UNDER_WAY, Event, Facts, Illegal, Rollout, Verb
 from canaryproxy.telemetry.window import Window
 
@@ -265,7 +266,8 @@ class Rollouts:
         for route in reload.renewed:
             self._judges.renew(route, self._now())
         for route, done in reload.begun.items():
-            self._follow_up(route, NO_ROLLOUT, done)
+            ended_before = done.rollout.phase == "rolled_back" and done.rollout.reason != REMOVED
+            self._follow_up(route, done.rollout if ended_before else NO_ROLLOUT, done)
         for route in [route for route in self.under_way if route in reload.edits]:
             done = Rolled(self.of(route), reload.edits[route], reload.generation, 0)
             self._follow_up(route, done.rollout, done)

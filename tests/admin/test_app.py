@@ -60,8 +60,12 @@ async def test_what_is_asked_before_the_state_is_read_is_told_to_come_again(aioh
     response = await client.post("/api/v1/routes/shop/rollout/abort")
     assert await problem(response) == (503, "not-ready")
     assert (await client.get("/metrics")).status == 200
-    await api.start()
+    await api.controller._ledger.recall(api.controller.config)
     assert (await client.get("/api/v1/routes/shop")).status == 200
+    response = await client.put("/api/v1/routes/shop/weight", json={"canary": 1})
+    assert await problem(response) == (503, "not-ready")
+    await api.start()
+    assert (await client.put("/api/v1/routes/shop/weight", json={"canary": 1})).status == 200
 
 
 async def test_not_ready_without_workers_or_while_draining(aiohttp_client: Client) -> None:

@@ -205,6 +205,13 @@ async def test_an_answer_tells_of_its_own_change_though_another_one_follows() ->
     assert api.controller.rules("shop") == ()
 
 
+async def test_an_empty_id_of_a_rollout_is_invalid_and_null_is_whichever_there_is() -> None:
+    api = await Api().start()
+    assert (await refused(api, "POST", "/{route}/rollout/abort", {"rollout_id": ""}))[0] == "invalid"
+    answer = await call(api, "POST", "/{route}/rollout/abort", {"rollout_id": None})
+    assert getattr(answer.body, "phase", "") == "rolled_back"
+
+
 async def test_a_route_that_leaves_the_config_at_that_moment_is_a_404() -> None:
     api = await Api().start()
     del api.controller._ledger.state["shop"]

@@ -109,3 +109,11 @@ def test_an_abort_that_changes_nothing_says_so() -> None:
         assert done.output.strip().endswith(
             "blog: idle, 0 % to canary: nothing reaches the canary, nothing was changed"
         )
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "promote", "abort", "reset"])
+def test_an_empty_id_of_a_rollout_is_wrong_usage_and_not_whichever_there_is(verb: str) -> None:
+    """As a script says it whose variable is not set."""
+    result = CliRunner().invoke(app, [verb, "shop", "--rollout", "", "--admin", "127.0.0.1:1"])
+    assert result.exit_code == 2
+    assert "the id is empty" in result.output

@@ -257,6 +257,11 @@ def test_a_change_is_told_with_both_ends() -> None:
     sides = config("stable: {endpoints: ['http://a', 'http://b:1']}\ncanary: http://c").routes["default"].sides
     assert difference(None, sides[1]) == "none -> http://c:80"
     assert difference(sides[0], None) == "http://a:80 http://b:1 -> none"
+    named = canary_set({"url": "http://x", "version": "v2"}).version
+    slow = canary_set({"url": "http://x", "version": "v2", "connect_timeout": "9s"}).version
+    assert difference(api("http://x").version, named) == "http://x:80 -> http://x:80 (v2)"
+    assert difference(named, slow) == "http://x:80 (v2), with other settings"
+    assert difference(slow, slow) == "http://x:80 (v2), as it was"
 
 
 # Together.
@@ -395,6 +400,17 @@ async def test_a_canary_that_the_judge_took_back_does_not_begin_by_itself_for_ha
     assert bench.shop.rollout.phase == "progressing"
     await say("http://127.0.0.1:2")
     assert bench.shop.rollout.phase == "progressing"
+
+
+async def test_one_on_its_way_back_that_is_removed_is_counted_once() -> None:
+    bench = await started("steps: [10, 50, 100], rollback: 1h")
+    await bench.rollouts.do("shop", "promote", JO)
+    await bench.rollouts._roll("shop", bench.rollouts.plan("shop"), Event("tick", Facts("fail", "it failed")), JO)
+    assert (bench.shop.rollout.phase, bench.shop.weight) == ("rolled_back", 1000)
+    bench.text = _without
+    await bench.reload()
+    assert (bench.shop.plain, bench.shop.weight) == (True, 0)
+    assert dict(bench.rollouts.ended) == {("shop", "rolled_back", "verdict"): 1}
 
 
 def _without(_: int) -> str:

@@ -10,9 +10,12 @@ from canaryproxy.control.changes import Changed, NoSuchRoute
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.health import Answer, Check
 from canaryproxy.control.ledger import Actor, Stale
+from canaryproxy.control.state import RouteState, State
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.table import Endpoint, RoutingTable
+from canaryproxy.rollout.plan import WHOLE, Step
+from canaryproxy.rollout.state import Rollout
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
 from tests.support.authority import Authority
@@ -279,3 +282,32 @@ async def test_changes_at_the_same_time_are_made_one_after_another(tmp_path: Pat
     with pytest.raises(NoSuchRoute):
         await controller.set_weight("nope", 1, OPS)
     await ended(controller)
+
+
+class Kept(MemoryStore):
+    """A store that another process has left something in."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__()
+        self.kept = state
+
+    def load(self) -> State | None:
+        return self.kept
+
+
+async def test_another_canary_is_followed_before_its_name_is_looked_up() -> None:
+    """Looking may take long, and the API is open meanwhile."""
+    rollout = Rollout("progressing", steps=(Step(1000, 60.0), Step(WHOLE, 60.0)), step=1, weight=WHOLE, began=1.0)
+    found = parse("stable: http://127.0.0.1:1\ncanary: http://new.test\n", "f", {})
+    known = RouteState(WHOLE, "rollout", 0, "", rollout=rollout, heard={"canary": "http://old.test"}, file_canary="old")
+    seen: list[int] = []
+
+    async def slow(_: str) -> tuple[str, ...]:
+        seen.append(controller.state["default"].weight)
+        return ("127.0.0.1",)
+
+    controller = Controller(found, Traffic(), Kept({"default": known}), ask=answering, lookup=slow, wall=lambda: 50.0)
+    await controller.start()
+    controller.stop()
+    assert seen == [100]
+    assert controller.state["default"].rollout.step == 0
