@@ -45,11 +45,14 @@ class Started:
             config, self.now, self.weight, lambda: self.controller.generation, random.Random(3).random, events,
             lambda: self.wall,
         )  # fmt: skip
-        self.controller.configured = lambda: self.judges.configure(self.controller.config, self.now)
+        self.controller.configured = self._configured
         self.rollouts = Rollouts(
             self.controller, self.judges, window, Hooks(self.post, lambda: self.now, self.controller.failures),
             lambda: self.now, lambda: self.wall,
         )  # fmt: skip
+
+    def _configured(self) -> None:
+        self.judges.configure(self.controller.config, self.now)
 
     async def post(self, *_: object) -> str:
         return ""
