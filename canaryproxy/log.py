@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from queue import SimpleQueue
+from select import select
 from threading import Thread
 
 FORMAT = "CANARYPROXY_LOG"
@@ -49,13 +50,13 @@ class Background(logging.Handler):
         self.setFormatter(formatter)
         self._fd = fd
         self._room = room
-        self._dropped = self._said = 0
+        self._dropped = self._lost = self._said = 0
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         self._thread = Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
     def __repr__(self) -> str:
-        return f"<Background log: {self._lines.qsize()} lines waiting, {self._dropped} dropped>"
+        return f"<Background log: {self._lines.qsize()} lines waiting, {self._dropped + self._lost} dropped>"
 
     def emit(self, record: logging.LogRecord) -> None:
         """Leave the line to the thread."""
@@ -65,18 +66,28 @@ class Background(logging.Handler):
             self._lines.put(self.format(record))
 
     def _write(self) -> None:
-        with contextlib.suppress(OSError):
-            while (line := self._lines.get()) is not None:
-                self._put(line)
-                missing = self._dropped - self._said
-                if missing:
-                    self._said += missing
-                    self._put(self.format(_warning("%d lines of this log were dropped: it was not read", missing)))
+        while (line := self._lines.get()) is not None:
+            if not self._put(line):
+                self._lost += 1
+            missing = self._dropped + self._lost - self._said
+            words = "%d lines of this log were dropped: it was not read, or could not be written"
+            if missing and self._put(self.format(_warning(words, missing))):
+                self._said += missing
 
-    def _put(self, line: str) -> None:
+    def _put(self, line: str) -> bool:
+        """Whether it could be written. Whoever shares the file may have set it not to block; a full disk has room
+        again some day.
+        """
         data = f"{line}\n".encode(errors="backslashreplace")
-        while data:
-            data = data[os.write(self._fd, data) :]
+        try:
+            while data:
+                with contextlib.suppress(BlockingIOError):
+                    data = data[os.write(self._fd, data) :]
+                    continue
+                select([], [self._fd], [])
+        except OSError:
+            return False
+        return True
 
     def stop(self, patience: float = 1.0) -> None:
         """Write what waits, if that takes no longer."""

@@ -67,8 +67,48 @@ def test_who_logs_does_not_wait_for_a_reader_and_what_was_dropped_is_counted() -
     reader.join(10.0)
     messages = [json.loads(line)["message"] for line in lines]
     assert messages[0].startswith("line 0 ")
-    dropped = [int(message.split()[0]) for message in messages if message.endswith("were dropped: it was not read")]
+    dropped = [int(message.split()[0]) for message in messages if " lines of this log were dropped" in message]
     assert sum(dropped) + len(messages) - len(dropped) == 2_000
+
+
+def test_a_file_that_does_not_block_loses_nothing() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    background = log.Background(writing, log.Json())
+    for number in range(200):
+        background.handle(logging.makeLogRecord({"msg": f"line {number} {'x' * 1_000}"}))
+    lines: list[str] = []
+
+    def read() -> None:
+        with os.fdopen(reading) as file:
+            lines.extend(file)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    background.stop(10.0)
+    os.close(writing)
+    reader.join(10.0)
+    assert [json.loads(line)["message"].split()[1] for line in lines] == [str(number) for number in range(200)]
+
+
+def test_a_full_disk_costs_the_lines_of_that_time_alone() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    background = log.Background(full, log.Json())
+    background.handle(logging.makeLogRecord({"msg": "lost"}))
+    for _ in range(1_000):
+        if "1 dropped" in repr(background):
+            break
+        threading.Event().wait(0.01)
+    reading, writing = os.pipe()
+    os.dup2(writing, full)
+    background.handle(logging.makeLogRecord({"msg": "kept"}))
+    background.stop(10.0)
+    os.close(full)
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        messages = [json.loads(line)["message"] for line in file]
+    assert messages[0] == "kept"
+    assert messages[1].startswith("1 lines of this log were dropped")
 
 
 def test_an_end_does_not_wait_for_a_reader() -> None:

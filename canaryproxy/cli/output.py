@@ -90,12 +90,29 @@ def ascii_only(environ: Mapping[str, str]) -> bool:
     return said in ASCII_LOCALES
 
 
+def occupy() -> None:
+    """Open what is closed of the three standard descriptors, for our child processes, too. Else the next socket or
+    shared memory would have that number, and a log would be written into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere == number:
+                os.set_inheritable(number, True)
+            else:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+
+
 def prepare(environ: Mapping[str, str]) -> None:
     """Make the standard streams write whatever comes, or drop it where they are closed."""
-    for name in ("stdout", "stderr"):
+    occupy()
+    for name, number in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - until the end
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115 - until the end
         elif hasattr(stream, "reconfigure"):
             plain = ascii_only(environ) or codecs.lookup(stream.encoding).name == "ascii"
             stream.reconfigure(encoding=ASCII if plain else stream.encoding, errors=HANDLER)

@@ -1,0 +1,41 @@
+"""The real process where standard input, output or error is closed at its start, as some supervisors leave them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_process import PATIENCE, ask, free_port, origins, processes_below, until, written
+
+__all__ = ["origins"]
+
+
+def answers(port: int) -> bool:
+    try:
+        return ask(port) != ""
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)], ids=["output", "error", "all"])
+def test_no_log_is_written_into_what_would_take_the_place_of_a_closed_descriptor(
+    closed: tuple[int, ...], origins: dict[str, int], tmp_path: Path
+) -> None:
+    """A socket, or the memory that workers share, would have its number otherwise."""
+    port = free_port()
+    config = tmp_path / "config.yaml"
+    text = written(origins, port, 50).replace("server: {", "server: {workers: 2, access_log: {path: '-'}, ")
+    config.write_text(text)
+    command = f"exec '{sys.executable}' -m canaryproxy run '{config}' " + " ".join(f"{number}>&-" for number in closed)
+    with (tmp_path / "out").open("w") as out:
+        process = subprocess.Popen(["sh", "-c", command], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    try:
+        until(lambda: answers(port))
+        assert {ask(port) for _ in range(40)} == {"stable", "canary"}
+        for pid in (process.pid, *processes_below(process.pid)):
+            held = {number: str(Path(f"/proc/{pid}/fd/{number}").readlink()) for number in closed}
+            assert held == dict.fromkeys(closed, "/dev/null")
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
