@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.data.state.make import SCENARIOS, restored
+from tests.data.state.make import NAMED, SCENARIOS, restored
 from tests.support.golden import AWAY, Started, observed
 
 STATES = Path(__file__).parents[1] / "data" / "state"
@@ -60,6 +60,22 @@ def is_part(old: Any, new: Any, where: str = "") -> None:
 
 def test_every_scenario_was_written_down() -> None:
     assert sorted(SCENARIOS) == NAMES
+    later = {name.partition("/")[2] for name in ALL if not name.startswith(FIRST)}
+    assert set(NAMED) <= later
+
+
+def test_the_later_ones_hold_names_records_and_canaries_of_the_api() -> None:
+    shops = {name.partition("/")[2]: expected(name)["routes"]["shop"] for name in ALL if not name.startswith(FIRST)}
+    assert (shops["api-canary"]["phase"], shops["api-canary"]["identity"]["given"]) == ("paused", "v1")
+    assert '"version": "c1"' in shops["api-canary"]["canary"]
+    assert shops["api-canary"]["analysis"]["exposed"]["requests"] > 10
+    assert [(one["given"], one["result"]) for one in shops["superseded"]["past"]] == [
+        ("v1", "rolled_back"), ("v2", "superseded"),
+    ]  # fmt: skip
+    assert shops["superseded"]["identity"]["given"] == "v3"
+    assert (shops["api-removed"]["canary"], shops["api-removed"]["phase"]) == ("", "rolled_back")
+    assert shops["api-removed"]["heard"]["removed"]
+    assert (shops["file-removed-by-api"]["canary"], shops["file-removed-by-api"]["phase"]) == ("", "idle")
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -45,10 +45,14 @@ class Started:
             config, self.now, self.weight, lambda: self.controller.generation, random.Random(3).random, events,
             lambda: self.wall,
         )  # fmt: skip
+        self.controller.configured = self._configured
         self.rollouts = Rollouts(
             self.controller, self.judges, window, Hooks(self.post, lambda: self.now, self.controller.failures),
             lambda: self.now, lambda: self.wall,
         )  # fmt: skip
+
+    def _configured(self) -> None:
+        self.judges.configure(self.controller.config, self.now)
 
     async def post(self, *_: object) -> str:
         return ""
@@ -86,7 +90,23 @@ class Started:
             "lost": self.rollouts.facts(name).lost,
             "analysis": plain(self.judges.analysis(name, self.now)),
             "history": [asdict(one) for one in await self.controller.history(name, 100)],
+            **since(state),
         }  # fmt: skip
+
+
+def since(state: Any) -> dict[str, Any]:
+    """What 64e2905 did not know."""
+    if not hasattr(state, "past"):
+        return {}
+    past = [
+        {**asdict(one.identity), "result": one.result, "by": one.superseded_by, "report": one.report}
+        for one in state.past
+    ]
+    canary = None if state.canary is None else state.canary.written
+    return {
+        "identity": asdict(state.rollout.identity), "past": json.loads(json.dumps(past)), "waiting": state.waiting,
+        "heard": dict(state.heard), "canary": canary, "file_canary": state.file_canary,
+    }  # fmt: skip
 
 
 def plain(analysis: Analysis) -> Any:

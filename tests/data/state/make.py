@@ -268,6 +268,38 @@ SCENARIOS: dict[str, tuple[str, Act]] = {
     ),
 }  # fmt: skip
 
+ALONE = f"routes: {{shop: {{stable: 'http://127.0.0.1:{STABLE}', rollout: {{prove_above: 100%, steps: [20, 50, 100], every: 1h}}, analysis: {{{QUICK}}}}}}}\n"
+OTHER = {"url": f"http://127.0.0.1:{CANARY}", "version": "c1", "connect_timeout": "2s"}
+
+NAMED: dict[str, tuple[str, Act]] = {
+    "api-canary": (
+        ALONE,
+        act(
+            ask("PUT", "shop/canary", OTHER), ask("POST", "shop/rollout/start", {"version": "v1", "stable_version": "v0"}),
+            judged(4), do("promote"), judged(4), do("pause"), judged(2),
+        ),
+    ),
+    "superseded": (
+        route(),
+        act(
+            ask("POST", "shop/rollout/start", {"version": "v1"}), judged(4), do("abort"),
+            ask("POST", "shop/rollout/start", {"version": "v2"}), judged(3),
+            ask("POST", "shop/rollout/start", {"version": "v3"}), judged(4),
+        ),
+    ),
+    "api-removed": (
+        ALONE,
+        act(
+            ask("PUT", "shop/canary", OTHER), do("start"), judged(3), fails("canary", 1), phase("rolled_back"),
+            ask("DELETE", "shop/canary", None), judged(2),
+        ),
+    ),
+    "file-removed-by-api": (
+        route(", affinity: cookie"), act(do("start"), judged(3), do("abort"), do("reset"), ask("DELETE", "shop/canary", None), judged(1))
+    ),
+}  # fmt: skip
+"""What the version that followed 64e2905 stores beside that: names, the last rollouts, canaries of the API."""
+
 
 @contextmanager
 def versions() -> Iterator[dict[str, Any]]:
@@ -357,7 +389,7 @@ def hosts_of(routes: str) -> tuple[str, ...]:
 
 def make(name: str, out: Path) -> None:
     """One golden state."""
-    routes, drive = SCENARIOS[name]
+    routes, drive = {**SCENARIOS, **NAMED}[name]
     with tempfile.TemporaryDirectory() as there, versions() as sides:
         folder = Path(there)
         if name == "latched":
