@@ -7,8 +7,10 @@ A test of what is compiled says so with `@pytest.mark.compiled`. It is no part o
 (CANARYPROXY_PLAIN=1), and skipped, and listed, where nothing is compiled.
 """
 
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -46,6 +48,19 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 _skipped: dict[str, str] = {}
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A command that is run in a test sets up logging to the standard error of that moment, which the next test does
+    not have any more.
+    """
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -28,7 +28,7 @@ def live(api: Api) -> Iterator[Live]:
 
     async def serve() -> None:
         await api.start()
-        runner = web.AppRunner(admin_application(api.knowledge, api.gate))
+        runner = web.AppRunner(admin_application(api.knowledge, api.gate), access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -41,10 +41,10 @@ def live(api: Api) -> Iterator[Live]:
 
     thread = threading.Thread(target=served.loop.run_until_complete, args=(serve(),))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield served
     finally:
         served.loop.call_soon_threadsafe(ended.set)
-        thread.join(10)
+        thread.join(60)
         served.loop.close()
