@@ -101,17 +101,28 @@ def _warning(words: str, *values: object) -> logging.LogRecord:
 
 @contextlib.contextmanager
 def in_background() -> Iterator[None]:
-    """Until the end of the block, log from a thread to standard error what else would be logged there at once."""
+    """Until the end of the block, log from a thread what else would be written at once to a file, standard error as a
+    rule.
+    """
     root = logging.getLogger()
     before = root.handlers
-    handlers = [Background(sys.stderr.fileno(), one.formatter) for one in before]
-    root.handlers = list[logging.Handler](handlers)
+    root.handlers = [behind(one) for one in before]
     try:
         yield
     finally:
-        root.handlers = before
+        handlers, root.handlers = root.handlers, before
         for handler in handlers:
-            handler.stop()
+            if isinstance(handler, Background):
+                handler.stop()
+
+
+def behind(handler: logging.Handler) -> logging.Handler:
+    """The same in the background, if it writes to a file."""
+    try:
+        number = handler.stream.fileno() if isinstance(handler, logging.StreamHandler) else None
+    except (OSError, ValueError):
+        number = None
+    return handler if number is None else Background(number, handler.formatter)
 
 
 def configure(level: str | None = None, form: str | None = None) -> None:

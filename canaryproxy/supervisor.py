@@ -23,6 +23,7 @@ from canaryproxy.control.changes import Reload
 from canaryproxy.control.listen import heard
 from canaryproxy.control.state import share
 from canaryproxy.instance import Instance, urls
+from canaryproxy.log import in_background
 from canaryproxy.worker import runner
 
 log = logging.getLogger("canaryproxy")
@@ -179,14 +180,15 @@ def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path 
     """The process: serve `config` until a signal; returns the exit code. Raises `CannotListen`."""
     setproctitle(f"canaryproxy: supervisor {path or ''}".strip())
     instance = Instance(config, load=load, path=path)
-    with runner() as running:
-        code = running.run(
-            serve(
-                instance,
-                lambda: say(
-                    banner(instance.controller.config, instance.addresses, instance.admin_address, shares(instance))
-                ),
+    with in_background():
+        with runner() as running:
+            code = running.run(
+                serve(
+                    instance,
+                    lambda: say(
+                        banner(instance.controller.config, instance.addresses, instance.admin_address, shares(instance))
+                    ),
+                )
             )
-        )
-    log.info("served %s", instance.counters)
+        log.info("served %s", instance.counters)
     return code

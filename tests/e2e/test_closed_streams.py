@@ -1,7 +1,13 @@
-"""The real process where standard input, output or error is closed at its start, as some supervisors leave them."""
+"""The real process where standard input, output or error is closed at its start, as some supervisors leave them, or
+where the log is not read.
+"""
 
+import contextlib
+import json
+import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -39,3 +45,34 @@ def test_no_log_is_written_into_what_would_take_the_place_of_a_closed_descriptor
     finally:
         process.terminate()
         assert process.wait(PATIENCE) == 0
+
+
+def test_a_log_that_is_not_read_keeps_nobody_from_aborting(origins: dict[str, int], tmp_path: Path) -> None:
+    """Neither workers nor the control plane wait for its reader."""
+    port, admin = free_port(), free_port()
+    config = tmp_path / "config.yaml"
+    config.write_text(written(origins, port, 100).replace("127.0.0.1:0", f"127.0.0.1:{admin}"))
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x")
+    os.set_blocking(writing, True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "canaryproxy", "run", str(config)], stdout=subprocess.DEVNULL, stderr=writing
+    )
+    os.close(writing)
+    try:
+        until(lambda: answers(port))
+        assert ask(port) == "canary"
+        url = f"http://127.0.0.1:{admin}/api/v1/routes/default/rollout/abort"
+        for _ in range(3):
+            asked = urllib.request.Request(url, b"{}", {"Content-Type": "application/json"}, method="POST")
+            with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:
+                assert json.load(answer)["phase"] == "rolled_back"
+        until(lambda: ask(port) == "stable")
+    finally:
+        process.terminate()
+        code = process.wait(PATIENCE)
+        os.close(reading)
+    assert code == 0
