@@ -78,6 +78,8 @@ def _route(
     stable, canary = usable(route, answers, unhealthy, off=off)
     rules = None if state is None else state.rules
     exceptions = route.exceptions if rules is None else rules.exceptions
+    if not with_canary:
+        exceptions = tuple(rule for rule in exceptions if not rule.reaches_canary)
     mirror = route.mirror.mirror if route.mirror is not None and with_canary else None
     extras = _extras(route, state) if state is not None and with_canary else None
     if extras is not None:

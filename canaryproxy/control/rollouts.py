@@ -32,6 +32,7 @@ from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import WHOLE, Plan
+from canaryproxy.rollout.replan import followed
 from canaryproxy.rollout.starting import REMOVED
 from canaryproxy.rollout.state import UNDER_WAY, Event, Facts, Illegal, Rollout, Verb
 from canaryproxy.telemetry.window import Window
@@ -111,8 +112,7 @@ class Rollouts:
 
     def plan(self, route: str) -> Plan:
         """What it follows: the steps are those of its start."""
-        plan, steps = self._anew(route), self.of(route).steps
-        return replace(plan, steps=steps) if steps and self.of(route).moves else plan
+        return followed(self._anew(route), self.of(route))
 
     def _anew(self, route: str) -> Plan:
         """What one that begins now follows."""

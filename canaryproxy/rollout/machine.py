@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from canaryproxy.rollout.plan import WHOLE, Plan
-from canaryproxy.rollout.replan import replan
+from canaryproxy.rollout.replan import ANOTHER, followed, replan
 from canaryproxy.rollout.starting import REMOVED, another, gone, may_begin, refusal, repeated, was_removed
 from canaryproxy.rollout.state import UNDER_WAY, Event, Illegal, Kind, Phase, Rollout, Severity, Told, counted, lasted
 
@@ -46,13 +46,13 @@ def transition(plan: Plan, state: Rollout, event: Event, now: float) -> tuple[Ro
     """What is next, and what there is to tell. Raises `Illegal` for a verb that the phase does not know."""
     if event.only and (event.only != state.identity.id or state.phase == "idle"):
         raise Illegal(gone(state, event.only))
+    plan = plan if event.kind in ANOTHER else followed(plan, state)
     for row in TABLE:
         if row.kind == event.kind and state.phase in row.phases and row.guard(plan, state, event, now):
             return row.act(plan, state, event, now)
     if event.kind in NOTICED:
         return state, ()
-    words = refusal(state, event)
-    raise Illegal(f"{words}; " * bool(words) + known(state.phase))
+    raise Illegal("; ".join(filter(None, (refusal(state, event), known(state.phase)))))
 
 
 def known(phase: Phase) -> str:

@@ -3,7 +3,17 @@
 from dataclasses import replace
 
 from canaryproxy.rollout.plan import Plan
-from canaryproxy.rollout.state import Event, Rollout, Told, counted
+from canaryproxy.rollout.state import Event, Kind, Rollout, Told, counted
+
+ANOTHER: tuple[Kind, ...] = ("start", "retry", "changed", "edited")
+"""What goes by the steps of another plan than the rollout has."""
+
+
+def followed(plan: Plan, state: Rollout) -> Plan:
+    """The plan with the steps that a rollout under way has: a plan may have been made before an edit that the rollout
+    follows by now.
+    """
+    return replace(plan, steps=state.steps) if state.steps and state.moves else plan
 
 
 def replan(plan: Plan, state: Rollout, _: Event, __: float) -> tuple[Rollout, tuple[Told, ...]]:

@@ -402,6 +402,18 @@ async def test_a_canary_that_the_judge_took_back_does_not_begin_by_itself_for_ha
     assert bench.shop.rollout.phase == "progressing"
 
 
+async def test_rules_of_the_file_reach_nothing_while_the_api_says_there_is_no_canary() -> None:
+    bench = Bench()
+    await bench.controller.start()
+    await bench.rollouts.set_canary("shop", NO_CANARY, CI)
+    rules = "rules: [{name: t, to: canary}, {name: h, to: stable, percent: 50}, {name: s, to: stable}]"
+    bench.text = lambda port: Bench(more=rules).text(port)
+    await bench.reload()
+    assert [rule.name for rule in bench.workers.tables[-1].routes[0].rules] == ["s"]
+    await bench.rollouts.set_canary("shop", api("http://127.0.0.1:7"), CI)
+    assert [rule.name for rule in bench.workers.tables[-1].routes[0].rules] == ["t", "h", "s"]
+
+
 async def test_one_on_its_way_back_that_is_removed_is_counted_once() -> None:
     bench = await started("steps: [10, 50, 100], rollback: 1h")
     await bench.rollouts.do("shop", "promote", JO)

@@ -382,3 +382,17 @@ def test_what_was_never_heard_is_no_edit() -> None:
     config = parse(text(), "f", {})
     assert compare(config, config)["shop"].keys == ()
     assert set(PLAN) <= EFFECTS.keys()
+
+
+async def test_a_promote_that_waits_for_its_turn_while_the_plan_is_edited_goes_by_the_edited_one() -> None:
+    bench = await in_phase("progressing")
+    saying(bench, **{"rollout.steps": "[25, 100]"})
+    async with bench.controller._writing:
+        promote = asyncio.create_task(bench.rollouts.do("shop", "promote", JO, full=True))
+        await asyncio.sleep(0)
+        await bench.controller._adopt(bench.controller._load())  # type: ignore[misc]
+    await promote
+    rollout = bench.shop.rollout
+    assert [one.weight for one in rollout.steps] == [2500, 10_000]
+    assert (rollout.step, rollout.weight, rollout.phase) == (1, 10_000, "baking")
+    assert bench.rollouts.estimate("shop") >= 0

@@ -1,5 +1,6 @@
 """A plan that is edited under way: what lies behind stays, what lies ahead follows."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import WHOLE, Plan, Step
-from canaryproxy.rollout.state import Event, Phase, Rollout
+from canaryproxy.rollout.state import Event, Facts, Illegal, Kind, Phase, Rollout
 
 WEIGHTS = st.sets(st.integers(1, WHOLE - 1), max_size=8).map(lambda found: (*sorted(found), WHOLE))
 PLANS = st.builds(
@@ -35,3 +36,25 @@ def test_the_share_of_now_stays_and_the_plan_still_rises_to_the_whole(
     assert f"step {step + 1} of {len(weights)} stays" in told[0].words
     assert transition(now, after, Event("edited"), 300.0)[0] == after
     assert after.timeout_at == 0.0 if now.step_timeout is None else after.timeout_at >= 100.0 + now.step_timeout
+
+
+@given(
+    PLANS, PLANS, st.sampled_from(["promote", "tick", "pause", "resume", "abort", "named"]), st.booleans(), st.data()
+)
+def test_no_event_takes_a_rollout_beyond_its_own_steps_whatever_plan_it_was_made_for(
+    was: Plan, now: Plan, kind: Kind, full: bool, data: st.DataObject
+) -> None:
+    """A call that waited for its turn while the config was edited."""
+    begun = transition(now, Rollout(), Event("start"), 100.0)[0]
+    step = data.draw(st.integers(0, len(now.steps) - 1))
+    weight = now.steps[step].weight
+    moving: list[Phase] = ["progressing", "paused"] if weight < WHOLE else ["baking"]
+    phase = data.draw(st.sampled_from(moving))
+    at = replace(begun, step=step, weight=weight, phase=phase)
+    with suppress(Illegal):
+        after = transition(was, at, Event(kind, Facts("pass"), full=full), 1e9)[0]
+        assert after.steps == now.steps
+        assert after.step is not None
+        assert after.step < len(after.steps)
+        if after.phase == "progressing":
+            assert after.weight == after.steps[after.step].weight
