@@ -34,6 +34,14 @@ def limit() -> int:
     return 2**31 if soft == resource.RLIM_INFINITY else soft
 
 
+def reserved() -> int:
+    """A descriptor to give up when there is no other. It needs no file: containers may lack even /dev/null.
+
+    Raises `OSError` where there is none to reserve.
+    """
+    return os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+
 class Shortage:
     """What is lacking, as one worker has seen it on its clock."""
 
@@ -41,7 +49,7 @@ class Shortage:
         self._now = now
         self._counts: dict[str, int] = {}
         self._logged: dict[str, float] = {}
-        self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._reserve = reserved()
 
     def __repr__(self) -> str:
         return f"<Shortage {self._counts}>"
@@ -102,7 +110,7 @@ class Shortage:
             return False
         finally:
             with contextlib.suppress(OSError):
-                self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+                self._reserve = reserved()
 
     def close(self) -> None:
         """Log what has not been, and let go of the descriptor in reserve."""
