@@ -36,6 +36,11 @@ PACKAGES = {
 }
 """Program to the Debian package that brings it."""
 
+# What a terminal or an operator's shell says must not decide how a test ends.
+os.environ["TERM"] = "xterm"
+for _name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "CANARYPROXY_ADMIN", "CANARYPROXY_TOKEN"):
+    os.environ.pop(_name, None)
+
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 
 # On a busy machine drawing an input is slow: that says nothing about the code.

@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.processes import end, free_port, program, running
+from bench.ports import free_port
+from bench.processes import end, program, running
 from bench.prove import Disproved
 from bench.prove.site import Site
 

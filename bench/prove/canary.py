@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import uvloop
 
-from bench.processes import free_port
+from bench.ports import free_port
 from bench.prove import Disproved
 from canaryproxy.config import parse
 from canaryproxy.instance import Instance

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.processes import canaryproxy, free_port, nginx_origin, running, wait_for
+from bench.ports import free_port
+from bench.processes import canaryproxy, nginx_origin, running, wait_for
 from bench.prove import Disproved
 from bench.prove.client import Tally, keep_asking
 

@@ -7,7 +7,8 @@ import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bench.processes import canaryproxy, family, free_port, rss_bytes, running
+from bench.ports import free_port
+from bench.processes import canaryproxy, family, rss_bytes, running
 from bench.prove import Disproved
 
 MIB = 1 << 20

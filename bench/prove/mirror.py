@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 from bench.load import Load, read
-from bench.processes import canaryproxy, family, free_port, nginx_origin, program, rss_bytes, running
+from bench.ports import free_port
+from bench.processes import canaryproxy, family, nginx_origin, program, rss_bytes, running
 from bench.prove import Disproved
 from bench.prove.site import metrics_of
 

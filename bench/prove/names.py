@@ -5,7 +5,7 @@ from collections import Counter
 
 import uvloop
 
-from bench.processes import free_port
+from bench.ports import free_port
 from bench.prove import Disproved
 from bench.prove.canary import OK, Counts, client
 from canaryproxy.config import parse

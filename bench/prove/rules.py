@@ -8,7 +8,8 @@ import tempfile
 from pathlib import Path
 
 from bench.load import read
-from bench.processes import canaryproxy, cpu_seconds, free_port, nginx_origin, program, running
+from bench.ports import free_port
+from bench.processes import canaryproxy, cpu_seconds, nginx_origin, program, running
 from bench.prove import Disproved
 
 COUNTS = (10, 10_000)

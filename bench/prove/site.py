@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.processes import canaryproxy, free_port, nginx_origin, running, wait_for
+from bench.ports import free_port
+from bench.processes import canaryproxy, nginx_origin, running, wait_for
 
 PATIENCE = 10.0
 

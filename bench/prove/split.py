@@ -5,7 +5,8 @@ import tempfile
 from pathlib import Path
 
 from bench.load import wrk
-from bench.processes import canaryproxy, free_port, nginx_origin, running
+from bench.ports import free_port
+from bench.processes import canaryproxy, nginx_origin, running
 from bench.prove import Disproved
 
 

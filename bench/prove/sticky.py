@@ -5,7 +5,7 @@ import contextlib
 
 import uvloop
 
-from bench.processes import free_port
+from bench.ports import free_port
 from bench.prove import Disproved
 from bench.prove.canary import Pod
 from canaryproxy.config import Config, parse

@@ -14,7 +14,8 @@ from pathlib import Path
 import trustme
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.processes import canaryproxy, free_port, running, wait_for
+from bench.ports import free_port
+from bench.processes import canaryproxy, running, wait_for
 from bench.prove import Disproved
 
 TUNNELS = 1000

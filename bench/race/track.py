@@ -16,7 +16,8 @@ from pathlib import Path
 
 import trustme
 
-from bench.processes import family, free_port, process_seconds, rss_bytes, running
+from bench.ports import free_port
+from bench.processes import family, process_seconds, rss_bytes, running
 from bench.race.compile import compiled
 from bench.race.load import Answers, load
 from bench.race.peers import Certificate, Command, Peer, Place

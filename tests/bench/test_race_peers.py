@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.processes import found, free_port
+from bench.ports import free_port
+from bench.processes import found
 from bench.race.peers import CADDY, ENVOY, HAPROXY, NGINX, OURS, PLAIN, Command, Peer, Place, ours
 from bench.race.track import Cost, certify, cost
 

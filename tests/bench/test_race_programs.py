@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.processes import free_port, running
+from bench.ports import free_port
+from bench.processes import running
 from bench.race import debian
 from bench.race.compile import FLAGS, compiled
 from bench.race.load import load

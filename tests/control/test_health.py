@@ -6,6 +6,7 @@ import logging
 import pytest
 from aiohttp import web
 
+from bench.ports import free_port
 from canaryproxy.config import parse
 from canaryproxy.control.health import Answer, Check, Finding, Health, Streak, checks, found, over_http
 from canaryproxy.control.reasons import Reason, answered
@@ -13,7 +14,6 @@ from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.tls import client_context
 from tests.proxy.test_tls import OURS
-from tests.support.nginx import free_port
 from tests.support.secure import secure_server
 
 

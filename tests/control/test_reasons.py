@@ -9,11 +9,11 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from bench.ports import free_port
 from canaryproxy.control.calling import Failed, called
 from canaryproxy.control.reasons import Kind, answered, late, reason_of
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.proxy.tls import client_context
-from tests.support.nginx import free_port
 from tests.support.silent import silent
 
 INFO = aiohttp.RequestInfo(URL("http://a/"), "GET", {}, URL("http://a/"))  # type: ignore[arg-type]

@@ -11,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from bench.ports import free_port
 from tests.e2e.test_rollout import cli
-from tests.support.nginx import free_port, wait_for
+from tests.support.nginx import wait_for
 from tests.support.process import canaryproxy
 
 PATIENCE = 10.0

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_process import PATIENCE, ask, free_port, origins, processes_below, until, written
+from bench.ports import free_port
+from tests.e2e.test_process import PATIENCE, ask, origins, processes_below, until, written
 
 __all__ = ["origins"]
 

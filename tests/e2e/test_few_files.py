@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from canaryproxy.model.outcome import FAILURES
-from tests.e2e.test_process import PATIENCE, ask, free_port, origins, until
+from tests.e2e.test_process import PATIENCE, ask, origins, until
 from tests.support.process import ROOT
 
 __all__ = ["origins"]

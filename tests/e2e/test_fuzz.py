@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.nginx import free_port, wait_for
+from bench.ports import free_port
+from tests.support.nginx import wait_for
 from tests.support.process import canaryproxy
 
 EXAMPLES = os.environ.get("CANARYPROXY_FUZZ", "60")

@@ -11,9 +11,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
+from bench.ports import free_port
 from tests.e2e.test_process import origins, until
 from tests.support.authority import Authority
-from tests.support.nginx import free_port
 from tests.support.process import ROOT, canaryproxy
 
 __all__ = ["origins"]

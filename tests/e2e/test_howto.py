@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.ports import free_port
 from tests.e2e.test_judgement import traffic
-from tests.support.nginx import free_port, wait_for
+from tests.support.nginx import wait_for
 from tests.support.process import ROOT, canaryproxy
 from tests.support.workflow import Done, job, run
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from canaryproxy.isolated import PACKAGE
-from tests.e2e.test_process import PATIENCE, ask, free_port, origins, processes_below, two_urls, until
+from tests.e2e.test_process import PATIENCE, ask, origins, processes_below, two_urls, until
 from tests.support.process import QUIET
 
 __all__ = ["origins"]

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.nginx import free_port, wait_for
+from bench.ports import free_port
+from tests.support.nginx import wait_for
 from tests.support.process import canaryproxy
 from tests.support.prometheus import prometheus
 

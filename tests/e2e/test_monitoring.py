@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench.ports import free_port
 from tests.e2e.test_process import Named, origins
-from tests.support.nginx import free_port, wait_for
+from tests.support.nginx import wait_for
 from tests.support.process import ROOT, canaryproxy
 from tests.support.prometheus import Prometheus, prometheus, promtool
 

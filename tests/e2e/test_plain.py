@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from bench.ports import free_port
 from tests.e2e.test_process import ask, origins, until
-from tests.support.nginx import free_port
 from tests.support.process import Proxy, canaryproxy
 
 __all__ = ["origins"]

@@ -1,5 +1,6 @@
 """The real process: start, serve, reload, drain, refuse."""
 
+import contextlib
 import http.client
 import http.server
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from canaryproxy import MODE, __version__
 from canaryproxy.mode import PACKAGE
 from tests.support.process import ASIDE, QUIET, ROOT, canaryproxy
@@ -77,13 +79,6 @@ def written(origins: dict[str, int], port: int, weight: object) -> str:
         f"server: {{listen: '127.0.0.1:{port}', {ASIDE}}}\nstable: http://127.0.0.1:{origins['stable']}\n"
         f"canary: http://127.0.0.1:{origins['canary']}\nweight: {weight}\n"
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def two_urls(origins: dict[str, int]) -> list[str]:
@@ -198,10 +193,14 @@ def _listens(port: int) -> bool:
 
 
 def processes_below(pid: int) -> dict[int, str]:
-    """The titles of a process and all its descendants."""
-    found = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()}
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found |= processes_below(int(child))
+    """The titles of a process and all its descendants that have not ended meanwhile."""
+    found: dict[int, str] = {}
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        title = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        found[pid] = title
+        for child in children:
+            found |= processes_below(int(child))
     return found
 
 

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench.ports import free_port
 from tests.e2e.test_judgement import told, traffic, versions
-from tests.support.nginx import free_port, wait_for
+from tests.support.nginx import wait_for
 from tests.support.process import ROOT, canaryproxy
 
 __all__ = ["versions"]

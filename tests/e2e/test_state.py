@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from bench.ports import free_port
 from canaryproxy.config import parse
 from canaryproxy.control.identity import identity
 from tests.data.state.make import CANARY, STABLE, restored
 from tests.e2e.test_judgement import analysis_until, told, traffic, versions
 from tests.e2e.test_rollout import cli
-from tests.support.nginx import free_port, wait_for
+from tests.support.nginx import wait_for
 from tests.support.process import ROOT, canaryproxy
 
 __all__ = ["versions"]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.ports import free_port
 from tests.packaging.test_kubernetes import config
-from tests.support.nginx import free_port, nginx
+from tests.support.nginx import nginx
 from tests.support.process import Proxy, canaryproxy
 
 PATIENCE = 60.0

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from bench.ports import free_port
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.table import Endpoint, Version
-from tests.support.nginx import free_port
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, reset, run, world
 
 POST = b"POST / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody"

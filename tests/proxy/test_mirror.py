@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from bench.ports import free_port
 from canaryproxy.model.delta import Delta
 from canaryproxy.model.safety import Mirror
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.ejection import FAILURES
 from canaryproxy.proxy.mirror import QUEUED, UNDER_WAY
 from tests.proxy.test_attempts import refuse, with_endpoints
-from tests.support.nginx import free_port
 from tests.support.stand import CANARY, STABLE, Stand, stand
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
 

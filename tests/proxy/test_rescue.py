@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from bench.ports import free_port
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.safety import Shield
 from canaryproxy.telemetry.accesslog import Entry
 from tests.proxy.test_attempts import read_and_refuse, refuse, with_endpoints
-from tests.support.nginx import free_port
 from tests.support.stand import CANARY, STABLE, Stand, stand
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
 

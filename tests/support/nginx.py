@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.ports import free_port
 from tests.conftest import SEARCH_PATH
 
 CONFIG = """
@@ -46,14 +47,6 @@ def nginx(folder: Path, name: str, *, requests: int = 1000) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(10)
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for(port: int) -> None:

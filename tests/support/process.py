@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.nginx import free_port
+from bench.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 

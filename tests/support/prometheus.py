@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.ports import free_port
 from tests.conftest import SEARCH_PATH
-from tests.support.nginx import free_port, wait_for
+from tests.support.nginx import wait_for
 
 CONFIG = """
 global: {{scrape_interval: 250ms, evaluation_interval: 1s}}
