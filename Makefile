@@ -86,9 +86,10 @@ prove: $(VENV)/bench ## Show all claims with real processes and traffic; CONFORM
 prove-small: $(VENV)/dev ## Show a scaled-down row of each group, at most 20 s each
 	@$(BIN)/python -m bench.prove --small
 
-# One group of claims: make prove-traffic, prove-control, prove-safety, prove-locust, prove-judge, prove-rollout, prove-memory.
+# One group of claims: make prove-traffic, prove-control, prove-safety, prove-locust, prove-judge, prove-rollout, prove-memory,
+# prove-sanitized (with CONFORMANCE=dir the conformance cases too).
 prove-%: $(VENV)/bench
-	@$(BIN)/python -m bench.prove --group $* $(PROVE)
+	@$(BIN)/python -m bench.prove --group $* $(if $(CONFORMANCE),--conformance $(CONFORMANCE)) $(PROVE)
 
 wheel: $(VENV)/dev ## Write wheels to dist/: compiled for this Python and machine, and plain for all
 	@rm -rf build/lib* build/bdist*
