@@ -1,6 +1,8 @@
 """Run floods, print a line for each claim, write ATTACKS.md; exit code 1 when a claim does not hold."""
 
 import argparse
+import dataclasses
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -20,7 +22,7 @@ from bench.race.track import raise_file_limit
 
 ROOT = Path(__file__).parents[2]
 SUBJECTS = (BASE, OURS, *PEERS)
-SMALL = FLOODS[0]._replace(count=2_000, sentence="2,000 silent connections on the probes port")
+SMALL = dataclasses.replace(FLOODS[0], count=2_000, sentence="2,000 silent connections on the probes port")
 SMALL_SECONDS, SMALL_MS = 5.0, 1000.0
 
 
@@ -31,7 +33,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="FLOOD", choices=names, default=names, help=", ".join(names))
     parser.add_argument("--against", nargs="+", choices=SUBJECTS, default=SUBJECTS, help="what is attacked")
     parser.add_argument("--from", dest="variants", choices=("others", "same", "both"), default="both",
-                        help="addresses of the flood; nginx, HAProxy and the base meet others alone unless it is same")  # fmt: skip
+                        help="addresses of the flood; both: of this alone, everything else meets others")  # fmt: skip
     parser.add_argument("--seconds", type=float, default=30.0, help="of each flood")
     parser.add_argument("--quiet", type=float, default=5.0, help="seconds before it")
     parser.add_argument("--this", type=Path, metavar="PYTHON", default=Path(sys.executable),
@@ -46,6 +48,7 @@ def main() -> None:
     builds = _builds(arguments.this, wanted=() if arguments.small else arguments.against)
     settings = namespace.enter()
     raise_file_limit()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if arguments.small:
         sys.exit(_small(builds[OURS]))
     began = time.monotonic()
@@ -96,7 +99,7 @@ def _record(
                     quiet=arguments.quiet,
                     after=2,
                     limited=flood.item == "5",
-                )  # fmt: skip
+                )
             )
             if runs[-1].compiled is False:
                 sys.exit(f"the workers of {name} do not run compiled code")

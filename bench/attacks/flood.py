@@ -5,7 +5,6 @@ import subprocess
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from bench.attacks.figures import Pulse
 from bench.processes import program
@@ -16,7 +15,8 @@ STRANGERS, ADDRESSES = "127.0.1.1", 250
 """Sources of the variant that shares no address: so many from here on."""
 
 
-class Flood(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Flood:
     """One kind. `port`: of the subject: listen, tls, admin or probes. `sends`: a word that `request` knows."""
 
     name: str

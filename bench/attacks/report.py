@@ -69,23 +69,43 @@ against the base (64e2905), this checkout, nginx and HAProxy, one after another.
 {chr(10).join(map(section, records))}"""
 
 
-METHOD = """**How it is run.** The flood (`bench/attacks/c/flood.c`) and the origin (nginx) have one core. The proxy, its
-operator, its prober, a bystander, newcomers and an idle process have the other one. Everything has a network namespace of its own.
-The flood opens what is closed again at full speed. It comes from 250 addresses of its own, or from the one address that everybody else
-has too (NAT). Both canaryproxies run the shipped `k8s/base/canaryproxy.yaml` of their own commit, with the addresses replaced
-and a TLS listener added; under the floods of item 5 in a cgroup with the memory limit of their `k8s/base/deployment.yaml`. nginx
-has one worker and 10,000 `worker_connections`, its time limits are its defaults, and buffered answers do not go to disk
-(`proxy_max_temp_file_size 0`: 25 GB there). HAProxy has one thread, `maxconn` 10,000 and the time limits of Debian's haproxy.cfg.
-What stands beside the probes and admin ports is `stub_status` in nginx, the Prometheus exporter and `monitor-uri` in HAProxy;
-neither has a weight to change there.
+METHOD = """\
+**How it is run.** The flood (`bench/attacks/c/flood.c`) and the origin (nginx) have one core. The proxy, its
+operator, its prober, a bystander, newcomers and an idle process have the other one. Everything has a network
+namespace of its own. The flood opens what is closed again at full speed. It comes from 250 addresses of its
+own, or from the one address that everybody else has too (NAT). Both canaryproxies run the shipped
+`k8s/base/canaryproxy.yaml` of their own commit, with the addresses replaced and a TLS listener added; under the
+floods of item 5 in a cgroup with the memory limit of their `k8s/base/deployment.yaml`. nginx has one worker and
+10,000 `worker_connections`, its other limits are its defaults, and buffered answers do not go to disk
+(`proxy_max_temp_file_size 0`: they would be 25 GB). HAProxy has one thread, `maxconn` 10,000 and the time
+limits of Debian's haproxy.cfg. What stands beside the probes and admin ports is `stub_status` in nginx, the
+Prometheus exporter and `monitor-uri` in HAProxy, in the process that serves; neither has a weight to change
+there. A head may have 64 KiB here, 32 KiB in nginx and 16 KiB in HAProxy: both refuse the half heads.
 
-**How to read it.** Milliseconds, 99 of 100. `weight`: a PUT, `health`: GET /healthz on the probes port, each on a connection
-of its own, ten a second; a failure has the time after which it is given up: 10 s and 3 s. `bystander`: a request every 20 ms on
-a connection that stays, quiet and under the flood. `newcomers`: four a second, a connection each, given up after 2 s. What was due
-while a request waited counts from when it was due. `wake-up`: how late an idle process on the same core wakes; bounds
-in milliseconds hold after it is subtracted. `memory`: charged to the cgroup at most (kernel memory of sockets is
-charged by cgroup v2, and not by v1), and resident, all processes added up. `held`: median, and most.
+**How to read it.** Milliseconds, 99 of 100. `weight`: a PUT, `health`: GET /healthz on the probes port, each on
+a connection of its own, ten a second; a failure has the time after which it is given up: 10 s and 3 s.
+`bystander`: a request every 20 ms on a connection that stays (by TLS where the flood is), quiet and under the
+flood. `newcomers`: four a second, a connection each, given up after 2 s. What was due while a request waited
+counts from when it was due. `wake-up`: how late an idle process on the same core wakes; bounds in milliseconds
+hold after it is subtracted. `memory`: charged to the cgroup at most (buffers of sockets are charged there by
+cgroup v2, and not by v1); resident: all processes added up, so that what they share counts more than once.
+`held`: median, and most.
 """
+
+HEADS = (
+    *(
+        "",
+        "flood from",
+        "weight",
+        "health",
+        "bystander, quiet",
+        "bystander",
+        "newcomers",
+        "memory (resident)",
+        "wake-up",
+    ),
+    *("held (most)", "opened/s", "answered 2xx/s (not 2xx)"),
+)
 
 
 def section(record: Record) -> str:
@@ -98,8 +118,8 @@ def section(record: Record) -> str:
 
 {record.date}, commit {record.commit}, {record.seconds:.0f} s each. {record.machine}. {record.settings}.
 
-| | flood from | weight | health | bystander, quiet | bystander | newcomers | memory (resident) | wake-up | held (most) | opened/s | answered/s (not 2xx) |
-|---|---|---|---|---|---|---|---|---|---|---|---|
+| {" | ".join(HEADS)} |
+{"|---" * len(HEADS)}|
 {rows}
 
 | claim | holds | seen |
@@ -111,7 +131,7 @@ def section(record: Record) -> str:
 def _row(run: Run) -> str:
     flooded, reached = run.flooded, run.reached
     newcomer = flooded["newcomer"]
-    charged = "–" if run.charged is None else f"{run.charged / MIB:.0f} MiB"
+    charged = "-" if run.charged is None else f"{run.charged / MIB:.0f} MiB"
     killed = f", {run.kills} killed" if run.kills else ""
     cells = (
         run.subject,
@@ -132,7 +152,7 @@ def _row(run: Run) -> str:
 
 def _ms(one: Seen | None) -> str:
     if one is None or one.p99 is None:
-        return "–"
+        return "-"
     failed = f" ({one.failed} of {one.asked} failed)" if one.failed else ""
     return f"{one.p99:,.1f}{failed}"
 

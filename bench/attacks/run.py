@@ -13,6 +13,9 @@ from bench.attacks.watch import Sample, Watcher
 CORES = sorted(os.sched_getaffinity(0))
 PROXY_CORE, FLOOD_CORE = CORES[0], CORES[-1]
 
+SETTLED, LULL = 2.0, 2.0
+"""Seconds until watchers are under way, and from the end of the flood to what counts as after it."""
+
 
 def attack(
     build: subjects.Build | str,
@@ -24,7 +27,7 @@ def attack(
     after: float,
     limited: bool,
 ) -> Run:
-    """Attack it. `shared`: all come from one address; else the flood has its own ones. `limited`: the shipped memory."""
+    """Attack it. `shared`: all come from one address. `limited`: with the shipped memory limit."""
     limit = subjects.memory_limit(build.root) if limited and isinstance(build, subjects.Build) else None
     with (
         tempfile.TemporaryDirectory(prefix="attacks-") as made,
@@ -51,7 +54,7 @@ def _attacked(
     plans = subject.plans(tls=flood.port == "tls")
     watchers = {kind: Watcher(kind, plan, PROXY_CORE) for kind, plan in plans.items()}
     workers, compiled = subject.workers(), subject.compiled()
-    time.sleep(2)
+    time.sleep(SETTLED)
     began = time.monotonic()
     time.sleep(quiet)
     started = time.monotonic()
@@ -65,7 +68,7 @@ def _attacked(
         stopped = time.monotonic()
         restarted = set(subject.workers()) != set(workers)
         running.end()
-    time.sleep(2 + after)
+    time.sleep(LULL + after)
     ended = time.monotonic()
     died = subject.process.poll() is not None
     samples: dict[str, list[Sample]] = {kind: watcher.end() for kind, watcher in watchers.items()}
@@ -76,7 +79,7 @@ def _attacked(
         shared=shared,
         quiet={kind: seen(those, began, started) for kind, those in samples.items()},
         flooded={kind: seen(those, started, stopped) for kind, those in samples.items()},
-        after={kind: seen(those, stopped + 2, ended) for kind, those in samples.items()},
+        after={kind: seen(those, stopped + LULL, ended) for kind, those in samples.items()},
         reached=reached(running.pulses),
         resident=resident,
         charged=use.peak if use else None,

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ TOKEN = "prove-attacks-0123456789abcdef"
 PLACES = 10_000
 """Connections that nginx and HAProxy may have, as canaryproxy's own default."""
 
+PORTS = ("listen", "tls", "admin", "probes")
 UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "k": 1000, "M": 10**6, "G": 10**9, "": 1}
 
 
@@ -47,9 +49,6 @@ class Place:
         path = self.folder / name
         path.write_text(text)
         return path
-
-
-PORTS = ("listen", "tls", "admin", "probes")
 
 
 def memory_limit(root: Path) -> int:
@@ -245,9 +244,8 @@ def running(build: Build | str, origin: int, *, core: int, group: Group | None) 
             yield Subject(name, place, process, group)
         finally:
             end(process)
-            for pid in group.members() if group else ():
-                with contextlib.suppress(OSError):
-                    os.kill(pid, 9)
+            with contextlib.suppress(OSError):  # what outlived its parent: the session is its own
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ MOST_MS = 100.0
 """Of a weight change and of health, 99 of 100, less the wake-up delay of the same run."""
 
 SHARE_HELD, CHURN = 0.9, 100.0
-"""A flood is at full strength while it holds so much of its connections, or is refused and comes again so often a second."""
+"""A flood is strong where it held so many of its connections at once, or came again so often a second."""
 
 FORFEITED = 0.5
 """The attack on places succeeds where it keeps so many newcomers out."""
