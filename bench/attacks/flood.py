@@ -72,9 +72,10 @@ def client_hello() -> bytes:
 class Running:
     """A flood under way. `pulses`: a line for each second."""
 
-    def __init__(self, flood: Flood, port: int, folder: Path, *, shared: bool, core: int) -> None:
+    def __init__(self, flood: Flood, port: int, folder: Path, *, shared: bool, core: int | None) -> None:
         words = [
-            *(program("taskset"), "-c", str(core), str(compiled("flood", SOURCES))),
+            *((program("taskset"), "-c", str(core)) if core is not None else ()),
+            str(compiled("flood", SOURCES)),
             *("--port", str(port), "--count", str(flood.count), "--way", flood.way),
             *(("--address", "127.0.0.1") if shared else ("--address", STRANGERS, "--addresses", str(ADDRESSES))),
         ]
@@ -95,7 +96,10 @@ class Running:
     def end(self) -> None:
         """Close all of it. Raises `RuntimeError` where the program failed."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
-        if self._process.wait(20):
-            raise RuntimeError(f"the flood ended with {self._process.returncode}")
+        code = self._process.wait(20)
         self._reader.join(5)
+        self._process.stdout.close()
+        if code:
+            raise RuntimeError(f"the flood ended with {code}")

@@ -72,24 +72,23 @@ against the base (64e2905), this checkout, nginx and HAProxy, one after another.
 METHOD = """\
 **How it is run.** The flood (`bench/attacks/c/flood.c`) and the origin (nginx) have one core. The proxy, its
 operator, its prober, a bystander, newcomers and an idle process have the other one. Everything has a network
-namespace of its own. The flood opens what is closed again at full speed. It comes from 250 addresses of its
-own, or from the one address that everybody else has too (NAT). Both canaryproxies run the shipped
+namespace of its own. The flood opens what is closed again at full speed. It comes from 250 addresses of its own,
+or from the one address that everybody else has too (NAT). Both canaryproxies run the shipped
 `k8s/base/canaryproxy.yaml` of their own commit, with the addresses replaced and a TLS listener added; under the
 floods of item 5 in a cgroup with the memory limit of their `k8s/base/deployment.yaml`. nginx has one worker and
 10,000 `worker_connections`, its other limits are its defaults, and buffered answers do not go to disk
-(`proxy_max_temp_file_size 0`: they would be 25 GB). HAProxy has one thread, `maxconn` 10,000 and the time
-limits of Debian's haproxy.cfg. What stands beside the probes and admin ports is `stub_status` in nginx, the
-Prometheus exporter and `monitor-uri` in HAProxy, in the process that serves; neither has a weight to change
-there. A head may have 64 KiB here, 32 KiB in nginx and 16 KiB in HAProxy: both refuse the half heads.
+(`proxy_max_temp_file_size 0`: they would be 25 GB). HAProxy has one thread, `maxconn` 10,000 and the time limits
+of Debian's haproxy.cfg. What stands beside the probes and admin ports is `stub_status` in nginx, the Prometheus
+exporter and `monitor-uri` in HAProxy, in the process that serves; neither has a weight to change there. A head
+may have 64 KiB here, 32 KiB in nginx and 16 KiB in HAProxy: both refuse the half heads.
 
-**How to read it.** Milliseconds, 99 of 100. `weight`: a PUT, `health`: GET /healthz on the probes port, each on
-a connection of its own, ten a second; a failure has the time after which it is given up: 10 s and 3 s.
-`bystander`: a request every 20 ms on a connection that stays (by TLS where the flood is), quiet and under the
-flood. `newcomers`: four a second, a connection each, given up after 2 s. What was due while a request waited
-counts from when it was due. `wake-up`: how late an idle process on the same core wakes; bounds in milliseconds
-hold after it is subtracted. `memory`: charged to the cgroup at most (buffers of sockets are charged there by
-cgroup v2, and not by v1); resident: all processes added up, so that what they share counts more than once.
-`held`: median, and most.
+**How to read it.** Milliseconds, 99 of 100. `weight`: a PUT, `health`: GET /healthz on the probes port, each on a
+connection of its own, ten a second; a failure has the time after which it is given up: 10 s and 3 s. `bystander`:
+a request every 20 ms on a connection that stays (by TLS where the flood is), quiet and under the flood.
+`newcomers`: four a second, a connection each, given up after 2 s. What was due while a request waited counts from
+when it was due. `wake-up`: how late an idle process on the same core wakes; bounds in milliseconds hold after it
+is subtracted. `memory`: charged to the cgroup at most (buffers of sockets are charged there by cgroup v2, and not
+by v1); resident: all processes added up, so that what they share counts more than once. `held`: median, and most.
 """
 
 HEADS = (
@@ -98,6 +97,7 @@ HEADS = (
         "flood from",
         "weight",
         "health",
+        "liveness",
         "bystander, quiet",
         "bystander",
         "newcomers",
@@ -138,6 +138,7 @@ def _row(run: Run) -> str:
         "the same address" if run.shared else "other addresses",
         _ms(flooded.get("weight")),
         _ms(flooded["health"]),
+        _ms(flooded.get("liveness")),
         _ms(run.quiet["bystander"]),
         _ms(flooded["bystander"]),
         f"{newcomer.served} of {newcomer.asked}",

@@ -25,6 +25,7 @@ PLACES = 10_000
 """Connections that nginx and HAProxy may have, as canaryproxy's own default."""
 
 PORTS = ("listen", "tls", "admin", "probes")
+PROBES = "probes.sock"
 UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "k": 1000, "M": 10**6, "G": 10**9, "": 1}
 
 
@@ -71,6 +72,8 @@ def shipped(root: Path, place: Place) -> dict[str, Any]:
     server["admin"]["listen"] = at["admin"]
     server["admin"]["tokens"][0]["token_file"] = str(token)
     server["probes"]["listen"] = at["probes"]
+    if "socket" in server["probes"]:
+        server["probes"]["socket"] = str(place.folder / PROBES)
     server["state"] = str(place.folder / "canaryproxy.db")
     for version in ("stable", "canary"):
         config["routes"]["app"][version]["url"] = f"http://127.0.0.1:{place.origin}"
@@ -130,6 +133,10 @@ class Subject:
             "wakeup": Plan(0, (), 0.005, 0),
         }
         if self.ours:
+            socket = self.place.folder / PROBES
+            if socket.is_socket():
+                request = get.format("/healthz", close)
+                found["liveness"] = Plan(0, (request,), 0.1, 3, path=str(socket))
             found["weight"] = Plan(ports["admin"], tuple(map(weigh, (10, 20))), 0.1, 10)
         return found
 

@@ -73,7 +73,10 @@ def _late(run: Run, kind: str, most_ms: float) -> tuple[bool, str]:
 
 
 def _bounds(flood: Flood, run: Run, rivals: Sequence[Run], most_ms: float) -> Iterator[Verdict]:
-    for kind, what in (("weight", "a weight change"), ("health", "health")):
+    bounded = {"weight": "a weight change", "health": "health", "liveness": "liveness by the Unix socket"}
+    for kind, what in bounded.items():
+        if kind == "liveness" and kind not in run.flooded:
+            continue
         holds, seen = _late(run, kind, most_ms)
         yield Verdict(flood.name, f"{where(run)}: {what} ≤ {most_ms:.0f} ms p99", holds, seen)
     yield _bystander(flood, run, rivals)

@@ -1,8 +1,8 @@
 """One who goes on while a flood runs, in a process of its own: `python -m bench.attacks.watch KIND PLAN`.
 
 `bystander`: a request every 20 ms on a connection that stays. `newcomer`: a connection of its own for each request.
-`health`: the same, of the probe. `weight`: the same, a PUT of the weight. `wakeup`: sleeps 5 ms, and asks nothing: how
-late it wakes is what the machine adds to every other figure.
+`health`: the same, of the probe; `liveness`: the same, on the probe's Unix socket. `weight`: the same, a PUT of the
+weight. `wakeup`: sleeps 5 ms, and asks nothing: how late it wakes is what the machine adds to every other figure.
 
 A latency counts from the moment the request was sent. What was due while it waited counts too, from when it was due, so
 one that waits for 5 s slows all that it kept from being sent. Ends with its standard input and prints the samples.
@@ -21,8 +21,6 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from bench.processes import program
-
-KINDS = ("bystander", "newcomer", "health", "weight", "wakeup")
 
 
 class Sample(NamedTuple):
@@ -46,6 +44,8 @@ class Plan:
     address: str = "127.0.0.1"
     stays: bool = False
     tls: bool = False
+    path: str = ""
+    """Of a Unix socket, instead of the port."""
 
 
 class Watcher:
@@ -65,12 +65,14 @@ class Watcher:
         return [Sample(*one) for one in json.loads(output)]
 
 
-def due(began: float, ended: float, every: float, *, failed: bool) -> Iterator[Sample]:
-    """The samples of one request: its own, and those of what was due while it was under way."""
-    yield Sample(began, ended - began, failed, True)
+def due(began: float, ended: float, every: float, given_up: float = 0.0) -> Iterator[Sample]:
+    """The samples of one request: its own, and those of what was due while it was under way. One that failed counts
+    with the time after which it is given up, however soon it failed.
+    """
+    yield Sample(began, max(ended - began, given_up), given_up > 0, True)
     for number in range(1, int((ended - began) / every) + 1):
         at = began + number * every
-        yield Sample(at, ended - at, failed, False)
+        yield Sample(at, ended - at, given_up > 0, False)
 
 
 def _main() -> None:
@@ -111,7 +113,7 @@ def _asked(plan: Plan) -> Iterator[Sample]:
                 wire.close()
             wire = None
         turn += 1
-        yield from due(began, ended, plan.every, failed=not answered)
+        yield from due(began, ended, plan.every, 0.0 if answered else plan.patience)
         next_one = max(next_one + plan.every, ended)
 
 
@@ -123,6 +125,15 @@ def _unchecked() -> ssl.SSLContext:
 
 
 def _connect(plan: Plan, context: ssl.SSLContext | None) -> socket.socket:
+    if plan.path:
+        wire = socket.socket(socket.AF_UNIX)
+        wire.settimeout(plan.patience)
+        try:
+            wire.connect(plan.path)
+        except OSError:
+            wire.close()
+            raise
+        return wire
     wire = socket.create_connection(("127.0.0.1", plan.port), plan.patience, (plan.address, 0))
     wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if context is None:
