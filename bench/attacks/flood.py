@@ -35,8 +35,8 @@ FLOODS = (
     Flood("admin", "1", "20,000 silent connections on the admin port", "admin", 20_000, "hold", "", "weight"),
     Flood("scrapers", "2", "200 scrapers of /metrics on the admin port, without a pause, a connection each time",
           "admin", 200, "once", "metrics", "weight"),
-    Flood("scrapers-probes", "2", "200 scrapers of /metrics on the probes port, without a pause, on connections that "
-          "stay", "probes", 200, "repeat", "metrics", "health"),
+    Flood("scrapers-probes", "2", "200 scrapers of /metrics on the probes port, without a pause, a connection "
+          "each time", "probes", 200, "once", "metrics", "health"),
     Flood("idle", "4", "10,000 idle keep-alive connections", "listen", 10_000, "hold", "small", "newcomers"),
     Flood("handshakes", "5", "9,000 half TLS handshakes", "tls", 9_000, "hold", "hello", "memory"),
     Flood("readers", "5", "2,500 slow readers of 10 MiB", "listen", 2_500, "trickle", "large", "memory"),

@@ -91,20 +91,10 @@ is subtracted. `memory`: charged to the cgroup at most (buffers of sockets are c
 by v1); resident: all processes added up, so that what they share counts more than once. `held`: median, and most.
 """
 
+
 HEADS = (
-    *(
-        "",
-        "flood from",
-        "weight",
-        "health",
-        "liveness",
-        "bystander, quiet",
-        "bystander",
-        "newcomers",
-        "memory (resident)",
-        "wake-up",
-    ),
-    *("held (most)", "opened/s", "answered 2xx/s (not 2xx)"),
+    *("", "flood from", "weight", "health", "liveness", "bystander, quiet", "bystander", "newcomers"),
+    *("memory (resident)", "wake-up", "held (most)", "opened/s", "answered 2xx/s (not 2xx)"),
 )
 
 

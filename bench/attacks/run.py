@@ -13,7 +13,7 @@ from bench.attacks.watch import Sample, Watcher
 CORES = sorted(os.sched_getaffinity(0))
 PROXY_CORE, FLOOD_CORE = CORES[0], CORES[-1]
 
-SETTLED, LULL = 2.0, 2.0
+SETTLED, LULL = 2.0, 1.0
 """Seconds until watchers are under way, and from the end of the flood to what counts as after it."""
 
 

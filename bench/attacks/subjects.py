@@ -26,6 +26,9 @@ PLACES = 10_000
 
 PORTS = ("listen", "tls", "admin", "probes")
 PROBES = "probes.sock"
+LEAVE = 1.0
+"""Seconds to end in: nothing of it is kept, and draining takes longer."""
+
 UNITS = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "k": 1000, "M": 10**6, "G": 10**9, "": 1}
 
 
@@ -250,9 +253,12 @@ def running(build: Build | str, origin: int, *, core: int, group: Group | None) 
             time.sleep(1)
             yield Subject(name, place, process, group)
         finally:
-            end(process)
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(LEAVE)
             with contextlib.suppress(OSError):  # what outlived its parent: the session is its own
                 os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @contextlib.contextmanager

@@ -1,11 +1,10 @@
 /* A flood: many connections that are kept up. What is closed is opened again at full speed.
 
-   flood --port N --count N --way hold|repeat|once|trickle [--send FILE] [--address A] [--addresses N]
+   flood --port N --count N --way hold|once|trickle [--send FILE] [--address A] [--addresses N]
          [--rate BYTES] [--pending N]
 
    hold      send FILE (nothing without one), take what comes, stay silent
-   repeat    send FILE, read the whole answer, send it again, without a pause
-   once      the same, with a connection for each answer
+   once      send FILE, read the whole answer, close, open again, without a pause
    trickle   send FILE, then read BYTES a second through the smallest window
 
    The sources are N addresses from A on. A process holds at most 15,000 connections, so there are several. Each second
@@ -37,7 +36,7 @@
 #endif
 
 enum { PER_PROCESS = 15000, MOST_PROCESSES = 16, HEAD = 2048, SLICES = 10, RETRY_MS = 10 };
-enum way { HOLD, REPEAT, ONCE, TRICKLE };
+enum way { HOLD, ONCE, TRICKLE };
 enum state { CLOSED, CONNECTING, SENDING, HELD };
 
 struct counters { volatile long held, opened, closed, good, other, refused; };
@@ -137,7 +136,7 @@ static void connected(struct connection *c) {
     connecting--;
     mine->opened++;
     c->state = SENDING;
-    if ((given.way == REPEAT || given.way == ONCE) && !c->head && !(c->head = malloc(HEAD + 1))) die("malloc");
+    if (given.way == ONCE && !c->head && !(c->head = malloc(HEAD + 1))) die("malloc");
     give(c);
 }
 
@@ -174,11 +173,6 @@ static void take(struct connection *c) {
         if (n <= 0) { mine->closed++; shut(c); return; }
         first(c, junk, n);
         if (given.way == ONCE && whole(c, junk, n)) { shut(c); return; }
-        if (given.way == REPEAT && whole(c, junk, n)) {
-            c->sent = 0, c->seen = 0, c->chunked = 0, c->kept = 0, c->got = 0, c->length = -1;
-            give(c);
-            return;
-        }
         if ((size_t)n < sizeof junk) return;
     }
 }
@@ -251,7 +245,7 @@ int main(int argc, char **argv) {
         else if (!strcmp(key, "--pending")) given.pending = atoi(value);
         else if (!strcmp(key, "--address")) given.address = ntohl(inet_addr(value));
         else if (!strcmp(key, "--send")) load(value);
-        else if (!strcmp(key, "--way")) given.way = !strcmp(value, "repeat") ? REPEAT : !strcmp(value, "once") ? ONCE : !strcmp(value, "trickle") ? TRICKLE : HOLD;
+        else if (!strcmp(key, "--way")) given.way = !strcmp(value, "once") ? ONCE : !strcmp(value, "trickle") ? TRICKLE : HOLD;
         else { fprintf(stderr, "unknown: %s\n", key); return 2; }
     }
     if (given.port <= 0 || given.count <= 0 || given.addresses <= 0 || given.rate <= 0) { fprintf(stderr, "--port and --count are needed\n"); return 2; }
