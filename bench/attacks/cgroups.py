@@ -12,11 +12,14 @@ ROOT = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Bytes at most, kills for lack of memory, and how often the limit was met."""
+    """Bytes at most, kills for lack of memory, how often the limit was met, and bytes in buffers of TCP sockets:
+    version 1 counts them apart (at most), version 2 in the peak.
+    """
 
     peak: int
     kills: int
     met: int
+    sockets: int
 
 
 class Group:
@@ -34,11 +37,12 @@ class Group:
         """What was used so far."""
         if self._second:
             events = _pairs(self._folder / "memory.events")
-            return Use(_number(self._folder / "memory.peak"), events.get("oom_kill", 0), events.get("max", 0))
+            return Use(_number(self._folder / "memory.peak"), events.get("oom_kill", 0), events.get("max", 0), 0)
         return Use(
             _number(self._folder / "memory.max_usage_in_bytes"),
             _pairs(self._folder / "memory.oom_control").get("oom_kill", 0),
             _number(self._folder / "memory.failcnt"),
+            _number(self._folder / "memory.kmem.tcp.max_usage_in_bytes"),
         )
 
     def members(self) -> list[int]:
@@ -76,6 +80,9 @@ def _make(name: str, limit: int | None) -> tuple[Path, bool] | None:
         folder.mkdir()
     except OSError:
         return None
+    if not second:
+        with contextlib.suppress(OSError):  # they are counted only where they have a limit
+            (folder / "memory.kmem.tcp.limit_in_bytes").write_text(str(1 << 40))
     try:
         if limit is not None:
             (folder / ("memory.max" if second else "memory.limit_in_bytes")).write_text(str(limit))

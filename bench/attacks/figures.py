@@ -50,7 +50,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One subject under one flood. Memory in bytes; `limit`: of its cgroup; `kills`: None without a cgroup."""
+    """One subject under one flood. Memory in bytes: `charged` to its cgroup at most, `sockets`: in TCP buffers beside
+    that, `limit` of the cgroup. `kills` is None without one.
+    """
 
     subject: str
     flood: str
@@ -61,6 +63,7 @@ class Run:
     reached: Reached
     resident: int
     charged: int | None
+    sockets: int | None
     limit: int | None
     kills: int | None
     restarts: int | None

@@ -80,21 +80,22 @@ floods of item 5 in a cgroup with the memory limit of their `k8s/base/deployment
 (`proxy_max_temp_file_size 0`: they would be 25 GB). HAProxy has one thread, `maxconn` 10,000 and the time limits
 of Debian's haproxy.cfg. What stands beside the probes and admin ports is `stub_status` in nginx, the Prometheus
 exporter and `monitor-uri` in HAProxy, in the process that serves; neither has a weight to change there. A head
-may have 64 KiB here, 32 KiB in nginx and 16 KiB in HAProxy: both refuse the half heads.
+may have 64 KiB here, 32 KiB in nginx and 16 KiB in HAProxy: both refuse the half heads. nginx and HAProxy have no
+limits by address unless they are configured: their one run counts for both variants.
 
 **How to read it.** Milliseconds, 99 of 100. `weight`: a PUT, `health`: GET /healthz on the probes port, each on a
 connection of its own, ten a second; a failure has the time after which it is given up: 10 s and 3 s. `bystander`:
 a request every 20 ms on a connection that stays (by TLS where the flood is), quiet and under the flood.
 `newcomers`: four a second, a connection each, given up after 2 s. What was due while a request waited counts from
 when it was due. `wake-up`: how late an idle process on the same core wakes; bounds in milliseconds hold after it
-is subtracted. `memory`: charged to the cgroup at most (buffers of sockets are charged there by cgroup v2, and not
-by v1); resident: all processes added up, so that what they share counts more than once. `held`: median, and most.
+is subtracted. `memory`: charged to the cgroup at most; buffers of TCP sockets are counted apart by cgroup v1
+(most), and in it by v2; resident: all processes added up, so that what they share counts more than once. `held`:
+median, and most.
 """
-
 
 HEADS = (
     *("", "flood from", "weight", "health", "liveness", "bystander, quiet", "bystander", "newcomers"),
-    *("memory (resident)", "wake-up", "held (most)", "opened/s", "answered 2xx/s (not 2xx)"),
+    *("memory (sockets, resident)", "wake-up", "held (most)", "opened/s", "answered 2xx/s (not 2xx)"),
 )
 
 
@@ -132,7 +133,7 @@ def _row(run: Run) -> str:
         _ms(run.quiet["bystander"]),
         _ms(flooded["bystander"]),
         f"{newcomer.served} of {newcomer.asked}",
-        f"{charged}{killed} ({run.resident / MIB:.0f})",
+        f"{charged}{killed} ({(run.sockets or 0) / MIB:.0f}, {run.resident / MIB:.0f})",
         _ms(flooded["wakeup"]),
         f"{reached.held:,} ({reached.most:,})",
         f"{reached.opened:,.0f}",

@@ -83,6 +83,7 @@ def _attacked(
         reached=reached(running.pulses),
         resident=resident,
         charged=use.peak if use else None,
+        sockets=use.sockets if use else None,
         limit=limit if subject.group else None,
         kills=use.kills if use else None,
         restarts=int(restarted) if subject.ours else None,

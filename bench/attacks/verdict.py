@@ -121,7 +121,8 @@ def _survives(flood: Flood, run: Run) -> Iterator[Verdict]:
     during, after = run.flooded["bystander"], run.after["bystander"]
     served = during.asked > 0 and during.failed <= during.asked // 100 and after.asked > 0 and not after.failed
     seen = (
-        f"{(run.charged or 0) / MIB:.0f} of {run.limit / MIB:.0f} MiB, {run.kills} killed for memory, workers "
+        f"{(run.charged or 0) / MIB:.0f} of {run.limit / MIB:.0f} MiB, beside {(run.sockets or 0) / MIB:.0f} MiB "
+        f"in TCP buffers, which cgroup v1 does not charge; {run.kills} killed for memory, workers "
         f"{'replaced' if run.restarts else 'the same'}; bystander: {during.failed} of {during.asked} failed during, "
         f"{after.failed} of {after.asked} after"
     )

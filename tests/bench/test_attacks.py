@@ -30,7 +30,7 @@ def run(subject: str = OURS, *, shared: bool = False, memory: bool = False, **la
     bad = {kind: one if isinstance(one, Seen) else Seen(one, one, 100, 0) for kind, one in late.items()}
     strong = Reached(30.5, 10_000, 10_000, 400.0, 300.0, 0.0)
     limit = 512 * MIB if memory else None
-    return Run(subject, "idle", shared, well, {**well, **bad}, well, strong, 150 * MIB, 99 * MIB, limit,
+    return Run(subject, "idle", shared, well, {**well, **bad}, well, strong, 150 * MIB, 99 * MIB, 7 * MIB, limit,
                0 if memory else None, 0, True, False)  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def test_what_is_recorded_comes_out_of_the_file_as_it_was(tmp_path: Path, monkey
 def test_the_page_has_a_row_for_each_run_and_the_verdicts() -> None:
     ill = dataclasses.replace(run(memory=True, bystander=900.0), kills=2)
     text = report.page([report.Record("readers", 30.0, "2026-11-28", "abc", "m", "s", (ill, run(NGINX)))])
-    assert "| this | other addresses | 1.0 | 1.0 | - | 1.0 | 900.0 | 100 of 100 | 99 MiB, 2 killed (150) |" in text
+    assert "| this | other addresses | 1.0 | 1.0 | - | 1.0 | 900.0 | 100 of 100 | 99 MiB, 2 killed (7, 150) |" in text
     assert "| this, other addresses: the shipped manifest survives under its memory limit | **no** |" in text
     widths = {line.count("|") for line in report.section(report.Record("idle", 30, "", "", "", "", (ill,))).split("\n")}
     assert widths == {0, 4, len(report.HEADS) + 1}
