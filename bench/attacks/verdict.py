@@ -120,9 +120,9 @@ def _survives(flood: Flood, run: Run) -> Iterator[Verdict]:
         return
     during, after = run.flooded["bystander"], run.after["bystander"]
     served = during.asked > 0 and during.failed <= during.asked // 100 and after.asked > 0 and not after.failed
+    beside = f" (and {run.sockets / MIB:.0f} in TCP buffers, which cgroup v1 does not charge)" if run.sockets else ""
     seen = (
-        f"{(run.charged or 0) / MIB:.0f} of {run.limit / MIB:.0f} MiB, beside {(run.sockets or 0) / MIB:.0f} MiB "
-        f"in TCP buffers, which cgroup v1 does not charge; {run.kills} killed for memory, workers "
+        f"{(run.charged or 0) / MIB:.0f} of {run.limit / MIB:.0f} MiB{beside}, {run.kills} killed for memory, workers "
         f"{'replaced' if run.restarts else 'the same'}; bystander: {during.failed} of {during.asked} failed during, "
         f"{after.failed} of {after.asked} after"
     )
