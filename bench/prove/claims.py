@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.locust.compare import after_kills, same
-from bench.prove import judged, rolled, sanitized
+from bench.prove import attacks, judged, rolled, sanitized
 from bench.prove.canary import broken_pod
 from bench.prove.change import drain_under_load, reload_under_load
 from bench.prove.crash import killed_instance, killed_workers, stopped_supervisor
@@ -171,6 +171,13 @@ CLAIMS = (
         "kill -9 at 50 moments of rollouts: no illegal state, lost abort, unearned step",
         rolled.killed,
         functools.partial(rolled.killed, 3),
+    ),
+    Claim(
+        "attacks",
+        "attacks",
+        "Floods of strangers and neighbours: weight and health within 100 ms, the bystander as behind nginx",
+        attacks.every,
+        attacks.small,
     ),
     Claim(
         "memory",
