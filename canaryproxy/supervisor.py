@@ -23,7 +23,7 @@ from canaryproxy.control.changes import Reload
 from canaryproxy.control.listen import heard
 from canaryproxy.control.state import share
 from canaryproxy.instance import Instance, urls
-from canaryproxy.log import in_background
+from canaryproxy.log import caught, in_background
 from canaryproxy.worker import runner
 
 log = logging.getLogger("canaryproxy")
@@ -180,7 +180,7 @@ def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path 
     """The process: serve `config` until a signal; returns the exit code. Raises `CannotListen`."""
     setproctitle(f"canaryproxy: supervisor {path or ''}".strip())
     instance = Instance(config, load=load, path=path)
-    with in_background():
+    with caught(), in_background():
         with runner() as running:
             code = running.run(
                 serve(

@@ -1,13 +1,12 @@
 """`canaryproxy check`: is a config valid, and what does it mean?"""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from canaryproxy.cli.output import Sheet, console
+from canaryproxy.cli.output import Sheet, console, say, say_json
 
 if TYPE_CHECKING:
     from canaryproxy.config import Config
@@ -28,13 +27,13 @@ def check(
         loaded = load(config, os.environ)
     except ConfigError as error:
         if as_json:
-            typer.echo(json.dumps({"valid": False, "problems": [str(problem) for problem in error.problems]}, indent=2))
+            say_json({"valid": False, "problems": [str(problem) for problem in error.problems]})
         else:
-            typer.echo(str(error), err=True)
+            say(str(error), err=True)
         raise typer.Exit(1) from None
     warnings = [*loaded.warnings, *filter(None, [warning(loaded, reachable_files())])]
     if as_json:
-        typer.echo(json.dumps({"valid": True, "routes": summary(loaded), "warnings": warnings}, indent=2))
+        say_json({"valid": True, "routes": summary(loaded), "warnings": warnings})
     else:
         _show(config, loaded, warnings)
 

@@ -1,10 +1,10 @@
 """`canaryproxy report`: what the canary of a rollout was like beside stable."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
+from canaryproxy.cli.output import say, say_json
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.weight import segment
 
@@ -24,7 +24,10 @@ def report(
         told = Remote(admin, token).call("GET", path)
     except Refused as error:
         raise fail(error) from None
-    typer.echo(json.dumps(told, indent=2) if as_json else text(told))
+    if as_json:
+        say_json(told)
+    else:
+        say(text(told))
 
 
 def text(told: dict[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """`canaryproxy status`: how every route stands, once, live, or until a rollout is over."""
 
-import json
 import os
 import sys
 import time
@@ -11,7 +10,7 @@ import typer
 from canaryproxy.cli.failures import failures
 from canaryproxy.cli.goals import goals
 from canaryproxy.cli.judgements import judgements
-from canaryproxy.cli.output import Sheet, console, is_rich
+from canaryproxy.cli.output import Sheet, console, is_rich, say_json
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.rollout import sentence
 from canaryproxy.cli.waiting import Timeout, Waiting, seconds
@@ -56,7 +55,7 @@ def status(
     except Refused as error:
         raise fail(error) from None
     if as_json:
-        typer.echo(json.dumps(routes if route is None else routes[0], indent=2))
+        say_json(routes if route is None else routes[0])
     else:
         screen.print(page(routes))
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from canaryproxy.escape import escaped
+
 Loc = tuple[str | int, ...]
 """Where in the tree: keys of mappings and indexes of lists, from the top."""
 
@@ -53,7 +55,7 @@ class Problem:
         if self.line is not None:
             place += [str(self.line), str(self.column)]
         head = ":".join(place)
-        return printable(": ".join(part for part in (head, self.path, f"{self.found}; {self.mend}") if part))
+        return escaped(": ".join(part for part in (head, self.path, f"{self.found}; {self.mend}") if part))
 
 
 class ConfigError(Exception):
@@ -76,8 +78,3 @@ def path_text(loc: Loc) -> str:
         else:
             text += f".{part}" if text else part
     return text
-
-
-def printable(text: str) -> str:
-    """Text that is safe on any terminal: whatever does not print is shown escaped."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
