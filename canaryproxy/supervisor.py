@@ -22,6 +22,7 @@ from canaryproxy.config.route import VersionConfig
 from canaryproxy.control.changes import Reload
 from canaryproxy.control.listen import heard
 from canaryproxy.control.state import share
+from canaryproxy.escape import escaped
 from canaryproxy.instance import Instance, urls
 from canaryproxy.log import caught, in_background
 from canaryproxy.worker import runner
@@ -64,7 +65,7 @@ def banner(
 def say(line: str) -> None:
     """One line on standard output. A closed output is no reason not to serve."""
     with contextlib.suppress(OSError):
-        print(line, flush=True)
+        print(escaped(line), flush=True)
 
 
 def shares(instance: Instance) -> dict[str, str]:

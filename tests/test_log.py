@@ -198,7 +198,7 @@ def test_what_no_code_catches_is_logged_as_everything_else(caplog: pytest.LogCap
         thread = threading.Thread(target=fail)
         thread.start()
         thread.join()
-        sys.unraisablehook(SimpleNamespace(exc_type=ValueError, exc_value=ValueError("late"), exc_traceback=None))  # type: ignore[arg-type]
+        sys.unraisablehook(SimpleNamespace(exc_type=ValueError, exc_value=ValueError("late"), exc_traceback=None))
     assert [one.getMessage() for one in caplog.records] == ["a thread ended", "an error could not be raised"]
     assert "\\x1b" in log.Text().format(caplog.records[0])
     assert threading.excepthook is before

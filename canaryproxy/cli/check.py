@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from canaryproxy.cli.output import Sheet, console, say, say_json
+from canaryproxy.cli.output import Sheet, console, line, say, say_json
 
 if TYPE_CHECKING:
     from canaryproxy.config import Config
@@ -29,7 +29,7 @@ def check(
         if as_json:
             say_json({"valid": False, "problems": [str(problem) for problem in error.problems]})
         else:
-            say(str(error), err=True)
+            say(*map(str, error.problems), err=True)
         raise typer.Exit(1) from None
     warnings = [*loaded.warnings, *filter(None, [warning(loaded, reachable_files())])]
     if as_json:
@@ -75,13 +75,13 @@ def _show(path: Path, config: "Config", warnings: list[str]) -> None:
             "-" if route["canary"] is None else f"{route['weight']:g} %",
         )
     listening = ", ".join(str(listener.address) for listener in config.server.listen)
-    screen.print(f"{path} is valid; it listens on {listening}.", highlight=False, markup=False)
+    screen.print(line(f"{path} is valid; it listens on {listening}."))
     screen.print(table)
     for name, written in config.routes.items():
         if written.rules:
             names = ", ".join(rule.name for rule in written.rules)
-            screen.print(f"{name}: rules {names}", highlight=False, markup=False)
+            screen.print(line(f"{name}: rules {names}"))
         if written.affinity is not None:
-            screen.print(f"{name}: affinity by {affinity_text(written.affinity)}", highlight=False, markup=False)
+            screen.print(line(f"{name}: affinity by {affinity_text(written.affinity)}"))
     for words in warnings:
-        screen.print(f"warning: {words}", highlight=False, markup=False, style="yellow")
+        screen.print(line(f"warning: {words}", "yellow"))

@@ -36,13 +36,13 @@ def explain(
     try:
         loaded = load(config, os.environ)
     except ConfigError as error:
-        say(str(error), err=True)
+        say(*map(str, error.problems), err=True)
         raise typer.Exit(1) from None
     told = explanation(loaded, request_head(method, url, header or [], cookie or []), client(loaded, url, source))
     if as_json:
         say_json(as_data(told))
     else:
-        say("\n".join(as_lines(told)))
+        say(*as_lines(told))
     if told is None:
         raise typer.Exit(1)
 

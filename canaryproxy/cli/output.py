@@ -5,8 +5,8 @@ terminals that are `dumb`, a table is lines for grep and awk: a header, then one
 left out, none cut, and text of several words in the last column.
 
 Part of what is printed was chosen by others: servers that answer, whoever sent a request, whoever wrote a config. It
-reaches the terminal as visible characters alone, whichever command prints it: `say`, `say_json` and `console` are the
-only ways out.
+reaches the terminal as visible characters alone, whichever command prints it: `say`, `say_json`, and a `console` for
+what `line` and `Sheet` make are the only ways out.
 """
 
 import codecs
@@ -78,9 +78,16 @@ codecs.register_error(HANDLER, spelled)
 codecs.register(known)
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Print lines, without anything that a terminal would follow."""
-    typer.echo(escaped_lines(text), err=err)
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines, each without anything that a terminal would follow or that would end it."""
+    typer.echo("\n".join(map(escaped, lines)), err=err)
+
+
+def line(text: str, style: str = "") -> "Text":
+    """A line for a console."""
+    from rich.text import Text
+
+    return Text(escaped(text), style)
 
 
 def say_json(document: object) -> None:
@@ -154,7 +161,7 @@ def guarded(command: Callable[[], None]) -> None:
         except OSError:
             raise
         except Exception:  # noqa: BLE001 - it is shown
-            say(traceback.format_exc(), err=True)
+            say(*traceback.format_exc().splitlines(), err=True)
             code = 1
         sys.stdout.flush()
         sys.stderr.flush()
@@ -230,7 +237,7 @@ class Sheet:
         """One more row. Cells are escaped before their widths are taken."""
         from rich.text import Text
 
-        shown = (Text(escaped(one.plain), one.style) if isinstance(one, Text) else escaped(one) for one in cells)
+        shown = (line(one.plain, str(one.style)) if isinstance(one, Text) else escaped(one) for one in cells)
         self._rows.append((tuple(shown), style))
 
     def lines(self) -> list[str]:

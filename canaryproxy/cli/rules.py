@@ -50,7 +50,7 @@ def rules(
     if as_json:
         say_json(told)
     else:
-        say("\n".join(lines(route, told)))
+        say(*lines(route, told))
 
 
 def read_rule(name: str) -> dict[str, Any]:

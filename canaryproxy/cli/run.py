@@ -60,7 +60,7 @@ def run(
         configure(loaded.server.log.level, loaded.server.log.format)
         code = supervisor.run(loaded, load=load if config else None, path=config)
     except (ConfigError, CannotListen, CannotLog, CannotKeep, Strange) as error:
-        say(str(error), err=True)
+        say(*str(error).splitlines(), err=True)
         code = 1
     raise typer.Exit(code)
 

@@ -77,24 +77,24 @@ def seconds(text: str) -> float:
 def wait(waiting: Waiting, patience: float, *, as_json: bool = False) -> int:
     """Look until it is over; the exit code."""
     deadline = time.monotonic() + patience
-    said = ""
+    said: list[str] = []
     while True:
         try:
             found = waiting.look()
-            now = "\n".join(map(sentence, found))
+            now = [*map(sentence, found)]
             if all(one["result"] != "under_way" for one in found):
                 if as_json:
                     say_json(found)
                 else:
-                    say(now)
+                    say(*now)
                 return code(found)
         except Refused as error:
             if error.status not in PASSING:
                 say(str(error), err=True)
                 return REFUSED
-            now = str(error)
+            now = [str(error)]
         if now != said:
-            say(now, err=True)
+            say(*now, err=True)
             said = now
         if time.monotonic() >= deadline:
             say("the time is over", err=True)

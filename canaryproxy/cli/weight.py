@@ -46,7 +46,7 @@ def segment(name: str) -> str:
     """A name as one segment of a path."""
     from urllib.parse import quote
 
-    return quote(name, safe="")
+    return quote(name, safe="", errors="surrogatepass")
 
 
 def sentence(told: dict[str, Any]) -> str:
