@@ -188,20 +188,21 @@ class Health:
         """A change always, and failures that go on now and then."""
         reason = finding.reason
         reminder = self._reminders.setdefault(endpoint, Reminder())
-        fields = {"endpoint": endpoint.authority, "path": check.path, "in_a_row": finding.row}
+        path = check.path.partition("?")[0]
+        fields = {"endpoint": endpoint.authority, "path": path, "in_a_row": finding.row}
         if reason is not None:
             fields |= {"reason": reason.kind}
         extra = {"fields": fields}
         if changed and reason is None:
-            log.warning("endpoint %s is healthy again (%s)", endpoint.authority, check.path, extra=extra)
+            log.warning("endpoint %s is healthy again (%s)", endpoint.authority, path, extra=extra)
         elif changed and reason is not None:
             reminder.said(reason.kind, finding.at)
             words = "endpoint %s is unhealthy (%s): %s, %d in a row"
-            log.warning(words, endpoint.authority, check.path, reason, finding.row, extra=extra)
+            log.warning(words, endpoint.authority, path, reason, finding.row, extra=extra)
         elif reason is not None and reminder.due(reason.kind, finding.at):
             still = "still healthy" if streak.healthy else "still unhealthy"
             words = "a health check of endpoint %s (%s) failed: %s, %d in a row, %s"
-            log.warning(words, endpoint.authority, check.path, reason, finding.row, still, extra=extra)
+            log.warning(words, endpoint.authority, path, reason, finding.row, still, extra=extra)
 
 
 def over_http(context_of: ContextOf) -> Ask:

@@ -11,6 +11,7 @@ from canaryproxy.config.outbound import secure, texts
 from canaryproxy.config.sources import ResourceConfig
 from canaryproxy.control.calling import ContextOf, Failed, called
 from canaryproxy.control.reasons import answered
+from canaryproxy.control.redaction import quoted
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
 
@@ -81,13 +82,8 @@ async def fetch(
                 if len(body) > MOST_BYTES:
                     raise NoAnswer(f"it answered with more than {MOST_BYTES >> 20} MiB")
             if response.status != 200:
-                raise NoAnswer(f"{answered(response.status)}{_first_words(body)}")
+                said = quoted(body, url, headers)
+                raise NoAnswer(f"{answered(response.status)}{f': {said}' if said else ''}")
             return body
     except Failed as error:
         raise NoAnswer(str(error)) from None
-
-
-def _first_words(body: bytes) -> str:
-    """The beginning of what it said to that, in a line."""
-    text = " ".join(body[:200].decode("utf-8", "replace").split())
-    return f": {text}" if text.isprintable() and text else ""
