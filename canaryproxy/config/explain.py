@@ -8,6 +8,7 @@ token, secret or password are never shown. No value that comes from the environm
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
@@ -26,6 +27,13 @@ TOKENS, CHECKS = ("server", "admin", "tokens"), (("analysis", "checks"), ("rollo
 
 SENT = frozenset(("health", "resources", "checks", "hooks", "notify"))
 """Sections with headers that are sent, whose values may be secrets."""
+
+CALLED = frozenset(("url", "prometheus"))
+"""Keys of these that are URLs whose path and query may be secrets."""
+
+_QUERY = re.compile(r"(?<=[?#]).*", re.DOTALL)
+_PATH = re.compile(r"(?<![:/])/.+|(?<=[?#]).*", re.DOTALL)
+_USER = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
 
 _LONGEST_SHOWN = 60
 _LONGEST_KEY = 64
@@ -96,6 +104,8 @@ class Explainer:
             return self._at(loc, loc, *self._unknown(loc, meant))
         wrong = fault.wrong or self._mapping_expected(loc)
         found, mend = wrong.found or f"found {self._shown(loc)}", wrong.mend
+        if wrong.found is None and _is_called(loc):
+            found = self._called(loc)
         if self._is_secret(loc) and not (_told(loc) and wrong.found is not None):
             found, mend = "a value that is not shown", f"write it like {self._example(loc)}"
         elif self._variables(loc):
@@ -186,6 +196,13 @@ class Explainer:
     def _shown(self, loc: Loc) -> str:
         return _described(_value(self._document.tree, loc), self._document.spots.get(loc))
 
+    def _called(self, loc: Loc) -> str:
+        """A URL that is called, as far as its host."""
+        value = _value(self._document.tree, loc)
+        if not isinstance(value, str):
+            return f"found {self._shown(loc)}"
+        return f"found {_quoted(_PATH.sub('/...', value, count=1))}" if "://" in value else "a value that is not shown"
+
     def _is_secret(self, loc: Loc) -> bool:
         spot = self._document.spots.get(loc)
         names = [part for part in loc if isinstance(part, str)] + list(spot.variables if spot is not None else ())
@@ -210,12 +227,18 @@ def _described(value: Tree, spot: Spot | None) -> str:
 
 
 def _quoted(text: str) -> str:
+    if "://" in text:
+        text = _QUERY.sub("...", _USER.sub("...", text), count=1)
     short = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
     return json.dumps(short, ensure_ascii=False)
 
 
 def _told(loc: Loc) -> bool:
     return loc[:3] == TOKENS or loc[2:4] in CHECKS or loc[:2] in CHECKS or _is_sent(loc)
+
+
+def _is_called(loc: Loc) -> bool:
+    return loc[-1:] != () and loc[-1] in CALLED and not SENT.isdisjoint(loc[:-1])
 
 
 def _is_sent(loc: Loc) -> bool:

@@ -66,6 +66,31 @@ def test_a_value_from_the_environment_is_shown_as_it_was_written(wrong: Wrong, s
     assert lines == [f"f:1:1: a: {found if said else 'one of it; write another'}"]
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("https://chat.test/services/T0/B0/hunter2", 'found "https://chat.test/..."'),
+        ("https://chat.test?hunter2", 'found "https://chat.test?..."'),
+        ("ftp://u:hunter2@chat.test", 'found "ftp://...@chat.test"'),
+        ("chat.test/services/hunter2", "a value that is not shown"),
+        ("5", "found 5"),
+    ],
+)
+def test_of_a_url_that_is_called_the_host_is_shown_at_most(written: str, shown: str) -> None:
+    lines = explained(
+        f"rollout: {{notify: {{url: '{written}'}}}}".replace("'5'", "5"), value("rollout", "notify", "url")
+    )
+    assert lines == [f"f:1:20: rollout.notify.url: {shown}; mend it"]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("http://a/b?key=hunter2", "http://a/b?..."), ("http://u:hunter2@a", "http://...@a"), ("a@b?c", "a@b?c")],
+)
+def test_of_any_url_neither_user_nor_query_is_shown(written: str, shown: str) -> None:
+    assert explained(f"a: {written}", value("a")) == [f'f:1:1: a: found "{shown}"; mend it']
+
+
 def test_a_list_with_values_from_the_environment_names_the_variables() -> None:
     lines = explained("a:\n- ${W}\n- b\n- ${N}", value("a"), environ={"W": "abc", "N": "7"})
     assert lines == ["f:1:1: a: found a list with ${N}, ${W}; write it like the reference says"]
