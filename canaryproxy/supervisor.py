@@ -20,6 +20,7 @@ from canaryproxy import MODE, __version__
 from canaryproxy.config import Config
 from canaryproxy.config.route import VersionConfig
 from canaryproxy.control.changes import Reload
+from canaryproxy.control.exposure import shut
 from canaryproxy.control.listen import heard
 from canaryproxy.control.state import share
 from canaryproxy.escape import escaped
@@ -181,6 +182,7 @@ def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path 
     """The process: serve `config` until a signal; returns the exit code. Raises `CannotListen`."""
     setproctitle(f"canaryproxy: supervisor {path or ''}".strip())
     instance = Instance(config, load=load, path=path)
+    shut()
     with caught(), in_background():
         with runner() as running:
             code = running.run(
