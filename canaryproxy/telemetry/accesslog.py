@@ -124,6 +124,14 @@ def as_text(entry: Entry) -> str:
     )
 
 
+def shortened(entry: Entry, most: int) -> Entry:
+    """The same with at most so many bytes of each text of the client, and a sign where something is left out."""
+    texts = {name: value for name in OF_CLIENTS if len(value := getattr(entry, name)) > most}
+    return entry._replace(**{name: value[:most] + b"..." for name, value in texts.items()})
+
+
+OF_CLIENTS = ("method", "host", "target", "request_id")
+
 FORMATS: dict[str, Callable[[Entry], str]] = {"json": as_json, "text": as_text}
 """The formats by the names that a config gives them."""
 
