@@ -4,9 +4,18 @@ What ends a line, moves a cursor, changes a colour, turns the direction of writi
 an escape sequence of Python, such as `\n`, `\x1b` or `\u202e`. What is left are letters, marks and the space.
 """
 
+import json
+import re
+
 CUT = "..."
 
 NEWLINE = "\n"
+
+LAST_OF_PLANE = 0xFFFF
+"""JSON writes what lies beyond as two (RFC 8259, 7)."""
+
+_BEYOND = re.compile("[^\x00-\x7e]")
+"""What JSON does not escape by itself, perhaps."""
 
 
 def escaped(text: str, most: int | None = None) -> str:
@@ -25,10 +34,15 @@ def escaped_lines(text: str) -> str:
 
 
 def escaped_json(document: str) -> str:
-    """JSON in ASCII (`ensure_ascii`) without the one control character that JSON leaves as it is, DEL: it reads as
-    before.
-    """
-    return document.replace("\x7f", "\\u007f")
+    """JSON without the characters that JSON allows and a terminal would follow: it reads as before."""
+    return _BEYOND.sub(_in_json, document)
+
+
+def _in_json(found: re.Match[str]) -> str:
+    one = found[0]
+    if one.isprintable():
+        return one
+    return f"\\u{ord(one):04x}" if ord(one) <= LAST_OF_PLANE else json.dumps(one)[1:-1]
 
 
 def _shown(one: str) -> str:

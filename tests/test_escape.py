@@ -51,7 +51,12 @@ def test_lines_stay_lines() -> None:
 
 @given(ANYTHING)
 def test_json_reads_as_before_and_has_no_control_character(text: str) -> None:
-    document = escaped_json(json.dumps({text: text}))
-    assert json.loads(document) == {text: text}
-    assert document.isascii()
-    assert document.isprintable()
+    for ascii_alone in (True, False):
+        document = escaped_json(json.dumps({text: text}, ensure_ascii=ascii_alone))
+        assert json.loads(document) == {text: text}
+        assert document.isprintable()
+
+
+def test_json_stays_as_readable_as_it_was() -> None:
+    assert escaped_json('{"naïve": "日本\\n"}\n') == '{"naïve": "日本\\n"}\n'
+    assert escaped_json('"\x9b\u202e\U000e0041"') == '"\\u009b\\u202e\\udb40\\udc41"'

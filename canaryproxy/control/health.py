@@ -18,6 +18,7 @@ from canaryproxy.control.calling import ContextOf, Failed, called
 from canaryproxy.control.endpoints import endpoints_of
 from canaryproxy.control.failures import Reminder
 from canaryproxy.control.reasons import Reason, answered
+from canaryproxy.escape import escaped
 from canaryproxy.model.goal import REACHED
 from canaryproxy.model.table import Endpoint
 
@@ -218,14 +219,19 @@ def over_http(context_of: ContextOf) -> Ask:
         }  # fmt: skip
         try:
             async with called("GET", url, headers, check.timeout, tls, context_of) as response:
-                version = response.headers.get(check.version_header, "") if check.version_header else ""
+                version = named(response.headers.get(check.version_header, "")) if check.version_header else ""
                 if check.accepts(response.status):
-                    return Answer(passed=True, version=version[:LONGEST_VERSION])
-                return Answer(passed=False, version=version[:LONGEST_VERSION], reason=answered(response.status))
+                    return Answer(passed=True, version=version)
+                return Answer(passed=False, version=version, reason=answered(response.status))
         except Failed as error:
             return Answer(passed=False, reason=error.reason)
 
     return ask
+
+
+def named(said: str) -> str:
+    """What an endpoint calls its version, as visible ASCII: it comes into logs, answers of the API and the history."""
+    return escaped(said.encode("ascii", "backslashreplace").decode("ascii"))[:LONGEST_VERSION]
 
 
 def check_of(health: HealthConfig) -> Check:
