@@ -11,7 +11,8 @@ from canaryproxy.config.outbound import secure, texts
 from canaryproxy.config.sources import ResourceConfig
 from canaryproxy.control.calling import ContextOf, Failed, called
 from canaryproxy.control.reasons import answered
-from canaryproxy.control.redaction import quoted
+from canaryproxy.control.redaction import LONGEST, quoted
+from canaryproxy.escape import escaped
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
 
@@ -22,7 +23,12 @@ TIMEOUT = 5.0
 
 
 class NoAnswer(Exception):
-    """What was asked for could not be had; the message says why."""
+    """What was asked for could not be had; the message says why, in a line of bounded length: part of it is what was
+    answered.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(escaped(words, LONGEST))
 
 
 Told = tuple[float, float | None]
