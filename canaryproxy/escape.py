@@ -35,7 +35,7 @@ def escaped_lines(text: str) -> str:
 
 def escaped_json(document: str) -> str:
     """JSON without the characters that JSON allows and a terminal would follow: it reads as before."""
-    return _BEYOND.sub(_in_json, document)
+    return document if document.isascii() and "\x7f" not in document else _BEYOND.sub(_in_json, document)
 
 
 def _in_json(found: re.Match[str]) -> str:
