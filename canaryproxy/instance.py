@@ -25,7 +25,7 @@ from canaryproxy.config import Config
 from canaryproxy.config.admin import AccessLogConfig
 from canaryproxy.config.expiry import Held, complaints, held
 from canaryproxy.control import asking, files, hooks, scraping
-from canaryproxy.control.changes import Reload
+from canaryproxy.control.changes import Reload, say_refused
 from canaryproxy.control.compile import begin, listen_addresses
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.courtesy import give_way
@@ -239,7 +239,7 @@ class Instance:
         certified = held_files(self._controller.config)
         reload = await self._controller.reload()
         if reload.problem:
-            log.error("the config was not applied, generation %d goes on:\n%s", reload.generation, reload.problem)
+            say_refused(reload)
         elif reload.changed:
             await self._applied(reload.generation)
         if not reload.problem and held_files(self._controller.config) != certified:

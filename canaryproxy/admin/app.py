@@ -20,6 +20,7 @@ from canaryproxy.admin.problems import CONTENT_TYPE, Problem
 from canaryproxy.admin.stream import stream
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.control.ledger import Actor
+from canaryproxy.escape import escaped_json
 from canaryproxy.model.client import plain
 from canaryproxy.telemetry import metrics
 
@@ -148,7 +149,7 @@ async def _operate(gate: Gate, operation: Operation, request: web.Request) -> we
         call.knowledge.begun()
     answer = await operation.run(call)
     return web.Response(
-        text=answer.body.model_dump_json(), status=answer.status, content_type="application/json",
+        text=escaped_json(answer.body.model_dump_json()), status=answer.status, content_type="application/json",
         headers=answer.headers,
     )  # fmt: skip
 

@@ -36,7 +36,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"canaryproxy {__version__} ({MODE})")
+        output.say(f"canaryproxy {__version__} ({MODE})")
         raise typer.Exit
 
 

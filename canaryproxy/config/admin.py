@@ -100,10 +100,9 @@ class AdminConfig(Section):
         if len(set(names)) < len(names):
             raise Wrong("give each token a name of its own", found="two tokens with one name")
         if not self.listen.loopback and not self.tokens and not self.auth:
-            raise Wrong(
-                "others can reach this address: give `tokens`, or say `auth: none`",
-                found=f"`listen: {self.listen}` without `tokens`",
-            )
+            mend = "others can reach this address: give `tokens`, or say `auth: none`"
+            plain = Wrong(mend, found="`listen` without `tokens`")
+            raise Wrong(mend, found=f"`listen: {self.listen}` without `tokens`", plain=plain)
         return self
 
     @property

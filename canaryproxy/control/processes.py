@@ -2,7 +2,8 @@
 
 Everything is inherited by file descriptor: the listening sockets, the memory that workers share, and the socket
 that orders are given on. The processes stay in our session and process group. They run the package that we run and
-none of what lies in the working directory, in PYTHONPATH or in the user's site-packages (`isolated`).
+none of what lies in the working directory, in PYTHONPATH or in the user's site-packages (`isolated`). Of our
+environment they have what they need, and no token (`exposure`).
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from canaryproxy.control.exposure import environment
 from canaryproxy.isolated import command
 from canaryproxy.link.orders import FORK, PID, RETIRE
 from canaryproxy.proxy.headcount import WORD
@@ -84,7 +86,9 @@ class Processes:
         passed = [theirs.fileno(), self._memory, *(sock.fileno() for sock in self._sockets)]
         with theirs:
             try:
-                self._server = subprocess.Popen(command(MODULE, *map(str, passed)), pass_fds=passed)
+                self._server = subprocess.Popen(
+                    command(MODULE, *map(str, passed)), pass_fds=passed, env=environment(os.environ)
+                )
             except OSError:
                 ours.close()
                 raise

@@ -11,6 +11,8 @@ from canaryproxy.config.outbound import secure, texts
 from canaryproxy.config.sources import ResourceConfig
 from canaryproxy.control.calling import ContextOf, Failed, called
 from canaryproxy.control.reasons import answered
+from canaryproxy.control.redaction import LONGEST, quoted
+from canaryproxy.escape import escaped
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
 
@@ -21,7 +23,12 @@ TIMEOUT = 5.0
 
 
 class NoAnswer(Exception):
-    """What was asked for could not be had; the message says why."""
+    """What was asked for could not be had; the message says why, in a line of bounded length: part of it is what was
+    answered.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(escaped(words, LONGEST))
 
 
 Told = tuple[float, float | None]
@@ -81,13 +88,8 @@ async def fetch(
                 if len(body) > MOST_BYTES:
                     raise NoAnswer(f"it answered with more than {MOST_BYTES >> 20} MiB")
             if response.status != 200:
-                raise NoAnswer(f"{answered(response.status)}{_first_words(body)}")
+                said = quoted(body, url, headers)
+                raise NoAnswer(f"{answered(response.status)}{f': {said}' if said else ''}")
             return body
     except Failed as error:
         raise NoAnswer(str(error)) from None
-
-
-def _first_words(body: bytes) -> str:
-    """The beginning of what it said to that, in a line."""
-    text = " ".join(body[:200].decode("utf-8", "replace").split())
-    return f": {text}" if text.isprintable() and text else ""

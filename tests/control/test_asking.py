@@ -127,3 +127,14 @@ async def test_a_service_that_speaks_no_tls_is_said_to() -> None:
     with pytest.raises(NoAnswer, match="it does not speak TLS"):
         await over_http(client_context)(CheckConfig.model_validate({"name": "a", "url": url, "max": 1}), "s", "stable")
     await runner.cleanup()
+
+
+@pytest.mark.parametrize("kind", ["x" * 10_000, "a\nb", "\x1b[31m", "\ud800", "\u202e", "<!channel>"])
+def test_what_a_service_says_is_a_line_of_bounded_length(kind: str) -> None:
+    """Half a surrogate pair would have broken the answers of the API, and a megabyte each of its events."""
+    with pytest.raises(NoAnswer) as caught:
+        prometheus_number({"data": {"resultType": kind, "result": []}})
+    said = str(caught.value)
+    assert said.startswith("the query gives a ")
+    assert said.isprintable()
+    assert len(said) <= 250
