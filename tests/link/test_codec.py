@@ -36,7 +36,7 @@ KEY = CellKey("shop", "canary", "10.0.0.1:443", "rule:t", False)
 CELL = CellDelta(KEY, 7, 2, {"success": 2}, {"reset": 1}, {200: 2}, {-40: 2}, {-39: 2}, {3: 1}, {"fallback": 1}, 1)
 
 MESSAGES: tuple[Message, ...] = (
-    Begin(0, 2, "canaryproxy-1", Limits(), Timeouts(), ("10.0.0.0/8",),
+    Begin(0, 2, "canaryproxy-1", b"secret", Limits(), Timeouts(), ("10.0.0.0/8",),
           Forwarding("rfc7239", ("x-forwarded-prefix",)), (Listening(TLS, True), Listening()),
           AccessLog("-", "json"), TABLE),
     TABLE,
