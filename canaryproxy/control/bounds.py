@@ -160,6 +160,8 @@ class Border:
         if not least <= generation <= self._newest:
             raise OutOfBounds("the generation acknowledged", generation, f"{least} to {self._newest}")
         self._acknowledged, self._serves = generation, True
+        if generation == self._newest:
+            self._messages = min(self._messages, BURST)
 
     def _end(self, cut: int) -> None:
         if not self._draining:
@@ -336,7 +338,8 @@ def within(field: str, number: float, least: float, most: float) -> None:
 def numbers(field: str, counts: Mapping[tuple[str, str], int]) -> None:
     """Things that are open."""
     if counts:
-        within(f"the least of {field}", min(counts.values()), 0, OPEN)
+        if min(counts.values()) < 0:
+            raise OutOfBounds(field, min(counts.values()), "no negative number")
         within(f"the sum of {field}", sum(counts.values()), 0, OPEN)
 
 

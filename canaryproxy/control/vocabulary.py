@@ -28,7 +28,7 @@ def learn(known: Names, names: Iterable[str], remembered: int = REMEMBERED) -> N
     for name in current:
         known.pop(name, None)
     known.update(current)
-    for old in list(known)[: len(known) - len(current) - remembered]:
+    for old in list(known)[: max(len(known) - len(current) - remembered, 0)]:
         del known[old]
 
 
@@ -80,7 +80,7 @@ class Vocabulary:
 
     def _forget(self, current: Set[str]) -> None:
         gone = [name for name in self.routes if name not in current]
-        for name in gone[: len(gone) - REMEMBERED]:
+        for name in gone[: max(len(gone) - REMEMBERED, 0)]:
             del self.routes[name]
 
     @property

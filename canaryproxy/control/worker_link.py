@@ -73,7 +73,9 @@ class WorkerLink:
         self.wire.send(Drain())
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once. One whose process is not known loses its link, and is killed should it be known later."""
         self.doomed = True
         if self.handle is not None:
             self.handle.kill()
+        else:
+            self.wire.abort()

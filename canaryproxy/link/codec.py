@@ -41,7 +41,6 @@ INTRODUCTION = 255
 """The kind of an introduction, in every version."""
 
 
-
 @dataclass(frozen=True)
 class Direction:
     """What may come along a link on one of its ways: kinds of messages, and bytes of a frame."""
@@ -50,9 +49,7 @@ class Direction:
     longest: int
 
 
-DOWN = Direction(
-    (messages.Begin, messages.Publication, messages.Certificates, messages.Drain), LONGEST_DOWN
-)
+DOWN = Direction((messages.Begin, messages.Publication, messages.Certificates, messages.Drain), LONGEST_DOWN)
 UP = Direction((messages.Introduction, Delta, messages.Acknowledged, messages.Drained), LONGEST_UP)
 ANY = Direction((*KINDS, messages.Introduction), LONGEST_DOWN)
 

@@ -123,9 +123,10 @@ class Wire(asyncio.Protocol):
 
     def _follow(self) -> None:
         """Hand on what is complete, until it is others' turn."""
-        began = time.perf_counter()
+        began, handed = time.perf_counter(), False
         try:
             for message in self._decoder.messages():
+                handed = True
                 self._received(message)
                 if self._over:
                     return
@@ -135,7 +136,7 @@ class Wire(asyncio.Protocol):
             self.abort()
             self._refuse(str(garbled))
             return
-        if self._share is not None:
+        if self._share is not None and handed:
             now = time.perf_counter()
             self._hold(self._share.spend(now - began, now), turned=now - began > TURN)
 
