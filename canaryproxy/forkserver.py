@@ -41,10 +41,14 @@ class ForkServer:
         return f"<ForkServer {len(self._children)} workers>"
 
     def serve(self) -> socket.socket | None:
-        """Fork on demand until the end. Returns a link in a new worker, None in the fork server itself."""
+        """Fork on demand until the end. Returns a link in a new worker, None in the fork server itself: also where no
+        descriptor was left for a link, so that the supervisor's count of who was forked stays true.
+        """
         signal.signal(signal.SIGCHLD, self._reap)
         while True:
             order, links = self._order()
+            if order == FORK and not links:
+                return None
             if order != FORK:
                 if order != RETIRE:
                     self._kill()

@@ -49,6 +49,7 @@ from canaryproxy.proxy.tls import client_context
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
 from canaryproxy.telemetry.counters import Counters
+from canaryproxy.telemetry.distinct import SECRET, Numbers
 from canaryproxy.telemetry.sink import open_log
 from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Window
@@ -133,13 +134,14 @@ class Instance:
         """Make all parts, and tie them together."""
         server = self._config.server
         count = server.workers or usable_cpus()
-        identity = f"canaryproxy-{secrets.token_hex(4)}"
+        identity, secret = f"canaryproxy-{secrets.token_hex(4)}", secrets.token_bytes(SECRET)
+        self._numbers = Numbers(secret)
         self.connections = files.connections(self._config, self._files_open)
         self.events = Events()
         self.workers = Workers(
             count,
             Processes(sockets, count),
-            lambda slot: limited(begin(self._controller.config, slot, count, identity), self.connections),
+            lambda slot: limited(begin(self._controller.config, slot, count, identity, secret), self.connections),
             report=self._add,
             gone=self._gone,
             changed=lambda words: self.events.tell("worker", time.time(), detail=words),
@@ -172,7 +174,7 @@ class Instance:
         """The admin API listens before anything is served, so that it can be asked how far we are."""
         knowledge = Knowledge(
             self._controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers,
-            time.monotonic, self._urls, self.connections,
+            time.monotonic, self._urls, self.connections, self._numbers,
         )  # fmt: skip
         self.rollouts.users_of = knowledge.canary_users
         if admin is not None:

@@ -18,6 +18,7 @@ from typing import Any
 import uvloop
 from setproctitle import setproctitle
 
+from canaryproxy.link.codec import DOWN
 from canaryproxy.link.difference import EMPTY, apply
 from canaryproxy.link.introduction import ours
 from canaryproxy.link.messages import (
@@ -64,7 +65,7 @@ class Worker:
         self._plane: DataPlane | None = None
         self._sink: Sink | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.wire = Wire(self._received, self._orphaned)
+        self.wire = Wire(self._received, self._orphaned, DOWN)
         self.ended = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -113,6 +114,7 @@ class Worker:
             identity=begin.identity,
             access_log=None if self._sink is None else self._sink.put,
             headcount=Headcount(self._memory, begin.slot),
+            secret=begin.secret,
             room=connections_within(limit()),
         )
         self._table = apply(EMPTY, begin.table)

@@ -5,7 +5,7 @@ import math
 import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from canaryproxy.control.workers import Workers
 from canaryproxy.rollout.identity import label
 from canaryproxy.rollout.state import UNDER_WAY
 from canaryproxy.telemetry.counters import Counters
-from canaryproxy.telemetry.distinct import Distinct
+from canaryproxy.telemetry.distinct import Distinct, Numbers
 from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
 from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Events, Sample, Window
@@ -45,7 +45,7 @@ MOST_RULE_SERIES = 100
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """Everything there is to show. `now` tells seconds on the clock of the deltas, `addresses` where requests come
-    in; `connections` is how many clients are served at once, at most.
+    in; `connections` is how many clients are served at once, at most; `numbers` those that users are counted by.
     """
 
     controller: Controller
@@ -58,6 +58,7 @@ class Knowledge:
     now: Callable[[], float]
     addresses: Callable[[], Sequence[str]] = tuple
     connections: int = 0
+    numbers: Numbers = field(default_factory=lambda: Numbers(b""))
 
     @property
     def ready(self) -> bool:
@@ -266,6 +267,7 @@ class Knowledge:
             now=self.now(),
             workers=self.workers.ready,
             restarts=self.workers.restarts,
+            refused=self.workers.refused,
             connections=self.connections,
             generation=controller.generation,
             reloaded=controller.reloaded,

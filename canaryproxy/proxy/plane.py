@@ -51,8 +51,9 @@ class DataPlane(Shared):
         access_log: Callable[[Entry], None] | None = None,
         headcount: Headcount | None = None,
         room: float = math.inf,
+        secret: bytes = b"",
     ) -> None:
-        super().__init__(settings, loop, identity, now, wall, dice, access_log)
+        super().__init__(settings, loop, identity, now, wall, dice, access_log, secret)
         self._generation = 0
         self._connections: set[Downstream] = set()
         self._headcount = headcount or Headcount()

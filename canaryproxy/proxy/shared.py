@@ -38,7 +38,7 @@ NOWHERE = Endpoint("", 0)
 
 class Shared:
     """`identity` is the instance's pseudonym; `access_log` takes an entry for every exchange, at `wall` time; clocks
-    and dice are arguments. `held` counts exchanges of versions that have a limit.
+    and dice are arguments. Users are numbered under the `secret`. `held` counts exchanges of versions that have a limit.
     """
 
     __slots__ = (
@@ -50,6 +50,7 @@ class Shared:
     def __init__(
         self, settings: PlaneSettings, loop: asyncio.AbstractEventLoop, identity: str, now: Callable[[], float],
         wall: Callable[[], float], dice: Callable[[], float], access_log: Callable[[Entry], None] | None,
+        secret: bytes = b"",
     ) -> None:  # fmt: skip
         self.settings = settings
         self.now = now
@@ -59,7 +60,7 @@ class Shared:
         self.slack = SWEEP
         self.keep_alive = settings.timeouts.keep_alive + SWEEP
         self.draining = False
-        self.recorder = Recorder()
+        self.recorder = Recorder(secret)
         self.hops = Hops(identity, int(dice() * 2**64))
         self.index = RouteIndex(RoutingTable(0, ()))
         self.splits = Splits(dice)

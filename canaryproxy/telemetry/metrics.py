@@ -83,6 +83,7 @@ class InstanceFacts:
     state: str = "ok"
     certificates: Sequence[tuple[tuple[str, str, str], float]] = ()
     connections: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 class _One:
@@ -130,6 +131,11 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "canaryproxy_worker_restarts", "Workers that died and were replaced.", value=facts.restarts
     )
+    words = "Workers killed and replaced for what they said: not understood, out of bounds, not to be filed."
+    killed = CounterMetricFamily("canaryproxy_worker_reports_refused", words, labels=("reason",))
+    for reason, count in facts.refused.items():
+        killed.add_metric((reason,), count)
+    yield killed
     yield GaugeMetricFamily(
         "canaryproxy_max_connections", "Client connections served at once, at most.", value=facts.connections
     )

@@ -13,7 +13,7 @@ from typing import Any
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, MirrorDelta, Open, Users
 from canaryproxy.model.outcome import Outcome
-from canaryproxy.telemetry.distinct import Distinct
+from canaryproxy.telemetry.distinct import Distinct, Numbers
 from canaryproxy.telemetry.histogram import bucket_of, merge, value_bucket
 
 OVERDUE = 1
@@ -194,11 +194,14 @@ class Copies:
 
 
 class Recorder:
-    """The counters of one worker. Times are seconds of one monotonic clock."""
+    """The counters of one worker. Times are seconds of one monotonic clock. Users are given by their hash, and numbered
+    under the `secret`.
+    """
 
-    __slots__ = ("_cells", "_copies", "_goals", "_news", "_refused", "_second", "_seen", "_users")
+    __slots__ = ("_cells", "_copies", "_goals", "_news", "_numbers", "_refused", "_second", "_seen", "_users")
 
-    def __init__(self) -> None:
+    def __init__(self, secret: bytes = b"") -> None:
+        self._numbers = Numbers(secret)
         self._second = -1
         self._cells: dict[Decision, Cell] = {}
         self._news: list[Cell] = []
@@ -241,11 +244,11 @@ class Recorder:
         seen = self._seen.get(decision)
         if seen is None:
             seen = self._seen[decision] = self._fresh(decision).seen
-        seen.add(user)
+        seen.add(self._numbers.of(user))
 
     def failed(self, decision: Decision, user: int) -> None:
         """The version failed a request of this user."""
-        self._fresh(decision).failed.add(user)
+        self._fresh(decision).failed.add(self._numbers.of(user))
 
     def _fresh(self, decision: Decision) -> Fresh:
         key = decision.route.name, decision.version.name, decision.route.weight
@@ -261,7 +264,7 @@ class Recorder:
             events = self._goals.get(key)
             if events is None:
                 events = self._goals[key] = Events()
-            events.add(value, user)
+            events.add(value, self._numbers.of(user) if user else 0)
 
     def mirror_sent(self, route: str) -> None:
         """A copy is on its way."""

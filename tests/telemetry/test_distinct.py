@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.telemetry.distinct import Distinct, relative_error, stratum_of
+from canaryproxy.routing.affinity import salt_of
+from canaryproxy.routing.hashing import Hash
+from canaryproxy.telemetry.distinct import MOST, Distinct, Numbers, relative_error, stratum_of
 
 USERS = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 2**40), max_size=200)
 
@@ -72,3 +74,86 @@ def test_an_exact_number_has_no_error_and_an_empty_sample_claims_none() -> None:
 @given(st.integers(0, 2**64 - 1) | st.integers(0, 2**20) | st.integers(0, 64).map(lambda bits: 2**bits - 1))
 def test_strata_go_by_the_leading_zeros_of_64_bits(user: int) -> None:
     assert stratum_of(user) == 64 - user.bit_length()
+
+
+def test_users_are_numbered_by_siphash() -> None:
+    """The vector of the authors' reference for 8 bytes, and what OpenSSL makes of others."""
+    assert Numbers(bytes(range(16))).of(0x0706050403020100) == 0x93F5F5799A932462
+    numbers = {user: Numbers(b"secret").of(user) for user in (0, 1, 2**63, 2**64 - 1)}
+    assert numbers == {user: sip(b"secret".ljust(16, b"\0"), user.to_bytes(8, "little")) for user in numbers}
+    assert Numbers(b"").of(1) != Numbers(b"x").of(1)
+    assert "secret" not in repr(Numbers(b"secret"))
+
+
+def sip(key: bytes, data: bytes) -> int:
+    """SipHash-2-4 of up to 15 bytes, written down as in the paper."""
+    mask = 2**64 - 1
+    k0, k1 = (int.from_bytes(key[at : at + 8], "little") for at in (0, 8))
+    v = [k0 ^ 0x736F6D6570736575, k1 ^ 0x646F72616E646F6D, k0 ^ 0x6C7967656E657261, k1 ^ 0x7465646279746573]
+
+    def turn(word: int, bits: int) -> int:
+        return ((word << bits) | (word >> (64 - bits))) & mask
+
+    def rounds(count: int) -> None:
+        for _ in range(count):
+            for x, y, first in ((0, 1, 13), (2, 3, 16)):
+                v[x] = (v[x] + v[y]) & mask
+                v[y] = turn(v[y], first) ^ v[x]
+            v[0] = turn(v[0], 32)
+            for x, y, second in ((0, 3, 21), (2, 1, 17)):
+                v[x] = (v[x] + v[y]) & mask
+                v[y] = turn(v[y], second) ^ v[x]
+            v[2] = turn(v[2], 32)
+
+    last = (len(data) % 256 << 56) | int.from_bytes(data[len(data) - len(data) % 8 :], "little")
+    for word in (*(int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data) - 7, 8)), last):
+        v[3] ^= word
+        rounds(2)
+        v[0] ^= word
+    v[2] ^= 0xFF
+    rounds(4)
+    return v[0] ^ v[1] ^ v[2] ^ v[3]
+
+
+def crafted(tries: int, wanted: int) -> list[bytes]:
+    """Of so many keys those whose hash, which is no secret, has the most leading zeros."""
+    salt = salt_of("shop")
+    best = sorted(range(tries), key=lambda number: Hash(salt).of(b"user-%d" % number))
+    return [b"user-%d" % number for number in best[:wanted]]
+
+
+def test_keys_that_were_looked_for_empty_nobodys_sample() -> None:
+    """The attack as it was: hashes with many leading zeros fill the sample, whose level rises until nobody else is in it.
+    Under a number that no client knows they are users like all others.
+    """
+    hashed, most = Hash(salt_of("shop")), 1_000
+    attack = crafted(200_000, 2 * most)
+    victims = [b"person-%d" % number for number in range(500)]
+    before, now, plain = Distinct(most), Distinct(most), Distinct(most)
+    numbers, dice = Numbers(random.Random(5).randbytes(16)), random.Random(6)
+    for key in victims + attack:
+        before.add(hashed.of(key))
+        now.add(numbers.of(hashed.of(key)))
+        plain.add(dice.getrandbits(64))
+    assert before.level >= 7
+    assert sum(hashed.of(key) in before for key in victims) < 15
+    assert now.level == plain.level == 2
+    assert sum(numbers.of(hashed.of(key)) in now for key in victims) > 80
+    assert len(now) == pytest.approx(2_500, rel=4 * now.error)
+
+
+def test_a_flood_of_fresh_keys_costs_precision_and_no_more() -> None:
+    """It is what a flood of users would be: a sample of them, with the error that it states."""
+    seen, numbers = Distinct(1_000), Numbers(b"secret")
+    for number in range(50_000):
+        seen.add(numbers.of(number))
+    assert 500 <= seen.kept <= 1_000
+    assert len(seen) == pytest.approx(50_000, rel=4 * seen.error)
+    assert MOST == 100_000
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), unique=True, max_size=50), st.binary(max_size=16))
+def test_users_keep_apart_under_any_key(users: list[int], secret: bytes) -> None:
+    numbers = Numbers(secret)
+    assert len({numbers.of(user) for user in users}) == len(users)
+    assert all(0 <= numbers.of(user) < 2**64 for user in users)
