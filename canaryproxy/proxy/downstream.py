@@ -1,6 +1,7 @@
 """One client connection: bytes in, requests out one at a time, answers in their order.
 
-Reads ahead at most `PIPELINE_LIMIT` bytes while an exchange runs. A connection that ends after an answer
+Reads ahead at most `PIPELINE_LIMIT` bytes while an exchange runs, and begins at most `REQUESTS_A_TURN` requests in one
+turn of the event loop: those that we answer ourselves, without a wait, would else keep all others waiting. A connection that ends after an answer
 is half-closed first and then read dry for a moment, so that bytes still coming from the client cannot
 turn into a reset that destroys the answer (RFC 9112 9.6).
 """
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 NEVER = math.inf
 OK = 200
 PIPELINE_LIMIT = 65_536
+REQUESTS_A_TURN = 8
 HIGH_WATER = 131_072
 LINGER = 2.0
 LINGER_BYTES = 16_777_216
@@ -55,8 +57,8 @@ class Downstream(Caller):
     """
 
     __slots__ = (
-        "_address", "_advancing", "_drained", "_scheme", "_unsent", "_upload_blocked", "blocked", "deadline",
-        "exchange", "phase", "reader",
+        "_address", "_advancing", "_drained", "_scheme", "_unsent", "_upload_blocked", "_yielding", "blocked",
+        "deadline", "exchange", "phase", "reader",
     )  # fmt: skip
 
     plane: "DataPlane"
@@ -74,6 +76,7 @@ class Downstream(Caller):
         self.half_closed = False
         self._upload_blocked = False
         self._advancing = False
+        self._yielding = False
         self._drained = 0
         self._unsent = 0
 
@@ -126,7 +129,7 @@ class Downstream(Caller):
         if self.phase is LINGERING:
             return False
         if exchange is None:
-            return self.paused and self.reader.pending() > 0
+            return (self.paused or self._yielding) and self.reader.pending() > 0
         if not exchange.request_complete:
             self.exchange = None
             exchange.client_gone()
@@ -170,13 +173,20 @@ class Downstream(Caller):
         """Take from the reader what can be taken now."""
         if self._advancing:
             return
+        if self._yielding:
+            self._set_reading()
+            return
         self._advancing = True
+        begun = 0
         reader = self.reader
         try:
             while True:
                 exchange = self.exchange
                 if exchange is None:
                     if self.paused or (self.phase is not IDLE and self.phase is not HEAD):
+                        break
+                    if begun == REQUESTS_A_TURN and reader.pending():
+                        self._yield()
                         break
                 elif exchange.request_complete:
                     break
@@ -185,6 +195,7 @@ class Downstream(Caller):
                     self._await_request()
                     break
                 if type(event) is RequestHead:
+                    begun += 1
                     self._begin(event)
                 elif exchange is None:
                     continue
@@ -197,6 +208,18 @@ class Downstream(Caller):
             self._broken(refused)
         finally:
             self._advancing = False
+
+    def _yield(self) -> None:
+        """Let others have their turn before the next request."""
+        self._yielding = True
+        self._set_reading()
+        self.plane.soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._yielding = False
+        if self.phase is not CLOSED:
+            self._set_reading()
+            self.advance()
 
     def _begin(self, head: RequestHead) -> None:
         if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.special:
@@ -352,7 +375,8 @@ class Downstream(Caller):
     def _set_reading(self) -> None:
         """Read unless the upstream is full or the client is too far ahead."""
         lingering = self.phase is LINGERING
-        ahead = self.exchange is not None and self.exchange.request_complete and self.reader.pending() > PIPELINE_LIMIT
+        waits = self._yielding or (self.exchange is not None and self.exchange.request_complete)
+        ahead = waits and self.reader.pending() > PIPELINE_LIMIT
         blocked = not lingering and (self._upload_blocked or ahead)
         if blocked == self.blocked or self.transport.is_closing() or self.half_closed:
             return
