@@ -117,7 +117,17 @@ SIZE, DATA, DATA_END, TRAILERS = range(4)
 class ChunkedBody:
     """The chunked coding. `failure` is raised for a malformed body, `too_large` for oversized trailers."""
 
-    __slots__ = ("_extensions", "_failure", "_lines", "_payload", "_refused", "_remaining", "_seen", "_state", "payload_limit")
+    __slots__ = (
+        "_extensions",
+        "_failure",
+        "_lines",
+        "_payload",
+        "_refused",
+        "_remaining",
+        "_seen",
+        "_state",
+        "payload_limit",
+    )
 
     def __init__(self, failure: Failure, too_large: Failure, trailer_bytes: int, trailer_fields: int) -> None:
         self._failure = failure

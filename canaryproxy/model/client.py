@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from canaryproxy.model.forwarded import MOST_HOPS, SECURE, Address, Element, Forwarding, hops_of, node_address, scheme_of
+from canaryproxy.model.forwarded import (
+    MOST_HOPS,
+    SECURE,
+    Address,
+    Element,
+    Forwarding,
+    hops_of,
+    node_address,
+    scheme_of,
+)
 from canaryproxy.model.settings import Network
 
 Special = Sequence[tuple[bytes, bytes]]

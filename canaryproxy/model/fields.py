@@ -47,7 +47,6 @@ def list_items(value: bytes) -> list[bytes]:
     return [item.strip(b" \t") for item in value.split(b",")]
 
 
-
 def is_x_forwarded(name: bytes) -> bool:
     """Whether a lower-case name is `x-forwarded` or `x-forwarded-` and more."""
     return name.startswith(X_FORWARDED) and name[len(X_FORWARDED) :][:1] in {b"", b"-"}

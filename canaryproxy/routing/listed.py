@@ -20,7 +20,9 @@ class Listed(NamedTuple):
 
     def matched(self, values: Sequence[bytes]) -> frozenset[bytes]:
         """The items of all of them."""
-        return frozenset().union(*map(items, values))
+        quoted = [value for value in values if b'"' in value]
+        plain = b",".join(values if not quoted else [value for value in values if b'"' not in value])
+        return frozenset(items(plain)).union(*map(items, quoted))
 
 
 def items(value: bytes) -> set[bytes]:

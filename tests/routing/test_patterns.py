@@ -20,7 +20,9 @@ PIECES = [
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=5).map("".join)
 VALUES = st.lists(
-    st.lists(st.sampled_from([b"a", b"b", b".", b"\n", b"A", b" ", b"\xff", b"|", b"\xc3\xa9"]), max_size=4).map(b"".join),
+    st.lists(st.sampled_from([b"a", b"b", b".", b"\n", b"A", b" ", b"\xff", b"|", b"\xc3\xa9"]), max_size=4).map(
+        b"".join
+    ),
     max_size=9,
 )
 
