@@ -41,8 +41,8 @@ SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 def list_items(value: bytes) -> list[bytes]:
     """The items of a comma-separated field value, without white space around them (RFC 9110 5.6.1).
 
-    No pattern with white space on both sides of the comma: one tries every space of a long run, and then the rest of the
-    run for each.
+    No pattern with white space on both sides of the comma: one tries every space of a long run, and then the rest of
+    the run for each.
     """
     return [item.strip(b" \t") for item in value.split(b",")]
 

@@ -25,6 +25,7 @@ cdef class Downstream(Caller):
     cpdef data_received(self, bytes data)
     @cython.locals(reader=RequestReader, exchange=Exchange, begun=int)
     cpdef advance(self)
+    cdef bint _may_begin(self, int begun) except -1
     @cython.locals(exchange=Exchange)
     cdef _begin(self, RequestHead head)
     cdef _await_request(self)

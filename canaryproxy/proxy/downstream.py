@@ -1,16 +1,15 @@
 """One client connection: bytes in, requests out one at a time, answers in their order.
 
 Reads ahead at most `PIPELINE_LIMIT` bytes while an exchange runs, and begins at most `REQUESTS_A_TURN` requests in one
-turn of the event loop: those that we answer ourselves, without a wait, would else keep all others waiting. A connection that ends after an answer
-is half-closed first and then read dry for a moment, so that bytes still coming from the client cannot
-turn into a reset that destroys the answer (RFC 9112 9.6).
+turn of the event loop: those that we answer ourselves, without a wait, would else keep all others waiting. A connection
+that ends after an answer is half-closed first and then read dry for a moment, so that bytes still coming from the
+client cannot turn into a reset that destroys the answer (RFC 9112 9.6).
 """
 
 import asyncio
 import math
 import socket
 import struct
-from enum import Enum
 from typing import TYPE_CHECKING, cast
 
 from canaryproxy.http1.body import End
@@ -18,7 +17,7 @@ from canaryproxy.http1.hops import request_id_of
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import RequestHead
-from canaryproxy.proxy.caller import Caller
+from canaryproxy.proxy.caller import Caller, Phase
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.respond import options
 from canaryproxy.proxy.shortage import FULL
@@ -35,16 +34,6 @@ HIGH_WATER = 131_072
 LINGER = 2.0
 LINGER_BYTES = 16_777_216
 RESET = struct.pack("ii", 1, 0)
-
-
-class Phase(Enum):
-    """What the connection waits for."""
-
-    IDLE = "idle"
-    HEAD = "head"
-    EXCHANGE = "exchange"
-    LINGERING = "lingering"
-    CLOSED = "closed"
 
 
 IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
@@ -171,9 +160,7 @@ class Downstream(Caller):
 
     def advance(self) -> None:
         """Take from the reader what can be taken now."""
-        if self._advancing:
-            return
-        if self._yielding:
+        if self._advancing or self._yielding:
             self._set_reading()
             return
         self._advancing = True
@@ -183,10 +170,7 @@ class Downstream(Caller):
             while True:
                 exchange = self.exchange
                 if exchange is None:
-                    if self.paused or (self.phase is not IDLE and self.phase is not HEAD):
-                        break
-                    if begun == REQUESTS_A_TURN and reader.pending():
-                        self._yield()
+                    if not self._may_begin(begun):
                         break
                 elif exchange.request_complete:
                     break
@@ -209,13 +193,19 @@ class Downstream(Caller):
         finally:
             self._advancing = False
 
-    def _yield(self) -> None:
-        """Let others have their turn before the next request."""
-        self._yielding = True
-        self._set_reading()
-        self.plane.soon(self._go_on)
+    def _may_begin(self, begun: int) -> bool:
+        """Whether a request may be taken, after so many in this turn."""
+        if self.paused or (self.phase is not IDLE and self.phase is not HEAD):
+            return False
+        if begun == REQUESTS_A_TURN and self.reader.pending():
+            self._yielding = True
+            self._set_reading()
+            self.plane.soon(self._go_on)
+            return False
+        return True
 
     def _go_on(self) -> None:
+        """The next turn has come, if the connection is still there."""
         self._yielding = False
         if self.phase is not CLOSED:
             self._set_reading()

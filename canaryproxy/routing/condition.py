@@ -29,17 +29,25 @@ LONGEST_SHOWN = 60
 
 def compile_condition(condition: Condition) -> Holds:
     """What says whether `condition` holds of a request."""
-    subject, name = condition.subject, condition.name.encode("utf-8")
+    subject = condition.subject
     if subject == "source":
         return FromNetworks(ipaddress.ip_network(text) for text in condition.values)
     if subject == "method":
         return MethodIn(value.encode("ascii") for value in condition.values)
-    if subject == "path" and condition.kind == "prefix":
-        return PathBelow(normalise(condition.values[0].encode("utf-8")).removesuffix(b"/"))
+    return _path(condition) if subject == "path" else _values(condition)
+
+
+def _path(condition: Condition) -> Holds:
+    paths = [normalise(value.encode("utf-8")) for value in condition.values]
+    if condition.kind == "prefix":
+        return PathBelow(paths[0].removesuffix(b"/"))
+    pattern = pattern_of(condition)
+    return PathIs(paths) if pattern is None else PathMatches(pattern)
+
+
+def _values(condition: Condition) -> Holds:
+    subject, name = condition.subject, condition.name.encode("utf-8")
     values = [value.encode("utf-8") for value in condition.values]
-    if subject == "path":
-        pattern = pattern_of(condition)
-        return PathIs(map(normalise, values)) if pattern is None else PathMatches(pattern)
     if condition.kind == "present":
         return Present(subject, name, wanted=condition.values[0] == "true")
     if condition.kind == "item":

@@ -18,7 +18,7 @@ from canaryproxy.routing.path import normalise
 try:
     from canaryproxy.routing.seek import Names, cookie_values, field_values, parameters, path_of
 except ImportError:
-    from canaryproxy.routing.lookup import Names, cookie_values, field_values, parameters, path_of
+    from canaryproxy.routing.lookup import Names, cookie_values, field_values, parameters, path_of  # type: ignore[assignment]
 
 Values = dict[bytes, tuple[bytes, ...]]
 Gathered = dict[bytes, list[bytes]]

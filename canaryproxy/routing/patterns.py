@@ -1,17 +1,17 @@
 """Regular expressions of rules, one by one and many in one pass. The only home of google-re2.
 
-RE2 takes time linear in its input, whatever the pattern is. That is not enough where two hundred rules look at the same
-60 KiB, or a client repeats a cookie ten thousand times. So several values are joined with line feeds, which no field can
-have, and searched at once; and patterns that look at the same field are merged into one automaton (`Battery`).
+RE2 takes time linear in its input, whatever the pattern is. That is not enough where two hundred rules look at the
+same 60 KiB, or a client repeats a cookie ten thousand times. So several values are joined with line feeds, which no
+field can have, and searched at once; and patterns that look at the same field are merged into one automaton
+(`Battery`).
 
-Merged are only patterns whose common automaton stays small: those with one unbounded repetition at most. Two of them, as
-in `a.*b.*`, may stand in as many combinations as there are subsets of the patterns, and a client chooses which.
+Merged are only patterns whose common automaton stays small: those with one unbounded repetition at most. Two of them,
+as in `a.*b.*c`, may stand in as many combinations as there are subsets of the patterns, and a client chooses which.
 """
 
-import logging
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import ClassVar, NamedTuple
 
 import re2
 
@@ -24,7 +24,11 @@ MERGED = 256
 ALWAYS = b""
 """Matches every text. RE2 finds nothing at all, not even this, where its memory does not suffice."""
 
-log = logging.getLogger("canaryproxy")
+MOST_MEMORY = 1 << 20
+"""Bytes that RE2 takes for one pattern: some 40,000 instructions. What needs more is refused with its configuration."""
+
+MERGED_MEMORY = 1 << 22
+"""Bytes that RE2 takes for one automaton of many patterns."""
 
 _absolute = re.compile(r"\\[AzZQC]|\(\?[A-Za-z]*-").search
 """What looks at the ends of the text, not of the line, and what would reach beyond the group around it."""
@@ -37,11 +41,16 @@ class BadPattern(ValueError):
     """Not a regular expression that RE2 takes; the message says why."""
 
 
-def _options(*, lines: bool) -> re2.Options:
+def _silent(_: str) -> None:
+    """Where nothing can be said."""
+
+
+def _options(*, lines: bool, memory: int = MOST_MEMORY) -> re2.Options:
     options = re2.Options()
     options.log_errors = False
     options.encoding = re2.Options.Encoding.LATIN1
     options.never_nl = lines
+    options.max_mem = memory
     return options
 
 
@@ -64,7 +73,7 @@ class Pattern:
         except re2.error as error:
             reason = error.args[0] if error.args else ""
             raise BadPattern(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from None
-        self._search = None
+        self._search: Callable[[bytes], object] | None = None
 
     def __repr__(self) -> str:
         return f"<Pattern {self.text}>"
@@ -115,7 +124,11 @@ class Prefix:
 
 
 class Battery:
-    """Patterns that look at the values of one field, cookie or parameter, or at the path, as `subject` and `name` say."""
+    """Patterns that look at the values of one field, cookie or parameter, or at the path, as `subject` and `name`
+    say. `complain` is where a worker says what it has to.
+    """
+
+    complain: ClassVar[Callable[[str], None]] = staticmethod(_silent)
 
     __slots__ = ("_merged", "_patterns", "_single", "_warned", "name", "subject")
 
@@ -140,7 +153,7 @@ class Battery:
         """One automaton of these; two halves where it would be too large; none of a single one."""
         if len(cores) < 2:
             return
-        merged = re2.Set.SearchSet(_options(lines=True))
+        merged = re2.Set.SearchSet(_options(lines=True, memory=MERGED_MEMORY))
         try:
             for _, text in cores:
                 merged.Add(text)
@@ -175,10 +188,11 @@ class Battery:
             return [numbers[at] for at in met if at < len(numbers)]
         if not self._warned:
             self._warned = True
-            log.warning(
-                "%d regular expressions for one %s need more memory together than RE2 has; they are matched one by one",
-                len(numbers), f"{self.subject} {self.name.decode('utf-8', 'replace')}".strip(),
-            )  # fmt: skip
+            what = f"{self.subject} {self.name.decode('utf-8', 'replace')}".strip()
+            type(self).complain(
+                f"{len(numbers)} regular expressions for one {what} need more memory together than RE2 has; "
+                "they are matched one by one"
+            )
         lines = text.split(b"\n")
         return [number for number in numbers if self._patterns[number].any(lines)]
 
