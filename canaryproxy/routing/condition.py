@@ -22,7 +22,7 @@ from canaryproxy.routing.holds import (
 )
 from canaryproxy.routing.listed import Listed
 from canaryproxy.routing.path import normalise
-from canaryproxy.routing.patterns import Pattern, Prefix
+from canaryproxy.routing.patterns import Pattern, Prefix, pattern
 
 LONGEST_SHOWN = 60
 
@@ -41,8 +41,8 @@ def _path(condition: Condition) -> Holds:
     paths = [normalise(value.encode("utf-8")) for value in condition.values]
     if condition.kind == "prefix":
         return PathBelow(paths[0].removesuffix(b"/"))
-    pattern = pattern_of(condition)
-    return PathIs(paths) if pattern is None else PathMatches(pattern)
+    wanted = pattern_of(condition)
+    return PathIs(paths) if wanted is None else PathMatches(wanted)
 
 
 def _values(condition: Condition) -> Holds:
@@ -52,14 +52,14 @@ def _values(condition: Condition) -> Holds:
         return Present(subject, name, wanted=condition.values[0] == "true")
     if condition.kind == "item":
         return AnyListed(Listed(subject, name), values)
-    pattern = pattern_of(condition)
-    return AnyIs(subject, name, values) if pattern is None else AnyMatches(subject, name, pattern)
+    wanted = pattern_of(condition)
+    return AnyIs(subject, name, values) if wanted is None else AnyMatches(subject, name, wanted)
 
 
 def pattern_of(condition: Condition) -> Pattern | Prefix | None:
     """What values are searched with, for `regex` and for the `prefix` of a value; None for all that is looked up."""
     if condition.kind == "regex":
-        return Pattern(condition.values[0])
+        return pattern(condition.values[0])
     if condition.kind == "prefix" and condition.subject != "path":
         return Prefix(condition.values[0].encode("utf-8"))
     return None

@@ -12,6 +12,7 @@ as in `a.*b.*c`, may stand in as many combinations as there are subsets of the p
 import re
 from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
+from weakref import WeakValueDictionary
 
 import re2
 
@@ -64,7 +65,7 @@ class Core(NamedTuple):
 class Pattern:
     """A regular expression that has to match all of a value. Raises `BadPattern` when it is made of something else."""
 
-    __slots__ = ("_fullmatch", "_search", "text")
+    __slots__ = ("__weakref__", "_absolute", "_fullmatch", "_search", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -73,6 +74,7 @@ class Pattern:
         except re2.error as error:
             reason = error.args[0] if error.args else ""
             raise BadPattern(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from None
+        self._absolute = _absolute(text) is not None
         self._search: Callable[[bytes], object] | None = None
 
     def __repr__(self) -> str:
@@ -89,13 +91,31 @@ class Pattern:
 
     def any(self, values: Sequence[bytes]) -> bool:
         """Whether it matches one of these."""
-        if len(values) <= FEW or _absolute(self.text):
+        if len(values) <= FEW or self._absolute:
             return any(map(self, values))
+        text, others = _lines(values)
+        return (text is not None and self.in_lines(text)) or any(map(self, others))
+
+    def in_lines(self, text: bytes) -> bool:
+        """Whether it matches one of the lines of a text."""
+        if self._absolute:
+            return any(map(self, text.split(b"\n")))
         if self._search is None:
             line = b"(?m)^(?:%b)$" % self.text.encode("utf-8")
             self._search = re2.compile(line, _options(lines=True)).search
-        text, others = _lines(values)
-        return (text is not None and self._search(text) is not None) or any(map(self, others))
+        return self._search(text) is not None
+
+
+_known: WeakValueDictionary[str, Pattern] = WeakValueDictionary()
+"""A change of one rule compiles its pattern, not those of ten thousand others."""
+
+
+def pattern(text: str) -> Pattern:
+    """The pattern of this text, made unless there is one. Raises `BadPattern`."""
+    found = _known.get(text)
+    if found is None:
+        found = _known[text] = Pattern(text)
+    return found
 
 
 class Prefix:
@@ -122,6 +142,35 @@ class Prefix:
         """Whether one of these does."""
         return any(map(self, values))
 
+    def in_lines(self, text: bytes) -> bool:
+        """Whether one of the lines of a text does."""
+        return text.startswith(self._start) or (b"\n" not in self._start and b"\n" + self._start in text)
+
+
+class Merged:
+    """Many patterns as one automaton. Raises `re2.error` where it would be too large."""
+
+    __slots__ = ("__weakref__", "_set", "count")
+
+    def __init__(self, cores: tuple[bytes, ...]) -> None:
+        self.count = len(cores)
+        self._set = re2.Set.SearchSet(_options(lines=True, memory=MERGED_MEMORY))
+        for text in (*cores, ALWAYS):
+            self._set.Add(text)
+        self._set.Compile()
+
+    def __repr__(self) -> str:
+        return f"<Merged {self.count} patterns>"
+
+    def met(self, text: bytes) -> list[int] | None:
+        """The places of those that match in this text; None where RE2's memory did not suffice to say."""
+        found = self._set.Match(text)
+        return [at for at in found if at < self.count] if found else None
+
+
+_merged: WeakValueDictionary[tuple[bytes, ...], Merged] = WeakValueDictionary()
+"""Automata that are in use: what has not changed among ten thousand rules is not made again."""
+
 
 class Battery:
     """Patterns that look at the values of one field, cookie or parameter, or at the path, as `subject` and `name`
@@ -136,7 +185,7 @@ class Battery:
         self.subject = subject
         self.name = name
         self._patterns = tuple(patterns)
-        self._merged: list[tuple[re2.Set, list[int]]] = []
+        self._merged: list[tuple[Merged, list[int]]] = []
         cores = [(number, core) for number, core in enumerate(pattern.core for pattern in patterns) if core is not None]
         for floats in (False, True):
             some = [(number, core.text) for number, core in cores if core.floats is floats]
@@ -153,12 +202,11 @@ class Battery:
         """One automaton of these; two halves where it would be too large; none of a single one."""
         if len(cores) < 2:
             return
-        merged = re2.Set.SearchSet(_options(lines=True, memory=MERGED_MEMORY))
+        texts = tuple(text for _, text in cores)
+        merged = _merged.get(texts)
         try:
-            for _, text in cores:
-                merged.Add(text)
-            merged.Add(ALWAYS)
-            merged.Compile()
+            if merged is None:
+                merged = _merged[texts] = Merged(texts)
         except re2.error:
             half = len(cores) // 2
             self._merge(cores[:half])
@@ -175,17 +223,15 @@ class Battery:
         if text is not None:
             for merged, numbers in self._merged:
                 found.update(self._met(merged, numbers, text))
-        for number in self._single:
-            if self._patterns[number].any(values):
-                found.add(number)
+            found.update(number for number in self._single if self._patterns[number].in_lines(text))
         if others:
             found.update(number for number, pattern in enumerate(self._patterns) if pattern.any(others))
         return frozenset(found)
 
-    def _met(self, merged: re2.Set, numbers: list[int], text: bytes) -> list[int]:
-        met = merged.Match(text)
-        if met:
-            return [numbers[at] for at in met if at < len(numbers)]
+    def _met(self, merged: Merged, numbers: list[int], text: bytes) -> list[int]:
+        met = merged.met(text)
+        if met is not None:
+            return [numbers[at] for at in met]
         if not self._warned:
             self._warned = True
             what = f"{self.subject} {self.name.decode('utf-8', 'replace')}".strip()
@@ -193,8 +239,7 @@ class Battery:
                 f"{len(numbers)} regular expressions for one {what} need more memory together than RE2 has; "
                 "they are matched one by one"
             )
-        lines = text.split(b"\n")
-        return [number for number in numbers if self._patterns[number].any(lines)]
+        return [number for number in numbers if self._patterns[number].in_lines(text)]
 
 
 def core_of(text: str) -> Core | None:

@@ -24,6 +24,9 @@ except ImportError:
 
 Key = tuple[str, bytes, bytes]
 
+SEARCHED = ("regex", "prefix")
+"""Kinds of conditions that may be matched together with others."""
+
 FEW = 8
 """Names that are looked up one by one; of more of them, those that a request has are found first."""
 
@@ -110,7 +113,8 @@ class RuleBook:
         for filed, keys in zip(self.rules, choices, strict=True):
             rarest = min(keys, key=lambda some: sum(crowd[key] for key in some), default=[])
             self._file(filed, rarest)
-            together.setdefault(tuple(rarest), []).append(filed)
+            if any(condition.kind in SEARCHED for condition in filed.rule.conditions):
+                together.setdefault(tuple(rarest), []).append(filed)
         for group in together.values():
             if len(group) > FEW_PATTERNS:
                 merge(group)

@@ -10,7 +10,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.routing.patterns import BadPattern, Battery, Pattern, Prefix, core_of
+from canaryproxy.routing.patterns import BadPattern, Battery, Pattern, Prefix, core_of, pattern
 
 PIECES = [
     "a", "b", "ab", ".", ".*", ".+", "a*", "[ab]", "[^a]", "[^\\n]*", "(a|b)", "(?:a|)", "|", "^", "$", "\\b", "\\B", "\\x0a",
@@ -106,16 +106,16 @@ def test_no_values_make_a_battery_slower_than_some_passes_over_them(form: str) -
     battery.matched(values)
     merged = time.process_time() - started
     started = time.process_time()
-    for pattern in some[:20]:
+    for one in some[:20]:
         for value in values:
-            pattern(value)
+            one(value)
     assert merged < time.process_time() - started
 
 
 class Exhausted:
-    """RE2's set without memory: it finds nothing."""
+    """An automaton without memory."""
 
-    def Match(self, text: bytes) -> None:  # noqa: N802 - the name is RE2's
+    def met(self, text: bytes) -> None:
         assert text
 
 
@@ -166,3 +166,26 @@ def test_patterns_too_large_for_one_automaton_are_merged_in_parts(monkeypatch: p
     battery = Battery("cookie", b"x", [Pattern(f"a{number}") for number in range(11)])
     assert made_of == [2, 3, 3, 3]
     assert battery.matched([b"a10", b"a3"]) == {3, 10}
+
+
+def test_a_change_of_one_rule_makes_its_pattern_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand patterns took 170 ms of every worker's loop, whatever was changed."""
+    before = [pattern(f"kept{number}-.*") for number in range(600)]
+    battery = Battery("cookie", b"x", before)
+    made: list[bytes] = []
+    compile_one = re2.compile
+
+    def count(text: bytes, options: Any) -> Any:
+        made.append(text)
+        return compile_one(text, options)
+
+    monkeypatch.setattr(re2, "compile", count)
+    after = [pattern(f"kept{number}-.*") for number in range(600)] + [pattern("added-[0-9]")]
+    assert made == [b"added-[0-9]"]
+    changed = Battery("cookie", b"x", after)
+    assert [one is other for (one, _), (other, _) in zip(battery._merged, changed._merged, strict=True)] == [
+        True,
+        True,
+        False,
+    ]
+    assert changed.matched([b"kept3-x", b"added-7"]) == {3, 600}
