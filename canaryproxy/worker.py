@@ -37,6 +37,7 @@ from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.plane import DataPlane
 from canaryproxy.proxy.room import connections_within
 from canaryproxy.proxy.shortage import limit
+from canaryproxy.routing.patterns import Battery
 from canaryproxy.telemetry.accesslog import FORMATS
 from canaryproxy.telemetry.sink import Sink
 
@@ -108,6 +109,7 @@ class Worker:
         setproctitle(f"canaryproxy: worker {begin.slot + 1}")
         if begin.access_log is not None:
             self._sink = Sink(begin.access_log.path, FORMATS[begin.access_log.format], now=time.time)
+        Battery.complain = log.warning
         plane = self._plane = DataPlane(
             PlaneSettings(begin.limits, begin.timeouts, tuple(map(ip_network, begin.trusted)), begin.forwarding),
             loop=self._loop,

@@ -17,13 +17,15 @@ cdef class Downstream(Caller):
     cdef bytes _scheme
     cdef bint _upload_blocked
     cdef bint _advancing
+    cdef bint _yielding
     cdef Py_ssize_t _drained
     cdef Py_ssize_t _unsent
 
     @cython.locals(reader=RequestReader, exchange=Exchange)
     cpdef data_received(self, bytes data)
-    @cython.locals(reader=RequestReader, exchange=Exchange)
+    @cython.locals(reader=RequestReader, exchange=Exchange, begun=int)
     cpdef advance(self)
+    cdef bint _may_begin(self, int begun) except -1
     @cython.locals(exchange=Exchange)
     cdef _begin(self, RequestHead head)
     cdef _await_request(self)

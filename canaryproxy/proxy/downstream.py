@@ -1,15 +1,15 @@
 """One client connection: bytes in, requests out one at a time, answers in their order.
 
-Reads ahead at most `PIPELINE_LIMIT` bytes while an exchange runs. A connection that ends after an answer
-is half-closed first and then read dry for a moment, so that bytes still coming from the client cannot
-turn into a reset that destroys the answer (RFC 9112 9.6).
+Reads ahead at most `PIPELINE_LIMIT` bytes while an exchange runs, and begins at most `REQUESTS_A_TURN` requests in one
+turn of the event loop: those that we answer ourselves, without a wait, would else keep all others waiting. A connection
+that ends after an answer is half-closed first and then read dry for a moment, so that bytes still coming from the
+client cannot turn into a reset that destroys the answer (RFC 9112 9.6).
 """
 
 import asyncio
 import math
 import socket
 import struct
-from enum import Enum
 from typing import TYPE_CHECKING, cast
 
 from canaryproxy.http1.body import End
@@ -17,7 +17,7 @@ from canaryproxy.http1.hops import request_id_of
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import RequestHead
-from canaryproxy.proxy.caller import Caller
+from canaryproxy.proxy.caller import Caller, Phase
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.respond import options
 from canaryproxy.proxy.shortage import FULL
@@ -29,20 +29,11 @@ if TYPE_CHECKING:
 NEVER = math.inf
 OK = 200
 PIPELINE_LIMIT = 65_536
+REQUESTS_A_TURN = 8
 HIGH_WATER = 131_072
 LINGER = 2.0
 LINGER_BYTES = 16_777_216
 RESET = struct.pack("ii", 1, 0)
-
-
-class Phase(Enum):
-    """What the connection waits for."""
-
-    IDLE = "idle"
-    HEAD = "head"
-    EXCHANGE = "exchange"
-    LINGERING = "lingering"
-    CLOSED = "closed"
 
 
 IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
@@ -55,8 +46,8 @@ class Downstream(Caller):
     """
 
     __slots__ = (
-        "_address", "_advancing", "_drained", "_scheme", "_unsent", "_upload_blocked", "blocked", "deadline",
-        "exchange", "phase", "reader",
+        "_address", "_advancing", "_drained", "_scheme", "_unsent", "_upload_blocked", "_yielding", "blocked",
+        "deadline", "exchange", "phase", "reader",
     )  # fmt: skip
 
     plane: "DataPlane"
@@ -74,6 +65,7 @@ class Downstream(Caller):
         self.half_closed = False
         self._upload_blocked = False
         self._advancing = False
+        self._yielding = False
         self._drained = 0
         self._unsent = 0
 
@@ -126,7 +118,7 @@ class Downstream(Caller):
         if self.phase is LINGERING:
             return False
         if exchange is None:
-            return self.paused and self.reader.pending() > 0
+            return (self.paused or self._yielding) and self.reader.pending() > 0
         if not exchange.request_complete:
             self.exchange = None
             exchange.client_gone()
@@ -168,15 +160,17 @@ class Downstream(Caller):
 
     def advance(self) -> None:
         """Take from the reader what can be taken now."""
-        if self._advancing:
+        if self._advancing or self._yielding:
+            self._set_reading()
             return
         self._advancing = True
+        begun = 0
         reader = self.reader
         try:
             while True:
                 exchange = self.exchange
                 if exchange is None:
-                    if self.paused or (self.phase is not IDLE and self.phase is not HEAD):
+                    if not self._may_begin(begun):
                         break
                 elif exchange.request_complete:
                     break
@@ -185,6 +179,7 @@ class Downstream(Caller):
                     self._await_request()
                     break
                 if type(event) is RequestHead:
+                    begun += 1
                     self._begin(event)
                 elif exchange is None:
                     continue
@@ -197,6 +192,24 @@ class Downstream(Caller):
             self._broken(refused)
         finally:
             self._advancing = False
+
+    def _may_begin(self, begun: int) -> bool:
+        """Whether a request may be taken, after so many in this turn."""
+        if self.paused or (self.phase is not IDLE and self.phase is not HEAD):
+            return False
+        if begun == REQUESTS_A_TURN and self.reader.pending():
+            self._yielding = True
+            self._set_reading()
+            self.plane.soon(self._go_on)
+            return False
+        return True
+
+    def _go_on(self) -> None:
+        """The next turn has come, if the connection is still there."""
+        self._yielding = False
+        if self.phase is not CLOSED:
+            self._set_reading()
+            self.advance()
 
     def _begin(self, head: RequestHead) -> None:
         if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.special:
@@ -352,7 +365,8 @@ class Downstream(Caller):
     def _set_reading(self) -> None:
         """Read unless the upstream is full or the client is too far ahead."""
         lingering = self.phase is LINGERING
-        ahead = self.exchange is not None and self.exchange.request_complete and self.reader.pending() > PIPELINE_LIMIT
+        waits = self._yielding or (self.exchange is not None and self.exchange.request_complete)
+        ahead = waits and self.reader.pending() > PIPELINE_LIMIT
         blocked = not lingering and (self._upload_blocked or ahead)
         if blocked == self.blocked or self.transport.is_closing() or self.half_closed:
             return

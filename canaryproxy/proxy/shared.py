@@ -119,6 +119,10 @@ class Shared:
         """A deadline that is not met early although `tick` is coarse."""
         return self.tick + seconds + self.slack
 
+    def soon(self, work: Callable[[], None]) -> None:
+        """Do this in the event loop's next turn."""
+        self._loop.call_soon(work)
+
     def last_words(self, failure: Failure) -> bytes:
         """Our own response on a connection of which nothing else is to come."""
         return answer(failure, None, self._identity, close=True, extra=self.hops.identify(None))
