@@ -19,7 +19,7 @@ from aiohttp import web
 
 from canaryproxy.admin.app import admin_application, probes_application
 from canaryproxy.admin.auth import Gate
-from canaryproxy.admin.door import Door
+from canaryproxy.admin.door import Door, Room
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
 from canaryproxy.config.admin import AccessLogConfig
@@ -34,7 +34,7 @@ from canaryproxy.control.events import Events
 from canaryproxy.control.health import over_http
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
-from canaryproxy.control.listen import BACKLOG, CannotListen, display, heard, listen_on
+from canaryproxy.control.listen import CannotListen, display, heard, listen_on
 from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
 from canaryproxy.control.rollouts import Rollouts
@@ -64,6 +64,8 @@ DAY = 86_400.0
 
 CLOSING = 1.0
 """Seconds that calls of the admin API under way may take at the end."""
+LINGERING = 2.0
+"""Seconds in which the body of a call that was answered without it is read all the same."""
 
 
 class CannotKeep(Exception):
@@ -95,7 +97,7 @@ class Instance:
         self._lookup = lookup
         self._tasks: list[asyncio.Task[None]] = []
         self._runners: list[web.AppRunner] = []
-        self._doors: list[asyncio.Server] = []
+        self.doors: list[Door] = []
         self.counters = Counters()
         self.window = Window()
         self.users = UserBook()
@@ -177,9 +179,9 @@ class Instance:
         self.rollouts.users_of = knowledge.canary_users
         if admin is not None:
             gate = Gate(lambda: self._controller.config.server.admin)
-            self.admin_address = await self._serve(admin_application(knowledge, gate), admin)
+            self.admin_address = await self._serve("admin", admin_application(knowledge, gate), admin)
         if probes is not None:
-            self.probes_address = await self._serve(probes_application(knowledge), probes)
+            self.probes_address = await self._serve("probes", probes_application(knowledge), probes)
         self._controller.configured = self._configured
         reload = await self._controller.start()
         await self.rollouts.recall()
@@ -192,16 +194,17 @@ class Instance:
             watches.poll(self._files(self._path))
             self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self._path, watches)))
 
-    async def _serve(self, app: web.Application, sock: socket.socket) -> tuple[str, int]:
-        door = Door(files.connections_aside(self._files_open))
-        door.guard(app)
-        running = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING, handle_signals=False)
+    async def _serve(self, name: str, app: web.Application, sock: socket.socket) -> tuple[str, int]:
+        door = Door(name, sock, Room.of(files.connections_aside(self._files_open)), time.monotonic)
+        running = web.AppRunner(
+            app, access_log=None, shutdown_timeout=CLOSING, handle_signals=False, lingering_time=LINGERING
+        )
         self._runners.append(running)
         await running.setup()
         if running.server is None:
             raise RuntimeError("an application that was set up has no server")
-        loop = asyncio.get_running_loop()
-        self._doors.append(await loop.create_server(door.opened(running.server), sock=sock, backlog=BACKLOG))
+        self.doors.append(door)
+        door.open(running.server)
         host, port = sock.getsockname()[:2]
         return host, port
 
@@ -290,7 +293,7 @@ class Instance:
         self.hooks.stop()
         for task in self._tasks:
             task.cancel()
-        for door in self._doors:
+        for door in self.doors:
             door.close()
         for running in self._runners:
             await running.cleanup()
