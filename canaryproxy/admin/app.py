@@ -7,7 +7,7 @@ import json
 import logging
 from functools import partial
 
-from aiohttp import web
+from aiohttp import web, web_response
 from aiohttp.typedefs import Handler, Middleware
 
 from canaryproxy.admin import openapi
@@ -41,6 +41,11 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
 }
+
+SERVER = "canaryproxy"
+"""The `Server` field: no versions of what we are made of."""
+
+web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]  # its own answers to malformed requests pass through no code of ours
 
 KNOWLEDGE = web.AppKey("knowledge", Knowledge)
 

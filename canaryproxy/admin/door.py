@@ -298,8 +298,13 @@ class Door:
     def _sweep(self) -> None:
         now = self._now()
         late = list(itertools.takewhile(lambda one: self._entering[one] <= now - HEAD_PATIENCE, self._entering))
-        for visitor in (*late, *self._places.idle_since(now - HEAD_PATIENCE)):
+        for visitor in late:
             self._drop(visitor, "header_timeout")
+        for visitor in self._places.idle_since(now - HEAD_PATIENCE):
+            if visitor.inner is None:
+                self._drop(visitor, "header_timeout")
+            else:
+                self._end(visitor)
         for visitor in self._places.stalled_since(now - WRITE_PATIENCE):
             self._drop(visitor, "write_timeout")
         self._again()
