@@ -29,7 +29,7 @@ from canaryproxy.control.compile import begin
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.courtesy import give_way
 from canaryproxy.control.cpus import usable_cpus
-from canaryproxy.control.events import Events
+from canaryproxy.control.events import LISTENERS, Events
 from canaryproxy.control.health import over_http
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
@@ -170,7 +170,9 @@ class Instance:
             time.monotonic, self._urls, self.connections,
         )  # fmt: skip
         self.rollouts.users_of = knowledge.canary_users
-        room = Room.of(files.connections_aside(self._files_open))
+        places = files.connections_aside(self._files_open)
+        self.events.places = min(LISTENERS, max(places // 4, 1))
+        room = Room.of(places)
         if aside.admin is not None:
             gate = Gate(lambda: self._controller.config.server.admin)
             app = admin_application(knowledge, gate)

@@ -95,7 +95,9 @@ def ask(question: Question, environ: Mapping[str, str]) -> str:
             )
             answer = _answer(sock, deadline)
     except TimeoutError:
-        raise Unwell(f"{where}: no answer within {question.patience:g} s; it hangs, is stopped, or gets no CPU") from None
+        raise Unwell(
+            f"{where}: no answer within {question.patience:g} s; it hangs, is stopped, or gets no CPU"
+        ) from None
     except FileNotFoundError:
         raise Unwell(f"{where}: no such socket; is it running, with `server.probes.socket`?") from None
     except ConnectionRefusedError:

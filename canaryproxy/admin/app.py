@@ -183,8 +183,10 @@ def parsed(data: bytes) -> object:
 
 
 async def _events(gate: Gate, request: web.Request) -> web.StreamResponse:
-    gate.authorize(gate.authenticate(request.headers.get("Authorization"), _from(request)), "read")
-    return await stream(request, request.app[KNOWLEDGE].controller.events, HEADERS)
+    actor = gate.authenticate(request.headers.get("Authorization"), _from(request))
+    gate.authorize(actor, "read")
+    owner = actor.name if gate.guarded else ""
+    return await stream(request, request.app[KNOWLEDGE].controller.events, HEADERS, owner)
 
 
 async def _openapi(gate: Gate, _: web.Request) -> web.Response:
