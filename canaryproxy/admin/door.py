@@ -19,11 +19,13 @@ from typing import Literal
 from aiohttp import web
 
 from canaryproxy.admin.places import Places
-from canaryproxy.admin.visitor import Visitor
+from canaryproxy.admin.visitor import RESET, Visitor
 from canaryproxy.model.neighbourhood import neighbourhood
 
 AT_ONCE = 64
-"""Newcomers that are taken in one turn of the loop, and connections that are read in one, at most."""
+"""Newcomers that are taken in one turn of the loop, and connections that are read in one, at most. Of newcomers a
+quarter of the places, so that each is read before it can have to give way.
+"""
 BEGUN_AT_ONCE = 8
 """Requests that begin in one turn of the loop, at most."""
 
@@ -114,6 +116,7 @@ class Door:
         self._entering: dict[Visitor, float] = {}
         self._arriving: set[asyncio.Task[None]] = set()
         self._left = BEGUN_AT_ONCE
+        self._at_once = max(min(room.most // 4, AT_ONCE), 1)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._epoll: select.epoll | None = None
 
@@ -132,6 +135,7 @@ class Door:
         self._loop = asyncio.get_running_loop()
         self._epoll = select.epoll()
         if self._sock.family != socket.AF_UNIX:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._loop.add_reader(self._epoll.fileno(), self._readable)
         self._loop.add_reader(self._sock.fileno(), self._accept)
@@ -175,10 +179,7 @@ class Door:
     # newcomers
 
     def _accept(self) -> None:
-        self._left = BEGUN_AT_ONCE
-        for _ in range(AT_ONCE):
-            if self._left <= 0:
-                return
+        for _ in range(self._at_once):
             try:
                 connection, peer = self._sock.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
@@ -198,7 +199,7 @@ class Door:
                 self._drop(visitor, "busy", BUSY)
                 return
             self._drop(victim, "evicted")
-        if not self._read(visitor) and self._epoll is not None:
+        if self._epoll is not None:
             self._waiting[visitor.file] = visitor
             self._epoll.register(visitor.file, select.EPOLLIN)
 
@@ -224,14 +225,12 @@ class Door:
             if visitor is not None and self._left > 0:
                 self._read(visitor)
 
-    def _read(self, visitor: Visitor) -> bool:
-        """Read what is there. Whether this connection waits for its head no longer."""
-        if self._left <= 0:
-            return False
+    def _read(self, visitor: Visitor) -> None:
+        """Read what is there of its head."""
         try:
             more = visitor.read(HEAD_BYTES)
         except BlockingIOError:
-            return False
+            return
         except OSError:
             more = False
         if not more:
@@ -240,9 +239,6 @@ class Door:
             self._admit(visitor)
         elif visitor.held >= HEAD_BYTES:
             self._drop(visitor, "header_too_large", TOO_LARGE)
-        else:
-            return False
-        return True
 
     def _admit(self, visitor: Visitor) -> None:
         """The head of its first request is complete: it gets a parser."""
@@ -252,7 +248,11 @@ class Door:
             return
         self._forget(visitor)
         inner = self._server()
-        visitor.enter(inner)
+        try:
+            visitor.enter(inner)
+        except OSError:
+            self._end(visitor)
+            return
         self._inside[inner] = visitor
         self._entering[visitor] = self._now()
         task = self._loop.create_task(self._connect(visitor))
@@ -311,22 +311,21 @@ class Door:
 
     def _drop(self, visitor: Visitor, reason: Reason, words: bytes = b"") -> None:
         """End it, and say why."""
-        self._entering.pop(visitor, None)
-        self._places.leave(visitor)
         self.dropped[reason] += 1
         self._note(self.name, reason)
-        self._forget(visitor)
+        self._end(visitor, words)
+
+    def _end(self, visitor: Visitor, words: bytes = b"") -> None:
+        """It has no place any more. Closed files leave the epoll by themselves."""
+        self._places.leave(visitor)
+        self._entering.pop(visitor, None)
+        self._inside.pop(visitor.inner, None)
+        if self._waiting.get(visitor.file) is visitor:
+            del self._waiting[visitor.file]
         visitor.abort(words)
 
-    def _end(self, visitor: Visitor) -> None:
-        """It came to nothing by itself."""
-        self._places.leave(visitor)
-        self._inside.pop(visitor.inner, None)
-        self._forget(visitor)
-        visitor.abort(b"")
-
     def _forget(self, visitor: Visitor) -> None:
-        """Wait for its head no longer."""
+        """Wait for its head no longer: another hears of its file from now on."""
         if self._waiting.get(visitor.file) is visitor and self._epoll is not None:
             del self._waiting[visitor.file]
             self._epoll.unregister(visitor.file)
