@@ -98,6 +98,8 @@ def ask(question: Question, environ: Mapping[str, str]) -> str:
         raise Unwell(
             f"{where}: no answer within {question.patience:g} s; it hangs, is stopped, or gets no CPU"
         ) from None
+    except BlockingIOError:
+        raise Unwell(f"{where}: its queue is full; it hangs, or is stopped") from None
     except FileNotFoundError:
         raise Unwell(f"{where}: no such socket; is it running, with `server.probes.socket`?") from None
     except ConnectionRefusedError:

@@ -32,11 +32,17 @@ BEGUN_AT_ONCE = 8
 HEAD_PATIENCE = 10.0
 """Seconds for a whole request head to arrive."""
 WRITE_PATIENCE = 10.0
-"""Seconds in which a client takes nothing of its answer, at most."""
+"""Seconds in which a client takes `WRITE_LEAST` of a long answer, or is cut."""
+WRITE_LEAST = 64 * 1024
 HEAD_BYTES = 32 * 1024
 
-SEND_BUFFER = 32 * 1024
-"""Bytes of each connection that the kernel holds for a client that does not read; Linux doubles it."""
+MOST_BUSY = 256
+"""Requests under way at a listener: each may hold the buffers of an answer that is not taken."""
+
+SEND_BUFFER = 64 * 1024
+"""Bytes of each connection that the kernel holds for a client that does not read; Linux doubles it. With less, answers
+over the loopback interface, whose packets have 64 KiB, wait for delayed acknowledgements.
+"""
 
 SWEEP = 0.5
 """Seconds between two looks for those whose time is over."""
@@ -88,8 +94,10 @@ class Room:
 
     @classmethod
     def of(cls, most: int) -> "Room":
-        """Requests under way take three quarters of the places; an address takes half of both."""
-        busy = max(most * 3 // 4, 1)
+        """Requests under way take three quarters of the places, and no more than `MOST_BUSY`; an address takes half of
+        both.
+        """
+        busy = max(min(most * 3 // 4, MOST_BUSY), 1)
         return cls(most, busy, max(most // 2, 2), max(busy // 2, 1))
 
     @classmethod
@@ -306,7 +314,11 @@ class Door:
             else:
                 self._end(visitor)
         for visitor in self._places.stalled_since(now - WRITE_PATIENCE):
-            self._drop(visitor, "write_timeout")
+            if visitor.took(WRITE_LEAST):
+                self._places.flow(visitor, now)
+                self._places.stall(visitor, now)
+            else:
+                self._drop(visitor, "write_timeout")
         self._again()
 
     def _drop(self, visitor: Visitor, reason: Reason, words: bytes = b"") -> None:

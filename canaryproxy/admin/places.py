@@ -6,6 +6,7 @@ its share, and requests under way never take all places, so that a newcomer alwa
 may be under way, the one whose client has not taken its answer for longest gives way.
 """
 
+import itertools
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -73,10 +74,11 @@ class Places(Generic[T]):
         if mine is None or one not in self._idle:
             return None
         victim: T | None = None
+        stalled = (other for other in self._stalled if other not in self._idle)
         if mine.busy >= self._busy_share:
-            victim = next((other for other in self._stalled if self._of[other] is mine and other is not one), one)
+            victim = next((other for other in stalled if self._of[other] is mine), one)
         elif len(self._of) - len(self._idle) >= self._most_busy:
-            victim = next((other for other in self._stalled if other is not one), one)
+            victim = next(stalled, one)
         if victim is one:
             return one
         if victim is not None:
@@ -128,25 +130,18 @@ class Places(Generic[T]):
 
     def idle_since(self, moment: float) -> list[T]:
         """Those that have been idle from before `moment` on; they are gone now."""
-        return self._gone(self._idle, moment)
-
-    def stalled_since(self, moment: float) -> list[T]:
-        """Those whose clients have taken nothing from before `moment` on; they are gone now."""
-        return self._gone(self._stalled, moment)
-
-    def give(self, most: int) -> list[T]:
-        """The longest idle, where descriptors have run out; they are gone now."""
-        found = list(self._idle)[:most]
+        found = list(itertools.takewhile(lambda one: self._idle[one] <= moment, self._idle))
         for one in found:
             self.leave(one)
         return found
 
-    def _gone(self, since: dict[T, float], moment: float) -> list[T]:
-        found = []
-        for one, at in since.items():
-            if at > moment:
-                break
-            found.append(one)
+    def stalled_since(self, moment: float) -> list[T]:
+        """Those whose clients have not taken their answers from before `moment` on."""
+        return list(itertools.takewhile(lambda one: self._stalled[one] <= moment, self._stalled))
+
+    def give(self, most: int) -> list[T]:
+        """The longest idle, where descriptors have run out; they are gone now."""
+        found = list(self._idle)[:most]
         for one in found:
             self.leave(one)
         return found

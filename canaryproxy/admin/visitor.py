@@ -35,7 +35,7 @@ class Host(Protocol):
 class Visitor(asyncio.Protocol):
     """A connection that `host` has accepted."""
 
-    __slots__ = ("_aborted", "_host", "_received", "_transport", "complete", "file", "inner", "sock")
+    __slots__ = ("_aborted", "_host", "_received", "_transport", "_unsent", "complete", "file", "inner", "sock")
 
     def __init__(self, host: Host, sock: socket.socket) -> None:
         self.sock = sock
@@ -46,6 +46,7 @@ class Visitor(asyncio.Protocol):
         self._received = b""
         self._transport: asyncio.Transport | None = None
         self._aborted = False
+        self._unsent = 0
 
     def __repr__(self) -> str:
         return f"<Visitor {self.file} {'inside' if self.inner is not None else 'waiting'}>"
@@ -67,6 +68,12 @@ class Visitor(asyncio.Protocol):
         self._received = (self._received + more).lstrip(LINE_ENDS) if start == 0 else self._received + more
         self.complete = HEAD_END in (self._received if start == 0 else self._received[start:])
         return True
+
+    def took(self, least: int) -> bool:
+        """Whether its client has taken so much of its answer since the writing paused, or since the last look."""
+        unsent = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        taken, self._unsent = self._unsent - unsent, unsent
+        return taken >= least
 
     def abort(self, words: bytes) -> None:
         """End it now, with these last words if it has no protocol yet."""
@@ -110,6 +117,8 @@ class Visitor(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The buffer is full."""
+        if self._transport is not None:
+            self._unsent = self._transport.get_write_buffer_size()
         self._host.paused(self)
         if self.inner is not None:
             self.inner.pause_writing()

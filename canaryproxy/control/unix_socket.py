@@ -23,17 +23,16 @@ IMPATIENCE = 1.0
 
 
 class Bound(NamedTuple):
-    """A listening socket and its file, by device and inode."""
+    """A listening socket and its file: device, inode and when it changed, since inodes are used again."""
 
     sock: socket.socket
     path: Path
-    file: tuple[int, int]
+    file: tuple[int, int, int]
 
     def remove(self) -> None:
         """Take the file away, if it is ours still."""
         with contextlib.suppress(OSError), _alone(self.path.parent):
-            found = self.path.lstat()
-            if (found.st_dev, found.st_ino) == self.file:
+            if _identity(self.path) == self.file:
                 self.path.unlink()
 
 
@@ -49,7 +48,7 @@ def listen_at(path: Path) -> Bound:
             sock.bind(str(path))
             path.chmod(MODE)
             sock.listen(BACKLOG)
-            found = path.lstat()
+            file = _identity(path)
     except OSError as error:
         sock.close()
         why = "no such directory" if error.errno == errno.ENOENT else os.strerror(error.errno or 0)
@@ -58,7 +57,12 @@ def listen_at(path: Path) -> Bound:
         sock.close()
         raise
     sock.setblocking(False)
-    return Bound(sock, path, (found.st_dev, found.st_ino))
+    return Bound(sock, path, file)
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    found = path.lstat()
+    return found.st_dev, found.st_ino, found.st_ctime_ns
 
 
 @contextlib.contextmanager
@@ -88,8 +92,8 @@ def _clear(path: Path) -> None:
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
             return
-        except TimeoutError:
-            pass
+        except (TimeoutError, BlockingIOError):
+            pass  # its queue is full
     raise CannotListen(
         f"cannot listen on {path}: another process listens there; give each instance a socket of its own"
     )
