@@ -167,7 +167,7 @@ class Instance:
         """The admin API listens before anything is served, so that it can be asked how far we are."""
         knowledge = Knowledge(
             self._controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers,
-            time.monotonic, self._urls, self.connections,
+            time.monotonic, self._urls, self.connections, self.doors.facts,
         )  # fmt: skip
         self.rollouts.users_of = knowledge.canary_users
         places = files.connections_aside(self._files_open)

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from canaryproxy.admin.door import Door, Reason, Room
 from canaryproxy.control.unix_socket import Bound
+from canaryproxy.telemetry.listeners import ListenerFacts
 
 log = logging.getLogger("canaryproxy")
 
@@ -64,13 +65,12 @@ class Doors:
         server = await self._server(app)
         self._open(Door("socket", bound.sock, Room.unshared(LOCAL), time.monotonic, self._note), server)
 
-    def connections(self) -> dict[str, int]:
-        """How many there are at each listener."""
-        return {door.name: door.connections for door in self._doors}
-
-    def dropped(self) -> dict[tuple[str, str], int]:
-        """How many have been dropped, by listener and reason."""
-        return {(door.name, reason): count for door in self._doors for reason, count in door.dropped.items()}
+    def facts(self) -> ListenerFacts:
+        """How many connections there are, and how many have been dropped."""
+        return ListenerFacts(
+            {door.name: door.connections for door in self._doors},
+            {(door.name, reason): count for door in self._doors for reason, count in door.dropped.items()},
+        )
 
     def close(self) -> None:
         """Let nobody in any more."""

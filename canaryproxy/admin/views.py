@@ -26,6 +26,7 @@ from canaryproxy.rollout.identity import label
 from canaryproxy.rollout.state import UNDER_WAY
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.distinct import Distinct
+from canaryproxy.telemetry.listeners import ListenerFacts
 from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
 from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Events, Sample, Window
@@ -45,7 +46,7 @@ MOST_RULE_SERIES = 100
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """Everything there is to show. `now` tells seconds on the clock of the deltas, `addresses` where requests come
-    in; `connections` is how many clients are served at once, at most.
+    in; `connections` is how many clients are served at once, at most; `listeners` counts those of the control plane's.
     """
 
     controller: Controller
@@ -58,6 +59,7 @@ class Knowledge:
     now: Callable[[], float]
     addresses: Callable[[], Sequence[str]] = tuple
     connections: int = 0
+    listeners: Callable[[], ListenerFacts] = ListenerFacts
 
     @property
     def ready(self) -> bool:
@@ -267,6 +269,7 @@ class Knowledge:
             workers=self.workers.ready,
             restarts=self.workers.restarts,
             connections=self.connections,
+            listeners=self.listeners(),
             generation=controller.generation,
             reloaded=controller.reloaded,
             state=controller.condition.health,

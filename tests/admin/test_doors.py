@@ -41,13 +41,15 @@ def test_a_flood_of_one_takes_no_place_of_another(tmp_path: Path) -> None:
         probes = await doors.serve("probes", application(), listen_on("127.0.0.1", 0), room)
         await doors.serve_local(application(), listen_at(tmp_path / "a.sock"))
         operator = await asyncio.open_connection(*admin)
-        await until(lambda: doors.connections() == {"admin": 1, "probes": 0, "socket": 0})
+        await until(lambda: doors.facts().connections == {"admin": 1, "probes": 0, "socket": 0})
         flood = [socket.create_connection(probes) for _ in range(60)]
         assert (await hello(*operator)).endswith(b"hello")
         assert (await hello(*await asyncio.open_unix_connection(tmp_path / "a.sock"))).endswith(b"hello")
-        await until(lambda: doors.dropped()["probes", "evicted"] == 58)
-        assert doors.dropped()["admin", "evicted"] == 0
-        assert set(doors.dropped()) == {(name, reason) for name in ("admin", "probes", "socket") for reason in REASONS}
+        await until(lambda: doors.facts().dropped["probes", "evicted"] == 58)
+        assert doors.facts().dropped["admin", "evicted"] == 0
+        assert set(doors.facts().dropped) == {
+            (name, reason) for name in ("admin", "probes", "socket") for reason in REASONS
+        }
         assert "probes" in repr(doors)
         await doors.cleanup()
         assert not (tmp_path / "a.sock").exists()
@@ -68,7 +70,7 @@ def test_what_is_dropped_is_one_log_line_in_a_while(
         flood = [socket.create_connection(address) for _ in range(10)]
         await until(lambda: "connections to the probes listener: " in caplog.text)
         flood += [socket.create_connection(address) for _ in range(10)]
-        await until(lambda: doors.dropped()["probes", "evicted"] == 18)
+        await until(lambda: doors.facts().dropped["probes", "evicted"] == 18)
         assert caplog.text.count("gave way to newer ones") == 1
         await doors.cleanup()
         for sock in flood:
