@@ -180,7 +180,7 @@ class Instance:
         if aside.probes is not None:
             self.probes_address = await self.doors.serve("probes", probes_application(knowledge), aside.probes, room)
         if aside.local is not None:
-            await self.doors.serve_local(probes_application(knowledge), aside.local)
+            await self.doors.serve_local(probes_application(knowledge), aside.local, places)
         self._controller.configured = self._configured
         reload = await self._controller.start()
         await self.rollouts.recall()

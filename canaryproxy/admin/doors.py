@@ -59,11 +59,11 @@ class Doors:
         self._open(Door(name, sock, room, time.monotonic, self._note), server)
         return address
 
-    async def serve_local(self, app: web.Application, bound: Bound) -> None:
-        """Serve an application on a Unix socket."""
+    async def serve_local(self, app: web.Application, bound: Bound, most: int = LOCAL) -> None:
+        """Serve an application on a Unix socket, to `most` at a time or fewer."""
         self._files.append(bound)
         server = await self._server(app)
-        self._open(Door("socket", bound.sock, Room.unshared(LOCAL), time.monotonic, self._note), server)
+        self._open(Door("socket", bound.sock, Room.unshared(min(most, LOCAL)), time.monotonic, self._note), server)
 
     def facts(self) -> ListenerFacts:
         """How many connections there are, and how many have been dropped."""
