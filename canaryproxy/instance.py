@@ -15,26 +15,26 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from aiohttp import web
-
 from canaryproxy.admin.app import admin_application, probes_application
 from canaryproxy.admin.auth import Gate
-from canaryproxy.admin.door import Door
+from canaryproxy.admin.door import Room
+from canaryproxy.admin.doors import Doors
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
 from canaryproxy.config.admin import AccessLogConfig
 from canaryproxy.config.expiry import Held, complaints, held
 from canaryproxy.control import asking, files, hooks, scraping
 from canaryproxy.control.changes import Reload, say_refused
-from canaryproxy.control.compile import begin, listen_addresses
+from canaryproxy.control.compile import begin
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.courtesy import give_way
 from canaryproxy.control.cpus import usable_cpus
-from canaryproxy.control.events import Events
+from canaryproxy.control.events import LISTENERS, Events
 from canaryproxy.control.health import over_http
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
-from canaryproxy.control.listen import BACKLOG, CannotListen, display, heard, listen_on
+from canaryproxy.control.listen import display, heard
+from canaryproxy.control.opening import Aside, beside_state, open_sockets
 from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
 from canaryproxy.control.rollouts import Rollouts
@@ -62,9 +62,6 @@ WATCH_PERIOD = 1.0
 """Seconds between two looks at the config file."""
 DAY = 86_400.0
 """Seconds between two warnings of a certificate that ends."""
-
-CLOSING = 1.0
-"""Seconds that calls of the admin API under way may take at the end."""
 
 
 class CannotKeep(Exception):
@@ -95,8 +92,7 @@ class Instance:
         self._report = report
         self._lookup = lookup
         self._tasks: list[asyncio.Task[None]] = []
-        self._runners: list[web.AppRunner] = []
-        self._doors: list[asyncio.Server] = []
+        self.doors = Doors()
         self.counters = Counters()
         self.window = Window()
         self.users = UserBook()
@@ -123,11 +119,10 @@ class Instance:
         self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
         self._compose(sockets)
         try:
-            await self._go(*aside)
+            await self._go(aside)
         except BaseException:
             await self.abort()
-            for sock in filter(None, aside):
-                sock.close()
+            aside.close()
             raise
 
     def _compose(self, sockets: list[socket.socket]) -> None:
@@ -170,18 +165,24 @@ class Instance:
         self.counters.gone(slot)
         self.judges.gone(slot)
 
-    async def _go(self, admin: socket.socket | None, probes: socket.socket | None) -> None:
+    async def _go(self, aside: Aside) -> None:
         """The admin API listens before anything is served, so that it can be asked how far we are."""
         knowledge = Knowledge(
             self._controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers,
-            time.monotonic, self._urls, self.connections, self._numbers,
+            time.monotonic, self._urls, self.connections, self._numbers, self.doors.facts,
         )  # fmt: skip
         self.rollouts.users_of = knowledge.canary_users
-        if admin is not None:
+        places = files.connections_aside(self._files_open)
+        self.events.places = min(LISTENERS, max(places // 4, 1))
+        room = Room.of(places)
+        if aside.admin is not None:
             gate = Gate(lambda: self._controller.config.server.admin)
-            self.admin_address = await self._serve(admin_application(knowledge, gate), admin)
-        if probes is not None:
-            self.probes_address = await self._serve(probes_application(knowledge), probes)
+            app = admin_application(knowledge, gate)
+            self.admin_address = await self.doors.serve("admin", app, aside.admin, room)
+        if aside.probes is not None:
+            self.probes_address = await self.doors.serve("probes", probes_application(knowledge), aside.probes, room)
+        if aside.local is not None:
+            await self.doors.serve_local(probes_application(knowledge), aside.local, places)
         self._controller.configured = self._configured
         reload = await self._controller.start()
         await self.rollouts.recall()
@@ -193,19 +194,6 @@ class Instance:
             watches = Watches()
             watches.poll(self._files(self._path))
             self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self._path, watches)))
-
-    async def _serve(self, app: web.Application, sock: socket.socket) -> tuple[str, int]:
-        door = Door(files.connections_aside(self._files_open))
-        door.guard(app)
-        running = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING, handle_signals=False)
-        self._runners.append(running)
-        await running.setup()
-        if running.server is None:
-            raise RuntimeError("an application that was set up has no server")
-        loop = asyncio.get_running_loop()
-        self._doors.append(await loop.create_server(door.opened(running.server), sock=sock, backlog=BACKLOG))
-        host, port = sock.getsockname()[:2]
-        return host, port
 
     def _add(self, slot: int, delta: Delta) -> None:
         give_way()
@@ -292,10 +280,7 @@ class Instance:
         self.hooks.stop()
         for task in self._tasks:
             task.cancel()
-        for door in self._doors:
-            door.close()
-        for running in self._runners:
-            await running.cleanup()
+        await self.doors.cleanup()
         await self._controller.close()
 
     def _files(self, path: Path) -> tuple[Path, ...]:
@@ -309,26 +294,6 @@ class Instance:
                 log.warning("the file %s is gone; what it said last goes on", gone)
             if watches.changed:
                 await self.reload()
-
-
-def open_sockets(config: Config) -> tuple[list[socket.socket | None], list[socket.socket]]:
-    """Sockets of the admin API and the probes, where wanted, then those for requests. Raises `CannotListen`."""
-    opened: list[socket.socket] = []
-
-    def listening(host: str, port: int) -> socket.socket:
-        opened.append(listen_on(host, port))
-        return opened[-1]
-
-    try:
-        aside = [
-            None if one is None else listening(one.listen.host, one.listen.port)
-            for one in (config.server.admin, config.server.probes)
-        ]
-        return aside, [listening(host, port) for host, port in listen_addresses(config)]
-    except CannotListen:
-        for sock in opened:
-            sock.close()
-        raise
 
 
 def urls(config: Config, addresses: Sequence[tuple[str, int]]) -> list[str]:
@@ -377,10 +342,8 @@ def check_log(config: AccessLogConfig | None, *others: Path) -> None:
 
 
 def place(state: str, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The file of the state, if it has one. A relative path counts from the directory that the service manager or the
-    image has for it (STATE_DIRECTORY, systemd.exec(5)), else from the working directory.
-    """
-    return None if state == "memory" else Path(environ.get("STATE_DIRECTORY", "").split(":")[0], state)
+    """The file of the state, if it has one."""
+    return None if state == "memory" else beside_state(state, environ)
 
 
 def open_store(path: str, environ: Mapping[str, str] = os.environ) -> Store:

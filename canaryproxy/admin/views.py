@@ -26,6 +26,7 @@ from canaryproxy.rollout.identity import label
 from canaryproxy.rollout.state import UNDER_WAY
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.distinct import Distinct, Numbers
+from canaryproxy.telemetry.listeners import ListenerFacts
 from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
 from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Events, Sample, Window
@@ -45,7 +46,8 @@ MOST_RULE_SERIES = 100
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """Everything there is to show. `now` tells seconds on the clock of the deltas, `addresses` where requests come
-    in; `connections` is how many clients are served at once, at most; `numbers` those that users are counted by.
+    in; `connections` is how many clients are served at once, at most; `numbers` those that users are counted by;
+    `listeners` counts the connections of the control plane's listeners.
     """
 
     controller: Controller
@@ -59,6 +61,7 @@ class Knowledge:
     addresses: Callable[[], Sequence[str]] = tuple
     connections: int = 0
     numbers: Numbers = field(default_factory=lambda: Numbers(b""))
+    listeners: Callable[[], ListenerFacts] = ListenerFacts
 
     @property
     def ready(self) -> bool:
@@ -269,6 +272,7 @@ class Knowledge:
             restarts=self.workers.restarts,
             refused=self.workers.refused,
             connections=self.connections,
+            listeners=self.listeners(),
             generation=controller.generation,
             reloaded=controller.reloaded,
             state=controller.condition.health,

@@ -17,6 +17,7 @@ from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.telemetry.counters import Counters, Side, Sums
 from canaryproxy.telemetry.histogram import classic, total_seconds
+from canaryproxy.telemetry.listeners import ListenerFacts, listener_families
 from canaryproxy.telemetry.window import Window
 
 CODES = (200, 500)
@@ -84,6 +85,7 @@ class InstanceFacts:
     certificates: Sequence[tuple[tuple[str, str, str], float]] = ()
     connections: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
+    listeners: ListenerFacts = field(default_factory=ListenerFacts)
 
 
 class _One:
@@ -136,13 +138,12 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     for reason, count in facts.refused.items():
         killed.add_metric((reason,), count)
     yield killed
-    yield GaugeMetricFamily(
-        "canaryproxy_max_connections", "Client connections served at once, at most.", value=facts.connections
-    )
+    words = "Client connections served at once, at most."
+    yield GaugeMetricFamily("canaryproxy_max_connections", words, value=facts.connections)
+    yield from listener_families(facts.listeners)
     yield GaugeMetricFamily("canaryproxy_generation", "Generation of the routing table.", value=facts.generation)
-    yield GaugeMetricFamily(
-        "canaryproxy_config_reload_success", "Whether the config holds up that was read last.", value=facts.reloaded
-    )
+    words = "Whether the config holds up that was read last."
+    yield GaugeMetricFamily("canaryproxy_config_reload_success", words, value=facts.reloaded)
     state = GaugeMetricFamily(
         "canaryproxy_state_condition", "How the state is kept: 1 for the condition that holds.", labels=("condition",)
     )
