@@ -31,6 +31,17 @@ class Headcount:
         return count > 1 and (words[self._slot] + arriving - 1) * count > sum(words) + arriving
 
     @property
+    def workers(self) -> int:
+        """How many there are."""
+        return len(self._words)
+
+    def fair(self, most: int) -> int:
+        """Of so many clients of the instance, those that this worker serves whatever the others claim: seven eighths of
+        an equal share. The rest is for differences between workers, so that the sum is kept.
+        """
+        return most // self.workers * 7 // 8
+
+    @property
     def total(self) -> int:
         """Clients of all workers."""
         return sum(self._words)
