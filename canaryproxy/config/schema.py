@@ -142,8 +142,8 @@ class LimitsConfig(Section):
     )
     handshakes: Count = Field(
         default=LIMITS.handshakes,
-        description="TLS handshakes under way at the same time, shared evenly by the workers, rounded up. For a further "
-        "one the handshake that has waited for longest gives way, of the address that has most of them. A connection "
+        description="TLS handshakes under way at the same time, shared evenly by the workers, rounded up. For one more "
+        "the handshake that has waited for longest gives way, of the address that has most of them. A connection "
         "that has not sent its whole hello yet counts for `max_connections` alone.",
         examples=["4000"],
     )

@@ -1,8 +1,8 @@
 """Who is let in, and who gives way: the places of a worker, as far as the limits of the instance leave them to it.
 
 A newcomer that finds all places taken gets that of a client that is idle, or that is too slow (`Stalls`); who that is,
-`eviction` says. Only where all are busy it is refused. Workers share `max_connections` by what they say of themselves; a
-worker serves most of its fair share whatever the others say, so that one that was taken over cannot have all others
+`eviction` says. Only where all are busy it is refused. Workers share `max_connections` by what they say of themselves.
+A worker serves most of its fair share whatever the others say, so that one that was taken over cannot have all others
 turn everybody away.
 """
 
@@ -16,7 +16,7 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.neighbourhood import neighbourhood
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.proxy.downstream import Downstream
-from canaryproxy.proxy.eviction import Holder, Place, Places
+from canaryproxy.proxy.eviction import GRACE, Holder, Place, Places
 from canaryproxy.proxy.handshakes import Handshakes
 from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.shared import Shared
@@ -166,13 +166,15 @@ class Admission(Shared):
         if connection.place is not None:
             self._places.idle(connection.place)
 
-    def evict(self, reason: str) -> bool:
-        """Close the client connection that can best be spared, counted under this reason; False where all are busy.
+    def evict(self, reason: str, least: float = 0.0) -> bool:
+        """Close the client connection that can best be spared, counted under this reason; False where all are busy, or
+        that one has been idle for less than `least` seconds.
 
         Its place is free at once, its descriptor and memory in the next turn of the loop.
         """
-        place = self._places.choose(self.now())
-        if place is None:
+        now = self.now()
+        place = self._places.choose(now)
+        if place is None or now - place.holder.idle_since() < least:
             return False
         self.give_up(place)
         self.recorder.evict(reason)
@@ -187,12 +189,14 @@ class Admission(Shared):
         connection.give_way()
 
     def reclaim(self) -> bool:
-        """Close idle connections for their descriptors: to endpoints first, then of clients. Whether there were any."""
-        return super().reclaim() or any([self.evict("files") for _ in range(RECLAIMED)])
+        """Close idle connections for their descriptors: to endpoints first, then of clients that have been idle for a
+        while. Whether there were any.
+        """
+        return super().reclaim() or sum(self.evict("files", GRACE) for _ in range(RECLAIMED)) > 0
 
     def _look_for_stalled(self, tick: float) -> None:
-        """Slow clients give way as idle ones do, as long as places are lacking. Where this worker has more than its share
-        of too many clients, its idle ones give way without a newcomer.
+        """Slow clients give way as idle ones do, as long as places are lacking. Where this worker has more than its
+        share of too many clients, its idle ones give way without a newcomer.
         """
         if tick - self._pressed < PRESSED:
             for connection in self._connections:
