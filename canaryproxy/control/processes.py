@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from canaryproxy.isolated import command
 from canaryproxy.link.orders import FORK, PID, RETIRE
-from canaryproxy.proxy.headcount import WORD
+from canaryproxy.proxy.headcount import fresh, size
 
 log = logging.getLogger("canaryproxy")
 
@@ -62,7 +62,8 @@ class Processes:
     def __init__(self, sockets: list[socket.socket], slots: int) -> None:
         self._sockets = sockets
         self._memory = os.memfd_create("canaryproxy")
-        os.ftruncate(self._memory, WORD * slots)
+        os.ftruncate(self._memory, size(slots))
+        os.pwrite(self._memory, fresh(slots), 0)
         self._births: deque[Born] = deque()
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None

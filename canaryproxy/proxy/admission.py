@@ -47,6 +47,9 @@ class Admission(Shared):
         self._headcount = headcount or Headcount()
         self._room = room
         self._fair = self._headcount.fair(limits.max_connections)
+        self._tallied = limits.connections_per_address is not None
+        if self._tallied:
+            self._headcount.begin_tally()
         self._connections: set[Downstream] = set()
         self._places = Places(int(min(limits.max_connections, room)))
         self._stalls = Stalls()
@@ -90,7 +93,13 @@ class Admission(Shared):
     def too_many(self, address: str) -> bool:
         """Whether an address has all the connections that it may have; it is counted and logged then."""
         most = self.settings.limits.connections_per_address
-        if most is None or self._places.of(self.neighbourhood(address)) < most or self.trusts(address):
+        if most is None:
+            return False
+        counted = self.neighbourhood(address)
+        here = self._places.of(counted)
+        if here < self._headcount.fair(most) or here + self._headcount.elsewhere(counted) < most:
+            return False
+        if self.trusts(address):
             return False
         self.refused("address", Failure.TOO_MANY_CONNECTIONS)
         return True
@@ -132,6 +141,8 @@ class Admission(Shared):
     def enter(self, holder: Holder, address: str, shared: bool) -> Place:
         """Give someone a place."""
         place = self._places.enter(holder, self.neighbourhood(address), shared=shared)
+        if self._tallied and place.group is not None:
+            self._headcount.tally(place.group.key, 1)
         self._count()
         return place
 
@@ -139,7 +150,8 @@ class Admission(Shared):
 
     def give_up(self, place: Place) -> None:
         """A place is free."""
-        self._places.leave(place)
+        if self._places.leave(place) and self._tallied and place.group is not None:
+            self._headcount.tally(place.group.key, -1)
         self._count()
 
     def forget(self, connection: Downstream) -> None:

@@ -206,17 +206,19 @@ class Places:
                 self._move(group, group.crowd)
         return place
 
-    def leave(self, place: Place) -> None:
-        """Give a place up; once is enough."""
+    def leave(self, place: Place) -> bool:
+        """Give a place up; once is enough. Whether it was still taken."""
         if place.queue is not None:
             place.queue.remove(place)
         elif not place.parked:
-            return
+            return False
         place.parked = False
         self.count -= 1
-        group = place.group
-        if group is None:
-            return
+        if place.group is not None:
+            self._leave_group(place, place.group)
+        return True
+
+    def _leave_group(self, place: Place, group: Group) -> None:
         group.count -= 1
         group.members.discard(place)
         if not group.count:
