@@ -9,12 +9,13 @@ import pytest
 
 from canaryproxy.forkserver import ForkServer
 from canaryproxy.link.orders import FORK, PID, RETIRE
+from canaryproxy.proxy.headcount import size
 
 
 def test_it_forks_answers_and_retires() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     link, end = socket.socketpair()
-    server = ForkServer(theirs, mmap.mmap(-1, 4096), [])
+    server = ForkServer(theirs, mmap.mmap(-1, size(1)), [])
     socket.send_fds(ours, [FORK], [end.fileno()])
     end.close()
     ours.send(RETIRE)

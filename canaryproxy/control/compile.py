@@ -138,6 +138,8 @@ def plane_settings(config: Config) -> PlaneSettings:
             headers=limits.headers,
             uri_bytes=limits.uri_bytes,
             body_bytes=limits.body_bytes,
+            connections_per_address=limits.connections_per_address,
+            handshakes=limits.handshakes,
         ),
         timeouts=Timeouts(
             header=timeouts.header,

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from canaryproxy.control.exposure import environment
 from canaryproxy.isolated import command
 from canaryproxy.link.orders import FORK, PID, RETIRE
-from canaryproxy.proxy.headcount import WORD
+from canaryproxy.proxy.headcount import fresh, size
 
 log = logging.getLogger("canaryproxy")
 
@@ -67,7 +67,7 @@ class Processes:
 
     def __init__(self, sockets: list[socket.socket], slots: int) -> None:
         self._sockets = sockets
-        self._memory = shared_memory(WORD * slots)
+        self._memory = shared_memory(size(slots), fresh(slots))
         self._births: deque[Born] = deque()
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -192,11 +192,12 @@ class Processes:
             self._memory = -1
 
 
-def shared_memory(size: int) -> int:
-    """A descriptor of memory that all workers share, all zero. Its size is sealed: a worker that could make it smaller
-    would end all others, whose next look at it would be a bus error.
+def shared_memory(length: int, begin: bytes) -> int:
+    """A descriptor of memory that all workers share: `begin`, then zeros. Its size is sealed: a worker that could make it
+    smaller would end all others, whose next look at it would be a bus error.
     """
     memory = os.memfd_create("canaryproxy", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(memory, size)
+    os.ftruncate(memory, length)
+    os.pwrite(memory, begin, 0)
     fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return memory

@@ -13,6 +13,10 @@ cdef class Downstream(Caller):
     cdef public object phase
     cdef public double deadline
     cdef public bint blocked
+    cdef public bint proven
+    cdef public double since
+    cdef public object place
+    cdef public object slow
     cdef object _address
     cdef bytes _scheme
     cdef bint _upload_blocked

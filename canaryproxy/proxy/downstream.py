@@ -18,9 +18,9 @@ from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import RequestHead
 from canaryproxy.proxy.caller import Caller, Phase
+from canaryproxy.proxy.eviction import BUSY, Place
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.respond import options
-from canaryproxy.proxy.shortage import FULL
 from canaryproxy.telemetry.accesslog import undecided
 
 if TYPE_CHECKING:
@@ -42,17 +42,20 @@ IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
 class Downstream(Caller):
     """A client connection, of the peer's own address unless another is given.
 
-    `paused`: the client does not take what we write; `blocked`: we must not read.
+    `paused`: the client does not take what we write; `blocked`: we must not read; `proven`: it has had an answer;
+    `since`: when its phase began, as far as it may give way to others; `slow`: what it is slow in (`Stalls`).
     """
 
     __slots__ = (
         "_address", "_advancing", "_drained", "_scheme", "_unsent", "_upload_blocked", "_yielding", "blocked",
-        "deadline", "exchange", "phase", "reader",
+        "deadline", "exchange", "phase", "place", "proven", "reader", "since", "slow",
     )  # fmt: skip
 
     plane: "DataPlane"
 
-    def __init__(self, plane: "DataPlane", address: str | None = None, scheme: bytes = b"http") -> None:
+    def __init__(
+        self, plane: "DataPlane", address: str | None = None, scheme: bytes = b"http", place: Place | None = None
+    ) -> None:
         self.plane = plane
         self._address = address
         self._scheme = scheme
@@ -68,6 +71,10 @@ class Downstream(Caller):
         self._yielding = False
         self._drained = 0
         self._unsent = 0
+        self.place = place
+        self.proven = False
+        self.since = plane.tick
+        self.slow: object | None = None
 
     def __repr__(self) -> str:
         return f"<Downstream {self.peer.address!r} {self.phase.value} {self.exchange!r}>"
@@ -80,17 +87,18 @@ class Downstream(Caller):
         self.transport.set_write_buffer_limits(HIGH_WATER)
         peername = transport.get_extra_info("peername")
         self.peer = self.plane.meet(self._address or (peername[0] if peername else "unknown"), self._scheme)
-        if self.plane.admit(self):
+        self.since = self.plane.tick
+        failure = self.plane.admit(self)
+        if failure is None:
             self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.header)
         else:
-            self._turn_away()
+            self._turn_away(failure)
 
-    def _turn_away(self) -> None:
+    def _turn_away(self, failure: Failure) -> None:
         """One connection too many: say so and close, without the time a lingering close would take."""
         self.phase = LINGERING
         self.deadline = self.plane.in_seconds(LINGER)
-        self.plane.sockets.shortage.note(FULL)
-        self._answer(Failure.OVERLOADED, None, close=True)
+        self._answer(failure, None, close=True)
         self.transport.close()
 
     def data_received(self, data: bytes) -> None:
@@ -236,6 +244,7 @@ class Downstream(Caller):
             self.transport.close()
         elif self.phase is IDLE and self.reader.mid_message:
             self.phase = HEAD
+            self.since = self.plane.tick
             self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.header)
 
     def rearm(self) -> None:
@@ -303,7 +312,7 @@ class Downstream(Caller):
         self.exchange = None
         self.phase = CLOSED
         self.deadline = NEVER
-        self.plane.forget(self)
+        self.plane.become_tunnel(self)
         if self.blocked:
             self.transport.resume_reading()
         return self.reader.take_all()
@@ -325,6 +334,11 @@ class Downstream(Caller):
             return
         plane = self.plane
         self.deadline = plane.tick + plane.keep_alive
+        self.since = plane.tick
+        self.proven = True
+        place = self.place
+        if place is not None and place.parked:
+            plane.idle(self)
         if self.blocked:
             self._set_reading()
         if self.reader.pending() or self.half_closed:
@@ -333,6 +347,7 @@ class Downstream(Caller):
     def close(self) -> None:
         """End the connection once everything written has left, without a reset."""
         self.phase = LINGERING
+        self.since = self.plane.tick
         self._unsent = self.transport.get_write_buffer_size()
         self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle if self._unsent else LINGER)
         if self.half_closed or not self.transport.can_write_eof():
@@ -375,6 +390,40 @@ class Downstream(Caller):
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()
+
+    # Giving way.
+
+    def idle_since(self) -> float:
+        """Since when it may give way: it waits for a request, or has been too slow; with bytes under way it may not."""
+        turn = self.turn()
+        if turn is not None:
+            return self.since if self.slow is turn[0] else BUSY
+        return BUSY if self.exchange is not None else self.since
+
+    def owing(self) -> bool:
+        """Whether it owes us its first request, the rest of a head, or haste; a close is all that we owe."""
+        return self.phase is not IDLE or not self.proven or self.turn() is not None
+
+    def turn(self) -> tuple[object, int] | None:
+        """What it is the client's turn in, and the bytes it has moved: it takes an answer, or sends a body."""
+        exchange = self.exchange
+        unsent = self.transport.get_write_buffer_size()
+        if exchange is None:
+            return (self, -unsent) if unsent else None
+        if self.paused:
+            return exchange, exchange.sent - unsent
+        if exchange.owed() and not self._upload_blocked:
+            return exchange, exchange.received
+        return None
+
+    def give_way(self) -> None:
+        """Close now, as between two requests, or cut what is under way. TLS says its goodbye first."""
+        if self.exchange is None and self._scheme != b"http":
+            self.phase = LINGERING
+            self.transport.close()
+            self.plane.soon(self.transport.abort)
+        else:
+            self.transport.abort()
 
     # Time.
 

@@ -93,6 +93,10 @@ class Shared:
         """Close idle connections, so that others can be opened: the mirrors' before all. Whether there were any."""
         return self.mirrors.spare(RECLAIMED) > 0 or sum(pool.spare(RECLAIMED) for pool in self._pools.values()) > 0
 
+    def end_tunnel(self, tunnel: Tunnel) -> None:
+        """A tunnel is gone."""
+        self.tunnels.discard(tunnel)
+
     def pay(self, decision: Decision, now: float) -> None:
         """A canary request begins behind a shield, and adds its share to the budget."""
         shield = decision.route.shield
@@ -114,6 +118,10 @@ class Shared:
         if patience is None:
             patience = self._patiences[seconds] = Patience(self._loop, seconds)
         return patience
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """In the loop's next turn."""
+        self._loop.call_soon(call)
 
     def in_seconds(self, seconds: float) -> float:
         """A deadline that is not met early although `tick` is coarse."""

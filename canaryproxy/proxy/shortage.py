@@ -25,6 +25,8 @@ OF_MEMORY = (errno.ENOBUFS, errno.ENOMEM)
 
 FULL = "clients were turned away: server.limits.max_connections, or what file descriptors allow, is reached"
 
+OF_ADDRESS = "clients were turned away: an address had server.limits.connections_per_address connections"
+
 READ = 65_536
 
 

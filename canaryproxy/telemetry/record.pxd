@@ -39,6 +39,8 @@ cdef class Recorder:
     cdef dict _cells
     cdef list _news
     cdef dict _refused
+    cdef dict _turned_away
+    cdef dict _evicted
     cdef dict _users
     cdef dict _seen
     cdef dict _goals

@@ -198,7 +198,10 @@ class Recorder:
     under the `secret`.
     """
 
-    __slots__ = ("_cells", "_copies", "_goals", "_news", "_numbers", "_refused", "_second", "_seen", "_users")
+    __slots__ = (
+        "_cells", "_copies", "_evicted", "_goals", "_news", "_numbers", "_refused", "_second", "_seen", "_turned_away",
+        "_users",
+    )  # fmt: skip
 
     def __init__(self, secret: bytes = b"") -> None:
         self._numbers = Numbers(secret)
@@ -206,6 +209,8 @@ class Recorder:
         self._cells: dict[Decision, Cell] = {}
         self._news: list[Cell] = []
         self._refused: dict[int, int] = {}
+        self._turned_away: dict[str, int] = {}
+        self._evicted: dict[str, int] = {}
         self._users: dict[tuple[str, str, int], Fresh] = {}
         self._seen: dict[Decision, Distinct] = {}
         self._goals: dict[tuple[str, str, str, bool], Events] = {}
@@ -238,6 +243,14 @@ class Recorder:
     def refuse(self, code: int) -> None:
         """Count an answer of our own, given before any decision."""
         self._refused[code] = self._refused.get(code, 0) + 1
+
+    def turn_away(self, reason: str) -> None:
+        """Count a client connection that was not let in."""
+        self._turned_away[reason] = self._turned_away.get(reason, 0) + 1
+
+    def evict(self, reason: str) -> None:
+        """Count a client connection that was closed to make room."""
+        self._evicted[reason] = self._evicted.get(reason, 0) + 1
 
     def saw(self, decision: Decision, user: int) -> None:
         """A request of this user was decided."""
@@ -300,12 +313,15 @@ class Recorder:
         news = tuple(_report(cell) for cell in self._news)
         self._news.clear()
         refused, self._refused = self._refused, {}
+        turned_away, self._turned_away = self._turned_away, {}
+        evicted, self._evicted = self._evicted, {}
         still_open = list(open_cells)
         overdue = _overdue((cell for cell, waits in still_open if waits), int(at) - OVERDUE)
         in_flight = Counter((cell.key.route, cell.key.version) for cell, _ in still_open)
         return Delta(
             generation, at, cells=news, overdue=overdue, refused=refused, tunnels=tunnels, ejected=ejected,
             in_flight=in_flight, users=self._take_users(), goals=self._take_goals(), mirrors=self._take_copies(),
+            turned_away=turned_away, evicted=evicted,
         )  # fmt: skip
 
     def _take_users(self) -> tuple[Users, ...]:

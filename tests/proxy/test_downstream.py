@@ -191,14 +191,23 @@ def test_one_connection_too_many_is_a_503_with_retry_after() -> None:
 
     async def test() -> None:
         async with world(limits=Limits(max_connections=1)) as w:
+            answering, asked, go = w.stable.behaviour, asyncio.Event(), asyncio.Event()
+
+            async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                asked.set()
+                await go.wait()
+                await answering(reader, writer)
+
+            w.stable.behaviour = slow
             reader, writer = await w.connect()
             writer.write(STAY)
-            await read_response(reader)
+            await asked.wait()
             second, _ = await w.connect()
             answer = await second.read()
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert b"Retry-After: 1" in answer
-            writer.write(STAY)
+            assert w.collect().turned_away == {"full": 1}
+            go.set()
             assert (await read_response(reader))[1] == b"ok"
 
     run(test())
