@@ -38,7 +38,8 @@ NOWHERE = Endpoint("", 0)
 
 class Shared:
     """`identity` is the instance's pseudonym; `access_log` takes an entry for every exchange, at `wall` time; clocks
-    and dice are arguments. Users are numbered under the `secret`. `held` counts exchanges of versions that have a limit.
+    and dice are arguments. Users are numbered under the `secret`. `held` counts exchanges of versions that have a
+    limit.
     """
 
     __slots__ = (
@@ -126,10 +127,6 @@ class Shared:
     def in_seconds(self, seconds: float) -> float:
         """A deadline that is not met early although `tick` is coarse."""
         return self.tick + seconds + self.slack
-
-    def soon(self, work: Callable[[], None]) -> None:
-        """Do this in the event loop's next turn."""
-        self._loop.call_soon(work)
 
     def last_words(self, failure: Failure) -> bytes:
         """Our own response on a connection of which nothing else is to come."""

@@ -66,7 +66,9 @@ def test_the_targets_that_the_page_names_exist() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     named = set(TARGET.findall(PAGE.read_text("utf-8")))
     assert {"prove-attacks", "prove-sanitized"} <= named
-    assert not [one for one in named if not re.search(rf"^{one}:", makefile, re.MULTILINE) and not one.startswith("prove-")]
+    assert not [
+        one for one in named if not re.search(rf"^{one}:", makefile, re.MULTILINE) and not one.startswith("prove-")
+    ]
 
 
 def _exists(file: str, name: str) -> bool:
