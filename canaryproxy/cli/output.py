@@ -5,8 +5,8 @@ terminals that are `dumb`, a table is lines for grep and awk: a header, then one
 left out, none cut, and text of several words in the last column.
 
 Part of what is printed was chosen by others: servers that answer, authors of requests and configs. It reaches
-the terminal as visible characters alone, whichever command prints it: `say`, `say_json`, and a `console` for what `line`
-and `Sheet` make are the only ways out.
+the terminal as visible characters alone, whichever command prints it. The only ways out are `say`, `say_json`, and a
+`console` for what `line` and `Sheet` make.
 """
 
 import codecs
