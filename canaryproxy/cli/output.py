@@ -4,9 +4,9 @@ On a terminal tables are laid out for people, and nothing is cut: long cells go 
 terminals that are `dumb`, a table is lines for grep and awk: a header, then one line a row, every cell one word, none
 left out, none cut, and text of several words in the last column.
 
-Part of what is printed was chosen by others: servers that answer, whoever sent a request, whoever wrote a config. It
-reaches the terminal as visible characters alone, whichever command prints it: `say`, `say_json`, and a `console` for
-what `line` and `Sheet` make are the only ways out.
+Part of what is printed was chosen by others: servers that answer, authors of requests and configs. It reaches
+the terminal as visible characters alone, whichever command prints it. The only ways out are `say`, `say_json`, and a
+`console` for what `line` and `Sheet` make.
 """
 
 import codecs

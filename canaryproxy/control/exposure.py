@@ -11,14 +11,14 @@ from canaryproxy.mode import SWITCH
 
 KEPT = frozenset((
     FORMAT, SWITCH, "LANG", "LANGUAGE", "TZ", "TZDIR", "PATH", "TMPDIR", "LD_LIBRARY_PATH", "LD_PRELOAD",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "OPENSSL_CONF", "OPENSSL_MODULES", "GLIBC_TUNABLES",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "GLIBC_TUNABLES",
     "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS",
 ))  # fmt: skip
 """Level and format of the log, how it was compiled, language, time zone, where libraries and authorities are found, and
 what sanitisers are to do. Nothing of Python's own: children are started isolated from it.
 """
 
-FAMILIES = ("LC_", "MALLOC_")
+FAMILIES = ("LC_", "MALLOC_", "OPENSSL_")
 
 PR_SET_DUMPABLE = 4
 """prctl(2)."""

@@ -182,8 +182,8 @@ def caption(rollout: Rollout) -> str:
 
 
 def unformatted(text: str) -> str:
-    """Text that a chat shows as it is: no link, and nobody is called by it (Slack, "Escaping text"). Part of it is what
-    services have answered and what versions are called.
+    """Text that a chat shows as it is: no link, and no name that calls people (Slack, "Escaping text"). Part of it is
+    what services have answered and what versions are called.
     """
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 

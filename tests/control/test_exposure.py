@@ -28,6 +28,7 @@ def test_workers_inherit_no_variable_that_they_have_no_use_for(name: str) -> Non
         "LC_ALL",
         "TZ",
         "SSL_CERT_FILE",
+        "OPENSSL_CONF",
         "LD_LIBRARY_PATH",
         "MALLOC_ARENA_MAX",
     ],
