@@ -7,10 +7,10 @@ is kept of a sample of 1 in 2^level has a relative standard error of sqrt((1 - 2
 
 Hashes lie in strata by their leading zeros. Halving takes away one stratum, so it costs the same for any number.
 
-A client chooses its key where that is a header, or a cookie that it need not keep, and the hash of a bucket is no secret:
-it could look for keys whose hashes have many zeros, and with a few thousand of those nobody else would be sampled. So
-users are not counted by that hash but by a number made of it under a key of the instance (`Numbers`), which no client
-knows or sees anything of. Which bucket a client has is not touched by that.
+A client chooses its key where that is a header, or a cookie that it need not keep, and the hash of a bucket is no
+secret: it could look for keys whose hashes have many zeros, and with a few thousand of those nobody else would be
+sampled. So users are not counted by that hash but by a number made of it under a key of the instance (`Numbers`), which
+no client knows or sees anything of. Which bucket a client has is not touched by that.
 """
 
 import math
@@ -27,9 +27,7 @@ SECRET = 16
 
 
 class Numbers:
-    """Users by another number: SipHash-1-3 (Aumasson and Bernstein 2012, as in Python's own hashes) of the 8 bytes of their
-    hash.
-    """
+    """Users by another number: SipHash-1-3 (Aumasson and Bernstein 2012, as in Python) of the 8 bytes of their hash."""
 
     __slots__ = ("_a", "_b", "_c", "_d", "_end")
 

@@ -69,7 +69,12 @@ def test_a_worker_holds_nothing_that_leads_to_the_supervisor_or_to_other_workers
             for other in workers:
                 assert other == pid or mine & sockets(other) == {served}
             files = {one for number, one in descriptors(pid).items() if one.startswith("/") and number > 2}
-            assert files <= {"/dev/null", "/memfd:canaryproxy (deleted)", "/memfd:canaryproxy", str(tmp_path / "access.log")}
+            assert files <= {
+                "/dev/null",
+                "/memfd:canaryproxy (deleted)",
+                "/memfd:canaryproxy",
+                str(tmp_path / "access.log"),
+            }
             kinds = {one.partition(":")[0] for one in descriptors(pid).values() if not one.startswith("/")}
             assert kinds <= {"socket", "pipe", "anon_inode"}
             assert not [one for one in descriptors(pid).values() if "pidfd" in one]

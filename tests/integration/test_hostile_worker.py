@@ -92,7 +92,10 @@ def cell(**change: object) -> bytes:
 
 
 ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
-    "level": (lambda: report(users=(Users("shop", "canary", 500, 2**62),)), "level is 4611686018427387904, allowed: 0 to 64"),
+    "level": (
+        lambda: report(users=(Users("shop", "canary", 500, 2**62),)),
+        "level is 4611686018427387904, allowed: 0 to 64",
+    ),
     "bucket": (lambda: cell(latency={2**40: 1}), "a key of latency is 1099511627776, allowed: buckets"),
     "negative": (lambda: cell(starts=-(10**9)), "starts is -1000000000, allowed: no negative number"),
     "names": (lambda: HEADER.pack(19_000_000, VERSION, 4), "Delta of 19000000 bytes, at most 4194304 are allowed"),

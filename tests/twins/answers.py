@@ -198,7 +198,16 @@ def distinct(users: Sequence[int], others: Sequence[int], most: int, level: int)
     one.merge(others, level)
     size = len(one) if one.level < MOST_HALVINGS else None
     numbers = Numbers(repr(most).encode())
-    return [numbers.of(user) for user in users], size, one.kept, one.level, one.error, sorted(one.users()), [user in one for user in users], repr(one)
+    return (
+        [numbers.of(user) for user in users],
+        size,
+        one.kept,
+        one.level,
+        one.error,
+        sorted(one.users()),
+        [user in one for user in users],
+        repr(one),
+    )
 
 
 def histogram(times: Sequence[float], q: float) -> Event:
