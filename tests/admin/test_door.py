@@ -429,3 +429,21 @@ def test_the_room_is_shared_out_so_that_something_is_left_of_everything() -> Non
         assert 0 < room.busy_share <= room.busy < room.most
         assert 0 < room.share < room.most
     assert Room.unshared(16) == Room(16, 12, 16, 16)
+
+
+def test_a_flood_of_whole_requests_makes_nobody_wait_in_vain() -> None:
+    async def test() -> None:
+        async with api(Room.of(64)) as made:
+
+            async def once(source: str) -> bytes:
+                client = await asyncio.open_connection("127.0.0.1", made.port, local_addr=(source, 0))
+                client[1].write(b"GET /quick HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                answer = await client[0].read()
+                client[1].close()
+                return answer[9:12]
+
+            found = await asyncio.gather(*(once(f"127.0.0.{number % 20 + 1}") for number in range(400)))
+            assert found.count(b"200") + found.count(b"503") == 400
+            assert found.count(b"200") > 200
+
+    run(test())
