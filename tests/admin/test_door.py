@@ -226,6 +226,8 @@ def test_a_request_under_way_has_no_time_limit_of_the_door() -> None:
     ("head", "status"),
     [
         (b"GET /quick HTTP/1.1\r\nHost: a\r\nExpect: magic\r\n\r\n", b"417"),
+        (b"GET /quick HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nmore", b"200"),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nmore", b"404"),
         (b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", b"404"),
         (b"POST /quick HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", b"401"),
         (b"POST /quick HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"401"),
