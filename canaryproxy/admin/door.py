@@ -21,12 +21,15 @@ from aiohttp import web
 
 from canaryproxy.admin.places import Places
 from canaryproxy.admin.visitor import RESET, Visitor
+from canaryproxy.control.courtesy import give_way
 from canaryproxy.model.neighbourhood import neighbourhood
 
 AT_ONCE = 32
 """Newcomers that are taken in one turn of the loop, and connections that are read in one, at most. Of newcomers a
 quarter of the places, so that each is read before it can have to give way.
 """
+BREATH = 8
+"""Newcomers after which workers on this CPU get their turn."""
 BEGUN_AT_ONCE = 4
 """Requests that begin in one turn of the loop, at most. While more wait, newcomers wait in the kernel's queue, so that
 none has to give way before it is read.
@@ -213,7 +216,9 @@ class Door:
         if self._left <= 0:
             self._left = BEGUN_AT_ONCE
             return
-        for _ in range(self._at_once):
+        for number in range(1, self._at_once + 1):
+            if number % BREATH == 0:
+                give_way()
             try:
                 connection, peer = self._sock.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
