@@ -449,3 +449,27 @@ def test_a_flood_of_whole_requests_makes_nobody_wait_in_vain() -> None:
             assert found.count(b"200") > 200
 
     run(test())
+
+
+def test_a_site_of_ipv6_is_one_address_however_many_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    peers = [f"2001:db8:0:1::{number:x}" for number in range(1, 7)]
+    accept = socket.socket.accept
+
+    def accept_from(sock: socket.socket) -> tuple[socket.socket, object]:
+        connection, _ = accept(sock)
+        return connection, (names.pop(0), 1, 0, 0)
+
+    monkeypatch.setattr(socket.socket, "accept", accept_from)
+    names = ["2001:db8:0:2::1", *peers, "::ffff:192.0.2.1"]
+
+    async def test() -> None:
+        async with api(SMALL) as made:
+            first = await made.connect()
+            for _ in peers:
+                await made.connect()
+            assert made.door.connections == 1 + SMALL.share
+            await made.connect()
+            assert await asked(first, b"/quick") == b"200 quick"
+            assert made.noted == [("probes", "evicted")] * 2
+
+    run(test())
