@@ -1,4 +1,4 @@
-"""A network namespace of its own: ports, TIME_WAIT and SYN queues of the floods touch nobody else."""
+"""A network namespace of its own: ports, TIME_WAIT and SYN queues of the floods concern no other process."""
 
 import os
 import subprocess
