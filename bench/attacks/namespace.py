@@ -34,5 +34,7 @@ def _set(name: str, value: str) -> str:
     try:
         path.write_text(value)
     except OSError:
+        if not path.exists():
+            return "not there"
         return f"{' '.join(path.read_text().split())} (not ours to set)"
     return value
