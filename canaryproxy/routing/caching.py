@@ -27,6 +27,7 @@ EXPLICIT = {b"public", b"s-maxage", b"immutable", b"max-age"}
 """Directives that let a shared cache store an answer, or say for how long, whatever their values are."""
 
 KNOWN_VALUES = 1024
+KNOWN_LENGTH = 512
 """Values of Cache-Control that are remembered: an origin sends few."""
 
 Values = dict[bytes, list[bytes]]
@@ -123,8 +124,12 @@ def _by_target(name: bytes, lines: list[bytes]) -> bool:
     return _targeted(name) is not None and any(lines) and _by_directives(tuple(lines))[0] is not CLOSED
 
 
-@lru_cache(maxsize=KNOWN_VALUES)
 def _by_directives(lines: tuple[bytes, ...]) -> tuple[Sharing, bool]:
+    """What Cache-Control says, and whether a cache always has to ask the origin first. Remembered, unless it is long."""
+    return _remembered(lines) if sum(map(len, lines)) <= KNOWN_LENGTH else _judged(lines)
+
+
+def _judged(lines: tuple[bytes, ...]) -> tuple[Sharing, bool]:
     """What Cache-Control says, and whether a cache always has to ask the origin first.
 
     `private="set-cookie"` keeps single fields out of shared caches, not the answer (RFC 9111 5.2.2.7). `max-age=0`
@@ -143,6 +148,9 @@ def _by_directives(lines: tuple[bytes, ...]) -> tuple[Sharing, bool]:
     return SHARED if explicit else OPEN, asks
 
 
+_remembered = lru_cache(maxsize=KNOWN_VALUES)(_judged)
+
+
 def _directives(lines: tuple[bytes, ...]) -> tuple[dict[bytes, list[bytes]], bool]:
     """Arguments of directives by name in lower case, empty where there is none, and whether all quotes are closed."""
     given: dict[bytes, list[bytes]] = {}
@@ -150,7 +158,7 @@ def _directives(lines: tuple[bytes, ...]) -> tuple[dict[bytes, list[bytes]], boo
     for line in lines:
         parts, closed = split(line)
         sound = sound and closed
-        for part in parts:
+        for part in dict.fromkeys(parts):
             name, equals, argument = part.partition(b"=")
             given.setdefault(name.strip(b" \t").lower(), []).append(argument.strip(b" \t") or equals)
     return given, sound

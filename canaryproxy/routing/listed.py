@@ -7,7 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_piece = re.compile(rb'[^",]+|"(?:[^"\\]|\\.)*"|,', re.DOTALL).match
+_pieces = re.compile(rb'[^",]+|"[^"\\]*(?:\\.[^"\\]*)*"|[,"]', re.DOTALL).finditer
+"""Text, quoted strings and commas. A quote alone begins a string that does not end."""
+
 _quoted = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL).fullmatch
 _escaped = re.compile(rb"\\(.)", re.DOTALL).sub
 
@@ -43,13 +45,13 @@ def split(value: bytes) -> tuple[list[bytes], bool]:
         return value.split(b","), True
     parts: list[bytes] = []
     begin = at = 0
-    while at < len(value):
-        piece = _piece(value, at)
-        if piece is None:
+    for found in _pieces(value):
+        piece = found[0]
+        if piece == b",":
+            parts.append(value[begin:at])
+            begin = at + 1
+        elif piece == b'"':
             head, *rest = value[at:].split(b",")
             return [*parts, value[begin:at] + head, *rest], False
-        if piece[0] == b",":
-            parts.append(value[begin:at])
-            begin = piece.end()
-        at = piece.end()
+        at += len(piece)
     return [*parts, value[begin:]], True

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from canaryproxy.model.message import ResponseHead, split_fields
 from canaryproxy.model.table import Caching
+from canaryproxy.routing import caching
 from canaryproxy.routing.caching import Caches, Sharing, sharing_of
 from canaryproxy.routing.lookup import speaks_of_caching as plainly
 
@@ -222,3 +223,13 @@ def test_a_first_look_sees_all_that_matters(names: list[bytes], value: bytes) ->
     }
     looks: tuple[Callable[[bytes], bool], ...] = (speaks_of_caching, plainly)
     assert [look(block) for look in looks] == [any(name.lower() in wanted for name in names)] * 2
+
+
+def test_long_values_of_a_hostile_origin_are_not_remembered() -> None:
+    """A thousand of 128 KiB each would be 128 MiB in every worker."""
+    caching._remembered.cache_clear()
+    for number in range(20):
+        caching._by_directives((b"max-age=%d, " % number + b"x" * caching.KNOWN_LENGTH,))
+    assert caching._remembered.cache_info().currsize == 0
+    assert caching._by_directives((b"max-age=5",)) == caching._judged((b"max-age=5",))
+    assert caching._remembered.cache_info().currsize == 1

@@ -1,5 +1,7 @@
 """Items of list-valued fields."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,3 +39,11 @@ def test_long_values_take_no_longer_than_they_are(value: bytes) -> None:
 @given(st.lists(st.text('ab", \\', max_size=6).map(str.encode), max_size=5))
 def test_the_items_of_several_lists_are_those_of_each(values: list[bytes]) -> None:
     assert Listed("header", b"x").matched(values) == set().union(*map(items, values))
+
+
+@pytest.mark.parametrize("value", [b'"' + b'\\"' * 50_000, b'"",' * 30_000, b'"' + b"\\a" * 50_000, b'",' * 50_000])
+def test_no_list_takes_longer_than_it_is_long(value: bytes) -> None:
+    """A quote that is never closed, with thousands of escaped ones behind it, is looked for once."""
+    begun = time.process_time()
+    split(value)
+    assert time.process_time() - begun < 1
