@@ -125,7 +125,7 @@ def _by_target(name: bytes, lines: list[bytes]) -> bool:
 
 
 def _by_directives(lines: tuple[bytes, ...]) -> tuple[Sharing, bool]:
-    """What Cache-Control says, and whether a cache always has to ask the origin first. Remembered, unless it is long."""
+    """What Cache-Control says, and whether a cache always asks the origin first. Remembered, unless it is long."""
     return _remembered(lines) if sum(map(len, lines)) <= KNOWN_LENGTH else _judged(lines)
 
 
