@@ -37,5 +37,7 @@ def _connection_names_upgrade(head: RequestHead | ResponseHead) -> bool:
 
 
 def _allows(allowed: Collection[bytes], offer: bytes) -> bool:
+    if offer not in allowed and offer.partition(b"/")[0] not in allowed:
+        return False
     protocol = _protocol(offer)
     return protocol is not None and (offer in allowed or protocol[1] in allowed)
