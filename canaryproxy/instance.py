@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from canaryproxy.admin.app import admin_application, probes_application
+from canaryproxy.admin.app import admin_application, probes_application, scrapes_of
 from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.door import Door
 from canaryproxy.admin.views import Knowledge
@@ -175,11 +175,12 @@ class Instance:
             time.monotonic, self._urls, self.connections,
         )  # fmt: skip
         self.rollouts.users_of = knowledge.canary_users
+        scrapes = scrapes_of(knowledge)
         if admin is not None:
             gate = Gate(lambda: self._controller.config.server.admin)
-            self.admin_address = await self._serve(admin_application(knowledge, gate), admin)
+            self.admin_address = await self._serve(admin_application(knowledge, gate, scrapes), admin)
         if probes is not None:
-            self.probes_address = await self._serve(probes_application(knowledge), probes)
+            self.probes_address = await self._serve(probes_application(knowledge, scrapes), probes)
         self._controller.configured = self._configured
         reload = await self._controller.start()
         await self.rollouts.recall()

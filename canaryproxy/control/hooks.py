@@ -11,7 +11,7 @@ from typing import Any
 
 from canaryproxy.config.hook import Called, HookConfig, NotifyConfig, When
 from canaryproxy.config.outbound import secure, texts
-from canaryproxy.control.calling import ContextOf, Failed, called, host_of, is_secure
+from canaryproxy.control.calling import ContextOf, Failed, called, first_words, host_of, is_secure
 from canaryproxy.control.events import named
 from canaryproxy.control.failures import Failures, Key
 from canaryproxy.control.reasons import answered
@@ -195,10 +195,8 @@ def over_http(context_of: ContextOf) -> Post:
             async with called(
                 "POST", whom.url, headers, whom.timeout, tls, context_of, data=json.dumps(what)
             ) as response:
-                said = " ".join((await response.content.read(200)).decode("utf-8", "replace").split())
-                if 200 <= response.status < 300:
-                    return ""
-                return f"{answered(response.status)}{f': {said}' if said and said.isprintable() else ''}"
+                said = await first_words(response)
+                return "" if 200 <= response.status < 300 else f"{answered(response.status)}{said}"
         except Failed as error:
             return str(error)
 

@@ -13,8 +13,28 @@ from typing import Literal
 import aiohttp
 
 Kind = Literal[
-    "status", "timeout", "refused", "reset", "closed", "unreachable", "dns", "tls", "not_http", "ours", "other"
+    "status",
+    "timeout",
+    "refused",
+    "reset",
+    "closed",
+    "unreachable",
+    "dns",
+    "tls",
+    "not_http",
+    "too_much",
+    "ours",
+    "other",
 ]
+
+Why = Literal["head", "framing", "size", "encoded"]
+"""What was too much of an answer."""
+
+EXCESS: dict[Why, str] = {
+    "head": "its head is longer than",
+    "framing": "it cuts its answer into pieces so small that what frames them is more than",
+    "size": "it answered with more than",
+}
 
 LONGEST = 200
 """Characters of a text that is not ours."""
@@ -31,10 +51,11 @@ NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LON
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why there was no good answer."""
+    """Why there was no good answer; `why` it was too much, if it was."""
 
     kind: Kind
     words: str
+    why: Why | None = None
 
     def __str__(self) -> str:
         return self.words
@@ -43,6 +64,16 @@ class Reason:
 def answered(status: int) -> Reason:
     """It answered, and not what was wanted."""
     return Reason("status", f"it answered {status}")
+
+
+def too_much(why: Why, most: int) -> Reason:
+    """It says more than is read of it."""
+    return Reason("too_much", f"{EXCESS[why]} {most >> 10} KiB", why)
+
+
+def encoded(how: str) -> Reason:
+    """It is compressed: what comes of it might be of any size."""
+    return Reason("too_much", f"it answered in {one_line(how)}, which was not asked for", "encoded")
 
 
 def late(seconds: float, *, connected: bool = True) -> Reason:
@@ -71,13 +102,13 @@ def _of_answer(error: aiohttp.ClientError) -> Reason:
     if isinstance(error, aiohttp.ClientPayloadError):
         return Reason("closed", "its answer broke off")
     if isinstance(error, aiohttp.ClientResponseError):
-        return Reason("not_http", f"it does not speak HTTP/1.1: {_line(error.message)}")
-    return Reason("other", _line(str(error)) or type(error).__name__)
+        return Reason("not_http", f"it does not speak HTTP/1.1: {one_line(error.message)}")
+    return Reason("other", one_line(str(error)) or type(error).__name__)
 
 
 def _of_system(error: BaseException) -> Reason:
     if isinstance(error, gaierror):
-        return Reason("dns", f"its name cannot be resolved: {_line(error.strerror or str(error))}")
+        return Reason("dns", f"its name cannot be resolved: {one_line(error.strerror or str(error))}")
     if isinstance(error, ssl.SSLError):
         return _tls(error)
     number = getattr(error, "errno", None)
@@ -88,21 +119,21 @@ def _of_system(error: BaseException) -> Reason:
     if number in LACKING:
         return Reason("ours", f"it could not be asked: {os.strerror(number)} here")
     words = os.strerror(number) if isinstance(number, int) and number > 0 else str(error)
-    return Reason("unreachable" if number in NO_WAY else "other", _line(words).lower() or type(error).__name__)
+    return Reason("unreachable" if number in NO_WAY else "other", one_line(words).lower() or type(error).__name__)
 
 
 def _tls(error: BaseException) -> Reason:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Reason("tls", f"its certificate is not accepted: {_line(error.verify_message)}")
+        return Reason("tls", f"its certificate is not accepted: {one_line(error.verify_message)}")
     if isinstance(error, ssl.SSLError):
         code = getattr(error, "reason", None) or ""
         if code in NO_TLS:
             return Reason("tls", "it does not speak TLS")
-        return Reason("tls", f"the TLS handshake failed: {_line(code.lower().replace('_', ' ') or str(error))}")
-    return Reason("tls", f"its certificate is not accepted: {_line(str(error))}")
+        return Reason("tls", f"the TLS handshake failed: {one_line(code.lower().replace('_', ' ') or str(error))}")
+    return Reason("tls", f"its certificate is not accepted: {one_line(str(error))}")
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """A text that is not ours on one line, cut where they are long, without what does not print."""
     line = " ".join(text.split())
     return "".join(one if one.isprintable() else "?" for one in line[:LONGEST])
