@@ -102,15 +102,19 @@ async def test_however_many_flood_a_slice_of_one_is_parsed_in_each_round(monkeyp
 async def test_an_honest_answer_of_many_chunks_is_read_whole() -> None:
     lines = [b"%d is a line\n" % number for number in range(4_000)]
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(line), line) for line in lines)
-    async with hostile(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n") as port:
-        async with called("GET", f"http://127.0.0.1:{port}/", {}, 60.0) as response:
-            assert await response.read() == b"".join(lines)
+    async with (
+        hostile(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n") as port,
+        called("GET", f"http://127.0.0.1:{port}/", {}, 60.0) as response,
+    ):
+        assert await response.read() == b"".join(lines)
 
 
 async def test_what_came_whole_is_read_though_the_connection_is_reset_behind_it() -> None:
-    async with hostile(b"HTTP/1.1 200 OK\r\n\r\n" + b"a" * 60_000) as port:
-        async with called("GET", f"http://127.0.0.1:{port}/", {}, 60.0) as response:
-            assert await response.read() == b"a" * 60_000
+    async with (
+        hostile(b"HTTP/1.1 200 OK\r\n\r\n" + b"a" * 60_000) as port,
+        called("GET", f"http://127.0.0.1:{port}/", {}, 60.0) as response,
+    ):
+        assert await response.read() == b"a" * 60_000
 
 
 async def test_what_no_context_can_be_made_for_fails_with_a_reason() -> None:
