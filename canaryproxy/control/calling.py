@@ -8,6 +8,7 @@ be none on what comes of it.
 
 import asyncio
 import contextlib
+import errno
 import functools
 import socket
 import ssl
@@ -20,8 +21,10 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-from canaryproxy.control.reasons import Reason, Why, reason_of, too_much
+from canaryproxy.control.reasons import Reason, Why, ours, reason_of, too_much
 from canaryproxy.model.certificate import UpstreamTls
+from canaryproxy.model.client import read_address
+from canaryproxy.proxy.shortage import no_descriptor, reachable
 
 ContextOf = Callable[[UpstreamTls], ssl.SSLContext]
 
@@ -34,6 +37,9 @@ MOST = 131_072
 """Bytes of an answer, where the caller does not say how many: of health checks and webhooks little is read, and JSON of
 that length is parsed in some milliseconds.
 """
+
+LATE = 1.5
+"""Times the seconds of a request after which its timeout fires only where the loop was held up."""
 
 READ = 8_192
 """Bytes that the kernel keeps for a connection, about, and so that are read at once. It doubles the number."""
@@ -213,6 +219,7 @@ async def called(
     trace = aiohttp.TraceConfig()
     trace.on_connection_create_end.append(connect)
     connector = _Connector(MOST if most is None else most)
+    began = asyncio.get_running_loop().time()
     try:
         if tls is not None and context_of is not None:
             more |= {"ssl": context_of(tls), "server_hostname": tls.server_name}
@@ -225,11 +232,27 @@ async def called(
             session.request(method, url, allow_redirects=False, **more) as response,
         ):  # fmt: skip
             yield response
-    except (aiohttp.ClientError, OSError, ValueError) as error:
+    except (aiohttp.ClientError, OSError, ValueError, MemoryError) as error:
         reason = connector.refused or reason_of(error, seconds, connected=connected)
-        raise Failed(counted(reason)) from None
+        took = asyncio.get_running_loop().time() - began
+        raise Failed(counted(_lacking(reason, error, url, took / seconds))) from None
     finally:
         await connector.close()
+
+
+def _lacking(reason: Reason, error: BaseException, url: str, share: float) -> Reason:
+    """The same, or that it is something here that was lacking, which says nothing of the one who was asked: a local
+    port, a descriptor to read the authorities of its certificate with, or the CPU. `share`: of the time that there was.
+    """
+    if reason.kind == "timeout" and share > LATE:
+        return ours("this process was too busy to hear its answer")
+    if reason.kind == "tls" and no_descriptor():
+        return ours("no descriptor is left to read authorities with")
+    host, port = host_of(url), urlsplit(url).port or 80
+    number = getattr(getattr(error, "os_error", error), "errno", None)
+    if number == errno.EADDRNOTAVAIL and read_address(host) is not None and reachable(host, port):
+        return ours("no local port is left")
+    return reason
 
 
 def counted(reason: Reason) -> Reason:

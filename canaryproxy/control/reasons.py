@@ -76,6 +76,11 @@ def encoded(how: str) -> Reason:
     return Reason("too_much", f"it answered in {one_line(how)}, which was not asked for", "encoded")
 
 
+def ours(what: str) -> Reason:
+    """Something is lacking here, which says nothing of the one who was to be asked."""
+    return Reason("ours", f"it could not be asked: {what}")
+
+
 def late(seconds: float, *, connected: bool = True) -> Reason:
     """Nothing came in time."""
     what = "it did not answer within" if connected else "no connection to it was made within"
@@ -84,6 +89,8 @@ def late(seconds: float, *, connected: bool = True) -> Reason:
 
 def reason_of(error: BaseException, seconds: float, *, connected: bool = True) -> Reason:
     """What an error of a request means that was given so many seconds. `connected`: it got as far as a connection."""
+    if isinstance(error, MemoryError):
+        return ours("no memory is left here")
     if isinstance(error, TimeoutError):
         return late(seconds, connected=connected)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -117,7 +124,7 @@ def _of_system(error: BaseException) -> Reason:
     if number in BROKEN or isinstance(error, ConnectionError):
         return Reason("reset", "it reset the connection")
     if number in LACKING:
-        return Reason("ours", f"it could not be asked: {os.strerror(number)} here")
+        return ours(f"{os.strerror(number)} here")
     words = os.strerror(number) if isinstance(number, int) and number > 0 else str(error)
     return Reason("unreachable" if number in NO_WAY else "other", one_line(words).lower() or type(error).__name__)
 

@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import ssl
+import time
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -11,6 +13,7 @@ from canaryproxy.control import calling
 from canaryproxy.control.calling import REFUSED, Failed, Measured, called, host_of, is_secure
 from canaryproxy.model.certificate import UpstreamTls
 from tests.support.hostile import hostile
+from tests.support.silent import silent
 
 
 async def test_redirects_are_not_followed_and_headers_are_sent(aiohttp_server: object) -> None:
@@ -125,6 +128,47 @@ async def test_what_no_context_can_be_made_for_fails_with_a_reason() -> None:
         async with called("GET", "https://127.0.0.1:1/", {}, 5.0, UpstreamTls("a.test"), lacking):
             pass
     assert caught.value.reason.kind == "ours"
+
+
+async def test_who_was_not_heard_because_the_loop_was_held_up_is_not_to_blame() -> None:
+    async def hold_up() -> None:
+        await asyncio.sleep(0.05)
+        time.sleep(0.4)  # noqa: ASYNC251 - that is the point
+
+    async with silent() as port:
+        holding = asyncio.get_running_loop().create_task(hold_up())
+        with pytest.raises(Failed, match="this process was too busy") as caught:
+            async with called("GET", f"http://127.0.0.1:{port}/", {}, 0.2):
+                pass
+        await holding
+    assert caught.value.reason.kind == "ours"
+
+
+async def test_a_local_port_that_is_lacking_is_not_held_against_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lacking(*_: object, **__: object) -> None:
+        raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+    monkeypatch.setattr(aiohttp.connector.aiohappyeyeballs, "start_connection", lacking)
+    for url, kind in (("http://127.0.0.1:1/", "ours"), ("http://[2001:db8::1]:1/", "unreachable")):
+        with pytest.raises(Failed) as caught:
+            async with called("GET", url, {}, 5.0):
+                pass
+        assert caught.value.reason.kind == kind
+
+
+async def test_a_certificate_that_cannot_be_proven_without_a_descriptor_is_not_held_against_an_endpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise ssl.SSLCertVerificationError(1, "unable to get local issuer certificate")
+
+    monkeypatch.setattr(calling.aiohttp.ClientSession, "_request", refused)
+    for lacking, kind in ((True, "ours"), (False, "tls")):
+        monkeypatch.setattr(calling, "no_descriptor", lambda lacking=lacking: lacking)
+        with pytest.raises(Failed) as caught:
+            async with called("GET", "https://127.0.0.1:1/", {}, 5.0):
+                pass
+        assert caught.value.reason.kind == kind
 
 
 def test_a_url_says_whom_to_expect() -> None:
