@@ -160,7 +160,9 @@ async def test_a_certificate_that_cannot_be_proven_without_a_descriptor_is_not_h
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def refused(*_: object, **__: object) -> None:
-        raise ssl.SSLCertVerificationError(1, "unable to get local issuer certificate")
+        error = ssl.SSLCertVerificationError(1, "unable to get local issuer certificate")
+        error.verify_message = "unable to get local issuer certificate"
+        raise error
 
     monkeypatch.setattr(calling.aiohttp.ClientSession, "_request", refused)
     for lacking, kind in ((True, "ours"), (False, "tls")):

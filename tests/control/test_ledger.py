@@ -5,12 +5,13 @@ import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from canaryproxy.config import Config, parse
 from canaryproxy.control.ledger import OPERATOR, Condition, Ledger
-from canaryproxy.control.state import Audit, RouteState, State, weighed
+from canaryproxy.control.state import Audit, State, weighed
 from canaryproxy.control.store import CorruptState, TooNewState, UnreadableState, UnwritableState
 from canaryproxy.store.memory import MemoryStore
 from tests.support.rolling import JO, Bench, started
@@ -135,13 +136,14 @@ async def test_a_write_that_fails_is_told_until_one_succeeds() -> None:
 
 async def test_a_weight_is_kept_though_every_thread_waits_for_a_name_that_is_not_resolved() -> None:
     loop, over = asyncio.get_running_loop(), threading.Event()
+    ledger = Ledger(MemoryStore(), lambda: 7.0)
+    await ledger.recall(parse("routes:\n  shop: {stable: 'http://a.test:1', canary: 'http://a.test:2'}\n", "f", {}))
+    after = replace(ledger.state["shop"], weight=200)
     loop.set_default_executor(ThreadPoolExecutor(1))
     waiting = [loop.run_in_executor(None, over.wait) for _ in range(5)]
-    ledger = Ledger(MemoryStore(), lambda: 7.0)
-    ledger.state = {"shop": RouteState(weight=100)}
     try:
         async with asyncio.timeout(60):
-            await ledger.write("shop", RouteState(weight=200), OPERATOR, "weight", "1 -> 2", 1)
+            await ledger.write("shop", after, OPERATOR, "weight", "0 -> 2", 1)
         assert ledger.state["shop"].weight == 200
     finally:
         over.set()
