@@ -148,7 +148,7 @@ async def test_a_local_port_that_is_lacking_is_not_held_against_an_endpoint(monk
     async def lacking(*_: object, **__: object) -> None:
         raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
 
-    monkeypatch.setattr(aiohttp.connector.aiohappyeyeballs, "start_connection", lacking)
+    monkeypatch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", lacking)
     for url, kind in (("http://127.0.0.1:1/", "ours"), ("http://[2001:db8::1]:1/", "unreachable")):
         with pytest.raises(Failed) as caught:
             async with called("GET", url, {}, 5.0):
@@ -164,7 +164,7 @@ async def test_a_certificate_that_cannot_be_proven_without_a_descriptor_is_not_h
         error.verify_message = "unable to get local issuer certificate"
         raise error
 
-    monkeypatch.setattr(calling.aiohttp.ClientSession, "_request", refused)
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", refused)
     for lacking, kind in ((True, "ours"), (False, "tls")):
         monkeypatch.setattr(calling, "no_descriptor", lambda lacking=lacking: lacking)
         with pytest.raises(Failed) as caught:
