@@ -8,6 +8,7 @@ is given up, sooner where old renderings would take too much memory for him.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from time import perf_counter
 
 from aiohttp import web
 
@@ -22,6 +23,11 @@ from canaryproxy.telemetry.metrics import InstanceFacts
 
 KEPT = 1.0
 """Seconds for which a rendering is kept, from the moment its facts were read."""
+
+BREATH = 0.002
+"""Seconds of rendering between two turns of others. Fewer pieces at a time, and a flood of requests, of which each turn
+takes some, would make a rendering take as many turns as it has pieces.
+"""
 
 MOST = 64
 """Scrapers that are answered at a time, those who wait for the rendering included."""
@@ -90,9 +96,13 @@ class Scrapes:
 
     async def _render(self) -> Exposition:
         pieces = []
-        for piece in exposition.render(await self._facts()):
+        facts = await self._facts()
+        since = perf_counter()
+        for piece in exposition.render(facts):
             pieces.append(piece)
-            await self._precedence.breathe()
+            if perf_counter() - since >= BREATH:
+                await self._precedence.breathe()
+                since = perf_counter()
         made = Exposition(tuple(pieces))
         self._make_room(made)
         return made

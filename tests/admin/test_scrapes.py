@@ -69,6 +69,7 @@ async def test_two_hundred_scrapers_of_both_ports_share_one_rendering_and_the_re
 async def test_a_weight_changes_while_a_rendering_is_under_way_and_before_its_next_piece(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scrapes, "BREATH", 0.0)
     api = await Api(route=MANY).start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     made: list[float] = []
