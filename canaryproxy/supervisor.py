@@ -39,8 +39,9 @@ of it is garbage until it is filed.
 
 
 THREAD_SWITCH = 0.0005
-"""Seconds for which a thread that waits for the interpreter lets another one go on. The thread that keeps a change waits
-for it after every call of SQLite: with Python's 5 ms a change took a third longer while requests kept the loop busy.
+"""Seconds for which a thread that waits for the interpreter lets another one go on. The thread that keeps a change
+waits for it after every call of SQLite: with Python's 5 ms a change took a third longer while requests kept the loop
+busy.
 """
 
 NO_SHARES: Mapping[str, str] = MappingProxyType({})
