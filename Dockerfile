@@ -36,7 +36,8 @@ WORKDIR /
 VOLUME /var/lib/canaryproxy
 EXPOSE 8080 9900 9901
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
-  CMD ["python3", "-I", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9901/readyz', timeout=2)"]
+# By the socket of the config that comes with the image; a config of yours without `server.probes.socket` is asked by its port.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s \
+  CMD ["canaryproxy", "probe", "ready", "--socket", "/var/lib/canaryproxy/probes.sock", "--address", "127.0.0.1:9901"]
 ENTRYPOINT ["canaryproxy"]
 CMD ["run", "/etc/canaryproxy/canaryproxy.yaml"]

@@ -27,7 +27,7 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo compile test test-plain check check-locks format docs bench bench-full bench-judge bench-micro prove prove-small wheel lock clean
+.PHONY: help demo compile test test-plain check check-locks format docs bench bench-full bench-judge bench-micro bench-base prove prove-small prove-attacks wheel lock clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,9 +86,16 @@ prove: $(VENV)/bench ## Show all claims with real processes and traffic; CONFORM
 prove-small: $(VENV)/dev ## Show a scaled-down row of each group, at most 20 s each
 	@$(BIN)/python -m bench.prove --small
 
-# One group of claims: make prove-traffic, prove-control, prove-safety, prove-locust, prove-judge, prove-rollout, prove-memory.
+prove-attacks: $(VENV)/bench ## Flood the base, this, nginx and HAProxy; about half an hour; ATTACKS="--only idle"
+	@$(BIN)/python -m bench.attacks $(ATTACKS)
+
+bench-base: $(VENV)/bench ## CPU per request beside the base 64e2905, paired; BASE="--pairs 20 --config all"
+	@$(BIN)/python -m bench.against $(BASE)
+
+# One group of claims: make prove-traffic, prove-control, prove-safety, prove-locust, prove-judge, prove-rollout, prove-memory,
+# prove-sanitized (with CONFORMANCE=dir the conformance cases too).
 prove-%: $(VENV)/bench
-	@$(BIN)/python -m bench.prove --group $* $(PROVE)
+	@$(BIN)/python -m bench.prove --group $* $(if $(CONFORMANCE),--conformance $(CONFORMANCE)) $(PROVE)
 
 wheel: $(VENV)/dev ## Write wheels to dist/: compiled for this Python and machine, and plain for all
 	@rm -rf build/lib* build/bdist*

@@ -11,17 +11,21 @@ socket, the shared memory, and the listeners.
 
 import contextlib
 import gc
+import logging
 import mmap
 import os
 import signal
 import socket
+import sys
 from types import FrameType
 
 from setproctitle import setproctitle
 
 from canaryproxy import worker
 from canaryproxy.link.orders import FORK, PID, RETIRE
-from canaryproxy.log import configure
+from canaryproxy.log import caught, configure
+
+log = logging.getLogger("canaryproxy")
 
 
 class ForkServer:
@@ -37,10 +41,14 @@ class ForkServer:
         return f"<ForkServer {len(self._children)} workers>"
 
     def serve(self) -> socket.socket | None:
-        """Fork on demand until the end. Returns a link in a new worker, None in the fork server itself."""
+        """Fork on demand until the end. Returns a link in a new worker, None in the fork server itself: also where no
+        descriptor was left for a link, so that the supervisor's count of who was forked stays true.
+        """
         signal.signal(signal.SIGCHLD, self._reap)
         while True:
             order, links = self._order()
+            if order == FORK and not links:
+                return None
             if order != FORK:
                 if order != RETIRE:
                     self._kill()
@@ -94,9 +102,18 @@ def main(arguments: list[str]) -> None:
     """The process."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    control, memory, *listeners = map(int, arguments)
     configure()
     setproctitle("canaryproxy: fork server")
+    with caught():
+        try:
+            _serve(*map(int, arguments))
+        except Exception:
+            log.exception("the process ends")
+            sys.exit(1)
+
+
+def _serve(control: int, memory: int, *listeners: int) -> None:
+    """The fork server, and each of its workers, to their ends."""
     sockets = [socket.socket(fileno=one) for one in listeners]
     shared = mmap.mmap(memory, 0)
     os.close(memory)

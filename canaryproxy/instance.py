@@ -15,26 +15,26 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from aiohttp import web
-
 from canaryproxy.admin.app import admin_application, probes_application, scrapes_of
 from canaryproxy.admin.auth import Gate
-from canaryproxy.admin.door import Door
+from canaryproxy.admin.door import Room
+from canaryproxy.admin.doors import Doors
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
 from canaryproxy.config.admin import AccessLogConfig
 from canaryproxy.config.expiry import Held, complaints, held
 from canaryproxy.control import asking, files, hooks, scraping
-from canaryproxy.control.changes import Reload
-from canaryproxy.control.compile import begin, listen_addresses
+from canaryproxy.control.changes import Reload, say_refused
+from canaryproxy.control.compile import begin
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.courtesy import give_way
 from canaryproxy.control.cpus import usable_cpus
-from canaryproxy.control.events import Events
+from canaryproxy.control.events import LISTENERS, Events
 from canaryproxy.control.health import over_http
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
-from canaryproxy.control.listen import BACKLOG, CannotListen, display, heard, listen_on
+from canaryproxy.control.listen import display, heard
+from canaryproxy.control.opening import Aside, beside_state, open_sockets
 from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Lookup, system_lookup
 from canaryproxy.control.rollouts import Rollouts
@@ -49,6 +49,7 @@ from canaryproxy.proxy.tls import client_context
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
 from canaryproxy.telemetry.counters import Counters
+from canaryproxy.telemetry.distinct import SECRET, Numbers
 from canaryproxy.telemetry.sink import open_log
 from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Window
@@ -61,9 +62,6 @@ WATCH_PERIOD = 1.0
 """Seconds between two looks at the config file."""
 DAY = 86_400.0
 """Seconds between two warnings of a certificate that ends."""
-
-CLOSING = 1.0
-"""Seconds that calls of the admin API under way may take at the end."""
 
 
 class CannotKeep(Exception):
@@ -94,8 +92,7 @@ class Instance:
         self._report = report
         self._lookup = lookup
         self._tasks: list[asyncio.Task[None]] = []
-        self._runners: list[web.AppRunner] = []
-        self._doors: list[asyncio.Server] = []
+        self.doors = Doors()
         self.counters = Counters()
         self.window = Window()
         self.users = UserBook()
@@ -122,24 +119,23 @@ class Instance:
         self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
         self._compose(sockets)
         try:
-            await self._go(*aside)
+            await self._go(aside)
         except BaseException:
             await self.abort()
-            for sock in filter(None, aside):
-                sock.close()
+            aside.close()
             raise
 
     def _compose(self, sockets: list[socket.socket]) -> None:
         """Make all parts, and tie them together."""
-        server = self._config.server
-        count = server.workers or usable_cpus()
-        identity = f"canaryproxy-{secrets.token_hex(4)}"
+        count = self._config.server.workers or usable_cpus()
+        identity, secret = f"canaryproxy-{secrets.token_hex(4)}", secrets.token_bytes(SECRET)
+        self._numbers = Numbers(secret)
         self.connections = files.connections(self._config, self._files_open)
         self.events = Events()
         self.workers = Workers(
             count,
             Processes(sockets, count),
-            lambda slot: limited(begin(self._controller.config, slot, count, identity), self.connections),
+            lambda slot: limited(begin(self._controller.config, slot, count, identity, secret), self.connections),
             report=self._add,
             gone=self._gone,
             changed=lambda words: self.events.tell("worker", time.time(), detail=words),
@@ -168,19 +164,26 @@ class Instance:
         self.counters.gone(slot)
         self.judges.gone(slot)
 
-    async def _go(self, admin: socket.socket | None, probes: socket.socket | None) -> None:
+    async def _go(self, aside: Aside) -> None:
         """The admin API listens before anything is served, so that it can be asked how far we are."""
         knowledge = Knowledge(
             self._controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers,
-            time.monotonic, self._urls, self.connections,
+            time.monotonic, self._urls, self.connections, self._numbers, self.doors.facts,
         )  # fmt: skip
         self.rollouts.users_of = knowledge.canary_users
-        scrapes = scrapes_of(knowledge)
-        if admin is not None:
+        places = files.connections_aside(self._files_open)
+        self.events.places = min(LISTENERS, max(places // 4, 1))
+        room, scrapes = Room.of(places), scrapes_of(knowledge)
+        if aside.admin is not None:
             gate = Gate(lambda: self._controller.config.server.admin)
-            self.admin_address = await self._serve(admin_application(knowledge, gate, scrapes), admin)
-        if probes is not None:
-            self.probes_address = await self._serve(probes_application(knowledge, scrapes), probes)
+            app = admin_application(knowledge, gate, scrapes)
+            self.admin_address = await self.doors.serve("admin", app, aside.admin, room)
+        if aside.probes is not None:
+            self.probes_address = await self.doors.serve(
+                "probes", probes_application(knowledge, scrapes), aside.probes, room
+            )
+        if aside.local is not None:
+            await self.doors.serve_local(probes_application(knowledge, scrapes), aside.local, places)
         self._controller.configured = self._configured
         reload = await self._controller.start()
         await self.rollouts.recall()
@@ -192,19 +195,6 @@ class Instance:
             watches = Watches()
             watches.poll(self._files(self._path))
             self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self._path, watches)))
-
-    async def _serve(self, app: web.Application, sock: socket.socket) -> tuple[str, int]:
-        door = Door(files.connections_aside(self._files_open))
-        door.guard(app)
-        running = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING, handle_signals=False)
-        self._runners.append(running)
-        await running.setup()
-        if running.server is None:
-            raise RuntimeError("an application that was set up has no server")
-        loop = asyncio.get_running_loop()
-        self._doors.append(await loop.create_server(door.opened(running.server), sock=sock, backlog=BACKLOG))
-        host, port = sock.getsockname()[:2]
-        return host, port
 
     def _add(self, slot: int, delta: Delta) -> None:
         give_way()
@@ -240,7 +230,7 @@ class Instance:
         certified = held_files(self._controller.config)
         reload = await self._controller.reload()
         if reload.problem:
-            log.error("the config was not applied, generation %d goes on:\n%s", reload.generation, reload.problem)
+            say_refused(reload)
         elif reload.changed:
             await self._applied(reload.generation)
         if not reload.problem and held_files(self._controller.config) != certified:
@@ -291,10 +281,7 @@ class Instance:
         self.hooks.stop()
         for task in self._tasks:
             task.cancel()
-        for door in self._doors:
-            door.close()
-        for running in self._runners:
-            await running.cleanup()
+        await self.doors.cleanup()
         await self._controller.close()
 
     def _files(self, path: Path) -> tuple[Path, ...]:
@@ -308,26 +295,6 @@ class Instance:
                 log.warning("the file %s is gone; what it said last goes on", gone)
             if watches.changed:
                 await self.reload()
-
-
-def open_sockets(config: Config) -> tuple[list[socket.socket | None], list[socket.socket]]:
-    """Sockets of the admin API and the probes, where wanted, then those for requests. Raises `CannotListen`."""
-    opened: list[socket.socket] = []
-
-    def listening(host: str, port: int) -> socket.socket:
-        opened.append(listen_on(host, port))
-        return opened[-1]
-
-    try:
-        aside = [
-            None if one is None else listening(one.listen.host, one.listen.port)
-            for one in (config.server.admin, config.server.probes)
-        ]
-        return aside, [listening(host, port) for host, port in listen_addresses(config)]
-    except CannotListen:
-        for sock in opened:
-            sock.close()
-        raise
 
 
 def urls(config: Config, addresses: Sequence[tuple[str, int]]) -> list[str]:
@@ -376,10 +343,8 @@ def check_log(config: AccessLogConfig | None, *others: Path) -> None:
 
 
 def place(state: str, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The file of the state, if it has one. A relative path counts from the directory that the service manager or the
-    image has for it (STATE_DIRECTORY, systemd.exec(5)), else from the working directory.
-    """
-    return None if state == "memory" else Path(environ.get("STATE_DIRECTORY", "").split(":")[0], state)
+    """The file of the state, if it has one."""
+    return None if state == "memory" else beside_state(state, environ)
 
 
 def open_store(path: str, environ: Mapping[str, str] = os.environ) -> Store:

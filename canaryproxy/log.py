@@ -2,6 +2,9 @@
 
 Values belong into `extra`, under `fields`, so that machines find them; the sentence says the same to people. No
 message carries a token, a key, a header or a body.
+
+Clients, origins and other services choose part of the words. Both formatters make one line of whatever they are given,
+without control characters and of bounded length, so no call can forge a line or reach a terminal.
 """
 
 import contextlib
@@ -9,11 +12,15 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
-from select import select
+from select import PIPE_BUF, select
 from threading import Thread
+from typing import Any
+
+from canaryproxy.escape import CUT, NEWLINE, escaped, escaped_json
 
 FORMAT = "CANARYPROXY_LOG"
 """Environment variable that hands level and format on to the workers: `info:text`, `debug:json`, and the like."""
@@ -21,23 +28,101 @@ FORMAT = "CANARYPROXY_LOG"
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
 
+BAR = " | "
+"""What stands between the lines of a traceback."""
+
+DEEPEST = 3
+"""Levels of a field's value that are kept apart."""
+
+
+LONGEST_LINE = PIPE_BUF - 1
+"""Bytes of a line without its end. A pipe takes so many at once: longer ones of several processes would be mixed, and
+the rest of one could pass for another.
+"""
+
+LONGEST_MESSAGE = 2_000
+"""Bytes of a message that are shown."""
+
+SHARES = (1, 2, 4, 8, 16, 32, 64)
+"""How much of its texts is shown of an event that is too long for a line: all, a half, and so on."""
+
+LONGEST_FIELD = 1_000
+LONGEST_TRACEBACK = 3_000
+MOST_ITEMS = 64
+"""Characters of one field's value and of the end of a traceback, and items of a list or a mapping."""
+
+
+class Text(logging.Formatter):
+    """One line to read: time of day, level, message, and the traceback of what broke, bars between its lines."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - named by the library
+        """The line without a traceback."""
+        record.message = _head(escaped(record.message), LONGEST_MESSAGE)
+        return super().formatMessage(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line. A traceback that another formatter has kept in the record is made again."""
+        record.exc_text = None
+        line, *rest = super().format(record).split(NEWLINE)
+        record.exc_text = None
+        if not rest:
+            return line
+        room = LONGEST_LINE - len(line.encode()) - len(BAR)
+        return f"{line}{BAR}{_tail(BAR.join(map(escaped, rest)), room)}"
+
 
 class Json(logging.Formatter):
     """One JSON object a line: `time` (UTC, RFC 3339), `level`, `message`, `process`, then the event's fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
+        return next(line for share in SHARES if len(line := self._line(record, share)) <= LONGEST_LINE)
+
+    def _line(self, record: logging.LogRecord, share: int) -> str:
+        """It, with texts so many times shorter than they may be."""
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        told: dict[str, object] = {
+        line: dict[str, object] = {
             "time": f"{seconds}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
-            "message": record.getMessage(),
+            "message": _cut(record.getMessage(), LONGEST_MESSAGE // share),
             "process": record.process,
-            **getattr(record, "fields", {}),
+            **_bounded(getattr(record, "fields", {}), share),
         }
         if record.exc_info:
-            told["exception"] = self.formatException(record.exc_info)
-        return json.dumps(told, default=str)
+            text = self.formatException(record.exc_info)
+            most = LONGEST_TRACEBACK // share
+            line["exception"] = text if len(text) <= most else CUT + text[-most:]
+        return escaped_json(json.dumps(line, default=str))
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + CUT
+
+
+def _head(text: str, most: int) -> str:
+    """The beginning, in bytes of UTF-8."""
+    data = text.encode()
+    return text if len(data) <= most else data[: most - len(CUT)].decode(errors="ignore") + CUT
+
+
+def _tail(text: str, most: int) -> str:
+    """The end, which of a traceback says what happened."""
+    data = text.encode()
+    return text if len(data) <= most else CUT + data[len(data) - most + len(CUT) :].decode(errors="ignore")
+
+
+def _bounded(value: Any, share: int, depth: int = 0) -> Any:
+    """A field's value with no more of it than fits a line."""
+    most, longest = MOST_ITEMS // share, LONGEST_FIELD // share
+    if isinstance(value, dict) and depth < DEEPEST:
+        pairs = list(value.items())[: most if depth else None]
+        return {_cut(str(key), longest): _bounded(one, share, depth + 1) for key, one in pairs}
+    if isinstance(value, (list, tuple)) and depth < DEEPEST:
+        return [_bounded(one, share, depth + 1) for one in value[:most]]
+    return value if value is None or isinstance(value, (int, float)) else _cut(str(value), longest)
 
 
 class Background(logging.Handler):
@@ -133,9 +218,26 @@ def configure(level: str | None = None, form: str | None = None) -> None:
         raise ValueError(f"no such log: {level}:{form}")
     os.environ[FORMAT] = f"{level}:{form}"
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        Json() if form == "json" else logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
-    )
+    handler.setFormatter(Json() if form == "json" else Text())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+
+
+@contextlib.contextmanager
+def caught() -> Iterator[None]:
+    """Until the end of the block, have what no code catches in threads and finalizers logged as everything else: the
+    interpreter would write it as it is.
+    """
+    log = logging.getLogger("canaryproxy")
+    before = threading.excepthook, sys.unraisablehook
+
+    def said(words: str) -> Callable[[Any], None]:
+        return lambda what: log.error(words, exc_info=(what.exc_type, what.exc_value, what.exc_traceback))
+
+    threading.excepthook = said("a thread ended")
+    sys.unraisablehook = said("an error could not be raised")
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook = before

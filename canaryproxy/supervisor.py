@@ -21,10 +21,12 @@ from canaryproxy import MODE, __version__
 from canaryproxy.config import Config
 from canaryproxy.config.route import VersionConfig
 from canaryproxy.control.changes import Reload
+from canaryproxy.control.exposure import shut
 from canaryproxy.control.listen import heard
 from canaryproxy.control.state import share
+from canaryproxy.escape import escaped
 from canaryproxy.instance import Instance, urls
-from canaryproxy.log import in_background
+from canaryproxy.log import caught, in_background
 from canaryproxy.worker import runner
 
 log = logging.getLogger("canaryproxy")
@@ -71,7 +73,7 @@ def banner(
 def say(line: str) -> None:
     """One line on standard output. A closed output is no reason not to serve."""
     with contextlib.suppress(OSError):
-        print(line, flush=True)
+        print(escaped(line), flush=True)
 
 
 def shares(instance: Instance) -> dict[str, str]:
@@ -188,7 +190,8 @@ def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path 
     """The process: serve `config` until a signal; returns the exit code. Raises `CannotListen`."""
     setproctitle(f"canaryproxy: supervisor {path or ''}".strip())
     instance = Instance(config, load=load, path=path)
-    with in_background():
+    shut()
+    with caught(), in_background():
         with runner() as running:
             code = running.run(
                 serve(

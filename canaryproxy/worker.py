@@ -18,6 +18,7 @@ from typing import Any
 import uvloop
 from setproctitle import setproctitle
 
+from canaryproxy.link.codec import DOWN
 from canaryproxy.link.difference import EMPTY, apply
 from canaryproxy.link.introduction import ours
 from canaryproxy.link.messages import (
@@ -36,6 +37,7 @@ from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.plane import DataPlane
 from canaryproxy.proxy.room import connections_within
 from canaryproxy.proxy.shortage import limit
+from canaryproxy.routing.patterns import Battery
 from canaryproxy.telemetry.accesslog import FORMATS
 from canaryproxy.telemetry.sink import Sink
 
@@ -64,7 +66,7 @@ class Worker:
         self._plane: DataPlane | None = None
         self._sink: Sink | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.wire = Wire(self._received, self._orphaned)
+        self.wire = Wire(self._received, self._orphaned, DOWN)
         self.ended = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -107,12 +109,14 @@ class Worker:
         setproctitle(f"canaryproxy: worker {begin.slot + 1}")
         if begin.access_log is not None:
             self._sink = Sink(begin.access_log.path, FORMATS[begin.access_log.format], now=time.time)
+        Battery.complain = log.warning
         plane = self._plane = DataPlane(
             PlaneSettings(begin.limits, begin.timeouts, tuple(map(ip_network, begin.trusted)), begin.forwarding),
             loop=self._loop,
             identity=begin.identity,
             access_log=None if self._sink is None else self._sink.put,
             headcount=Headcount(self._memory, begin.slot),
+            secret=begin.secret,
             room=connections_within(limit()),
         )
         self._table = apply(EMPTY, begin.table)

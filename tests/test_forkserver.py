@@ -5,14 +5,17 @@ import os
 import signal
 import socket
 
+import pytest
+
 from canaryproxy.forkserver import ForkServer
 from canaryproxy.link.orders import FORK, PID, RETIRE
+from canaryproxy.proxy.headcount import size
 
 
 def test_it_forks_answers_and_retires() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     link, end = socket.socketpair()
-    server = ForkServer(theirs, mmap.mmap(-1, 4096), [])
+    server = ForkServer(theirs, mmap.mmap(-1, size(1)), [])
     socket.send_fds(ours, [FORK], [end.fileno()])
     end.close()
     ours.send(RETIRE)
@@ -32,3 +35,19 @@ def test_it_forks_answers_and_retires() -> None:
         signal.signal(signal.SIGCHLD, before)
         for sock in (ours, theirs, link):
             sock.close()
+
+
+def test_an_order_without_a_link_forks_nobody() -> None:
+    """Where no descriptor was left for it, the order arrives alone."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        ours.send(FORK)
+        assert ForkServer(theirs, mmap.mmap(-1, 4096), []).serve() is None
+        ours.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            ours.recv(4)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+        ours.close()
+        theirs.close()

@@ -5,8 +5,12 @@ import logging
 import os
 import sys
 import threading
+from select import PIPE_BUF
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canaryproxy import log
 
@@ -136,3 +140,65 @@ def test_a_block_logs_in_the_background_in_the_same_form(capfd: pytest.CaptureFi
     finally:
         root.handlers = before
     assert json.loads(capfd.readouterr().err)["message"] == "hello"
+
+
+STRANGE = st.text(st.characters(), max_size=200)
+FORMATTERS = [log.Text(), log.Json()]
+
+
+def made(
+    message: str, fields: dict[str, object] | None = None, error: BaseException | None = None
+) -> logging.LogRecord:
+    raised = None if error is None else (type(error), error, error.__traceback__)
+    record = logging.LogRecord("canaryproxy", logging.ERROR, "f", 1, "%s", (message,), raised)
+    if fields is not None:
+        record.fields = fields
+    return record
+
+
+@given(STRANGE, STRANGE, st.booleans())
+def test_a_record_is_one_line_of_visible_characters_whatever_is_in_it(message: str, field: str, broken: bool) -> None:
+    record = made(message, {"field": field, "list": [field]}, ValueError(field) if broken else None)
+    for formatter in FORMATTERS:
+        line = formatter.format(record)
+        assert line.isprintable()
+        assert len(line.encode()) < PIPE_BUF
+
+
+@given(STRANGE, STRANGE)
+def test_json_reads_back_as_what_was_said(message: str, field: str) -> None:
+    line = json.loads(log.Json().format(made(message, {"field": field, "list": [field], "map": {"key": field}})))
+    assert (line["message"], line["field"], line["list"], line["map"]) == (message, field, [field], {"key": field})
+
+
+@pytest.mark.parametrize("piece", ["x", "\x1b", "日", "\U0001f600", "\ud800", "\n12:00:00 ERROR forged"])
+def test_no_line_is_longer_than_a_pipe_takes_at_once_and_the_end_of_a_traceback_stays(piece: str) -> None:
+    record = made(piece * 5_000, {piece: piece * 5_000, "many": [piece * 100] * 1_000}, ValueError(piece * 300 + "end"))
+    for formatter in FORMATTERS:
+        line = formatter.format(record)
+        assert line.isprintable()
+        assert len(line.encode()) < PIPE_BUF
+    text = log.Text().format(record)
+    assert text.endswith("end")
+    assert json.loads(log.Json().format(record))["exception"].endswith("end")
+
+
+def test_a_traceback_that_another_formatter_has_kept_is_escaped_all_the_same() -> None:
+    record = made("failed", error=ValueError("\x1b[31m\nforged"))
+    logging.Formatter().format(record)
+    assert "ValueError: \\x1b[31m | forged" in log.Text().format(record)
+
+
+def test_what_no_code_catches_is_logged_as_everything_else(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise ValueError("\x1b[31m")
+
+    before = threading.excepthook
+    with log.caught():
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+        sys.unraisablehook(SimpleNamespace(exc_type=ValueError, exc_value=ValueError("late"), exc_traceback=None))
+    assert [one.getMessage() for one in caplog.records] == ["a thread ended", "an error could not be raised"]
+    assert "\\x1b" in log.Text().format(caplog.records[0])
+    assert threading.excepthook is before

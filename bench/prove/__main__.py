@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.prove import Disproved, report
+from bench.prove import Disproved, report, sanitized
 from bench.prove.claims import CLAIMS, GROUPS, Claim
 from bench.prove.conformance import ROUNDS, ROUTES, conformance
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 def _conformance(folder: Path) -> list[Claim]:
     """Every round of the conformance bench in `folder`."""
-    return [
+    rounds = [
         Claim(
             "conformance",
             f"conformance-{routes}-{name}",
@@ -48,6 +48,16 @@ def _conformance(folder: Path) -> list[Claim]:
         )
         for routes, (name, options) in itertools.product(ROUTES, ROUNDS.items())
     ]
+    watched = [
+        Claim(
+            "sanitized",
+            f"sanitized-{name}",
+            f"Every conformance case holds, sanitized as above: {name}",
+            functools.partial(sanitized.cases, folder, name),
+        )
+        for name in ROUNDS
+    ]
+    return rounds + watched
 
 
 def _small() -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.locust.compare import after_kills, same
-from bench.prove import judged, rolled
+from bench.prove import attacks, judged, rolled, sanitized
 from bench.prove.canary import broken_pod
 from bench.prove.change import drain_under_load, reload_under_load
 from bench.prove.crash import killed_instance, killed_workers, stopped_supervisor
@@ -173,11 +173,24 @@ CLAIMS = (
         functools.partial(rolled.killed, 3),
     ),
     Claim(
+        "attacks",
+        "attacks",
+        "Floods of strangers and neighbours: weight and health within 100 ms, the bystander as behind nginx",
+        attacks.every,
+        attacks.small,
+    ),
+    Claim(
         "memory",
         "memory",
         "Large bodies grow memory by less than 32 MiB",
         large_bodies,
         functools.partial(large_bodies, 64, 3),
+    ),
+    Claim(
+        "sanitized",
+        "sanitized-tests",
+        "The tests of HTTP and of the data plane pass under AddressSanitizer and UndefinedBehaviorSanitizer",
+        sanitized.tests,
     ),
 )
 """All of them, in the order of the report."""

@@ -25,11 +25,18 @@ ROUNDS = {"plain": (), "fragments": ("--fragment", "7"), "repeated": ("--repeat"
 def conformance(bench: Path, routes: str, options: tuple[str, ...]) -> str:
     """Run all cases with harness `options`; none may fail."""
     with tempfile.TemporaryDirectory(prefix="prove-") as out:
-        subprocess.run(
-            [sys.executable, str(bench / "peers.py"), "--out", out, "--exec", ROUTES[routes], "--", *options],
-            check=False, capture_output=True, timeout=900,
-        )  # fmt: skip
-        cases = json.loads((Path(out) / "proxy.json").read_text())["cases"]
+        subprocess.run(command(bench, routes, options, out), check=False, capture_output=True, timeout=900)
+        return verdict(Path(out))
+
+
+def command(bench: Path, routes: str, options: tuple[str, ...], out: str) -> list[str]:
+    """What runs all cases and leaves the results in the folder `out`."""
+    return [sys.executable, str(bench / "peers.py"), "--out", out, "--exec", ROUTES[routes], "--", *options]
+
+
+def verdict(out: Path) -> str:
+    """What the results in a folder say. Raises `Disproved` where a case failed."""
+    cases = json.loads((out / "proxy.json").read_text())["cases"]
     failed = [case["id"] for case in cases if case["verdict"] == "FAIL"]
     warned = [case["id"] for case in cases if case["verdict"] == "WARN"]
     said = f"{len(cases)} cases: {len(cases) - len(failed)} passed, {len(failed)} failed, {len(warned)} warnings"

@@ -1,4 +1,4 @@
-"""The three programs in C, compiled where they are needed: anew when their text has changed."""
+"""Programs in C, compiled where they are needed: again when their text has changed."""
 
 import hashlib
 import subprocess
@@ -14,15 +14,15 @@ LIBRARIES = {"load": ("-lssl", "-lcrypto", "-lm")}
 
 
 @cache
-def compiled(name: str) -> Path:
-    """The program `name`. Raises `CalledProcessError` where the compiler refuses."""
-    text = b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))
+def compiled(name: str, sources: Path = SOURCES) -> Path:
+    """The program `name` of a folder. Raises `CalledProcessError` where the compiler refuses."""
+    text = b"".join(path.read_bytes() for path in sorted(sources.iterdir()))
     folder = Path(tempfile.gettempdir()) / f"canaryproxy-race-{hashlib.sha256(text).hexdigest()[:16]}"
     folder.mkdir(mode=0o755, exist_ok=True)
     path = folder / name
     if not path.exists():
         made = folder / f"{name}.made"
-        source = SOURCES / f"{name}.c"
+        source = sources / f"{name}.c"
         subprocess.run([program("gcc"), *FLAGS, "-o", made, source, *LIBRARIES.get(name, ())], check=True)
         made.rename(path)
     return path

@@ -7,7 +7,7 @@ import json
 import logging
 from functools import partial
 
-from aiohttp import web
+from aiohttp import web, web_response
 from aiohttp.typedefs import Handler, Middleware
 
 from canaryproxy.admin.auth import Gate
@@ -40,6 +40,11 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
 }
+
+SERVER = "canaryproxy"
+"""The `Server` field: no versions of what we are made of."""
+
+web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]  # its own answers to malformed requests pass through no code of ours
 
 KNOWLEDGE = web.AppKey("knowledge", Knowledge)
 SCRAPES = web.AppKey("scrapes", Scrapes)
@@ -192,8 +197,10 @@ def parsed(data: bytes) -> object:
 
 
 async def _events(gate: Gate, request: web.Request) -> web.StreamResponse:
-    gate.authorize(gate.authenticate(request.headers.get("Authorization"), _from(request)), "read")
-    return await stream(request, request.app[KNOWLEDGE].controller.events, HEADERS)
+    actor = gate.authenticate(request.headers.get("Authorization"), _from(request))
+    gate.authorize(actor, "read")
+    owner = actor.name if gate.guarded else ""
+    return await stream(request, request.app[KNOWLEDGE].controller.events, HEADERS, owner)
 
 
 async def _openapi(gate: Gate, request: web.Request) -> web.StreamResponse:

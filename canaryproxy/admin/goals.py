@@ -37,8 +37,9 @@ def _user(knowledge: Knowledge, route: Route, key: str) -> tuple[int, models.Ver
     """A user, and the version that had them last; who was never here is counted where they would be sent now."""
     if route.affinity is None:
         raise Problem("no-affinity", f"{route.name} knows no users; give `version`")
-    user = Hash(salt_of(route.salt or route.name)).of(key.encode("utf-8"))
+    hashed = Hash(salt_of(route.salt or route.name)).of(key.encode("utf-8"))
+    user = knowledge.numbers.of(hashed)
     last = knowledge.users.version_of(route.name, user)
     if last is not None:
         return user, "canary" if last == "canary" else "stable"
-    return user, "canary" if user % WEIGHT_SCALE < route.weight and not route.aborted else "stable"
+    return user, "canary" if hashed % WEIGHT_SCALE < route.weight and not route.aborted else "stable"

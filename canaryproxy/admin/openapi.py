@@ -34,6 +34,9 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     },
 }
 
+API = "1"
+"""Version of the API, for who shows no token: what runs here is nothing that a stranger needs to know."""
+
 OPEN: dict[str, tuple[str, str]] = {
     "/healthz": ("The process is alive", "application/json"),
     "/readyz": ("Requests are served: a table is published and workers are up", "application/json"),
@@ -63,7 +66,7 @@ def document(*, guarded: bool) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "canaryproxy admin API",
-            "version": __version__,
+            "version": API if guarded else __version__,
             "description": "Changes answer 200 once every worker follows them. Answers carry an `ETag`; send it "
             "back as `If-Match` with a change, and the change is refused with 412 if somebody was faster.",
         },

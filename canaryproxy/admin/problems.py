@@ -4,9 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from canaryproxy.escape import CUT, escaped_json
+
 TYPE_BASE = "urn:canaryproxy:problem:"
 
 CONTENT_TYPE = "application/problem+json"
+
+LONGEST_DETAIL = 4_000
+"""Characters of what is said about an error; part of it may be what was sent."""
 
 TITLES: dict[str, tuple[int, str]] = {
     "malformed": (400, "The request is malformed"),
@@ -64,5 +69,5 @@ class Problem(Exception):
             "type": TYPE_BASE + self.slug, "title": TITLES[self.slug][1], "status": self.status,
         }  # fmt: skip
         if self.detail:
-            told["detail"] = self.detail
-        return json.dumps({**told, **self.more}).encode() + b"\n"
+            told["detail"] = self.detail if len(self.detail) <= LONGEST_DETAIL else self.detail[:LONGEST_DETAIL] + CUT
+        return escaped_json(json.dumps({**told, **self.more})).encode() + b"\n"

@@ -15,6 +15,7 @@ from canaryproxy.admin.page import page
 from canaryproxy.admin.sharing import Sharing
 from canaryproxy.admin.turns import Room, Turns
 from canaryproxy.admin.views import Knowledge
+from canaryproxy.escape import escaped_json
 
 PIECE = 65_536
 """Bytes that are sent at once. What is longer goes out piece by piece, from the same bytes for all who get it."""
@@ -38,7 +39,7 @@ class Written:
     @classmethod
     def of(cls, answer: Answer) -> "Written":
         """The JSON of an answer."""
-        return cls(answer.body.model_dump_json().encode(), answer.status, answer.headers)
+        return cls(escaped_json(answer.body.model_dump_json()).encode(), answer.status, answer.headers)
 
 
 class Reading:

@@ -8,10 +8,14 @@ from aiohttp import web
 
 from canaryproxy.admin.deliver import deliver
 from canaryproxy.admin.problems import Problem
-from canaryproxy.control.events import Event, Events
+from canaryproxy.admin.receive_window import LEAST_PIECE, ReceiveWindow, Seen, piece, see
+from canaryproxy.control.events import Event, Events, Queue
+from canaryproxy.model.neighbourhood import neighbourhood
 
-HEARTBEAT = 5.0
-"""Seconds of silence after which a comment shows that the stream lives."""
+HEARTBEAT = 2.0
+"""Seconds between two comments, which show a client that the stream lives, and us whether the client reads."""
+
+COMMENT = b": still here\n"
 
 
 def written(event: Event) -> bytes:
@@ -23,25 +27,65 @@ def written(event: Event) -> bytes:
     return f"id: {event.number}\nevent: {event.kind}\ndata: {data}\n\n".encode()
 
 
-async def stream(request: web.Request, events: Events, headers: Mapping[str, str]) -> web.StreamResponse:
-    """Tell one client everything from now on, until it goes, falls behind, or we end. Raises `Problem`."""
-    queue = events.listen()
+def heartbeat(size: int) -> bytes:
+    """A comment of so many bytes, about."""
+    return COMMENT + b":" + b" " * size + b"\n\n"
+
+
+async def stream(
+    request: web.Request, events: Events, headers: Mapping[str, str], owner: str = ""
+) -> web.StreamResponse:
+    """Tell one client everything from now on, until it goes, falls behind, does not read, gives way, or we end. `owner`
+    is its token's name. Raises `Problem`.
+    """
+    queue = events.listen(neighbourhood(request.remote or ""), owner)
     if queue is None:
         raise Problem("too-many-listeners", headers={"Retry-After": "10"})
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **headers})
     try:
         await response.prepare(request)
         await deliver(request, response, b"retry: 2000\n\n")
-        while True:
-            try:
-                async with asyncio.timeout(HEARTBEAT):
-                    event = await queue.get()
-            except TimeoutError:
-                await deliver(request, response, b": still here\n\n")
-                continue
-            if event is None:
-                break
-            await deliver(request, response, written(event))
+        await _pass_on(request, response, events, queue)
     finally:
         events.leave(queue)
     return response
+
+
+async def _pass_on(request: web.Request, response: web.StreamResponse, events: Events, queue: Queue) -> None:
+    """Everything until the end. Raises `ConnectionResetError` where the client does not read."""
+    loop, reading = asyncio.get_running_loop(), ReceiveWindow()
+    beat = loop.time() + HEARTBEAT
+    while True:
+        try:
+            async with asyncio.timeout_at(beat):
+                event = await queue.get()
+        except TimeoutError:
+            beat = loop.time() + HEARTBEAT
+            size = _look(request, reading)
+            events.lags(queue, lags=reading.lags)
+            await deliver(request, response, heartbeat(size))
+            continue
+        if event is None:
+            return
+        await deliver(request, response, written(event))
+
+
+def _look(request: web.Request, reading: ReceiveWindow) -> int:
+    """Cut off a client that does not read, with `ConnectionResetError`; else how many bytes the next heartbeat has."""
+    seen = _seen(request)
+    if seen is None:
+        return LEAST_PIECE
+    if not reading.look(seen):
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the client does not read")
+    return piece(seen)
+
+
+def _seen(request: web.Request) -> Seen | None:
+    """What TCP says of its client; None where it says nothing."""
+    sock = None if request.transport is None else request.transport.get_extra_info("socket")
+    try:
+        return None if sock is None else see(sock.fileno())
+    except OSError:
+        return None

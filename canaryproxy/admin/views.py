@@ -25,7 +25,8 @@ from canaryproxy.control.workers import Workers
 from canaryproxy.rollout.identity import label
 from canaryproxy.rollout.state import UNDER_WAY
 from canaryproxy.telemetry.counters import Counters
-from canaryproxy.telemetry.distinct import Distinct
+from canaryproxy.telemetry.distinct import Distinct, Numbers
+from canaryproxy.telemetry.listeners import ListenerFacts
 from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
 from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Events, Sample, Window
@@ -45,8 +46,9 @@ MOST_RULE_SERIES = 100
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """Everything there is to show. `now` tells seconds on the clock of the deltas, `addresses` where requests come
-    in; `connections` is how many clients are served at once, at most; `refused` counts readers of this API who were
-    turned away.
+    in; `connections` is how many clients are served at once, at most; `numbers` those that users are counted by;
+    `listeners` counts the connections of the control plane's listeners, `refused` readers of this API who were turned
+    away.
     """
 
     controller: Controller
@@ -59,6 +61,8 @@ class Knowledge:
     now: Callable[[], float]
     addresses: Callable[[], Sequence[str]] = tuple
     connections: int = 0
+    numbers: Numbers = field(default_factory=lambda: Numbers(b""))
+    listeners: Callable[[], ListenerFacts] = ListenerFacts
     refused: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -268,7 +272,9 @@ class Knowledge:
             now=self.now(),
             workers=self.workers.ready,
             restarts=self.workers.restarts,
+            refused=self.workers.refused,
             connections=self.connections,
+            listeners=self.listeners(),
             generation=controller.generation,
             reloaded=controller.reloaded,
             state=controller.condition.health,

@@ -17,6 +17,7 @@ from canaryproxy.cli.check import check
 from canaryproxy.cli.demo import demo
 from canaryproxy.cli.explain import explain
 from canaryproxy.cli.history import history
+from canaryproxy.cli.probe import probe
 from canaryproxy.cli.report import report
 from canaryproxy.cli.rollout import abort, pause, promote, reset, resume, retry, start
 from canaryproxy.cli.rules import rules
@@ -36,7 +37,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"canaryproxy {__version__} ({MODE})")
+        output.say(f"canaryproxy {__version__} ({MODE})")
         raise typer.Exit
 
 
@@ -56,6 +57,7 @@ app.command()(run)
 app.command()(check)
 app.command()(explain)
 app.command()(demo)
+app.command()(probe)
 app.command()(status)
 app.command()(weight)
 app.command()(canary)

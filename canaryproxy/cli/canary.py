@@ -1,10 +1,10 @@
 """`canaryproxy canary`: the canary of a route, shown, set or removed."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
+from canaryproxy.cli.output import say, say_json
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.rules import read_mapping
 from canaryproxy.cli.weight import segment
@@ -47,7 +47,10 @@ def canary(
             told = remote.call("GET", path)
     except Refused as error:
         raise fail(error) from None
-    typer.echo(json.dumps(told, indent=2) if as_json else sentence(told))
+    if as_json:
+        say_json(told)
+    else:
+        say(sentence(told))
 
 
 def sentence(told: dict[str, Any]) -> str:

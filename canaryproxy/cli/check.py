@@ -1,13 +1,12 @@
 """`canaryproxy check`: is a config valid, and what does it mean?"""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from canaryproxy.cli.output import Sheet, console
+from canaryproxy.cli.output import Sheet, console, line, say, say_json
 
 if TYPE_CHECKING:
     from canaryproxy.config import Config
@@ -28,13 +27,13 @@ def check(
         loaded = load(config, os.environ)
     except ConfigError as error:
         if as_json:
-            typer.echo(json.dumps({"valid": False, "problems": [str(problem) for problem in error.problems]}, indent=2))
+            say_json({"valid": False, "problems": [str(problem) for problem in error.problems]})
         else:
-            typer.echo(str(error), err=True)
+            say(*map(str, error.problems), err=True)
         raise typer.Exit(1) from None
     warnings = [*loaded.warnings, *filter(None, [warning(loaded, reachable_files())])]
     if as_json:
-        typer.echo(json.dumps({"valid": True, "routes": summary(loaded), "warnings": warnings}, indent=2))
+        say_json({"valid": True, "routes": summary(loaded), "warnings": warnings})
     else:
         _show(config, loaded, warnings)
 
@@ -76,13 +75,13 @@ def _show(path: Path, config: "Config", warnings: list[str]) -> None:
             "-" if route["canary"] is None else f"{route['weight']:g} %",
         )
     listening = ", ".join(str(listener.address) for listener in config.server.listen)
-    screen.print(f"{path} is valid; it listens on {listening}.", highlight=False, markup=False)
+    screen.print(line(f"{path} is valid; it listens on {listening}."))
     screen.print(table)
     for name, written in config.routes.items():
         if written.rules:
             names = ", ".join(rule.name for rule in written.rules)
-            screen.print(f"{name}: rules {names}", highlight=False, markup=False)
+            screen.print(line(f"{name}: rules {names}"))
         if written.affinity is not None:
-            screen.print(f"{name}: affinity by {affinity_text(written.affinity)}", highlight=False, markup=False)
+            screen.print(line(f"{name}: affinity by {affinity_text(written.affinity)}"))
     for words in warnings:
-        screen.print(f"warning: {words}", highlight=False, markup=False, style="yellow")
+        screen.print(line(f"warning: {words}", "yellow"))

@@ -1,11 +1,12 @@
 """`canaryproxy explain`: which version would this request get, and why?"""
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from canaryproxy.cli.output import say, say_json
 
 if TYPE_CHECKING:
     from canaryproxy.config import Config
@@ -35,13 +36,13 @@ def explain(
     try:
         loaded = load(config, os.environ)
     except ConfigError as error:
-        typer.echo(str(error), err=True)
+        say(*map(str, error.problems), err=True)
         raise typer.Exit(1) from None
     told = explanation(loaded, request_head(method, url, header or [], cookie or []), client(loaded, url, source))
     if as_json:
-        typer.echo(json.dumps(as_data(told), indent=2))
+        say_json(as_data(told))
     else:
-        typer.echo("\n".join(as_lines(told)))
+        say(*as_lines(told))
     if told is None:
         raise typer.Exit(1)
 

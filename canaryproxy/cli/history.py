@@ -1,11 +1,10 @@
 """`canaryproxy history`: who did what to a route."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
-from canaryproxy.cli.output import Sheet, console
+from canaryproxy.cli.output import Sheet, console, say_json
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.weight import segment
 
@@ -24,7 +23,7 @@ def history(
     except Refused as error:
         raise fail(error) from None
     if as_json:
-        typer.echo(json.dumps(told, indent=2))
+        say_json(told)
         return
     console().print(table(told))
 

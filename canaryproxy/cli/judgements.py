@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from canaryproxy.cli.output import Sheet
+from canaryproxy.cli.output import Sheet, line
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from rich.text import Text  # noqa: TID251 - the type alone
 
 STYLES = {"fail": "red", "worse": "red", "pass": "green", "better": "green"}
 
@@ -29,9 +29,7 @@ def judgements(routes: list[dict[str, Any]]) -> Sheet | None:
 
 
 def _styled(word: str) -> "Text":
-    from rich.text import Text
-
-    return Text(word, style=STYLES.get(word, ""))
+    return line(word, STYLES.get(word, ""))
 
 
 def _because(check: dict[str, Any]) -> str:

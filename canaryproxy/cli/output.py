@@ -3,19 +3,30 @@
 On a terminal tables are laid out for people, and nothing is cut: long cells go on in the next line. Elsewhere, and on
 terminals that are `dumb`, a table is lines for grep and awk: a header, then one line a row, every cell one word, none
 left out, none cut, and text of several words in the last column.
+
+Part of what is printed was chosen by others: servers that answer, authors of requests and configs. It reaches
+the terminal as visible characters alone, whichever command prints it. The only ways out are `say`, `say_json`, and a
+`console` for what `line` and `Sheet` make.
 """
 
 import codecs
 import errno
+import json
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TextIO
 
+import typer
+
+from canaryproxy.escape import escaped, escaped_json, escaped_lines
+
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.segment import Segment
     from rich.text import Text
 
 CLOSED = 128 + signal.SIGPIPE
@@ -65,6 +76,23 @@ def known(name: str) -> codecs.CodecInfo | None:
 
 codecs.register_error(HANDLER, spelled)
 codecs.register(known)
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines, each without anything that a terminal would follow or that would end it."""
+    typer.echo("\n".join(map(escaped, lines)), err=err)
+
+
+def line(text: str, style: str = "") -> "Text":
+    """A line for a console."""
+    from rich.text import Text
+
+    return Text(escaped(text), style)
+
+
+def say_json(document: object) -> None:
+    """Print JSON for programs. It reads as what was given, and is ASCII that prints."""
+    typer.echo(escaped_json(json.dumps(document, indent=2)))
 
 
 def is_rich(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
@@ -119,7 +147,9 @@ def prepare(environ: Mapping[str, str]) -> None:
 
 
 def guarded(command: Callable[[], None]) -> None:
-    """Run a command; end quietly where its output is closed, and with a line where it cannot be written."""
+    """Run a command; end quietly where its output is closed, and with a line where it cannot be written. An error
+    that no code foresees is shown with its traceback, escaped as everything is.
+    """
     code = 0
     try:
         try:
@@ -128,6 +158,11 @@ def guarded(command: Callable[[], None]) -> None:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
             if type(sys.stdout).__name__ == "PacifyFlushWrapper":
                 code = CLOSED
+        except OSError:
+            raise
+        except Exception:  # noqa: BLE001 - it is shown
+            say(*traceback.format_exc().splitlines(), err=True)
+            code = 1
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError as error:
@@ -156,9 +191,17 @@ def _drop() -> None:
 def console() -> "Console":
     """Where commands print."""
     from rich.console import Console
+    from rich.segment import Segment
 
     class Screen(Console):
-        """A console that is not cut, and ends with the code of a closed pipe."""
+        """A console that is not cut, and ends with the code of a closed pipe. Text is escaped below everything that
+        lays it out, and has no markup.
+        """
+
+        def render(self, renderable: "RenderableType", options: "ConsoleOptions | None" = None) -> "Iterable[Segment]":
+            """Segments to draw; only those of rich itself move the cursor."""
+            for text, style, control in super().render(renderable, options):
+                yield Segment(text if control else escaped_lines(text), style, control)
 
         def on_broken_pipe(self) -> None:
             _drop()
@@ -167,7 +210,7 @@ def console() -> "Console":
     drawn = is_rich(sys.stdout, os.environ)
     return Screen(
         width=None if drawn else ENDLESS, no_color=None if drawn else True, force_terminal=drawn, highlight=False,
-        emoji=False,
+        emoji=False, markup=False,
     )  # fmt: skip
 
 
@@ -191,8 +234,11 @@ class Sheet:
         self._columns.append((name, justify, again, free))
 
     def add_row(self, *cells: "str | Text", style: str = "") -> None:
-        """One more row."""
-        self._rows.append((cells, style))
+        """One more row. Cells are escaped before their widths are taken."""
+        from rich.text import Text
+
+        shown = (line(one.plain, str(one.style)) if isinstance(one, Text) else escaped(one) for one in cells)
+        self._rows.append((tuple(shown), style))
 
     def lines(self) -> list[str]:
         """As lines for grep and awk."""

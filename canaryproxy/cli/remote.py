@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from canaryproxy.cli.admin_url import admin_url
+from canaryproxy.cli.output import say
+from canaryproxy.escape import escaped
 
 if TYPE_CHECKING:
     import aiohttp
@@ -32,6 +34,12 @@ Token = Annotated[
     str | None, typer.Option(envvar="CANARYPROXY_TOKEN", help="Token of the admin API.", show_envvar=True)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+LONGEST = 2_000
+"""Characters of a refusal that are shown."""
+
+LARGEST = 64 * 1024 * 1024
+"""Bytes of an answer; that of a thousand routes has a tenth of it."""
 
 HINTS = {
     401: "set CANARYPROXY_TOKEN, or give --token",
@@ -98,10 +106,14 @@ class Remote:
 
     async def _call(self, session: "aiohttp.ClientSession", method: str, path: str, body: object) -> tuple[Any, str]:
         async with session.request(method, self.url.rstrip("/") + path, json=body, allow_redirects=False) as response:
-            text = await response.text()
+            data = bytearray()
+            async for piece in response.content.iter_any():
+                data += piece
+                if len(data) > LARGEST:
+                    raise Refused(f"{self.url} answers with more than {LARGEST >> 20} MiB, that is no canaryproxy")
             try:
-                told = json.loads(text)
-            except ValueError:
+                told = json.loads(data)
+            except (ValueError, RecursionError):
                 raise Refused(f"{self.url} is no canaryproxy: it answered {response.status}") from None
             if response.status >= 400:
                 raise Refused(refusal(response.status, told), response.status)
@@ -110,14 +122,12 @@ class Remote:
 
 def refusal(status: int, told: Any) -> str:
     """A problem document in one line."""
-    from canaryproxy.config.problem import printable
-
     title = told.get("title", "refused") if isinstance(told, dict) else "refused"
     detail = told.get("detail", "") if isinstance(told, dict) else ""
-    return printable("; ".join(part for part in (f"{status} {title}", detail, HINTS.get(status, "")) if part))
+    return escaped("; ".join(part for part in (f"{status} {title}", detail, HINTS.get(status, "")) if part), LONGEST)
 
 
 def fail(error: Refused, code: int = 1) -> typer.Exit:
     """Say why and end with that code."""
-    typer.echo(str(error), err=True)
+    say(str(error), err=True)
     return typer.Exit(code)

@@ -1,10 +1,10 @@
 """`canaryproxy report`: what the canary of a rollout was like beside stable."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
+from canaryproxy.cli.output import say, say_json
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.weight import segment
 
@@ -24,24 +24,26 @@ def report(
         told = Remote(admin, token).call("GET", path)
     except Refused as error:
         raise fail(error) from None
-    typer.echo(json.dumps(told, indent=2) if as_json else text(told))
+    if as_json:
+        say_json(told)
+    else:
+        say(*lines(told))
 
 
-def text(told: dict[str, Any]) -> str:
+def lines(told: dict[str, Any]) -> list[str]:
     """A heading, what the canary was trusted with, and a line for everything that was compared. Of one that is over the
     heading says all; the verdict on leaving its last step is of no interest.
     """
     exposed = told["exposed"]
     users = "" if exposed["users"] is None else f" of {exposed['users']:,} users"
     over = told["result"] in ("succeeded", "rolled_back", "superseded")
-    lines = [
+    return [
         heading(told),
         *([] if over else [f"verdict: {told['verdict']}: {told['reason']}"]),
         f"the canary got {exposed['requests']:,} requests{users} and failed {exposed['failed']:,}, "
         f"{exposed['beyond_stable']:.1f} more than stable would have",
         *(f"{one['name']}: {one['comparison']}: {one['sentence']}" for one in told["comparison"]),
     ]
-    return "\n".join(lines)
 
 
 def heading(told: dict[str, Any]) -> str:

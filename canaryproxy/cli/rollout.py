@@ -1,10 +1,10 @@
 """`canaryproxy start`, `pause`, `resume`, `promote`, `abort`, `retry`, `reset`: the verbs of a rollout."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
+from canaryproxy.cli.output import say, say_json
 from canaryproxy.cli.remote import ADMIN, GATED, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.waiting import REFUSED, Timeout, Waiting, seconds
 from canaryproxy.cli.waiting import wait as wait_for
@@ -127,7 +127,10 @@ def _begin(
     except Refused as error:
         raise fail(error, REFUSED if patience is not None else 1) from None
     if patience is None or not as_json:
-        typer.echo(told["id"] if quiet else json.dumps(told, indent=2) if as_json else sentence(told))
+        if as_json and not quiet:
+            say_json(told)
+        else:
+            say(str(told["id"]) if quiet else sentence(told))
     if patience is not None:
         raise typer.Exit(wait_for(Waiting(remote, route, told["id"]), patience, as_json=as_json))
 
@@ -143,7 +146,10 @@ def _do(
     except Refused as error:
         raise fail(error) from None
     nothing = ": nothing reaches the canary, nothing was changed" if verb == "abort" and told["phase"] == "idle" else ""
-    typer.echo(json.dumps(told, indent=2) if as_json else sentence(told) + nothing)
+    if as_json:
+        say_json(told)
+    else:
+        say(sentence(told) + nothing)
 
 
 def _at(remote: Remote, path: str, expected: int) -> str:

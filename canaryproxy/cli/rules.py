@@ -1,6 +1,5 @@
 """`canaryproxy rules`: the exceptions of a route, shown and changed."""
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from canaryproxy.cli.output import say, say_json
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.weight import segment
 
@@ -47,7 +47,10 @@ def rules(
             told = remote.call("GET", path)
     except Refused as error:
         raise fail(error) from None
-    typer.echo(json.dumps(told, indent=2) if as_json else "\n".join(lines(route, told)))
+    if as_json:
+        say_json(told)
+    else:
+        say(*lines(route, told))
 
 
 def read_rule(name: str) -> dict[str, Any]:

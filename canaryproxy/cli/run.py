@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from canaryproxy.cli.output import say
+
 if TYPE_CHECKING:
     from canaryproxy.config import Config
     from canaryproxy.config.load import ServerFlags
@@ -58,7 +60,7 @@ def run(
         configure(loaded.server.log.level, loaded.server.log.format)
         code = supervisor.run(loaded, load=load if config else None, path=config)
     except (ConfigError, CannotListen, CannotLog, CannotKeep, Strange) as error:
-        typer.echo(str(error), err=True)
+        say(*str(error).splitlines(), err=True)
         code = 1
     raise typer.Exit(code)
 

@@ -1,6 +1,5 @@
 """`canaryproxy status`: how every route stands, once, live, or until a rollout is over."""
 
-import json
 import os
 import sys
 import time
@@ -11,7 +10,7 @@ import typer
 from canaryproxy.cli.failures import failures
 from canaryproxy.cli.goals import goals
 from canaryproxy.cli.judgements import judgements
-from canaryproxy.cli.output import Sheet, console, is_rich
+from canaryproxy.cli.output import Sheet, console, is_rich, line, say_json
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
 from canaryproxy.cli.rollout import sentence
 from canaryproxy.cli.waiting import Timeout, Waiting, seconds
@@ -20,7 +19,7 @@ from canaryproxy.cli.weight import segment
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
-    from rich.text import Text
+    from rich.text import Text  # noqa: TID251 - the type alone
 
 PERIOD = 1.0
 """Seconds between two looks."""
@@ -56,7 +55,7 @@ def status(
     except Refused as error:
         raise fail(error) from None
     if as_json:
-        typer.echo(json.dumps(routes if route is None else routes[0], indent=2))
+        say_json(routes if route is None else routes[0])
     else:
         screen.print(page(routes))
 
@@ -84,13 +83,12 @@ def _watch(remote: Remote, route: str | None, screen: "Console") -> None:
     from contextlib import suppress
 
     from rich.live import Live
-    from rich.text import Text
 
     def shown() -> "Group | Text":
         try:
             return page(look(remote, route))
         except Refused as error:
-            return Text(str(error), style="red")
+            return line(str(error), "red")
 
     with suppress(KeyboardInterrupt):
         if not is_rich(sys.stdout, os.environ):
@@ -106,11 +104,10 @@ def _watch(remote: Remote, route: str | None, screen: "Console") -> None:
 def page(routes: list[dict[str, Any]]) -> "Group":
     """The routes, their goals where they have some, and what is thought of their canaries."""
     from rich.console import Group
-    from rich.text import Text
 
     parts: list[Sheet | Text | str] = [*trouble(routes), table(routes)]
-    rollouts = [Text(sentence(route["rollout"])) for route in routes if route["phase"] != "idle"]
-    rollouts += [Text(waits(route), style="yellow") for route in routes if route.get("waiting_weight") is not None]
+    rollouts = [line(sentence(route["rollout"])) for route in routes if route["phase"] != "idle"]
+    rollouts += [line(waits(route), "yellow") for route in routes if route.get("waiting_weight") is not None]
     if rollouts:
         parts += ["", *rollouts]
     for more in (goals(routes), judgements(routes), failures(routes)):
@@ -121,12 +118,10 @@ def page(routes: list[dict[str, Any]]) -> "Group":
 
 def trouble(routes: list[dict[str, Any]]) -> "list[Text | str]":
     """What is wrong with the state, which is that of the whole instance. Older instances do not say."""
-    from rich.text import Text
-
     state = next((route["state"] for route in routes if "state" in route), None)
     if state is None or state["condition"] == "ok":
         return []
-    return [Text(f"state {state['condition'].replace('_', ' ')}: {state['detail']}", style="red"), ""]
+    return [line(f"state {state['condition'].replace('_', ' ')}: {state['detail']}", "red"), ""]
 
 
 def waits(route: dict[str, Any]) -> str:

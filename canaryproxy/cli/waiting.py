@@ -1,11 +1,11 @@
 """Waiting for the end of rollouts, with an exit code for each: the rollout that was asked for, and no other."""
 
-import json
 import time
 from typing import Annotated, Any
 
 import typer
 
+from canaryproxy.cli.output import say, say_json
 from canaryproxy.cli.remote import Refused, Remote
 from canaryproxy.cli.weight import segment
 
@@ -77,24 +77,27 @@ def seconds(text: str) -> float:
 def wait(waiting: Waiting, patience: float, *, as_json: bool = False) -> int:
     """Look until it is over; the exit code."""
     deadline = time.monotonic() + patience
-    said = ""
+    said: list[str] = []
     while True:
         try:
             found = waiting.look()
-            now = "\n".join(map(sentence, found))
+            now = [*map(sentence, found)]
             if all(one["result"] != "under_way" for one in found):
-                typer.echo(json.dumps(found, indent=2) if as_json else now)
+                if as_json:
+                    say_json(found)
+                else:
+                    say(*now)
                 return code(found)
         except Refused as error:
             if error.status not in PASSING:
-                typer.echo(str(error), err=True)
+                say(str(error), err=True)
                 return REFUSED
-            now = str(error)
+            now = [str(error)]
         if now != said:
-            typer.echo(now, err=True)
+            say(*now, err=True)
             said = now
         if time.monotonic() >= deadline:
-            typer.echo("the time is over", err=True)
+            say("the time is over", err=True)
             return TIMED_OUT
         time.sleep(min(PERIOD, max(0.0, deadline - time.monotonic())))
 

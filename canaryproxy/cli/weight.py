@@ -1,10 +1,10 @@
 """`canaryproxy weight`: how much the canary gets."""
 
-import json
 from typing import Annotated, Any
 
 import typer
 
+from canaryproxy.cli.output import say, say_json
 from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
 
 
@@ -24,7 +24,10 @@ def weight(
         told = Remote(admin, token).call("PUT", f"/api/v1/routes/{segment(route)}/weight", {"canary": share(percent)})
     except Refused as error:
         raise fail(error) from None
-    typer.echo(json.dumps(told, indent=2) if as_json else sentence(told))
+    if as_json:
+        say_json(told)
+    else:
+        say(sentence(told))
 
 
 def share(text: str) -> float:
@@ -43,7 +46,7 @@ def segment(name: str) -> str:
     """A name as one segment of a path."""
     from urllib.parse import quote
 
-    return quote(name, safe="")
+    return quote(name, safe="", errors="surrogatepass")
 
 
 def sentence(told: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from canaryproxy.config.section import (
     LogPath,
     NoAuth,
     Section,
+    SocketPath,
     TokenFile,
     TokenName,
     TokenText,
@@ -100,10 +101,9 @@ class AdminConfig(Section):
         if len(set(names)) < len(names):
             raise Wrong("give each token a name of its own", found="two tokens with one name")
         if not self.listen.loopback and not self.tokens and not self.auth:
-            raise Wrong(
-                "others can reach this address: give `tokens`, or say `auth: none`",
-                found=f"`listen: {self.listen}` without `tokens`",
-            )
+            mend = "others can reach this address: give `tokens`, or say `auth: none`"
+            plain = Wrong(mend, found="`listen` without `tokens`")
+            raise Wrong(mend, found=f"`listen: {self.listen}` without `tokens`", plain=plain)
         return self
 
     @property
@@ -120,9 +120,28 @@ class AdminConfig(Section):
 
 
 class ProbesConfig(Section):
-    """A listener of its own for kubelet and Prometheus, which knows `/healthz`, `/readyz` and `/metrics` alone."""
+    """Listeners of their own for kubelet and Prometheus, a port and a Unix socket, which know `/healthz`, `/readyz` and
+    `/metrics` alone.
+    """
 
-    listen: Listen = Field(description="Where it listens, as `server.listen[].address`.", examples=["0.0.0.0:9901"])
+    listen: Listen | None = Field(
+        default=None,
+        description="Where it listens, as `server.listen[].address`; left out where `socket` is enough.",
+        examples=["0.0.0.0:9901"],
+    )
+    socket: SocketPath = Field(
+        default=None,
+        description="Path of a Unix socket that answers the same to this user alone (mode 0600), for `canaryproxy "
+        "probe`: no stranger's connections are in its way, as they may be on a port. A relative path counts from the "
+        "directory that `STATE_DIRECTORY` names, as `server.state`.",
+        examples=["/run/canaryproxy/probes.sock"],
+    )
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.listen is None and self.socket is None:
+            raise Wrong("give `listen`, `socket`, or both; or `probes: none`", found="neither `listen` nor `socket`")
+        return self
 
 
 class MetricsConfig(Section):

@@ -325,4 +325,8 @@ def known_goals(analysis: AnalysisConfig | None, goals: tuple[str, ...]) -> None
     """Refuse a goal that the route does not have. Raises `Wrong`."""
     for one in () if analysis is None else analysis.goals:
         if one.goal not in goals:
-            raise Wrong(f"goals of this route are: {', '.join(goals) or 'none'}", found=f"analysis of goal {one.goal}")
+            raise Wrong(
+                f"goals of this route are: {', '.join(goals) or 'none'}",
+                found=f"analysis of goal {one.goal}",
+                plain=Wrong("name one of the route's `goals`", found="analysis of a goal that the route does not have"),
+            )

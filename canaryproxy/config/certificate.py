@@ -42,7 +42,10 @@ def certificates(file: PemFile) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(file.content)
     except ValueError:
-        raise Wrong(f"{file.path} holds no certificate that can be read") from None
+        raise Wrong(
+            f"{file.path} holds no certificate that can be read",
+            plain=Wrong("name a file in PEM form", found="a file that holds no certificate that can be read"),
+        ) from None
 
 
 def identity(cert: PemFile, key: PemFile) -> Identity:
@@ -51,12 +54,23 @@ def identity(cert: PemFile, key: PemFile) -> Identity:
     try:
         private = load_pem_private_key(key.content, None)
     except TypeError:
-        raise Wrong(f"{key.path} is encrypted: give the key without a passphrase") from None
+        raise Wrong(
+            f"{key.path} is encrypted: give the key without a passphrase",
+            plain=Wrong("give the key without a passphrase", found="a `key` that is encrypted"),
+        ) from None
     except ValueError:
-        raise Wrong(f"{key.path} holds no private key that can be read") from None
+        raise Wrong(
+            f"{key.path} holds no private key that can be read",
+            plain=Wrong("name a file in PEM form", found="a `key` that holds no private key that can be read"),
+        ) from None
     spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if leaf.public_key().public_bytes(*spki) != private.public_key().public_bytes(*spki):
-        raise Wrong(f"the key in {key.path} does not belong to the first certificate in {cert.path}")
+        raise Wrong(
+            f"the key in {key.path} does not belong to the first certificate in {cert.path}",
+            plain=Wrong(
+                "name files that belong together", found="a `key` that does not belong to the first one in `cert`"
+            ),
+        )
     return Identity(cert.content, key.content, names_of(leaf))
 
 

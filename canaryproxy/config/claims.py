@@ -68,14 +68,22 @@ def _claim(
                 continue
             blamed.add(again)
             found = f"a second claim to {path} on {'any host' if host == '*' else host}"
+            if _expanded(spots, *first, host_loc, path_loc):
+                found = "a second claim to the same host and path"
             mend = f"remove it, or give it a host or path of its own; {_said(first[1], spots)} has it already"
-            yield Fault(again, "value", Wrong(mend, found=found))
+            yield Fault(again, "value", Wrong(mend, found=found, plain=Wrong(mend, found=found)))
 
 
 def _said(loc: Loc, spots: Mapping[Loc, Spot]) -> str:
     spot = spots.get(loc) or spots.get(loc[:2])
     line = f" at line {spot.place.line}" if spot is not None and spot.place is not None else ""
     return f"routes.{loc[1]}{line}"
+
+
+def _expanded(spots: Mapping[Loc, Spot], *locs: Loc) -> bool:
+    """Whether any of these comes from the environment, in whatever form it is written."""
+    places = [loc[:size] for loc in locs for size in range(1, len(loc) + 1)]
+    return any(spots[one].variables for one in (*places, *(one[2:] for one in places)) if one in spots)
 
 
 def _listeners(server: Tree, spots: Mapping[Loc, Spot]) -> Iterator[Fault]:
@@ -90,8 +98,16 @@ def _listeners(server: Tree, spots: Mapping[Loc, Spot]) -> Iterator[Fault]:
         for other, other_loc in earlier:
             if overlap(address, other):
                 spot = spots.get(other_loc)
+                quiet = _expanded(spots, loc, other_loc)
                 line = f" at line {spot.place.line}" if spot is not None and spot.place is not None else ""
-                mend = f"remove one; {path_text(other_loc)}{line} listens on {other} already"
-                yield Fault(loc, "value", Wrong(mend, found=f"{address} a second time"))
+                yield Fault(loc, "value", _twice(address, other, f"{path_text(other_loc)}{line}", quiet))
                 break
         earlier.append((address, loc))
+
+
+def _twice(address: Address, other: Address, where: str, quiet: bool) -> Wrong:
+    """`quiet`: one of them comes from the environment."""
+    if quiet:
+        plain = Wrong(f"remove one; {where} listens there already", found="an address a second time")
+        return Wrong(plain.mend, found=plain.found, plain=plain)
+    return Wrong(f"remove one; {where} listens on {other} already", found=f"{address} a second time")

@@ -1,12 +1,14 @@
 """Faults of a tree to problems for a reader: the place, what was found, what to write instead.
 
 Pure. Unknown keys get "did you mean", the section they belong under, or the news that the feature is
-planned. A key that is missing because it was misspelt is not reported twice. Values whose key or
-variable speaks of a token, secret or password are never shown.
+planned. A key that is missing because it was misspelt is not reported twice. Values whose key or variable speaks of a
+token, secret or password are never shown. No value that comes from the environment is: it is shown as it was written,
+`${NAME}`, and what to write instead is not made of it either.
 """
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
@@ -26,6 +28,13 @@ TOKENS, CHECKS = ("server", "admin", "tokens"), (("analysis", "checks"), ("rollo
 SENT = frozenset(("health", "resources", "checks", "hooks", "notify"))
 """Sections with headers that are sent, whose values may be secrets."""
 
+CALLED = frozenset(("url", "prometheus"))
+"""Keys of these that are URLs whose path and query may be secrets."""
+
+_QUERY = re.compile(r"(?<=[?#]).*", re.DOTALL)
+_PATH = re.compile(r"(?<![:/])/.+|(?<=[?#]).*", re.DOTALL)
+_USER = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
+
 _LONGEST_SHOWN = 60
 _LONGEST_KEY = 64
 _NO_NAMES: Mapping[Loc, str] = MappingProxyType({})
@@ -43,6 +52,7 @@ class Explainer:
         self._document = document
         self._short = short
         self._names = names
+        self._expanded = {loc: spot.variables for loc, spot in document.spots.items() if spot.variables}
 
     def problems(self, faults: Iterable[Fault]) -> Iterator[Problem]:
         """One problem per fault, less those that follow from another one."""
@@ -94,9 +104,34 @@ class Explainer:
             return self._at(loc, loc, *self._unknown(loc, meant))
         wrong = fault.wrong or self._mapping_expected(loc)
         found, mend = wrong.found or f"found {self._shown(loc)}", wrong.mend
+        if wrong.found is None and _is_called(loc):
+            found = self._called(loc)
         if self._is_secret(loc) and not (_told(loc) and wrong.found is not None):
             found, mend = "a value that is not shown", f"write it like {self._example(loc)}"
+        elif self._variables(loc):
+            found, mend = self._unvalued(loc, wrong)
         return self._at(loc, loc, found, mend)
+
+    def _unvalued(self, loc: Loc, wrong: Wrong) -> tuple[str, str]:
+        """What was found and what to do about a value from the environment, or one with such values in it."""
+        spot = self._document.spots[loc]
+        if wrong.plain is not None:
+            wrong = wrong.plain
+        elif spot.variables or not self._is_section(loc):
+            return self._placeholder(loc, spot), wrong.expected or f"write it like {self._example(loc)}"
+        return wrong.found or self._placeholder(loc, spot), wrong.mend
+
+    def _placeholder(self, loc: Loc, spot: Spot) -> str:
+        if spot.raw is not None:
+            return f"found {_quoted(spot.raw)}, whose value is not shown"
+        kind = _described(_value(self._document.tree, loc), spot)
+        return f"found {kind} with {', '.join(f'${{{name}}}' for name in self._variables(loc))}"
+
+    def _variables(self, loc: Loc) -> tuple[str, ...]:
+        """Those that went into a value, or into any that is part of it."""
+        if loc not in self._document.spots:
+            return ()
+        return tuple(sorted({name for at, spot in self._expanded.items() if at[: len(loc)] == loc for name in spot}))
 
     def _at(self, loc: Loc, path: Loc, found: str, mend: str) -> Problem:
         spot = self._document.spots.get(loc)
@@ -120,6 +155,10 @@ class Explainer:
             if len(path) == len(full) and all(one in ("*", other) for one, other in zip(path, full, strict=True)):
                 return path
         return ()
+
+    def _is_section(self, loc: Loc) -> bool:
+        """Whether its parts were read one by one, each with its own fault: what is wrong is how they go together."""
+        return not loc or bool(self._section(loc))
 
     def _keys(self, loc: Loc) -> list[str]:
         keys = list(SECTIONS[self._section(loc)].model_fields)
@@ -155,11 +194,14 @@ class Explainer:
         return Wrong(f"expected a mapping with keys such as `{'`, `'.join(keys[:4])}`; or remove the key")
 
     def _shown(self, loc: Loc) -> str:
-        spot = self._document.spots.get(loc)
-        text = _described(_value(self._document.tree, loc), spot)
-        if spot is None or not spot.variables:
-            return text
-        return f"{text} (from {', '.join(f'${{{name}}}' for name in spot.variables)})"
+        return _described(_value(self._document.tree, loc), self._document.spots.get(loc))
+
+    def _called(self, loc: Loc) -> str:
+        """A URL that is called, as far as its host."""
+        value = _value(self._document.tree, loc)
+        if not isinstance(value, str):
+            return f"found {self._shown(loc)}"
+        return f"found {_quoted(_PATH.sub('/...', value, count=1))}" if "://" in value else "a value that is not shown"
 
     def _is_secret(self, loc: Loc) -> bool:
         spot = self._document.spots.get(loc)
@@ -179,14 +221,24 @@ def _described(value: Tree, spot: Spot | None) -> str:
     if isinstance(value, (dict, list)):
         return "a mapping" if isinstance(value, dict) else "a list"
     if isinstance(value, str):
-        short = value if len(value) <= _LONGEST_SHOWN else value[:_LONGEST_SHOWN] + "..."
-        return json.dumps(short, ensure_ascii=False)
-    written = spot.raw if spot is not None and spot.raw is not None and not spot.variables else str(value)
+        return _quoted(value)
+    written = spot.raw if spot is not None and spot.raw is not None else str(value)
     return written.lower() if isinstance(value, bool) else written
+
+
+def _quoted(text: str) -> str:
+    if "://" in text:
+        text = _QUERY.sub("...", _USER.sub("...", text), count=1)
+    short = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
+    return json.dumps(short, ensure_ascii=False)
 
 
 def _told(loc: Loc) -> bool:
     return loc[:3] == TOKENS or loc[2:4] in CHECKS or loc[:2] in CHECKS or _is_sent(loc)
+
+
+def _is_called(loc: Loc) -> bool:
+    return loc[-1:] != () and loc[-1] in CALLED and not SENT.isdisjoint(loc[:-1])
 
 
 def _is_sent(loc: Loc) -> bool:

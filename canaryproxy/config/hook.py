@@ -80,7 +80,11 @@ Retries = Annotated[int, PlainValidator(count(0, 100)), Shown(str)]
 class Called(Section):
     """Whoever is called."""
 
-    url: Service = Field(description="Called by POST with a JSON document.", examples=["http://approvals/shop"])
+    url: Service = Field(
+        description="Called by POST with a JSON document. Path and query may be secrets: they are never shown.",
+        examples=["http://approvals/shop"],
+        repr=False,
+    )
     timeout: Patience = Field(default=10.0, description="How long to wait for the answer.", examples=["30s"])
     retries: Retries = Field(default=2, description="How often to try again where none comes.", examples=["5"])
     headers: Headers = Field(

@@ -4,9 +4,12 @@ A reader of a value raises `Wrong` and knows neither the file nor the path. Who 
 place and makes a `Problem` of it. All problems of one config travel together in a `ConfigError`.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from canaryproxy.escape import escaped
 
 Loc = tuple[str | int, ...]
 """Where in the tree: keys of mappings and indexes of lists, from the top."""
@@ -23,13 +26,23 @@ class Wrong(ValueError):
     """A value that cannot be accepted.
 
     `mend` says what is expected or what to write instead. `found` replaces the default description
-    of the value, where that says more (or where the value must not be shown).
+    of the value, where that says more (or where the value must not be shown). `plain` says it without any value, for a
+    section with values from the environment: those may be secrets.
     """
 
-    def __init__(self, mend: str, *, found: str | None = None) -> None:
+    def __init__(self, mend: str, *, found: str | None = None, plain: "Wrong | None" = None) -> None:
         super().__init__(mend)
         self.mend = mend
         self.found = found
+        self.plain = plain
+
+    @property
+    def expected(self) -> str:
+        """What is expected, without what to write instead, which is made of the value; empty where it says no such
+        thing.
+        """
+        _, word, rest = self.mend.rpartition("expected ")
+        return f"{word}{re.split('[:;] write ', rest)[0]}" if word else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +66,7 @@ class Problem:
         if self.line is not None:
             place += [str(self.line), str(self.column)]
         head = ":".join(place)
-        return printable(": ".join(part for part in (head, self.path, f"{self.found}; {self.mend}") if part))
+        return escaped(": ".join(part for part in (head, self.path, f"{self.found}; {self.mend}") if part))
 
 
 class ConfigError(Exception):
@@ -76,8 +89,3 @@ def path_text(loc: Loc) -> str:
         else:
             text += f".{part}" if text else part
     return text
-
-
-def printable(text: str) -> str:
-    """Text that is safe on any terminal: whatever does not print is shown escaped."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)

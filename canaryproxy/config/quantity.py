@@ -6,6 +6,7 @@ Pure functions, in pairs: a reader (`duration("10s") == 10.0`) raises `Wrong` wi
 """
 
 import math
+import os
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -263,6 +264,8 @@ def log_level(value: object) -> LogLevel:
 
 
 MOST_WORKERS = 256
+LONGEST_SOCKET_PATH = 107
+"""Bytes that fit into an address (unix(7))."""
 
 
 def worker_count(value: object) -> int | None:
@@ -284,6 +287,17 @@ def state_path(value: object) -> str:
     """A file's path, or `memory`."""
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise Wrong("expected the path of a file, or memory")
+    return value
+
+
+def socket_path(value: object) -> str | None:
+    """The path of a Unix socket, or `none`."""
+    if is_off(value):
+        return None
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise Wrong("expected the path of a socket, or none")
+    if len(os.fsencode(value)) > LONGEST_SOCKET_PATH:
+        raise Wrong(f"expected the path of a socket, at most {LONGEST_SOCKET_PATH} bytes long, or none")
     return value
 
 

@@ -257,6 +257,10 @@ class RolloutConfig(Section):
             raise Wrong(
                 f"begin at {percent_text(self.prove_above)} or below, or set prove_above: 100%",
                 found=f"a first step of {first}, which wants a proof that nothing can give before it",
+                plain=Wrong(
+                    "begin at `prove_above` or below, or set prove_above: 100%",
+                    found="a first step that wants a proof which nothing can give before it",
+                ),
             )
         return self
 

@@ -318,4 +318,6 @@ def _told_apart(rules: tuple[RuleConfig, ...], rollout: RolloutConfig) -> None:
     """Rules of steps have names that no rule of the route has. Raises `Wrong`."""
     twice = {rule.name for rule in rules} & rollout.rule_names
     for name in sorted(twice):
-        raise Wrong("give each rule a name of its own", found=f"a rule {name} of the route and of a step of `rollout`")
+        mend = "give each rule a name of its own"
+        plain = Wrong(mend, found="a rule of the route and one of a step of `rollout` with one name")
+        raise Wrong(mend, found=f"a rule {name} of the route and of a step of `rollout`", plain=plain)

@@ -60,9 +60,8 @@ class MirrorConfig(Section):
         unsafe = [method for method in self.methods if method.encode("ascii") not in SAFE]
         if unsafe and not self.unsafe_methods:
             found = f"methods that change things ({', '.join(unsafe)})"
-            raise Wrong(
-                "the canary would do it a second time: leave them out, or add `unsafe_methods: true`", found=found
-            )
+            mend = "the canary would do it a second time: leave them out, or add `unsafe_methods: true`"
+            raise Wrong(mend, found=found, plain=Wrong(mend, found="methods that change things"))
         return self
 
     @property

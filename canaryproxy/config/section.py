@@ -31,6 +31,7 @@ from canaryproxy.config.quantity import (
     size_or_none,
     size_text,
     size_text_or_none,
+    socket_path,
     state_path,
     switch,
     worker_count,
@@ -117,6 +118,7 @@ NoAuth = Annotated[bool, PlainValidator(no_auth), Shown(lambda value: "none" if 
 BucketBound = Annotated[float, PlainValidator(duration(0.0001, _HOUR)), Shown(duration_text)]
 WorkerCount = Annotated[int | None, PlainValidator(worker_count), Shown(workers_text)]
 StatePath = Annotated[str, PlainValidator(state_path), Shown(str)]
+SocketPath = Annotated[str | None, PlainValidator(socket_path), Shown(lambda path: path or "none")]
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], PlainValidator(log_level), Shown(str)]
 LogFormat = Annotated[Literal["json", "text"], PlainValidator(log_format), Shown(str)]
 

@@ -177,7 +177,7 @@ class CheckConfig(Section):
 
     name: RuleName = Field(description="What it is called.", examples=["saturation"])
     prometheus: Service | None = Field(
-        default=None, description="A Prometheus to ask, by its URL.", examples=["http://prometheus:9090"]
+        default=None, repr=False, description="A Prometheus to ask, by its URL.", examples=["http://prometheus:9090"]
     )
     query: Query | None = Field(
         default=None,
@@ -186,6 +186,7 @@ class CheckConfig(Section):
     )
     url: Service | None = Field(
         default=None,
+        repr=False,
         description=f"Or a service that answers in JSON, asked by GET, with `{VERSION}` and `{ROUTE}` filled in.",
         examples=["'http://quality/score?of={{version}}'"],
     )

@@ -38,7 +38,9 @@ def _weight(route: dict[str, Tree], top: Loc) -> Iterator[Fault]:
     weight = _share(route, "weight", 0)
     if weight:
         found = f"a weight of {weight / 100:g} %, and {NO_CANARY}"
-        yield Fault((*top, "weight"), "value", Wrong("name the canary, or remove the weight", found=found))
+        mend = "name the canary, or remove the weight"
+        plain = Wrong(mend, found=f"a weight above 0, and {NO_CANARY}")
+        yield Fault((*top, "weight"), "value", Wrong(mend, found=found, plain=plain))
 
 
 def _rules(rules: Tree, top: Loc) -> Iterator[Fault]:
@@ -52,7 +54,9 @@ def _rules(rules: Tree, top: Loc) -> Iterator[Fault]:
         elif rule.get("to") == "stable" and share is not None and share < WEIGHT_SCALE:
             rest = f"{(WEIGHT_SCALE - share) / 100:g} %"
             found = f"a rule that leaves {rest} to the canary, and {NO_CANARY}"
-            yield Fault((*top, number), "value", Wrong("name the canary, or remove `percent`", found=found))
+            mend = "name the canary, or remove `percent`"
+            plain = Wrong(mend, found=f"a rule that leaves a share to the canary, and {NO_CANARY}")
+            yield Fault((*top, number), "value", Wrong(mend, found=found, plain=plain))
 
 
 def _share(mapping: dict[str, Tree], key: str, default: int) -> int | None:

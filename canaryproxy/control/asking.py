@@ -11,9 +11,6 @@ from canaryproxy.control.calling import ContextOf, host_of, is_secure
 from canaryproxy.control.scraping import NoAnswer, fetch
 from canaryproxy.model.table import VersionName
 
-OTHERS = ("matrix", "string")
-"""What else a query of Prometheus may give."""
-
 LONGEST_NUMBER = 100
 """Characters of a number in a string."""
 
@@ -60,10 +57,10 @@ def prometheus_number(answer: Any) -> float:
         kind, result = answer["data"]["resultType"], answer["data"]["result"]
         if kind == "scalar":
             return finite(result[1])
-        if kind in OTHERS:
-            raise NoAnswer(f"the query gives a {kind}, not a number")
-        if kind != "vector":
+        if not isinstance(kind, str):
             raise NoAnswer("its answer is none of Prometheus's")
+        if kind != "vector":
+            raise NoAnswer(f"the query gives a {kind}, not a number")
         if len(result) != 1:
             raise NoAnswer(f"the query gives {len(result)} series, not one" if result else "the query gives no data")
         return finite(result[0]["value"][1])

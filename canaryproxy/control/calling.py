@@ -22,6 +22,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
 from canaryproxy.control.reasons import Reason, Why, ours, reason_of, too_much
+from canaryproxy.control.redaction import LONGEST, quoted
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.client import read_address
 from canaryproxy.proxy.shortage import no_descriptor, reachable
@@ -262,10 +263,10 @@ def counted(reason: Reason) -> Reason:
     return reason
 
 
-async def first_words(response: aiohttp.ClientResponse) -> str:
-    """The beginning of what it says, in a line, behind a colon."""
-    text = " ".join((await response.content.read(200)).decode("utf-8", "replace").split())
-    return f": {text}" if text.isprintable() and text else ""
+async def first_words(response: aiohttp.ClientResponse, url: str, headers: Mapping[str, str]) -> str:
+    """The beginning of what it says, in a line and without what it was sent, behind a colon."""
+    said = quoted(await response.content.read(LONGEST), url, headers)
+    return f": {said}" if said else ""
 
 
 def host_of(url: str) -> str:

@@ -1,9 +1,17 @@
-"""What changes come to: of a weight or rules, of a rollout, of the whole config. Plain data."""
+"""What changes come to: of a weight or rules, of a rollout, of the whole config. Plain data, and what the log says of a
+config that is refused.
+"""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from canaryproxy.rollout.state import Rollout, Told
+
+MOST_SAID = 20
+"""Problems of a config that the log names; `canaryproxy check` names all."""
+
+log = logging.getLogger("canaryproxy")
 
 
 class NoSuchRoute(Exception):
@@ -48,3 +56,13 @@ class Reload:
     begun: Mapping[str, Rolled] = field(default_factory=dict)
     edits: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
     renewed: frozenset[str] = frozenset()
+
+
+def say_refused(reload: Reload) -> None:
+    """Say in the log why the config was not applied, a line for each problem."""
+    problems = reload.problem.splitlines()
+    log.error("the config was not applied, generation %d goes on", reload.generation)
+    for problem in problems[:MOST_SAID]:
+        log.error("%s", problem)
+    if len(problems) > MOST_SAID:
+        log.error("%d more problems; `canaryproxy check` shows them", len(problems) - MOST_SAID)

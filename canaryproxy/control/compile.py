@@ -138,6 +138,8 @@ def plane_settings(config: Config) -> PlaneSettings:
             headers=limits.headers,
             uri_bytes=limits.uri_bytes,
             body_bytes=limits.body_bytes,
+            connections_per_address=limits.connections_per_address,
+            handshakes=limits.handshakes,
         ),
         timeouts=Timeouts(
             header=timeouts.header,
@@ -153,8 +155,8 @@ def plane_settings(config: Config) -> PlaneSettings:
     )
 
 
-def begin(config: Config, slot: int, slots: int, identity: str) -> Begin:
-    """What the worker of a slot is told first, all but its table."""
+def begin(config: Config, slot: int, slots: int, identity: str, secret: bytes = b"") -> Begin:
+    """What the worker of a slot is told first, all but its table. Users are numbered under the `secret`."""
     server = config.server
     log = server.access_log
     settings = plane_settings(config)
@@ -163,6 +165,7 @@ def begin(config: Config, slot: int, slots: int, identity: str) -> Begin:
         slot=slot,
         slots=slots,
         identity=identity,
+        secret=secret,
         limits=settings.limits,
         timeouts=settings.timeouts,
         trusted=tuple(map(str, settings.trusted_proxies)),

@@ -5,6 +5,7 @@ A listener that does not keep up loses its place and is told so by the end of it
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -36,13 +37,27 @@ class Event:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
+Queue = asyncio.Queue[Event | None]
+"""What happens from the moment on that somebody listens, None at its end."""
+
+
+@dataclass(slots=True)
+class Listener:
+    """Who listens: an address, and a token's name where there are tokens. `lags`: it seems not to read."""
+
+    address: str
+    owner: str
+    lags: bool = False
+
+
 class Events:
     """Tells every listener what happens from now on, of a route with what it is about: `about` knows that."""
 
     def __init__(self) -> None:
         self.about: Callable[[str], Identity] | None = None
+        self.places = LISTENERS
         self._number = 0
-        self._listeners: set[asyncio.Queue[Event | None]] = set()
+        self._listeners: dict[Queue, Listener] = {}
 
     def __repr__(self) -> str:
         return f"<Events {self._number}, {len(self._listeners)} listeners>"
@@ -54,22 +69,63 @@ class Events:
         event = Event(self._number, kind, at, route, {**names, **detail})
         for queue in list(self._listeners):
             if queue.qsize() >= WAITING:
-                self._listeners.discard(queue)
-                queue.put_nowait(None)
+                self._dismiss(queue)
             else:
                 queue.put_nowait(event)
 
-    def listen(self) -> "asyncio.Queue[Event | None] | None":
-        """A queue of what happens from now on, None at its end; or None while too many listen."""
-        if len(self._listeners) >= LISTENERS:
-            return None
-        queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        self._listeners.add(queue)
+    def listen(self, address: str = "", owner: str = "") -> Queue | None:
+        """A queue of what happens from now on; or None while too many listen. An address and a token have half of the
+        places each, where they are known. Where it is full, one that seems not to read gives way, and for a newcomer
+        of another address the longest-lived of the address that has the most.
+        """
+        mine = [
+            queue
+            for queue, one in self._listeners.items()
+            if (address and one.address == address) or (owner and one.owner == owner)
+        ]
+        full = len(self._listeners) >= self.places
+        if full or self._over_share(address, owner):
+            victim = next((queue for queue in (self._listeners if full else mine) if self._listeners[queue].lags), None)
+            if victim is None and full and not self._over_share(address, owner):
+                victim = self._longest_of_the_most(address)
+            if victim is None:
+                return None
+            self._dismiss(victim)
+            if self._over_share(address, owner):
+                return None
+        queue: Queue = asyncio.Queue()
+        self._listeners[queue] = Listener(address, owner)
         return queue
 
-    def leave(self, queue: "asyncio.Queue[Event | None]") -> None:
+    def lags(self, queue: Queue, *, lags: bool) -> None:
+        """Whether one seems not to read."""
+        if queue in self._listeners:
+            self._listeners[queue].lags = lags
+
+    def _over_share(self, address: str, owner: str) -> bool:
+        """Whether a newcomer's address or token has its share already."""
+        share = max(self.places // 2, 1)
+        listeners = self._listeners.values()
+        return (bool(address) and sum(one.address == address for one in listeners) >= share) or (
+            bool(owner) and sum(one.owner == owner for one in listeners) >= share
+        )
+
+    def _longest_of_the_most(self, address: str) -> Queue | None:
+        """Whose address has more than a newcomer's would."""
+        counts = Counter(one.address for one in self._listeners.values())
+        found, most = counts.most_common(1)[0]
+        if not address or found == address or most <= counts[address] + 1:
+            return None
+        return next(queue for queue, one in self._listeners.items() if one.address == found)
+
+    def _dismiss(self, queue: Queue) -> None:
+        """The end for one."""
+        del self._listeners[queue]
+        queue.put_nowait(None)
+
+    def leave(self, queue: Queue) -> None:
         """Listen no more."""
-        self._listeners.discard(queue)
+        self._listeners.pop(queue, None)
 
     def close(self) -> None:
         """The end, for everybody."""

@@ -18,6 +18,7 @@ from canaryproxy.control.calling import ContextOf, Failed, called
 from canaryproxy.control.endpoints import endpoints_of
 from canaryproxy.control.failures import Reminder
 from canaryproxy.control.reasons import Reason, answered, ours
+from canaryproxy.escape import escaped
 from canaryproxy.model.goal import REACHED
 from canaryproxy.model.table import Endpoint
 
@@ -196,20 +197,21 @@ class Health:
         """A change always, and failures that go on now and then."""
         reason = finding.reason
         reminder = self._reminders.setdefault(endpoint, Reminder())
-        fields = {"endpoint": endpoint.authority, "path": check.path, "in_a_row": finding.row}
+        path = check.path.partition("?")[0]
+        fields = {"endpoint": endpoint.authority, "path": path, "in_a_row": finding.row}
         if reason is not None:
             fields |= {"reason": reason.kind}
         extra = {"fields": fields}
         if changed and reason is None:
-            log.warning("endpoint %s is healthy again (%s)", endpoint.authority, check.path, extra=extra)
+            log.warning("endpoint %s is healthy again (%s)", endpoint.authority, path, extra=extra)
         elif changed and reason is not None:
             reminder.said(reason.kind, finding.at)
             words = "endpoint %s is unhealthy (%s): %s, %d in a row"
-            log.warning(words, endpoint.authority, check.path, reason, finding.row, extra=extra)
+            log.warning(words, endpoint.authority, path, reason, finding.row, extra=extra)
         elif reason is not None and reminder.due(reason.kind, finding.at):
             still = "still healthy" if streak.healthy else "still unhealthy"
             words = "a health check of endpoint %s (%s) failed: %s, %d in a row, %s"
-            log.warning(words, endpoint.authority, check.path, reason, finding.row, still, extra=extra)
+            log.warning(words, endpoint.authority, path, reason, finding.row, still, extra=extra)
 
 
 def over_http(context_of: ContextOf) -> Ask:
@@ -225,14 +227,19 @@ def over_http(context_of: ContextOf) -> Ask:
         }  # fmt: skip
         try:
             async with called("GET", url, headers, check.timeout, tls, context_of) as response:
-                version = response.headers.get(check.version_header, "") if check.version_header else ""
+                version = named(response.headers.get(check.version_header, "")) if check.version_header else ""
                 if check.accepts(response.status):
-                    return Answer(passed=True, version=version[:LONGEST_VERSION])
-                return Answer(passed=False, version=version[:LONGEST_VERSION], reason=answered(response.status))
+                    return Answer(passed=True, version=version)
+                return Answer(passed=False, version=version, reason=answered(response.status))
         except Failed as error:
             return Answer(passed=False, reason=error.reason)
 
     return ask
+
+
+def named(said: str) -> str:
+    """What an endpoint calls its version, as visible ASCII: it comes into logs, answers of the API and the history."""
+    return escaped(said.encode("ascii", "backslashreplace").decode("ascii"))[:LONGEST_VERSION]
 
 
 def check_of(health: HealthConfig) -> Check:

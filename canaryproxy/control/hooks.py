@@ -15,6 +15,7 @@ from canaryproxy.control.calling import ContextOf, Failed, called, first_words, 
 from canaryproxy.control.events import named
 from canaryproxy.control.failures import Failures, Key
 from canaryproxy.control.reasons import answered
+from canaryproxy.control.redaction import site
 from canaryproxy.rollout.state import Phase, Rollout, Told
 
 log = logging.getLogger("canaryproxy")
@@ -86,9 +87,9 @@ class Hooks:
         route, at, _ = moment
         try:
             answer = await self.ask(route, hooks, at, rollout)
-        except Exception as error:
+        except Exception:
             log.exception("%s: a gate could not be asked", route)
-            answer = repr(error)
+            answer = "a gate could not be asked; the log says why"
         self._answers[moment] = (self._now(), answer)
         del self._asking[moment]
 
@@ -159,11 +160,10 @@ def document(
 
 def notice(route: str, rollout: Rollout, notify: NotifyConfig, told: Told, at: float) -> dict[str, Any]:
     """What a chat or a pager is told."""
-    text = f"{route}: {told.words}"
     if notify.style == "slack":
         return {
-            "text": text,
-            "attachments": [{"color": COLOURS[told.severity], "text": caption(rollout), "ts": int(at)}],
+            "text": unformatted(f"{route}: {told.words}"),
+            "attachments": [{"color": COLOURS[told.severity], "text": unformatted(caption(rollout)), "ts": int(at)}],
         }
     when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
@@ -181,6 +181,13 @@ def caption(rollout: Rollout) -> str:
     return f"{rollout.phase}, {mine}{beside}"
 
 
+def unformatted(text: str) -> str:
+    """Text that a chat shows as it is: no link, and no name that calls people (Slack, "Escaping text"). Part of it is
+    what services have answered and what versions are called.
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def over_http(context_of: ContextOf) -> Post:
     """POST a document; why the answer was no 2xx, empty where it was."""
 
@@ -195,14 +202,9 @@ def over_http(context_of: ContextOf) -> Post:
             async with called(
                 "POST", whom.url, headers, whom.timeout, tls, context_of, data=json.dumps(what)
             ) as response:
-                said = await first_words(response)
+                said = await first_words(response, whom.url, headers)
                 return "" if 200 <= response.status < 300 else f"{answered(response.status)}{said}"
         except Failed as error:
             return str(error)
 
     return post
-
-
-def site(url: str) -> str:
-    """Scheme and host of a URL: what follows may be a secret, as in those of chats."""
-    return "/".join(url.split("/", 3)[:3])

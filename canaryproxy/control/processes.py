@@ -2,11 +2,13 @@
 
 Everything is inherited by file descriptor: the listening sockets, the memory that workers share, and the socket
 that orders are given on. The processes stay in our session and process group. They run the package that we run and
-none of what lies in the working directory, in PYTHONPATH or in the user's site-packages (`isolated`).
+none of what lies in the working directory, in PYTHONPATH or in the user's site-packages (`isolated`). Of our
+environment they have what they need, and no token (`exposure`).
 """
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import signal
@@ -17,9 +19,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from canaryproxy.control.exposure import environment
 from canaryproxy.isolated import command
 from canaryproxy.link.orders import FORK, PID, RETIRE
-from canaryproxy.proxy.headcount import WORD
+from canaryproxy.proxy.headcount import fresh, size
 
 log = logging.getLogger("canaryproxy")
 
@@ -27,6 +30,9 @@ MODULE = "canaryproxy.forkserver"
 
 AGAIN = 0.5
 """Seconds from the end of a fork server, or a try that failed, to the next one."""
+
+LEAST_PID = 2
+"""Of a process that can have been forked: 1 is the first of all."""
 
 BARREN = 3
 """Fork servers in a row that end before they forked anything, after which it is no accident."""
@@ -61,8 +67,7 @@ class Processes:
 
     def __init__(self, sockets: list[socket.socket], slots: int) -> None:
         self._sockets = sockets
-        self._memory = os.memfd_create("canaryproxy")
-        os.ftruncate(self._memory, WORD * slots)
+        self._memory = shared_memory(size(slots), fresh(slots))
         self._births: deque[Born] = deque()
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -84,7 +89,9 @@ class Processes:
         passed = [theirs.fileno(), self._memory, *(sock.fileno() for sock in self._sockets)]
         with theirs:
             try:
-                self._server = subprocess.Popen(command(MODULE, *map(str, passed)), pass_fds=passed)
+                self._server = subprocess.Popen(
+                    command(MODULE, *map(str, passed)), pass_fds=passed, env=environment(os.environ)
+                )
             except OSError:
                 ours.close()
                 raise
@@ -106,20 +113,29 @@ class Processes:
         if control is None:
             return
         try:
-            data, descriptors, _, _ = socket.recv_fds(control, PID.size, 1)
+            data, descriptors, flags, _ = socket.recv_fds(control, PID.size, 1)
         except BlockingIOError:
             return
         except OSError:
-            data, descriptors = b"", []
-        if not data:
-            self._lost()
+            data, descriptors, flags = b"", [], 0
+        pid = PID.unpack(data)[0] if len(data) == PID.size and not flags & socket.MSG_TRUNC else 0
+        if pid < LEAST_PID or not self._births:
+            self._misunderstood(data, descriptors)
             return
         self._ended = 0
         born = self._births.popleft()
         if descriptors:
-            born(Handle(PID.unpack(data)[0], descriptors[0]))
+            born(Handle(pid, descriptors[0]))
         else:
-            log.error("worker with pid %d cannot be watched: no file descriptor is left for it", PID.unpack(data)[0])
+            log.error("worker with pid %d cannot be watched: no file descriptor is left for it", pid)
+
+    def _misunderstood(self, data: bytes, descriptors: list[int]) -> None:
+        """The end, or an answer to nothing that was asked for: which process is whose is not known any more."""
+        for one in descriptors:
+            os.close(one)
+        if data:
+            log.error("the fork server says %s, which is no answer; it ends with its workers", ascii(data[: PID.size]))
+        self._lost()
 
     def _lost(self) -> None:
         """The fork server is gone. Workers that it did not get to fork find their link broken."""
@@ -174,3 +190,14 @@ class Processes:
         if self._memory >= 0:
             os.close(self._memory)
             self._memory = -1
+
+
+def shared_memory(length: int, begin: bytes) -> int:
+    """A descriptor of memory that all workers share: `begin`, then zeros. Its size is sealed: a worker that could make
+    it smaller would end all others, whose next look at it would be a bus error.
+    """
+    memory = os.memfd_create("canaryproxy", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(memory, length)
+    os.pwrite(memory, begin, 0)
+    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    return memory

@@ -1,6 +1,7 @@
 """Why a service that was asked over HTTP gave no good answer: one short sentence and a word for machines. Pure.
 
-Every request of the control plane ends here when it fails: health checks, sources of numbers, webhooks.
+Every request of the control plane ends here when it fails: health checks, sources of numbers, webhooks. The text of an
+error is never passed on whole: aiohttp's and yarl's quote the URL, whose path may be a secret.
 """
 
 import errno
@@ -99,7 +100,7 @@ def reason_of(error: BaseException, seconds: float, *, connected: bool = True) -
         return _of_system(error.os_error)
     if isinstance(error, aiohttp.ClientError) and not isinstance(error, OSError):
         return _of_answer(error)
-    return _of_system(error)
+    return _of_system(error) if isinstance(error, OSError) else _of_ours(error)
 
 
 def _of_answer(error: aiohttp.ClientError) -> Reason:
@@ -110,7 +111,11 @@ def _of_answer(error: aiohttp.ClientError) -> Reason:
         return Reason("closed", "its answer broke off")
     if isinstance(error, aiohttp.ClientResponseError):
         return Reason("not_http", f"it does not speak HTTP/1.1: {one_line(error.message)}")
-    return Reason("other", one_line(str(error)) or type(error).__name__)
+    return _of_ours(error)
+
+
+def _of_ours(error: BaseException) -> Reason:
+    return Reason("other", f"it cannot be asked like this ({type(error).__name__})")
 
 
 def _of_system(error: BaseException) -> Reason:

@@ -16,6 +16,8 @@ from canaryproxy.config.outbound import secure, texts
 from canaryproxy.config.sources import ResourceConfig
 from canaryproxy.control.calling import MOST, ContextOf, Failed, called, counted, first_words
 from canaryproxy.control.reasons import answered, encoded, one_line
+from canaryproxy.control.redaction import LONGEST
+from canaryproxy.escape import escaped
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
 
@@ -43,7 +45,12 @@ TIMEOUT = 5.0
 
 
 class NoAnswer(Exception):
-    """What was asked for could not be had; the message says why."""
+    """What was asked for could not be had; the message says why, in a line of bounded length: part of it is what was
+    answered.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(escaped(words, LONGEST))
 
 
 Told = tuple[float, float | None]
@@ -173,7 +180,7 @@ async def read(
     try:
         async with called("GET", url, headers, seconds, tls, context_of, most=most, **more) as response:
             if response.status != 200:
-                raise NoAnswer(f"{answered(response.status)}{await first_words(response)}")
+                raise NoAnswer(f"{answered(response.status)}{await first_words(response, url, headers)}")
             how = response.headers.get("Content-Encoding", "identity").strip().lower()
             if how not in ("", "identity"):
                 raise NoAnswer(str(counted(encoded(how))))

@@ -5,21 +5,27 @@ acknowledged it, or is gone: a successor begins with the newest table. So whoeve
 the workers that began before it. One that does not acknowledge within two seconds is killed, as is one that says
 nothing at all for ten. Patience is counted in ticks that this process lived through, so that a supervisor which was
 stopped itself does not blame its workers.
+
+A worker parses what strangers send. One that says what no worker of ours would (`bounds`), or cannot be understood, is
+killed and replaced, too.
 """
 
 import asyncio
 import logging
 import socket
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Protocol
 
-from canaryproxy.control.processes import Born, Handle
+from canaryproxy.control.bounds import Border, OutOfBounds
+from canaryproxy.control.processes import Born
+from canaryproxy.control.vocabulary import Vocabulary
+from canaryproxy.control.worker_link import WorkerLink
 from canaryproxy.link.difference import EMPTY, difference
 from canaryproxy.link.introduction import difference as what_differs
 from canaryproxy.link.introduction import ours
-from canaryproxy.link.messages import Acknowledged, Begin, Certificates, Drain, Drained, Introduction, Message
-from canaryproxy.link.wire import Wire
+from canaryproxy.link.messages import Acknowledged, Begin, Certificates, Drained, Introduction, Message
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.delta import Delta
 from canaryproxy.model.table import RoutingTable
@@ -31,7 +37,14 @@ TICK = 0.25
 
 UNACKNOWLEDGED = 8
 SILENT = 40
-"""Ticks after which a worker that does not acknowledge, or says nothing at all, is replaced."""
+"""Ticks after which a worker that does not acknowledge, or says or reads nothing at all, is replaced."""
+
+LATE = 80
+"""Ticks: what a worker reports may not be of a time before that, or it would hold the judging back."""
+
+GARBLED, BOUNDS, FAILED = "garbled", "bounds", "failed"
+REFUSALS = (GARBLED, BOUNDS, FAILED)
+"""Why a worker's link is cut: what it said was not understood, was out of bounds, could not be filed."""
 
 SHORTEST_BACKOFF = 0.1
 LONGEST_BACKOFF = 5.0
@@ -80,57 +93,6 @@ class Launch(Protocol):
         """End all of them at once."""
 
 
-class WorkerLink:
-    """One worker process as we see it. `began`: the generation that it was started with."""
-
-    def __init__(self, slot: int, began: int, received: Callable[["WorkerLink", Message], None],
-                 lost: Callable[["WorkerLink"], None]) -> None:  # fmt: skip
-        self.slot = slot
-        self.began = began
-        self.acknowledged = -1
-        self.silence = 0
-        self.unacknowledged = 0
-        self.doomed = False
-        self.strange = False
-        self.cut: int | None = None
-        self.handle: Handle | None = None
-        self.wire = Wire(lambda message: received(self, message), lambda: lost(self))
-
-    def __repr__(self) -> str:
-        return f"<WorkerLink {self.slot} pid {self.pid} generation {self.acknowledged}>"
-
-    @property
-    def ready(self) -> bool:
-        """Whether it serves."""
-        return self.acknowledged >= 0
-
-    @property
-    def pid(self) -> int | None:
-        """Its process id, once known."""
-        return None if self.handle is None else self.handle.pid
-
-    def born(self, handle: Handle) -> None:
-        """The process exists."""
-        if self.doomed:
-            handle.kill()
-            handle.close()
-        else:
-            self.handle = handle
-
-    def bury(self) -> None:
-        """It is gone, or will be at once; its handle is not needed any more."""
-        self.kill()
-        if self.handle is not None:
-            self.handle.close()
-            self.handle = None
-
-    def kill(self) -> None:
-        """End it at once."""
-        self.doomed = True
-        if self.handle is not None:
-            self.handle.kill()
-
-
 class Workers:
     """`count` workers, kept alive. `begin` makes what the worker of a slot is told first, all but its table.
 
@@ -151,6 +113,7 @@ class Workers:
     ) -> None:
         self.count = count
         self.restarts = 0
+        self.refused = Counter(dict.fromkeys(REFUSALS, 0))
         self.problem = ""
         self.stranded = asyncio.Event()
         self._started = False
@@ -161,6 +124,8 @@ class Workers:
         self._gone = gone
         self._changed = changed
         self._table = EMPTY
+        self._vocabulary = Vocabulary()
+        self._ticks: deque[float] = deque(maxlen=LATE)
         self._links: dict[int, WorkerLink] = {}
         self._failures = [0] * count
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -222,7 +187,12 @@ class Workers:
     def _launch(self, slot: int) -> None:
         if self._draining:
             return
-        link = WorkerLink(slot, self._table.generation, self._received, self._lost)
+        began = self._table.generation
+        border = Border(self._vocabulary, began, self._loop.time())
+        link = WorkerLink(
+            slot, began, border, received=self._received, lost=self._lost,
+            refuse=lambda link, words: self._refuse(link, GARBLED, words),
+        )  # fmt: skip
         try:
             sock = self._processes.launch(link.born)
         except OSError as error:
@@ -242,8 +212,9 @@ class Workers:
         """Send a table to all workers."""
         publication = difference(self._table, table)
         self._table = table
+        self._vocabulary.learn(publication)
         for link in self._links.values():
-            link.wire.send(publication)
+            link.publish(publication)
 
     async def acknowledged(self, generation: int, patience: float | None = 5.0) -> None:
         """Return once no request head that arrives from now on is decided by a table before `generation`.
@@ -283,11 +254,16 @@ class Workers:
     # What workers say.
 
     def _received(self, link: WorkerLink, message: Message) -> None:
-        link.silence = 0
         if link.strange:
             return
+        try:
+            link.border.check(message, self._loop.time(), self._ticks[0] if len(self._ticks) == LATE else 0.0)
+        except OutOfBounds as error:
+            self._refuse(link, BOUNDS, str(error))
+            return
+        link.silence = 0
         if isinstance(message, Delta):
-            self._report(link.slot, message)
+            self._file(link, message)
         elif isinstance(message, Introduction):
             self._met(link, message)
         elif isinstance(message, Acknowledged):
@@ -300,6 +276,24 @@ class Workers:
             self._settle()
         elif isinstance(message, Drained):
             link.cut = message.cut
+
+    def _file(self, link: WorkerLink, delta: Delta) -> None:
+        """One report that cannot be filed must not keep others from it."""
+        try:
+            self._report(link.slot, delta)
+        except Exception as error:
+            log.exception("what worker %d reports cannot be filed", link.slot + 1)
+            self._refuse(link, FAILED, f"{type(error).__name__} while it was filed")
+
+    def _refuse(self, link: WorkerLink, reason: str, words: str) -> None:
+        """It says what no worker of ours says: it may not be ours any more."""
+        self.refused[reason] += 1
+        log.error(
+            "worker %d (pid %s) is killed and replaced, what it says is refused: %s", link.slot + 1, link.pid, words,
+            extra={"fields": {"action": "refuse", "worker": link.slot + 1, "pid": link.pid, "reason": reason}},
+        )  # fmt: skip
+        link.kill()
+        link.wire.abort()
 
     def _met(self, link: WorkerLink, introduction: Introduction) -> None:
         """Only one that runs what we run may serve."""
@@ -343,6 +337,7 @@ class Workers:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(TICK)
+            self._ticks.append(self._loop.time())
             for link in list(self._links.values()):
                 self._look(link)
 
@@ -350,6 +345,7 @@ class Workers:
         link.silence += 1
         behind = link.ready and link.acknowledged < self._table.generation
         link.unacknowledged = link.unacknowledged + 1 if behind else 0
+        link.unread = link.unread + 1 if link.wire.congested else 0
         if link.doomed or self._draining:
             return
         if link.unacknowledged > UNACKNOWLEDGED:
@@ -357,6 +353,9 @@ class Workers:
             link.kill()
         elif link.silence > SILENT:
             log.error("worker %d (pid %s) is silent; it is killed", link.slot + 1, link.pid)
+            link.kill()
+        elif link.unread > SILENT:
+            log.error("worker %d (pid %s) does not read what it is told; it is killed", link.slot + 1, link.pid)
             link.kill()
 
     # The end.
@@ -367,7 +366,7 @@ class Workers:
         self._processes.retire()
         links = list(self._links.values())
         for link in links:
-            link.wire.send(Drain())
+            link.drain()
         deadline = self._loop.time() + patience + DRAIN_MARGIN
         while self._links and self._loop.time() < deadline:  # noqa: ASYNC110 - a few looks a second, once in a life
             await asyncio.sleep(TICK / 10)

@@ -1,3 +1,8 @@
+cimport cython
+
+from canaryproxy.http1.gluing cimport unchunked
+
+
 cdef class End:
     cdef public tuple trailers
 
@@ -29,11 +34,14 @@ cdef class ChunkedBody:
     cdef int _state
     cdef Py_ssize_t _extensions
     cdef Py_ssize_t _remaining
+    cdef Py_ssize_t _seen
     cdef public object payload_limit
 
     cpdef reset(self)
     cpdef next(self, Inbox inbox)
     cdef _advance(self, Inbox inbox, list pieces)
+    @cython.locals(data=bytes, end=Py_ssize_t, added=Py_ssize_t)
+    cdef _whole(self, Inbox inbox, list pieces)
     cdef bint _size(self, Inbox inbox) except -1
     cdef _data(self, Inbox inbox, list pieces)
     cdef bint _data_end(self, Inbox inbox) except -1

@@ -2,14 +2,20 @@
 
 Each decoder takes from an `Inbox` and yields one event a call: payload bytes, an `End`, or None when it
 needs more. Chunk extensions are dropped and bounded; trailers are kept as lines. A chunked body that
-breaks the grammar raises at the first byte that does so (RFC 9112 7.1).
+breaks the grammar raises at the first byte that does so (RFC 9112 7.1). All whole chunks that have come are taken in
+one step, so chunks of one byte cost little more than a large one of as many bytes.
 """
 
 from canaryproxy.http1 import grammar
 from canaryproxy.http1.lines import Dialect, LineCheck
+from canaryproxy.http1.pieces import MAX_CHUNK_LINE
 from canaryproxy.model.failure import Failure, Refused
 
-MAX_CHUNK_LINE = 4_096
+try:
+    from canaryproxy.http1.gluing import unchunked
+except ImportError:
+    from canaryproxy.http1.pieces import unchunked
+
 MAX_EXTENSION_BYTES = 16_384
 """Of all extensions of one body together: they are dropped, so they are only cost (CVE-2023-39326)."""
 
@@ -111,7 +117,17 @@ SIZE, DATA, DATA_END, TRAILERS = range(4)
 class ChunkedBody:
     """The chunked coding. `failure` is raised for a malformed body, `too_large` for oversized trailers."""
 
-    __slots__ = ("_extensions", "_failure", "_lines", "_payload", "_refused", "_remaining", "_state", "payload_limit")
+    __slots__ = (
+        "_extensions",
+        "_failure",
+        "_lines",
+        "_payload",
+        "_refused",
+        "_remaining",
+        "_seen",
+        "_state",
+        "payload_limit",
+    )
 
     def __init__(self, failure: Failure, too_large: Failure, trailer_bytes: int, trailer_fields: int) -> None:
         self._failure = failure
@@ -125,6 +141,7 @@ class ChunkedBody:
         self._remaining = 0
         self._extensions = 0
         self._payload = 0
+        self._seen = 0
         self._refused: Refused | None = None
         self._lines.reset()
 
@@ -156,11 +173,23 @@ class ChunkedBody:
             elif self._state == DATA_END:
                 more = self._data_end(inbox)
             elif self._state == SIZE:
+                self._whole(inbox, pieces)
                 more = self._size(inbox)
             else:
                 return None if pieces else self._trailers(inbox)
             if not more:
                 return None
+
+    def _whole(self, inbox: Inbox, pieces: list[bytes]) -> None:
+        """Take the chunks that are here as a whole and within all limits; what comes then is judged byte by byte."""
+        limit = self.payload_limit
+        room = grammar.MAX_LENGTH if limit is None else limit - self._payload
+        data, end, added = unchunked(inbox.data, inbox.position, room, MAX_EXTENSION_BYTES - self._extensions)
+        if data:
+            pieces.append(data)
+            inbox.position = end
+            self._extensions += added
+            self._payload += len(data)
 
     def _size(self, inbox: Inbox) -> bool:
         end = inbox.data.find(b"\n", inbox.position) + 1
@@ -210,10 +239,11 @@ class ChunkedBody:
         if data.startswith(b"\r\n", position):
             inbox.position = position + 2
             return END
-        stop = data.find(b"\r\n\r\n", position)
+        stop = data.find(b"\r\n\r\n", position + max(self._seen - len(b"\r\n\r"), 0))
         block = data[: stop + 4] if stop >= 0 else data
         self._lines.advance(block, position)
         if stop < 0:
+            self._seen = len(data) - position
             return None
         inbox.position = stop + 4
         return End(tuple(data[position:stop].split(b"\r\n")))

@@ -3,13 +3,32 @@
 `bytes.join` asks every piece for its buffer and holds on to it, which takes longer than to copy what a head consists of.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
+from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
+
+from canaryproxy.http1.pieces import MAX_CHUNK_LINE
+
+ctypedef const unsigned char *Bytes
 
 cdef enum:
     # Of the largest number there is.
     DIGITS = 20
+    # Of a chunk's size, at most.
+    HEX_DIGITS = 16
+
+cdef Py_ssize_t MOST_LINE = MAX_CHUNK_LINE
+cdef signed char HEX[256]
+
+
+cdef _hexadecimal():
+    cdef int byte
+    for byte in range(256):
+        HEX[byte] = int(chr(byte), 16) if byte < 128 and chr(byte) in "0123456789abcdefABCDEF" else -1
+
+
+_hexadecimal()
 
 cdef extern from "Python.h":
     # Without a reference of their own: the tuple has one to each piece.
@@ -62,3 +81,66 @@ cpdef bytes cut(bytes data, Py_ssize_t begin, Py_ssize_t end):
     if not 0 <= begin <= end <= len(data):
         raise IndexError("no such piece")
     return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + begin, end - begin)
+
+
+cdef inline Py_ssize_t _chunk(Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t *start, Py_ssize_t *added) noexcept nogil:
+    """Where the chunk at `at` ends, with the line end behind its data, and where its data begins; `added` are the bytes of
+    its extension. -1 where it is not whole, not sound or the last.
+    """
+    cdef uint64_t size = 0
+    cdef Py_ssize_t begin = at
+    cdef Py_ssize_t mark
+    while at < end and HEX[data[at]] >= 0:
+        size = size << 4 | <uint64_t> HEX[data[at]]
+        at += 1
+    if not size or at == end or at - begin > HEX_DIGITS:
+        return -1
+    mark = at
+    if data[at] != 13:
+        while at < end and (data[at] == 32 or data[at] == 9):
+            at += 1
+        if at == end or data[at] != 59:
+            return -1
+        while at < end and (data[at] == 9 or 32 <= data[at] <= 126 or data[at] >= 128):
+            at += 1
+    added[0] = at - mark
+    if at + 1 >= end or data[at] != 13 or data[at + 1] != 10 or at + 2 - begin > MOST_LINE:
+        return -1
+    start[0] = at = at + 2
+    if end - at < 2 or size > <uint64_t> (end - at - 2):
+        return -1
+    at += size
+    return at + 2 if data[at] == 13 and data[at + 1] == 10 else -1
+
+
+cpdef tuple unchunked(bytes data, Py_ssize_t begin, Py_ssize_t room, Py_ssize_t spare):
+    """See `pieces.unchunked`. First the chunks are measured, then their data is copied, once."""
+    cdef Bytes content = <Bytes> PyBytes_AS_STRING(data)
+    cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
+    cdef Py_ssize_t at = begin
+    cdef Py_ssize_t size = 0
+    cdef Py_ssize_t extensions = 0
+    cdef Py_ssize_t start = 0
+    cdef Py_ssize_t added = 0
+    cdef Py_ssize_t after
+    cdef bytes whole
+    cdef char *to
+    if begin < 0:
+        raise IndexError("no such place")
+    while True:
+        after = _chunk(content, at, end, &start, &added)
+        if after < 0 or size + after - 2 - start > room or extensions + added > spare:
+            break
+        size += after - 2 - start
+        extensions += added
+        at = after
+    if not size:
+        return b"", begin, 0
+    whole = PyBytes_FromStringAndSize(NULL, size)
+    to = PyBytes_AS_STRING(whole)
+    end, at = at, begin
+    while at < end:
+        at = _chunk(content, at, PyBytes_GET_SIZE(data), &start, &added)
+        memcpy(to, content + start, at - 2 - start)
+        to += at - 2 - start
+    return whole, end, extensions

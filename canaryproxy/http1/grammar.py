@@ -73,6 +73,9 @@ def routine_head(start_line: bytes, *special: bytes) -> re.Pattern[bytes]:
 
 
 chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;" + FIELD_BYTE + rb"*)?)\r\n").fullmatch
+whole_chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;" + FIELD_BYTE + rb"*+)?)\r\n").match
+"""The same at a place in the middle of a body."""
+
 token = re.compile(TCHAR + rb"++").fullmatch
 authority = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+;=%\-]{1,255})(?::(?:[0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}"

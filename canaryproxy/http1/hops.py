@@ -241,19 +241,25 @@ class Hops:
         """Plain lines that stay, our own lines, and those with the upstream's request ids, for a head with special
         fields.
         """
-        plain, trailer, own = head.plain, b"", b""
+        connection: list[bytes] = []
+        passed: list[bytes] = []
+        added: list[bytes] = []
+        own: list[bytes] = []
         for name, value in head.special:
             if name == b"connection":
-                plain = without(plain, [value])
+                connection.append(value)
             elif name == b"via":
-                via = b"Via: %b, %b" % (value, via[5:])
+                passed.append(value)
             elif name == b"upgrade":
-                via += b"Connection: Upgrade\r\nUpgrade: %b\r\n" % value
+                added.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % value)
             elif name == b"trailer" and head.body is CHUNKED and request.minor:
-                trailer += b"Trailer: %b\r\n" % value
+                added.append(b"Trailer: %b\r\n" % value)
             elif name == b"x-request-id" and value:
-                own += b"%b%b\r\n" % (REQUEST_ID, value)
-        return plain, via + trailer, own
+                own.append(b"%b%b\r\n" % (REQUEST_ID, value))
+        if passed:
+            via = b"Via: %b" % b", ".join([*passed, via[5:]])
+        plain = without(head.plain, connection) if connection else head.plain
+        return plain, b"".join([via, *added]), b"".join(own)
 
 
 def _by_standard(head: RequestHead, peer: Peer, host: bytes) -> list[bytes]:

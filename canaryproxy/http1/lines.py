@@ -21,7 +21,7 @@ class Dialect(NamedTuple):
 
     `start` raises `Refused` unless its argument, a line with its CRLF, is a valid start line; None where
     there is none. `start_limit` and `limit` are bytes of the start line and of the whole head, `fields` is
-    their number. `folds` tolerates obs-fold (RFC 9112 5.2), for the caller to mend.
+    their number, folded lines counted. `folds` tolerates obs-fold (RFC 9112 5.2), for the caller to mend.
     """
 
     start: Callable[[bytes], None] | None
@@ -76,10 +76,11 @@ class LineCheck:
             self._field(line)
 
     def _field(self, line: bytes) -> None:
-        if self._dialect.folds and self._fields and fold(line):
-            return
+        folded = self._dialect.folds and self._fields and fold(line)
         self._fields += 1
         if self._fields > self._dialect.fields:
             raise Refused(self._dialect.too_large, "too many fields")
+        if folded:
+            return
         if not grammar.field_line(line):
             raise Refused(self._dialect.malformed, f"field line {self._fields} is malformed")

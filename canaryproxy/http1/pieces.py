@@ -1,5 +1,9 @@
 """Bytes put together from pieces, and pieces of them. The compiled twin is `gluing`."""
 
+from canaryproxy.http1.grammar import whole_chunk_line
+
+MAX_CHUNK_LINE = 4_096
+
 
 def joined(pieces: tuple[bytes, ...]) -> bytes:
     """All pieces, one behind the other."""
@@ -14,3 +18,26 @@ def decimal(number: int) -> bytes:
 def cut(data: bytes, begin: int, end: int) -> bytes:
     """The bytes from `begin` to before `end`; both lie within `data`, in this order."""
     return data[begin:end]
+
+
+def unchunked(data: bytes, begin: int, room: int, spare: int) -> tuple[bytes, int, int]:
+    """The data of the chunks from `begin` on, where the next chunk begins, and the bytes of their extensions.
+
+    It stops before the first chunk that is not here as a whole, is malformed, is the last one, or has the data exceed
+    `room` bytes or the extensions `spare`: that one is not judged here.
+    """
+    found: list[bytes] = []
+    extensions = 0
+    while (line := whole_chunk_line(data, begin)) is not None:
+        start = line.end()
+        size = int(line[1], 16)
+        end = start + size
+        extensions += len(line[2])
+        room -= size
+        too_much = room < 0 or extensions > spare or start - begin > MAX_CHUNK_LINE
+        if not size or too_much or data[end : end + 2] != b"\r\n":
+            extensions -= len(line[2])
+            break
+        found.append(data[start:end])
+        begin = end + 2
+    return b"".join(found), begin, extensions

@@ -12,6 +12,7 @@ cdef class RequestReader:
     cdef ChunkedBody _chunked
     cdef Inbox _inbox
     cdef LengthBody _length
+    cdef Py_ssize_t _seen
     cdef Py_ssize_t _skipped
     cdef Py_ssize_t _unmeasured
     cdef Py_ssize_t _most_bytes

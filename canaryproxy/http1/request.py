@@ -45,7 +45,7 @@ class RequestReader:
 
     __slots__ = (
         "_body", "_chunked", "_host", "_inbox", "_length", "_limits", "_lines", "_most_bytes", "_most_fields",
-        "_most_line", "_most_target", "_skipped", "_unmeasured",
+        "_most_line", "_most_target", "_seen", "_skipped", "_unmeasured",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -54,6 +54,7 @@ class RequestReader:
         self._length = LengthBody()
         self._chunked: ChunkedBody | None = None
         self._body: LengthBody | ChunkedBody | None = None
+        self._seen = 0
         self._skipped = 0
         self._host = b""
         self._most_bytes = limits.header_bytes
@@ -102,6 +103,8 @@ class RequestReader:
     def _head(self) -> RequestHead | None:
         inbox = self._inbox
         data, begin = inbox.data, inbox.position
+        if self._seen and self._goes_on(data, begin):
+            return None
         head = take_request(data, begin)
         if head is None:
             if data.startswith(b"\r\n", begin):
@@ -126,6 +129,7 @@ class RequestReader:
         inbox.consume(end)
         if head.body is not NO_BODY:
             self._begin_body(head)
+        self._seen = 0
         self._skipped = 0
         if self._lines is not None:
             self._lines.reset()
@@ -150,7 +154,20 @@ class RequestReader:
         if stop > 3:
             raise self._verdict(data[begin:stop])
         if begin < len(data) and data[begin:] != b"\r":
-            self._check_lines(data, begin)
+            self._await_head(data, begin)
+
+    def _goes_on(self, data: bytes, begin: int) -> bool:
+        """Whether a head of which more has come has not come to its end yet."""
+        if data.find(b"\n\r\n", begin + self._seen - 2) >= 0:
+            return False
+        self._await_head(data, begin)
+        return True
+
+    def _await_head(self, data: bytes, begin: int) -> None:
+        """Judge what is there of a head. It is taken apart when its end has come, not with each of its bytes."""
+        self._check_lines(data, begin)
+        if len(data) - begin > len(b"\r\n"):
+            self._seen = len(data) - begin
 
     def _skip_empty_lines(self) -> None:
         inbox = self._inbox
@@ -188,22 +205,27 @@ class RequestReader:
         """Fill in what the special fields mean: host, framing, persistence. Raises `Refused`."""
         lengths: list[bytes] = []
         codings: list[bytes] = []
+        upgrades: list[bytes] = []
+        unusual = False
         for name, value in head.special:
             if name == b"host":
                 if head.host is not None or not grammar.authority(value):
                     raise Refused(Failure.BAD_REQUEST, "Host is repeated or malformed")
                 head.host = value
             elif name == b"connection":
-                if value != b"keep-alive" or not head.minor:
-                    persistence(head)
+                unusual = unusual or value != b"keep-alive" or not head.minor
             elif name == b"content-length":
                 lengths.append(value)
             elif name == b"transfer-encoding":
                 codings.append(value)
             elif name == b"upgrade":
-                head.upgrade = value if not head.upgrade else b"%b, %b" % (head.upgrade, value)
+                upgrades.append(value)
             elif name == b"expect" and head.minor and value.lower() != b"100-continue":
                 raise Refused(Failure.EXPECTATION_UNKNOWN, "an expectation other than 100-continue")
+        if unusual:
+            persistence(head)
+        if upgrades:
+            head.upgrade = b", ".join(filter(None, upgrades))
         if lengths or codings:
             frame_request(head, lengths, codings)
 

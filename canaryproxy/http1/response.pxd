@@ -14,6 +14,7 @@ cdef class ResponseReader:
     cdef LengthBody _length
     cdef bytes _method
     cdef int _interim
+    cdef Py_ssize_t _seen
 
     cpdef expect(self, bytes method)
     @cython.locals(inbox=Inbox)

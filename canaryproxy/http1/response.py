@@ -36,7 +36,8 @@ UNCOUNTED = 4 * HEAD_FIELDS
 KEPT = (b"via", b"trailer", b"x-request-id")
 SWITCHING = 101
 
-unfold = re.compile(rb"[ \t]*\r\n[ \t]+").sub
+unfold = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+").sub
+"""A match begins where white space begins: else every space of a long run would be tried, with the rest of the run."""
 
 
 def _start_line(line: bytes) -> None:
@@ -60,7 +61,7 @@ UNTIL_CLOSE = UntilClose()
 class ResponseReader:
     """Feed bytes, pull events; `expect` names the method of the request that is being answered."""
 
-    __slots__ = ("_body", "_chunked", "_inbox", "_interim", "_length", "_lines", "_method")
+    __slots__ = ("_body", "_chunked", "_inbox", "_interim", "_length", "_lines", "_method", "_seen")
 
     def __init__(self) -> None:
         self._inbox = Inbox()
@@ -70,11 +71,13 @@ class ResponseReader:
         self._body: LengthBody | ChunkedBody | UntilClose | None = None
         self._method = b""
         self._interim = 0
+        self._seen = 0
 
     def expect(self, method: bytes) -> None:
         """Begin with the response to a request of this method."""
         self._method = method
         self._interim = 0
+        self._seen = 0
         self._body = None
 
     def feed(self, data: bytes) -> None:
@@ -113,6 +116,9 @@ class ResponseReader:
     def _head(self) -> ResponseHead | None:
         inbox = self._inbox
         data, begin = inbox.data, inbox.position
+        if self._seen and data.find(b"\n\r\n", begin + self._seen - 2) < 0:
+            self._await_head(data, begin)
+            return None
         head = take_response(data, begin)
         if head is not None:
             end = head.end
@@ -120,7 +126,7 @@ class ResponseReader:
             end = data.find(b"\r\n\r\n", begin) + 4
             if end == 3:
                 if begin < len(data):
-                    self._check_lines(data, begin)
+                    self._await_head(data, begin)
                 return None
             head = self._mend(data[begin:end])
         if end - begin > UNCOUNTED and count_lines(data, begin, end) - 2 > HEAD_FIELDS:
@@ -130,6 +136,7 @@ class ResponseReader:
         elif self._method == b"HEAD":
             head.body = NO_BODY
         inbox.consume(end)
+        self._seen = 0
         self._begin_body(head)
         if self._lines is not None:
             self._lines.reset()
@@ -152,6 +159,12 @@ class ResponseReader:
         data = cut(inbox.data, begin, end)
         inbox.consume(end)
         return data
+
+    def _await_head(self, data: bytes, begin: int) -> None:
+        """Judge what is there of a head. It is taken apart when its end has come, not with each of its bytes."""
+        self._check_lines(data, begin)
+        if len(data) - begin > len(b"\r\n"):
+            self._seen = len(data) - begin
 
     def _check_lines(self, data: bytes, begin: int) -> None:
         if self._lines is None:
@@ -196,15 +209,18 @@ def settle(head: ResponseHead, method: bytes) -> None:
     head.special = kept
     lengths: list[bytes] = []
     codings: list[bytes] = []
+    unusual = False
     for name, value in found:
         if name == b"content-length":
             lengths.append(value)
         elif name == b"connection":
             if value != b"keep-alive" or not head.minor:
                 kept.append((name, value))
-                persistence(head)
+                unusual = True
         elif name == b"transfer-encoding":
             codings.append(value)
         elif name in KEPT or (name == b"upgrade" and head.status == SWITCHING):
             kept.append((name, value))
+    if unusual:
+        persistence(head)
     frame_response(head, method, lengths, codings)

@@ -27,7 +27,7 @@ def asked(head: RequestHead, allowed: Collection[bytes]) -> bytes:
 def switched(head: ResponseHead, offered: bytes) -> bool:
     """Whether a 101 switches to nothing but what was offered."""
     chosen = [item for name, value in head.special if name == b"upgrade" for item in list_items(value.lower())]
-    offers = list_items(offered.lower()) if offered else []
+    offers = set(list_items(offered.lower())) if offered else set()
     return chosen != [] and _connection_names_upgrade(head) and all(one in offers for one in chosen)
 
 

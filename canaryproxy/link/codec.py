@@ -1,12 +1,15 @@
 """Messages to bytes and back: a frame is its length, the version, the kind, and the message in MessagePack.
 
-What comes in is checked against the types: a worker that was taken over through the bytes it parses can send
-wrong numbers, not wrong types. Nothing is ever executed, unlike with pickle. An introduction is JSON under a number of
-its own, so that it is understood across versions. The only home of msgspec.
+What comes in is checked against the types, the kinds that this end takes, and a length for each direction: a worker
+that was taken over through the bytes it parses can send wrong numbers and names (`control.bounds` looks at those), not
+wrong types. Nothing is ever executed, unlike with pickle. An introduction is JSON under a number of its own, so that it
+is understood across versions. The only home of msgspec.
 """
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import msgspec
 
@@ -16,8 +19,18 @@ from canaryproxy.model.delta import Delta
 
 HEADER = struct.Struct("!IBB")
 
-LONGEST = 2**28
-"""Bytes of a frame; a table with a million rules stays below."""
+LONGEST_DOWN = 2**28
+"""Bytes of a frame to a worker; a table with a million rules stays below."""
+
+LONGEST_UP = 2**22
+"""Bytes of a frame from a worker. Reports that are longer than `PORTION`, or have more than `ENTRIES` of something, are
+sent in parts."""
+
+LONGEST_INTRODUCTION = 2**13
+"""Bytes of an introduction: a path of 4,096 bytes fits, and little more."""
+
+PORTION = 2**19
+ENTRIES = 2**12
 
 KINDS: tuple[type[Message], ...] = (
     messages.Begin, messages.Publication, messages.Certificates, messages.Drain, Delta, messages.Acknowledged,
@@ -26,6 +39,24 @@ KINDS: tuple[type[Message], ...] = (
 
 INTRODUCTION = 255
 """The kind of an introduction, in every version."""
+
+
+@dataclass(frozen=True)
+class Direction:
+    """What may come along a link on one of its ways: kinds of messages, and bytes of a frame."""
+
+    kinds: tuple[type[Message], ...]
+    longest: int
+
+
+DOWN = Direction((messages.Begin, messages.Publication, messages.Certificates, messages.Drain), LONGEST_DOWN)
+UP = Direction((messages.Introduction, Delta, messages.Acknowledged, messages.Drained), LONGEST_UP)
+ANY = Direction((*KINDS, messages.Introduction), LONGEST_DOWN)
+
+T = TypeVar("T")
+
+SAID = 300
+"""Characters that are said of what is no message."""
 
 _NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 _ENCODER = msgspec.msgpack.Encoder()
@@ -46,30 +77,86 @@ def encode(message: Message) -> bytes:
     return HEADER.pack(len(payload), messages.VERSION, _NUMBERS[type(message)]) + payload
 
 
-class Decoder:
-    """Bytes in any portions to messages."""
+def frames(message: Message) -> Iterator[bytes]:
+    """The frames that say it: one, but for a report that is too long for one. Its parts add up to it."""
+    data = encode(message)
+    if isinstance(message, Delta) and (len(data) > PORTION or entries(message) > ENTRIES) and entries(message) > 1:
+        for part in halves(message):
+            yield from frames(part)
+    else:
+        yield data
 
-    def __init__(self) -> None:
+
+def entries(delta: Delta) -> int:
+    """The length of the longest list that may be sent in parts."""
+    return max(map(len, (delta.cells, delta.users, delta.goals, delta.mirrors)))
+
+
+def halves(delta: Delta) -> tuple[Delta, Delta]:
+    """Two reports that say the same: counts are added up, and what stands at the moment is in both."""
+
+    def cut(many: tuple[T, ...]) -> tuple[tuple[T, ...], tuple[T, ...]]:
+        middle = (len(many) + 1) // 2
+        return many[:middle], many[middle:]
+
+    cells, users, goals, mirrors = cut(delta.cells), cut(delta.users), cut(delta.goals), cut(delta.mirrors)
+    return (
+        replace(delta, cells=cells[0], users=users[0], goals=goals[0], mirrors=mirrors[0]),
+        replace(delta, cells=cells[1], users=users[1], goals=goals[1], mirrors=mirrors[1], refused={}),
+    )
+
+
+class Decoder:
+    """Bytes in any portions to messages, of those that may come this way."""
+
+    def __init__(self, direction: Direction = ANY) -> None:
         self._buffer = bytearray()
+        self._direction = direction
 
     def __repr__(self) -> str:
         return f"<Decoder {len(self._buffer)} bytes waiting>"
 
     def feed(self, data: bytes) -> Iterator[Message]:
         """The messages that are complete now. Raises `Garbled`."""
+        self.take(data)
+        return self.messages()
+
+    def take(self, data: bytes) -> None:
+        """More bytes."""
+        self._buffer += data
+
+    def messages(self) -> Iterator[Message]:
+        """The messages that are complete. Whoever stops half-way gets the rest at the next call. Raises `Garbled`."""
         buffer = self._buffer
-        buffer += data
         while len(buffer) >= HEADER.size:
             length, version, kind = HEADER.unpack_from(buffer)
-            known = kind == INTRODUCTION or (version == messages.VERSION and kind < len(KINDS))
-            if not known or length > LONGEST:
-                raise Garbled(f"a frame of version {version}, kind {kind}, {length} bytes")
+            self._check(length, version, kind)
             end = HEADER.size + length
             if len(buffer) < end:
                 return
             payload = bytes(memoryview(buffer)[HEADER.size : end])
             del buffer[:end]
-            try:
-                yield (_INTRODUCTIONS if kind == INTRODUCTION else _DECODERS[kind]).decode(payload)
-            except msgspec.MsgspecError as error:
-                raise Garbled(str(error)) from None
+            yield decode(kind, payload)
+
+    def _check(self, length: int, version: int, kind: int) -> None:
+        """By its header alone, before any more of it is kept."""
+        introduced = kind == INTRODUCTION
+        if not introduced and (version != messages.VERSION or kind >= len(KINDS)):
+            raise Garbled(f"a frame of version {version}, kind {kind}, {length} bytes")
+        what = messages.Introduction if introduced else KINDS[kind]
+        if what not in self._direction.kinds:
+            raise Garbled(f"{what.__name__} does not come this way")
+        longest = LONGEST_INTRODUCTION if introduced else self._direction.longest
+        if length > longest:
+            raise Garbled(f"{what.__name__} of {length} bytes, at most {longest} are allowed")
+
+
+def decode(kind: int, payload: bytes) -> Message:
+    """One message. Raises `Garbled`.
+
+    What is nested too deeply for the stack is a `RecursionError` even where it stands under a name that is not read.
+    """
+    try:
+        return (_INTRODUCTIONS if kind == INTRODUCTION else _DECODERS[kind]).decode(payload)
+    except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError, MemoryError) as error:
+        raise Garbled(ascii(str(error))[1:-1][:SAID]) from None

@@ -14,7 +14,7 @@ from canaryproxy.model.rule import Rule
 from canaryproxy.model.settings import Limits, Timeouts
 from canaryproxy.model.table import Route
 
-VERSION = 4
+VERSION = 5
 """Of the messages. Both ends come from one installation; the number catches one that was replaced under way."""
 
 
@@ -65,13 +65,14 @@ class AccessLog:
 @dataclass(frozen=True, slots=True)
 class Begin:
     """Everything a worker needs to serve. `slot` is its number, 0 .. `slots` - 1; `identity` the instance's
-    pseudonym; `trusted` are networks of proxies in front of us, `forwarding` what they write; `listeners` are in the
-    order of the sockets.
+    pseudonym; `secret` the key under which users are numbered (`telemetry.distinct`); `trusted` are networks of proxies
+    in front of us, `forwarding` what they write; `listeners` are in the order of the sockets.
     """
 
     slot: int
     slots: int
     identity: str
+    secret: bytes
     limits: Limits
     timeouts: Timeouts
     trusted: tuple[str, ...]

@@ -1,29 +1,72 @@
 """One end of a link: messages over a connected stream socket.
 
-The same on both sides. Who is told what is up to `received` and `lost`.
+The same on both sides. Who is told what is up to `received` and `lost`. The supervisor gives each worker's link only so
+much of its time (`Share`): others have their turn in between, and a worker that says too much waits, as behind any
+reader that is slow.
 """
 
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Callable
 from typing import cast
 
-from canaryproxy.link.codec import Decoder, Garbled, encode
+from canaryproxy.link.codec import ANY, Decoder, Direction, Garbled, frames
 from canaryproxy.link.messages import Message
 
 log = logging.getLogger("canaryproxy")
 
 
+TURN = 0.01
+"""Seconds after which others have their turn, between two messages of a link."""
+
+BURST = 1.0
+"""Seconds that the messages of a link may take at once, of those that it did not take before."""
+
+SHARE = 1 / 3
+"""Of the time, that the messages of one link may take for long. A worker with a thousand busy routes takes 1/30."""
+
+
+class Share:
+    """How much of our time the messages of one link may take. `now` is a clock that only goes forward."""
+
+    __slots__ = ("_at", "_left")
+
+    def __init__(self, now: float) -> None:
+        self._at = now
+        self._left = BURST
+
+    def __repr__(self) -> str:
+        return f"<Share: {self._left:.3f} s left>"
+
+    def spend(self, seconds: float, now: float) -> float:
+        """So much was taken until now; returns how long to wait before more is."""
+        self._left = min(BURST, self._left + (now - self._at) * SHARE) - seconds
+        self._at = now
+        return max(-self._left / SHARE, 0.0)
+
+
 class Wire(asyncio.Protocol):
-    """`received` gets every message, `lost` is called once when the other end is gone or not understood."""
+    """`received` gets every message, `lost` is called once when the other end is gone or not understood.
+
+    Messages are of the kinds and lengths of `direction`. `refuse` is called with a sentence where something else came,
+    and the link is cut; where it is None that is only logged. `fair`: messages get no more than a share of our time.
+    """
 
     _transport: asyncio.Transport | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
 
-    def __init__(self, received: Callable[[Message], None], lost: Callable[[], None]) -> None:
+    def __init__(
+        self, received: Callable[[Message], None], lost: Callable[[], None], direction: Direction = ANY, *,
+        refuse: Callable[[str], None] | None = None, fair: bool = False,
+    ) -> None:  # fmt: skip
         self._received = received
         self._lost = lost
-        self._decoder = Decoder()
+        self._decoder = Decoder(direction)
+        self._refuse = refuse or misunderstood
+        self._share = Share(time.perf_counter()) if fair else None
+        self._held = False
         self._waiting: list[bytes] = []
         self._over = False
         self.congested = False
@@ -37,6 +80,7 @@ class Wire(asyncio.Protocol):
         It is the loop's from here on. Were the object to keep its number, a link that is lost at once would see it
         closed twice, and the second time it may be another's.
         """
+        self._loop = loop
         try:
             await loop.create_unix_connection(lambda: self, sock=sock)
         finally:
@@ -44,11 +88,11 @@ class Wire(asyncio.Protocol):
 
     def send(self, message: Message) -> None:
         """Have a message delivered, after those before it. Never blocks; nothing happens once the link is lost."""
-        data = encode(message)
-        if self._transport is None:
-            self._waiting.append(data)
-        elif not self._transport.is_closing():
-            self._transport.write(data)
+        for data in frames(message):
+            if self._transport is None:
+                self._waiting.append(data)
+            elif not self._transport.is_closing():
+                self._transport.write(data)
 
     def close(self) -> None:
         """End the link once everything was delivered."""
@@ -73,13 +117,42 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the other end."""
+        self._decoder.take(data)
+        if not self._held:
+            self._follow()
+
+    def _follow(self) -> None:
+        """Hand on what is complete, until it is others' turn."""
+        began, handed = time.perf_counter(), False
         try:
-            for message in self._decoder.feed(data):
+            for message in self._decoder.messages():
+                handed = True
                 self._received(message)
+                if self._over:
+                    return
+                if self._share is not None and time.perf_counter() - began > TURN:
+                    break
         except Garbled as garbled:
-            log.error("the link is not understood and is cut: %s", garbled)
-            if self._transport is not None:
-                self._transport.abort()
+            self.abort()
+            self._refuse(str(garbled))
+            return
+        if self._share is not None and handed:
+            now = time.perf_counter()
+            self._hold(self._share.spend(now - began, now), turned=now - began > TURN)
+
+    def _hold(self, pause: float, *, turned: bool) -> None:
+        """Go on after a pause, or in the loop's next turn; at once where neither is due."""
+        if self._loop is None or self._transport is None or not (pause or turned):
+            return
+        self._held = True
+        self._transport.pause_reading()
+        self._loop.call_later(pause, self._go_on)
+
+    def _go_on(self) -> None:
+        self._held = False
+        if self._transport is not None and not self._over and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._follow()
 
     def pause_writing(self) -> None:
         """The other end does not read as fast as we write."""
@@ -92,3 +165,8 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """The other end is gone."""
         self._lost()
+
+
+def misunderstood(words: str) -> None:
+    """Say why a link is cut."""
+    log.error("the link is not understood and is cut: %s", words)

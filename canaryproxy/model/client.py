@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from canaryproxy.model.forwarded import SECURE, Address, Element, Forwarding, hops_of, node_address, scheme_of
+from canaryproxy.model.forwarded import (
+    MOST_HOPS,
+    SECURE,
+    Address,
+    Element,
+    Forwarding,
+    hops_of,
+    node_address,
+    scheme_of,
+)
 from canaryproxy.model.settings import Network
 
 Special = Sequence[tuple[bytes, bytes]]
@@ -93,7 +102,7 @@ class Client:
     def _by_custom(self, nearest: Address, scheme: bytes, special: Special) -> Origin:
         lines = [value.decode("latin-1") for name, value in special if name == b"x-forwarded-for"]
         behind: list[Address] = []
-        for hop in reversed([hop for line in lines for hop in line.split(",")]):
+        for hop in _nearest(lines):
             address = read_address(_without_port(hop.strip()))
             if address is None:
                 break
@@ -129,6 +138,16 @@ class Client:
     def scheme_of(self, special: Special) -> bytes:
         """The scheme it was sent by: what a trusted proxy says, else that of the connection."""
         return self.origin(special).scheme if self.trusted else self.scheme
+
+
+def _nearest(lines: list[str]) -> list[str]:
+    """The last hops that X-Forwarded-For fields name, nearest first: `MOST_HOPS` of them at most."""
+    found: list[str] = []
+    for line in reversed(lines):
+        found += reversed(line.rsplit(",", MOST_HOPS)[-MOST_HOPS:])
+        if len(found) >= MOST_HOPS:
+            break
+    return found[:MOST_HOPS]
 
 
 def _without_port(hop: str) -> str:

@@ -108,7 +108,8 @@ class MirrorDelta:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One worker's report. `refused` counts answers of our own given before any decision, by code.
+    """One worker's report. `refused` counts answers of our own given before any decision, by code; `turned_away` client
+    connections that were not let in, `evicted` those that were closed to make room, by reason.
 
     As they stand at the time of the report: exchanges `in_flight` and `tunnels` open by route and version, and
     `ejected` endpoints.
@@ -125,3 +126,5 @@ class Delta:
     tunnels: Mapping[tuple[str, str], int] = field(default_factory=dict)
     ejected: frozenset[str] = frozenset()
     in_flight: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    turned_away: Mapping[str, int] = field(default_factory=dict)
+    evicted: Mapping[str, int] = field(default_factory=dict)

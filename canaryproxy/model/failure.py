@@ -20,6 +20,7 @@ class Failure(Enum):
     BODY_TOO_LARGE = (413, "http_request_denied", "downstream", None)
     TARGET_TOO_LONG = (414, "http_request_error", "downstream", None)
     EXPECTATION_UNKNOWN = (417, "http_request_denied", "downstream", None)
+    TOO_MANY_CONNECTIONS = (429, "connection_limit_reached", "downstream", None)
     FIELDS_TOO_LARGE = (431, "http_request_error", "downstream", None)
     CODING_UNKNOWN = (501, "http_request_error", "downstream", None)
     VERSION_UNKNOWN = (505, "http_request_error", "downstream", None)

@@ -5,7 +5,7 @@ and pass a client's fields of the other one through: to read both lets strangers
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
@@ -18,11 +18,17 @@ Element = dict[bytes, bytes]
 """One hop of `Forwarded`: values without quotes by parameter in lower case."""
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_pair = re.compile(rb"(%b)=(?:(%b)|\"((?:[^\"\\]|\\.)*)\")" % (_TOKEN, _TOKEN), re.DOTALL).match
+_pair = re.compile(rb"(%b)=(?:(%b)|\"([^\"\\]*(?:\\.[^\"\\]*)*)\")" % (_TOKEN, _TOKEN), re.DOTALL).match
 _separator = re.compile(rb"[ \t]*([;,])[ \t]*|[ \t]*\Z").match
 _node = re.compile(rb"(?:([0-9.]+)|\[([0-9A-Fa-f:.]+)\])(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?").fullmatch
 _escaped = re.compile(rb"\\(.)", re.DOTALL).sub
 _scheme = re.compile(rb"[a-z][a-z0-9+.-]{0,15}").fullmatch
+
+MOST_HOPS = 100
+"""Hops that are read, the nearest ones: a client may have put thousands in front of what the trusted proxies say."""
+
+MOST_MARKS = 4 * MOST_HOPS
+"""Commas, semicolons and backslashes in the `Forwarded` fields that are read."""
 
 SECURE = (b"https", b"wss")
 """Schemes of a connection that nobody can read: some balancers write `wss` for a WebSocket."""
@@ -81,19 +87,37 @@ def elements(line: bytes) -> list[Element] | None:
             return found
 
 
-def hops_of(lines: Iterable[bytes]) -> list[Element]:
+def near(lines: Sequence[bytes]) -> list[bytes]:
+    """The last fields, as many as have no more than `MOST_MARKS` together. One beyond that, and all before it, are like
+    malformed ones.
+    """
+    kept: list[bytes] = []
+    room = MOST_MARKS
+    for line in reversed(lines):
+        room -= 1 + line.count(b",") + line.count(b";") + line.count(b"\\")
+        if room < 0:
+            break
+        kept.append(line)
+    kept.reverse()
+    return kept
+
+
+def hops_of(lines: Sequence[bytes]) -> list[Element]:
     """The hops that several fields name, in their order. A malformed field, and all before it, name none."""
     found: list[Element] = []
-    for line in lines:
+    for line in near(lines):
         some = elements(line)
-        found = [] if some is None else found + some
+        if some is None:
+            found.clear()
+        else:
+            found += some
     return found
 
 
 def sound(lines: Sequence[bytes]) -> list[bytes]:
     """The fields that may go on: those behind the last malformed one, and none that are empty."""
     kept: list[bytes] = []
-    for line in lines:
+    for line in near(lines):
         some = elements(line)
         if some is None:
             kept = []

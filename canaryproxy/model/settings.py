@@ -13,13 +13,17 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes. `headers` counts fields; `body_bytes` None means any size."""
+    """Sizes in bytes. `headers` counts fields; `body_bytes` None means any size, `connections_per_address` None any
+    number.
+    """
 
     max_connections: int = 10_000
     header_bytes: int = 65_536
     headers: int = 100
     uri_bytes: int = 8_192
     body_bytes: int | None = None
+    connections_per_address: int | None = None
+    handshakes: int = 1_000
 
 
 @dataclass(frozen=True, slots=True)

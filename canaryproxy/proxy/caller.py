@@ -1,5 +1,6 @@
 """The client's connection as an exchange knows it: who asks, where the answer goes, and how the two get on."""
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from canaryproxy.http1.hops import Peer
@@ -7,6 +8,16 @@ from canaryproxy.proxy.ends import Receiver
 
 if TYPE_CHECKING:
     from canaryproxy.proxy.shared import Shared
+
+
+class Phase(Enum):
+    """What a client's connection waits for."""
+
+    IDLE = "idle"
+    HEAD = "head"
+    EXCHANGE = "exchange"
+    LINGERING = "lingering"
+    CLOSED = "closed"
 
 
 class Caller(Receiver):

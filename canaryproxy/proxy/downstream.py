@@ -1,15 +1,15 @@
 """One client connection: bytes in, requests out one at a time, answers in their order.
 
-Reads ahead at most `PIPELINE_LIMIT` bytes while an exchange runs. A connection that ends after an answer
-is half-closed first and then read dry for a moment, so that bytes still coming from the client cannot
-turn into a reset that destroys the answer (RFC 9112 9.6).
+Reads ahead at most `PIPELINE_LIMIT` bytes while an exchange runs, and begins at most `REQUESTS_A_TURN` requests in one
+turn of the event loop: those that we answer ourselves, without a wait, would else keep all others waiting. A connection
+that ends after an answer is half-closed first and then read dry for a moment, so that bytes still coming from the
+client cannot turn into a reset that destroys the answer (RFC 9112 9.6).
 """
 
 import asyncio
 import math
 import socket
 import struct
-from enum import Enum
 from typing import TYPE_CHECKING, cast
 
 from canaryproxy.http1.body import End
@@ -17,10 +17,10 @@ from canaryproxy.http1.hops import request_id_of
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import RequestHead
-from canaryproxy.proxy.caller import Caller
+from canaryproxy.proxy.caller import Caller, Phase
+from canaryproxy.proxy.eviction import BUSY, Place
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.respond import options
-from canaryproxy.proxy.shortage import FULL
 from canaryproxy.telemetry.accesslog import undecided
 
 if TYPE_CHECKING:
@@ -29,20 +29,11 @@ if TYPE_CHECKING:
 NEVER = math.inf
 OK = 200
 PIPELINE_LIMIT = 65_536
+REQUESTS_A_TURN = 8
 HIGH_WATER = 131_072
 LINGER = 2.0
 LINGER_BYTES = 16_777_216
 RESET = struct.pack("ii", 1, 0)
-
-
-class Phase(Enum):
-    """What the connection waits for."""
-
-    IDLE = "idle"
-    HEAD = "head"
-    EXCHANGE = "exchange"
-    LINGERING = "lingering"
-    CLOSED = "closed"
 
 
 IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
@@ -51,17 +42,20 @@ IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
 class Downstream(Caller):
     """A client connection, of the peer's own address unless another is given.
 
-    `paused`: the client does not take what we write; `blocked`: we must not read.
+    `paused`: the client does not take what we write; `blocked`: we must not read; `proven`: it has had an answer;
+    `since`: when its phase began, as far as it may give way to others; `slow`: what it is slow in (`Stalls`).
     """
 
     __slots__ = (
-        "_address", "_advancing", "_drained", "_scheme", "_unsent", "_upload_blocked", "blocked", "deadline",
-        "exchange", "phase", "reader",
+        "_address", "_advancing", "_drained", "_scheme", "_unsent", "_upload_blocked", "_yielding", "blocked",
+        "deadline", "exchange", "phase", "place", "proven", "reader", "since", "slow",
     )  # fmt: skip
 
     plane: "DataPlane"
 
-    def __init__(self, plane: "DataPlane", address: str | None = None, scheme: bytes = b"http") -> None:
+    def __init__(
+        self, plane: "DataPlane", address: str | None = None, scheme: bytes = b"http", place: Place | None = None
+    ) -> None:
         self.plane = plane
         self._address = address
         self._scheme = scheme
@@ -74,8 +68,13 @@ class Downstream(Caller):
         self.half_closed = False
         self._upload_blocked = False
         self._advancing = False
+        self._yielding = False
         self._drained = 0
         self._unsent = 0
+        self.place = place
+        self.proven = False
+        self.since = plane.tick
+        self.slow: object | None = None
 
     def __repr__(self) -> str:
         return f"<Downstream {self.peer.address!r} {self.phase.value} {self.exchange!r}>"
@@ -88,17 +87,18 @@ class Downstream(Caller):
         self.transport.set_write_buffer_limits(HIGH_WATER)
         peername = transport.get_extra_info("peername")
         self.peer = self.plane.meet(self._address or (peername[0] if peername else "unknown"), self._scheme)
-        if self.plane.admit(self):
+        self.since = self.plane.tick
+        failure = self.plane.admit(self)
+        if failure is None:
             self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.header)
         else:
-            self._turn_away()
+            self._turn_away(failure)
 
-    def _turn_away(self) -> None:
+    def _turn_away(self, failure: Failure) -> None:
         """One connection too many: say so and close, without the time a lingering close would take."""
         self.phase = LINGERING
         self.deadline = self.plane.in_seconds(LINGER)
-        self.plane.sockets.shortage.note(FULL)
-        self._answer(Failure.OVERLOADED, None, close=True)
+        self._answer(failure, None, close=True)
         self.transport.close()
 
     def data_received(self, data: bytes) -> None:
@@ -126,7 +126,7 @@ class Downstream(Caller):
         if self.phase is LINGERING:
             return False
         if exchange is None:
-            return self.paused and self.reader.pending() > 0
+            return (self.paused or self._yielding) and self.reader.pending() > 0
         if not exchange.request_complete:
             self.exchange = None
             exchange.client_gone()
@@ -168,15 +168,17 @@ class Downstream(Caller):
 
     def advance(self) -> None:
         """Take from the reader what can be taken now."""
-        if self._advancing:
+        if self._advancing or self._yielding:
+            self._set_reading()
             return
         self._advancing = True
+        begun = 0
         reader = self.reader
         try:
             while True:
                 exchange = self.exchange
                 if exchange is None:
-                    if self.paused or (self.phase is not IDLE and self.phase is not HEAD):
+                    if not self._may_begin(begun):
                         break
                 elif exchange.request_complete:
                     break
@@ -185,6 +187,7 @@ class Downstream(Caller):
                     self._await_request()
                     break
                 if type(event) is RequestHead:
+                    begun += 1
                     self._begin(event)
                 elif exchange is None:
                     continue
@@ -197,6 +200,24 @@ class Downstream(Caller):
             self._broken(refused)
         finally:
             self._advancing = False
+
+    def _may_begin(self, begun: int) -> bool:
+        """Whether a request may be taken, after so many in this turn."""
+        if self.paused or (self.phase is not IDLE and self.phase is not HEAD):
+            return False
+        if begun == REQUESTS_A_TURN and self.reader.pending():
+            self._yielding = True
+            self._set_reading()
+            self.plane.soon(self._go_on)
+            return False
+        return True
+
+    def _go_on(self) -> None:
+        """The next turn has come, if the connection is still there."""
+        self._yielding = False
+        if self.phase is not CLOSED:
+            self._set_reading()
+            self.advance()
 
     def _begin(self, head: RequestHead) -> None:
         if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.special:
@@ -223,6 +244,7 @@ class Downstream(Caller):
             self.transport.close()
         elif self.phase is IDLE and self.reader.mid_message:
             self.phase = HEAD
+            self.since = self.plane.tick
             self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.header)
 
     def rearm(self) -> None:
@@ -290,7 +312,7 @@ class Downstream(Caller):
         self.exchange = None
         self.phase = CLOSED
         self.deadline = NEVER
-        self.plane.forget(self)
+        self.plane.become_tunnel(self)
         if self.blocked:
             self.transport.resume_reading()
         return self.reader.take_all()
@@ -312,6 +334,11 @@ class Downstream(Caller):
             return
         plane = self.plane
         self.deadline = plane.tick + plane.keep_alive
+        self.since = plane.tick
+        self.proven = True
+        place = self.place
+        if place is not None and place.parked:
+            plane.idle(self)
         if self.blocked:
             self._set_reading()
         if self.reader.pending() or self.half_closed:
@@ -320,6 +347,7 @@ class Downstream(Caller):
     def close(self) -> None:
         """End the connection once everything written has left, without a reset."""
         self.phase = LINGERING
+        self.since = self.plane.tick
         self._unsent = self.transport.get_write_buffer_size()
         self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle if self._unsent else LINGER)
         if self.half_closed or not self.transport.can_write_eof():
@@ -352,7 +380,8 @@ class Downstream(Caller):
     def _set_reading(self) -> None:
         """Read unless the upstream is full or the client is too far ahead."""
         lingering = self.phase is LINGERING
-        ahead = self.exchange is not None and self.exchange.request_complete and self.reader.pending() > PIPELINE_LIMIT
+        waits = self._yielding or (self.exchange is not None and self.exchange.request_complete)
+        ahead = waits and self.reader.pending() > PIPELINE_LIMIT
         blocked = not lingering and (self._upload_blocked or ahead)
         if blocked == self.blocked or self.transport.is_closing() or self.half_closed:
             return
@@ -361,6 +390,40 @@ class Downstream(Caller):
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()
+
+    # Giving way.
+
+    def idle_since(self) -> float:
+        """Since when it may give way: it waits for a request, or has been too slow; with bytes under way it may not."""
+        turn = self.turn()
+        if turn is not None:
+            return self.since if self.slow is turn[0] else BUSY
+        return BUSY if self.exchange is not None else self.since
+
+    def owing(self) -> bool:
+        """Whether it owes us its first request, the rest of a head, or haste; a close is all that we owe."""
+        return self.phase is not IDLE or not self.proven or self.turn() is not None
+
+    def turn(self) -> tuple[object, int] | None:
+        """What it is the client's turn in, and the bytes it has moved: it takes an answer, or sends a body."""
+        exchange = self.exchange
+        unsent = self.transport.get_write_buffer_size()
+        if exchange is None:
+            return (self, -unsent) if unsent else None
+        if self.paused:
+            return exchange, exchange.sent - unsent
+        if exchange.owed() and not self._upload_blocked:
+            return exchange, exchange.received
+        return None
+
+    def give_way(self) -> None:
+        """Close now, as between two requests, or cut what is under way. TLS says its goodbye first."""
+        if self.exchange is None and self._scheme != b"http":
+            self.phase = LINGERING
+            self.transport.close()
+            self.plane.soon(self.transport.abort)
+        else:
+            self.transport.abort()
 
     # Time.
 

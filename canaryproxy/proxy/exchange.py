@@ -59,6 +59,16 @@ class Exchange(Pacing):
         withdrawn = self._course is not None and self._course.rescue == WITHDRAWN
         return self.request_complete and self._response is None and not withdrawn
 
+    @property
+    def sent(self) -> int:
+        """Bytes of the response's body that were handed to the client's connection."""
+        return self._sent
+
+    @property
+    def received(self) -> int:
+        """Bytes of the request's body."""
+        return self._received
+
     def __repr__(self) -> str:
         return f"<Exchange {self._head!r} attempt {self._attempts} response {self._response!r}>"
 

@@ -1,19 +1,48 @@
-"""How many clients the whole instance serves, counted across workers without asking anybody.
+"""How many clients the whole instance serves, and how many of one address, counted across workers without asking anybody.
 
-Each worker writes its own number into a word of memory that all of them share and reads the others'. Numbers may
-be a moment old, so a limit can be missed by the few connections that arrive at the same instant.
+Each worker writes its own numbers into memory that all of them share and reads the others'. They may be a moment old, so
+a limit can be missed by the few connections that arrive at the same instant. A worker that was taken over can write
+anything there: the others bound what they believe (`fair`).
 """
 
 import mmap
+import secrets
+from hashlib import blake2b
 
 WORD = 4
+COUNT = 2
+SECRET = 16
+ROWS = 4
+COLUMNS = 16_384
+"""Addresses are counted in a sketch: each in one cell of every row, and the smallest of them is taken. Ten thousand
+addresses are counted one too many in one case of twenty."""
+
+TALLY = ROWS * COLUMNS * COUNT
+MOST = 2 ** (8 * COUNT) - 1
+
+Memory = mmap.mmap | bytearray
+
+
+def size(workers: int) -> int:
+    """Bytes that so many workers share. Pages that are never written to take no memory."""
+    return SECRET + workers * (WORD + TALLY)
+
+
+def fresh(workers: int) -> bytes:
+    """How that memory begins. Its secret keeps strangers from finding addresses that fall into one cell."""
+    return secrets.token_bytes(SECRET) + bytes(workers * WORD)
 
 
 class Headcount:
-    """One worker's view: `memory` holds a word for each worker, `slot` is this one's. Begins at 0."""
+    """One worker's view of the memory, in which it has the place `slot`. Begins at 0."""
 
-    def __init__(self, memory: mmap.mmap | bytearray | None = None, slot: int = 0) -> None:
-        self._words = memoryview(memory if memory is not None else bytearray(WORD)).cast("I")
+    def __init__(self, memory: Memory | None = None, slot: int = 0) -> None:
+        memory = memory if memory is not None else bytearray(fresh(1) + bytes(TALLY))
+        workers = (len(memory) - SECRET) // (WORD + TALLY)
+        whole = memoryview(memory)
+        self._secret = bytes(whole[:SECRET])
+        self._words = whole[SECRET : SECRET + workers * WORD].cast("I")
+        self._cells = whole[SECRET + workers * WORD :].cast("H")
         self._slot = slot
         self._words[slot] = 0
 
@@ -31,6 +60,46 @@ class Headcount:
         return count > 1 and (words[self._slot] + arriving - 1) * count > sum(words) + arriving
 
     @property
+    def workers(self) -> int:
+        """How many there are."""
+        return len(self._words)
+
+    def fair(self, most: int) -> int:
+        """Of so many clients of the instance, those that this worker serves whatever the others claim: seven eighths of
+        an equal share. The rest is for differences between workers, so that the sum is kept.
+        """
+        return most // self.workers * 7 // 8
+
+    @property
     def total(self) -> int:
         """Clients of all workers."""
         return sum(self._words)
+
+    # By address.
+
+    def begin_tally(self) -> None:
+        """Nobody is here, whatever a predecessor has left."""
+        begin = self._slot * ROWS * COLUMNS
+        self._cells[begin : begin + ROWS * COLUMNS] = memoryview(bytes(TALLY)).cast("H")
+
+    def tally(self, address: str, here: int) -> None:
+        """This worker serves one more of an address (1), or one less (-1)."""
+        cells = self._cells
+        for place in self._places(address, self._slot):
+            cells[place] = min(max(cells[place] + here, 0), MOST)
+
+    def elsewhere(self, address: str) -> int:
+        """Clients of an address that other workers serve: never too few of them, seldom one too many."""
+        others = [slot for slot in range(self.workers) if slot != self._slot]
+        if not others:
+            return 0
+        found = zip(*(self._places(address, slot) for slot in others), strict=True)
+        return min(sum(self._cells[place] for place in row) for row in found)
+
+    def _places(self, address: str, slot: int) -> list[int]:
+        found = blake2b(address.encode(), key=self._secret, digest_size=ROWS * COUNT).digest()
+        begin = slot * ROWS * COLUMNS
+        return [
+            begin + row * COLUMNS + int.from_bytes(found[row * COUNT : (row + 1) * COUNT]) % COLUMNS
+            for row in range(ROWS)
+        ]

@@ -4,8 +4,8 @@ Workers share the socket. The event loop's own server would take all that wait a
 had them all; here a worker that has more than its share leaves newcomers to the others for a moment. If they are
 still there then, because the others hang, it takes one, the next time two, and so on.
 
-What comes first on the wire (the balancer's header, then the handshake) is read in that order and within the time of
-a head, and lets no more strangers in than there is room for.
+Every connection takes a place from its first moment; where all are taken, another one gives way (`eviction`). What
+comes before HTTP on the wire is read by an `Arrival`.
 
 The PROXY protocol is believed from `trusted_proxies` alone. Anyone else is an ordinary client there, so a header
 it sends is nothing but a malformed request.
@@ -17,10 +17,10 @@ import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from canaryproxy.http1.preamble import Malformed, Preamble, parse, wanted
 from canaryproxy.model.failure import Failure
+from canaryproxy.proxy.arrival import Arrival
 from canaryproxy.proxy.downstream import Downstream
-from canaryproxy.proxy.shortage import FULL, OF_FILES, say
+from canaryproxy.proxy.shortage import OF_FILES, say
 from canaryproxy.proxy.tls import Terminator
 
 if TYPE_CHECKING:
@@ -31,8 +31,14 @@ OUT_OF_FILES_PAUSE = 0.1
 LEFT_TO_OTHERS = 0.005
 """Seconds that a newcomer is left to workers with fewer clients."""
 
-AT_ONCE = 64
-"""Newcomers that are taken in one turn of the loop, at most."""
+AT_ONCE = 16
+"""Newcomers that are taken in one turn of the loop, at most: those who are served wait for all of them."""
+
+AT_ONCE_REFUSED = 64
+"""Newcomers that are refused at a time where descriptors have run out."""
+
+LOOK = 0.05
+"""Seconds between two looks at those still in their handshake, when draining."""
 
 
 class Listener:
@@ -43,13 +49,13 @@ class Listener:
         terminator: Terminator | None = None, *, preamble: bool = False,
     ) -> None:  # fmt: skip
         self.terminator = terminator
-        self._plane = plane
-        self._loop = loop
+        self.plane = plane
+        self.loop = loop
         self._sock = sock
         self._preamble = preamble
         self._paused: asyncio.TimerHandle | None = None
         self._left = 1
-        self._arriving: set[asyncio.Task[None]] = set()
+        self._arriving: set[Arrival] = set()
 
     def __repr__(self) -> str:
         return f"<Listener {self._sock.fileno()} {'https' if self.terminator else 'http'}>"
@@ -61,26 +67,26 @@ class Listener:
 
     def start(self) -> None:
         """Accept from now on."""
-        self._loop.add_reader(self._sock, self._readable)
+        self.loop.add_reader(self._sock, self._readable)
 
     def _readable(self) -> None:
         """Somebody waits."""
-        if self._plane.crowded(self.arriving):
+        if self.plane.crowded():
             self._pause(LEFT_TO_OTHERS)
             return
         self._left = 1
         for _ in range(AT_ONCE):
-            if self._plane.crowded(self.arriving) or not self._accept(1):
+            if self.plane.crowded() or not self._accept(1):
                 return
 
     def _pause(self, seconds: float) -> None:
-        self._loop.remove_reader(self._sock)
-        self._paused = self._loop.call_later(seconds, self._resume)
+        self.loop.remove_reader(self._sock)
+        self._paused = self.loop.call_later(seconds, self._resume)
 
     def _resume(self) -> None:
         """Whoever still waits has not been taken by others."""
         self._paused = None
-        self._loop.add_reader(self._sock, self._readable)
+        self.loop.add_reader(self._sock, self._readable)
         if self._accept(self._left):
             self._left = min(2 * self._left, AT_ONCE)
 
@@ -88,8 +94,8 @@ class Listener:
         """Take so many; how many there were."""
         taken = 0
         try:
-            for connection in accept_some(self._sock, most):
-                self._take(connection)
+            for connection, address in accept_some(self._sock, most):
+                self._take(connection, address)
                 taken += 1
         except OSError as error:
             self._not_accepted(error)
@@ -99,33 +105,32 @@ class Listener:
         """Nothing is left for another client. Idle connections give their descriptors; without any, those who wait are
         refused rather than kept waiting for somebody else's end.
         """
-        sockets = self._plane.sockets
+        sockets = self.plane.sockets
         sockets.shortage.not_accepted(error)
         if error.errno in OF_FILES and not sockets.reclaim():
-            for _ in range(AT_ONCE):
-                if not sockets.shortage.refuse(self._sock, self._last_words()):
+            for _ in range(AT_ONCE_REFUSED):
+                if not sockets.shortage.refuse(self._sock, self._last_words(Failure.OVERLOADED)):
                     break
-                self._plane.recorder.refuse(Failure.OVERLOADED.status)
+                self.plane.refused("files", Failure.OVERLOADED)
         self._pause(OUT_OF_FILES_PAUSE)
 
-    def _take(self, connection: socket.socket) -> None:
+    def _take(self, connection: socket.socket, address: str) -> None:
         """Where there is no room it is told so, if nothing would come before HTTP, and closed."""
-        if self._plane.full(self.arriving if self._strange else 0):
-            self._plane.sockets.shortage.note(FULL)
-            self._plane.recorder.refuse(Failure.OVERLOADED.status)
+        failure = self.plane.refusal(address)
+        if failure is not None:
             with connection:
-                say(connection, self._last_words())
+                say(connection, self._last_words(failure))
         else:
-            self._arrive(connection)
+            self._arrive(connection, address)
 
     @property
     def _strange(self) -> bool:
-        """Whether something comes before HTTP, so that a client is not counted at once."""
+        """Whether something comes before HTTP."""
         return self.terminator is not None or self._preamble
 
-    def _last_words(self) -> bytes:
+    def _last_words(self, failure: Failure) -> bytes:
         """What one is told for whom there is no room."""
-        return b"" if self._strange else self._plane.last_words(Failure.OVERLOADED)
+        return b"" if self._strange else self.plane.last_words(failure)
 
     async def stop(self, patience: float) -> None:
         """Close the socket; connections the kernel has already completed are served, not reset.
@@ -134,83 +139,76 @@ class Listener:
         """
         self._end()
         with contextlib.suppress(OSError):
-            for connection in accept_some(self._sock):
-                self._arrive(connection)
+            for connection, address in accept_some(self._sock):
+                self._arrive(connection, address)
         self._sock.close()
-        if self._arriving:
-            _, late = await asyncio.wait(self._arriving, timeout=patience)
-            for task in late:
-                task.cancel()
+        deadline = self.plane.now() + patience
+        while self._arriving and self.plane.now() < deadline:  # noqa: ASYNC110 - a few looks, once in a life
+            await asyncio.sleep(LOOK)
+        self._close_arrivals()
 
     def abort(self) -> None:
         """Close everything now."""
         self._end()
         self._sock.close()
-        for task in self._arriving:
-            task.cancel()
+        self._close_arrivals()
+
+    def _close_arrivals(self) -> None:
+        for arrival in list(self._arriving):
+            arrival.close()
+
+    def sweep(self, tick: float) -> None:
+        """Close those that have had their time."""
+        for arrival in [one for one in self._arriving if one.deadline <= tick]:
+            arrival.close()
 
     def _end(self) -> None:
         if self._paused is not None:
             self._paused.cancel()
         if self._sock.fileno() >= 0:
-            self._loop.remove_reader(self._sock)
+            self.loop.remove_reader(self._sock)
 
-    def _arrive(self, connection: socket.socket) -> None:
-        if self._plane.sockets.direct and not self._strange:
-            self._serve(connection)
+    def _arrive(self, connection: socket.socket, address: str) -> None:
+        plane = self.plane
+        if plane.sockets.direct and not self._strange:
+            try:
+                plane.sockets.adopt(connection, Downstream(plane, address))
+            except OSError:
+                connection.close()
             return
-        task = self._loop.create_task(self._admit(connection))
-        self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
+        trusted = plane.trusts(address)
+        arrival = Arrival(self, connection, address, told=self._preamble and trusted)
+        self._arriving.add(arrival)
+        arrival.place = plane.enter(arrival, address, trusted)
+        arrival.start()
 
-    def _serve(self, connection: socket.socket) -> None:
-        """Nothing comes before HTTP, and nobody has to be waited for."""
-        try:
-            self._plane.sockets.adopt(connection, Downstream(self._plane))
-        except OSError:
-            connection.close()
+    def renamed(self, arrival: Arrival, address: str) -> bool:
+        """A trusted proxy has said who the client is, who takes the place; False where he has too many."""
+        plane = self.plane
+        if plane.too_many(address):
+            return False
+        place, arrival.place = arrival.place, None
+        if place is not None:
+            plane.give_up(place)
+        arrival.address, arrival.neighbours = address, plane.neighbourhood(address)
+        arrival.place = plane.enter(arrival, address, plane.trusts(address))
+        return True
 
-    async def _admit(self, connection: socket.socket) -> None:
-        """Read what comes before HTTP, then serve. One that says nothing sensible is closed without a word."""
-        patience = self._plane.settings.timeouts.header
-        secure = self.terminator is not None
-        try:
-            peer = connection.getpeername()[0]
-            if self._preamble and self._plane.meet(peer).trusted:
-                async with asyncio.timeout(patience):
-                    peer = (await self._read_preamble(connection)).address or peer
-            await self._plane.sockets.serve(
-                connection,
-                lambda: Downstream(self._plane, peer, b"https" if secure else b"http"),
-                None if self.terminator is None else self.terminator.context,
-                patience,
-            )
-        except (OSError, Malformed):
-            connection.close()
-        except asyncio.CancelledError:
-            connection.close()
-            raise
-
-    async def _read_preamble(self, connection: socket.socket) -> Preamble:
-        data = b""
-        while (preamble := parse(data)) is None:
-            more = await self._loop.sock_recv(connection, wanted(data))
-            if not more:
-                raise Malformed("the connection ended within the header")
-            data += more
-        return preamble
+    def forget(self, arrival: Arrival) -> None:
+        """It is served, or gone."""
+        self._arriving.discard(arrival)
 
 
-def accept_some(sock: socket.socket, most: int | None = None) -> Iterator[socket.socket]:
-    """Connections in the accept queue of a non-blocking listening socket, at most so many. Raises `OSError` where
-    the system has no room for one.
+def accept_some(sock: socket.socket, most: int | None = None) -> Iterator[tuple[socket.socket, str]]:
+    """Connections in the accept queue of a non-blocking listening socket with their peers' addresses, at most so many.
+    Raises `OSError` where the system has no room for one.
     """
     taken = 0
     while most is None or taken < most:
         try:
-            connection = sock.accept()[0]
+            connection, peer = sock.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return
         connection.setblocking(False)
         taken += 1
-        yield connection
+        yield connection, peer[0]

@@ -12,18 +12,17 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from canaryproxy.http1.hops import Peer
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.delta import Delta
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import RoutingTable
-from canaryproxy.proxy.downstream import Downstream
+from canaryproxy.proxy.admission import Admission
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.listener import Listener
 from canaryproxy.proxy.presence import vanished
-from canaryproxy.proxy.shared import SWEEP, Shared
+from canaryproxy.proxy.shared import SWEEP
 from canaryproxy.proxy.tls import Terminator
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.telemetry.accesslog import Entry
@@ -36,7 +35,7 @@ its end, or in its last quarter, stable is asked for what the canary has not ans
 """
 
 
-class DataPlane(Shared):
+class DataPlane(Admission):
     """One worker's data plane. `room`: clients that it can serve itself."""
 
     def __init__(
@@ -51,15 +50,12 @@ class DataPlane(Shared):
         access_log: Callable[[Entry], None] | None = None,
         headcount: Headcount | None = None,
         room: float = math.inf,
+        secret: bytes = b"",
     ) -> None:
-        super().__init__(settings, loop, identity, now, wall, dice, access_log)
+        super().__init__(settings, loop, identity, now, wall, dice, access_log, headcount, room, secret)
         self._generation = 0
-        self._connections: set[Downstream] = set()
-        self._headcount = headcount or Headcount()
-        self._room = room
         self._aborted: dict[str, float] = {}
         self._listeners: list[Listener] = []
-        self._arrived = self.tick
         self._timer = loop.call_later(SWEEP, self._sweep)
 
     def __repr__(self) -> str:
@@ -119,39 +115,6 @@ class DataPlane(Shared):
             if listener.terminator is not None and tls is not None:
                 listener.terminator.replace(tls)
 
-    # Connections.
-
-    def meet(self, address: str, scheme: bytes = b"http") -> Peer:
-        """Who a client is and whether its forwarding fields are believed."""
-        settings = self.settings
-        return self.hops.peer(address, scheme, settings.trusted_proxies, settings.forwarding)
-
-    def full(self, arriving: int = 0) -> bool:
-        """Whether there is no room for another client, with so many about to come in, here or in the instance."""
-        here = len(self._connections) + len(self.tunnels)
-        return here + arriving >= self._room or self._headcount.total + arriving >= self.settings.limits.max_connections
-
-    def crowded(self, arriving: int) -> bool:
-        """Whether this worker has more than its share of all clients, so that another one should take the next."""
-        return not self.draining and self._headcount.ahead(arriving)
-
-    def admit(self, connection: Downstream) -> bool:
-        """Register a new connection; False when there are too many to serve it."""
-        self._arrived = self.now()
-        room = not self.full()
-        self._connections.add(connection)
-        self._count()
-        return room
-
-    def forget(self, connection: Downstream) -> None:
-        """A connection is gone."""
-        self._connections.discard(connection)
-        self._count()
-
-    def _count(self) -> None:
-        """Tell the other workers at once how many clients are here; tunnels, with the next delta at the latest."""
-        self._headcount.report(len(self._connections) + len(self.tunnels))
-
     # Time.
 
     def _sweep(self) -> None:
@@ -167,6 +130,9 @@ class DataPlane(Shared):
                 connection.expired()
             elif (connection.blocked or connection.half_closed) and not connection.transport.is_closing():
                 unread.append(connection.transport)
+        for listener in self._listeners:
+            listener.sweep(tick)
+        self._look_for_stalled(tick)
         unread += [side.transport for tunnel in self.tunnels for side in tunnel.unread()]
         for transport in vanished(unread):
             transport.abort()
@@ -246,6 +212,7 @@ class DataPlane(Shared):
         self.mirrors.close()
         for patience in self._patiences.values():
             patience.cancel()
+        self.handshakes.close()
         for listener in self._listeners:
             listener.abort()
         for tunnel in list(self.tunnels):

@@ -38,7 +38,7 @@ NOWHERE = Endpoint("", 0)
 
 class Shared:
     """`identity` is the instance's pseudonym; `access_log` takes an entry for every exchange, at `wall` time; clocks
-    and dice are arguments. `held` counts exchanges of versions that have a limit.
+    and dice are arguments. Users are numbered under the `secret`. `held` counts exchanges of versions with a limit.
     """
 
     __slots__ = (
@@ -50,6 +50,7 @@ class Shared:
     def __init__(
         self, settings: PlaneSettings, loop: asyncio.AbstractEventLoop, identity: str, now: Callable[[], float],
         wall: Callable[[], float], dice: Callable[[], float], access_log: Callable[[Entry], None] | None,
+        secret: bytes = b"",
     ) -> None:  # fmt: skip
         self.settings = settings
         self.now = now
@@ -59,7 +60,7 @@ class Shared:
         self.slack = SWEEP
         self.keep_alive = settings.timeouts.keep_alive + SWEEP
         self.draining = False
-        self.recorder = Recorder()
+        self.recorder = Recorder(secret)
         self.hops = Hops(identity, int(dice() * 2**64))
         self.index = RouteIndex(RoutingTable(0, ()))
         self.splits = Splits(dice)
@@ -92,6 +93,10 @@ class Shared:
         """Close idle connections, so that others can be opened: the mirrors' before all. Whether there were any."""
         return self.mirrors.spare(RECLAIMED) > 0 or sum(pool.spare(RECLAIMED) for pool in self._pools.values()) > 0
 
+    def end_tunnel(self, tunnel: Tunnel) -> None:
+        """A tunnel is gone."""
+        self.tunnels.discard(tunnel)
+
     def pay(self, decision: Decision, now: float) -> None:
         """A canary request begins behind a shield, and adds its share to the budget."""
         shield = decision.route.shield
@@ -113,6 +118,10 @@ class Shared:
         if patience is None:
             patience = self._patiences[seconds] = Patience(self._loop, seconds)
         return patience
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """In the loop's next turn."""
+        self._loop.call_soon(call)
 
     def in_seconds(self, seconds: float) -> float:
         """A deadline that is not met early although `tick` is coarse."""

@@ -28,6 +28,8 @@ NO_MEMORY = "connections to endpoints could not be opened: no memory is left"
 
 FULL = "clients were turned away: server.limits.max_connections, or what file descriptors allow, is reached"
 
+OF_ADDRESS = "clients were turned away: an address had server.limits.connections_per_address connections"
+
 READ = 65_536
 
 

@@ -131,5 +131,5 @@ class Tunnel:
         """One side is gone; the second one ends the exchange."""
         self._gone += 1
         if self._gone == SIDES:
-            self._plane.tunnels.discard(self)
+            self._plane.end_tunnel(self)
             self.exchange.tunnel_ended(self.down.received, self.up.received)

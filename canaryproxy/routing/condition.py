@@ -1,76 +1,68 @@
 """Conditions of a rule, ready to be asked: does this hold of the request?
 
-A regular expression is RE2's, which takes time linear in its input whatever the pattern is, and must match
-the whole value. Of repeated headers, cookies or parameters any one may match. The only home of google-re2.
+A regular expression must match the whole value. Of repeated headers, cookies or parameters any one may match.
 """
 
 import ipaddress
 from collections.abc import Iterable
 
-import re2
-
 from canaryproxy.model.rule import Condition
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.holds import (
+    AnyIs,
+    AnyListed,
     AnyMatches,
     FromNetworks,
     Holds,
-    Matches,
     MethodIn,
     PathBelow,
+    PathIs,
     PathMatches,
     Present,
 )
-from canaryproxy.routing.listed import items
+from canaryproxy.routing.listed import Listed
 from canaryproxy.routing.path import normalise
+from canaryproxy.routing.patterns import Pattern, Prefix, pattern
 
 LONGEST_SHOWN = 60
 
 
-class BadPattern(ValueError):
-    """Not a regular expression that RE2 takes; the message says why."""
-
-
-def compile_pattern(pattern: str) -> Matches:
-    """A regular expression as a full match on bytes. Raises `BadPattern`."""
-    options = re2.Options()
-    options.log_errors = False
-    options.encoding = re2.Options.Encoding.LATIN1
-    try:
-        fullmatch = re2.compile(pattern.encode("utf-8"), options).fullmatch
-    except re2.error as error:
-        reason = error.args[0] if error.args else ""
-        raise BadPattern(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from None
-    return lambda value: fullmatch(value) is not None
-
-
 def compile_condition(condition: Condition) -> Holds:
     """What says whether `condition` holds of a request."""
-    subject, name = condition.subject, condition.name.encode("utf-8")
+    subject = condition.subject
     if subject == "source":
         return FromNetworks(ipaddress.ip_network(text) for text in condition.values)
     if subject == "method":
         return MethodIn(value.encode("ascii") for value in condition.values)
-    if subject == "path" and condition.kind == "prefix":
-        return PathBelow(normalise(condition.values[0].encode("utf-8")).removesuffix(b"/"))
-    if subject == "path":
-        return PathMatches(_matches(condition))
+    return _path(condition) if subject == "path" else _values(condition)
+
+
+def _path(condition: Condition) -> Holds:
+    paths = [normalise(value.encode("utf-8")) for value in condition.values]
+    if condition.kind == "prefix":
+        return PathBelow(paths[0].removesuffix(b"/"))
+    wanted = pattern_of(condition)
+    return PathIs(paths) if wanted is None else PathMatches(wanted)
+
+
+def _values(condition: Condition) -> Holds:
+    subject, name = condition.subject, condition.name.encode("utf-8")
+    values = [value.encode("utf-8") for value in condition.values]
     if condition.kind == "present":
         return Present(subject, name, wanted=condition.values[0] == "true")
-    return AnyMatches(subject, name, _matches(condition))
-
-
-def _matches(condition: Condition) -> Matches:
-    values = [value.encode("utf-8") for value in condition.values]
-    if condition.kind == "regex":
-        return compile_pattern(condition.values[0])
-    if condition.kind == "prefix":
-        return lambda value: value.startswith(values[0])
-    if condition.subject == "path":
-        values = [normalise(value) for value in values]
     if condition.kind == "item":
-        return lambda value: not items(value).isdisjoint(values)
-    return frozenset(values).__contains__
+        return AnyListed(Listed(subject, name), values)
+    wanted = pattern_of(condition)
+    return AnyIs(subject, name, values) if wanted is None else AnyMatches(subject, name, wanted)
+
+
+def pattern_of(condition: Condition) -> Pattern | Prefix | None:
+    """What values are searched with, for `regex` and for the `prefix` of a value; None for all that is looked up."""
+    if condition.kind == "regex":
+        return pattern(condition.values[0])
+    if condition.kind == "prefix" and condition.subject != "path":
+        return Prefix(condition.values[0].encode("utf-8"))
+    return None
 
 
 def keys_of(condition: Condition) -> list[tuple[str, bytes, bytes]]:

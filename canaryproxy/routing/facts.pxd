@@ -3,7 +3,7 @@ cimport cython
 from canaryproxy.model.client cimport Client
 from canaryproxy.model.message cimport RequestHead
 from canaryproxy.routing.path cimport normalise
-from canaryproxy.routing.seek cimport cookie_values, field_values, path_of
+from canaryproxy.routing.seek cimport cookie_values, field_values, parameters, path_of
 
 
 @cython.final
@@ -17,6 +17,9 @@ cdef class Facts:
     cdef dict _headers
     cdef dict _cookies
     cdef dict _query
+    cdef object _expected
+    cdef dict _found
+    cdef int _searches
     cdef public Client client
     cdef public bytes method
 
@@ -28,6 +31,9 @@ cdef class Facts:
     cpdef tuple values(self, str subject, bytes name)
     @cython.locals(name=bytes, value=bytes)
     cdef bint _hides(self, special) except -1
+    cpdef expect(self, cookies)
+    @cython.locals(found=dict)
+    cpdef found(self, what)
     cpdef dict everything(self, str subject)
     cpdef dict headers(self)
     cpdef dict cookies(self)

@@ -6,32 +6,56 @@ trusted. Paths are compared as `path` spells them; names and values of the query
 """
 
 from collections.abc import Sequence
-from urllib.parse import unquote_to_bytes
+from collections.abc import Set as AbstractSet
+from typing import Any, Protocol
 
 from canaryproxy.model.client import Client
 from canaryproxy.model.fields import FORWARDING, HOP_BY_HOP, UNMATCHED, is_x_forwarded, named_by
 from canaryproxy.model.forwarded import Address
 from canaryproxy.model.message import RequestHead
-from canaryproxy.routing.lookup import unquoted
 from canaryproxy.routing.path import normalise
 
 try:
-    from canaryproxy.routing.seek import cookie_values, field_values, path_of
+    from canaryproxy.routing.seek import Names, cookie_values, field_values, parameters, path_of
 except ImportError:
-    from canaryproxy.routing.lookup import cookie_values, field_values, path_of
+    from canaryproxy.routing.lookup import Names, cookie_values, field_values, parameters, path_of  # type: ignore[assignment]
 
 Values = dict[bytes, tuple[bytes, ...]]
 Gathered = dict[bytes, list[bytes]]
 
 NONE: tuple[bytes, ...] = ()
+
+FEW = 3
+"""Cookies that are looked for one by one, from the beginning of the field each time."""
 SPECIAL = frozenset((*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards"))
 """Fields that a head keeps apart from its plain lines, beside all whose names begin with `x-forwarded`."""
+
+
+ALL = Names(None)
+
+
+class Found(Protocol):
+    """What is worked out of the values of a header, cookie or parameter, or of the path, once for a request."""
+
+    @property
+    def subject(self) -> str:
+        """Which of them."""
+
+    @property
+    def name(self) -> bytes:
+        """By which name."""
+
+    def matched(self, values: Sequence[bytes]) -> AbstractSet[Any]:
+        """What is found in the values."""
 
 
 class Facts:
     """One request and who sent it."""
 
-    __slots__ = ("_asked", "_cookies", "_head", "_headers", "_path", "_query", "_told", "client", "method")
+    __slots__ = (
+        "_asked", "_cookies", "_expected", "_found", "_head", "_headers", "_path", "_query", "_searches", "_told",
+        "client", "method",
+    )  # fmt: skip
 
     def __init__(self, head: RequestHead, client: Client) -> None:
         self.begin(head, client)
@@ -47,6 +71,9 @@ class Facts:
         self._headers: Values | None = None
         self._cookies: Values | None = None
         self._query: Values | None = None
+        self._expected: Names | None = None
+        self._found: dict[Found, AbstractSet[Any]] | None = None
+        self._searches = 0
 
     def __repr__(self) -> str:
         return f"<Facts {self._head!r} from {self.client!r}>"
@@ -57,8 +84,24 @@ class Facts:
             return self.header(name)
         return self.cookie(name) if subject == "cookie" else self.query().get(name, NONE)
 
+    def expect(self, cookies: Names) -> None:
+        """These are the cookies that will be asked for, many of them: their values are found in one pass."""
+        if self._cookies is None:
+            self._expected = cookies
+
+    def found(self, what: Found) -> AbstractSet[Any]:
+        """What this finds; worked out once, however many rules ask."""
+        found = self._found
+        if found is None:
+            found = self._found = {}
+        result = found.get(what)
+        if result is None:
+            values = (self.path(),) if what.subject == "path" else self.values(what.subject, what.name)
+            result = found[what] = what.matched(values)
+        return result
+
     def everything(self, subject: str) -> Values:
-        """The values of all headers, cookies or parameters, by name."""
+        """The values of all headers, cookies (of those expected, if some are) or parameters, by name."""
         if subject == "header":
             return self.headers()
         return self.cookies() if subject == "cookie" else self.query()
@@ -86,8 +129,15 @@ class Facts:
 
     def cookie(self, name: bytes) -> tuple[bytes, ...]:
         """The values of a cookie, without surrounding quotes (RFC 6265 4.1.1)."""
-        if self._cookies is not None:
-            return self._cookies.get(name, NONE)
+        if self._cookies is None and self._expected is None and self._searches < FEW:
+            self._searches += 1
+        elif self._expected is None or name in self._expected:
+            return self.cookies().get(name, NONE)
+        elif self._searches < FEW:
+            self._searches += 1
+        else:
+            self._expected = self._cookies = None
+            return self.cookies().get(name, NONE)
         fields = self.header(b"cookie")
         if len(fields) == 1:
             return cookie_values(fields[0], name)
@@ -130,28 +180,18 @@ class Facts:
             found.pop(name, None)
 
     def cookies(self) -> Values:
-        """Values of all cookies, by name."""
+        """Values of all cookies, or of those expected, by name."""
         found = self._cookies
         if found is None:
-            gathered: Gathered = {}
-            for field in self.header(b"cookie"):
-                for pair in field.split(b";"):
-                    name, equals, value = pair.partition(b"=")
-                    if equals:
-                        gathered.setdefault(name.strip(b" \t"), []).append(unquoted(value.strip(b" \t")))
-            found = self._cookies = _settled(gathered)
+            expected = self._expected
+            found = self._cookies = (ALL if expected is None else expected).cookies(self.header(b"cookie"))
         return found
 
     def query(self) -> Values:
         """Decoded values by decoded name; a name without `=` has an empty value."""
         found = self._query
         if found is None:
-            gathered: Gathered = {}
-            for pair in self._head.target.partition(b"?")[2].split(b"&"):
-                if pair:
-                    name, _, value = pair.partition(b"=")
-                    gathered.setdefault(_decoded(name), []).append(_decoded(value))
-            found = self._query = _settled(gathered)
+            found = self._query = parameters(self._head.target)
         return found
 
     def source(self) -> Address | None:
@@ -165,7 +205,3 @@ class Facts:
 
 def _settled(gathered: Gathered) -> Values:
     return {name: tuple(values) for name, values in gathered.items()}
-
-
-def _decoded(text: bytes) -> bytes:
-    return unquote_to_bytes(text.replace(b"+", b" ")) if b"%" in text or b"+" in text else text

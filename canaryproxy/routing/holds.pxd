@@ -25,9 +25,24 @@ cdef class PathBelow(Holds):
     cpdef bint of(self, Facts facts) except -1
 
 
+cdef class PathIs(Holds):
+    cdef frozenset _paths
+
+    cpdef bint of(self, Facts facts) except -1
+
+
 cdef class PathMatches(Holds):
     cdef object _matches
 
+    cpdef bint of(self, Facts facts) except -1
+
+
+cdef class AnyIs(Holds):
+    cdef frozenset _wanted
+    cdef bytes _name
+    cdef str _subject
+
+    @cython.locals(value=bytes, wanted=frozenset)
     cpdef bint of(self, Facts facts) except -1
 
 
@@ -36,7 +51,21 @@ cdef class AnyMatches(Holds):
     cdef bytes _name
     cdef str _subject
 
-    @cython.locals(value=bytes)
+    @cython.locals(values=tuple)
+    cpdef bint of(self, Facts facts) except -1
+
+
+cdef class AnyListed(Holds):
+    cdef object _lists
+    cdef frozenset _wanted
+
+    cpdef bint of(self, Facts facts) except -1
+
+
+cdef class Among(Holds):
+    cdef object _battery
+    cdef object _number
+
     cpdef bint of(self, Facts facts) except -1
 
 

@@ -1,11 +1,20 @@
 """What a condition asks of a request, as objects that are made once and asked for each request."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network
+from typing import Protocol
 
-from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.facts import Facts, Found
 
-Matches = Callable[[bytes], bool]
+
+class Matches(Protocol):
+    """What a value is compared with that is not just looked up."""
+
+    def __call__(self, value: bytes, /) -> bool:
+        """Whether this value is what is wanted."""
+
+    def any(self, values: Sequence[bytes]) -> bool:
+        """Whether one of these is."""
 
 
 class Holds:
@@ -54,6 +63,19 @@ class PathBelow(Holds):
         return path.startswith(self._below) or path == self._path
 
 
+class PathIs(Holds):
+    """The path, in the spelling that is matched, is one of these."""
+
+    __slots__ = ("_paths",)
+
+    def __init__(self, paths: Iterable[bytes]) -> None:
+        self._paths = frozenset(paths)
+
+    def of(self, facts: Facts) -> bool:
+        """Whether it is."""
+        return facts.path() in self._paths
+
+
 class PathMatches(Holds):
     """The path, in the spelling that is matched, is what is wanted."""
 
@@ -65,6 +87,25 @@ class PathMatches(Holds):
     def of(self, facts: Facts) -> bool:
         """Whether it is."""
         return self._matches(facts.path())
+
+
+class AnyIs(Holds):
+    """Any of the values of a header, cookie or parameter is one of these."""
+
+    __slots__ = ("_name", "_subject", "_wanted")
+
+    def __init__(self, subject: str, name: bytes, wanted: Iterable[bytes]) -> None:
+        self._subject = subject
+        self._name = name
+        self._wanted = frozenset(wanted)
+
+    def of(self, facts: Facts) -> bool:
+        """Whether one is."""
+        wanted = self._wanted
+        for value in facts.values(self._subject, self._name):  # noqa: SIM110 - hot, and a loop needs no generator
+            if value in wanted:
+                return True
+        return False
 
 
 class AnyMatches(Holds):
@@ -79,11 +120,38 @@ class AnyMatches(Holds):
 
     def of(self, facts: Facts) -> bool:
         """Whether one is."""
-        matches = self._matches
-        for value in facts.values(self._subject, self._name):  # noqa: SIM110 - hot, and a loop needs no generator
-            if matches(value):
-                return True
-        return False
+        values = facts.values(self._subject, self._name)
+        if len(values) == 1:
+            return self._matches(values[0])
+        return bool(values) and self._matches.any(values)
+
+
+class AnyListed(Holds):
+    """Any of these is an item of the lists in a header, cookie or parameter."""
+
+    __slots__ = ("_lists", "_wanted")
+
+    def __init__(self, lists: Found, wanted: Iterable[bytes]) -> None:
+        self._lists = lists
+        self._wanted = frozenset(wanted)
+
+    def of(self, facts: Facts) -> bool:
+        """Whether one is."""
+        return not facts.found(self._lists).isdisjoint(self._wanted)
+
+
+class Among(Holds):
+    """This one of many patterns matches, which are matched in one pass for all rules."""
+
+    __slots__ = ("_battery", "_number")
+
+    def __init__(self, battery: Found, number: int) -> None:
+        self._battery = battery
+        self._number = number
+
+    def of(self, facts: Facts) -> bool:
+        """Whether it does."""
+        return self._number in facts.found(self._battery)
 
 
 class Present(Holds):

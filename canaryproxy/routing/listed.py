@@ -4,10 +4,25 @@ Linear in the length of the value, whatever a client writes.
 """
 
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 _piece = re.compile(rb'[^",]+|"(?:[^"\\]|\\.)*"|,', re.DOTALL).match
 _quoted = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL).fullmatch
 _escaped = re.compile(rb"\\(.)", re.DOTALL).sub
+
+
+class Listed(NamedTuple):
+    """The lists of a header, cookie or parameter: taken apart once for a request, however many rules ask."""
+
+    subject: str
+    name: bytes
+
+    def matched(self, values: Sequence[bytes]) -> frozenset[bytes]:
+        """The items of all of them."""
+        quoted = [value for value in values if b'"' in value]
+        plain = b",".join(values if not quoted else [value for value in values if b'"' not in value])
+        return frozenset(items(plain)).union(*map(items, quoted))
 
 
 def items(value: bytes) -> set[bytes]:

@@ -1,8 +1,9 @@
 """One field or cookie of a request, found without taking all of them apart. The compiled twin is `seek`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from urllib.parse import unquote_to_bytes
 
 NAMES_KEPT = 4096
 """Patterns that are remembered: names come from configurations, not from requests."""
@@ -39,6 +40,43 @@ def cookie_values(field: bytes, name: bytes) -> tuple[bytes, ...]:
     pairs = [pair.partition(b"=") for pair in field.split(b";")]
     values = [value for found, equals, value in pairs if equals and found.strip(b" \t") == name]
     return tuple([unquoted(value.strip(b" \t")) for value in values])
+
+
+class Names:
+    """Names of cookies that are asked for, None for all there are."""
+
+    __slots__ = ("_names",)
+
+    def __init__(self, names: Iterable[bytes] | None) -> None:
+        self._names = None if names is None else frozenset(names)
+
+    def __contains__(self, name: bytes) -> bool:
+        return self._names is None or name in self._names
+
+    def cookies(self, fields: tuple[bytes, ...]) -> dict[bytes, tuple[bytes, ...]]:
+        """The values in Cookie fields by these names, as `cookie_values` has them for one: in one pass."""
+        found: dict[bytes, list[bytes]] = {}
+        for field in fields:
+            for pair in field.split(b";"):
+                name, equals, value = pair.partition(b"=")
+                name = name.strip(b" \t")
+                if equals and name in self:
+                    found.setdefault(name, []).append(unquoted(value.strip(b" \t")))
+        return {name: tuple(values) for name, values in found.items()}
+
+
+def parameters(target: bytes) -> dict[bytes, tuple[bytes, ...]]:
+    """Decoded values in the query of a request target, by decoded name; a name without `=` has an empty value."""
+    found: dict[bytes, list[bytes]] = {}
+    for pair in target.partition(b"?")[2].split(b"&"):
+        if pair:
+            name, _, value = pair.partition(b"=")
+            found.setdefault(_decoded(name), []).append(_decoded(value))
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def _decoded(text: bytes) -> bytes:
+    return unquote_to_bytes(text.replace(b"+", b" ")) if b"%" in text or b"+" in text else text
 
 
 def is_normal(path: bytes) -> bool:

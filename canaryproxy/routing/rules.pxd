@@ -27,6 +27,7 @@ cdef class RuleBook:
     cdef dict _paths
     cdef list _rest
     cdef dict _surveys
+    cdef object _cookies
 
     @cython.locals(best=Filed, filed=Filed, candidates=list, found=list)
     cpdef Filed first(self, Facts facts)

@@ -9,12 +9,23 @@ from collections import Counter
 from collections.abc import Iterable
 
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.routing.condition import compile_condition, keys_of
+from canaryproxy.routing.condition import compile_condition, keys_of, pattern_of
+from canaryproxy.routing.facts import FEW as FEW_COOKIES
 from canaryproxy.routing.facts import Facts
-from canaryproxy.routing.holds import Holds, all_hold
+from canaryproxy.routing.holds import Among, Holds, all_hold
+from canaryproxy.routing.patterns import FEW as FEW_PATTERNS
+from canaryproxy.routing.patterns import Battery, Pattern, Prefix
 from canaryproxy.routing.vary import Survey, survey
 
+try:
+    from canaryproxy.routing.seek import Names
+except ImportError:
+    from canaryproxy.routing.lookup import Names  # type: ignore[assignment]
+
 Key = tuple[str, bytes, bytes]
+
+SEARCHED = ("regex", "prefix")
+"""Kinds of conditions that may be matched together with others."""
 
 FEW = 8
 """Names that are looked up one by one; of more of them, those that a request has are found first."""
@@ -32,6 +43,10 @@ class Filed:
 
     def __repr__(self) -> str:
         return f"<Filed {self.number}: {self.rule.name}>"
+
+    def look_up(self, at: int, holds: Holds) -> None:
+        """Let a condition be answered by what answers it for many rules."""
+        self._holds = (*self._holds[:at], holds, *self._holds[at + 1 :])
 
     def matches(self, facts: Facts) -> bool:
         """Whether all conditions hold."""
@@ -84,7 +99,7 @@ class Shelf:
 class RuleBook:
     """The rules of a route, filed."""
 
-    __slots__ = ("_paths", "_rest", "_shelves", "_surveys", "rules")
+    __slots__ = ("_cookies", "_paths", "_rest", "_shelves", "_surveys", "rules")
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(Filed(number, rule) for number, rule in enumerate(rules))
@@ -94,8 +109,16 @@ class RuleBook:
         self._surveys: dict[bool, Survey] = {}
         choices = [list(filter(None, map(keys_of, filed.rule.conditions))) for filed in self.rules]
         crowd = Counter(key for keys in choices for alternative in keys for key in alternative)
+        together: dict[tuple[Key, ...], list[Filed]] = {}
         for filed, keys in zip(self.rules, choices, strict=True):
-            self._file(filed, min(keys, key=lambda some: sum(crowd[key] for key in some), default=[]))
+            rarest = min(keys, key=lambda some: sum(crowd[key] for key in some), default=[])
+            self._file(filed, rarest)
+            if any(condition.kind in SEARCHED for condition in filed.rule.conditions):
+                together.setdefault(tuple(rarest), []).append(filed)
+        for group in together.values():
+            if len(group) > FEW_PATTERNS:
+                merge(group)
+        self._cookies = cookies_of(self.rules)
 
     def __repr__(self) -> str:
         return f"<RuleBook {len(self.rules)} rules, {len(self._rest)} of them tried in order>"
@@ -126,6 +149,8 @@ class RuleBook:
     def first(self, facts: Facts) -> Filed | None:
         """The first rule that matches, or None."""
         best: Filed | None = None
+        if self._cookies is not None:
+            facts.expect(self._cookies)
         found = self.candidates(facts)
         if found is None:
             return None
@@ -148,3 +173,25 @@ class RuleBook:
         if self._rest:
             found = [*(found or ()), self._rest]
         return found
+
+
+def cookies_of(rules: Iterable[Filed]) -> Names | None:
+    """The cookies that rules ask for; None where they are few enough to look for each."""
+    conditions = (condition for filed in rules for condition in filed.rule.conditions)
+    names = {condition.name.encode("utf-8") for condition in conditions if condition.subject == "cookie"}
+    return Names(names) if len(names) > FEW_COOKIES else None
+
+
+def merge(group: list[Filed]) -> None:
+    """Have the patterns that rules try on the same values matched all in one pass."""
+    tried: dict[tuple[str, str], list[tuple[Filed, int, Pattern | Prefix]]] = {}
+    for filed in group:
+        for at, condition in enumerate(filed.rule.conditions):
+            pattern = pattern_of(condition)
+            if pattern is not None:
+                tried.setdefault((condition.subject, condition.name), []).append((filed, at, pattern))
+    for (subject, name), some in tried.items():
+        if len(some) > FEW_PATTERNS:
+            battery = Battery(subject, name.encode("utf-8"), [pattern for _, _, pattern in some])
+            for number, (filed, at, _) in enumerate(some):
+                filed.look_up(at, Among(battery, number))

@@ -1,9 +1,14 @@
 """One field or cookie of a request, found without taking all of them apart, in C. The compiled twin of `lookup`."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcmp
 
 ctypedef const unsigned char *Bytes
+
+cdef enum:
+    # Longer names count as this long where names are told apart.
+    LONGEST = 63
 
 
 cdef inline unsigned char _lower(unsigned char byte) noexcept nogil:
@@ -151,3 +156,134 @@ cpdef bint is_normal(bytes path) except -1:
         before = at[0]
         at += 1
     return True
+
+
+cdef class Names:
+    """See `lookup.Names`. Nearly every other name is told apart by its first byte and its length."""
+
+    def __init__(self, names):
+        cdef bytes name
+        cdef int letter
+        self._names = None if names is None else frozenset(names)
+        self._empty = False
+        for letter in range(256):
+            self._lengths[letter] = 0 if self._names is not None else <uint64_t> -1
+        for name in self._names or ():
+            if not name:
+                self._empty = True
+            else:
+                self._lengths[name[0]] |= <uint64_t> 1 << min(PyBytes_GET_SIZE(name), LONGEST)
+
+    def __contains__(self, name):
+        return self._names is None or name in self._names
+
+    cdef bint _may_have(self, Bytes name, Py_ssize_t size) noexcept:
+        if not size:
+            return self._empty or self._names is None
+        return (self._lengths[name[0]] >> (size if size < LONGEST else LONGEST)) & 1
+
+    cpdef dict cookies(self, tuple fields):
+        """See `lookup.Names.cookies`."""
+        cdef dict found = {}
+        cdef bytes field, name
+        cdef Bytes pair, end, stop, equals, start, last
+        for field in fields:
+            pair = <Bytes> PyBytes_AS_STRING(field)
+            end = pair + PyBytes_GET_SIZE(field)
+            while pair <= end:
+                stop = <Bytes> memchr(pair, 59, end - pair)
+                if stop == NULL:
+                    stop = end
+                equals = <Bytes> memchr(pair, 61, stop - pair)
+                if equals != NULL:
+                    start, last = pair, equals
+                    while start < last and (start[0] == 32 or start[0] == 9):
+                        start += 1
+                    while last > start and ((last - 1)[0] == 32 or (last - 1)[0] == 9):
+                        last -= 1
+                    if self._may_have(start, last - start):
+                        name = PyBytes_FromStringAndSize(<const char *> start, last - start)
+                        if self._names is None or name in self._names:
+                            _add(found, name, _unquoted(_trimmed(equals + 1, stop)))
+                pair = stop + 1
+        return _settled(found)
+
+
+cdef int _add(dict found, bytes name, bytes value) except -1:
+    """One more value of a name. The first one is kept as it is: most names have no other."""
+    cdef object before = found.get(name)
+    if before is None:
+        found[name] = (value,)
+    elif type(before) is list:
+        (<list> before).append(value)
+    else:
+        found[name] = [(<tuple> before)[0], value]
+    return 0
+
+
+cdef dict _settled(dict found):
+    """Where there are several values, they are a tuple in the end."""
+    for name, values in found.items():
+        if type(values) is list:
+            found[name] = tuple(<list> values)
+    return found
+
+
+cdef int _digit(unsigned char byte) noexcept nogil:
+    if 48 <= byte <= 57:
+        return byte - 48
+    byte |= 32
+    return byte - 87 if 97 <= byte <= 102 else -1
+
+
+cdef bytes _decoded(Bytes start, Bytes stop):
+    """Percent-decoded, once; `+` is a space, and a `%` that begins no encoding stands for itself."""
+    cdef bytes whole
+    cdef char *to
+    cdef Bytes at = start
+    cdef Py_ssize_t size = stop - start
+    while at < stop and at[0] != 37 and at[0] != 43:
+        at += 1
+    if at == stop:
+        return PyBytes_FromStringAndSize(<const char *> start, size)
+    at = start
+    while at < stop:
+        if at[0] == 37 and stop - at > 2 and _digit(at[1]) >= 0 and _digit(at[2]) >= 0:
+            size -= 2
+            at += 2
+        at += 1
+    whole = PyBytes_FromStringAndSize(NULL, size)
+    to = PyBytes_AS_STRING(whole)
+    at = start
+    while at < stop:
+        if at[0] == 37 and stop - at > 2 and _digit(at[1]) >= 0 and _digit(at[2]) >= 0:
+            to[0] = <char> (_digit(at[1]) << 4 | _digit(at[2]))
+            at += 2
+        else:
+            to[0] = 32 if at[0] == 43 else at[0]
+        to += 1
+        at += 1
+    return whole
+
+
+cpdef dict parameters(bytes target):
+    """See `lookup.parameters`."""
+    cdef dict found = {}
+    cdef Bytes end = <Bytes> PyBytes_AS_STRING(target) + PyBytes_GET_SIZE(target)
+    cdef Bytes pair = <Bytes> memchr(PyBytes_AS_STRING(target), 63, PyBytes_GET_SIZE(target))
+    cdef Bytes stop, equals
+    if pair == NULL:
+        return found
+    pair += 1
+    while pair < end:
+        stop = <Bytes> memchr(pair, 38, end - pair)
+        if stop == NULL:
+            stop = end
+        if stop > pair:
+            equals = <Bytes> memchr(pair, 61, stop - pair)
+            if equals == NULL:
+                _add(found, _decoded(pair, stop), b"")
+            else:
+                _add(found, _decoded(pair, equals), _decoded(equals + 1, stop))
+        pair = stop + 1
+    return _settled(found)

@@ -23,6 +23,7 @@ from canaryproxy.control.store import CorruptState, NotOurState, TooNewState, Un
 from canaryproxy.model.document import TooNewError
 from canaryproxy.store.codec import read_state, write_state
 from canaryproxy.store.place import APPLICATION, is_damage, occupied, quietly, recognise, resolved
+from canaryproxy.store.private import keep_private, tighten
 
 log = logging.getLogger("canaryproxy")
 
@@ -176,6 +177,7 @@ class SqliteStore:
         self._take_lock()
         connection = None
         try:
+            keep_private(self._path)
             connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
             fresh = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
             connection.execute("PRAGMA journal_mode = WAL")
@@ -253,6 +255,8 @@ class SqliteStore:
             with contextlib.suppress(FileNotFoundError):
                 Path(f"{self._path}-wal").rename(f"{aside}-wal")
             Path(f"{self._path}-shm").unlink(missing_ok=True)
+            for one in (aside, Path(f"{aside}-wal")):
+                tighten(one)
         except OSError as error:
             return f"; it cannot be moved aside ({error.strerror})"
         return f"; it was moved to {aside}"

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from json import JSONEncoder
 from typing import NamedTuple
 
+from canaryproxy.escape import escaped, escaped_json
 from canaryproxy.model.client import Client
 from canaryproxy.model.message import RequestHead
 
@@ -79,32 +80,34 @@ def undecided(at: float, client: Client, head: RequestHead | None, status: int, 
 def as_json(entry: Entry) -> str:
     """One JSON object in ASCII, without a newline. Bytes that are not UTF-8 are shown escaped."""
     rule = {"rule": entry.reason.removeprefix(RULE)} if entry.reason.startswith(RULE) else {}
-    return _encode(
-        {
-            "time": _timestamp(entry.at),
-            "client": _decode(entry.client),
-            "peer": _decode(entry.peer),
-            "method": _decode(entry.method),
-            "scheme": _decode(entry.scheme),
-            "host": _decode(entry.host),
-            "target": _decode(entry.target),
-            "protocol": f"HTTP/1.{entry.minor}",
-            "status": entry.status,
-            "route": entry.route,
-            "version": entry.version,
-            "reason": entry.reason,
-            **rule,
-            "endpoint": entry.endpoint,
-            "attempts": entry.attempts,
-            "duration_ms": _milliseconds(entry.duration),
-            "upstream_ms": None if entry.upstream is None else _milliseconds(entry.upstream),
-            "connect_ms": _milliseconds(entry.connect),
-            "bytes_in": entry.received,
-            "bytes_out": entry.sent,
-            "outcome": entry.outcome,
-            "flags": entry.flags,
-            "request_id": _decode(entry.request_id),
-        }
+    return escaped_json(
+        _encode(
+            {
+                "time": _timestamp(entry.at),
+                "client": _decode(entry.client),
+                "peer": _decode(entry.peer),
+                "method": _decode(entry.method),
+                "scheme": _decode(entry.scheme),
+                "host": _decode(entry.host),
+                "target": _decode(entry.target),
+                "protocol": f"HTTP/1.{entry.minor}",
+                "status": entry.status,
+                "route": entry.route,
+                "version": entry.version,
+                "reason": entry.reason,
+                **rule,
+                "endpoint": entry.endpoint,
+                "attempts": entry.attempts,
+                "duration_ms": _milliseconds(entry.duration),
+                "upstream_ms": None if entry.upstream is None else _milliseconds(entry.upstream),
+                "connect_ms": _milliseconds(entry.connect),
+                "bytes_in": entry.received,
+                "bytes_out": entry.sent,
+                "outcome": entry.outcome,
+                "flags": entry.flags,
+                "request_id": _decode(entry.request_id),
+            }
+        )
     )
 
 
@@ -120,6 +123,14 @@ def as_text(entry: Entry) -> str:
         f" id={_field(entry.request_id)} flags={_field(','.join(entry.flags))}"
     )
 
+
+def shortened(entry: Entry, most: int) -> Entry:
+    """The same with at most so many bytes of each text of the client, and a sign where something is left out."""
+    texts = {name: value for name in OF_CLIENTS if len(value := getattr(entry, name)) > most}
+    return entry._replace(**{name: value[:most] + b"..." for name, value in texts.items()})
+
+
+OF_CLIENTS = ("method", "host", "target", "request_id")
 
 FORMATS: dict[str, Callable[[Entry], str]] = {"json": as_json, "text": as_text}
 """The formats by the names that a config gives them."""
@@ -149,9 +160,4 @@ def _field(value: bytes | str, missing: str = MISSING) -> str:
     if not value:
         return missing
     raw = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
-    text = _decode(raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b" ", b"\\x20"))
-    return text if text.isprintable() else "".join(map(_printable, text))
-
-
-def _printable(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
+    return escaped(_decode(raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b" ", b"\\x20")))

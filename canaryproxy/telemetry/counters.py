@@ -61,11 +61,15 @@ class Counters:
     def __init__(self) -> None:
         self.by_side: dict[Side, Sums] = {}
         self.refused: Counter[int] = Counter()
+        self.turned_away: Counter[str] = Counter()
+        self.evicted: Counter[str] = Counter()
         self._standing: dict[int, Standing] = {}
 
     def add(self, slot: int, delta: Delta) -> None:
         """Count what a worker reports."""
         self.refused.update(dict(delta.refused))
+        self.turned_away.update(dict(delta.turned_away))
+        self.evicted.update(dict(delta.evicted))
         for cell in delta.cells:
             side = cell.key.route, cell.key.version
             sums = self._of(side)

@@ -6,6 +6,11 @@ several workers merge into that of their union, and users who failed are sampled
 is kept of a sample of 1 in 2^level has a relative standard error of sqrt((1 - 2^-level) / kept).
 
 Hashes lie in strata by their leading zeros. Halving takes away one stratum, so it costs the same for any number.
+
+A client chooses its key where that is a header, or a cookie that it need not keep, and the hash of a bucket is no
+secret: it could look for keys whose hashes have many zeros, and with a few thousand of those no other user would be
+sampled. So users are not counted by that hash but by a number made of it under a key of the instance (`Numbers`), which
+no client knows or sees anything of. Which bucket a client has is not touched by that.
 """
 
 import math
@@ -13,6 +18,54 @@ from collections.abc import Iterable
 
 MOST = 100_000
 """Users that are kept; up to here counts are exact."""
+
+
+WORD = 2**64 - 1
+
+SECRET = 16
+"""Bytes of the key that users are numbered under."""
+
+
+class Numbers:
+    """Users by another number: SipHash-1-3 (Aumasson and Bernstein 2012, as in Python) of the 8 bytes of their hash."""
+
+    __slots__ = ("_a", "_b", "_c", "_d", "_end")
+
+    def __init__(self, secret: bytes) -> None:
+        secret = secret.ljust(SECRET, b"\0")
+        one, other = int.from_bytes(secret[:8], "little"), int.from_bytes(secret[8:SECRET], "little")
+        self._a = one ^ 0x736F6D6570736575
+        self._b = other ^ 0x646F72616E646F6D
+        self._c = one ^ 0x6C7967656E657261
+        self._d = other ^ 0x7465646279746573
+        self._end = 8 << 56
+
+    def __repr__(self) -> str:
+        return "<Numbers>"
+
+    def of(self, user: int) -> int:
+        """The number of a user."""
+        a, b, c, d = self._a, self._b, self._c, self._d ^ user
+        word = user
+        for number in range(5):
+            a = (a + b) & WORD
+            b = ((b << 13 | b >> 51) & WORD) ^ a
+            a = (a << 32 | a >> 32) & WORD
+            c = (c + d) & WORD
+            d = ((d << 16 | d >> 48) & WORD) ^ c
+            a = (a + d) & WORD
+            d = ((d << 21 | d >> 43) & WORD) ^ a
+            c = (c + b) & WORD
+            b = ((b << 17 | b >> 47) & WORD) ^ c
+            c = (c << 32 | c >> 32) & WORD
+            if number == 0:
+                a ^= word
+                word = self._end
+                d ^= word
+            elif number == 1:
+                a ^= word
+                c ^= 0xFF
+        return a ^ b ^ c ^ d
 
 
 def stratum_of(user: int) -> int:

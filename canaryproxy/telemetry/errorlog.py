@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
+from canaryproxy.escape import escaped
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
 
@@ -72,7 +73,10 @@ class ErrorLog:
             window.suppressed += 1
             return
         window.lines += 1
-        reason, request = shown(why or failure.name.lower().replace("_", " ")), shown(request_id.decode("latin-1"))
+        reason, request = (
+            escaped(why or failure.name.lower().replace("_", " "), LONGEST),
+            escaped(request_id.decode("latin-1"), LONGEST),
+        )
         _write(kind, "%s: %s (request %s)", kind, reason, request or "-", reason=reason, request_id=request)
 
     def sweep(self, tick: float) -> None:
@@ -93,9 +97,3 @@ class ErrorLog:
 
 def _write(kind: Kind, words: str, *values: object, **fields: object) -> None:
     log.warning(words, *values, extra={"fields": {"event": EVENT, **kind._asdict(), **fields}})
-
-
-def shown(text: str) -> str:
-    """A text in one line, of bounded length, without anything that does not print."""
-    cut = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-    return cut if cut.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in cut)

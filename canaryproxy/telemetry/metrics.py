@@ -13,6 +13,7 @@ from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.telemetry.counters import Counters, Side, Sums
 from canaryproxy.telemetry.histogram import classic, total_seconds
+from canaryproxy.telemetry.listeners import ListenerFacts, listener_families
 from canaryproxy.telemetry.window import Window
 
 CODES = (200, 500)
@@ -21,6 +22,8 @@ CONDITIONS = ("ok", "unwritable", "unreadable", "too_new", "damaged")
 """Of the state; those of `control.ledger`."""
 
 REFUSED_CODES = (400, 404, 503)
+TURNED_AWAY = ("address", "files", "full")
+EVICTED = ("files", "full", "handshakes")
 PHASES = ("idle", "progressing", "paused", "baking", "succeeded", "rolled_back")
 ENDED = (("succeeded", ""), ("rolled_back", "verdict"), ("rolled_back", "manual"), ("superseded", ""))
 """Ends that have a series before the first of them."""
@@ -81,31 +84,34 @@ class InstanceFacts:
     connections: int = 0
     refused_readers: Mapping[str, int] = field(default_factory=dict)
     refused_answers: Mapping[str, int] = field(default_factory=dict)
+    refused: Mapping[str, int] = field(default_factory=dict)
+    listeners: ListenerFacts = field(default_factory=ListenerFacts)
 
 
 def instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     """Those of no route."""
     yield GaugeMetricFamily("canaryproxy_workers", "Workers that serve.", value=facts.workers)
-    yield CounterMetricFamily(
-        "canaryproxy_worker_restarts", "Workers that died and were replaced.", value=facts.restarts
-    )
-    yield GaugeMetricFamily(
-        "canaryproxy_max_connections", "Client connections served at once, at most.", value=facts.connections
-    )
+    words = "Workers that died and were replaced."
+    yield CounterMetricFamily("canaryproxy_worker_restarts", words, value=facts.restarts)
+    words = "Workers killed and replaced for what they said: not understood, out of bounds, not to be filed."
+    killed = CounterMetricFamily("canaryproxy_worker_reports_refused", words, labels=("reason",))
+    for reason, count in facts.refused.items():
+        killed.add_metric((reason,), count)
+    yield killed
+    words = "Client connections served at once, at most."
+    yield GaugeMetricFamily("canaryproxy_max_connections", words, value=facts.connections)
+    yield from listener_families(facts.listeners)
     yield GaugeMetricFamily("canaryproxy_generation", "Generation of the routing table.", value=facts.generation)
-    yield GaugeMetricFamily(
-        "canaryproxy_config_reload_success", "Whether the config holds up that was read last.", value=facts.reloaded
-    )
-    state = GaugeMetricFamily(
-        "canaryproxy_state_condition", "How the state is kept: 1 for the condition that holds.", labels=("condition",)
-    )
+    words = "Whether the config holds up that was read last."
+    yield GaugeMetricFamily("canaryproxy_config_reload_success", words, value=facts.reloaded)
+    words = "How the state is kept: 1 for the condition that holds."
+    state = GaugeMetricFamily("canaryproxy_state_condition", words, labels=("condition",))
     for condition in CONDITIONS:
         state.add_metric((condition,), condition == facts.state)
     yield state
     yield GaugeMetricFamily("canaryproxy_routes", "Routes configured.", value=len(facts.routes))
-    refused = CounterMetricFamily(
-        "canaryproxy_refused", "Requests answered by ourselves before any version was decided on.", labels=("code",)
-    )
+    words = "Requests answered by ourselves before any version was decided on."
+    refused = CounterMetricFamily("canaryproxy_refused", words, labels=("code",))
     for code in sorted({*REFUSED_CODES, *facts.counters.refused}):
         refused.add_metric((str(code),), facts.counters.refused[code])
     yield refused
@@ -117,6 +123,7 @@ def instance_families(facts: InstanceFacts) -> Iterator[Metric]:
         "canaryproxy_answers_refused", "Answers to our own requests that were too much to be read.", "why", TOO_MUCH,
         facts.refused_answers,
     )  # fmt: skip
+    yield from _connections(facts)
     words = "When the certificates of a file end, in seconds since 1970; of authorities, the last of them."
     name = "canaryproxy_certificate_expiry_timestamp_seconds"
     expiry = GaugeMetricFamily(name, words, labels=("role", "place", "file"))
@@ -134,6 +141,18 @@ def _counted(name: str, words: str, label: str, always: tuple[str, ...], counts:
     for value in sorted({*always, *counts}):
         family.add_metric((value,), counts.get(value, 0))
     return family
+
+
+def _connections(facts: InstanceFacts) -> Iterator[Metric]:
+    """Client connections that others had to do without or to make room for."""
+    for name, words, reasons, counts in (
+        ("refused", "Client connections that were not let in.", TURNED_AWAY, facts.counters.turned_away),
+        ("evicted", "Client connections that were closed to make room for others.", EVICTED, facts.counters.evicted),
+    ):
+        family = CounterMetricFamily(f"canaryproxy_connections_{name}", words, labels=("reason",))
+        for reason in sorted({*reasons, *counts}):
+            family.add_metric((reason,), counts[reason])
+        yield family
 
 
 def _sides(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Iterator[tuple[RouteFacts, Side, Sums]]:

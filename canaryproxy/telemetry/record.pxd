@@ -1,7 +1,7 @@
 cimport cython
 
 from canaryproxy.model.decision cimport Decision
-from canaryproxy.telemetry.distinct cimport Distinct
+from canaryproxy.telemetry.distinct cimport Distinct, Numbers
 from canaryproxy.telemetry.logarithm cimport bucket_of
 
 
@@ -34,10 +34,13 @@ cdef class Cell:
 
 
 cdef class Recorder:
+    cdef Numbers _numbers
     cdef long _second
     cdef dict _cells
     cdef list _news
     cdef dict _refused
+    cdef dict _turned_away
+    cdef dict _evicted
     cdef dict _users
     cdef dict _seen
     cdef dict _goals

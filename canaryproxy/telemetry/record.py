@@ -13,7 +13,7 @@ from typing import Any
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, MirrorDelta, Open, Users
 from canaryproxy.model.outcome import Outcome
-from canaryproxy.telemetry.distinct import Distinct
+from canaryproxy.telemetry.distinct import Distinct, Numbers
 from canaryproxy.telemetry.histogram import bucket_of, merge, value_bucket
 
 OVERDUE = 1
@@ -194,15 +194,23 @@ class Copies:
 
 
 class Recorder:
-    """The counters of one worker. Times are seconds of one monotonic clock."""
+    """The counters of one worker. Times are seconds of one monotonic clock. Users are given by their hash, and numbered
+    under the `secret`.
+    """
 
-    __slots__ = ("_cells", "_copies", "_goals", "_news", "_refused", "_second", "_seen", "_users")
+    __slots__ = (
+        "_cells", "_copies", "_evicted", "_goals", "_news", "_numbers", "_refused", "_second", "_seen", "_turned_away",
+        "_users",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, secret: bytes = b"") -> None:
+        self._numbers = Numbers(secret)
         self._second = -1
         self._cells: dict[Decision, Cell] = {}
         self._news: list[Cell] = []
         self._refused: dict[int, int] = {}
+        self._turned_away: dict[str, int] = {}
+        self._evicted: dict[str, int] = {}
         self._users: dict[tuple[str, str, int], Fresh] = {}
         self._seen: dict[Decision, Distinct] = {}
         self._goals: dict[tuple[str, str, str, bool], Events] = {}
@@ -236,16 +244,24 @@ class Recorder:
         """Count an answer of our own, given before any decision."""
         self._refused[code] = self._refused.get(code, 0) + 1
 
+    def turn_away(self, reason: str) -> None:
+        """Count a client connection that was not let in."""
+        self._turned_away[reason] = self._turned_away.get(reason, 0) + 1
+
+    def evict(self, reason: str) -> None:
+        """Count a client connection that was closed to make room."""
+        self._evicted[reason] = self._evicted.get(reason, 0) + 1
+
     def saw(self, decision: Decision, user: int) -> None:
         """A request of this user was decided."""
         seen = self._seen.get(decision)
         if seen is None:
             seen = self._seen[decision] = self._fresh(decision).seen
-        seen.add(user)
+        seen.add(self._numbers.of(user))
 
     def failed(self, decision: Decision, user: int) -> None:
         """The version failed a request of this user."""
-        self._fresh(decision).failed.add(user)
+        self._fresh(decision).failed.add(self._numbers.of(user))
 
     def _fresh(self, decision: Decision) -> Fresh:
         key = decision.route.name, decision.version.name, decision.route.weight
@@ -261,7 +277,7 @@ class Recorder:
             events = self._goals.get(key)
             if events is None:
                 events = self._goals[key] = Events()
-            events.add(value, user)
+            events.add(value, self._numbers.of(user) if user else 0)
 
     def mirror_sent(self, route: str) -> None:
         """A copy is on its way."""
@@ -297,12 +313,15 @@ class Recorder:
         news = tuple(_report(cell) for cell in self._news)
         self._news.clear()
         refused, self._refused = self._refused, {}
+        turned_away, self._turned_away = self._turned_away, {}
+        evicted, self._evicted = self._evicted, {}
         still_open = list(open_cells)
         overdue = _overdue((cell for cell, waits in still_open if waits), int(at) - OVERDUE)
         in_flight = Counter((cell.key.route, cell.key.version) for cell, _ in still_open)
         return Delta(
             generation, at, cells=news, overdue=overdue, refused=refused, tunnels=tunnels, ejected=ejected,
             in_flight=in_flight, users=self._take_users(), goals=self._take_goals(), mirrors=self._take_copies(),
+            turned_away=turned_away, evicted=evicted,
         )  # fmt: skip
 
     def _take_users(self) -> tuple[Users, ...]:

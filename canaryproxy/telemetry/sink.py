@@ -17,7 +17,7 @@ from pathlib import Path
 from select import PIPE_BUF
 from threading import Event, Thread
 
-from canaryproxy.telemetry.accesslog import Entry, as_loss
+from canaryproxy.telemetry.accesslog import Entry, as_loss, shortened
 
 STDOUT = "-"
 """The path that means standard output."""
@@ -27,6 +27,9 @@ PAUSE = 0.1
 
 LOOK_EVERY = 1.0
 """Seconds after which the thread looks again whether its file still has its path."""
+
+SHORTER = (1024, 512, 256, 128, 64)
+"""Bytes that are left of each text of a client whose line is too long for a pipe: the most that fit."""
 
 MODE = 0o640
 
@@ -55,6 +58,7 @@ class Sink:
         self._torn = False
         self._look_at = 0.0
         self._fd = 1 if path == STDOUT else -1
+        self._pipe = path == STDOUT and is_pipe(1)
         self._follow()
         self._stop = Event()
         self._thread = Thread(target=self._run, name="access log", daemon=True)
@@ -86,7 +90,7 @@ class Sink:
             self._close_file()
 
     def _write_batch(self) -> None:
-        lines = [self._render(self._waiting.popleft()) for _ in range(len(self._waiting))]
+        lines = [self._line(self._waiting.popleft()) for _ in range(len(self._waiting))]
         dropped = self.dropped
         news = dropped - self._told
         if news:
@@ -98,6 +102,14 @@ class Sink:
             self._lost += unwritten - bool(news)
         else:
             self._told = dropped
+
+    def _line(self, entry: Entry) -> str:
+        """A line, in a pipe none that is longer than it takes at once: those of several workers would be mixed."""
+        line = self._render(entry)
+        if self._pipe and len(line.encode()) >= PIPE_BUF:
+            shorter = (self._render(shortened(entry, most)) for most in SHORTER)
+            line = next((one for one in shorter if len(one.encode()) < PIPE_BUF), line)
+        return line
 
     def _write(self, data: bytes) -> int:
         """Returns how many lines at the end of `data` could not be written whole."""
@@ -127,6 +139,7 @@ class Sink:
         if self._fd < 0 or self._moved():
             self._close_file()
             self._fd = open_log(self._path)
+            self._pipe = is_pipe(self._fd)
             self._torn = False
 
     def _moved(self) -> bool:
@@ -151,6 +164,15 @@ def portion(data: bytes, start: int) -> int:
     if end < 0:
         end = data.find(b"\n", start)
     return end + 1 if end >= 0 else len(data)
+
+
+def is_pipe(fd: int) -> bool:
+    """Whether what is written there comes out as a stream that others write into, too."""
+    try:
+        mode = os.fstat(fd).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def open_log(path: str) -> int:

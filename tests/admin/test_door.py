@@ -1,100 +1,475 @@
-"""How many may be connected to the admin API at a time."""
+"""Attacks on a listener of the control plane, on real sockets, with small limits."""
 
 import asyncio
+import errno
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from aiohttp import web
 
-from canaryproxy.admin.door import Door
+from canaryproxy.admin import door as door_module
+from canaryproxy.admin.door import Door, Room
+from canaryproxy.control.listen import listen_on
 from tests.support.admin import until
 from tests.support.world import run
 
-REQUEST = b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n"
-
+REQUEST = b"%b %b HTTP/1.1\r\nHost: a\r\n\r\n"
+LARGE = 16 * 2**20
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Api:
-    """A server behind a door for two."""
+    """A server behind a door. `now` is its clock, ahead of the real one as a test says."""
 
-    def __init__(self, port: int, going: asyncio.Event, server: web.Server) -> None:
-        self.port = port
-        self.going = going
-        self.server = server
+    def __init__(self, room: Room) -> None:
+        self.going = asyncio.Event()
+        self.ahead = 0.0
+        self.under_way = 0
+        self.noted: list[tuple[str, str]] = []
         self.clients: list[Client] = []
+        self.sock = listen_on("127.0.0.1", 0)
+        self.port = self.sock.getsockname()[1]
+        self.door = Door("probes", self.sock, room, self.now, lambda name, reason: self.noted.append((name, reason)))
 
-    async def connect(self) -> Client:
-        client = await asyncio.open_connection("127.0.0.1", self.port)
+    def now(self) -> float:
+        return asyncio.get_running_loop().time() + self.ahead
+
+    async def connect(self, source: str = "127.0.0.1") -> Client:
+        """Connected and let in."""
+        before = self.seen
+        client = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(source, 0), limit=2**16)
         self.clients.append(client)
+        await until(lambda: self.seen > before)
         return client
+
+    @property
+    def seen(self) -> int:
+        """Connections that were let in or refused."""
+        return self.door.connections + sum(self.door.dropped.values())
+
+    async def slow(self, _: web.Request) -> web.Response:
+        """Answered when the test says so."""
+        self.under_way += 1
+        await self.going.wait()
+        return web.Response(text="slow")
+
+    async def quick(self, request: web.Request) -> web.Response:
+        """Answered at once, whatever comes with it."""
+        return web.Response(text="quick", status=200 if request.method == "GET" else 401)
+
+    async def large(self, request: web.Request) -> web.StreamResponse:
+        """More than the buffers hold."""
+        self.under_way += 1
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"x" * LARGE)
+        return response
 
 
 @asynccontextmanager
-async def api() -> AsyncIterator[Api]:
-    going = asyncio.Event()
-
-    async def slow(_: web.Request) -> web.Response:
-        await going.wait()
-        return web.Response(text="slow")
-
-    async def quick(_: web.Request) -> web.Response:
-        return web.Response(text="quick")
-
-    door = Door(2)
+async def api(room: Room, patience: float = 30.0) -> AsyncIterator[Api]:
+    made = Api(room)
     app = web.Application()
-    app.router.add_get("/slow", slow)
-    app.router.add_get("/quick", quick)
-    door.guard(app)
-    running = web.AppRunner(app)
+    app.router.add_get("/slow", made.slow)
+    app.router.add_route("*", "/quick", made.quick)
+    app.router.add_get("/large", made.large)
+    running = web.AppRunner(app, shutdown_timeout=0.1, lingering_time=patience)
     await running.setup()
     assert running.server is not None
-    server = await asyncio.get_running_loop().create_server(door.opened(running.server), "127.0.0.1", 0)
-    made = Api(server.sockets[0].getsockname()[1], going, running.server)
+    made.door.open(running.server)
     try:
         yield made
-        assert "<Door for 2, 0 of them busy>" in repr(door)
     finally:
         for _, writer in made.clients:
             writer.close()
-        server.close()
+        made.door.close()
         await running.cleanup()
 
 
-async def asked(client: Client, path: bytes) -> bytes:
-    client[1].write(REQUEST % path)
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_module, "SWEEP", 0.01)
+
+
+async def asked(client: Client, path: bytes, method: bytes = b"GET") -> bytes:
+    client[1].write(REQUEST % (method, path))
     head = await client[0].readuntil(b"\r\n\r\n")
     length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
     return head.split(b" ")[1] + b" " + await client[0].readexactly(length)
 
 
+async def ended(client: Client) -> bool:
+    """Whether the other side has ended it; waits for that."""
+    try:
+        while await client[0].read(2**20):
+            continue
+    except ConnectionError:
+        return True
+    return True
+
+
+SMALL = Room(8, 6, 4, 3)
+
+
 def test_silent_connections_make_room_oldest_first() -> None:
     async def test() -> None:
-        async with api() as made:
+        async with api(Room(2, 1, 2, 1)) as made:
             first = await made.connect()
-            await until(lambda: len(made.server.connections) == 1)
             second = await made.connect()
-            await until(lambda: len(made.server.connections) == 2)
             third = await made.connect()
             assert await asked(third, b"/quick") == b"200 quick"
-            assert await first[0].read() == b""
+            assert await ended(first)
             assert await asked(second, b"/quick") == b"200 quick"
+            assert made.noted == [("probes", "evicted")]
+            assert "<Door probes <Places 2 of 2" in repr(made.door)
 
     run(test())
 
 
-def test_one_more_than_are_busy_is_refused_with_a_problem() -> None:
+def test_a_request_right_behind_its_connect_is_answered_while_its_own_address_floods() -> None:
     async def test() -> None:
-        async with api() as made:
+        async with api(SMALL) as made:
+            flood = [socket.socket() for _ in range(300)]
+            for sock in flood[:150]:
+                sock.connect(("127.0.0.1", made.port))
+            client = await asyncio.open_connection("127.0.0.1", made.port)
+            client[1].write(REQUEST % (b"GET", b"/quick"))
+            for sock in flood[150:]:
+                sock.connect(("127.0.0.1", made.port))
+            assert b" 200 " in await client[0].readline()
+            await until(lambda: made.door.dropped["evicted"] >= 290)
+            assert made.door.connections <= 4
+            client[1].close()
+            for sock in flood:
+                sock.close()
+
+    run(test())
+
+
+def test_an_idle_connection_of_another_address_outlives_a_flood() -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            operator = await made.connect("127.0.0.2")
+            for number in range(40):
+                await made.connect(f"127.0.0.{3 + number % 2}")
+            assert await asked(operator, b"/quick") == b"200 quick"
+
+    run(test())
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /quick HTTP/1.1\r\nHost: a\r\n", b"\r\n" * 40, b"\r\n\r\nGET"])
+def test_a_head_that_does_not_end_is_cut_whatever_there_is_of_it(sent: bytes) -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            client = await made.connect()
+            client[1].write(sent)
+            await client[1].drain()
+            await asyncio.sleep(0.02)
+            assert made.door.connections == 1
+            made.ahead = door_module.HEAD_PATIENCE + 0.1
+            assert await ended(client)
+            assert made.door.dropped["header_timeout"] == 1
+            assert made.door.connections == 0
+
+    run(test())
+
+
+def test_bytes_that_trickle_win_no_time() -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            client = await made.connect()
+            for byte in b"GET /quick HTTP/1.1\r\nX-Long: abcde":
+                client[1].write(bytes([byte]))
+                await asyncio.sleep(0.002)
+                made.ahead += 0.2
+            made.ahead = door_module.HEAD_PATIENCE + 0.1
+            assert await ended(client)
+            assert made.door.dropped["header_timeout"] == 1
+
+    run(test())
+
+
+def test_the_time_for_a_head_holds_after_an_answer_too() -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            client = await made.connect()
+            made.ahead = door_module.HEAD_PATIENCE - 1.0
+            assert await asked(client, b"/quick") == b"200 quick"
+            client[1].write(b"GET /quick HT")
+            made.ahead += door_module.HEAD_PATIENCE - 1.0
+            await asyncio.sleep(0.05)
+            assert made.door.connections == 1
+            made.ahead += 1.1
+            assert await ended(client)
+            assert made.door.dropped["header_timeout"] == 0, "an idle connection that ends is nothing to report"
+
+    run(test())
+
+
+def test_a_request_under_way_has_no_time_limit_of_the_door() -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            client = await made.connect()
+            answer = asyncio.get_running_loop().create_task(asked(client, b"/slow"))
+            await until(lambda: made.under_way == 1)
+            made.ahead = 1000.0
+            await asyncio.sleep(0.05)
+            made.going.set()
+            assert await answer == b"200 slow"
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /quick HTTP/1.1\r\nHost: a\r\nExpect: magic\r\n\r\n", b"417"),
+        (b"GET /quick HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nmore", b"200"),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nmore", b"404"),
+        (b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", b"404"),
+        (b"POST /quick HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", b"401"),
+        (b"POST /quick HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"401"),
+    ],
+)
+def test_a_refused_request_keeps_no_place_whether_or_not_its_body_comes(head: bytes, status: bytes) -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            client = await made.connect()
+            client[1].write(head)
+            assert (await client[0].readline()).split(b" ")[1] == status
+            made.ahead = door_module.HEAD_PATIENCE + 0.1
+            assert await ended(client)
+            assert made.door.connections == 0
+
+    run(test())
+
+
+def test_a_malformed_request_is_answered_and_ended() -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            client = await made.connect()
+            client[1].write(b"NONSENSE\r\n\r\n")
+            assert b" 400 " in await client[0].readline()
+            assert await ended(client)
+            await until(lambda: made.door.connections == 0)
+
+    run(test())
+
+
+def test_a_head_that_is_too_large_is_refused_before_there_is_a_parser() -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            client = await made.connect()
+            client[1].write(b"GET /quick HTTP/1.1\r\nX: " + b"a" * (door_module.HEAD_BYTES - 24))
+            assert b" 431 " in await client[0].readline()
+            assert made.noted == [("probes", "header_too_large")]
+
+    run(test())
+
+
+def test_requests_under_way_leave_places_and_one_more_is_refused_with_a_problem() -> None:
+    async def test() -> None:
+        async with api(Room(4, 2, 4, 2)) as made:
             busy = [await made.connect() for _ in range(2)]
             waiting = [asyncio.get_running_loop().create_task(asked(one, b"/slow")) for one in busy]
-            await until(lambda: made.server.requests_count == 2)
+            await until(lambda: made.under_way == 2)
             refused = await made.connect()
+            refused[1].write(REQUEST % (b"GET", b"/quick"))
             answer = await refused[0].read()
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert b"application/problem+json" in answer
+            assert b"Server: canaryproxy\r\n" in answer
             made.going.set()
             assert await asyncio.gather(*waiting) == [b"200 slow"] * 2
             assert await asked(await made.connect(), b"/quick") == b"200 quick"
+            assert made.noted == [("probes", "busy")]
+
+    run(test())
+
+
+def test_a_kept_alive_connection_is_refused_alike() -> None:
+    async def test() -> None:
+        async with api(Room(4, 1, 4, 1)) as made:
+            kept = await made.connect()
+            assert await asked(kept, b"/quick") == b"200 quick"
+            busy = asyncio.get_running_loop().create_task(asked(await made.connect(), b"/slow"))
+            await until(lambda: made.under_way == 1)
+            assert (await asked(kept, b"/quick")).startswith(b"503 {")
+            assert await ended(kept)
+            made.going.set()
+            assert await busy == b"200 slow"
+
+    run(test())
+
+
+def test_a_client_that_does_not_take_its_answer_is_cut_though_it_takes_a_byte_now_and_then() -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect(("127.0.0.1", made.port))
+            sock.sendall(REQUEST % (b"GET", b"/large"))
+            await until(lambda: made.under_way == 1)
+            for _ in range(4):
+                await asyncio.sleep(0.03)
+                sock.recv(1)
+                made.ahead += door_module.WRITE_PATIENCE * 0.3
+            await until(lambda: made.door.connections == 0)
+            assert made.door.dropped["write_timeout"] == 1
+            sock.close()
+
+    run(test())
+
+
+def test_a_client_that_takes_its_answer_slowly_gets_it_whole() -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            client = await made.connect()
+            client[1].write(REQUEST % (b"GET", b"/large"))
+            got = 0
+            while got < LARGE:
+                more = await client[0].read(2**20)
+                assert more
+                got += len(more)
+                made.ahead += 0.1
+            assert made.door.dropped["write_timeout"] == 0
+
+    run(test())
+
+
+def test_one_that_takes_nothing_gives_way_to_a_request_where_all_are_busy() -> None:
+    async def test() -> None:
+        async with api(Room(4, 1, 4, 1)) as made:
+            deaf = await made.connect()
+            deaf[1].write(REQUEST % (b"GET", b"/large"))
+            await until(lambda: made.under_way == 1)
+            await asyncio.sleep(0.05)
+            assert await asked(await made.connect(), b"/quick") == b"200 quick"
+            assert await ended(deaf)
+            assert made.noted == [("probes", "write_timeout")]
+
+    run(test())
+
+
+def test_half_closed_and_reset_connections_leave_nothing() -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            half = await made.connect()
+            half[1].write(b"GET /quick")
+            half[1].write_eof()
+            assert await ended(half)
+            for _ in range(20):
+                sock = socket.create_connection(("127.0.0.1", made.port))
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                sock.sendall(b"GET /quick HTTP/1.1\r\n")
+                sock.close()
+            await until(lambda: made.door.connections == 0)
+
+    run(test())
+
+
+def test_pipelined_requests_are_answered_in_turn() -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            client = await made.connect()
+            client[1].write(REQUEST % (b"GET", b"/quick") + REQUEST % (b"HEAD", b"/quick") + b"GET /qui")
+            client[1].write(b"ck HTTP/1.1\r\nHost: a\r\n\r\n")
+            for status in (b"200", b"401", b"200"):
+                head = await client[0].readuntil(b"\r\n\r\n")
+                assert head.split(b" ")[1] == status
+                if status == b"200":
+                    assert await client[0].readexactly(5) == b"quick"
+
+    run(test())
+
+
+def test_without_a_descriptor_the_longest_idle_gives_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            silent = await made.connect()
+            accept = socket.socket.accept
+            failures = [OSError(errno.EMFILE, "too many open files")]
+
+            def fail(sock: socket.socket) -> tuple[socket.socket, object]:
+                if failures:
+                    raise failures.pop()
+                return accept(sock)
+
+            monkeypatch.setattr(door_module, "OUT_OF_FILES_PAUSE", 0.01)
+            monkeypatch.setattr(socket.socket, "accept", fail)
+            client = await asyncio.open_connection("127.0.0.1", made.port)
+            assert await asked(client, b"/quick") == b"200 quick"
+            assert await ended(silent)
+            assert made.noted == [("probes", "no_descriptors")]
+            client[1].close()
+
+    run(test())
+
+
+def test_closed_the_door_lets_what_is_under_way_end_and_nothing_else() -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            busy, silent = await made.connect(), await made.connect()
+            answer = asyncio.get_running_loop().create_task(asked(busy, b"/slow"))
+            await until(lambda: made.under_way == 1)
+            made.door.close()
+            made.door.close()
+            assert await ended(silent)
+            with pytest.raises(OSError):  # noqa: PT011 - refused or reset, as the kernel has it
+                await asyncio.open_connection("127.0.0.1", made.port)
+            made.going.set()
+            assert await answer == b"200 slow"
+
+    run(test())
+
+
+def test_the_room_is_shared_out_so_that_something_is_left_of_everything() -> None:
+    for most in (4, 32, 1024):
+        room = Room.of(most)
+        assert 0 < room.busy_share <= room.busy < room.most
+        assert 0 < room.share < room.most
+    assert Room.unshared(16) == Room(16, 12, 16, 16)
+
+
+def test_a_flood_of_whole_requests_makes_nobody_wait_in_vain() -> None:
+    async def test() -> None:
+        async with api(Room.of(64)) as made:
+
+            async def once(source: str) -> bytes:
+                client = await asyncio.open_connection("127.0.0.1", made.port, local_addr=(source, 0))
+                client[1].write(b"GET /quick HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                answer = await client[0].read()
+                client[1].close()
+                return answer[9:12]
+
+            found = await asyncio.gather(*(once(f"127.0.0.{number % 20 + 1}") for number in range(400)))
+            assert found.count(b"200") + found.count(b"503") == 400
+            assert found.count(b"200") > 200
+
+    run(test())
+
+
+def test_a_site_of_ipv6_is_one_address_however_many_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    peers = [f"2001:db8:0:1::{number:x}" for number in range(1, 7)]
+    accept = socket.socket.accept
+
+    def accept_from(sock: socket.socket) -> tuple[socket.socket, object]:
+        connection, _ = accept(sock)
+        return connection, (names.pop(0), 1, 0, 0)
+
+    monkeypatch.setattr(socket.socket, "accept", accept_from)
+    names = ["2001:db8:0:2::1", *peers, "::ffff:192.0.2.1"]
+
+    async def test() -> None:
+        async with api(SMALL) as made:
+            first = await made.connect()
+            for _ in peers:
+                await made.connect()
+            assert made.door.connections == 1 + SMALL.share
+            await made.connect()
+            assert await asked(first, b"/quick") == b"200 quick"
+            assert made.noted == [("probes", "evicted")] * 2
 
     run(test())

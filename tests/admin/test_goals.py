@@ -44,7 +44,7 @@ async def test_an_event_of_a_user_is_that_of_the_version_that_had_them_and_the_u
     high = next(key for key in map(str, range(1_000)) if bucket_of(key.encode(), SALT) >= 500)
     assert (await report(api, goal="purchase", key=low))["version"] == "canary"
     assert (await report(api, goal="purchase", key=high))["version"] == "stable"
-    users = frozenset((Hash(SALT).of(high.encode()),))
+    users = frozenset((api.knowledge.numbers.of(Hash(SALT).of(high.encode())),))
     api.users.add(Delta(1, api.clock, users=(Users("shop", "canary", 500, 0, users),)), lambda _: 500)
     for _ in range(2):
         assert (await report(api, goal="purchase", key=high))["version"] == "canary"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from canaryproxy.admin.problems import TITLES, Problem
+from canaryproxy.admin.problems import LONGEST_DETAIL, TITLES, Problem
 
 
 @pytest.mark.parametrize("slug", TITLES)
@@ -15,3 +15,11 @@ def test_every_problem_has_type_title_and_status(slug: str) -> None:
         "detail": "because", "more": 1,
     }  # fmt: skip
     assert "detail" not in json.loads(Problem(slug).body())
+
+
+def test_what_is_said_of_an_error_is_bounded_and_prints() -> None:
+    body = Problem("invalid", "x\x7f\x9b\n" * 10_000, {"errors": ["\x7f"]}).body()
+    assert body.decode().removesuffix("\n").isprintable()
+    told = json.loads(body)
+    assert told["detail"] == ("x\x7f\x9b\n" * 10_000)[:LONGEST_DETAIL] + "..."
+    assert told["errors"] == ["\x7f"]

@@ -1,7 +1,9 @@
 """Events on the wire."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import pytest
 from aiohttp.test_utils import TestClient
@@ -10,7 +12,7 @@ from aiohttp.web import Application
 from canaryproxy.admin import stream
 from canaryproxy.admin.app import admin_application
 from canaryproxy.control.events import LISTENERS, Event
-from tests.support.admin import Api
+from tests.support.admin import READ, TOKENS, WRITE, Api, until
 
 Client = Callable[[Application], Awaitable[TestClient]]  # type: ignore[type-arg]
 
@@ -31,8 +33,65 @@ async def test_silence_is_broken_by_comments_and_too_many_are_refused(
     async with asyncio.timeout(60):
         while b"still here" not in await response.content.readline():
             pass
-    for _ in range(LISTENERS - 1):
-        assert api.controller.events.listen() is not None
+    for number in range(LISTENERS - 1):
+        assert api.controller.events.listen(f"10.0.0.{number}") is not None
     assert (await client.get("/api/v1/events")).status == 503
     api.controller.events.close()
+    response.close()
+
+
+async def hanging(client: TestClient) -> asyncio.StreamWriter:  # type: ignore[type-arg]
+    """A client that asks for events and reads nothing, not even what its kernel would take for it at once."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    sock.connect((client.host, client.port))
+    sock.setblocking(False)
+    protocol = asyncio.Protocol()
+    transport, _ = await asyncio.get_running_loop().create_connection(lambda: protocol, sock=sock)
+    transport.pause_reading()
+    transport.write(b"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    return cast("asyncio.StreamWriter", transport)
+
+
+async def test_a_client_that_does_not_read_is_cut_though_nothing_happens_and_one_that_reads_stays(
+    aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT", 0.05)
+    api = await Api().start()
+    client = await aiohttp_client(admin_application(api.knowledge, api.gate))
+    events = api.controller.events
+    response = await client.get("/api/v1/events")
+
+    async def read() -> None:
+        while await response.content.readany():
+            continue
+
+    reading = asyncio.get_running_loop().create_task(read())
+    deaf = [await hanging(client) for _ in range(3)]
+    await until(lambda: "4 listeners" in repr(events))
+    await until(lambda: "1 listeners" in repr(events))
+    assert not reading.done()
+    events.close()
+    await reading
+    for writer in deaf:
+        writer.close()
+
+
+async def test_a_heartbeat_is_a_comment_of_its_size() -> None:
+    beat = stream.heartbeat(5000)
+    assert 5000 <= len(beat) < 5050
+    assert all(line == b"" or line.startswith(b":") for line in beat.split(b"\n"))
+    assert beat.endswith(b"\n\n")
+
+
+async def test_places_are_shared_between_tokens(aiohttp_client: Client) -> None:
+    api = await Api(TOKENS).start()
+    client = await aiohttp_client(admin_application(api.knowledge, api.gate))
+    events = api.controller.events
+    events.places = 4
+    for _ in range(2):
+        assert events.listen("10.0.0.9", "eyes") is not None
+    assert (await client.get("/api/v1/events", headers=READ)).status == 503
+    response = await client.get("/api/v1/events", headers=WRITE)
+    assert response.status == 200
     response.close()

@@ -31,14 +31,11 @@ def value(*loc: str | int) -> Fault:
         ("abc", '"abc"'),
         ("'5'", '"5"'),
         ('"a\\tb"', '"a\\tb"'),
-        ("${W}", '"abc" (from ${W})'),
-        ("${W}${N}", '"abc7" (from ${W}, ${N})'),
-        ("${N}", "7 (from ${N})"),
         ("x" * 100, '"' + "x" * 60 + '..."'),
     ],
 )
 def test_what_was_found_is_shown_as_it_was_written(written: str, found: str) -> None:
-    lines = explained(f"a: {written}", value("a"), environ={"W": "abc", "N": "7"})
+    lines = explained(f"a: {written}", value("a"))
     assert lines == [f"f:1:1: a: found {found}; mend it"]
 
 
@@ -51,6 +48,52 @@ def test_the_value_of_a_key_that_speaks_of_a_secret_is_not_shown(text: str) -> N
     assert lines == [f"f:1:1: {key}: a value that is not shown; write it like the reference says"]
     lines = explained(text, Fault((key, 0), "value", Wrong("write hunter2 otherwise")))
     assert "hunter2" not in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (Wrong("write abc7 without the quotes"), "write it like the reference says"),
+        (Wrong("expected a name"), "expected a name"),
+        (Wrong("expected a list: write [abc7]"), "expected a list"),
+        (Wrong("abc7 is odd; expected a name such as x"), "expected a name such as x"),
+        (Wrong("write abc7", found="an abc7", plain=Wrong("write another", found="one of it")), None),
+    ],
+)
+def test_a_value_from_the_environment_is_shown_as_it_was_written(wrong: Wrong, said: str | None) -> None:
+    lines = explained("a: ${W}${N}", Fault(("a",), "value", wrong), environ={"W": "abc", "N": "7"})
+    found = f'found "${{W}}${{N}}", whose value is not shown; {said}'
+    assert lines == [f"f:1:1: a: {found if said else 'one of it; write another'}"]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("https://chat.test/services/T0/B0/hunter2", 'found "https://chat.test/..."'),
+        ("https://chat.test?hunter2", 'found "https://chat.test?..."'),
+        ("ftp://u:hunter2@chat.test", 'found "ftp://...@chat.test"'),
+        ("chat.test/services/hunter2", "a value that is not shown"),
+        ("5", "found 5"),
+    ],
+)
+def test_of_a_url_that_is_called_the_host_is_shown_at_most(written: str, shown: str) -> None:
+    lines = explained(
+        f"rollout: {{notify: {{url: '{written}'}}}}".replace("'5'", "5"), value("rollout", "notify", "url")
+    )
+    assert lines == [f"f:1:20: rollout.notify.url: {shown}; mend it"]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("http://a/b?key=hunter2", "http://a/b?..."), ("http://u:hunter2@a", "http://...@a"), ("a@b?c", "a@b?c")],
+)
+def test_of_any_url_neither_user_nor_query_is_shown(written: str, shown: str) -> None:
+    assert explained(f"a: {written}", value("a")) == [f'f:1:1: a: found "{shown}"; mend it']
+
+
+def test_a_list_with_values_from_the_environment_names_the_variables() -> None:
+    lines = explained("a:\n- ${W}\n- b\n- ${N}", value("a"), environ={"W": "abc", "N": "7"})
+    assert lines == ["f:1:1: a: found a list with ${N}, ${W}; write it like the reference says"]
 
 
 def test_the_value_of_a_secret_variable_is_not_shown() -> None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from canaryproxy.config.address import Address, Origin
 from canaryproxy.config.document import Tree
+from canaryproxy.config.load import parse
 from canaryproxy.config.problem import Loc, Wrong, path_text
 from canaryproxy.config.schema import SECTIONS, Config, Rejected, validate
 from canaryproxy.model.settings import Limits, Timeouts
@@ -127,3 +128,25 @@ def test_a_rejection_keeps_what_the_reader_said() -> None:
     (fault,) = rejected.value.faults
     assert isinstance(fault.wrong, Wrong)
     assert fault.wrong.mend.startswith("expected a percentage")
+
+
+def test_a_config_can_be_printed_without_its_secrets() -> None:
+    """As a debugger and a careless log line would."""
+    text = """
+server: {admin: {tokens: [{name: a, role: read, token: hunter2-token}]}}
+stable: {url: "http://a", health: {path: /, headers: {authorization: hunter2-health}}}
+canary: http://b
+analysis:
+  resources: [{name: r, counter: c, headers: {x-key: hunter2-resource}}]
+  checks:
+    - {name: c, url: "http://q/hunter2-path?hunter2=query", max: 1, token: hunter2-check, headers: {x-key: hunter2-h}}
+    - {name: d, prometheus: "http://q/hunter2-path", query: up, max: 1}
+rollout:
+  hooks: [{name: g, when: start, url: "http://h/hunter2-hook", token: hunter2-hook}]
+  notify: {url: "https://chat/services/hunter2", headers: {x-key: hunter2-notify}}
+"""
+    config = parse(text, "f", {})
+    assert "hunter2" not in repr(config)
+    assert "hunter2" not in str(config)
+    assert "hunter2" not in config.server.lasting
+    assert not any("hunter2" in words for words in config.warnings)

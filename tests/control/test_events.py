@@ -1,6 +1,6 @@
 """The broadcast: everybody hears, nobody holds up the others."""
 
-from canaryproxy.control.events import LISTENERS, WAITING, Events
+from canaryproxy.control.events import LISTENERS, WAITING, Events, Queue
 
 
 def test_listeners_hear_what_happens_from_then_on() -> None:
@@ -36,3 +36,62 @@ def test_there_is_room_for_a_number_of_listeners_and_an_end_for_all() -> None:
     assert events.listen() is None
     events.close()
     assert all(queue is not None and queue.get_nowait() is None for queue in queues)
+
+
+def listened(events: Events, address: str, owner: str = "", times: int = 1) -> list[Queue]:
+    found = [events.listen(address, owner) for _ in range(times)]
+    return [queue for queue in found if queue is not None]
+
+
+def ended(queue: Queue) -> bool:
+    return not queue.empty() and queue.get_nowait() is None
+
+
+def test_an_address_and_a_token_have_half_of_the_places_each() -> None:
+    events = Events()
+    assert len(listened(events, "10.0.0.1", "", LISTENERS)) == LISTENERS // 2
+    assert len(listened(events, "10.0.0.2", "ci", LISTENERS)) == LISTENERS // 2
+    events = Events()
+    for number in range(LISTENERS):
+        events.listen(f"10.0.0.{number}", "ci")
+    assert f"{LISTENERS // 2} listeners" in repr(events)
+    assert events.listen("10.0.1.1", "other") is not None
+
+
+def test_where_it_is_full_the_longest_lived_of_the_address_with_the_most_gives_way_to_another_address() -> None:
+    events = Events()
+    one = listened(events, "10.0.0.1", "", LISTENERS // 2)
+    two = listened(events, "10.0.0.2", "", LISTENERS // 2 - 1)
+    events.listen("10.0.0.3")
+    assert events.listen("10.0.0.4") is not None
+    assert [ended(queue) for queue in one[:2]] == [True, False]
+    assert not any(ended(queue) for queue in two)
+    assert f"{LISTENERS} listeners" in repr(events)
+
+
+def test_where_it_is_full_of_addresses_with_one_each_a_newcomer_is_refused() -> None:
+    events = Events()
+    for number in range(LISTENERS):
+        assert events.listen(f"10.0.0.{number}") is not None
+    assert events.listen("10.0.1.1") is None
+    assert events.listen("10.0.0.1") is None
+
+
+def test_one_that_seems_not_to_read_gives_way_to_its_own_address_too() -> None:
+    events = Events()
+    mine = listened(events, "10.0.0.1", "", LISTENERS)
+    assert events.listen("10.0.0.1") is None
+    events.lags(mine[3], lags=True)
+    assert events.listen("10.0.0.1") is not None
+    assert [ended(queue) for queue in mine[:5]] == [False, False, False, True, False]
+    events.lags(mine[3], lags=True)
+    assert events.listen("10.0.0.1") is None
+
+
+def test_a_token_over_its_share_takes_no_place_of_another() -> None:
+    events = Events()
+    listened(events, "10.0.0.1", "ci", LISTENERS // 2)
+    other = listened(events, "10.0.0.2", "eyes", LISTENERS // 2)
+    assert len(other) == LISTENERS // 2
+    assert events.listen("10.0.0.3", "ci") is None
+    assert not any(ended(queue) for queue in other)

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bench.ports import free_port
 from canaryproxy.config import parse
-from canaryproxy.control.health import Answer, Check, Finding, Health, Streak, checks, found, over_http
+from canaryproxy.control.health import LONGEST_VERSION, Answer, Check, Finding, Health, Streak, checks, found, over_http
 from canaryproxy.control.reasons import Reason, answered
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
@@ -256,3 +256,28 @@ async def test_the_host_header_changes_nothing_about_the_name_in_the_certificate
     assert told.reason is not None
     assert told.reason.kind == "tls"
     assert "ostname mismatch" in told.reason.words
+
+
+@pytest.mark.parametrize(
+    ("header", "version"),
+    [
+        (b"v42 (main)", "v42 (main)"),
+        (b"v\xff\xfe", "v\\udcff\\udcfe"),
+        ("v\x9b31m\u202e\U0001f600".encode(), "v\\x9b31m\\u202e\\U0001f600"),
+        (b"v" * 5_000, "v" * LONGEST_VERSION),
+        (b"\xff" * 5_000, ("\\udcff" * 100)[:LONGEST_VERSION]),
+    ],
+)
+async def test_a_version_is_visible_ascii_whatever_an_endpoint_says(header: bytes, version: str) -> None:
+    """Half a surrogate pair would have broken the API's answers and the history."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nX-Version: " + header + b"\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        told = await over_http(client_context)(Endpoint("127.0.0.1", port), Check("/", version_header="x-version"))
+    assert told.passed
+    assert told.version == version

@@ -81,7 +81,7 @@ async def test_a_mistake_of_ours_keeps_the_gate_closed(monkeypatch: pytest.Monke
         raise ZeroDivisionError("oh")
 
     monkeypatch.setattr(bench.hooks, "ask", broken)
-    assert await bench.gate() == "ZeroDivisionError('oh')"
+    assert await bench.gate() == "a gate could not be asked; the log says why"
 
 
 def test_documents_have_the_shape_of_flaggers() -> None:
@@ -173,7 +173,7 @@ async def test_a_webhook_that_fails_is_said_now_and_then_and_its_secret_path_nev
     for second in (1, 2, 70):
         bench.now, bench.answers = second, ["it refused the connection"]
         await bench.hooks.ask("shop", [hook], "raise", HERE)
-    assert caplog.text.count("shop: the webhook g at http://chat.test:81: it refused the connection") == 2
+    assert caplog.text.count("shop: the webhook g at http://chat.test:81/...: it refused the connection") == 2
     assert "s3cret" not in caplog.text
     (failing,) = bench.failures.of("shop")
     assert (failing.what, failing.name, failing.row, failing.since) == ("hook", "g", 3, 1)
@@ -181,3 +181,9 @@ async def test_a_webhook_that_fails_is_said_now_and_then_and_its_secret_path_nev
         await bench.hooks.ask("shop", [hook], "raise", HERE)
     assert "answers again" in caplog.text
     assert not bench.failures.of("shop")
+
+
+def test_a_chat_is_shown_no_markup_of_others() -> None:
+    slack = NotifyConfig.model_validate({"url": "http://chat", "style": "slack"})
+    sent = notice("shop", HERE, slack, Told("warning", "gate g: it answered 403: <!channel> <http://x|y> & more"), 1.0)
+    assert sent["text"] == "shop: gate g: it answered 403: &lt;!channel&gt; &lt;http://x|y&gt; &amp; more"

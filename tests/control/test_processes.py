@@ -1,8 +1,10 @@
 """The fork server as its client sees it."""
 
 import asyncio
+import mmap
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,61 @@ def test_workers_die_with_the_supervisors_end_of_the_control_socket() -> None:
         born[0].close()
 
     run(test())
+
+
+@pytest.mark.parametrize("answer", [b"", b"\0", b"\0\0\0", bytes(4), b"\0\0\0\1", b"\0\0\0\x07more", b"\0\0\0\x07"])
+def test_an_answer_that_is_none_ends_the_fork_server_and_gives_no_worker_a_strangers_process(
+    answer: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also one that nobody asked for: the last, which is a process id."""
+    monkeypatch.setattr(module, "AGAIN", 0.01)
+
+    async def test() -> None:
+        born: list[Handle] = []
+        processes = Processes([listen_on("127.0.0.1", 0)], 1)
+        processes.start()
+        first = processes.pid
+        real, (ours, theirs) = processes._control, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        processes._control = ours
+        asyncio.get_running_loop().add_reader(ours, processes._answered)
+        if len(answer) != 4 or answer < b"\0\0\0\x02":
+            processes._births.append(born.append)
+        read, write = os.pipe()
+        if answer:
+            socket.send_fds(theirs, [answer], [read])
+        else:
+            theirs.close()
+        await until(lambda: processes._control is not ours)
+        assert real is not None
+        asyncio.get_running_loop().remove_reader(real)
+        real.close()
+        await until(lambda: processes.pid != first)
+        assert not born
+        for one in (read, write):
+            os.close(one)
+        theirs.close()
+        link = processes.launch(born.append)
+        await until(lambda: bool(born))
+        link.close()
+        processes.abort()
+        born[0].close()
+
+    run(test())
+    assert ("which is no answer" in caplog.text) == bool(answer)
+
+
+def test_the_memory_of_workers_keeps_its_size() -> None:
+    memory = module.shared_memory(64)
+    try:
+        with mmap.mmap(memory, 0) as shared:
+            shared[0] = 7
+            assert len(shared) == 64
+        for size in (0, 63, 65):
+            with pytest.raises(PermissionError):
+                os.ftruncate(memory, size)
+    finally:
+        os.close(memory)
 
 
 def _children(pid: int) -> list[int]:

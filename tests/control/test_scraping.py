@@ -150,3 +150,10 @@ async def test_who_does_not_answer_is_not_waited_for() -> None:
     async with silent() as port:
         with pytest.raises(NoAnswer, match=r"it did not answer within 0.05 s"):
             await fetch(f"http://127.0.0.1:{port}/", {}, 0.05)
+
+
+async def test_a_page_that_is_not_prometheus_s_is_quoted_in_a_line_of_bounded_length() -> None:
+    with pytest.raises(NoAnswer) as caught:
+        await told("cpu{\x1b[31m\u202e" + "x" * 100_000 + "\n", "cpu")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) <= 250

@@ -54,3 +54,28 @@ def test_a_piece_that_only_looks_like_bytes_is_refused() -> None:
     for odd in (bytearray(b"a"), memoryview(b"a"), type("Named", (bytes,), {})(b"a")):
         with pytest.raises(TypeError, match="not bytes"):
             gluing.joined((b"a", odd))
+
+
+CHUNK = st.one_of(
+    st.tuples(
+        st.sampled_from([b"1", b"2", b"03", b"a", b"0", b"0000000000000001", b"ffffffffffffffff", b"", b"x"]),
+        st.sampled_from([b"", b"", b"", b";", b" ;x", b"\t;\xff", b" ", b";\x00"]),
+        st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r"]),
+        st.sampled_from([b"a", b"ab", b"abc", b"\r\n", b""]),
+        st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\r", b"XX"]),
+    ).map(b"".join),
+    st.sampled_from([b"1\r\na\r\n", b"2;x\r\nab\r\n"]),
+    st.binary(max_size=4),
+)
+
+
+@given(st.lists(CHUNK, max_size=8).map(b"".join), st.integers(0, 5), st.integers(0, 9), st.integers(0, 5))
+def test_chunks(data: bytes, begin: int, room: int, spare: int) -> None:
+    begin = min(begin, len(data))
+    for most in (room, 2**63 - 1):
+        assert gluing.unchunked(data, begin, most, spare) == pieces.unchunked(data, begin, most, spare)
+
+
+def test_no_chunk_is_looked_for_before_the_beginning() -> None:
+    with pytest.raises(IndexError):
+        gluing.unchunked(b"1\r\na\r\n", -1, 9, 9)

@@ -417,3 +417,11 @@ def test_what_we_send_to_the_client_reads_back_as_what_came(
     assert again[0:3] == ("response", status, b"Any")
     assert again[4] == lines
     assert again[7] == head.length
+
+
+def test_fields_of_a_response_that_are_named_often_are_looked_at_once() -> None:
+    fields = b"Via: 1.1 a\r\n" + b"Connection: x-a\r\n" * 100 + b"X-A: 1\r\nX-B: 2\r\nVia: 1.0 b\r\n"
+    seen = answered(b"HTTP/1.1 200 OK\r\n" + fields + b"Content-Length: 0\r\n\r\n")
+    assert seen[b"via"] == [b"1.1 a, 1.0 b, 1.1 canaryproxy-test"]
+    assert b"x-a" not in seen
+    assert seen[b"x-b"] == [b"2"]

@@ -52,3 +52,38 @@ def test_a_piece_may_hold_any_byte(maker: ModuleType) -> None:
     every = bytes(range(256))
     assert maker.cut(every * 2, 256, 512) == every
     assert maker.joined((every, every)) == every * 2
+
+
+ROOM = 2**63 - 1
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"", (b"", 0, 0)), (b"1\r\na\r\n", (b"a", 6, 0)), (b"1\r\na\r\n2\r\nbc\r\n", (b"abc", 13, 0)),
+        (b"1\r\na\r\n0\r\n\r\n", (b"a", 6, 0)), (b"1\r\na\r\n5\r\nbc", (b"a", 6, 0)), (b"1\r\na\r\n2\r\nbc\r", (b"a", 6, 0)),
+        (b"1\r\na\r\n1\r\nbXX", (b"a", 6, 0)), (b"A\r\n0123456789\r\n", (b"0123456789", 15, 0)), (b"1\na\r\n", (b"", 0, 0)),
+        (b"1;x=y\r\na\r\n1 \t;\xff\r\nb\r\n", (b"ab", 20, 8)), (b"1 \r\na\r\n", (b"", 0, 0)), (b"1;\x00\r\na\r\n", (b"", 0, 0)),
+        (b"0000000000000001\r\na\r\n", (b"a", 21, 0)), (b"00000000000000001\r\na\r\n", (b"", 0, 0)),
+        (b"ffffffffffffffff\r\na\r\n", (b"", 0, 0)), (b"7fffffffffffffff\r\na\r\n", (b"", 0, 0)),
+        (b"8000000000000000\r\n\r\n", (b"", 0, 0)), (b"g\r\na\r\n", (b"", 0, 0)), (b"+1\r\na\r\n", (b"", 0, 0)),
+        (b"1;" + b"x" * 4092 + b"\r\na\r\n", (b"a", 4099, 4093)), (b"1;" + b"x" * 4093 + b"\r\na\r\n", (b"", 0, 0)),
+        (b"0\r\n\r\n", (b"", 0, 0)), (b"1", (b"", 0, 0)), (b"1\r\n", (b"", 0, 0)), (b"1\r\na", (b"", 0, 0)),
+    ],
+)  # fmt: skip
+def test_whole_chunks_are_taken_until_one_that_is_not(
+    maker: ModuleType, data: bytes, found: tuple[bytes, int, int]
+) -> None:
+    assert maker.unchunked(data, 0, ROOM, ROOM) == found
+    content, end, added = found
+    assert maker.unchunked(b"12" + data, 2, ROOM, ROOM) == (content, end + 2, added)
+
+
+@EACH
+def test_chunks_beyond_what_there_is_room_for_are_not_taken(maker: ModuleType) -> None:
+    data = b"2;x\r\nab\r\n2;y\r\ncd\r\n"
+    assert maker.unchunked(data, 0, 4, 4) == (b"abcd", 18, 4)
+    assert maker.unchunked(data, 0, 3, 4) == (b"ab", 9, 2)
+    assert maker.unchunked(data, 0, 4, 3) == (b"ab", 9, 2)
+    assert maker.unchunked(data, 0, 1, 4) == maker.unchunked(data, 0, 4, 0) == (b"", 0, 0)

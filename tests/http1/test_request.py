@@ -1,6 +1,7 @@
 """Requests in: what is accepted, what is refused with which status, in any chunking. H numbers: docs/http.md."""
 
 import sys
+import time
 
 import pytest
 from hypothesis import example, given
@@ -289,3 +290,34 @@ def test_nothing_is_held_of_a_request_that_was_taken() -> None:
     reader.feed(data)
     assert reader.next() is not None
     assert sys.getrefcount(data) == before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Connection: a" + b" " * 60_000 + b"b\r\n",
+        b"Connection: a" + b" ,\t" * 20_000 + b"b\r\n",
+        (b"Connection: " + b"a," * 300 + b"\r\n") * 98,
+        (b"Upgrade: " + b"a," * 300 + b"\r\n") * 98,
+    ],
+)
+def test_no_head_within_the_limits_is_dear(fields: bytes) -> None:
+    """The attack: options of Connection that took a second to tell apart, and 0.2 s where all of them were read again for
+    each of the fields.
+    """
+    begun = time.process_time()
+    reader = RequestReader(Limits())
+    reader.feed(get(fields))
+    assert reader.next() is not None
+    assert time.process_time() - begun < 0.1
+
+
+def test_a_head_that_comes_byte_by_byte_is_taken_apart_at_its_end() -> None:
+    data = b"\r\n" + get(b"A: b\r\n") + get(b"C: d\r\n")
+    reader, found = RequestReader(Limits()), []
+    for place in range(len(data)):
+        reader.feed(data[place : place + 1])
+        event = reader.next()
+        if event is not None:
+            found.append((place, event))
+    assert [place for place, _ in found] == [1 + len(get(b"A: b\r\n")), len(data) - 1]

@@ -1,10 +1,13 @@
 """Responses in: what is accepted, mended or refused, in any chunking. H numbers: docs/http.md."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.http1.response import HEAD_BYTES, HEAD_FIELDS, MAX_INTERIM, ResponseReader
+from canaryproxy.model.failure import Refused
 from tests.http1.streams import bytewise, pieces, responses
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -183,3 +186,29 @@ def test_the_quick_way_and_the_thorough_way_agree(data: bytes) -> None:
     quick = responses([data])
     thorough = responses([data.replace(b"\r\n", b"\r\nUpgrade: x\r\n", 1)])
     assert quick == thorough
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"a: b" + b" " * 60_000 + b"c\r\n d\r\n",
+        b"a: b\r\n" + b" " * 100_000 + b"c\r\n",
+        (b"Connection: " + b"a," * 200 + b"\r\n") * 250,
+    ],
+)
+def test_no_head_of_a_hostile_origin_is_dear(fields: bytes) -> None:
+    """The attack: a folded line behind a long run of spaces, each of which was tried as the beginning of the fold."""
+    begun = time.process_time()
+    reader = ResponseReader()
+    reader.expect(b"GET")
+    reader.feed(OK + fields + b"Content-Length: 0\r\n\r\n")
+    assert reader.next() is not None
+    assert time.process_time() - begun < 0.1
+
+
+def test_lines_that_fields_are_folded_into_count_as_fields() -> None:
+    reader = ResponseReader()
+    reader.expect(b"GET")
+    reader.feed(OK + b"a: b\r\n" + b" \r\n" * 40_000)
+    with pytest.raises(Refused):
+        reader.next()

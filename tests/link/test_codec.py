@@ -1,11 +1,15 @@
 """Messages survive the way as bytes, in any portions, and nothing else is taken for one."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.link.codec import HEADER, INTRODUCTION, Decoder, Garbled, encode
+from canaryproxy.link import codec
+from canaryproxy.link.codec import DOWN, HEADER, INTRODUCTION, UP, Decoder, Direction, Garbled, encode
 from canaryproxy.link.messages import (
+    VERSION,
     AccessLog,
     Acknowledged,
     Begin,
@@ -36,7 +40,7 @@ KEY = CellKey("shop", "canary", "10.0.0.1:443", "rule:t", False)
 CELL = CellDelta(KEY, 7, 2, {"success": 2}, {"reset": 1}, {200: 2}, {-40: 2}, {-39: 2}, {3: 1}, {"fallback": 1}, 1)
 
 MESSAGES: tuple[Message, ...] = (
-    Begin(0, 2, "canaryproxy-1", Limits(), Timeouts(), ("10.0.0.0/8",),
+    Begin(0, 2, "canaryproxy-1", b"secret", Limits(), Timeouts(), ("10.0.0.0/8",),
           Forwarding("rfc7239", ("x-forwarded-prefix",)), (Listening(TLS, True), Listening()),
           AccessLog("-", "json"), TABLE),
     TABLE,
@@ -68,13 +72,101 @@ def test_messages_arrive_in_order_whatever_the_portions(messages: list[Message],
 @pytest.mark.parametrize(
     "data",
     [
-        HEADER.pack(0, 99, 0), HEADER.pack(0, 1, 99), HEADER.pack(2**31, 1, 0), HEADER.pack(1, 1, 5) + b"\xc1",
-        HEADER.pack(12, 1, 5) + b"\x81\xaageneration\xa1x"[:12],
+        HEADER.pack(0, 99, 0), HEADER.pack(0, VERSION, 99), HEADER.pack(2**31, VERSION, 0), HEADER.pack(1, VERSION, 5) + b"\xc1",
+        HEADER.pack(13, VERSION, 5) + b"\x81\xaageneration\xa1x"[:13],
     ],
 )  # fmt: skip
 def test_what_is_no_message_is_refused(data: bytes) -> None:
     with pytest.raises(Garbled):
         list(Decoder().feed(data))
+
+
+def kind_of(kind: type[Message]) -> int:
+    return encode(next(one for one in MESSAGES if type(one) is kind))[5]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_each_direction_takes_its_own_kinds_only(message: Message) -> None:
+    ways = [way for way in (UP, DOWN) if type(message) in way.kinds]
+    assert len(ways) == 1
+    assert list(Decoder(ways[0]).feed(encode(message))) == [message]
+    (other,) = {UP, DOWN} - {ways[0]}
+    with pytest.raises(Garbled, match=f"{type(message).__name__} does not come this way"):
+        list(Decoder(other).feed(encode(message)[: HEADER.size]))
+
+
+@pytest.mark.parametrize(
+    ("way", "kind", "longest"),
+    [(UP, kind_of(Delta), 2**22), (DOWN, kind_of(Begin), 2**28), (UP, INTRODUCTION, 2**13)],
+)
+def test_a_frame_that_is_too_long_is_refused_by_its_header(way: Direction, kind: int, longest: int) -> None:
+    list(Decoder(way).feed(HEADER.pack(longest, VERSION, kind)))
+    with pytest.raises(Garbled, match=f"of {longest + 1} bytes, at most {longest} are allowed"):
+        list(Decoder(way).feed(HEADER.pack(longest + 1, VERSION, kind)))
+
+
+NESTED = b"\x81\xa1x" + b"\x91" * 1_000_000 + b"\xc0"
+START = b"\x82\xaageneration\x01\xa2at\x01"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        NESTED, b"\x91" * 1_000_000, b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff",
+        b"\xdb\xff\xff\xff\xff", b"\xc9\xff\xff\xff\xff\x01", b"\x83" + START[1:] + b"\xa5cells\xdd\xff\xff\xff\xff",
+        b"\x83" + START[1:] + b"\xa7refused\xdf\xff\xff\xff\xff", b"\x83" + START[1:] + b"\xa7ejected\x91\xc4\x01x",
+        b"\x83" + START[1:] + b"\xa7ejected\x91\xa2\xff\xfe", b"\x82\xaageneration\xd9\x0299\xa2at\x01",
+        b"\x82\xaageneration\xd6\xff\x00\x00\x00\x00\xa2at\x01", b"\x81\xaageneration\x01", b"",
+    ],
+)  # fmt: skip
+def test_bombs_are_garbled_and_cost_nothing(payload: bytes) -> None:
+    """Nested beyond the stack, lengths that are not there, extensions, text that is none, numbers as text."""
+    with pytest.raises(Garbled) as caught:
+        list(Decoder(UP).feed(HEADER.pack(len(payload), VERSION, kind_of(Delta)) + payload))
+    assert len(str(caught.value)) <= 400
+    assert str(caught.value).isprintable()
+
+
+@given(
+    cells=st.integers(0, 40), users=st.integers(0, 3), mirrors=st.integers(0, 3), goals=st.integers(0, 3),
+    portion=st.integers(100, 5_000), most=st.integers(1, 20),
+)  # fmt: skip
+def test_a_long_report_is_sent_in_parts_that_add_up_to_it(
+    cells: int, users: int, mirrors: int, goals: int, portion: int, most: int
+) -> None:
+    whole = next(one for one in MESSAGES if isinstance(one, Delta))
+    long = replace(
+        whole, cells=tuple(replace(CELL, second=number) for number in range(cells)), users=whole.users * users,
+        goals=whole.goals * goals, mirrors=whole.mirrors * mirrors,
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(codec, "PORTION", portion)
+        patch.setattr(codec, "ENTRIES", most)
+        frames = list(codec.frames(long))
+    parts = [part for frame in frames for part in Decoder(UP).feed(frame) if isinstance(part, Delta)]
+    assert len(parts) == len(frames)
+    for name in ("cells", "users", "goals", "mirrors"):
+        assert [one for part in parts for one in getattr(part, name)] == list(getattr(long, name))
+        assert all(len(getattr(part, name)) <= most for part in parts)
+    assert [dict(part.refused) for part in parts if part.refused] == [dict(long.refused)]
+    for name in ("generation", "at", "overdue", "tunnels", "ejected", "in_flight"):
+        assert all(getattr(part, name) == getattr(long, name) for part in parts)
+    assert all(len(frame) <= portion or codec.entries(part) <= 1 for frame, part in zip(frames, parts, strict=True))
+    assert len(parts) == 1 or cells + users + goals + mirrors > 1
+
+
+def test_other_messages_are_one_frame_however_long() -> None:
+    long = Publication(3, ("x" * codec.PORTION,))
+    assert list(codec.frames(long)) == [encode(long)]
+
+
+def test_who_stops_between_two_messages_gets_the_rest_later() -> None:
+    decoder = Decoder()
+    decoder.take(encode(Acknowledged(1)) + encode(Acknowledged(2)) + encode(Acknowledged(3))[:-1])
+    assert next(decoder.messages()) == Acknowledged(1)
+    assert list(decoder.messages()) == [Acknowledged(2)]
+    decoder.take(encode(Acknowledged(3))[-1:])
+    assert list(decoder.messages()) == [Acknowledged(3)]
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,16 @@
 import asyncio
 import logging
 import socket
+import time
 
 import pytest
 
-from canaryproxy.link.messages import Acknowledged, Drained, Message
-from canaryproxy.link.wire import Wire
+from canaryproxy.link import codec
+from canaryproxy.link import wire as module
+from canaryproxy.link.codec import DOWN, UP, encode
+from canaryproxy.link.messages import Acknowledged, Drain, Drained, Message
+from canaryproxy.link.wire import BURST, SHARE, Share, Wire
+from canaryproxy.model.delta import Delta, MirrorDelta
 from tests.support.world import PATIENCE, run
 
 
@@ -79,6 +84,143 @@ def test_an_end_that_does_not_read_congests_the_other() -> None:
             theirs.wire._transport.resume_reading()
             while ours.wire.congested:
                 await asyncio.sleep(0.005)
+        ours.wire.close()
+
+    run(test())
+
+
+def test_a_share_is_what_it_says_over_any_time() -> None:
+    """Whoever takes all that is allowed gets a third of the time, after a first second; a pause gives back no more."""
+    share, now, taken = Share(100.0), 100.0, 0.0
+    while now < 160.0:
+        now += 0.05
+        taken += 0.05
+        now += share.spend(0.05, now)
+    assert taken == pytest.approx(BURST + 60 * SHARE, rel=0.1)
+    assert share.spend(0.0, now + 3_600) == 0
+    assert share.spend(BURST + 1, now + 3_600) == pytest.approx(1 / SHARE)
+    assert "left" in repr(share)
+
+
+def test_a_flood_on_one_link_leaves_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every message takes longer than a turn: whoever else waits for the loop runs between any two of them."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    order: list[str] = []
+
+    class Transport:
+        """Counts how often it is paused."""
+
+        paused = 0
+
+        def pause_reading(self) -> None:
+            self.paused += 1
+
+        def resume_reading(self) -> None:
+            """Nothing comes by itself."""
+
+        def is_closing(self) -> bool:
+            return False
+
+        def set_write_buffer_limits(self, high: int) -> None:
+            """Nothing is written."""
+
+        def abort(self) -> None:
+            """Nothing is open."""
+
+    async def test() -> None:
+        def received(_: Message) -> None:
+            order.append("message")
+            clock[0] += 0.02
+
+        def other() -> None:
+            order.append("other")
+            if order.count("message") < 20:
+                loop.call_soon(other)
+
+        loop, transport = asyncio.get_running_loop(), Transport()
+        wire = Wire(received, lambda: None, UP, fair=True)
+        wire._loop = loop
+        wire.connection_made(transport)  # type: ignore[arg-type]
+        loop.call_soon(other)
+        wire.data_received(encode(Acknowledged(1)) * 20)
+        assert order == ["message"]
+        async with asyncio.timeout(PATIENCE):
+            while order.count("message") < 20:
+                await asyncio.sleep(0)
+        assert "message message" not in " ".join(order)
+        assert transport.paused == 20
+
+    run(test())
+
+
+def test_a_link_that_took_more_than_its_share_waits_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BURST", 0.0)
+    heard: list[Message] = []
+
+    async def test() -> None:
+        one, other = socket.socketpair()
+        for sock in (one, other):
+            sock.setblocking(False)
+        lost = asyncio.Event()
+        ours = Wire(heard.append, lost.set, UP, fair=True)
+        theirs = Wire(heard.append, lambda: None, DOWN)
+        loop = asyncio.get_running_loop()
+        await ours.connect(loop, one)
+        await theirs.connect(loop, other)
+        for number in range(500):
+            theirs.send(Acknowledged(number))
+        theirs.close()
+        await asyncio.wait_for(lost.wait(), PATIENCE)
+        assert heard == [Acknowledged(number) for number in range(500)]
+
+    run(test())
+
+
+def test_nothing_is_heard_after_a_link_was_cut_in_the_middle_of_what_came() -> None:
+    async def test() -> None:
+        ours, theirs, _ = await pair()
+        heard: list[Message] = []
+
+        def received(message: Message) -> None:
+            heard.append(message)
+            ours.wire.abort()
+
+        ours.wire._received = received
+        assert theirs.wire._transport is not None
+        theirs.wire._transport.write(encode(Acknowledged(1)) + encode(Acknowledged(2)) + b"garbage that is no frame")
+        await asyncio.wait_for(ours.lost.wait(), PATIENCE)
+        assert heard == [Acknowledged(1)]
+
+    run(test())
+
+
+def test_why_a_link_is_cut_is_said_to_who_asked_for_it() -> None:
+    async def test() -> None:
+        said: list[str] = []
+        one, other = socket.socketpair()
+        for sock in (one, other):
+            sock.setblocking(False)
+        lost = asyncio.Event()
+        ours = Wire(lambda _: None, lost.set, UP, refuse=said.append)
+        await ours.connect(asyncio.get_running_loop(), one)
+        await asyncio.get_running_loop().sock_sendall(other, encode(Drain()))
+        await asyncio.wait_for(lost.wait(), PATIENCE)
+        other.close()
+        assert said == ["Drain does not come this way"]
+
+    run(test())
+
+
+def test_a_long_report_arrives_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec, "ENTRIES", 3)
+
+    async def test() -> None:
+        ours, theirs, _ = await pair()
+        ours.wire.send(Delta(1, 2.0, mirrors=tuple(MirrorDelta(str(number)) for number in range(10))))
+        await until(theirs, 5)
+        parts = [one for one in theirs.messages if isinstance(one, Delta)]
+        assert [one.route for part in parts for one in part.mirrors] == [str(number) for number in range(10)]
         ours.wire.close()
 
     run(test())

@@ -5,6 +5,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from canaryproxy.model.client import Client, plain, read_address
+from canaryproxy.model.forwarded import MOST_HOPS
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,16 @@ def test_such_a_client_is_trusted_and_named_by_its_ipv4_address() -> None:
     assert (client.address, client.trusted) == (b"10.1.1.1", True)
     assert client.source([(b"x-forwarded-for", b"192.0.2.9, ::ffff:10.2.2.2")]) == ip_address("192.0.2.9")
     assert client.source([(b"x-forwarded-for", b"::ffff:192.0.2.9")]) == ip_address("192.0.2.9")
+
+
+def test_of_very_many_hops_the_nearest_are_looked_at() -> None:
+    """A client may put thousands of addresses of trusted proxies in front of what those say."""
+    client = Client("10.0.0.1", networks=[ip_network("10.0.0.0/8")])
+    near = [f"10.0.{number // 250}.{number % 250}" for number in range(MOST_HOPS)]
+    line = ", ".join(["203.0.113.9", *["10.9.9.9"] * 7_000, *near]).encode()
+    origin = client.origin([(b"x-forwarded-for", line)])
+    assert origin.address == ip_address(near[0])
+    assert len(origin.behind) == MOST_HOPS
+    one_by_one = [(b"x-forwarded-for", hop.encode()) for hop in ["203.0.113.9", *near]]
+    assert client.origin(one_by_one).address == ip_address(near[0])
+    assert client.origin(one_by_one[:-1]).address == ip_address("203.0.113.9")

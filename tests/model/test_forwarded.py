@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.model.client import Client
-from canaryproxy.model.forwarded import Forwarding, elements, hops_of, node_address, scheme_of, sound
+from canaryproxy.model.forwarded import (
+    MOST_HOPS,
+    MOST_MARKS,
+    Forwarding,
+    elements,
+    hops_of,
+    near,
+    node_address,
+    scheme_of,
+    sound,
+)
 
 NETWORKS = (ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48"))
 
@@ -144,3 +154,22 @@ def test_only_the_family_that_trusted_proxies_write_passes(family: str, trusted:
     found = {name for name in names if forwarding.passes(name, trusted=trusted)}
     assert found - {b"x-forwarded"} == passing
     assert (b"x-forwarded" in found) is (trusted and family == "x-forwarded")
+
+
+def test_a_client_cannot_have_us_read_thousands_of_hops() -> None:
+    """H76: what is beyond the limit is like malformed, and so is all before it."""
+    nearest = b"for=203.0.113.9"
+    flood = b",".join([b"for=10.1.1.1"] * 5_000)
+    assert hops_of([flood, nearest]) == [{b"for": b"203.0.113.9"}]
+    assert sound([flood, nearest]) == [nearest]
+    for mark in (b",", b";", b'a="' + b"\\a" * MOST_MARKS + b'"'):
+        assert near([mark * MOST_MARKS, nearest]) == [nearest]
+    assert near([nearest] * MOST_MARKS) == [nearest] * MOST_MARKS
+    assert near([nearest] * (MOST_MARKS + 1)) == [nearest] * MOST_MARKS
+    assert not hops_of([flood])
+    assert not sound([flood])
+
+
+def test_as_many_hops_as_anybody_has_are_read() -> None:
+    line = b", ".join([b"for=10.0.0.%d;proto=https;host=a" % number for number in range(MOST_HOPS)])
+    assert len(hops_of([line])) == MOST_HOPS

@@ -158,6 +158,8 @@ def test_the_container_serves_as_nobody_writes_only_state_and_drains(build: Buil
             assert curl(build, "8080/") == (200, "stable")
             assert curl(build, "9901/healthz")[0] == 200
             assert healthy(build)
+            asked = _inside(build, first, *build.image.health[:5])
+            assert (asked.returncode, asked.stdout) == (0, "ready\n"), asked.stderr
             changed = _inside(build, first, "canaryproxy", "weight", "default", "100")
             assert changed.returncode == 0, changed.stderr
             assert curl(build, "8080/") == (200, "canary")

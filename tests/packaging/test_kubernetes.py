@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from canaryproxy.config import Config, parse
+from canaryproxy.probe import Question, read
 from tests.support.process import ROOT
 
 K8S = ROOT / "k8s"
@@ -144,13 +145,10 @@ def test_the_config_fits_the_pod(name: str, tmp_path: Path) -> None:
     ports = {port["name"]: port["containerPort"] for port in mine["ports"]}
     assert [listener.address.port for listener in loaded.server.listen] == [ports["http"]]
     assert loaded.server.probes is not None
+    assert loaded.server.probes.listen is not None
     assert loaded.server.probes.listen.port == ports["probes"]
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert mine[probe]["httpGet"]["port"] == "probes"
-    assert (mine["readinessProbe"]["httpGet"]["path"], mine["livenessProbe"]["httpGet"]["path"]) == (
-        "/readyz",
-        "/healthz",
-    )
+    for probe in ("startupProbe", "readinessProbe"):
+        assert mine[probe]["httpGet"] == {"port": "probes", "path": "/readyz"}
     mounts = {mount["mountPath"]: mount["name"] for mount in mine["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     assert set(mounts.values()) == set(volumes)
@@ -160,6 +158,25 @@ def test_the_config_fits_the_pod(name: str, tmp_path: Path) -> None:
     assert loaded.server.admin is not None
     assert ("/run/secrets/canaryproxy" in mounts) is bool(loaded.server.admin.tokens)
     assert loaded.server.admin.listen.host == ("0.0.0.0" if loaded.server.admin.tokens else "127.0.0.1")
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_liveness_depends_on_no_port_that_strangers_reach(name: str, tmp_path: Path) -> None:
+    _, loaded = config(name, tmp_path)
+    pod, mine = proxy(name), container(proxy(name))
+    assert loaded.server.probes is not None
+    assert loaded.server.probes.socket is not None
+    probe = mine["livenessProbe"]
+    program, verb, *arguments = probe["exec"]["command"]
+    assert (program, verb) == ("canaryproxy", "probe")
+    question = read(arguments)
+    assert loaded.server.probes.listen is not None
+    port = loaded.server.probes.listen.port
+    assert question == Question("live", loaded.server.probes.socket, f"127.0.0.1:{port}")
+    assert probe["timeoutSeconds"] > question.patience
+    folder = str(Path(loaded.server.probes.socket).parent)
+    volume = {mount["mountPath"]: mount["name"] for mount in mine["volumeMounts"]}[folder]
+    assert {one["name"]: one for one in pod["volumes"]}[volume]["emptyDir"]["medium"] == "Memory"
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
@@ -197,6 +214,9 @@ def test_the_policy_knows_every_port_and_guards_the_api() -> None:
         <= pods(overlay("gateway"))["canaryproxy"]["metadata"]["labels"].items()
     )
     assert "from" in rules[9900]
+    assert rules[9901]["from"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    ]
     assert "from" not in rules[8080]
 
 

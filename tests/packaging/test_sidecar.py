@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.ports import free_port
+from canaryproxy.probe import Question
+from canaryproxy.probe import ask as ask_probe
 from tests.packaging.test_kubernetes import config
 from tests.support.nginx import nginx
 from tests.support.process import Proxy, canaryproxy
@@ -50,6 +52,7 @@ class Pod:
             ("0.0.0.0:8080", f"127.0.0.1:{self.port}"), (":9900", f":{self.admin}"), (":9901", f":{self.probes}"),
             ("127.0.0.1:8081", f"127.0.0.1:{apps['stable']}"), ("app-canary:8080", f"127.0.0.1:{apps['canary']}"),
             ("/run/secrets/canaryproxy/token", str(folder / "token")), ("/var/lib/canaryproxy", str(folder)),
+            ("/run/canaryproxy", str(folder)),
         ):  # fmt: skip
             text = text.replace(old, new)
         self.text = text
@@ -71,6 +74,7 @@ def test_a_sidecar_is_driven_by_its_api_on_the_pods_address_with_a_token(apps: d
     assert f"listen: 0.0.0.0:{pod.admin}" in pod.text
     weight = "/api/v1/routes/app/weight"
     with running(pod, tmp_path, path):
+        assert ask_probe(Question(socket=str(tmp_path / "probes.sock")), {}) == "alive"
         assert pod.served() == "stable"
         assert ask(pod.admin, "PUT", weight, {"canary": 100})[0] == 401
         assert ask(pod.admin, "PUT", weight, {"canary": 100}, "a-wrong-token-altogether")[0] == 401

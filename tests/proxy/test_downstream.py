@@ -1,10 +1,13 @@
 """Client connections: limits, timeouts, ends. H numbers: docs/http.md."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from canaryproxy.model.settings import Limits, Timeouts
+from canaryproxy.proxy.downstream import PIPELINE_LIMIT, REQUESTS_A_TURN
+from canaryproxy.proxy.plane import DataPlane
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, reset, run, world
 
 QUICK = Timeouts(header=0.1, keep_alive=0.1, body_idle=0.1)
@@ -188,14 +191,23 @@ def test_one_connection_too_many_is_a_503_with_retry_after() -> None:
 
     async def test() -> None:
         async with world(limits=Limits(max_connections=1)) as w:
+            answering, asked, go = w.stable.behaviour, asyncio.Event(), asyncio.Event()
+
+            async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                asked.set()
+                await go.wait()
+                await answering(reader, writer)
+
+            w.stable.behaviour = slow
             reader, writer = await w.connect()
             writer.write(STAY)
-            await read_response(reader)
+            await asked.wait()
             second, _ = await w.connect()
             answer = await second.read()
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert b"Retry-After: 1" in answer
-            writer.write(STAY)
+            assert w.collect().turned_away == {"full": 1}
+            go.set()
             assert (await read_response(reader))[1] == b"ok"
 
     run(test())
@@ -303,5 +315,82 @@ def test_an_http_1_0_client_may_keep_its_connection() -> None:
                 head, body = await read_response(reader)
                 assert body == b"ok"
                 assert b"Connection: keep-alive" in head
+
+    run(test())
+
+
+PROBE = b"OPTIONS * HTTP/1.1\r\nHost: shop.test\r\nMax-Forwards: 0\r\n"
+
+
+@pytest.mark.parametrize("ends", ["close", "fin"])
+def test_requests_that_we_answer_ourselves_leave_all_others_their_turn(
+    ends: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H42. The attack: thousands of tiny requests in one read, each answered at once, held everybody up for 60 ms."""
+    turns: list[Callable[[], None]] = []
+    soon = DataPlane.soon
+
+    def count(plane: DataPlane, work: Callable[[], None]) -> None:
+        turns.append(work)
+        soon(plane, work)
+
+    monkeypatch.setattr(DataPlane, "soon", count)
+
+    async def test() -> None:
+        async with world() as w:
+            reader, writer = await w.connect()
+            writer.write((PROBE + b"\r\n") * (10 * REQUESTS_A_TURN))
+            if ends == "fin":
+                writer.write_eof()
+            else:
+                writer.write(PROBE + b"Connection: close\r\n\r\n")
+            answers = await reader.read()
+            assert answers.count(b"HTTP/1.1 ") == 10 * REQUESTS_A_TURN + (ends == "close")
+            assert w.stable.connections == 0
+
+    run(test())
+    assert len(turns) >= 9
+
+
+def test_requests_behind_those_that_we_answer_ourselves_keep_their_order() -> None:
+    """H42."""
+
+    async def test() -> None:
+        async with world() as w:
+            reader, writer = await w.connect()
+            writer.write((PROBE + b"\r\n") * (3 * REQUESTS_A_TURN) + STAY + (PROBE + b"\r\n") * REQUESTS_A_TURN + GET)
+            answers = await reader.read()
+            kinds = [b"Allow: " in answer for answer in answers.split(b"HTTP/1.1 ")[1:]]
+            assert kinds == [True] * 24 + [False] + [True] * 8 + [False]
+
+    run(test())
+
+
+def test_a_client_that_leaves_before_its_next_turn_is_not_served_any_more() -> None:
+    async def test() -> None:
+        async with world() as w:
+            reader, writer = await w.connect()
+            writer.write((PROBE + b"\r\n") * 5_000)
+            await reader.read(1)
+            reset(writer)
+            assert (await w.ask(GET)).startswith(b"HTTP/1.1 200 ")
+
+    run(test())
+
+
+def test_a_client_far_ahead_of_its_turns_is_read_no_further() -> None:
+    """H42: what it sends meanwhile waits in the kernel."""
+
+    async def test() -> None:
+        async with world() as w:
+            reader, writer = await w.connect()
+            count = 20_000
+            writer.write((PROBE + b"\r\n") * count + PROBE + b"Connection: close\r\n\r\n")
+            most, seen = 0, []
+            while piece := await reader.read(65_536):
+                seen.append(piece)
+                most = max([most, *[down.reader.pending() for down in w.plane._connections]])
+            assert b"".join(seen).count(b"Allow: ") == count + 1
+            assert most < PIPELINE_LIMIT + 262_144 + len(PROBE)
 
     run(test())

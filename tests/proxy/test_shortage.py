@@ -392,11 +392,24 @@ def test_clients_for_whom_no_descriptor_is_left_are_refused_and_not_kept_waiting
     run(test())
 
 
+async def busy(w: World) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A client whose request is under way, so that it gives way to nobody."""
+
+    async def mute(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    w.stable.behaviour = mute
+    before = w.stable.connections
+    reader, writer = await w.connect()
+    writer.write(STAY)
+    await until(lambda: w.stable.connections > before)
+    return reader, writer
+
+
 def test_clients_beyond_the_limit_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         async with world(limits=Limits(max_connections=1)) as w:
-            await w.connect()
-            await until(w.plane.full)
+            await busy(w)
             assert (await w.ask(b"")).startswith(b"HTTP/1.1 503 ")
             assert (await w.ask(b"")).startswith(b"HTTP/1.1 503 ")
             assert caplog.text.count(FULL) == 1
@@ -408,8 +421,9 @@ def test_a_worker_has_no_more_clients_than_its_own_descriptors_allow() -> None:
     async def test() -> None:
         async with world() as w:
             w.plane._room = 2
-            first, second = await w.connect(), await w.connect()
-            await until(w.plane.full)
+            first, second = await busy(w), await busy(w)
+            assert w.plane.full()
+            w.stable.behaviour = w.stable.answering()
             assert (await w.ask(b"")).startswith(b"HTTP/1.1 503 ")
             first[1].close()
             await until(lambda: not w.plane.full())

@@ -1,7 +1,9 @@
 """One normalised view of what is forwarded. H55."""
 
 import time
+from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from canaryproxy.model.client import Client
 from canaryproxy.model.message import RequestHead
 from canaryproxy.model.settings import Limits
 from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.lookup import Names
 
 TRUSTED = Client("10.0.0.1", networks=[ip_network("10.0.0.0/8")])
 STRANGER = Client("192.0.2.1", b"https", [ip_network("10.0.0.0/8")])
@@ -146,3 +149,62 @@ def test_very_many_values_of_one_name_take_no_longer_than_they_are_long(subject:
     one, whole = Facts(head, STRANGER), Facts(head, STRANGER)
     assert len(one.values(subject, b"a")) == len(whole.everything(subject)[b"a"]) == MANY
     assert time.process_time() - begun < 5
+
+
+class Counting:
+    """What is worked out of a cookie, and how often."""
+
+    subject, name = "cookie", b"a"
+
+    def __init__(self) -> None:
+        self.asked: list[Sequence[bytes]] = []
+
+    def matched(self, values: Sequence[bytes]) -> frozenset[bytes]:
+        """The values themselves."""
+        self.asked.append(values)
+        return frozenset(values)
+
+
+def test_what_many_rules_ask_is_worked_out_once() -> None:
+    what, seen = Counting(), facts(b"Cookie: a=1; a=2\r\n")
+    assert [seen.found(what) for _ in range(200)] == [{b"1", b"2"}] * 200
+    assert what.asked == [(b"1", b"2")]
+
+
+class Watched(Counting):
+    """Names that say when they are looked for."""
+
+    def __init__(self, names: list[bytes]) -> None:
+        super().__init__()
+        self.names = Names(names)
+
+    def __contains__(self, name: bytes) -> bool:
+        return name in self.names
+
+    def cookies(self, fields: tuple[bytes, ...]) -> dict[bytes, tuple[bytes, ...]]:
+        """What the names find."""
+        self.asked.append(fields)
+        return self.names.cookies(fields)
+
+
+def test_cookies_that_are_expected_are_parsed_once_however_many_are_asked_for() -> None:
+    """The attack: two hundred rules, each for another cookie, and 60 KiB to search for each."""
+    watched: Any = Watched([b"n%d" % number for number in range(200)])
+    seen = facts(b"Cookie: n7=1; x=2; n8=3; n7=4\r\nCookie: n199=5; y=6\r\n")
+    seen.expect(watched)
+    found = [seen.cookie(b"n%d" % number) for number in range(200)]
+    assert {number: values for number, values in enumerate(found) if values} == {
+        7: (b"1", b"4"),
+        8: (b"3",),
+        199: (b"5",),
+    }
+    assert [seen.cookie(name) for name in (b"x", b"y", b"z", b"x", b"y", b"n7", b"q")] == [
+        (b"2",), (b"6",), (), (b"2",), (b"6",), (b"1", b"4"), (),
+    ]  # fmt: skip
+    assert len(watched.asked) == 1
+
+
+def test_without_expectations_a_few_cookies_are_searched_for_and_then_all_are_parsed() -> None:
+    seen = facts(b"Cookie: " + b"; ".join(b"n%d=%d" % (number, number) for number in range(20)) + b"\r\n")
+    assert [seen.cookie(b"n%d" % number) for number in range(20)] == [(b"%d" % number,) for number in range(20)]
+    assert seen.cookie(b"none") == ()

@@ -7,15 +7,21 @@ import pytest
 from canaryproxy.model.client import Client
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.holds import (
+    Among,
+    AnyIs,
+    AnyListed,
     AnyMatches,
     FromNetworks,
     Holds,
     MethodIn,
     PathBelow,
+    PathIs,
     PathMatches,
     Present,
     all_hold,
 )
+from canaryproxy.routing.listed import Listed
+from canaryproxy.routing.patterns import Battery, Pattern, Prefix
 from tests.routing.test_affinity import head
 
 
@@ -38,16 +44,33 @@ def test_a_path_is_below_another_by_whole_segments(target: bytes, below: bool) -
 
 
 def test_a_path_matches_in_the_spelling_that_is_matched() -> None:
-    assert PathMatches(frozenset((b"/a",)).__contains__).of(asked(target=b"/%61"))
-    assert not PathMatches(frozenset((b"/a",)).__contains__).of(asked(target=b"/b"))
+    assert PathIs((b"/a",)).of(asked(target=b"/%61"))
+    assert not PathIs((b"/a",)).of(asked(target=b"/b"))
+    assert PathMatches(Pattern("/a+")).of(asked(target=b"/%61a"))
+    assert not PathMatches(Pattern("/a+")).of(asked(target=b"/b"))
 
 
 def test_any_of_the_values_may_match() -> None:
-    condition = AnyMatches("header", b"x-a", frozenset((b"2",)).__contains__)
+    condition = AnyMatches("header", b"x-a", Prefix(b"2"))
     assert condition.of(asked(b"X-A: 1\r\nX-A: 2\r\n"))
     assert not condition.of(asked(b"X-A: 1\r\n"))
-    assert AnyMatches("cookie", b"c", frozenset((b"1",)).__contains__).of(asked(b"Cookie: c=1\r\n"))
-    assert AnyMatches("query", b"q", frozenset((b"1",)).__contains__).of(asked(target=b"/?q=1"))
+    assert not condition.of(asked())
+    assert AnyIs("header", b"x-a", (b"2", b"3")).of(asked(b"X-A: 1\r\nX-A: 2\r\n"))
+    assert not AnyIs("header", b"x-a", (b"2", b"3")).of(asked(b"X-A: 1\r\n"))
+    assert AnyIs("cookie", b"c", (b"1",)).of(asked(b"Cookie: c=1\r\n"))
+    assert AnyIs("query", b"q", (b"1",)).of(asked(target=b"/?q=1"))
+
+
+def test_any_item_of_any_list_may_be_wanted() -> None:
+    condition = AnyListed(Listed("header", b"x-a"), (b"b", b"z"))
+    assert condition.of(asked(b"X-A: a\r\nX-A: c, b\r\n"))
+    assert not condition.of(asked(b"X-A: ab\r\n"))
+    assert not condition.of(asked())
+
+
+def test_one_of_many_patterns_matches() -> None:
+    battery = Battery("path", b"", [Pattern("/a.*"), Pattern("/b.*")])
+    assert [Among(battery, number).of(asked(target=b"/b/1")) for number in (0, 1)] == [False, True]
 
 
 def test_presence_and_absence() -> None:

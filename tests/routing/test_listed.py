@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.routing.listed import items, split
+from canaryproxy.routing.listed import Listed, items, split
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,8 @@ def test_long_values_take_no_longer_than_they_are(value: bytes) -> None:
     """Whatever takes the square of the length would not come to an end here."""
     for _ in range(20):
         items(value)
+
+
+@given(st.lists(st.text('ab", \\', max_size=6).map(str.encode), max_size=5))
+def test_the_items_of_several_lists_are_those_of_each(values: list[bytes]) -> None:
+    assert Listed("header", b"x").matched(values) == set().union(*map(items, values))

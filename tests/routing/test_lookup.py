@@ -69,3 +69,25 @@ def test_what_looks_like_a_client_id_of_ours(finder: ModuleType, value: bytes, o
 def test_quotes_are_taken_off_in_pairs() -> None:
     quoted = [b"", b'"', b'""', b'"a"', b'a"', b'"a']
     assert [lookup.unquoted(value) for value in quoted] == [b"", b'"', b"", b"a", b'a"', b'"a']
+
+
+@EACH
+def test_cookies_that_are_asked_for_are_found_in_one_pass(finder: ModuleType) -> None:
+    fields = (b'a=1; b="2";c=3; a=4', b"long=" + b"x" * 70 + b"; =d;" + b"n" * 70 + b"=5")
+    names = finder.Names([b"a", b"b", b"", b"n" * 70, b"m" * 63])
+    assert names.cookies(fields) == {b"a": (b"1", b"4"), b"b": (b"2",), b"": (b"d",), b"n" * 70: (b"5",)}
+    assert set(finder.Names(None).cookies(fields)) == {b"a", b"b", b"c", b"long", b"", b"n" * 70}
+    assert (b"a" in names, b"c" in names, b"c" in finder.Names(None)) == (True, False, True)
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [
+        (b"/", {}), (b"/?", {}), (b"/?a", {b"a": (b"",)}), (b"/?a=1&a=%31&b+c=d%2Be", {b"a": (b"1", b"1"), b"b c": (b"d+e",)}),
+        (b"/?&&=g&h=%2541", {b"": (b"g",), b"h": (b"%41",)}), (b"/?a=%&b=%4&c=%zz&d=%%41", {b"a": (b"%",), b"b": (b"%4",), b"c": (b"%zz",), b"d": (b"%A",)}),
+        (b"/?a=b=c?d", {b"a": (b"b=c?d",)}), (b"/%3Fa=1", {}),
+    ],
+)  # fmt: skip
+def test_parameters_are_decoded_once(finder: ModuleType, target: bytes, found: dict[bytes, tuple[bytes, ...]]) -> None:
+    assert finder.parameters(target) == found

@@ -48,3 +48,26 @@ def test_client_ids(value: bytes) -> None:
 )
 def test_paths(target: bytes) -> None:
     assert seek.path_of(target) == lookup.path_of(target)
+
+
+@given(
+    st.lists(
+        st.lists(st.one_of(VALUES, st.tuples(NAMES, VALUES).map(b"=".join)), max_size=6).map(b";".join), max_size=3
+    ).map(tuple),
+    st.one_of(st.none(), st.sets(st.one_of(NAMES, st.just(b"q" * 63), st.just(b"q" * 64)))),
+)
+def test_many_cookies(fields: tuple[bytes, ...], names: set[bytes] | None) -> None:
+    found = seek.Names(names).cookies(fields)
+    assert found == lookup.Names(names).cookies(fields)
+    assert all(values == sum((lookup.cookie_values(one, name) for one in fields), ()) for name, values in found.items())
+
+
+@given(
+    st.lists(
+        st.one_of(st.sampled_from([b"%41", b"%", b"%4", b"%zz", b"%0a", b"%fF", b"+", b"&", b"=", b"a", b"?"]), st.binary(max_size=2)),
+        max_size=12,
+    ).map(b"".join)
+)  # fmt: skip
+def test_parameters(query: bytes) -> None:
+    for target in (query, b"/p?" + query):
+        assert seek.parameters(target) == lookup.parameters(target)

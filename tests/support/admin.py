@@ -36,6 +36,7 @@ class FakeWorkers:
         self.tables: list[RoutingTable] = []
         self.ready = self.count = 2
         self.restarts = 1
+        self.refused = {"garbled": 0, "bounds": 2, "failed": 0}
         self.draining = False
         self.slow = False
         self.pids = [1, 2]

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.telemetry.distinct import Distinct, relative_error, stratum_of
+from canaryproxy.routing.affinity import salt_of
+from canaryproxy.routing.hashing import Hash
+from canaryproxy.telemetry.distinct import MOST, Distinct, Numbers, relative_error, stratum_of
+
+VECTORS = {
+    0: 0xBD60ACB658C79E45, 1: 0x1E9F734161D62DD9, 0x0706050403020100: 0xEAD411E67EBE2EEA, 2**63: 0xEF0826FA9EC09086,
+    2**64 - 1: 0x2F205BE2FEC8E38D,
+}  # fmt: skip
 
 USERS = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 2**40), max_size=200)
 
@@ -72,3 +79,55 @@ def test_an_exact_number_has_no_error_and_an_empty_sample_claims_none() -> None:
 @given(st.integers(0, 2**64 - 1) | st.integers(0, 2**20) | st.integers(0, 64).map(lambda bits: 2**bits - 1))
 def test_strata_go_by_the_leading_zeros_of_64_bits(user: int) -> None:
     assert stratum_of(user) == 64 - user.bit_length()
+
+
+def test_users_are_numbered_by_siphash() -> None:
+    """As Python hashes 8 bytes with a key of zeros: `PYTHONHASHSEED=0 python3.11 -c 'print(hash(bytes(8)) % 2**64)'`."""
+    numbers = Numbers(b"")
+    assert {user: numbers.of(user) for user in VECTORS} == VECTORS
+    assert numbers.of(1) != Numbers(b"x").of(1) != Numbers(b"\0" * 15 + b"x").of(1)
+    assert "secret" not in repr(Numbers(b"secret"))
+
+
+def crafted(tries: int, wanted: int) -> list[bytes]:
+    """Of so many keys those whose hash, which is no secret, has the most leading zeros."""
+    salt = salt_of("shop")
+    best = sorted(range(tries), key=lambda number: Hash(salt).of(b"user-%d" % number))
+    return [b"user-%d" % number for number in best[:wanted]]
+
+
+def test_keys_that_were_looked_for_empty_nobodys_sample() -> None:
+    """The attack as it was: hashes with many leading zeros fill the sample, whose level rises until nobody else is in it.
+    Under a number that no client knows they are users like all others.
+    """
+    hashed, most = Hash(salt_of("shop")), 1_000
+    attack = crafted(200_000, 2 * most)
+    victims = [b"person-%d" % number for number in range(500)]
+    before, now, plain = Distinct(most), Distinct(most), Distinct(most)
+    numbers, dice = Numbers(random.Random(5).randbytes(16)), random.Random(6)
+    for key in victims + attack:
+        before.add(hashed.of(key))
+        now.add(numbers.of(hashed.of(key)))
+        plain.add(dice.getrandbits(64))
+    assert before.level >= 7
+    assert sum(hashed.of(key) in before for key in victims) < 15
+    assert now.level == plain.level == 2
+    assert sum(numbers.of(hashed.of(key)) in now for key in victims) > 80
+    assert len(now) == pytest.approx(2_500, rel=4 * now.error)
+
+
+def test_a_flood_of_fresh_keys_costs_precision_and_no_more() -> None:
+    """It is what a flood of users would be: a sample of them, with the error that it states."""
+    seen, numbers = Distinct(1_000), Numbers(b"secret")
+    for number in range(50_000):
+        seen.add(numbers.of(number))
+    assert 500 <= seen.kept <= 1_000
+    assert len(seen) == pytest.approx(50_000, rel=4 * seen.error)
+    assert MOST == 100_000
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), unique=True, max_size=50), st.binary(max_size=16))
+def test_users_keep_apart_under_any_key(users: list[int], secret: bytes) -> None:
+    numbers = Numbers(secret)
+    assert len({numbers.of(user) for user in users}) == len(users)
+    assert all(0 <= numbers.of(user) < 2**64 for user in users)

@@ -10,7 +10,7 @@ from canaryproxy.log import Json
 from canaryproxy.model.decision import Decision, Verdict
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.table import Endpoint, Route, Version
-from canaryproxy.telemetry.errorlog import LINES, LONGEST, PERIOD, ErrorLog, shown
+from canaryproxy.telemetry.errorlog import LINES, LONGEST, PERIOD, ErrorLog
 
 STABLE = Version("stable", ())
 CANARY = Version("canary", (Endpoint("192.0.2.1", 80), Endpoint("192.0.2.2", 80)))
@@ -113,15 +113,11 @@ def test_a_failure_without_a_reason_or_an_endpoint_is_still_a_sentence(
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("plain", "plain"),
-        ("two\r\nlines\x00", "two\\r\\nlines\\x00"),
-        ("\x1b[31mred\u202e", "\\x1b[31mred\\u202e"),
-        ("x" * 500, "x" * LONGEST + "..."),
-    ],
-)
-def test_nothing_ends_a_line_or_reaches_a_terminal_as_a_command(text: str, expected: str) -> None:
-    assert shown(text) == expected
-    assert shown(text).isprintable()
+def test_a_reason_is_escaped_and_cut(caplog: pytest.LogCaptureFixture) -> None:
+    errors = ErrorLog(lambda: 0.0)
+    errors.note(Failure.NO_ENDPOINT, decide(version=STABLE), b"a\x85b", "two\r\n\x1b[31m\u202e" + "x" * 500)
+    said = caplog.records[0].getMessage()
+    assert said.isprintable()
+    assert "two\\r\\n\\x1b[31m\\u202exxx" in said
+    assert said.endswith("x... (request a\\x85b)")
+    assert len(said) < LONGEST + 100

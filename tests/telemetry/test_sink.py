@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from select import PIPE_BUF
 
 import pytest
 
 from canaryproxy.telemetry import sink as module
-from canaryproxy.telemetry.accesslog import as_json, as_text
+from canaryproxy.telemetry.accesslog import Entry, as_json, as_text
 from canaryproxy.telemetry.sink import Sink, portion
 from tests.telemetry.test_accesslog import AT, ENTRY
 
@@ -31,8 +32,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def sink_to(path: Path | str, limit: int = 8192) -> Iterator[Sink]:
-    sink = Sink(str(path), as_json, now=lambda: AT, limit=limit)
+def sink_to(path: Path | str, render: Callable[[Entry], str] = as_json, limit: int = 8192) -> Iterator[Sink]:
+    sink = Sink(str(path), render, now=lambda: AT, limit=limit)
     try:
         yield sink
     finally:
@@ -241,3 +242,29 @@ def test_a_write_takes_whole_lines_and_no_more_than_a_pipe_takes_at_once() -> No
     assert all(size <= 4096 for size in sizes if size != len(long))
     assert portion(b"a", 0) == 1
     assert portion(b"z" * 5000, 0) == 5000
+
+
+@pytest.mark.parametrize("render", [as_json, as_text])
+@pytest.mark.parametrize("piece", [b"x", b"\xff", b'"', b"\\", "日".encode(), b"\x7f"])
+def test_no_line_of_a_client_is_longer_than_a_pipe_takes_at_once(render: Callable[[Entry], str], piece: bytes) -> None:
+    """Else a worker's line would begin within another one's, and the rest of it stand on a line of its own."""
+    reader, writer = os.pipe()
+    long = piece * 8192
+    with sink_to(f"/dev/fd/{writer}", render) as sink:
+        for entry in (ENTRY, ENTRY._replace(target=long, host=long, method=long, request_id=long), ENTRY):
+            sink.put(entry)
+        received = b""
+        while received.count(b"\n") < 3:
+            received += os.read(reader, 65536)
+    os.close(reader)
+    os.close(writer)
+    first, cut, last = received.decode().splitlines()
+    assert first == last == render(ENTRY)
+    assert len(cut.encode()) < PIPE_BUF
+    assert "..." in cut
+
+
+def test_a_file_has_every_byte_of_a_long_target(tmp_path: Path) -> None:
+    with sink_to(str(tmp_path / "log")) as sink:
+        sink.put(ENTRY._replace(target=b"/" + b"x" * 8000))
+    assert json.loads((tmp_path / "log").read_text())["target"] == "/" + "x" * 8000

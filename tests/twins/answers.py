@@ -34,7 +34,7 @@ from canaryproxy.routing.entry import Entry
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import BlockSplit, Splits
-from canaryproxy.telemetry.distinct import Distinct
+from canaryproxy.telemetry.distinct import Distinct, Numbers
 from canaryproxy.telemetry.histogram import bucket_of, fold, merge, quantile, value_bucket
 from canaryproxy.telemetry.record import Recorder
 from tests.http1.streams import Event, bytewise, joined, pieces, seen
@@ -197,7 +197,17 @@ def distinct(users: Sequence[int], others: Sequence[int], most: int, level: int)
         one.add(user)
     one.merge(others, level)
     size = len(one) if one.level < MOST_HALVINGS else None
-    return size, one.kept, one.level, one.error, sorted(one.users()), [user in one for user in users], repr(one)
+    numbers = Numbers(repr(most).encode())
+    return (
+        [numbers.of(user) for user in users],
+        size,
+        one.kept,
+        one.level,
+        one.error,
+        sorted(one.users()),
+        [user in one for user in users],
+        repr(one),
+    )
 
 
 def histogram(times: Sequence[float], q: float) -> Event:

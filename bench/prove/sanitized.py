@@ -1,0 +1,48 @@
+"""The compiled modules under AddressSanitizer and UndefinedBehaviorSanitizer: the tests of HTTP and of the data plane,
+and all conformance cases, whole and in fragments.
+"""
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from bench import sanitized
+from bench.prove import Disproved
+from bench.prove.conformance import ROUNDS, command, verdict
+
+PARTS = (
+    "tests/http1", "tests/integration", "tests/link", "tests/model", "tests/proxy", "tests/routing", "tests/telemetry",
+    "tests/twins", "tests/test_forkserver.py", "tests/test_worker.py", "tests/control/test_workers.py",
+)  # fmt: skip
+"""What runs compiled code: HTTP, the data plane, and workers as processes."""
+
+OTHERS = "tests/integration/test_others.py"
+"""Not run: curl and nginx would be watched too, and hang."""
+
+PATIENCE = 1800.0
+
+
+def tests() -> str:
+    """Run the tests of HTTP and of the data plane in the sanitized build."""
+    build = prepared()
+    pytest = ["-m", "pytest", "-q", "--numprocesses", "2", "--dist", "loadgroup", "-p", "no:cacheprovider"]
+    said = sanitized.run([sys.executable, *pytest, "--ignore", OTHERS, *PARTS], PATIENCE)
+    passed = re.search(r"(\d+) passed", said)
+    if passed is None:
+        raise Disproved(f"no test ran: {said[-500:]}")
+    return f"{passed[1]} tests passed, no report; {build}"
+
+
+def cases(bench: Path, name: str) -> str:
+    """Run all conformance cases in a round of this name against the sanitized build."""
+    build = prepared()
+    with tempfile.TemporaryDirectory(prefix="prove-") as out:
+        sanitized.run(command(bench.resolve(), "one", ROUNDS[name], out), PATIENCE)
+        return f"{verdict(Path(out))}, no report; {build}"
+
+
+def prepared() -> str:
+    """Build, and make sure that faults are reported; returns what was built."""
+    sanitized.build()
+    return sanitized.watched()

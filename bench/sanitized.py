@@ -1,0 +1,118 @@
+"""A build of the hot modules that reports what C hides: reads and writes outside an object and use after free
+(AddressSanitizer), and undefined behaviour such as an overflow of a signed number (UndefinedBehaviorSanitizer).
+
+The build lies in a copy of the tree, so that the one in place stays what it was. Python's own allocator is switched off
+in its processes: it hands out parts of large blocks, whose borders AddressSanitizer does not know.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.prove import Disproved
+
+ROOT = Path(__file__).parents[1]
+TREE = ROOT / "build" / "sanitized"
+REPORTS = ROOT / "build" / "sanitized-reports"
+COPIED = (
+    "canaryproxy",
+    "tests",
+    "bench",
+    "tools",
+    "config",
+    "docs",
+    "k8s",
+    "monitoring",
+    "requirements",
+    "*.*",
+    "Dockerfile",
+    "Makefile",
+    "LICENSE",
+    ".ci",
+)
+LIBRARIES = ("libasan.so", "libubsan.so", "libstdc++.so")
+"""Loaded first: AddressSanitizer replaces malloc, and the exceptions of C++ (google-re2) from their beginning."""
+
+FLAGS = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+OVERRUN = """\
+import ctypes
+libc = ctypes.CDLL(None)
+libc.strdup.restype = ctypes.c_void_p
+ctypes.memset(libc.strdup(b"1234"), 0, 64)
+"""
+"""What AddressSanitizer must report, or it watches nothing: 64 bytes written to 5."""
+
+
+def build() -> None:
+    """Copy the tree and compile it. Raises `CalledProcessError` where that fails."""
+    TREE.mkdir(parents=True, exist_ok=True)
+    for pattern in COPIED:
+        for path in ROOT.glob(pattern):
+            copy(path, TREE / path.name)
+    environment = {**os.environ, "CANARYPROXY_PLAIN": "0", "CFLAGS": FLAGS, "LDFLAGS": "-fsanitize=address,undefined"}
+    subprocess.run(
+        [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"], cwd=TREE, env=environment, check=True
+    )
+
+
+def copy(source: Path, target: Path) -> None:
+    """A file, or a folder without what was compiled there; what lies in the copy's build folder stays."""
+    if source.is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.digest"))
+    else:
+        shutil.copy2(source, target)
+
+
+def environment() -> dict[str, str]:
+    """What a process needs to be watched. Each of its reports becomes a file in `REPORTS`."""
+    options = f"log_path={REPORTS}/report:halt_on_error=1:print_stacktrace=1"
+    found = [
+        subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
+        for name in LIBRARIES
+    ]
+    return {
+        **os.environ,
+        "CANARYPROXY_PLAIN": "0",
+        "LD_PRELOAD": ":".join(found),
+        # Python frees little of what it holds at its end, so leaks are not looked for.
+        "ASAN_OPTIONS": f"{options}:detect_leaks=0:abort_on_error=0:exitcode=99:allocator_may_return_null=1",
+        "UBSAN_OPTIONS": options,
+        "PYTHONMALLOC": "malloc",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def run(command: list[str], patience: float) -> str:
+    """What `command` prints, run in the sanitized tree for at most `patience` seconds. Raises `Disproved` for a report
+    of any of its processes.
+    """
+    shutil.rmtree(REPORTS, ignore_errors=True)
+    REPORTS.mkdir(parents=True)
+    done = subprocess.run(
+        command, cwd=TREE, env=environment(), capture_output=True, text=True, timeout=patience, check=False
+    )
+    reports = sorted(REPORTS.iterdir())
+    if reports:
+        raise Disproved(f"{len(reports)} reports in {REPORTS}; the first: {reports[0].read_text()[:2000]}")
+    if done.returncode:
+        raise Disproved(f"{' '.join(command)} ended with {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
+    return done.stdout
+
+
+def watched() -> str:
+    """Check that the build is sanitized, that processes run it, and that a fault is reported. Raises `Disproved`."""
+    where = run([sys.executable, "-c", "import canaryproxy as c; print(c.__file__, c.MODE)"], 60.0).strip()
+    if not where.startswith(f"{TREE}/canaryproxy/") or " compiled" not in where:
+        raise Disproved(f"not the sanitized build: {where}")
+    modules = sorted((TREE / "canaryproxy").rglob("*.so"))
+    missing = [path.name for path in modules if b"__asan_init" not in path.read_bytes()]
+    if missing or not modules:
+        raise Disproved(f"not sanitized: {missing or 'no extension at all'}")
+    try:
+        run([sys.executable, "-c", OVERRUN], 60.0)
+    except Disproved:
+        return f"{len(modules)} modules"
+    raise Disproved("64 bytes written to 5 were not reported")

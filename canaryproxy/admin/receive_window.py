@@ -1,0 +1,76 @@
+"""Whether the client of a long answer reads it, by what TCP says of its end.
+
+Small pieces vanish in the buffers of a client that does not read, so writes succeed for hours. But its receive window
+narrows with every piece, while that of a client which reads is as wide again at the next look.
+"""
+
+import fcntl
+import socket
+import struct
+import termios
+from typing import NamedTuple
+
+LOOKS = 3
+"""Looks in a row at which a client has taken nothing until it counts as one that does not read."""
+
+LEAST_PIECE = 4096
+"""Bytes that are sent between two looks, at least; more where the window is said in larger units (RFC 7323)."""
+
+INFO_LENGTH = 256
+WINDOW_AT = 228
+"""Where `struct tcp_info` has `tcpi_snd_wnd`, since Linux 5.4."""
+SCALE_AT = 6
+SCALE_BITS = 0x0F
+
+
+class Seen(NamedTuple):
+    """Of a connection: bytes that it would take (None where the system does not say), in which unit that is said, and
+    bytes that it has been sent and has not acknowledged.
+    """
+
+    window: int | None
+    unit: int
+    unacknowledged: int
+
+
+class ReceiveWindow:
+    """What was seen of one client, look by look. Pure."""
+
+    def __init__(self) -> None:
+        self._widest = 0
+        self._last = 0
+        self._behind = 0
+
+    def __repr__(self) -> str:
+        return f"<ReceiveWindow {self._behind} behind>"
+
+    @property
+    def lags(self) -> bool:
+        """Whether it looks as if it did not read."""
+        return self._behind >= LOOKS - 1
+
+    def look(self, seen: Seen) -> bool:
+        """Whether it reads, as far as is known now. At least a `piece` has been sent since the last look."""
+        window = seen.window
+        narrower = window is not None and window < self._last and window <= self._widest - LEAST_PIECE
+        self._behind = self._behind + 1 if narrower or seen.unacknowledged else 0
+        if window is not None:
+            self._last, self._widest = window, max(self._widest, window)
+        return self._behind < LOOKS
+
+
+def piece(seen: Seen) -> int:
+    """How many bytes between two looks narrow the window of a client that does not read so that it shows."""
+    return max(LEAST_PIECE, 2 * seen.unit)
+
+
+def see(file: int) -> Seen:
+    """Of a connected TCP socket. Raises `OSError`."""
+    sock = socket.socket(fileno=file)
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, INFO_LENGTH)
+    finally:
+        sock.detach()
+    queued = struct.unpack("i", fcntl.ioctl(file, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+    window = struct.unpack_from("I", info, WINDOW_AT)[0] if len(info) >= WINDOW_AT + 4 else None
+    return Seen(window, 1 << (info[SCALE_AT] & SCALE_BITS), queued)

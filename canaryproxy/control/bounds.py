@@ -1,0 +1,349 @@
+"""What a worker may say, and when. Pure.
+
+A worker parses what strangers send, so it may be theirs one day. What it says is believed within bounds: names that
+were published, numbers that one worker can have counted in the time it speaks of, a clock that goes as ours does. What
+is beyond is no mistake of a worker that is ours: `OutOfBounds` says which, and its link is cut. Within the bounds a
+worker can lie about its own traffic: no other process can know it.
+
+Sums of a report are bounded as a whole (`RATE`): ten million requests in a quarter of a second are none.
+"""
+
+import math
+from collections.abc import Mapping, Set
+
+from canaryproxy.control.vocabulary import Vocabulary, Words
+from canaryproxy.link.messages import Acknowledged, Drained, Introduction, Message
+from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, Open, Users
+from canaryproxy.model.goal import MOST_VALUE
+from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.proxy.course import FALLBACK, SHIELD, WITHDRAWN
+from canaryproxy.telemetry.distinct import MOST
+from canaryproxy.telemetry.histogram import LEAST_VALUE, LONGEST, SHORTEST, WORTHLESS, bucket_of, value_bucket
+
+RATE = 2_000_000.0
+"""Counts that a worker can report for each second it speaks of. One request makes five or six, and a worker serves at
+most a few ten thousand requests a second."""
+
+USER = 20.0
+"""Counts that one user stands for: filing them costs so much more."""
+
+ENTRIES = 2**13
+"""Cells, versions' users, goals or mirrors of one report. What is longer is sent in parts (`link.codec.ENTRIES`)."""
+
+OPEN = 2**20
+"""Exchanges that one worker can have open: descriptors that a process may have (fs.nr_open)."""
+
+SAMPLED = 2 * MOST // 5
+"""Users that a sample has at least: whenever one has more than `MOST`, half of them go."""
+
+DEEPEST = 64
+"""Levels that a sample may have: a user is a number of 64 bits."""
+
+AHEAD = 1.0
+"""Seconds that a worker's clock may be ahead of ours, which is the same one."""
+
+BURST = 1000.0
+MESSAGES = 100.0
+ANSWERS = 3.0
+"""Messages that a worker may send at once, for every second, and for every table. Of its own accord it sends four a
+second; to a table it answers with two."""
+
+LONGEST_TEXT = 4096
+"""Characters of what a worker says of itself."""
+
+OUTCOMES: frozenset[str] = frozenset(map(str, Outcome))
+RESCUES: frozenset[str] = frozenset((FALLBACK, SHIELD, WITHDRAWN))
+STATUSES: frozenset[int] = frozenset(range(100, 600))
+BUCKETS: frozenset[int] = frozenset(range(bucket_of(SHORTEST), bucket_of(LONGEST) + 1))
+VALUES: frozenset[int] = frozenset((WORTHLESS, *range(value_bucket(LEAST_VALUE), value_bucket(MOST_VALUE) + 1)))
+
+ALLOWED: dict[str, tuple[frozenset[int] | frozenset[str], str]] = {
+    "outcomes": (OUTCOMES, "names of outcomes"),
+    "retried": (OUTCOMES, "names of outcomes"),
+    "rescues": (RESCUES, "kinds of rescues"),
+    "codes": (STATUSES, "statuses from 100 to 599"),
+    "replies": (STATUSES, "statuses from 100 to 599"),
+    "refused": (STATUSES, "statuses from 100 to 599"),
+    "latency": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
+    "duration": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
+    "connect": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
+    "values": (VALUES, f"{WORTHLESS} or buckets from {min(VALUES - {WORTHLESS})} to {max(VALUES)}"),
+}
+"""What counts of these names are keyed by, and how that is said."""
+
+SHOWN = 80
+"""Characters that are shown of what was out of bounds."""
+
+
+class OutOfBounds(Exception):
+    """A worker has said what no worker of ours would: the field, what it had, and what is allowed."""
+
+    def __init__(self, field: str, found: object, allowed: str) -> None:
+        super().__init__(f"{field} is {shown(found)}, allowed: {allowed}")
+
+
+def shown(found: object) -> str:
+    """For one line of a log: escaped and short."""
+    text = ascii(found)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} characters)"
+
+
+class Border:
+    """What one worker has said so far, and may say next. `began`: the generation that it was started with, and `at` the
+    time of that on the clock of reports.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, began: int, at: float) -> None:
+        self._vocabulary = vocabulary
+        self._acknowledged = began
+        self._newest = began
+        self._first = int(at) - 1
+        self._at = at
+        self._room = RATE
+        self._messages = BURST
+        self._heard = at
+        self._introduced = self._serves = self._draining = self._drained = False
+
+    def __repr__(self) -> str:
+        return f"<Border at generation {self._acknowledged}>"
+
+    # What we say.
+
+    def published(self, generation: int) -> None:
+        """The worker was sent another table."""
+        self._newest = generation
+        self._messages += ANSWERS
+
+    def draining(self) -> None:
+        """The worker was told to drain."""
+        self._draining = True
+
+    # What it says.
+
+    def check(self, message: Message, now: float, floor: float = -math.inf) -> None:
+        """Whether it may say that now. Reports must not speak of a time before `floor`. Raises `OutOfBounds`."""
+        self._hear(now)
+        if isinstance(message, Introduction):
+            self._introduce(message)
+        elif not self._introduced:
+            raise OutOfBounds("the first message", type(message).__name__, "an introduction")
+        elif self._drained:
+            raise OutOfBounds("a message after the last one", type(message).__name__, "none")
+        elif isinstance(message, Delta):
+            self._report(message, now, floor)
+        elif isinstance(message, Acknowledged):
+            self._acknowledge(message.generation)
+        elif isinstance(message, Drained):
+            self._end(message.cut)
+        else:
+            raise OutOfBounds("a message", type(message).__name__, "those of workers")
+
+    def _hear(self, now: float) -> None:
+        passed, self._heard = max(now - self._heard, 0.0), now
+        self._messages = min(self._messages + passed * MESSAGES, max(self._messages, BURST)) - 1
+        if self._messages < 0:
+            raise OutOfBounds("messages", f"more than {BURST:,.0f} at once", f"{MESSAGES:g} a second")
+
+    def _introduce(self, introduction: Introduction) -> None:
+        if self._introduced:
+            raise OutOfBounds("an introduction", "a second one", "one, at the beginning")
+        for name in ("version", "why", "package", "python"):
+            text = getattr(introduction, name)
+            if len(text) > LONGEST_TEXT or not text.isprintable():
+                raise OutOfBounds(f"{name} of the introduction", text, f"{LONGEST_TEXT} printable characters")
+        self._introduced = True
+
+    def _acknowledge(self, generation: int) -> None:
+        """One that is not the first acknowledges what came after those before."""
+        least = self._acknowledged + self._serves
+        if not least <= generation <= self._newest:
+            raise OutOfBounds("the generation acknowledged", generation, f"{least} to {self._newest}")
+        self._acknowledged, self._serves = generation, True
+        if generation == self._newest:
+            self._messages = min(self._messages, BURST)
+
+    def _end(self, cut: int) -> None:
+        if not self._draining:
+            raise OutOfBounds("an end of draining", cut, "after it was told to drain")
+        within("exchanges cut", cut, 0, OPEN)
+        self._drained = True
+
+    def _report(self, delta: Delta, now: float, floor: float) -> None:
+        if not self._serves:
+            raise OutOfBounds("a report", "one before it serves", "after the first acknowledgement")
+        within("generation", delta.generation, self._acknowledged, self._newest)
+        since = self._at
+        if not max(since, floor) <= delta.at <= now + AHEAD:
+            raise OutOfBounds("at", delta.at, f"{max(since, floor):.3f} to {now + AHEAD:.3f}")
+        if delta.at > since:
+            self._room = min(self._room, RATE) + RATE * (delta.at - since)
+            self._at = delta.at
+        self._room -= self._spent(delta)
+
+    def _spent(self, delta: Delta) -> float:
+        """All that was counted, once nothing of it is out of bounds."""
+        check = Check(self._vocabulary, self._first, int(delta.at) + 1)
+        for name in ("cells", "users", "goals", "mirrors"):
+            if len(getattr(delta, name)) > ENTRIES:
+                raise OutOfBounds(f"the length of {name}", len(getattr(delta, name)), f"at most {ENTRIES}")
+        for cell in delta.cells:
+            check.cell(cell)
+        for users in delta.users:
+            check.users(users)
+        for goal in delta.goals:
+            check.goal(goal)
+        for mirror in delta.mirrors:
+            check.words(mirror.route)
+            check.number("sent", mirror.sent)
+            check.number("dropped", mirror.dropped)
+            check.counts("outcomes", mirror.outcomes)
+        check.counts("refused", delta.refused)
+        check.standing(delta)
+        if check.spent > self._room:
+            raise OutOfBounds("the sum of all counts", int(check.spent), f"at most {int(self._room)} by then")
+        return check.spent
+
+
+class Check:
+    """One report, whose requests began in seconds `first` to `last`. `spent` is the sum of all that was counted."""
+
+    __slots__ = ("_first", "_last", "_routes", "_vocabulary", "spent")
+
+    def __init__(self, vocabulary: Vocabulary, first: int, last: int) -> None:
+        self._vocabulary = vocabulary
+        self._routes = vocabulary.routes
+        self._first = first
+        self._last = last
+        self.spent = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Check: {self.spent} spent>"
+
+    def number(self, field: str, count: int) -> None:
+        """One that was counted."""
+        if count < 0:
+            raise OutOfBounds(field, count, "no negative number")
+        self.spent += count
+
+    def counts(self, field: str, counts: Mapping[int, int] | Mapping[str, int]) -> None:
+        """Some that were counted by something."""
+        allowed, words = ALLOWED[field]
+        if not allowed.issuperset(counts):
+            raise OutOfBounds(f"a key of {field}", next(key for key in counts if key not in allowed), words)
+        numbers = counts.values()
+        if numbers and min(numbers) < 0:
+            raise OutOfBounds(field, min(numbers), "no negative number")
+        self.spent += sum(numbers)
+
+    def words(self, route: str) -> Words:
+        """The names of a route."""
+        words = self._routes.get(route)
+        if words is None:
+            raise OutOfBounds("route", route, "routes that were published")
+        return words
+
+    def side(self, route: str, version: str) -> Words:
+        """The names of a route that has this version."""
+        words = self.words(route)
+        if version not in words.endpoints:
+            raise OutOfBounds(f"version of route {shown(route)}", version, ", ".join(words.endpoints))
+        return words
+
+    def key(self, key: CellKey, second: int) -> None:
+        """What was decided, and when."""
+        words = self.side(key.route, key.version)
+        if key.endpoint not in words.endpoints[key.version]:
+            raise OutOfBounds(f"endpoint of route {shown(key.route)}", key.endpoint, "endpoints that were published")
+        if key.reason not in Vocabulary.REASONS and key.reason not in words.rules:
+            raise OutOfBounds(f"reason of route {shown(key.route)}", key.reason, "rules that were published")
+        if not self._first <= second <= self._last:
+            raise OutOfBounds("second", second, f"{self._first} to {self._last}")
+
+    def cell(self, cell: CellDelta) -> None:
+        """Counts of one decision and second. Most are empty."""
+        self.key(cell.key, cell.second)
+        self.number("starts", cell.starts)
+        for field, counts in (
+            ("outcomes", cell.outcomes), ("codes", cell.codes), ("duration", cell.duration), ("latency", cell.latency),
+            ("connect", cell.connect), ("retried", cell.retried), ("rescues", cell.rescues), ("replies", cell.replies),
+        ):  # fmt: skip
+            if counts:
+                self.counts(field, counts)
+        if cell.ejections:
+            self.number("ejections", cell.ejections)
+
+    def users(self, users: Users) -> None:
+        """Users of one version."""
+        self.side(users.route, users.version)
+        within("weight", users.weight, 0, WEIGHT_SCALE)
+        self.sample("users seen", users.seen, users.level)
+        self.sample("users failed", users.failed, users.level)
+        sampled(max(len(users.seen), len(users.failed)), users.level)
+
+    def sample(self, field: str, users: Set[int], level: int) -> None:
+        """Users that a sample of this level has."""
+        within("level", level, 0, DEEPEST)
+        if users:
+            within(f"the number of {field}", len(users), 0, MOST)
+            within(f"the least of {field}", min(users), 0, 2**64 - 1)
+            within(f"the greatest of {field}", max(users), 0, 2 ** (64 - level) - 1)
+            self.spent += (len(users) << level) * USER
+
+    def goal(self, goal: GoalDelta) -> None:
+        """Events of one goal."""
+        words = self.side(goal.route, goal.version)
+        if goal.goal not in words.goals:
+            raise OutOfBounds(f"goal of route {shown(goal.route)}", goal.goal, "goals that were published")
+        self.number("events", goal.events)
+        self.counts("values", goal.values)
+        if sum(goal.values.values()) != goal.events:
+            raise OutOfBounds("the sum of values", sum(goal.values.values()), f"that of events, {goal.events}")
+        most = MOST_VALUE * goal.events * (1 + 1e-9)
+        within("value", goal.value, 0.0, most)
+        self.sample("users of a goal", goal.users.keys(), goal.level)
+        sampled(len(goal.users), goal.level)
+        if goal.users:
+            within("the number of users of a goal", len(goal.users), 0, goal.events)
+            within("the sum of users' values", sum(goal.users.values()), 0.0, most)
+            within("the least of users' values", min(goal.users.values()), 0.0, most)
+
+    def standing(self, delta: Delta) -> None:
+        """How things stand at the moment."""
+        for field, by_side in (("in_flight", delta.in_flight), ("tunnels", delta.tunnels)):
+            for route, version in by_side:
+                self.side(route, version)
+            numbers(field, by_side)
+        self.overdue(delta.overdue)
+        if delta.ejected and not delta.ejected <= self._vocabulary.authorities:
+            odd = next(one for one in delta.ejected if one not in self._vocabulary.authorities)
+            raise OutOfBounds("an endpoint in ejected", odd, "endpoints that were published")
+
+    def overdue(self, waiting: tuple[Open, ...]) -> None:
+        """Requests without a response."""
+        count = 0
+        for one in waiting:
+            self.key(one.key, one.second)
+            within("count of overdue", one.count, 0, OPEN)
+            count += one.count
+        within("the sum of overdue", count, 0, OPEN)
+
+
+def within(field: str, number: float, least: float, most: float) -> None:
+    """Whether a number is one of these; NaN is none."""
+    if not least <= number <= most:
+        raise OutOfBounds(field, number, f"{least:,.10g} to {most:,.10g}" if most < 2**53 else f"{least} to {most}")
+
+
+def numbers(field: str, counts: Mapping[tuple[str, str], int]) -> None:
+    """Things that are open."""
+    if counts:
+        if min(counts.values()) < 0:
+            raise OutOfBounds(field, min(counts.values()), "no negative number")
+        within(f"the sum of {field}", sum(counts.values()), 0, OPEN)
+
+
+def sampled(count: int, level: int) -> None:
+    """Whether so many are a sample: where there are few, nobody is left out."""
+    if level and count < SAMPLED:
+        raise OutOfBounds("level", level, f"0 for {count} users; at least {SAMPLED} are a sample")

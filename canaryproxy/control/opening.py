@@ -1,0 +1,58 @@
+"""The sockets that an instance listens on, all opened before anything is served."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from canaryproxy.config import Config
+from canaryproxy.control.compile import listen_addresses
+from canaryproxy.control.listen import CannotListen, listen_on
+from canaryproxy.control.unix_socket import Bound, listen_at
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Sockets of the admin API and of the probes, where wanted."""
+
+    admin: socket.socket | None
+    probes: socket.socket | None
+    local: Bound | None
+
+    def close(self) -> None:
+        """Close them."""
+        for sock in filter(None, (self.admin, self.probes, None if self.local is None else self.local.sock)):
+            sock.close()
+        if self.local is not None:
+            self.local.remove()
+
+
+def open_sockets(config: Config) -> tuple[Aside, list[socket.socket]]:
+    """Sockets of the control plane, then those for requests. Raises `CannotListen`."""
+    opened: list[socket.socket] = []
+
+    def listening(host: str, port: int) -> socket.socket:
+        opened.append(listen_on(host, port))
+        return opened[-1]
+
+    admin, probes = config.server.admin, config.server.probes
+    try:
+        first, second = (
+            None if one is None or one.listen is None else listening(one.listen.host, one.listen.port)
+            for one in (admin, probes)
+        )
+        sockets = [listening(host, port) for host, port in listen_addresses(config)]
+        path = None if probes is None or probes.socket is None else beside_state(probes.socket)
+        return Aside(first, second, None if path is None else listen_at(path)), sockets
+    except CannotListen:
+        for sock in opened:
+            sock.close()
+        raise
+
+
+def beside_state(path: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """A relative path counts from the directory that the service manager or the image has for the state
+    (STATE_DIRECTORY, systemd.exec(5)), else from the working directory.
+    """
+    return Path(environ.get("STATE_DIRECTORY", "").split(":")[0], path)

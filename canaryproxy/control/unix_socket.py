@@ -1,0 +1,99 @@
+"""A listening Unix socket with a path: for its owner alone, in place of one that a killed process has left behind."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from canaryproxy.control.listen import CannotListen
+
+BACKLOG = 64
+MODE = 0o600
+
+LONGEST = 107
+"""Bytes of a path that fit into an address (unix(7))."""
+
+IMPATIENCE = 1.0
+"""Seconds for whoever listens there to take a connection; that its queue is full says enough."""
+
+
+class Bound(NamedTuple):
+    """A listening socket and its file: device, inode and when it changed, since inodes are used again."""
+
+    sock: socket.socket
+    path: Path
+    file: tuple[int, int, int]
+
+    def remove(self) -> None:
+        """Take the file away, if it is ours still."""
+        with contextlib.suppress(OSError), _alone(self.path.parent):
+            if _identity(self.path) == self.file:
+                self.path.unlink()
+
+
+def listen_at(path: Path) -> Bound:
+    """A bound, listening, non-blocking Unix socket. Raises `CannotListen`."""
+    if len(os.fsencode(path)) > LONGEST:
+        raise CannotListen(f"cannot listen on {path}: the path of a socket has {LONGEST} bytes at most")
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _alone(path.parent):
+            _clear(path)
+            os.fchmod(sock.fileno(), MODE)  # Linux makes the file of this mode: nobody else can connect in between
+            sock.bind(str(path))
+            path.chmod(MODE)
+            sock.listen(BACKLOG)
+            file = _identity(path)
+    except OSError as error:
+        sock.close()
+        why = "no such directory" if error.errno == errno.ENOENT else os.strerror(error.errno or 0)
+        raise CannotListen(f"cannot listen on {path}: {why}") from None
+    except CannotListen:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return Bound(sock, path, file)
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    found = path.lstat()
+    return found.st_dev, found.st_ino, found.st_ctime_ns
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time looks at the sockets of a directory, so that none removes another's new one."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _clear(path: Path) -> None:
+    """Remove a socket that nothing listens on. Raises `CannotListen` for anything else."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise CannotListen(f"cannot listen on {path}: there is something that is no socket; it stays as it is")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        caller.settimeout(IMPATIENCE)
+        try:
+            caller.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except (TimeoutError, BlockingIOError):
+            pass  # its queue is full
+    raise CannotListen(
+        f"cannot listen on {path}: another process listens there; give each instance a socket of its own"
+    )

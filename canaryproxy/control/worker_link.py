@@ -1,0 +1,82 @@
+"""One worker process as the supervisor sees it: its link, its handle, and how it stands."""
+
+from collections.abc import Callable
+
+from canaryproxy.control.bounds import Border
+from canaryproxy.control.processes import Handle
+from canaryproxy.link.codec import UP
+from canaryproxy.link.messages import Drain, Message, Publication
+from canaryproxy.link.wire import Wire
+
+
+class WorkerLink:
+    """One worker process as we see it. `began`: the generation that it was started with; `border` knows what it may
+    say. What it says that nobody can understand is `refuse`d in words.
+    """
+
+    def __init__(
+        self, slot: int, began: int, border: Border, *,
+        received: Callable[["WorkerLink", Message], None], lost: Callable[["WorkerLink"], None],
+        refuse: Callable[["WorkerLink", str], None],
+    ) -> None:  # fmt: skip
+        self.slot = slot
+        self.began = began
+        self.border = border
+        self.acknowledged = -1
+        self.silence = 0
+        self.unacknowledged = 0
+        self.unread = 0
+        self.doomed = False
+        self.strange = False
+        self.cut: int | None = None
+        self.handle: Handle | None = None
+        self.wire = Wire(
+            lambda message: received(self, message), lambda: lost(self), UP,
+            refuse=lambda words: refuse(self, words), fair=True,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"<WorkerLink {self.slot} pid {self.pid} generation {self.acknowledged}>"
+
+    @property
+    def ready(self) -> bool:
+        """Whether it serves."""
+        return self.acknowledged >= 0
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, once known."""
+        return None if self.handle is None else self.handle.pid
+
+    def born(self, handle: Handle) -> None:
+        """The process exists."""
+        if self.doomed:
+            handle.kill()
+            handle.close()
+        else:
+            self.handle = handle
+
+    def bury(self) -> None:
+        """It is gone, or will be at once; its handle is not needed any more."""
+        self.kill()
+        if self.handle is not None:
+            self.handle.close()
+            self.handle = None
+
+    def publish(self, publication: Publication) -> None:
+        """Tell it another table."""
+        self.border.published(publication.generation)
+        self.wire.send(publication)
+
+    def drain(self) -> None:
+        """Tell it to finish."""
+        self.border.draining()
+        self.wire.send(Drain())
+
+    def kill(self) -> None:
+        """End it at once. One whose process is not known loses its link, and is killed should it be known later."""
+        self.doomed = True
+        if self.handle is not None:
+            self.handle.kill()
+        else:
+            self.wire.abort()

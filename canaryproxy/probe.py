@@ -1,0 +1,164 @@
+"""`canaryproxy probe`: whether the instance beside us lives, or is ready, asked on its Unix socket.
+
+Probes of a container run every few seconds, mostly on a busy machine and under a CPU limit, so this imports next to
+nothing and `__main__` starts it without the rest of the command line.
+"""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+SOCKET = "CANARYPROXY_PROBES_SOCKET"
+"""The environment variable that names the socket."""
+DEFAULT = "probes.sock"
+
+PATIENCE = 2.0
+"""Seconds for the whole answer."""
+LONGEST = 600.0
+
+PATHS = {"live": "/healthz", "ready": "/readyz"}
+OPTIONS = ("--socket", "--address", "--timeout")
+LARGEST_ANSWER = 64 * 1024
+
+
+class Unwell(Exception):
+    """It does not live, or is not ready; the message is one line for the user."""
+
+
+class Question(NamedTuple):
+    """What is asked: `live` or `ready`, where, and how many seconds the answer may take. `address` is asked where
+    there is no such socket.
+    """
+
+    what: str = "live"
+    socket: str = ""
+    address: str = ""
+    patience: float = PATIENCE
+
+
+def placed(path: str, environ: Mapping[str, str]) -> str:
+    """A relative path counts from the directory that the service manager or the image has for the state
+    (STATE_DIRECTORY, systemd.exec(5)), else from the working directory.
+    """
+    return os.path.join(environ.get("STATE_DIRECTORY", "").split(":")[0], path)  # noqa: PTH118 - pathlib costs 10 ms
+
+
+def read(arguments: Sequence[str]) -> Question | None:
+    """The question that plain arguments ask; None for any that need the whole command line: help, and errors."""
+    question = Question()
+    rest = list(arguments)
+    if rest and rest[0] in PATHS:
+        question = question._replace(what=rest.pop(0))
+    while rest:
+        option, mark, value = rest.pop(0).partition("=")
+        if option not in OPTIONS or (not mark and not rest):
+            return None
+        value = value if mark else rest.pop(0)
+        if option == "--timeout":
+            seconds = patience(value)
+            if seconds is None:
+                return None
+            question = question._replace(patience=seconds)
+        elif option == "--socket":
+            question = question._replace(socket=value)
+        else:
+            question = question._replace(address=value)
+    return question
+
+
+def patience(value: str) -> float | None:
+    """Seconds such as `2`, `0.5` or `2s`; None for what is none."""
+    try:
+        seconds = float(value.removesuffix("s"))
+    except ValueError:
+        return None
+    return seconds if 0 < seconds <= LONGEST else None
+
+
+def ask(question: Question, environ: Mapping[str, str]) -> str:
+    """How it is, in a word. Raises `Unwell`."""
+    path = placed(question.socket or environ.get(SOCKET, "") or DEFAULT, environ)
+    where, family = path, socket.AF_UNIX
+    address: str | tuple[str, int] = path
+    if question.address and not os.path.exists(path):  # noqa: PTH110 - pathlib costs 10 ms
+        where, (family, address) = question.address, _tcp(question.address)
+    deadline = time.monotonic() + question.patience
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as sock:
+            sock.settimeout(question.patience)
+            sock.connect(address)
+            sock.sendall(
+                b"GET %b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % PATHS[question.what].encode()
+            )
+            answer = _answer(sock, deadline)
+    except TimeoutError:
+        raise Unwell(
+            f"{where}: no answer within {question.patience:g} s; it hangs, is stopped, or gets no CPU"
+        ) from None
+    except BlockingIOError:
+        raise Unwell(f"{where}: its queue is full; it hangs, or is stopped") from None
+    except FileNotFoundError:
+        raise Unwell(f"{where}: no such socket; is it running, with `server.probes.socket`?") from None
+    except ConnectionRefusedError:
+        raise Unwell(f"{where}: nothing listens there") from None
+    except (OSError, ValueError) as error:
+        raise Unwell(f"{where}: {getattr(error, 'strerror', None) or error}") from None
+    status = answer.split(b" ", 2)[1:2]
+    if status == [b"200"]:
+        return {"live": "alive", "ready": "ready"}[question.what]
+    raise Unwell(f"{where}: {_problem(answer)}")
+
+
+def _tcp(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
+    """A family and an address of it. Raises `Unwell`."""
+    host, _, port = address.rpartition(":")
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise Unwell(f"{address}: expected an address such as 127.0.0.1:9901")
+    host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
+    return (socket.AF_INET6 if ":" in host else socket.AF_INET), (host, int(port))
+
+
+def _answer(sock: socket.socket, deadline: float) -> bytes:
+    """All of it, which has to be there by the deadline. Raises `TimeoutError`."""
+    answer = b""
+    while len(answer) < LARGEST_ANSWER:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        sock.settimeout(left)
+        more = sock.recv(LARGEST_ANSWER)
+        if not more:
+            break
+        answer += more
+    return answer
+
+
+def _problem(answer: bytes) -> str:
+    """What an answer other than 200 says, in one line."""
+    import json  # noqa: PLC0415 - most answers need none
+
+    if not answer:
+        return "the connection was closed without an answer; is it ending?"
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status = head.split(b"\r\n")[0].decode("ascii", "replace").partition(" ")[2]
+    if not head.startswith(b"HTTP/1."):
+        return "no HTTP answer"
+    try:
+        detail = json.loads(body).get("detail", "")
+    except (ValueError, AttributeError):
+        detail = ""
+    words = f"{status}: {detail}" if isinstance(detail, str) and detail else status
+    return "".join(one if one.isprintable() else "?" for one in words)
+
+
+def run(question: Question, environ: Mapping[str, str]) -> int:
+    """Ask and say it in one line; the exit code: 0 where all is well, else 1."""
+    try:
+        print(ask(question, environ), flush=True)
+    except Unwell as error:
+        print(f"canaryproxy probe: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,183 @@
+"""A connection on its way to its first request: what comes before HTTP is read in its order, a balancer's header first,
+then the client's hello of TLS, all within the time of a head.
+
+Until its hello is complete it is a socket that is watched, and costs no more than an idle connection. The kernel wakes
+us when as many bytes are there as we wait for (SO_RCVLOWAT), so a client that sends them one by one costs nothing
+either.
+"""
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+from canaryproxy.http1.preamble import Malformed, parse, wanted
+from canaryproxy.proxy.downstream import Downstream
+from canaryproxy.proxy.eviction import Place
+from canaryproxy.proxy.hello import LONGEST, awaited
+
+if TYPE_CHECKING:
+    from canaryproxy.proxy.listener import Listener
+
+
+ESTABLISHED = 1
+"""The state of a TCP connection whose other end may send more (tcp_states.h)."""
+
+SHORTEST = 0.1
+"""Seconds that a handshake has at least."""
+
+
+class Arrival:
+    """`address` is the peer's, later the client's that a trusted proxy names. `place` is the one it has taken.
+    `deadline`: when it has had its time.
+    """
+
+    __slots__ = (
+        "_expected", "_handshake", "_listener", "_reading", "_since", "_sock", "_task", "_told", "address", "deadline",
+        "neighbours", "place",
+    )  # fmt: skip
+
+    def __init__(self, listener: "Listener", sock: socket.socket, address: str, *, told: bool) -> None:
+        plane = listener.plane
+        self.address = address
+        self.neighbours = plane.neighbourhood(address)
+        self.deadline = plane.in_seconds(plane.settings.timeouts.header)
+        self.place: Place | None = None
+        self._listener = listener
+        self._sock = sock
+        self._since = plane.now()
+        self._told = b"" if told else None
+        self._expected = 1
+        self._handshake: Place | None = None
+        self._reading = False
+        self._task: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Arrival from {self.address}>"
+
+    def idle_since(self) -> float:
+        """It gives way like any client that owes us its first request."""
+        return self._since
+
+    def owing(self) -> bool:
+        """It owes us all."""
+        return True
+
+    def give_way(self) -> None:
+        """Close it now."""
+        self.close()
+
+    def start(self) -> None:
+        """Wait for what comes first."""
+        if self._told is None and self._listener.terminator is None:
+            self._serve()
+        else:
+            self._watch()
+
+    def _watch(self) -> None:
+        self._reading = True
+        self._listener.loop.add_reader(self._sock, self._readable)
+
+    def _unwatch(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._listener.loop.remove_reader(self._sock)
+
+    def _readable(self) -> None:
+        """More has come, or the end. One that says nothing sensible is closed without a word."""
+        try:
+            if self._told is not None:
+                self._read_header(self._told)
+            else:
+                self._look()
+        except (BlockingIOError, InterruptedError):
+            return
+        except (OSError, Malformed):
+            self.close()
+
+    def _read_header(self, data: bytes) -> None:
+        """No byte more than the header has is taken."""
+        more = self._sock.recv(wanted(data))
+        if not more:
+            raise Malformed("the connection ended within the header")
+        self._told = data + more
+        preamble = parse(self._told)
+        if preamble is None:
+            return
+        self._told = None
+        if preamble.address is not None and not self._listener.renamed(self, preamble.address):
+            self.close()
+        elif self._listener.terminator is None:
+            self._unwatch()
+            self._serve()
+
+    def _look(self) -> None:
+        """Whether the hello is there. Where the system is short of memory we are woken early, and go on with less."""
+        data = self._sock.recv(LONGEST, socket.MSG_PEEK)
+        missing = awaited(data)
+        if missing <= len(data) or (self._woken_early(len(data)) and data):
+            self._unwatch()
+            self._expect(1)
+            self._listener.plane.handshakes.ask(self)
+        else:
+            self._expect(missing)
+
+    def _woken_early(self, size: int) -> bool:
+        """Whether fewer bytes are there than we wait for. Raises `Malformed` where no more will come."""
+        if size >= self._expected:
+            return False
+        if self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != ESTABLISHED:
+            raise Malformed("the connection ended within the hello")
+        return True
+
+    def _expect(self, size: int) -> None:
+        """Be woken when so many bytes are there."""
+        if size != self._expected:
+            self._expected = size
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+
+    # TLS and HTTP.
+
+    def begin(self) -> bool:
+        """Its turn for a handshake has come."""
+        if self.place is None:
+            return False
+        self._since = self._listener.plane.now()
+        self._handshake = self._listener.plane.handshakes.enter(self)
+        self._serve()
+        return True
+
+    def _serve(self) -> None:
+        self._task = self._listener.loop.create_task(self._hand_over())
+        self._task.add_done_callback(self._handed_over)
+
+    async def _hand_over(self) -> None:
+        plane, terminator = self._listener.plane, self._listener.terminator
+        scheme = b"http" if terminator is None else b"https"
+        context = None if terminator is None else terminator.context
+        patience = max(self.deadline - plane.now(), SHORTEST)
+        with contextlib.suppress(OSError):
+            await plane.sockets.serve(
+                self._sock, lambda: Downstream(plane, self.address, scheme, self.place), context, patience
+            )
+
+    def _handed_over(self, _: asyncio.Task[None]) -> None:
+        """It is served, or came to nothing."""
+        self._task = None
+        self.close()
+
+    def close(self) -> None:
+        """Be through with it. Whoever serves it now has its place and its socket."""
+        plane, place = self._listener.plane, self.place
+        self._unwatch()
+        self._listener.forget(self)
+        if self._handshake is not None:
+            plane.handshakes.leave(self._handshake)
+            self._handshake = None
+        if self._task is not None:
+            self._task.cancel()
+        if place is not None and place.holder is self:
+            self.place = None
+            plane.give_up(place)
+            if self._task is None:
+                self._sock.close()

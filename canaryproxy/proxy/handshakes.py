@@ -1,0 +1,88 @@
+"""TLS handshakes of a worker: when each begins, and which gives way where too many are under way.
+
+One begins in a turn of the loop, so that a flood of them does not hold up those who are served: a signature takes a
+millisecond. Addresses take turns. Of those under way the one that has waited for longest gives way, of the address that
+has most of them: an honest client needs one or two round trips.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from canaryproxy.proxy.eviction import Holder, Place, Places
+
+
+class Applicant(Holder, Protocol):
+    """A connection that is to have a handshake."""
+
+    neighbours: str
+    """What its address is counted by."""
+
+    def begin(self) -> bool:
+        """Its turn has come; False where the connection is gone."""
+
+
+class Handshakes:
+    """At most `most` under way; `evicted` hears of each that gives way."""
+
+    __slots__ = ("_evicted", "_lines", "_loop", "_most", "_turn", "_under_way")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, most: int, evicted: Callable[[], None]) -> None:
+        self._loop = loop
+        self._most = most
+        self._evicted = evicted
+        self._lines: dict[str, deque[Applicant]] = {}
+        self._under_way = Places(most)
+        self._turn: asyncio.Handle | None = None
+
+    def __repr__(self) -> str:
+        return f"<Handshakes {self.under_way} of {self._most}, {self.waiting} waiting>"
+
+    @property
+    def under_way(self) -> int:
+        """Handshakes that have begun."""
+        return self._under_way.count
+
+    @property
+    def waiting(self) -> int:
+        """Those whose turn will come."""
+        return sum(map(len, self._lines.values()))
+
+    def ask(self, applicant: Applicant) -> None:
+        """Stand in line."""
+        self._lines.setdefault(applicant.neighbours, deque()).append(applicant)
+        if self._turn is None:
+            self._turn = self._loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        """The turn of the address that had its last turn before all others."""
+        self._turn = None
+        begun = False
+        while self._lines and not begun:
+            address = next(iter(self._lines))
+            line = self._lines.pop(address)
+            begun = line.popleft().begin()
+            if line:
+                self._lines[address] = line
+        if self._lines:
+            self._turn = self._loop.call_soon(self._next)
+
+    def enter(self, applicant: Applicant) -> Place:
+        """One begins; the longest gives way for it where there are too many."""
+        if self._under_way.count >= self._most and (place := self._under_way.choose(self._loop.time())) is not None:
+            self._under_way.leave(place)
+            self._evicted()
+            place.holder.give_way()
+        return self._under_way.enter(applicant, applicant.neighbours)
+
+    def leave(self, place: Place) -> None:
+        """It has come to an end, one way or the other."""
+        self._under_way.leave(place)
+
+    def close(self) -> None:
+        """Nobody's turn comes any more."""
+        self._lines.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None

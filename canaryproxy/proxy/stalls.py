@@ -1,0 +1,62 @@
+"""Clients that hold a place by moving next to nothing: they take an answer, or send a request, byte by byte.
+
+Any movement renews the deadlines of a connection, so such a client can stay for as long as it likes. While places are
+lacking, one that moves less than `LEAST_RATE` over `PERIOD` seconds in which it is its turn gives way like an idle one.
+"""
+
+from typing import Protocol
+
+PERIOD = 5.0
+"""Seconds over which a client's rate is taken."""
+
+LEAST_RATE = 500.0
+"""Bytes a second. Apache's mod_reqtimeout asks for as many of a body."""
+
+
+class Mover(Protocol):
+    """A client connection."""
+
+    slow: object | None
+
+    def turn(self) -> tuple[object, int] | None:
+        """What it is the client's turn in, the same object as long as it lasts, and the bytes it has moved; None where
+        it is not its turn.
+        """
+
+
+class Stalls:
+    """What was seen of each when it was last judged."""
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: dict[Mover, tuple[object, int, float]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Stalls of {len(self._seen)}>"
+
+    def look(self, mover: Mover, now: float) -> bool:
+        """Judge one whose time has come: `slow` is what it is slow in. Whether it is."""
+        turn, seen = mover.turn(), self._seen.get(mover)
+        if turn is None:
+            if seen is not None:
+                self.forget(mover)
+            return False
+        what, moved = turn
+        if seen is None or seen[0] is not what:
+            self._seen[mover] = (what, moved, now)
+            mover.slow = None
+        elif now - seen[2] >= PERIOD:
+            mover.slow = what if moved - seen[1] < LEAST_RATE * (now - seen[2]) else None
+            self._seen[mover] = (what, moved, now)
+        return mover.slow is not None
+
+    def forget(self, mover: Mover) -> None:
+        """It is gone, or it is not its turn any more."""
+        if self._seen.pop(mover, None) is not None:
+            mover.slow = None
+
+    def clear(self) -> None:
+        """Nobody has to be fast any more."""
+        while self._seen:
+            self._seen.popitem()[0].slow = None

@@ -1,0 +1,78 @@
+"""Whether a client reads: what is made of what TCP says, and what TCP does say."""
+
+import socket
+
+import pytest
+
+from canaryproxy.admin.receive_window import LEAST_PIECE, LOOKS, ReceiveWindow, Seen, piece, see
+
+WIDE = 65536
+
+
+def looks(*seen: Seen) -> list[bool]:
+    reading = ReceiveWindow()
+    return [reading.look(one) for one in seen]
+
+
+def window(size: int | None, queued: int = 0) -> Seen:
+    return Seen(size, 128, queued)
+
+
+def test_a_window_that_narrows_at_every_look_is_a_client_that_does_not_read() -> None:
+    found = looks(*(window(WIDE - number * LEAST_PIECE) for number in range(6)))
+    assert found == [True, True, True, False, False, False]
+
+
+def test_a_window_that_is_as_wide_as_ever_is_one_that_reads() -> None:
+    assert all(looks(*[window(WIDE)] * 20))
+
+
+def test_a_window_that_opens_again_is_one_that_reads_slowly() -> None:
+    sizes = [WIDE, WIDE - LEAST_PIECE, WIDE - 2 * LEAST_PIECE, WIDE - LEAST_PIECE] * 5
+    assert all(looks(*map(window, sizes)))
+
+
+def test_a_window_that_narrows_a_little_says_nothing_yet() -> None:
+    assert all(looks(*(window(WIDE - number) for number in range(20))))
+
+
+def test_what_is_never_acknowledged_is_not_read_either() -> None:
+    assert looks(*[window(None, 100)] * 4) == [True, True, False, False]
+    assert all(looks(*[window(None)] * 20)), "an old kernel says no window"
+
+
+def test_a_client_seems_not_to_read_one_look_before_it_is_sure() -> None:
+    reading = ReceiveWindow()
+    assert not reading.lags
+    for _ in range(LOOKS - 1):
+        assert reading.look(window(WIDE, 1))
+    assert reading.lags
+    assert "2 behind" in repr(reading)
+    assert reading.look(window(WIDE))
+    assert not reading.lags
+
+
+def test_pieces_are_large_enough_to_show_in_the_unit_of_the_window() -> None:
+    assert piece(Seen(WIDE, 128, 0)) == LEAST_PIECE
+    assert piece(Seen(WIDE, 16384, 0)) == 32768
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_real_client_is_found_out_by_its_window(reads: bool) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.create_connection(listening.getsockname()) as client,
+    ):
+        ours, _ = listening.accept()
+        with ours:
+            reading, alive = ReceiveWindow(), True
+            for _ in range(40):
+                seen = see(ours.fileno())
+                alive = alive and reading.look(seen)
+                ours.sendall(b" " * piece(seen))
+                if reads:
+                    client.recv(piece(seen), socket.MSG_WAITALL)
+                    client.sendall(b".")  # what it acknowledges has its new window
+                    ours.recv(1)
+            assert alive is reads
+        assert ours.fileno() == -1, "a look leaves the socket as it was"

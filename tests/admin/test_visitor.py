@@ -1,0 +1,148 @@
+"""One connection: a head piece by piece, and everything passed on afterwards."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from canaryproxy.admin.visitor import Visitor
+
+
+class Remembering:
+    """Where it visits, and the protocol that it gets: both remember what they hear."""
+
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def paused(self, visitor: Visitor) -> None:
+        self.heard.append(("paused", visitor.complete))
+
+    def resumed(self, visitor: Visitor) -> None:
+        self.heard.append(("resumed", visitor.complete))
+
+    def lost(self, visitor: Visitor) -> None:
+        self.heard.append(("lost", visitor.complete))
+
+
+class Inner(asyncio.Protocol):
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.heard.append(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.heard.append(data)
+
+    def pause_writing(self) -> None:
+        self.heard.append("pause")
+
+    def resume_writing(self) -> None:
+        self.heard.append("resume")
+
+    def eof_received(self) -> None:
+        self.heard.append("eof")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.heard.append(exc)
+
+
+class Wire(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.aborted = False
+        self.unsent = 0
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+
+@contextlib.contextmanager
+def visiting() -> Iterator[tuple[Remembering, Visitor, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    host = Remembering()
+    with ours, theirs:
+        yield host, Visitor(host, ours), theirs
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 100])
+def test_a_head_is_complete_with_its_empty_line_however_it_is_cut(size: int) -> None:
+    whole = b"\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    with visiting() as (_, visitor, theirs):
+        for start in range(0, len(whole), size):
+            assert not visitor.complete
+            theirs.sendall(whole[start : start + size])
+            assert visitor.read(1000)
+        assert visitor.complete
+        assert visitor.held == len(whole.lstrip())
+
+
+@pytest.mark.parametrize("sent", [b"\r\n\r\n", b"\r\n" * 9, b"GET / HTTP/1.1\r\nA: b\r\n", b"GET / HTTP/1.1\n\n"])
+def test_empty_lines_and_half_a_head_are_none(sent: bytes) -> None:
+    with visiting() as (_, visitor, theirs):
+        theirs.sendall(sent)
+        assert visitor.read(1000)
+        assert not visitor.complete
+
+
+def test_what_has_ended_or_says_nothing_is_told_apart() -> None:
+    with visiting() as (_, visitor, theirs):
+        with pytest.raises(BlockingIOError):
+            visitor.read(10)
+        theirs.close()
+        assert not visitor.read(10)
+
+
+def test_last_words_arrive_where_there_is_no_protocol_yet() -> None:
+    with visiting() as (_, visitor, theirs):
+        assert "waiting" in repr(visitor)
+        visitor.abort(b"no room")
+        assert (theirs.recv(100), theirs.recv(100)) == (b"no room", b"")
+
+
+def test_the_protocol_gets_what_was_read_before_and_hears_everything_after() -> None:
+    with visiting() as (host, visitor, theirs):
+        theirs.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        visitor.read(1000)
+        inner, wire = Inner(), Wire()
+        visitor.enter(inner)
+        assert "inside" in repr(visitor)
+        visitor.connection_made(wire)
+        visitor.data_received(b"more")
+        visitor.pause_writing()
+        visitor.resume_writing()
+        assert visitor.eof_received() is None
+        visitor.connection_lost(None)
+        assert inner.heard == [wire, b"GET / HTTP/1.1\r\n\r\n", b"more", "pause", "resume", "eof", None]
+        assert host.heard == [("paused", True), ("resumed", True), ("lost", True)]
+        visitor.abort(b"")
+        assert wire.aborted
+
+
+def test_what_was_aborted_while_it_was_let_in_does_not_live_on() -> None:
+    with visiting() as (_, visitor, _theirs):
+        inner, wire = Inner(), Wire()
+        visitor.enter(inner)
+        visitor.abort(b"words for nobody yet")
+        visitor.connection_made(wire)
+        assert wire.aborted
+        assert inner.heard == [wire]
+
+
+def test_what_a_client_takes_counts_from_the_pause_and_from_each_look() -> None:
+    with visiting() as (_, visitor, _theirs):
+        wire = Wire()
+        visitor.enter(Inner())
+        visitor.connection_made(wire)
+        wire.unsent = 1000
+        visitor.pause_writing()
+        wire.unsent = 800
+        assert visitor.took(200)
+        wire.unsent = 799
+        assert not visitor.took(200)

@@ -1,0 +1,93 @@
+"""When TLS handshakes begin, and which gives way. On real sockets: test_arrival.py."""
+
+import asyncio
+
+from canaryproxy.proxy.eviction import Place
+from canaryproxy.proxy.handshakes import Handshakes
+from tests.support.world import run
+
+
+class Applicant:
+    """A client that has sent its hello."""
+
+    def __init__(self, hall: Handshakes, neighbours: str, begun: list[str], *, gone: bool = False) -> None:
+        self.neighbours = neighbours
+        self.since = 0.0
+        self.ended = False
+        self.place: Place | None = None
+        self._hall = hall
+        self._begun = begun
+        self._gone = gone
+
+    def idle_since(self) -> float:
+        return self.since
+
+    def owing(self) -> bool:
+        return True
+
+    def give_way(self) -> None:
+        self.ended = True
+
+    def begin(self) -> bool:
+        if self._gone:
+            return False
+        self.since = asyncio.get_running_loop().time()
+        self.place = self._hall.enter(self)
+        self._begun.append(self.neighbours)
+        return True
+
+
+def test_one_begins_in_a_turn_of_the_loop_and_addresses_take_turns() -> None:
+    async def test() -> None:
+        begun: list[str] = []
+        hall = Handshakes(asyncio.get_running_loop(), 100, lambda: None)
+        for address in ("a", "a", "a", "b", "c"):
+            hall.ask(Applicant(hall, address, begun, gone=address == "c"))
+        assert (hall.waiting, hall.under_way) == (5, 0)
+        for number in range(1, 5):
+            await asyncio.sleep(0)
+            assert hall.under_way <= number
+        while hall.waiting:
+            await asyncio.sleep(0)
+        assert begun == ["a", "b", "a", "a"]
+        assert repr(hall) == "<Handshakes 4 of 100, 0 waiting>"
+
+    run(test())
+
+
+def test_the_longest_of_the_address_with_most_gives_way() -> None:
+    async def test() -> None:
+        evicted, begun = 0, list[str]()
+
+        def count() -> None:
+            nonlocal evicted
+            evicted += 1
+
+        hall = Handshakes(asyncio.get_running_loop(), 6, count)
+        honest = Applicant(hall, "honest", begun)
+        flood = [Applicant(hall, "flood", begun) for _ in range(20)]
+        honest.begin()
+        for one in flood:
+            one.begin()
+        assert not honest.ended
+        assert [one.ended for one in flood] == [True] * 15 + [False] * 5
+        assert (evicted, hall.under_way) == (15, 6)
+        for one in [honest, *flood]:
+            assert one.place is not None
+            hall.leave(one.place)
+        assert hall.under_way == 0
+
+    run(test())
+
+
+def test_nothing_begins_after_the_end() -> None:
+    async def test() -> None:
+        begun: list[str] = []
+        hall = Handshakes(asyncio.get_running_loop(), 6, lambda: None)
+        hall.ask(Applicant(hall, "a", begun))
+        hall.close()
+        hall.close()
+        await asyncio.sleep(0)
+        assert not begun
+
+    run(test())
