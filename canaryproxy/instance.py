@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from canaryproxy.admin.app import admin_application, probes_application
+from canaryproxy.admin.app import admin_application, probes_application, scrapes_of
 from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.door import Room
 from canaryproxy.admin.doors import Doors
@@ -173,15 +173,17 @@ class Instance:
         self.rollouts.users_of = knowledge.canary_users
         places = files.connections_aside(self._files_open)
         self.events.places = min(LISTENERS, max(places // 4, 1))
-        room = Room.of(places)
+        room, scrapes = Room.of(places), scrapes_of(knowledge)
         if aside.admin is not None:
             gate = Gate(lambda: self._controller.config.server.admin)
-            app = admin_application(knowledge, gate)
+            app = admin_application(knowledge, gate, scrapes)
             self.admin_address = await self.doors.serve("admin", app, aside.admin, room)
         if aside.probes is not None:
-            self.probes_address = await self.doors.serve("probes", probes_application(knowledge), aside.probes, room)
+            self.probes_address = await self.doors.serve(
+                "probes", probes_application(knowledge, scrapes), aside.probes, room
+            )
         if aside.local is not None:
-            await self.doors.serve_local(probes_application(knowledge), aside.local, places)
+            await self.doors.serve_local(probes_application(knowledge, scrapes), aside.local, places)
         self._controller.configured = self._configured
         reload = await self._controller.start()
         await self.rollouts.recall()

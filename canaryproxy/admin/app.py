@@ -10,19 +10,17 @@ from functools import partial
 from aiohttp import web, web_response
 from aiohttp.typedefs import Handler, Middleware
 
-from canaryproxy.admin import openapi
 from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.calls import Call
-from canaryproxy.admin.deliver import deliver
 from canaryproxy.admin.operations import OPERATIONS, Operation
-from canaryproxy.admin.page import page
 from canaryproxy.admin.problems import CONTENT_TYPE, Problem
+from canaryproxy.admin.reading import Reading, Written, sent
+from canaryproxy.admin.scrapes import Scrapes
 from canaryproxy.admin.stream import stream
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.control.ledger import Actor
-from canaryproxy.escape import escaped_json
 from canaryproxy.model.client import plain
-from canaryproxy.telemetry import metrics
+from canaryproxy.telemetry import exposition
 
 log = logging.getLogger("canaryproxy")
 
@@ -49,11 +47,14 @@ SERVER = "canaryproxy"
 web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]  # its own answers to malformed requests pass through no code of ours
 
 KNOWLEDGE = web.AppKey("knowledge", Knowledge)
+SCRAPES = web.AppKey("scrapes", Scrapes)
+READING = web.AppKey("reading", Reading)
 
 
-def admin_application(knowledge: Knowledge, gate: Gate) -> web.Application:
-    """The admin API."""
-    app = _application(knowledge, gate)
+def admin_application(knowledge: Knowledge, gate: Gate, scrapes: Scrapes | None = None) -> web.Application:
+    """The admin API. `scrapes` are those of the probes, which get the same renderings."""
+    app = _application(knowledge, gate, scrapes)
+    app[READING] = Reading(knowledge)
     for operation in OPERATIONS:
         app.router.add_route(operation.method, operation.path, partial(_operate, gate, operation))
         if operation.method == "GET":
@@ -64,18 +65,31 @@ def admin_application(knowledge: Knowledge, gate: Gate) -> web.Application:
     return app
 
 
-def probes_application(knowledge: Knowledge) -> web.Application:
+def probes_application(knowledge: Knowledge, scrapes: Scrapes | None = None) -> web.Application:
     """Health and metrics alone, for whoever comes."""
-    return _application(knowledge, None)
+    return _application(knowledge, None, scrapes)
 
 
-def _application(knowledge: Knowledge, gate: Gate | None) -> web.Application:
+def scrapes_of(knowledge: Knowledge) -> Scrapes:
+    """Who answers scrapers, on all listeners."""
+    return Scrapes(knowledge.facts, knowledge.now, knowledge.rollouts.precedence, knowledge.refused)
+
+
+def _application(knowledge: Knowledge, gate: Gate | None, scrapes: Scrapes | None) -> web.Application:
     app = web.Application(middlewares=[_guarded(gate)], client_max_size=LARGEST_BODY)
     app[KNOWLEDGE] = knowledge
+    app[SCRAPES] = scrapes or scrapes_of(knowledge)
+    app.on_shutdown.append(_stop)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
     app.router.add_get("/metrics", _metrics)
     return app
+
+
+async def _stop(app: web.Application) -> None:
+    app[SCRAPES].stop()
+    if READING in app:
+        app[READING].stop()
 
 
 class Failures:
@@ -152,11 +166,10 @@ async def _operate(gate: Gate, operation: Operation, request: web.Request) -> we
     call = await _call(operation, request, actor)
     if operation.role == "write":
         call.knowledge.begun()
-    answer = await operation.run(call)
-    return web.Response(
-        text=escaped_json(answer.body.model_dump_json()), status=answer.status, content_type="application/json",
-        headers=answer.headers,
-    )  # fmt: skip
+        with call.knowledge.rollouts.precedence.change():
+            written = Written.of(await operation.run(call))
+        return await sent(request, written, HEADERS)
+    return await request.app[READING].answer(request, operation, call, HEADERS)
 
 
 async def _call(operation: Operation, request: web.Request, actor: Actor) -> Call:
@@ -190,12 +203,12 @@ async def _events(gate: Gate, request: web.Request) -> web.StreamResponse:
     return await stream(request, request.app[KNOWLEDGE].controller.events, HEADERS, owner)
 
 
-async def _openapi(gate: Gate, _: web.Request) -> web.Response:
-    return web.json_response(openapi.document(guarded=gate.guarded))
+async def _openapi(gate: Gate, request: web.Request) -> web.StreamResponse:
+    return await sent(request, request.app[READING].openapi(guarded=gate.guarded), HEADERS)
 
 
-async def _docs(gate: Gate, _: web.Request) -> web.Response:
-    return web.Response(text=page(openapi.document(guarded=gate.guarded)), content_type="text/html")
+async def _docs(gate: Gate, request: web.Request) -> web.StreamResponse:
+    return await sent(request, request.app[READING].docs(guarded=gate.guarded), HEADERS)
 
 
 async def _healthz(_: web.Request) -> web.Response:
@@ -212,13 +225,5 @@ async def _readyz(request: web.Request) -> web.Response:
 
 
 async def _metrics(request: web.Request) -> web.StreamResponse:
-    """In pieces, with a breath for everybody else after each."""
-    encoder, form = metrics.negotiate(request.headers.get("Accept", ""))
-    response = web.StreamResponse(headers={"Content-Type": form, **HEADERS})
-    await response.prepare(request)
-    facts = await request.app[KNOWLEDGE].facts()
-    for piece in metrics.render(facts, encoder, form):
-        await deliver(request, response, piece)
-        await asyncio.sleep(0)
-    await response.write_eof()
-    return response
+    form = exposition.negotiate(request.headers.get("Accept", ""))
+    return await request.app[SCRAPES].answer(request, form, HEADERS)

@@ -19,7 +19,19 @@ class HealthCheck(Model):
     passed: bool = Field(description="Whether the last one passed. The endpoint may still be of the other side.")
     reason: str | None = Field(description="Why it failed, null where it passed.")
     kind: (
-        Literal["status", "timeout", "refused", "reset", "closed", "unreachable", "dns", "tls", "not_http", "other"]
+        Literal[
+            "status",
+            "timeout",
+            "refused",
+            "reset",
+            "closed",
+            "unreachable",
+            "dns",
+            "tls",
+            "not_http",
+            "too_much",
+            "other",
+        ]
         | None
     ) = Field(description="The same in a word; `status`: the answer is not an accepted one, `closed`: it broke off.")
     since: float = Field(description="The first of those in a row that ended alike.")

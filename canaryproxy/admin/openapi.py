@@ -44,6 +44,10 @@ OPEN: dict[str, tuple[str, str]] = {
 }
 
 
+MORE: dict[str, tuple[str, ...]] = {"/readyz": ("not-ready",), "/metrics": ("too-many-readers",)}
+"""What else those may answer."""
+
+
 def document(*, guarded: bool) -> dict[str, Any]:
     """The whole document. `guarded`: tokens are needed."""
     shown: set[type[BaseModel]] = {models.ProblemDocument, *(operation.answer for operation in OPERATIONS)}
@@ -97,7 +101,8 @@ def _responses(operation: Operation) -> dict[str, Any]:
     good = {"application/json": {"schema": {"$ref": f"#/components/schemas/{operation.answer.__name__}"}}}
     done = sorted({200, 201} if operation.method == "PUT" and isinstance(operation.body, str) else {operation.status})
     responses: dict[str, Any] = {str(status): {"description": "Done", "content": good} for status in done}
-    return {**responses, **problems((*operation.problems, *EVERYWHERE))}
+    crowded = ("too-many-readers",) if operation.role == "read" else ()
+    return {**responses, **problems((*operation.problems, *EVERYWHERE, *crowded))}
 
 
 def problems(slugs: tuple[str, ...]) -> dict[str, Any]:
@@ -114,7 +119,7 @@ def problems(slugs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _open(path: str, summary: str, kind: str) -> dict[str, Any]:
-    slugs = ("unknown-host", "cross-site", "failed", *(("not-ready",) if path == "/readyz" else ()))
+    slugs = ("unknown-host", "cross-site", "failed", *MORE.get(path, ()))
     schema = {"type": "object"} if kind == "application/json" else {"type": "string"}
     good = {"200": {"description": "OK", "content": {kind: {"schema": schema}}}}
     return {"operationId": path[1:], "summary": summary, "security": [], "responses": {**good, **problems(slugs)}}

@@ -1,6 +1,5 @@
 """The calls of the API: what each takes, does and answers. The table of them makes both the router and the OpenAPI."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
@@ -41,7 +40,8 @@ MOST_RULES = 10_000
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One call. `problems` are the slugs that it may answer beside those that every call may; `optional`: it needs no
-    body.
+    body; `same`: everybody who asks gets the same answer, for which nobody waits twice. Readers take turns, those of
+    each `lane` their own.
     """
 
     method: str
@@ -55,6 +55,8 @@ class Operation:
     query: tuple[str, ...] = ()
     status: int = 200
     optional: bool = False
+    same: bool = False
+    lane: str = "read"
 
 
 async def _routes(call: Call) -> Answer:
@@ -63,7 +65,7 @@ async def _routes(call: Call) -> Answer:
     routes = []
     for number, name in enumerate(list(knowledge.controller.config.routes)):
         if number % BREATH == BREATH - 1:
-            await asyncio.sleep(0)
+            await knowledge.rollouts.precedence.breathe()
         if name in knowledge.controller.config.routes:
             routes.append(knowledge.route(name))
     return Answer(models.Routes(generation=knowledge.controller.generation, routes=routes))
@@ -263,7 +265,7 @@ _CHANGES = ("forbidden", "malformed", "not-json", "too-large", "invalid", "stale
             "not-acknowledged", "phase", "no-canary")  # fmt: skip
 
 OPERATIONS: tuple[Operation, ...] = (
-    Operation("GET", "/api/v1/routes", "Every route with its full state", "read", _routes, models.Routes),
+    Operation("GET", "/api/v1/routes", "Every route with its full state", "read", _routes, models.Routes, same=True),
     Operation(
         "GET", "/api/v1/routes/{route}", "One route with its full state", "read", _route, models.Route,
         problems=("no-such-route",),
@@ -350,6 +352,6 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET", "/api/v1/routes/{route}/history", "Who did what, the newest first", "read", _history, models.History,
-        problems=("no-such-route", "invalid", "state-unwritable"), query=("limit",),
+        problems=("no-such-route", "invalid", "state-unwritable"), query=("limit",), lane="history",
     ),
 )  # fmt: skip

@@ -41,14 +41,17 @@ TITLES: dict[str, tuple[int, str]] = {
     "not-ready": (503, "Not ready"),
     "state-unwritable": (503, "The change cannot be kept"),
     "too-many-listeners": (503, "Too many listeners"),
+    "too-many-readers": (503, "Too many readers"),
     "not-acknowledged": (504, "Not every worker has acknowledged the change"),
 }
 """Slug to status and title."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Problem(Exception):
-    """One error. `detail` is a sentence for whoever reads it; `more` are members of its own."""
+    """One error. `detail` is a sentence for whoever reads it; `more` are members of its own. Context managers set the
+    traceback of what passes through them, so it cannot be frozen.
+    """
 
     slug: str
     detail: str = ""

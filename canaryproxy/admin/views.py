@@ -1,6 +1,5 @@
 """What the API shows: the controller's, the counters' and the workers' knowledge as the models of `models`."""
 
-import asyncio
 import math
 import platform
 from collections import Counter
@@ -16,6 +15,7 @@ from canaryproxy.config.affinity import affinity_text
 from canaryproxy.config.expiry import held
 from canaryproxy.config.section import as_written
 from canaryproxy.config.written import rule_as_written
+from canaryproxy.control.calling import REFUSED
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.endpoints import names
 from canaryproxy.control.judges import Judges
@@ -31,7 +31,7 @@ from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
 from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Events, Sample, Window
 
-BREATH = 20
+BREATH = 10
 """Routes that are looked at before others get their turn on the loop."""
 
 NOBODY = Distinct()
@@ -47,7 +47,8 @@ MOST_RULE_SERIES = 100
 class Knowledge:
     """Everything there is to show. `now` tells seconds on the clock of the deltas, `addresses` where requests come
     in; `connections` is how many clients are served at once, at most; `numbers` those that users are counted by;
-    `listeners` counts the connections of the control plane's listeners.
+    `listeners` counts the connections of the control plane's listeners, `refused` readers of this API who were turned
+    away.
     """
 
     controller: Controller
@@ -62,6 +63,7 @@ class Knowledge:
     connections: int = 0
     numbers: Numbers = field(default_factory=lambda: Numbers(b""))
     listeners: Callable[[], ListenerFacts] = ListenerFacts
+    refused: dict[str, int] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -260,7 +262,7 @@ class Knowledge:
         routes = []
         for number, name in enumerate(list(controller.config.routes)):
             if number % BREATH == BREATH - 1:
-                await asyncio.sleep(0)
+                await self.rollouts.precedence.breathe()
             if name in controller.config.routes and controller.state:
                 routes.append(self._facts(name))
         return InstanceFacts(
@@ -278,6 +280,8 @@ class Knowledge:
             state=controller.condition.health,
             build={"version": __version__, "python": platform.python_version(), "mode": MODE.label},
             buckets=controller.config.server.metrics.buckets,
+            refused_readers=self.refused,
+            refused_answers={str(why): count for why, count in REFUSED.items()},
             certificates=[((one.role, one.place, one.file), one.ends) for one in held(controller.config)],
         )
 

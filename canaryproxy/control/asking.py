@@ -11,6 +11,9 @@ from canaryproxy.control.calling import ContextOf, host_of, is_secure
 from canaryproxy.control.scraping import NoAnswer, fetch
 from canaryproxy.model.table import VersionName
 
+LONGEST_NUMBER = 100
+"""Characters of a number in a string."""
+
 Ask = Callable[[CheckConfig, str, VersionName], Awaitable[float]]
 """(check, route, version) -> its number."""
 
@@ -54,6 +57,8 @@ def prometheus_number(answer: Any) -> float:
         kind, result = answer["data"]["resultType"], answer["data"]["result"]
         if kind == "scalar":
             return finite(result[1])
+        if not isinstance(kind, str):
+            raise NoAnswer("its answer is none of Prometheus's")
         if kind != "vector":
             raise NoAnswer(f"the query gives a {kind}, not a number")
         if len(result) != 1:
@@ -76,11 +81,18 @@ def json_number(answer: Any, pointer: str) -> float:
 
 def finite(value: object) -> float:
     """A finite number, also one in a string, as Prometheus writes them. Raises `NoAnswer`."""
-    if isinstance(value, (int, float, str)):
+    if isinstance(value, (int, float, str)) and not (isinstance(value, str) and len(value) > LONGEST_NUMBER):
         try:
             number = float(value)
         except (ValueError, OverflowError):
             number = math.nan
         if math.isfinite(number):
             return number
-    raise NoAnswer(f"it says {json.dumps(value)[:50]}, which is no number")
+    raise NoAnswer(f"it says {_shown(value)}, which is no number")
+
+
+def _shown(value: object) -> str:
+    """The beginning of what was said in place of a number."""
+    if isinstance(value, (list, dict)):
+        return "a list" if isinstance(value, list) else "an object"
+    return json.dumps(value[:50] if isinstance(value, str) else value)[:50]

@@ -17,7 +17,7 @@ from canaryproxy.config.route import VersionConfig
 from canaryproxy.control.calling import ContextOf, Failed, called
 from canaryproxy.control.endpoints import endpoints_of
 from canaryproxy.control.failures import Reminder
-from canaryproxy.control.reasons import Reason, answered
+from canaryproxy.control.reasons import Reason, answered, ours
 from canaryproxy.escape import escaped
 from canaryproxy.model.goal import REACHED
 from canaryproxy.model.table import Endpoint
@@ -165,7 +165,7 @@ class Health:
         streak = Streak(check, healthy=endpoint not in self.unhealthy)
         await asyncio.sleep(check.interval * random.random())
         while True:
-            answer = await self._ask(endpoint, check)
+            answer = await self._asked(endpoint, check)
             if answer.reason is not None and answer.reason.kind == "ours":
                 self._lack(endpoint, answer.reason)
                 await asyncio.sleep(check.interval)
@@ -179,6 +179,14 @@ class Health:
                 self.unhealthy = self.unhealthy - {endpoint} if streak.healthy else self.unhealthy | {endpoint}
                 self._changed()
             await asyncio.sleep(check.interval)
+
+    async def _asked(self, endpoint: Endpoint, check: Check) -> Answer:
+        """The answer. An error of ours is no answer, and does not end the checks."""
+        try:
+            return await self._ask(endpoint, check)
+        except Exception as error:
+            log.exception("endpoint %s could not be checked", endpoint.authority)
+            return Answer(passed=False, reason=ours(type(error).__name__))
 
     def _lack(self, endpoint: Endpoint, reason: Reason) -> None:
         """We could not ask, which is held against nobody."""

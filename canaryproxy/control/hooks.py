@@ -11,11 +11,11 @@ from typing import Any
 
 from canaryproxy.config.hook import Called, HookConfig, NotifyConfig, When
 from canaryproxy.config.outbound import secure, texts
-from canaryproxy.control.calling import ContextOf, Failed, called, host_of, is_secure
+from canaryproxy.control.calling import ContextOf, Failed, called, first_words, host_of, is_secure
 from canaryproxy.control.events import named
 from canaryproxy.control.failures import Failures, Key
 from canaryproxy.control.reasons import answered
-from canaryproxy.control.redaction import LONGEST, quoted, site
+from canaryproxy.control.redaction import site
 from canaryproxy.rollout.state import Phase, Rollout, Told
 
 log = logging.getLogger("canaryproxy")
@@ -202,10 +202,8 @@ def over_http(context_of: ContextOf) -> Post:
             async with called(
                 "POST", whom.url, headers, whom.timeout, tls, context_of, data=json.dumps(what)
             ) as response:
-                if 200 <= response.status < 300:
-                    return ""
-                said = quoted(await response.content.read(LONGEST), whom.url, headers)
-                return f"{answered(response.status)}{f': {said}' if said else ''}"
+                said = await first_words(response, whom.url, headers)
+                return "" if 200 <= response.status < 300 else f"{answered(response.status)}{said}"
         except Failed as error:
             return str(error)
 

@@ -8,8 +8,10 @@ kept. All calls but `put` follow one another; the controller sees to that.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Literal, ParamSpec, TypeVar
 
 from canaryproxy.config import Config
 from canaryproxy.config.canary import CanarySet
@@ -19,6 +21,9 @@ from canaryproxy.control.store import CorruptState, Store, TooNewState, Unreadab
 from canaryproxy.rollout.state import Rollout, Severity, Told, counted
 
 log = logging.getLogger("canaryproxy")
+
+P = ParamSpec("P")
+Kept = TypeVar("Kept")
 
 TOO_NEW = "the kept state is of a newer version"
 UNREADABLE = "the kept state could not be read"
@@ -69,6 +74,7 @@ class Ledger:
         self._failing = False
         self._found = Condition()
         self._unwritable = ""
+        self._thread = ThreadPoolExecutor(1, "canaryproxy-state")
         self.durable = True
         self.state: dict[str, RouteState] = {}
 
@@ -95,7 +101,7 @@ class Ledger:
         digests = await asyncio.to_thread(_digests, config)
         kept = None
         try:
-            kept = await asyncio.to_thread(self._store.load)
+            kept = await self._in_thread(self._store.load)
             self.state = reconcile(kept or {}, config, digests, self._wall())
         except CorruptState as error:
             log.error("the state is lost, all weights are 0 until somebody sets them: %s", error)
@@ -216,7 +222,7 @@ class Ledger:
     async def _save(self, state: dict[str, RouteState], audits: Sequence[Audit] = ()) -> None:
         owed = self._owed
         try:
-            await asyncio.to_thread(self._store.save, state, [*owed, *audits])
+            await self._in_thread(self._store.save, state, [*owed, *audits])
         except UnwritableState as error:
             self._unwritable = str(error)
             raise
@@ -228,23 +234,27 @@ class Ledger:
 
     async def history(self, route: str, limit: int) -> list[Audit]:
         """Who did what, the newest first. Raises `UnwritableState` where it cannot be read."""
-        return await asyncio.to_thread(self._store.history, route, limit)
+        return await self._in_thread(self._store.history, route, limit)
 
     async def remember(self, learnt: Mapping[str, str], keep: Set[str]) -> None:
         """Keep what judges have learnt, and forget all but those to `keep`. Raises `UnwritableState`."""
-        await asyncio.to_thread(self._store.remember, learnt, keep)
+        await self._in_thread(self._store.remember, learnt, keep)
 
     async def learnt(self) -> dict[str, str]:
         """What judges had learnt; nothing where it cannot be read."""
         try:
-            return await asyncio.to_thread(self._store.learnt)
+            return await self._in_thread(self._store.learnt)
         except UnwritableState as error:
             log.error("what was known of canaries is lost, they are judged anew: %s", error)
             return {}
 
     async def close(self) -> None:
         """Let go of the store."""
-        await asyncio.to_thread(self._store.close)
+        await self._in_thread(self._store.close)
+
+    async def _in_thread(self, what: Callable[P, Kept], *arguments: P.args, **named: P.kwargs) -> Kept:
+        """Do something with the store on its own thread. The others may all wait for names that are not resolved."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(what, *arguments, **named))
 
     def _audit(
         self, actor: Actor, action: str, route: str, detail: str, generation: int, after: RouteState

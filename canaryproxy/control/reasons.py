@@ -14,8 +14,28 @@ from typing import Literal
 import aiohttp
 
 Kind = Literal[
-    "status", "timeout", "refused", "reset", "closed", "unreachable", "dns", "tls", "not_http", "ours", "other"
+    "status",
+    "timeout",
+    "refused",
+    "reset",
+    "closed",
+    "unreachable",
+    "dns",
+    "tls",
+    "not_http",
+    "too_much",
+    "ours",
+    "other",
 ]
+
+Why = Literal["head", "framing", "size", "encoded"]
+"""What was too much of an answer."""
+
+EXCESS: dict[Why, str] = {
+    "head": "its head is longer than",
+    "framing": "it cuts its answer into pieces so small that what frames them is more than",
+    "size": "it answered with more than",
+}
 
 LONGEST = 200
 """Characters of a text that is not ours."""
@@ -32,10 +52,11 @@ NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LON
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why there was no good answer."""
+    """Why there was no good answer; `why` it was too much, if it was."""
 
     kind: Kind
     words: str
+    why: Why | None = None
 
     def __str__(self) -> str:
         return self.words
@@ -46,6 +67,21 @@ def answered(status: int) -> Reason:
     return Reason("status", f"it answered {status}")
 
 
+def too_much(why: Why, most: int) -> Reason:
+    """It says more than is read of it."""
+    return Reason("too_much", f"{EXCESS[why]} {most >> 10} KiB", why)
+
+
+def encoded(how: str) -> Reason:
+    """It is compressed: what comes of it might be of any size."""
+    return Reason("too_much", f"it answered in {one_line(how)}, which was not asked for", "encoded")
+
+
+def ours(what: str) -> Reason:
+    """Something is lacking here, which says nothing of the one who was to be asked."""
+    return Reason("ours", f"it could not be asked: {what}")
+
+
 def late(seconds: float, *, connected: bool = True) -> Reason:
     """Nothing came in time."""
     what = "it did not answer within" if connected else "no connection to it was made within"
@@ -54,6 +90,8 @@ def late(seconds: float, *, connected: bool = True) -> Reason:
 
 def reason_of(error: BaseException, seconds: float, *, connected: bool = True) -> Reason:
     """What an error of a request means that was given so many seconds. `connected`: it got as far as a connection."""
+    if isinstance(error, MemoryError):
+        return ours("no memory is left here")
     if isinstance(error, TimeoutError):
         return late(seconds, connected=connected)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -72,7 +110,7 @@ def _of_answer(error: aiohttp.ClientError) -> Reason:
     if isinstance(error, aiohttp.ClientPayloadError):
         return Reason("closed", "its answer broke off")
     if isinstance(error, aiohttp.ClientResponseError):
-        return Reason("not_http", f"it does not speak HTTP/1.1: {_line(error.message)}")
+        return Reason("not_http", f"it does not speak HTTP/1.1: {one_line(error.message)}")
     return _of_ours(error)
 
 
@@ -82,7 +120,7 @@ def _of_ours(error: BaseException) -> Reason:
 
 def _of_system(error: BaseException) -> Reason:
     if isinstance(error, gaierror):
-        return Reason("dns", f"its name cannot be resolved: {_line(error.strerror or str(error))}")
+        return Reason("dns", f"its name cannot be resolved: {one_line(error.strerror or str(error))}")
     if isinstance(error, ssl.SSLError):
         return _tls(error)
     number = getattr(error, "errno", None)
@@ -91,23 +129,23 @@ def _of_system(error: BaseException) -> Reason:
     if number in BROKEN or isinstance(error, ConnectionError):
         return Reason("reset", "it reset the connection")
     if number in LACKING:
-        return Reason("ours", f"it could not be asked: {os.strerror(number)} here")
+        return ours(f"{os.strerror(number)} here")
     words = os.strerror(number) if isinstance(number, int) and number > 0 else str(error)
-    return Reason("unreachable" if number in NO_WAY else "other", _line(words).lower() or type(error).__name__)
+    return Reason("unreachable" if number in NO_WAY else "other", one_line(words).lower() or type(error).__name__)
 
 
 def _tls(error: BaseException) -> Reason:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Reason("tls", f"its certificate is not accepted: {_line(error.verify_message)}")
+        return Reason("tls", f"its certificate is not accepted: {one_line(error.verify_message)}")
     if isinstance(error, ssl.SSLError):
         code = getattr(error, "reason", None) or ""
         if code in NO_TLS:
             return Reason("tls", "it does not speak TLS")
-        return Reason("tls", f"the TLS handshake failed: {_line(code.lower().replace('_', ' ') or str(error))}")
-    return Reason("tls", f"its certificate is not accepted: {_line(str(error))}")
+        return Reason("tls", f"the TLS handshake failed: {one_line(code.lower().replace('_', ' ') or str(error))}")
+    return Reason("tls", f"its certificate is not accepted: {one_line(str(error))}")
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """A text that is not ours on one line, cut where they are long, without what does not print."""
     line = " ".join(text.split())
     return "".join(one if one.isprintable() else "?" for one in line[:LONGEST])

@@ -25,6 +25,7 @@ from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Actor, Stale
 from canaryproxy.control.noticing import Versions, as_named, filled, retried
+from canaryproxy.control.precedence import Precedence
 from canaryproxy.control.remembering import Memory
 from canaryproxy.control.state import NO_ROLLOUT, State
 from canaryproxy.control.store import UnwritableState
@@ -64,6 +65,7 @@ class Rollouts:
         self._window = window
         self._now = now
         self._wall = wall
+        self.precedence = Precedence()
         self.ended: Counter[tuple[str, str, str]] = Counter()
         self._urgent: set[asyncio.Task[None]] = set()
         self._troubled: set[str] = set()
@@ -222,7 +224,8 @@ class Rollouts:
         before, event = self.of(route), replace(event, report=self.found(route))
         if event.kind == "changed":
             self._judges.renew(route, self._now())
-        done = await self._controller.roll(route, plan, event, actor, revision)
+        with self.precedence.change():
+            done = await self._controller.roll(route, plan, event, actor, revision)
         if event.kind in ("start", "retry") and done.rollout.identity.id != before.identity.id:
             self._judges.renew(route, self._now())
         self._follow_up(route, before, done)

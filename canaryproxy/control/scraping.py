@@ -1,7 +1,12 @@
-"""What endpoints tell of themselves: their `/metrics`, in the format of Prometheus."""
+"""What endpoints tell of themselves: their `/metrics`, in the format of Prometheus.
+
+An endpoint may be hostile. Its answer is looked through as it comes, a few kilobytes at a time, and only lines of the
+metric that is wanted are kept, so many and so long; what is kept is parsed in steps.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,15 +14,32 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from canaryproxy.config.outbound import secure, texts
 from canaryproxy.config.sources import ResourceConfig
-from canaryproxy.control.calling import ContextOf, Failed, called
-from canaryproxy.control.reasons import answered
-from canaryproxy.control.redaction import LONGEST, quoted
+from canaryproxy.control.calling import MOST, ContextOf, Failed, called, counted, first_words
+from canaryproxy.control.reasons import answered, encoded, one_line
+from canaryproxy.control.redaction import LONGEST
 from canaryproxy.escape import escaped
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
 
 BEGAN = "process_start_time_seconds"
-MOST_BYTES = 8 * 1024 * 1024
+
+MOST_BYTES = 4 * 1024 * 1024
+"""Bytes of an answer that are looked through. Of those that are known only a proxy of a large mesh has more."""
+
+MOST_SAMPLES = 10_000
+"""Lines of the metric that is wanted."""
+
+LONGEST_LINE = 4_096
+"""Bytes of one of them: parsing takes the square of its length."""
+
+MOST_KEPT = 1024 * 1024
+"""Bytes of all of them."""
+
+STEP = 4_096
+"""Bytes of lines that are parsed before others get their turn on the loop."""
+
+READ = 65_536
+
 TIMEOUT = 5.0
 """Seconds."""
 
@@ -37,22 +59,85 @@ Told = tuple[float, float | None]
 Scrape = Callable[[Endpoint, ResourceConfig], Awaitable[Told]]
 
 
-def told(text: str, name: str) -> Told:
-    """The sum of a metric's samples, whatever their labels. Raises `NoAnswer`."""
-    lines = [line for line in text.splitlines() if line.startswith((name, BEGAN))]
+class Wanted:
+    """Lines of one metric, picked from a text as it comes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        names = b"|".join(re.escape(one.encode()) for one in (name, BEGAN))
+        self._pattern = re.compile(rb"^(?:%b)[{ \t].*" % names, re.MULTILINE)
+        self._rest = b""
+        self._skipping = False
+        self._kept = 0
+        self.lines: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<Wanted of {self._name}, {len(self.lines)} lines>"
+
+    def feed(self, data: bytes) -> None:
+        """More of the text. Raises `NoAnswer`."""
+        text = self._rest + data
+        end = text.rfind(b"\n") + 1
+        begin = text.find(b"\n") + 1 if self._skipping else 0
+        if end:
+            self._skipping = False
+            for found in self._pattern.finditer(text, begin, end):
+                self._keep(found[0])
+        self._rest = b"" if self._skipping else text[end:]
+        if len(self._rest) > LONGEST_LINE:
+            if self._pattern.match(self._rest):
+                self._keep(self._rest)
+            self._rest, self._skipping = b"", True
+
+    def end(self) -> None:
+        """The text is over. Raises `NoAnswer`."""
+        self.feed(b"\n")
+
+    def _keep(self, line: bytes) -> None:
+        if len(line) > LONGEST_LINE:
+            raise NoAnswer(f"a line of its {self._name} is longer than {LONGEST_LINE} bytes")
+        self._kept += len(line)
+        if len(self.lines) >= MOST_SAMPLES or self._kept > MOST_KEPT:
+            most = f"{MOST_SAMPLES} samples, or {MOST_KEPT >> 10} KiB of them"
+            raise NoAnswer(f"it tells too much of {self._name}: more than {most}")
+        self.lines.append(line.rstrip(b"\r").decode("utf-8", "replace"))
+
+    async def told(self) -> Told:
+        """The sum of the metric's samples, whatever their labels. Raises `NoAnswer`."""
+        total, count, began = 0.0, 0, None
+        for lines in _steps(self.lines):
+            for name, value in _parsed(lines):
+                if name == self._name:
+                    total, count = total + value, count + 1
+                if name == BEGAN and began is None:
+                    began = value
+            await asyncio.sleep(0)
+        if not count or not abs(total) < float("inf"):
+            raise NoAnswer(f"its {self._name} is {total}" if count else f"it tells no {self._name}")
+        return total, began
+
+
+def _steps(lines: Sequence[str]) -> Iterator[list[str]]:
+    """They are so long together that each step takes some milliseconds at most."""
+    step: list[str] = []
+    size = 0
+    for line in lines:
+        if step and size + len(line) > STEP:
+            yield step
+            step, size = [], 0
+        step.append(line)
+        size += len(line)
+    if step:
+        yield step
+
+
+def _parsed(lines: list[str]) -> list[tuple[str, float]]:
+    """Samples by their names. Raises `NoAnswer`."""
     try:
         families = list(text_string_to_metric_families("\n".join(lines) + "\n"))
-    except ValueError as error:
-        raise NoAnswer(f"it does not speak Prometheus's format: {error}") from None
-    values: dict[str, list[float]] = {name: [], BEGAN: []}
-    for family in families:
-        for sample in family.samples:
-            if sample.name in values:
-                values[sample.name].append(sample.value)
-    total = sum(values[name])
-    if not values[name] or not abs(total) < float("inf"):
-        raise NoAnswer(f"it tells no {name}" if not values[name] else f"its {name} is {total}")
-    return total, values[BEGAN][0] if values[BEGAN] else None
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
+        raise NoAnswer(f"it does not speak Prometheus's format: {one_line(str(error))}") from None
+    return [(sample.name, sample.value) for family in families for sample in family.samples]
 
 
 def over_http(context_of: ContextOf) -> Scrape:
@@ -69,8 +154,10 @@ def over_http(context_of: ContextOf) -> Scrape:
             headers = {} if not endpoint.name or tls is None else {"host": at.site}
         headers |= {"user-agent": "canaryproxy-scrape", **dict(texts(resource.headers)), "connection": "close"}
         url = f"{'http' if tls is None else 'https'}://{at.authority}{resource.scrape}"
-        text = await fetch(url, headers, TIMEOUT, tls, context_of)
-        return await asyncio.to_thread(told, text.decode("utf-8", "replace"), resource.counter or resource.gauge or "")
+        wanted = Wanted(resource.counter or resource.gauge or "")
+        await read(url, headers, TIMEOUT, wanted.feed, MOST_BYTES, tls, context_of)
+        wanted.end()
+        return await wanted.told()
 
     return scrape
 
@@ -80,16 +167,25 @@ async def fetch(
     context_of: ContextOf | None = None, **more: Any,
 ) -> bytes:  # fmt: skip
     """The body of a 200. Raises `NoAnswer`."""
+    body = bytearray()
+    await read(url, headers, seconds, body.extend, MOST, tls, context_of, **more)
+    return bytes(body)
+
+
+async def read(
+    url: str, headers: Mapping[str, str], seconds: float, take: Callable[[bytes], None], most: int,
+    tls: UpstreamTls | None = None, context_of: ContextOf | None = None, **more: Any,
+) -> None:  # fmt: skip
+    """Give the body of a 200 to `take`, piece by piece. Raises `NoAnswer`."""
     try:
-        async with called("GET", url, headers, seconds, tls, context_of, **more) as response:
-            body = b""
-            async for chunk in response.content.iter_chunked(65_536):
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    raise NoAnswer(f"it answered with more than {MOST_BYTES >> 20} MiB")
+        async with called("GET", url, headers, seconds, tls, context_of, most=most, **more) as response:
             if response.status != 200:
-                said = quoted(body, url, headers)
-                raise NoAnswer(f"{answered(response.status)}{f': {said}' if said else ''}")
-            return body
+                raise NoAnswer(f"{answered(response.status)}{await first_words(response, url, headers)}")
+            how = response.headers.get("Content-Encoding", "identity").strip().lower()
+            if how not in ("", "identity"):
+                raise NoAnswer(str(counted(encoded(how))))
+            async for piece in response.content.iter_chunked(READ):
+                take(piece)
+                await asyncio.sleep(0)
     except Failed as error:
         raise NoAnswer(str(error)) from None

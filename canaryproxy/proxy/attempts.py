@@ -286,7 +286,8 @@ class Attempts(Recipient):
         if repeat is Repeat.SAME and self._plane.index.allows(self._target):
             self._again()
             return
-        self._blame(failure, why)
+        if failure is not Failure.OVERLOADED:
+            self._blame(failure, why)
         if repeat is Repeat.NEVER:
             self._fail(failure)
         else:

@@ -11,6 +11,7 @@ import ssl
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.ejection import Ejection
+from canaryproxy.proxy.shortage import NO_MEMORY
 from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.proxy.tls import client_context
 from canaryproxy.proxy.upstream import Recipient, Upstream, reason_of
@@ -80,21 +81,25 @@ class Pool:
     async def _open(self, exchange: Recipient) -> None:
         upstream = Upstream()
         endpoint = self.endpoint
-        context, name = None, None
-        if endpoint.tls is not None:
-            context, name = client_context(endpoint.tls), endpoint.tls.server_name
-        if self._modest and self._sockets.shortage.near():
+        context, name, shortage = None, None, self._sockets.shortage
+        if self._modest and shortage.near():
             exchange.connect_failed(Failure.OVERLOADED)
             return
         try:
+            if endpoint.tls is not None:
+                context, name = client_context(endpoint.tls), endpoint.tls.server_name
             await self._sockets.connect(endpoint.host, endpoint.port, upstream, context, name)
         except asyncio.CancelledError:
             upstream.abort()
             raise
         except ssl.SSLError as error:
-            exchange.connect_failed(Failure.CONNECT_UNSAFE, reason_of(error))
+            ours = isinstance(error, ssl.SSLCertVerificationError) and shortage.unproven()
+            exchange.connect_failed(Failure.OVERLOADED if ours else Failure.CONNECT_UNSAFE, reason_of(error))
+        except MemoryError:
+            shortage.note(NO_MEMORY)
+            exchange.connect_failed(Failure.OVERLOADED)
         except OSError as error:
-            ours = self._sockets.shortage.ours(error, endpoint.host, endpoint.port)
+            ours = shortage.ours(error, endpoint.host, endpoint.port)
             exchange.connect_failed(Failure.OVERLOADED if ours else Failure.CONNECT_REFUSED, reason_of(error))
         else:
             exchange.connected(upstream)

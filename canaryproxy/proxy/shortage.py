@@ -23,6 +23,9 @@ PERIOD = 10.0
 OF_FILES = (errno.EMFILE, errno.ENFILE)
 OF_MEMORY = (errno.ENOBUFS, errno.ENOMEM)
 
+UNPROVEN = "certificates of endpoints could not be proven, no descriptor is left to read authorities with"
+NO_MEMORY = "connections to endpoints could not be opened: no memory is left"
+
 FULL = "clients were turned away: server.limits.max_connections, or what file descriptors allow, is reached"
 
 OF_ADDRESS = "clients were turned away: an address had server.limits.connections_per_address connections"
@@ -44,6 +47,20 @@ def reserved() -> int:
     return os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
 
+def lacks(error: BaseException | None) -> bool:
+    """Whether an error says that this machine is short of something."""
+    return isinstance(error, OSError) and (error.errno in OF_FILES or error.errno in OF_MEMORY)
+
+
+def no_descriptor() -> bool:
+    """Whether none is left."""
+    try:
+        os.close(reserved())
+    except OSError:
+        return True
+    return False
+
+
 class Shortage:
     """What is lacking, as one worker has seen it on its clock."""
 
@@ -59,13 +76,22 @@ class Shortage:
     def ours(self, error: OSError, host: str, port: int) -> bool:
         """Whether a connection could not be opened for want of something here; it is counted then."""
         number = error.errno
-        if number in OF_FILES or number in OF_MEMORY:
-            self.note(f"connections to endpoints could not be opened: {describe(number)}")
+        if lacks(error):
+            self.note(f"connections to endpoints could not be opened: {describe(number or 0)}")
             return True
         if number == errno.EADDRNOTAVAIL and reachable(host, port):
             self.note(f"connections to endpoints could not be opened: {describe(number)}")
             return True
         return False
+
+    def unproven(self) -> bool:
+        """Whether a certificate may have been refused for want of a descriptor to read its authorities with; it is
+        counted then.
+        """
+        if not no_descriptor():
+            return False
+        self.note(UNPROVEN)
+        return True
 
     def not_accepted(self, error: OSError) -> None:
         """A client could not be let in."""

@@ -21,13 +21,24 @@ CONTEXTS_KEPT = 64
 
 @lru_cache(maxsize=CONTEXTS_KEPT)
 def client_context(tls: UpstreamTls) -> ssl.SSLContext:
-    """The context for connections to an endpoint."""
+    """The context for connections to an endpoint. Raises `OSError` where something is lacking here to make it."""
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cadata=tls.ca.decode("ascii") or None)
+    if not tls.ca:
+        _trust_system(context)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(PROTOCOLS)
     if tls.identity is not None:
         _load(context, tls.identity)
     return context
+
+
+def _trust_system(context: ssl.SSLContext) -> None:
+    """OpenSSL says nothing where it cannot open the system's authorities, for want of a descriptor for one. Without
+    them every certificate would be a bad one from then on.
+    """
+    file: str | None = ssl.get_default_verify_paths().cafile
+    if file and not context.cert_store_stats()["x509"]:
+        context.load_verify_locations(file)
 
 
 class Terminator:

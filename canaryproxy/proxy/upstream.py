@@ -15,6 +15,7 @@ from canaryproxy.http1.response import ResponseReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import ResponseHead
 from canaryproxy.proxy.ends import Receiver
+from canaryproxy.proxy.shortage import lacks
 
 HIGH_WATER = 131_072
 """Bytes queued towards an endpoint before the client is asked to wait."""
@@ -161,7 +162,9 @@ class Upstream(Receiver):
 
     def _break(self, exchange: Recipient, error: Exception | None) -> None:
         how = "was closed" if error is None else f"broke ({reason_of(error)})"
-        if self.answered:
+        if lacks(error):
+            exchange.upstream_failed(Failure.OVERLOADED, f"the connection {how}")
+        elif self.answered:
             exchange.upstream_failed(Failure.RESPONSE_CUT, f"the connection {how} within the response")
         else:
             exchange.upstream_failed(Failure.UPSTREAM_RESET, f"the connection {how} before a response")

@@ -1,17 +1,13 @@
-"""What Prometheus gets, made by prometheus-client family by family and in slices. Pure; its only home.
+"""The families that Prometheus gets, made with prometheus-client. Pure. `exposition` writes them down.
 
-Series exist at 0 from the moment a route does. Labels come from the config alone. A rendering of a thousand
-routes takes far longer than an event loop may stand still, so `render` yields a piece for every few routes and
-whoever serves it takes a breath between two pieces.
+Series exist at 0 from the moment a route does. Labels come from the config alone.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
 
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import WEIGHT_SCALE
@@ -28,8 +24,6 @@ CONDITIONS = ("ok", "unwritable", "unreadable", "too_new", "damaged")
 REFUSED_CODES = (400, 404, 503)
 TURNED_AWAY = ("address", "files", "full")
 EVICTED = ("files", "full", "handshakes")
-SLICE = 5
-"""Routes in one piece."""
 PHASES = ("idle", "progressing", "paused", "baking", "succeeded", "rolled_back")
 ENDED = (("succeeded", ""), ("rolled_back", "verdict"), ("rolled_back", "manual"), ("superseded", ""))
 """Ends that have a series before the first of them."""
@@ -39,9 +33,11 @@ COPIES = ("error_5xx", "overflow", "success", "timeout")
 """Outcomes of copies that have a series before the first of them."""
 
 RESCUES = ("fallback", "shield", "withdrawn")
-EOF_MARK = b"# EOF\n"
+READS = ("history", "metrics", "read")
+"""What readers of the admin API may be turned away from."""
 
-Encoder = Callable[[Any], bytes]
+TOO_MUCH = ("encoded", "framing", "head", "size")
+"""Why an answer to a request of ours is not read; those of `control.calling`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,7 @@ class RouteFacts:
 class InstanceFacts:
     """What the metrics say of the instance. `now` is the moment, on the clock of the deltas; `connections` is how many
     clients are served at once, at most; `certificates` are files by (role, place, file) with the second since 1970 at
-    which they end.
+    which they end. `refused_readers` and `refused_answers` count by what was asked for, and by why.
     """
 
     routes: Sequence[RouteFacts]
@@ -86,51 +82,14 @@ class InstanceFacts:
     state: str = "ok"
     certificates: Sequence[tuple[tuple[str, str, str], float]] = ()
     connections: int = 0
+    refused_readers: Mapping[str, int] = field(default_factory=dict)
+    refused_answers: Mapping[str, int] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
     listeners: ListenerFacts = field(default_factory=ListenerFacts)
 
 
-class _One:
-    """A registry of one family."""
-
-    def __init__(self, metric: Metric) -> None:
-        self._metric = metric
-
-    def collect(self) -> Iterator[Metric]:
-        yield self._metric
-
-
-def negotiate(accept: str) -> tuple[Encoder, str]:
-    """The encoder and content type for an Accept header: OpenMetrics where asked for, else the text format."""
-    return choose_encoder(accept)
-
-
-def render(facts: InstanceFacts, encoder: Encoder, form: str) -> Iterator[bytes]:
-    """The exposition in pieces, each of a few milliseconds' work."""
-    for family in _instance_families(facts):
-        yield _encoded(family, encoder)
-    for make in _ROUTE_FAMILIES:
-        first = True
-        for start in range(0, max(len(facts.routes), 1), SLICE):
-            piece = _encoded(make(facts, facts.routes[start : start + SLICE]), encoder)
-            yield piece if first else _without_header(piece)
-            first = False
-    if "openmetrics" in form:
-        yield EOF_MARK
-
-
-def _encoded(metric: Metric, encoder: Encoder) -> bytes:
-    return encoder(_One(metric)).removesuffix(EOF_MARK)
-
-
-def _without_header(piece: bytes) -> bytes:
-    """The samples of a family whose header was sent: HELP and TYPE stand before the first one."""
-    while piece.startswith(b"#"):
-        piece = piece.partition(b"\n")[2]
-    return piece
-
-
-def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
+def instance_families(facts: InstanceFacts) -> Iterator[Metric]:
+    """Those of no route."""
     yield GaugeMetricFamily("canaryproxy_workers", "Workers that serve.", value=facts.workers)
     words = "Workers that died and were replaced."
     yield CounterMetricFamily("canaryproxy_worker_restarts", words, value=facts.restarts)
@@ -156,6 +115,14 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     for code in sorted({*REFUSED_CODES, *facts.counters.refused}):
         refused.add_metric((str(code),), facts.counters.refused[code])
     yield refused
+    yield _counted(
+        "canaryproxy_admin_refused", "Readers of the admin API and the probes who were turned away.", "what", READS,
+        facts.refused_readers,
+    )  # fmt: skip
+    yield _counted(
+        "canaryproxy_answers_refused", "Answers to our own requests that were too much to be read.", "why", TOO_MUCH,
+        facts.refused_answers,
+    )  # fmt: skip
     yield from _connections(facts)
     words = "When the certificates of a file end, in seconds since 1970; of authorities, the last of them."
     name = "canaryproxy_certificate_expiry_timestamp_seconds"
@@ -166,6 +133,14 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     build = GaugeMetricFamily("canaryproxy_build_info", "What runs here; always 1.", labels=tuple(facts.build))
     build.add_metric(tuple(facts.build.values()), 1)
     yield build
+
+
+def _counted(name: str, words: str, label: str, always: tuple[str, ...], counts: Mapping[str, int]) -> Metric:
+    """A counter by one label, of which some values are always there."""
+    family = CounterMetricFamily(name, words, labels=(label,))
+    for value in sorted({*always, *counts}):
+        family.add_metric((value,), counts.get(value, 0))
+    return family
 
 
 def _connections(facts: InstanceFacts) -> Iterator[Metric]:
@@ -371,7 +346,7 @@ def _histogram(name: str, words: str, counts: Callable[[Sums], Counter[int]]) ->
 
 _Family = Callable[[InstanceFacts, Sequence[RouteFacts]], Metric]
 
-_ROUTE_FAMILIES: tuple[_Family, ...] = (
+ROUTE_FAMILIES: tuple[_Family, ...] = (
     _requests,
     _histogram(
         "request_duration_seconds",

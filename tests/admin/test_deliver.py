@@ -7,9 +7,9 @@ import pytest
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application
 
-from canaryproxy.admin import deliver
+from canaryproxy.admin import deliver, scrapes
 from canaryproxy.admin.app import admin_application
-from canaryproxy.telemetry import metrics
+from canaryproxy.telemetry.exposition import Exposition, Form
 from tests.support.admin import Api, until
 
 Client = Callable[[Application], Awaitable[TestClient]]  # type: ignore[type-arg]
@@ -41,13 +41,17 @@ async def test_a_scraper_that_does_not_read_is_cut_off(aiohttp_client: Client, m
     monkeypatch.setattr(deliver, "PATIENCE", 0.05)
     pieces = 0
 
-    def endless(*_: object) -> Iterator[bytes]:
-        nonlocal pieces
-        while pieces < 10_000:
-            pieces += 1
-            yield b"x" * 100_000
+    class Long(Exposition):
+        def blocks(self, _: Form) -> Iterator[bytes]:
+            nonlocal pieces
+            while pieces < 10_000:
+                pieces += 1
+                yield b"x" * 100_000
 
-    monkeypatch.setattr(metrics, "render", endless)
+        def length(self, _: Form) -> int:
+            return 10_000 * 100_000
+
+    monkeypatch.setattr(scrapes, "Exposition", Long)
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     reader, writer = await ask(client, "/metrics")

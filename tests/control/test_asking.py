@@ -129,6 +129,41 @@ async def test_a_service_that_speaks_no_tls_is_said_to() -> None:
     await runner.cleanup()
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 20_000,
+        b'{"value": ' + b"9" * 5_000 + b"}",
+        b'{"value": ' + b"9" * 1_000 + b"}",
+        b'{"value": NaN}',
+        b'{"value": -Infinity}',
+        b'{"value": 1e999}',
+        b'{"value": "' + b"1" * 100_000 + b'"}',
+        b'{"value": "\\u001b[31m\\n"}',
+        b'{"value": ' + b"[" * 500 + b"]" * 500 + b"}",
+        b'{"value": {"a": 1}}',
+        b"\xff\xfe",
+        b"",
+    ],
+)
+def test_a_hostile_answer_in_json_is_no_answer_in_one_short_line(body: bytes) -> None:
+    with pytest.raises(NoAnswer) as caught:
+        json_number(decoded(body), "/value")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("kind", [["vector"], {"a": 1}, None, 7])
+def test_a_kind_of_result_that_prometheus_does_not_know_is_not_repeated(kind: object) -> None:
+    with pytest.raises(NoAnswer, match=r"^its answer is none of Prometheus's$"):
+        prometheus_number({"data": {"resultType": kind, "result": []}})
+
+
+def test_of_two_members_of_one_name_the_last_one_counts() -> None:
+    assert json_number(decoded(b'{"value": 1, "value": 2}'), "/value") == 2
+
+
 @pytest.mark.parametrize("kind", ["x" * 10_000, "a\nb", "\x1b[31m", "\ud800", "\u202e", "<!channel>"])
 def test_what_a_service_says_is_a_line_of_bounded_length(kind: str) -> None:
     """Half a surrogate pair would have broken the answers of the API, and a megabyte each of its events."""

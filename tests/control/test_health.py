@@ -36,6 +36,27 @@ async def until(true: object) -> None:
             await asyncio.sleep(0.005)
 
 
+async def test_an_error_of_ours_neither_ends_the_checks_nor_makes_an_endpoint_unhealthy(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked = 0
+
+    async def ask(_: Endpoint, __: Check) -> Answer:
+        nonlocal asked
+        asked += 1
+        if asked < 10:
+            raise RuntimeError("entrails")
+        return Answer(passed=True)
+
+    health = Health(lambda: None, ask, lambda: 7.0)
+    health.watch({ONE: FAST})
+    await until(lambda: asked > 10)
+    assert not health.unhealthy
+    assert health.findings[ONE].passed
+    assert "could not be checked" in caplog.text
+    health.stop()
+
+
 async def test_an_endpoint_that_fails_is_unhealthy_until_it_answers(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     ill: set[Endpoint] = set()

@@ -1,7 +1,11 @@
 """What the log says of a disk that takes nothing, called every second. All else: `test_controller`, `test_rollouts`."""
 
+import asyncio
 import logging
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -128,3 +132,19 @@ async def test_a_write_that_fails_is_told_until_one_succeeds() -> None:
     store.full = False
     await ledger.write("shop", weighed(ledger.state["shop"], 1, 5000), OPERATOR, "weight", "", 1)
     assert ledger.condition.health == "ok"
+
+
+async def test_a_weight_is_kept_though_every_thread_waits_for_a_name_that_is_not_resolved() -> None:
+    loop, over = asyncio.get_running_loop(), threading.Event()
+    ledger = Ledger(MemoryStore(), lambda: 7.0)
+    await ledger.recall(parse("routes:\n  shop: {stable: 'http://a.test:1', canary: 'http://a.test:2'}\n", "f", {}))
+    after = replace(ledger.state["shop"], weight=200)
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    waiting = [loop.run_in_executor(None, over.wait) for _ in range(5)]
+    try:
+        async with asyncio.timeout(60):
+            await ledger.write("shop", after, OPERATOR, "weight", "0 -> 2", 1)
+        assert ledger.state["shop"].weight == 200
+    finally:
+        over.set()
+        await asyncio.gather(*waiting)

@@ -1,13 +1,18 @@
 """What endpoints tell of themselves, over real sockets and in the format of Prometheus."""
 
+import asyncio
+import gzip
+
 import pytest
 from aiohttp import web
 
 from canaryproxy.config.sources import ResourceConfig
 from canaryproxy.control import scraping
-from canaryproxy.control.scraping import NoAnswer, fetch, over_http, told
+from canaryproxy.control.calling import REFUSED
+from canaryproxy.control.scraping import LONGEST_LINE, NoAnswer, Told, Wanted, fetch, over_http
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.tls import client_context
+from tests.support.hostile import hostile
 from tests.support.silent import silent
 
 TEXT = """# HELP process_cpu_seconds_total CPU
@@ -20,9 +25,20 @@ broken{ line
 """
 
 
-def test_samples_of_a_metric_are_added_up_and_others_not_even_read() -> None:
-    assert told(TEXT, "process_cpu_seconds_total") == (2.0, 1.7e9)
-    assert told("rss 5\n", "rss") == (5.0, None)
+async def told(text: str, name: str, pieces: int = 1_000_000) -> Told:
+    wanted, data = Wanted(name), text.encode()
+    for start in range(0, len(data), pieces):
+        wanted.feed(data[start : start + pieces])
+    wanted.end()
+    return await wanted.told()
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 1_000_000])
+async def test_samples_of_a_metric_are_added_up_and_others_not_even_read(pieces: int) -> None:
+    assert await told(TEXT, "process_cpu_seconds_total", pieces) == (2.0, 1.7e9)
+    assert await told("rss 5\n", "rss", pieces) == (5.0, None)
+    assert await told('rss 5\r\nrss{a="b"}\t1', "rss", pieces) == (6.0, None)
+    assert await told(f'rss_more{{a="{"x" * 10_000}"}} 1\nrss 5\nrss_of_others 7\n', "rss", pieces) == (5.0, None)
 
 
 @pytest.mark.parametrize(
@@ -32,11 +48,38 @@ def test_samples_of_a_metric_are_added_up_and_others_not_even_read() -> None:
         ("rss NaN", "its rss is nan"),
         ("rss five", "does not speak"),
         ("rss{a 5", "does not speak"),
+        ('rss{a="b",a="c"} 5', "does not speak"),
+        (f'rss{{a="{"x" * LONGEST_LINE}"}} 5', "a line of its rss is longer than 4096 bytes"),
+        ("rss 1\n" * 10_001, "it tells too much of rss: more than 10000 samples, or 1024 KiB of them"),
+        (f'rss{{a="{"x" * 4000}"}} 5\n' * 300, "it tells too much of rss"),
     ],
 )
-def test_what_is_garbled_is_no_answer(text: str, words: str) -> None:
-    with pytest.raises(NoAnswer, match=words):
-        told(text, "rss")
+async def test_what_is_garbled_or_too_much_is_no_answer(text: str, words: str) -> None:
+    for pieces in (1009, 1_000_000):
+        with pytest.raises(NoAnswer, match=words):
+            await told(text, "rss", pieces)
+
+
+async def test_an_error_of_the_parser_is_one_short_line_without_control_characters() -> None:
+    with pytest.raises(NoAnswer) as caught:
+        await told(f"rss \x1b[31m{'x' * 3000}", "rss")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+
+
+async def test_what_is_kept_is_parsed_in_steps_between_which_others_have_their_turn() -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.get_running_loop().create_task(count())
+    assert await told('rss{a="b"} 1\n' * 9_000, "rss") == (9_000.0, None)
+    counting.cancel()
+    assert turns > 20
 
 
 async def serve(answer: str | int) -> tuple[web.AppRunner, int, list[web.Request]]:
@@ -71,12 +114,36 @@ async def test_who_refuses_or_errs_or_says_too_much_is_told_in_words(monkeypatch
     runner, port, _ = await serve(404)
     with pytest.raises(NoAnswer, match="it answered 404: not here"):
         await fetch(f"http://127.0.0.1:{port}/", {}, 5)
-    monkeypatch.setattr(scraping, "MOST_BYTES", 4)
-    with pytest.raises(NoAnswer, match="it answered with more than"):
-        await fetch(f"http://127.0.0.1:{port}/", {}, 5)
     await runner.cleanup()
     with pytest.raises(NoAnswer, match="it refused the connection"):
         await fetch(f"http://127.0.0.1:{port}/", {}, 5)
+    runner, port, _ = await serve("rss 1\n" + "x" * 200_000)
+    with pytest.raises(NoAnswer, match="it answered with more than 128 KiB"):
+        await fetch(f"http://127.0.0.1:{port}/", {}, 5)
+    resource = ResourceConfig(name="rss", gauge="rss")
+    assert await over_http(client_context)(Endpoint("127.0.0.1", port), resource) == (1.0, None)
+    monkeypatch.setattr(scraping, "MOST_BYTES", 100_000)
+    with pytest.raises(NoAnswer, match="it answered with more than 97 KiB"):
+        await over_http(client_context)(Endpoint("127.0.0.1", port), resource)
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("how", ["gzip", "deflate", "br"])
+async def test_what_is_compressed_is_not_even_begun_whatever_it_would_become(how: str) -> None:
+    body = gzip.compress(b"rss 1\n" * 10_000)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (how.encode(), len(body))
+    before = REFUSED["encoded"]
+    async with hostile(head + body) as port:
+        with pytest.raises(NoAnswer, match=f"it answered in {how}, which was not asked for"):
+            await over_http(client_context)(Endpoint("127.0.0.1", port), ResourceConfig(name="rss", gauge="rss"))
+    assert REFUSED["encoded"] == before + 1
+
+
+async def test_who_trickles_has_no_more_time_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scraping, "TIMEOUT", 0.2)
+    async with hostile(b"HTTP/1.1 200 OK\r\n\r\n", b"r", gap=0.01) as port:
+        with pytest.raises(NoAnswer, match=r"it did not answer within 0.2 s"):
+            await over_http(client_context)(Endpoint("127.0.0.1", port), ResourceConfig(name="rss", gauge="rss"))
 
 
 async def test_who_does_not_answer_is_not_waited_for() -> None:
@@ -85,8 +152,8 @@ async def test_who_does_not_answer_is_not_waited_for() -> None:
             await fetch(f"http://127.0.0.1:{port}/", {}, 0.05)
 
 
-def test_a_page_that_is_not_prometheus_s_is_quoted_in_a_line_of_bounded_length() -> None:
+async def test_a_page_that_is_not_prometheus_s_is_quoted_in_a_line_of_bounded_length() -> None:
     with pytest.raises(NoAnswer) as caught:
-        told("cpu{\x1b[31m\u202e" + "x" * 100_000 + "\n", "cpu")
+        await told("cpu{\x1b[31m\u202e" + "x" * 100_000 + "\n", "cpu")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) <= 250

@@ -6,15 +6,33 @@ import errno
 import os
 import resource
 import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from canaryproxy.control.listen import listen_on
+from canaryproxy.model.certificate import UpstreamTls
+from canaryproxy.model.failure import Failure
 from canaryproxy.model.settings import Limits
-from canaryproxy.proxy.shortage import FULL, PERIOD, Shortage, describe, limit, reachable, say
+from canaryproxy.proxy.shortage import (
+    FULL,
+    PERIOD,
+    UNPROVEN,
+    Shortage,
+    describe,
+    lacks,
+    limit,
+    no_descriptor,
+    reachable,
+    say,
+)
 from canaryproxy.proxy.sockets import Sockets
+from canaryproxy.proxy.tls import client_context
+from canaryproxy.proxy.upstream import Recipient, Upstream
+from tests.proxy.test_tls import OURS as TRUSTED
+from tests.proxy.test_tls import secure_origin, to
 from tests.support.admin import until
 from tests.support.world import GET, STAY, World, read_response, run, world
 
@@ -220,6 +238,104 @@ def test_whatever_is_lacking_is_charged_to_nobody_and_ejects_nothing(
             assert "127.0.0.1:" not in caplog.text  # no line names an endpoint
 
     run(test())
+
+
+def test_no_descriptor_is_told_from_a_few() -> None:
+    assert not no_descriptor()
+    with no_more_files():
+        assert no_descriptor()
+    with no_more_files(1):
+        assert not no_descriptor()
+
+
+def test_what_an_error_says_of_this_machine() -> None:
+    assert [lacks(OSError(number, "x")) for number in (errno.EMFILE, errno.ENOMEM, errno.ECONNRESET)] == [
+        True,
+        True,
+        False,
+    ]
+    assert not lacks(None)
+    assert not lacks(ValueError())
+
+
+async def ask_without_files(w: World) -> bytes:
+    """The status that a client gets who was there before descriptors ran out."""
+    reader, writer = await w.connect()
+    await settled(w)
+    with no_more_files():
+        writer.write(STAY)
+        return (await read_response(reader))[0].split(b" ")[1]
+
+
+def test_a_certificate_that_cannot_be_shown_for_want_of_a_descriptor_is_charged_to_nobody() -> None:
+    async def test() -> None:
+        async with world() as w:
+            server, port = await secure_origin(w, TRUSTED.identity("shop.internal"), TRUSTED)
+            to(w, port, UpstreamTls("shop.internal", TRUSTED.pem, TRUSTED.identity("proxy.internal")))
+            assert await ask_without_files(w) == b"503"
+            assert (await w.ask(GET)).endswith(b"ok")
+            w.collect()
+            assert dict(w.outcomes) == {"overflow": 1, "success": 1}
+            server.close()
+
+    run(test())
+
+
+@pytest.mark.skipif(ssl.get_default_verify_paths().cafile is None, reason="this system has no file of authorities")
+def test_authorities_that_could_not_be_read_once_are_read_the_next_time() -> None:
+    tls = UpstreamTls("read-again.test")
+    with no_more_files(), pytest.raises(OSError, match="Too many open files"):
+        client_context(tls)
+    assert client_context(tls).cert_store_stats()["x509"] > 0
+
+
+def test_a_certificate_that_cannot_be_proven_for_want_of_a_descriptor_is_charged_to_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ssl.SSLCertVerificationError(1, "unable to get local issuer certificate")
+
+    monkeypatch.setattr(Sockets, "_connect", fail)
+
+    async def test() -> None:
+        async with world() as w:
+            assert await ask_without_files(w) == b"503"
+            assert (await w.ask(GET)).startswith(b"HTTP/1.1 502 ")
+            w.collect()
+            assert dict(w.outcomes) == {"overflow": 1, "connect": 1}
+
+    run(test())
+    assert UNPROVEN in caplog.text
+
+
+def test_a_want_of_memory_is_charged_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Sockets, "_connect", fail)
+
+    async def test() -> None:
+        async with world() as w:
+            assert (await w.ask(GET)).startswith(b"HTTP/1.1 503 ")
+            w.collect()
+            assert dict(w.outcomes) == {"overflow": 1}
+
+    run(test())
+
+
+@pytest.mark.parametrize("number", [errno.ENOBUFS, errno.ENOMEM])
+def test_a_connection_that_breaks_for_want_of_memory_is_charged_to_nobody(number: int) -> None:
+    failures: list[Failure] = []
+
+    class Waiting(Recipient):
+        def upstream_failed(self, failure: Failure, why: str = "") -> None:
+            failures.append(failure)
+
+    for answered in (False, True):
+        upstream = Upstream()
+        upstream.exchange, upstream.answered = Waiting(), answered
+        upstream.connection_lost(OSError(number, "x"))
+    assert failures == [Failure.OVERLOADED] * 2
 
 
 def test_an_endpoint_that_refuses_is_charged_as_ever() -> None:

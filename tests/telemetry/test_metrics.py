@@ -14,8 +14,9 @@ from canaryproxy.model.delta import CellDelta, CellKey, Delta
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.settings import BUCKETS
 from canaryproxy.telemetry.counters import Counters
+from canaryproxy.telemetry.exposition import SLICE, Exposition, negotiate, render
 from canaryproxy.telemetry.histogram import bucket_of, classic
-from canaryproxy.telemetry.metrics import SLICE, InstanceFacts, RouteFacts, negotiate, render
+from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
 from canaryproxy.telemetry.window import Window
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -30,8 +31,12 @@ def facts(routes: int = 1, *deltas: Delta) -> InstanceFacts:
     return InstanceFacts(told, counters, window, 10.0, 2, 1, 7, True, {"version": "1"}, BUCKETS)
 
 
+def written(said: InstanceFacts, accept: str = "") -> bytes:
+    return b"".join(Exposition(tuple(render(said))).blocks(negotiate(accept)))
+
+
 def samples(said: InstanceFacts, accept: str = "") -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    text = b"".join(render(said, *negotiate(accept))).decode()
+    text = written(said, accept).decode()
     read = read_openmetrics if "openmetrics" in accept else read_text
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
@@ -108,7 +113,7 @@ def test_one_series_a_route_says_which_rollout_and_which_versions_and_no_other_m
 def test_slices_join_to_one_exposition(accept: str) -> None:
     count = 3 * SLICE + 1
     said = facts(count)
-    text = b"".join(render(said, *negotiate(accept))).decode()
+    text = written(said, accept).decode()
     assert text.count("# TYPE canaryproxy_requests") == 1
     found = samples(said, accept)
     assert sum(name == "canaryproxy_retries_total" for name, _ in found) == 2 * count

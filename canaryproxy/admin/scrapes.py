@@ -1,0 +1,128 @@
+"""`/metrics`: one rendering at a time for all who scrape, kept for a second, and sent without a copy for each of them.
+
+Anybody who reaches the port may ask, and a rendering costs what a thousand requests do. Between two pieces others have
+their turn, and what changes traffic goes first. Few are answered at a time, and fewer of one address. Who reads slowly
+is given up, sooner where old renderings would take too much memory for him.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from time import perf_counter
+
+from aiohttp import web
+
+from canaryproxy.admin.deliver import deliver
+from canaryproxy.admin.sharing import Sharing
+from canaryproxy.admin.turns import Room
+from canaryproxy.control.precedence import Precedence
+from canaryproxy.model.neighbourhood import neighbourhood
+from canaryproxy.telemetry import exposition
+from canaryproxy.telemetry.exposition import Exposition, Form
+from canaryproxy.telemetry.metrics import InstanceFacts
+
+KEPT = 1.0
+"""Seconds for which a rendering is kept, from the moment its facts were read."""
+
+BREATH = 0.002
+"""Seconds of rendering between two turns of others. Fewer pieces at a time, and a flood of requests, of which each turn
+takes some, would make a rendering take as many turns as it has pieces.
+"""
+
+MOST = 64
+"""Scrapers that are answered at a time, those who wait for the rendering included."""
+
+OF_AN_ADDRESS = 16
+"""How many of them may have the same address."""
+
+PATIENCE = 30.0
+"""Seconds in which the whole answer is to be taken."""
+
+MOST_HELD = 32 * 1024 * 1024
+"""Bytes of renderings that are held for those who have not read them. One is held in any case."""
+
+
+@dataclass(slots=True, eq=False)
+class Reader:
+    """One who gets a rendering."""
+
+    request: web.Request
+    rendering: Exposition
+
+
+class Scrapes:
+    """Answers all who scrape. `facts` are read for each rendering, on the clock `now`."""
+
+    def __init__(
+        self, facts: Callable[[], Awaitable[InstanceFacts]], now: Callable[[], float], precedence: Precedence,
+        refused: MutableMapping[str, int],
+    ) -> None:  # fmt: skip
+        self._facts = facts
+        self._precedence = precedence
+        self._sharing = Sharing("a rendering of the metrics", self._render, now, KEPT)
+        self._room = Room("metrics", MOST, OF_AN_ADDRESS, refused)
+        self._readers: set[Reader] = set()
+        self._held: list[Exposition] = []
+
+    def __repr__(self) -> str:
+        return f"<Scrapes, {len(self._readers)} are sent>"
+
+    async def answer(self, request: web.Request, form: Form, headers: Mapping[str, str]) -> web.StreamResponse:
+        """Answer one. Raises `Problem`."""
+        with self._room.entered(neighbourhood(request.remote or "")):
+            response = web.StreamResponse(headers={"Content-Type": form.content_type, **headers})
+            if request.method == "HEAD":
+                await response.prepare(request)
+                return response
+            reader = Reader(request, await self._sharing.get())
+            response.content_length = reader.rendering.length(form)
+            self._readers.add(reader)
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._send(reader, response, form)
+            except TimeoutError:
+                _cut(reader)
+                raise ConnectionResetError("the client reads too slowly") from None
+            finally:
+                self._readers.discard(reader)
+            return response
+
+    async def _send(self, reader: Reader, response: web.StreamResponse, form: Form) -> None:
+        await response.prepare(reader.request)
+        for block in reader.rendering.blocks(form):
+            await deliver(reader.request, response, block)
+            await self._precedence.breathe()
+        await response.write_eof()
+
+    async def _render(self) -> Exposition:
+        pieces = []
+        facts = await self._facts()
+        since = perf_counter()
+        for piece in exposition.render(facts):
+            pieces.append(piece)
+            if perf_counter() - since >= BREATH:
+                await self._precedence.breathe()
+                since = perf_counter()
+        made = Exposition(tuple(pieces))
+        self._make_room(made)
+        return made
+
+    def _make_room(self, made: Exposition) -> None:
+        """Give those up who hold the oldest renderings, where they and the new one are too much."""
+        self._held = [one for one in self._held if any(reader.rendering is one for reader in self._readers)]
+        size = made.size + sum(one.size for one in self._held)
+        while self._held and size > MOST_HELD:
+            oldest = self._held.pop(0)
+            size -= oldest.size
+            for reader in [one for one in self._readers if one.rendering is oldest]:
+                _cut(reader)
+        self._held.append(made)
+
+    def stop(self) -> None:
+        """Nobody is answered any more."""
+        self._sharing.stop()
+
+
+def _cut(reader: Reader) -> None:
+    if reader.request.transport is not None:
+        reader.request.transport.abort()

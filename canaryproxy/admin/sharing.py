@@ -1,0 +1,81 @@
+"""One answer for all who ask for the same: what is dear to make is made once at a time.
+
+With `kept` seconds, whoever comes while it is made, or soon after, gets what is there. With none, whoever comes while
+it is made waits for the next one, which knows all that was changed before it was asked for.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from canaryproxy.admin.problems import Problem
+
+log = logging.getLogger("canaryproxy")
+
+Made = TypeVar("Made")
+
+
+class Sharing(Generic[Made]):
+    """Shares what `make` makes; its age counts from the beginning of the making. `now` tells seconds."""
+
+    def __init__(
+        self, name: str, make: Callable[[], Awaitable[Made]], now: Callable[[], float], kept: float = 0.0
+    ) -> None:
+        self._name = name
+        self._make = make
+        self._now = now
+        self._kept = kept
+        self._last: tuple[float, Made] | None = None
+        self._running: asyncio.Task[Made | Problem] | None = None
+        self._next: asyncio.Task[Made | Problem] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Sharing of {self._name}, {'made just now' if self._running else 'at rest'}>"
+
+    async def get(self) -> Made:
+        """What there is, or will be. It is finished even if the one who asked for it goes: others may wait. Raises
+        `Problem`.
+        """
+        if self._last is not None and self._now() - self._last[0] < self._kept:
+            return self._last[1]
+        made = await asyncio.shield(self._under_way())
+        if isinstance(made, Problem):
+            raise Problem(made.slug, made.detail, made.more, made.headers)
+        return made
+
+    def stop(self) -> None:
+        """What is being made is not wanted any more."""
+        for task in filter(None, (self._running, self._next)):
+            task.cancel()
+
+    def _under_way(self) -> "asyncio.Task[Made | Problem]":
+        running = self._running
+        if running is None:
+            running = self._running = asyncio.get_running_loop().create_task(self._run(None))
+            return running
+        if self._kept:
+            return running
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._run(running))
+        return self._next
+
+    async def _run(self, before: "asyncio.Task[Made | Problem] | None") -> Made | Problem:
+        if before is not None:
+            await asyncio.wait({before})
+            self._running, self._next = self._next, None
+        begun = self._now()
+        try:
+            made = await self._make()
+        except Problem as problem:
+            return problem
+        except Exception:
+            log.exception("%s could not be made", self._name)
+            return Problem("failed", "the log of the proxy says more")
+        else:
+            if self._kept:
+                self._last = begun, made
+            return made
+        finally:
+            if self._next is None:
+                self._running = None

@@ -1,0 +1,48 @@
+"""Changes go first, and nobody waits for them for long."""
+
+import asyncio
+
+import pytest
+
+from canaryproxy.control import precedence
+from canaryproxy.control.precedence import Precedence
+
+
+async def test_who_reads_waits_until_all_changes_are_done() -> None:
+    first = Precedence()
+    done: list[str] = []
+
+    async def read() -> None:
+        await first.give()
+        done.append("read")
+
+    with first.change():
+        with first.change():
+            reading = asyncio.get_running_loop().create_task(read())
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        done.append("changed")
+    await reading
+    assert done == ["changed", "read"]
+    assert repr(first) == "<Precedence of 0 changes>"
+
+
+async def test_without_a_change_nobody_waits() -> None:
+    first = Precedence()
+    reading = first.give()
+    with pytest.raises(StopIteration):
+        reading.send(None)
+
+
+async def test_a_change_that_hangs_stops_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precedence, "LONGEST", 0.01)
+    first = Precedence()
+    with first.change():
+        await first.breathe()
+
+
+async def test_a_change_that_fails_is_over() -> None:
+    first = Precedence()
+    with pytest.raises(RuntimeError), first.change():
+        raise RuntimeError
+    await first.give()
