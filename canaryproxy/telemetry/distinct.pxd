@@ -7,12 +7,13 @@ cdef uint64_t WORD
 
 @cython.final
 cdef class Numbers:
-    cdef uint64_t _one
-    cdef uint64_t _other
+    cdef uint64_t _a
+    cdef uint64_t _b
+    cdef uint64_t _c
+    cdef uint64_t _d
+    cdef uint64_t _end
 
-    @cython.locals(
-        a=uint64_t, b=uint64_t, c=uint64_t, d=uint64_t, word=uint64_t, number=int
-    )
+    @cython.locals(a=uint64_t, b=uint64_t, c=uint64_t, d=uint64_t, word=uint64_t, number=int)
     cpdef uint64_t of(self, uint64_t user) except? 0
 
 

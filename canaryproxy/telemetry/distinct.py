@@ -27,26 +27,29 @@ SECRET = 16
 
 
 class Numbers:
-    """Users by another number: SipHash-2-4 (Aumasson and Bernstein 2012) of the 8 bytes of their hash."""
+    """Users by another number: SipHash-1-3 (Aumasson and Bernstein 2012, as in Python's own hashes) of the 8 bytes of their
+    hash.
+    """
 
-    __slots__ = ("_one", "_other")
+    __slots__ = ("_a", "_b", "_c", "_d", "_end")
 
     def __init__(self, secret: bytes) -> None:
         secret = secret.ljust(SECRET, b"\0")
-        self._one = int.from_bytes(secret[:8], "little")
-        self._other = int.from_bytes(secret[8:SECRET], "little")
+        one, other = int.from_bytes(secret[:8], "little"), int.from_bytes(secret[8:SECRET], "little")
+        self._a = one ^ 0x736F6D6570736575
+        self._b = other ^ 0x646F72616E646F6D
+        self._c = one ^ 0x6C7967656E657261
+        self._d = other ^ 0x7465646279746573
+        self._end = 8 << 56
 
     def __repr__(self) -> str:
         return "<Numbers>"
 
     def of(self, user: int) -> int:
         """The number of a user."""
-        a = self._one ^ 0x736F6D6570736575
-        b = self._other ^ 0x646F72616E646F6D
-        c = self._one ^ 0x6C7967656E657261
-        d = self._other ^ 0x7465646279746573 ^ user
+        a, b, c, d = self._a, self._b, self._c, self._d ^ user
         word = user
-        for number in range(8):
+        for number in range(5):
             a = (a + b) & WORD
             b = ((b << 13 | b >> 51) & WORD) ^ a
             a = (a << 32 | a >> 32) & WORD
@@ -57,11 +60,11 @@ class Numbers:
             c = (c + b) & WORD
             b = ((b << 17 | b >> 47) & WORD) ^ c
             c = (c << 32 | c >> 32) & WORD
-            if number == 1:
+            if number == 0:
                 a ^= word
-                word = 8 << 56
+                word = self._end
                 d ^= word
-            elif number == 3:
+            elif number == 1:
                 a ^= word
                 c ^= 0xFF
         return a ^ b ^ c ^ d
