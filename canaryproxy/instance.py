@@ -127,8 +127,7 @@ class Instance:
 
     def _compose(self, sockets: list[socket.socket]) -> None:
         """Make all parts, and tie them together."""
-        server = self._config.server
-        count = server.workers or usable_cpus()
+        count = self._config.server.workers or usable_cpus()
         identity, secret = f"canaryproxy-{secrets.token_hex(4)}", secrets.token_bytes(SECRET)
         self._numbers = Numbers(secret)
         self.connections = files.connections(self._config, self._files_open)

@@ -1,9 +1,9 @@
 """What a worker may say, and when. Pure.
 
 A worker parses what strangers send, so it may be theirs one day. What it says is believed within bounds: names that
-were published, numbers that one worker can have counted in the time it speaks of, a clock that goes as ours does. A word
-beyond is no mistake of a worker that is ours: `OutOfBounds` says which, and its link is cut. Within the bounds a worker
-can lie about its own traffic; nobody else can know it.
+were published, numbers that one worker can have counted in the time it speaks of, a clock that goes as ours does. What
+is beyond is no mistake of a worker that is ours: `OutOfBounds` says which, and its link is cut. Within the bounds a
+worker can lie about its own traffic: no other process can know it.
 
 Sums of a report are bounded as a whole (`RATE`): ten million requests in a quarter of a second are none.
 """

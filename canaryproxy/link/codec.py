@@ -2,8 +2,8 @@
 
 What comes in is checked against the types, the kinds that this end takes, and a length for each direction: a worker
 that was taken over through the bytes it parses can send wrong numbers and names (`control.bounds` looks at those), not
-wrong types. Nothing is ever executed, unlike with pickle. An introduction is JSON under a number of its own, so that it is
-understood across versions. The only home of msgspec.
+wrong types. Nothing is ever executed, unlike with pickle. An introduction is JSON under a number of its own, so that it
+is understood across versions. The only home of msgspec.
 """
 
 import struct

@@ -27,9 +27,7 @@ SECRET = 16
 
 
 class Numbers:
-    """Users by another number: SipHash-1-3 (Aumasson and Bernstein 2012, as in Python's own hashes) of the 8 bytes of their
-    hash.
-    """
+    """Users by another number: SipHash-1-3 (Aumasson and Bernstein 2012, as in Python) of the 8 bytes of their hash."""
 
     __slots__ = ("_a", "_b", "_c", "_d", "_end")
 

@@ -132,9 +132,8 @@ def _without_header(piece: bytes) -> bytes:
 
 def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     yield GaugeMetricFamily("canaryproxy_workers", "Workers that serve.", value=facts.workers)
-    yield CounterMetricFamily(
-        "canaryproxy_worker_restarts", "Workers that died and were replaced.", value=facts.restarts
-    )
+    words = "Workers that died and were replaced."
+    yield CounterMetricFamily("canaryproxy_worker_restarts", words, value=facts.restarts)
     words = "Workers killed and replaced for what they said: not understood, out of bounds, not to be filed."
     killed = CounterMetricFamily("canaryproxy_worker_reports_refused", words, labels=("reason",))
     for reason, count in facts.refused.items():
@@ -153,9 +152,8 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
         state.add_metric((condition,), condition == facts.state)
     yield state
     yield GaugeMetricFamily("canaryproxy_routes", "Routes configured.", value=len(facts.routes))
-    refused = CounterMetricFamily(
-        "canaryproxy_refused", "Requests answered by ourselves before any version was decided on.", labels=("code",)
-    )
+    words = "Requests answered by ourselves before any version was decided on."
+    refused = CounterMetricFamily("canaryproxy_refused", words, labels=("code",))
     for code in sorted({*REFUSED_CODES, *facts.counters.refused}):
         refused.add_metric((str(code),), facts.counters.refused[code])
     yield refused

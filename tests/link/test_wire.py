@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import time
 
 import pytest
 
@@ -104,7 +105,7 @@ def test_a_share_is_what_it_says_over_any_time() -> None:
 def test_a_flood_on_one_link_leaves_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every message takes longer than a turn: whoever else waits for the loop runs between any two of them."""
     clock = [0.0]
-    monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     order: list[str] = []
 
     class Transport:

@@ -82,6 +82,15 @@ def test_what_was_counted_is_told() -> None:
 
 
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_workers_that_were_killed_for_what_they_said_are_told_by_reason(accept: str) -> None:
+    found = samples(replace(facts(), refused={"garbled": 0, "bounds": 3, "failed": 1}), accept)
+    name = "canaryproxy_worker_reports_refused_total"
+    assert {labels: value for (one, labels), value in found.items() if one == name} == {
+        (("reason", "garbled"),): 0, (("reason", "bounds"),): 3, (("reason", "failed"),): 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
 def test_one_series_a_route_says_which_rollout_and_which_versions_and_no_other_metric_does(accept: str) -> None:
     said = facts()
     (route,) = said.routes
