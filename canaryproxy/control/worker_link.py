@@ -25,6 +25,7 @@ class WorkerLink:
         self.acknowledged = -1
         self.silence = 0
         self.unacknowledged = 0
+        self.unread = 0
         self.doomed = False
         self.strange = False
         self.cut: int | None = None

@@ -37,7 +37,7 @@ TICK = 0.25
 
 UNACKNOWLEDGED = 8
 SILENT = 40
-"""Ticks after which a worker that does not acknowledge, or says nothing at all, is replaced."""
+"""Ticks after which a worker that does not acknowledge, or says or reads nothing at all, is replaced."""
 
 LATE = 80
 """Ticks: what a worker reports may not be of a time before that, or it would hold the judging back."""
@@ -345,6 +345,7 @@ class Workers:
         link.silence += 1
         behind = link.ready and link.acknowledged < self._table.generation
         link.unacknowledged = link.unacknowledged + 1 if behind else 0
+        link.unread = link.unread + 1 if link.wire.congested else 0
         if link.doomed or self._draining:
             return
         if link.unacknowledged > UNACKNOWLEDGED:
@@ -352,6 +353,9 @@ class Workers:
             link.kill()
         elif link.silence > SILENT:
             log.error("worker %d (pid %s) is silent; it is killed", link.slot + 1, link.pid)
+            link.kill()
+        elif link.unread > SILENT:
+            log.error("worker %d (pid %s) does not read what it is told; it is killed", link.slot + 1, link.pid)
             link.kill()
 
     # The end.

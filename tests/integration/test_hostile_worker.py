@@ -196,6 +196,30 @@ def test_one_that_speaks_of_another_time_for_ever_is_replaced(
     assert "is refused: at is" in caplog.text
 
 
+def test_one_that_acknowledges_blindly_and_reads_nothing_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Generations can be guessed. What it is told gathers in the supervisor."""
+    monkeypatch.setattr(workers, "SILENT", 4)
+
+    async def test() -> None:
+        async with instance(monkeypatch) as (made, launcher):
+            loop, table = asyncio.get_running_loop(), made.controller.table
+            name = "x" * 100_000
+            for number in range(2, 2_000):
+                made.workers.publish(replace(table, generation=number, routes=(replace(table.routes[0], name=name),)))
+                for end in launcher.ends[:2]:
+                    with contextlib.suppress(ConnectionError, BrokenPipeError):
+                        await loop.sock_sendall(end, encode(Acknowledged(number)) + report(generation=number))
+                await asyncio.sleep(0.02)
+                if made.workers.restarts:
+                    break
+            assert made.workers.restarts
+
+    run(test())
+    assert "does not read what it is told; it is killed" in caplog.text
+
+
 def test_a_report_that_cannot_be_filed_costs_its_worker_and_no_other(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
