@@ -21,12 +21,17 @@ from canaryproxy.proxy.course import FALLBACK, SHIELD, WITHDRAWN
 from canaryproxy.telemetry.distinct import MOST
 from canaryproxy.telemetry.histogram import LEAST_VALUE, LONGEST, SHORTEST, WORTHLESS, bucket_of, value_bucket
 
-RATE = 2_000_000.0
-"""Counts that a worker can report for each second it speaks of. One request makes five or six, and a worker serves at
-most a few ten thousand requests a second."""
+RATE = 10_000_000.0
+"""Counts that a worker can report for each second it speaks of. A request of a user who is new, reaching a goal, makes
+fifty; a worker serves a few ten thousand requests a second at most.
+"""
 
-USER = 20.0
-"""Counts that one user stands for: filing them costs so much more."""
+USER = 10.0
+EVENT = 20.0
+"""Counts that one user, and one event of a goal, stand for: filing them costs so much more."""
+
+GOALS = 10
+"""Goals of a route that one request reaches: with more of them a request may reach more, and this is enough."""
 
 ENTRIES = 2**13
 """Cells, versions' users, goals or mirrors of one report. What is longer is sent in parts (`link.codec.ENTRIES`)."""
@@ -281,27 +286,30 @@ class Check:
         self.sample("users failed", users.failed, users.level)
         sampled(max(len(users.seen), len(users.failed)), users.level)
 
-    def sample(self, field: str, users: Set[int], level: int) -> None:
-        """Users that a sample of this level has."""
+    def sample(self, field: str, users: Set[int], level: int, goals: int = 1) -> None:
+        """Users that a sample of this level has, each of whom may be one for so many goals."""
         within("level", level, 0, DEEPEST)
         if users:
             within(f"the number of {field}", len(users), 0, MOST)
             within(f"the least of {field}", min(users), 0, 2**64 - 1)
             within(f"the greatest of {field}", max(users), 0, 2 ** (64 - level) - 1)
-            self.spent += (len(users) << level) * USER
+            self.spent += (len(users) << level) * USER / goals
 
     def goal(self, goal: GoalDelta) -> None:
         """Events of one goal."""
         words = self.side(goal.route, goal.version)
         if goal.goal not in words.goals:
             raise OutOfBounds(f"goal of route {shown(goal.route)}", goal.goal, "goals that were published")
-        self.number("events", goal.events)
+        goals = max(min(len(words.goals), GOALS), 1)
+        if goal.events < 0:
+            raise OutOfBounds("events", goal.events, "no negative number")
+        self.spent += goal.events * EVENT / goals
         self.counts("values", goal.values)
         if sum(goal.values.values()) != goal.events:
             raise OutOfBounds("the sum of values", sum(goal.values.values()), f"that of events, {goal.events}")
         most = MOST_VALUE * goal.events * (1 + 1e-9)
         within("value", goal.value, 0.0, most)
-        self.sample("users of a goal", goal.users.keys(), goal.level)
+        self.sample("users of a goal", goal.users.keys(), goal.level, goals)
         sampled(len(goal.users), goal.level)
         if goal.users:
             within("the number of users of a goal", len(goal.users), 0, goal.events)

@@ -103,8 +103,16 @@ def test_a_busy_worker_stays_within_the_rate_also_after_a_long_silence() -> None
     counts = {200: many}
     cell = CellDelta(KEY, 100, many, {"success": many}, {}, counts, {0: many}, {0: many}, {0: many})
     made.check(replace(WHOLE, at=699.0, cells=(cell,)), 700.0)
+    for number in range(20):
+        busy = replace(GOAL, events=50_000, value=5e4, values={0: 50_000}, users=dict.fromkeys(range(50000), 1.0))
+        fresh = replace(USERS, seen=frozenset(range(50_000)), failed=frozenset(range(50_000)))
+        cell = CellDelta(
+            KEY, 100, 50_000, {"success": 50_000}, {}, {200: 50_000}, {0: 50_000}, {0: 50_000}, {0: 50_000}
+        )
+        at = 700.0 + number
+        made.check(replace(WHOLE, at=at, cells=(cell,), users=(fresh,), goals=(busy,)), at)
     users = frozenset(range(MOST - 1))
-    made.check(replace(WHOLE, at=702.0, users=(replace(USERS, seen=users, failed=frozenset()),)), 702.0)
+    made.check(replace(WHOLE, at=802.0, users=(replace(USERS, seen=users, failed=frozenset()),)), 802.0)
 
 
 def test_parts_of_a_report_share_what_there_is_room_for() -> None:
