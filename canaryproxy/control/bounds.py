@@ -20,6 +20,7 @@ from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.proxy.course import FALLBACK, SHIELD, WITHDRAWN
 from canaryproxy.telemetry.distinct import MOST
 from canaryproxy.telemetry.histogram import LEAST_VALUE, LONGEST, SHORTEST, WORTHLESS, bucket_of, value_bucket
+from canaryproxy.telemetry.metrics import EVICTED, TURNED_AWAY
 
 RATE = 10_000_000.0
 """Counts that a worker can report for each second it speaks of. A request of a user who is new, reaching a goal, makes
@@ -70,6 +71,8 @@ ALLOWED: dict[str, tuple[frozenset[int] | frozenset[str], str]] = {
     "codes": (STATUSES, "statuses from 100 to 599"),
     "replies": (STATUSES, "statuses from 100 to 599"),
     "refused": (STATUSES, "statuses from 100 to 599"),
+    "turned_away": (frozenset(TURNED_AWAY), f"reasons: {', '.join(TURNED_AWAY)}"),
+    "evicted": (frozenset(EVICTED), f"reasons: {', '.join(EVICTED)}"),
     "latency": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
     "duration": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
     "connect": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
@@ -121,7 +124,7 @@ class Border:
         self._messages += ANSWERS
 
     def draining(self) -> None:
-        """The worker was told to drain."""
+        """The worker was sent `Drain`."""
         self._draining = True
 
     # What it says.
@@ -170,7 +173,7 @@ class Border:
 
     def _end(self, cut: int) -> None:
         if not self._draining:
-            raise OutOfBounds("an end of draining", cut, "after it was told to drain")
+            raise OutOfBounds("an end of draining", cut, "after `Drain`, once")
         within("exchanges cut", cut, 0, OPEN)
         self._drained = True
 
@@ -204,6 +207,8 @@ class Border:
             check.number("dropped", mirror.dropped)
             check.counts("outcomes", mirror.outcomes)
         check.counts("refused", delta.refused)
+        check.counts("turned_away", delta.turned_away)
+        check.counts("evicted", delta.evicted)
         check.standing(delta)
         if check.spent > self._room:
             raise OutOfBounds("the sum of all counts", int(check.spent), f"at most {int(self._room)} by then")
@@ -352,6 +357,6 @@ def numbers(field: str, counts: Mapping[tuple[str, str], int]) -> None:
 
 
 def sampled(count: int, level: int) -> None:
-    """Whether so many are a sample: where there are few, nobody is left out."""
+    """Whether so many are a sample: where there are few, all of them are in it."""
     if level and count < SAMPLED:
         raise OutOfBounds("level", level, f"0 for {count} users; at least {SAMPLED} are a sample")
