@@ -140,6 +140,8 @@ def _problem(answer: bytes) -> str:
     """What an answer other than 200 says, in one line."""
     import json  # noqa: PLC0415 - most answers need none
 
+    if not answer:
+        return "the connection was closed without an answer; is it ending?"
     head, _, body = answer.partition(b"\r\n\r\n")
     status = head.split(b"\r\n")[0].decode("ascii", "replace").partition(" ")[2]
     if not head.startswith(b"HTTP/1."):

@@ -1,4 +1,4 @@
-"""A network namespace of its own: ports, TIME_WAIT and SYN queues of the floods touch nobody else."""
+"""A network namespace of its own: ports, TIME_WAIT and SYN queues of the floods concern no other process."""
 
 import os
 import subprocess
@@ -34,5 +34,7 @@ def _set(name: str, value: str) -> str:
     try:
         path.write_text(value)
     except OSError:
+        if not path.exists():
+            return "not there"
         return f"{' '.join(path.read_text().split())} (not ours to set)"
     return value

@@ -83,14 +83,14 @@ exporter and `monitor-uri` in HAProxy, in the process that serves; neither has a
 may have 64 KiB here, 32 KiB in nginx and 16 KiB in HAProxy: both refuse the half heads. nginx and HAProxy have no
 limits by address unless they are configured: their one run counts for both variants.
 
-**How to read it.** Milliseconds, 99 of 100. `weight`: a PUT, `health`: GET /healthz on the probes port, each on a
-connection of its own, ten a second; a failure has the time after which it is given up: 10 s and 3 s. `bystander`:
-a request every 20 ms on a connection that stays (by TLS where the flood is), quiet and under the flood.
-`newcomers`: four a second, a connection each, given up after 2 s. What was due while a request waited counts from
-when it was due. `wake-up`: how late an idle process on the same core wakes; bounds in milliseconds hold after it
-is subtracted. `memory`: charged to the cgroup at most; buffers of TCP sockets are counted apart by cgroup v1
-(most), and in it by v2; resident: all processes added up, so that what they share counts more than once. `held`:
-median, and most.
+**How to read it.** Milliseconds, 99 of 100. `weight`: a PUT, `health`: GET /healthz on the probes port,
+`liveness`: the same on the Unix socket of the probes, where there is one; each on a connection of its own, ten a
+second; a failure has the time after which it is given up: 10 s and 3 s. `bystander`: a request every 20 ms on a
+connection that stays (by TLS where the flood is), quiet and under the flood. `newcomers`: four a second, a
+connection each, given up after 2 s. What was due while a request waited counts from when it was due. `wake-up`:
+how late an idle process on the same core wakes; bounds in milliseconds hold after it is subtracted. `memory`:
+charged to the cgroup at most; buffers of TCP sockets are counted apart by cgroup v1 (most), and in it by v2;
+resident: all processes added up, so that what they share counts more than once. `held`: median, and most.
 """
 
 HEADS = (

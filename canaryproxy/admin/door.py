@@ -7,6 +7,7 @@ scarce is decided in `places`.
 """
 
 import asyncio
+import contextlib
 import errno
 import itertools
 import select
@@ -20,14 +21,19 @@ from aiohttp import web
 
 from canaryproxy.admin.places import Places
 from canaryproxy.admin.visitor import RESET, Visitor
+from canaryproxy.control.courtesy import give_way
 from canaryproxy.model.neighbourhood import neighbourhood
 
-AT_ONCE = 64
+AT_ONCE = 32
 """Newcomers that are taken in one turn of the loop, and connections that are read in one, at most. Of newcomers a
 quarter of the places, so that each is read before it can have to give way.
 """
-BEGUN_AT_ONCE = 8
-"""Requests that begin in one turn of the loop, at most."""
+BREATH = 8
+"""Newcomers after which workers on this CPU get their turn."""
+BEGUN_AT_ONCE = 4
+"""Requests that begin in one turn of the loop, at most. While more wait, newcomers wait in the kernel's queue, so that
+none has to give way before it is read.
+"""
 
 HEAD_PATIENCE = 10.0
 """Seconds for a whole request head to arrive."""
@@ -81,6 +87,26 @@ def overloaded() -> web.Response:
     response.body = PROBLEM % (b"too many requests under way", 503)
     response.force_close()
     return response
+
+
+async def answered(request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
+    """What the handler answers, written already: a connection is not idle before. The server, which would write it
+    now, sees that it is done.
+    """
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        await write(request, error)
+        raise
+    await write(request, response)
+    return response
+
+
+async def write(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Write a response, to its end. The server notices by itself where the client is gone."""
+    with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
+        await response.write_eof()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +204,7 @@ class Door:
                 self._note(self.name, "busy")
                 return overloaded()
             try:
-                return await handler(request)
+                return await answered(request, handler)
             finally:
                 self._places.end(visitor, self._now())
 
@@ -187,7 +213,12 @@ class Door:
     # newcomers
 
     def _accept(self) -> None:
-        for _ in range(self._at_once):
+        if self._left <= 0:
+            self._left = BEGUN_AT_ONCE
+            return
+        for number in range(1, self._at_once + 1):
+            if number % BREATH == 0:
+                give_way()
             try:
                 connection, peer = self._sock.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
@@ -229,8 +260,10 @@ class Door:
         if self._epoll is None:
             return
         for file, _ in self._epoll.poll(0, AT_ONCE):
+            if self._left <= 0:
+                break
             visitor = self._waiting.get(file)
-            if visitor is not None and self._left > 0:
+            if visitor is not None:
                 self._read(visitor)
 
     def _read(self, visitor: Visitor) -> None:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from canaryproxy.admin.deliver import deliver
 from canaryproxy.admin.problems import Problem
-from canaryproxy.admin.reading import LEAST_PIECE, Reading, Seen, piece, see
+from canaryproxy.admin.receive_window import LEAST_PIECE, ReceiveWindow, Seen, piece, see
 from canaryproxy.control.events import Event, Events, Queue
 from canaryproxy.model.neighbourhood import neighbourhood
 
@@ -53,7 +53,7 @@ async def stream(
 
 async def _pass_on(request: web.Request, response: web.StreamResponse, events: Events, queue: Queue) -> None:
     """Everything until the end. Raises `ConnectionResetError` where the client does not read."""
-    loop, reading = asyncio.get_running_loop(), Reading()
+    loop, reading = asyncio.get_running_loop(), ReceiveWindow()
     beat = loop.time() + HEARTBEAT
     while True:
         try:
@@ -70,7 +70,7 @@ async def _pass_on(request: web.Request, response: web.StreamResponse, events: E
         await deliver(request, response, written(event))
 
 
-def _look(request: web.Request, reading: Reading) -> int:
+def _look(request: web.Request, reading: ReceiveWindow) -> int:
     """Cut off a client that does not read, with `ConnectionResetError`; else how many bytes the next heartbeat has."""
     seen = _seen(request)
     if seen is None:

@@ -193,8 +193,8 @@ class Processes:
 
 
 def shared_memory(length: int, begin: bytes) -> int:
-    """A descriptor of memory that all workers share: `begin`, then zeros. Its size is sealed: a worker that could make it
-    smaller would end all others, whose next look at it would be a bus error.
+    """A descriptor of memory that all workers share: `begin`, then zeros. Its size is sealed: a worker that could make
+    it smaller would end all others, whose next look at it would be a bus error.
     """
     memory = os.memfd_create("canaryproxy", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(memory, length)

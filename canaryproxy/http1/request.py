@@ -103,8 +103,7 @@ class RequestReader:
     def _head(self) -> RequestHead | None:
         inbox = self._inbox
         data, begin = inbox.data, inbox.position
-        if self._seen and data.find(b"\n\r\n", begin + self._seen - 2) < 0:
-            self._await_head(data, begin)
+        if self._seen and self._goes_on(data, begin):
             return None
         head = take_request(data, begin)
         if head is None:
@@ -130,7 +129,8 @@ class RequestReader:
         inbox.consume(end)
         if head.body is not NO_BODY:
             self._begin_body(head)
-        self._seen = self._skipped = 0
+        self._seen = 0
+        self._skipped = 0
         if self._lines is not None:
             self._lines.reset()
         return head
@@ -155,6 +155,13 @@ class RequestReader:
             raise self._verdict(data[begin:stop])
         if begin < len(data) and data[begin:] != b"\r":
             self._await_head(data, begin)
+
+    def _goes_on(self, data: bytes, begin: int) -> bool:
+        """Whether a head of which more has come has not come to its end yet."""
+        if data.find(b"\n\r\n", begin + self._seen - 2) >= 0:
+            return False
+        self._await_head(data, begin)
+        return True
 
     def _await_head(self, data: bytes, begin: int) -> None:
         """Judge what is there of a head. It is taken apart when its end has come, not with each of its bytes."""

@@ -18,6 +18,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint32_t
+from libc.string cimport memset
 
 from canaryproxy.proxy.ends cimport Receiver, Sender
 
@@ -50,6 +51,16 @@ cdef extern from "<sys/epoll.h>" nogil:
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t recv(int fd, void *buffer, size_t size, int flags)
     ssize_t send(int fd, const void *buffer, size_t size, int flags)
+
+    cdef struct iovec:
+        void *iov_base
+        size_t iov_len
+
+    cdef struct msghdr:
+        iovec *msg_iov
+        size_t msg_iovlen
+
+    ssize_t sendmsg(int fd, const msghdr *message, int flags)
     int shutdown(int fd, int how)
     enum:
         MSG_NOSIGNAL
@@ -62,6 +73,8 @@ cdef enum:
     SMALL = 16384
     # Bytes that are read without a copy from a connection that filled the common buffer before.
     LARGE = 262144
+    # Pieces that leave in one system call, at most: a peer that took nothing may have thousands of small ones waiting.
+    TOGETHER = 256
 
 log = logging.getLogger("canaryproxy")
 
@@ -357,22 +370,27 @@ cdef class Connection(Sender):
         cdef bytes piece
         cdef Py_ssize_t left
         cdef ssize_t sent
+        cdef ssize_t wanted = 0
         cdef Py_ssize_t done = 0
-        while self._queued:
-            piece = <bytes> self._queue[done]
-            left = PyBytes_GET_SIZE(piece) - self._sent
-            sent = send(self._fd, PyBytes_AS_STRING(piece) + self._sent, left, MSG_NOSIGNAL)
+        cdef bint whole = True
+        while self._queued and whole:
+            sent = self._send_from(done, &wanted)
             if sent < 0:
                 if errno == EAGAIN or errno == EINTR:
                     break
                 self._break()
                 return 0
+            whole = sent == wanted
             self._queued -= sent
-            if sent < left:
-                self._sent += sent
-                break
-            self._sent = 0
-            done += 1
+            while sent:
+                piece = <bytes> self._queue[done]
+                left = PyBytes_GET_SIZE(piece) - self._sent
+                if sent < left:
+                    self._sent += sent
+                    break
+                sent -= left
+                self._sent = 0
+                done += 1
         if not self._queued:
             self._queue = None
             self._emptied()
@@ -387,6 +405,30 @@ cdef class Connection(Sender):
             except Exception as error:
                 self._report(error)
         return 0
+
+    cdef ssize_t _send_from(self, Py_ssize_t done, ssize_t *wanted) except? -1:
+        """Send what waits behind the first `done` pieces; `wanted` is how much that call was for."""
+        cdef iovec parts[TOGETHER]
+        cdef msghdr message
+        cdef Py_ssize_t waiting = len(self._queue)
+        cdef Py_ssize_t skipped = self._sent
+        cdef int count = 0
+        cdef bytes piece
+        wanted[0] = 0
+        while done < waiting and count < TOGETHER and wanted[0] < LARGE:
+            piece = <bytes> self._queue[done]
+            parts[count].iov_base = PyBytes_AS_STRING(piece) + skipped
+            parts[count].iov_len = PyBytes_GET_SIZE(piece) - skipped
+            wanted[0] += parts[count].iov_len
+            skipped = 0
+            count += 1
+            done += 1
+        if count == 1:
+            return send(self._fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
+        memset(&message, 0, sizeof(message))
+        message.msg_iov = parts
+        message.msg_iovlen = count
+        return sendmsg(self._fd, &message, MSG_NOSIGNAL)
 
     cdef int _emptied(self) except -1:
         self._follow()

@@ -38,8 +38,7 @@ NOWHERE = Endpoint("", 0)
 
 class Shared:
     """`identity` is the instance's pseudonym; `access_log` takes an entry for every exchange, at `wall` time; clocks
-    and dice are arguments. Users are numbered under the `secret`. `held` counts exchanges of versions that have a
-    limit.
+    and dice are arguments. Users are numbered under the `secret`. `held` counts exchanges of versions with a limit.
     """
 
     __slots__ = (

@@ -145,9 +145,8 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     yield GaugeMetricFamily("canaryproxy_generation", "Generation of the routing table.", value=facts.generation)
     words = "Whether the config holds up that was read last."
     yield GaugeMetricFamily("canaryproxy_config_reload_success", words, value=facts.reloaded)
-    state = GaugeMetricFamily(
-        "canaryproxy_state_condition", "How the state is kept: 1 for the condition that holds.", labels=("condition",)
-    )
+    words = "How the state is kept: 1 for the condition that holds."
+    state = GaugeMetricFamily("canaryproxy_state_condition", words, labels=("condition",))
     for condition in CONDITIONS:
         state.add_metric((condition,), condition == facts.state)
     yield state

@@ -226,6 +226,8 @@ def test_a_request_under_way_has_no_time_limit_of_the_door() -> None:
     ("head", "status"),
     [
         (b"GET /quick HTTP/1.1\r\nHost: a\r\nExpect: magic\r\n\r\n", b"417"),
+        (b"GET /quick HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nmore", b"200"),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nmore", b"404"),
         (b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", b"404"),
         (b"POST /quick HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", b"401"),
         (b"POST /quick HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"401"),
@@ -429,3 +431,45 @@ def test_the_room_is_shared_out_so_that_something_is_left_of_everything() -> Non
         assert 0 < room.busy_share <= room.busy < room.most
         assert 0 < room.share < room.most
     assert Room.unshared(16) == Room(16, 12, 16, 16)
+
+
+def test_a_flood_of_whole_requests_makes_nobody_wait_in_vain() -> None:
+    async def test() -> None:
+        async with api(Room.of(64)) as made:
+
+            async def once(source: str) -> bytes:
+                client = await asyncio.open_connection("127.0.0.1", made.port, local_addr=(source, 0))
+                client[1].write(b"GET /quick HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                answer = await client[0].read()
+                client[1].close()
+                return answer[9:12]
+
+            found = await asyncio.gather(*(once(f"127.0.0.{number % 20 + 1}") for number in range(400)))
+            assert found.count(b"200") + found.count(b"503") == 400
+            assert found.count(b"200") > 200
+
+    run(test())
+
+
+def test_a_site_of_ipv6_is_one_address_however_many_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
+    peers = [f"2001:db8:0:1::{number:x}" for number in range(1, 7)]
+    accept = socket.socket.accept
+
+    def accept_from(sock: socket.socket) -> tuple[socket.socket, object]:
+        connection, _ = accept(sock)
+        return connection, (names.pop(0), 1, 0, 0)
+
+    monkeypatch.setattr(socket.socket, "accept", accept_from)
+    names = ["2001:db8:0:2::1", *peers, "::ffff:192.0.2.1"]
+
+    async def test() -> None:
+        async with api(SMALL) as made:
+            first = await made.connect()
+            for _ in peers:
+                await made.connect()
+            assert made.door.connections == 1 + SMALL.share
+            await made.connect()
+            assert await asked(first, b"/quick") == b"200 quick"
+            assert made.noted == [("probes", "evicted")] * 2
+
+    run(test())

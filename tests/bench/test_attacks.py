@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.attacks import report, subjects
-from bench.attacks.cgroups import group
+from bench.attacks import cgroups, report, subjects
+from bench.attacks.cgroups import Use, group
 from bench.attacks.figures import Pulse, Reached, Run, Seen, percentile, reached, seen
 from bench.attacks.flood import FLOODS, Flood, Running, request
 from bench.attacks.verdict import BASE, NGINX, OURS, Verdict, verdicts
@@ -215,17 +215,19 @@ async def test_a_flood_opens_again_what_is_closed(tmp_path: Path) -> None:
     "framing", [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"]
 )
 async def test_a_scraper_closes_after_a_whole_answer_and_comes_again(tmp_path: Path, framing: bytes) -> None:
-    whole = 0
+    whole = under_way = 0
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal whole
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\n" + framing[:-3])
-        await asyncio.sleep(0)
-        writer.write(framing[-3:])
-        with contextlib.suppress(ConnectionError):
+        nonlocal whole, under_way
+        under_way += 1
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):  # the flood ends in the middle
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\n" + framing[:-3])
+            await asyncio.sleep(0)
+            writer.write(framing[-3:])
             whole += await reader.read() == b""
         writer.close()
+        under_way -= 1
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
@@ -235,6 +237,8 @@ async def test_a_scraper_closes_after_a_whole_answer_and_comes_again(tmp_path: P
         while whole < 40:
             await asyncio.sleep(0.02)
         await asyncio.to_thread(running.end)
+        while under_way:
+            await asyncio.sleep(0.02)
     last = running.pulses[-1]
     assert (last.closed, last.other) == (0, 0)
     assert last.good >= 40
@@ -250,3 +254,29 @@ def test_a_flood_of_a_port_where_none_listens_ends_all_the_same(tmp_path: Path) 
 def test_a_verdict_says_which_flood_it_is_of() -> None:
     assert {one.flood for one in verdicts(IDLE, [run(), run(BASE)], seconds=30)} == {"idle"}
     assert Verdict("idle", "a claim", None, "not run: why").holds is None
+
+
+def test_a_cgroup_of_version_2_has_the_limit_and_no_swap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    (tmp_path / "cgroup.controllers").write_text("cpu memory pids\n")
+    (tmp_path / "cgroup.subtree_control").write_text("cpu\n")
+    with group("canaryproxy-test", 64 * MIB) as made:
+        assert made is not None
+        folder = made.door.parent
+        assert (tmp_path / "cgroup.subtree_control").read_text() == "+memory"
+        assert {path.name: path.read_text() for path in folder.iterdir()} == {
+            "memory.max": str(64 * MIB),
+            "memory.swap.max": "0",
+        }
+        (folder / "memory.peak").write_text("4096\n")
+        (folder / "memory.events").write_text("low 0\nmax 7\noom 2\noom_kill 1\n")
+        assert made.use() == Use(4096, 1, 7, 0)
+        for path in folder.iterdir():  # as the kernel does
+            path.unlink()
+    assert not folder.exists()
+
+
+def test_where_no_controller_of_memory_is_there_is_no_cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+    with group("canaryproxy-test", None) as made:
+        assert made is None

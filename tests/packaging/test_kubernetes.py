@@ -170,7 +170,9 @@ def test_liveness_depends_on_no_port_that_strangers_reach(name: str, tmp_path: P
     program, verb, *arguments = probe["exec"]["command"]
     assert (program, verb) == ("canaryproxy", "probe")
     question = read(arguments)
-    assert question == Question("live", loaded.server.probes.socket)
+    assert loaded.server.probes.listen is not None
+    port = loaded.server.probes.listen.port
+    assert question == Question("live", loaded.server.probes.socket, f"127.0.0.1:{port}")
     assert probe["timeoutSeconds"] > question.patience
     folder = str(Path(loaded.server.probes.socket).parent)
     volume = {mount["mountPath"]: mount["name"] for mount in mine["volumeMounts"]}[folder]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import time
 
 from tests.support.laboratory import ALIKE, DIRECT, MIB, PATTERN, TIGHT, Hearer, Lab, at_once, fill, on
 
@@ -34,6 +35,41 @@ async def test_what_the_kernel_does_not_take_waits_and_is_not_lost(lab: Lab) -> 
     await hearer.is_told("resume")
     assert hearer.told == ["made", "pause", "resume"]
     assert transport.get_write_buffer_size() == 0
+
+
+@on(ALIKE)
+async def test_thousands_of_small_pieces_that_wait_arrive_in_their_order(lab: Lab) -> None:
+    transport, _, far = await lab.open(buffers=TIGHT)
+    pieces = [PATTERN, *[b"%x\r\n" % number * (number % 4 + 1) for number in range(20_000)], PATTERN, b"end"]
+    for piece in pieces:
+        transport.write(piece)
+    whole = b"".join(pieces)
+    assert await lab.read(far, len(whole)) == whole
+    assert transport.get_write_buffer_size() == 0
+
+
+@on(DIRECT)
+async def test_thousands_of_small_pieces_that_wait_do_not_take_a_system_call_each(lab: Lab) -> None:
+    """The attack: chunks of one byte towards an endpoint that does not read, and then does: 20,000 calls in one turn."""
+    count, piece = 20_000, b"1\r\nx\r\n"
+    transport, _, far = await lab.open(buffers=TIGHT)
+    transport.write(PATTERN)
+    for _ in range(count):
+        transport.write(piece)
+    near = transport.get_extra_info("socket")
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**22)
+    far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**22)
+    begun = time.process_time()
+    await lab.read(far, len(PATTERN) + count * len(piece))
+    together = time.process_time() - begun
+    one, other = lab.wire()
+    lab.bare += [one, other]
+    begun = time.process_time()
+    for number in range(count):
+        one.send(piece)
+        if number % 1_000 == 0:
+            other.recv(2**18)
+    assert together < time.process_time() - begun
 
 
 @on(ALIKE)

@@ -33,7 +33,7 @@ class Seen(NamedTuple):
     unacknowledged: int
 
 
-class Reading:
+class ReceiveWindow:
     """What was seen of one client, look by look. Pure."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Reading:
         self._behind = 0
 
     def __repr__(self) -> str:
-        return f"<Reading {self._behind} behind>"
+        return f"<ReceiveWindow {self._behind} behind>"
 
     @property
     def lags(self) -> bool:

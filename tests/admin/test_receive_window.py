@@ -4,13 +4,13 @@ import socket
 
 import pytest
 
-from canaryproxy.admin.reading import LEAST_PIECE, LOOKS, Reading, Seen, piece, see
+from canaryproxy.admin.receive_window import LEAST_PIECE, LOOKS, ReceiveWindow, Seen, piece, see
 
 WIDE = 65536
 
 
 def looks(*seen: Seen) -> list[bool]:
-    reading = Reading()
+    reading = ReceiveWindow()
     return [reading.look(one) for one in seen]
 
 
@@ -42,7 +42,7 @@ def test_what_is_never_acknowledged_is_not_read_either() -> None:
 
 
 def test_a_client_seems_not_to_read_one_look_before_it_is_sure() -> None:
-    reading = Reading()
+    reading = ReceiveWindow()
     assert not reading.lags
     for _ in range(LOOKS - 1):
         assert reading.look(window(WIDE, 1))
@@ -65,7 +65,7 @@ def test_a_real_client_is_found_out_by_its_window(reads: bool) -> None:
     ):
         ours, _ = listening.accept()
         with ours:
-            reading, alive = Reading(), True
+            reading, alive = ReceiveWindow(), True
             for _ in range(40):
                 seen = see(ours.fileno())
                 alive = alive and reading.look(seen)
