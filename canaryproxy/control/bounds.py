@@ -20,13 +20,19 @@ from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.proxy.course import FALLBACK, SHIELD, WITHDRAWN
 from canaryproxy.telemetry.distinct import MOST
 from canaryproxy.telemetry.histogram import LEAST_VALUE, LONGEST, SHORTEST, WORTHLESS, bucket_of, value_bucket
+from canaryproxy.telemetry.metrics import EVICTED, TURNED_AWAY
 
-RATE = 2_000_000.0
-"""Counts that a worker can report for each second it speaks of. One request makes five or six, and a worker serves at
-most a few ten thousand requests a second."""
+RATE = 10_000_000.0
+"""Counts that a worker can report for each second it speaks of. A request of a user who is new, reaching a goal, makes
+fifty; a worker serves a few ten thousand requests a second at most.
+"""
 
-USER = 20.0
-"""Counts that one user stands for: filing them costs so much more."""
+USER = 10.0
+EVENT = 20.0
+"""Counts that one user, and one event of a goal, stand for: filing them costs so much more."""
+
+GOALS = 10
+"""Goals of a route that one request reaches: with more of them a request may reach more, and this is enough."""
 
 ENTRIES = 2**13
 """Cells, versions' users, goals or mirrors of one report. What is longer is sent in parts (`link.codec.ENTRIES`)."""
@@ -65,6 +71,8 @@ ALLOWED: dict[str, tuple[frozenset[int] | frozenset[str], str]] = {
     "codes": (STATUSES, "statuses from 100 to 599"),
     "replies": (STATUSES, "statuses from 100 to 599"),
     "refused": (STATUSES, "statuses from 100 to 599"),
+    "turned_away": (frozenset(TURNED_AWAY), f"reasons: {', '.join(TURNED_AWAY)}"),
+    "evicted": (frozenset(EVICTED), f"reasons: {', '.join(EVICTED)}"),
     "latency": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
     "duration": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
     "connect": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
@@ -116,7 +124,7 @@ class Border:
         self._messages += ANSWERS
 
     def draining(self) -> None:
-        """The worker was told to drain."""
+        """The worker was sent `Drain`."""
         self._draining = True
 
     # What it says.
@@ -165,7 +173,7 @@ class Border:
 
     def _end(self, cut: int) -> None:
         if not self._draining:
-            raise OutOfBounds("an end of draining", cut, "after it was told to drain")
+            raise OutOfBounds("an end of draining", cut, "after `Drain`, once")
         within("exchanges cut", cut, 0, OPEN)
         self._drained = True
 
@@ -199,6 +207,8 @@ class Border:
             check.number("dropped", mirror.dropped)
             check.counts("outcomes", mirror.outcomes)
         check.counts("refused", delta.refused)
+        check.counts("turned_away", delta.turned_away)
+        check.counts("evicted", delta.evicted)
         check.standing(delta)
         if check.spent > self._room:
             raise OutOfBounds("the sum of all counts", int(check.spent), f"at most {int(self._room)} by then")
@@ -281,27 +291,30 @@ class Check:
         self.sample("users failed", users.failed, users.level)
         sampled(max(len(users.seen), len(users.failed)), users.level)
 
-    def sample(self, field: str, users: Set[int], level: int) -> None:
-        """Users that a sample of this level has."""
+    def sample(self, field: str, users: Set[int], level: int, goals: int = 1) -> None:
+        """Users that a sample of this level has, each of whom may be one for so many goals."""
         within("level", level, 0, DEEPEST)
         if users:
             within(f"the number of {field}", len(users), 0, MOST)
             within(f"the least of {field}", min(users), 0, 2**64 - 1)
             within(f"the greatest of {field}", max(users), 0, 2 ** (64 - level) - 1)
-            self.spent += (len(users) << level) * USER
+            self.spent += (len(users) << level) * USER / goals
 
     def goal(self, goal: GoalDelta) -> None:
         """Events of one goal."""
         words = self.side(goal.route, goal.version)
         if goal.goal not in words.goals:
             raise OutOfBounds(f"goal of route {shown(goal.route)}", goal.goal, "goals that were published")
-        self.number("events", goal.events)
+        goals = max(min(len(words.goals), GOALS), 1)
+        if goal.events < 0:
+            raise OutOfBounds("events", goal.events, "no negative number")
+        self.spent += goal.events * EVENT / goals
         self.counts("values", goal.values)
         if sum(goal.values.values()) != goal.events:
             raise OutOfBounds("the sum of values", sum(goal.values.values()), f"that of events, {goal.events}")
         most = MOST_VALUE * goal.events * (1 + 1e-9)
         within("value", goal.value, 0.0, most)
-        self.sample("users of a goal", goal.users.keys(), goal.level)
+        self.sample("users of a goal", goal.users.keys(), goal.level, goals)
         sampled(len(goal.users), goal.level)
         if goal.users:
             within("the number of users of a goal", len(goal.users), 0, goal.events)
@@ -344,6 +357,6 @@ def numbers(field: str, counts: Mapping[tuple[str, str], int]) -> None:
 
 
 def sampled(count: int, level: int) -> None:
-    """Whether so many are a sample: where there are few, nobody is left out."""
+    """Whether so many are a sample: where there are few, all of them are in it."""
     if level and count < SAMPLED:
         raise OutOfBounds("level", level, f"0 for {count} users; at least {SAMPLED} are a sample")

@@ -2,7 +2,7 @@
 began with. Pure.
 
 A download of hours is reported under names that are in no table any more, so what was replaced stays known: the last
-`REMEMBERED` names of each kind and route, and as many routes. Whatever was never published is nobody's name.
+`REMEMBERED` names of each kind and route, and as many routes. What was never published is unknown.
 """
 
 from collections.abc import Iterable, Mapping, Set
@@ -46,7 +46,7 @@ class Words:
     rules: Names = field(default_factory=nothing)
 
     def learn(self, route: Route) -> None:
-        """A table has this route, whose rules are told elsewhere."""
+        """A table has this route, whose rules come separately."""
         for version in route.versions:
             names = (NOWHERE, *(endpoint.authority for endpoint in version.endpoints))
             learn(self.endpoints.setdefault(version.name, {}), names)

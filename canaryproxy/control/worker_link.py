@@ -11,7 +11,7 @@ from canaryproxy.link.wire import Wire
 
 class WorkerLink:
     """One worker process as we see it. `began`: the generation that it was started with; `border` knows what it may
-    say. What it says that nobody can understand is `refuse`d in words.
+    say. Bytes that are no message are `refuse`d, with a reason.
     """
 
     def __init__(

@@ -355,7 +355,7 @@ class Workers:
             log.error("worker %d (pid %s) is silent; it is killed", link.slot + 1, link.pid)
             link.kill()
         elif link.unread > SILENT:
-            log.error("worker %d (pid %s) does not read what it is told; it is killed", link.slot + 1, link.pid)
+            log.error("worker %d (pid %s) does not read its messages; it is killed", link.slot + 1, link.pid)
             link.kill()
 
     # The end.

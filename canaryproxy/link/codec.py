@@ -102,7 +102,16 @@ def halves(delta: Delta) -> tuple[Delta, Delta]:
     cells, users, goals, mirrors = cut(delta.cells), cut(delta.users), cut(delta.goals), cut(delta.mirrors)
     return (
         replace(delta, cells=cells[0], users=users[0], goals=goals[0], mirrors=mirrors[0]),
-        replace(delta, cells=cells[1], users=users[1], goals=goals[1], mirrors=mirrors[1], refused={}),
+        replace(
+            delta,
+            cells=cells[1],
+            users=users[1],
+            goals=goals[1],
+            mirrors=mirrors[1],
+            refused={},
+            turned_away={},
+            evicted={},
+        ),
     )
 
 
@@ -126,7 +135,9 @@ class Decoder:
         self._buffer += data
 
     def messages(self) -> Iterator[Message]:
-        """The messages that are complete. Whoever stops half-way gets the rest at the next call. Raises `Garbled`."""
+        """The messages that are complete. A caller that stops half-way gets the rest with the next call. Raises
+        `Garbled`.
+        """
         buffer = self._buffer
         while len(buffer) >= HEADER.size:
             length, version, kind = HEADER.unpack_from(buffer)

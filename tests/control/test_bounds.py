@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from dataclasses import fields, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from canaryproxy.control.bounds import ENTRIES, OPEN, OUTCOMES, RATE, SAMPLED, B
 from canaryproxy.link.codec import HEADER, UP, Decoder, Garbled, encode
 from canaryproxy.link.introduction import ours
 from canaryproxy.link.messages import VERSION, Acknowledged, Drain, Drained, Introduction, Message
+from canaryproxy.mode import PACKAGE
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, MirrorDelta, Open, Users
 from canaryproxy.model.failure import Failure
@@ -20,6 +22,7 @@ from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import Affinity
 from canaryproxy.routing.entry import Entry
 from canaryproxy.telemetry.distinct import MOST
+from canaryproxy.telemetry.metrics import EVICTED, TURNED_AWAY
 from canaryproxy.telemetry.record import Recorder
 from tests.control.test_vocabulary import knowing, route
 from tests.support.filing import Filed
@@ -34,7 +37,7 @@ USERS = Users("shop", "canary", 500, 0, frozenset((1, 2**64 - 1)), frozenset((1,
 GOAL = GoalDelta("shop", "canary", "buy", True, 2, 3.5, {0: 1, 31: 1}, 0, {1: 3.5})
 WHOLE = Delta(
     1, 100.25, (CELL,), (Open(KEY, 99, 2),), (USERS,), (GOAL,), (MirrorDelta("shop", 3, 1, {"success": 2}),), {404: 1},
-    {("shop", "canary"): 1}, frozenset(("10.0.0.1:9",)), {("blog", "stable"): 4},
+    {("shop", "canary"): 1}, frozenset(("10.0.0.1:9",)), {("blog", "stable"): 4}, {"full": 2}, {"files": 1},
 )  # fmt: skip
 
 
@@ -97,14 +100,22 @@ def test_what_a_recorder_counts_is_within_bounds() -> None:
 
 
 def test_a_busy_worker_stays_within_the_rate_also_after_a_long_silence() -> None:
-    """Fifty thousand requests a second, each with six counts and a user of its own, are told after ten minutes."""
+    """Fifty thousand requests a second, each with six counts and a user of its own, are reported after ten minutes."""
     made = border()
     many = 50_000 * 600
     counts = {200: many}
     cell = CellDelta(KEY, 100, many, {"success": many}, {}, counts, {0: many}, {0: many}, {0: many})
     made.check(replace(WHOLE, at=699.0, cells=(cell,)), 700.0)
+    for number in range(20):
+        busy = replace(GOAL, events=50_000, value=5e4, values={0: 50_000}, users=dict.fromkeys(range(50000), 1.0))
+        fresh = replace(USERS, seen=frozenset(range(50_000)), failed=frozenset(range(50_000)))
+        cell = CellDelta(
+            KEY, 100, 50_000, {"success": 50_000}, {}, {200: 50_000}, {0: 50_000}, {0: 50_000}, {0: 50_000}
+        )
+        at = 700.0 + number
+        made.check(replace(WHOLE, at=at, cells=(cell,), users=(fresh,), goals=(busy,)), at)
     users = frozenset(range(MOST - 1))
-    made.check(replace(WHOLE, at=702.0, users=(replace(USERS, seen=users, failed=frozenset()),)), 702.0)
+    made.check(replace(WHOLE, at=802.0, users=(replace(USERS, seen=users, failed=frozenset()),)), 802.0)
 
 
 def test_parts_of_a_report_share_what_there_is_room_for() -> None:
@@ -202,6 +213,10 @@ SIDE = ("shop", "canary")
         (standing(refused={42: 1}), "a key of refused is 42"),
         (standing(refused={404: -1}), "refused is -1"),
         (standing(refused={404: HUGE}), "the sum of all counts is"),
+        (standing(turned_away={"x\n": 1}), r"a key of turned_away is 'x\n', allowed: reasons: "),
+        (standing(turned_away={"full": -1}), "turned_away is -1"),
+        (standing(evicted={"none": 1}), "a key of evicted is 'none', allowed: reasons: "),
+        (standing(evicted={"full": HUGE}), "the sum of all counts is"),
         (standing(in_flight={("none", "stable"): 1}), "route is 'none'"),
         (standing(in_flight={("shop", "none"): 1}), "version of route 'shop' is 'none'"),
         (standing(in_flight={SIDE: -1}), "in_flight is -1, allowed: no negative number"),
@@ -242,11 +257,20 @@ def test_every_field_of_a_report_is_looked_at() -> None:
         Users: "route version weight level seen failed",
         GoalDelta: "route version goal analysed events value values level users",
         MirrorDelta: "route sent dropped outcomes",
-        Delta: "generation at cells overdue users goals mirrors refused tunnels ejected in_flight",
+        Delta: "generation at cells overdue users goals mirrors refused tunnels ejected in_flight turned_away evicted",
         Introduction: "version compiled why package python",
     }
     for kind, names in known.items():
         assert [field.name for field in fields(kind)] == names.split()
+
+
+def test_every_reason_for_which_a_connection_is_closed_is_one_that_may_be_reported() -> None:
+    """One that is missing in the list would have honest workers killed."""
+    calls = re.compile(r"\.(turn_away|evict)\(\"(\w+)\"")
+    found = {call for path in (PACKAGE / "proxy").glob("*.py") for call in calls.findall(path.read_text())}
+    assert {reason for name, reason in found if name == "turn_away"} <= set(TURNED_AWAY)
+    assert {reason for name, reason in found if name == "evict"} <= set(EVICTED)
+    assert ("evict", "full") in found
 
 
 def test_a_clock_goes_forward_and_not_after_ours() -> None:
@@ -332,7 +356,7 @@ def test_what_is_shown_is_short_and_escaped() -> None:
     assert shown("x" * 500) == f"'{'x' * 79}... (502 characters)"
 
 
-# Reports that nobody thought of.
+# Random reports.
 
 TEXTS = ("shop", "blog", "canary", "stable", "10.0.0.1:9", "weight", "rule:beta", "buy", "", "x", "\x1b[2J", "success")
 INTS = (0, 1, -1, 2, 200, 599, 99, 600, 100, -639, 525, 10_000, 2**31, 2**40, 2**62, 2**63, -(2**63), 2**64 - 1)

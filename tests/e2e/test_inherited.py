@@ -83,7 +83,7 @@ def test_a_worker_holds_nothing_that_leads_to_the_supervisor_or_to_other_workers
 
 
 def test_memory_that_workers_share_cannot_be_taken_from_under_them(tmp_path: Path) -> None:
-    """Were it shorter, the next look at it would end whoever looks."""
+    """Were it shorter, the next look at it would end the process that looks."""
     port = free_port()
     with canaryproxy(
         tmp_path, "--stable", "http://127.0.0.1:1", "--canary", "http://127.0.0.1:2", "--listen", "{listen}", port=port

@@ -25,7 +25,7 @@ PIDFD_GETFD = 438
 
 
 def stolen(pid: int, number: int) -> socket.socket:
-    """A socket of another process (pidfd_getfd(2)), as whoever runs code in it has it."""
+    """A socket of another process (pidfd_getfd(2)), as code that runs in it has it."""
     libc = ctypes.CDLL(None, use_errno=True)
     pidfd = os.pidfd_open(pid)
     try:
@@ -33,7 +33,7 @@ def stolen(pid: int, number: int) -> socket.socket:
     finally:
         os.close(pidfd)
     if found < 0:
-        pytest.skip(f"this system lets nobody take a descriptor: {os.strerror(ctypes.get_errno())}")
+        pytest.skip(f"descriptors cannot be taken on this system: {os.strerror(ctypes.get_errno())}")
     return socket.socket(fileno=found)
 
 

@@ -199,7 +199,7 @@ def test_one_that_speaks_of_another_time_for_ever_is_replaced(
 def test_one_that_acknowledges_blindly_and_reads_nothing_is_replaced(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Generations can be guessed. What it is told gathers in the supervisor."""
+    """Generations can be guessed. Unread messages gather in the supervisor."""
     monkeypatch.setattr(workers, "SILENT", 4)
 
     async def test() -> None:
@@ -217,13 +217,13 @@ def test_one_that_acknowledges_blindly_and_reads_nothing_is_replaced(
             assert made.workers.restarts
 
     run(test())
-    assert "does not read what it is told; it is killed" in caplog.text
+    assert "does not read its messages; it is killed" in caplog.text
 
 
 def test_a_report_that_cannot_be_filed_costs_its_worker_and_no_other(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Bounds that somebody forgot."""
+    """A bound that is missing."""
 
     async def test() -> None:
         async with instance(monkeypatch) as (made, launcher):

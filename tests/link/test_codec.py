@@ -137,7 +137,7 @@ def test_a_long_report_is_sent_in_parts_that_add_up_to_it(
     whole = next(one for one in MESSAGES if isinstance(one, Delta))
     long = replace(
         whole, cells=tuple(replace(CELL, second=number) for number in range(cells)), users=whole.users * users,
-        goals=whole.goals * goals, mirrors=whole.mirrors * mirrors,
+        goals=whole.goals * goals, mirrors=whole.mirrors * mirrors, turned_away={"full": 2}, evicted={"files": 1},
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(codec, "PORTION", portion)
@@ -149,6 +149,8 @@ def test_a_long_report_is_sent_in_parts_that_add_up_to_it(
         assert [one for part in parts for one in getattr(part, name)] == list(getattr(long, name))
         assert all(len(getattr(part, name)) <= most for part in parts)
     assert [dict(part.refused) for part in parts if part.refused] == [dict(long.refused)]
+    assert sum(sum(part.turned_away.values()) for part in parts) == 2
+    assert sum(sum(part.evicted.values()) for part in parts) == 1
     for name in ("generation", "at", "overdue", "tunnels", "ejected", "in_flight"):
         assert all(getattr(part, name) == getattr(long, name) for part in parts)
     assert all(len(frame) <= portion or codec.entries(part) <= 1 for frame, part in zip(frames, parts, strict=True))

@@ -90,7 +90,7 @@ def test_an_end_that_does_not_read_congests_the_other() -> None:
 
 
 def test_a_share_is_what_it_says_over_any_time() -> None:
-    """Whoever takes all that is allowed gets a third of the time, after a first second; a pause gives back no more."""
+    """A link that takes all that is allowed gets a third of the time, after a first second; a pause gives back no more."""
     share, now, taken = Share(100.0), 100.0, 0.0
     while now < 160.0:
         now += 0.05
@@ -103,7 +103,7 @@ def test_a_share_is_what_it_says_over_any_time() -> None:
 
 
 def test_a_flood_on_one_link_leaves_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every message takes longer than a turn: whoever else waits for the loop runs between any two of them."""
+    """Every message takes longer than a turn: others that wait for the loop run between any two of them."""
     clock = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     order: list[str] = []

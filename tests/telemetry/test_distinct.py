@@ -96,8 +96,8 @@ def crafted(tries: int, wanted: int) -> list[bytes]:
     return [b"user-%d" % number for number in best[:wanted]]
 
 
-def test_keys_that_were_looked_for_empty_nobodys_sample() -> None:
-    """The attack as it was: hashes with many leading zeros fill the sample, whose level rises until nobody else is in it.
+def test_crafted_keys_do_not_empty_the_sample_of_other_users() -> None:
+    """The attack as it was: hashes with many leading zeros fill the sample, whose level rises until no other user is in it.
     Under a number that no client knows they are users like all others.
     """
     hashed, most = Hash(salt_of("shop")), 1_000
