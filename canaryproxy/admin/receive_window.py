@@ -4,17 +4,22 @@ Small pieces vanish in the buffers of a client that does not read, so writes suc
 narrows with every piece, while that of a client which reads is as wide again at the next look.
 """
 
+import asyncio
+import contextlib
 import fcntl
 import socket
 import struct
 import termios
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 LOOKS = 3
 """Looks in a row at which a client has taken nothing until it counts as one that does not read."""
 
 LEAST_PIECE = 4096
 """Bytes that are sent between two looks, at least; more where the window is said in larger units (RFC 7323)."""
+
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: a close leaves nothing behind in the kernel."""
 
 INFO_LENGTH = 256
 WINDOW_AT = 228
@@ -71,6 +76,27 @@ def see(file: int) -> Seen:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, INFO_LENGTH)
     finally:
         sock.detach()
-    queued = struct.unpack("i", fcntl.ioctl(file, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
     window = struct.unpack_from("I", info, WINDOW_AT)[0] if len(info) >= WINDOW_AT + 4 else None
-    return Seen(window, 1 << (info[SCALE_AT] & SCALE_BITS), queued)
+    return Seen(window, 1 << (info[SCALE_AT] & SCALE_BITS), unacknowledged(file))
+
+
+def unacknowledged(file: int) -> int:
+    """Bytes that the client of a connected TCP socket has not acknowledged. Raises `OSError`."""
+    found: int = struct.unpack("i", fcntl.ioctl(file, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+    return found
+
+
+def cut(transport: asyncio.BaseTransport) -> None:
+    """End a connection now. Where its client has not taken everything the kernel forgets that, too, which it would keep
+    for minutes otherwise.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            if unacknowledged(sock.fileno()):
+                own = socket.socket(fileno=sock.fileno())
+                try:
+                    own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                finally:
+                    own.detach()
+    cast("asyncio.WriteTransport", transport).abort()

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from canaryproxy.admin.deliver import deliver
 from canaryproxy.admin.problems import Problem
-from canaryproxy.admin.receive_window import LEAST_PIECE, ReceiveWindow, Seen, piece, see
+from canaryproxy.admin.receive_window import LEAST_PIECE, ReceiveWindow, Seen, cut, piece, see
 from canaryproxy.control.events import Event, Events, Queue
 from canaryproxy.model.neighbourhood import neighbourhood
 
@@ -77,7 +77,7 @@ def _look(request: web.Request, reading: ReceiveWindow) -> int:
         return LEAST_PIECE
     if not reading.look(seen):
         if request.transport is not None:
-            request.transport.abort()
+            cut(request.transport)
         raise ConnectionResetError("the client does not read")
     return piece(seen)
 
