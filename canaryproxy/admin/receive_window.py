@@ -24,18 +24,21 @@ RESET = struct.pack("ii", 1, 0)
 INFO_LENGTH = 256
 WINDOW_AT = 228
 """Where `struct tcp_info` has `tcpi_snd_wnd`, since Linux 5.4."""
+ACKED_AT = 120
+"""Where it has `tcpi_bytes_acked`, since Linux 4.1."""
 SCALE_AT = 6
 SCALE_BITS = 0x0F
 
 
 class Seen(NamedTuple):
-    """Of a connection: bytes that it would take (None where the system does not say), in which unit that is said, and
-    bytes that it has been sent and has not acknowledged.
+    """Of a connection: bytes that it would take (None where the system does not say), in which unit that is said, bytes
+    that it has been sent and has not acknowledged, and all that it has acknowledged.
     """
 
     window: int | None
     unit: int
     unacknowledged: int
+    acknowledged: int = 0
 
 
 class ReceiveWindow:
@@ -44,6 +47,7 @@ class ReceiveWindow:
     def __init__(self) -> None:
         self._widest = 0
         self._last = 0
+        self._acknowledged = -1
         self._behind = 0
 
     def __repr__(self) -> str:
@@ -58,7 +62,9 @@ class ReceiveWindow:
         """Whether it reads, as far as is known now. At least a `piece` has been sent since the last look."""
         window = seen.window
         narrower = window is not None and window < self._last and window <= self._widest - LEAST_PIECE
-        self._behind = self._behind + 1 if narrower or seen.unacknowledged else 0
+        stuck = seen.unacknowledged > 0 and seen.acknowledged <= self._acknowledged
+        self._behind = self._behind + 1 if narrower or stuck else 0
+        self._acknowledged = seen.acknowledged
         if window is not None:
             self._last, self._widest = window, max(self._widest, window)
         return self._behind < LOOKS
@@ -77,7 +83,8 @@ def see(file: int) -> Seen:
     finally:
         sock.detach()
     window = struct.unpack_from("I", info, WINDOW_AT)[0] if len(info) >= WINDOW_AT + 4 else None
-    return Seen(window, 1 << (info[SCALE_AT] & SCALE_BITS), unacknowledged(file))
+    acked = struct.unpack_from("Q", info, ACKED_AT)[0] if len(info) >= ACKED_AT + 8 else 0
+    return Seen(window, 1 << (info[SCALE_AT] & SCALE_BITS), unacknowledged(file), acked)
 
 
 def unacknowledged(file: int) -> int:

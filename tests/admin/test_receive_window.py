@@ -40,14 +40,18 @@ def test_a_window_that_narrows_a_little_says_nothing_yet() -> None:
 
 
 def test_what_is_never_acknowledged_is_not_read_either() -> None:
-    assert looks(*[window(None, 100)] * 4) == [True, True, False, False]
+    assert looks(*[window(None, 100)] * 5) == [True, True, True, False, False]
     assert all(looks(*[window(None)] * 20)), "an old kernel says no window"
+
+
+def test_a_slow_line_is_no_client_that_does_not_read() -> None:
+    assert all(looks(*(Seen(WIDE, 128, 30_000, number * 1000) for number in range(20))))
 
 
 def test_a_client_seems_not_to_read_one_look_before_it_is_sure() -> None:
     reading = ReceiveWindow()
     assert not reading.lags
-    for _ in range(LOOKS - 1):
+    for _ in range(LOOKS):
         assert reading.look(window(WIDE, 1))
     assert reading.lags
     assert "2 behind" in repr(reading)
