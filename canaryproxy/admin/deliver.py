@@ -4,6 +4,8 @@ import asyncio
 
 from aiohttp import web
 
+from canaryproxy.admin.receive_window import cut
+
 PATIENCE = 10.0
 """Seconds for a piece to be taken."""
 
@@ -18,5 +20,5 @@ async def deliver(request: web.Request, response: web.StreamResponse, piece: byt
             await response.write(piece)
     except TimeoutError:
         if request.transport is not None:
-            request.transport.abort()
+            cut(request.transport)
         raise ConnectionResetError("the client does not read") from None

@@ -20,7 +20,8 @@ from typing import Literal
 from aiohttp import web
 
 from canaryproxy.admin.places import Places
-from canaryproxy.admin.visitor import RESET, Visitor
+from canaryproxy.admin.receive_window import RESET
+from canaryproxy.admin.visitor import Visitor
 from canaryproxy.control.courtesy import give_way
 from canaryproxy.model.neighbourhood import neighbourhood
 
@@ -169,6 +170,7 @@ class Door:
         self._loop = asyncio.get_running_loop()
         self._epoll = select.epoll()
         if self._sock.family != socket.AF_UNIX:
+            # Connections inherit it: it is the cheapest end there is for those that never say anything.
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._loop.add_reader(self._epoll.fileno(), self._readable)

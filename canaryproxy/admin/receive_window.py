@@ -4,11 +4,13 @@ Small pieces vanish in the buffers of a client that does not read, so writes suc
 narrows with every piece, while that of a client which reads is as wide again at the next look.
 """
 
+import asyncio
+import contextlib
 import fcntl
 import socket
 import struct
 import termios
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 LOOKS = 3
 """Looks in a row at which a client has taken nothing until it counts as one that does not read."""
@@ -16,21 +18,27 @@ LOOKS = 3
 LEAST_PIECE = 4096
 """Bytes that are sent between two looks, at least; more where the window is said in larger units (RFC 7323)."""
 
+RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: a close leaves nothing behind in the kernel."""
+
 INFO_LENGTH = 256
 WINDOW_AT = 228
 """Where `struct tcp_info` has `tcpi_snd_wnd`, since Linux 5.4."""
+ACKED_AT = 120
+"""Where it has `tcpi_bytes_acked`, since Linux 4.1."""
 SCALE_AT = 6
 SCALE_BITS = 0x0F
 
 
 class Seen(NamedTuple):
-    """Of a connection: bytes that it would take (None where the system does not say), in which unit that is said, and
-    bytes that it has been sent and has not acknowledged.
+    """Of a connection: bytes that it would take (None where the system does not say), in which unit that is said, bytes
+    that it has been sent and has not acknowledged, and all that it has acknowledged.
     """
 
     window: int | None
     unit: int
     unacknowledged: int
+    acknowledged: int = 0
 
 
 class ReceiveWindow:
@@ -39,6 +47,7 @@ class ReceiveWindow:
     def __init__(self) -> None:
         self._widest = 0
         self._last = 0
+        self._acknowledged = -1
         self._behind = 0
 
     def __repr__(self) -> str:
@@ -53,7 +62,9 @@ class ReceiveWindow:
         """Whether it reads, as far as is known now. At least a `piece` has been sent since the last look."""
         window = seen.window
         narrower = window is not None and window < self._last and window <= self._widest - LEAST_PIECE
-        self._behind = self._behind + 1 if narrower or seen.unacknowledged else 0
+        stuck = seen.unacknowledged > 0 and seen.acknowledged <= self._acknowledged
+        self._behind = self._behind + 1 if narrower or stuck else 0
+        self._acknowledged = seen.acknowledged
         if window is not None:
             self._last, self._widest = window, max(self._widest, window)
         return self._behind < LOOKS
@@ -71,6 +82,28 @@ def see(file: int) -> Seen:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, INFO_LENGTH)
     finally:
         sock.detach()
-    queued = struct.unpack("i", fcntl.ioctl(file, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
     window = struct.unpack_from("I", info, WINDOW_AT)[0] if len(info) >= WINDOW_AT + 4 else None
-    return Seen(window, 1 << (info[SCALE_AT] & SCALE_BITS), queued)
+    acked = struct.unpack_from("Q", info, ACKED_AT)[0] if len(info) >= ACKED_AT + 8 else 0
+    return Seen(window, 1 << (info[SCALE_AT] & SCALE_BITS), unacknowledged(file), acked)
+
+
+def unacknowledged(file: int) -> int:
+    """Bytes that the client of a connected TCP socket has not acknowledged. Raises `OSError`."""
+    found: int = struct.unpack("i", fcntl.ioctl(file, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+    return found
+
+
+def cut(transport: asyncio.BaseTransport) -> None:
+    """End a connection now. Where its client has not taken everything the kernel forgets that, too, which it would keep
+    for minutes otherwise.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            if unacknowledged(sock.fileno()):
+                own = socket.socket(fileno=sock.fileno())
+                try:
+                    own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                finally:
+                    own.detach()
+    cast("asyncio.WriteTransport", transport).abort()

@@ -8,14 +8,21 @@ from aiohttp import web
 
 from canaryproxy.admin.deliver import deliver
 from canaryproxy.admin.problems import Problem
-from canaryproxy.admin.receive_window import LEAST_PIECE, ReceiveWindow, Seen, piece, see
+from canaryproxy.admin.receive_window import LEAST_PIECE, ReceiveWindow, Seen, cut, piece, see
 from canaryproxy.control.events import Event, Events, Queue
 from canaryproxy.model.neighbourhood import neighbourhood
 
 HEARTBEAT = 2.0
 """Seconds between two comments, which show a client that the stream lives, and us whether the client reads."""
 
+OPENING = 4
+"""Heartbeats at the beginning that are as large as `OPENING_PIECE`: one that never reads is found soon, also where its
+buffers are large.
+"""
+OPENING_PIECE = 64 * 1024
+
 COMMENT = b": still here\n"
+PADDING = b":" + b" " * 1022 + b"\n"
 
 
 def written(event: Event) -> bytes:
@@ -28,8 +35,8 @@ def written(event: Event) -> bytes:
 
 
 def heartbeat(size: int) -> bytes:
-    """A comment of so many bytes, about."""
-    return COMMENT + b":" + b" " * size + b"\n\n"
+    """A comment of so many bytes, about, in lines that any client can hold."""
+    return COMMENT + PADDING * -(-size // len(PADDING)) + b"\n"
 
 
 async def stream(
@@ -54,16 +61,16 @@ async def stream(
 async def _pass_on(request: web.Request, response: web.StreamResponse, events: Events, queue: Queue) -> None:
     """Everything until the end. Raises `ConnectionResetError` where the client does not read."""
     loop, reading = asyncio.get_running_loop(), ReceiveWindow()
-    beat = loop.time() + HEARTBEAT
+    beat, beats = loop.time() + HEARTBEAT, 0
     while True:
         try:
             async with asyncio.timeout_at(beat):
                 event = await queue.get()
         except TimeoutError:
             beat = loop.time() + HEARTBEAT
-            size = _look(request, reading)
+            size, beats = _look(request, reading), beats + 1
             events.lags(queue, lags=reading.lags)
-            await deliver(request, response, heartbeat(size))
+            await deliver(request, response, heartbeat(max(size, OPENING_PIECE) if beats <= OPENING else size))
             continue
         if event is None:
             return
@@ -77,7 +84,7 @@ def _look(request: web.Request, reading: ReceiveWindow) -> int:
         return LEAST_PIECE
     if not reading.look(seen):
         if request.transport is not None:
-            request.transport.abort()
+            cut(request.transport)
         raise ConnectionResetError("the client does not read")
     return piece(seen)
 

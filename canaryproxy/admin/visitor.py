@@ -8,10 +8,8 @@ import socket
 import struct
 from typing import Protocol, cast
 
-RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER of the listening socket, which connections inherit: a close leaves nothing behind in the kernel. It is the
-cheapest end there is for those that never say anything.
-"""
+from canaryproxy.admin.receive_window import cut
+
 ORDERLY = struct.pack("ii", 0, 0)
 """SO_LINGER of a connection that is answered: what was written arrives."""
 
@@ -79,7 +77,7 @@ class Visitor(asyncio.Protocol):
         """End it now, with these last words if it has no protocol yet."""
         self._aborted = True
         if self._transport is not None:
-            self._transport.abort()
+            cut(self._transport)
         elif self.inner is None:
             if words:
                 with contextlib.suppress(OSError):

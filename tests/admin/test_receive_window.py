@@ -1,10 +1,13 @@
 """Whether a client reads: what is made of what TCP says, and what TCP does say."""
 
+import asyncio
 import socket
 
 import pytest
 
-from canaryproxy.admin.receive_window import LEAST_PIECE, LOOKS, ReceiveWindow, Seen, piece, see
+from canaryproxy.admin.receive_window import LEAST_PIECE, LOOKS, ReceiveWindow, Seen, cut, piece, see, unacknowledged
+from tests.support.admin import until
+from tests.support.world import run
 
 WIDE = 65536
 
@@ -37,14 +40,18 @@ def test_a_window_that_narrows_a_little_says_nothing_yet() -> None:
 
 
 def test_what_is_never_acknowledged_is_not_read_either() -> None:
-    assert looks(*[window(None, 100)] * 4) == [True, True, False, False]
+    assert looks(*[window(None, 100)] * 5) == [True, True, True, False, False]
     assert all(looks(*[window(None)] * 20)), "an old kernel says no window"
+
+
+def test_a_slow_line_is_no_client_that_does_not_read() -> None:
+    assert all(looks(*(Seen(WIDE, 128, 30_000, number * 1000) for number in range(20))))
 
 
 def test_a_client_seems_not_to_read_one_look_before_it_is_sure() -> None:
     reading = ReceiveWindow()
     assert not reading.lags
-    for _ in range(LOOKS - 1):
+    for _ in range(LOOKS):
         assert reading.look(window(WIDE, 1))
     assert reading.lags
     assert "2 behind" in repr(reading)
@@ -76,3 +83,26 @@ def test_a_real_client_is_found_out_by_its_window(reads: bool) -> None:
                     ours.recv(1)
             assert alive is reads
         assert ours.fileno() == -1, "a look leaves the socket as it was"
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_cut_connection_leaves_nothing_with_the_kernel_and_what_was_taken_ends_in_order(taken: bool) -> None:
+    async def test() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(listening.getsockname())
+            ours, _ = listening.accept()
+            ours.setblocking(False)
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(asyncio.Protocol, ours)
+            file = ours.fileno()
+            transport.write(b"x" if taken else b"x" * 100_000)
+            await until(lambda: (unacknowledged(file) == 0) is taken)
+            cut(transport)
+            await asyncio.sleep(0.01)
+            if taken:
+                assert (client.recv(10), client.recv(10)) == (b"x", b"")
+            else:
+                with pytest.raises(ConnectionResetError):
+                    all(iter(lambda: client.recv(100_000), b""))
+
+    run(test())
