@@ -172,7 +172,7 @@ class Group:
 
 
 class Places:
-    """All places that are taken. `most`: as many as there may be, of which follows how many are many for one address."""
+    """All places that are taken. `most`: as many as there may be; how many are many for one address follows of it."""
 
     __slots__ = ("_big", "_crowd", "_groups", "_large", "count")
 

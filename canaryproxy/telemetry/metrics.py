@@ -15,6 +15,7 @@ from prometheus_client.exposition import choose_encoder
 
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.telemetry.connections import connection_families
 from canaryproxy.telemetry.counters import Counters, Side, Sums
 from canaryproxy.telemetry.histogram import classic, total_seconds
 from canaryproxy.telemetry.listeners import ListenerFacts, listener_families
@@ -26,8 +27,6 @@ CONDITIONS = ("ok", "unwritable", "unreadable", "too_new", "damaged")
 """Of the state; those of `control.ledger`."""
 
 REFUSED_CODES = (400, 404, 503)
-TURNED_AWAY = ("address", "files", "full")
-EVICTED = ("files", "full", "handshakes")
 SLICE = 5
 """Routes in one piece."""
 PHASES = ("idle", "progressing", "paused", "baking", "succeeded", "rolled_back")
@@ -155,8 +154,7 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     refused = CounterMetricFamily("canaryproxy_refused", words, labels=("code",))
     for code in sorted({*REFUSED_CODES, *facts.counters.refused}):
         refused.add_metric((str(code),), facts.counters.refused[code])
-    yield refused
-    yield from _connections(facts)
+    yield from (refused, *connection_families(facts.counters))
     words = "When the certificates of a file end, in seconds since 1970; of authorities, the last of them."
     name = "canaryproxy_certificate_expiry_timestamp_seconds"
     expiry = GaugeMetricFamily(name, words, labels=("role", "place", "file"))
@@ -166,18 +164,6 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     build = GaugeMetricFamily("canaryproxy_build_info", "What runs here; always 1.", labels=tuple(facts.build))
     build.add_metric(tuple(facts.build.values()), 1)
     yield build
-
-
-def _connections(facts: InstanceFacts) -> Iterator[Metric]:
-    """Client connections that others had to do without or to make room for."""
-    for name, words, reasons, counts in (
-        ("refused", "Client connections that were not let in.", TURNED_AWAY, facts.counters.turned_away),
-        ("evicted", "Client connections that were closed to make room for others.", EVICTED, facts.counters.evicted),
-    ):
-        family = CounterMetricFamily(f"canaryproxy_connections_{name}", words, labels=("reason",))
-        for reason in sorted({*reasons, *counts}):
-            family.add_metric((reason,), counts[reason])
-        yield family
 
 
 def _sides(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Iterator[tuple[RouteFacts, Side, Sums]]:

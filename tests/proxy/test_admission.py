@@ -292,6 +292,7 @@ def test_a_worker_that_is_full_of_exchanges_leaves_newcomers_to_others() -> None
             assert w.plane._places.choose(w.plane.now()) is not None
             for connection in w.plane._connections:
                 connection.paused = True
+                assert connection.place is not None
                 connection.place.holder = Busy()
             assert w.plane.crowded()
 
