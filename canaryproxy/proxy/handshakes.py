@@ -1,9 +1,9 @@
 """TLS handshakes of a worker: when each begins, and which gives way where too many are under way.
 
 Few begin in a turn of the loop, one at least, so that a flood of them does not hold up those who are served: a
-signature takes up to a millisecond. Addresses take turns; where a line is long the newest comes first (adaptive LIFO), since who
-has waited for long has given up. Of those under way the one that has waited for longest gives way, of the address that
-has most of them: an honest client needs one or two round trips.
+signature takes up to a millisecond. Addresses take turns; where a line is long the newest comes first (adaptive LIFO),
+since who has waited for long has given up. Of those under way the one that has waited for longest gives way, of the
+address that has most of them: an honest client needs one or two round trips.
 """
 
 import asyncio

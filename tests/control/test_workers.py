@@ -24,7 +24,7 @@ from canaryproxy.link.introduction import ours
 from canaryproxy.link.messages import Acknowledged, Introduction
 from canaryproxy.model.delta import Delta
 from tests.support.admin import until
-from tests.support.world import GET, Origin, run
+from tests.support.world import GET, Origin, reset, run
 
 
 class Fleet:
@@ -226,7 +226,7 @@ def test_connections_are_counted_over_all_workers() -> None:
             await until(lambda: len(made.deltas) > 4)
             reader, writer = await asyncio.open_connection("127.0.0.1", made.port)
             assert (await reader.read()).startswith(b"HTTP/1.1 503")
-            kept[0][1].close()
+            reset(kept[0][1])
             await until(lambda: len(made.deltas) > 0)
             made.deltas.clear()
             await until(lambda: {slot for slot, _ in made.deltas} == {0, 1})
