@@ -16,7 +16,7 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.neighbourhood import neighbourhood
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.proxy.downstream import Downstream
-from canaryproxy.proxy.eviction import GRACE, Holder, Place, Places
+from canaryproxy.proxy.eviction import GRACE, YOUNG, Holder, Place, Places
 from canaryproxy.proxy.handshakes import Handshakes
 from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.shared import Shared
@@ -52,7 +52,7 @@ class Admission(Shared):
         if self._tallied:
             self._headcount.begin_tally()
         self._connections: set[Downstream] = set()
-        self._places = Places(int(min(limits.max_connections, room)))
+        self._places = Places(int(min(limits.max_connections, room)), YOUNG)
         self._stalls = Stalls()
         self._pressed = -math.inf
         self._arrived = self.tick

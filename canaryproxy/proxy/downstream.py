@@ -82,7 +82,7 @@ class Downstream(Guest):
         self.transport.set_write_buffer_limits(HIGH_WATER)
         peername = transport.get_extra_info("peername")
         self.peer = self.plane.meet(self._address or (peername[0] if peername else "unknown"), self._scheme)
-        self.since = self.plane.tick
+        self.since = self.plane.now()
         failure = self.plane.admit(self)
         if failure is None:
             self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.header)

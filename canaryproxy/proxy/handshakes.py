@@ -13,7 +13,7 @@ from typing import Protocol
 
 from canaryproxy.proxy.eviction import Holder, Place, Places
 
-TURN = 0.004
+TURN = 0.002
 """Seconds that a turn of the loop is to take while handshakes begin: with longer ones half as many begin, with shorter
 ones one more."""
 

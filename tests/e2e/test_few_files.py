@@ -32,6 +32,14 @@ def metrics(admin: int) -> dict[str, float]:
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
 
+def status(client: socket.socket) -> bytes:
+    """What it was answered; empty for one that gave way to another before its request was read."""
+    try:
+        return client.recv(12)[9:12]
+    except ConnectionError:
+        return b""
+
+
 def test_who_cannot_be_served_is_refused_and_no_version_is_charged(
     origins: dict[str, int], tmp_path: Path, many_files: None
 ) -> None:
@@ -53,8 +61,8 @@ def test_who_cannot_be_served_is_refused_and_no_version_is_charged(
         for _ in range(CLIENTS):
             clients.append(socket.create_connection(("127.0.0.1", port), PATIENCE))
             clients[-1].sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
-        statuses = [one.recv(12)[9:12] for one in clients]
-        assert set(statuses) == {b"200", b"503"}
+        statuses = [status(one) for one in clients]
+        assert {b"200", b"503"} <= set(statuses) <= {b"200", b"503", b""}
         assert statuses.count(b"200") >= 90
         for one in clients:
             one.close()
