@@ -265,11 +265,18 @@ class Places:
 
     def _move(self, group: Group, crowd: Crowd) -> None:
         """The places of an address go into another crowd."""
-        for place in group.members:
-            if place.queue is not None and place.entry is not None:
-                since = place.entry[0]
-                place.queue.remove(place)
+        filed = [(place.entry[:2], place.queue, place) for place in group.members if place.queue and place.entry]
+        for _, queue, place in sorted(filed, key=_when):
+            queue.remove(place)
+            since = place.holder.idle_since()
+            if since == BUSY:
+                place.parked = True
+            else:
                 crowd.add(place, since)
+
+
+def _when(filed: tuple[tuple[float, int], Queue, Place]) -> tuple[float, int]:
+    return filed[0]
 
 
 def _size(group: Group) -> int:
