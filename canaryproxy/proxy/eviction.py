@@ -137,7 +137,9 @@ class Crowd:
 
     def choose(self, now: float, latest: float) -> Place | None:
         """Who gives way, of those that are idle since `latest` or before."""
-        owing, kept = self._longest(self.owing, latest), self._longest(self.kept, latest)
+        self._longest(self.owing, latest)
+        kept = self._longest(self.kept, latest)
+        owing = self._longest(self.owing, latest)  # those that looking through `kept` has put there are among them
         if owing is None or kept is None:
             return owing or kept
         waited = now - owing.holder.idle_since()
