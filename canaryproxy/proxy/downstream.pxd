@@ -9,13 +9,11 @@ from canaryproxy.proxy.shared cimport Shared
 
 cdef class Downstream(Guest):
     cdef public RequestReader reader
-    cdef public double deadline
     cdef public bint blocked
     cdef object _address
     cdef bint _advancing
     cdef bint _yielding
     cdef Py_ssize_t _drained
-    cdef Py_ssize_t _unsent
 
     @cython.locals(reader=RequestReader, exchange=Exchange)
     cpdef data_received(self, bytes data)

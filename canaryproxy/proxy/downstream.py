@@ -43,7 +43,7 @@ class Downstream(Guest):
     """
 
     __slots__ = (
-        "_address", "_advancing", "_drained", "_unsent", "_yielding", "blocked", "deadline", "reader",
+        "_address", "_advancing", "_drained", "_yielding", "blocked", "reader",
     )  # fmt: skip
 
     plane: "DataPlane"
@@ -66,10 +66,7 @@ class Downstream(Guest):
         self._yielding = False
         self._drained = 0
         self._unsent = 0
-        self.place = place
-        self.proven = False
-        self.since = plane.tick
-        self.slow: object | None = None
+        self.sit(place, plane.tick)
 
     def __repr__(self) -> str:
         return f"<Downstream {self.peer.address!r} {self.phase.value} {self.exchange!r}>"
@@ -390,7 +387,7 @@ class Downstream(Guest):
 
     def expired(self) -> None:
         """The deadline passed: say so where a request was under way, else just close."""
-        if self._moving():
+        if self.moving():
             return
         if self.phase is EXCHANGE and not self.paused and not self.half_closed and self.exchange is not None:
             self.exchange.downstream_failed(Failure.REQUEST_TIMEOUT)
@@ -400,11 +397,3 @@ class Downstream(Guest):
             self.close()
         else:
             self.transport.abort()
-
-    def _moving(self) -> bool:
-        """Whether a slow client took some of what is queued since the deadline was set: it gets a new one."""
-        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
-        moved = 0 < self._unsent != before
-        if moved:
-            self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
-        return moved

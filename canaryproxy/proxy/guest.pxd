@@ -11,3 +11,5 @@ cdef class Guest(Caller):
     cdef public object slow
     cdef bytes _scheme
     cdef bint _upload_blocked
+    cdef public double deadline
+    cdef Py_ssize_t _unsent

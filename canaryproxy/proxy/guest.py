@@ -18,10 +18,23 @@ class Guest(Caller):
     slow in (`Stalls`).
     """
 
-    __slots__ = ("_scheme", "_upload_blocked", "exchange", "phase", "place", "proven", "since", "slow")
+    __slots__ = (
+        "_scheme",
+        "_unsent",
+        "_upload_blocked",
+        "deadline",
+        "exchange",
+        "phase",
+        "place",
+        "proven",
+        "since",
+        "slow",
+    )
 
     _scheme: bytes
+    _unsent: int
     _upload_blocked: bool
+    deadline: float
     exchange: Exchange | None
     phase: Phase
     place: Place | None
@@ -29,6 +42,13 @@ class Guest(Caller):
     proven: bool
     since: float
     slow: object | None
+
+    def sit(self, place: Place | None, now: float) -> None:
+        """Begin, with a place where it has one already."""
+        self.place = place
+        self.proven = False
+        self.since = now
+        self.slow = None
 
     def idle_since(self) -> float:
         """Since when it may give way: it waits for a request, or has been too slow; with bytes under way it may not."""
@@ -61,3 +81,11 @@ class Guest(Caller):
             self.plane.soon(self.transport.abort)
         else:
             self.transport.abort()
+
+    def moving(self) -> bool:
+        """Whether a slow client took some of what is queued since the deadline was set: it gets a new one."""
+        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        moved = 0 < self._unsent != before
+        if moved:
+            self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
+        return moved

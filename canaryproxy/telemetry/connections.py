@@ -1,4 +1,6 @@
-"""Client connections that were not let in, or were closed to make room, as metrics."""
+"""What became of clients without any decision: requests answered by ourselves, connections that were not let in or were
+closed to make room, as metrics.
+"""
 
 from collections.abc import Iterator
 
@@ -7,13 +9,20 @@ from prometheus_client.metrics_core import Metric
 
 from canaryproxy.telemetry.counters import Counters
 
+REFUSED_CODES = (400, 404, 503)
 TURNED_AWAY = ("address", "files", "full")
 EVICTED = ("files", "full", "handshakes")
-"""Reasons that have a series from the beginning."""
+"""Codes and reasons that have a series from the beginning."""
 
 
 def connection_families(counters: Counters) -> Iterator[Metric]:
-    """By reason."""
+    """By code, and by reason."""
+    refused = CounterMetricFamily(
+        "canaryproxy_refused", "Requests answered by ourselves before any version was decided on.", labels=("code",)
+    )
+    for code in sorted({*REFUSED_CODES, *counters.refused}):
+        refused.add_metric((str(code),), counters.refused[code])
+    yield refused
     for name, words, reasons, counts in (
         ("refused", "Client connections that were not let in.", TURNED_AWAY, counters.turned_away),
         ("evicted", "Client connections that were closed to make room for others.", EVICTED, counters.evicted),

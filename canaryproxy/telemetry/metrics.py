@@ -26,7 +26,6 @@ CODES = (200, 500)
 CONDITIONS = ("ok", "unwritable", "unreadable", "too_new", "damaged")
 """Of the state; those of `control.ledger`."""
 
-REFUSED_CODES = (400, 404, 503)
 SLICE = 5
 """Routes in one piece."""
 PHASES = ("idle", "progressing", "paused", "baking", "succeeded", "rolled_back")
@@ -150,11 +149,7 @@ def _instance_families(facts: InstanceFacts) -> Iterator[Metric]:
         state.add_metric((condition,), condition == facts.state)
     yield state
     yield GaugeMetricFamily("canaryproxy_routes", "Routes configured.", value=len(facts.routes))
-    words = "Requests answered by ourselves before any version was decided on."
-    refused = CounterMetricFamily("canaryproxy_refused", words, labels=("code",))
-    for code in sorted({*REFUSED_CODES, *facts.counters.refused}):
-        refused.add_metric((str(code),), facts.counters.refused[code])
-    yield from (refused, *connection_families(facts.counters))
+    yield from connection_families(facts.counters)
     words = "When the certificates of a file end, in seconds since 1970; of authorities, the last of them."
     name = "canaryproxy_certificate_expiry_timestamp_seconds"
     expiry = GaugeMetricFamily(name, words, labels=("role", "place", "file"))

@@ -9,7 +9,7 @@ def test_every_reason_has_a_series_from_the_beginning_and_is_added_up_over_worke
     counters = Counters()
     counters.add(0, Delta(1, 0.0, turned_away={"full": 2}, evicted={"memory": 1}))
     counters.add(1, Delta(1, 0.0, turned_away={"full": 3}, evicted={"full": 4}))
-    refused, evicted = connection_families(counters)
+    _, refused, evicted = connection_families(counters)
     assert {sample.labels["reason"]: sample.value for sample in refused.samples} == {
         "address": 0,
         "files": 0,
