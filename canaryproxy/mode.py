@@ -40,6 +40,7 @@ HOT = (
     "canaryproxy.proxy.ejection",
     "canaryproxy.proxy.ends",
     "canaryproxy.proxy.exchange",
+    "canaryproxy.proxy.guest",
     "canaryproxy.proxy.pacing",
     "canaryproxy.proxy.pool",
     "canaryproxy.proxy.rescue",

@@ -16,7 +16,7 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.neighbourhood import neighbourhood
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.proxy.downstream import Downstream
-from canaryproxy.proxy.eviction import GRACE, Holder, Place, Places
+from canaryproxy.proxy.eviction import GRACE, YOUNG, Holder, Place, Places
 from canaryproxy.proxy.handshakes import Handshakes
 from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.shared import Shared
@@ -47,11 +47,12 @@ class Admission(Shared):
         self._headcount = headcount or Headcount()
         self._room = room
         self._fair = self._headcount.fair(limits.max_connections)
+        self._share = limits.max_connections // self._headcount.workers
         self._tallied = limits.connections_per_address is not None
         if self._tallied:
             self._headcount.begin_tally()
         self._connections: set[Downstream] = set()
-        self._places = Places(int(min(limits.max_connections, room)))
+        self._places = Places(int(min(limits.max_connections, room)), YOUNG)
         self._stalls = Stalls()
         self._pressed = -math.inf
         self._arrived = self.tick
@@ -76,11 +77,15 @@ class Admission(Shared):
         return bool(self.settings.trusted_proxies) and self.meet(address).trusted
 
     def full(self) -> bool:
-        """Whether there is no room for another client, here or in the instance."""
-        here = self._places.count
+        """Whether there is no room for another client, here or in the instance. Below an equal share a worker takes one
+        even so if others have one to spare, which they close at their next sweep.
+        """
+        here, headcount = self._places.count, self._headcount
         if here >= self._room:
             return True
-        return here >= self._fair and self._headcount.total >= self.settings.limits.max_connections
+        if here < self._fair or headcount.total < self.settings.limits.max_connections:
+            return False
+        return here >= self._share or not headcount.spare_elsewhere
 
     def crowded(self) -> bool:
         """Whether another worker should take the next client: this one has more than its share of all, or is full of
@@ -216,8 +221,9 @@ class Admission(Shared):
                     self.idle(connection)
         else:
             self._stalls.clear()
+        self._headcount.report_spare(sum(connection.exchange is None for connection in self._connections))
         most = self.settings.limits.max_connections
-        while self._places.count > self._fair and self._headcount.total > most and self.evict("full"):
+        while self._places.count > self._share and self._headcount.total > most and self.evict("full"):
             pass
 
     def _count(self) -> None:

@@ -2,28 +2,18 @@ cimport cython
 
 from canaryproxy.http1.request cimport RequestReader
 from canaryproxy.model.message cimport RequestHead
-from canaryproxy.proxy.caller cimport Caller
 from canaryproxy.proxy.exchange cimport Exchange
+from canaryproxy.proxy.guest cimport Guest
 from canaryproxy.proxy.shared cimport Shared
 
 
-cdef class Downstream(Caller):
+cdef class Downstream(Guest):
     cdef public RequestReader reader
-    cdef public Exchange exchange
-    cdef public object phase
-    cdef public double deadline
     cdef public bint blocked
-    cdef public bint proven
-    cdef public double since
-    cdef public object place
-    cdef public object slow
     cdef object _address
-    cdef bytes _scheme
-    cdef bint _upload_blocked
     cdef bint _advancing
     cdef bint _yielding
     cdef Py_ssize_t _drained
-    cdef Py_ssize_t _unsent
 
     @cython.locals(reader=RequestReader, exchange=Exchange)
     cpdef data_received(self, bytes data)

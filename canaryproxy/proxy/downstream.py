@@ -17,9 +17,9 @@ from canaryproxy.http1.hops import request_id_of
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import RequestHead
-from canaryproxy.proxy.caller import Caller, Phase
-from canaryproxy.proxy.eviction import BUSY, Place
+from canaryproxy.proxy.eviction import Place
 from canaryproxy.proxy.exchange import Exchange
+from canaryproxy.proxy.guest import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING, Guest
 from canaryproxy.proxy.respond import options
 from canaryproxy.telemetry.accesslog import undecided
 
@@ -36,19 +36,14 @@ LINGER_BYTES = 16_777_216
 RESET = struct.pack("ii", 1, 0)
 
 
-IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
-
-
-class Downstream(Caller):
+class Downstream(Guest):
     """A client connection, of the peer's own address unless another is given.
 
-    `paused`: the client does not take what we write; `blocked`: we must not read; `proven`: it has had an answer;
-    `since`: when its phase began, as far as it may give way to others; `slow`: what it is slow in (`Stalls`).
+    `paused`: the client does not take what we write; `blocked`: we must not read.
     """
 
     __slots__ = (
-        "_address", "_advancing", "_drained", "_scheme", "_unsent", "_upload_blocked", "_yielding", "blocked",
-        "deadline", "exchange", "phase", "place", "proven", "reader", "since", "slow",
+        "_address", "_advancing", "_drained", "_yielding", "blocked", "reader",
     )  # fmt: skip
 
     plane: "DataPlane"
@@ -71,10 +66,7 @@ class Downstream(Caller):
         self._yielding = False
         self._drained = 0
         self._unsent = 0
-        self.place = place
-        self.proven = False
-        self.since = plane.tick
-        self.slow: object | None = None
+        self.sit(place, plane.tick)
 
     def __repr__(self) -> str:
         return f"<Downstream {self.peer.address!r} {self.phase.value} {self.exchange!r}>"
@@ -87,7 +79,7 @@ class Downstream(Caller):
         self.transport.set_write_buffer_limits(HIGH_WATER)
         peername = transport.get_extra_info("peername")
         self.peer = self.plane.meet(self._address or (peername[0] if peername else "unknown"), self._scheme)
-        self.since = self.plane.tick
+        self.since = self.plane.now()
         failure = self.plane.admit(self)
         if failure is None:
             self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.header)
@@ -391,45 +383,11 @@ class Downstream(Caller):
         else:
             self.transport.resume_reading()
 
-    # Giving way.
-
-    def idle_since(self) -> float:
-        """Since when it may give way: it waits for a request, or has been too slow; with bytes under way it may not."""
-        turn = self.turn()
-        if turn is not None:
-            return self.since if self.slow is turn[0] else BUSY
-        return BUSY if self.exchange is not None else self.since
-
-    def owing(self) -> bool:
-        """Whether it owes us its first request, the rest of a head, or haste; a close is all that we owe."""
-        return self.phase is not IDLE or not self.proven or self.turn() is not None
-
-    def turn(self) -> tuple[object, int] | None:
-        """What it is the client's turn in, and the bytes it has moved: it takes an answer, or sends a body."""
-        exchange = self.exchange
-        unsent = self.transport.get_write_buffer_size()
-        if exchange is None:
-            return (self, -unsent) if unsent else None
-        if self.paused:
-            return exchange, exchange.sent - unsent
-        if exchange.owed() and not self._upload_blocked:
-            return exchange, exchange.received
-        return None
-
-    def give_way(self) -> None:
-        """Close now, as between two requests, or cut what is under way. TLS says its goodbye first."""
-        if self.exchange is None and self._scheme != b"http":
-            self.phase = LINGERING
-            self.transport.close()
-            self.plane.soon(self.transport.abort)
-        else:
-            self.transport.abort()
-
     # Time.
 
     def expired(self) -> None:
         """The deadline passed: say so where a request was under way, else just close."""
-        if self._moving():
+        if self.moving():
             return
         if self.phase is EXCHANGE and not self.paused and not self.half_closed and self.exchange is not None:
             self.exchange.downstream_failed(Failure.REQUEST_TIMEOUT)
@@ -439,11 +397,3 @@ class Downstream(Caller):
             self.close()
         else:
             self.transport.abort()
-
-    def _moving(self) -> bool:
-        """Whether a slow client took some of what is queued since the deadline was set: it gets a new one."""
-        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
-        moved = 0 < self._unsent != before
-        if moved:
-            self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
-        return moved

@@ -21,6 +21,10 @@ BUSY = math.inf
 GRACE = 1.0
 """Seconds that a newcomer has for its first request while there are others to give way."""
 
+YOUNG = 0.1
+"""Seconds of idleness in which nobody gives way: a request may be on its way, and a newcomer that is refused is better
+off than two that displace each other."""
+
 LARGE = 64
 """An address holds many places from one in so many of all on."""
 
@@ -131,15 +135,17 @@ class Crowd:
         """File a place."""
         (self.owing if place.holder.owing() else self.kept).add(place, since)
 
-    def choose(self, now: float) -> Place | None:
-        """Who gives way."""
-        owing, kept = self._longest(self.owing), self._longest(self.kept)
+    def choose(self, now: float, latest: float) -> Place | None:
+        """Who gives way, of those that are idle since `latest` or before."""
+        self._longest(self.owing, latest)
+        kept = self._longest(self.kept, latest)
+        owing = self._longest(self.owing, latest)  # those that looking through `kept` has put there are among them
         if owing is None or kept is None:
             return owing or kept
         waited = now - owing.holder.idle_since()
         return owing if waited >= GRACE or self.owing.live > self.kept.live else kept
 
-    def _longest(self, queue: Queue) -> Place | None:
+    def _longest(self, queue: Queue, latest: float) -> Place | None:
         """Who is idle for longest, of those that belong into this queue."""
         while (place := queue.first()) is not None:
             since, entry = place.holder.idle_since(), place.entry
@@ -152,7 +158,7 @@ class Crowd:
             elif entry is not None and since > entry[0]:
                 queue.refile(place, since)
             else:
-                return place
+                return place if since <= latest else None
         return None
 
 
@@ -172,12 +178,15 @@ class Group:
 
 
 class Places:
-    """All places that are taken. `most`: as many as there may be, of which follows how many are many for one address."""
+    """All places that are taken. `most`: as many as there may be; how many are many for one address follows of it.
+    Nobody gives way who is idle for less than `young` seconds.
+    """
 
-    __slots__ = ("_big", "_crowd", "_groups", "_large", "count")
+    __slots__ = ("_big", "_crowd", "_groups", "_large", "_young", "count")
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, young: float = 0.0) -> None:
         self.count = 0
+        self._young = young
         self._large = max(most // LARGE, FEW)
         self._crowd = Crowd()
         self._groups: dict[str, Group] = {}
@@ -238,9 +247,9 @@ class Places:
     def choose(self, now: float) -> Place | None:
         """Who gives way; None where all are busy. It keeps its place until it leaves."""
         for group in sorted(self._big, key=_size, reverse=True):
-            if group.crowd is not None and (place := group.crowd.choose(now)) is not None:
+            if group.crowd is not None and (place := group.crowd.choose(now, now - self._young)) is not None:
                 return place
-        return self._crowd.choose(now)
+        return self._crowd.choose(now, now - self._young)
 
     def _group(self, address: str) -> Group:
         group = self._groups.get(address)
@@ -258,11 +267,18 @@ class Places:
 
     def _move(self, group: Group, crowd: Crowd) -> None:
         """The places of an address go into another crowd."""
-        for place in group.members:
-            if place.queue is not None and place.entry is not None:
-                since = place.entry[0]
-                place.queue.remove(place)
+        filed = [(place.entry[:2], place.queue, place) for place in group.members if place.queue and place.entry]
+        for _, queue, place in sorted(filed, key=_when):
+            queue.remove(place)
+            since = place.holder.idle_since()
+            if since == BUSY:
+                place.parked = True
+            else:
                 crowd.add(place, since)
+
+
+def _when(filed: tuple[tuple[float, int], Queue, Place]) -> tuple[float, int]:
+    return filed[0]
 
 
 def _size(group: Group) -> int:

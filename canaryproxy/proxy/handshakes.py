@@ -1,8 +1,9 @@
 """TLS handshakes of a worker: when each begins, and which gives way where too many are under way.
 
-One begins in a turn of the loop, so that a flood of them does not hold up those who are served: a signature takes a
-millisecond. Addresses take turns. Of those under way the one that has waited for longest gives way, of the address that
-has most of them: an honest client needs one or two round trips.
+Few begin in a turn of the loop, one at least, so that a flood of them does not hold up those who are served: a
+signature takes up to a millisecond. Addresses take turns; where a line is long the newest comes first (adaptive LIFO),
+since who has waited for long has given up. Of those under way the one that has waited for longest gives way, of the
+address that has most of them: an honest client needs one or two round trips.
 """
 
 import asyncio
@@ -11,6 +12,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 from canaryproxy.proxy.eviction import Holder, Place, Places
+
+TURN = 0.002
+"""Seconds that a turn of the loop is to take while handshakes begin: with longer ones half as many begin, with shorter
+ones one more."""
+
+AT_ONCE = 16
+"""Handshakes that begin in a turn, at most."""
+
+LONG = 32
+"""Those of one address that may wait until the newest comes first."""
 
 
 class Applicant(Holder, Protocol):
@@ -26,12 +37,14 @@ class Applicant(Holder, Protocol):
 class Handshakes:
     """At most `most` under way; `evicted` hears of each that gives way."""
 
-    __slots__ = ("_evicted", "_lines", "_loop", "_most", "_turn", "_under_way")
+    __slots__ = ("_at_once", "_began", "_evicted", "_lines", "_loop", "_most", "_turn", "_under_way")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int, evicted: Callable[[], None]) -> None:
         self._loop = loop
         self._most = most
         self._evicted = evicted
+        self._at_once = 1
+        self._began = 0.0
         self._lines: dict[str, deque[Applicant]] = {}
         self._under_way = Places(most)
         self._turn: asyncio.Handle | None = None
@@ -53,20 +66,28 @@ class Handshakes:
         """Stand in line."""
         self._lines.setdefault(applicant.neighbours, deque()).append(applicant)
         if self._turn is None:
+            self._at_once, self._began = 1, self._loop.time()
             self._turn = self._loop.call_soon(self._next)
 
     def _next(self) -> None:
-        """The turn of the address that had its last turn before all others."""
+        """As many as the last turn's length allows."""
+        before, self._began = self._began, self._loop.time()
+        self._at_once = max(self._at_once // 2, 1) if self._began - before > TURN else min(self._at_once + 1, AT_ONCE)
         self._turn = None
-        begun = False
-        while self._lines and not begun:
-            address = next(iter(self._lines))
-            line = self._lines.pop(address)
-            begun = line.popleft().begin()
-            if line:
-                self._lines[address] = line
+        begun = 0
+        while self._lines and begun < self._at_once:
+            begun += self._pick().begin()
         if self._lines:
             self._turn = self._loop.call_soon(self._next)
+
+    def _pick(self) -> Applicant:
+        """One of the address that had its last turn before all others."""
+        address = next(iter(self._lines))
+        line = self._lines.pop(address)
+        picked = line.pop() if len(line) > LONG else line.popleft()
+        if line:
+            self._lines[address] = line
+        return picked
 
     def enter(self, applicant: Applicant) -> Place:
         """One begins; the longest gives way for it where there are too many."""

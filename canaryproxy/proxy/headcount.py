@@ -1,7 +1,7 @@
-"""How many clients the whole instance serves, and how many of one address, counted across workers without asking anybody.
+"""How many clients the instance serves, and how many of one address, counted across workers without asking anybody.
 
-Each worker writes its own numbers into memory that all of them share and reads the others'. They may be a moment old, so
-a limit can be missed by the few connections that arrive at the same instant. A worker that was taken over can write
+Each worker writes its own numbers into memory that all of them share and reads the others'. They may be a moment old,
+so a limit can be missed by the few connections that arrive at the same instant. A worker that was taken over can write
 anything there: the others bound what they believe (`fair`).
 """
 
@@ -9,7 +9,10 @@ import mmap
 import secrets
 from hashlib import blake2b
 
-WORD = 4
+WORDS = 2
+"""Of each worker: its clients, and those of them that could give way."""
+
+WORD = 4 * WORDS
 COUNT = 2
 SECRET = 16
 ROWS = 4
@@ -41,10 +44,11 @@ class Headcount:
         workers = (len(memory) - SECRET) // (WORD + TALLY)
         whole = memoryview(memory)
         self._secret = bytes(whole[:SECRET])
-        self._words = whole[SECRET : SECRET + workers * WORD].cast("I")
+        words = whole[SECRET : SECRET + workers * WORD].cast("I")
+        self._words, self._spare = words[:workers], words[workers:]
         self._cells = whole[SECRET + workers * WORD :].cast("H")
         self._slot = slot
-        self._words[slot] = 0
+        self._words[slot] = self._spare[slot] = 0
 
     def __repr__(self) -> str:
         return f"<Headcount {self.total}, {self._words[self._slot]} of them here>"
@@ -52,6 +56,15 @@ class Headcount:
     def report(self, here: int) -> None:
         """This worker serves so many."""
         self._words[self._slot] = here
+
+    def report_spare(self, idle: int) -> None:
+        """So many of them could give way."""
+        self._spare[self._slot] = idle
+
+    @property
+    def spare_elsewhere(self) -> bool:
+        """Whether another worker has a client that could give way."""
+        return any(idle for slot, idle in enumerate(self._spare) if slot != self._slot)
 
     def ahead(self, arriving: int) -> bool:
         """Whether more than a fair share and one are here, with so many who are not counted yet."""
@@ -94,7 +107,7 @@ class Headcount:
         if not others:
             return 0
         found = zip(*(self._places(address, slot) for slot in others), strict=True)
-        return min(sum(self._cells[place] for place in row) for row in found)
+        return min(sum(int(self._cells[place]) for place in row) for row in found)
 
     def _places(self, address: str, slot: int) -> list[int]:
         found = blake2b(address.encode(), key=self._secret, digest_size=ROWS * COUNT).digest()

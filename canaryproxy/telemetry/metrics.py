@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.telemetry.connections import connection_families
 from canaryproxy.telemetry.counters import Counters, Side, Sums
 from canaryproxy.telemetry.histogram import classic, total_seconds
 from canaryproxy.telemetry.listeners import ListenerFacts, listener_families
@@ -21,9 +22,6 @@ CODES = (200, 500)
 CONDITIONS = ("ok", "unwritable", "unreadable", "too_new", "damaged")
 """Of the state; those of `control.ledger`."""
 
-REFUSED_CODES = (400, 404, 503)
-TURNED_AWAY = ("address", "files", "full")
-EVICTED = ("files", "full", "handshakes")
 PHASES = ("idle", "progressing", "paused", "baking", "succeeded", "rolled_back")
 ENDED = (("succeeded", ""), ("rolled_back", "verdict"), ("rolled_back", "manual"), ("superseded", ""))
 """Ends that have a series before the first of them."""
@@ -110,11 +108,7 @@ def instance_families(facts: InstanceFacts) -> Iterator[Metric]:
         state.add_metric((condition,), condition == facts.state)
     yield state
     yield GaugeMetricFamily("canaryproxy_routes", "Routes configured.", value=len(facts.routes))
-    words = "Requests answered by ourselves before any version was decided on."
-    refused = CounterMetricFamily("canaryproxy_refused", words, labels=("code",))
-    for code in sorted({*REFUSED_CODES, *facts.counters.refused}):
-        refused.add_metric((str(code),), facts.counters.refused[code])
-    yield refused
+    yield from connection_families(facts.counters)
     yield _counted(
         "canaryproxy_admin_refused", "Readers of the admin API and the probes who were turned away.", "what", READS,
         facts.refused_readers,
@@ -123,7 +117,6 @@ def instance_families(facts: InstanceFacts) -> Iterator[Metric]:
         "canaryproxy_answers_refused", "Answers to our own requests that were too much to be read.", "why", TOO_MUCH,
         facts.refused_answers,
     )  # fmt: skip
-    yield from _connections(facts)
     words = "When the certificates of a file end, in seconds since 1970; of authorities, the last of them."
     name = "canaryproxy_certificate_expiry_timestamp_seconds"
     expiry = GaugeMetricFamily(name, words, labels=("role", "place", "file"))
@@ -141,18 +134,6 @@ def _counted(name: str, words: str, label: str, always: tuple[str, ...], counts:
     for value in sorted({*always, *counts}):
         family.add_metric((value,), counts.get(value, 0))
     return family
-
-
-def _connections(facts: InstanceFacts) -> Iterator[Metric]:
-    """Client connections that others had to do without or to make room for."""
-    for name, words, reasons, counts in (
-        ("refused", "Client connections that were not let in.", TURNED_AWAY, facts.counters.turned_away),
-        ("evicted", "Client connections that were closed to make room for others.", EVICTED, facts.counters.evicted),
-    ):
-        family = CounterMetricFamily(f"canaryproxy_connections_{name}", words, labels=("reason",))
-        for reason in sorted({*reasons, *counts}):
-            family.add_metric((reason,), counts[reason])
-        yield family
 
 
 def _sides(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Iterator[tuple[RouteFacts, Side, Sums]]:

@@ -18,7 +18,7 @@ server:
   trusted_proxies: [10.0.0.0/8, "::1"]
   forwarded: rfc7239
   forwarded_allowed: [X-Forwarded-Prefix]
-  limits: {max_connections: 1, header_bytes: 2KiB, headers: 3, uri_bytes: 1KiB, body_bytes: 5}
+  limits: {max_connections: 1, header_bytes: 2KiB, headers: 3, uri_bytes: 1KiB, body_bytes: 5, connections_per_address: 7, handshakes: 6}
   timeouts: {header: 1s, keep_alive: 2s, body_idle: 3s, half_close: 4s, drain: 5s, tunnel_idle: 6s, abort_drain: 7s}
 routes:
   shop:
@@ -59,7 +59,15 @@ def test_every_key_arrives_in_the_table() -> None:
 
 def test_every_key_arrives_in_the_settings() -> None:
     assert plane_settings(parse(FULL, "f", {})) == PlaneSettings(
-        Limits(max_connections=1, header_bytes=2048, headers=3, uri_bytes=1024, body_bytes=5),
+        Limits(
+            max_connections=1,
+            header_bytes=2048,
+            headers=3,
+            uri_bytes=1024,
+            body_bytes=5,
+            connections_per_address=7,
+            handshakes=6,
+        ),
         Timeouts(
             header=1.0, keep_alive=2.0, body_idle=3.0, half_close=4.0, drain=5.0, tunnel_idle=6.0, abort_drain=7.0
         ),

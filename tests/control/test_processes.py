@@ -122,9 +122,10 @@ def test_an_answer_that_is_none_ends_the_fork_server_and_gives_no_worker_a_stran
 
 
 def test_the_memory_of_workers_keeps_its_size() -> None:
-    memory = module.shared_memory(64, b"seed")
+    memory = module.shared_memory(64, b"begun")
     try:
         with mmap.mmap(memory, 0) as shared:
+            assert shared[:6] == b"begun\0"
             shared[0] = 7
             assert len(shared) == 64
         for size in (0, 63, 65):

@@ -24,7 +24,7 @@ from canaryproxy.link.introduction import ours
 from canaryproxy.link.messages import Acknowledged, Introduction
 from canaryproxy.model.delta import Delta
 from tests.support.admin import until
-from tests.support.world import GET, Origin, run
+from tests.support.world import GET, Origin, reset, run
 
 
 class Fleet:
@@ -218,18 +218,50 @@ def test_connections_are_counted_over_all_workers() -> None:
     async def test() -> None:
         async with fleet(limits="max_connections: 3") as made:
             kept = [await asyncio.open_connection("127.0.0.1", made.port) for _ in range(3)]
-            for reader, writer in kept:
+            answering, made.origin.behaviour = made.origin.behaviour, mute
+            for _, writer in kept:
                 writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-                assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+            await until(lambda: in_flight(made) == 3)
+            made.deltas.clear()
+            await until(lambda: len(made.deltas) > 4)
             reader, writer = await asyncio.open_connection("127.0.0.1", made.port)
             assert (await reader.read()).startswith(b"HTTP/1.1 503")
-            kept[0][1].close()
+            reset(kept[0][1])
             await until(lambda: len(made.deltas) > 0)
             made.deltas.clear()
             await until(lambda: {slot for slot, _ in made.deltas} == {0, 1})
+            made.origin.behaviour = answering
             assert await made.ask() == b"ok"
             for _, open_writer in (*kept, (reader, writer)):
                 open_writer.close()
+
+    run(test())
+
+
+async def mute(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+def in_flight(made: Fleet) -> int:
+    """Exchanges open in both workers, by their last reports."""
+    last = dict(made.deltas)
+    return sum(sum(delta.in_flight.values()) for delta in last.values())
+
+
+def test_an_idle_client_gives_way_in_whichever_worker_it_is() -> None:
+    async def test() -> None:
+        async with fleet(limits="max_connections: 3") as made:
+            kept = [await asyncio.open_connection("127.0.0.1", made.port) for _ in range(3)]
+            for reader, writer in kept:
+                writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+            made.deltas.clear()
+            await until(lambda: len(made.deltas) > 4)
+            for _ in range(10):
+                assert await made.ask() == b"ok"
+            await until(lambda: any(reader.at_eof() for reader, _ in kept))
+            for _, writer in kept:
+                writer.close()
 
     run(test())
 

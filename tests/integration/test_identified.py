@@ -8,8 +8,9 @@ import pytest
 from canaryproxy.model.settings import Limits
 from canaryproxy.telemetry.accesslog import Entry
 from tests.proxy.test_attempts import read_and_refuse
+from tests.proxy.test_shortage import busy
 from tests.proxy.test_tunnel import ASK, SWITCH
-from tests.support.world import GET, OK, STAY, read_head, read_response, run, world
+from tests.support.world import GET, OK, STAY, read_head, run, world
 
 
 def ids(head: bytes) -> list[bytes]:
@@ -68,9 +69,7 @@ def test_every_answer_of_our_own_has_an_id_that_the_log_has_too() -> None:
 def test_one_connection_too_many_is_turned_away_with_an_id() -> None:
     async def test() -> None:
         async with world(limits=Limits(max_connections=1)) as w:
-            reader, writer = await w.connect()
-            writer.write(STAY)
-            await read_response(reader)
+            await busy(w)
             assert len(ids(await w.ask(b""))) == 1
 
     run(test())

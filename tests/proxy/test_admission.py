@@ -20,7 +20,14 @@ from tests.support.world import GET, STAY, World, read_head, read_response, run,
 
 MOST = 12
 SILENT, HALF, KEPT = b"", b"GET / HT", STAY
+SHORT = 0.0
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is idle may give way at once, so that no test has to wait."""
+    monkeypatch.setattr("canaryproxy.proxy.admission.YOUNG", SHORT)
 
 
 def limited(most: int = MOST, per_address: int | None = None) -> Limits:
@@ -117,6 +124,19 @@ def test_an_exchange_under_way_is_never_given_up_and_then_newcomers_are_refused(
             assert await ask(await come(w, STAY)) == b"200"
             delta = w.collect()
             assert (dict(delta.turned_away), dict(delta.evicted)) == ({"full": 1}, {"full": 1})
+
+    run(test())
+
+
+def test_newcomers_do_not_displace_each_other_before_they_could_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("canaryproxy.proxy.admission.YOUNG", 3600.0)
+
+    async def test() -> None:
+        async with world(limits=limited(2)) as w:
+            first, second = await come(w, SILENT), await come(w, SILENT)
+            await until(lambda: w.plane._places.count == 2)
+            assert (await w.ask(GET)).startswith(b"HTTP/1.1 503 ")
+            assert [await ask(first), await ask(second)] == [b"200"] * 2
 
     run(test())
 
@@ -292,6 +312,7 @@ def test_a_worker_that_is_full_of_exchanges_leaves_newcomers_to_others() -> None
             assert w.plane._places.choose(w.plane.now()) is not None
             for connection in w.plane._connections:
                 connection.paused = True
+                assert connection.place is not None
                 connection.place.holder = Busy()
             assert w.plane.crowded()
 

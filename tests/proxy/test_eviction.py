@@ -90,6 +90,16 @@ def test_the_address_with_the_most_connections_gives_one_of_its_own() -> None:
     assert chosen(places) is more[4]
 
 
+def test_one_that_is_idle_for_a_moment_only_does_not_give_way() -> None:
+    places, kept, owing = Places(10, 0.5), Client(10), Client(10.1, owes=True)
+    seated(places, kept, owing)
+    assert chosen(places, 10.4) is None
+    assert chosen(places, 10.5) is kept
+    kept.since = BUSY
+    assert chosen(places, 10.5) is None
+    assert chosen(places, 10.6) is owing
+
+
 def test_places_that_carry_many_clients_are_not_added_up() -> None:
     places, old = Places(10), Client(1)
     for number in range(2 * FEW):

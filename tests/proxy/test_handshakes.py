@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from canaryproxy.proxy import handshakes
 from canaryproxy.proxy.eviction import Place
 from canaryproxy.proxy.handshakes import Handshakes
 from tests.support.world import run
@@ -37,7 +40,9 @@ class Applicant:
         return True
 
 
-def test_one_begins_in_a_turn_of_the_loop_and_addresses_take_turns() -> None:
+def test_few_begin_in_a_turn_of_the_loop_and_addresses_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshakes, "TURN", -1.0)
+
     async def test() -> None:
         begun: list[str] = []
         hall = Handshakes(asyncio.get_running_loop(), 100, lambda: None)
@@ -76,6 +81,40 @@ def test_the_longest_of_the_address_with_most_gives_way() -> None:
             assert one.place is not None
             hall.leave(one.place)
         assert hall.under_way == 0
+
+    run(test())
+
+
+def test_short_turns_let_more_begin() -> None:
+    async def test() -> None:
+        begun: list[str] = []
+        hall = Handshakes(asyncio.get_running_loop(), 1000, lambda: None)
+        for _ in range(200):
+            hall.ask(Applicant(hall, "a", begun))
+        turns = 0
+        while hall.waiting:
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns <= 200
+        assert hall._at_once <= handshakes.AT_ONCE
+        assert len(begun) == 200
+
+    run(test())
+
+
+def test_in_a_long_line_the_newest_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshakes, "LONG", 2)
+    monkeypatch.setattr(handshakes, "TURN", -1.0)
+
+    async def test() -> None:
+        begun: list[str] = []
+        hall = Handshakes(asyncio.get_running_loop(), 1000, lambda: None)
+        line = [Applicant(hall, "a", begun) for _ in range(4)]
+        for one in line:
+            hall.ask(one)
+        while hall.waiting:
+            await asyncio.sleep(0)
+        assert sorted(line, key=lambda one: one.place.entry[1]) == [line[3], line[2], line[0], line[1]]  # type: ignore[union-attr,index]
 
     run(test())
 

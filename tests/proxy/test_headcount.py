@@ -71,3 +71,12 @@ def test_a_count_never_wraps() -> None:
     one, other = Headcount(shared, 0), Headcount(shared, 1)
     one.tally("a", -1)
     assert other.elsewhere("a") == 0
+
+
+def test_a_worker_learns_whether_others_have_clients_to_spare() -> None:
+    shared = memory(2)
+    one, other = Headcount(shared, 0), Headcount(shared, 1)
+    one.report_spare(3)
+    assert (one.spare_elsewhere, other.spare_elsewhere) == (False, True)
+    assert not Headcount(shared, 0).spare_elsewhere
+    assert not other.spare_elsewhere

@@ -34,7 +34,7 @@ from canaryproxy.proxy.upstream import Recipient, Upstream
 from tests.proxy.test_tls import OURS as TRUSTED
 from tests.proxy.test_tls import secure_origin, to
 from tests.support.admin import until
-from tests.support.world import GET, STAY, World, read_response, run, world
+from tests.support.world import GET, STAY, World, read_response, reset, run, world
 
 OURS = [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL]
 THEIRS = [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT, errno.ECONNRESET, None]
@@ -425,7 +425,7 @@ def test_a_worker_has_no_more_clients_than_its_own_descriptors_allow() -> None:
             assert w.plane.full()
             w.stable.behaviour = w.stable.answering()
             assert (await w.ask(b"")).startswith(b"HTTP/1.1 503 ")
-            first[1].close()
+            reset(first[1])
             await until(lambda: not w.plane.full())
             assert (await w.ask(GET)).endswith(b"ok")
             second[1].close()
