@@ -27,6 +27,7 @@ from canaryproxy.config.expiry import complaints
 from canaryproxy.config.goal import GoalConfig
 from canaryproxy.config.health import HealthConfig
 from canaryproxy.config.hook import HookConfig, NotifyConfig
+from canaryproxy.config.limits import LimitsConfig
 from canaryproxy.config.lists import any_number, listeners, one_or_more
 from canaryproxy.config.outbound import UpstreamTlsConfig
 from canaryproxy.config.problem import Loc, Wrong
@@ -35,15 +36,10 @@ from canaryproxy.config.route import HeadersConfig, RouteConfig, VersionConfig
 from canaryproxy.config.rules import RuleConfig
 from canaryproxy.config.safety import MirrorConfig, ShieldConfig
 from canaryproxy.config.section import (
-    BodySize,
-    Count,
-    CountOrNone,
-    FieldCount,
     ForwardedFamily,
     ForwardedName,
     Grace,
     GraceOrNever,
-    HeadSize,
     Instant,
     Listen,
     Pem,
@@ -51,7 +47,6 @@ from canaryproxy.config.section import (
     Section,
     StatePath,
     Switch,
-    TargetSize,
     Trusted,
     Wait,
     WorkerCount,
@@ -61,7 +56,6 @@ from canaryproxy.config.sources import CheckConfig, ResourceConfig
 from canaryproxy.model import settings
 from canaryproxy.model.forwarded import Forwarding
 
-LIMITS = settings.Limits()
 TIMEOUTS = settings.Timeouts()
 
 
@@ -118,54 +112,6 @@ class ListenerConfig(Section):
         description="Connections from `trusted_proxies` begin with a PROXY protocol header, version 1 or 2, which "
         "says who the client is. Anyone else is served as an ordinary client.",
         examples=["true"],
-    )
-
-
-class LimitsConfig(Section):
-    """What a client may ask of us before it is refused."""
-
-    max_connections: Count = Field(
-        default=LIMITS.max_connections,
-        description="Client connections open at the same time, over all workers. For a further one the client that is "
-        "idle for longest gives way, of the address that has most connections; where all have an exchange under way it "
-        "is answered 503 and closed. Fewer where the limit of open files does not allow as many; a warning says how "
-        "many then.",
-        examples=["20000"],
-    )
-    connections_per_address: CountOrNone = Field(
-        default=LIMITS.connections_per_address,
-        description="Client connections of one address at the same time, over all workers, tunnels included. An IPv6 "
-        "address counts as its /64. A further one is answered 429 and closed; over TLS it is closed. "
-        "`trusted_proxies` carry many clients and have no such limit; with the PROXY protocol the client that they "
-        "name is counted.",
-        examples=["200"],
-    )
-    handshakes: Count = Field(
-        default=LIMITS.handshakes,
-        description="TLS handshakes under way at the same time, shared evenly by the workers, rounded up. For one more "
-        "the handshake that has waited for longest gives way, of the address that has most of them. A connection "
-        "that has not sent its whole hello yet counts for `max_connections` alone.",
-        examples=["4000"],
-    )
-    header_bytes: HeadSize = Field(
-        default=LIMITS.header_bytes,
-        description="Size of a request's head, its first line and all fields. A larger one is answered 431.",
-        examples=["32KiB"],
-    )
-    headers: FieldCount = Field(
-        default=LIMITS.headers,
-        description="Number of fields in a request's head. A request with more is answered 431.",
-        examples=["60"],
-    )
-    uri_bytes: TargetSize = Field(
-        default=LIMITS.uri_bytes,
-        description="Length of the request target. A longer one is answered 414.",
-        examples=["4KiB"],
-    )
-    body_bytes: BodySize = Field(
-        default=LIMITS.body_bytes,
-        description="Size of a request body; `none` or `off` means any. A larger one is answered 413.",
-        examples=["10MiB"],
     )
 
 

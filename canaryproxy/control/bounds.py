@@ -34,6 +34,9 @@ ENTRIES = 2**13
 OPEN = 2**20
 """Exchanges that one worker can have open: descriptors that a process may have (fs.nr_open)."""
 
+MOST_BYTES = 2**62
+"""Bytes that the buffers of one worker can hold: what stands for no limit."""
+
 SAMPLED = 2 * MOST // 5
 """Users that a sample has at least: whenever one has more than `MOST`, half of them go."""
 
@@ -315,6 +318,9 @@ class Check:
                 self.side(route, version)
             numbers(field, by_side)
         self.overdue(delta.overdue)
+        within("held", delta.held, 0, MOST_BYTES)
+        within("room", delta.room, 0, MOST_BYTES)
+        within("shed", delta.shed, 0, OPEN)
         if delta.ejected and not delta.ejected <= self._vocabulary.authorities:
             odd = next(one for one in delta.ejected if one not in self._vocabulary.authorities)
             raise OutOfBounds("an endpoint in ejected", odd, "endpoints that were published")

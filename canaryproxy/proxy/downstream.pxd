@@ -2,15 +2,12 @@ cimport cython
 
 from canaryproxy.http1.request cimport RequestReader
 from canaryproxy.model.message cimport RequestHead
-from canaryproxy.proxy.caller cimport Caller
 from canaryproxy.proxy.exchange cimport Exchange
+from canaryproxy.proxy.holding cimport Holding
 from canaryproxy.proxy.shared cimport Shared
 
 
-cdef class Downstream(Caller):
-    cdef public RequestReader reader
-    cdef public Exchange exchange
-    cdef public object phase
+cdef class Downstream(Holding):
     cdef public double deadline
     cdef public bint blocked
     cdef public bint proven
@@ -18,7 +15,6 @@ cdef class Downstream(Caller):
     cdef public object place
     cdef public object slow
     cdef object _address
-    cdef bytes _scheme
     cdef bint _upload_blocked
     cdef bint _advancing
     cdef bint _yielding

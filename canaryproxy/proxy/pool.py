@@ -78,7 +78,7 @@ class Pool:
         return task
 
     async def _open(self, exchange: Recipient) -> None:
-        upstream = Upstream()
+        upstream = Upstream(self._sockets.buffers)
         endpoint = self.endpoint
         context, name = None, None
         if endpoint.tls is not None:
