@@ -27,7 +27,7 @@ CONDITIONS = ("ok", "unwritable", "unreadable", "too_new", "damaged")
 
 REFUSED_CODES = (400, 404, 503)
 TURNED_AWAY = ("address", "files", "full")
-EVICTED = ("files", "full", "handshakes")
+EVICTED = ("files", "full", "handshakes", "memory")
 SLICE = 5
 """Routes in one piece."""
 PHASES = ("idle", "progressing", "paused", "baking", "succeeded", "rolled_back")
