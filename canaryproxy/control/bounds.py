@@ -57,6 +57,8 @@ LONGEST_TEXT = 4096
 
 OUTCOMES: frozenset[str] = frozenset(map(str, Outcome))
 RESCUES: frozenset[str] = frozenset((FALLBACK, SHIELD, WITHDRAWN))
+TURNED_AWAY: frozenset[str] = frozenset(("address", "files", "full"))
+EVICTED: frozenset[str] = frozenset(("files", "full", "handshakes", "memory"))
 STATUSES: frozenset[int] = frozenset(range(100, 600))
 BUCKETS: frozenset[int] = frozenset(range(bucket_of(SHORTEST), bucket_of(LONGEST) + 1))
 VALUES: frozenset[int] = frozenset((WORTHLESS, *range(value_bucket(LEAST_VALUE), value_bucket(MOST_VALUE) + 1)))
@@ -68,6 +70,8 @@ ALLOWED: dict[str, tuple[frozenset[int] | frozenset[str], str]] = {
     "codes": (STATUSES, "statuses from 100 to 599"),
     "replies": (STATUSES, "statuses from 100 to 599"),
     "refused": (STATUSES, "statuses from 100 to 599"),
+    "turned_away": (TURNED_AWAY, "reasons to turn away"),
+    "evicted": (EVICTED, "reasons to evict"),
     "latency": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
     "duration": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
     "connect": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
@@ -202,6 +206,8 @@ class Border:
             check.number("dropped", mirror.dropped)
             check.counts("outcomes", mirror.outcomes)
         check.counts("refused", delta.refused)
+        check.counts("turned_away", delta.turned_away)
+        check.counts("evicted", delta.evicted)
         check.standing(delta)
         if check.spent > self._room:
             raise OutOfBounds("the sum of all counts", int(check.spent), f"at most {int(self._room)} by then")
