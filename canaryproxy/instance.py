@@ -23,7 +23,7 @@ from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
 from canaryproxy.config.admin import AccessLogConfig
 from canaryproxy.config.expiry import Held, complaints, held
-from canaryproxy.control import asking, files, hooks, scraping
+from canaryproxy.control import asking, files, hooks, memory, scraping
 from canaryproxy.control.changes import Reload, say_refused
 from canaryproxy.control.compile import begin
 from canaryproxy.control.controller import Controller
@@ -112,9 +112,8 @@ class Instance:
         self._store = open_store(server.state)
         check_log(server.access_log, *filter(None, (self._path, place(server.state))))
         self._files_open = files.raise_file_limit(files.wanted_files(self._config))
-        few = files.warning(self._config, self._files_open)
-        if few:
-            log.warning("%s", few)
+        for words in memory.warnings(self._config, self._files_open):
+            log.warning("%s", words)
         aside, sockets = open_sockets(self._config)
         self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
         self._compose(sockets)
@@ -131,11 +130,14 @@ class Instance:
         identity, secret = f"canaryproxy-{secrets.token_hex(4)}", secrets.token_bytes(SECRET)
         self._numbers = Numbers(secret)
         self.connections = files.connections(self._config, self._files_open)
+        self.buffers = memory.buffers(self._config, self.connections)
         self.events = Events()
         self.workers = Workers(
             count,
             Processes(sockets, count),
-            lambda slot: limited(begin(self._controller.config, slot, count, identity, secret), self.connections),
+            lambda slot: limited(
+                begin(self._controller.config, slot, count, identity, secret), self.connections, self.buffers
+            ),
             report=self._add,
             gone=self._gone,
             changed=lambda words: self.events.tell("worker", time.time(), detail=words),
@@ -360,6 +362,6 @@ def open_store(path: str, environ: Mapping[str, str] = os.environ) -> Store:
     return store
 
 
-def limited(first: Begin, connections: int) -> Begin:
-    """What a worker is told first, with the number of clients that the files allow."""
-    return replace(first, limits=replace(first.limits, max_connections=connections))
+def limited(first: Begin, connections: int, buffers: int) -> Begin:
+    """What a worker is told first, with the number of clients that the files allow and its part of the memory."""
+    return replace(first, limits=replace(first.limits, max_connections=connections, buffers=buffers))

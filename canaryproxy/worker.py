@@ -34,6 +34,7 @@ from canaryproxy.link.wire import Wire
 from canaryproxy.log import in_background
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.proxy.headcount import Headcount
+from canaryproxy.proxy.memory import group
 from canaryproxy.proxy.plane import DataPlane
 from canaryproxy.proxy.room import connections_within
 from canaryproxy.proxy.shortage import limit
@@ -110,6 +111,7 @@ class Worker:
         if begin.access_log is not None:
             self._sink = Sink(begin.access_log.path, FORMATS[begin.access_log.format], now=time.time)
         Battery.complain = log.warning
+        limited = group()
         plane = self._plane = DataPlane(
             PlaneSettings(begin.limits, begin.timeouts, tuple(map(ip_network, begin.trusted)), begin.forwarding),
             loop=self._loop,
@@ -118,6 +120,7 @@ class Worker:
             headcount=Headcount(self._memory, begin.slot),
             secret=begin.secret,
             room=connections_within(limit()),
+            memory=None if limited is None else limited.share,
         )
         self._table = apply(EMPTY, begin.table)
         plane.publish(self._table)

@@ -21,7 +21,8 @@ def check(
     Every problem is printed with its file, line, path and mend; the exit code is 1 then.
     """
     from canaryproxy.config import ConfigError, load
-    from canaryproxy.control.files import reachable_files, warning
+    from canaryproxy.control.files import reachable_files
+    from canaryproxy.control.memory import warnings as lacking
 
     try:
         loaded = load(config, os.environ)
@@ -31,7 +32,7 @@ def check(
         else:
             say(*map(str, error.problems), err=True)
         raise typer.Exit(1) from None
-    warnings = [*loaded.warnings, *filter(None, [warning(loaded, reachable_files())])]
+    warnings = [*loaded.warnings, *lacking(loaded, reachable_files())]
     if as_json:
         say_json({"valid": True, "routes": summary(loaded), "warnings": warnings})
     else:

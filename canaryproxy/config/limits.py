@@ -1,11 +1,20 @@
-"""`server.limits`."""
+"""`server.limits`: what a client may ask of us, and what all of them together may take."""
 
 from pydantic import Field
 
-from canaryproxy.config.section import BodySize, Count, CountOrNone, FieldCount, HeadSize, Section, TargetSize
-from canaryproxy.model.settings import Limits
+from canaryproxy.config.section import (
+    BodySize,
+    BufferSize,
+    Count,
+    CountOrNone,
+    FieldCount,
+    HeadSize,
+    Section,
+    TargetSize,
+)
+from canaryproxy.model import settings
 
-LIMITS = Limits()
+LIMITS = settings.Limits()
 
 
 class LimitsConfig(Section):
@@ -53,4 +62,13 @@ class LimitsConfig(Section):
         default=LIMITS.body_bytes,
         description="Size of a request body; `none` or `off` means any. A larger one is answered 413.",
         examples=["10MiB"],
+    )
+    buffers: BufferSize = Field(
+        default=LIMITS.buffers,
+        description="Bytes that all buffers of all workers may hold: what waits to be taken by slow clients and "
+        "endpoints, heads and bodies that are here in part, bodies kept for another attempt, copies for a mirror. From "
+        "70 % of it on, buffers are kept smaller; beyond it, connections are cut that hold the most and move the "
+        "least. `auto`: 60 % of what the memory limit of the container (or the machine) leaves beside "
+        "`max_connections`, an eighth of it (16MiB to 64MiB) at least. See docs/operations.md, Sizing.",
+        examples=["256MiB"],
     )

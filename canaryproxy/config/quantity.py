@@ -136,6 +136,26 @@ def size_or_none(minimum: int, maximum: int) -> Callable[[object], int | None]:
     return read
 
 
+def size_or_auto(minimum: int, maximum: int) -> Callable[[object], int | None]:
+    """As `size`, and None for `auto`: what fits the machine."""
+    read_size = size(minimum, maximum)
+
+    def read(value: object) -> int | None:
+        if value == "auto":
+            return None
+        try:
+            return read_size(value)
+        except Wrong as wrong:
+            raise Wrong(f"{wrong.mend}, or auto") from None
+
+    return read
+
+
+def size_text_or_auto(amount: int | None) -> str:
+    """As `size_text`, and `auto` for what fits the machine."""
+    return "auto" if amount is None else size_text(amount)
+
+
 def _bytes(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return value

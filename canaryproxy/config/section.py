@@ -28,8 +28,10 @@ from canaryproxy.config.quantity import (
     percent,
     percent_text,
     size,
+    size_or_auto,
     size_or_none,
     size_text,
+    size_text_or_auto,
     size_text_or_none,
     socket_path,
     state_path,
@@ -83,6 +85,7 @@ CopySize = Annotated[int, PlainValidator(size(0, _KIB**2)), Shown(size_text)]
 HeadSize = Annotated[int, PlainValidator(size(_KIB, 16 * _KIB**2)), Shown(size_text)]
 TargetSize = Annotated[int, PlainValidator(size(64, _KIB**2)), Shown(size_text)]
 BodySize = Annotated[int | None, PlainValidator(size_or_none(1, 2**40)), Shown(size_text_or_none)]
+BufferSize = Annotated[int | None, PlainValidator(size_or_auto(_KIB**2, 2**40)), Shown(size_text_or_auto)]
 Percent = Annotated[int, PlainValidator(percent), Shown(percent_text)]
 Switch = Annotated[bool, PlainValidator(switch), Shown(lambda value: str(value).lower())]
 Url = Annotated[Origin, PlainValidator(origin)]

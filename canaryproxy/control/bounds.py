@@ -20,7 +20,7 @@ from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.proxy.course import FALLBACK, SHIELD, WITHDRAWN
 from canaryproxy.telemetry.distinct import MOST
 from canaryproxy.telemetry.histogram import LEAST_VALUE, LONGEST, SHORTEST, WORTHLESS, bucket_of, value_bucket
-from canaryproxy.telemetry.metrics import EVICTED, TURNED_AWAY
+from canaryproxy.telemetry.connections import EVICTED, TURNED_AWAY
 
 RATE = 10_000_000.0
 """Counts that a worker can report for each second it speaks of. A request of a user who is new, reaching a goal, makes
@@ -39,6 +39,9 @@ ENTRIES = 2**13
 
 OPEN = 2**20
 """Exchanges that one worker can have open: descriptors that a process may have (fs.nr_open)."""
+
+MOST_BYTES = 2**62
+"""Bytes that the buffers of one worker can hold: what stands for no limit."""
 
 SAMPLED = 2 * MOST // 5
 """Users that a sample has at least: whenever one has more than `MOST`, half of them go."""
@@ -328,6 +331,9 @@ class Check:
                 self.side(route, version)
             numbers(field, by_side)
         self.overdue(delta.overdue)
+        within("held", delta.held, 0, MOST_BYTES)
+        within("room", delta.room, 0, MOST_BYTES)
+        within("shed", delta.shed, 0, OPEN)
         if delta.ejected and not delta.ejected <= self._vocabulary.authorities:
             odd = next(one for one in delta.ejected if one not in self._vocabulary.authorities)
             raise OutOfBounds("an endpoint in ejected", odd, "endpoints that were published")

@@ -140,6 +140,7 @@ def plane_settings(config: Config) -> PlaneSettings:
             body_bytes=limits.body_bytes,
             connections_per_address=limits.connections_per_address,
             handshakes=limits.handshakes,
+            buffers=limits.buffers,
         ),
         timeouts=Timeouts(
             header=timeouts.header,

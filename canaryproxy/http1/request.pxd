@@ -26,6 +26,7 @@ cdef class RequestReader:
     cpdef next(self)
     @cython.locals(inbox=Inbox)
     cpdef Py_ssize_t pending(self)
+    cpdef Py_ssize_t held(self) except -1
     @cython.locals(inbox=Inbox, data=bytes, begin=Py_ssize_t, end=Py_ssize_t, head=RequestHead, target=bytes, method=bytes,
                    host=bytes)
     cdef RequestHead _head(self)

@@ -78,6 +78,10 @@ class RequestReader:
         inbox = self._inbox
         return len(inbox.data) - inbox.position
 
+    def held(self) -> int:
+        """Bytes kept here, consumed ones among them that lie before others."""
+        return len(self._inbox.data)
+
     def take_all(self) -> bytes:
         """Everything pending, consumed: for a connection that speaks something else from here on."""
         return self._inbox.take_all()

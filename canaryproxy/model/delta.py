@@ -111,8 +111,8 @@ class Delta:
     """One worker's report. `refused` counts answers of our own given before any decision, by code; `turned_away` client
     connections that were not let in, `evicted` those that were closed to make room, by reason.
 
-    As they stand at the time of the report: exchanges `in_flight` and `tunnels` open by route and version, and
-    `ejected` endpoints.
+    As they stand at the time of the report: exchanges `in_flight` and `tunnels` open by route and version, `ejected`
+    endpoints, and `held` of the `room` bytes that buffers may hold. `shed` connections were cut for want of that since.
     """
 
     generation: int
@@ -128,3 +128,6 @@ class Delta:
     in_flight: Mapping[tuple[str, str], int] = field(default_factory=dict)
     turned_away: Mapping[str, int] = field(default_factory=dict)
     evicted: Mapping[str, int] = field(default_factory=dict)
+    held: int = 0
+    room: int = 0
+    shed: int = 0

@@ -14,7 +14,7 @@ Network = IPv4Network | IPv6Network
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Sizes in bytes. `headers` counts fields; `body_bytes` None means any size, `connections_per_address` None any
-    number.
+    number. `buffers` is what those of one worker may hold, None for anything.
     """
 
     max_connections: int = 10_000
@@ -24,6 +24,7 @@ class Limits:
     body_bytes: int | None = None
     connections_per_address: int | None = None
     handshakes: int = 1_000
+    buffers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@ cimport cython
 from canaryproxy.model.decision cimport Decision
 from canaryproxy.model.message cimport RequestHead
 from canaryproxy.proxy.caller cimport Caller
+from canaryproxy.proxy.keeping cimport Keeping
 from canaryproxy.proxy.pool cimport Pool
 from canaryproxy.proxy.shared cimport Shared
-from canaryproxy.proxy.upstream cimport Recipient, Upstream
+from canaryproxy.proxy.upstream cimport Upstream
 from canaryproxy.routing.affinity cimport Key
 from canaryproxy.routing.decide cimport decide
 from canaryproxy.routing.facts cimport Facts
@@ -15,14 +16,13 @@ from canaryproxy.telemetry.record cimport Cell
 cdef frozenset IDEMPOTENT
 
 
-cdef class Attempts(Recipient):
+cdef class Attempts(Keeping):
     cdef public Caller down
     cdef public double deadline
     cdef public bint request_complete
     cdef bint _abandoned
     cdef bint _flushed
     cdef bint _hinted
-    cdef bint _kept
     cdef Py_ssize_t _attempts
     cdef Cell _cell
     cdef object _connecting
@@ -39,17 +39,12 @@ cdef class Attempts(Recipient):
     cdef double _opening
     cdef object _patience
     cdef double _paused_at
-    cdef Shared _plane
     cdef Pool _pool
     cdef Py_ssize_t _queued
-    cdef list _replay
-    cdef Py_ssize_t _replay_size
     cdef bytes _request
     cdef double _started
     cdef Decision _target
     cdef double _tried
-    cdef list _unsent
-    cdef Py_ssize_t _unsent_size
     cdef bytes _upgrade
     cdef Upstream _upstream
     cdef object _user

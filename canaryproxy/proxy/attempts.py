@@ -15,12 +15,12 @@ from canaryproxy.model.message import Body, RequestHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.caller import Caller
 from canaryproxy.proxy.course import Course
+from canaryproxy.proxy.keeping import Keeping
 from canaryproxy.proxy.mirror_copy import Copy
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.retry import IDEMPOTENT, REPLAY_LIMIT, Repeat, after_close
-from canaryproxy.proxy.shared import Shared
 from canaryproxy.proxy.shield import Patience
-from canaryproxy.proxy.upstream import HIGH_WATER, Recipient, Upstream
+from canaryproxy.proxy.upstream import Upstream
 from canaryproxy.routing.affinity import Key
 from canaryproxy.routing.decide import decide
 from canaryproxy.routing.facts import Facts
@@ -33,22 +33,19 @@ BLAMED = (*CLOSED, Failure.RESPONSE_TIMEOUT, Failure.CONNECT_TIMEOUT, Failure.CO
 """Failures that count towards an ejection."""
 
 
-class Attempts(Recipient):
+class Attempts(Keeping):
     """One decided request on its way to an endpoint. `deadline` is when the upstream side gives up on it.
 
     `_decision` is what the request counts for; `_target` is where it is being tried, which differs once an
     attempt has failed. `_hinted` and `_flushed`: the client got an interim response, or the beginning of the final one;
     `_abandoned`: the rest of its body is of no use any more; `_expects`: it waits for a 100 before it sends its body;
-    `_kept`: all that was sent is still here, the body in `_replay`.
     """
 
     __slots__ = (
-        "_abandoned", "_attempts", "_cell", "_connecting", "_copy", "_course", "_decision", "_excluded",
-        "_expects", "_facts", "_flushed", "_head", "_held", "_hinted", "_identified", "_kept", "_key", "_opening",
-        "_patience",
-        "_paused_at", "_plane", "_pool", "_queued", "_replay", "_replay_size", "_request", "_started",
-        "_target", "_tried", "_unsent", "_unsent_size", "_upgrade", "_upstream", "_user", "deadline", "down",
-        "request_complete",
+        "_abandoned", "_attempts", "_cell", "_connecting", "_copy", "_course", "_decision", "_excluded", "_expects",
+        "_facts", "_flushed", "_head", "_held", "_hinted", "_identified", "_key", "_opening", "_patience",
+        "_paused_at", "_pool", "_queued", "_request", "_started", "_target", "_tried", "_upgrade", "_upstream",
+        "_user", "deadline", "down", "request_complete",
     )  # fmt: skip
 
     _abandoned: bool
@@ -66,22 +63,16 @@ class Attempts(Recipient):
     _held: tuple[str, str] | None
     _hinted: bool
     _identified: bytes
-    _kept: bool
     _key: Key | None
     _opening: float
     _patience: Patience | None
     _paused_at: float
-    _plane: Shared
     _pool: Pool | None
     _queued: int
-    _replay: list[bytes] | None
-    _replay_size: int
     _request: bytes
     _started: float
     _target: Decision
     _tried: float
-    _unsent: list[bytes] | None
-    _unsent_size: int
     _upgrade: bytes
     _upstream: Upstream | None
     _user: int
@@ -236,6 +227,8 @@ class Attempts(Recipient):
             self._kept = True
             self._replay = unsent
             self._replay_size = self._unsent_size
+        if unsent:
+            self._weigh()
         if self.down.paused:
             self.response_paused()
 
@@ -253,27 +246,12 @@ class Attempts(Recipient):
         """Send a piece of the request's body, or keep it until there is a connection."""
         upstream = self._upstream
         if upstream is None:
-            if self._unsent is None:
-                self._unsent = []
-            self._unsent.append(data)
-            self._unsent_size += len(data)
-            if self._unsent_size >= HIGH_WATER:
+            if self._await_connection(data):
                 self.down.block()
             return
         if self._kept:
             self._keep(data)
         upstream.send(data)
-
-    def _keep(self, data: bytes) -> None:
-        """It may have to be sent once more, unless there is too much of it."""
-        self._replay_size += len(data)
-        if self._replay_size > REPLAY_LIMIT:
-            self._kept = False
-            self._replay = None
-        elif self._replay is None:
-            self._replay = [data]
-        else:
-            self._replay.append(data)
 
     # What can go wrong.
 
@@ -306,12 +284,6 @@ class Attempts(Recipient):
             self._pool = pool
             pool.in_flight += 1
         self._open()
-
-    def _restore(self) -> None:
-        """What was sent is to be sent once more."""
-        self._unsent, self._replay = self._replay, None
-        self._kept = False
-        self._unsent_size = self._replay_size
 
     def _begin_attempt(self) -> None:
         self._paused_at = 0.0

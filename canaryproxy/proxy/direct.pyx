@@ -20,6 +20,7 @@ from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
 
+from canaryproxy.proxy.buffers cimport Buffers
 from canaryproxy.proxy.ends cimport Receiver, Sender
 
 cdef extern from "Python.h":
@@ -71,26 +72,36 @@ cdef enum:
     AT_ONCE = 256
     # Bytes that are read into the common buffer and copied out of it: heads, mostly.
     SMALL = 16384
-    # Bytes that are read without a copy from a connection that filled the common buffer before.
-    LARGE = 262144
     # Pieces that leave in one system call, at most: a peer that took nothing may have thousands of small ones waiting.
     TOGETHER = 256
+    # Bytes that leave in one system call, but for the last piece.
+    LARGE = 262144
+    # Bytes that are queued before a peer is asked to wait, where nothing else is said.
+    HIGH = 65536
+    # What keeping a piece costs, beside its bytes (`buffers.PIECE`).
+    PIECE = 64
+
+UNLIMITED = 2**62
 
 log = logging.getLogger("canaryproxy")
 
 
 cdef class Poller:
-    """The connections of one worker, on its loop."""
+    """The connections of one worker, on its loop. What they queue is counted in `buffers`."""
 
     cdef object loop
+    cdef readonly Buffers buffers
     cdef int _fd
     cdef list _connections
     cdef list _gathered
     cdef bint _gathering
     cdef char _small[SMALL]
 
-    def __init__(self, loop):
+    def __init__(self, loop, Buffers buffers=None):
         self.loop = loop
+        self.buffers = Buffers() if buffers is None else buffers
+        if buffers is None:
+            self.buffers.water = UNLIMITED
         self._connections = []
         self._gathered = []
         self._fd = epoll_create1(EPOLL_CLOEXEC)
@@ -171,7 +182,8 @@ cdef class Poller:
 cdef class Connection(Sender):
     """One TCP connection, as asyncio's transports are used.
 
-    What waits to be written is `_queue` but for the first `_sent` bytes of it; `_broken` is what a write failed with.
+    What waits to be written is `_queue` but for the first `_sent` bytes of it; `_held` is what the pieces in it take,
+    also what of the first one was sent already. `_broken` is what a write failed with.
     """
 
     cdef Poller _poller
@@ -183,6 +195,7 @@ cdef class Connection(Sender):
     cdef int _fd
     cdef uint32_t _watched
     cdef Py_ssize_t _queued
+    cdef Py_ssize_t _held
     cdef Py_ssize_t _sent
     cdef Py_ssize_t _high
     cdef bint _closing
@@ -199,7 +212,7 @@ cdef class Connection(Sender):
         self._sock = sock
         self.set_protocol(protocol)
         self._fd = fd
-        self._high = 65536
+        self._high = HIGH
 
     def __repr__(self):
         return f"<Connection {self._fd}{' closing' if self._closing else ''}, {self._queued} bytes queued>"
@@ -242,7 +255,7 @@ cdef class Connection(Sender):
         cdef Receiver receiver = self._receiver  # held: it may be replaced, and freed, while it is called
         cdef ssize_t size
         if self._bulk:
-            data = _received(self._fd, &size)
+            data = _received(self._fd, self._poller.buffers.portion, &size)
             self._bulk = size >= SMALL
         else:
             size = recv(self._fd, self._poller._small, SMALL, 0)
@@ -325,17 +338,25 @@ cdef class Connection(Sender):
             self._sent = sent
             self._queue = [piece]
             self._queued = size - sent
+            self._hold(size + PIECE)
             self._follow()
         else:
             self._queue.append(piece)
             self._queued += size
+            self._hold(size + PIECE)
             if self._gathered and self._queued >= SMALL:
                 self._gathered = False
                 self._flush()
         self._check_limit()
 
+    cdef int _hold(self, Py_ssize_t size) except -1:
+        """So much more is kept; below 0, less."""
+        self._held += size
+        self._poller.buffers.add(size)
+        return 0
+
     cdef int _check_limit(self) except -1:
-        if self._queued > self._high and not self._blocked:
+        if not self._blocked and (self._queued > self._high or self._held > self._poller.buffers.water):
             self._blocked = True
             try:
                 self._protocol.pause_writing()
@@ -357,6 +378,7 @@ cdef class Connection(Sender):
         self._sent = 0
         self._queue = [piece]
         self._queued = size
+        self._hold(size + PIECE)
         self._gathered = True
         self._poller._gathered.append(self)
         return 0
@@ -391,6 +413,7 @@ cdef class Connection(Sender):
                 sent -= left
                 self._sent = 0
                 done += 1
+                self._hold(-PyBytes_GET_SIZE(piece) - PIECE)
         if not self._queued:
             self._queue = None
             self._emptied()
@@ -398,7 +421,7 @@ cdef class Connection(Sender):
             del self._queue[:done]
             self._follow()
             self._check_limit()
-        if self._blocked and self._queued <= self._high >> 2:
+        if self._blocked and self._queued <= min(self._high, self._poller.buffers.water) >> 2:
             self._blocked = False
             try:
                 self._protocol.resume_writing()
@@ -441,8 +464,7 @@ cdef class Connection(Sender):
     cdef int _break(self) except -1:
         """Nothing more can be written. What the peer had sent is read first, if anybody reads."""
         self._broken = OSError(errno, os.strerror(errno))
-        self._queue = None
-        self._queued = 0
+        self._forget()
         if self._paused or self._ended or self._closing:
             self._fail(self._broken)
         else:
@@ -472,6 +494,10 @@ cdef class Connection(Sender):
             self._flush()
         return self._queued
 
+    def held(self):
+        """Bytes that the queue takes, what of its first piece was sent already among them."""
+        return self._held
+
     # The end.
 
     def close(self):
@@ -489,9 +515,15 @@ cdef class Connection(Sender):
 
     cdef int _fail(self, error) except -1:
         self._closing = True
+        self._forget()
+        self._lose(error)
+        return 0
+
+    cdef int _forget(self) except -1:
+        """What is queued will not leave any more."""
         self._queue = None
         self._queued = 0
-        self._lose(error)
+        self._hold(-self._held)
         return 0
 
     cdef int _lose(self, error) except -1:
@@ -513,16 +545,16 @@ cdef class Connection(Sender):
             self.set_protocol(None)
 
 
-cdef bytes _received(int fd, ssize_t *size):
+cdef bytes _received(int fd, Py_ssize_t most, ssize_t *size):
     """Read straight into a new object; None unless `size` is above 0. Below 0 it is an error's number."""
-    cdef PyObject *room = new_bytes(NULL, LARGE)
-    size[0] = recv(fd, content_of(room), LARGE, 0)
+    cdef PyObject *room = new_bytes(NULL, most)
+    size[0] = recv(fd, content_of(room), most, 0)
     if size[0] < 0:
         size[0] = -errno
     if size[0] <= 0:
         Py_DECREF(<object> room)
         return None
-    if size[0] < LARGE:
+    if size[0] < most:
         resize_bytes(&room, size[0])
     data = <bytes> room
     Py_DECREF(data)

@@ -8,7 +8,6 @@ from canaryproxy.proxy.shared cimport Shared
 
 
 cdef class Downstream(Guest):
-    cdef public RequestReader reader
     cdef public bint blocked
     cdef object _address
     cdef bint _advancing

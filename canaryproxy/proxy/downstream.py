@@ -8,8 +8,6 @@ client cannot turn into a reset that destroys the answer (RFC 9112 9.6).
 
 import asyncio
 import math
-import socket
-import struct
 from typing import TYPE_CHECKING, cast
 
 from canaryproxy.http1.body import End
@@ -17,9 +15,12 @@ from canaryproxy.http1.hops import request_id_of
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import RequestHead
+from canaryproxy.proxy.buffers import WATER
+from canaryproxy.proxy.ends import reset
 from canaryproxy.proxy.eviction import Place
 from canaryproxy.proxy.exchange import Exchange
-from canaryproxy.proxy.guest import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING, Guest
+from canaryproxy.proxy.guest import Guest
+from canaryproxy.proxy.holding import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING
 from canaryproxy.proxy.respond import options
 from canaryproxy.telemetry.accesslog import undecided
 
@@ -28,12 +29,10 @@ if TYPE_CHECKING:
 
 NEVER = math.inf
 OK = 200
-PIPELINE_LIMIT = 65_536
+PIPELINE_LIMIT = 16_384
 REQUESTS_A_TURN = 8
-HIGH_WATER = 131_072
 LINGER = 2.0
 LINGER_BYTES = 16_777_216
-RESET = struct.pack("ii", 1, 0)
 
 
 class Downstream(Guest):
@@ -43,7 +42,7 @@ class Downstream(Guest):
     """
 
     __slots__ = (
-        "_address", "_advancing", "_drained", "_yielding", "blocked", "reader",
+        "_address", "_advancing", "_drained", "_yielding", "blocked",
     )  # fmt: skip
 
     plane: "DataPlane"
@@ -55,7 +54,7 @@ class Downstream(Guest):
         self._address = address
         self._scheme = scheme
         self.reader = RequestReader(plane.settings.limits)
-        self.exchange: Exchange | None = None
+        self.exchange = None
         self.phase = IDLE
         self.deadline = NEVER
         self.paused = False
@@ -66,6 +65,7 @@ class Downstream(Guest):
         self._yielding = False
         self._drained = 0
         self._unsent = 0
+        self._weight = 0
         self.sit(place, plane.tick)
 
     def __repr__(self) -> str:
@@ -76,11 +76,13 @@ class Downstream(Guest):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Accepted; a silent client has the time of a head to speak."""
         self.attach(cast("asyncio.Transport", transport))
-        self.transport.set_write_buffer_limits(HIGH_WATER)
+        self.transport.set_write_buffer_limits(WATER)
         peername = transport.get_extra_info("peername")
         self.peer = self.plane.meet(self._address or (peername[0] if peername else "unknown"), self._scheme)
         self.since = self.plane.now()
         failure = self.plane.admit(self)
+        if failure is None and self.plane.buffers.refusing:
+            failure = Failure.OVERLOADED
         if failure is None:
             self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.header)
         else:
@@ -103,8 +105,10 @@ class Downstream(Guest):
         exchange = self.exchange
         if exchange is None or not exchange.request_complete:
             self.advance()
-        elif reader.pending() > PIPELINE_LIMIT:
+        elif reader.pending() > PIPELINE_LIMIT or self.plane.buffers.tight:
             self._set_reading()
+        if self._weight or reader.held():
+            self._weigh()
 
     def _discard(self, size: int) -> None:
         self._drained += size
@@ -135,18 +139,23 @@ class Downstream(Guest):
         if exchange is not None:
             self.exchange = None
             exchange.client_gone()
+        self._count(0)
 
     def pause_writing(self) -> None:
         """The client reads slower than the upstream sends."""
         self.paused = True
         self._unsent = self.transport.get_write_buffer_size()
         self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
+        if self._sender is None:
+            self._weigh()
         if self.exchange is not None:
             self.exchange.response_paused()
 
     def resume_writing(self) -> None:
         """The client caught up."""
         self.paused = False
+        if self._sender is None:
+            self._weigh()
         if self.phase is LINGERING:
             return
         self.deadline = NEVER
@@ -210,6 +219,7 @@ class Downstream(Guest):
         if self.phase is not CLOSED:
             self._set_reading()
             self.advance()
+            self._weigh()
 
     def _begin(self, head: RequestHead) -> None:
         if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.special:
@@ -217,6 +227,9 @@ class Downstream(Guest):
             self._note(head, OK, identified)
             self.send(options(head, close=head.close, extra=identified))
             self.finished(head.close)
+            return
+        if self.plane.buffers.refusing:
+            self._refuse(Failure.OVERLOADED, head)
             return
         exchange = self.exchange = Exchange()
         exchange.prepare(self, head)
@@ -307,6 +320,7 @@ class Downstream(Guest):
         self.plane.become_tunnel(self)
         if self.blocked:
             self.transport.resume_reading()
+        self._count(0)
         return self.reader.take_all()
 
     def finished(self, close: bool) -> None:
@@ -335,11 +349,15 @@ class Downstream(Guest):
             self._set_reading()
         if self.reader.pending() or self.half_closed:
             self.advance()
+            if self._weight:
+                self._weigh()
 
     def close(self) -> None:
         """End the connection once everything written has left, without a reset."""
         self.phase = LINGERING
         self.since = self.plane.tick
+        if self._weight:
+            self._forget_bytes()
         self._unsent = self.transport.get_write_buffer_size()
         self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle if self._unsent else LINGER)
         if self.half_closed or not self.transport.can_write_eof():
@@ -364,8 +382,7 @@ class Downstream(Guest):
         self.phase = LINGERING
         self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
         if hard:
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            self.transport.abort()
+            reset(self.transport)
         else:
             self.transport.close()
 
@@ -373,7 +390,7 @@ class Downstream(Guest):
         """Read unless the upstream is full or the client is too far ahead."""
         lingering = self.phase is LINGERING
         waits = self._yielding or (self.exchange is not None and self.exchange.request_complete)
-        ahead = waits and self.reader.pending() > PIPELINE_LIMIT
+        ahead = waits and self.reader.pending() > (0 if self.plane.buffers.tight else PIPELINE_LIMIT)
         blocked = not lingering and (self._upload_blocked or ahead)
         if blocked == self.blocked or self.transport.is_closing() or self.half_closed:
             return

@@ -5,6 +5,11 @@ well.
 """
 
 import asyncio
+import socket
+import struct
+from typing import cast
+
+RESET = struct.pack("ii", 1, 0)
 
 
 class Sender:
@@ -40,3 +45,9 @@ class Receiver:
             self.transport.write(data)
         else:
             self._sender.write(data)
+
+
+def reset(transport: asyncio.BaseTransport) -> None:
+    """End a connection so that the peer can tell it from an orderly end; not even the kernel keeps anything for it."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    cast("asyncio.Transport", transport).abort()

@@ -45,7 +45,7 @@ class Exchange(Pacing):
         self._abandoned = self._chunk_out = self._close = self._flushed = self._hinted = self._kept = False
         self._expects = not self.request_complete and expects(head)
         self._attempts = self._queued = self._received = self._replay_size = self._sent = 0
-        self._user = self._unsent_size = 0
+        self._user = self._unsent_size = self._weight = 0
         self._excluded = self._opening = self._paused_at = 0.0
         self._upgrade = b""
         self._connecting = self._copy = self._course = self._facts = self._held = self._key = self._patience = None
@@ -192,6 +192,7 @@ class Exchange(Pacing):
             raise Refused(Failure.RESPONSE_INVALID, "101 to something that was not asked for")
         self._response = head
         down.send(self._rewritten(head))
+        self._let_go()
         self._upstream = upstream.exchange = None
         self.deadline = NEVER
         if self._pool is not None:
@@ -294,6 +295,22 @@ class Exchange(Pacing):
         self._record(Outcome.CLIENT_ABORT, self._code(failure))
         self._answer(failure, True)
 
+    def shed(self) -> None:
+        """Nothing more may be held for this exchange: the memory is needed. That is no fault of the version."""
+        self._drop_upstream()
+        self._record(Outcome.OVERFLOW, self._code(Failure.OVERLOADED))
+        if not self._flushed:
+            self._answer(Failure.OVERLOADED, True)
+
+    def weight(self) -> int:
+        """Bytes that are kept of the request: for the endpoint, or to be sent once more."""
+        return self._weight + (0 if self._upstream is None else self._upstream.weight())
+
+    @property
+    def begun(self) -> bool:
+        """Whether the client got the beginning of the response."""
+        return self._flushed
+
     def client_gone(self) -> None:
         """Nobody is waiting any more: cancel the upstream at once."""
         self._drop_upstream()
@@ -326,6 +343,8 @@ class Exchange(Pacing):
         plane = self._plane
         if self._patience is not None:
             self._end_patience()
+        if self._weight:
+            self._let_go()
         now = plane.now()
         if self._copy is not None:
             self._forget_copy()

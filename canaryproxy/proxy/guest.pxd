@@ -1,15 +1,11 @@
-from canaryproxy.proxy.caller cimport Caller
-from canaryproxy.proxy.exchange cimport Exchange
+from canaryproxy.proxy.holding cimport Holding
 
 
-cdef class Guest(Caller):
-    cdef public Exchange exchange
-    cdef public object phase
+cdef class Guest(Holding):
     cdef public bint proven
     cdef public double since
     cdef public object place
     cdef public object slow
-    cdef bytes _scheme
     cdef bint _upload_blocked
     cdef public double deadline
     cdef Py_ssize_t _unsent

@@ -2,41 +2,31 @@
 
 from typing import TYPE_CHECKING
 
-from canaryproxy.proxy.caller import Caller, Phase
 from canaryproxy.proxy.eviction import BUSY, Place
-from canaryproxy.proxy.exchange import Exchange
+from canaryproxy.proxy.holding import IDLE, LINGERING, Holding
 
 if TYPE_CHECKING:
     from canaryproxy.proxy.plane import DataPlane
 
 
-IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
-
-
-class Guest(Caller):
+class Guest(Holding):
     """`proven`: it has had an answer; `since`: when it began to wait, as far as it may give way; `slow`: what it is
     slow in (`Stalls`).
     """
 
     __slots__ = (
-        "_scheme",
         "_unsent",
         "_upload_blocked",
         "deadline",
-        "exchange",
-        "phase",
         "place",
         "proven",
         "since",
         "slow",
     )
 
-    _scheme: bytes
     _unsent: int
     _upload_blocked: bool
     deadline: float
-    exchange: Exchange | None
-    phase: Phase
     place: Place | None
     plane: "DataPlane"
     proven: bool

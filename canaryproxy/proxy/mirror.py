@@ -66,15 +66,18 @@ class Lot:
         self._wake()
 
     def hold(self, copy: Copy, size: int) -> bool:
-        """Take room for so many bytes more of a copy; False when there is none."""
-        if self._bytes + size > BYTES:
+        """Take room for so many bytes more of a copy; False when there is none, here or in the worker."""
+        buffers = self._mirrors.sockets.buffers
+        if self._bytes + size > BYTES or buffers.tight:
             return False
+        buffers.add(size)
         self._bytes += size
         copy.weight += size
         return True
 
     def let_go(self, copy: Copy) -> None:
         """Give back the room that a copy took."""
+        self._mirrors.sockets.buffers.drop(copy.weight)
         self._bytes -= copy.weight
         copy.weight = 0
 

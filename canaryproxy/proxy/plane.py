@@ -11,6 +11,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.decision import Decision
@@ -23,6 +24,7 @@ from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.listener import Listener
 from canaryproxy.proxy.presence import vanished
 from canaryproxy.proxy.shared import SWEEP
+from canaryproxy.proxy.shedding import Holder, Shedding
 from canaryproxy.proxy.tls import Terminator
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.telemetry.accesslog import Entry
@@ -36,7 +38,7 @@ its end, or in its last quarter, stable is asked for what the canary has not ans
 
 
 class DataPlane(Admission):
-    """One worker's data plane. `room`: clients that it can serve itself."""
+    """One worker's data plane. `room`: clients that it can serve itself; `memory`: the share of it that is in use."""
 
     def __init__(
         self,
@@ -51,11 +53,14 @@ class DataPlane(Admission):
         headcount: Headcount | None = None,
         room: float = math.inf,
         secret: bytes = b"",
+        memory: Callable[[], float] | None = None,
     ) -> None:
         super().__init__(settings, loop, identity, now, wall, dice, access_log, headcount, room, secret)
         self._generation = 0
         self._aborted: dict[str, float] = {}
         self._listeners: list[Listener] = []
+        self._shedding = Shedding(self.buffers, self._holders, loop.call_soon, self.sockets.shortage.note, memory)
+        self._shedding.spare = lambda: self.evict("memory")
         self._timer = loop.call_later(SWEEP, self._sweep)
 
     def __repr__(self) -> str:
@@ -94,7 +99,10 @@ class DataPlane(Admission):
         tunnels: Counter[tuple[str, str]] = Counter((one.route.name, one.version.name) for one in decisions)
         ejected = frozenset(endpoint.authority for endpoint, pool in self._pools.items() if pool.ejected)
         self._count()
-        return self.recorder.flush(self._generation, self.now(), cells, tunnels, ejected)
+        delta = self.recorder.flush(self._generation, self.now(), cells, tunnels, ejected)
+        buffers = self.buffers
+        shed, buffers.shed = buffers.shed, 0
+        return replace(delta, held=max(buffers.held, 0), room=buffers.limit, shed=shed)
 
     def listen(self, sock: socket.socket, tls: ListenerTls | None = None, *, preamble: bool = False) -> None:
         """Serve an already bound, listening, non-blocking socket, which is closed when we drain.
@@ -145,6 +153,11 @@ class DataPlane(Admission):
         self.mirrors.sweep(tick)
         self.errors.sweep(tick)
         self.sockets.shortage.sweep()
+        self._shedding.sweep()
+
+    def _holders(self) -> list[Holder]:
+        """All for whom bytes may be held."""
+        return [*self._connections, *self.tunnels]
 
     def _cut_aborted(self, since: float) -> None:
         """End what is still open to canaries that were aborted, or removed, at `since` or before."""

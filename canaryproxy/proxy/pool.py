@@ -79,7 +79,7 @@ class Pool:
         return task
 
     async def _open(self, exchange: Recipient) -> None:
-        upstream = Upstream()
+        upstream = Upstream(self._sockets.buffers)
         endpoint = self.endpoint
         context, name, shortage = None, None, self._sockets.shortage
         if self._modest and shortage.near():

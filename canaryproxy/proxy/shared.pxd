@@ -1,4 +1,5 @@
 from canaryproxy.http1.hops cimport Hops
+from canaryproxy.proxy.buffers cimport Buffers
 from canaryproxy.routing.match cimport RouteIndex
 from canaryproxy.routing.split cimport Splits
 from canaryproxy.telemetry.record cimport Recorder
@@ -14,6 +15,7 @@ cdef class Shared:
     cdef public object sockets
     cdef public object loads
     cdef public object held
+    cdef public Buffers buffers
     cdef public Hops hops
     cdef public Recorder recorder
     cdef public RouteIndex index

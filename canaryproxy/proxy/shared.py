@@ -13,6 +13,7 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import RequestHead
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import Endpoint, RoutingTable
+from canaryproxy.proxy.buffers import UNLIMITED, Buffers
 from canaryproxy.proxy.mirror import Mirrors
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.respond import answer
@@ -42,9 +43,9 @@ class Shared:
     """
 
     __slots__ = (
-        "_budgets", "_identity", "_loop", "_patiences", "_pools", "access_log", "draining", "errors", "held", "hops",
-        "index", "keep_alive", "lent", "loads", "mirrors", "now", "recorder", "settings", "slack", "sockets", "splits",
-        "tick", "tunnels", "wall",
+        "_budgets", "_identity", "_loop", "_patiences", "_pools", "access_log", "buffers", "draining", "errors", "held",
+        "hops", "index", "keep_alive", "lent", "loads", "mirrors", "now", "recorder", "settings", "slack", "sockets",
+        "splits", "tick", "tunnels", "wall",
     )  # fmt: skip
 
     def __init__(
@@ -64,7 +65,8 @@ class Shared:
         self.hops = Hops(identity, int(dice() * 2**64))
         self.index = RouteIndex(RoutingTable(0, ()))
         self.splits = Splits(dice)
-        self.sockets = Sockets(loop, Shortage(now))
+        self.buffers = Buffers(settings.limits.buffers or UNLIMITED)
+        self.sockets = Sockets(loop, Shortage(now), self.buffers)
         self.sockets.reclaim = self.reclaim
         self.errors = ErrorLog(now)
         self.mirrors = Mirrors(self.sockets, self.splits, self.hops, self.recorder, self.errors, now)

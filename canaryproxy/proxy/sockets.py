@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from canaryproxy.proxy.buffers import Buffers
 from canaryproxy.proxy.shortage import OF_FILES, Shortage
 
 try:
@@ -18,11 +19,17 @@ except ImportError:
     Poller = None  # type: ignore[assignment, misc]
 
 
+NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+
 FOR_EVER = 1e6
 """Seconds for a handshake with an endpoint: it is part of opening the connection, whose deadline others keep."""
 
 TRIES = 3
 """Times a connection is tried to be opened, as long as idle ones can be closed for it."""
+
+UNSENT = 262_144
+"""Bytes that the kernel takes for a connection beyond those that are on their way, at most. It would take up to
+`net.ipv4.tcp_wmem`, usually 4 MiB, from a peer that reads slowly, and counts them as this container's memory."""
 
 CLOSED = 0.005
 """Seconds until the descriptor of a connection that was closed is free."""
@@ -52,16 +59,20 @@ class Hearer(Protocol):
 
 class Sockets:
     """Connections of one worker, on its loop. `direct`: plain TCP is read and written without the loop's transports;
-    `shortage` is what they lack; `reclaim` closes some that are idle, and is false where none is.
+    `shortage` is what they lack; `reclaim` closes some that are idle, and is false where none is; what they queue is
+    counted in `buffers`.
     """
 
-    __slots__ = ("_poller", "direct", "loop", "reclaim", "shortage")
+    __slots__ = ("_poller", "buffers", "direct", "loop", "reclaim", "shortage")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, shortage: Shortage | None = None) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, shortage: Shortage | None = None, buffers: Buffers | None = None
+    ) -> None:
         self.loop = loop
         self.shortage = shortage or Shortage(loop.time)
         self.reclaim: Callable[[], bool] = lambda: False
-        self._poller = None if Poller is None else Poller(loop)
+        self.buffers = buffers or Buffers()
+        self._poller = None if Poller is None else Poller(loop, self.buffers)
         self.direct = self._poller is not None
 
     def __repr__(self) -> str:
@@ -71,6 +82,7 @@ class Sockets:
         """Serve a connected, non-blocking TCP socket directly. Raises `OSError` where it is gone already."""
         if self._poller is None:
             raise RuntimeError("this worker has no sockets of its own")
+        bound(sock)
         self._poller.adopt(sock, protocol)
 
     async def serve(
@@ -81,6 +93,7 @@ class Sockets:
 
         Raises `OSError` where that comes to nothing.
         """
+        bound(sock)
         if context is None and self._poller is not None:
             self._poller.adopt(sock, protocol())
         else:
@@ -112,13 +125,15 @@ class Sockets:
         if family is None or self._poller is None:
             hearer = cast("asyncio.BaseProtocol", protocol)
             patience = None if context is None else FOR_EVER
-            await self.loop.create_connection(
+            made = await self.loop.create_connection(
                 lambda: hearer, host, port, ssl=context, server_hostname=name, ssl_handshake_timeout=patience
             )
+            bound(made[0].get_extra_info("socket"))
             return
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         with contextlib.ExitStack() as undo:
             undo.callback(sock.close)
+            bound(sock)
             await self.loop.sock_connect(sock, (host, port))
             self._poller.adopt(sock, protocol)
             undo.pop_all()
@@ -128,6 +143,13 @@ class Sockets:
         self.shortage.close()
         if self._poller is not None:
             self._poller.close()
+
+
+def bound(sock: socket.socket) -> None:
+    """Have the kernel keep no more than UNSENT for it."""
+    if NOTSENT_LOWAT is not None:
+        with contextlib.suppress(OSError):  # the peer is gone already, or it is no TCP socket
+            sock.setsockopt(socket.IPPROTO_TCP, NOTSENT_LOWAT, UNSENT)
 
 
 def _family(host: str) -> socket.AddressFamily | None:

@@ -8,20 +8,21 @@ Counted once, at the handshake; what is said later is the application's own affa
 import asyncio
 from typing import TYPE_CHECKING
 
+from canaryproxy.proxy.buffers import WATER
+from canaryproxy.proxy.ends import Sender, reset
 from canaryproxy.proxy.upstream import reason_of
 
 if TYPE_CHECKING:
     from canaryproxy.proxy.exchange import Exchange
     from canaryproxy.proxy.shared import Shared
 
-HIGH_WATER = 131_072
 SIDES = 2
 
 
 class Side(asyncio.Protocol):
     """One end of a tunnel. `ended`: its peer sends no more; `blocked`: we do not read from it."""
 
-    __slots__ = ("blocked", "ended", "other", "received", "transport", "tunnel")
+    __slots__ = ("_backlog", "blocked", "ended", "other", "received", "transport", "tunnel")
 
     other: "Side"
 
@@ -31,6 +32,7 @@ class Side(asyncio.Protocol):
         self.ended = False
         self.blocked = False
         self.received = 0
+        self._backlog = 0
 
     def data_received(self, data: bytes) -> None:
         """Bytes from this side for the other."""
@@ -52,6 +54,7 @@ class Side(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """This side is gone, so the other is of no use; after a clean end it gets what is still queued for it."""
         self.ended = True
+        self.count(0)
         if error is None:
             self.other.transport.close()
         else:
@@ -62,11 +65,25 @@ class Side(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """This side does not take what the other sends."""
+        if not isinstance(self.transport, Sender):
+            self.count(self.transport.get_write_buffer_size())
         self.other.block(True)
 
     def resume_writing(self) -> None:
         """It caught up."""
+        self.count(0)
         self.other.block(False)
+
+    def count(self, backlog: int) -> None:
+        """The loop's transports queue so much; our own count for themselves."""
+        self.tunnel.buffers.add(backlog - self._backlog)
+        self._backlog = backlog
+
+    def weight(self) -> int:
+        """Bytes queued for this side."""
+        if isinstance(self.transport, Sender):
+            return int(self.transport.held())  # type: ignore[attr-defined]
+        return self._backlog
 
     def block(self, blocked: bool) -> None:
         """Stop or go on reading from this side."""
@@ -82,12 +99,13 @@ class Side(asyncio.Protocol):
 class Tunnel:
     """Two connections that one exchange joined. `touched` is when a byte last moved, in monotonic seconds."""
 
-    __slots__ = ("_gone", "_plane", "decision", "down", "exchange", "touched", "up")
+    __slots__ = ("_gone", "_plane", "buffers", "decision", "down", "exchange", "touched", "up")
 
     def __init__(self, plane: "Shared", exchange: "Exchange", down: asyncio.Transport, up: asyncio.Transport) -> None:
         self.decision = exchange.decision
         self.exchange = exchange
         self.touched = plane.tick
+        self.buffers = plane.buffers
         self._plane = plane
         self._gone = 0
         self.down = Side(self, down)
@@ -103,7 +121,7 @@ class Tunnel:
         """
         self.up.block(paused)
         for side in (self.down, self.up):
-            side.transport.set_write_buffer_limits(HIGH_WATER)
+            side.transport.set_write_buffer_limits(WATER)
             side.transport.set_protocol(side)
         if early_down:
             self.down.data_received(early_down)
@@ -126,6 +144,20 @@ class Tunnel:
         """End it now, both ways."""
         self.down.transport.abort()
         self.up.transport.abort()
+
+    def weight(self) -> int:
+        """Bytes that are on their way here, both ways."""
+        return self.down.weight() + self.up.weight()
+
+    def progress(self) -> tuple[object, int]:
+        """What has passed so far."""
+        return self, self.down.received + self.up.received - self.weight()
+
+    def shed(self) -> None:
+        """End it now, both ways, and hold nothing for it any more."""
+        for side in (self.down, self.up):
+            reset(side.transport)
+            side.count(0)
 
     def lost(self) -> None:
         """One side is gone; the second one ends the exchange."""

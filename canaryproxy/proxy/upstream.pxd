@@ -2,6 +2,7 @@ cimport cython
 
 from canaryproxy.http1.response cimport ResponseReader
 from canaryproxy.model.message cimport ResponseHead
+from canaryproxy.proxy.buffers cimport Buffers
 from canaryproxy.proxy.ends cimport Receiver
 
 
@@ -27,6 +28,8 @@ cdef class Upstream(Receiver):
     cdef public bint answered
     cdef public bint blocked
     cdef public bint reused
+    cdef public Buffers buffers
+    cdef Py_ssize_t _backlog
 
     cpdef bint clean(self) except -1
     cpdef abort(self)

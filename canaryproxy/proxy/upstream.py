@@ -14,11 +14,9 @@ from canaryproxy.http1.body import End
 from canaryproxy.http1.response import ResponseReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import ResponseHead
+from canaryproxy.proxy.buffers import WATER, Buffers
 from canaryproxy.proxy.ends import Receiver
 from canaryproxy.proxy.shortage import lacks
-
-HIGH_WATER = 131_072
-"""Bytes queued towards an endpoint before the client is asked to wait."""
 
 
 def reason_of(error: Exception) -> str:
@@ -81,12 +79,17 @@ class Recipient:
 class Upstream(Receiver):
     """`opened`: there has been a connection; `alive`: a request may be written to it; `blocked`: the endpoint does not
     take what we write; `reused`: a response has come over it before; `answered`: the exchange got a byte. The exchange
-    sets itself in `exchange`, and None there when it is through with the connection.
+    sets itself in `exchange`, and None there when it is through with the connection. What the loop queues for it is
+    counted in `buffers`.
     """
 
-    __slots__ = ("alive", "answered", "blocked", "exchange", "expires", "opened", "reader", "reused")
+    __slots__ = (
+        "_backlog", "alive", "answered", "blocked", "buffers", "exchange", "expires", "opened", "reader", "reused",
+    )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, buffers: Buffers | None = None) -> None:
+        self.buffers = buffers or Buffers()
+        self._backlog = 0
         self.exchange: Recipient | None = None
         self.reader = ResponseReader()
         self.reused = False
@@ -100,7 +103,7 @@ class Upstream(Receiver):
         """The connection is open."""
         self.opened = self.alive = True
         self.attach(cast("asyncio.Transport", transport))
-        self.transport.set_write_buffer_limits(HIGH_WATER)
+        self.transport.set_write_buffer_limits(WATER)
 
     def clean(self) -> bool:
         """Whether nothing stands between this connection and a next response."""
@@ -110,6 +113,7 @@ class Upstream(Receiver):
         """Close at once; whatever was under way is cut."""
         self.exchange = None
         self.alive = False
+        self._count(0)
         if self.opened:
             self.transport.abort()
 
@@ -156,6 +160,7 @@ class Upstream(Receiver):
     def connection_lost(self, error: Exception | None) -> None:
         """Gone; an exchange still waiting for it has failed."""
         self.alive = False
+        self._count(0)
         exchange = self.exchange
         if exchange is not None:
             self._break(exchange, error)
@@ -172,11 +177,26 @@ class Upstream(Receiver):
     def pause_writing(self) -> None:
         """The endpoint reads slower than the client sends."""
         self.blocked = True
+        if self._sender is None:
+            self._count(self.transport.get_write_buffer_size())
         if self.exchange is not None:
             self.exchange.request_blocked()
 
     def resume_writing(self) -> None:
         """The endpoint caught up."""
         self.blocked = False
+        self._count(0)
         if self.exchange is not None:
             self.exchange.request_unblocked()
+
+    def _count(self, backlog: int) -> None:
+        """The loop's transports queue so much; our own count for themselves."""
+        if backlog != self._backlog:
+            self.buffers.add(backlog - self._backlog)
+            self._backlog = backlog
+
+    def weight(self) -> int:
+        """Bytes queued for the endpoint."""
+        if self._sender is not None:
+            return int(self.transport.held())  # type: ignore[attr-defined]
+        return self._backlog

@@ -11,7 +11,7 @@ from canaryproxy.telemetry.counters import Counters
 
 REFUSED_CODES = (400, 404, 503)
 TURNED_AWAY = ("address", "files", "full")
-EVICTED = ("files", "full", "handshakes")
+EVICTED = ("files", "full", "handshakes", "memory")
 """Codes and reasons that have a series from the beginning."""
 
 

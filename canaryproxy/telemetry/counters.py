@@ -53,6 +53,8 @@ class Standing:
     in_flight: dict[Side, int] = field(default_factory=dict)
     tunnels: dict[Side, int] = field(default_factory=dict)
     ejected: frozenset[str] = frozenset()
+    held: int = 0
+    room: int = 0
 
 
 class Counters:
@@ -63,6 +65,7 @@ class Counters:
         self.refused: Counter[int] = Counter()
         self.turned_away: Counter[str] = Counter()
         self.evicted: Counter[str] = Counter()
+        self.shed = 0
         self._standing: dict[int, Standing] = {}
 
     def add(self, slot: int, delta: Delta) -> None:
@@ -89,7 +92,10 @@ class Counters:
             sums.mirror_sent += mirror.sent
             sums.mirror_dropped += mirror.dropped
             sums.mirrored.update(dict(mirror.outcomes))
-        self._standing[slot] = Standing(dict(delta.in_flight), dict(delta.tunnels), delta.ejected)
+        self.shed += delta.shed
+        self._standing[slot] = Standing(
+            dict(delta.in_flight), dict(delta.tunnels), delta.ejected, delta.held, delta.room
+        )
 
     def reach(self, side: Side, goal: str, events: int, value: float) -> None:
         """Count events of a goal and the sum of their values."""
@@ -123,6 +129,12 @@ class Counters:
     def tunnels(self, side: Side) -> int:
         """Tunnels open now."""
         return sum(standing.tunnels.get(side, 0) for standing in self._standing.values())
+
+    @property
+    def buffers(self) -> tuple[int, int, int]:
+        """Bytes that buffers hold now and that they may hold, and connections that were cut for it so far."""
+        standing = self._standing.values()
+        return sum(one.held for one in standing), sum(one.room for one in standing), self.shed
 
     def ejected(self, authorities: Iterable[str]) -> set[str]:
         """Those of these endpoints that any worker leaves alone now."""

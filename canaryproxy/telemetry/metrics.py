@@ -99,6 +99,10 @@ def instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     words = "Client connections served at once, at most."
     yield GaugeMetricFamily("canaryproxy_max_connections", words, value=facts.connections)
     yield from listener_families(facts.listeners)
+    held, room, shed = facts.counters.buffers
+    yield GaugeMetricFamily("canaryproxy_buffer_bytes", "Bytes that buffers hold.", value=held)
+    yield GaugeMetricFamily("canaryproxy_buffer_limit_bytes", "Bytes that buffers may hold.", value=room)
+    yield CounterMetricFamily("canaryproxy_buffer_shed", "Connections cut for want of memory.", value=shed)
     yield GaugeMetricFamily("canaryproxy_generation", "Generation of the routing table.", value=facts.generation)
     words = "Whether the config holds up that was read last."
     yield GaugeMetricFamily("canaryproxy_config_reload_success", words, value=facts.reloaded)

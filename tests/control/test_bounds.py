@@ -223,6 +223,11 @@ SIDE = ("shop", "canary")
         (standing(in_flight={SIDE: OPEN + 1}), "the sum of in_flight is"),
         (standing(tunnels={SIDE: HUGE}), "the sum of tunnels is"),
         (standing(tunnels={("shop", "none"): 1}), "version of route"),
+        (standing(turned_away={"bored": 1}), "a key of turned_away is 'bored'"),
+        (standing(evicted={"full": -1}), "evicted is -1"),
+        (standing(held=-1), "held is -1"),
+        (standing(room=2**62 + 1), "room is 4611686018427387905"),
+        (standing(shed=2**21), "shed is 2097152"),
         (standing(ejected=frozenset(("evil.test:1",))), "an endpoint in ejected is 'evil.test:1'"),
         (standing(overdue=(Open(KEY, 99, -1),)), "count of overdue is -1"),
         (standing(overdue=(Open(KEY, 99, OPEN), Open(KEY, 98, OPEN))), "the sum of overdue is"),
@@ -257,7 +262,8 @@ def test_every_field_of_a_report_is_looked_at() -> None:
         Users: "route version weight level seen failed",
         GoalDelta: "route version goal analysed events value values level users",
         MirrorDelta: "route sent dropped outcomes",
-        Delta: "generation at cells overdue users goals mirrors refused tunnels ejected in_flight turned_away evicted",
+        Delta: "generation at cells overdue users goals mirrors refused tunnels ejected in_flight turned_away "
+        "evicted held room shed",
         Introduction: "version compiled why package python",
     }
     for kind, names in known.items():

@@ -14,6 +14,10 @@ class Wire:
     def __init__(self) -> None:
         self.aborted = False
 
+    def get_write_buffer_size(self) -> int:
+        """Nothing."""
+        return 0
+
     def set_write_buffer_limits(self, _: int) -> None:
         """Accepted."""
 

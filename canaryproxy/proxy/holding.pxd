@@ -1,0 +1,17 @@
+cimport cython
+
+from canaryproxy.http1.request cimport RequestReader
+from canaryproxy.proxy.caller cimport Caller
+from canaryproxy.proxy.exchange cimport Exchange
+
+
+cdef class Holding(Caller):
+    cdef public RequestReader reader
+    cdef public Exchange exchange
+    cdef public object phase
+    cdef bytes _scheme
+    cdef Py_ssize_t _weight
+
+    cdef _weigh(self)
+    cdef _count(self, Py_ssize_t weight)
+    cdef _forget_bytes(self)

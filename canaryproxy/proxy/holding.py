@@ -1,0 +1,76 @@
+"""What a client's connection holds of bytes, so that it can be counted, and cut where it holds too much."""
+
+from canaryproxy.http1.request import RequestReader
+from canaryproxy.model.failure import Failure
+from canaryproxy.model.message import RequestHead
+from canaryproxy.proxy.caller import Caller, Phase
+from canaryproxy.proxy.ends import reset
+from canaryproxy.proxy.exchange import Exchange
+
+BELOW_TLS = 131_072
+"""What is encrypted already of the bytes for a client that does not read: the loop says nothing about it."""
+
+
+IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
+
+
+class Holding(Caller):
+    """`_weight` is what is kept of the client's bytes here, and what the loop queues for it."""
+
+    __slots__ = ("_scheme", "_weight", "exchange", "phase", "reader")
+
+    _scheme: bytes
+    _weight: int
+    exchange: Exchange | None
+    phase: Phase
+    reader: RequestReader
+
+    def _weigh(self) -> None:
+        """Count what is kept of the client's bytes and what the loop queues for it; our own transports count theirs."""
+        weight = self.reader.held()
+        if self._sender is None and self.phase is not CLOSED:
+            weight += self.transport.get_write_buffer_size()
+            if self.paused and self._scheme == b"https":
+                weight += BELOW_TLS
+        self._count(weight)
+
+    def _count(self, weight: int) -> None:
+        if weight != self._weight:
+            self.plane.buffers.add(weight - self._weight)
+            self._weight = weight
+
+    def _forget_bytes(self) -> None:
+        """What the client sent is of no use any more."""
+        self.reader.take_all()
+        self._weigh()
+
+    def weight(self) -> int:
+        """Bytes that are held for this client."""
+        if self._sender is None:
+            self._weigh()
+            queued = 0
+        else:
+            queued = self.transport.held()  # type: ignore[attr-defined]
+        return self._weight + queued + (0 if self.exchange is None else self.exchange.weight())
+
+    def progress(self) -> tuple[object, int]:
+        """What it is at, and the bytes of that which have moved: what is queued has not."""
+        exchange = self.exchange
+        return exchange, 0 if exchange is None else exchange.received + exchange.sent - self.weight()
+
+    def shed(self) -> None:
+        """The memory is needed: hold nothing for this client any more, and let it know."""
+        exchange, self.exchange = self.exchange, None
+        queued = self.paused or self.phase is LINGERING
+        if exchange is not None:
+            exchange.shed()
+        elif not queued and self.phase is not CLOSED:
+            self._refuse(Failure.OVERLOADED)
+        if queued or (exchange is not None and exchange.begun):
+            self.phase = CLOSED
+            reset(self.transport)
+        self._forget_bytes()
+
+    def _refuse(self, failure: Failure, head: RequestHead | None = None) -> None:
+        """Answer what reached no decision."""
+        raise NotImplementedError

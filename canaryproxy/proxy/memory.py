@@ -1,0 +1,85 @@
+"""How much memory this process may have together with its siblings, and how much of it is in use.
+
+The limit is that of its cgroup, v2 or v1, or of one above it. Inside a container the group's own path may not be
+visible; its files lie at the root then.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+CGROUP = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+
+
+class Group(NamedTuple):
+    """A cgroup with a limit of memory, in bytes; the files that say what is in use, and what of it the kernel would
+    give back at once (`reclaimable` is a line of `stat`).
+    """
+
+    limit: int
+    usage: Path
+    stat: Path
+    reclaimable: str
+
+    def share(self) -> float:
+        """What part of the limit is in use; 0 where that cannot be read."""
+        try:
+            used = int(self.usage.read_text())
+            lines = self.stat.read_text().splitlines()
+        except (OSError, ValueError):
+            return 0.0
+        words = (line.split() for line in lines)
+        spare = sum(int(word[1]) for word in words if len(word) == 2 and word[0] == self.reclaimable)
+        return max(used - spare, 0) / self.limit
+
+
+def physical() -> int:
+    """Bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def group(root: Path = CGROUP, own: Path = OWN, most: int | None = None) -> Group | None:
+    """The tightest limit below what the machine has (`most`), None where there is none."""
+    found = [one for one in _groups(root, own) if one.limit < (physical() if most is None else most)]
+    return min(found, default=None)
+
+
+def _groups(root: Path, own: Path) -> Iterator[Group]:
+    paths = _own_paths(own)
+    for directory in _upwards(root, paths.get("")):
+        limit = _number(directory / "memory.max")
+        if limit:
+            yield Group(limit, directory / "memory.current", directory / "memory.stat", "inactive_file")
+    for directory in _upwards(root / "memory", paths.get("memory")):
+        limit = _number(directory / "memory.limit_in_bytes")
+        if limit:
+            yield Group(limit, directory / "memory.usage_in_bytes", directory / "memory.stat", "total_inactive_file")
+
+
+def _own_paths(own: Path) -> dict[str, str]:
+    """The path of this process's group by controller; that of v2 has none."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return {}
+    parts = [line.split(":", 2) for line in lines]
+    return {name: part[2] for part in parts if len(part) == 3 for name in part[1].split(",")}
+
+
+def _upwards(root: Path, path: str | None) -> Iterator[Path]:
+    """The group's directory, and those above it up to the root."""
+    at = root / (path or "").strip("/")
+    while at != root and root in at.parents:
+        yield at
+        at = at.parent
+    yield root
+
+
+def _number(path: Path) -> int | None:
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdecimal() else None
