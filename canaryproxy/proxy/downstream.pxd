@@ -8,10 +8,8 @@ from canaryproxy.proxy.shared cimport Shared
 
 
 cdef class Downstream(Guest):
-    cdef public bint blocked
     cdef object _address
     cdef bint _advancing
-    cdef bint _yielding
     cdef Py_ssize_t _drained
 
     @cython.locals(reader=RequestReader, exchange=Exchange)

@@ -20,7 +20,7 @@ from canaryproxy.proxy.ends import reset
 from canaryproxy.proxy.eviction import Place
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.guest import Guest
-from canaryproxy.proxy.holding import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING
+from canaryproxy.proxy.holding import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING, PIPELINE_LIMIT
 from canaryproxy.proxy.respond import options
 from canaryproxy.telemetry.accesslog import undecided
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 NEVER = math.inf
 OK = 200
-PIPELINE_LIMIT = 16_384
 REQUESTS_A_TURN = 8
 LINGER = 2.0
 LINGER_BYTES = 16_777_216
@@ -42,7 +41,7 @@ class Downstream(Guest):
     """
 
     __slots__ = (
-        "_address", "_advancing", "_drained", "_yielding", "blocked",
+        "_address", "_advancing", "_drained",
     )  # fmt: skip
 
     plane: "DataPlane"
@@ -298,20 +297,6 @@ class Downstream(Guest):
 
     # What the exchange asks of its connection.
 
-    def block(self) -> None:
-        """Stop reading: the upstream does not keep up with the client."""
-        if not self._upload_blocked:
-            self._upload_blocked = True
-            self._set_reading()
-            self.rearm()
-
-    def unblock(self) -> None:
-        """Read again."""
-        if self._upload_blocked:
-            self._upload_blocked = False
-            self._set_reading()
-            self.rearm()
-
     def leave(self) -> bytes:
         """The connection goes on as a tunnel: what was read ahead."""
         self.exchange = None
@@ -385,20 +370,6 @@ class Downstream(Guest):
             reset(self.transport)
         else:
             self.transport.close()
-
-    def _set_reading(self) -> None:
-        """Read unless the upstream is full or the client is too far ahead."""
-        lingering = self.phase is LINGERING
-        waits = self._yielding or (self.exchange is not None and self.exchange.request_complete)
-        ahead = waits and self.reader.pending() > (0 if self.plane.buffers.tight else PIPELINE_LIMIT)
-        blocked = not lingering and (self._upload_blocked or ahead)
-        if blocked == self.blocked or self.transport.is_closing() or self.half_closed:
-            return
-        self.blocked = blocked
-        if blocked:
-            self.transport.pause_reading()
-        else:
-            self.transport.resume_reading()
 
     # Time.
 

@@ -6,6 +6,5 @@ cdef class Guest(Holding):
     cdef public double since
     cdef public object place
     cdef public object slow
-    cdef bint _upload_blocked
     cdef public double deadline
     cdef Py_ssize_t _unsent

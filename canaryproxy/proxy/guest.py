@@ -16,7 +16,6 @@ class Guest(Holding):
 
     __slots__ = (
         "_unsent",
-        "_upload_blocked",
         "deadline",
         "place",
         "proven",
@@ -25,7 +24,6 @@ class Guest(Holding):
     )
 
     _unsent: int
-    _upload_blocked: bool
     deadline: float
     place: Place | None
     plane: "DataPlane"

@@ -10,7 +10,10 @@ cdef class Holding(Caller):
     cdef public Exchange exchange
     cdef public object phase
     cdef bytes _scheme
+    cdef public bint blocked
     cdef Py_ssize_t _weight
+    cdef bint _upload_blocked
+    cdef bint _yielding
 
     cdef _weigh(self)
     cdef _count(self, Py_ssize_t weight)

@@ -10,6 +10,9 @@ from canaryproxy.proxy.exchange import Exchange
 BELOW_TLS = 131_072
 """What is encrypted already of the bytes for a client that does not read: the loop says nothing about it."""
 
+PIPELINE_LIMIT = 16_384
+"""Bytes that are read ahead while an exchange runs."""
+
 
 IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
 
@@ -17,10 +20,15 @@ IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
 class Holding(Caller):
     """`_weight` is what is kept of the client's bytes here, and what the loop queues for it."""
 
-    __slots__ = ("_scheme", "_weight", "exchange", "phase", "reader")
+    __slots__ = (
+        "_scheme", "_upload_blocked", "_weight", "_yielding", "blocked", "exchange", "phase", "reader",
+    )  # fmt: skip
 
     _scheme: bytes
+    _upload_blocked: bool
     _weight: int
+    _yielding: bool
+    blocked: bool
     exchange: Exchange | None
     phase: Phase
     reader: RequestReader
@@ -74,3 +82,31 @@ class Holding(Caller):
     def _refuse(self, failure: Failure, head: RequestHead | None = None) -> None:
         """Answer what reached no decision."""
         raise NotImplementedError
+
+    def block(self) -> None:
+        """Stop reading: the upstream does not keep up with the client."""
+        if not self._upload_blocked:
+            self._upload_blocked = True
+            self._set_reading()
+            self.rearm()
+
+    def unblock(self) -> None:
+        """Read again."""
+        if self._upload_blocked:
+            self._upload_blocked = False
+            self._set_reading()
+            self.rearm()
+
+    def _set_reading(self) -> None:
+        """Read unless the upstream is full or the client is too far ahead."""
+        lingering = self.phase is LINGERING
+        waits = self._yielding or (self.exchange is not None and self.exchange.request_complete)
+        ahead = waits and self.reader.pending() > (0 if self.plane.buffers.tight else PIPELINE_LIMIT)
+        blocked = not lingering and (self._upload_blocked or ahead)
+        if blocked == self.blocked or self.transport.is_closing() or self.half_closed:
+            return
+        self.blocked = blocked
+        if blocked:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()

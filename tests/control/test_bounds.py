@@ -21,8 +21,8 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import Affinity
 from canaryproxy.routing.entry import Entry
+from canaryproxy.telemetry.connections import EVICTED, TURNED_AWAY
 from canaryproxy.telemetry.distinct import MOST
-from canaryproxy.telemetry.metrics import EVICTED, TURNED_AWAY
 from canaryproxy.telemetry.record import Recorder
 from tests.control.test_vocabulary import knowing, route
 from tests.support.filing import Filed

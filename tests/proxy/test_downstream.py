@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from canaryproxy.model.settings import Limits, Timeouts
-from canaryproxy.proxy.downstream import PIPELINE_LIMIT, REQUESTS_A_TURN
+from canaryproxy.proxy.downstream import REQUESTS_A_TURN
+from canaryproxy.proxy.holding import PIPELINE_LIMIT
 from canaryproxy.proxy.plane import DataPlane
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, reset, run, world
 
