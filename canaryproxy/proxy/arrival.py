@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 ESTABLISHED = 1
 """The state of a TCP connection whose other end may send more (tcp_states.h)."""
 
+PAUSE = 0.5
+"""Seconds until another look at one of whom fewer bytes are there than we were woken for."""
+
 SHORTEST = 0.1
 """Seconds that a handshake has at least."""
 
@@ -112,15 +115,22 @@ class Arrival:
             self._serve()
 
     def _look(self) -> None:
-        """Whether the hello is there. Where the system is short of memory we are woken early, and go on with less."""
+        """Whether the hello is there. Where the system is short of memory we are woken early, and look again later."""
         data = self._sock.recv(LONGEST, socket.MSG_PEEK)
         missing = awaited(data)
-        if missing <= len(data) or (self._woken_early(len(data)) and data):
+        if missing <= len(data):
             self._unwatch()
             self._expect(1)
             self._listener.plane.handshakes.ask(self)
+        elif self._woken_early(len(data)):
+            self._unwatch()
+            self._listener.loop.call_later(PAUSE, self._again)
         else:
             self._expect(missing)
+
+    def _again(self) -> None:
+        if self.place is not None:
+            self._watch()
 
     def _woken_early(self, size: int) -> bool:
         """Whether fewer bytes are there than we wait for. Raises `Malformed` where no more will come."""
