@@ -72,7 +72,9 @@ def probes_application(knowledge: Knowledge, scrapes: Scrapes | None = None) -> 
 
 def scrapes_of(knowledge: Knowledge) -> Scrapes:
     """Who answers scrapers, on all listeners."""
-    return Scrapes(knowledge.facts, knowledge.now, knowledge.rollouts.precedence, knowledge.refused)
+    return Scrapes(
+        knowledge.facts, knowledge.now, knowledge.rollouts.precedence, knowledge.refused, lambda: knowledge.edition
+    )
 
 
 def _application(knowledge: Knowledge, gate: Gate | None, scrapes: Scrapes | None) -> web.Application:

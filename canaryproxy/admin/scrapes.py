@@ -51,15 +51,17 @@ class Reader:
 
 
 class Scrapes:
-    """Answers all who scrape. `facts` are read for each rendering, on the clock `now`."""
+    """Answers all who scrape. `facts` are read for each rendering, on the clock `now`; `edition` is another value after
+    every change, so that a scrape after an answer of the API knows what was changed.
+    """
 
     def __init__(
         self, facts: Callable[[], Awaitable[InstanceFacts]], now: Callable[[], float], precedence: Precedence,
-        refused: MutableMapping[str, int],
+        refused: MutableMapping[str, int], edition: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
         self._facts = facts
         self._precedence = precedence
-        self._sharing = Sharing("a rendering of the metrics", self._render, now, KEPT)
+        self._sharing = Sharing("a rendering of the metrics", self._render, now, KEPT, edition)
         self._room = Room("metrics", MOST, OF_AN_ADDRESS, refused)
         self._readers: set[Reader] = set()
         self._held: list[Exposition] = []
