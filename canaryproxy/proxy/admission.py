@@ -163,8 +163,15 @@ class Admission(Shared):
         """A connection is gone."""
         self._connections.discard(connection)
         self._stalls.forget(connection)
-        if connection.place is not None:
-            self.give_up(connection.place)
+        self._leave(connection)
+
+    def _leave(self, connection: Downstream) -> None:
+        """It has no place any more. The two do not hold each other then: what a flood leaves behind would else wait for
+        the garbage collector, which holds the loop for tens of milliseconds.
+        """
+        place, connection.place = connection.place, None
+        if place is not None:
+            self.give_up(place)
 
     def become_tunnel(self, connection: Downstream) -> None:
         """A connection goes on as a tunnel, and keeps its place."""
@@ -175,8 +182,8 @@ class Admission(Shared):
         """A tunnel is gone, and its client's place is free."""
         super().end_tunnel(tunnel)
         client = tunnel.exchange.down
-        if isinstance(client, Downstream) and client.place is not None:
-            self.give_up(client.place)
+        if isinstance(client, Downstream):
+            self._leave(client)
 
     def idle(self, connection: Downstream) -> None:
         """A connection that was found busy is so no more."""
