@@ -1,8 +1,9 @@
 """Attacks on the memory of a worker, with a tiny budget: it holds, those who hold the most go, others are served."""
 
 import asyncio
+import itertools
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -13,7 +14,7 @@ from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.model.settings import Limits, Timeouts
 from canaryproxy.proxy.buffers import Buffers
 from canaryproxy.proxy.plane import DataPlane
-from canaryproxy.proxy.shedding import LOOKS, Shedding, nobody, trim
+from canaryproxy.proxy.shedding import CUT_AT_ONCE, LOOKS, WEIGHED_AT_ONCE, Holder, Shedding, nobody, trim
 from tests.support.world import GET, STAY, World, read_head, read_response, reset, run, world
 
 MIB = 2**20
@@ -347,10 +348,45 @@ def fakes(*sizes: int, limit: int = 100_000, memory: Callable[[], float] | None 
     return shedding, made
 
 
+def ranked(shedding: Shedding) -> list[Holder]:
+    burdens: list[tuple[int, Holder]] = []
+    assert not list(shedding._weigh(burdens))
+    return [holder for _, holder in burdens]
+
+
 def test_the_greatest_burden_goes_first_and_no_more_than_needed() -> None:
     shedding, made = fakes(30_000, 50_000, 10_000, 40_000)
     shedding.relieve()
     assert [one.cut for one in made] == [False, True, False, False]
+
+
+def test_a_flood_is_cut_a_few_in_a_turn_so_that_others_are_served_between() -> None:
+    shedding, made = fakes(*[5_000] * 3_000, limit=10_000_000)
+    turns: list[Callable[[], None]] = []
+    shedding._later = turns.append
+    cut: list[int] = []
+    shedding.relieve()
+    while turns:
+        cut.append(sum(one.cut for one in made))
+        turns.pop()()
+    assert max(after - before for before, after in itertools.pairwise(cut)) <= CUT_AT_ONCE
+    assert sum(not one for one in cut) >= 3_000 // WEIGHED_AT_ONCE
+    assert shedding._buffers.held <= 8_500_000
+    assert shedding._buffers.shed == sum(one.cut for one in made)
+
+
+def test_what_is_gone_when_its_turn_comes_is_not_cut() -> None:
+    shedding, made = fakes(30_000, 50_000, 40_000, limit=60_000)
+    weigh = shedding._weigh
+
+    def gone(burdens: list[tuple[int, Holder]]) -> Iterator[None]:
+        yield from weigh(burdens)
+        made[1].buffers.drop(made[1].size)
+        made[1].size = 0
+
+    shedding._weigh = gone  # type: ignore[method-assign]
+    shedding.relieve()
+    assert [one.cut for one in made] == [False, False, True]
 
 
 def test_what_moves_is_a_smaller_burden() -> None:
@@ -359,10 +395,10 @@ def test_what_moves_is_a_smaller_burden() -> None:
     for _ in range(LOOKS):
         shedding.sweep()
     made[0].moved = 40_000
-    assert shedding.ranked() == [made[1], made[0]]
+    assert ranked(shedding) == [made[1], made[0]]
     for _ in range(LOOKS):
         shedding.sweep()
-    assert shedding.ranked() == made
+    assert ranked(shedding) == made
 
 
 def test_small_holders_are_never_cut() -> None:
