@@ -41,11 +41,12 @@ def nothing() -> None:
 
 class Buffers:
     """The account of one worker. `crossed` is called once when more than the limit is held, until `settle` is;
-    `pressed`: memory is short; `refusing`: cutting was not enough, so nothing new is begun; `shed` counts what was cut.
+    `cutting`: it was called, and is not settled; `pressed`: memory is short; `refusing`: cutting was not enough, so
+    nothing new is begun; `shed` counts what was cut.
     """
 
     __slots__ = (
-        "_alarmed", "_called", "_mark", "crossed", "held", "limit", "portion", "pressed", "refusing", "shed",
+        "_alarmed", "_mark", "crossed", "cutting", "held", "limit", "portion", "pressed", "refusing", "shed",
         "tight", "water",
     )  # fmt: skip
 
@@ -55,7 +56,7 @@ class Buffers:
         self.crossed = crossed
         self.shed = 0
         self.refusing = False
-        self._called = False
+        self.cutting = False
         self.pressed = False
         self._alarmed = False
         self._slacken()
@@ -89,8 +90,8 @@ class Buffers:
     def _cross(self) -> None:
         if not self.tight:
             self._tighten()
-        if self.held > self.limit and not self._called:
-            self._called = True
+        if self.held > self.limit and not self.cutting:
+            self.cutting = True
             self._mark = UNLIMITED
             self.crossed()
 
@@ -103,7 +104,7 @@ class Buffers:
     def settle(self, cut: int) -> None:
         """So many were cut: what is still held is judged from here on."""
         self.shed += cut
-        self._called = False
+        self.cutting = False
         self.refusing = self.held > self.limit or (self.refusing and self.pressed)
         if self.tight:
             self._mark = self.limit
@@ -111,19 +112,22 @@ class Buffers:
     def sweep(self) -> None:
         """Be calm again where there is reason to."""
         self.refusing = self.refusing and (self.pressed or self.held > self.limit * RELIEVED)
-        if self.tight and not self._alarmed and not self._called and self.held <= self.limit * CALM:
+        if self.tight and not self._alarmed and not self.cutting and self.held <= self.limit * CALM:
             self._slacken()
-        elif self.held > self.limit and not self._called:
+        elif self.held > self.limit and not self.cutting:
             self._cross()
 
     def press(self, share: float) -> None:
-        """Such a share of the memory that there may be is in use. Where it stays critical, nothing new is begun."""
+        """Such a share of the memory that there may be is in use. Where it stays critical, nothing new is begun. While
+        some are being cut, what is still held says nothing yet.
+        """
         critical = share >= CRITICAL
-        self.refusing = self.held > self.limit or (critical and self.pressed)
+        over = self.refusing if self.cutting else self.held > self.limit
+        self.refusing = over or (critical and self.pressed)
         self.pressed = critical or (self.pressed and share >= ALARMING)
         self._alarmed = share >= ALARMING
         if self._alarmed and not self.tight:
             self._tighten()
-        if critical and not self._called:
-            self._called = True
+        if critical and not self.cutting:
+            self.cutting = True
             self.crossed()

@@ -1,7 +1,8 @@
-"""TCP connections read and written directly: one epoll set for all of a worker's, one system call for each move.
+"""TCP connections read and written directly: two epoll sets for all of a worker's, one system call for each move.
 
-The event loop knows only the epoll set itself, as one file descriptor that is readable when any of them has news. A
-connection behaves as a transport of asyncio does (buffering, pausing, half-closing; `connection_lost` is never called
+The event loop knows only the sets themselves, as file descriptors that are readable when any connection in them has news.
+Endpoints, and clients that have had an answer (`prefer`), have one of their own: strangers are served beside them for a
+short time in each turn of the loop, whatever they send. A connection behaves as a transport of asyncio does (buffering, pausing, half-closing; `connection_lost` is never called
 from within another call), so the same protocols run on the loop's own transports where this module is not compiled.
 
 Small pieces written while many connections have news leave together when all were served: whoever waits for them wakes
@@ -19,6 +20,7 @@ from cpython.ref cimport Py_DECREF
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint32_t
 from libc.string cimport memset
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 
 from canaryproxy.proxy.buffers cimport Buffers
 from canaryproxy.proxy.ends cimport Receiver, Sender
@@ -68,8 +70,9 @@ cdef extern from "<sys/socket.h>" nogil:
         SHUT_WR
 
 cdef enum:
-    # Connections that are served in one turn of the loop, at most.
+    # Connections that are served in one turn of the loop, at most: those that are preferred, and the others.
     AT_ONCE = 256
+    STRANGERS_AT_ONCE = 64
     # Bytes that are read into the common buffer and copied out of it: heads, mostly.
     SMALL = 16384
     # Pieces that leave in one system call, at most: a peer that took nothing may have thousands of small ones waiting.
@@ -85,6 +88,27 @@ UNLIMITED = 2**62
 
 log = logging.getLogger("canaryproxy")
 
+cdef double STRANGERS_TURN = 0.001
+"""Seconds of a turn of the loop in which connections are served that are not preferred: those of clients that have had
+no answer yet. The preferred ones have a set of their own. So a flood of newcomers, however much they send, keeps no one
+else waiting for longer than that.
+"""
+
+
+cdef double monotonic() noexcept:
+    """Seconds on the clock that only goes forward."""
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec + now.tv_nsec * 1e-9
+
+
+cdef int created() except -1:
+    """A new epoll set."""
+    cdef int fd = epoll_create1(EPOLL_CLOEXEC)
+    if fd < 0:
+        raise OSError(errno, os.strerror(errno))
+    return fd
+
 
 cdef class Poller:
     """The connections of one worker, on its loop. What they queue is counted in `buffers`."""
@@ -92,6 +116,7 @@ cdef class Poller:
     cdef object loop
     cdef readonly Buffers buffers
     cdef int _fd
+    cdef int _strangers
     cdef list _connections
     cdef list _gathered
     cdef bint _gathering
@@ -104,10 +129,10 @@ cdef class Poller:
             self.buffers.water = UNLIMITED
         self._connections = []
         self._gathered = []
-        self._fd = epoll_create1(EPOLL_CLOEXEC)
-        if self._fd < 0:
-            raise OSError(errno, os.strerror(errno))
+        self._fd = created()
+        self._strangers = created()
         loop.add_reader(self._fd, self._ready)
+        loop.add_reader(self._strangers, self._strangers_ready)
 
     def __repr__(self):
         return f"<Poller {sum(one is not None for one in self._connections)} connections>"
@@ -135,11 +160,13 @@ cdef class Poller:
             for connection in self._connections:
                 if connection is not None:
                     connection.abort()
-            self.loop.remove_reader(self._fd)
-            os.close(self._fd)
-            self._fd = -1
+            for fd in (self._fd, self._strangers):
+                self.loop.remove_reader(fd)
+                os.close(fd)
+            self._fd = self._strangers = -1
 
     def _ready(self):
+        """Endpoints, and clients that have had an answer: all that have news."""
         cdef epoll_event events[AT_ONCE]
         cdef int count = epoll_wait(self._fd, events, AT_ONCE, 0)
         cdef int number
@@ -150,6 +177,27 @@ cdef class Poller:
             if one is not None:
                 connection = <Connection> one
                 connection._news(events[number].events)
+        if self._gathering:
+            self._gathering = False
+            self._scatter()
+
+    def _strangers_ready(self):
+        """The others, for as long as they may take together. The set hands them out in turn, so the rest comes first
+        the next time.
+        """
+        cdef epoll_event events[STRANGERS_AT_ONCE]
+        cdef int count = epoll_wait(self._strangers, events, STRANGERS_AT_ONCE, 0)
+        cdef int number
+        cdef double until = monotonic() + STRANGERS_TURN
+        cdef Connection connection
+        self._gathering = count > 1
+        for number in range(count):
+            one = self._connections[events[number].data.fd]
+            if one is not None:
+                connection = <Connection> one
+                connection._news(events[number].events)
+                if monotonic() >= until:
+                    break
         if self._gathering:
             self._gathering = False
             self._scatter()
@@ -165,7 +213,7 @@ cdef class Poller:
                 connection._flush()
         return 0
 
-    cdef int _watch(self, int fd, uint32_t before, uint32_t wanted) except -1:
+    cdef int _watch(self, int fd, bint preferred, uint32_t before, uint32_t wanted) except -1:
         cdef epoll_event event
         event.events = wanted
         event.data.fd = fd
@@ -174,7 +222,7 @@ cdef class Poller:
             operation = EPOLL_CTL_DEL
         elif not before:
             operation = EPOLL_CTL_ADD
-        if self._fd >= 0 and epoll_ctl(self._fd, operation, fd, &event) < 0:
+        if self._fd >= 0 and epoll_ctl(self._fd if preferred else self._strangers, operation, fd, &event) < 0:
             raise OSError(errno, os.strerror(errno))
         return 0
 
@@ -206,6 +254,7 @@ cdef class Connection(Sender):
     cdef bint _blocked
     cdef bint _bulk
     cdef bint _gathered
+    cdef bint _preferred
 
     cdef _begin(self, Poller poller, sock, int fd, protocol):
         self._poller = poller
@@ -240,6 +289,15 @@ cdef class Connection(Sender):
     def is_closing(self):
         """Whether it is closed, or will be once its bytes have left."""
         return self._closing
+
+    cpdef prefer(self):
+        """Serve this connection before strangers from now on."""
+        if self._preferred:
+            return
+        if self._watched:
+            self._poller._watch(self._fd, False, self._watched, 0)
+            self._poller._watch(self._fd, True, 0, self._watched)
+        self._preferred = True
 
     # Reading.
 
@@ -310,7 +368,7 @@ cdef class Connection(Sender):
             if self._queued and not self._gathered:
                 wanted |= EPOLLOUT
         if wanted != self._watched:
-            self._poller._watch(self._fd, self._watched, wanted)
+            self._poller._watch(self._fd, self._preferred, self._watched, wanted)
             self._watched = wanted
         return 0
 

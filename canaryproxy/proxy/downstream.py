@@ -326,7 +326,9 @@ class Downstream(Guest):
         plane = self.plane
         self.deadline = plane.tick + plane.keep_alive
         self.since = plane.tick
-        self.proven = True
+        if not self.proven:
+            self.proven = True
+            self.prefer()
         place = self.place
         if place is not None and place.parked:
             plane.idle(self)

@@ -1,5 +1,6 @@
 cdef class Sender:
     cpdef write(self, data)
+    cpdef prefer(self)
 
 
 cdef class Receiver:

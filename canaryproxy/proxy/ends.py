@@ -21,6 +21,10 @@ class Sender:
         """Send this behind everything written before."""
         raise NotImplementedError
 
+    def prefer(self) -> None:
+        """Serve this connection before those that are not preferred, in each turn of the event loop."""
+        raise NotImplementedError
+
 
 class Receiver:
     """A connection's protocol."""
@@ -45,6 +49,11 @@ class Receiver:
             self.transport.write(data)
         else:
             self._sender.write(data)
+
+    def prefer(self) -> None:
+        """Have the peer served before strangers, where the transport knows such an order."""
+        if self._sender is not None:
+            self._sender.prefer()
 
 
 def reset(transport: asyncio.BaseTransport) -> None:

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from canaryproxy.model.failure import Failure
@@ -33,6 +34,9 @@ LEFT_TO_OTHERS = 0.005
 
 AT_ONCE = 16
 """Newcomers that are taken in one turn of the loop, at most: those who are served wait for all of them."""
+
+TURN = 0.0005
+"""Seconds of a turn of the loop that newcomers may take. While too much is held they wait in the kernel's queue."""
 
 AT_ONCE_REFUSED = 64
 """Newcomers that are refused at a time where descriptors have run out."""
@@ -75,8 +79,11 @@ class Listener:
             self._pause(LEFT_TO_OTHERS)
             return
         self._left = 1
+        if self.plane.buffers.cutting:
+            return
+        until = perf_counter() + TURN
         for _ in range(AT_ONCE):
-            if self.plane.crowded() or not self._accept(1):
+            if self.plane.crowded() or not self._accept(1) or perf_counter() >= until:
                 return
 
     def _pause(self, seconds: float) -> None:

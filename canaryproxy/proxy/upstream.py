@@ -104,6 +104,7 @@ class Upstream(Receiver):
         self.opened = self.alive = True
         self.attach(cast("asyncio.Transport", transport))
         self.transport.set_write_buffer_limits(WATER)
+        self.prefer()
 
     def clean(self) -> bool:
         """Whether nothing stands between this connection and a next response."""

@@ -1,6 +1,7 @@
 """Attacks on the places of a worker, on real sockets."""
 
 import asyncio
+import gc
 import math
 from ipaddress import ip_network
 
@@ -342,5 +343,44 @@ def test_a_chosen_connection_can_be_closed_whatever_it_does() -> None:
             assert await reader.read() == b""
             assert dict(w.collect().evicted) == {"memory": 1}
             await until(lambda: not w.plane._connections)
+
+    run(test())
+
+
+@pytest.mark.parametrize("said", [SILENT, HALF, KEPT])
+def test_what_a_flood_leaves_behind_needs_no_garbage_collector(said: bytes) -> None:
+    """It would hold the loop for tens of milliseconds: 40,000 objects a second were found."""
+
+    async def test() -> None:
+        async with world(limits=limited()) as w:
+            gc.collect()
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            try:
+                for _ in range(4 * MOST):
+                    await come(w, said)
+                for client in w.clients:
+                    client.close()
+                await until(lambda: not w.plane._connections)
+                gc.collect()
+                left = {type(one).__name__ for one in gc.garbage if type(one).__module__.startswith("canaryproxy")}
+            finally:
+                gc.set_debug(0)
+                gc.garbage.clear()
+            assert not left
+
+    run(test())
+
+
+def test_newcomers_wait_in_the_queue_of_the_kernel_while_too_much_is_held() -> None:
+    async def test() -> None:
+        async with world(limits=limited()) as w:
+            w.plane.buffers.cutting = True
+            reader, writer = await asyncio.open_connection("127.0.0.1", w.port)
+            w.clients.append(writer)
+            writer.write(STAY)
+            await asyncio.sleep(0.05)
+            assert not w.plane._connections
+            w.plane.buffers.cutting = False
+            assert (await read_response(reader))[0].startswith(b"HTTP/1.1 200")
 
     run(test())

@@ -7,6 +7,44 @@ import time
 
 from tests.support.laboratory import ALIKE, DIRECT, MIB, PATTERN, TIGHT, Hearer, Lab, at_once, fill, on
 
+STRANGERS = 200
+
+
+@on(DIRECT)
+async def test_strangers_that_send_much_keep_those_who_are_known_waiting_for_one_short_turn(lab: Lab) -> None:
+    """The attack: newcomers whose bytes are dear to read, all at once."""
+
+    class Dear(Hearer):
+        def on_data(self, data: bytes) -> None:
+            until = time.perf_counter() + 0.0005
+            while time.perf_counter() < until:
+                pass
+
+    strangers = [await lab.open(Dear()) for _ in range(STRANGERS)]
+    known, hearer, far_of_known = await lab.open()
+    known.prefer()  # type: ignore[attr-defined]
+    known.prefer()  # type: ignore[attr-defined]
+    for _, _, far in strangers:
+        far.send(b"x")
+    far_of_known.send(b"y")
+    await hearer.has(1)
+    assert sum(bool(dear.data) for _, dear, _ in strangers) < STRANGERS // 4
+    for _, dear, _ in strangers:
+        await dear.has(1)
+
+
+@on(DIRECT)
+async def test_one_that_is_preferred_while_it_waits_to_write_loses_nothing(lab: Lab) -> None:
+    transport, hearer, far = await lab.open(buffers=TIGHT)
+    transport.write(PATTERN)
+    transport.prefer()  # type: ignore[attr-defined]
+    assert await lab.read(far, len(PATTERN)) == PATTERN
+    far.send(b"back")
+    assert await hearer.has(4) == b"back"
+    far.close()
+    await hearer.gone.wait()
+
+
 # Writing.
 
 
