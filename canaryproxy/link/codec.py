@@ -111,6 +111,7 @@ def halves(delta: Delta) -> tuple[Delta, Delta]:
             refused={},
             turned_away={},
             evicted={},
+            shed=0,
         ),
     )
 

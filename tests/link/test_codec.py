@@ -1,6 +1,6 @@
 """Messages survive the way as bytes, in any portions, and nothing else is taken for one."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -138,6 +138,7 @@ def test_a_long_report_is_sent_in_parts_that_add_up_to_it(
     long = replace(
         whole, cells=tuple(replace(CELL, second=number) for number in range(cells)), users=whole.users * users,
         goals=whole.goals * goals, mirrors=whole.mirrors * mirrors, turned_away={"full": 2}, evicted={"files": 1},
+        shed=3, held=5, room=7,
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(codec, "PORTION", portion)
@@ -151,7 +152,9 @@ def test_a_long_report_is_sent_in_parts_that_add_up_to_it(
     assert [dict(part.refused) for part in parts if part.refused] == [dict(long.refused)]
     assert sum(sum(part.turned_away.values()) for part in parts) == 2
     assert sum(sum(part.evicted.values()) for part in parts) == 1
-    for name in ("generation", "at", "overdue", "tunnels", "ejected", "in_flight"):
+    assert sum(part.shed for part in parts) == 3
+    added = {"cells", "users", "goals", "mirrors", "refused", "turned_away", "evicted", "shed"}
+    for name in {one.name for one in fields(Delta)} - added:
         assert all(getattr(part, name) == getattr(long, name) for part in parts)
     assert all(len(frame) <= portion or codec.entries(part) <= 1 for frame, part in zip(frames, parts, strict=True))
     assert len(parts) == 1 or cells + users + goals + mirrors > 1
