@@ -2,18 +2,23 @@
 
 A client that takes what it is sent holds little for long: while it is tight, its queue shrinks as it reads. One that
 does not keeps what it has. So what somebody holds, less what moved in the last second, says who is the greatest burden;
-small holders are never cut. Each is cut so that it can tell: by an answer of our own where none has begun, else by a
-reset.
+small holders are cut where all others were not enough. Each is cut so that it can tell: by an answer of our own where
+none has begun, else by a reset.
 """
 
 import ctypes
+import logging
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from canaryproxy.proxy.buffers import Buffers
 
+log = logging.getLogger("canaryproxy")
+
 LEAST = 4_096
-"""Bytes below which cutting one is not worth it."""
+LITTLE = 256
+"""Bytes below which cutting one is not worth it; the second where cutting all others was not enough: thousands of small
+holders would else have everybody refused for as long as they like."""
 
 LOOKS = 4
 """Sweeps from one look at what moves to the next."""
@@ -78,29 +83,43 @@ class Shedding:
         self._later(self.relieve)
 
     def relieve(self) -> None:
-        """Cut until enough is free."""
-        buffers = self._buffers
-        excess, cut = buffers.excess(), 0
-        if excess:
-            for holder in self.ranked():
-                before = buffers.held
-                holder.shed()
-                self._before.pop(holder, None)
-                self._note(CUT)
-                cut += 1
-                excess -= before - buffers.held
-                if excess <= 0:
-                    break
-        if buffers.pressed and not cut:
-            for _ in range(IDLE_AT_ONCE):
-                if not self.spare():
-                    break
-        buffers.settle(cut)
+        """Cut until enough is free. Whatever goes wrong meanwhile, the next crossing calls again."""
+        cut = 0
+        try:
+            cut = self._cut()
+            if self._buffers.pressed and not cut:
+                for _ in range(IDLE_AT_ONCE):
+                    if not self.spare():
+                        break
+        finally:
+            self._buffers.settle(cut)
 
-    def ranked(self) -> list[Holder]:
+    def _cut(self) -> int:
+        """Those that hold too much, the greatest burden first; how many. One that cannot be cut keeps nobody else."""
+        buffers, cut = self._buffers, 0
+        least = buffers.held - buffers.excess()
+        for small in (LEAST, LITTLE):
+            if buffers.held <= (least if small == LEAST else buffers.limit):
+                break
+            for holder in self.ranked(small):
+                self._shed(holder)
+                cut += 1
+                if buffers.held <= least:
+                    break
+        return cut
+
+    def _shed(self, holder: Holder) -> None:
+        try:
+            holder.shed()
+        except Exception:
+            log.exception("a connection could not be cut: %r", holder)
+        self._before.pop(holder, None)
+        self._note(CUT)
+
+    def ranked(self, least: int = LEAST) -> list[Holder]:
         """Those worth cutting, the greatest burden first."""
         weighed = [(holder.weight(), holder) for holder in self._holders()]
-        burdens = [(weight - self._moved(holder), holder) for weight, holder in weighed if weight >= LEAST]
+        burdens = [(weight - self._moved(holder), holder) for weight, holder in weighed if weight >= least]
         burdens.sort(key=lambda one: one[0], reverse=True)
         return [holder for _, holder in burdens]
 
