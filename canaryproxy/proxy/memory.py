@@ -5,7 +5,7 @@ visible; its files lie at the root then.
 
 In use is what the kernel would not give back. The page cache of files counts as the group's memory, and grows up to the
 limit wherever a log is written; the kernel drops it before it lets the group run out. That holds for its active half as
-well: a page to which line after line is appended is an active one.
+well: a log that is read twice, to be shipped and to be compressed, lies there.
 """
 
 import os
