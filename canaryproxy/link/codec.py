@@ -80,11 +80,20 @@ def encode(message: Message) -> bytes:
 def frames(message: Message) -> Iterator[bytes]:
     """The frames that say it: one, but for a report that is too long for one. Its parts add up to it."""
     data = encode(message)
-    if isinstance(message, Delta) and (len(data) > PORTION or entries(message) > ENTRIES) and entries(message) > 1:
+    if isinstance(message, Delta) and (entries(message) > ENTRIES or _too_long(data, message)):
         for part in halves(message):
             yield from frames(part)
     else:
         yield data
+
+
+def _too_long(data: bytes, delta: Delta) -> bool:
+    """Whether it is shorter in parts. What stands at the moment is in each of them, however long: thousands of requests
+    that wait, in an outage.
+    """
+    if len(data) <= PORTION or entries(delta) < 2:
+        return False
+    return len(data) - len(encode(replace(delta, cells=(), users=(), goals=(), mirrors=()))) > PORTION
 
 
 def entries(delta: Delta) -> int:
@@ -111,6 +120,7 @@ def halves(delta: Delta) -> tuple[Delta, Delta]:
             refused={},
             turned_away={},
             evicted={},
+            shed=0,
         ),
     )
 

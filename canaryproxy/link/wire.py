@@ -25,11 +25,15 @@ BURST = 1.0
 """Seconds that the messages of a link may take at once, of those that it did not take before."""
 
 SHARE = 1 / 3
-"""Of the time, that the messages of one link may take for long. A worker with a thousand busy routes takes 1/30."""
+"""Of the time, that the messages of one link may take for long. A worker with a thousand busy routes takes 1/30. What
+they take is counted in seconds of processor time: while this process is stopped, or gets none, no worker took any."""
+
+LONGEST_PAUSE = 0.5
+"""Seconds that a link waits at a time, at most: who has to acknowledge a table, or to be heard of, has but seconds."""
 
 
 class Share:
-    """How much of our time the messages of one link may take. `now` is a clock that only goes forward."""
+    """How much of our processor time the messages of one link may take. `now` is a clock that only goes forward."""
 
     __slots__ = ("_at", "_left")
 
@@ -124,6 +128,7 @@ class Wire(asyncio.Protocol):
     def _follow(self) -> None:
         """Hand on what is complete, until it is others' turn."""
         began, handed = time.perf_counter(), False
+        worked = 0.0 if self._share is None else time.thread_time()
         try:
             for message in self._decoder.messages():
                 handed = True
@@ -138,7 +143,8 @@ class Wire(asyncio.Protocol):
             return
         if self._share is not None and handed:
             now = time.perf_counter()
-            self._hold(self._share.spend(now - began, now), turned=now - began > TURN)
+            pause = self._share.spend(time.thread_time() - worked, now)
+            self._hold(min(pause, LONGEST_PAUSE), turned=now - began > TURN)
 
     def _hold(self, pause: float, *, turned: bool) -> None:
         """Go on after a pause, or in the loop's next turn; at once where neither is due."""

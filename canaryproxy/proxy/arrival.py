@@ -181,6 +181,7 @@ class Arrival:
         plane, place = self._listener.plane, self.place
         self._unwatch()
         self._listener.forget(self)
+        plane.handshakes.withdraw(self)
         if self._handshake is not None:
             plane.handshakes.leave(self._handshake)
             self._handshake = None

@@ -5,6 +5,7 @@ well.
 """
 
 import asyncio
+import contextlib
 import socket
 import struct
 from typing import cast
@@ -57,6 +58,9 @@ class Receiver:
 
 
 def reset(transport: asyncio.BaseTransport) -> None:
-    """End a connection so that the peer can tell it from an orderly end; not even the kernel keeps anything for it."""
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    """End a connection so that the peer can tell it from an orderly end; not even the kernel keeps anything for it.
+    One that has ended already has no socket any more.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     cast("asyncio.Transport", transport).abort()

@@ -200,7 +200,7 @@ class Exchange(Pacing):
         self._count(SUCCESS, SWITCHING, plane.now(), None)
         tunnel = Tunnel(plane, self, down.transport, upstream.transport)
         plane.tunnels.add(tunnel)
-        early, paused, ended = upstream.reader.take_all(), down.paused, down.half_closed
+        early, paused, ended = upstream.leave(), down.paused, down.half_closed
         tunnel.start(down.leave(), early, ended=ended, paused=paused)
 
     def tunnel_ended(self, received: int, sent: int) -> None:

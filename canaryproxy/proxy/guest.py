@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from canaryproxy.proxy.eviction import BUSY, Place
-from canaryproxy.proxy.holding import IDLE, LINGERING, Holding
+from canaryproxy.proxy.holding import CLOSED, IDLE, LINGERING, Holding
 
 if TYPE_CHECKING:
     from canaryproxy.proxy.plane import DataPlane
@@ -39,7 +39,11 @@ class Guest(Holding):
         self.slow = None
 
     def idle_since(self) -> float:
-        """Since when it may give way: it waits for a request, or has been too slow; with bytes under way it may not."""
+        """Since when it may give way: it waits for a request, or has been too slow; with bytes under way it may not,
+        nor as a tunnel.
+        """
+        if self.phase is CLOSED:
+            return BUSY
         turn = self.turn()
         if turn is not None:
             return self.since if self.slow is turn[0] else BUSY

@@ -7,7 +7,7 @@ address that has most of them: an honest client needs one or two round trips.
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
@@ -34,6 +34,10 @@ class Applicant(Holder, Protocol):
         """Its turn has come; False where the connection is gone."""
 
 
+Line = OrderedDict[Applicant, None]
+"""Those of one address that wait, in their order. Any of them can leave it at any time."""
+
+
 class Handshakes:
     """At most `most` under way; `evicted` hears of each that gives way."""
 
@@ -45,7 +49,7 @@ class Handshakes:
         self._evicted = evicted
         self._at_once = 1
         self._began = 0.0
-        self._lines: dict[str, deque[Applicant]] = {}
+        self._lines: dict[str, Line] = {}
         self._under_way = Places(most)
         self._turn: asyncio.Handle | None = None
 
@@ -64,10 +68,18 @@ class Handshakes:
 
     def ask(self, applicant: Applicant) -> None:
         """Stand in line."""
-        self._lines.setdefault(applicant.neighbours, deque()).append(applicant)
+        self._lines.setdefault(applicant.neighbours, OrderedDict())[applicant] = None
         if self._turn is None:
             self._at_once, self._began = 1, self._loop.time()
             self._turn = self._loop.call_soon(self._next)
+
+    def withdraw(self, applicant: Applicant) -> None:
+        """It is gone, whether it stood in line or not: in a long line the oldest would never be looked at again."""
+        line = self._lines.get(applicant.neighbours)
+        if line is not None and applicant in line:
+            del line[applicant]
+            if not line:
+                del self._lines[applicant.neighbours]
 
     def _next(self) -> None:
         """As many as the last turn's length allows."""
@@ -84,7 +96,7 @@ class Handshakes:
         """One of the address that had its last turn before all others."""
         address = next(iter(self._lines))
         line = self._lines.pop(address)
-        picked = line.pop() if len(line) > LONG else line.popleft()
+        picked, _ = line.popitem(last=len(line) > LONG)
         if line:
             self._lines[address] = line
         return picked

@@ -142,7 +142,7 @@ class Listener:
     async def stop(self, patience: float) -> None:
         """Close the socket; connections the kernel has already completed are served, not reset.
 
-        Those still in their handshake have `patience` seconds.
+        Those still in their handshake have `patience` seconds, or what is left of their own time.
         """
         self._end()
         with contextlib.suppress(OSError):
@@ -150,8 +150,9 @@ class Listener:
                 self._arrive(connection, address)
         self._sock.close()
         deadline = self.plane.now() + patience
-        while self._arriving and self.plane.now() < deadline:  # noqa: ASYNC110 - a few looks, once in a life
+        while self._arriving and self.plane.now() < deadline:
             await asyncio.sleep(LOOK)
+            self.sweep(self.plane.now())
         self._close_arrivals()
 
     def abort(self) -> None:

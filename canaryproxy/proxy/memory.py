@@ -2,6 +2,10 @@
 
 The limit is that of its cgroup, v2 or v1, or of one above it. Inside a container the group's own path may not be
 visible; its files lie at the root then.
+
+In use is what the kernel would not give back. The page cache of files counts as the group's memory, and grows up to the
+limit wherever a log is written; the kernel drops it before it lets the group run out. That holds for its active half as
+well: a log that is read twice, to be shipped and to be compressed, lies there.
 """
 
 import os
@@ -14,25 +18,31 @@ OWN = Path("/proc/self/cgroup")
 
 
 class Group(NamedTuple):
-    """A cgroup with a limit of memory, in bytes; the files that say what is in use, and what of it the kernel would
-    give back at once (`reclaimable` is a line of `stat`).
+    """A cgroup with a limit of memory, in bytes; the files that say what it is now, what is in use, and what of that
+    the kernel would give back (`reclaimable` are lines of `stat`).
     """
 
     limit: int
+    limits: tuple[Path, ...]
     usage: Path
     stat: Path
-    reclaimable: str
+    reclaimable: tuple[str, ...]
 
     def share(self) -> float:
-        """What part of the limit is in use; 0 where that cannot be read."""
+        """What part of the limit is in use; 0 where that cannot be read, or there is no limit any more. The limit may
+        be changed at any time.
+        """
+        limit = _tightest(self.limits)
+        if not limit:
+            return 0.0
         try:
             used = int(self.usage.read_text())
             lines = self.stat.read_text().splitlines()
         except (OSError, ValueError):
             return 0.0
         words = (line.split() for line in lines)
-        spare = sum(int(word[1]) for word in words if len(word) == 2 and word[0] == self.reclaimable)
-        return max(used - spare, 0) / self.limit
+        spare = sum(int(word[1]) for word in words if len(word) == 2 and word[0] in self.reclaimable)
+        return max(used - spare, 0) / limit
 
 
 def physical() -> int:
@@ -49,13 +59,25 @@ def group(root: Path = CGROUP, own: Path = OWN, most: int | None = None) -> Grou
 def _groups(root: Path, own: Path) -> Iterator[Group]:
     paths = _own_paths(own)
     for directory in _upwards(root, paths.get("")):
-        limit = _number(directory / "memory.max")
-        if limit:
-            yield Group(limit, directory / "memory.current", directory / "memory.stat", "inactive_file")
+        yield from _group(directory, ("memory.max", "memory.high"), "memory.current", "")
     for directory in _upwards(root / "memory", paths.get("memory")):
-        limit = _number(directory / "memory.limit_in_bytes")
-        if limit:
-            yield Group(limit, directory / "memory.usage_in_bytes", directory / "memory.stat", "total_inactive_file")
+        yield from _group(directory, ("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_")
+
+
+def _group(directory: Path, names: tuple[str, ...], usage: str, prefix: str) -> Iterator[Group]:
+    """The group of a directory, if it has a limit. Above `memory.high` the kernel has its processes wait, so that is
+    one as well.
+    """
+    limits = tuple(directory / name for name in names)
+    limit = _tightest(limits)
+    if limit:
+        files = f"{prefix}inactive_file", f"{prefix}active_file"
+        yield Group(limit, limits, directory / usage, directory / "memory.stat", files)
+
+
+def _tightest(limits: tuple[Path, ...]) -> int:
+    """The least of these limits, 0 where there is none."""
+    return min(filter(None, map(_number, limits)), default=0)
 
 
 def _own_paths(own: Path) -> dict[str, str]:

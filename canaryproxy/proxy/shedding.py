@@ -2,18 +2,23 @@
 
 A client that takes what it is sent holds little for long: while it is tight, its queue shrinks as it reads. One that
 does not keeps what it has. So what somebody holds, less what moved in the last second, says who is the greatest burden;
-small holders are never cut. Each is cut so that it can tell: by an answer of our own where none has begun, else by a
-reset.
+small holders are cut where all others were not enough. Each is cut so that it can tell: by an answer of our own where
+none has begun, else by a reset.
 """
 
 import ctypes
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from canaryproxy.proxy.buffers import Buffers
 
+log = logging.getLogger("canaryproxy")
+
 LEAST = 4_096
-"""Bytes below which cutting one is not worth it."""
+LITTLE = 256
+"""Bytes below which cutting one is not worth it; the second where cutting all others was not enough: thousands of small
+holders would else have everybody refused for as long as they like."""
 
 LOOKS = 4
 """Sweeps from one look at what moves to the next."""
@@ -70,6 +75,7 @@ class Shedding:
         self._memory = memory
         self._before: dict[Holder, tuple[object, int]] = {}
         self._relief: Iterator[None] | None = None
+        self._cuts = 0
         self._sweeps = 0
         self.spare: Callable[[], bool] = nobody
         self.trim: Callable[[], None] = trim
@@ -83,46 +89,65 @@ class Shedding:
         self._later(self.relieve)
 
     def relieve(self) -> None:
-        """Cut until enough is free, a few in a turn of the loop."""
+        """Cut until enough is free, a few in a turn of the loop. Whatever goes wrong, the next crossing calls again."""
         if self._relief is None:
             self._relief = self._relieved()
         try:
             next(self._relief)
         except StopIteration:
             self._relief = None
+        except BaseException:
+            self._relief = None
+            raise
         else:
             self._later(self.relieve)
 
     def _relieved(self) -> Iterator[None]:
         """The turns that it takes."""
-        buffers = self._buffers
-        excess, cut = buffers.excess(), 0
-        if excess:
-            enough = buffers.held - excess
-            burdens: list[tuple[int, Holder]] = []
-            yield from self._weigh(burdens)
-            for _, holder in burdens:
-                if buffers.held <= enough:
-                    break
-                if holder.weight() < LEAST:  # it went, or was served, meanwhile
-                    continue
-                holder.shed()
-                self._before.pop(holder, None)
-                self._note(CUT)
-                cut += 1
-                if cut % CUT_AT_ONCE == 0:
-                    yield
-        if buffers.pressed and not cut:
-            for _ in range(IDLE_AT_ONCE):
-                if not self.spare():
-                    break
-        buffers.settle(cut)
+        before = self._cuts
+        try:
+            yield from self._cut()
+            if self._buffers.pressed and self._cuts == before:
+                for _ in range(IDLE_AT_ONCE):
+                    if not self.spare():
+                        break
+        finally:
+            self._buffers.settle(self._cuts - before)
 
-    def _weigh(self, burdens: list[tuple[int, Holder]]) -> Iterator[None]:
+    def _cut(self) -> Iterator[None]:
+        """Those that hold too much, the greatest burden first; small ones where all others were not enough. One that
+        cannot be cut keeps nobody else.
+        """
+        buffers = self._buffers
+        enough = buffers.held - buffers.excess()
+        for least, goal in ((LEAST, enough), (LITTLE, buffers.limit)):
+            if buffers.held <= goal:
+                return
+            burdens: list[tuple[int, Holder]] = []
+            yield from self._weigh(burdens, least)
+            for _, holder in burdens:
+                if holder.weight() < least:  # it went, or was served, meanwhile
+                    continue
+                self._shed(holder)
+                if buffers.held <= enough:
+                    return
+                if self._cuts % CUT_AT_ONCE == 0:
+                    yield
+
+    def _shed(self, holder: Holder) -> None:
+        try:
+            holder.shed()
+        except Exception:
+            log.exception("a connection could not be cut: %r", holder)
+        self._cuts += 1
+        self._before.pop(holder, None)
+        self._note(CUT)
+
+    def _weigh(self, burdens: list[tuple[int, Holder]], least: int = LEAST) -> Iterator[None]:
         """Put those into `burdens` that are worth cutting, the greatest burden first."""
         for number, holder in enumerate(list(self._holders()), 1):
             weight = holder.weight()
-            if weight >= LEAST:
+            if weight >= least:
                 burdens.append((weight - self._moved(holder), holder))
             if number % WEIGHED_AT_ONCE == 0:
                 yield

@@ -106,6 +106,11 @@ class Upstream(Receiver):
         self.transport.set_write_buffer_limits(WATER)
         self.prefer()
 
+    def leave(self) -> bytes:
+        """The connection goes on as a tunnel, which counts for itself: what came early."""
+        self._count(0)
+        return self.reader.take_all()
+
     def clean(self) -> bool:
         """Whether nothing stands between this connection and a next response."""
         return self.alive and not self.blocked and not self.reader.pending()

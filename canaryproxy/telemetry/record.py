@@ -22,6 +22,12 @@ at 5.9 from 6.0 on, one that began at 5.1 likewise. So its age is then anything 
 one second turn overdue together."""
 
 
+MOST_OVERDUE = 8_192
+COARSEST = 64
+"""Entries of a report for what is overdue, beyond which seconds of start are put together, so many at most: a report
+has to fit into a frame also where the exchanges of a hundred routes have waited for a minute."""
+
+
 OK = 200
 SUCCESS = Outcome.SUCCESS
 
@@ -355,4 +361,17 @@ def _overdue(cells: Iterable[Cell], latest: int) -> tuple[Open, ...]:
     for cell in cells:
         if cell.second <= latest:
             counts[cell.key, cell.second] = counts.get((cell.key, cell.second), 0) + 1
+    step = 1
+    while len(counts) > MOST_OVERDUE and step < COARSEST:
+        step *= 2
+        counts = _coarser(counts, step)
     return tuple(Open(key, second, count) for (key, second), count in counts.items())
+
+
+def _coarser(counts: dict[tuple[CellKey, int], int], step: int) -> dict[tuple[CellKey, int], int]:
+    """The exchanges of so many seconds as if all of them had begun in the last of these that any began in."""
+    together: dict[tuple[CellKey, int], tuple[int, int]] = {}
+    for (key, second), count in counts.items():
+        last, before = together.get((key, second // step), (second, 0))
+        together[key, second // step] = max(last, second), before + count
+    return {(key, last): count for (key, _), (last, count) in together.items()}

@@ -1,6 +1,6 @@
 """Messages survive the way as bytes, in any portions, and nothing else is taken for one."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -138,6 +138,7 @@ def test_a_long_report_is_sent_in_parts_that_add_up_to_it(
     long = replace(
         whole, cells=tuple(replace(CELL, second=number) for number in range(cells)), users=whole.users * users,
         goals=whole.goals * goals, mirrors=whole.mirrors * mirrors, turned_away={"full": 2}, evicted={"files": 1},
+        shed=3, held=5, room=7,
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(codec, "PORTION", portion)
@@ -151,10 +152,25 @@ def test_a_long_report_is_sent_in_parts_that_add_up_to_it(
     assert [dict(part.refused) for part in parts if part.refused] == [dict(long.refused)]
     assert sum(sum(part.turned_away.values()) for part in parts) == 2
     assert sum(sum(part.evicted.values()) for part in parts) == 1
-    for name in ("generation", "at", "overdue", "tunnels", "ejected", "in_flight"):
+    assert sum(part.shed for part in parts) == 3
+    added = {"cells", "users", "goals", "mirrors", "refused", "turned_away", "evicted", "shed"}
+    for name in {one.name for one in fields(Delta)} - added:
         assert all(getattr(part, name) == getattr(long, name) for part in parts)
-    assert all(len(frame) <= portion or codec.entries(part) <= 1 for frame, part in zip(frames, parts, strict=True))
+    room = portion + len(encode(replace(long, cells=(), users=(), goals=(), mirrors=())))
+    assert all(len(frame) <= room or codec.entries(part) <= 1 for frame, part in zip(frames, parts, strict=True))
     assert len(parts) == 1 or cells + users + goals + mirrors > 1
+
+
+def test_what_waits_in_an_outage_does_not_make_a_report_long() -> None:
+    """It is in every part, so parts do not make it shorter."""
+    waiting = tuple(Open(CELL.key._replace(route=f"route-{one % 300}"), one // 300, 1) for one in range(9_000))
+    report = Delta(1, 99.0, cells=tuple(replace(CELL, second=one) for one in range(600)), overdue=waiting)
+    frames = list(codec.frames(report))
+    assert len(frames) <= 2
+    assert sum(map(len, frames)) < 2 * len(encode(report))
+    assert (
+        sum(len(part.cells) for frame in frames for part in Decoder(UP).feed(frame) if isinstance(part, Delta)) == 600
+    )
 
 
 def test_other_messages_are_one_frame_however_long() -> None:

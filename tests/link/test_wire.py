@@ -177,6 +177,30 @@ def test_a_link_that_took_more_than_its_share_waits_and_loses_nothing(monkeypatc
     run(test())
 
 
+def test_time_in_which_we_were_stopped_is_no_time_that_a_worker_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long: a worker that is not heard is killed. One that did take long is heard again soon, too."""
+    clock, worked = [0.0], [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(time, "thread_time", lambda: worked[0])
+    pauses: list[float] = []
+
+    def hold(pause: float, *, turned: bool) -> None:
+        pauses.append(pause)
+
+    async def test() -> None:
+        def received(message: Message) -> None:
+            clock[0] += 60.0
+            worked[0] += 10.0 if message == Acknowledged(2) else 0.001
+
+        wire = Wire(received, lambda: None, UP, fair=True)
+        monkeypatch.setattr(wire, "_hold", hold)
+        wire.data_received(encode(Acknowledged(1)))
+        wire.data_received(encode(Acknowledged(2)))
+
+    run(test())
+    assert pauses == [0.0, module.LONGEST_PAUSE]
+
+
 def test_nothing_is_heard_after_a_link_was_cut_in_the_middle_of_what_came() -> None:
     async def test() -> None:
         ours, theirs, _ = await pair()

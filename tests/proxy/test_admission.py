@@ -253,6 +253,23 @@ def test_tunnels_count_until_they_end() -> None:
     run(test())
 
 
+def test_tunnels_keep_their_places_and_newcomers_do_not_cut_them() -> None:
+    async def test() -> None:
+        async with world(limits=limited(4)) as w:
+            w.stable.behaviour = echo
+            clients = [await tunnel(w) for _ in range(3)]
+            for _ in range(5):
+                await come(w, SILENT)
+            clients.append(await tunnel(w))
+            assert (await w.ask(GET)).startswith(b"HTTP/1.1 503 ")
+            for reader, writer in clients:
+                writer.write(b"hello")
+                assert await reader.readexactly(7) == b"<hello>"
+            assert dict(w.collect().evicted) == {"full": 5}
+
+    run(test())
+
+
 def test_a_trusted_proxy_has_no_such_limit_and_the_client_that_it_names_has() -> None:
     async def test() -> None:
         trusted = (ip_network("127.0.0.0/8"),)

@@ -128,6 +128,18 @@ def test_a_client_cannot_negotiate_again() -> None:
     run(test())
 
 
+def test_a_silent_connection_does_not_hold_up_the_end_for_longer_than_its_own_time() -> None:
+    async def test() -> None:
+        settings = PlaneSettings(Limits(max_connections=100), Timeouts(header=0.3, drain=60.0))
+        async with world(settings=settings) as w:
+            reader, _ = await say(w, await listen(w, ListenerTls((SHOP,))), b"")
+            await until(lambda: w.plane._listeners[1].arriving == 1)
+            assert await asyncio.wait_for(w.plane.drain(), 20) == 0
+            assert await reader.read() == b""
+
+    run(test())
+
+
 def test_a_listener_that_ends_closes_those_who_wait() -> None:
     async def test() -> None:
         async with world(settings=few()) as w:

@@ -3,7 +3,7 @@
 import pytest
 
 from canaryproxy.proxy.caller import Caller
-from canaryproxy.proxy.ends import Receiver, Sender
+from canaryproxy.proxy.ends import Receiver, Sender, reset
 from canaryproxy.proxy.upstream import Upstream
 from tests.support.laboratory import ALIKE, Hearer, Lab, on
 
@@ -102,3 +102,24 @@ async def test_receivers_and_others_take_turns_at_one_connection(lab: Lab) -> No
     far.close()
     await hearers[-1].gone.wait()
     first.gone.set()
+
+
+@pytest.mark.parametrize("error", [OSError(9, "Bad file descriptor"), ValueError("negative file descriptor")])
+def test_what_has_no_socket_any_more_can_be_reset(error: Exception) -> None:
+    """A transport of ours says the first, one of uvloop the second."""
+    aborted = 0
+
+    class Gone:
+        def setsockopt(self, *_: object) -> None:
+            raise error
+
+        def get_extra_info(self, name: str) -> "Gone":
+            assert name == "socket"
+            return self
+
+        def abort(self) -> None:
+            nonlocal aborted
+            aborted += 1
+
+    reset(Gone())  # type: ignore[arg-type]
+    assert aborted == 1

@@ -119,6 +119,30 @@ def test_in_a_long_line_the_newest_comes_first(monkeypatch: pytest.MonkeyPatch) 
     run(test())
 
 
+def test_whoever_is_gone_stands_in_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the newest come first, the oldest are never picked as long as a flood lasts."""
+    monkeypatch.setattr(handshakes, "LONG", 2)
+    monkeypatch.setattr(handshakes, "TURN", -1.0)
+
+    async def test() -> None:
+        begun: list[str] = []
+        hall = Handshakes(asyncio.get_running_loop(), 1000, lambda: None)
+        line = [Applicant(hall, "a", begun) for _ in range(50)]
+        for one in line:
+            hall.ask(one)
+        for one in line[:48]:
+            hall.withdraw(one)
+            hall.withdraw(one)
+        assert hall.waiting == 2
+        for one in line[48:]:
+            hall.withdraw(one)
+        assert (hall.waiting, hall._lines) == (0, {})
+        await asyncio.sleep(0)
+        assert not begun
+
+    run(test())
+
+
 def test_nothing_begins_after_the_end() -> None:
     async def test() -> None:
         begun: list[str] = []

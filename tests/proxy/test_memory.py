@@ -25,6 +25,9 @@ def lay(root: Path, files: dict[str, str]) -> None:
         ({"memory.max": f"{512 * MIB}"}, "0::/\n", 512),
         ({"memory.max": f"{MACHINE}"}, "0::/\n", None),
         ({"memory.max": "nonsense"}, "0::/\n", None),
+        ({"memory.max": f"{512 * MIB}", "memory.high": "max"}, "0::/\n", 512),
+        ({"memory.max": f"{512 * MIB}", "memory.high": f"{448 * MIB}"}, "0::/\n", 448),
+        ({"memory.max": "max", "memory.high": f"{448 * MIB}"}, "0::/\n", 448),
         ({"a/b/memory.max": f"{256 * MIB}", "a/memory.max": "max"}, "0::/a/b\n", 256),
         ({"a/b/memory.max": "max", "a/memory.max": f"{128 * MIB}"}, "0::/a/b\n", 128),
         ({"memory.max": f"{64 * MIB}"}, "0::/kubepods/not/visible/here\n", 64),
@@ -45,12 +48,19 @@ def test_the_tightest_limit_counts(files: dict[str, str], own: str, expected: in
 @pytest.mark.parametrize(
     ("files", "own"),
     [
-        ({"memory.max": "1000", "memory.current": "900\n", "memory.stat": "anon 1\ninactive_file 400\n"}, "0::/\n"),
+        (
+            {
+                "memory.max": "1000",
+                "memory.current": "900\n",
+                "memory.stat": "anon 1\ninactive_file 250\nactive_file 150\nfile 999\n",
+            },
+            "0::/\n",
+        ),
         (
             {
                 "memory/memory.limit_in_bytes": "1000",
                 "memory/memory.usage_in_bytes": "900\n",
-                "memory/memory.stat": "inactive_file 1\ntotal_inactive_file 400\n",
+                "memory/memory.stat": "inactive_file 1\ntotal_inactive_file 250\nactive_file 1\ntotal_active_file 150\n",
             },
             "4:memory:/\n",
         ),
@@ -65,6 +75,18 @@ def test_what_is_in_use_is_without_what_the_kernel_would_give_back(
     assert found is not None
     assert found.share() == 0.5
     found.stat.unlink()
+    assert found.share() == 0.0
+
+
+def test_a_limit_that_is_changed_counts_at_once(tmp_path: Path) -> None:
+    """`docker update`, a resize of a pod in place, `systemctl set-property`."""
+    lay(tmp_path, {"memory.max": "1000", "memory.current": "960", "memory.stat": "anon 960\n", "own": "0::/\n"})
+    found = group(tmp_path, tmp_path / "own", MACHINE)
+    assert found is not None
+    assert found.share() == 0.96
+    lay(tmp_path, {"memory.max": "2000"})
+    assert found.share() == 0.48
+    lay(tmp_path, {"memory.max": "max"})
     assert found.share() == 0.0
 
 

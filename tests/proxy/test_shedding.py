@@ -14,7 +14,8 @@ from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.model.settings import Limits, Timeouts
 from canaryproxy.proxy.buffers import Buffers
 from canaryproxy.proxy.plane import DataPlane
-from canaryproxy.proxy.shedding import CUT_AT_ONCE, LOOKS, WEIGHED_AT_ONCE, Holder, Shedding, nobody, trim
+from canaryproxy.proxy.shedding import CUT_AT_ONCE, LEAST, LOOKS, WEIGHED_AT_ONCE, Holder, Shedding, nobody, trim
+from canaryproxy.proxy.tunnel import Tunnel
 from tests.support.world import GET, STAY, World, read_head, read_response, reset, run, world
 
 MIB = 2**20
@@ -131,21 +132,6 @@ def test_a_flood_is_held_within_the_budget_and_a_bystander_is_served(request_: b
     run(test())
 
 
-def resets(attackers: Attackers, cut: set[int]) -> set[int]:
-    """Which of them found their connection reset, with those found before."""
-    for number, sock in enumerate(attackers.sockets):
-        if number in cut:
-            continue
-        try:
-            while sock.recv(65_536):
-                pass
-        except BlockingIOError:
-            continue
-        except ConnectionResetError:
-            cut.add(number)
-    return cut
-
-
 def test_slow_readers_beyond_the_budget_are_reset_and_counted_for_no_version() -> None:
     async def test() -> None:
         async with small(MIB // 2) as w:
@@ -156,10 +142,22 @@ def test_slow_readers_beyond_the_budget_are_reset_and_counted_for_no_version() -
             assert (delta.room, delta.shed > 0) == (MIB // 2, True)
             assert w.outcomes["overflow"] >= delta.shed > 0
             assert w.codes[200] == w.outcomes["overflow"]
-            cut: set[int] = set()
-            await until(lambda: len(resets(attackers, cut)) >= w.outcomes["overflow"])
-            w.collect()
-            assert len(cut) <= w.outcomes["overflow"]
+            cut = set[socket.socket]()
+
+            def all_know() -> bool:
+                """The reset of one that was cut leaves in the loop's next turn."""
+                w.collect()
+                for sock in set(attackers.sockets) - cut:
+                    try:
+                        while sock.recv(65_536):
+                            pass
+                    except BlockingIOError:
+                        pass
+                    except ConnectionResetError:
+                        cut.add(sock)
+                return len(cut) == w.outcomes["overflow"]
+
+            await until(all_know)
             attackers.leave()
             await until(lambda: not w.plane._connections)
             assert w.plane.buffers.held == 0
@@ -202,6 +200,26 @@ def test_a_download_that_is_read_goes_on_beside_those_that_are_not() -> None:
     run(test())
 
 
+def test_a_crowd_of_small_heads_has_nobody_else_refused() -> None:
+    """Each holds less than is worth cutting, all of them together more than the budget."""
+
+    async def test() -> None:
+        async with small(MIB) as w:
+            attackers = Attackers(w, HALF[:4_000])
+            reader, writer = await w.connect()
+            try:
+                for _ in range(4):
+                    await attackers.come(150)
+                    await until(lambda: not w.plane.buffers.refusing and w.plane.buffers.held <= MIB, 5.0)
+                    writer.write(STAY)
+                    assert (await read_response(reader))[1] == b"ok"
+                await until(lambda: w.plane.buffers.shed > 0)
+            finally:
+                attackers.leave()
+
+    run(test())
+
+
 def test_tunnels_are_reset_on_both_sides_never_ended_as_if_they_were_whole() -> None:
     async def test() -> None:
         gone: list[BaseException | None] = []
@@ -237,6 +255,47 @@ def test_tunnels_are_reset_on_both_sides_never_ended_as_if_they_were_whole() -> 
             attackers.leave()
             await until(lambda: not w.plane.tunnels)
             assert w.plane.buffers.held == 0
+
+    run(test())
+
+
+def test_tunnels_of_which_one_side_is_gone_are_cut_too() -> None:
+    """Both ends have closed, and what the endpoint said last is queued for clients that do not read."""
+    size = 4_000_000
+
+    async def test() -> None:
+        async def switch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_head(reader)
+            writer.write(b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+            await reader.read()
+            writer.write(b"z" * size)
+            writer.close()
+
+        async def come(count: int) -> list[Tunnel]:
+            before = set(w.plane.tunnels)
+            await attackers.come(count)
+            await until(lambda: len(w.plane.tunnels - before) == count)
+            for sock in attackers.sockets[-count:]:
+                sock.shutdown(socket.SHUT_WR)
+            return list(w.plane.tunnels - before)
+
+        nonlocal size
+        async with small(8 * MIB, upgrades=("websocket",)) as w:
+            w.stable.behaviour = switch
+            ask = b"GET /ws HTTP/1.1\r\nHost: shop.test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+            attackers = Attackers(w, ask)
+            try:
+                (full,) = await come(1)
+                await until(lambda: full.up.blocked)
+                size = full.up.received - full.down.transport.get_write_buffer_size() + 6_000
+                tunnels = await come(10)
+                await until(lambda: all(one._gone == 1 for one in tunnels), 5.0)
+                assert not w.plane.sockets.direct or sum(one.weight() >= LEAST for one in tunnels) > 5
+                w.plane.buffers.limit = LEAST
+                w.plane.buffers.sweep()
+                await until(lambda: w.plane.buffers.held <= LEAST, 5.0)
+            finally:
+                attackers.leave()
 
     run(test())
 
@@ -379,8 +438,8 @@ def test_what_is_gone_when_its_turn_comes_is_not_cut() -> None:
     shedding, made = fakes(30_000, 50_000, 40_000, limit=60_000)
     weigh = shedding._weigh
 
-    def gone(burdens: list[tuple[int, Holder]]) -> Iterator[None]:
-        yield from weigh(burdens)
+    def gone(burdens: list[tuple[int, Holder]], least: int) -> Iterator[None]:
+        yield from weigh(burdens, least)
         made[1].buffers.drop(made[1].size)
         made[1].size = 0
 
@@ -401,11 +460,20 @@ def test_what_moves_is_a_smaller_burden() -> None:
     assert ranked(shedding) == made
 
 
-def test_small_holders_are_never_cut() -> None:
-    shedding, made = fakes(*[4_000] * 50)
+def test_small_holders_are_cut_only_where_all_others_were_not_enough() -> None:
+    shedding, made = fakes(*[4_000] * 20, 90_000)
     shedding.relieve()
+    assert [one.cut for one in made] == [False] * 20 + [True]
+    shedding, made = fakes(*[4_000] * 50, 5_000, *[100] * 200)
+    shedding.relieve()
+    assert made[50].cut
+    assert sum(one.cut for one in made[:50]) == 34
+    assert not any(one.cut for one in made[51:])
+    assert not shedding._buffers.refusing
+    shedding, made = fakes(*[4_000] * 20, memory=lambda: 0.97)
+    for _ in range(LOOKS):
+        shedding.sweep()
     assert not any(one.cut for one in made)
-    assert shedding._buffers.refusing
 
 
 def test_short_memory_has_the_greatest_cut_then_idle_clients_closed_and_free_memory_given_back() -> None:
@@ -428,6 +496,26 @@ def test_short_memory_has_the_greatest_cut_then_idle_clients_closed_and_free_mem
         shedding.sweep()
     assert not shedding._buffers.tight
     assert "calm" in repr(shedding)
+
+
+def test_one_that_cannot_be_cut_keeps_neither_others_from_it_nor_the_next_time(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shedding, made = fakes(60_000, 50_000, 40_000)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("gone already")
+
+    monkeypatch.setattr(made[0], "shed", broken)
+    shedding._buffers.add(1)
+    assert [one.cut for one in made] == [False, True, True]
+    assert "could not be cut" in caplog.text
+    monkeypatch.setattr(shedding, "_weigh", broken)
+    with pytest.raises(RuntimeError):
+        shedding._buffers.add(60_000)
+    monkeypatch.undo()
+    shedding._buffers.sweep()
+    assert made[0].cut
 
 
 def test_nobody_is_idle_where_nobody_says_so_and_trimming_does_no_harm() -> None:

@@ -1,5 +1,7 @@
 """One upstream connection, without a network; the rest is tested through exchanges."""
 
+import pytest
+
 from canaryproxy.proxy.upstream import Upstream
 from tests.proxy.test_pool import opened
 
@@ -28,3 +30,13 @@ def test_a_connection_that_still_holds_request_bytes_is_not_clean() -> None:
 
 def test_one_that_never_opened_can_be_aborted() -> None:
     Upstream().abort()
+
+
+def test_one_that_goes_on_as_a_tunnel_holds_nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tunnel hears that it took what is queued, and counts that for itself."""
+    upstream, wire = opened()
+    monkeypatch.setattr(wire, "get_write_buffer_size", lambda: 40_000)
+    upstream.pause_writing()
+    assert upstream.buffers.held == 40_000
+    assert upstream.leave() == b""
+    assert upstream.buffers.held == 0

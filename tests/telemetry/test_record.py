@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.routing.entry import verdicts
+from canaryproxy.telemetry import record as module
 from canaryproxy.telemetry.record import Cell, Recorder
 from tests.routing.test_match import route
 
@@ -84,6 +86,16 @@ def test_exchanges_open_for_a_second_are_overdue() -> None:
     old, young = recorder.start(STABLE, 5.5), recorder.start(STABLE, 7.1)
     overdue = recorder.flush(1, 7.2, [(old, True), (old, False), (old, True), (young, True)]).overdue
     assert [(one.second, one.count) for one in overdue] == [(5, 2)]
+
+
+def test_what_is_overdue_is_told_by_coarser_seconds_where_it_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_OVERDUE", 5)
+    recorder = Recorder()
+    cells = [recorder.start(STABLE, float(second)) for second in range(100, 124)]
+    overdue = recorder.flush(1, 130.0, [(cell, True) for cell in cells for _ in range(2)]).overdue
+    assert [(one.second, one.count) for one in overdue] == [(103, 8), (111, 16), (119, 16), (123, 8)]
+    monkeypatch.setattr(module, "COARSEST", 2)
+    assert len(recorder.flush(1, 130.0, [(cell, True) for cell in cells]).overdue) == 12
 
 
 @given(
