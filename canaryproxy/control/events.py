@@ -62,6 +62,11 @@ class Events:
     def __repr__(self) -> str:
         return f"<Events {self._number}, {len(self._listeners)} listeners>"
 
+    @property
+    def number(self) -> int:
+        """Of the latest event."""
+        return self._number
+
     def tell(self, kind: str, at: float, route: str = "", **detail: object) -> None:
         """Something happened."""
         self._number += 1
