@@ -5,6 +5,7 @@ from then on the transport of an HTTP protocol, which is passed everything.
 import asyncio
 import contextlib
 import socket
+import string
 import struct
 from typing import Protocol, cast
 
@@ -15,6 +16,8 @@ ORDERLY = struct.pack("ii", 0, 0)
 
 LINE_ENDS = b"\r\n"
 HEAD_END = b"\r\n\r\n"
+TOKEN = frozenset(b"!#$%&'*+-.^_`|~" + string.digits.encode() + string.ascii_letters.encode())
+"""Bytes that a method may have (RFC 9110 5.6.2)."""
 
 
 class Host(Protocol):
@@ -57,14 +60,17 @@ class Visitor(asyncio.Protocol):
     def read(self, most: int) -> bool:
         """Read what is there, up to `most` bytes in all; whether there was anything. Raises `OSError`.
 
-        A server skips empty lines before a request (RFC 9112 2.2), so they are no part of its head.
+        A server skips empty lines before a request (RFC 9112 2.2), so they are no part of its head. What no head begins
+        with, as a TLS hello, is complete at once, so that the parser refuses it: its client need not wait.
         """
         more = self.sock.recv(most - len(self._received))
         if not more:
             return False
         start = max(len(self._received) - len(HEAD_END) + 1, 0)
         self._received = (self._received + more).lstrip(LINE_ENDS) if start == 0 else self._received + more
-        self.complete = HEAD_END in (self._received if start == 0 else self._received[start:])
+        self.complete = HEAD_END in (self._received if start == 0 else self._received[start:]) or (
+            self._received != b"" and self._received[0] not in TOKEN
+        )
         return True
 
     def took(self, least: int) -> bool:
