@@ -3,7 +3,7 @@ A change is seen at once: a rendering that was begun before it is not kept for t
 
 Anybody who reaches the port may ask, and a rendering costs what a thousand requests do. Between two pieces others have
 their turn, and what changes traffic goes first. Few are answered at a time, and fewer of one address. Who reads slowly
-is given up, sooner where old renderings would take too much memory for him, or where one more comes and there is no room.
+is given up, sooner where old renderings would take too much memory for him, or where there is no room for one more.
 """
 
 import asyncio
@@ -60,8 +60,8 @@ class Reader:
 
 
 class Scrapes:
-    """Answers all who scrape. `facts` are read for each rendering, on the clock `now`; `state` is another one after each
-    change.
+    """Answers all who scrape. `facts` are read for each rendering, on the clock `now`; `state` is another one after
+    each change.
     """
 
     def __init__(
@@ -103,8 +103,8 @@ class Scrapes:
             return response
 
     async def _make_way(self, address: str) -> None:
-        """Where there is no room for one more, a slow one is given up: of this address where that has its share, else of
-        the one that has the most; of these the one that has been reading for longest.
+        """Where there is no room for one more, a slow one is given up: of this address where that has its share, else
+        of the one that has the most; of these the one that has been reading for longest.
         """
         full = self._room.full(address)
         if not full and not self._room.crowded:

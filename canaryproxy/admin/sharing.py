@@ -1,8 +1,8 @@
 """One answer for all who ask for the same: what is dear to make is made once at a time.
 
-With `kept` seconds, whoever comes while it is made, or soon after, gets what is there, unless something has been changed
-since its making began. With none, whoever comes while it is made waits for the next one, which knows all that was changed
-before it was asked for.
+With `kept` seconds, whoever comes while it is made, or soon after, gets what is there, unless something has been
+changed since its making began. With none, whoever comes while it is made waits for the next one, which knows all that
+was changed before it was asked for.
 """
 
 import asyncio
