@@ -258,8 +258,17 @@ def test_a_malformed_request_is_answered_and_ended() -> None:
     run(test())
 
 
-@pytest.mark.parametrize("sent", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x00", b" GET / HTTP/1.1"])
-def test_what_no_request_begins_with_is_refused_at_once(sent: bytes) -> None:
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"\x00",
+        b" GET / HTTP/1.1",
+        b"GET / HTTP/1.0\n\n",
+        b"GET / HTTP/1.1\r\nHost: a\n",
+    ],
+)
+def test_what_is_no_request_is_refused_at_once(sent: bytes) -> None:
     """Such as `https://` for a port without TLS: who asks like that hears of it before the time for a head is over."""
 
     async def test() -> None:
