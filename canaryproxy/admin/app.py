@@ -72,9 +72,11 @@ def probes_application(knowledge: Knowledge, scrapes: Scrapes | None = None) -> 
 
 def scrapes_of(knowledge: Knowledge) -> Scrapes:
     """Who answers scrapers, on all listeners."""
+    controller = knowledge.controller
     return Scrapes(
-        knowledge.facts, knowledge.now, knowledge.rollouts.precedence, knowledge.refused, lambda: knowledge.edition
-    )
+        knowledge.facts, knowledge.now, knowledge.rollouts.precedence, knowledge.refused,
+        lambda: (controller.generation, controller.events.number),
+    )  # fmt: skip
 
 
 def _application(knowledge: Knowledge, gate: Gate | None, scrapes: Scrapes | None) -> web.Application:

@@ -339,6 +339,7 @@ class Door:
         self._timers["sweep"] = self._loop.call_later(SWEEP, self._sweep)
 
     def _sweep(self) -> None:
+        self._again()
         now = self._now()
         late = list(itertools.takewhile(lambda one: self._entering[one] <= now - HEAD_PATIENCE, self._entering))
         for visitor in late:
@@ -354,7 +355,6 @@ class Door:
                 self._places.stall(visitor, now)
             else:
                 self._drop(visitor, "write_timeout")
-        self._again()
 
     def _drop(self, visitor: Visitor, reason: Reason, words: bytes = b"") -> None:
         """End it, and say why."""

@@ -95,11 +95,11 @@ def unacknowledged(file: int) -> int:
 
 def cut(transport: asyncio.BaseTransport) -> None:
     """End a connection now. Where its client has not taken everything the kernel forgets that, too, which it would keep
-    for minutes otherwise.
+    for minutes otherwise. One that has ended already has no socket any more.
     """
     sock = transport.get_extra_info("socket")
     if sock is not None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             if unacknowledged(sock.fileno()):
                 own = socket.socket(fileno=sock.fileno())
                 try:

@@ -1,13 +1,16 @@
 """`/metrics`: one rendering at a time for all who scrape, kept for a second, and sent without a copy for each of them.
+A change is seen at once: a rendering that was begun before it is not kept for those who come after it.
 
 Anybody who reaches the port may ask, and a rendering costs what a thousand requests do. Between two pieces others have
 their turn, and what changes traffic goes first. Few are answered at a time, and fewer of one address. Who reads slowly
-is given up, sooner where old renderings would take too much memory for him.
+is given up, sooner where old renderings would take too much memory for him, or where there is no room for one more.
 """
 
 import asyncio
+import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 from aiohttp import web
@@ -38,6 +41,9 @@ OF_AN_ADDRESS = 16
 PATIENCE = 30.0
 """Seconds in which the whole answer is to be taken."""
 
+SLOW = 1.0
+"""Seconds of reading after which a scraper gives way to one more, of its own address where that has its share."""
+
 MOST_HELD = 32 * 1024 * 1024
 """Bytes of renderings that are held for those who have not read them. One is held in any case."""
 
@@ -48,22 +54,25 @@ class Reader:
 
     request: web.Request
     rendering: Exposition
+    address: str
+    since: float
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Scrapes:
-    """Answers all who scrape. `facts` are read for each rendering, on the clock `now`; `edition` is another value after
-    every change, so that a scrape after an answer of the API knows what was changed.
+    """Answers all who scrape. `facts` are read for each rendering, on the clock `now`; `state` is another one after
+    each change.
     """
 
     def __init__(
         self, facts: Callable[[], Awaitable[InstanceFacts]], now: Callable[[], float], precedence: Precedence,
-        refused: MutableMapping[str, int], edition: Callable[[], object] = lambda: None,
+        refused: MutableMapping[str, int], state: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
         self._facts = facts
         self._precedence = precedence
-        self._sharing = Sharing("a rendering of the metrics", self._render, now, KEPT, edition)
+        self._sharing = Sharing("a rendering of the metrics", self._render, now, KEPT, state)
         self._room = Room("metrics", MOST, OF_AN_ADDRESS, refused)
-        self._readers: set[Reader] = set()
+        self._readers: dict[Reader, None] = {}
         self._held: list[Exposition] = []
 
     def __repr__(self) -> str:
@@ -71,14 +80,17 @@ class Scrapes:
 
     async def answer(self, request: web.Request, form: Form, headers: Mapping[str, str]) -> web.StreamResponse:
         """Answer one. Raises `Problem`."""
-        with self._room.entered(neighbourhood(request.remote or "")):
+        address = neighbourhood(request.remote or "")
+        await self._make_way(address)
+        with self._room.entered(address):
             response = web.StreamResponse(headers={"Content-Type": form.content_type, **headers})
             if request.method == "HEAD":
                 await response.prepare(request)
                 return response
-            reader = Reader(request, await self._sharing.get())
+            rendering = await self._sharing.get()
+            reader = Reader(request, rendering, address, asyncio.get_running_loop().time())
             response.content_length = reader.rendering.length(form)
-            self._readers.add(reader)
+            self._readers[reader] = None
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self._send(reader, response, form)
@@ -86,8 +98,28 @@ class Scrapes:
                 _cut(reader)
                 raise ConnectionResetError("the client reads too slowly") from None
             finally:
-                self._readers.discard(reader)
+                self._readers.pop(reader, None)
+                reader.gone.set()
             return response
+
+    async def _make_way(self, address: str) -> None:
+        """Where there is no room for one more, a slow one is given up: of this address where that has its share, else
+        of the one that has the most; of these the one that has been reading for longest.
+        """
+        full = self._room.full(address)
+        if not full and not self._room.crowded:
+            return
+        before = asyncio.get_running_loop().time() - SLOW
+        slow = [one for one in self._readers if one.since <= before and (one.address == address or not full)]
+        if not slow:
+            return
+        counts = Counter(one.address for one in self._readers)
+        victim = max(slow, key=lambda one: counts[one.address])
+        del self._readers[victim]
+        _cut(victim)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SLOW):
+                await victim.gone.wait()
 
     async def _send(self, reader: Reader, response: web.StreamResponse, form: Form) -> None:
         await response.prepare(reader.request)

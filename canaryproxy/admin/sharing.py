@@ -1,8 +1,8 @@
 """One answer for all who ask for the same: what is dear to make is made once at a time.
 
-With `kept` seconds, a request that comes while it is made, or soon after, gets what is there, unless the `edition` of
-what it tells of has changed since its making began. Otherwise, and with none, it waits for the next one, which knows
-all that was changed before it was asked for.
+With `kept` seconds, whoever comes while it is made, or soon after, gets what is there, unless something has been
+changed since its making began. With none, whoever comes while it is made waits for the next one, which knows all that
+was changed before it was asked for.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ Made = TypeVar("Made")
 
 
 class Sharing(Generic[Made]):
-    """Shares what `make` makes; its age counts from the beginning of the making. `now` tells seconds, `edition` is
-    another value after every change that an answer must not miss.
+    """Shares what `make` makes; its age counts from the beginning of the making. `now` tells seconds, and `state` is
+    another value after every change that whoever asks next has to see.
     """
 
     def __init__(
         self, name: str, make: Callable[[], Awaitable[Made]], now: Callable[[], float], kept: float = 0.0,
-        edition: Callable[[], object] = lambda: None,
+        state: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
         self._name = name
         self._make = make
         self._now = now
         self._kept = kept
-        self._edition = edition
-        self._begun: object = None
+        self._state = state
         self._last: tuple[float, object, Made] | None = None
+        self._known: object = None
         self._running: asyncio.Task[Made | Problem] | None = None
         self._next: asyncio.Task[Made | Problem] | None = None
 
@@ -44,8 +44,8 @@ class Sharing(Generic[Made]):
         `Problem`.
         """
         if self._last is not None:
-            begun, edition, last = self._last
-            if self._now() - begun < self._kept and edition == self._edition():
+            begun, known, last = self._last
+            if self._now() - begun < self._kept and known == self._state():
                 return last
         made = await asyncio.shield(self._under_way())
         if isinstance(made, Problem):
@@ -58,12 +58,12 @@ class Sharing(Generic[Made]):
             task.cancel()
 
     def _under_way(self) -> "asyncio.Task[Made | Problem]":
-        running = self._running
+        running, state = self._running, self._state()
         if running is None:
-            self._begun = self._edition()
+            self._known = state
             running = self._running = asyncio.get_running_loop().create_task(self._run(None))
             return running
-        if self._kept and self._begun == self._edition():
+        if self._kept and self._known == state:
             return running
         if self._next is None:
             self._next = asyncio.get_running_loop().create_task(self._run(running))
@@ -73,8 +73,8 @@ class Sharing(Generic[Made]):
         if before is not None:
             await asyncio.wait({before})
             self._running, self._next = self._next, None
-        begun, edition = self._now(), self._edition()
-        self._begun = edition
+        begun, known = self._now(), self._state()
+        self._known = known
         try:
             made = await self._make()
         except Problem as problem:
@@ -84,7 +84,7 @@ class Sharing(Generic[Made]):
             return Problem("failed", "the log of the proxy says more")
         else:
             if self._kept:
-                self._last = begun, edition, made
+                self._last = begun, known, made
             return made
         finally:
             if self._next is None:

@@ -94,5 +94,5 @@ def _seen(request: web.Request) -> Seen | None:
     sock = None if request.transport is None else request.transport.get_extra_info("socket")
     try:
         return None if sock is None else see(sock.fileno())
-    except OSError:
+    except (OSError, ValueError):
         return None

@@ -69,6 +69,15 @@ class Room:
     def __repr__(self) -> str:
         return f"<Room for {self._most}, {self._inside.total()} inside>"
 
+    def full(self, address: str) -> bool:
+        """Whether there is no room for one more of that address, whoever else there is."""
+        return self._inside[address] >= self._each
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there is no room for anybody."""
+        return self._inside.total() >= self._most
+
     @contextlib.contextmanager
     def entered(self, address: str) -> Iterator[None]:
         """Be inside until the end of the block. Raises `Problem`."""

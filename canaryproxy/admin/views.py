@@ -66,11 +66,6 @@ class Knowledge:
     refused: dict[str, int] = field(default_factory=dict)
 
     @property
-    def edition(self) -> object:
-        """Another value after every change of routes, weights, rollouts, verdicts or health."""
-        return self.controller.generation, self.controller.events.number
-
-    @property
     def ready(self) -> bool:
         """Whether requests are served."""
         return self.controller.generation > 0 and self.workers.ready > 0 and not self.workers.draining

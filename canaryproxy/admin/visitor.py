@@ -4,7 +4,9 @@ from then on the transport of an HTTP protocol, which is passed everything.
 
 import asyncio
 import contextlib
+import re
 import socket
+import string
 import struct
 from typing import Protocol, cast
 
@@ -15,6 +17,10 @@ ORDERLY = struct.pack("ii", 0, 0)
 
 LINE_ENDS = b"\r\n"
 HEAD_END = b"\r\n\r\n"
+END = re.compile(rb"\r\n\r\n|(?<!\r)\n")
+"""Of a head, or of a line that ends as none of a request does."""
+TOKEN = frozenset(b"!#$%&'*+-.^_`|~" + string.digits.encode() + string.ascii_letters.encode())
+"""Bytes that a method may have (RFC 9110 5.6.2)."""
 
 
 class Host(Protocol):
@@ -57,14 +63,17 @@ class Visitor(asyncio.Protocol):
     def read(self, most: int) -> bool:
         """Read what is there, up to `most` bytes in all; whether there was anything. Raises `OSError`.
 
-        A server skips empty lines before a request (RFC 9112 2.2), so they are no part of its head.
+        A server skips empty lines before a request (RFC 9112 2.2), so they are no part of its head. What no head begins
+        with, as a TLS hello, and a line without CR are complete at once, so that the parser refuses them at once.
         """
         more = self.sock.recv(most - len(self._received))
         if not more:
             return False
         start = max(len(self._received) - len(HEAD_END) + 1, 0)
         self._received = (self._received + more).lstrip(LINE_ENDS) if start == 0 else self._received + more
-        self.complete = HEAD_END in (self._received if start == 0 else self._received[start:])
+        self.complete = END.search(self._received, start) is not None or (
+            self._received != b"" and self._received[0] not in TOKEN
+        )
         return True
 
     def took(self, least: int) -> bool:

@@ -64,7 +64,7 @@ class Events:
 
     @property
     def number(self) -> int:
-        """Of the last event."""
+        """Of the latest event."""
         return self._number
 
     def tell(self, kind: str, at: float, route: str = "", **detail: object) -> None:

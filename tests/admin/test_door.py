@@ -258,6 +258,31 @@ def test_a_malformed_request_is_answered_and_ended() -> None:
     run(test())
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"\x00",
+        b" GET / HTTP/1.1",
+        b"GET / HTTP/1.0\n\n",
+        b"GET / HTTP/1.1\r\nHost: a\n",
+    ],
+)
+def test_what_is_no_request_is_refused_at_once(sent: bytes) -> None:
+    """Such as `https://` for a port without TLS: who asks like that hears of it before the time for a head is over."""
+
+    async def test() -> None:
+        async with api(SMALL) as made:
+            client = await made.connect()
+            client[1].write(sent)
+            assert b" 400 " in await client[0].readline()
+            assert await ended(client)
+            await until(lambda: made.door.connections == 0)
+            assert made.door.dropped["header_timeout"] == 0
+
+    run(test())
+
+
 def test_a_head_that_is_too_large_is_refused_before_there_is_a_parser() -> None:
     async def test() -> None:
         async with api(SMALL) as made:

@@ -106,3 +106,16 @@ def test_a_cut_connection_leaves_nothing_with_the_kernel_and_what_was_taken_ends
                     all(iter(lambda: client.recv(100_000), b""))
 
     run(test())
+
+
+def test_what_has_ended_already_can_be_cut() -> None:
+    """A transport of uvloop that is closed has a socket whose number is -1, which is a `ValueError` for what asks it."""
+
+    async def test() -> None:
+        async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.transport.abort()
+            await until(lambda: writer.transport.get_extra_info("socket").fileno() == -1)
+            cut(writer.transport)
+
+    run(test())

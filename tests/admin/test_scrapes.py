@@ -91,6 +91,19 @@ async def test_a_weight_changes_while_a_rendering_is_under_way_and_before_its_ne
     assert weights == sorted(weights)
 
 
+async def test_who_changes_a_weight_sees_it_in_the_next_scrape(aiohttp_client: Client, rendered: list[int]) -> None:
+    api = await Api().start()
+    client = await aiohttp_client(admin_application(api.knowledge, api.gate))
+    for weight in (10, 20, 30):
+        await (await client.get("/metrics")).text()
+        assert (await client.put("/api/v1/routes/shop/weight", json={"canary": weight})).status == 200
+        for _ in range(3):
+            text = await (await client.get("/metrics")).text()
+            assert f'canaryproxy_weight{{route="shop",version="canary"}} {weight}.0' in text
+            assert f"canaryproxy_generation {api.controller.generation}.0" in text
+    assert len(rendered) == 4
+
+
 async def test_counters_never_go_back_whatever_form_is_asked_for(aiohttp_client: Client) -> None:
     api = await Api().start()
     client = await aiohttp_client(probes_application(api.knowledge))
@@ -223,3 +236,34 @@ async def test_who_trickles_is_given_up_after_a_while_in_all(
     await until(lambda: repr(shared) == "<Scrapes, 1 are sent>")
     await until(lambda: repr(shared) == "<Scrapes, 0 are sent>")
     writer.close()
+
+
+async def test_who_does_not_read_gives_way_to_one_more_of_the_same_address(
+    aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind one address Prometheus stands beside others: they cannot keep it out by not reading."""
+
+    class Long(exposition.Exposition):
+        def blocks(self, _: exposition.Form) -> Iterator[bytes]:
+            yield from [b"x" * 1_000_000] * 20
+
+        def length(self, _: exposition.Form) -> int:
+            return 20_000_000
+
+    monkeypatch.setattr(scrapes, "Exposition", Long)
+    monkeypatch.setattr(scrapes, "SLOW", 0.2)
+    monkeypatch.setattr(deliver, "PATIENCE", 60.0)
+    api = await Api().start()
+    shared = scrapes_of(api.knowledge)
+    client = await aiohttp_client(probes_application(api.knowledge, shared))
+    silent = [await asyncio.open_connection(client.host, client.port, limit=1024) for _ in range(scrapes.OF_AN_ADDRESS)]
+    for _, writer in silent:
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    await until(lambda: repr(shared) == f"<Scrapes, {scrapes.OF_AN_ADDRESS} are sent>")
+    assert (await client.get("/metrics")).status == 503, "none of them has been slow for long"
+    await asyncio.sleep(0.25)
+    response = await client.get("/metrics")
+    assert response.status == 200
+    assert len(await response.read()) == 20_000_000
+    for _, writer in silent:
+        writer.close()

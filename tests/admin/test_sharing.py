@@ -52,20 +52,22 @@ async def test_all_who_ask_meanwhile_or_within_the_second_get_one() -> None:
     assert await sharing.get() == 2
 
 
-async def test_who_asks_after_a_change_gets_none_that_was_begun_before_it() -> None:
-    making, editions = Making(), [1]
-    sharing = Sharing("it", making.make, lambda: making.clock, 1.0, lambda: editions[-1])
-    before = ask(sharing)
+async def test_who_asks_after_a_change_gets_nothing_that_was_begun_before_it() -> None:
+    making, state = Making(), [0]
+    sharing = Sharing("it", making.make, lambda: making.clock, 60.0, lambda: state[0])
+    first = ask(sharing)
     await rest()
-    editions.append(2)
-    after = [ask(sharing) for _ in range(200)]
+    state[0] = 1
+    others = [ask(sharing) for _ in range(200)]
     await rest()
+    assert making.begun == 1
     making.may_end.set()
-    assert await before == 1
-    assert set(await asyncio.gather(*after)) == {2}
-    assert await sharing.get() == 2
-    editions.append(3)
-    assert await sharing.get() == 3
+    assert await first == 1
+    assert set(await asyncio.gather(*others)) == {2}
+    assert [await sharing.get(), making.begun] == [2, 2]
+    state[0] = 2
+    assert set(await asyncio.gather(*[ask(sharing) for _ in range(200)])) == {3}
+    assert making.begun == 3
 
 
 async def test_without_an_age_who_asks_meanwhile_gets_the_next_one_and_all_of_them_the_same() -> None:

@@ -83,12 +83,20 @@ def test_a_head_is_complete_with_its_empty_line_however_it_is_cut(size: int) -> 
         assert visitor.held == len(whole.lstrip())
 
 
-@pytest.mark.parametrize("sent", [b"\r\n\r\n", b"\r\n" * 9, b"GET / HTTP/1.1\r\nA: b\r\n", b"GET / HTTP/1.1\n\n"])
+@pytest.mark.parametrize("sent", [b"\r\n\r\n", b"\r\n" * 9, b"GET / HTTP/1.1\r\nA: b\r\n"])
 def test_empty_lines_and_half_a_head_are_none(sent: bytes) -> None:
     with visiting() as (_, visitor, theirs):
         theirs.sendall(sent)
         assert visitor.read(1000)
         assert not visitor.complete
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\n\n", b"GET / HTTP/1.1\r\nA: b\n", b"\r\n\x16\x03\x01"])
+def test_what_the_parser_refuses_in_any_case_is_not_waited_for(sent: bytes) -> None:
+    with visiting() as (_, visitor, theirs):
+        theirs.sendall(sent)
+        assert visitor.read(1000)
+        assert visitor.complete
 
 
 def test_what_has_ended_or_says_nothing_is_told_apart() -> None:

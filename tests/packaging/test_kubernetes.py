@@ -147,8 +147,7 @@ def test_the_config_fits_the_pod(name: str, tmp_path: Path) -> None:
     assert loaded.server.probes is not None
     assert loaded.server.probes.listen is not None
     assert loaded.server.probes.listen.port == ports["probes"]
-    for probe in ("startupProbe", "readinessProbe"):
-        assert mine[probe]["httpGet"] == {"port": "probes", "path": "/readyz"}
+    assert mine["readinessProbe"]["httpGet"] == {"port": "probes", "path": "/readyz"}
     mounts = {mount["mountPath"]: mount["name"] for mount in mine["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     assert set(mounts.values()) == set(volumes)
@@ -166,14 +165,15 @@ def test_liveness_depends_on_no_port_that_strangers_reach(name: str, tmp_path: P
     pod, mine = proxy(name), container(proxy(name))
     assert loaded.server.probes is not None
     assert loaded.server.probes.socket is not None
-    probe = mine["livenessProbe"]
-    program, verb, *arguments = probe["exec"]["command"]
-    assert (program, verb) == ("canaryproxy", "probe")
-    question = read(arguments)
     assert loaded.server.probes.listen is not None
     port = loaded.server.probes.listen.port
-    assert question == Question("live", loaded.server.probes.socket, f"127.0.0.1:{port}")
-    assert probe["timeoutSeconds"] > question.patience
+    for name_of, what in (("livenessProbe", "live"), ("startupProbe", "ready")):  # both restart the container
+        probe = mine[name_of]
+        program, verb, *arguments = probe["exec"]["command"]
+        assert (program, verb) == ("canaryproxy", "probe")
+        question = read(arguments)
+        assert question == Question(what, loaded.server.probes.socket, f"127.0.0.1:{port}")
+        assert probe["timeoutSeconds"] > question.patience
     folder = str(Path(loaded.server.probes.socket).parent)
     volume = {mount["mountPath"]: mount["name"] for mount in mine["volumeMounts"]}[folder]
     assert {one["name"]: one for one in pod["volumes"]}[volume]["emptyDir"]["medium"] == "Memory"

@@ -443,7 +443,7 @@ def test_what_is_gone_when_its_turn_comes_is_not_cut() -> None:
         made[1].buffers.drop(made[1].size)
         made[1].size = 0
 
-    shedding._weigh = gone  # type: ignore[method-assign]
+    shedding._weigh = gone  # type: ignore[method-assign, assignment]
     shedding.relieve()
     assert [one.cut for one in made] == [False, False, True]
 
