@@ -34,6 +34,10 @@ LATE = 0.3
 MOST_LATE = 32
 """Failed logins that may wait for their answer; more are refused at once. A good token is never kept waiting."""
 
+MOST_SAID = 10
+SAID_PERIOD = 10.0
+"""Failed logins that have a line each in the log, in so many seconds."""
+
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -97,10 +101,27 @@ async def _stop(app: web.Application) -> None:
 
 
 class Failures:
-    """Failed logins that wait for their answer."""
+    """Failed logins: those that wait for their answer, and what the log says of them."""
 
     def __init__(self) -> None:
         self._waiting = 0
+        self._said = self._unsaid = 0
+        self._over: asyncio.TimerHandle | None = None
+
+    def say(self, request: web.Request) -> None:
+        """Say it in the log: the first ones, then how many more there were. Whoever guesses must not fill it."""
+        if self._over is None:
+            self._over = asyncio.get_running_loop().call_later(SAID_PERIOD, self._again)
+        if self._said < MOST_SAID:
+            self._said += 1
+            log.warning("a login from %s failed: %s %s", _from(request), request.method, request.rel_url.path)
+        else:
+            self._unsaid += 1
+
+    def _again(self) -> None:
+        unsaid, self._said, self._unsaid, self._over = self._unsaid, 0, 0, None
+        if unsaid:
+            log.warning("%d more logins failed in %g s", unsaid, SAID_PERIOD, extra={"fields": {"failed": unsaid}})
 
     async def slow(self, problem: Problem) -> Problem:
         """What is answered, after a while."""
@@ -125,7 +146,7 @@ def _guarded(gate: Gate | None) -> Middleware:
             response = await handler(request)
         except Problem as problem:
             if problem.slug == "unauthenticated" and "Authorization" in request.headers:
-                log.warning("a login from %s failed: %s %s", _from(request), request.method, request.rel_url.path)
+                failures.say(request)
                 problem = await failures.slow(problem)
             response = _problem(problem)
         except web.HTTPException as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientResponse
-from aiohttp.test_utils import TestClient
+from aiohttp.test_utils import TestClient, make_mocked_request
 from aiohttp.web import Application
 
 from canaryproxy import MODE
@@ -100,6 +100,25 @@ async def test_the_history_names_who_did_what(aiohttp_client: Client) -> None:
     assert [(one["actor"], one["action"], one["detail"], one["at"]) for one in told["entries"]] == [
         ("ci", "weight", "5 -> 12.5", "2027-01-15T08:00:00.500Z")
     ]
+
+
+async def test_failed_logins_do_not_fill_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first have a line each, of the others their number is said, and then it begins again."""
+    monkeypatch.setattr(application, "SAID_PERIOD", 3600.0)
+    failures, request = application.Failures(), make_mocked_request("GET", "/api/v1/routes")
+    for _ in range(2):
+        caplog.clear()
+        for _ in range(100):
+            failures.say(request)
+        timer = failures._over
+        assert timer is not None
+        timer.cancel()
+        failures._again()
+        lines = [record.getMessage() for record in caplog.records]
+        assert sum(": GET /api/v1/routes" in line for line in lines) == application.MOST_SAID
+        assert lines[application.MOST_SAID :] == ["90 more logins failed in 3600 s"]
 
 
 async def test_failed_logins_are_slowed_a_good_token_never_is(
