@@ -19,6 +19,7 @@ from typing import Literal
 
 from aiohttp import web
 
+from canaryproxy.admin.churn import Churn
 from canaryproxy.admin.places import Places
 from canaryproxy.admin.receive_window import RESET
 from canaryproxy.admin.visitor import Visitor
@@ -63,9 +64,9 @@ SAYING = (
     b"Retry-After: 1\r\nConnection: close\r\n\r\n%b"
 )
 
-Reason = Literal["evicted", "header_timeout", "header_too_large", "write_timeout", "busy", "no_descriptors"]
+Reason = Literal["evicted", "silent", "header_timeout", "header_too_large", "write_timeout", "busy", "no_descriptors"]
 REASONS: tuple[Reason, ...] = (
-    "evicted", "header_timeout", "header_too_large", "write_timeout", "busy", "no_descriptors",
+    "evicted", "silent", "header_timeout", "header_too_large", "write_timeout", "busy", "no_descriptors",
 )  # fmt: skip
 """Why a connection was dropped, as the metric has it."""
 
@@ -110,6 +111,17 @@ async def write(request: web.BaseRequest, response: web.StreamResponse) -> None:
         await response.write_eof()
 
 
+def silent(connection: socket.socket) -> bool:
+    """Whether it has sent nothing so far. Where all places change hands within the time of a round trip, it would have
+    to give way before it is heard: to refuse it costs a third of letting it in, and so the queue of the kernel, in
+    which those wait who have something to say, does not overflow.
+    """
+    try:
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except OSError:
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
     """How many connections a listener takes, and how they are shared out."""
@@ -146,6 +158,7 @@ class Door:
         self._now = now
         self._note = note
         self._places: Places[Visitor] = Places(room.most, room.busy, room.share, room.busy_share)
+        self._churn = Churn(room.most)
         self._waiting: dict[int, Visitor] = {}
         self._inside: dict[object, Visitor] = {}
         self._entering: dict[Visitor, float] = {}
@@ -231,14 +244,22 @@ class Door:
             self._arrive(connection, peer[0] if isinstance(peer, tuple) else "")
 
     def _arrive(self, connection: socket.socket, peer: str) -> None:
+        address = neighbourhood(peer) if ":" in peer else peer
+        now = self._now()
+        if self._churn.whole(now) and self._places.crowds(address) and silent(connection):
+            self._churn.one(now)
+            self.dropped["silent"] += 1
+            self._note(self.name, "silent")
+            connection.close()
+            return
         connection.setblocking(False)
         visitor = Visitor(self, connection)
-        address = neighbourhood(peer) if ":" in peer else peer
-        victim = self._places.enter(visitor, address, self._now())
+        victim = self._places.enter(visitor, address, now)
         if victim is not None:
             if victim is visitor:
                 self._drop(visitor, "busy", BUSY)
                 return
+            self._churn.one(now)
             self._drop(victim, "evicted")
         if self._epoll is not None:
             self._waiting[visitor.file] = visitor

@@ -34,6 +34,7 @@ WORDS: Mapping[Reason, str] = {
     "header_too_large": "sent too large a request head",
     "write_timeout": "did not take their answer",
     "busy": "were refused, since too many requests were under way",
+    "silent": "came silent while all places changed hands within a moment, and were refused",
     "no_descriptors": "were closed for want of descriptors",
 }
 

@@ -68,6 +68,13 @@ class Places(Generic[T]):
         self._rank(mine)
         return victim
 
+    def crowds(self, address: str) -> bool:
+        """Whether a connection of this address, or of one that is as big, would have to end for one more of it."""
+        mine = self._addresses.get(address)
+        if mine is None:
+            return False
+        return mine.total >= self._share or (len(self._of) >= self._most and mine.total >= self._top)
+
     def begin(self, one: T) -> T | None:
         """A request of `one` is under way. Which connection has to end for it, as `enter`; itself is not removed."""
         mine = self._of.get(one)

@@ -1,6 +1,7 @@
 """Attacks on a listener of the control plane, on real sockets, with small limits."""
 
 import asyncio
+import contextlib
 import errno
 import socket
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from canaryproxy.admin import door as door_module
+from canaryproxy.admin.churn import BRIEF
 from canaryproxy.admin.door import Door, Room
 from canaryproxy.control.listen import listen_on
 from tests.support.admin import until
@@ -21,11 +23,12 @@ Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Api:
-    """A server behind a door. `now` is its clock, ahead of the real one as a test says."""
+    """A server behind a door. `now` is its clock, ahead of the real one as a test says, or frozen."""
 
     def __init__(self, room: Room) -> None:
         self.going = asyncio.Event()
         self.ahead = 0.0
+        self.frozen = 0.0
         self.under_way = 0
         self.noted: list[tuple[str, str]] = []
         self.clients: list[Client] = []
@@ -34,7 +37,7 @@ class Api:
         self.door = Door("probes", self.sock, room, self.now, lambda name, reason: self.noted.append((name, reason)))
 
     def now(self) -> float:
-        return asyncio.get_running_loop().time() + self.ahead
+        return self.frozen or asyncio.get_running_loop().time() + self.ahead
 
     async def connect(self, source: str = "127.0.0.1") -> Client:
         """Connected and let in."""
@@ -496,5 +499,64 @@ def test_a_site_of_ipv6_is_one_address_however_many_it_uses(monkeypatch: pytest.
             await made.connect()
             assert await asked(first, b"/quick") == b"200 quick"
             assert made.noted == [("probes", "evicted")] * 2
+
+    run(test())
+
+
+async def flood(made: Api, source: str = "127.0.0.1") -> None:
+    """Have all places change hands in one moment of its clock, and be at the next."""
+    room = made.door._places._most
+    for _ in range(3 * room):
+        await made.connect(source)
+    assert made.door.dropped["evicted"] >= room
+    made.frozen += 1.1 * BRIEF
+
+
+async def knock(made: Api) -> None:
+    """A connection that may be reset before the client knows that it stands."""
+    before = made.seen
+    with contextlib.suppress(ConnectionError):
+        made.clients.append(await asyncio.open_connection("127.0.0.1", made.port))
+    await until(lambda: made.seen > before)
+
+
+def test_in_a_flood_a_silent_newcomer_of_its_address_is_refused_and_one_with_a_request_is_answered() -> None:
+    async def test() -> None:
+        async with api(Room.unshared(8)) as made:
+            made.frozen = made.now()
+            await flood(made)
+            await knock(made)
+            assert made.door.dropped["silent"] == 1
+            with socket.create_connection(("127.0.0.1", made.port)) as early:
+                early.sendall(REQUEST % (b"GET", b"/quick"))
+                early.setblocking(False)
+                assert b" 200 " in await asyncio.get_running_loop().sock_recv(early, 4096)
+
+    run(test())
+
+
+def test_in_a_flood_a_silent_newcomer_of_another_address_is_let_in() -> None:
+    async def test() -> None:
+        async with api(Room(8, 4, 8, 4)) as made:
+            made.frozen = made.now()
+            await flood(made)
+            operator = await made.connect("127.0.0.9")
+            made.frozen += BRIEF / 2
+            for _ in range(8):
+                await knock(made)
+            assert (await asked(operator, b"/quick")).startswith(b"200")
+
+    run(test())
+
+
+def test_after_a_flood_silent_newcomers_are_let_in_again() -> None:
+    async def test() -> None:
+        async with api(Room.unshared(8)) as made:
+            made.frozen = made.now()
+            await flood(made)
+            made.frozen += 2.2 * BRIEF
+            late = await made.connect()
+            assert (await asked(late, b"/quick")).startswith(b"200")
+            assert not made.door.dropped["silent"]
 
     run(test())

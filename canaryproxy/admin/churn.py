@@ -1,0 +1,33 @@
+"""How fast the places of a listener change hands. Pure."""
+
+BRIEF = 0.05
+"""Seconds: where all places change hands within them, to let a silent newcomer in is of no use to it."""
+
+
+class Churn:
+    """Counts newcomers for whom another connection had to end, or that were refused in its place."""
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._since = 0.0
+        self._count = 0
+        self._before = 0
+
+    def __repr__(self) -> str:
+        return f"<Churn {self._before} in {BRIEF} s, of {self._places} places>"
+
+    def one(self, now: float) -> None:
+        """One more, at this time."""
+        self._turn(now)
+        self._count += 1
+
+    def whole(self, now: float) -> bool:
+        """Whether all places changed hands in the `BRIEF` time before."""
+        self._turn(now)
+        return self._before >= self._places
+
+    def _turn(self, now: float) -> None:
+        """Begin with a new stretch of time where the last one is over."""
+        if now - self._since >= BRIEF:
+            self._before = self._count if now - self._since < 2 * BRIEF else 0
+            self._since, self._count = now, 0
