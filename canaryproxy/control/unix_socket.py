@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,11 @@ LONGEST = 107
 """Bytes of a path that fit into an address (unix(7))."""
 
 IMPATIENCE = 1.0
-"""Seconds for whoever listens there to take a connection; that its queue is full says enough."""
+"""Seconds for whoever listens there to take a connection, as that its queue is full says enough; and for another
+process to let go of the directory.
+"""
+AGAIN = 0.02
+"""Seconds between two looks."""
 
 
 class Bound(NamedTuple):
@@ -70,11 +75,23 @@ def _alone(folder: Path) -> Iterator[None]:
     """One process at a time looks at the sockets of a directory, so that none removes another's new one."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        _lock(handle)
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    """Wait for others, though not for ever: whoever may read the directory can hold its lock."""
+    deadline = time.monotonic() + IMPATIENCE
+    with contextlib.suppress(OSError):  # a file system without locks
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(AGAIN)
+            else:
+                return
 
 
 def _clear(path: Path) -> None:

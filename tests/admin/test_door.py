@@ -13,6 +13,7 @@ from aiohttp import web
 from canaryproxy.admin import door as door_module
 from canaryproxy.admin.churn import BRIEF
 from canaryproxy.admin.door import Door, Room
+from canaryproxy.admin.visitor import Visitor
 from canaryproxy.control.listen import listen_on
 from tests.support.admin import until
 from tests.support.world import run
@@ -175,6 +176,28 @@ def test_a_head_that_does_not_end_is_cut_whatever_there_is_of_it(sent: bytes) ->
             assert await ended(client)
             assert made.door.dropped["header_timeout"] == 1
             assert made.door.connections == 0
+
+    run(test())
+
+
+def test_an_error_in_a_sweep_does_not_end_the_sweeping() -> None:
+    async def test() -> None:
+        async with api(SMALL) as made:
+            await made.connect()
+            sweeping, failed = made.door._places.stalled_since, 0
+
+            def broken(moment: float) -> list[Visitor]:
+                nonlocal failed
+                failed += 1
+                if failed < 3:
+                    raise ValueError("entrails")
+                return sweeping(moment)
+
+            asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+            made.door._places.stalled_since = broken  # type: ignore[method-assign]
+            await until(lambda: failed >= 3)
+            made.ahead = door_module.HEAD_PATIENCE
+            await until(lambda: made.door.connections == 0)
 
     run(test())
 

@@ -1,5 +1,6 @@
 """Sockets with a path: whose they are, and what becomes of those that are left behind."""
 
+import fcntl
 import os
 import socket
 import stat
@@ -103,3 +104,20 @@ def test_the_file_of_another_is_not_removed(tmp_path: Path) -> None:
         assert connects(bound.path)
     bound.path.unlink()
     bound.remove()
+
+
+def test_whoever_holds_the_lock_of_the_directory_stops_neither_start_nor_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every user who may read it can."""
+    monkeypatch.setattr("canaryproxy.control.unix_socket.IMPATIENCE", 0.05)
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        bound = listen_at(tmp_path / "a.sock")
+        with bound.sock:
+            assert connects(bound.path)
+            bound.remove()
+        assert not bound.path.exists()
+    finally:
+        os.close(handle)
