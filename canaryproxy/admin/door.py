@@ -21,7 +21,7 @@ from aiohttp import web
 
 from canaryproxy.admin.churn import Churn
 from canaryproxy.admin.places import Places
-from canaryproxy.admin.receive_window import RESET
+from canaryproxy.admin.receive_window import RESET, silent
 from canaryproxy.admin.visitor import Visitor
 from canaryproxy.control.courtesy import give_way
 from canaryproxy.model.neighbourhood import neighbourhood
@@ -109,17 +109,6 @@ async def write(request: web.BaseRequest, response: web.StreamResponse) -> None:
     with contextlib.suppress(ConnectionError):
         await response.prepare(request)
         await response.write_eof()
-
-
-def silent(connection: socket.socket) -> bool:
-    """Whether it has sent nothing so far. Where all places change hands within the time of a round trip, it would have
-    to give way before it is heard: to refuse it costs a third of letting it in, and so the queue of the kernel, in
-    which those wait who have something to say, does not overflow.
-    """
-    try:
-        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except OSError:
-        return True
 
 
 @dataclass(frozen=True, slots=True)

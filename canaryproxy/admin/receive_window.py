@@ -1,4 +1,4 @@
-"""Whether the client of a long answer reads it, by what TCP says of its end.
+"""Whether a client reads a long answer, and whether it has said anything yet, by what TCP says of its end.
 
 Small pieces vanish in the buffers of a client that does not read, so writes succeed for hours. But its receive window
 narrows with every piece, while that of a client which reads is as wide again at the next look.
@@ -21,13 +21,40 @@ LEAST_PIECE = 4096
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: a close leaves nothing behind in the kernel."""
 
+WAITED = 0.008
+"""Seconds after which one that has connected can have sent something: that many that wait are a long queue."""
+
 INFO_LENGTH = 256
 WINDOW_AT = 228
 """Where `struct tcp_info` has `tcpi_snd_wnd`, since Linux 5.4."""
 ACKED_AT = 120
 """Where it has `tcpi_bytes_acked`, since Linux 4.1."""
+HEARD_AT = 56
+"""Where it has `tcpi_last_ack_recv`, milliseconds since the peer acknowledged something, since Linux 2.4."""
 SCALE_AT = 6
 SCALE_BITS = 0x0F
+
+
+def connected_for(sock: socket.socket) -> float:
+    """Seconds since a peer that has sent nothing has connected; 0 where the system does not say."""
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, INFO_LENGTH)
+    except OSError:
+        return 0.0
+    return struct.unpack_from("=I", info, HEARD_AT)[0] / 1000 if len(info) >= HEARD_AT + 4 else 0.0
+
+
+def silent(connection: socket.socket) -> bool:
+    """Whether it has sent nothing, and has waited `WAITED` in the queue of the kernel. Where all places change hands
+    within a moment, it would have to give way before it is heard: to refuse it costs a third of letting it in, and so
+    that queue, in which those wait who have something to say, does not overflow.
+    """
+    try:
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return connected_for(connection) >= WAITED
+    except OSError:
+        return True
 
 
 class Seen(NamedTuple):

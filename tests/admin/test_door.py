@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from canaryproxy.admin import door as door_module
+from canaryproxy.admin import receive_window
 from canaryproxy.admin.churn import BRIEF
 from canaryproxy.admin.door import Door, Room
 from canaryproxy.admin.visitor import Visitor
@@ -526,6 +527,12 @@ def test_a_site_of_ipv6_is_one_address_however_many_it_uses(monkeypatch: pytest.
     run(test())
 
 
+@pytest.fixture
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to wait until it counts as silent."""
+    monkeypatch.setattr(receive_window, "WAITED", 0.0)
+
+
 async def flood(made: Api, source: str = "127.0.0.1") -> None:
     """Have all places change hands in one moment of its clock, and be at the next."""
     room = made.door._places._most
@@ -543,6 +550,19 @@ async def knock(made: Api) -> None:
     await until(lambda: made.seen > before)
 
 
+def test_in_a_flood_a_newcomer_that_has_not_had_the_time_to_send_something_is_let_in() -> None:
+    async def test() -> None:
+        async with api(Room.unshared(8)) as made:
+            made.frozen = made.now()
+            await flood(made)
+            client = await made.connect()
+            assert (await asked(client, b"/quick")).startswith(b"200")
+            assert not made.door.dropped["silent"]
+
+    run(test())
+
+
+@pytest.mark.usefixtures("_at_once")
 def test_in_a_flood_a_silent_newcomer_of_its_address_is_refused_and_one_with_a_request_is_answered() -> None:
     async def test() -> None:
         async with api(Room.unshared(8)) as made:
@@ -558,6 +578,7 @@ def test_in_a_flood_a_silent_newcomer_of_its_address_is_refused_and_one_with_a_r
     run(test())
 
 
+@pytest.mark.usefixtures("_at_once")
 def test_in_a_flood_a_silent_newcomer_of_another_address_is_let_in() -> None:
     async def test() -> None:
         async with api(Room(8, 4, 8, 4)) as made:
@@ -572,6 +593,7 @@ def test_in_a_flood_a_silent_newcomer_of_another_address_is_let_in() -> None:
     run(test())
 
 
+@pytest.mark.usefixtures("_at_once")
 def test_after_a_flood_silent_newcomers_are_let_in_again() -> None:
     async def test() -> None:
         async with api(Room.unshared(8)) as made:

@@ -2,10 +2,21 @@
 
 import asyncio
 import socket
+import time
 
 import pytest
 
-from canaryproxy.admin.receive_window import LEAST_PIECE, LOOKS, ReceiveWindow, Seen, cut, piece, see, unacknowledged
+from canaryproxy.admin.receive_window import (
+    LEAST_PIECE,
+    LOOKS,
+    ReceiveWindow,
+    Seen,
+    connected_for,
+    cut,
+    piece,
+    see,
+    unacknowledged,
+)
 from tests.support.admin import until
 from tests.support.world import run
 
@@ -119,3 +130,22 @@ def test_what_has_ended_already_can_be_cut() -> None:
             cut(writer.transport)
 
     run(test())
+
+
+def test_how_long_ago_a_silent_client_connected_is_known() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        with socket.create_connection(listening.getsockname()) as client, listening.accept()[0] as accepted:
+            assert connected_for(accepted) < 5.0
+            until = time.monotonic() + 10.0
+            while connected_for(accepted) < 0.02 and time.monotonic() < until:
+                time.sleep(0.01)
+            assert 0.02 <= connected_for(accepted) < 10.0
+            assert client.fileno() >= 0
+
+
+def test_where_the_system_does_not_say_it_none_has_waited() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        assert connected_for(one) == 0.0

@@ -149,6 +149,7 @@ async def test_a_local_port_that_is_lacking_is_not_held_against_an_endpoint(monk
         raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
 
     monkeypatch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", lacking)
+    monkeypatch.setattr("canaryproxy.control.calling.reachable", lambda host, _: host == "127.0.0.1")
     for url, kind in (("http://127.0.0.1:1/", "ours"), ("http://[2001:db8::1]:1/", "unreachable")):
         with pytest.raises(Failed) as caught:
             async with called("GET", url, {}, 5.0):

@@ -163,7 +163,9 @@ def test_the_container_serves_as_nobody_writes_only_state_and_drains(build: Buil
             changed = _inside(build, first, "canaryproxy", "weight", "default", "100")
             assert changed.returncode == 0, changed.stderr
             assert curl(build, "8080/") == (200, "canary")
-            refused = _inside(build, first, "sh", "-c", "touch /opt/x /etc/canaryproxy/x /tmp/x")
+            refused = _inside(
+                build, first, "sh", "-c", "touch /opt/unwritten /etc/canaryproxy/unwritten /tmp/unwritten"
+            )
             assert refused.stderr.count("Read-only file system") == 3
             os.kill(first, signal.SIGTERM)
             assert process.wait(PATIENCE) == 0, log.read_text()
