@@ -93,7 +93,7 @@ bench-base: $(VENV)/bench ## CPU per request beside the base 64e2905, paired; BA
 	@$(BIN)/python -m bench.against $(BASE)
 
 # One group of claims: make prove-traffic, prove-control, prove-safety, prove-locust, prove-judge, prove-rollout, prove-memory,
-# prove-sanitized (with CONFORMANCE=dir the conformance cases too).
+# prove-sanitized (with CONFORMANCE=dir the conformance cases too), prove-single (attacks that need no flood).
 prove-%: $(VENV)/bench
 	@$(BIN)/python -m bench.prove --group $* $(if $(CONFORMANCE),--conformance $(CONFORMANCE)) $(PROVE)
 

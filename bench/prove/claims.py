@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench.attacks.single import SINGLES
 from bench.locust.compare import after_kills, same
 from bench.prove import attacks, judged, rolled, sanitized
 from bench.prove.canary import broken_pod
@@ -192,6 +193,7 @@ CLAIMS = (
         "The tests of HTTP and of the data plane pass under AddressSanitizer and UndefinedBehaviorSanitizer",
         sanitized.tests,
     ),
+    *(Claim("single", f"single-{one.name}", f"Before, and not now: {one.sentence}", one.show) for one in SINGLES),
 )
 """All of them, in the order of the report."""
 
