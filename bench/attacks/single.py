@@ -52,7 +52,8 @@ class Target:
         config = folder / "a.yaml"
         config.write_text(
             f"server:\n  listen: 127.0.0.1:{self.front}\n  workers: 1\n  state: {folder}/a.db\n"
-            f"  admin:\n    listen: 127.0.0.1:{self.admin}\n    tokens: [{{name: ci, role: write, token: '${{CI_TOKEN}}'}}]\n"
+            f"  admin:\n    listen: 127.0.0.1:{self.admin}\n"
+            "    tokens: [{name: ci, role: write, token: '${CI_TOKEN}'}]\n"
             f"routes:\n  app:\n    stable: http://127.0.0.1:{self.origin}\n"
             f"    canary: http://127.0.0.1:{self.origin}\n{routes}"
         )
