@@ -104,7 +104,7 @@ def hanging(times: int = 100, late: float = 0.0) -> str:
     usual = statistics.median(others)
     said = (
         f"timeout {1000 * TIMEOUT:g} ms, {times} requests at weight 50: stable's take {1000 * usual:.1f} ms (median), "
-        f"the {len(hung)} drawn for the canary {1000 * (hung[0] - usual):.1f} to {1000 * (hung[-1] - usual):.1f} ms more"
+        f"{len(hung)} drawn for the canary {1000 * (hung[0] - usual):.1f} to {1000 * (hung[-1] - usual):.1f} ms more"
     )
     if hung[-1] - usual > TIMEOUT + late:
         raise Disproved(said)
