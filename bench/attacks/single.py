@@ -29,8 +29,8 @@ PIDFD_GETFD = 438
 TICKS = os.sysconf("SC_CLK_TCK")
 REQUESTS = 20
 CHUNKS = b"".join(b"1\r\nx\r\n" for _ in range(43_690)) + b"0\r\n\r\n"
-RULES = "".join(f"      - {{name: r{n}, cookies: {{c{n}: {{regex: 'a.*b{n}'}}}}, to: canary}}\n" for n in range(200))
-COOKIES = b"; ".join(b"k%d=%b" % (n, b"a" * 60) for n in range(880))
+RULES = "".join(f"      - {{name: r{n}, cookies: {{c: {{regex: 'a.*b{n}'}}}}, to: canary}}\n" for n in range(200))
+COOKIES = b"c=" + b"a" * 60_000
 STREAMS = 64
 
 
@@ -53,7 +53,8 @@ class Target:
         config.write_text(
             f"server:\n  listen: 127.0.0.1:{self.front}\n  workers: 1\n  state: {folder}/a.db\n"
             f"  admin:\n    listen: 127.0.0.1:{self.admin}\n"
-            "    tokens: [{name: ci, role: write, token: '${CI_TOKEN}'}]\n"
+            "    tokens:\n      - {name: ci, role: write, token: '${CI_TOKEN}'}\n"
+            "      - {name: op, role: read, token: '${CI_TOKEN}-op'}\n"
             f"routes:\n  app:\n    stable: http://127.0.0.1:{self.origin}\n"
             f"    canary: http://127.0.0.1:{self.origin}\n{routes}"
         )
@@ -243,17 +244,17 @@ def _ticks(pid: int) -> int:
 
 
 def streams(build: Build) -> Found:
-    """64 streams of events that do not read, and one more from another address."""
-    ask = f"GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {SECRET}\r\n\r\n".encode()
+    """64 streams of events that do not read, and one more from another address, with another token."""
+    ask = "GET /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {}\r\n\r\n"
     with target(build) as one:
         at = ("127.0.0.1", one.admin)
         held = [socket.create_connection(at, 5, ("127.0.0.2", 0)) for _ in range(STREAMS)]
         for sock in held:
             with suppress(OSError):
-                sock.sendall(ask)
+                sock.sendall(ask.format(SECRET).encode())
         time.sleep(1)
         with socket.create_connection(at, 5, ("127.0.0.3", 0)) as late:
-            late.sendall(ask)
+            late.sendall(ask.format(f"{SECRET}-op").encode())
             status = late.recv(64).split(b" ")[1].decode()
         for sock in held:
             sock.close()
