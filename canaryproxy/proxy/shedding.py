@@ -116,7 +116,7 @@ class Shedding:
 
     def _cut(self) -> Iterator[None]:
         """Those that hold too much, the greatest burden first; small ones where all others were not enough. One that
-        cannot be cut keeps nobody else.
+        cannot be cut keeps no other from it.
         """
         buffers = self._buffers
         enough = buffers.held - buffers.excess()
@@ -126,7 +126,7 @@ class Shedding:
             burdens: list[tuple[int, Holder]] = []
             yield from self._weigh(burdens, least)
             for _, holder in burdens:
-                if holder.weight() < least:  # it went, or was served, meanwhile
+                if self._weight(holder) < least:  # it went, or was served, meanwhile
                     continue
                 self._shed(holder)
                 if buffers.held <= enough:
@@ -146,12 +146,20 @@ class Shedding:
     def _weigh(self, burdens: list[tuple[int, Holder]], least: int = LEAST) -> Iterator[None]:
         """Put those into `burdens` that are worth cutting, the greatest burden first."""
         for number, holder in enumerate(list(self._holders()), 1):
-            weight = holder.weight()
+            weight = self._weight(holder)
             if weight >= least:
                 burdens.append((weight - self._moved(holder), holder))
             if number % WEIGHED_AT_ONCE == 0:
                 yield
         burdens.sort(key=lambda one: one[0], reverse=True)
+
+    def _weight(self, holder: Holder) -> int:
+        """What it holds; nothing where that cannot be said, so that one keeps no other from being cut."""
+        try:
+            return holder.weight()
+        except Exception:
+            log.exception("a connection could not be weighed: %r", holder)
+            return 0
 
     def _moved(self, holder: Holder) -> int:
         """Bytes since the last look."""

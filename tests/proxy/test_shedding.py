@@ -498,6 +498,21 @@ def test_short_memory_has_the_greatest_cut_then_idle_clients_closed_and_free_mem
     assert "calm" in repr(shedding)
 
 
+def test_one_that_cannot_be_weighed_keeps_no_other_from_being_cut(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shedding, made = fakes(60_000, 50_000, 40_000)
+
+    def gone() -> int:
+        raise ValueError("gone already")
+
+    monkeypatch.setattr(made[0], "weight", gone)
+    shedding._buffers.add(1)
+    assert [one.cut for one in made] == [False, True, True]
+    assert "could not be weighed" in caplog.text
+    assert not shedding._buffers.cutting
+
+
 def test_one_that_cannot_be_cut_keeps_neither_others_from_it_nor_the_next_time(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
