@@ -20,6 +20,9 @@ PARTS = (
 OTHERS = "tests/integration/test_others.py"
 """Not run: curl and nginx would be watched too, and hang."""
 
+TIMED = "tests/proxy/test_direct.py::test_thousands_of_small_pieces_that_wait_do_not_take_a_system_call_each"
+"""Not run: it compares CPU times, which the instrumentation changes."""
+
 PATIENCE = 1800.0
 
 
@@ -27,7 +30,7 @@ def tests() -> str:
     """Run the tests of HTTP and of the data plane in the sanitized build."""
     build = prepared()
     pytest = ["-m", "pytest", "-q", "--numprocesses", "2", "--dist", "loadgroup", "-p", "no:cacheprovider"]
-    said = sanitized.run([sys.executable, *pytest, "--ignore", OTHERS, *PARTS], PATIENCE)
+    said = sanitized.run([sys.executable, *pytest, "--ignore", OTHERS, "--deselect", TIMED, *PARTS], PATIENCE)
     passed = re.search(r"(\d+) passed", said)
     if passed is None:
         raise Disproved(f"no test ran: {said[-500:]}")

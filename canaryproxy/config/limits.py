@@ -38,9 +38,10 @@ class LimitsConfig(Section):
     )
     handshakes: Count = Field(
         default=LIMITS.handshakes,
-        description="TLS handshakes under way at the same time, shared evenly by the workers, rounded up. For one more "
-        "the handshake that has waited for longest gives way, of the address that has most of them. A connection "
-        "that has not sent its whole hello yet counts for `max_connections` alone.",
+        description="TLS handshakes under way at the same time, shared evenly by the workers, rounded up. For a client "
+        "whose address has none under way, the handshake that has waited for longest gives way, of the address that "
+        "has most of them; other clients wait. A connection that has not sent its whole hello, or that waits, counts "
+        "for `max_connections` alone.",
         examples=["4000"],
     )
     header_bytes: HeadSize = Field(

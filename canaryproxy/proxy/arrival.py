@@ -29,6 +29,9 @@ PAUSE = 0.5
 SHORTEST = 0.1
 """Seconds that a handshake has at least."""
 
+LINE = 60.0
+"""Seconds to wait for a handshake's turn."""
+
 
 class Arrival:
     """`address` is the peer's, later the client's that a trusted proxy names. `place` is the one it has taken.
@@ -36,8 +39,8 @@ class Arrival:
     """
 
     __slots__ = (
-        "_expected", "_handshake", "_listener", "_reading", "_since", "_sock", "_task", "_told", "address", "deadline",
-        "neighbours", "place",
+        "_expected", "_handshake", "_left", "_listener", "_reading", "_since", "_sock", "_task", "_told", "address",
+        "deadline", "neighbours", "place",
     )  # fmt: skip
 
     def __init__(self, listener: "Listener", sock: socket.socket, address: str, *, told: bool) -> None:
@@ -51,6 +54,7 @@ class Arrival:
         self._since = plane.now()
         self._told = b"" if told else None
         self._expected = 1
+        self._left = 0.0
         self._handshake: Place | None = None
         self._reading = False
         self._task: asyncio.Task[None] | None = None
@@ -121,12 +125,18 @@ class Arrival:
         if missing <= len(data):
             self._unwatch()
             self._expect(1)
-            self._listener.plane.handshakes.ask(self)
+            self._stand_in_line()
         elif self._woken_early(len(data)):
             self._unwatch()
             self._listener.loop.call_later(PAUSE, self._again)
         else:
             self._expect(missing)
+
+    def _stand_in_line(self) -> None:
+        """Its clock does not run meanwhile: it owes us nothing."""
+        plane = self._listener.plane
+        self._left, self.deadline = self.deadline - plane.now(), plane.in_seconds(LINE)
+        plane.handshakes.ask(self)
 
     def _again(self) -> None:
         if self.place is not None:
@@ -136,9 +146,13 @@ class Arrival:
         """Whether fewer bytes are there than we wait for. Raises `Malformed` where no more will come."""
         if size >= self._expected:
             return False
-        if self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != ESTABLISHED:
+        if not self._connected():
             raise Malformed("the connection ended within the hello")
         return True
+
+    def _connected(self) -> bool:
+        """Whether the client may send more."""
+        return self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
 
     def _expect(self, size: int) -> None:
         """Be woken when so many bytes are there."""
@@ -149,10 +163,14 @@ class Arrival:
     # TLS and HTTP.
 
     def begin(self) -> bool:
-        """Its turn for a handshake has come."""
+        """Its turn for a handshake has come. Whether it is still there: who has waited for long may have given up."""
         if self.place is None:
             return False
+        if not self._connected():
+            self.close()
+            return False
         self._since = self._listener.plane.now()
+        self.deadline = self._since + max(self._left, SHORTEST)
         self._handshake = self._listener.plane.handshakes.enter(self)
         self._serve()
         return True

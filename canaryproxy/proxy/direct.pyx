@@ -167,10 +167,16 @@ cdef class Poller:
 
     def _ready(self):
         """Endpoints, and clients that have had an answer: all that have news."""
+        self.attend()
+
+    cpdef attend(self):
+        """Serve those who are preferred, between two of anything that a flood makes long."""
         cdef epoll_event events[AT_ONCE]
         cdef int count = epoll_wait(self._fd, events, AT_ONCE, 0)
         cdef int number
         cdef Connection connection
+        if count <= 0:
+            return
         self._gathering = count > 1
         for number in range(count):
             one = self._connections[events[number].data.fd]
@@ -182,24 +188,26 @@ cdef class Poller:
             self._scatter()
 
     def _strangers_ready(self):
-        """The others, for as long as they may take together. The set hands them out in turn, so the rest comes first
-        the next time.
+        """The others, for as long as they may take together; those who are preferred come between any two. The set
+        hands them out in turn, so the rest comes first the next time.
         """
         cdef epoll_event events[STRANGERS_AT_ONCE]
         cdef int count = epoll_wait(self._strangers, events, STRANGERS_AT_ONCE, 0)
         cdef int number
         cdef double until = monotonic() + STRANGERS_TURN
         cdef Connection connection
-        self._gathering = count > 1
         for number in range(count):
             one = self._connections[events[number].data.fd]
             if one is not None:
+                self._gathering = count > 1
                 connection = <Connection> one
                 connection._news(events[number].events)
                 if monotonic() >= until:
                     break
-        if self._gathering:
-            self._gathering = False
+                if number + 1 < count:
+                    self.attend()
+        self._gathering = False
+        if self._gathered:
             self._scatter()
 
     cdef int _scatter(self) except -1:

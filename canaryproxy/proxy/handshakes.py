@@ -2,8 +2,10 @@
 
 Few begin in a turn of the loop, one at least, so that a flood of them does not hold up those who are served: a
 signature takes up to a millisecond. Addresses take turns; where a line is long the newest comes first (adaptive LIFO),
-since who has waited for long has given up. Of those under way the one that has waited for longest gives way, of the
-address that has most of them: an honest client needs one or two round trips.
+since who has waited for long has given up. Where too many are under way, a newcomer whose address has none is let in at
+once, and the one that has waited for longest gives way for it, of the address that has most of them: an honest client
+needs one or two round trips. All others wait until one ends, or until `PACE` has passed since another gave way: a flood
+comes back as fast as it is cut, and those that wait cost nothing.
 """
 
 import asyncio
@@ -13,12 +15,15 @@ from typing import Protocol
 
 from canaryproxy.proxy.eviction import Holder, Place, Places
 
-TURN = 0.002
+TURN = 0.0005
 """Seconds that a turn of the loop is to take while handshakes begin: with longer ones half as many begin, with shorter
 ones one more."""
 
-AT_ONCE = 16
+AT_ONCE = 4
 """Handshakes that begin in a turn, at most."""
+
+PACE = 0.02
+"""Seconds from one handshake that gives way to the next, unless the newcomer's address has none under way."""
 
 LONG = 32
 """Those of one address that may wait until the newest comes first."""
@@ -41,7 +46,9 @@ Line = OrderedDict[Applicant, None]
 class Handshakes:
     """At most `most` under way; `evicted` hears of each that gives way."""
 
-    __slots__ = ("_at_once", "_began", "_evicted", "_lines", "_loop", "_most", "_turn", "_under_way")
+    __slots__ = (
+        "_at_once", "_began", "_due", "_evicted", "_lines", "_loop", "_most", "_timer", "_turn", "_under_way",
+    )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int, evicted: Callable[[], None]) -> None:
         self._loop = loop
@@ -49,9 +56,11 @@ class Handshakes:
         self._evicted = evicted
         self._at_once = 1
         self._began = 0.0
-        self._lines: dict[str, Line] = {}
+        self._lines: OrderedDict[str, Line] = OrderedDict()
+        self._due = 0.0
         self._under_way = Places(most)
         self._turn: asyncio.Handle | None = None
+        self._timer: asyncio.Handle | None = None
 
     def __repr__(self) -> str:
         return f"<Handshakes {self.under_way} of {self._most}, {self.waiting} waiting>"
@@ -68,10 +77,20 @@ class Handshakes:
 
     def ask(self, applicant: Applicant) -> None:
         """Stand in line."""
-        self._lines.setdefault(applicant.neighbours, OrderedDict())[applicant] = None
+        address = applicant.neighbours
+        self._lines.setdefault(address, OrderedDict())[applicant] = None
+        if self._under_way.count >= self._most and not self._under_way.of(address):
+            self._lines.move_to_end(address, last=False)
+            self._hasten()
         if self._turn is None:
             self._at_once, self._began = 1, self._loop.time()
             self._turn = self._loop.call_soon(self._next)
+
+    def _hasten(self) -> None:
+        """Wait no longer for one to give way."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = self._turn = None
 
     def withdraw(self, applicant: Applicant) -> None:
         """It is gone, whether it stood in line or not: in a long line the oldest would never be looked at again."""
@@ -85,12 +104,25 @@ class Handshakes:
         """As many as the last turn's length allows."""
         before, self._began = self._began, self._loop.time()
         self._at_once = max(self._at_once // 2, 1) if self._began - before > TURN else min(self._at_once + 1, AT_ONCE)
-        self._turn = None
+        self._turn = self._timer = None
         begun = 0
         while self._lines and begun < self._at_once:
+            if not self._may_begin():
+                self._turn = self._timer = self._loop.call_later(PACE, self._next)
+                return
             begun += self._pick().begin()
         if self._lines:
             self._turn = self._loop.call_soon(self._next)
+
+    def _may_begin(self) -> bool:
+        """Whether there is a place for the next one, or one may give way for it now."""
+        if self._under_way.count < self._most or not self._under_way.of(next(iter(self._lines))):
+            return True
+        now = self._loop.time()
+        if now < self._due:
+            return False
+        self._due = now + PACE
+        return True
 
     def _pick(self) -> Applicant:
         """One of the address that had its last turn before all others."""
@@ -110,12 +142,15 @@ class Handshakes:
         return self._under_way.enter(applicant, applicant.neighbours)
 
     def leave(self, place: Place) -> None:
-        """It has come to an end, one way or the other."""
+        """It has come to an end, one way or the other: the next one need not wait any longer."""
         self._under_way.leave(place)
+        if self._timer is not None and self._under_way.count < self._most:
+            self._hasten()
+            self._turn = self._loop.call_soon(self._next)
 
     def close(self) -> None:
         """Nobody's turn comes any more."""
         self._lines.clear()
         if self._turn is not None:
             self._turn.cancel()
-            self._turn = None
+            self._turn = self._timer = None

@@ -35,7 +35,7 @@ LEFT_TO_OTHERS = 0.005
 AT_ONCE = 16
 """Newcomers that are taken in one turn of the loop, at most: those who are served wait for all of them."""
 
-TURN = 0.0005
+TURN = 0.0002
 """Seconds of a turn of the loop that newcomers may take. While too much is held they wait in the kernel's queue."""
 
 AT_ONCE_REFUSED = 64
@@ -85,6 +85,7 @@ class Listener:
         for _ in range(AT_ONCE):
             if self.plane.crowded() or not self._accept(1) or perf_counter() >= until:
                 return
+            self.plane.sockets.attend()
 
     def _pause(self, seconds: float) -> None:
         self.loop.remove_reader(self._sock)
@@ -167,8 +168,7 @@ class Listener:
 
     def sweep(self, tick: float) -> None:
         """Close those that have had their time."""
-        for arrival in [one for one in self._arriving if one.deadline <= tick]:
-            arrival.close()
+        self.plane.slices.add([one.close for one in self._arriving if one.deadline <= tick])
 
     def _end(self) -> None:
         if self._paused is not None:

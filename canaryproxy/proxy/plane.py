@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.decision import Decision
@@ -19,12 +20,14 @@ from canaryproxy.model.delta import Delta
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import RoutingTable
 from canaryproxy.proxy.admission import Admission
+from canaryproxy.proxy.downstream import Downstream
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.listener import Listener
 from canaryproxy.proxy.presence import vanished
 from canaryproxy.proxy.shared import SWEEP
 from canaryproxy.proxy.shedding import Holder, Shedding
+from canaryproxy.proxy.slices import Slices
 from canaryproxy.proxy.tls import Terminator
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.telemetry.accesslog import Entry
@@ -59,7 +62,8 @@ class DataPlane(Admission):
         self._generation = 0
         self._aborted: dict[str, float] = {}
         self._listeners: list[Listener] = []
-        self._shedding = Shedding(self.buffers, self._holders, loop.call_soon, self.sockets.shortage.note, memory)
+        self.slices = Slices(loop.call_soon, self.sockets.attend)
+        self._shedding = Shedding(self.buffers, self._holders, self.slices, self.sockets.shortage.note, memory)
         self._shedding.spare = lambda: self.evict("memory")
         self._timer = loop.call_later(SWEEP, self._sweep)
 
@@ -130,14 +134,14 @@ class DataPlane(Admission):
         self._timer = self._loop.call_later(SWEEP, self._sweep)
         tick = self.tick = self.now()
         unread = []
-        for connection in list(self._connections):
+        overdue = []
+        for connection in self._connections:
             exchange = connection.exchange
-            if exchange is not None and exchange.deadline <= tick:
-                exchange.expired()
-            elif connection.deadline <= tick:
-                connection.expired()
+            if (exchange is not None and exchange.deadline <= tick) or connection.deadline <= tick:
+                overdue.append(connection)
             elif (connection.blocked or connection.half_closed) and not connection.transport.is_closing():
                 unread.append(connection.transport)
+        self.slices.add(partial(self._expire, connection, tick) for connection in overdue)
         for listener in self._listeners:
             listener.sweep(tick)
         self._look_for_stalled(tick)
@@ -154,6 +158,15 @@ class DataPlane(Admission):
         self.errors.sweep(tick)
         self.sockets.shortage.sweep()
         self._shedding.sweep()
+
+    @staticmethod
+    def _expire(connection: Downstream, tick: float) -> None:
+        """Its time was over at this tick; something may have come meanwhile."""
+        exchange = connection.exchange
+        if exchange is not None and exchange.deadline <= tick:
+            exchange.expired()
+        elif connection.deadline <= tick:
+            connection.expired()
 
     def _holders(self) -> list[Holder]:
         """All for whom bytes may be held."""
@@ -221,6 +234,7 @@ class DataPlane(Admission):
     def abort(self) -> None:
         """Close everything now."""
         self._timer.cancel()
+        self.slices.close()
         self.errors.close()
         self.mirrors.close()
         for patience in self._patiences.values():

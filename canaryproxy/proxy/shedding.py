@@ -9,9 +9,11 @@ none has begun, else by a reset.
 import ctypes
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Protocol
 
 from canaryproxy.proxy.buffers import Buffers
+from canaryproxy.proxy.slices import Slices
 
 log = logging.getLogger("canaryproxy")
 
@@ -23,9 +25,9 @@ holders would else have everybody refused for as long as they like."""
 LOOKS = 4
 """Sweeps from one look at what moves to the next."""
 
-WEIGHED_AT_ONCE, CUT_AT_ONCE = 250, 16
-"""Holders that are weighed, or cut, in one turn of the loop: all others are served between two turns. To weigh ten
-thousand and cut five hundred at once took 20 ms."""
+WEIGHED_AT_ONCE, CUT_AT_ONCE, NOTED_AT_ONCE = 250, 16, 64
+"""Holders that are weighed, or cut, in one turn of the loop, or whose progress is noted in one step: all others are
+served in between. To weigh ten thousand and cut five hundred at once took 20 ms."""
 
 IDLE_AT_ONCE = 64
 """Idle clients that are closed at a time where memory is short and no buffer is to blame."""
@@ -59,18 +61,18 @@ def trim() -> None:
 
 
 class Shedding:
-    """Keeps the buffers of a worker within their limit. `holders` are all there are now; `later` runs something in the
-    loop's next turn; `note` says in the log that one was cut; `spare` closes an idle client; `memory` is the share of
+    """Keeps the buffers of a worker within their limit. `holders` are all there are now; what takes long is done in
+    `slices`; `note` says in the log that one was cut; `spare` closes an idle client; `memory` is the share of
     all memory that is in use, None where there is no limit.
     """
 
     def __init__(
-        self, buffers: Buffers, holders: Callable[[], Iterable[Holder]], later: Callable[[Callable[[], None]], object],
+        self, buffers: Buffers, holders: Callable[[], Iterable[Holder]], slices: Slices,
         note: Callable[[str], None], memory: Callable[[], float] | None = None,
     ) -> None:  # fmt: skip
         self._buffers = buffers
         self._holders = holders
-        self._later = later
+        self._slices = slices
         self._note = note
         self._memory = memory
         self._before: dict[Holder, tuple[object, int]] = {}
@@ -86,7 +88,7 @@ class Shedding:
 
     def _crossed(self) -> None:
         """Not from within whatever wrote: it may be among those that are cut."""
-        self._later(self.relieve)
+        self._slices.later(self.relieve)
 
     def relieve(self) -> None:
         """Cut until enough is free, a few in a turn of the loop. Whatever goes wrong, the next crossing calls again."""
@@ -100,7 +102,7 @@ class Shedding:
             self._relief = None
             raise
         else:
-            self._later(self.relieve)
+            self._slices.later(self.relieve)
 
     def _relieved(self) -> Iterator[None]:
         """The turns that it takes."""
@@ -133,6 +135,8 @@ class Shedding:
                     return
                 if self._cuts % CUT_AT_ONCE == 0:
                     yield
+                else:
+                    self._slices.attend()
 
     def _shed(self, holder: Holder) -> None:
         try:
@@ -167,13 +171,27 @@ class Shedding:
         before = self._before.get(holder)
         return moved - before[1] if before is not None and before[0] is what else moved
 
+    def _look(self) -> None:
+        """Note how far everybody has come, in slices; nothing where it is not tight any more."""
+        before: dict[Holder, tuple[object, int]] = {}
+
+        def note(some: list[Holder]) -> None:
+            before.update((one, one.progress()) for one in some)
+
+        def end() -> None:
+            self._before = before
+
+        holders = list(self._holders()) if self._buffers.tight else []
+        starts = range(0, len(holders), NOTED_AT_ONCE)
+        self._slices.add([*(partial(note, holders[at : at + NOTED_AT_ONCE]) for at in starts), end])
+
     def sweep(self) -> None:
         """Called a few times a second: look at what moves, and at the memory."""
         buffers = self._buffers
         self._sweeps += 1
         looks = self._sweeps % LOOKS == 0
         if looks and (buffers.tight or self._before):
-            self._before = {one: one.progress() for one in self._holders()} if buffers.tight else {}
+            self._look()
         if self._memory is not None and (looks or buffers.tight):
             was = buffers.pressed
             buffers.press(self._memory())

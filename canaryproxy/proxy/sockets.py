@@ -85,6 +85,11 @@ class Sockets:
         bound(sock)
         self._poller.adopt(sock, protocol)
 
+    def attend(self) -> None:
+        """Serve clients that have had an answer, and endpoints, now: between two steps of something long."""
+        if self._poller is not None:
+            self._poller.attend()
+
     async def serve(
         self, sock: socket.socket, protocol: Callable[[], Hearer], context: ssl.SSLContext | None,
         patience: float,

@@ -9,6 +9,7 @@ import pytest
 
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
+from canaryproxy.proxy import handshakes
 from canaryproxy.proxy.arrival import Arrival
 from tests.proxy.test_hello import HELLO, records
 from tests.proxy.test_tls import OURS, SHOP, connect, listen, trusting
@@ -93,6 +94,39 @@ def test_one_that_leaves_in_the_midst_leaves_nothing_behind(said: bytes) -> None
                 await reader.read()
             await until(lambda: w.plane._places.count == 0)
             assert w.plane._listeners[1].arriving == w.plane.handshakes.under_way == 0
+
+    run(test())
+
+
+def test_the_clock_of_a_client_does_not_run_while_it_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshakes, "PACE", 3600.0)
+
+    async def test() -> None:
+        async with world(settings=few(handshakes=1, header=0.5)) as w:
+            port = await listen(w, ListenerTls((SHOP,)))
+            for _ in range(3):
+                await say(w, port, HELLO)
+            await until(lambda: w.plane.handshakes.waiting == 1)  # one under way, one gave way for it
+            await asyncio.sleep(1.0)
+            w.plane._sweep()
+            await until(lambda: w.plane.handshakes.waiting == 0)  # its turn came when that one had had its time
+            assert w.plane.handshakes.under_way == 1
+
+    run(test())
+
+
+def test_one_that_left_while_it_waited_costs_no_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshakes, "PACE", 3600.0)
+
+    async def test() -> None:
+        async with world(settings=few(handshakes=1)) as w:
+            port = await listen(w, ListenerTls((SHOP,)))
+            half = [await say(w, port, HELLO) for _ in range(3)]
+            await until(lambda: w.plane.handshakes.waiting == 1)
+            for _, writer in half:
+                writer.close()
+            await until(lambda: w.plane._places.count == 0)
+            assert w.plane.handshakes.under_way == w.plane.handshakes.waiting == 0
 
     run(test())
 

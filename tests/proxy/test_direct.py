@@ -34,6 +34,29 @@ async def test_strangers_that_send_much_keep_those_who_are_known_waiting_for_one
 
 
 @on(DIRECT)
+async def test_those_who_are_known_are_served_between_two_strangers(lab: Lab) -> None:
+    """Not only once in a turn of the loop: what a known one gets while strangers are read is answered at once."""
+    known, hearer, far_of_known = await lab.open()
+    known.prefer()  # type: ignore[attr-defined]
+    heard: list[int] = []
+
+    class Stranger(Hearer):
+        def on_data(self, data: bytes) -> None:
+            known.write(b"a small piece")
+            far_of_known.send(b"y")
+            heard.append(len(hearer.data))
+
+    strangers = [await lab.open(Stranger()) for _ in range(8)]
+    for _, _, far in strangers:
+        far.send(b"x")
+    for _, stranger, _ in strangers:
+        await stranger.has(1)
+    await hearer.has(8)
+    assert heard == list(range(8))
+    assert await lab.read(far_of_known, 8 * 13) == b"a small piece" * 8
+
+
+@on(DIRECT)
 async def test_one_that_is_preferred_while_it_waits_to_write_loses_nothing(lab: Lab) -> None:
     transport, hearer, far = await lab.open(buffers=TIGHT)
     transport.write(PATTERN)

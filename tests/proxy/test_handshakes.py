@@ -85,6 +85,70 @@ def test_the_longest_of_the_address_with_most_gives_way() -> None:
     run(test())
 
 
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_a_flood_that_comes_back_as_fast_as_it_is_cut_is_cut_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The attack: all that gave way ask again at once. A signature for each would leave no time for others."""
+    monkeypatch.setattr(handshakes, "PACE", 3600.0)
+
+    async def test() -> None:
+        begun: list[str] = []
+        hall = Handshakes(asyncio.get_running_loop(), 6, lambda: None)
+        flood = [Applicant(hall, "flood", begun) for _ in range(40)]
+        for one in flood:
+            hall.ask(one)
+        await turns(40)
+        assert sum(one.ended for one in flood) == 1
+        assert (len(begun), hall.under_way, hall.waiting) == (7, 6, 33)
+        for number in range(3):  # whose address has none under way need not wait
+            hall.ask(Applicant(hall, f"honest {number}", begun))
+            await turns()
+        assert begun[7:] == ["honest 0", "honest 1", "honest 2"]
+        hall.close()
+
+    run(test())
+
+
+def test_one_that_ends_lets_the_next_one_begin_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshakes, "PACE", 3600.0)
+
+    async def test() -> None:
+        begun: list[str] = []
+        hall = Handshakes(asyncio.get_running_loop(), 2, lambda: None)
+        line = [Applicant(hall, "a", begun) for _ in range(10)]
+        for one in line:
+            hall.ask(one)
+        await turns(10)
+        assert len(begun) == 3
+        for one in line:
+            if one.place is not None and not one.ended:
+                hall.leave(one.place)
+        await turns(10)
+        assert len(begun) == 5
+        hall.close()
+
+    run(test())
+
+
+def test_another_gives_way_when_its_time_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshakes, "PACE", 0.001)
+
+    async def test() -> None:
+        begun: list[str] = []
+        hall = Handshakes(asyncio.get_running_loop(), 2, lambda: None)
+        for _ in range(10):
+            hall.ask(Applicant(hall, "a", begun))
+        async with asyncio.timeout(30):
+            while hall.waiting:
+                await asyncio.sleep(0.001)
+        assert (len(begun), hall.under_way) == (10, 2)
+
+    run(test())
+
+
 def test_short_turns_let_more_begin() -> None:
     async def test() -> None:
         begun: list[str] = []

@@ -15,6 +15,7 @@ from canaryproxy.model.settings import Limits, Timeouts
 from canaryproxy.proxy.buffers import Buffers
 from canaryproxy.proxy.plane import DataPlane
 from canaryproxy.proxy.shedding import CUT_AT_ONCE, LEAST, LOOKS, WEIGHED_AT_ONCE, Holder, Shedding, nobody, trim
+from canaryproxy.proxy.slices import Slices
 from canaryproxy.proxy.tunnel import Tunnel
 from tests.support.world import GET, STAY, World, read_head, read_response, reset, run, world
 
@@ -398,7 +399,8 @@ class Fake:
 def fakes(*sizes: int, limit: int = 100_000, memory: Callable[[], float] | None = None) -> tuple[Shedding, list[Fake]]:
     buffers = Buffers(limit)
     made: list[Fake] = []
-    shedding = Shedding(buffers, lambda: made, lambda call: call(), lambda _: None, memory)
+    slices = Slices(lambda call: call(), lambda: None)
+    shedding = Shedding(buffers, lambda: made, slices, lambda _: None, memory)
     shedding.trim = lambda: None
     made += [Fake(Buffers(), size) for size in sizes]
     for one in made:
@@ -422,7 +424,8 @@ def test_the_greatest_burden_goes_first_and_no_more_than_needed() -> None:
 def test_a_flood_is_cut_a_few_in_a_turn_so_that_others_are_served_between() -> None:
     shedding, made = fakes(*[5_000] * 3_000, limit=10_000_000)
     turns: list[Callable[[], None]] = []
-    shedding._later = turns.append
+    attended: list[int] = []
+    shedding._slices = Slices(turns.append, lambda: attended.append(sum(one.cut for one in made)))
     cut: list[int] = []
     shedding.relieve()
     while turns:
@@ -430,6 +433,7 @@ def test_a_flood_is_cut_a_few_in_a_turn_so_that_others_are_served_between() -> N
         turns.pop()()
     assert max(after - before for before, after in itertools.pairwise(cut)) <= CUT_AT_ONCE
     assert sum(not one for one in cut) >= 3_000 // WEIGHED_AT_ONCE
+    assert len(set(attended)) >= sum(one.cut for one in made) * (CUT_AT_ONCE - 1) // CUT_AT_ONCE - 1
     assert shedding._buffers.held <= 8_500_000
     assert shedding._buffers.shed == sum(one.cut for one in made)
 
