@@ -69,11 +69,16 @@ class Places(Generic[T]):
         return victim
 
     def crowds(self, address: str) -> bool:
-        """Whether a connection of this address, or of one that is as big, would have to end for one more of it."""
+        """Whether a connection of this address, or of one that is as big, would have to end for one more of it, or it has
+        its equal part of all places already.
+        """
         mine = self._addresses.get(address)
         if mine is None:
             return False
-        return mine.total >= self._share or (len(self._of) >= self._most and mine.total >= self._top)
+        if mine.total >= self._share:
+            return True
+        big = mine.total >= self._top or mine.total * len(self._addresses) >= self._most
+        return big and len(self._of) >= self._most
 
     def begin(self, one: T) -> T | None:
         """A request of `one` is under way. Which connection has to end for it, as `enter`; itself is not removed."""

@@ -180,3 +180,15 @@ def test_no_order_of_events_breaks_a_bound_or_keeps_a_newcomer_out(works: list[t
             mine = [one for one in address if address[one] == of]
             assert len(mine) <= SHARE
             assert len(busy & set(mine)) <= BUSY_SHARE
+
+
+def test_an_address_crowds_with_its_equal_part_of_all_places_as_with_the_most_of_them() -> None:
+    """A flood from many addresses is refused as cheaply as one from a single address."""
+    made = filled("a", "a", "b", "b", "c")
+    assert not made.crowds("a")  # there is room
+    made.enter("d5", "d", 5.0)
+    assert [made.crowds(address) for address in "abcde"] == [True, True, False, False, False]
+    bigger = filled("a", "a", "a", "b", "b", "c")
+    assert [bigger.crowds(address) for address in "abcd"] == [True, True, False, False]
+    shared = filled("a", "a", "a", "a")
+    assert shared.crowds("a")
