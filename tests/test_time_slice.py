@@ -33,10 +33,10 @@ def test_a_short_slice_changes_neither_policy_nor_priority() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="Linux")
 def test_a_machine_whose_call_is_not_known_or_another_policy_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time_slice.platform, "machine", lambda: "unknown")
+    monkeypatch.setattr("platform.machine", lambda: "unknown")
     assert not time_slice.shorten()
     monkeypatch.undo()
-    monkeypatch.setattr(time_slice.os, "sched_getscheduler", lambda _: os.SCHED_BATCH)
+    monkeypatch.setattr("os.sched_getscheduler", lambda _: os.SCHED_BATCH)
     assert not time_slice.shorten()
 
 

@@ -69,8 +69,8 @@ class Places(Generic[T]):
         return victim
 
     def crowds(self, address: str) -> bool:
-        """Whether a connection of this address, or of one that is as big, would have to end for one more of it, or it has
-        its equal part of all places already.
+        """Whether there is no room for one more of this address but the place of another of it, or of one that is as
+        big, or it has its equal part of all places already.
         """
         mine = self._addresses.get(address)
         if mine is None:
