@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HOT = (
+    "canaryproxy.admin._newcomers",
     "canaryproxy.http1.body",
     "canaryproxy.http1.framing",
     "canaryproxy.http1.gluing",

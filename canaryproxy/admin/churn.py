@@ -16,10 +16,10 @@ class Churn:
     def __repr__(self) -> str:
         return f"<Churn {self._before} in {BRIEF} s, of {self._places} places>"
 
-    def one(self, now: float) -> None:
-        """One more, at this time."""
+    def add(self, now: float, count: int = 1) -> None:
+        """So many more, at this time."""
         self._turn(now)
-        self._count += 1
+        self._count += count
 
     def whole(self, now: float) -> bool:
         """Whether all places changed hands in the `BRIEF` time before."""

@@ -21,10 +21,15 @@ from aiohttp import web
 
 from canaryproxy.admin.churn import Churn
 from canaryproxy.admin.places import Places
-from canaryproxy.admin.receive_window import RESET, silent
+from canaryproxy.admin.receive_window import RESET
 from canaryproxy.admin.visitor import Visitor
 from canaryproxy.control.courtesy import give_way
 from canaryproxy.model.neighbourhood import neighbourhood
+
+try:
+    from canaryproxy.admin._newcomers import take
+except ImportError:
+    from canaryproxy.admin.newcomers import take
 
 AT_ONCE = 32
 """Newcomers that are taken in one turn of the loop, and connections that are read in one, at most. Of newcomers a
@@ -83,6 +88,11 @@ BUSY = refusal(503, b"Service Unavailable", b"too many requests under way")
 TOO_LARGE = refusal(431, b"Request Header Fields Too Large", b"the request head is too large")
 
 
+def address_of(peer: str) -> str:
+    """What a peer is counted by: its address, of IPv6 its network."""
+    return neighbourhood(peer) if ":" in peer else peer
+
+
 def overloaded() -> web.Response:
     """The same for a connection that was let in before."""
     response = web.Response(status=503, content_type="application/problem+json", headers={"Retry-After": "1"})
@@ -139,7 +149,7 @@ class Door:
 
     def __init__(
         self, name: str, sock: socket.socket, room: Room, now: Callable[[], float],
-        note: Callable[[str, Reason], None] = lambda *_: None,
+        note: Callable[[str, Reason, int], None] = lambda *_: None,
     ) -> None:  # fmt: skip
         self.name = name
         self.dropped: Counter[Reason] = Counter(dict.fromkeys(REASONS, 0))
@@ -205,7 +215,7 @@ class Door:
             self._entering.pop(visitor, None)
             if not self._begin(visitor):
                 self.dropped["busy"] += 1
-                self._note(self.name, "busy")
+                self._note(self.name, "busy", 1)
                 return overloaded()
             try:
                 return await answered(request, handler)
@@ -220,35 +230,36 @@ class Door:
         if self._left <= 0:
             self._left = BEGUN_AT_ONCE
             return
-        for number in range(1, self._at_once + 1):
-            if number % BREATH == 0:
-                give_way()
+        for _ in range(0, self._at_once, BREATH):
+            most = min(self._at_once, BREATH)
             try:
-                connection, peer = self._sock.accept()
-            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
-                return
+                found, refused = take(self._sock, most, self._crowds if self._churn.whole(self._now()) else None)
             except OSError as error:
                 self._not_accepted(error)
                 return
-            self._arrive(connection, peer[0] if isinstance(peer, tuple) else "")
+            if refused:
+                self._churn.add(self._now(), refused)
+                self.dropped["silent"] += refused
+                self._note(self.name, "silent", refused)
+            for connection, peer in found:
+                self._arrive(connection, address_of(peer))
+            if len(found) + refused < most:
+                return
+            give_way()
 
-    def _arrive(self, connection: socket.socket, peer: str) -> None:
-        address = neighbourhood(peer) if ":" in peer else peer
+    def _crowds(self, peer: str) -> bool:
+        """Whether one of its address would have to give way before it is heard."""
+        return self._places.crowds(address_of(peer))
+
+    def _arrive(self, connection: socket.socket, address: str) -> None:
         now = self._now()
-        if self._churn.whole(now) and self._places.crowds(address) and silent(connection):
-            self._churn.one(now)
-            self.dropped["silent"] += 1
-            self._note(self.name, "silent")
-            connection.close()
-            return
-        connection.setblocking(False)
         visitor = Visitor(self, connection)
         victim = self._places.enter(visitor, address, now)
         if victim is not None:
             if victim is visitor:
                 self._drop(visitor, "busy", BUSY)
                 return
-            self._churn.one(now)
+            self._churn.add(now)
             self._drop(victim, "evicted")
         if self._epoll is not None:
             self._waiting[visitor.file] = visitor
@@ -369,7 +380,7 @@ class Door:
     def _drop(self, visitor: Visitor, reason: Reason, words: bytes = b"") -> None:
         """End it, and say why."""
         self.dropped[reason] += 1
-        self._note(self.name, reason)
+        self._note(self.name, reason, 1)
         self._end(visitor, words)
 
     def _end(self, visitor: Visitor, words: bytes = b"") -> None:

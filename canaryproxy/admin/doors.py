@@ -103,9 +103,9 @@ class Doors:
         self._doors.append(door)
         door.open(server)
 
-    def _note(self, name: str, reason: Reason) -> None:
-        """Count it for the next line."""
-        self._dropped[name, reason] += 1
+    def _note(self, name: str, reason: Reason, count: int) -> None:
+        """Count them for the next line."""
+        self._dropped[name, reason] += count
         if self._timer is None:
             wait = max(self._logged + LOG_PERIOD - time.monotonic(), 0.0)
             self._timer = asyncio.get_running_loop().call_later(wait, self._say)

@@ -11,9 +11,10 @@ import pytest
 from aiohttp import web
 
 from canaryproxy.admin import door as door_module
-from canaryproxy.admin import receive_window
+from canaryproxy.admin import newcomers, receive_window
 from canaryproxy.admin.churn import BRIEF
 from canaryproxy.admin.door import Door, Room
+from canaryproxy.admin.newcomers import Newcomer, Refusable
 from canaryproxy.admin.visitor import Visitor
 from canaryproxy.control.listen import listen_on
 from tests.support.admin import until
@@ -36,7 +37,10 @@ class Api:
         self.clients: list[Client] = []
         self.sock = listen_on("127.0.0.1", 0)
         self.port = self.sock.getsockname()[1]
-        self.door = Door("probes", self.sock, room, self.now, lambda name, reason: self.noted.append((name, reason)))
+        self.door = Door("probes", self.sock, room, self.now, self._note)
+
+    def _note(self, name: str, reason: str, count: int) -> None:
+        self.noted += [(name, reason)] * count
 
     def now(self) -> float:
         return self.frozen or asyncio.get_running_loop().time() + self.ahead
@@ -441,16 +445,16 @@ def test_without_a_descriptor_the_longest_idle_gives_its_own(monkeypatch: pytest
     async def test() -> None:
         async with api(SMALL) as made:
             silent = await made.connect()
-            accept = socket.socket.accept
+            take = newcomers.take
             failures = [OSError(errno.EMFILE, "too many open files")]
 
-            def fail(sock: socket.socket) -> tuple[socket.socket, object]:
+            def fail(sock: socket.socket, most: int, refusable: Refusable) -> tuple[list[Newcomer], int]:
                 if failures:
                     raise failures.pop()
-                return accept(sock)
+                return take(sock, most, refusable)
 
             monkeypatch.setattr(door_module, "OUT_OF_FILES_PAUSE", 0.01)
-            monkeypatch.setattr(socket.socket, "accept", fail)
+            monkeypatch.setattr(door_module, "take", fail)
             client = await asyncio.open_connection("127.0.0.1", made.port)
             assert await asked(client, b"/quick") == b"200 quick"
             assert await ended(silent)
@@ -505,13 +509,13 @@ def test_a_flood_of_whole_requests_makes_nobody_wait_in_vain() -> None:
 
 def test_a_site_of_ipv6_is_one_address_however_many_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
     peers = [f"2001:db8:0:1::{number:x}" for number in range(1, 7)]
-    accept = socket.socket.accept
+    take = newcomers.take
 
-    def accept_from(sock: socket.socket) -> tuple[socket.socket, object]:
-        connection, _ = accept(sock)
-        return connection, (names.pop(0), 1, 0, 0)
+    def take_from(sock: socket.socket, most: int, refusable: Refusable) -> tuple[list[Newcomer], int]:
+        found, refused = take(sock, most, refusable)
+        return [(connection, names.pop(0)) for connection, _ in found], refused
 
-    monkeypatch.setattr(socket.socket, "accept", accept_from)
+    monkeypatch.setattr(door_module, "take", take_from)
     names = ["2001:db8:0:2::1", *peers, "::ffff:192.0.2.1"]
 
     async def test() -> None:
