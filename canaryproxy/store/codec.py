@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from canaryproxy.config.stored import dump_canary, dump_rules, load_canary, load_rules
+from canaryproxy.control.fingerprint import HEARD
 from canaryproxy.control.state import RouteState, Source
 from canaryproxy.model.document import VERSION, items, mapping, text, unknown, version_of, whole
 from canaryproxy.model.table import WEIGHT_SCALE
@@ -74,7 +75,7 @@ def load_route(data: Mapping[str, Any]) -> RouteState:
         rollout=rollouts.load(mapping(data["rollout"])) if "rollout" in data else Rollout(),
         past=tuple(rollouts.load_record(mapping(one)) for one in items(data.get("past", []))),
         waiting=None if data.get("waiting") is None else _weight(data["waiting"]),
-        heard={text(key): text(one) for key, one in mapping(data.get("heard", {})).items()},
+        heard=_heard(data.get("heard", {})),
         canary=None if data.get("canary") is None else load_canary(text(data["canary"])),
         file_canary=_text_or_none(data.get("file_canary")),
         extra=unknown(data, KNOWN),
@@ -91,6 +92,11 @@ def _weight(value: object) -> int:
     if whole(value) > WEIGHT_SCALE:
         raise ValueError(f"{value!r} is no weight")
     return cast("int", value)
+
+
+def _heard(value: object) -> dict[str, Any]:
+    """With what a later version has heard beside, whatever that is."""
+    return {key: text(one) if key in HEARD else one for key, one in mapping(value).items()}
 
 
 def _text_or_none(value: object) -> str | None:

@@ -30,8 +30,8 @@ STORING = {
         Path,
         (
             "config/stored.py", "control/evidence.py", "control/fingerprint.py", "control/identity.py",
-            "control/judges.py", "control/ledger.py", "control/remembering.py", "control/state.py", "model/document.py", "rollout/codec.py",
-            "rollout/identity.py", "rollout/record.py", "rollout/state.py",
+            "control/judges.py", "control/ledger.py", "control/remembering.py", "control/state.py",
+            "model/document.py", "rollout/codec.py", "rollout/identity.py", "rollout/record.py", "rollout/state.py",
         ),
     ),
 }  # fmt: skip
