@@ -48,7 +48,12 @@ class Moments:
     @classmethod
     def restored(cls, data: Document) -> "Moments":
         """What `snapshot` gave. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
-        return cls(real(data["windows"]), real(data["total"]), real(data["squares"]), whole(data.get("open", 0)))
+        return cls(
+            windows=real(data["windows"]),
+            total=real(data["total"]),
+            squares=real(data["squares"]),
+            open=whole(data.get("open", 0)),
+        )
 
     def close(self) -> None:
         """The window is over."""
@@ -135,7 +140,7 @@ class Dispersion:
 
     def restore(self, data: Document) -> None:
         """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
-        self._counted = Counted(_restored(data["failed"]), _restored(data["failed_seconds"]))
+        self._counted = Counted(failed=_restored(data["failed"]), seconds=_restored(data["failed_seconds"]))
         self._window = self._first = self._last = -1
         self._before = whole(data["seconds"])
 

@@ -28,11 +28,11 @@ from canaryproxy.analysis.dispersion import ENDPOINTS, FEW_ENDPOINTS, Dispersion
 from canaryproxy.analysis.drift import Drift
 from canaryproxy.analysis.finding import Analysis
 from canaryproxy.analysis.latency import Past
-from canaryproxy.analysis.migration import V, migrated
+from canaryproxy.analysis.migration import STORED_UNITS, V, migrated, unit_named
 from canaryproxy.analysis.panel import Panel, verdict_of
 from canaryproxy.analysis.placebo import Placebo, Slice
 from canaryproxy.analysis.rates import Block
-from canaryproxy.analysis.spec import NO_ERRORS, Spec, Unit, unit_named
+from canaryproxy.analysis.spec import NO_ERRORS, Spec, Unit
 from canaryproxy.model.delta import CellDelta, GoalDelta, Open
 from canaryproxy.model.document import VERSION, Document, added, items, mapping, merged, number, plain, real, whole
 from canaryproxy.model.table import WEIGHT_SCALE as WHOLE
@@ -317,37 +317,37 @@ class Judge:
 
     def snapshot(self, now: float) -> Document:
         """Everything that was learnt, as plain data for JSON, and what a later version has added to it."""
-        failed, (stable, both) = self._failed, self._learnt
+        failed, goals = self._failed, self._goals_risk
         known = {
-            VERSION: V, "unit": self.unit, "weight": self._weight, "seconds": now - self._step_since,
+            VERSION: V, "unit": STORED_UNITS[self.unit], "weight": self._weight, "seconds": now - self._step_since,
             "warm": {endpoint: now - first for endpoint, first in self._warm.items()},
             "failed": failed and {"reason": failed.reason, "evidence": plain(failed.evidence)},
-            "stable": {name: one.snapshot() for name, one in stable.items()}, "panel": self.panel.snapshot(),
-            **{name: one.snapshot() for name, one in both.items()},
-            "goals_at_risk": {goal: one.snapshot() for goal, one in self._goals_risk.items()},
+            "stable": {
+                "latencies": self._past.snapshot(), "drift": self._drift.snapshot(),
+                "dispersion": self._dispersion.snapshot(), "looks": self._known.snapshot(),
+            },
+            "panel": self.panel.snapshot(), "exposed": self._exposed.snapshot(),
+            "placebo": self._placebo.snapshot(), "at_risk": self._risk.snapshot(),
+            "goals_at_risk": {goal: one.snapshot() for goal, one in goals.items()},
             "judged": self._judged, "requests": self._requests, "endpoints": sorted(self._endpoints),
             "alone": self._alone and self._alone.snapshot(),
         }  # fmt: skip
         return merged(known, self._extra)
 
-    @property
-    def _learnt(self) -> tuple[dict[str, Past | Drift | Dispersion | Stable], dict[str, Exposed | Placebo | AtRisk]]:
-        """What is known of stable, and of both, by the names that it is stored under."""
-        both: dict[str, Exposed | Placebo | AtRisk] = {"exposed": self._exposed, "placebo": self._placebo}
-        return {
-            "latencies": self._past, "drift": self._drift, "dispersion": self._dispersion, "looks": self._known,
-        }, both | {"at_risk": self._risk}  # fmt: skip
-
     def restore(self, stored: Document, now: float) -> None:
         """Go on from there, with requests of the next second. Raises as `migrated` does: then begin with another."""
-        data, (stable, both) = migrated(stored), self._learnt
+        data = migrated(stored)
         self.unit = unit_named(data["unit"])
-        for name, one in stable.items():
-            one.restore(data["stable"][name])
+        stable = mapping(data["stable"])
+        self._past.restore(stable["latencies"])
+        self._drift.restore(stable["drift"])
+        self._dispersion.restore(stable["dispersion"])
+        self._known.restore(stable["looks"])
         self.panel = Panel(self.spec, self.unit, self._past)
         self.panel.restore(mapping(data["panel"]))
-        for name, part in both.items():
-            part.restore(data[name])
+        self._exposed.restore(data["exposed"])
+        self._placebo.restore(data["placebo"])
+        self._risk.restore(data["at_risk"])
         for goal, at_risk in self._goals_risk.items():
             at_risk.restore(data["goals_at_risk"][goal])
         self._judged, self._requests = whole(data["judged"]), whole(data["requests"])

@@ -6,10 +6,11 @@ are called today. Nothing that was evidence is dropped; what a judge is made wit
 comes with its making.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from canaryproxy.model.document import VERSION, Document, mapping, pairs, version_of
+from canaryproxy.analysis.spec import Unit
+from canaryproxy.model.document import VERSION, Document, mapping, pairs, text, version_of
 
 V = 1
 """Of the whole. 0 is the form of commit 64e2905."""
@@ -23,6 +24,11 @@ CHECKS = {
 NAMED_CHECKS = {"goals": 1, "resources": 1, "externals": 1}
 """Versions of the evidence of checks that the config names."""
 
+UNITS: Mapping[str, Unit] = {"request": "request", "user": "user", "endpoint-second": "endpoint-second"}
+"""What is stored of the unit of evidence -> what it is called here."""
+
+STORED_UNITS = {unit: stored for stored, unit in UNITS.items()}
+
 Values = dict[str, Any]
 
 
@@ -31,6 +37,13 @@ def migrated(data: Document) -> Document:
     `ValueError`, `KeyError` or `TypeError` for what is no evidence.
     """
     return data if readable(data) else from_0(data)
+
+
+def unit_named(stored: object) -> Unit:
+    """The unit that is stored so. Raises `ValueError` or `TypeError`."""
+    if text(stored) not in UNITS:
+        raise ValueError(f"{stored!r} is nothing that is counted")
+    return UNITS[text(stored)]
 
 
 def readable(data: Document) -> int:

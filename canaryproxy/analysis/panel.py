@@ -175,8 +175,11 @@ class Panel:
                 kind: {name: _snapshot(check, NAMED_CHECKS[kind]) for name, check in many.items()}
                 for kind, many in self._named.items()
             },
-            "highest": {name: plain(value) for name, value in self._highest.items()},
-        }
+            "highest": {
+                name: plain(self._highest[check.name])
+                for name, check in self._stored_evidence.items() if check.name in self._highest
+            },
+        }  # fmt: skip
 
     def restore(self, data: Document) -> None:
         """Go on from there; a check that an older version did not have begins now. Raises `ValueError`, `KeyError` or
@@ -189,7 +192,10 @@ class Panel:
             stored = mapping(data.get(name, {}))
             for one in many.keys() & stored.keys():
                 many[one].restore(mapping(stored[one]))
-        self._highest = {name: real(value) for name, value in mapping(data.get("highest", {})).items()}
+        highest = mapping(data.get("highest", {}))
+        self._highest = {
+            check.name: real(highest[name]) for name, check in self._stored_evidence.items() if name in highest
+        }
 
     @property
     def _single(self) -> dict[str, Check | None]:
@@ -204,6 +210,17 @@ class Panel:
     def _named(self) -> dict[str, Mapping[str, Check]]:
         """Checks that the config names, by what they are stored under."""
         return {"goals": self.goals, "resources": self.resources, "externals": self.externals}
+
+    @property
+    def _stored_evidence(self) -> dict[str, RateCheck | LatencyCheck | GoalCheck | ResourceCheck]:
+        """Checks that have evidence of harm, by the name that the highest of it is stored under."""
+        single: dict[str, RateCheck | LatencyCheck | None]
+        single = {"errors": self.errors, "latency": self.latency, "refusals": self.refusals}
+        return {
+            **{name: check for name, check in single.items() if check is not None},
+            **{f"goal:{name}": check for name, check in self.goals.items()},
+            **{f"resource:{name}": check for name, check in self.resources.items()},
+        }
 
     @property
     def unproven(self) -> list[str]:

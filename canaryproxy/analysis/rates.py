@@ -53,7 +53,8 @@ class Block:
     @classmethod
     def restored(cls, data: object) -> "Block":
         """What `snapshot` gave. Raises `ValueError` and `TypeError`."""
-        return cls(*reals(data, 4))
+        canary, canary_failed, stable, stable_failed = reals(data, 4)
+        return cls(canary=canary, canary_failed=canary_failed, stable=stable, stable_failed=stable_failed)
 
 
 NOTHING = Block(0, 0, 0, 0)

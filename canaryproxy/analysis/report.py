@@ -1,14 +1,11 @@
-"""What of both versions can be compared, as plain data: it is shown, and kept when a rollout has ended. Pure."""
+"""What of both versions can be compared, as plain data: it is shown, and stored when a rollout has ended. Pure.
 
-from dataclasses import asdict
+Its keys are stored, so a rename in the code changes none of them.
+"""
+
 from typing import Any
 
-from canaryproxy.analysis.finding import Analysis
-
-COMPARED = (
-    "name", "comparison", "canary", "stable", "ratio", "interval", "unit", "samples", "sentence",
-)  # fmt: skip
-"""What is said of a check."""
+from canaryproxy.analysis.finding import Analysis, Finding
 
 
 def report(found: Analysis, users: int | None) -> dict[str, Any]:
@@ -24,12 +21,19 @@ def report(found: Analysis, users: int | None) -> dict[str, Any]:
             "beyond_stable": round(found.exposed.beyond, 3),
             "users": users,
         },
-        "comparison": [
-            {name: _plain(asdict(one)[name]) for name in COMPARED} for one in found.checks if one.comparison is not None
-        ],
+        "comparison": [_compared(one) for one in found.checks if one.comparison is not None],
     }
 
 
-def _plain(value: object) -> object:
-    """As JSON gives it back."""
-    return list(value) if isinstance(value, tuple) else value
+def _compared(check: Finding) -> dict[str, Any]:
+    return {
+        "name": check.name,
+        "comparison": check.comparison,
+        "canary": check.canary,
+        "stable": check.stable,
+        "ratio": check.ratio,
+        "interval": None if check.interval is None else list(check.interval),
+        "unit": check.unit,
+        "samples": {"canary": check.samples.canary, "stable": check.samples.stable},
+        "sentence": check.sentence,
+    }

@@ -3,21 +3,12 @@
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 Action = Literal["rollback", "hold"]
 """What follows where harm is shown: the canary is taken back, or goes no further."""
 
 Unit = Literal["request", "user", "endpoint-second"]
-
-
-def unit_named(name: object) -> Unit:
-    """The unit of a name. Raises `ValueError`."""
-    for unit in get_args(Unit):
-        if name == unit:
-            found: Unit = unit
-            return found
-    raise ValueError(f"{name!r} is nothing that is counted")
 
 
 @dataclass(frozen=True, slots=True)

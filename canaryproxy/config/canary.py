@@ -1,14 +1,11 @@
 """A canary from plain data, outside a config file: what the API is sent and the state has kept."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from canaryproxy.config.health import HealthConfig
-from canaryproxy.config.outbound import UpstreamTlsConfig
 from canaryproxy.config.problem import Wrong, path_text
 from canaryproxy.config.route import VersionConfig
 
@@ -72,21 +69,6 @@ def _whole(written: object) -> object:
     if isinstance(written, dict):
         return {key: _whole(value) for key, value in written.items()}
     return int(written) if isinstance(written, float) and written.is_integer() else written
-
-
-def unknown_keys(written: str) -> Iterator[str]:
-    """The keys of a kept canary that are none of this version's. Raises `ValueError` for what is no JSON."""
-    tree = json.loads(written) if written else ""
-    for section, part in (
-        (VersionConfig, tree),
-        (HealthConfig, _part(tree, "health")),
-        (UpstreamTlsConfig, _part(tree, "tls")),
-    ):
-        yield from (key for key in part if key not in section.model_fields) if isinstance(part, dict) else ()
-
-
-def _part(tree: object, key: str) -> object:
-    return tree.get(key) if isinstance(tree, dict) else None
 
 
 def version_from_written(written: object) -> VersionConfig:

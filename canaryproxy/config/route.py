@@ -1,7 +1,5 @@
 """The part of the schema that is a route: its versions, rules, affinity and headers."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Self
@@ -34,7 +32,6 @@ from canaryproxy.config.section import (
     Url,
     VersionText,
     Wait,
-    as_written,
     none_if_off,
 )
 from canaryproxy.model.goal import Goal
@@ -278,13 +275,6 @@ class RouteConfig(Section):
     def events(self) -> tuple[Goal, ...]:
         """The goals as the table has them."""
         return tuple(goal.goal for goal in self.goals)
-
-    @cached_property
-    def canary_digest(self) -> str:
-        """Equal for canaries that are written alike, whatever is in their files; empty where there is none."""
-        if self.canary is None:
-            return ""
-        return hashlib.sha256(json.dumps(as_written(self.canary), sort_keys=True).encode()).hexdigest()
 
     @property
     def sides(self) -> tuple[VersionConfig, ...]:

@@ -37,4 +37,6 @@ def matcher_as_written(match: Matcher) -> object:
         return {"in": list(match.values)}
     if match.kind == "present":
         return {"present": match.values[0] == "true"}
+    if match.kind == "item" and len(match.values) > 1:
+        return {"item": list(match.values)}
     return {match.kind: match.values[0]}

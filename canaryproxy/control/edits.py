@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from canaryproxy.config import Config
 from canaryproxy.config.rollout import RolloutConfig
 from canaryproxy.config.route import RouteConfig
-from canaryproxy.control.state import RouteState, heard_of, rolled
+from canaryproxy.control.fingerprint import heard_later, heard_of
+from canaryproxy.control.state import RouteState, rolled
 from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.state import UNDER_WAY, Event, Kind, Severity, Told
@@ -151,9 +152,10 @@ def follow(before: RouteState, edit: Edit, plan: Callable[[], Plan], now: float,
 
 
 def _to_hear(before: RouteState, edit: Edit) -> Mapping[str, str]:
-    """With the canary that was there before it was removed."""
+    """With the canary that was there before it was removed, and what a later version had heard beside."""
     last = before.heard.get("canary") or before.heard.get("removed", "")
-    return {**edit.heard, "removed": last} if last and not edit.heard["canary"] else edit.heard
+    heard = {**heard_later(before.heard), **edit.heard}
+    return {**heard, "removed": last} if last and not edit.heard["canary"] else heard
 
 
 def _back_again(before: RouteState, edit: Edit) -> frozenset[str]:

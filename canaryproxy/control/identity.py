@@ -1,16 +1,17 @@
 """What evidence is about: the canary, how its users are distinguished, and how it is judged. Pure.
 
 Evidence is good for the canary that it was gathered of, so a digest of these is stored beside it. The text that is
-digested is that of commit 64e2905, spelled out, so that evidence outlives an upgrade: a field that comes later is
-left out of it. Where another value of a later field makes it another canary, it is added at the end if it is not
-what it is by default.
+digested is that of commit 64e2905, spelled out in literals, so that evidence outlives an upgrade and no rename makes it
+another canary: a field that comes later is left out of it. Where another value of a later field makes it another
+canary, it is added at the end if it is not what it is by default.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from canaryproxy.analysis.spec import Errors, External, GoalSpec, HardLimit, Latency, Limits, Refusals, Resource, Spec
 from canaryproxy.config.address import Origin
+from canaryproxy.config.certificate import PemFile
 from canaryproxy.config.health import HealthConfig
 from canaryproxy.config.outbound import UpstreamTlsConfig
 from canaryproxy.config.route import RouteConfig, VersionConfig
@@ -23,9 +24,9 @@ def identity(route: RouteConfig) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _spelled(kind: str, **fields: object) -> str:
-    """An object with its fields in order; text is taken as it is."""
-    return f"{kind}({', '.join(f'{name}={value}' for name, value in fields.items())})"
+def _spelled(kind: str, values: Mapping[str, str]) -> str:
+    """An object with its fields in order."""
+    return f"{kind}({', '.join(f'{name}={value}' for name, value in values.items())})"
 
 
 def _tuple(items: Iterable[str]) -> str:
@@ -38,44 +39,63 @@ def _version(side: VersionConfig | None) -> str:
         return "None"
     return _spelled(
         "VersionConfig",
-        url=_origin(side.url),
-        endpoints=_tuple(map(_origin, side.endpoints)),
-        connect_timeout=repr(side.connect_timeout),
-        response_timeout=repr(side.response_timeout),
-        keep_alive=repr(side.keep_alive),
-        health=_health(side.health),
-        max_in_flight=repr(side.max_in_flight),
-        tls=_tls(side.tls),
+        {
+            "url": _origin(side.url),
+            "endpoints": _tuple(map(_origin, side.endpoints)),
+            "connect_timeout": repr(side.connect_timeout),
+            "response_timeout": repr(side.response_timeout),
+            "keep_alive": repr(side.keep_alive),
+            "health": _health(side.health),
+            "max_in_flight": repr(side.max_in_flight),
+            "tls": _tls(side.tls),
+        },
     )
 
 
 def _origin(origin: Origin | None) -> str:
     if origin is None:
         return "None"
-    return _spelled("Origin", scheme=repr(origin.scheme), host=repr(origin.host), port=repr(origin.port))
+    return _spelled("Origin", {"scheme": repr(origin.scheme), "host": repr(origin.host), "port": repr(origin.port)})
 
 
 def _health(health: HealthConfig | None) -> str:
     if health is None:
         return "None"
     return _spelled(
-        "HealthConfig", path=repr(health.path), interval=repr(health.interval), timeout=repr(health.timeout),
-        unhealthy=repr(health.unhealthy), healthy=repr(health.healthy), version_header=repr(health.version_header),
-    )  # fmt: skip
+        "HealthConfig",
+        {
+            "path": repr(health.path),
+            "interval": repr(health.interval),
+            "timeout": repr(health.timeout),
+            "unhealthy": repr(health.unhealthy),
+            "healthy": repr(health.healthy),
+            "version_header": repr(health.version_header),
+        },
+    )
 
 
 def _tls(tls: UpstreamTlsConfig | None) -> str:
     if tls is None:
         return "None"
     return _spelled(
-        "UpstreamTlsConfig", ca=repr(tls.ca), server_name=repr(tls.server_name), cert=repr(tls.cert), key=repr(tls.key)
+        "UpstreamTlsConfig",
+        {"ca": _pem(tls.ca), "server_name": repr(tls.server_name), "cert": _pem(tls.cert), "key": _pem(tls.key)},
     )
+
+
+def _pem(file: PemFile | None) -> str:
+    """A file by its path, whatever is in it."""
+    if file is None:
+        return "None"
+    return _spelled("PemFile", {"path": f"PosixPath({file.path.as_posix()!r})"})
 
 
 def _affinity(affinity: Affinity | None) -> str:
     if affinity is None:
         return "None"
-    return _spelled("Affinity", by=repr(affinity.by), name=repr(affinity.name), max_age=repr(affinity.max_age))
+    return _spelled(
+        "Affinity", {"by": repr(affinity.by), "name": repr(affinity.name), "max_age": repr(affinity.max_age)}
+    )
 
 
 def _spec(spec: Spec | None) -> str:
@@ -83,75 +103,115 @@ def _spec(spec: Spec | None) -> str:
         return "None"
     return _spelled(
         "Spec",
-        confidence=repr(spec.confidence),
-        unit=repr(spec.unit),
-        errors=_errors(spec.errors),
-        latency=_latency(spec.latency),
-        refusals=_refusals(spec.refusals),
-        goals=_tuple(map(_goal, spec.goals)),
-        resources=_tuple(map(_resource, spec.resources)),
-        externals=_tuple(map(_external, spec.externals)),
-        limits=_hard_limit(spec.limits),
-        min_requests=repr(spec.min_requests),
-        warmup=repr(spec.warmup),
-        prove_above=repr(spec.prove_above),
-        dry_run=repr(spec.dry_run),
+        {
+            "confidence": repr(spec.confidence),
+            "unit": repr(spec.unit),
+            "errors": _errors(spec.errors),
+            "latency": _latency(spec.latency),
+            "refusals": _refusals(spec.refusals),
+            "goals": _tuple(map(_goal, spec.goals)),
+            "resources": _tuple(map(_resource, spec.resources)),
+            "externals": _tuple(map(_external, spec.externals)),
+            "limits": _hard_limit(spec.limits),
+            "min_requests": repr(spec.min_requests),
+            "warmup": repr(spec.warmup),
+            "prove_above": repr(spec.prove_above),
+            "dry_run": repr(spec.dry_run),
+        },
     )
 
 
 def _limits(limits: Limits) -> str:
-    return _spelled("Limits", most=repr(limits.most), times=repr(limits.times))
+    return _spelled("Limits", {"most": repr(limits.most), "times": repr(limits.times)})
 
 
 def _errors(errors: Errors | None) -> str:
     if errors is None:
         return "None"
     return _spelled(
-        "Errors", tolerance=repr(errors.tolerance), floor=repr(errors.floor), statuses=repr(errors.statuses),
-        limits=_limits(errors.limits), dry_run=repr(errors.dry_run),
-    )  # fmt: skip
+        "Errors",
+        {
+            "tolerance": repr(errors.tolerance),
+            "floor": repr(errors.floor),
+            "statuses": repr(errors.statuses),
+            "limits": _limits(errors.limits),
+            "dry_run": repr(errors.dry_run),
+        },
+    )
 
 
 def _latency(latency: Latency | None) -> str:
     if latency is None:
         return "None"
     return _spelled(
-        "Latency", tolerance=repr(latency.tolerance), floor=repr(latency.floor), q=repr(latency.q),
-        limits=_limits(latency.limits), dry_run=repr(latency.dry_run),
-    )  # fmt: skip
+        "Latency",
+        {
+            "tolerance": repr(latency.tolerance),
+            "floor": repr(latency.floor),
+            "q": repr(latency.q),
+            "limits": _limits(latency.limits),
+            "dry_run": repr(latency.dry_run),
+        },
+    )
 
 
 def _refusals(refusals: Refusals | None) -> str:
     if refusals is None:
         return "None"
     return _spelled(
-        "Refusals", tolerance=repr(refusals.tolerance), floor=repr(refusals.floor), on_harm=repr(refusals.on_harm),
-        dry_run=repr(refusals.dry_run),
-    )  # fmt: skip
+        "Refusals",
+        {
+            "tolerance": repr(refusals.tolerance),
+            "floor": repr(refusals.floor),
+            "on_harm": repr(refusals.on_harm),
+            "dry_run": repr(refusals.dry_run),
+        },
+    )
 
 
 def _goal(goal: GoalSpec) -> str:
     return _spelled(
-        "GoalSpec", goal=repr(goal.goal), tolerance=repr(goal.tolerance), on_harm=repr(goal.on_harm),
-        valued=repr(goal.valued), cap=repr(goal.cap), dry_run=repr(goal.dry_run),
-    )  # fmt: skip
+        "GoalSpec",
+        {
+            "goal": repr(goal.goal),
+            "tolerance": repr(goal.tolerance),
+            "on_harm": repr(goal.on_harm),
+            "valued": repr(goal.valued),
+            "cap": repr(goal.cap),
+            "dry_run": repr(goal.dry_run),
+        },
+    )
 
 
 def _resource(one: Resource) -> str:
     return _spelled(
-        "Resource", name=repr(one.name), tolerance=repr(one.tolerance), block=repr(one.block),
-        on_harm=repr(one.on_harm), dry_run=repr(one.dry_run),
-    )  # fmt: skip
+        "Resource",
+        {
+            "name": repr(one.name),
+            "tolerance": repr(one.tolerance),
+            "block": repr(one.block),
+            "on_harm": repr(one.on_harm),
+            "dry_run": repr(one.dry_run),
+        },
+    )
 
 
 def _external(one: External) -> str:
     return _spelled(
-        "External", name=repr(one.name), most=repr(one.most), least=repr(one.least), times=repr(one.times),
-        failures=repr(one.failures), on_harm=repr(one.on_harm), dry_run=repr(one.dry_run),
-    )  # fmt: skip
+        "External",
+        {
+            "name": repr(one.name),
+            "most": repr(one.most),
+            "least": repr(one.least),
+            "times": repr(one.times),
+            "failures": repr(one.failures),
+            "on_harm": repr(one.on_harm),
+            "dry_run": repr(one.dry_run),
+        },
+    )
 
 
 def _hard_limit(limit: HardLimit | None) -> str:
     if limit is None:
         return "None"
-    return _spelled("HardLimit", error_rate=repr(limit.error_rate), min_requests=repr(limit.min_requests))
+    return _spelled("HardLimit", {"error_rate": repr(limit.error_rate), "min_requests": repr(limit.min_requests)})

@@ -16,7 +16,8 @@ from typing import Literal, ParamSpec, TypeVar
 from canaryproxy.config import Config
 from canaryproxy.config.canary import CanarySet
 from canaryproxy.control.edits import waits
-from canaryproxy.control.state import Audit, RouteState, State, digest, latch, reconcile
+from canaryproxy.control.fingerprint import Fingerprint, fingerprints
+from canaryproxy.control.state import Audit, RouteState, State, latch, reconcile
 from canaryproxy.control.store import CorruptState, Store, TooNewState, UnreadableState, UnwritableState
 from canaryproxy.rollout.state import Rollout, Severity, Told, counted
 
@@ -98,23 +99,23 @@ class Ledger:
         """What was kept, as this config continues it, and what that changes. State that is lost never sends anyone to a
         canary.
         """
-        digests = await asyncio.to_thread(_digests, config)
+        said = await asyncio.to_thread(fingerprints, config)
         kept = None
         try:
             kept = await self._in_thread(self._store.load)
-            self.state = reconcile(kept or {}, config, digests, self._wall())
+            self.state = reconcile(kept or {}, config, said, self._wall())
         except CorruptState as error:
             log.error("the state is lost, all weights are 0 until somebody sets them: %s", error)
-            self.state = latch(config, digests, "the kept state was damaged")
+            self.state = latch(config, said, "the kept state was damaged")
             self._found = Condition("damaged", str(error))
         except TooNewState as error:
             log.error("the state is of a newer version, every canary is off and nothing can be changed: %s", error)
-            self.state = latch(config, digests, TOO_NEW)
+            self.state = latch(config, said, TOO_NEW)
             self._found = Condition("too_new", str(error))
             return {}
         except UnreadableState as error:
             log.error("the state cannot be read, all weights are 0 until somebody sets them: %s", error)
-            self.state = latch(config, digests, UNREADABLE)
+            self.state = latch(config, said, UNREADABLE)
             self._found = Condition("unreadable", str(error))
             return {}
         for name, one in self.state.items():
@@ -132,11 +133,11 @@ class Ledger:
         it changes of the state.
         """
         before = self.state
-        digests, canaries = await asyncio.to_thread(_looked_up, config, before)
-        state = reconcile(_renewed(before, canaries), config, digests, self._wall())
+        said, canaries = await asyncio.to_thread(_looked_up, config, before)
+        state = reconcile(_renewed(before, canaries), config, said, self._wall())
         if self._found.health in NOT_READ:
             reason = TOO_NEW if self._found.health == "too_new" else UNREADABLE
-            lost = latch(config, digests, reason)
+            lost = latch(config, said, reason)
             state |= {name: lost[name] for name in state.keys() - before.keys()}
         heard = _differences(before, state)
         if heard:
@@ -150,7 +151,7 @@ class Ledger:
             self.revise(name)
         put = [name for name, one in self.state.items() if name in state and before.get(name) is not one]
         if put:
-            again = reconcile(_renewed(self.state, canaries), config, digests, self._wall())
+            again = reconcile(_renewed(self.state, canaries), config, said, self._wall())
             state |= {name: again[name] for name in put}
             self._owe([])
         self.state = state
@@ -273,19 +274,12 @@ def _as(before: RouteState, after: RouteState) -> Rollout:
     return replace(was, timeout_at=now.timeout_at, warned=now.warned, identity=identity)
 
 
-def _digests(config: Config) -> dict[str, str]:
-    """Of the rules, by route; those of the canaries are made ready, too. Takes its time."""
-    for route in config.routes.values():
-        _ = route.canary_digest
-    return {name: digest(route.rules) for name, route in config.routes.items()}
-
-
-def _looked_up(config: Config, state: State) -> tuple[dict[str, str], dict[str, CanarySet]]:
-    """Digests of the rules by route, and the canaries set over the API whose files have changed. Blocks."""
-    digests = _digests(config)
-    said = {name: one.canary for name, one in state.items() if name in digests and one.canary is not None}
+def _looked_up(config: Config, state: State) -> tuple[dict[str, Fingerprint], dict[str, CanarySet]]:
+    """Fingerprints by route, and the canaries set over the API whose files have changed. Blocks."""
+    found = fingerprints(config)
+    said = {name: one.canary for name, one in state.items() if name in found and one.canary is not None}
     renewed = {name: canary.renewed() for name, canary in said.items()}
-    return digests, {name: canary for name, canary in renewed.items() if canary is not said[name]}
+    return found, {name: canary for name, canary in renewed.items() if canary is not said[name]}
 
 
 def _renewed(state: State, canaries: Mapping[str, CanarySet]) -> dict[str, RouteState]:

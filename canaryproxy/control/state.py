@@ -5,18 +5,15 @@ heard; so a weight set over the API outlives restarts and reloads until somebody
 route that leaves the file is forgotten.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from canaryproxy.config import Config
 from canaryproxy.config.canary import CanarySet
-from canaryproxy.config.rollout import RolloutConfig, steps_text
-from canaryproxy.config.route import RouteConfig, VersionConfig
-from canaryproxy.config.rules import RuleConfig, RuleSet
-from canaryproxy.config.written import rule_as_written
+from canaryproxy.config.route import RouteConfig
+from canaryproxy.config.rules import RuleSet
+from canaryproxy.control.fingerprint import Fingerprint, heard_of
 from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import Plan
@@ -108,58 +105,24 @@ class Audit:
     canary_version: str = ""
 
 
-def digest(rules: tuple[RuleConfig, ...]) -> str:
-    """Equal for rules that say the same."""
-    if not rules:
-        return ""
-    return hashlib.sha256(json.dumps([rule_as_written(rule) for rule in rules]).encode()).hexdigest()
+def reconcile(
+    state: State, config: Config, fingerprints: Mapping[str, Fingerprint], now: float = 0.0
+) -> dict[str, RouteState]:
+    """The state once a config is heard, at `now`; `fingerprints` are those of its routes."""
+    return {name: heard(state.get(name), route, fingerprints[name], now) for name, route in config.routes.items()}
 
 
-def heard_of(route: RouteConfig) -> dict[str, str]:
-    """What is kept of a config, so that the next process knows what was edited while there was none: only what a
-    rollout under way has to follow.
-    """
-    return {
-        "canary": "" if route.canary is None else _named(route.canary),
-        "stable": " ".join(map(str, route.stable.origins)),
-        "plan": _plan_of(route.rollout),
-        "analysis": "off" if route.analysis is None else "on",
-    }
-
-
-def _named(canary: VersionConfig) -> str:
-    return " ".join((*map(str, canary.origins), canary.version)).strip()
-
-
-def _plan_of(rollout: RolloutConfig) -> str:
-    if isinstance(rollout.steps, tuple):
-        dwells = [rollout.every if step.dwell is None else step.dwell for step in rollout.steps]
-        parts = [
-            f"{step.weight / 100:g} for {dwell:g}{' hold' if step.hold else ''}"
-            for step, dwell in zip(rollout.steps, dwells, strict=True)
-        ]
-    else:
-        parts = [f"{steps_text(rollout.steps)} for {rollout.every:g}"]
-    timeout = "auto" if rollout.step_timeout is None else f"{rollout.step_timeout:g}"
-    return f"{', '.join(parts)}; timeout {timeout}"
-
-
-def reconcile(state: State, config: Config, digests: Mapping[str, str], now: float = 0.0) -> dict[str, RouteState]:
-    """The state once a config is heard, at `now`; `digests` are those of its rules, by route."""
-    return {name: heard(state.get(name), route, digests[name], now) for name, route in config.routes.items()}
-
-
-def heard(before: RouteState | None, route: RouteConfig, rules: str, now: float = 0.0) -> RouteState:
-    """One route's state once its config is heard; `rules` is the digest of its rules."""
-    weight, canary = route.weight, route.canary_digest
+def heard(before: RouteState | None, route: RouteConfig, said: Fingerprint, now: float = 0.0) -> RouteState:
+    """One route's state once its config is heard, of which `said` is the fingerprint."""
+    weight, (rules, canary) = route.weight, said
     if before is None:
         return RouteState(weight, "file", weight, rules, heard=heard_of(route), file_canary=canary)
     after = before
     if rules != before.file_rules:
         after = replace(after, rules=None, file_rules=rules)
     if canary != before.file_canary:
-        said = before.canary if before.file_canary is None else None
-        after = replace(after, canary=said, file_canary=canary)
+        kept = before.canary if before.file_canary is None else None
+        after = replace(after, canary=kept, file_canary=canary)
     after = _with_or_without(before, after, now)
     if after.plain:
         return replace(after, file_weight=weight, waiting=None)
@@ -226,13 +189,19 @@ def _harmless(rules: RuleSet | None) -> RuleSet | None:
     return RuleSet(tuple(rule for rule in rules.rules if not rule.reaches_canary))
 
 
-def latch(config: Config, digests: Mapping[str, str], why: str) -> dict[str, RouteState]:
+def latch(config: Config, fingerprints: Mapping[str, Fingerprint], why: str) -> dict[str, RouteState]:
     """The state when the kept one is lost: no canary gets anything until somebody decides, not even one that comes
     later, since what the API had said of it is lost, too.
     """
     return {
         name: RouteState(
-            0, "file", route.weight, digests[name], latched=why, heard=heard_of(route), file_canary=route.canary_digest
+            0,
+            "file",
+            route.weight,
+            fingerprints[name].rules,
+            latched=why,
+            heard=heard_of(route),
+            file_canary=fingerprints[name].canary,
         )
         for name, route in config.routes.items()
     }

@@ -5,8 +5,8 @@ included, unless an older reader would act wrongly by ignoring it (docs/decision
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from typing import Any, cast, get_args
+from dataclasses import replace
+from typing import Any, cast
 
 from canaryproxy.model.document import VERSION, items, mapping, number, text, truth, unknown, version_of, whole
 from canaryproxy.rollout.identity import Identity, identifier
@@ -17,9 +17,37 @@ from canaryproxy.rollout.state import Phase, Rollout
 V = 1
 """0 is the form of commit 64e2905: the same fields without `v`."""
 
-NAMES = tuple(asdict(Identity()))
-RESULTS: tuple[Result, ...] = get_args(Result)
-PHASES: tuple[Phase, ...] = get_args(Phase)
+PHASES: Mapping[str, Phase] = {
+    "idle": "idle",
+    "progressing": "progressing",
+    "paused": "paused",
+    "baking": "baking",
+    "succeeded": "succeeded",
+    "rolled_back": "rolled_back",
+}
+RESULTS: Mapping[str, Result] = {
+    "under_way": "under_way",
+    "succeeded": "succeeded",
+    "rolled_back": "rolled_back",
+    "superseded": "superseded",
+}
+REASONS: Mapping[str, str] = {
+    "manual": "manual",
+    "step": "step",
+    "gate": "gate",
+    "inconclusive": "inconclusive",
+    "timeout": "timeout",
+    "control": "control",
+    "verdict": "verdict",
+    "max_failed": "max_failed",
+    "removed": "removed",
+    "superseded": "superseded",
+}
+"""What is stored -> what it is called here. The machine acts on these; any other reason is kept as it is."""
+
+STORED_PHASES = {phase: stored for stored, phase in PHASES.items()}
+STORED_RESULTS = {result: stored for stored, result in RESULTS.items()}
+STORED_REASONS = {reason: stored for stored, reason in REASONS.items()}
 
 
 def dump(rollout: Rollout) -> dict[str, Any]:
@@ -27,8 +55,8 @@ def dump(rollout: Rollout) -> dict[str, Any]:
     return {
         **rollout.extra,
         VERSION: V,
-        "phase": rollout.phase,
-        "reason": rollout.reason,
+        "phase": STORED_PHASES[rollout.phase],
+        "reason": STORED_REASONS.get(rollout.reason, rollout.reason),
         "why": rollout.why,
         "steps": [_dump_step(step) for step in rollout.steps],
         "step": rollout.step,
@@ -38,10 +66,10 @@ def dump(rollout: Rollout) -> dict[str, Any]:
         "step_since": rollout.step_since,
         "timeout_at": rollout.timeout_at,
         "released": rollout.released,
-        "before": rollout.before,
+        "before": STORED_PHASES[rollout.before],
         "controls": rollout.controls,
         "warned": rollout.warned,
-        **asdict(rollout.identity),
+        **_dump_identity(rollout.identity),
     }
 
 
@@ -59,7 +87,7 @@ def load(data: Mapping[str, Any]) -> Rollout:
     steps = tuple(_load_step(one) for one in items(data["steps"]))
     return Rollout(
         phase=_phase(data["phase"]),
-        reason=text(data.get("reason", "")),
+        reason=_reason(data),
         why=text(data.get("why", "")),
         steps=steps,
         step=_place(data["step"], len(steps)),
@@ -82,9 +110,9 @@ def dump_record(record: Record) -> dict[str, Any]:
     return {
         **record.extra,
         VERSION: V,
-        **asdict(record.identity),
-        "result": record.result,
-        "reason": record.reason,
+        **_dump_identity(record.identity),
+        "result": STORED_RESULTS[record.result],
+        "reason": STORED_REASONS.get(record.reason, record.reason),
         "why": record.why,
         "began": record.began,
         "ended": record.ended,
@@ -99,12 +127,10 @@ KNOWN_OF_RECORD = frozenset(dump_record(Record(Identity(), "succeeded")))
 def load_record(data: Mapping[str, Any]) -> Record:
     """What `dump_record` gave. Without an id and a result it is none. Raises as `load` does."""
     version_of(data, V, "a record of a rollout")
-    if data["result"] not in RESULTS:
-        raise ValueError(f"{data['result']!r} is no result of a rollout")
     return Record(
         identity=replace(_identity(data), id=text(data["id"])),
-        result=cast("Result", data["result"]),
-        reason=text(data.get("reason", "")),
+        result=_result(data["result"]),
+        reason=_reason(data),
         why=text(data.get("why", "")),
         began=number(data.get("began", 0.0)),
         ended=number(data.get("ended", 0.0)),
@@ -123,7 +149,22 @@ def _known(data: Mapping[str, Any], since: float) -> Identity:
 
 
 def _identity(data: Mapping[str, Any]) -> Identity:
-    return Identity(**{name: text(data.get(name, "")) for name in NAMES})
+    return Identity(
+        id=text(data.get("id", "")),
+        given=text(data.get("given", "")),
+        announced=text(data.get("announced", "")),
+        stable=text(data.get("stable", "")),
+    )
+
+
+def _dump_identity(identity: Identity) -> dict[str, str]:
+    """Its keys stand among those of the rollout."""
+    return {
+        "id": identity.id,
+        "given": identity.given,
+        "announced": identity.announced,
+        "stable": identity.stable,
+    }
 
 
 def _dump_step(step: Step) -> list[Any]:
@@ -138,14 +179,24 @@ def _load_step(data: object) -> Step:
         raise ValueError(f"{data!r} is no step")
     hold = truth(rest[0]) if rest else False
     extra = mapping(rest[1]) if len(rest) > 1 else {}
-    return Step(_weight(weight), number(dwell), hold, extra)
+    return Step(weight=_weight(weight), dwell=number(dwell), hold=hold, extra=extra)
 
 
 def _phase(value: object) -> Phase:
-    for phase in PHASES:
-        if value == phase:
-            return phase
-    raise ValueError(f"{value!r} is no phase")
+    if text(value) not in PHASES:
+        raise ValueError(f"{value!r} is no phase")
+    return PHASES[text(value)]
+
+
+def _reason(data: Mapping[str, Any]) -> str:
+    stored = text(data.get("reason", ""))
+    return REASONS.get(stored, stored)
+
+
+def _result(value: object) -> Result:
+    if text(value) not in RESULTS:
+        raise ValueError(f"{value!r} is no result of a rollout")
+    return RESULTS[text(value)]
 
 
 def _place(value: object, steps: int) -> int | None:

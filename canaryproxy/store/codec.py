@@ -5,16 +5,13 @@ what it is, unless an older reader would act wrongly by ignoring it (docs/decisi
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
-from canaryproxy.config.canary import CanarySet, unknown_keys
-from canaryproxy.config.rule import KINDS
-from canaryproxy.config.rules import RuleConfig, RuleSet
-from canaryproxy.config.rules_document import rules_from_written
-from canaryproxy.config.written import rule_as_written
+from canaryproxy.config.stored import dump_canary, dump_rules, load_canary, load_rules
+from canaryproxy.control.fingerprint import HEARD
 from canaryproxy.control.state import RouteState, Source
-from canaryproxy.model.document import VERSION, TooNewError, items, mapping, text, unknown, version_of, whole
+from canaryproxy.model.document import VERSION, items, mapping, text, unknown, version_of, whole
 from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.rollout import codec as rollouts
 from canaryproxy.rollout.state import Rollout
@@ -22,9 +19,10 @@ from canaryproxy.rollout.state import Rollout
 V = 1
 """0 is the form of commit 64e2905: the same fields without `v`."""
 
-SOURCES = ("file", "api", "rollout")
+SOURCES: Mapping[str, Source] = {"file": "file", "api": "api", "rollout": "rollout"}
+"""What is stored of who set a weight -> what that is called here."""
 
-RULE_KEYS = frozenset(RuleConfig.model_fields)
+STORED_SOURCES = {source: stored for stored, source in SOURCES.items()}
 
 
 def write_state(state: RouteState) -> str:
@@ -43,16 +41,16 @@ def dump_route(state: RouteState) -> dict[str, Any]:
         **state.extra,
         VERSION: V,
         "weight": state.weight,
-        "weight_source": state.weight_source,
+        "weight_source": STORED_SOURCES[state.weight_source],
         "file_weight": state.file_weight,
         "file_rules": state.file_rules,
-        "rules": None if state.rules is None else [rule_as_written(rule) for rule in state.rules.rules],
+        "rules": None if state.rules is None else dump_rules(state.rules.rules),
         "latched": state.latched,
         "rollout": rollouts.dump(state.rollout),
         "past": [rollouts.dump_record(one) for one in state.past],
         "waiting": state.waiting,
         "heard": dict(state.heard),
-        "canary": None if state.canary is None else state.canary.written,
+        "canary": None if state.canary is None else dump_canary(state.canary),
         "file_canary": state.file_canary,
     }
 
@@ -67,24 +65,27 @@ def load_route(data: Mapping[str, Any]) -> RouteState:
     `TypeError` for anything else that is no route's state.
     """
     version_of(data, V, "a route")
-    source = data["weight_source"]
-    if source not in SOURCES:
-        raise ValueError(f"{source!r} has never set a weight")
     return RouteState(
         weight=_weight(data["weight"]),
-        weight_source=cast("Source", source),
+        weight_source=_source(data["weight_source"]),
         file_weight=_weight(data["file_weight"]),
         file_rules=text(data["file_rules"]),
-        rules=_rules(data.get("rules")),
+        rules=None if data.get("rules") is None else load_rules(data["rules"]),
         latched=text(data["latched"]),
         rollout=rollouts.load(mapping(data["rollout"])) if "rollout" in data else Rollout(),
         past=tuple(rollouts.load_record(mapping(one)) for one in items(data.get("past", []))),
         waiting=None if data.get("waiting") is None else _weight(data["waiting"]),
-        heard={text(key): text(one) for key, one in mapping(data.get("heard", {})).items()},
-        canary=_canary(data.get("canary")),
+        heard=_heard(data.get("heard", {})),
+        canary=None if data.get("canary") is None else load_canary(text(data["canary"])),
         file_canary=_text_or_none(data.get("file_canary")),
         extra=unknown(data, KNOWN),
     )
+
+
+def _source(value: object) -> Source:
+    if text(value) not in SOURCES:
+        raise ValueError(f"{value!r} has never set a weight")
+    return SOURCES[text(value)]
 
 
 def _weight(value: object) -> int:
@@ -93,38 +94,10 @@ def _weight(value: object) -> int:
     return cast("int", value)
 
 
+def _heard(value: object) -> dict[str, Any]:
+    """With what a later version has heard beside, whatever that is."""
+    return {key: text(one) if key in HEARD else one for key, one in mapping(value).items()}
+
+
 def _text_or_none(value: object) -> str | None:
     return None if value is None else text(value)
-
-
-def _canary(written: object) -> CanarySet | None:
-    """One with a key that this version does not know may be meant otherwise: it is not used. One whose files cannot be
-    read says so itself.
-    """
-    if written is None:
-        return None
-    for name in unknown_keys(text(written)):
-        raise TooNewError(f"a canary has {name!r}, which this canaryproxy does not know")
-    return CanarySet.kept(text(written))
-
-
-def _rules(written: object) -> RuleSet | None:
-    """A rule with a condition that this version does not know would match more than it should: it is not used."""
-    if written is None:
-        return None
-    for rule in written if isinstance(written, list) else ():
-        for name in _unknown_in(rule):
-            raise TooNewError(f"a rule has {name!r}, which this canaryproxy does not know")
-    return RuleSet(rules_from_written(written))
-
-
-def _unknown_in(rule: object) -> Iterator[str]:
-    if not isinstance(rule, dict):
-        return
-    yield from (name for name in rule if name not in RULE_KEYS)
-    compared = [rule.get("path")]
-    for key in ("headers", "cookies", "query"):
-        named = rule.get(key)
-        compared += named.values() if isinstance(named, dict) else ()
-    for matcher in compared:
-        yield from (kind for kind in matcher if kind not in KINDS) if isinstance(matcher, dict) else ()

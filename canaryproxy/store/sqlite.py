@@ -14,7 +14,6 @@ import os
 import sqlite3
 import stat
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import astuple
 from pathlib import Path
 
 from canaryproxy.control import evidence
@@ -24,43 +23,33 @@ from canaryproxy.model.document import TooNewError
 from canaryproxy.store.codec import read_state, write_state
 from canaryproxy.store.place import APPLICATION, is_damage, occupied, quietly, recognise, resolved
 from canaryproxy.store.private import keep_private, tighten
+from canaryproxy.store.tables import (
+    EVIDENCE,
+    FORGET_ENTRIES,
+    FORGET_EVIDENCE,
+    FORGET_ROUTE,
+    IDENTITY,
+    READ_ENTRIES,
+    READ_EVIDENCE,
+    READ_EVIDENCE_NAMES,
+    READ_ROUTE_NAMES,
+    READ_ROUTES,
+    SCHEMA,
+    TABLES,
+    WRITE_ENTRY,
+    WRITE_EVIDENCE,
+    WRITE_ROUTE,
+    dump_entry,
+    load_entry,
+)
 
 log = logging.getLogger("canaryproxy")
-
-SCHEMA = 1
-"""`PRAGMA user_version` of the file. It rises only where an older reader would act wrongly: a table or a column that is
-added does not raise it.
-"""
 
 KEPT = 100_000
 """Entries of the history that are kept."""
 
-TABLES = """
-CREATE TABLE IF NOT EXISTS routes (name TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS history (
-  id INTEGER PRIMARY KEY, at REAL NOT NULL, actor TEXT NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,
-  action TEXT NOT NULL, route TEXT NOT NULL, detail TEXT NOT NULL, outcome TEXT NOT NULL, generation INTEGER
-) STRICT;
-CREATE INDEX IF NOT EXISTS history_by_route ON history (route, id);
-"""
-
 BUSY = 1.0
 """Seconds that a lock of another process is waited for."""
-
-LEARNT = "CREATE TABLE IF NOT EXISTS learnt (name TEXT PRIMARY KEY, told TEXT NOT NULL) STRICT"
-"""Came later than the others, with no change to them."""
-
-IDENTITY = ("rollout_id", "stable_version", "canary_version")
-"""Columns that came later to the history: an older version neither reads nor writes them."""
-
-NOTE = (
-    "INSERT INTO history (at, actor, role, address, action, route, detail, outcome, generation, rollout_id, "
-    "stable_version, canary_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-NOTES = (
-    "SELECT at, actor, role, address, action, route, detail, outcome, generation, rollout_id, stable_version, "
-    "canary_version FROM history WHERE route = ? ORDER BY id DESC LIMIT ?"
-)
 
 
 class SqliteStore:
@@ -135,9 +124,9 @@ class SqliteStore:
     def _look_for_later(self) -> None:
         """Whether anything in the file must not be acted on by this version. Raises `TooNewState`."""
         with contextlib.suppress(sqlite3.DatabaseError), quietly(self._path) as connection:
-            for table, column, read in (("routes", "state", read_state), ("learnt", "told", evidence.load)):
+            for query, read in ((READ_ROUTES, read_state), (READ_EVIDENCE, evidence.load)):
                 with contextlib.suppress(sqlite3.OperationalError):
-                    for name, text in connection.execute(f"SELECT name, {column} FROM {table}"):  # noqa: S608
+                    for name, text in connection.execute(query):
                         try:
                             read(text)
                         except TooNewError as error:
@@ -166,7 +155,7 @@ class SqliteStore:
             raise ValueError(f"schema {version}, expected {SCHEMA}")
         if connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
             raise ValueError("the check of its pages failed")
-        return list(connection.execute("SELECT name, state FROM routes"))
+        return list(connection.execute(READ_ROUTES))
 
     def _open(self) -> sqlite3.Connection:
         """The connection for writing. Raises `UnwritableState`."""
@@ -186,7 +175,7 @@ class SqliteStore:
                 connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
             if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
                 connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute(LEARNT)
+            connection.execute(EVIDENCE)
             known = {row[1] for row in connection.execute("PRAGMA table_info(history)")}
             for column in (one for one in IDENTITY if one not in known):
                 connection.execute(f"ALTER TABLE history ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
@@ -270,12 +259,12 @@ class SqliteStore:
         changed = [(name, write_state(one)) for name, one in state.items() if self._saved.get(name) != one]
         try:
             connection.execute("BEGIN IMMEDIATE")
-            lost = [row for row in connection.execute("SELECT name FROM routes") if row[0] not in state]
-            connection.executemany("INSERT OR REPLACE INTO routes VALUES (?, ?)", changed)
-            connection.executemany("DELETE FROM routes WHERE name = ?", lost)
+            lost = [row for row in connection.execute(READ_ROUTE_NAMES) if row[0] not in state]
+            connection.executemany(WRITE_ROUTE, changed)
+            connection.executemany(FORGET_ROUTE, lost)
             for audit in audits:
-                done = connection.execute(NOTE, astuple(audit))
-                connection.execute("DELETE FROM history WHERE id <= ?", ((done.lastrowid or 0) - KEPT,))
+                done = connection.execute(WRITE_ENTRY, dump_entry(audit))
+                connection.execute(FORGET_ENTRIES, ((done.lastrowid or 0) - KEPT,))
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             self.close()
@@ -287,8 +276,8 @@ class SqliteStore:
         if self._connection is None and self._absent():
             return []
         try:
-            rows = self._open().execute(NOTES, (route, limit))
-            return [Audit(*row) for row in rows]
+            rows = self._open().execute(READ_ENTRIES, (route, limit))
+            return [load_entry(row) for row in rows]
         except sqlite3.Error as error:
             raise UnwritableState(f"{self._path}: {error}") from None
 
@@ -297,9 +286,9 @@ class SqliteStore:
         try:
             connection = self._open()
             connection.execute("BEGIN IMMEDIATE")
-            known = [row[0] for row in connection.execute("SELECT name FROM learnt")]
-            connection.executemany("DELETE FROM learnt WHERE name = ?", [(one,) for one in known if one not in keep])
-            connection.executemany("INSERT OR REPLACE INTO learnt VALUES (?, ?)", list(learnt.items()))
+            known = [row[0] for row in connection.execute(READ_EVIDENCE_NAMES)]
+            connection.executemany(FORGET_EVIDENCE, [(one,) for one in known if one not in keep])
+            connection.executemany(WRITE_EVIDENCE, list(learnt.items()))
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             self.close()
@@ -310,7 +299,7 @@ class SqliteStore:
         if self._connection is None and (self._refused or self._absent()):
             return {}
         try:
-            return dict(self._open().execute("SELECT name, told FROM learnt").fetchall())
+            return dict(self._open().execute(READ_EVIDENCE).fetchall())
         except sqlite3.Error as error:
             raise UnwritableState(f"{self._path}: {error}") from None
 

@@ -13,8 +13,9 @@ from canaryproxy.config.canary import NO_CANARY, CanarySet, canary_set
 from canaryproxy.config.rules import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.control.canaries import NoCanary, check_removable, difference, told
+from canaryproxy.control.fingerprint import fingerprints
 from canaryproxy.control.ledger import Actor, Stale
-from canaryproxy.control.state import RouteState, canary_said, digest, effective, reconcile, weighed
+from canaryproxy.control.state import RouteState, canary_said, effective, reconcile, weighed
 from canaryproxy.rollout.plan import WHOLE, Step
 from canaryproxy.rollout.state import Event, Facts, Illegal, Rollout, Verb
 from canaryproxy.store.codec import read_state, write_state
@@ -35,7 +36,7 @@ def config(text: str) -> Config:
 def heard(state: RouteState | None, text: str, now: float = 50.0) -> RouteState:
     said = config(text)
     known = {} if state is None else {"default": state}
-    return reconcile(known, said, {name: digest(route.rules) for name, route in said.routes.items()}, now)["default"]
+    return reconcile(known, said, fingerprints(said), now)["default"]
 
 
 def api(url: str) -> CanarySet:

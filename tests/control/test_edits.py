@@ -13,7 +13,7 @@ from canaryproxy.config.rollout import RolloutConfig
 from canaryproxy.config.route import RouteConfig
 from canaryproxy.control import edits
 from canaryproxy.control.edits import EFFECTS, PLAN, compare, differing
-from canaryproxy.control.state import heard_of
+from canaryproxy.control.fingerprint import heard_of
 from canaryproxy.rollout.plan import Step
 from canaryproxy.rollout.state import Illegal
 from canaryproxy.store.sqlite import SqliteStore

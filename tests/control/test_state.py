@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from canaryproxy.config import Config, parse
 from canaryproxy.config.rules import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
-from canaryproxy.control.state import RouteState, digest, latch, reconcile, share, weighed
+from canaryproxy.control.fingerprint import Fingerprint, fingerprints
+from canaryproxy.control.state import RouteState, latch, reconcile, share, weighed
 from canaryproxy.rollout.plan import Step
 from canaryproxy.rollout.state import Rollout
 
@@ -19,7 +20,7 @@ def config(weight: str = "5", rules: str = "[]") -> Config:
 
 
 def heard(state: dict[str, RouteState], said: Config) -> dict[str, RouteState]:
-    return reconcile(state, said, {name: digest(route.rules) for name, route in said.routes.items()})
+    return reconcile(state, said, fingerprints(said))
 
 
 def test_the_file_speaks_first() -> None:
@@ -43,7 +44,7 @@ def test_rules_of_the_api_hold_until_those_of_the_file_change() -> None:
 
 
 def test_a_latch_keeps_the_canary_off_until_somebody_sets_a_weight() -> None:
-    state = latch(config("50"), {"default": ""}, "damaged")
+    state = latch(config("50"), {"default": Fingerprint("", "")}, "damaged")
     assert (state["default"].weight, state["default"].latched) == (0, "damaged")
     after = heard(state, config("60"))
     assert (after["default"].weight, after["default"].latched) == (0, "damaged")

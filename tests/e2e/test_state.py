@@ -15,6 +15,7 @@ import pytest
 
 from bench.ports import free_port
 from canaryproxy.config import parse
+from canaryproxy.control.fingerprint import fingerprint, heard_of
 from canaryproxy.control.identity import identity
 from tests.data.state.make import CANARY, STABLE, restored
 from tests.e2e.test_judgement import analysis_until, told, traffic, versions
@@ -24,7 +25,8 @@ from tests.support.process import ROOT, canaryproxy
 
 __all__ = ["versions"]
 
-GOLDEN = ROOT / "tests" / "data" / "state" / "64e2905"
+STATES = ROOT / "tests" / "data" / "state"
+GOLDEN = STATES / "64e2905"
 
 
 def config(folder: Path, routes: str, port: int, admin: int) -> Path:
@@ -52,16 +54,30 @@ def digests(folder: Path) -> dict[str, str]:
     return {name: digest for name, digest in found.items() if not name.endswith(".lock")}
 
 
-def test_a_rollout_that_was_killed_under_the_version_before_goes_on(versions: dict[str, Any], tmp_path: Path) -> None:
-    """`progressing` is what 64e2905 left when it was killed with `kill -9` in the middle of a step, under traffic."""
-    port, admin = free_port(), free_port()
-    routes = (GOLDEN / "progressing.yaml").read_text()
+def moved(state: Path, routes: str) -> None:
+    """Let a state be about versions at other ports."""
+    route = parse(routes, "", {}).routes["shop"]
+    sql(state, "UPDATE learnt SET told = json_set(told, '$.of', ?)", identity(route))
+    heard, canary = heard_of(route), fingerprint(route).canary
+    sql(
+        state,
+        "UPDATE routes SET state = json_set(state, '$.heard', json(?), '$.file_canary', ?) "
+        "WHERE json_extract(state, '$.heard') IS NOT NULL",
+        json.dumps(heard), canary,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("version", ["64e2905", "d8fb47b"])
+def test_a_rollout_that_was_killed_under_the_version_before_goes_on(
+    version: str, versions: dict[str, Any], tmp_path: Path
+) -> None:
+    """`progressing` is what a version left when it was killed with `kill -9` in the middle of a step, under traffic."""
+    port, admin, golden = free_port(), free_port(), STATES / version
+    routes = (golden / "progressing.yaml").read_text()
     for name, fixed in (("stable", STABLE), ("canary", CANARY)):
         routes = routes.replace(str(fixed), str(versions[name].server_address[1]))
-    state = restored(GOLDEN / "progressing.sql", tmp_path / "state.db")
-    here = identity(parse(routes, "", {}).routes["shop"])
-    sql(state, "UPDATE learnt SET told = json_set(told, '$.of', ?)", here)
-    before = json.loads((GOLDEN / "progressing.json").read_text())["routes"]["shop"]
+    moved(restored(golden / "progressing.sql", tmp_path / "state.db"), routes)
+    before = json.loads((golden / "progressing.json").read_text())["routes"]["shop"]
     with canaryproxy(tmp_path, str(config(tmp_path, routes, port, admin)), port=port) as proxy:
         wait_for(admin)
         rollout = told(admin, "/api/v1/routes/shop/rollout")

@@ -12,14 +12,22 @@ from typing import Any
 
 import pytest
 
-from tests.data.state.make import NAMED, SCENARIOS, restored
+from canaryproxy.control.ledger import Actor
+from canaryproxy.rollout.state import Rollout, Verb
+from tests.data.state.make import LATER, NAMED, SCENARIOS, restored
 from tests.support.golden import AWAY, Started, observed
 
 STATES = Path(__file__).parents[1] / "data" / "state"
 ALL = sorted(str(path.relative_to(STATES).with_suffix("")) for path in STATES.glob("*/*.sql"))
-FIRST = "64e2905"
+FIRST, LAST = "64e2905", "d8fb47b"
 NAMES = sorted(path.stem for path in (STATES / FIRST).glob("*.sql"))
+WHOLE = [f"{version}/{name}" for version in (FIRST, LAST) for name in NAMES]
+"""The same scenarios, as both versions left them."""
+
 UNDER_WAY = ("progressing", "paused", "baking")
+
+
+OPERATOR = Actor("jo", "write")
 
 
 def expected(name: str) -> dict[str, Any]:
@@ -58,10 +66,15 @@ def is_part(old: Any, new: Any, where: str = "") -> None:
         assert same, f"{where}: {old!r} != {new!r}"
 
 
+GOING = [name for name in WHOLE if expected(name)["routes"]["shop"]["phase"] in UNDER_WAY]
+"""Those whose rollout was under way when the process was killed."""
+
+
 def test_every_scenario_was_written_down() -> None:
     assert sorted(SCENARIOS) == NAMES
     later = {name.partition("/")[2] for name in ALL if not name.startswith(FIRST)}
     assert set(NAMED) <= later
+    assert {name.partition("/")[2] for name in ALL if name.startswith(LAST)} == {*SCENARIOS, *NAMED, *LATER}
 
 
 def test_the_later_ones_hold_names_records_and_canaries_of_the_api() -> None:
@@ -109,8 +122,39 @@ def test_it_is_still_that_once_this_version_has_written_it(name: str, tmp_path: 
         is_part(without_words(one), without_words(again["routes"][route]), f"{name}.{route}")
 
 
-def test_the_golden_states_hold_what_their_names_say() -> None:
-    phases = {name: expected(name)["routes"]["shop"] for name in NAMES}
+async def asked(name: str, path: Path, verb: Verb) -> Rollout:
+    """The rollout once somebody has asked for something, on the disk and taken up again."""
+    started = Started(path, routes(name), expected(name)["wall"])
+    await started.start()
+    await started.rollouts.do("shop", verb, OPERATOR)
+    await started.rollouts.remember()
+    await started.stop()
+    again = Started(path, routes(name), expected(name)["wall"])
+    await again.start()
+    await again.stop()
+    return again.controller.state["shop"].rollout
+
+
+@pytest.mark.parametrize("name", GOING)
+async def test_a_rollout_that_was_under_way_goes_on_where_it_was(name: str, tmp_path: Path) -> None:
+    was = expected(name)["routes"]["shop"]
+    now = await asked(name, restored(STATES / f"{name}.sql", tmp_path / "state.db"), "promote")
+    if was["phase"] == "baking":
+        assert (now.phase, now.weight) == ("succeeded", 10_000)
+    else:
+        assert (now.phase, now.step, now.weight) == ("progressing", was["step"] + 1, was["steps"][was["step"] + 1][0])
+    assert (now.began, [[step.weight, step.dwell, step.hold] for step in now.steps]) == (was["began"], was["steps"])
+
+
+@pytest.mark.parametrize("name", GOING)
+async def test_a_rollout_that_was_under_way_is_aborted_for_good(name: str, tmp_path: Path) -> None:
+    now = await asked(name, restored(STATES / f"{name}.sql", tmp_path / "state.db"), "abort")
+    assert (now.phase, now.reason, now.weight, now.off) == ("rolled_back", "manual", 0, True)
+
+
+@pytest.mark.parametrize("version", [FIRST, LAST])
+def test_the_golden_states_hold_what_their_names_say(version: str) -> None:
+    phases = {name: expected(f"{version}/{name}")["routes"]["shop"] for name in NAMES}
     assert {name: (one["phase"], one["reason"]) for name, one in phases.items()} == {
         "idle-file": ("idle", ""),
         "idle-api-weight": ("idle", ""),
@@ -142,21 +186,44 @@ def test_the_golden_states_hold_what_their_names_say() -> None:
     assert [rule["name"] for rule in phases["idle-api-rules"]["rules"]] == ["beta", "testers"]
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if expected(name)["routes"]["shop"]["phase"] in UNDER_WAY])
+@pytest.mark.parametrize("name", GOING)
 def test_each_that_was_under_way_holds_evidence(name: str) -> None:
     shop = expected(name)["routes"]["shop"]
     assert shop["analysis"]["exposed"]["requests"] > 10
     assert shop["lost"] == pytest.approx(AWAY, abs=5)
 
 
-def test_every_kind_of_check_has_evidence_in_one_of_them() -> None:
-    checks = {check["name"]: check for check in expected("progressing")["routes"]["shop"]["analysis"]["checks"]}
+@pytest.mark.parametrize("version", [FIRST, LAST])
+def test_every_kind_of_check_has_evidence_in_one_of_them(version: str) -> None:
+    found = expected(f"{version}/progressing")["routes"]["shop"]["analysis"]["checks"]
+    checks = {check["name"]: check for check in found}
     assert {
         "errors", "latency", "refusals", "goal:cart", "goal:revenue", "resource:cpu", "check:quality", "errors:limits",
         "latency:limits", "limit:error_rate", "sample-ratio",
     } == checks.keys()  # fmt: skip
     assert all(check["canary"] is not None for check in checks.values())
     assert all(check["samples"]["canary"] for name, check in checks.items() if name != "check:quality")
-    assert {one["unit"] for name in NAMES for one in expected(name)["routes"]["shop"]["analysis"]["checks"]} > {
+    shops = [expected(f"{version}/{name}")["routes"]["shop"] for name in NAMES]
+    assert {one["unit"] for shop in shops for one in shop["analysis"]["checks"]} > {
         "request", "user", "endpoint-second",
     }  # fmt: skip
+
+
+def test_what_this_version_adds_is_there_too() -> None:
+    shops = {name: expected(f"{LAST}/{name}")["routes"]["shop"] for name in LATER}
+    rules = {rule["name"]: rule for rule in shops["idle-api-all-rules"]["rules"]}
+    kinds = {"headers", "cookies", "query", "methods", "path", "sources", "percent", "preview", "analyse"}
+    assert kinds <= set().union(*rules.values())
+    assert json.loads(shops["api-canary-full"]["canary"])["health"]["version_header"] == "x-version"
+    assert (shops["api-canary-full"]["weight"], shops["api-canary-full"]["source"]) == (25, "api")
+    assert {one["unit"] for one in shops["users-everything"]["analysis"]["checks"]} >= {"user", "block", "value"}
+    assert shops["mirrored"]["phase"] == "progressing"
+    assert (shops["waiting"]["phase"], shops["waiting"]["waiting"]) == ("progressing", 900)
+    assert [step[0] for step in shops["plan-edited"]["steps"]] == [2000, 5000, 6000, 8000, 10_000]
+    assert (shops["other-canary"]["step"], shops["other-canary"]["heard"]["canary"][:16]) == (0, "http://localhost")
+    assert (shops["retried"]["phase"], shops["retried"]["past"][0]["result"]) == ("progressing", "rolled_back")
+    assert (shops["reset"]["phase"], shops["reset"]["past"][0]["result"]) == ("idle", "rolled_back")
+    assert (shops["succeeded-weighed"]["phase"], shops["succeeded-weighed"]["weight"]) == ("succeeded", 8000)
+    assert (shops["latched-decided"]["latched"], shops["latched-decided"]["weight"]) == ("", 350)
+    limit = {check["name"]: check for check in shops["limit-passed"]["analysis"]["checks"]}["limit:error_rate"]
+    assert limit["verdict"] == "fail"

@@ -2,17 +2,18 @@
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.model.document import TooNewError
-from canaryproxy.rollout.codec import KNOWN, PHASES, V, dump, load
+from canaryproxy.rollout.codec import KNOWN, PHASES, REASONS, RESULTS, V, dump, dump_record, load, load_record
 from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.plan import Step
-from canaryproxy.rollout.state import Rollout
+from canaryproxy.rollout.record import Record, Result
+from canaryproxy.rollout.state import Phase, Rollout
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),
@@ -25,8 +26,8 @@ STEPS = st.lists(st.builds(Step, st.integers(0, 10_000), TIMES, st.booleans(), L
 STEP = (Step(100, 60.0), Step(5000, 1.5, hold=True), Step(10_000, 60.0))
 
 ROLLOUTS = st.builds(
-    Rollout, st.sampled_from(PHASES), st.text(), st.text(), STEPS.map(tuple), st.integers(0, 2), st.integers(0, 10_000),
-    TIMES, TIMES, TIMES, TIMES, st.booleans(), st.sampled_from(PHASES), st.integers(0, 5), st.booleans(), LATER,
+    Rollout, st.sampled_from(sorted(PHASES.values())), st.text(), st.text(), STEPS.map(tuple), st.integers(0, 2), st.integers(0, 10_000),
+    TIMES, TIMES, TIMES, TIMES, st.booleans(), st.sampled_from(sorted(PHASES.values())), st.integers(0, 5), st.booleans(), LATER,
     st.builds(Identity, st.text(), st.text(), st.text(), st.text()),
 )  # fmt: skip
 
@@ -95,6 +96,24 @@ def test_a_step_may_say_less_or_more() -> None:
     found = load({**whole, "steps": [[100, 60], [5000, 1, True, {"name": "half"}]]})
     assert found.steps == (Step(100, 60), Step(5000, 1, hold=True, extra={"name": "half"}))
     assert dump(found)["steps"] == [[100, 60, False], [5000, 1, True, {"name": "half"}]]
+
+
+def test_every_phase_and_every_result_has_a_stored_name() -> None:
+    assert sorted(PHASES.values()) == sorted(get_args(Phase))
+    assert sorted(RESULTS.values()) == sorted(get_args(Result))
+
+
+@pytest.mark.parametrize("reason", [*REASONS.values(), "", "one of a later version"])
+def test_a_reason_is_kept_whether_it_is_known_or_not(reason: str) -> None:
+    assert load(stored(Rollout(reason=reason))).reason == reason
+    record = Record(Identity("a"), "superseded", reason)
+    assert load_record(json.loads(json.dumps(dump_record(record)))) == record
+
+
+@pytest.mark.parametrize("wrong", [{"result": "lost"}, {"result": []}, {"reason": 3}, {"id": None}])
+def test_what_is_no_record_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        load_record({**dump_record(Record(Identity("a"), "superseded")), **wrong})
 
 
 @pytest.mark.parametrize("later", [V + 1, 99])

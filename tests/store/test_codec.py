@@ -50,6 +50,11 @@ def test_what_a_later_version_has_added_is_kept_through_a_change(later: dict[str
     assert {name: again[name] for name in later} == later
 
 
+def test_what_a_later_version_has_heard_of_the_file_is_kept_whatever_it_is() -> None:
+    later = {"canary": "http://b", "schedule": {"nights": [1, 2]}}
+    assert json.loads(write_state(read_state(changed(heard=later))))["heard"] == later
+
+
 def test_the_form_without_a_version_is_read() -> None:
     old = json.loads(write_state(STATE))
     del old["v"]
@@ -84,7 +89,7 @@ def test_what_must_not_be_acted_on_by_this_version_is_too_new(later: dict[str, o
     [
         {"weight": 20_000}, {"weight": True}, {"weight": "5"}, {"file_weight": -1}, {"weight_source": "x"},
         {"weight_source": []}, {"file_rules": None}, {"latched": False}, {"rules": "none"}, {"rules": [{"name": "a"}]},
-        {"rules": [3]}, {"rollout": []}, {"rollout": {}}, {"v": None}, {"v": 0.5},
+        {"rules": [3]}, {"heard": {"plan": 3}}, {"heard": []}, {"canary": 3}, {"rollout": []}, {"rollout": {}}, {"v": None}, {"v": 0.5},
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(wrong: dict[str, object]) -> None:

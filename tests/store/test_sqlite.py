@@ -15,7 +15,8 @@ from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.control.state import Audit, RouteState
 from canaryproxy.control.store import CorruptState, NotOurState, TooNewState, UnreadableState, UnwritableState
 from canaryproxy.store import sqlite
-from canaryproxy.store.sqlite import TABLES, SqliteStore
+from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.store.tables import TABLES
 
 RULES = RuleSet(
     rules_from_written([

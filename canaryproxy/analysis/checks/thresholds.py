@@ -87,7 +87,8 @@ class ThresholdCheck:
         canary, stable = (None if one is None else real(one) for one in items(data["values"]))
         self._values = canary, stable
         self._words, self._problem = text(data["broken"]), text(data["problem"])
-        self._samples = Samples(*wholes(data["samples"], 2))
+        canary_samples, stable_samples = wholes(data["samples"], 2)
+        self._samples = Samples(canary=canary_samples, stable=stable_samples)
 
     def finding(self) -> Finding:
         """What it says now."""

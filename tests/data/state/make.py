@@ -300,6 +300,86 @@ NAMED: dict[str, tuple[str, Act]] = {
 }  # fmt: skip
 """What the version that followed 64e2905 stores beside that: names, the last rollouts, canaries of the API."""
 
+USERS = "affinity: {cookie: who, max_age: 1h}"
+ALL_RULES = [
+    {"name": "team", "headers": {"x-team": "blue", "x-build": {"prefix": "nightly-"}, "x-id": {"regex": "[0-9]+"}}, "to": "canary"},
+    {"name": "flagged", "cookies": {"beta": {"present": True}, "old": {"present": False}}, "query": {"preview": {"in": ["1", "yes"]}},
+     "to": "canary", "preview": True, "analyse": True},
+    {"name": "listed", "headers": {"accept-language": {"item": ["de", "fr"]}, "x-groups": {"item": "staff"}}, "to": "canary", "percent": 12.5},
+    {"name": "office", "methods": ["GET", "POST"], "path": {"prefix": "/shop"}, "sources": ["10.1.0.0/16", "2001:db8::/32"], "to": "stable"},
+    {"name": "one-page", "path": "/a/b", "to": "stable"},
+    {"name": "pages", "path": {"regex": "/p/[0-9]+"}, "to": "canary", "percent": 0},
+]  # fmt: skip
+FULL = {
+    "endpoints": [f"http://127.0.0.1:{CANARY}", f"http://localhost:{CANARY}"], "version": "c2", "connect_timeout": "2s",
+    "response_timeout": "20s", "keep_alive": "5s", "max_in_flight": 50,
+    "health": {"path": "/", "interval": "1s", "timeout": "500ms", "unhealthy": 3, "healthy": 2, "version_header": "x-version"},
+}  # fmt: skip
+
+
+def rules_of_all_kinds(stage: Stage) -> None:
+    """Set over the API, one by one."""
+    for rule in ALL_RULES:
+        stage.ask("POST", "shop/rules", rule)
+
+
+def edited(before: str, after: str) -> Act:
+    """The file says something else from now on."""
+
+    def edit(stage: Stage) -> None:
+        path = stage.folder / "config.yaml"
+        text = path.read_text()
+        assert before in text, text
+        path.write_text(text.replace(before, after))
+        time.sleep(3)
+
+    return edit
+
+
+LATER: dict[str, tuple[str, Act]] = {
+    "idle-api-all-rules": (route(", weight: 5"), act(rules_of_all_kinds, judged(1))),
+    "api-canary-full": (
+        ALONE, act(ask("PUT", "shop/canary", FULL), ask("PUT", "shop/weight", {"canary": 0.25}), judged(2))
+    ),
+    "users-everything": (
+        f"routes: {{shop: {{{SIDES}, {USERS}, rollout: {{prove_above: 100%, steps: [20, 50, 100], every: 1h}}, {EVERYTHING}}}}}\n",
+        act(fails("stable", 100), fails("canary", 90), judged(2), do("start"), judged(22)),
+    ),
+    "mirrored": (
+        route(
+            ", mirror: {percent: 50, max_body: 1KiB}, shield: {timeout: 2s, budget: 20}",
+            rollout="steps: [{weight: 10, mirror: {percent: 20}, rules: [{name: only, headers: {x-a: b}, to: canary}]}, 50, 100], "
+            "every: 1h, max_failed: 1000",
+        ),
+        act(fails("stable", 90), fails("canary", 80), do("start"), judged(8)),
+    ),
+    "waiting": (
+        route(", weight: 5"), act(do("start"), judged(3), edited("weight: 5", "weight: 9"), judged(2))
+    ),
+    "plan-edited": (
+        route(), act(do("start"), judged(3), do("promote"), edited("[20, 50, 100]", "[20, 60, 80, 100]"), judged(3))
+    ),
+    "other-canary": (
+        route(), act(do("start"), judged(3), do("promote"), edited(f"127.0.0.1:{CANARY}", f"localhost:{CANARY}"), judged(3))
+    ),
+    "retried": (
+        route(), act(do("start"), judged(2), do("abort"), do("retry"), judged(4))
+    ),
+    "reset": (route(", weight: 5"), act(do("start"), judged(2), do("abort"), do("reset"), judged(1))),
+    "succeeded-weighed": (
+        route(rollout="steps: [50, 100], every: 2s, bake: 2s"),
+        act(do("start"), phase("succeeded"), ask("PUT", "shop/weight", {"canary": 80}), judged(1)),
+    ),
+    "latched-decided": (
+        route(", weight: 5"), act(judged(1), ask("PUT", "shop/weight", {"canary": 3.5}), judged(1))
+    ),
+    "limit-passed": (
+        route(analysis=f"{QUICK}, dry_run: true, limits: {{error_rate: 10%, min_requests: 10}}"),
+        act(do("start"), judged(3), fails("canary", 1), judged(5)),
+    ),
+}  # fmt: skip
+"""What the commit before the rooms were rebuilt stores beside all that."""
+
 
 @contextmanager
 def versions() -> Iterator[dict[str, Any]]:
@@ -389,15 +469,16 @@ def hosts_of(routes: str) -> tuple[str, ...]:
 
 def make(name: str, out: Path) -> None:
     """One golden state."""
-    routes, drive = {**SCENARIOS, **NAMED}[name]
+    routes, drive = {**SCENARIOS, **NAMED, **LATER}[name]
     with tempfile.TemporaryDirectory() as there, versions() as sides:
         folder = Path(there)
-        if name == "latched":
+        if name in ("latched", "latched-decided"):
             (folder / "state.db").write_bytes(b"no database" * 99)
         with instance(folder, routes, sides) as stage, traffic(hosts_of(routes)):
             drive(stage)
             os.kill(stage.process.pid, signal.SIGKILL)
         text = as_sql(folder / "state.db")
+        routes = (folder / "config.yaml").read_text().partition("\n")[2]
     (out / f"{name}.yaml").write_text(routes)
     (out / f"{name}.sql").write_text(text)
 
@@ -425,7 +506,7 @@ def main() -> None:
     from tests.support.golden import observed
 
     out = Path(sys.argv[1])
-    for name in sys.argv[2:] or [*SCENARIOS]:
+    for name in sys.argv[2:] or [*SCENARIOS, *NAMED, *LATER]:
         make(name, out)
         with tempfile.TemporaryDirectory() as there:
             found = observed(restored(out / f"{name}.sql", Path(there, "state.db")), (out / f"{name}.yaml").read_text())

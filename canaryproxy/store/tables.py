@@ -1,0 +1,86 @@
+"""The tables of the state, and their rows. Names of tables and columns are stored: a rename in the code changes none.
+
+A table or a column that a later version has added is left as it is: every statement names the columns that it means.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from canaryproxy.control.state import Audit
+
+SCHEMA = 1
+"""`PRAGMA user_version` of the file. It rises only where an older reader would act wrongly: a table or a column that is
+added does not raise it.
+"""
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS routes (name TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS history (
+  id INTEGER PRIMARY KEY, at REAL NOT NULL, actor TEXT NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,
+  action TEXT NOT NULL, route TEXT NOT NULL, detail TEXT NOT NULL, outcome TEXT NOT NULL, generation INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS history_by_route ON history (route, id);
+"""
+
+EVIDENCE = "CREATE TABLE IF NOT EXISTS learnt (name TEXT PRIMARY KEY, told TEXT NOT NULL) STRICT"
+"""Came later than the others, with no change to them."""
+
+IDENTITY = ("rollout_id", "stable_version", "canary_version")
+"""Columns that came later to the history: an older version neither reads nor writes them."""
+
+READ_ROUTES = "SELECT name, state FROM routes"
+READ_ROUTE_NAMES = "SELECT name FROM routes"
+WRITE_ROUTE = "INSERT INTO routes (name, state) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET state = excluded.state"
+FORGET_ROUTE = "DELETE FROM routes WHERE name = ?"
+
+READ_EVIDENCE = "SELECT name, told FROM learnt"
+READ_EVIDENCE_NAMES = "SELECT name FROM learnt"
+WRITE_EVIDENCE = "INSERT INTO learnt (name, told) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET told = excluded.told"
+FORGET_EVIDENCE = "DELETE FROM learnt WHERE name = ?"
+
+WRITE_ENTRY = (
+    "INSERT INTO history (at, actor, role, address, action, route, detail, outcome, generation, rollout_id, "
+    "stable_version, canary_version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+READ_ENTRIES = (
+    "SELECT at, actor, role, address, action, route, detail, outcome, generation, rollout_id, stable_version, "
+    "canary_version FROM history WHERE route = ? ORDER BY id DESC LIMIT ?"
+)
+FORGET_ENTRIES = "DELETE FROM history WHERE id <= ?"
+
+
+def dump_entry(entry: Audit) -> tuple[object, ...]:
+    """The values of `WRITE_ENTRY`, in its order."""
+    return (
+        entry.at,
+        entry.actor,
+        entry.role,
+        entry.address,
+        entry.action,
+        entry.route,
+        entry.detail,
+        entry.outcome,
+        entry.generation,
+        entry.rollout_id,
+        entry.stable_version,
+        entry.canary_version,
+    )
+
+
+def load_entry(row: Sequence[Any]) -> Audit:
+    """A row of `READ_ENTRIES`."""
+    at, actor, role, address, action, route, detail, outcome, generation, rollout, stable, canary = row
+    return Audit(
+        at=at,
+        actor=actor,
+        role=role,
+        address=address,
+        action=action,
+        route=route,
+        detail=detail,
+        outcome=outcome,
+        generation=generation,
+        rollout_id=rollout,
+        stable_version=stable,
+        canary_version=canary,
+    )
