@@ -26,7 +26,7 @@ class Asked:
     _writing: asyncio.Lock
 
     def revision(self, route: str) -> int:
-        """Counts the changes of a route since the start."""
+        """Another one after every change of a route that a caller may build upon."""
         return self._ledger.revision(route)
 
     def rules(self, route: str) -> tuple[RuleConfig, ...]:

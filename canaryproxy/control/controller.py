@@ -106,7 +106,7 @@ class Controller(Asked):
         self._file = self.config
         heard = await self._ledger.recall(self._file)
         self.config = effective(self._file, self.state)
-        reload = self._follow(edits.compare(None, self.config))
+        reload = self._follow(edits.compare(None, self.config), self.state)
         await self.resolver.look(names(self.config.routes))
         self._refresh()
         configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation)
@@ -245,7 +245,7 @@ class Controller(Asked):
                 self.expect(route, revision)
                 after, told = self._rolled(route, plan, event)
                 if waits(self.state[route], after, event):
-                    await self._ledger.write(route, after, *self._entry(after, told, event, actor))
+                    after = await self._ledger.write(route, after, *self._entry(after, told, event, actor))
         if after is not self.state[route]:
             self._ledger.put(route, after, *self._entry(after, told, event, actor))
         self._refresh()
@@ -298,8 +298,8 @@ class Controller(Asked):
         """Wait until every worker follows. Raises `NotAcknowledged`."""
         await self._traffic.acknowledged(generation)
 
-    def _follow(self, compared: Mapping[str, edits.Edit], actor: Actor = OPERATOR) -> Reload:
-        """What an edited config does to rollouts, before another canary gets anything."""
+    def _follow(self, compared: Mapping[str, edits.Edit], was: State, actor: Actor = OPERATOR) -> Reload:
+        """What an edited config does to rollouts, before another canary gets anything. `was` is the state before it."""
         found: dict[str, edits.Followed] = {}
         for name, edit in compared.items():
             one = edits.follow(self.state[name], edit, partial(self.plan_of, name), self._wall(), self.change_of(name))
@@ -310,7 +310,7 @@ class Controller(Asked):
                 self._ledger.put(name, one.state, actor, action, one.words, self.generation)
             elif one.state != self.state[name]:
                 self._ledger.note(name, one.state)
-            if edit.keys:
+            if edit.keys and name in was and was[name].revision == self.revision(name):
                 self._ledger.revise(name)
         rolled_on = {name: Rolled(one.state.rollout, one.turns, self.generation, 0) for name, one in found.items()}
         return Reload(
@@ -367,7 +367,7 @@ class Controller(Asked):
         self.config = effective(file, self.state)
         turned = [name for name in compared if name in was and settled(was[name], self.state[name])]
         ended = {name: self._settle(name, actor) for name in turned}
-        reload = self._follow(compared, actor)
+        reload = self._follow(compared, was, actor)
         self.configured()
         return replace(reload, begun={**ended, **reload.begun})
 

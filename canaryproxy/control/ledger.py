@@ -17,7 +17,7 @@ from canaryproxy.config import Config
 from canaryproxy.config.canary import CanarySet
 from canaryproxy.control.edits import waits
 from canaryproxy.control.fingerprint import Fingerprint, fingerprints
-from canaryproxy.control.state import Audit, RouteState, State, latch, reconcile
+from canaryproxy.control.state import Audit, RouteState, State, latch, later, reconcile, revised
 from canaryproxy.control.store import CorruptState, Store, TooNewState, UnreadableState, UnwritableState
 from canaryproxy.rollout.state import Rollout, Severity, Told, counted
 
@@ -70,7 +70,6 @@ class Ledger:
     def __init__(self, store: Store, wall: Callable[[], float]) -> None:
         self._store = store
         self._wall = wall
-        self._revisions: dict[str, int] = {}
         self._owed: list[Audit] = []
         self._failing = False
         self._found = Condition()
@@ -83,8 +82,9 @@ class Ledger:
         return f"<Ledger of {len(self.state)} routes in {self._store!r}>"
 
     def revision(self, route: str) -> int:
-        """Counts the changes of a route since the start."""
-        return self._revisions.get(route, 0)
+        """Another one after every change of a route that a caller may build upon; 0 where there is no such route."""
+        state = self.state.get(route)
+        return 0 if state is None else state.revision
 
     @property
     def condition(self) -> Condition:
@@ -99,7 +99,7 @@ class Ledger:
         """What was kept, as this config continues it, and what that changes. State that is lost never sends anyone to a
         canary.
         """
-        said = await asyncio.to_thread(fingerprints, config)
+        said = await asyncio.to_thread(_fingerprints, config)
         kept = None
         try:
             kept = await self._in_thread(self._store.load)
@@ -110,16 +110,17 @@ class Ledger:
             self._found = Condition("damaged", str(error))
         except TooNewState as error:
             log.error("the state is of a newer version, every canary is off and nothing can be changed: %s", error)
-            self.state = latch(config, said, TOO_NEW)
+            self.state = self._stamped({}, latch(config, said, TOO_NEW), config)
             self._found = Condition("too_new", str(error))
             return {}
         except UnreadableState as error:
             log.error("the state cannot be read, all weights are 0 until somebody sets them: %s", error)
-            self.state = latch(config, said, UNREADABLE)
+            self.state = self._stamped({}, latch(config, said, UNREADABLE), config)
             self._found = Condition("unreadable", str(error))
             return {}
         for name, one in self.state.items():
             _complain(name, one)
+        self.state = self._stamped(kept or {}, self.state, config)
         heard = {} if kept is None else _differences(kept, self.state)
         if self.state != kept:
             try:
@@ -139,20 +140,19 @@ class Ledger:
             reason = TOO_NEW if self._found.health == "too_new" else UNREADABLE
             lost = latch(config, said, reason)
             state |= {name: lost[name] for name in state.keys() - before.keys()}
+        state = self._stamped(before, state, config)
         heard = _differences(before, state)
-        if heard:
+        if state != before:
             audits = self._audits(heard, {**before, **state}, generation)
             try:
                 await self._save(state, audits)
             except UnwritableState as error:
                 self._owe(audits)
                 log.error("the config is followed, but the state cannot be kept: %s", error)
-        for name in heard:
-            self.revise(name)
         put = [name for name, one in self.state.items() if name in state and before.get(name) is not one]
         if put:
             again = reconcile(_renewed(self.state, canaries), config, said, self._wall())
-            state |= {name: again[name] for name in put}
+            state |= self._stamped(self.state, {name: again[name] for name in put}, config)
             self._owe([])
         self.state = state
         for name in canaries:
@@ -166,33 +166,40 @@ class Ledger:
 
     async def write(
         self, route: str, after: RouteState, actor: Actor, action: str, detail: str, generation: int
-    ) -> None:
-        """Keep a route's new state. Raises `UnwritableState`, and `Stale` where something was put meanwhile: then that
-        holds.
+    ) -> RouteState:
+        """Keep a route's new state; returns it as it holds, with its revision. Raises `UnwritableState`, and `Stale`
+        where something was put meanwhile: then that holds.
         """
         before = self.state.get(route)
+        after = self._revised(route, after)
         await self._save({**self.state, route: after}, [self._audit(actor, action, route, detail, generation, after)])
         if self.state.get(route) is not before:
             raise Stale(route)
-        self._hold(route, after)
+        self.state = {**self.state, route: after}
+        return after
 
-    def _hold(self, route: str, after: RouteState) -> None:
-        """It holds from now on. What no caller builds upon makes no new revision: when a step has taken too long,
-        that a dry run has warned, and what the versions of the same rollout are called.
+    def _revised(self, route: str, after: RouteState) -> RouteState:
+        """With its revision. What no caller builds upon makes no new one: when a step has taken too long, that a dry
+        run has warned, and what the versions of the same rollout are called.
         """
         before = self.state.get(route)
         same = before is not None and after != before and after == replace(before, rollout=_as(before, after))
-        self.state = {**self.state, route: after}
-        if not same:
-            self.revise(route)
+        return after if same else replace(after, revision=later(self.revision(route), self._wall()))
+
+    def _stamped(self, before: State, after: State, config: Config) -> dict[str, RouteState]:
+        """What a config makes of all routes, those that it changes with a new revision."""
+        now = self._wall()
+        return {name: revised(before.get(name), one, config.routes[name], now) for name, one in after.items()}
 
     def revise(self, route: str) -> None:
-        """Something about the route is not what it was."""
-        self._revisions[route] = self.revision(route) + 1
+        """Something about the route that is not in its state is another one, such as the content of a file that its
+        config names; `keep` is to follow.
+        """
+        self.note(route, replace(self.state[route], revision=later(self.revision(route), self._wall())))
 
     def put(self, route: str, after: RouteState, actor: Actor, action: str, detail: str, generation: int) -> None:
         """A route's new state from now on; `keep` is to follow."""
-        self._hold(route, after)
+        self.state = {**self.state, route: self._revised(route, after)}
         self._owe([self._audit(actor, action, route, detail, generation, after)])
 
     def note(self, route: str, after: RouteState) -> None:
@@ -274,9 +281,16 @@ def _as(before: RouteState, after: RouteState) -> Rollout:
     return replace(was, timeout_at=now.timeout_at, warned=now.warned, identity=identity)
 
 
+def _fingerprints(config: Config) -> dict[str, Fingerprint]:
+    """Of every route; digests of all else are made ready, too. Takes its time."""
+    for route in config.routes.values():
+        _ = route.digest
+    return fingerprints(config)
+
+
 def _looked_up(config: Config, state: State) -> tuple[dict[str, Fingerprint], dict[str, CanarySet]]:
     """Fingerprints by route, and the canaries set over the API whose files have changed. Blocks."""
-    found = fingerprints(config)
+    found = _fingerprints(config)
     said = {name: one.canary for name, one in state.items() if name in found and one.canary is not None}
     renewed = {name: canary.renewed() for name, canary in said.items()}
     return found, {name: canary for name, canary in renewed.items() if canary is not said[name]}

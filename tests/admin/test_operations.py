@@ -1,6 +1,7 @@
 """What the calls do: weights, rules, revisions, failures to keep or to acknowledge."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from canaryproxy.control.ledger import Actor
 from canaryproxy.control.state import Audit, State
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.store.memory import MemoryStore
+from canaryproxy.store.sqlite import SqliteStore
 from tests.support.admin import Api, FakeWorkers
 
 RULE = {"name": "testers", "headers": {"x-internal-tester": "true"}, "to": "canary"}
@@ -72,6 +74,18 @@ async def test_a_stale_revision_is_refused() -> None:
     assert (await refused(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=seen))[0] == "stale"
     await call(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=f'"x", {changed.headers["ETag"]}')
     await call(api, "PUT", "/{route}/weight", {"canary": 3}, if_match="*")
+
+
+async def test_a_tag_from_before_a_restart_is_good_after_it(tmp_path: Path) -> None:
+    first = await Api(store=SqliteStore(tmp_path / "state.db")).start()
+    changed = await call(first, "PUT", "/{route}/weight", {"canary": 1})
+    seen = changed.headers["ETag"]
+    await first.controller.close()
+    again = await Api(store=SqliteStore(tmp_path / "state.db")).start()
+    assert (await call(again, "GET", "/{route}")).headers["ETag"] == seen
+    await call(again, "PUT", "/{route}/weight", {"canary": 2}, if_match=seen)
+    assert (await refused(again, "PUT", "/{route}/weight", {"canary": 3}, if_match=seen))[0] == "stale"
+    await again.controller.close()
 
 
 BODIES = {

@@ -9,4 +9,4 @@ async def test_endpoints_are_those_of_the_versions_that_there_are() -> None:
         "stable": ["unknown"], "canary": ["unknown"],
     }  # fmt: skip
     assert list(api.controller.endpoints("docs")) == ["stable"]
-    assert (api.controller.rules("docs"), api.controller.revision("docs")) == ((), 0)
+    assert (api.controller.rules("docs"), api.controller.revision("gone")) == ((), 0)

@@ -200,7 +200,10 @@ async def ended(controller: Controller) -> None:
 async def test_a_weight_of_the_api_outlives_the_process_until_the_file_says_something_else(tmp_path: Path) -> None:
     controller, traffic = kept(tmp_path / "a.db")
     await controller.start()
-    assert await controller.set_weight("default", 1250, OPS, controller.revision("default")) == Changed(2, 1)
+    before = controller.revision("default")
+    changed = await controller.set_weight("default", 1250, OPS, before)
+    assert changed == Changed(2, controller.revision("default"))
+    assert changed.revision > before
     assert traffic.waited == [2]
     await ended(controller)
     for weight, expected, source in (("5", 1250, "api"), ("6", 600, "file"), ("6", 600, "file")):
@@ -275,7 +278,8 @@ async def test_changes_at_the_same_time_are_made_one_after_another(tmp_path: Pat
     controller, traffic = kept(tmp_path / "a.db")
     await controller.start()
     changes = await asyncio.gather(*(controller.set_weight("default", weight, OPS) for weight in range(1, 21)))
-    assert changes == [Changed(number + 1, number) for number in range(1, 21)]
+    assert [change.generation for change in changes] == list(range(2, 22))
+    assert sorted({change.revision for change in changes}) == [change.revision for change in changes]
     assert [table.routes[0].weight for table in traffic.tables[1:]] == list(range(1, 21))
     with pytest.raises(Stale):
         await controller.set_weight("default", 1, OPS, revision=3)
