@@ -30,11 +30,11 @@ from canaryproxy.config.section import (
     Percent,
     Section,
     Switch,
-    as_written,
     Upgrades,
     Url,
     VersionText,
     Wait,
+    as_written,
     none_if_off,
 )
 from canaryproxy.model.goal import Goal

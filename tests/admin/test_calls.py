@@ -15,7 +15,7 @@ async def test_a_call_says_which_revision_it_builds_upon() -> None:
     def call(if_match: str | None) -> Call:
         return Call(api.knowledge, Actor("ci", "write"), {"route": "shop"}, {}, None, if_match)
 
-    now = api.controller.revision("shop")
+    now = api.ledger.revision("shop")
     assert (call(None).revision, call("*").revision, call(f'"x", {tag(now)}').revision) == (None, None, now)
     assert tagged(call(None)) == {"ETag": tag(now)}
     with pytest.raises(Problem) as stale:

@@ -38,11 +38,11 @@ async def test_a_full_disk_is_told_once_and_so_is_its_end(caplog: pytest.LogCapt
         bench.store.full = True
         await bench.rollouts.do("shop", "abort", JO)
         await seconds(bench, 5)
-        assert not bench.controller.durable
+        assert not bench.ledger.durable
         assert (caplog.text.count(FAILS), caplog.text.count(WORKS)) == (times, times - 1)
         bench.store.full = False
         await seconds(bench, 3)
-        assert bench.controller.durable
+        assert bench.ledger.durable
         assert (caplog.text.count(FAILS), caplog.text.count(WORKS)) == (times, times)
         await bench.rollouts.do("shop", "retry", JO)
 
@@ -53,7 +53,7 @@ async def test_what_another_change_has_kept_along_is_told_to_be_kept(caplog: pyt
     await bench.rollouts.do("shop", "abort", JO)
     bench.store.full = False
     await bench.controller.set_weight("blog", 100, JO)
-    assert bench.controller.durable
+    assert bench.ledger.durable
     await seconds(bench, 3)
     assert (caplog.text.count(FAILS), caplog.text.count(WORKS)) == (1, 1)
 
@@ -95,10 +95,10 @@ async def test_beside_a_state_that_is_not_known_every_canary_is_off_also_of_rout
     store.full = True
     ledger = Ledger(store, lambda: 0.0)
     await ledger.recall(of(SHOP))
-    await ledger.hear(of(f"{SHOP}, {BLOG}"), 1)
+    ledger.follow(await ledger.hear(of(f"{SHOP}, {BLOG}"), 1))
     assert {name: (one.weight, one.off) for name, one in ledger.state.items()} == {"shop": (0, True), "blog": (0, True)}
     assert (ledger.condition.health, ledger.condition.detail) == (health, str(error))
-    await ledger.hear(of(f"{SHOP}, {BLOG}".replace("50", "60")), 1)
+    ledger.follow(await ledger.hear(of(f"{SHOP}, {BLOG}".replace("50", "60")), 1))
     assert all(one.off for one in ledger.state.values())
 
 
@@ -108,7 +108,7 @@ async def test_one_that_can_be_written_again_is_known_again() -> None:
     await ledger.recall(of(SHOP))
     await ledger.write("shop", weighed(ledger.state["shop"], 100, 5000), OPERATOR, "weight", "0 -> 1", 1)
     assert ledger.condition.health == "ok"
-    await ledger.hear(of(f"{SHOP}, {BLOG}"), 1)
+    ledger.follow(await ledger.hear(of(f"{SHOP}, {BLOG}"), 1))
     assert not ledger.state["blog"].off
 
 
@@ -234,5 +234,5 @@ async def test_a_config_as_before_writes_nothing_and_changes_no_revision() -> No
     disk = Disk()
     ledger = await recalled(disk)
     before, disk.documents = ledger.revision("shop"), {}
-    assert await ledger.hear(of(SHOP), 1) == {}
+    assert (await ledger.hear(of(SHOP), 1)).said == {}
     assert (ledger.revision("shop"), disk.documents) == (before, {})
