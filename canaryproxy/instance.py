@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from canaryproxy.admin.app import admin_application, probes_application, scrapes_of
@@ -21,38 +22,29 @@ from canaryproxy.admin.door import Room
 from canaryproxy.admin.doors import Doors
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
-from canaryproxy.config.admin import AccessLogConfig
-from canaryproxy.config.expiry import Held, complaints, held
-from canaryproxy.control import asking, files, hooks, memory, scraping
-from canaryproxy.control.changes import Reload, say_refused
+from canaryproxy.config.admin import AccessLogConfig, AdminConfig
+from canaryproxy.control import asking, files, health, hooks, memory, scraping
+from canaryproxy.control.changes import Reload
 from canaryproxy.control.compile import begin
-from canaryproxy.control.controller import Controller
-from canaryproxy.control.courtesy import give_way
 from canaryproxy.control.cpus import usable_cpus
-from canaryproxy.control.events import LISTENERS, Events
-from canaryproxy.control.health import over_http
-from canaryproxy.control.hooks import Hooks
-from canaryproxy.control.judges import Judges
+from canaryproxy.control.events import LISTENERS
 from canaryproxy.control.listen import display, heard
 from canaryproxy.control.opening import Aside, beside_state, open_sockets
+from canaryproxy.control.plane import ControlPlane, Outside
 from canaryproxy.control.processes import Processes
+from canaryproxy.control.reconfiguration import warn_of_certificates
 from canaryproxy.control.resolve import Lookup, system_lookup
-from canaryproxy.control.rollouts import Rollouts
-from canaryproxy.control.sources import Sources
 from canaryproxy.control.store import NotOurState, Store
+from canaryproxy.control.subscriptions import Deltas, Subscription, WorkerGone, WorkerReport, WorkersChanged
 from canaryproxy.control.watch import Watches
-from canaryproxy.control.workers import NotAcknowledged, Workers
+from canaryproxy.control.workers import Workers
 from canaryproxy.link.messages import Begin
 from canaryproxy.model.delta import Delta
-from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.tls import client_context
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
-from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.distinct import SECRET, Numbers
 from canaryproxy.telemetry.sink import open_log
-from canaryproxy.telemetry.users import UserBook
-from canaryproxy.telemetry.window import Window
 
 log = logging.getLogger("canaryproxy")
 
@@ -83,7 +75,7 @@ class Instance:
         *,
         load: Callable[[], Config] | None = None,
         path: Path | None = None,
-        report: Callable[[Delta], None] = lambda _: None,
+        report: Callable[[Delta], None] | None = None,
         lookup: Lookup = system_lookup,
     ) -> None:
         self._config = config
@@ -93,9 +85,6 @@ class Instance:
         self._lookup = lookup
         self._tasks: list[asyncio.Task[None]] = []
         self.doors = Doors()
-        self.counters = Counters()
-        self.window = Window()
-        self.users = UserBook()
         self.addresses: tuple[tuple[str, int], ...] = ()
         self.admin_address: tuple[str, int] | None = None
         self.probes_address: tuple[str, int] | None = None
@@ -109,14 +98,14 @@ class Instance:
         Raises `CannotListen`, `CannotLog`, `CannotKeep` and `Strange`.
         """
         server = self._config.server
-        self._store = open_store(server.state)
+        store = open_store(server.state)
         check_log(server.access_log, *filter(None, (self._path, place(server.state))))
         self._files_open = files.raise_file_limit(files.wanted_files(self._config))
         for words in memory.warnings(self._config, self._files_open):
             log.warning("%s", words)
         aside, sockets = open_sockets(self._config)
         self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
-        self._compose(sockets)
+        self._compose(sockets, store)
         try:
             await self._go(aside)
         except BaseException:
@@ -124,60 +113,53 @@ class Instance:
             aside.close()
             raise
 
-    def _compose(self, sockets: list[socket.socket]) -> None:
+    def _compose(self, sockets: list[socket.socket], store: Store) -> None:
         """Make all parts, and tie them together."""
         count = self._config.server.workers or usable_cpus()
         identity, secret = f"canaryproxy-{secrets.token_hex(4)}", secrets.token_bytes(SECRET)
         self._numbers = Numbers(secret)
         self.connections = files.connections(self._config, self._files_open)
-        self.buffers = memory.buffers(self._config, self.connections)
-        self.events = Events()
-        self.workers = Workers(
-            count,
-            Processes(sockets, count),
-            lambda slot: limited(
-                begin(self._controller.config, slot, count, identity, secret), self.connections, self.buffers
-            ),
-            report=self._add,
-            gone=self._gone,
-            changed=lambda words: self.events.tell("worker", time.time(), detail=words),
-        )
-        self._controller = Controller(
-            self._config, self.workers, self._store, self._load, ask=over_http(client_context),
-            wall=time.time, lookup=self._lookup, events=self.events, workers=count,
-        )  # fmt: skip
+        buffers = memory.buffers(self._config, self.connections)
 
-        self.judges = Judges(
-            self._config, time.monotonic(), self._weight_of, lambda: self._controller.generation, random.random,
-            self.events, time.time,
-        )  # fmt: skip
-        failures = self._controller.failures
-        self.hooks = Hooks(hooks.over_http(client_context), time.monotonic, failures)
-        self.rollouts = Rollouts(self._controller, self.judges, self.window, self.hooks, time.monotonic, time.time)
-        self.sources = Sources(
-            self.judges, self._weight_of, self._endpoints_of,
-            scraping.over_http(client_context), asking.over_http(client_context), time.monotonic, failures,
-        )  # fmt: skip
+        def first(slot: int) -> Begin:
+            return limited(begin(self._config, slot, count, identity, secret), self.connections, buffers)
 
-    def _urls(self) -> list[str]:
-        return urls(self._config, self.addresses)
-
-    def _gone(self, slot: int) -> None:
-        self.counters.gone(slot)
-        self.judges.gone(slot)
+        deltas: Deltas = Subscription()
+        self.workers = Workers(count, Processes(sockets, count), first, deltas)
+        outside = Outside(
+            self._lookup, health.over_http(client_context), hooks.over_http(client_context),
+            scraping.over_http(client_context), asking.over_http(client_context), random.random, time.monotonic,
+            time.time,
+        )  # fmt: skip
+        self.plane = ControlPlane(
+            self._config, self._load, store, self.workers, deltas, outside, workers=count,
+            listeners=min(LISTENERS, max(files.connections_aside(self._files_open) // 4, 1)),
+        )  # fmt: skip
+        if self._report is not None:
+            deltas.subscribe(partial(hand_on, self._report))
 
     async def _go(self, aside: Aside) -> None:
         """The admin API listens before anything is served, so that it can be asked how far we are."""
+        await self._open_doors(aside)
+        reload = await self.plane.reconfiguration.start()
+        await self.plane.rollouts.recall()
+        await self.workers.start()
+        self.plane.rollouts.reloaded(reload)
+        for work in (again(self._judge), again(self.plane.rollouts.remember), self._expire()):
+            self._tasks.append(asyncio.get_running_loop().create_task(work))
+        if self._path is not None:
+            watches = Watches()
+            watches.poll(self._files(self._path))
+            self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self._path, watches)))
+
+    async def _open_doors(self, aside: Aside) -> None:
         knowledge = Knowledge(
-            self._controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers,
-            time.monotonic, self._urls, self.connections, self._numbers, self.doors.facts,
-        )  # fmt: skip
-        self.rollouts.users_of = knowledge.canary_users
+            self.plane, self.workers, time.monotonic, self._urls, self.connections, self._numbers, self.doors.facts
+        )
         places = files.connections_aside(self._files_open)
-        self.events.places = min(LISTENERS, max(places // 4, 1))
         room, scrapes = Room.of(places), scrapes_of(knowledge)
         if aside.admin is not None:
-            gate = Gate(lambda: self._controller.config.server.admin)
+            gate = Gate(self._admin)
             app = admin_application(knowledge, gate, scrapes)
             self.admin_address = await self.doors.serve("admin", app, aside.admin, room)
         if aside.probes is not None:
@@ -186,85 +168,33 @@ class Instance:
             )
         if aside.local is not None:
             await self.doors.serve_local(probes_application(knowledge, scrapes), aside.local, places)
-        self._controller.configured = self._configured
-        reload = await self._controller.start()
-        await self.rollouts.recall()
-        await self.workers.start()
-        await self.rollouts.reloaded(reload)
-        for work in (again(self._judge), again(self.rollouts.remember), self._expire()):
-            self._tasks.append(asyncio.get_running_loop().create_task(work))
-        if self._path is not None:
-            watches = Watches()
-            watches.poll(self._files(self._path))
-            self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self._path, watches)))
 
-    def _add(self, slot: int, delta: Delta) -> None:
-        give_way()
-        self.counters.add(slot, delta)
-        give_way()
-        self.window.add(delta)
-        give_way()
-        news = self.users.add(delta, self._weight_of)
-        give_way()
-        self.judges.add(slot, delta, news)
-        give_way()
-        self.sources.add(delta)
-        self._report(delta)
+    def _urls(self) -> list[str]:
+        return urls(self._config, self.addresses)
+
+    def _admin(self) -> AdminConfig | None:
+        """Tokens as the config has them now."""
+        return self.config.server.admin
 
     async def _judge(self) -> None:
         """Look at every canary."""
-        await self.judges.look(time.monotonic())
-        await self.rollouts.look()
-
-    def _weight_of(self, route: str) -> int | None:
-        return None if (state := self._controller.state.get(route)) is None else state.weight
-
-    def _endpoints_of(self, route: str) -> dict[str, list[tuple[Endpoint, str]]]:
-        return self._controller.endpoints(route) if route in self._controller.config.routes else {}
-
-    def _configured(self) -> None:
-        for name in self.judges.configure(self._controller.config, time.monotonic()):
-            self.users.begin(name)
-        self.sources.configure(self._controller.config)
+        await self.plane.judges.look(time.monotonic())
+        await self.plane.rollouts.look()
 
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
-        certified = held_files(self._controller.config)
-        reload = await self._controller.reload()
-        if reload.problem:
-            say_refused(reload)
-        elif reload.changed:
-            await self._applied(reload.generation)
-        if not reload.problem and held_files(self._controller.config) != certified:
-            warn_of_certificates(self._controller.config, time.time())
-        if reload.restart:
-            log.warning("`server:` differs from what this process was started with; that part needs a restart")
-        if reload.problem or reload.changed:
-            self.counters.keep(self._controller.config.routes.keys())
-            self.window.keep(self._controller.config.routes.keys())
-            self.users.keep(self._controller.config.routes.keys())
-            self.events.tell("config", time.time(), applied=not reload.problem, generation=reload.generation)
-        await self.rollouts.reloaded(reload)
-        return reload
-
-    async def _applied(self, generation: int) -> None:
-        """Say so once it is true everywhere."""
-        try:
-            await self.workers.acknowledged(generation)
-            log.info("the config was applied as generation %d", generation)
-        except NotAcknowledged as error:
-            log.error("the config was published, but %s", error)
+        return await self.plane.reconfiguration.reload()
 
     async def _expire(self) -> None:
         """Say every day which certificates end soon."""
         while True:
-            warn_of_certificates(self._controller.config, time.time())
+            warn_of_certificates(self.config, time.time())
             await asyncio.sleep(DAY)
 
     @property
-    def controller(self) -> Controller:
-        """What holds for each route now: the config, with the canaries of the API, and the state."""
-        return self._controller
+    def config(self) -> Config:
+        """What holds: the file's config, with the canaries of the API."""
+        return self.plane.topology.config
 
     async def stop(self) -> int:
         """Drain and close; returns the number of exchanges that were cut."""
@@ -278,17 +208,15 @@ class Instance:
         await self._end()
 
     async def _end(self) -> None:
-        self._controller.stop()
-        self.sources.stop()
-        self.hooks.stop()
+        self.plane.stop()
         for task in self._tasks:
             task.cancel()
         await self.doors.cleanup()
-        await self._controller.close()
+        await self.plane.close()
 
     def _files(self, path: Path) -> tuple[Path, ...]:
         """What is watched: the config, and the files that it refers to."""
-        return (path, *self._controller.config.files)
+        return (path, *self.config.files)
 
     async def _watch(self, path: Path, watches: Watches) -> None:
         while True:
@@ -299,24 +227,18 @@ class Instance:
                 await self.reload()
 
 
+def hand_on(report: Callable[[Delta], None], news: WorkerReport | WorkerGone | WorkersChanged) -> None:
+    """Give somebody the counts alone."""
+    if isinstance(news, WorkerReport):
+        report(news.delta)
+
+
 def urls(config: Config, addresses: Sequence[tuple[str, int]]) -> list[str]:
     """Where requests come in, as URLs, in the order of the file."""
     return [
         f"{'https' if listener.tls else 'http'}://{heard(listener.address, at)}"
         for listener, at in zip(config.server.listen, addresses, strict=False)
     ]
-
-
-def held_files(config: Config) -> tuple[Held, ...]:
-    """The certificates of a config."""
-    return tuple(held(config))
-
-
-def warn_of_certificates(config: Config, now: float) -> None:
-    """Say in the log which certificates have ended or will soon."""
-    for one in complaints(config, now):
-        fields = {"place": one.held.place, "file": one.held.file, "ends": one.held.ends}
-        log.log(logging.ERROR if one.over else logging.WARNING, "%s", one.words, extra={"fields": fields})
 
 
 async def again(what: Callable[[], Awaitable[None]]) -> None:

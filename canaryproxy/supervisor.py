@@ -78,7 +78,7 @@ def say(line: str) -> None:
 
 def shares(instance: Instance) -> dict[str, str]:
     """What each canary gets now and who says so, in words."""
-    return {name: share(state) for name, state in instance.controller.state.items()}
+    return {name: share(state) for name, state in instance.plane.ledger.state.items()}
 
 
 def where(version: VersionConfig) -> str:
@@ -196,10 +196,8 @@ def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path 
             code = running.run(
                 serve(
                     instance,
-                    lambda: say(
-                        banner(instance.controller.config, instance.addresses, instance.admin_address, shares(instance))
-                    ),
+                    lambda: say(banner(instance.config, instance.addresses, instance.admin_address, shares(instance))),
                 )
             )
-        log.info("served %s", instance.counters)
+        log.info("served %s", instance.plane.counters)
     return code

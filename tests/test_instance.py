@@ -61,7 +61,7 @@ def test_an_instance_serves_reloads_by_itself_and_reports(
         assert f"{path}:4:" in caplog.text
         write(path, port, 100)
         await until("the config was applied as generation 2", caplog)
-        assert instance.controller.state["default"].weight == 10_000
+        assert instance.plane.ledger.state["default"].weight == 10_000
         reader, writer = await asyncio.open_connection(*instance.addresses[0])
         writer.write(GET)
         assert (await reader.read()).endswith(b"ok")
@@ -167,7 +167,7 @@ rules:
         assert b" 200 " in await said("127.0.0.1", admin, change + b"Content-Length: %d\r\n" % len(body), body)
         ready = await said("127.0.0.1", admin, b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n")
         assert f"http://[::]:{port} (IPv4 and IPv6)".encode() in ready
-        (entry, *_) = await instance._controller.history("default", 1)
+        (entry, *_) = await instance.plane.ledger.history("default", 1)
         assert entry.address == "127.0.0.1"
         await instance.stop()
         server.close()

@@ -76,10 +76,10 @@ def probes_application(knowledge: Knowledge, scrapes: Scrapes | None = None) -> 
 
 def scrapes_of(knowledge: Knowledge) -> Scrapes:
     """Who answers scrapers, on all listeners."""
-    controller = knowledge.controller
+    plane = knowledge.plane
     return Scrapes(
-        knowledge.facts, knowledge.now, knowledge.rollouts.precedence, knowledge.refused,
-        lambda: (controller.generation, controller.events.number),
+        knowledge.facts, knowledge.now, plane.rollouts.precedence, knowledge.refused,
+        lambda: (plane.tables.generation, plane.events.number),
     )  # fmt: skip
 
 
@@ -191,7 +191,7 @@ async def _operate(gate: Gate, operation: Operation, request: web.Request) -> we
     call = await _call(operation, request, actor)
     if operation.role == "write":
         call.knowledge.begun()
-        with call.knowledge.rollouts.precedence.change():
+        with call.knowledge.plane.rollouts.precedence.change():
             written = Written.of(await operation.run(call))
         return await sent(request, written, HEADERS)
     return await request.app[READING].answer(request, operation, call, HEADERS)
@@ -225,7 +225,7 @@ async def _events(gate: Gate, request: web.Request) -> web.StreamResponse:
     actor = gate.authenticate(request.headers.get("Authorization"), _from(request))
     gate.authorize(actor, "read")
     owner = actor.name if gate.guarded else ""
-    return await stream(request, request.app[KNOWLEDGE].controller.events, HEADERS, owner)
+    return await stream(request, request.app[KNOWLEDGE].plane.events, HEADERS, owner)
 
 
 async def _openapi(gate: Gate, request: web.Request) -> web.StreamResponse:

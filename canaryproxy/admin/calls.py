@@ -38,7 +38,7 @@ class Call:
     def revision(self) -> int | None:
         """The revision that the caller builds upon, None if it did not say. Raises `Problem` where it is none."""
         wanted = None if self.if_match is None else entity_tags(self.if_match)
-        revision = self.knowledge.controller.revision(self.route)
+        revision = self.knowledge.plane.ledger.revision(self.route)
         if wanted is not None and tag(revision) not in wanted:
             raise Problem("stale", "read the route again", headers=tagged(self))
         return None if wanted is None else revision
@@ -55,7 +55,7 @@ class Answer:
 
 def tagged(call: Call) -> dict[str, str]:
     """The entity tag of the route as it is now."""
-    return {"ETag": tag(call.knowledge.controller.revision(call.route))}
+    return {"ETag": tag(call.knowledge.plane.ledger.revision(call.route))}
 
 
 async def kept(call: Call, change: Awaitable[Done]) -> Done:

@@ -33,7 +33,7 @@ class CanaryChanged(Canary):
 async def show_canary(call: Call) -> Answer:
     """What it is, and who said so."""
     knowledge, route = call.knowledge, call.route
-    source = knowledge.controller.state[route].canary_source
+    source = knowledge.plane.ledger.state[route].canary_source
     return Answer(
         Canary(route=route, canary=knowledge.canary(route), source=source), headers=tagged(call)
     )  # fmt: skip
@@ -57,8 +57,8 @@ async def delete_canary(call: Call) -> Answer:
 
 async def _set_canary(call: Call, route: str, canary: CanarySet) -> Answer:
     knowledge = call.knowledge
-    changed = await kept(call, knowledge.rollouts.set_canary(route, canary, call.actor, call.revision))
-    state = knowledge.controller.state[call.route]
+    changed = await kept(call, knowledge.plane.reconfiguration.set_canary(route, canary, call.actor, call.revision))
+    state = knowledge.plane.ledger.state[call.route]
     body = CanaryChanged(
         route=route, canary=None if canary.version is None else as_written(canary.version), source="api",
         weight=state.weight / 100, phase=state.rollout.phase, generation=changed.generation,

@@ -12,7 +12,7 @@ from canaryproxy.telemetry.histogram import value_bucket
 
 def report(knowledge: Knowledge, name: str, body: models.GoalBody) -> models.GoalCounted:
     """Count an event as if the traffic had shown it. Raises `Problem`."""
-    route = next(one for one in knowledge.controller.table.routes if one.name == name)
+    route = next(one for one in knowledge.plane.tables.table.routes if one.name == name)
     known = [goal.name for goal in route.goals]
     if body.goal not in known:
         raise Problem("no-such-goal", f"goals of {name} are: {', '.join(known) or 'none'}")
@@ -23,13 +23,13 @@ def report(knowledge: Knowledge, name: str, body: models.GoalBody) -> models.Goa
     user, version = 0, body.version
     if body.key is not None:
         user, version = _user(knowledge, route, body.key)
-    side, now = (name, version or "stable"), knowledge.now()
-    knowledge.counters.reach(side, body.goal, 1, body.value)
+    side, now, plane = (name, version or "stable"), knowledge.now(), knowledge.plane
+    plane.counters.reach(side, body.goal, 1, body.value)
     event = GoalDelta(*side, body.goal, True, 1, body.value, {value_bucket(body.value): 1})
-    knowledge.window.reach(event, now)
-    knowledge.judges.reach(event)
+    plane.window.reach(event, now)
+    plane.judges.reach(event)
     if user:
-        knowledge.judges.met(knowledge.users.reach((*side, body.goal), {user: body.value}, 0, now))
+        plane.judges.met(plane.users.reach((*side, body.goal), {user: body.value}, 0, now))
     return models.GoalCounted(route=name, goal=body.goal, version=side[1], value=body.value)
 
 
@@ -39,7 +39,7 @@ def _user(knowledge: Knowledge, route: Route, key: str) -> tuple[int, models.Ver
         raise Problem("no-affinity", f"{route.name} knows no users; give `version`")
     hashed = Hash(salt_of(route.salt or route.name)).of(key.encode("utf-8"))
     user = knowledge.numbers.of(hashed)
-    last = knowledge.users.version_of(route.name, user)
+    last = knowledge.plane.users.version_of(route.name, user)
     if last is not None:
         return user, "canary" if last == "canary" else "stable"
     return user, "canary" if hashed % WEIGHT_SCALE < route.weight and not route.aborted else "stable"

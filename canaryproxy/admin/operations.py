@@ -63,12 +63,12 @@ async def _routes(call: Call) -> Answer:
     knowledge = call.knowledge
     knowledge.recalled()
     routes = []
-    for number, name in enumerate(list(knowledge.controller.config.routes)):
+    for number, name in enumerate(list(knowledge.plane.topology.config.routes)):
         if number % BREATH == BREATH - 1:
-            await knowledge.rollouts.precedence.breathe()
-        if name in knowledge.controller.config.routes:
+            await knowledge.plane.rollouts.precedence.breathe()
+        if name in knowledge.plane.topology.config.routes:
             routes.append(knowledge.route(name))
-    return Answer(models.Routes(generation=knowledge.controller.generation, routes=routes))
+    return Answer(models.Routes(generation=knowledge.plane.tables.generation, routes=routes))
 
 
 async def _route(call: Call) -> Answer:
@@ -78,7 +78,7 @@ async def _route(call: Call) -> Answer:
 async def _set_weight(call: Call) -> Answer:
     route = call.route
     body = _checked(models.WeightBody, call.body)
-    change = call.knowledge.controller.set_weight(route, body.basis_points, call.actor, call.revision)
+    change = call.knowledge.plane.controller.set_weight(route, body.basis_points, call.actor, call.revision)
     changed = await kept(call, change)
     canary = body.basis_points / 100
     weight = models.Weight(
@@ -101,9 +101,9 @@ def _checked(model: type[Body], body: object) -> Body:
 
 
 async def _rules(call: Call) -> Answer:
-    controller, route = call.knowledge.controller, call.route
+    state, route = call.knowledge.plane.ledger.state, call.route
     return Answer(
-        models.Rules(rules=call.knowledge.rules(route), source=controller.state[route].rules_source),
+        models.Rules(rules=call.knowledge.rules(route), source=state[route].rules_source),
         headers=tagged(call),
     )
 
@@ -119,7 +119,7 @@ async def _changed(call: Call, change: Callable[[Rules], Rules]) -> tuple[Answer
         before, after = rules, change(rules)
         return after
 
-    changed = await kept(call, call.knowledge.controller.set_rules(route, seen, call.actor, call.revision))
+    changed = await kept(call, call.knowledge.plane.controller.set_rules(route, seen, call.actor, call.revision))
     body = models.RulesChanged(
         rules=list(map(rule_as_written, after)), source="api", route=route, generation=changed.generation
     )
@@ -190,7 +190,7 @@ async def _stats(call: Call) -> Answer:
 
 
 async def _analysis(call: Call) -> Answer:
-    return Answer(analysis_of(call.route, call.knowledge.judges.analysis(call.route, call.knowledge.now())))
+    return Answer(analysis_of(call.route, call.knowledge.plane.judges.analysis(call.route, call.knowledge.now())))
 
 
 async def _rollout(call: Call) -> Answer:
@@ -202,7 +202,7 @@ def _verb(verb: Verb) -> Callable[[Call], Awaitable[Answer]]:
         route = call.route
         body = _checked(body_of(verb), call.body)
         names = (body.version, body.stable_version) if isinstance(body, BeginBody) else ("", "")
-        change = call.knowledge.rollouts.do(
+        change = call.knowledge.plane.rollouts.do(
             route,
             verb,
             call.actor,
@@ -225,7 +225,7 @@ async def _is_verdict(call: Call) -> Answer:
     wanted = call.path["verdict"]
     if wanted not in VERDICTS:
         raise Problem("invalid", f"verdict: expected {', '.join(VERDICTS)}")
-    found = call.knowledge.judges.analysis(call.route, call.knowledge.now())
+    found = call.knowledge.plane.judges.analysis(call.route, call.knowledge.now())
     if found.verdict != wanted:
         raise Problem("verdict", f"{found.verdict}: {found.reason}")
     return Answer(analysis_of(call.route, found))
@@ -255,7 +255,7 @@ async def _history(call: Call) -> Answer:
     if not (asked.isascii() and asked.isdecimal() and len(asked) <= 4 and 1 <= int(asked) <= MOST_ENTRIES):
         raise Problem("invalid", f"limit: expected a whole number from 1 to {MOST_ENTRIES}")
     try:
-        audits = await call.knowledge.controller.history(route, int(asked))
+        audits = await call.knowledge.plane.ledger.history(route, int(asked))
     except UnwritableState as error:
         raise Problem("state-unwritable", str(error)) from None
     return Answer(models.History(route=route, entries=list(map(entry, audits))))

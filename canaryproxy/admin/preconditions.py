@@ -1,20 +1,18 @@
 """`ETag` and `If-Match` (RFC 9110 8.8, 13.1.1): a change that builds upon what is not there any more is refused."""
 
 import re
-import secrets
 
 from canaryproxy.admin.problems import Problem
-
-NONCE = secrets.token_hex(4)
-"""Makes entity tags of another process differ from ours."""
 
 ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 """A tag may hold a comma."""
 
 
 def tag(revision: int) -> str:
-    """The entity tag of a route: another one whenever something about it was changed."""
-    return f'"{NONCE}-{revision}"'
+    """The entity tag of a route: another one whenever something about it was changed. The revision is stored with the
+    route, so a tag is good after a restart too.
+    """
+    return f'"{revision:x}"'
 
 
 def entity_tags(field: str) -> frozenset[str] | None:
@@ -30,4 +28,4 @@ def entity_tags(field: str) -> frozenset[str] | None:
         if not after:
             return frozenset(found)
         rest = after.lstrip(", \t") if after.startswith(",") else ""
-    raise Problem("malformed", 'If-Match: expected * or tags in quotes, as ETag gives them, such as "1a2b3c4d-7"')
+    raise Problem("malformed", 'If-Match: expected * or tags in quotes, as ETag gives them, such as "64f3a1b2c3d4e"')

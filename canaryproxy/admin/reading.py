@@ -75,7 +75,7 @@ class Reading:
     def _lane(self, name: str) -> Turns:
         known = self._lanes.get(name)
         if known is None:
-            known = self._lanes[name] = Turns(name, self._knowledge.rollouts.precedence, self._knowledge.refused)
+            known = self._lanes[name] = Turns(name, self._knowledge.plane.rollouts.precedence, self._knowledge.refused)
         return known
 
     def openapi(self, *, guarded: bool) -> Written:

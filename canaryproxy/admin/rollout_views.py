@@ -36,13 +36,13 @@ def report_of(knowledge: Knowledge, route: str, wanted: str | None = None) -> mo
         why=None if record is None else record.why or None,
         began=None if record is None else record.began or None,
         ended=None if record is None else record.ended or None,
-        **(found or knowledge.rollouts.found(route)),
+        **(found or knowledge.plane.observations.found(route)),
     )
 
 
 def _records(knowledge: Knowledge, route: str) -> list[Record]:
-    state = knowledge.controller.state[route]
-    return records(state.past, replace(state.rollout, identity=knowledge.rollouts.identity(route)))
+    state = knowledge.plane.ledger.state[route]
+    return records(state.past, replace(state.rollout, identity=knowledge.plane.versions.identity(route)))
 
 
 def _found(knowledge: Knowledge, route: str, wanted: str) -> Record:

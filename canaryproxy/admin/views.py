@@ -1,4 +1,4 @@
-"""What the API shows: the controller's, the counters' and the workers' knowledge as the models of `models`."""
+"""What the API shows: what the control plane and the workers know, as the models of `models`."""
 
 import math
 import platform
@@ -16,20 +16,16 @@ from canaryproxy.config.expiry import held
 from canaryproxy.config.section import as_written
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.calling import REFUSED
-from canaryproxy.control.controller import Controller
 from canaryproxy.control.endpoints import names
-from canaryproxy.control.judges import Judges
-from canaryproxy.control.rollouts import Rollouts
+from canaryproxy.control.plane import ControlPlane
 from canaryproxy.control.state import Audit
 from canaryproxy.control.workers import Workers
 from canaryproxy.rollout.identity import label
 from canaryproxy.rollout.state import UNDER_WAY
-from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.distinct import Distinct, Numbers
 from canaryproxy.telemetry.listeners import ListenerFacts
 from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
-from canaryproxy.telemetry.users import UserBook
-from canaryproxy.telemetry.window import Events, Sample, Window
+from canaryproxy.telemetry.window import Events, Sample
 
 BREATH = 10
 """Routes that are looked at before others get their turn on the loop."""
@@ -51,12 +47,7 @@ class Knowledge:
     away.
     """
 
-    controller: Controller
-    counters: Counters
-    window: Window
-    users: UserBook
-    judges: Judges
-    rollouts: Rollouts
+    plane: ControlPlane
     workers: Workers
     now: Callable[[], float]
     addresses: Callable[[], Sequence[str]] = tuple
@@ -68,33 +59,33 @@ class Knowledge:
     @property
     def ready(self) -> bool:
         """Whether requests are served."""
-        return self.controller.generation > 0 and self.workers.ready > 0 and not self.workers.draining
+        return self.plane.tables.generation > 0 and self.workers.ready > 0 and not self.workers.draining
 
     def known(self, route: str) -> str:
         """The route's name, if there is such a route. Raises `Problem`."""
-        if route not in self.controller.config.routes:
-            raise Problem("no-such-route", f"routes are: {', '.join(list(self.controller.config.routes)[:20])}")
+        if route not in self.plane.topology.config.routes:
+            raise Problem("no-such-route", f"routes are: {', '.join(list(self.plane.topology.config.routes)[:20])}")
         self.recalled()
         return route
 
     def begun(self) -> None:
         """Whether changes may come: a first table is published. Raises `Problem`."""
-        if not self.controller.generation:
+        if not self.plane.tables.generation:
             raise Problem("not-ready", "it starts, and nothing is served yet", headers={"Retry-After": "1"})
 
     def recalled(self) -> None:
         """Whether it is known what holds. Raises `Problem`."""
-        if not self.controller.state:
+        if not self.plane.ledger.state:
             raise Problem("not-ready", "the state is being read", headers={"Retry-After": "1"})
 
     def route(self, name: str) -> models.Route:
         """All that is known of a route."""
-        controller = self.controller
-        config, state = controller.config.routes[name], controller.state[name]
-        names = self.rollouts.identity(name)
+        ledger = self.plane.ledger
+        config, state = self.plane.topology.config.routes[name], ledger.state[name]
+        names = self.plane.versions.identity(name)
         return models.Route(
             route=name,
-            generation=controller.generation,
+            generation=self.plane.tables.generation,
             hosts=list(config.hosts),
             paths=list(config.paths),
             affinity=affinity_text(config.affinity),
@@ -103,35 +94,35 @@ class Knowledge:
             weight=state.weight / 100,
             source=state.weight_source,
             waiting_weight=None if state.waiting is None else state.waiting / 100,
-            observed_weight=_rounded(self.window.observed_weight(name, self.now())),
+            observed_weight=_rounded(self.plane.window.observed_weight(name, self.now())),
             phase=state.rollout.phase,
             reason=state.latched or state.rollout.reason or None,
             step=state.rollout.step,
             rollout_id=names.id or None,
             stable_version=names.stable or None,
             canary_version=names.canary or None,
-            verdict=self.judges.verdict(name, self.now()),
+            verdict=self.plane.judges.verdict(name, self.now()),
             rules=self.rules(name),
             rules_source=state.rules_source,
             endpoints=self.endpoints(name),
-            state=models.Condition(condition=controller.condition.health, detail=controller.condition.detail or None),
+            state=models.Condition(condition=ledger.condition.health, detail=ledger.condition.detail or None),
             failing=self.failing(name),
         )
 
     def canary(self, name: str) -> dict[str, Any] | None:
         """The canary that holds, as written; None where there is none."""
-        canary = self.controller.config.routes[name].canary
+        canary = self.plane.topology.config.routes[name].canary
         return None if canary is None else as_written(canary)
 
     def rules(self, name: str) -> list[models.Rule]:
         """The rules that hold, as written."""
-        return [rule_as_written(rule) for rule in self.controller.rules(name)]
+        return [rule_as_written(rule) for rule in self.plane.controller.rules(name)]
 
     def endpoints(self, name: str) -> models.Endpoints:
         """Every endpoint with its state."""
-        found, findings = {}, self.controller.health.findings
-        for version, side in self.controller.endpoints(name).items():
-            ejected = self.counters.ejected(endpoint.authority for endpoint, _ in side)
+        found, findings = {}, self.plane.topology.health.findings
+        for version, side in self.plane.topology.endpoints(name).items():
+            ejected = self.plane.counters.ejected(endpoint.authority for endpoint, _ in side)
             found[version] = [
                 endpoints.Endpoint.model_construct(
                     endpoint=endpoint.authority,
@@ -145,15 +136,15 @@ class Knowledge:
 
     def failing(self, name: str) -> list[models.Failing]:
         """Who is asked or called for a route and gives no good answer."""
-        asked = names({name: self.controller.config.routes[name]})
-        unresolved = [one for host, one in self.controller.resolver.failing.items() if host in asked]
-        return [endpoints.failing(one) for one in (*unresolved, *self.controller.failures.of(name))]
+        asked = names({name: self.plane.topology.config.routes[name]})
+        unresolved = [one for host, one in self.plane.topology.resolver.failing.items() if host in asked]
+        return [endpoints.failing(one) for one in (*unresolved, *self.plane.failures.of(name))]
 
     def stats(self, name: str, seconds: float) -> models.Stats:
         """What both versions did in the last seconds."""
         now = self.now()
         stable, canary = (
-            self._version(self.window.sample((name, version), now, seconds), (name, version), now, seconds)
+            self._version(self.plane.window.sample((name, version), now, seconds), (name, version), now, seconds)
             for version in ("stable", "canary")
         )
         versions = models.VersionsStats(stable=stable, canary=canary if self.has_canary(name) else None)
@@ -163,18 +154,18 @@ class Knowledge:
 
     def has_canary(self, name: str) -> bool:
         """Whether the route has one."""
-        return self.controller.config.routes[name].canary is not None
+        return self.plane.topology.config.routes[name].canary is not None
 
     def _knows_users(self, name: str) -> bool:
         """Whether users are told apart: without a canary nobody's key is looked at."""
-        return self.has_canary(name) and self.controller.config.routes[name].affinity is not None
+        return self.has_canary(name) and self.plane.topology.config.routes[name].affinity is not None
 
     def _step(self, name: str, now: float) -> models.Step | None:
         """What users met since the weight is what it is; nothing without affinity."""
-        state = self.controller.state[name]
+        state = self.plane.ledger.state[name]
         if not self._knows_users(name):
             return None
-        step = self.users.step(name, state.weight, now)
+        step = self.plane.users.step(name, state.weight, now)
         met = {
             version: models.StepUsers(
                 users=len(seen), failed=len(failed), error=_rounded(seen.error) or 0.0,
@@ -188,12 +179,12 @@ class Knowledge:
 
     def rollout(self, name: str) -> rollout_models.Rollout:
         """Where a rollout stands."""
-        rollout, plan = self.rollouts.of(name), self.rollouts.plan(name)
+        rollout, plan = self.plane.rollouts.of(name), self.plane.observations.plan(name)
         active = rollout.phase in UNDER_WAY
-        aim = self.rollouts.aim(name) if rollout.phase != "baking" else None
+        aim = rollout.aim if rollout.phase != "baking" else None
         dwell = plan.steps[rollout.step].dwell if active and rollout.step is not None else 0.0
-        estimate = self.rollouts.estimate(name) if active else 0.0
-        names = self.rollouts.identity(name)
+        estimate = self.plane.observations.estimate(name) if active else 0.0
+        names = self.plane.versions.identity(name)
         return rollout_models.Rollout(
             route=name,
             id=names.id or None,
@@ -204,30 +195,25 @@ class Knowledge:
             why=rollout.why or None,
             step=rollout.step,
             steps=[step.weight / 100 for step in plan.steps],
-            weight=self.controller.state[name].weight / 100,
+            weight=self.plane.ledger.state[name].weight / 100,
             began=rollout.began or None,
             since=rollout.since or None,
             next=None if aim is None else aim / 100,
             not_before=None if aim is None else rollout.step_since + dwell,
             timeout_at=rollout.timeout_at or None,
             estimate=round(estimate, 1) if 0 < estimate < math.inf else None,
-            verdict=self.judges.verdict(name, self.now()),
-            generation=self.controller.generation,
-            durable=self.controller.durable,
+            verdict=self.plane.judges.verdict(name, self.now()),
+            generation=self.plane.tables.generation,
+            durable=self.plane.ledger.durable,
         )
 
-    def canary_users(self, name: str) -> int | None:
-        """The canary's users since the weight is what it is; None without affinity."""
-        step = self._step(name, self.now())
-        return None if step is None else step.canary.users
-
     def _goals(self, sample: Sample, side: tuple[str, str], now: float, seconds: float) -> dict[str, models.GoalStats]:
-        config, known = self.controller.config.routes[side[0]], self._knows_users(side[0])
-        users = self.users.seen(side, now, seconds).count
+        config, known = self.plane.topology.config.routes[side[0]], self._knows_users(side[0])
+        users = self.plane.users.seen(side, now, seconds).count
         found = {}
         for goal in config.goals:
             events = sample.goals.get(goal.name, Events())
-            reached = self.users.reached((*side, goal.name), now, seconds).count if known else None
+            reached = self.plane.users.reached((*side, goal.name), now, seconds).count if known else None
             found[goal.name] = models.GoalStats(
                 events=events.count,
                 value=events.value,
@@ -239,7 +225,7 @@ class Knowledge:
 
     def _version(self, sample: Sample, side: tuple[str, str], now: float, seconds: float) -> models.VersionStats:
         known = self._knows_users(side[0])
-        seen, failed = self.users.seen(side, now, seconds), self.users.failed(side, now, seconds)
+        seen, failed = self.plane.users.seen(side, now, seconds), self.plane.users.failed(side, now, seconds)
         return models.VersionStats(
             requests=sample.requests,
             errors=sample.errors,
@@ -249,7 +235,7 @@ class Knowledge:
             p90=sample.quantile(0.9),
             p95=sample.quantile(0.95),
             p99=sample.quantile(0.99),
-            in_flight=self.counters.in_flight(side),
+            in_flight=self.plane.counters.in_flight(side),
             users=seen.count if known else None,
             users_failed=failed.count if known else None,
             users_error=_rounded(seen.error) if known else None,
@@ -258,42 +244,42 @@ class Knowledge:
 
     async def facts(self) -> InstanceFacts:
         """What the metrics are made of. Others get their turn on the loop now and then."""
-        controller = self.controller
+        config, ledger = self.plane.topology.config, self.plane.ledger
         routes = []
-        for number, name in enumerate(list(controller.config.routes)):
+        for number, name in enumerate(list(config.routes)):
             if number % BREATH == BREATH - 1:
-                await self.rollouts.precedence.breathe()
-            if name in controller.config.routes and controller.state:
+                await self.plane.rollouts.precedence.breathe()
+            if name in self.plane.topology.config.routes and ledger.state:
                 routes.append(self._facts(name))
         return InstanceFacts(
             routes=routes,
-            counters=self.counters,
-            window=self.window,
+            counters=self.plane.counters,
+            window=self.plane.window,
             now=self.now(),
             workers=self.workers.ready,
             restarts=self.workers.restarts,
             refused=self.workers.refused,
             connections=self.connections,
             listeners=self.listeners(),
-            generation=controller.generation,
-            reloaded=controller.reloaded,
-            state=controller.condition.health,
+            generation=self.plane.tables.generation,
+            reloaded=self.plane.reconfiguration.reloaded,
+            state=ledger.condition.health,
             build={"version": __version__, "python": platform.python_version(), "mode": MODE.label},
-            buckets=controller.config.server.metrics.buckets,
+            buckets=config.server.metrics.buckets,
             refused_readers=self.refused,
             refused_answers={str(why): count for why, count in REFUSED.items()},
-            certificates=[((one.role, one.place, one.file), one.ends) for one in held(controller.config)],
+            certificates=[((one.role, one.place, one.file), one.ends) for one in held(config)],
         )
 
     def _facts(self, name: str) -> RouteFacts:
-        rules = self.controller.rules(name)
+        rules = self.plane.controller.rules(name)
         reasons = ["weight", "abort"] if self.has_canary(name) else ["weight"]
         if self._knows_users(name):
             reasons.insert(1, "affinity")
         reasons += [f"rule:{rule.name}" for rule in rules[:MOST_RULE_SERIES]]
 
         def endpoints() -> Mapping[tuple[str, str], int]:
-            if name not in self.controller.config.routes:
+            if name not in self.plane.topology.config.routes:
                 return {}
             sides = self.endpoints(name)
             return Counter(
@@ -302,13 +288,13 @@ class Knowledge:
                 for one in side
             )
 
-        goals = tuple(goal.name for goal in self.controller.config.routes[name].goals)
-        analysis, rollout = self.judges.analysis(name, self.now()), self.rollouts.of(name)
-        names = self.rollouts.identity(name)
+        goals = tuple(goal.name for goal in self.plane.topology.config.routes[name].goals)
+        analysis, rollout = self.plane.judges.analysis(name, self.now()), self.plane.rollouts.of(name)
+        names = self.plane.versions.identity(name)
         return RouteFacts(
-            name, self.controller.state[name].weight, tuple(reasons), endpoints, goals, VERDICTS[analysis.verdict],
+            name, self.plane.ledger.state[name].weight, tuple(reasons), endpoints, goals, VERDICTS[analysis.verdict],
             {one.name: (one.evidence, one.threshold) for one in analysis.checks}, rollout.phase, rollout.step,
-            {(result, why): count for (of, result, why), count in self.rollouts.ended.items() if of == name},
+            {(result, why): count for (of, result, why), count in self.plane.notifier.ended.items() if of == name},
             (label(names.id), label(names.stable), label(names.canary)),
             ("stable", "canary") if self.has_canary(name) else ("stable",),
         )  # fmt: skip

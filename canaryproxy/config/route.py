@@ -1,5 +1,7 @@
 """The part of the schema that is a route: its versions, rules, affinity and headers."""
 
+import hashlib
+import json
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Self
@@ -32,6 +34,7 @@ from canaryproxy.config.section import (
     Url,
     VersionText,
     Wait,
+    as_written,
     none_if_off,
 )
 from canaryproxy.model.goal import Goal
@@ -275,6 +278,12 @@ class RouteConfig(Section):
     def events(self) -> tuple[Goal, ...]:
         """The goals as the table has them."""
         return tuple(goal.goal for goal in self.goals)
+
+    @cached_property
+    def digest(self) -> str:
+        """Equal for routes that are written alike but for their rules, which have a digest of their own."""
+        written = {key: value for key, value in as_written(self).items() if key != "rules"}
+        return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
 
     @property
     def sides(self) -> tuple[VersionConfig, ...]:

@@ -1,47 +1,27 @@
-"""The single writer: what config and operators say now, what names mean, who is healthy, which generation serves.
+"""The single writer of what operators and rollouts change: a weight, rules, where a rollout stands.
 
-Everything that changes traffic comes through here, one after another: it is kept, published, and only then, without
-holding up the next change, waited for until every worker has acknowledged it. What a rollout takes from a canary waits
-for nobody: it is published at once and kept then, tried again until the disk takes it. A new config is followed even if
-it cannot be kept. A file that does not hold up changes nothing: the old config goes on serving and the reload says what
-is wrong.
+Everything that changes traffic comes through here or through another config (`control.reconfiguration`), one after
+another: it is stored, published, and only then, without holding up the next change, waited for until every worker has
+acknowledged it. What a rollout takes from a canary does not wait: it is published at once and stored then, tried again
+until the disk takes it.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
-from canaryproxy.config import Config, ConfigError
-from canaryproxy.config.canary import CanarySet
+from canaryproxy.config import Config
 from canaryproxy.config.rules import RuleConfig, RuleSet
-from canaryproxy.control import edits
-from canaryproxy.control.asked import Asked
-from canaryproxy.control.canaries import MOST_NAMED, NoCanary, announce_all, check_removable, difference, tell, told
-from canaryproxy.control.changes import Changed, NoSuchRoute, Reload, Rolled
-from canaryproxy.control.compile import Known, certificates, compile_table
-from canaryproxy.control.endpoints import names, names_of
-from canaryproxy.control.events import Events, announce, configured, tell_change
-from canaryproxy.control.failures import Failures
-from canaryproxy.control.health import Ask, Health, checks, turned_ill
-from canaryproxy.control.ledger import OPERATOR, Actor, Condition, Ledger, Stale
-from canaryproxy.control.resolve import Lookup, Resolver, system_lookup
-from canaryproxy.control.state import (
-    RouteState,
-    State,
-    canary_said,
-    effective,
-    gone,
-    reported,
-    rolled,
-    settled,
-    waits,
-    weighed,
-)
-from canaryproxy.control.store import Store
-from canaryproxy.control.workers import Traffic
-from canaryproxy.model.table import Endpoint, Route, RoutingTable
+from canaryproxy.control.canaries import MOST_NAMED, NoCanary
+from canaryproxy.control.changes import Changed, NoSuchRoute, Rolled
+from canaryproxy.control.events import Events, announce, tell_change
+from canaryproxy.control.health import turned_ill
+from canaryproxy.control.ledger import Actor, Ledger, Stale
+from canaryproxy.control.state import RouteState, State, rolled, waits, weighed
+from canaryproxy.control.tables import Tables
+from canaryproxy.control.topology import Topology
+from canaryproxy.model.table import Endpoint
 from canaryproxy.rollout.machine import NOTICED, known, transition
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.state import Event, Illegal, Told, summary
@@ -50,85 +30,52 @@ log = logging.getLogger("canaryproxy")
 
 Rules = tuple[RuleConfig, ...]
 
+Change = Callable[[RouteState], tuple[RouteState, str]]
+"""A route's state -> the one after a change, and what is different, in words. May raise."""
+
 KEEPING = 5.0
-"""Seconds for which somebody who takes from a canary waits for the disk."""
+"""Seconds for which a change that takes from a canary waits for the disk: longer than any healthy one takes, and short
+enough that a caller gets an answer before clients commonly give up. The change holds by then, and is stored later.
+"""
 
 
-class Controller(Asked):
-    """Owns the config, the state and the generation. `load` reads the config anew; it may raise `ConfigError`.
-
-    `config` is what holds: the file's, with the canaries that were set over the API. Whoever works with it is called by
-    `configured` when it is another one. `wall` tells seconds since the epoch.
-    """
+class Controller:
+    """Changes the state of routes and publishes what comes of it. `wall` tells seconds since the epoch."""
 
     def __init__(
-        self,
-        config: Config,
-        traffic: Traffic,
-        store: Store,
-        load: Callable[[], Config] | None = None,
-        *,
-        ask: Ask,
-        wall: Callable[[], float],
-        lookup: Lookup = system_lookup,
-        events: Events | None = None,
-        workers: int = 1,
-    ) -> None:
-        self._started_with = config.server.lasting
-        self._traffic = traffic
-        self._load = load
+        self, topology: Topology, ledger: Ledger, tables: Tables, events: Events, wall: Callable[[], float]
+    ) -> None:  # fmt: skip
+        self._topology = topology
+        self._ledger = ledger
+        self._tables = tables
+        self._events = events
         self._wall = wall
-        self._writing = asyncio.Lock()
-        self._reloading = asyncio.Lock()
         self._keeping: set[asyncio.Task[None]] = set()
-        self._coming: frozenset[str] = frozenset()
-        self.resolver = Resolver(lookup, lambda: names(self.config.routes) | self._coming, self._refresh, wall)
-        self.health, self.failures = Health(self._ailing, ask, wall), Failures(wall)
-        self._resolving: asyncio.Task[None] | None = None
-        self._published: tuple[Route, ...] | None = None
-        self._compiled: Known = {}
-        self._workers = workers
         self._ill: frozenset[Endpoint] = frozenset()
-        self._ledger = Ledger(store, wall)
-        self.events = events or Events()
-        self.configured: Callable[[], None] = lambda: None
-        self.plan_of: Callable[[str], Plan] = lambda route: self.config.routes[route].rollout.plan(0.0)
-        self.change_of: Callable[[str], Event] = lambda _: Event("changed")
-        self.config = self._file = config
-        self.table = RoutingTable(0, ())
-        self.reloaded = True
+        topology.changes.subscribe(self._endpoints_changed)
 
     def __repr__(self) -> str:
         return f"<Controller generation {self.generation}, {len(self.config.routes)} routes>"
 
-    async def start(self) -> Reload:
-        """Recall the state, follow what was edited since, resolve names once, publish a table, and keep looking."""
-        self._file = self.config
-        heard = await self._ledger.recall(self._file)
-        self.config = effective(self._file, self.state)
-        reload = self._follow(edits.compare(None, self.config))
-        await self.resolver.look(names(self.config.routes))
-        self._refresh()
-        configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation)
-        self.configured()
-        async with self._writing:
-            await self._ledger.keep()
-        self._resolving = asyncio.get_running_loop().create_task(self.resolver.run())
-        return reload
+    @property
+    def config(self) -> Config:
+        """What holds: the file's, with the canaries that were set over the API."""
+        return self._topology.config
 
-    def stop(self) -> None:
-        """Look no more; what was published last goes on."""
-        self.health.stop()
-        self.events.close()
-        if self._resolving is not None:
-            self._resolving.cancel()
+    @property
+    def state(self) -> State:
+        """What holds for each route beside the config."""
+        return self._ledger.state
 
-    async def close(self) -> None:
-        """Let go of the store, once what is being written is written."""
-        async with self._writing:
-            await self._ledger.close()
+    @property
+    def generation(self) -> int:
+        """Of the table published last."""
+        return self._tables.generation
 
-    # What is changed.
+    def rules(self, route: str) -> Rules:
+        """The rules that hold, in order."""
+        rules = self.state[route].rules
+        return self.config.routes[route].rules if rules is None else rules.rules
 
     async def set_weight(self, route: str, weight: int, actor: Actor, revision: int | None = None) -> Changed:
         """Send `weight` basis points to the canary, and return when every worker does.
@@ -168,65 +115,33 @@ class Controller(Asked):
         return await self._change(route, "rules", changed, actor, revision)
 
     async def _change(
-        self, route: str, action: str, change: Callable[[RouteState], tuple[RouteState, str]], actor: Actor,
-        revision: int | None,
+        self, route: str, action: str, change: Change, actor: Actor, revision: int | None
     ) -> Changed:  # fmt: skip
-        """`change` gives the route's new state and what is different, in words."""
-        changed, _ = await self._written(route, action, change, actor, revision)
-        await self._traffic.acknowledged(changed.generation)
+        async with self._ledger.writing:
+            after, detail = await self.write(route, action, change, actor, revision)
+            self.refresh()
+            changed = Changed(self.generation, self._ledger.revision(route))
+        tell_change(self._events, self._wall(), route, action, detail, after.weight, actor.name, changed.generation)
+        await self.keep_for_a_while()
+        await self._tables.acknowledged(changed.generation)
         return changed
 
-    async def _written(
-        self, route: str, action: str, change: Callable[[RouteState], tuple[RouteState, str]], actor: Actor,
-        revision: int | None,
-    ) -> tuple[Changed, Reload]:  # fmt: skip
-        """Kept and published, but not acknowledged; and what another canary has done to a rollout."""
-        async with self._writing:
-            before = self.state.get(route)
-            if before is None:
-                raise NoSuchRoute(route)
-            self.expect(route, revision)
-            after, detail = change(before)
-            await self._ledger.write(route, after, actor, action, detail, self.generation)
-            reload = Reload(self.generation)
-            if after.canary is not before.canary:
-                pair = self.config.routes[route], effective(self._file, self.state).routes[route]
-                edit = replace(edits.compared(*pair), by_file=False)
-                reload = self._take(self._file, {route: edit}, {route: before}, actor)
-            self._refresh()
-            changed = Changed(self.generation, self.revision(route))
-        tell_change(self.events, self._wall(), route, action, detail, after.weight, actor.name, changed.generation)
-        announce_all(self.events, self._wall(), reload.begun, actor.name, self.generation)
-        await self._keep()
-        return changed, reload
-
-    async def set_canary(
-        self, route: str, canary: CanarySet, actor: Actor, revision: int | None = None
-    ) -> tuple[Changed, Reload]:  # fmt: skip
-        """Make it the canary, or remove the one that there is. It is published then, and yet to be waited for.
-
-        Raises what `set_weight` does, `NoCanary` where there is none to remove, and `Illegal` while it is in use.
+    async def write(
+        self, route: str, action: str, change: Change, actor: Actor, revision: int | None
+    ) -> tuple[RouteState, str]:  # fmt: skip
+        """Store what `change` makes of a route, and have it hold; it is not published yet. To be called while changes
+        are locked out (`Ledger.writing`). Returns the state after it, and what is different, in words.
         """
-
-        def change(before: RouteState) -> tuple[RouteState, str]:
-            if canary.version is None:
-                check_removable(route, before, self.rules(route))
-            words = difference(self.config.routes[route].canary, canary.version)
-            return canary_said(before, canary, self._wall()), words
-
-        async with self._reloading:
-            await self._await_names(names_of(() if canary.version is None else (canary.version,)))
-            return await self._written(route, "canary", change, actor, revision)
-
-    async def _await_names(self, asked: frozenset[str]) -> None:
-        """Resolve what is not known yet, and keep looking until it is part of the config."""
-        self._coming = asked - self.resolver.answers.keys()
-        if self._coming:
-            await self.resolver.look(self._coming)
+        before = self.state.get(route)
+        if before is None:
+            raise NoSuchRoute(route)
+        self.expect(route, revision)
+        after, detail = change(before)
+        return await self._ledger.write(route, after, actor, action, detail, self.generation), detail
 
     def expect(self, route: str, revision: int | None) -> None:
         """Raises `Stale` if the route has another revision than the caller builds upon."""
-        if revision is not None and revision != self.revision(route):
+        if revision is not None and revision != self._ledger.revision(route):
             raise Stale(route)
 
     async def roll(self, route: str, plan: Plan, event: Event, actor: Actor, revision: int | None = None) -> Rolled:
@@ -238,21 +153,24 @@ class Controller(Asked):
         """
         self.expect(route, revision)
         after, told = self._rolled(route, plan, event)
-        if event.kind == "abort" and after is self.state[route] and self._writing.locked():
+        if event.kind == "abort" and after is self.state[route] and self._ledger.writing.locked():
+            # A raise may be on its way to the disk: another object makes it stale when it comes back.
             after = replace(after)
         elif waits(self.state[route], after, event):
-            async with self._writing:
+            # Asked twice, before the lock and under it. Before it, since what takes from the canary must not wait for a
+            # disk that another change may be waiting for; under it, since that other change may have come first.
+            async with self._ledger.writing:
                 self.expect(route, revision)
                 after, told = self._rolled(route, plan, event)
                 if waits(self.state[route], after, event):
-                    await self._ledger.write(route, after, *self._entry(after, told, event, actor))
+                    after = await self._ledger.write(route, after, *self._entry(after, told, event, actor))
         if after is not self.state[route]:
             self._ledger.put(route, after, *self._entry(after, told, event, actor))
-        self._refresh()
-        done = Rolled(after.rollout, told, self.generation, self.revision(route))
-        announce(self.events, self._wall(), route, done.rollout, told, actor.name, done.generation)
-        await self._keep()
-        return replace(done, durable=self.durable)
+        self.refresh()
+        done = Rolled(after.rollout, told, self.generation, self._ledger.revision(route))
+        announce(self._events, self._wall(), route, done.rollout, told, actor.name, done.generation)
+        await self.keep_for_a_while()
+        return replace(done, durable=self._ledger.durable)
 
     def _rolled(self, route: str, plan: Plan, event: Event) -> tuple[RouteState, tuple[Told, ...]]:
         """What an event would make of a route. Raises as `roll` does."""
@@ -262,7 +180,7 @@ class Controller(Asked):
         if before.plain and event.kind not in NOTICED:
             raise NoCanary(route)
         event = replace(
-            event, reaches=bool(self.reached_by(route)), latched=bool(before.latched), waiting=before.waiting
+            event, reaches=bool(self._tables.reached_by(route)), latched=bool(before.latched), waiting=before.waiting
         )
         rollout, told = transition(plan, before.rollout, event, self._wall())
         return (before, ()) if rollout == before.rollout else (
@@ -276,124 +194,34 @@ class Controller(Asked):
         words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, told)
         return actor, action, words, self.generation
 
-    async def _keep(self) -> None:
-        """Keep what holds and is not kept. A disk that hangs is not waited for: what holds, holds."""
-        if not self.durable:
+    async def keep_for_a_while(self) -> None:
+        """Store what holds and is not stored. A disk that hangs is not waited for: what holds, holds."""
+        if not self._ledger.durable:
             task = asyncio.get_running_loop().create_task(self.keep())
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
             await asyncio.wait({task}, timeout=KEEPING)
 
-    @property
-    def condition(self) -> Condition:
-        """How the state is kept, and what is wrong with that."""
-        return self._ledger.condition
-
     async def keep(self) -> None:
-        """Keep what could not be kept before, if there is anything."""
-        async with self._writing:
+        """Store what could not be stored before, if there is anything."""
+        async with self._ledger.writing:
             await self._ledger.keep()
 
     async def acknowledged(self, generation: int) -> None:
         """Wait until every worker follows. Raises `NotAcknowledged`."""
-        await self._traffic.acknowledged(generation)
+        await self._tables.acknowledged(generation)
 
-    def _follow(self, compared: Mapping[str, edits.Edit], actor: Actor = OPERATOR) -> Reload:
-        """What an edited config does to rollouts, before another canary gets anything."""
-        found: dict[str, edits.Followed] = {}
-        for name, edit in compared.items():
-            one = edits.follow(self.state[name], edit, partial(self.plan_of, name), self._wall(), self.change_of(name))
-            if one.words or one.changed:
-                found[name] = one
-            if one.words:
-                action = "config" if edit.by_file else "rollout"
-                self._ledger.put(name, one.state, actor, action, one.words, self.generation)
-            elif one.state != self.state[name]:
-                self._ledger.note(name, one.state)
-            if edit.keys:
-                self._ledger.revise(name)
-        rolled_on = {name: Rolled(one.state.rollout, one.turns, self.generation, 0) for name, one in found.items()}
-        return Reload(
-            self.generation,
-            others=frozenset(
-                name for name, one in found.items() if "canary" in one.changed and one.state.heard["canary"]
-            ),
-            begun={name: done for name, done in rolled_on.items() if done.told},
-            edits={name: one.notes for name, one in found.items() if one.notes},
-            renewed=frozenset(name for name, one in found.items() if "stable" in one.changed),
-        )
+    def _endpoints_changed(self, _: None) -> None:
+        self.refresh()
+        turned = self._ill ^ self._topology.health.unhealthy
+        self._ill = self._topology.health.unhealthy
+        if not turned:  # a name means something else
+            return
+        for name, sides in turned_ill(self.config, self._topology.endpoints, turned):
+            self._events.tell("health", self._wall(), name, **self._topology.health.described(sides))
 
-    async def reload(self) -> Reload:
-        """Read the config again and publish what it says. Calls are served one after another.
-
-        Each call reads after it was made, so no change is lost. Without a file there is nothing to read. A rollback
-        waits for neither the file nor its names.
-        """
-        async with self._reloading:
-            if self._load is None:
-                return Reload(self.generation)
-            try:
-                config = await asyncio.to_thread(self._load)
-            except ConfigError as error:
-                self.reloaded = False
-                return Reload(self.generation, problem=str(error))
-            self.reloaded = True
-            await self._await_names(names(config.routes))
-            async with self._writing:
-                return await self._adopt(config)
-
-    async def _adopt(self, config: Config) -> Reload:
-        """Between what the state hears and that the config holds nothing is waited for: a table is made of both."""
-        restart = config.server.lasting != self._started_with
-        certified = certificates(config) != certificates(self.config) and not restart
-        before, was, guessed = self.config, self.state, effective(config, self.state)
-        compared = await asyncio.to_thread(edits.compare, before, guessed)
-        heard = await self._ledger.hear(config, self.generation)
-        compared = edits.compare_again(compared, before, guessed, effective(config, self.state))
-        generation = self.generation
-        if certified:
-            self._traffic.certify(certificates(config))
-        reload = self._take(config, compared, was)
-        self._refresh()
-        configured(self.events, self._wall(), heard, reload, OPERATOR.name, self.generation, gone(was, self.state))
-        tell(self.events, self._wall(), before, self.config, self.generation)
-        await self._ledger.keep()
-        changed = certified or self.generation != generation
-        return replace(reload, generation=self.generation, changed=changed, restart=restart)
-
-    def _take(self, file: Config, compared: Mapping[str, edits.Edit], was: State, actor: Actor = OPERATOR) -> Reload:
-        """Make it the config, with the canaries of the API. Rollouts may have ended with their canaries since `was`."""
-        self._file, self._coming = file, frozenset()
-        self.config = effective(file, self.state)
-        turned = [name for name in compared if name in was and settled(was[name], self.state[name])]
-        ended = {name: self._settle(name, actor) for name in turned}
-        reload = self._follow(compared, actor)
-        self.configured()
-        return replace(reload, begun={**ended, **reload.begun})
-
-    def _settle(self, route: str, actor: Actor) -> Rolled:
-        """A rollout has ended with its canary, or may begin with a new one: what was found goes into its record."""
-        state = reported(self.state[route], self.change_of(route).report)
-        self._ledger.put(route, state, actor, "rollout", summary(state.rollout, told(state)), self.generation)
-        return Rolled(state.rollout, told(state), self.generation, self.revision(route))
-
-    def _ailing(self) -> None:
-        """An endpoint has changed sides."""
-        self._refresh()
-        turned = self._ill ^ self.health.unhealthy
-        self._ill = self.health.unhealthy
-        for name, sides in turned_ill(self.config, self.endpoints, turned):
-            self.events.tell("health", self._wall(), name, **self.health.described(sides))
-
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
         """Publish the table of this moment, unless it is the one that serves already."""
-        answers = self.resolver.answers
-        self.health.watch(checks(self.config, answers))
-        table = compile_table(
-            self.config, self.generation + 1, answers, self.health.unhealthy, self.state, self._compiled,
-            self._workers,
-        )  # fmt: skip
-        if table.routes != self._published:
-            self.table = table
-            self._published = table.routes
-            self._traffic.publish(table)
+        asked = self._topology.checks(self.config)
+        self._topology.health.watch(asked)
+        self._tables.publish(self._tables.compiled(self._topology, self.state, self._topology.unhealthy(asked)))

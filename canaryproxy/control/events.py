@@ -51,11 +51,13 @@ class Listener:
 
 
 class Events:
-    """Tells every listener what happens from now on, of a route with what it is about: `about` knows that."""
+    """Tells every listener what happens from now on: `places` of them at most. Of a route with which rollout and
+    versions it is `about`, where somebody knows that.
+    """
 
-    def __init__(self) -> None:
-        self.about: Callable[[str], Identity] | None = None
-        self.places = LISTENERS
+    def __init__(self, about: Callable[[str], Identity] | None = None, places: int = LISTENERS) -> None:
+        self._about = about
+        self._places = places
         self._number = 0
         self._listeners: dict[Queue, Listener] = {}
 
@@ -70,7 +72,7 @@ class Events:
     def tell(self, kind: str, at: float, route: str = "", **detail: object) -> None:
         """Something happened."""
         self._number += 1
-        names = named(self.about(route)) if route and self.about is not None else {}
+        names = named(self._about(route)) if route and self._about is not None else {}
         event = Event(self._number, kind, at, route, {**names, **detail})
         for queue in list(self._listeners):
             if queue.qsize() >= WAITING:
@@ -88,7 +90,7 @@ class Events:
             for queue, one in self._listeners.items()
             if (address and one.address == address) or (owner and one.owner == owner)
         ]
-        full = len(self._listeners) >= self.places
+        full = len(self._listeners) >= self._places
         if full or self._over_share(address, owner):
             victim = next((queue for queue in (self._listeners if full else mine) if self._listeners[queue].lags), None)
             if victim is None and full and not self._over_share(address, owner):
@@ -109,7 +111,7 @@ class Events:
 
     def _over_share(self, address: str, owner: str) -> bool:
         """Whether a newcomer's address or token has its share already."""
-        share = max(self.places // 2, 1)
+        share = max(self._places // 2, 1)
         listeners = self._listeners.values()
         return (bool(address) and sum(one.address == address for one in listeners) >= share) or (
             bool(owner) and sum(one.owner == owner for one in listeners) >= share

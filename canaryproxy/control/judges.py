@@ -8,9 +8,10 @@ rollback may be waiting for the loop.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from canaryproxy.analysis.finding import Analysis, Verdict
 from canaryproxy.analysis.judge import Judge
@@ -20,6 +21,7 @@ from canaryproxy.config import Config
 from canaryproxy.config.route import RouteConfig
 from canaryproxy.control.courtesy import give_way
 from canaryproxy.control.events import Events
+from canaryproxy.control.subscriptions import Failing, Verdicts
 from canaryproxy.model.delta import CellDelta, Delta, GoalDelta, Open
 from canaryproxy.model.document import Document, TooNewError
 from canaryproxy.telemetry.users import News
@@ -52,22 +54,42 @@ class Report:
     news: list[News] = field(default_factory=list)
 
 
+class Weights(Protocol):
+    """What judges need to know of the routes."""
+
+    def weight_of(self, route: str, /) -> int | None:
+        """A route's weight of now, in basis points; None if there is no such route."""
+
+    def aim_of(self, route: str, /) -> int | None:
+        """The weight that its rollout aims at; None where none is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """Judges for another config, ready and not at work yet: the `fresh` ones begin without evidence; those of the
+    `other` canaries begin again, with what they know of stable.
+    """
+
+    config: Config
+    fresh: Mapping[str, Judge]
+    other: frozenset[str]
+
+
 class Judges:
-    """The judges of an instance. `weight_of` tells a route's weight of now, in basis points, None if it is gone;
-    `generation` that of the table which holds it; `wall` the time of day.
+    """The judges of an instance. `generation` tells that of the table which holds the weights; `wall` the time of day.
+    What is found to fail is published to `verdicts`.
     """
 
     def __init__(
-        self, config: Config, now: float, weight_of: Callable[[str], int | None], generation: Callable[[], int],
-        dice: Callable[[], float], events: Events, wall: Callable[[], float],
+        self, config: Config, now: float, weights: Weights, generation: Callable[[], int], dice: Callable[[], float],
+        events: Events, wall: Callable[[], float], verdicts: Verdicts,
     ) -> None:  # fmt: skip
-        self._weight_of = weight_of
+        self._weights = weights
         self._generation = generation
         self._dice = dice
         self._events = events
         self._wall = wall
-        self._aim_of: Callable[[str], int | None] = lambda _: None
-        self._failing: Callable[[str], None] = lambda _: None
+        self._verdicts = verdicts
         self._routes: dict[str, RouteConfig] = {}
         self._judges: dict[str, Judge] = {}
         self._plain: Set[str] = frozenset()
@@ -80,32 +102,41 @@ class Judges:
     def __repr__(self) -> str:
         return f"<Judges of {len(self._judges)} routes>"
 
-    def heed(self, aim_of: Callable[[str], int | None], failing: Callable[[str], None]) -> None:
-        """Judge for the weight that is to come, if `aim_of` knows one; call `failing` when a canary has just been found
-        to fail.
-        """
-        self._aim_of = aim_of
-        self._failing = failing
-
-    def configure(self, config: Config, now: float) -> set[str]:
-        """The routes that there are; those without a canary have no judge. One whose canary is another now, or who is
-        judged otherwise, begins again, with the requests of the next second; returns those.
-        """
+    def prepared(self, config: Config) -> Configured:
+        """Judges for a config, made and not at work yet: whatever may go wrong with one does so here."""
         routes = {name: route for name, route in config.routes.items() if route.canary is not None}
+        known = {name: self._routes.get(name) for name in routes}
+        fresh = {
+            name: self._judge(routes[name])
+            for name, before in known.items() if before is None or judged_otherwise(before, routes[name])
+        }  # fmt: skip
+        other = frozenset(
+            name
+            for name, before in known.items()
+            if name not in fresh and before is not None and before.canary != routes[name].canary
+        )
+        return Configured(config, fresh, other)
+
+    def take(self, configured: Configured, now: float) -> set[str]:
+        """Let them work; those without a canary have no judge. One whose canary is another now, or who is judged
+        otherwise, begins again, with the requests of the next second; returns those.
+        """
+        known = self._routes
+        routes = {name: one for name, one in configured.config.routes.items() if one.canary is not None}
         for gone in self._judges.keys() - routes.keys():
             del self._judges[gone]
             self._said.pop(gone, None)
-        anew = set()
-        for name, route in routes.items():
-            before = self._routes.get(name)
-            if before is None or judged_otherwise(before, route):
-                self._judges[name] = self._judge(route)
-            if before is None or judged_otherwise(before, route) or before.canary != route.canary:
-                self._judges[name].restart(now, first=int(now) + 1 if before is not None else 0)
-                anew.add(name)
+        self._judges |= configured.fresh
+        begun = [name for name in routes if name in configured.fresh or name in configured.other]
+        for name in begun:
+            self._judges[name].restart(now, first=int(now) + 1 if name in known else 0)
         self._routes = routes
-        self._plain = config.routes.keys() - routes.keys()
-        return anew
+        self._plain = configured.config.routes.keys() - routes.keys()
+        return set(begun)
+
+    def configure(self, config: Config, now: float) -> set[str]:
+        """Judge by a config from now on; returns the routes whose judge begins again."""
+        return self.take(self.prepared(config), now)
 
     def _judge(self, route: RouteConfig) -> Judge:
         return Judge(route.spec or UNJUDGED, affinity=route.affinity is not None, dice=self._dice)
@@ -124,7 +155,7 @@ class Judges:
                 self._file(name, judge, slot, delta.at, reports[name], current=current)
 
     def _file(self, name: str, judge: Judge, slot: int, at: float, report: Report, *, current: bool) -> None:
-        judge.follow(at, self._weight_of(name) or 0)
+        judge.follow(at, self._weights.weight_of(name) or 0)
         for cell in report.cells:
             judge.count(cell, current=current)
         for goal in report.goals:
@@ -207,9 +238,9 @@ class Judges:
             give_way()
 
     def _look_at(self, name: str, judge: Judge, now: float, told: float, *, say: bool) -> None:
-        weight = self._weight_of(name) or 0
+        weight = self._weights.weight_of(name) or 0
         if weight or not judge.idle:
-            judge.look(now, weight, told, self._aim_of(name))
+            judge.look(now, weight, told, self._weights.aim_of(name))
         if say or judge.failed(now):
             self._say(name, judge.analysis(now))
 
@@ -222,7 +253,7 @@ class Judges:
     def verdict(self, route: str, now: float) -> Verdict:
         """That of its analysis; without a share nothing needs to be looked at to know it."""
         judge = self._judges.get(route, NOBODY)
-        if judge.failed(now) is None and not self._weight_of(route):
+        if judge.failed(now) is None and not self._weights.weight_of(route):
             return "inconclusive"
         return judge.analysis(now).verdict
 
@@ -234,7 +265,7 @@ class Judges:
         self._said[name] = analysis.verdict
         if analysis.verdict == "fail":
             log.warning("%s: the canary fails: %s", name, analysis.reason)
-            self._failing(name)
+            self._verdicts.publish(Failing(name, analysis))
         if before is not None or analysis.verdict == "fail":
             self._events.tell("verdict", self._wall(), name, verdict=analysis.verdict, reason=analysis.reason)
 

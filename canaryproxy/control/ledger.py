@@ -2,24 +2,26 @@
 
 A change is in the store before it holds (`write`), but for what a rollout takes from a canary: that holds at once
 (`put`) and is kept then (`keep`), tried again until the disk takes it. A new config is followed even if nothing can be
-kept. All calls but `put` follow one another; the controller sees to that.
+kept. Whoever changes the state holds the lock `writing` from what is read until what is made of it holds, so that
+changes follow one another; only `put` needs no lock, so that an abort never waits for the disk.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, ParamSpec, TypeVar
 
 from canaryproxy.config import Config
 from canaryproxy.config.canary import CanarySet
-from canaryproxy.control.edits import waits
+from canaryproxy.control.differences import differences
 from canaryproxy.control.fingerprint import Fingerprint, fingerprints
-from canaryproxy.control.state import Audit, RouteState, State, latch, reconcile
+from canaryproxy.control.state import Audit, RouteState, State, latch, later, reconcile, revised
 from canaryproxy.control.store import CorruptState, Store, TooNewState, UnreadableState, UnwritableState
-from canaryproxy.rollout.state import Rollout, Severity, Told, counted
+from canaryproxy.rollout.state import Rollout, Told
 
 log = logging.getLogger("canaryproxy")
 
@@ -64,18 +66,32 @@ class Stale(Exception):
     """The route has changed since whoever asks looked at it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What another config makes of the state `before`: `state`, `said` in words, and the API's `canaries` whose files
+    have changed. It is stored, and holds once it is followed (`Ledger.follow`).
+    """
+
+    config: Config
+    fingerprints: Mapping[str, Fingerprint]
+    canaries: Mapping[str, CanarySet]
+    before: State
+    state: State
+    said: Mapping[str, Told]
+
+
 class Ledger:
     """The state of every route. `wall` tells seconds since the epoch. `durable`: all that holds is on the disk."""
 
     def __init__(self, store: Store, wall: Callable[[], float]) -> None:
         self._store = store
         self._wall = wall
-        self._revisions: dict[str, int] = {}
         self._owed: list[Audit] = []
         self._failing = False
         self._found = Condition()
         self._unwritable = ""
         self._thread = ThreadPoolExecutor(1, "canaryproxy-state")
+        self.writing = asyncio.Lock()
         self.durable = True
         self.state: dict[str, RouteState] = {}
 
@@ -83,8 +99,19 @@ class Ledger:
         return f"<Ledger of {len(self.state)} routes in {self._store!r}>"
 
     def revision(self, route: str) -> int:
-        """Counts the changes of a route since the start."""
-        return self._revisions.get(route, 0)
+        """Another one after every change of a route that a caller may build upon; 0 where there is no such route."""
+        state = self.state.get(route)
+        return 0 if state is None else state.revision
+
+    def weight_of(self, route: str) -> int | None:
+        """A route's weight of now, in basis points; None if there is no such route."""
+        state = self.state.get(route)
+        return None if state is None else state.weight
+
+    def aim_of(self, route: str) -> int | None:
+        """The weight that its rollout aims at, in basis points; None where none is under way."""
+        state = self.state.get(route)
+        return None if state is None else state.rollout.aim
 
     @property
     def condition(self) -> Condition:
@@ -99,7 +126,7 @@ class Ledger:
         """What was kept, as this config continues it, and what that changes. State that is lost never sends anyone to a
         canary.
         """
-        said = await asyncio.to_thread(fingerprints, config)
+        said = await asyncio.to_thread(_fingerprints, config)
         kept = None
         try:
             kept = await self._in_thread(self._store.load)
@@ -110,17 +137,18 @@ class Ledger:
             self._found = Condition("damaged", str(error))
         except TooNewState as error:
             log.error("the state is of a newer version, every canary is off and nothing can be changed: %s", error)
-            self.state = latch(config, said, TOO_NEW)
+            self.state = self._stamped({}, latch(config, said, TOO_NEW), config)
             self._found = Condition("too_new", str(error))
             return {}
         except UnreadableState as error:
             log.error("the state cannot be read, all weights are 0 until somebody sets them: %s", error)
-            self.state = latch(config, said, UNREADABLE)
+            self.state = self._stamped({}, latch(config, said, UNREADABLE), config)
             self._found = Condition("unreadable", str(error))
             return {}
         for name, one in self.state.items():
             _complain(name, one)
-        heard = {} if kept is None else _differences(kept, self.state)
+        self.state = self._stamped(kept or {}, self.state, config)
+        heard = {} if kept is None else differences(kept, self.state)
         if self.state != kept:
             try:
                 await self._save(self.state, self._audits(heard, {**(kept or {}), **self.state}, 0))
@@ -128,36 +156,55 @@ class Ledger:
                 log.error("the state cannot be kept, changes are refused: %s", error)
         return heard
 
-    async def hear(self, config: Config, generation: int) -> dict[str, Told]:
-        """Continue with a new config, which lasts by itself: it is followed even if nothing can be kept. Returns what
-        it changes of the state.
+    async def hear(self, config: Config, generation: int) -> Heard:
+        """What a new config makes of the state, stored. A config lasts by itself: it is followed even if nothing can be
+        stored. Nothing holds yet (`follow`).
         """
         before = self.state
-        said, canaries = await asyncio.to_thread(_looked_up, config, before)
-        state = reconcile(_renewed(before, canaries), config, said, self._wall())
+        prints, canaries = await asyncio.to_thread(_looked_up, config, before)
+        state = reconcile(_renewed(before, canaries), config, prints, self._wall())
         if self._found.health in NOT_READ:
             reason = TOO_NEW if self._found.health == "too_new" else UNREADABLE
-            lost = latch(config, said, reason)
+            lost = latch(config, prints, reason)
             state |= {name: lost[name] for name in state.keys() - before.keys()}
-        heard = _differences(before, state)
-        if heard:
-            audits = self._audits(heard, {**before, **state}, generation)
+        state = self._stamped(before, state, config)
+        said = differences(before, state)
+        if state != before:
+            audits = self._audits(said, {**before, **state}, generation)
             try:
                 await self._save(state, audits)
             except UnwritableState as error:
                 self._owe(audits)
                 log.error("the config is followed, but the state cannot be kept: %s", error)
-        for name in heard:
-            self.revise(name)
-        put = [name for name, one in self.state.items() if name in state and before.get(name) is not one]
+        return Heard(config, prints, canaries, before, state, said)
+
+    def follow(self, heard: Heard) -> None:
+        """It holds from now on. What was `put` while it was stored is made of this config, too: nothing may be waited
+        for between that and the table that is made of it.
+        """
+        state = dict(heard.state)
+        put = [name for name, one in self.state.items() if name in state and heard.before.get(name) is not one]
         if put:
-            again = reconcile(_renewed(self.state, canaries), config, said, self._wall())
-            state |= {name: again[name] for name in put}
+            renewed = _renewed(self.state, heard.canaries)
+            again = reconcile(renewed, heard.config, heard.fingerprints, self._wall())
+            state |= self._stamped(self.state, {name: again[name] for name in put}, heard.config)
             self._owe([])
         self.state = state
-        for name in canaries:
+        for name in heard.canaries:
             _complain(name, self.state[name])
-        return heard
+
+    @contextmanager
+    def whole_or_not(self) -> Iterator[None]:
+        """What is done to the state within the block holds as a whole, or not at all where the block raises. Nothing
+        may be waited for in it. The store may have more by then: it gets what holds with the next `keep`.
+        """
+        state, owed = self.state, self._owed
+        try:
+            yield
+        except BaseException:
+            self.state, self._owed = state, owed
+            self.durable = False
+            raise
 
     def _audits(self, heard: Mapping[str, Told], state: Mapping[str, RouteState], generation: int) -> list[Audit]:
         return [
@@ -166,33 +213,40 @@ class Ledger:
 
     async def write(
         self, route: str, after: RouteState, actor: Actor, action: str, detail: str, generation: int
-    ) -> None:
-        """Keep a route's new state. Raises `UnwritableState`, and `Stale` where something was put meanwhile: then that
-        holds.
+    ) -> RouteState:
+        """Keep a route's new state; returns it as it holds, with its revision. Raises `UnwritableState`, and `Stale`
+        where something was put meanwhile: then that holds.
         """
         before = self.state.get(route)
+        after = self._revised(route, after)
         await self._save({**self.state, route: after}, [self._audit(actor, action, route, detail, generation, after)])
         if self.state.get(route) is not before:
             raise Stale(route)
-        self._hold(route, after)
+        self.state = {**self.state, route: after}
+        return after
 
-    def _hold(self, route: str, after: RouteState) -> None:
-        """It holds from now on. What no caller builds upon makes no new revision: when a step has taken too long,
-        that a dry run has warned, and what the versions of the same rollout are called.
+    def _revised(self, route: str, after: RouteState) -> RouteState:
+        """With its revision. What no caller builds upon makes no new one: when a step has taken too long, that a dry
+        run has warned, and what the versions of the same rollout are called.
         """
         before = self.state.get(route)
         same = before is not None and after != before and after == replace(before, rollout=_as(before, after))
-        self.state = {**self.state, route: after}
-        if not same:
-            self.revise(route)
+        return after if same else replace(after, revision=later(self.revision(route), self._wall()))
+
+    def _stamped(self, before: State, after: State, config: Config) -> dict[str, RouteState]:
+        """What a config makes of all routes, those that it changes with a new revision."""
+        now = self._wall()
+        return {name: revised(before.get(name), one, config.routes[name], now) for name, one in after.items()}
 
     def revise(self, route: str) -> None:
-        """Something about the route is not what it was."""
-        self._revisions[route] = self.revision(route) + 1
+        """Something about the route that is not in its state is another one, such as the content of a file that its
+        config names; `keep` is to follow.
+        """
+        self.note(route, replace(self.state[route], revision=later(self.revision(route), self._wall())))
 
     def put(self, route: str, after: RouteState, actor: Actor, action: str, detail: str, generation: int) -> None:
         """A route's new state from now on; `keep` is to follow."""
-        self._hold(route, after)
+        self.state = {**self.state, route: self._revised(route, after)}
         self._owe([self._audit(actor, action, route, detail, generation, after)])
 
     def note(self, route: str, after: RouteState) -> None:
@@ -274,9 +328,16 @@ def _as(before: RouteState, after: RouteState) -> Rollout:
     return replace(was, timeout_at=now.timeout_at, warned=now.warned, identity=identity)
 
 
+def _fingerprints(config: Config) -> dict[str, Fingerprint]:
+    """Of every route; digests of all else are made ready, too. Takes its time."""
+    for route in config.routes.values():
+        _ = route.digest
+    return fingerprints(config)
+
+
 def _looked_up(config: Config, state: State) -> tuple[dict[str, Fingerprint], dict[str, CanarySet]]:
     """Fingerprints by route, and the canaries set over the API whose files have changed. Blocks."""
-    found = fingerprints(config)
+    found = _fingerprints(config)
     said = {name: one.canary for name, one in state.items() if name in found and one.canary is not None}
     renewed = {name: canary.renewed() for name, canary in said.items()}
     return found, {name: canary for name, canary in renewed.items() if canary is not said[name]}
@@ -293,55 +354,3 @@ def _complain(route: str, state: RouteState) -> None:
     if canary is not None and canary.problem:
         so = "there is none until that holds up again" if canary.version is None else "it goes on as it was read last"
         log.error("%s: the canary set over the API does not hold up, %s: %s", route, so, canary.problem)
-
-
-def _differences(before: Mapping[str, RouteState], after: Mapping[str, RouteState]) -> dict[str, Told]:
-    """What a config has changed about each route, in words."""
-    changed = {name: _heard(before.get(name), one) for name, one in after.items() if before.get(name) != one}
-    said = {name: one for name, one in changed.items() if one is not None}
-    return said | {name: _gone(before[name]) for name in before.keys() - after.keys()}
-
-
-def _heard(before: RouteState | None, after: RouteState) -> Told | None:
-    """None where nothing was edited: an older version had not kept what the file says of the canary."""
-    if before is None:
-        return Told(
-            "info", "new route, without a canary" if after.plain else f"new route, weight {after.weight / 100:g}"
-        )
-    words = _of_canary(before, after)
-    ended = after.rollout.phase == "rolled_back" != before.rollout.phase
-    severity: Severity = "warning" if ended else "info"
-    if after.plain and after.canary is not None and before.file_weight != after.file_weight:
-        words.append(
-            f"the file's weight of {after.file_weight / 100:g} % has no effect: the API says there is no canary"
-        )
-    elif before.weight != after.weight:
-        words.append(f"weight {before.weight / 100:g} -> {after.weight / 100:g}")
-    elif after.waiting is not None and before.waiting != after.waiting:
-        severity = "warning"
-        words.append(waits(after))
-    elif before.waiting != after.waiting:
-        words.append("the file's weight is what it was, none waits")
-    if before.file_rules != after.file_rules:
-        words.append("rules of the file" if before.rules is None else "rules of the file, in place of the API's")
-    if not words and before.file_weight == after.file_weight:
-        return None
-    return Told(severity, "; ".join(words) or "weight of the file, as it was")
-
-
-def _of_canary(before: RouteState, after: RouteState) -> list[str]:
-    if before.plain != after.plain:
-        ended = f": {after.rollout.why}" if after.rollout != before.rollout and after.rollout.why else ""
-        return [f"no canary any more{ended}" if after.plain else "a canary"]
-    if before.file_canary is None or before.file_canary == after.file_canary:
-        return []
-    return ["another canary of the file" if before.canary is None else "the canary of the file, in place of the API's"]
-
-
-def _gone(before: RouteState) -> Told:
-    """A route has left the config, or has another name now: then that is a new one."""
-    rollout = before.rollout
-    if rollout.phase == "idle":
-        return Told("info", "the route has left the config, and is forgotten")
-    words = f"the route has left the config, and with it its rollout: {rollout.phase}, {counted(rollout)}"
-    return Told("warning", f"{words}, {before.weight / 100:g} % to the canary")

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from canaryproxy.config import Config
 from canaryproxy.config.route import VersionConfig
-from canaryproxy.control.controller import Controller
+from canaryproxy.control.ledger import Ledger
+from canaryproxy.control.topology import Topology
 from canaryproxy.model.table import VersionName
-from canaryproxy.rollout.identity import Identity, identifier
-from canaryproxy.rollout.state import Event
+from canaryproxy.rollout.identity import NAMELESS, Identity, identifier
+from canaryproxy.rollout.state import UNDER_WAY, Event
 
 log = logging.getLogger("canaryproxy")
 
@@ -39,8 +40,11 @@ class Noted:
 class Versions:
     """What the canaries of all routes call themselves. `now` is a clock in seconds, `wall` tells those since 1970."""
 
-    def __init__(self, controller: Controller, now: Callable[[], float], wall: Callable[[], float]) -> None:
-        self._controller = controller
+    def __init__(
+        self, topology: Topology, ledger: Ledger, now: Callable[[], float], wall: Callable[[], float]
+    ) -> None:  # fmt: skip
+        self._topology = topology
+        self._ledger = ledger
         self._now = now
         self._wall = wall
         self._noted: dict[str, Noted] = {}
@@ -65,12 +69,12 @@ class Versions:
         """What all healthy endpoints of a side call themselves, empty where they differ or do not say; without a health
         check that asks them, what the config calls it.
         """
-        config: VersionConfig | None = getattr(self._controller.config.routes[route], side)
+        config: VersionConfig | None = getattr(self._topology.config.routes[route], side)
         if config is None:
             return ""
         if config.health is None or not config.health.version_header:
             return config.version
-        ends, said = self._controller.endpoints(route)[side], self._controller.health.versions
+        ends, said = self._topology.endpoints(route)[side], self._topology.health.versions
         told = {said.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
         return told.pop() if len(told) == 1 else ""
 
@@ -80,11 +84,25 @@ class Versions:
         fresh = identifier(self._wall(), secrets.randbits(32))
         return Identity(fresh, given, canary, stable or self.called(route, "stable"))
 
+    def identity(self, route: str) -> Identity:
+        """Of the rollout that there is; in idle, what the versions are called now. The name of one that has ended is
+        not that of the canary which stands there now.
+        """
+        rollout = self._ledger.state[route].rollout
+        if rollout.phase == "idle":
+            return replace(self.now(route), id="")
+        return filled(rollout.identity, self.now(route)) if rollout.phase in UNDER_WAY else rollout.identity
+
+    def about(self, route: str) -> Identity:
+        """The same of a name that need not be a route's."""
+        known = route in self._ledger.state and route in self._topology.config.routes
+        return self.identity(route) if known else NAMELESS
+
     def _look_again(self) -> None:
         """Find the routes with a canary that has a name, and those where it tells it: only when the config changes."""
-        if self._config is self._controller.config:
+        if self._config is self._topology.config:
             return
-        self._config = self._controller.config
+        self._config = self._topology.config
         canaries = {name: route.canary for name, route in self._config.routes.items() if route.canary is not None}
         telling = {name for name, one in canaries.items() if one.health is not None and one.health.version_header}
         self._telling = list(filter(telling.__contains__, canaries))

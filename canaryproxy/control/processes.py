@@ -59,11 +59,7 @@ Born = Callable[[Handle], None]
 
 
 class Processes:
-    """The fork server as its client sees it. A fork server that dies is replaced; its workers live on. `barren` is
-    called with a sentence when several in a row have ended and no worker has come of them.
-    """
-
-    barren: Callable[[str], None] | None = None
+    """The fork server as its client sees it. A fork server that dies is replaced; its workers live on."""
 
     def __init__(self, sockets: list[socket.socket], slots: int) -> None:
         self._sockets = sockets
@@ -73,6 +69,7 @@ class Processes:
         self._control: socket.socket | None = None
         self._retired = False
         self._ended = 0
+        self._barren: Callable[[str], None] | None = None
 
     def __repr__(self) -> str:
         return f"<Processes forked by {self._server.pid if self._server else 'nobody'}>"
@@ -82,8 +79,14 @@ class Processes:
         """The fork server's."""
         return None if self._server is None else self._server.pid
 
-    def start(self) -> None:
-        """Start the fork server. Raises `OSError` where the system has no room for another process."""
+    def start(self, barren: Callable[[str], None] | None = None) -> None:
+        """Start the fork server. Raises `OSError` where the system has no room for another process. `barren` is called
+        with a sentence when several in a row have ended and no worker has come of them.
+        """
+        self._barren = barren
+        self._spawn()
+
+    def _spawn(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         passed = [theirs.fileno(), self._memory, *(sock.fileno() for sock in self._sockets)]
@@ -146,15 +149,15 @@ class Processes:
         log.error("the fork server ended; another one follows")
         asyncio.get_running_loop().call_later(AGAIN, self._restart)
         self._ended += 1
-        if self._ended == BARREN and self.barren is not None:
+        if self._ended == BARREN and self._barren is not None:
             code = None if self._server is None else self._server.returncode
-            self.barren(f"the fork server ends before a worker comes of it (exit code {code}); see the log")
+            self._barren(f"the fork server ends before a worker comes of it (exit code {code}); see the log")
 
     def _restart(self) -> None:
         if self._retired:
             return
         try:
-            self.start()
+            self._spawn()
         except OSError as error:
             log.error("no fork server can be started: %s; trying again", error)
             asyncio.get_running_loop().call_later(AGAIN, self._restart)

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from canaryproxy.control import evidence
-from canaryproxy.control.controller import Controller
 from canaryproxy.control.evidence import Evidence
 from canaryproxy.control.identity import identity
 from canaryproxy.control.judges import Judges
+from canaryproxy.control.ledger import Ledger
 from canaryproxy.control.noticing import Versions
 from canaryproxy.control.store import UnwritableState
+from canaryproxy.control.topology import Topology
 from canaryproxy.model.document import TooNewError
 
 log = logging.getLogger("canaryproxy")
@@ -25,10 +26,11 @@ class Memory:
     """
 
     def __init__(
-        self, controller: Controller, judges: Judges, versions: Versions, now: Callable[[], float],
+        self, topology: Topology, ledger: Ledger, judges: Judges, versions: Versions, now: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:  # fmt: skip
-        self._controller = controller
+        self._topology = topology
+        self._ledger = ledger
         self._judges = judges
         self._versions = versions
         self._now = now
@@ -55,7 +57,7 @@ class Memory:
         self._turn = first + len(some)
         documents = {route: evidence.dump(self._learnt(route)) for route in some}
         try:
-            await self._controller.remember(documents, set(routes))
+            await self._ledger.remember(documents, set(routes))
             self._written = bool(routes)
         except UnwritableState as error:
             log.debug("what is known of canaries cannot be kept: %s", error)
@@ -68,18 +70,18 @@ class Memory:
         )  # fmt: skip
 
     def _began(self, route: str) -> float:
-        return self._controller.state[route].rollout.step_since
+        return self._ledger.state[route].rollout.step_since
 
     def _rollout(self, route: str) -> float:
         """When the rollout began: what a later version stored of it is of no other."""
-        return self._controller.state[route].rollout.began
+        return self._ledger.state[route].rollout.began
 
     def _identity(self, route: str) -> str:
-        return identity(self._controller.config.routes[route])
+        return identity(self._topology.config.routes[route])
 
     async def recall(self, routes: Sequence[str]) -> None:
         """What the process before knew of these."""
-        learnt = await self._controller.learnt()
+        learnt = await self._ledger.learnt()
         for route in routes:
             try:
                 found = evidence.load(learnt[route]) if route in learnt else None

@@ -38,7 +38,9 @@ class RouteState:
     `rollout` is under way the weight is its; `past` are the last ones, the oldest first. `extra` is what a later
     version has stored of the route: kept as it is.
     `waiting` is a weight of the file that has no effect before the route is idle, None where none waits; `heard` what
-    else of the file has to be known again by the next process (`control.edits`).
+    else of the file has to be known again by the next process (`control.edits`). `file_route` is a digest of all that
+    the file says of the route but its rules, empty in what was kept without one. `revision` is another number after
+    every change that a caller may build upon, and rises: microseconds since 1970 (`later`), 0 before it is known.
     """
 
     weight: int
@@ -54,6 +56,8 @@ class RouteState:
     heard: Mapping[str, str] = field(default_factory=dict, hash=False)
     canary: CanarySet | None = None
     file_canary: str | None = None
+    file_route: str = ""
+    revision: int = 0
 
     @property
     def plain(self) -> bool:
@@ -204,7 +208,21 @@ def latch(config: Config, fingerprints: Mapping[str, Fingerprint], why: str) -> 
             file_canary=fingerprints[name].canary,
         )
         for name, route in config.routes.items()
-    }
+    }  # fmt: skip
+
+
+def revised(before: RouteState | None, after: RouteState, route: RouteConfig, now: float) -> RouteState:
+    """With what the file says of the route now, and with a new revision if anything is not as it was."""
+    if after.file_route != route.digest:
+        after = replace(after, file_route=route.digest)
+    return after if before == after else replace(after, revision=later(0 if before is None else before.revision, now))
+
+
+def later(revision: int, now: float) -> int:
+    """The revision after one, `now` in seconds since 1970. It is a time, not a count: what was published and then lost
+    with the process, or with a state that was thrown away, must never be the revision of something else.
+    """
+    return max(revision + 1, int(now * 1_000_000))
 
 
 def effective(config: Config, state: State) -> Config:

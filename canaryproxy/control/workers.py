@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from canaryproxy.control.bounds import Border, OutOfBounds
 from canaryproxy.control.processes import Born
+from canaryproxy.control.subscriptions import Deltas, WorkerGone, WorkerReport, WorkersChanged
 from canaryproxy.control.vocabulary import Vocabulary
 from canaryproxy.control.worker_link import WorkerLink
 from canaryproxy.link.difference import EMPTY, difference
@@ -76,12 +77,10 @@ class Strange(Exception):
 
 
 class Launch(Protocol):
-    """Starts worker processes. `barren` is called with a sentence where none comes of it."""
+    """Starts worker processes."""
 
-    barren: Callable[[str], None] | None
-
-    def start(self) -> None:
-        """Be ready to launch."""
+    def start(self, barren: Callable[[str], None]) -> None:
+        """Be ready to launch; `barren` is called with a sentence where no worker comes of it."""
 
     def launch(self, born: Born) -> socket.socket:
         """Start a worker; returns our end of its link. `born` gets its handle."""
@@ -94,11 +93,11 @@ class Launch(Protocol):
 
 
 class Workers:
-    """`count` workers, kept alive. `begin` makes what the worker of a slot is told first, all but its table.
+    """`count` workers, kept alive. `begin` makes what the worker of a slot is told first, all but its table and later
+    certificates: a successor begins with the settings that its fellows have, whatever the config says by then.
 
-    `report` gets every delta with its worker's slot, `gone` the slot of a worker that is no more.
-    `changed` is called when the number of ready workers or of restarts changes. `stranded` is set when no worker is
-    left and none can follow; why, says `problem`.
+    What they report, and what becomes of them, is published to `deltas`. `stranded` is set when no worker is left and
+    none can follow; why, says `problem`.
     """
 
     def __init__(
@@ -106,10 +105,7 @@ class Workers:
         count: int,
         processes: Launch,
         begin: Callable[[int], Begin],
-        *,
-        report: Callable[[int, Delta], None],
-        gone: Callable[[int], None] = lambda _: None,
-        changed: Callable[[str], None] = lambda _: None,
+        deltas: Deltas,
     ) -> None:
         self.count = count
         self.restarts = 0
@@ -118,11 +114,9 @@ class Workers:
         self.stranded = asyncio.Event()
         self._started = False
         self._processes = processes
-        processes.barren = self._give_up
         self._begin = begin
-        self._report = report
-        self._gone = gone
-        self._changed = changed
+        self._deltas = deltas
+        self._certificates: list[ListenerTls | None] | None = None
         self._table = EMPTY
         self._vocabulary = Vocabulary()
         self._ticks: deque[float] = deque(maxlen=LATE)
@@ -158,7 +152,7 @@ class Workers:
         Raises `Strange` where they do not run what we run, or not at all.
         """
         try:
-            self._processes.start()
+            self._processes.start(self._give_up)
         except OSError as error:
             raise Strange(f"the fork server cannot be started: {error.strerror or error}") from None
         for slot in range(self.count):
@@ -201,10 +195,17 @@ class Workers:
             self._loop.call_later(delay, self._launch, slot)
             return
         self._links[slot] = link
-        link.wire.send(replace(self._begin(slot), table=difference(EMPTY, self._table)))
+        link.wire.send(self._first_message(slot))
         connecting = self._loop.create_task(link.wire.connect(self._loop, sock))
         self._connecting.add(connecting)
         connecting.add_done_callback(self._connecting.discard)
+
+    def _first_message(self, slot: int) -> Begin:
+        first = replace(self._begin(slot), table=difference(EMPTY, self._table))
+        if self._certificates is None:
+            return first
+        pairs = zip(first.listeners, self._certificates, strict=True)
+        return replace(first, listeners=tuple(replace(one, tls=tls) for one, tls in pairs))
 
     # Tables.
 
@@ -248,6 +249,7 @@ class Workers:
 
     def certify(self, certificates: list[ListenerTls | None]) -> None:
         """New certificates for the listeners, in their order."""
+        self._certificates = certificates
         for link in self._links.values():
             link.wire.send(Certificates(tuple(certificates)))
 
@@ -272,7 +274,7 @@ class Workers:
             link.unacknowledged = 0
             if fresh:
                 self._failures[link.slot] = 0
-                self._changed(f"worker {link.slot + 1} serves")
+                self._deltas.publish(WorkersChanged(f"worker {link.slot + 1} serves"))
             self._settle()
         elif isinstance(message, Drained):
             link.cut = message.cut
@@ -280,7 +282,7 @@ class Workers:
     def _file(self, link: WorkerLink, delta: Delta) -> None:
         """One report that cannot be filed must not keep others from it."""
         try:
-            self._report(link.slot, delta)
+            self._deltas.publish(WorkerReport(link.slot, delta))
         except Exception as error:
             log.exception("what worker %d reports cannot be filed", link.slot + 1)
             self._refuse(link, FAILED, f"{type(error).__name__} while it was filed")
@@ -314,7 +316,7 @@ class Workers:
         if self._links.get(link.slot) is not link:
             return
         del self._links[link.slot]
-        self._gone(link.slot)
+        self._deltas.publish(WorkerGone(link.slot))
         self._settle()
         if self._draining:
             return
@@ -326,7 +328,7 @@ class Workers:
             delay = self._delay(link.slot)
             log.error("worker %d died before it was ready; another one follows in %g s", link.slot + 1, delay)
             self._loop.call_later(delay, self._launch, link.slot)
-        self._changed(f"worker {link.slot + 1} ended")
+        self._deltas.publish(WorkersChanged(f"worker {link.slot + 1} ended"))
 
     def _delay(self, slot: int) -> float:
         """Seconds until the next try, after one more that came to nothing."""

@@ -61,6 +61,13 @@ class Rollout:
         return NAMELESS if self.phase == "idle" else self.identity
 
     @property
+    def aim(self) -> int | None:
+        """The weight that is to come; None where none is under way."""
+        if self.phase not in UNDER_WAY or self.step is None:
+            return None
+        return self.steps[min(self.step + 1, len(self.steps) - 1)].weight
+
+    @property
     def moves(self) -> bool:
         """Whether it goes on by itself: it is under way, or on its way back."""
         return self.phase in UNDER_WAY or (self.phase == "rolled_back" and self.weight > 0)

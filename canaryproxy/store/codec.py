@@ -52,6 +52,8 @@ def dump_route(state: RouteState) -> dict[str, Any]:
         "heard": dict(state.heard),
         "canary": None if state.canary is None else dump_canary(state.canary),
         "file_canary": state.file_canary,
+        "file_route": state.file_route,
+        "revision": state.revision,
     }
 
 
@@ -78,6 +80,8 @@ def load_route(data: Mapping[str, Any]) -> RouteState:
         heard=_heard(data.get("heard", {})),
         canary=None if data.get("canary") is None else load_canary(text(data["canary"])),
         file_canary=_text_or_none(data.get("file_canary")),
+        file_route=text(data.get("file_route", "")),
+        revision=whole(data.get("revision", 0)),
         extra=unknown(data, KNOWN),
     )
 

@@ -60,7 +60,7 @@ async def test_what_is_asked_before_the_state_is_read_is_told_to_come_again(aioh
     response = await client.post("/api/v1/routes/shop/rollout/abort")
     assert await problem(response) == (503, "not-ready")
     assert (await client.get("/metrics")).status == 200
-    await api.controller._ledger.recall(api.controller.config)
+    await api.ledger.recall(api.topology.config)
     assert (await client.get("/api/v1/routes/shop")).status == 200
     response = await client.put("/api/v1/routes/shop/weight", json={"canary": 1})
     assert await problem(response) == (503, "not-ready")
@@ -205,7 +205,7 @@ async def test_a_fault_of_ours_is_a_problem_without_its_entrails(
 ) -> None:
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
-    del api.controller._ledger.state["shop"]
+    del api.ledger.state["shop"]
     response = await client.get("/api/v1/routes/shop")
     assert "KeyError" not in await response.text()
     assert await problem(response) == (500, "failed")
@@ -228,9 +228,9 @@ async def test_documentation_and_events(aiohttp_client: Client) -> None:
             told = await stream.content.readline()
     data = json.loads(told.removeprefix(b"data: "))
     assert (data["route"], data["weight"], data["actor"], data["generation"]) == ("shop", 20.0, "anyone", 2)
-    api.controller.events.close()
+    api.events.close()
     await stream.content.read()
-    await until(lambda: "0 listeners" in repr(api.controller.events))
+    await until(lambda: "0 listeners" in repr(api.events))
 
 
 async def test_a_client_that_expects_a_100_gets_it(aiohttp_client: Client) -> None:

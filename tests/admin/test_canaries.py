@@ -65,7 +65,7 @@ async def test_a_canary_comes_and_goes_and_everybody_is_told_what_holds() -> Non
         "route": "docs", "canary": {"url": "http://127.0.0.1:3"}, "source": "api", "weight": 0.0, "phase": "idle",
         "generation": 2,
     })  # fmt: skip
-    assert answer.headers["ETag"] == tag(api.controller.revision("docs"))
+    assert answer.headers["ETag"] == tag(api.ledger.revision("docs"))
     more = {"endpoints": ["http://127.0.0.1:3", "http://127.0.0.1:4"], "health": {"path": "/ok"}, "keep_alive": "10s"}
     answer = await call(api, "PUT", CANARY, more, route="docs")
     assert (answer.status, answer.body.model_dump()["canary"]) == (200, more)
@@ -104,12 +104,12 @@ async def test_what_is_no_canary_is_refused_and_changes_nothing(body: object) ->
 async def test_a_canary_of_the_api_is_there_after_a_restart(tmp_path: Path) -> None:
     first = await gateway(SqliteStore(tmp_path / "state.db"))
     await call(first, "PUT", CANARY, {"url": "http://127.0.0.1:3"}, route="docs")
-    await first.controller.close()
+    await first.close()
     again = await gateway(SqliteStore(tmp_path / "state.db"))
     assert again.workers.tables[-1].routes[1].versions[1].endpoints[0].port == 3
     assert (await call(again, "GET", CANARY, route="docs")).body.model_dump()["source"] == "api"
     assert again.judges.panel("docs") is not None
-    await again.controller.close()
+    await again.close()
 
 
 async def test_business_events_of_a_canary_that_there_is_not_are_refused() -> None:

@@ -35,11 +35,11 @@ def test_one_that_fails_keeps_its_words() -> None:
 
 async def test_a_route_shows_both_and_no_secret() -> None:
     api = Api(route=BLOG)
-    await api.controller.start()
+    await api.reconfiguration.start()
     ill = Endpoint("127.0.0.1", 2)
-    api.controller.health.findings[ill] = Finding(answered(503), 4, since=1.0, at=7.0)
-    api.controller.failures.bad(("shop", "check", "load"), "it refused the connection")
-    api.controller.resolver.failing["elsewhere"] = failures.Failing("name", "elsewhere", "unknown", 1.0, 1.0)
+    api.topology.health.findings[ill] = Finding(answered(503), 4, since=1.0, at=7.0)
+    api.failures.bad(("shop", "check", "load"), "it refused the connection")
+    api.topology.resolver.failing["elsewhere"] = failures.Failing("name", "elsewhere", "unknown", 1.0, 1.0)
     checked_route = api.knowledge.route("checked")
     assert checked_route.endpoints.canary[0].check is not None
     assert checked_route.endpoints.canary[0].check.reason == "it answered 503"
@@ -48,4 +48,4 @@ async def test_a_route_shows_both_and_no_secret() -> None:
     assert [one.check for one in (*route.endpoints.stable, *route.endpoints.canary)] == [None, None]
     assert [(one.what, one.reason) for one in route.failing] == [("check", "it refused the connection")]
     assert api.knowledge.route("blog").failing == []
-    api.controller.stop()
+    api.stop()

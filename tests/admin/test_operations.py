@@ -1,6 +1,7 @@
 """What the calls do: weights, rules, revisions, failures to keep or to acknowledge."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from canaryproxy.control.ledger import Actor
 from canaryproxy.control.state import Audit, State
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.store.memory import MemoryStore
+from canaryproxy.store.sqlite import SqliteStore
 from tests.support.admin import Api, FakeWorkers
 
 RULE = {"name": "testers", "headers": {"x-internal-tester": "true"}, "to": "canary"}
@@ -66,12 +68,24 @@ async def test_sums_of_floats_are_understood(weight: float) -> None:
 async def test_a_stale_revision_is_refused() -> None:
     api = await Api().start()
     seen = (await call(api, "GET", "/{route}")).headers["ETag"]
-    assert seen == tag(api.controller.revision("shop"))
+    assert seen == tag(api.ledger.revision("shop"))
     changed = await call(api, "PUT", "/{route}/weight", {"canary": 1}, if_match=seen)
     assert changed.headers["ETag"] != seen
     assert (await refused(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=seen))[0] == "stale"
     await call(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=f'"x", {changed.headers["ETag"]}')
     await call(api, "PUT", "/{route}/weight", {"canary": 3}, if_match="*")
+
+
+async def test_a_tag_from_before_a_restart_is_good_after_it(tmp_path: Path) -> None:
+    first = await Api(store=SqliteStore(tmp_path / "state.db")).start()
+    changed = await call(first, "PUT", "/{route}/weight", {"canary": 1})
+    seen = changed.headers["ETag"]
+    await first.close()
+    again = await Api(store=SqliteStore(tmp_path / "state.db")).start()
+    assert (await call(again, "GET", "/{route}")).headers["ETag"] == seen
+    await call(again, "PUT", "/{route}/weight", {"canary": 2}, if_match=seen)
+    assert (await refused(again, "PUT", "/{route}/weight", {"canary": 3}, if_match=seen))[0] == "stale"
+    await again.close()
 
 
 BODIES = {
@@ -89,15 +103,15 @@ async def test_every_change_honours_if_match_and_a_stale_one_changes_nothing(ope
     api = await Api(route="    goals: [{name: buy, path: /buy}]\n").start()
     path = operation.path.removeprefix("/api/v1/routes")
     body: Any = BODIES.get(path.rsplit("/", 1)[1], {})
-    before = api.controller.state["shop"]
-    for stale in ('"00000000-0"', '"", "x"', f"W/{tag(api.controller.revision('shop'))}"):
+    before = api.ledger.state["shop"]
+    for stale in ('"00000000-0"', '"", "x"', f"W/{tag(api.ledger.revision('shop'))}"):
         with pytest.raises(Problem) as problem:
             await call(api, operation.method, path, body, if_match=stale)
         assert problem.value.slug == "stale"
-        assert problem.value.headers["ETag"] == tag(api.controller.revision("shop"))
+        assert problem.value.headers["ETag"] == tag(api.ledger.revision("shop"))
     for malformed in ("", "x", '"a', '"a" "b"', '*, "a"', 'w/"a"', "1"):
         assert (await refused(api, operation.method, path, body, if_match=malformed))[0] == "malformed"
-    assert api.controller.state["shop"] is before
+    assert api.ledger.state["shop"] is before
     assert "stale" in operation.problems
     assert "malformed" in operation.problems
 
@@ -105,9 +119,9 @@ async def test_every_change_honours_if_match_and_a_stale_one_changes_nothing(ope
 @pytest.mark.parametrize("form", ["{}", '"x,y",{}', '{} , "x"', 'W/"a",, {} ,', "*"])
 async def test_a_tag_of_now_lets_a_change_through_however_it_is_listed(form: str) -> None:
     api = await Api().start()
-    seen = tag(api.controller.revision("shop"))
+    seen = tag(api.ledger.revision("shop"))
     answer = await call(api, "POST", "/{route}/rollout/start", {}, if_match=form.format(seen))
-    assert answer.headers["ETag"] == tag(api.controller.revision("shop")) != seen
+    assert answer.headers["ETag"] == tag(api.ledger.revision("shop")) != seen
 
 
 async def test_the_same_request_again_is_stale_and_moves_nothing_twice() -> None:
@@ -118,7 +132,7 @@ async def test_the_same_request_again_is_stale_and_moves_nothing_twice() -> None
         after = (await call(api, "POST", path, {}, if_match=seen)).headers["ETag"]
         assert (await refused(api, "POST", path, {}, if_match=seen))[0] == "stale"
         seen = after
-    assert (api.controller.state["shop"].rollout.step, api.controller.state["shop"].rollout.phase) == (2, "rolled_back")
+    assert (api.ledger.state["shop"].rollout.step, api.ledger.state["shop"].rollout.phase) == (2, "rolled_back")
 
 
 async def test_what_cannot_be_kept_is_not_done() -> None:
@@ -214,7 +228,7 @@ async def test_an_empty_id_of_a_rollout_is_invalid_and_null_is_whichever_there_i
 
 async def test_a_route_that_leaves_the_config_at_that_moment_is_a_404() -> None:
     api = await Api().start()
-    del api.controller._ledger.state["shop"]
+    del api.ledger.state["shop"]
     assert (await refused(api, "PUT", "/{route}/weight", {"canary": 1}))[0] == "no-such-route"
 
 

@@ -45,7 +45,7 @@ async def test_a_weight_is_changed_while_two_hundred_read(path: str, aiohttp_cli
         for weight in (10, 20, 30):
             response = await client.put("/api/v1/routes/shop/weight", json={"canary": weight})
             assert response.status == 200
-            assert api.controller.state["shop"].weight == weight * 100
+            assert api.ledger.state["shop"].weight == weight * 100
         begun = 1_000
         await asyncio.gather(*readers)
     assert 200 in statuses

@@ -76,8 +76,8 @@ async def test_a_weight_changes_while_a_rendering_is_under_way_and_before_its_ne
 
     def watched(facts: InstanceFacts) -> Iterator[Piece]:
         for piece in render(facts):
-            weights.append(api.controller.state["shop"].weight)
-            made.append(api.knowledge.rollouts.precedence._changes)
+            weights.append(api.ledger.state["shop"].weight)
+            made.append(api.rollouts.precedence._changes)
             yield piece
 
     monkeypatch.setattr(exposition, "render", watched)
@@ -100,7 +100,7 @@ async def test_who_changes_a_weight_sees_it_in_the_next_scrape(aiohttp_client: C
         for _ in range(3):
             text = await (await client.get("/metrics")).text()
             assert f'canaryproxy_weight{{route="shop",version="canary"}} {weight}.0' in text
-            assert f"canaryproxy_generation {api.controller.generation}.0" in text
+            assert f"canaryproxy_generation {api.tables.generation}.0" in text
     assert len(rendered) == 4
 
 

@@ -34,9 +34,9 @@ async def test_silence_is_broken_by_comments_and_too_many_are_refused(
         while b"still here" not in await response.content.readline():
             pass
     for number in range(LISTENERS - 1):
-        assert api.controller.events.listen(f"10.0.0.{number}") is not None
+        assert api.events.listen(f"10.0.0.{number}") is not None
     assert (await client.get("/api/v1/events")).status == 503
-    api.controller.events.close()
+    api.events.close()
     response.close()
 
 
@@ -59,7 +59,7 @@ async def test_a_client_that_does_not_read_is_cut_though_nothing_happens_and_one
     monkeypatch.setattr(stream, "HEARTBEAT", 0.05)
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
-    events = api.controller.events
+    events = api.events
     response = await client.get("/api/v1/events")
 
     async def read() -> None:
@@ -86,10 +86,9 @@ async def test_a_heartbeat_is_a_comment_of_its_size() -> None:
 
 
 async def test_places_are_shared_between_tokens(aiohttp_client: Client) -> None:
-    api = await Api(TOKENS).start()
+    api = await Api(TOKENS, listeners=4).start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
-    events = api.controller.events
-    events.places = 4
+    events = api.events
     for _ in range(2):
         assert events.listen("10.0.0.9", "eyes") is not None
     assert (await client.get("/api/v1/events", headers=READ)).status == 503

@@ -20,13 +20,13 @@ async def test_an_endpoint_that_a_worker_ejected_is_shown_so() -> None:
 async def test_checked_endpoints_are_healthy_until_they_are_not() -> None:
     api = Api()
     text = "stable: http://127.0.0.1:1\ncanary: {url: 'http://127.0.0.1:2', health: {path: /}}\n"
-    api.controller.config = parse(text, "f", {})
+    api.topology.file = api.topology.config = parse(text, "f", {})
     await api.start()
     assert api.knowledge.endpoints("default").canary[0].state == "healthy"
-    api.controller.health.unhealthy = frozenset((Endpoint("127.0.0.1", 2),))
-    api.controller._ailing()
+    api.topology.health.unhealthy = frozenset((Endpoint("127.0.0.1", 2),))
+    api.controller._endpoints_changed(None)
     assert api.knowledge.endpoints("default").canary[0].state == "unhealthy"
-    api.controller.stop()
+    api.stop()
 
 
 async def test_facts_of_a_route_that_has_just_left_are_empty() -> None:
@@ -34,5 +34,5 @@ async def test_facts_of_a_route_that_has_just_left_are_empty() -> None:
     facts = (await api.knowledge.facts()).routes[0]
     assert facts.reasons == ("weight", "affinity", "abort", "rule:a")
     assert facts.endpoints() == {("stable", "unknown"): 1, ("canary", "unknown"): 1}
-    api.controller.config = api.controller.config.model_copy(update={"routes": {}})
+    api.topology.file = api.topology.config = api.topology.config.model_copy(update={"routes": {}})
     assert facts.endpoints() == {}

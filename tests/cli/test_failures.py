@@ -23,8 +23,8 @@ ROUTE = """  checked:
 def test_status_says_why_since_when_and_how_often() -> None:
     api = Api(route=ROUTE)
     with live(api) as served:
-        api.controller.health.findings[Endpoint("127.0.0.1", 2)] = Finding(answered(503), 4, since=0.0, at=7.0)
-        api.controller.failures.bad(("shop", "check", "load"), "it refused the connection")
+        api.topology.health.findings[Endpoint("127.0.0.1", 2)] = Finding(answered(503), 4, since=0.0, at=7.0)
+        api.failures.bad(("shop", "check", "load"), "it refused the connection")
         done = CliRunner().invoke(app, ["status", "--admin", served.url])
         told = json.loads(CliRunner().invoke(app, ["status", "checked", "--json", "--admin", served.url]).stdout)
     lines = [line.split() for line in done.stdout.splitlines()]

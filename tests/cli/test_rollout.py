@@ -100,7 +100,7 @@ def test_a_promotion_from_an_expected_step_moves_once_however_often_it_is_run() 
             True,
         )
         assert said("promote", "shop", "--expect-step", "0")[0] == 2
-        assert api.controller.state["shop"].rollout.step == 1
+        assert api.ledger.state["shop"].rollout.step == 1
 
 
 def test_an_abort_that_changes_nothing_says_so() -> None:

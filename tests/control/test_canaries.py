@@ -148,12 +148,12 @@ async def test_a_weight_that_has_no_effect_and_a_rollout_that_ends_with_its_cana
 ) -> None:
     caplog.set_level(logging.INFO)
     bench = Bench()
-    await bench.controller.start()
-    await bench.rollouts.set_canary("shop", NO_CANARY, CI)
+    await bench.reconfiguration.start()
+    await bench.reconfiguration.set_canary("shop", NO_CANARY, CI)
     bench.text = lambda port: Bench(more="weight: 9").text(port)
     await bench.reload()
     assert "the file's weight of 9 % has no effect: the API says there is no canary" in caplog.text
-    await bench.rollouts.set_canary("shop", api("http://127.0.0.1:7"), CI)
+    await bench.reconfiguration.set_canary("shop", api("http://127.0.0.1:7"), CI)
     await bench.reload()
     assert bench.shop.weight == 0
     await bench.rollouts.do("shop", "start", CI)
@@ -168,11 +168,11 @@ async def test_state_and_config_belong_together_in_every_moment_of_a_reload() ->
     bench.text = lambda _: "hosts: [a.test]\nstable: http://127.0.0.1:1\n"
     reload = asyncio.create_task(bench.reload())
     while not reload.done():
-        assert bench.controller.config.routes.keys() <= bench.controller.state.keys()
-        for name, route in bench.controller.config.routes.items():
-            assert (route.canary is None) == bench.controller.state[name].plain
+        assert bench.topology.config.routes.keys() <= bench.ledger.state.keys()
+        for name, route in bench.topology.config.routes.items():
+            assert (route.canary is None) == bench.ledger.state[name].plain
         await asyncio.sleep(0)
-    assert list(bench.controller.state) == ["default"]
+    assert list(bench.ledger.state) == ["default"]
 
 
 def test_the_config_that_holds_has_the_canaries_of_the_api() -> None:
@@ -272,24 +272,24 @@ GATEWAY = "  docs: {hosts: [c.test], stable: 'http://127.0.0.1:1', affinity: coo
 
 async def test_the_api_gives_a_route_a_canary_and_takes_it_again() -> None:
     bench = await Api(route=GATEWAY).start()
-    events = bench.controller.events.listen()
+    events = bench.events.listen()
     assert events is not None
     table = bench.workers.tables[-1].routes[1]
     assert (table.name, table.canary, table.affinity, bench.judges.panel("docs")) == ("docs", None, None, None)
-    await bench.rollouts.set_canary("docs", api("http://127.0.0.1:7"), CI)
+    await bench.reconfiguration.set_canary("docs", api("http://127.0.0.1:7"), CI)
     table = bench.workers.tables[-1].routes[1]
     assert (table.versions[1].endpoints[0].port, table.weight, table.affinity is not None) == (7, 0, True)
     assert bench.judges.panel("docs") is not None
     await bench.controller.set_weight("docs", 500, CI)
     with pytest.raises(Illegal, match="set its weight to 0"):
-        await bench.rollouts.set_canary("docs", NO_CANARY, CI)
+        await bench.reconfiguration.set_canary("docs", NO_CANARY, CI)
     await bench.controller.set_weight("docs", 0, CI)
-    await bench.rollouts.set_canary("docs", NO_CANARY, CI)
+    await bench.reconfiguration.set_canary("docs", NO_CANARY, CI)
     assert bench.workers.tables[-1].routes[1].canary is None
     assert bench.judges.panel("docs") is None
     kinds = [event.kind for event in (events.get_nowait() for _ in range(4)) if event is not None]
     assert kinds == ["canary", "weight", "weight", "canary"]
-    history = await bench.controller.history("docs", 10)
+    history = await bench.ledger.history("docs", 10)
     assert [(one.action, one.detail) for one in history][-1] == ("canary", "none -> http://127.0.0.1:7")
     assert (history[0].action, history[0].detail, history[0].actor) == ("canary", "http://127.0.0.1:7 -> none", "ci")
 
@@ -297,8 +297,8 @@ async def test_the_api_gives_a_route_a_canary_and_takes_it_again() -> None:
 async def test_a_stale_revision_sets_no_canary() -> None:
     bench = await Api(route=GATEWAY).start()
     with pytest.raises(Stale):
-        await bench.rollouts.set_canary("docs", api("http://b"), CI, revision=7)
-    assert bench.controller.config.routes["docs"].canary is None
+        await bench.reconfiguration.set_canary("docs", api("http://b"), CI, revision=7)
+    assert bench.topology.config.routes["docs"].canary is None
 
 
 @pytest.mark.parametrize("verb", ["start", "pause", "resume", "promote", "abort", "retry", "reset"])
@@ -326,20 +326,22 @@ async def test_another_canary_over_the_api_begins_a_rollout_under_way_at_its_fir
     bench = await started("steps: [10, 50, 100]")
     await bench.rollouts.do("shop", "promote", JO)
     assert (bench.shop.rollout.step, bench.shop.weight) == (1, 5000)
-    await bench.rollouts.set_canary("shop", api("http://127.0.0.1:9"), JO)
+    await bench.reconfiguration.set_canary("shop", api("http://127.0.0.1:9"), JO)
     assert (bench.shop.rollout.phase, bench.shop.rollout.step, bench.shop.weight) == ("progressing", 0, 1000)
     table = bench.workers.tables[-1].routes[0]
     assert (table.versions[1].endpoints[0].port, table.weight) == (9, 1000)
-    await bench.rollouts.set_canary("shop", canary_set({"url": "http://127.0.0.1:9", "connect_timeout": "2s"}), JO)
+    await bench.reconfiguration.set_canary(
+        "shop", canary_set({"url": "http://127.0.0.1:9", "connect_timeout": "2s"}), JO
+    )
     assert bench.shop.rollout.step == 0
 
 
 async def test_what_another_canary_does_to_a_rollout_is_kept_at_once_and_told_of_whoever_set_it() -> None:
     bench = await started("steps: [10, 50, 100]")
-    await bench.rollouts.set_canary("shop", api("http://127.0.0.1:9"), CI)
-    assert bench.controller.durable
+    await bench.reconfiguration.set_canary("shop", api("http://127.0.0.1:9"), CI)
+    assert bench.ledger.durable
     assert bench.store.kept["shop"] == bench.shop
-    first, second = await bench.controller.history("shop", 2)
+    first, second = await bench.ledger.history("shop", 2)
     assert (first.action, first.actor, "begun anew" in first.detail) == ("rollout", "ci", True)
     assert (second.action, second.actor) == ("canary", "ci")
 
@@ -347,9 +349,9 @@ async def test_what_another_canary_does_to_a_rollout_is_kept_at_once_and_told_of
 @pytest.mark.parametrize("verb", ["start", "abort"])
 async def test_a_verb_that_meets_the_removal_of_the_canary_begins_nothing(verb: Verb) -> None:
     bench = await Api(route=GATEWAY).start()
-    await bench.rollouts.set_canary("docs", api("http://127.0.0.1:7"), CI)
-    async with bench.controller._writing:
-        removal = asyncio.create_task(bench.rollouts.set_canary("docs", NO_CANARY, CI))
+    await bench.reconfiguration.set_canary("docs", api("http://127.0.0.1:7"), CI)
+    async with bench.ledger.writing:
+        removal = asyncio.create_task(bench.reconfiguration.set_canary("docs", NO_CANARY, CI))
         await asyncio.sleep(0)
         asked = asyncio.create_task(bench.rollouts.do("docs", "start", CI))
         await asyncio.sleep(0)
@@ -357,17 +359,17 @@ async def test_a_verb_that_meets_the_removal_of_the_canary_begins_nothing(verb: 
     with pytest.raises(NoCanary):
         await asked
     with pytest.raises(NoCanary):
-        await bench.controller.roll("docs", bench.rollouts.plan("docs"), Event(verb), CI)
-    state = bench.controller.state["docs"]
+        await bench.controller.roll("docs", bench.observations.plan("docs"), Event(verb), CI)
+    state = bench.ledger.state["docs"]
     assert (state.plain, state.weight, state.rollout.phase) == (True, 0, "idle")
 
 
 async def test_a_rollout_that_begins_by_itself_does_so_for_a_canary_that_comes() -> None:
     bench = Bench("steps: [10, 100], start: auto")
     with_canary, bench.text = bench.text, _without
-    bench.controller.config = parse(bench.text(2), "f", {})
-    await bench.controller.start()
-    assert bench.controller.config.routes["shop"].canary is None
+    bench.topology.file = bench.topology.config = parse(bench.text(2), "f", {})
+    await bench.reconfiguration.start()
+    assert bench.topology.config.routes["shop"].canary is None
     bench.text = with_canary
     await bench.reload()
     assert (bench.shop.rollout.phase, bench.shop.weight) == ("progressing", 1000)
@@ -377,15 +379,15 @@ async def test_a_rollout_that_begins_by_itself_does_so_for_a_canary_that_comes()
 async def test_a_canary_that_the_judge_took_back_does_not_begin_by_itself_for_having_been_away(by: str) -> None:
     bench = Bench("steps: [10, 100], start: auto")
     with_canary = bench.text
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     await bench.rollouts.do("shop", "start", JO)
     await bench.controller.roll(
-        "shop", bench.rollouts.plan("shop"), Event("tick", Facts("fail", "it failed")), Actor("e", "engine")
+        "shop", bench.observations.plan("shop"), Event("tick", Facts("fail", "it failed")), Actor("e", "engine")
     )
 
     async def say(url: str) -> None:
         if by == "api":
-            await bench.rollouts.set_canary("shop", api(url) if url else NO_CANARY, CI)
+            await bench.reconfiguration.set_canary("shop", api(url) if url else NO_CANARY, CI)
         else:
             bench.text = (lambda _: with_canary(int(url[-1]))) if url else _without
             await bench.reload()
@@ -405,25 +407,25 @@ async def test_a_canary_that_the_judge_took_back_does_not_begin_by_itself_for_ha
 
 async def test_rules_of_the_file_reach_nothing_while_the_api_says_there_is_no_canary() -> None:
     bench = Bench()
-    await bench.controller.start()
-    await bench.rollouts.set_canary("shop", NO_CANARY, CI)
+    await bench.reconfiguration.start()
+    await bench.reconfiguration.set_canary("shop", NO_CANARY, CI)
     rules = "rules: [{name: t, to: canary}, {name: h, to: stable, percent: 50}, {name: s, to: stable}]"
     bench.text = lambda port: Bench(more=rules).text(port)
     await bench.reload()
     assert [rule.name for rule in bench.workers.tables[-1].routes[0].rules] == ["s"]
-    await bench.rollouts.set_canary("shop", api("http://127.0.0.1:7"), CI)
+    await bench.reconfiguration.set_canary("shop", api("http://127.0.0.1:7"), CI)
     assert [rule.name for rule in bench.workers.tables[-1].routes[0].rules] == ["t", "h", "s"]
 
 
 async def test_one_on_its_way_back_that_is_removed_is_counted_once() -> None:
     bench = await started("steps: [10, 50, 100], rollback: 1h")
     await bench.rollouts.do("shop", "promote", JO)
-    await bench.rollouts._roll("shop", bench.rollouts.plan("shop"), Event("tick", Facts("fail", "it failed")), JO)
+    await bench.rollouts._roll("shop", bench.observations.plan("shop"), Event("tick", Facts("fail", "it failed")), JO)
     assert (bench.shop.rollout.phase, bench.shop.weight) == ("rolled_back", 1000)
     bench.text = _without
     await bench.reload()
     assert (bench.shop.plain, bench.shop.weight) == (True, 0)
-    assert dict(bench.rollouts.ended) == {("shop", "rolled_back", "verdict"): 1}
+    assert dict(bench.notifier.ended) == {("shop", "rolled_back", "verdict"): 1}
 
 
 def _without(_: int) -> str:
@@ -444,12 +446,12 @@ async def test_a_file_that_drops_the_canary_ends_the_rollout_with_an_event_and_a
         await bench.reload()
     assert (bench.shop.rollout.phase, bench.shop.rollout.reason, bench.shop.weight) == ("rolled_back", "removed", 0)
     assert bench.workers.tables[-1].routes[0].canary is None
-    assert bench.rollouts.ended["shop", "rolled_back", "removed"] == 1
+    assert bench.notifier.ended["shop", "rolled_back", "removed"] == 1
     kinds = {event.kind for event in (events.get_nowait() for _ in range(events.qsize())) if event is not None}
     assert {"canary", "phase"} <= kinds
     assert "canary of shop: http://127.0.0.1:2 -> none, by the config" in caplog.text
     assert "the rollout has ended, all traffic goes to stable: the canary was removed" in caplog.text
-    history = await bench.controller.history("shop", 3)
+    history = await bench.ledger.history("shop", 3)
     assert any("the canary was removed" in one.detail for one in history)
     for _ in range(3):
         await bench.second()
@@ -469,8 +471,8 @@ async def test_a_thousand_plain_routes_cost_nothing_each_second() -> None:
     plain = "".join(
         f"  r{n}: {{hosts: [r{n}.test], stable: 'http://127.0.0.1:1', affinity: cookie}}\n" for n in range(1000)
     )
-    bench.controller.config = parse(f"routes:\n{plain}", "f", {})
-    await bench.controller.start()
+    bench.topology.file = bench.topology.config = parse(f"routes:\n{plain}", "f", {})
+    await bench.reconfiguration.start()
     await bench.rollouts.look()
 
     class Untouched(dict[str, object]):
@@ -481,8 +483,8 @@ async def test_a_thousand_plain_routes_cost_nothing_each_second() -> None:
 
         items = values = keys = __iter__  # type: ignore[assignment]
 
-    object.__setattr__(bench.controller.config, "routes", Untouched(bench.controller.config.routes))
-    bench.controller._ledger.state = bench.controller._ledger.state
+    object.__setattr__(bench.topology.config, "routes", Untouched(bench.topology.config.routes))
+    bench.ledger.state = bench.ledger.state
     assert (repr(bench.judges), bench.rollouts.under_way) == ("<Judges of 0 routes>", [])
     for _ in range(3):
         await bench.judges.look(bench.now)

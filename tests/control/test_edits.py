@@ -99,12 +99,12 @@ def saying(bench: Bench, **changes: str) -> None:
 async def in_phase(phase: str) -> Bench:
     bench = Bench()
     saying(bench)
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     await bench.reload()
     do = bench.rollouts.do
     if phase == "latched":
         latched = replace(bench.shop, latched="the kept state was damaged")
-        bench.controller._ledger.put("shop", latched, JO, "state", "", 1)
+        bench.ledger.put("shop", latched, JO, "state", "", 1)
     if phase not in ("idle", "latched"):
         await do("shop", "start", JO)
     if phase in ("baking", "succeeded"):
@@ -129,7 +129,7 @@ async def test_an_edit_is_in_log_event_and_history_in_every_phase(
     key: str, phase: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = await in_phase(phase)
-    revision = bench.controller.revision("shop")
+    revision = bench.ledger.revision("shop")
     rollout, weight = bench.shop.rollout, bench.shop.weight
     queue = bench.events.listen()
     assert queue is not None
@@ -145,9 +145,9 @@ async def test_an_edit_is_in_log_event_and_history_in_every_phase(
         assert event.route == "shop"
     assert sentences
     assert all(f"shop: {one}" in caplog.text for one in sentences)
-    book = [audit.detail for audit in await bench.controller.history("shop", 5)]
+    book = [audit.detail for audit in await bench.ledger.history("shop", 5)]
     assert all(any(str(one) in detail for detail in book) for one in sentences)
-    assert bench.controller.revision("shop") > revision
+    assert bench.ledger.revision("shop") > revision
     assert (bench.shop.rollout.phase, bench.shop.rollout.step) == (rollout.phase, rollout.step)
     if key != "weight":
         assert bench.shop.weight == weight
@@ -165,14 +165,14 @@ async def test_a_weight_of_the_file_applies_waits_and_is_not_forgotten(phase: st
         assert (bench.shop.weight, bench.shop.weight_source, bench.shop.waiting) == (3000, "file", None)
         return
     assert (bench.shop.waiting, bench.shop.weight) == (3000, bench.shop.rollout.weight)
-    assert "the file's weight of 30 % waits" in (await bench.controller.history("shop", 1))[0].detail
+    assert "the file's weight of 30 % waits" in (await bench.ledger.history("shop", 1))[0].detail
     assert edits.waits(bench.shop).startswith("the file's weight of 30 % waits for ")
     if phase not in ("rolled_back", "latched"):
         await bench.rollouts.do("shop", "abort", JO)
     done = await bench.rollouts.do("shop", "reset", JO)
     assert done.told[-1].words == "reset by jo; the file's weight of 30 %, which waited, holds now"
     assert (bench.shop.weight, bench.shop.weight_source, bench.shop.waiting) == (3000, "file", None)
-    assert bench.controller.table.routes[0].weight == 3000
+    assert bench.tables.table.routes[0].weight == 3000
 
 
 async def test_a_weight_that_waited_through_a_success_takes_nothing_from_the_canary_until_the_reset() -> None:
@@ -194,7 +194,7 @@ async def test_a_weight_that_is_taken_back_waits_no_more_and_one_of_the_api_ends
     saying(bench)
     await bench.reload()
     assert bench.shop.waiting is None
-    assert "none waits" in (await bench.controller.history("shop", 1))[0].detail
+    assert "none waits" in (await bench.ledger.history("shop", 1))[0].detail
     bench = await in_phase("latched")
     saying(bench, weight="30")
     await bench.reload()
@@ -210,7 +210,7 @@ async def test_steps_ahead_follow_the_file_and_what_lies_behind_stays() -> None:
     await bench.reload()
     expected = (Step(2500, 10.0), Step(5000, 30.0), Step(7500, 15.0), Step(10_000, 15.0))
     assert (bench.shop.rollout.steps, bench.shop.rollout.step, bench.shop.weight) == (expected, 1, 5000)
-    said = (await bench.controller.history("shop", 1))[0].detail
+    said = (await bench.ledger.history("shop", 1))[0].detail
     assert said == "the plan of the config changed: step 2 of 4 stays at 50 %, then 75 %, 100 %"
     saying(bench, **{"rollout.steps": "[60, 100]", "rollout.prove_above": "100%"})
     await bench.reload()
@@ -237,7 +237,7 @@ async def test_the_rules_of_the_step_under_way_follow_it_wherever_the_file_has_i
     rule = "rules: [{name: staff, headers: {x: '1'}, to: canary}]"
     saying(bench, **{"rollout.steps": f"[1, 2, {{weight: 25, {rule}}}, 100]"})
     await bench.reload()
-    assert [one.name for one in bench.controller.table.routes[0].rules] == ["staff"]
+    assert [one.name for one in bench.tables.table.routes[0].rules] == ["staff"]
     staff = parse(text(rules=f"[{rule[8:-2]}}}]"), "f", {}).routes["shop"].rules
     with pytest.raises(Illegal, match="a step of the rollout has a rule staff"):
         await bench.controller.set_rules("shop", lambda _: staff, JO)
@@ -246,7 +246,7 @@ async def test_the_rules_of_the_step_under_way_follow_it_wherever_the_file_has_i
     await bench.controller.set_rules("shop", lambda _: staff, JO)
     saying(bench, **{"rollout.steps": f"[{{weight: 25, {rule}}}, 100]"})
     await bench.reload()
-    assert [one.name for one in bench.controller.table.routes[0].rules] == ["staff"]
+    assert [one.name for one in bench.tables.table.routes[0].rules] == ["staff"]
 
 
 async def test_analysis_off_in_the_middle_is_a_warning_and_on_again_starts_over(
@@ -262,7 +262,7 @@ async def test_analysis_off_in_the_middle_is_a_warning_and_on_again_starts_over(
     assert bench.shop.rollout.step == 1
     saying(bench)
     await bench.reload()
-    assert "the canary is judged" in (await bench.controller.history("shop", 1))[0].detail
+    assert "the canary is judged" in (await bench.ledger.history("shop", 1))[0].detail
 
 
 async def test_another_stable_has_an_event_and_evidence_starts_over() -> None:
@@ -273,7 +273,7 @@ async def test_another_stable_has_an_event_and_evidence_starts_over() -> None:
     saying(bench, stable="{url: 'http://127.0.0.1:7'}")
     await bench.reload()
     assert bench.judges.analysis("shop", bench.now).exposed.requests == 0
-    assert "the evidence about the canary starts over" in (await bench.controller.history("shop", 1))[0].detail
+    assert "the evidence about the canary starts over" in (await bench.ledger.history("shop", 1))[0].detail
     assert bench.shop.rollout.step == 0
 
 
@@ -296,10 +296,10 @@ async def test_a_route_that_leaves_or_is_renamed_has_an_event_and_its_name_begin
     assert seen["shop"].startswith("the route has left the config")
     assert about == {"shop": None if phase == "idle" else left, "store": None}
     assert seen["store"] == "new route, weight 0"
-    assert (await bench.controller.history("shop", 1))[0].detail == seen["shop"]
+    assert (await bench.ledger.history("shop", 1))[0].detail == seen["shop"]
     if phase == "progressing":
         assert "progressing, step 1 of 3, 25 % to the canary" in seen["shop"]
-    assert bench.controller.state["store"].rollout.phase == "idle"
+    assert bench.ledger.state["store"].rollout.phase == "idle"
 
 
 class Restarted:
@@ -310,17 +310,17 @@ class Restarted:
 
     async def start(self, **changes: str) -> Bench:
         bench = Bench()
-        bench.controller._ledger._store = SqliteStore(self.path)
-        bench.controller.config = parse(text(**changes), "f", {})
-        bench.judges.configure(bench.controller.config, bench.now)
+        bench.ledger._store = SqliteStore(self.path)
+        bench.topology.file = bench.topology.config = parse(text(**changes), "f", {})
+        bench.judges.configure(bench.topology.config, bench.now)
         saying(bench, **changes)
-        await bench.rollouts.reloaded(await bench.controller.start())
+        bench.rollouts.reloaded(await bench.reconfiguration.start())
         await asyncio.gather(*bench.rollouts._urgent)
         return bench
 
     async def end(self, bench: Bench) -> None:
         await bench.controller.keep()
-        await bench.controller.close()
+        await bench.close()
 
 
 async def test_a_file_that_was_edited_while_there_was_no_process_is_followed_like_a_reload(tmp_path: Path) -> None:
@@ -333,18 +333,18 @@ async def test_a_file_that_was_edited_while_there_was_no_process_is_followed_lik
     bench = await life.start(**edit)
     assert [step.weight for step in bench.shop.rollout.steps] == [2500, 5000, 7000, 10_000]
     assert (bench.shop.rollout.step, bench.shop.weight, bench.shop.waiting) == (1, 5000, 3000)
-    book = " / ".join(one.detail for one in await bench.controller.history("shop", 2))
+    book = " / ".join(one.detail for one in await bench.ledger.history("shop", 2))
     assert "the plan of the config changed: step 2 of 4 stays at 50 %" in book
     assert "the file's weight of 30 % waits" in book
     assert "not judged any more" in book
-    entries = len(await bench.controller.history("shop", 10))
+    entries = len(await bench.ledger.history("shop", 10))
     await life.end(bench)
     bench = await life.start(**edit)
-    assert len(await bench.controller.history("shop", 10)) == entries
+    assert len(await bench.ledger.history("shop", 10)) == entries
     await life.end(bench)
     bench = await life.start(canary="{url: 'http://127.0.0.1:9'}")
     assert (bench.shop.rollout.step, bench.weight("shop"), bench.shop.rollout.phase) == (0, 2500, "progressing")
-    assert bench.controller.table.routes[0].weight == 2500
+    assert bench.tables.table.routes[0].weight == 2500
     await life.end(bench)
 
 
@@ -359,7 +359,7 @@ async def test_another_canary_while_there_was_no_process_starts_a_rollout_where_
     await bench.rollouts.do("shop", "abort", JO)
     await life.end(bench)
     bench = await life.start(**auto, weight="30", canary="{url: 'http://127.0.0.1:8'}")
-    assert (bench.shop.off, bench.shop.waiting, bench.controller.table.routes[0].aborted) == (True, 3000, True)
+    assert (bench.shop.off, bench.shop.waiting, bench.tables.table.routes[0].aborted) == (True, 3000, True)
     await life.end(bench)
 
 
@@ -368,11 +368,11 @@ async def test_a_state_that_knows_nothing_of_the_file_it_followed_changes_nothin
     bench = await life.start()
     await bench.rollouts.do("shop", "start", JO)
     old = replace(bench.shop, heard={})
-    bench.controller._ledger.put("shop", old, JO, "state", "", 1)
+    bench.ledger.put("shop", old, JO, "state", "", 1)
     await life.end(bench)
     bench = await life.start(canary="{url: 'http://127.0.0.1:9'}")
     assert bench.shop.rollout.step == 0
-    assert bench.shop.heard == heard_of(bench.controller.config.routes["shop"])
+    assert bench.shop.heard == heard_of(bench.topology.config.routes["shop"])
     await life.end(bench)
 
 
@@ -387,12 +387,12 @@ def test_what_was_never_heard_is_no_edit() -> None:
 async def test_a_promote_that_waits_for_its_turn_while_the_plan_is_edited_goes_by_the_edited_one() -> None:
     bench = await in_phase("progressing")
     saying(bench, **{"rollout.steps": "[25, 100]"})
-    async with bench.controller._writing:
+    async with bench.ledger.writing:
         promote = asyncio.create_task(bench.rollouts.do("shop", "promote", JO, full=True))
         await asyncio.sleep(0)
-        await bench.controller._adopt(bench.controller._load())  # type: ignore[misc]
+        await bench.reconfiguration._adopt(bench.reconfiguration._load())  # type: ignore[misc]
     await promote
     rollout = bench.shop.rollout
     assert [one.weight for one in rollout.steps] == [2500, 10_000]
     assert (rollout.step, rollout.weight, rollout.phase) == (1, 10_000, "baking")
-    assert bench.rollouts.estimate("shop") >= 0
+    assert bench.observations.estimate("shop") >= 0

@@ -9,8 +9,10 @@ import pytest
 from canaryproxy.config import Config, parse
 from canaryproxy.control.events import Events
 from canaryproxy.control.judges import Judges, judged_otherwise
+from canaryproxy.control.subscriptions import Failing, Subscription, Verdicts
 from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, Open, Users
 from canaryproxy.telemetry.users import UserBook
+from tests.support.plane import Weights
 
 TEXT = """
 routes:
@@ -32,17 +34,19 @@ class Bench:
     """Judges with weights that a test sets."""
 
     def __init__(self, affinity: str = "none") -> None:
-        self.weights = {"shop": 500}
+        self.weights = Weights({"shop": 500})
         self.events = Events()
         self.book = UserBook()
+        self.verdicts: Verdicts = Subscription()
         self.judges = Judges(
             config(affinity=affinity),
             0.0,
-            self.weights.get,
+            self.weights,
             lambda: 1,
             random.Random(1).random,
             self.events,
             lambda: 7.0,
+            self.verdicts,
         )
         self.queue = self.events.listen()
 
@@ -64,10 +68,13 @@ class Bench:
 
 def test_a_canary_that_fails_everything_is_known_with_the_first_report(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
+    heard: list[Failing] = []
+    bench.verdicts.subscribe(heard.append)
     with caplog.at_level(logging.WARNING):
         bench.report(10.0, canary_fails=True)
         bench.report(10.2, canary_fails=True)
     analysis = bench.judges.analysis("shop", 10.2)
+    assert [(one.route, one.analysis.verdict) for one in heard] == [("shop", "fail")]
     assert analysis.verdict == "fail"
     assert "the canary fails: canary failed 3 of 3 requests" in caplog.text
     asyncio.run(bench.judges.look(11.0))

@@ -12,7 +12,8 @@ import pytest
 from canaryproxy.config import Config, parse
 from canaryproxy.control.ledger import OPERATOR, Condition, Ledger
 from canaryproxy.control.state import Audit, State, weighed
-from canaryproxy.control.store import CorruptState, TooNewState, UnreadableState, UnwritableState
+from canaryproxy.control.store import CorruptState, Store, TooNewState, UnreadableState, UnwritableState
+from canaryproxy.store.codec import read_state, write_state
 from canaryproxy.store.memory import MemoryStore
 from tests.support.rolling import JO, Bench, started
 
@@ -37,11 +38,11 @@ async def test_a_full_disk_is_told_once_and_so_is_its_end(caplog: pytest.LogCapt
         bench.store.full = True
         await bench.rollouts.do("shop", "abort", JO)
         await seconds(bench, 5)
-        assert not bench.controller.durable
+        assert not bench.ledger.durable
         assert (caplog.text.count(FAILS), caplog.text.count(WORKS)) == (times, times - 1)
         bench.store.full = False
         await seconds(bench, 3)
-        assert bench.controller.durable
+        assert bench.ledger.durable
         assert (caplog.text.count(FAILS), caplog.text.count(WORKS)) == (times, times)
         await bench.rollouts.do("shop", "retry", JO)
 
@@ -52,7 +53,7 @@ async def test_what_another_change_has_kept_along_is_told_to_be_kept(caplog: pyt
     await bench.rollouts.do("shop", "abort", JO)
     bench.store.full = False
     await bench.controller.set_weight("blog", 100, JO)
-    assert bench.controller.durable
+    assert bench.ledger.durable
     await seconds(bench, 3)
     assert (caplog.text.count(FAILS), caplog.text.count(WORKS)) == (1, 1)
 
@@ -94,10 +95,10 @@ async def test_beside_a_state_that_is_not_known_every_canary_is_off_also_of_rout
     store.full = True
     ledger = Ledger(store, lambda: 0.0)
     await ledger.recall(of(SHOP))
-    await ledger.hear(of(f"{SHOP}, {BLOG}"), 1)
+    ledger.follow(await ledger.hear(of(f"{SHOP}, {BLOG}"), 1))
     assert {name: (one.weight, one.off) for name, one in ledger.state.items()} == {"shop": (0, True), "blog": (0, True)}
     assert (ledger.condition.health, ledger.condition.detail) == (health, str(error))
-    await ledger.hear(of(f"{SHOP}, {BLOG}".replace("50", "60")), 1)
+    ledger.follow(await ledger.hear(of(f"{SHOP}, {BLOG}".replace("50", "60")), 1))
     assert all(one.off for one in ledger.state.values())
 
 
@@ -107,7 +108,7 @@ async def test_one_that_can_be_written_again_is_known_again() -> None:
     await ledger.recall(of(SHOP))
     await ledger.write("shop", weighed(ledger.state["shop"], 100, 5000), OPERATOR, "weight", "0 -> 1", 1)
     assert ledger.condition.health == "ok"
-    await ledger.hear(of(f"{SHOP}, {BLOG}"), 1)
+    ledger.follow(await ledger.hear(of(f"{SHOP}, {BLOG}"), 1))
     assert not ledger.state["blog"].off
 
 
@@ -148,3 +149,90 @@ async def test_a_weight_is_kept_though_every_thread_waits_for_a_name_that_is_not
     finally:
         over.set()
         await asyncio.gather(*waiting)
+
+
+# Revisions.
+
+
+class Disk(MemoryStore):
+    """A store that the next process finds as the one before left it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.documents: dict[str, str] = {}
+        self.full = False
+
+    def load(self) -> State | None:
+        return {name: read_state(text) for name, text in self.documents.items()} or None
+
+    def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
+        if self.full:
+            raise UnwritableState("full")
+        self.documents = {name: write_state(one) for name, one in state.items()}
+        super().save(state, audits)
+
+
+async def recalled(store: Store, text: str = SHOP, wall: float = 1e9) -> Ledger:
+    ledger = Ledger(store, lambda: wall)
+    await ledger.recall(of(text))
+    return ledger
+
+
+async def test_the_revision_of_a_route_is_the_same_after_a_restart() -> None:
+    disk = Disk()
+    first = await recalled(disk)
+    await first.write("shop", weighed(first.state["shop"], 100, 5000), OPERATOR, "weight", "", 1)
+    again = await recalled(disk, wall=2e9)
+    assert again.revision("shop") == first.revision("shop")
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        SHOP.replace("50", "60"), SHOP.replace("a.test", "c.test"), SHOP.replace(":2", ":3"),
+        SHOP.replace("weight", "affinity: cookie, weight"), SHOP.replace("weight", "rollout: {bake: 1h}, weight"),
+    ],
+)  # fmt: skip
+async def test_what_was_edited_while_no_process_ran_is_another_revision_of_that_route_alone(edited: str) -> None:
+    disk = Disk()
+    first = await recalled(disk, f"{SHOP}, {BLOG}")
+    again = await recalled(disk, f"{edited}, {BLOG}")
+    assert again.revision("shop") > first.revision("shop")
+    assert again.revision("blog") == first.revision("blog")
+
+
+async def test_a_revision_that_was_lost_with_its_process_is_never_that_of_something_else() -> None:
+    disk = Disk()
+    first = await recalled(disk)
+    disk.full = True
+    first.put("shop", weighed(first.state["shop"], 0, 5000), OPERATOR, "abort", "", 1)
+    lost = first.revision("shop")
+    disk.full = False
+    again = await recalled(disk, wall=1e9 + 0.01)
+    assert again.revision("shop") < lost
+    await again.write("shop", weighed(again.state["shop"], 9000, 5000), OPERATOR, "weight", "", 1)
+    assert again.revision("shop") > lost
+
+
+async def test_a_state_that_is_forgotten_takes_no_revision_with_it_that_comes_again() -> None:
+    first = await recalled(MemoryStore())
+    assert (await recalled(MemoryStore(), wall=1e9 + 1)).revision("shop") > first.revision("shop")
+
+
+async def test_revisions_rise_though_the_clock_goes_back() -> None:
+    wall = [1e9]
+    ledger = Ledger(MemoryStore(), lambda: wall[0])
+    await ledger.recall(of(SHOP))
+    seen, wall[0] = [ledger.revision("shop")], 1.0
+    for weight in (100, 200, 100):
+        await ledger.write("shop", weighed(ledger.state["shop"], weight, 5000), OPERATOR, "weight", "", 1)
+        seen.append(ledger.revision("shop"))
+    assert seen == sorted(set(seen))
+
+
+async def test_a_config_as_before_writes_nothing_and_changes_no_revision() -> None:
+    disk = Disk()
+    ledger = await recalled(disk)
+    before, disk.documents = ledger.revision("shop"), {}
+    assert (await ledger.hear(of(SHOP), 1)).said == {}
+    assert (ledger.revision("shop"), disk.documents) == (before, {})

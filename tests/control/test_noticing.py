@@ -18,7 +18,7 @@ async def test_a_canary_that_calls_itself_something_else_begins_anew_once_it_has
     bench = Bench("steps: [5, 25, 50, 100], start: auto", canary=", health: {path: /, version_header: x-version}")
     told = "1.0"
     monkeypatch.setattr(Versions, "called", lambda *words: told if words[-1] == "canary" else "")
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     for _ in range(3):
         await bench.second()
     assert bench.shop.rollout.phase == "idle"
@@ -68,7 +68,7 @@ def auto(monkeypatch: pytest.MonkeyPatch) -> Named:
 
 
 async def test_every_event_and_every_entry_says_which_rollout_and_which_versions(named: Named) -> None:
-    await named.controller.start()
+    await named.reconfiguration.start()
     queue = named.events.listen()
     assert queue is not None
     await named.controller.set_weight("shop", 100, JO)
@@ -82,7 +82,7 @@ async def test_every_event_and_every_entry_says_which_rollout_and_which_versions
         for one in told if one is not None
     ]  # fmt: skip
     assert about == [(None, "1.0", "1.1"), *[(mine.id, "1.0", "1.1")] * 3]
-    entries = await named.controller.history("shop", 10)
+    entries = await named.ledger.history("shop", 10)
     assert [(one.action, one.rollout_id, one.canary_version) for one in entries] == [
         ("reset", mine.id, "1.1"), ("abort", mine.id, "1.1"), ("start", mine.id, "1.1"), ("weight", "", ""),
     ]  # fmt: skip
@@ -90,7 +90,7 @@ async def test_every_event_and_every_entry_says_which_rollout_and_which_versions
 
 async def test_a_name_that_is_not_known_at_the_start_is_noted_when_it_is(named: Named) -> None:
     named.called = {"stable": "", "canary": ""}
-    await named.controller.start()
+    await named.reconfiguration.start()
     begun = (await named.rollouts.do("shop", "start", JO)).rollout.identity
     named.called = {"stable": "1.0", "canary": "1.1"}
     await named.second()
@@ -101,7 +101,7 @@ async def test_a_name_that_is_not_known_at_the_start_is_noted_when_it_is(named: 
 
 
 async def test_a_version_that_was_named_and_arrives_a_little_later_is_that_one(named: Named) -> None:
-    await named.controller.start()
+    await named.reconfiguration.start()
     await named.seconds(3)
     begun = (await named.rollouts.do("shop", "start", JO, version="1.2")).rollout.identity
     await named.seconds(2)
@@ -113,13 +113,13 @@ async def test_a_version_that_was_named_and_arrives_a_little_later_is_that_one(n
     await named.seconds(11)
     assert named.shop.rollout.identity.id != begun.id
     assert [one.result for one in named.shop.past] == ["superseded"]
-    assert named.rollouts.ended["shop", "superseded", ""] == 1
+    assert named.notifier.ended["shop", "superseded", ""] == 1
     assert named.shop.past[0].report["exposed"]["requests"] > 0
 
 
 async def test_a_start_whose_gates_take_long_does_not_take_the_place_of_a_later_one() -> None:
     bench = Bench("hooks: [{name: g, when: start, url: 'http://g'}]")
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     answers = [asyncio.Event(), asyncio.Event()]
     posted: list[str] = []
 
@@ -147,7 +147,7 @@ async def test_a_start_whose_gates_were_asked_about_another_canary_or_a_route_th
     text: str,
 ) -> None:
     bench = Bench("hooks: [{name: g, when: start, url: 'http://g'}]")
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     answer = asyncio.Event()
 
     async def slow(*_: Any) -> str:
@@ -162,12 +162,12 @@ async def test_a_start_whose_gates_were_asked_about_another_canary_or_a_route_th
     answer.set()
     with pytest.raises((Illegal, NoSuchRoute), match=r"the canary became another one|^shop$"):
         await early
-    assert all(one.rollout.phase == "idle" for one in bench.controller.state.values())
+    assert all(one.rollout.phase == "idle" for one in bench.ledger.state.values())
 
 
 async def test_an_abort_of_another_rollout_does_not_stop_a_start_that_asks_its_gates() -> None:
     bench = Bench("hooks: [{name: g, when: start, url: 'http://g'}]")
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     answer = asyncio.Event()
 
     async def slow(*_: Any) -> str:
@@ -187,7 +187,7 @@ async def test_a_rollout_that_would_begin_by_itself_for_a_canary_that_is_gone_sa
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     bench = Bench("start: auto, hooks: [{name: g, when: start, url: 'http://g'}]")
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     answer = asyncio.Event()
 
     async def slow(*_: Any) -> str:
@@ -196,10 +196,10 @@ async def test_a_rollout_that_would_begin_by_itself_for_a_canary_that_is_gone_sa
 
     bench.rollouts._hooks._post = slow
     bench.port = 9
-    await bench.rollouts.reloaded(await bench.controller.reload())
+    await bench.reconfiguration.reload()
     await asyncio.sleep(0)
     bench.text = lambda _: "stable: http://127.0.0.1:1\n"
-    await bench.rollouts.reloaded(await bench.controller.reload())
+    await bench.reconfiguration.reload()
     answer.set()
     await asyncio.gather(*bench.rollouts._urgent)
     assert "Traceback" not in caplog.text
@@ -209,7 +209,7 @@ async def test_a_rollout_that_would_begin_by_itself_for_a_canary_that_is_gone_sa
 async def test_by_itself_the_next_version_begins_after_the_judge_took_one_back_and_not_after_a_person(
     auto: Named,
 ) -> None:
-    await auto.controller.start()
+    await auto.reconfiguration.start()
     await auto.seconds(2)
     auto.called["canary"] = "1.2"
     await auto.seconds(11)
@@ -228,7 +228,7 @@ async def test_by_itself_the_next_version_begins_after_the_judge_took_one_back_a
 
 
 async def test_a_canary_that_is_what_stable_is_begins_nothing_by_itself(auto: Named) -> None:
-    await auto.controller.start()
+    await auto.reconfiguration.start()
     await auto.seconds(2)
     auto.called["canary"] = "1.0"
     await auto.seconds(12)
@@ -236,7 +236,7 @@ async def test_a_canary_that_is_what_stable_is_begins_nothing_by_itself(auto: Na
 
 
 async def test_once_stable_is_what_succeeded_all_traffic_goes_to_it_by_itself(auto: Named) -> None:
-    await auto.controller.start()
+    await auto.reconfiguration.start()
     await auto.rollouts.do("shop", "start", JO)
     await auto.rollouts.do("shop", "promote", JO, full=True)
     await auto.rollouts.do("shop", "promote", JO)
@@ -250,7 +250,7 @@ async def test_once_stable_is_what_succeeded_all_traffic_goes_to_it_by_itself(au
 
 
 async def test_without_being_asked_to_nothing_is_reset(named: Named) -> None:
-    await named.controller.start()
+    await named.reconfiguration.start()
     await named.rollouts.do("shop", "start", JO)
     await named.rollouts.do("shop", "promote", JO, full=True)
     await named.rollouts.do("shop", "promote", JO)
@@ -288,7 +288,7 @@ def test_whether_it_is_the_one_that_was_named(mine: Identity, said: str, age: fl
 
 def versions(canary: str) -> Versions:
     bench = Bench(canary=canary)
-    return Versions(bench.controller, lambda: bench.now, lambda: bench.now)
+    return Versions(bench.topology, bench.ledger, lambda: bench.now, lambda: bench.now)
 
 
 def test_a_version_is_called_what_its_endpoints_agree_upon_or_what_the_config_says() -> None:
@@ -296,16 +296,16 @@ def test_a_version_is_called_what_its_endpoints_agree_upon_or_what_the_config_sa
     assert versions(", version: v42, health: {path: /}").called("shop", "canary") == "v42"
     assert versions("").called("shop", "canary") == versions("").called("shop", "stable") == ""
     asked = Bench(canary=", version: v42, health: {path: /, version_header: x-version}")
-    found = Versions(asked.controller, lambda: 0.0, lambda: 0.0)
+    found = Versions(asked.topology, asked.ledger, lambda: 0.0, lambda: 0.0)
     assert found.called("shop", "canary") == ""
-    ((endpoint, _),) = asked.controller.endpoints("shop")["canary"]
-    asked.controller.health.versions[endpoint] = "1.0"
+    ((endpoint, _),) = asked.topology.endpoints("shop")["canary"]
+    asked.topology.health.versions[endpoint] = "1.0"
     assert found.called("shop", "canary") == "1.0"
 
 
 async def test_another_name_in_the_config_is_another_canary_and_the_report_of_the_one_before_stays() -> None:
     bench = Bench("steps: [5, 25, 50, 100]", canary=", version: v1")
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     begun = (await bench.rollouts.do("shop", "start", JO)).rollout.identity
     assert begun.canary == "v1"
     for _ in range(3):
@@ -318,4 +318,4 @@ async def test_another_name_in_the_config_is_another_canary_and_the_report_of_th
     (gone,) = bench.shop.past
     assert (gone.identity, gone.result, gone.superseded_by) == (begun, "superseded", now.identity.id)
     assert gone.report["exposed"]["requests"] > 0
-    assert bench.rollouts.ended["shop", "superseded", ""] == 1
+    assert bench.notifier.ended["shop", "superseded", ""] == 1

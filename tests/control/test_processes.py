@@ -210,8 +210,7 @@ def test_fork_servers_that_end_before_a_worker_comes_of_them_are_told_of(
     async def test() -> None:
         said: list[str] = []
         processes = Processes([listen_on("127.0.0.1", 0)], 1)
-        processes.barren = said.append
-        processes.start()
+        processes.start(said.append)
         await until(lambda: bool(said))
         processes.abort()
         assert "ends before a worker comes of it" in said[0]

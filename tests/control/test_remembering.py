@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 
 from canaryproxy.config import parse
-from canaryproxy.control.judges import Judges
 from canaryproxy.store.sqlite import SqliteStore
 from tests.support.rolling import JO, Bench, started
 
 
 async def test_a_process_goes_on_where_the_one_before_ended(tmp_path: Path) -> None:
     first = Bench("steps: [25, 50, 100]")
-    first.controller._ledger._store = SqliteStore(tmp_path / "state.db")
-    await first.controller.start()
+    first.ledger._store = SqliteStore(tmp_path / "state.db")
+    await first.reconfiguration.start()
     for _ in range(5):
         await first.second()
     await first.rollouts.do("shop", "start", JO)
@@ -22,12 +21,12 @@ async def test_a_process_goes_on_where_the_one_before_ended(tmp_path: Path) -> N
         await first.second()
         await first.rollouts.remember()
     evidence = first.judges.analysis("shop", first.now)
-    await first.controller.close()
+    await first.close()
 
     then = Bench("steps: [25, 50, 100]")
-    then.controller._ledger._store = SqliteStore(tmp_path / "state.db")
+    then.ledger._store = SqliteStore(tmp_path / "state.db")
     then.now = first.now + 300
-    await then.controller.start()
+    await then.reconfiguration.start()
     await then.rollouts.recall()
     assert (then.shop.rollout.step, then.weight("shop")) == (0, 2500)
     found = then.judges.analysis("shop", then.now)
@@ -40,34 +39,34 @@ async def test_a_process_goes_on_where_the_one_before_ended(tmp_path: Path) -> N
     assert then.shop.rollout.step == 1
     await then.rollouts.do("shop", "abort", JO)
     await then.rollouts.remember()
-    assert await then.controller.learnt() == {}
+    assert await then.ledger.learnt() == {}
 
 
 async def test_what_is_known_of_another_canary_is_of_no_use(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = Bench("steps: [25, 50, 100]")
-    first.controller._ledger._store = SqliteStore(tmp_path / "state.db")
-    await first.controller.start()
+    first.ledger._store = SqliteStore(tmp_path / "state.db")
+    await first.reconfiguration.start()
     await first.rollouts.do("shop", "start", JO)
     for _ in range(9):
         await first.second()
     await first.rollouts.remember()
-    text = json.loads((await first.controller.learnt())["shop"])
+    text = json.loads((await first.ledger.learnt())["shop"])
     text["judge"]["panel"]["errors"]["worse"] = {}
-    await first.controller.remember({"shop": json.dumps(text)}, {"shop"})
-    await first.controller.close()
+    await first.ledger.remember({"shop": json.dumps(text)}, {"shop"})
+    await first.close()
     for port in (2, 3):
         then = Bench("steps: [25, 50, 100]")
         then.port = port
-        then.controller._ledger._store = SqliteStore(tmp_path / "state.db")
-        then.controller.config = parse(then.text(port), "f", {})
+        then.ledger._store = SqliteStore(tmp_path / "state.db")
+        then.topology.file = then.topology.config = parse(then.text(port), "f", {})
         then.now = first.now
-        await then.controller.start()
+        await then.reconfiguration.start()
         await then.rollouts.recall()
         assert then.judges.analysis("shop", then.now).exposed.requests == 0
         for _ in range(9):
             await then.second()
         assert then.shop.rollout.step == 0
-        await then.controller.close()
+        await then.close()
     assert caplog.text.count("is of no use, it is judged from the beginning") == 1
 
 
@@ -81,10 +80,10 @@ async def test_time_in_which_nobody_watched_adds_up(tmp_path: Path) -> None:
         await bench.rollouts.remember()
         bench.now += away
         await bench.rollouts.recall()
-    assert bench.rollouts.facts("shop").lost == 602
+    assert bench.observations.facts("shop").lost == 602
     kept["shop"] = "{}}"
     await bench.rollouts.recall()
-    assert bench.rollouts.facts("shop").lost >= 602
+    assert bench.observations.facts("shop").lost >= 602
 
 
 async def test_a_bake_is_watched_after_a_restart_too() -> None:
@@ -92,11 +91,7 @@ async def test_a_bake_is_watched_after_a_restart_too() -> None:
     for _ in range(3):
         await bench.second()
     learnt = json.loads(json.dumps(bench.judges.snapshot("shop", bench.now)))
-    bench.judges = Judges(
-        bench.controller.config, bench.now, bench.weight, lambda: bench.controller.generation, lambda: 0.5,
-        bench.events, lambda: 1e9 + bench.now,
-    )  # fmt: skip
-    bench.rollouts._judges = bench.judges
+    bench.judges.renew("shop", bench.now)
     assert bench.judges.restore("shop", learnt, bench.now)
     bench.errors["canary"] = 1.0
     for _ in range(4):
@@ -107,28 +102,28 @@ async def test_a_bake_is_watched_after_a_restart_too() -> None:
 async def test_an_older_version_between_two_newer_ones_loses_nothing_of_theirs(tmp_path: Path) -> None:
     """What a newer version stored is there again once this one has watched for a while; not for the next rollout."""
     first = Bench("steps: [25, 50, 100]")
-    first.controller._ledger._store = SqliteStore(tmp_path / "state.db")
-    await first.controller.start()
+    first.ledger._store = SqliteStore(tmp_path / "state.db")
+    await first.reconfiguration.start()
     await first.rollouts.do("shop", "start", JO)
     for _ in range(5):
         await first.second()
     await first.rollouts.remember()
-    newer = json.loads((await first.controller.learnt())["shop"])
+    newer = json.loads((await first.ledger.learnt())["shop"])
     newer["seen_by"] = ["a", "b"]
     newer["judge"]["panel"]["saturation"] = {"v": 4, "sums": [1]}
     newer["judge"]["panel"]["errors"]["worse"]["later"] = 1
-    await first.controller.remember({"shop": json.dumps(newer)}, {"shop"})
-    await first.controller.close()
+    await first.ledger.remember({"shop": json.dumps(newer)}, {"shop"})
+    await first.close()
 
     then = Bench("steps: [25, 50, 100]")
-    then.controller._ledger._store = SqliteStore(tmp_path / "state.db")
+    then.ledger._store = SqliteStore(tmp_path / "state.db")
     then.now = first.now
-    await then.controller.start()
+    await then.reconfiguration.start()
     await then.rollouts.recall()
     for _ in range(3):
         await then.second()
     await then.rollouts.remember()
-    kept = json.loads((await then.controller.learnt())["shop"])
+    kept = json.loads((await then.ledger.learnt())["shop"])
     assert kept["seen_by"] == ["a", "b"]
     assert kept["judge"]["panel"]["saturation"] == {"v": 4, "sums": [1]}
     assert kept["judge"]["panel"]["errors"]["worse"]["later"] == 1
@@ -137,7 +132,7 @@ async def test_an_older_version_between_two_newer_ones_loses_nothing_of_theirs(t
     await then.rollouts.do("shop", "retry", JO)
     await then.second()
     await then.rollouts.remember()
-    kept = json.loads((await then.controller.learnt())["shop"])
+    kept = json.loads((await then.ledger.learnt())["shop"])
     assert "seen_by" not in kept
     assert "saturation" not in kept["judge"]["panel"]
-    await then.controller.close()
+    await then.close()

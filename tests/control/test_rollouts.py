@@ -26,8 +26,8 @@ async def test_a_good_canary_is_raised_to_the_whole_and_succeeds() -> None:
     took = await bench.until("succeeded")
     assert bench.weight("shop") == 10_000
     assert 3 * 10 + 20 <= took < 200
-    assert [one.action for one in await bench.controller.history("shop", 20)][-1] == "start"
-    assert bench.controller.table.routes[0].weight == 10_000
+    assert [one.action for one in await bench.ledger.history("shop", 20)][-1] == "start"
+    assert bench.tables.table.routes[0].weight == 10_000
 
 
 async def test_a_canary_that_fails_is_taken_back_with_the_report_that_shows_it() -> None:
@@ -37,7 +37,7 @@ async def test_a_canary_that_fails_is_taken_back_with_the_report_that_shows_it()
     bench.errors["canary"] = 1.0
     await bench.second()
     assert (bench.shop.rollout.phase, bench.weight("shop"), bench.shop.off) == ("rolled_back", 0, True)
-    assert bench.controller.table.routes[0].aborted
+    assert bench.tables.table.routes[0].aborted
     told = [queue.get_nowait() for _ in range(queue.qsize())]
     (phase,) = [one for one in told if one is not None and one.kind == "phase"]
     assert phase.detail["phase"] == "rolled_back"
@@ -75,7 +75,7 @@ async def test_an_abort_counts_although_the_disk_is_full_and_nothing_else_does(
         await bench.rollouts.do("shop", "promote", JO)
     done = await bench.rollouts.do("shop", "abort", JO)
     assert (done.durable, bench.weight("shop"), bench.shop.off) == (False, 0, True)
-    assert bench.controller.table.routes[0].aborted
+    assert bench.tables.table.routes[0].aborted
     with pytest.raises(UnwritableState):
         await bench.rollouts.do("shop", "reset", JO)
 
@@ -100,12 +100,12 @@ async def test_what_could_not_be_kept_is_kept_as_soon_as_there_is_room() -> None
     bench.store.full = True
     assert not (await bench.rollouts.do("shop", "abort", JO)).durable
     await bench.rollouts.remember()
-    assert not bench.controller.durable
+    assert not bench.ledger.durable
     bench.store.full = False
     await bench.rollouts.remember()
-    assert bench.controller.durable
+    assert bench.ledger.durable
     assert bench.store.kept["shop"].rollout.phase == "rolled_back"
-    assert next(iter(await bench.controller.history("shop", 5))).action == "abort"
+    assert next(iter(await bench.ledger.history("shop", 5))).action == "abort"
 
 
 async def test_a_rollback_waits_for_nobody_whose_disk_hangs_and_is_kept_in_the_end() -> None:
@@ -121,7 +121,7 @@ async def test_a_rollback_waits_for_nobody_whose_disk_hangs_and_is_kept_in_the_e
     await asyncio.sleep(0.02)
     aborting = asyncio.create_task(bench.rollouts.do("shop", "abort", JO))
     await asyncio.sleep(0.02)
-    assert bench.controller.table.routes[0].aborted
+    assert bench.tables.table.routes[0].aborted
     hanging.set()
     with pytest.raises(Stale):
         await promoting
@@ -145,11 +145,11 @@ async def test_a_file_that_is_heard_meanwhile_undoes_no_rollback() -> None:
     await asyncio.sleep(0.1)
     aborting = asyncio.create_task(bench.rollouts.do("shop", "abort", JO))
     await asyncio.sleep(0.02)
-    assert bench.controller.table.routes[0].aborted
+    assert bench.tables.table.routes[0].aborted
     hanging.set()
     await asyncio.gather(reloading, aborting)
     assert bench.shop.off
-    assert bench.controller.table.routes[0].aborted
+    assert bench.tables.table.routes[0].aborted
     await bench.rollouts.do("shop", "reset", JO)
     assert bench.store.kept["shop"].file_rules == bench.shop.file_rules != ""
 
@@ -158,26 +158,26 @@ async def test_another_canary_begins_anew_and_one_may_begin_by_itself() -> None:
     bench = await started("steps: [25, 50, 100]")
     await bench.rollouts.do("shop", "promote", JO)
     bench.port = 3
-    await bench.controller.reload()
+    await bench.reconfiguration.reload()
     assert (bench.shop.rollout.step, bench.weight("shop")) == (0, 2500)
     auto = Bench("start: auto, steps: [5, 100]", "weight: 0")
-    await auto.controller.start()
+    await auto.reconfiguration.start()
     auto.port = 3
     await auto.reload()
     assert (auto.shop.rollout.phase, auto.weight("shop")) == ("progressing", 500)
-    assert auto.controller.state["blog"].rollout.phase == "idle"
+    assert auto.ledger.state["blog"].rollout.phase == "idle"
 
 
 async def test_a_canary_without_a_healthy_endpoint_is_taken_back_and_not_onto_an_ill_stable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bench = Bench("steps: [25, 100]", canary=", health: {path: /}")
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     await bench.rollouts.do("shop", "start", JO)
     ill: dict[str, list[tuple[Endpoint, str]]] = {
         "stable": [(Endpoint("a", 1), "unhealthy")], "canary": [(Endpoint("b", 1), "unhealthy")],
     }  # fmt: skip
-    monkeypatch.setattr(bench.controller, "endpoints", lambda _: ill)
+    monkeypatch.setattr(bench.topology, "endpoints", lambda _: ill)
     await bench.rollouts.look()
     assert (bench.shop.rollout.phase, bench.shop.rollout.reason) == ("paused", "inconclusive")
     ill["stable"] = [(Endpoint("a", 1), "healthy")]
@@ -188,26 +188,26 @@ async def test_a_canary_without_a_healthy_endpoint_is_taken_back_and_not_onto_an
 
 async def test_it_is_known_how_long_a_step_takes() -> None:
     bench = await started("steps: [1, 50, 100]")
-    assert bench.rollouts.aim("shop") == 5000
-    assert bench.rollouts.aim("blog") is None
-    assert bench.rollouts.traffic("shop") == pytest.approx(200)
-    assert bench.rollouts.estimate("shop") == pytest.approx(100 / (200 * 0.01))
+    assert bench.ledger.aim_of("shop") == 5000
+    assert bench.ledger.aim_of("blog") is None
+    assert bench.observations.traffic("shop") == pytest.approx(200)
+    assert bench.observations.estimate("shop") == pytest.approx(100 / (200 * 0.01))
     await bench.rollouts.do("shop", "promote", JO)
-    assert bench.rollouts.aim("shop") == 10_000
-    assert bench.rollouts.estimate("shop") == pytest.approx(1600 / (200 * 0.5))
-    assert bench.rollouts.estimate("blog") == 0
+    assert bench.ledger.aim_of("shop") == 10_000
+    assert bench.observations.estimate("shop") == pytest.approx(1600 / (200 * 0.5))
+    assert bench.observations.estimate("blog") == 0
     assert "1 under way" in repr(bench.rollouts)
 
 
 async def test_a_step_that_will_take_long_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench("steps: [0.1, 100], step_timeout: 5m")
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     for _ in range(12):
         await bench.second()
     await bench.rollouts.do("shop", "start", JO)
     assert "shop: at 400 requests/s the step to 0.1 % needs about 66.7 min" in caplog.text
     quiet = Bench("steps: [1, 100]")
-    await quiet.controller.start()
+    await quiet.reconfiguration.start()
     await quiet.rollouts.do("shop", "start", JO)
     assert "the step to 1 % needs traffic, of which there is none" in caplog.text
 
@@ -244,7 +244,7 @@ HOOKS = """hooks: [
 async def test_gates_are_asked_before_anything_goes_on_and_the_others_are_told() -> None:
     bench = Bench(HOOKS)
     bench.refusals["http://g/start"] = "it answered 403: not on fridays"
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     with pytest.raises(Illegal, match="gate may-start: it answered 403: not on fridays"):
         await bench.rollouts.do("shop", "start", JO)
     assert bench.shop.rollout.phase == "idle"
@@ -269,7 +269,7 @@ async def test_gates_are_asked_before_anything_goes_on_and_the_others_are_told()
 
 async def test_an_abort_while_the_gates_are_asked_is_the_last_word() -> None:
     bench = Bench(HOOKS)
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     asked = asyncio.Event()
 
     async def slow(*_: object) -> str:
@@ -289,7 +289,7 @@ async def test_an_abort_while_the_gates_are_asked_is_the_last_word() -> None:
 async def test_who_begins_by_itself_asks_the_gates_and_begins_for_another_canary_alone() -> None:
     bench = Bench("start: auto, " + HOOKS, "analysis: {min_requests: 50}")
     bench.refusals["http://g/start"] = "it answered 403: not on fridays"
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     text = bench.text
     bench.text = lambda port: text(port).replace("min_requests: 50", "min_requests: 200")
     await bench.reload()
@@ -312,7 +312,7 @@ async def test_another_canary_has_the_weight_of_the_first_step_from_its_first_re
     await bench.reload()
     tables = [table.routes[0] for table in bench.workers.tables[seen:]]
     assert {(route.versions[1].endpoints[0].port, route.weight) for route in tables} == {(3, 500)}
-    assert not bench.controller.durable
+    assert not bench.ledger.durable
 
 
 async def test_one_that_is_taken_back_step_by_step_is_told_of_once() -> None:
@@ -330,19 +330,19 @@ STEP = """steps: [{weight: 0, for: 3s, mirror: {percent: 10}, rules: [{name: sta
 
 async def test_a_step_brings_its_rules_and_its_mirror_and_takes_them_with_it() -> None:
     bench = await started(STEP)
-    route = bench.controller.table.routes[0]
+    route = bench.tables.table.routes[0]
     assert (route.weight, [rule.name for rule in route.rules], route.mirror is not None) == (0, ["staff"], True)
     for _ in range(4):
         await bench.second()
-    route = bench.controller.table.routes[0]
+    route = bench.tables.table.routes[0]
     assert (route.weight, route.rules, route.mirror) == (5000, (), None)
 
 
 async def test_reset_ends_a_latch_too() -> None:
     bench = Bench()
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     latched = replace(bench.shop, latched="the kept state was damaged")
-    bench.controller._ledger.put("shop", latched, JO, "state", "", 1)
+    bench.ledger.put("shop", latched, JO, "state", "", 1)
     assert bench.shop.off
     await bench.rollouts.do("shop", "reset", JO)
     assert (bench.shop.latched, bench.shop.off) == ("", False)
@@ -410,13 +410,13 @@ async def baking(bench: Bench) -> None:
 
 async def in_phase(phase: str) -> Bench:
     bench = Bench("rollback: 1h, steps: [25, 50, 100]", "fallback: both\n    mirror: {percent: 10}")
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     for _ in range(5):
         await bench.second()
     do = bench.rollouts.do
     if phase == "latched":
         latched = replace(bench.shop, latched="the kept state was damaged")
-        bench.controller._ledger.put("shop", latched, JO, "state", "", 1)
+        bench.ledger.put("shop", latched, JO, "state", "", 1)
     elif phase == "ramped":
         await do("shop", "start", JO)
         await bench.rollouts.do("shop", "promote", JO)
@@ -444,7 +444,7 @@ async def test_an_abort_turns_the_canary_off_in_every_phase_and_it_lasts(
     done = await bench.rollouts.do("shop", "abort", JO)
     for _ in range(2):
         assert (done.rollout.phase, done.rollout.weight, bench.shop.off) == ("rolled_back", 0, True)
-        assert bench.controller.table.routes[0].aborted
+        assert bench.tables.table.routes[0].aborted
         assert bench.store.kept["shop"].off
         done = await bench.rollouts.do("shop", "abort", JO)
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
@@ -452,16 +452,16 @@ async def test_an_abort_turns_the_canary_off_in_every_phase_and_it_lasts(
 
 async def test_an_abort_where_nothing_reaches_the_canary_changes_nothing() -> None:
     bench = Bench()
-    await bench.controller.start()
-    before = bench.controller.revision("shop")
+    await bench.reconfiguration.start()
+    before = bench.ledger.revision("shop")
     done = await bench.rollouts.do("shop", "abort", JO)
-    assert (done.rollout.phase, bench.controller.revision("shop")) == ("idle", before)
+    assert (done.rollout.phase, bench.ledger.revision("shop")) == ("idle", before)
 
 
 @pytest.mark.parametrize("what", ["weight", "rules", "start"])
 async def test_an_abort_is_the_last_word_on_what_is_being_written(what: str) -> None:
     bench = Bench()
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     held, go = threading.Event(), threading.Event()
     save = bench.store.save
 
@@ -471,7 +471,7 @@ async def test_an_abort_is_the_last_word_on_what_is_being_written(what: str) -> 
         save(state, audits)
 
     bench.store.save = slow  # type: ignore[method-assign]
-    rule = bench.controller.config.routes["shop"].rules
+    rule = bench.topology.config.routes["shop"].rules
     changes: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
         "weight": lambda: bench.controller.set_weight("shop", 5000, JO),
         "rules": lambda: bench.controller.set_rules("shop", lambda _: rule, JO),
@@ -490,7 +490,7 @@ async def test_an_abort_is_the_last_word_on_what_is_being_written(what: str) -> 
 
 async def test_of_several_verbs_with_one_revision_exactly_one_moves() -> None:
     bench = await started("steps: [10, 20, 30, 40, 100]")
-    revision = bench.controller.revision("shop")
+    revision = bench.ledger.revision("shop")
     asked = [bench.rollouts.do("shop", "promote", JO, revision=revision) for _ in range(5)]
     done = await asyncio.gather(*asked, return_exceptions=True)
     assert sorted(type(one).__name__ for one in done) == ["Rolled", *["Stale"] * 4]
@@ -498,14 +498,14 @@ async def test_of_several_verbs_with_one_revision_exactly_one_moves() -> None:
     with pytest.raises(Stale):
         await bench.rollouts.do("shop", "abort", JO, revision=revision)
     assert not bench.shop.off
-    await bench.rollouts.do("shop", "abort", JO, revision=bench.controller.revision("shop"))
+    await bench.rollouts.do("shop", "abort", JO, revision=bench.ledger.revision("shop"))
     assert bench.shop.off
 
 
 async def test_gates_are_not_asked_for_what_is_stale_and_a_change_while_they_are_asked_counts() -> None:
     bench = Bench("hooks: [{name: gate, when: start, url: 'http://h/start'}]")
-    await bench.controller.start()
-    revision = bench.controller.revision("shop")
+    await bench.reconfiguration.start()
+    revision = bench.ledger.revision("shop")
     with pytest.raises(Stale):
         await bench.rollouts.do("shop", "start", JO, revision=revision + 1)
     assert bench.posted == []
@@ -526,7 +526,7 @@ async def test_the_revision_changes_with_every_step_and_phase_and_not_with_an_es
     seen: dict[int, set[tuple[str, int | None, int]]] = {}
     for _ in range(200):
         rollout = bench.shop.rollout
-        seen.setdefault(bench.controller.revision("shop"), set()).add((rollout.phase, rollout.step, rollout.weight))
+        seen.setdefault(bench.ledger.revision("shop"), set()).add((rollout.phase, rollout.step, rollout.weight))
         await bench.second()
         if rollout.phase == "succeeded":
             break

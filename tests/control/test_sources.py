@@ -14,8 +14,10 @@ from canaryproxy.control.failures import Failures
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.scraping import NoAnswer
 from canaryproxy.control.sources import Sources, pause_of
+from canaryproxy.control.subscriptions import Subscription
 from canaryproxy.model.delta import CellDelta, CellKey, Delta, MirrorDelta
 from canaryproxy.model.table import Endpoint
+from tests.support.plane import Weights
 
 TEXT = """
 routes:
@@ -39,16 +41,16 @@ class Bench:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        self.weight = 5000
+        self.weights = Weights({"shop": 5000})
         self.cpu = {STABLE: 0.0, CANARY: 0.0}
         self.values: dict[str, float | Exception] = {"canary": 0.5, "stable": 0.4}
         self.asked: list[str] = []
         self.judges = Judges(
-            config(), 0.0, lambda _: self.weight, lambda: 1, lambda: 0.5, Events(), lambda: 0.0,
+            config(), 0.0, self.weights, lambda: 1, lambda: 0.5, Events(), lambda: 0.0, Subscription(),
         )  # fmt: skip
         ends: dict[str, list[tuple[Endpoint, str]]] = {"stable": [(STABLE, "healthy")], "canary": [(CANARY, "unknown")]}
         self.sources = Sources(
-            self.judges, lambda _: self.weight, lambda _: ends, self.scrape, self.ask, lambda: self.now,
+            self.judges, self.weights.weight_of, lambda _: ends, self.scrape, self.ask, lambda: self.now,
             Failures(lambda: self.now),
         )  # fmt: skip
         self.sleep = asyncio.sleep
@@ -130,7 +132,7 @@ async def test_who_does_not_answer_is_unknown_said_once_and_known_again(
 
 async def test_nobody_is_asked_without_a_canary(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch)
-    bench.weight = 0
+    bench.weights["shop"] = 0
     bench.sources.configure(config())
     await bench.seconds(5)
     assert not bench.asked

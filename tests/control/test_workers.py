@@ -18,10 +18,12 @@ from canaryproxy.control import workers as module
 from canaryproxy.control.compile import begin, compile_table
 from canaryproxy.control.listen import listen_on
 from canaryproxy.control.processes import Born, Processes
+from canaryproxy.control.subscriptions import Deltas, Subscription, WorkerGone, WorkerReport, WorkersChanged
 from canaryproxy.control.workers import NotAcknowledged, Strange, Workers
-from canaryproxy.link.codec import encode
+from canaryproxy.link.codec import Decoder, encode
 from canaryproxy.link.introduction import ours
-from canaryproxy.link.messages import Acknowledged, Introduction
+from canaryproxy.link.messages import Acknowledged, Begin, Introduction
+from canaryproxy.model.certificate import Identity, ListenerTls
 from canaryproxy.model.delta import Delta
 from tests.support.admin import until
 from tests.support.world import GET, Origin, reset, run
@@ -38,6 +40,13 @@ class Fleet:
         self.deltas: list[tuple[int, Delta]] = []
         self.gone: list[int] = []
         self.origin = Origin()
+
+    def hear(self, news: WorkerReport | WorkerGone | WorkersChanged) -> None:
+        """Note what workers report, and who is gone."""
+        if isinstance(news, WorkerReport):
+            self.deltas.append((news.slot, news.delta))
+        elif isinstance(news, WorkerGone):
+            self.gone.append(news.slot)
 
     def publish(self, weight: int) -> int:
         """Send a table; its generation."""
@@ -65,13 +74,12 @@ async def fleet(count: int = 2, drain: str = "1s", limits: str = "") -> AsyncIte
         f"server: {{timeouts: {{drain: {drain}}}, limits: {{{limits}}}}}\nstable: http://a\ncanary: http://b\n", "f", {}
     )
     processes = Processes([sock], count)
-    workers = Workers(
-        count, processes, lambda slot: begin(config, slot, count, "canaryproxy-test"),
-        report=lambda slot, delta: made.deltas.append((slot, delta)), gone=lambda slot: made.gone.append(slot),  # noqa: PLW0108
-    )  # fmt: skip
+    deltas: Deltas = Subscription()
+    workers = Workers(count, processes, lambda slot: begin(config, slot, count, "canaryproxy-test"), deltas)
     made = Fleet(
         workers, sock.getsockname()[1], (servers[0].sockets[0].getsockname()[1], servers[1].sockets[0].getsockname()[1])
     )
+    deltas.subscribe(made.hear)
     made.origin = origins[0]
     made.publish(0)
     await workers.start()
@@ -155,9 +163,7 @@ def test_one_that_dies_before_it_is_ready_is_replaced_with_growing_patience(
     class Stillborn:
         """Launches nothing."""
 
-        barren: Callable[[str], None] | None = None
-
-        def start(self) -> None:
+        def start(self, barren: Callable[[str], None]) -> None:
             """Nothing to do."""
 
         def launch(self, _: Born) -> socket.socket:
@@ -174,7 +180,7 @@ def test_one_that_dies_before_it_is_ready_is_replaced_with_growing_patience(
 
     async def test() -> None:
         config = parse("stable: http://a\ncanary: http://b\n", "f", {})
-        made = Workers(1, Stillborn(), lambda slot: begin(config, slot, 1, "x"), report=lambda *_: None)
+        made = Workers(1, Stillborn(), lambda slot: begin(config, slot, 1, "x"), Subscription())
         made.publish(compile_table(config, 1))
         starting = asyncio.get_running_loop().create_task(made.start())
         await until(lambda: made.restarts >= 4)
@@ -301,14 +307,12 @@ def test_weights_that_change_while_a_worker_is_replaced_reach_it_too() -> None:
 class Impostor:
     """Launches workers that say who they are and serve at once."""
 
-    barren: Callable[[str], None] | None = None
-
     def __init__(self) -> None:
         self.introduction: Introduction = ours()
         self.ends: list[socket.socket] = []
         self.refusing = 0
 
-    def start(self) -> None:
+    def start(self, barren: Callable[[str], None]) -> None:
         """Nothing to do."""
 
     def launch(self, _: Born) -> socket.socket:
@@ -331,7 +335,7 @@ class Impostor:
 
 def among(impostor: Impostor, count: int = 2) -> Workers:
     config = parse("stable: http://a\ncanary: http://b\n", "f", {})
-    made = Workers(count, impostor, lambda slot: begin(config, slot, count, "x"), report=lambda *_: None)
+    made = Workers(count, impostor, lambda slot: begin(config, slot, count, "x"), Subscription())
     made.publish(compile_table(config, 1))
     return made
 
@@ -398,11 +402,44 @@ def test_a_fork_server_that_cannot_be_started_is_one_line_for_the_user(monkeypat
     async def test() -> None:
         impostor = Impostor()
 
-        def start() -> None:
+        def start(_: object) -> None:
             raise OSError(24, "Too many open files")
 
         monkeypatch.setattr(impostor, "start", start)
         with pytest.raises(Strange, match=r"^the fork server cannot be started: Too many open files$"):
             await among(impostor).start()
+
+    run(test())
+
+
+async def first_message(end: socket.socket) -> Begin:
+    """What a worker is told first."""
+    end.setblocking(False)
+    decoder = Decoder()
+    async with asyncio.timeout(60):
+        while True:
+            for message in decoder.feed(await asyncio.get_running_loop().sock_recv(end, 65536)):
+                assert isinstance(message, Begin)
+                return message
+
+
+def test_a_successor_begins_with_what_its_fellows_began_with_and_the_newest_certificates() -> None:
+    """Whatever the config says by then: with another number of listeners it would serve the wrong ones."""
+    newest = ListenerTls((Identity(b"newer", b"key"),))
+
+    async def test() -> None:
+        impostor = Impostor()
+        made = among(impostor)
+        await made.start()
+        was = [await first_message(end) for end in impostor.ends]
+        made.certify([newest])
+        impostor.ends[1].close()
+        await until(lambda: len(impostor.ends) == 3)
+        now = await first_message(impostor.ends[2])
+        assert [one.tls for one in now.listeners] == [newest]
+        assert replace(now, listeners=was[1].listeners) == was[1]
+        made.abort()
+        await until(lambda: not made._connecting)
+        await asyncio.sleep(0.05)
 
     run(test())

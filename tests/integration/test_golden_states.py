@@ -109,11 +109,11 @@ def test_it_is_still_that_once_this_version_has_written_it(name: str, tmp_path: 
         started = Started(path, routes(name), wanted["wall"])
         await started.start()
         await started.rollouts.remember()
-        await started.controller.remember(await started.controller.learnt(), set(started.controller.state))
-        state = started.controller.state
+        await started.ledger.remember(await started.ledger.learnt(), set(started.ledger.state))
+        state = started.ledger.state
         started.store._saved = {}
         started.store.save(state)
-        await started.stop()
+        await started.end()
 
     before = observed(path, routes(name), wanted["wall"])
     asyncio.run(write())
@@ -128,11 +128,11 @@ async def asked(name: str, path: Path, verb: Verb) -> Rollout:
     await started.start()
     await started.rollouts.do("shop", verb, OPERATOR)
     await started.rollouts.remember()
-    await started.stop()
+    await started.end()
     again = Started(path, routes(name), expected(name)["wall"])
     await again.start()
-    await again.stop()
-    return again.controller.state["shop"].rollout
+    await again.end()
+    return again.ledger.state["shop"].rollout
 
 
 @pytest.mark.parametrize("name", GOING)

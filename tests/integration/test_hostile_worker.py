@@ -39,13 +39,11 @@ KEY = CellKey("shop", "canary", "127.0.0.1:9", "weight", True)
 class Launcher:
     """Launches workers of which this test holds the other end: that of the last one of each in `ends`."""
 
-    barren: Callable[[str], None] | None = None
-
     def __init__(self) -> None:
         self.ends: list[socket.socket] = []
         self.sockets: list[socket.socket] = []
 
-    def start(self) -> None:
+    def start(self, barren: Callable[[str], None]) -> None:
         """Nothing to do."""
 
     def launch(self, _: Born) -> socket.socket:
@@ -134,15 +132,15 @@ def test_a_worker_that_is_not_ours_any_more_is_replaced(
         async with instance(monkeypatch) as (made, launcher):
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(launcher.ends[0], cell(codes={200: 7}))
-            await until(lambda: made.counters.sums("shop", "canary").requests == 7)
+            await until(lambda: made.plane.counters.sums("shop", "canary").requests == 7)
             with contextlib.suppress(ConnectionError, BrokenPipeError):
                 await loop.sock_sendall(launcher.ends[0], made_of())
             await until(lambda: made.workers.restarts == 1 and made.workers.ready == 2)
             assert len(launcher.ends) == 3
             await loop.sock_sendall(launcher.ends[2], cell(codes={200: 5}))
-            await until(lambda: made.counters.sums("shop", "canary").requests == 12)
+            await until(lambda: made.plane.counters.sums("shop", "canary").requests == 12)
             assert made.workers.refused.total() == 1
-            assert made.counters.sums("shop", "canary").decisions == {"weight": 2}
+            assert made.plane.counters.sums("shop", "canary").decisions == {"weight": 2}
 
     run(test())
     (line,) = [one.getMessage() for one in caplog.records if "is refused" in one.getMessage()]
@@ -204,7 +202,7 @@ def test_one_that_acknowledges_blindly_and_reads_nothing_is_replaced(
 
     async def test() -> None:
         async with instance(monkeypatch) as (made, launcher):
-            loop, table = asyncio.get_running_loop(), made.controller.table
+            loop, table = asyncio.get_running_loop(), made.plane.tables.table
             name = "x" * 100_000
             for number in range(2, 2_000):
                 made.workers.publish(replace(table, generation=number, routes=(replace(table.routes[0], name=name),)))
@@ -228,7 +226,7 @@ def test_a_report_that_cannot_be_filed_costs_its_worker_and_no_other(
     async def test() -> None:
         async with instance(monkeypatch) as (made, launcher):
             loop = asyncio.get_running_loop()
-            monkeypatch.setattr(made.window, "add", lambda _: 1 / 0)
+            monkeypatch.setattr(made.plane.window, "add", lambda _: 1 / 0)
             await loop.sock_sendall(launcher.ends[0], cell())
             await until(lambda: made.workers.restarts == 1 and made.workers.ready == 2)
             assert made.workers.refused == {"garbled": 0, "bounds": 0, "failed": 1}
@@ -242,8 +240,8 @@ def test_names_that_were_replaced_are_still_ours(monkeypatch: pytest.MonkeyPatch
 
     async def test() -> None:
         async with instance(monkeypatch) as (made, launcher):
-            loop, shop = asyncio.get_running_loop(), made.controller.table.routes[0]
-            table = replace(made.controller.table, generation=2, routes=(replace(shop, name="other"),))
+            loop, shop = asyncio.get_running_loop(), made.plane.tables.table.routes[0]
+            table = replace(made.plane.tables.table, generation=2, routes=(replace(shop, name="other"),))
             for number in range(2, 10):
                 made.workers.publish(replace(table, generation=number))
                 for end in launcher.ends:
@@ -253,8 +251,8 @@ def test_names_that_were_replaced_are_still_ours(monkeypatch: pytest.MonkeyPatch
             for route in ("shop", "other"):
                 key = KEY._replace(route=route)
                 await loop.sock_sendall(launcher.ends[0], encode(Delta(9, now, (CellDelta(key, int(now), 1),))))
-            await until(lambda: made.counters.sums("other", "canary").decisions.total() == 1)
-            assert made.counters.sums("shop", "canary").decisions.total() == 1
+            await until(lambda: made.plane.counters.sums("other", "canary").decisions.total() == 1)
+            assert made.plane.counters.sums("shop", "canary").decisions.total() == 1
             assert made.workers.restarts == 0
 
     run(test())

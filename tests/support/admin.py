@@ -8,21 +8,16 @@ from typing import Any
 from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import parse
-from canaryproxy.control.controller import Controller
-from canaryproxy.control.events import Events
-from canaryproxy.control.health import Answer, Check
-from canaryproxy.control.hooks import Hooks
-from canaryproxy.control.judges import Judges
-from canaryproxy.control.rollouts import Rollouts
+from canaryproxy.control.events import LISTENERS
+from canaryproxy.control.plane import ControlPlane
 from canaryproxy.control.store import Store
+from canaryproxy.control.subscriptions import Subscription
 from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.delta import CellDelta, CellKey, Delta
-from canaryproxy.model.table import Endpoint, RoutingTable
+from canaryproxy.model.table import RoutingTable
 from canaryproxy.store.memory import MemoryStore
-from canaryproxy.telemetry.counters import Counters
-from canaryproxy.telemetry.users import UserBook
-from canaryproxy.telemetry.window import Window
+from tests.support.plane import outside
 
 TOKENS = "tokens: [{name: ci, role: write, token: write-me}, {name: eyes, role: read, token: read-me}]"
 WRITE = {"Authorization": "Bearer write-me"}
@@ -54,48 +49,26 @@ class FakeWorkers:
             raise NotAcknowledged(f"not every worker has acknowledged generation {generation}")
 
 
-class Api:
+class Api(ControlPlane):
     """Everything behind the API. `clock` is the time of the deltas and of the gate."""
 
-    def __init__(self, server: str = "", store: Store | None = None, route: str = "") -> None:
+    def __init__(
+        self, server: str = "", store: Store | None = None, route: str = "", listeners: int = LISTENERS
+    ) -> None:
         self.clock = 1000.0
         self.workers = FakeWorkers()
         text = f"server: {{state: memory, admin: {{{server}}}}}\nroutes:\n  shop:\n    hosts: [a.test]\n    stable: http://127.0.0.1:1\n    canary: http://127.0.0.1:2\n    weight: 5\n{route}  blog: {{hosts: [b.test], stable: 'http://127.0.0.1:1', canary: 'http://127.0.0.1:2'}}\n"
         self.store = store or MemoryStore()
-        self.controller = Controller(
-            parse(text, "f", {}), self.workers, self.store, ask=healthy, wall=lambda: 1_800_000_000.5
+        world = outside(lambda: self.clock, lambda: 1_800_000_000.5, dice=random.Random(1).random)
+        super().__init__(
+            parse(text, "f", {}), None, self.store, self.workers, Subscription(), world, listeners=listeners
         )
-        self.counters, self.window, self.users = Counters(), Window(), UserBook()
-        self.judges = Judges(
-            self.controller.config,
-            0.0,
-            self._weight_of,
-            lambda: self.controller.generation,
-            random.Random(1).random,
-            Events(),
-            lambda: 1_800_000_000.5,
-        )
-        self.rollouts = Rollouts(
-            self.controller, self.judges, self.window, Hooks(nobody, lambda: self.clock, self.controller.failures), lambda: self.clock,
-            lambda: 1_800_000_000.5,
-        )  # fmt: skip
-        self.knowledge = Knowledge(
-            self.controller, self.counters, self.window, self.users, self.judges, self.rollouts, self.workers, lambda: self.clock,  # type: ignore[arg-type]
-        )  # fmt: skip
-        self.rollouts.users_of = self.knowledge.canary_users
-        self.controller.configured = self._configured
-        self.gate = Gate(lambda: self.controller.config.server.admin)
-
-    def _configured(self) -> None:
-        self.judges.configure(self.controller.config, self.clock)
-
-    def _weight_of(self, route: str) -> int | None:
-        state = self.controller.state.get(route)
-        return None if state is None else state.weight
+        self.knowledge = Knowledge(self, self.workers, lambda: self.clock)  # type: ignore[arg-type]
+        self.gate = Gate(lambda: self.topology.config.server.admin)
 
     async def start(self) -> "Api":
         """Publish the first table."""
-        await self.controller.start()
+        await self.reconfiguration.start()
         return self
 
     def served(self, version: str, count: int, errors: int = 0, **cell: Any) -> None:
@@ -107,15 +80,6 @@ class Api:
         delta = Delta(1, self.clock, (told,), in_flight={("shop", version): 1})
         self.counters.add(int(version == "canary"), delta)
         self.window.add(delta)
-
-
-async def nobody(*_: object) -> str:
-    """Whom nobody asks."""
-    return "nobody is there"
-
-
-async def healthy(_: Endpoint, __: Check) -> Answer:
-    return Answer(passed=True)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""All that the supervisor does with a report, as `Instance._add` does it, and how much is kept of it."""
+"""All that the supervisor does with a report, as `control.intake` does it, and how much is kept of it."""
 
 import random
 from typing import Any
@@ -7,10 +7,12 @@ from canaryproxy.analysis.judge import Judge
 from canaryproxy.config import Config, parse
 from canaryproxy.control.events import Events
 from canaryproxy.control.judges import Judges
+from canaryproxy.control.subscriptions import Subscription
 from canaryproxy.model.delta import Delta
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Window
+from tests.support.plane import Weights
 
 TEXT = """
 routes:
@@ -42,8 +44,9 @@ class Filed:
     def __init__(self) -> None:
         self.counters, self.window, self.users = Counters(), Window(), UserBook()
         self.judges = Judges(
-            configured(), 99.0, lambda _: 500, lambda: 1, random.Random(1).random, Events(), lambda: 1.8e9
-        )
+            configured(), 99.0, Weights({"shop": 500, "blog": 500}), lambda: 1, random.Random(1).random, Events(),
+            lambda: 1.8e9, Subscription(),
+        )  # fmt: skip
 
     def add(self, delta: Delta) -> None:
         """File a report. What breaks in a judge is an error here; there it would begin again."""

@@ -12,14 +12,11 @@ from typing import Any
 from canaryproxy.analysis.finding import Analysis
 from canaryproxy.config import parse
 from canaryproxy.config.written import rule_as_written
-from canaryproxy.control.controller import Controller
-from canaryproxy.control.events import Events
-from canaryproxy.control.hooks import Hooks
-from canaryproxy.control.judges import Judges
-from canaryproxy.control.rollouts import Rollouts
+from canaryproxy.control.plane import ControlPlane
+from canaryproxy.control.subscriptions import Subscription
 from canaryproxy.store.sqlite import SqliteStore
-from canaryproxy.telemetry.window import Window
-from tests.support.admin import FakeWorkers, healthy
+from tests.support.admin import FakeWorkers
+from tests.support.plane import outside
 
 NOW = 5_000.0
 """The clock of the deltas when it starts."""
@@ -28,55 +25,35 @@ AWAY = 30.0
 """Seconds after the last entry that it starts."""
 
 
-class Started:
+class Started(ControlPlane):
     """A control plane on a stored state, without processes; nothing passes but what a test lets pass."""
 
     def __init__(self, path: Path, routes: str, wall: float) -> None:
-        self.now = NOW
+        self.clock = NOW
         self.wall = wall
         self.store = SqliteStore(path)
-        config = parse(routes, "golden", {})
-        self.workers = FakeWorkers()
-        events, window = Events(), Window()
-        self.controller = Controller(
-            config, self.workers, self.store, ask=healthy, wall=lambda: self.wall, events=events
-        )
-        self.judges = Judges(
-            config, self.now, self.weight, lambda: self.controller.generation, random.Random(3).random, events,
-            lambda: self.wall,
-        )  # fmt: skip
-        self.controller.configured = self._configured
-        self.rollouts = Rollouts(
-            self.controller, self.judges, window, Hooks(self.post, lambda: self.now, self.controller.failures),
-            lambda: self.now, lambda: self.wall,
-        )  # fmt: skip
-
-    def _configured(self) -> None:
-        self.judges.configure(self.controller.config, self.now)
+        world = outside(lambda: self.clock, lambda: self.wall, post=self.post, dice=random.Random(3).random)
+        super().__init__(parse(routes, "golden", {}), None, self.store, FakeWorkers(), Subscription(), world)
 
     async def post(self, *_: object) -> str:
         return ""
 
-    def weight(self, route: str) -> int | None:
-        state = self.controller.state.get(route)
-        return None if state is None else state.weight
-
     async def start(self) -> None:
         """As the instance does it."""
-        await self.controller.start()
+        await self.reconfiguration.start()
         await self.rollouts.recall()
 
-    async def stop(self) -> None:
-        """End it, so that another one may start on the file."""
-        self.controller.stop()
-        await self.controller.close()
+    async def end(self) -> None:
+        """So that another one may start on the file."""
+        self.stop()
+        await self.close()
 
     async def said(self) -> dict[str, Any]:
         """All that it knows."""
-        return {"wall": self.wall, "routes": {name: await self._route(name) for name in self.controller.state}}
+        return {"wall": self.wall, "routes": {name: await self._route(name) for name in self.ledger.state}}
 
     async def _route(self, name: str) -> dict[str, Any]:
-        state = self.controller.state[name]
+        state = self.ledger.state[name]
         rollout = state.rollout
         return {
             "weight": state.weight, "source": state.weight_source, "file_weight": state.file_weight,
@@ -87,9 +64,9 @@ class Started:
             "began": rollout.began, "since": rollout.since, "step_since": rollout.step_since,
             "timeout_at": rollout.timeout_at, "released": rollout.released, "before": rollout.before,
             "controls": rollout.controls, "warned": rollout.warned,
-            "lost": self.rollouts.facts(name).lost,
-            "analysis": plain(self.judges.analysis(name, self.now)),
-            "history": [asdict(one) for one in await self.controller.history(name, 100)],
+            "lost": self.observations.facts(name).lost,
+            "analysis": plain(self.judges.analysis(name, self.clock)),
+            "history": [asdict(one) for one in await self.ledger.history(name, 100)],
             **since(state),
         }  # fmt: skip
 
@@ -132,6 +109,6 @@ def observed(path: Path, routes: str, wall: float | None = None) -> dict[str, An
         try:
             return await started.said()
         finally:
-            await started.stop()
+            await started.end()
 
     return asyncio.run(look())

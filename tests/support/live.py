@@ -36,7 +36,7 @@ def live(api: Api) -> Iterator[Live]:
         ready.set()
         await ended.wait()
         await runner.cleanup()
-        api.controller.stop()
+        api.stop()
         await asyncio.sleep(0)
 
     thread = threading.Thread(target=served.loop.run_until_complete, args=(serve(),))

@@ -7,19 +7,16 @@ from typing import Any
 
 from canaryproxy.config import parse
 from canaryproxy.config.hook import Called
-from canaryproxy.control.controller import Controller
-from canaryproxy.control.events import Events
-from canaryproxy.control.hooks import Hooks
-from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Actor
-from canaryproxy.control.rollouts import Rollouts
+from canaryproxy.control.plane import ControlPlane
 from canaryproxy.control.state import Audit, RouteState, State
-from canaryproxy.control.store import UnwritableState
+from canaryproxy.control.store import Store, UnwritableState
+from canaryproxy.control.subscriptions import Deltas, Subscription, WorkerReport
 from canaryproxy.model.delta import CellDelta, CellKey, Delta
 from canaryproxy.model.table import VersionName
 from canaryproxy.store.memory import MemoryStore
-from canaryproxy.telemetry.window import Window
-from tests.support.admin import FakeWorkers, healthy
+from tests.support.admin import FakeWorkers
+from tests.support.plane import outside
 
 JO = Actor("jo", "write")
 
@@ -49,31 +46,23 @@ class Fragile(MemoryStore):
         super().save(state, audits)
 
 
-class Bench:
+class Bench(ControlPlane):
     """An instance without processes: a second passes when a test says so."""
 
-    def __init__(self, rollout: str = "", more: str = "", canary: str = "") -> None:
+    def __init__(self, rollout: str = "", more: str = "", canary: str = "", store: Store | None = None) -> None:
         self.now = 1000.0
         self.text: Callable[[int], str] = lambda port: TEXT.format(port=port, rollout=rollout, more=more, canary=canary)
         self.port = 2
         self.workers = FakeWorkers()
         self.store = Fragile()
-        self.events, self.window = Events(), Window()
-        self.controller = Controller(
-            parse(self.text(2), "f", {}), self.workers, self.store, lambda: parse(self.text(self.port), "f", {}),
-            ask=healthy, wall=lambda: 1e9 + self.now, events=self.events,
-        )  # fmt: skip
-        self.judges = Judges(
-            self.controller.config, self.now, self.weight, lambda: self.controller.generation, random.Random(3).random,
-            self.events, lambda: 1e9 + self.now,
-        )  # fmt: skip
         self.posted: list[tuple[str, dict[str, Any]]] = []
         self.refusals: dict[str, str] = {}
-        self.rollouts = Rollouts(
-            self.controller, self.judges, self.window, Hooks(self.post, lambda: self.now, self.controller.failures),
-            lambda: self.now, lambda: 1e9 + self.now,
+        self.reports: Deltas = Subscription()
+        world = outside(lambda: self.now, lambda: 1e9 + self.now, post=self.post, dice=random.Random(3).random)
+        super().__init__(
+            parse(self.text(2), "f", {}), lambda: parse(self.text(self.port), "f", {}), store or self.store,
+            self.workers, self.reports, world,
         )  # fmt: skip
-        self.controller.configured = self._configured
         self.rng = random.Random(7)
         self.errors = {"stable": 0.0, "canary": 0.0}
 
@@ -81,22 +70,21 @@ class Bench:
         self.posted.append((whom.url, dict(what)))
         return self.refusals.get(whom.url, "")
 
-    def _configured(self) -> None:
-        self.judges.configure(self.controller.config, self.now)
-
     def weight(self, route: str) -> int | None:
-        state = self.controller.state.get(route)
-        return None if state is None else state.weight
+        return self.ledger.weight_of(route)
 
     async def reload(self) -> None:
-        """As the instance does it."""
-        reload = await self.controller.reload()
-        await self.rollouts.reloaded(reload)
+        """Until nothing that began with it is under way."""
+        await self.reconfiguration.reload()
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Once everything that began by itself is over."""
         await asyncio.gather(*self.rollouts._urgent)
 
     @property
     def shop(self) -> RouteState:
-        return self.controller.state["shop"]
+        return self.ledger.state["shop"]
 
     async def second(self, rate: int = 400) -> None:
         """Traffic, a look of the judges, a look of the rollouts."""
@@ -105,12 +93,10 @@ class Bench:
         canary = round(rate * share)
         sides: tuple[tuple[VersionName, int], ...] = (("stable", rate - canary), ("canary", canary))
         cells = tuple(self._cell(version, count) for version, count in sides if count)
-        delta = Delta(self.controller.generation, self.now, cells)
-        self.window.add(delta)
-        self.judges.add(0, delta, [])
+        self.reports.publish(WorkerReport(0, Delta(self.tables.generation, self.now, cells)))
         await self.judges.look(self.now)
         await self.rollouts.look()
-        await asyncio.gather(*self.rollouts._urgent)
+        await self.settled()
         for _ in range(3):
             await asyncio.sleep(0)
 
@@ -133,7 +119,7 @@ class Bench:
 
 async def started(rollout: str = "", more: str = "") -> Bench:
     bench = Bench(rollout, more)
-    await bench.controller.start()
+    await bench.reconfiguration.start()
     for _ in range(5):
         await bench.second()
     await bench.rollouts.do("shop", "start", JO)

@@ -184,7 +184,7 @@ async def _ticks(ended: asyncio.Event, deadline: float | None, show: Callable[[]
 
 def table(instance: Instance, board: Board) -> Table:
     """The live figures of both versions."""
-    weight = instance.controller.state[MAIN].weight / 100
+    weight = instance.plane.ledger.state[MAIN].weight / 100
     asked = {"stable": 100 - weight, "canary": weight}
     shown = Table(title="live figures", title_justify="left", box=None, pad_edge=False, header_style="bold")
     shown.add_column("version")

@@ -129,12 +129,12 @@ async def _tell(console: Console, instance: Instance, stand: Stand) -> None:
     for number, chapter in enumerate(CHAPTERS, 1):
         console.print(f"{number}. {chapter.title}", style="bold", highlight=False)
         stand.version = chapter.version
-        await instance.rollouts.do(ROUTE, "start", TELLER)
+        await instance.plane.rollouts.do(ROUTE, "start", TELLER)
         words = await _follow(console, instance, chapter)
         console.print(f"   {words}\n", highlight=False, markup=False, soft_wrap=True)
-        if instance.rollouts.of(ROUTE).phase not in ("succeeded", "rolled_back"):
-            await instance.rollouts.do(ROUTE, "abort", TELLER)
-        await instance.rollouts.do(ROUTE, "reset", TELLER)
+        if instance.plane.rollouts.of(ROUTE).phase not in ("succeeded", "rolled_back"):
+            await instance.plane.rollouts.do(ROUTE, "abort", TELLER)
+        await instance.plane.rollouts.do(ROUTE, "reset", TELLER)
 
 
 async def _follow(console: Console, instance: Instance, chapter: Chapter) -> str:
@@ -142,8 +142,8 @@ async def _follow(console: Console, instance: Instance, chapter: Chapter) -> str
     clock = asyncio.get_running_loop().time
     begin, weight = clock(), -1
     while clock() - begin < PATIENCE:
-        now = instance.rollouts.of(ROUTE)
-        reason = instance.judges.analysis(ROUTE, clock()).reason
+        now = instance.plane.rollouts.of(ROUTE)
+        reason = instance.plane.judges.analysis(ROUTE, clock()).reason
         if now.weight != weight and now.weight:
             weight = now.weight
             console.print(f"   {clock() - begin:5.1f} s  {weight / 100:g} %", highlight=False)
@@ -152,7 +152,7 @@ async def _follow(console: Console, instance: Instance, chapter: Chapter) -> str
         if chapter.held and reason.startswith(chapter.held):
             return f"{clock() - begin:5.1f} s  held at {weight / 100:g} %: {reason}"
         await asyncio.sleep(0.1)
-    return f"nothing came of it in {PATIENCE:.0f} s: {instance.judges.analysis(ROUTE, clock()).reason}"
+    return f"nothing came of it in {PATIENCE:.0f} s: {instance.plane.judges.analysis(ROUTE, clock()).reason}"
 
 
 def _is_over(rollout: Rollout) -> bool:

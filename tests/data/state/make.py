@@ -3,7 +3,7 @@
 Run it with the environment of the version that is to be written down, in its checkout:
 
     git clone /path/to/canaryproxy old && cd old && git checkout 64e2905 && make
-    cp NEW/tests/support/golden.py tests/support/
+    git show d8fb47b:tests/support/golden.py > tests/support/golden.py  # of a version that has none, or as old a wiring
     netbox env PYTHONPATH=$PWD .venv/bin/python NEW/tests/data/state/make.py NEW/tests/data/state/64e2905
 
 Each scenario starts the real process with real traffic, drives it over the admin API and ends it with `kill -9`. What

@@ -1,0 +1,68 @@
+"""Where the reports of workers go: counters and windows for display, judges and sources for analysis."""
+
+from collections.abc import Callable, Iterable
+
+from canaryproxy.config import Config
+from canaryproxy.control.courtesy import give_way
+from canaryproxy.control.events import Events
+from canaryproxy.control.judges import Judges
+from canaryproxy.control.ledger import Ledger
+from canaryproxy.control.sources import Sources
+from canaryproxy.control.subscriptions import Deltas, WorkerGone, WorkerReport, WorkersChanged
+from canaryproxy.model.delta import Delta
+from canaryproxy.telemetry.counters import Counters
+from canaryproxy.telemetry.users import UserBook
+from canaryproxy.telemetry.window import Window
+
+
+class Intake:
+    """Files every report, and tells what becomes of workers. `wall` tells seconds since the epoch."""
+
+    def __init__(
+        self, deltas: Deltas, ledger: Ledger, counters: Counters, window: Window, users: UserBook, judges: Judges,
+        sources: Sources, events: Events, wall: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._ledger = ledger
+        self._counters = counters
+        self._window = window
+        self._users = users
+        self._judges = judges
+        self._sources = sources
+        self._events = events
+        self._wall = wall
+        deltas.subscribe(self._take)
+
+    def __repr__(self) -> str:
+        return f"<Intake into {self._counters}>"
+
+    def follow(self, config: Config, begun: Iterable[str]) -> None:
+        """Forget the routes that a config has not; those that have `begun` again have users with another canary before
+        them.
+        """
+        self._counters.keep(config.routes.keys())
+        self._window.keep(config.routes.keys())
+        self._users.keep(config.routes.keys())
+        for route in begun:
+            self._users.begin(route)
+        self._sources.configure(config)
+
+    def _take(self, news: WorkerReport | WorkerGone | WorkersChanged) -> None:
+        if isinstance(news, WorkerReport):
+            self._file(news.slot, news.delta)
+        elif isinstance(news, WorkerGone):
+            self._counters.gone(news.slot)
+            self._judges.gone(news.slot)
+        else:
+            self._events.tell("worker", self._wall(), detail=news.words)
+
+    def _file(self, slot: int, delta: Delta) -> None:
+        """Requests come first: in between, workers get the CPU if they wait for it."""
+        self._counters.add(slot, delta)
+        give_way()
+        self._window.add(delta)
+        give_way()
+        fresh = self._users.add(delta, self._ledger.weight_of)
+        give_way()
+        self._judges.add(slot, delta, fresh)
+        give_way()
+        self._sources.add(delta)

@@ -1,0 +1,74 @@
+"""After a change of a rollout: it is counted, webhooks are notified, and a long step is warned of."""
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable
+
+from canaryproxy.analysis import words
+from canaryproxy.control.changes import Rolled
+from canaryproxy.control.hooks import Hooks
+from canaryproxy.control.ledger import Ledger
+from canaryproxy.control.observations import Observations
+from canaryproxy.control.topology import Topology
+from canaryproxy.rollout.state import Rollout
+
+log = logging.getLogger("canaryproxy")
+
+ENDS = ("succeeded", "rolled_back")
+
+LONG = 3600.0
+"""Seconds of a step that are worth a warning where no timeout is configured: long enough that steps which
+people watch stay below it.
+"""
+
+
+class Notifier:
+    """Tells what becomes of rollouts. `ended` counts those that have, by route, phase and reason. `wall` tells seconds
+    since 1970.
+    """
+
+    def __init__(
+        self, topology: Topology, ledger: Ledger, observations: Observations, hooks: Hooks, wall: Callable[[], float]
+    ) -> None:  # fmt: skip
+        self._topology = topology
+        self._ledger = ledger
+        self._observations = observations
+        self._hooks = hooks
+        self._wall = wall
+        self.ended: Counter[tuple[str, str, str]] = Counter()
+
+    def __repr__(self) -> str:
+        return f"<Notifier: {self.ended.total()} ended>"
+
+    def follow_up(self, route: str, before: Rollout, done: Rolled) -> None:
+        """A route's rollout was `before`, and is what was `done`: count it, and tell everybody."""
+        turned = done.rollout.phase != before.phase
+        if turned and done.rollout.phase in ENDS:
+            self.ended[route, done.rollout.phase, done.rollout.reason] += 1
+        config = self._topology.config.routes.get(route)
+        if config is None:
+            return
+        past = self._ledger.state[route].past
+        begun = done.rollout.identity.id != before.identity.id
+        if begun and past and past[-1].superseded_by == done.rollout.identity.id:
+            self.ended[route, "superseded", ""] += 1
+        if done.rollout.step != before.step:
+            self._warn(route)
+        hooks, notify = config.rollout.hooks, config.rollout.notify
+        self._hooks.tell(route, hooks, notify, done.rollout, done.told, self._wall(), turned=turned)
+
+    def _warn(self, route: str) -> None:
+        """Say it before a step that takes longer than it may."""
+        rollout, config = self._ledger.state[route].rollout, self._topology.config.routes[route].rollout
+        estimate, traffic = self._observations.estimate(route), self._observations.traffic(route)
+        if rollout.phase == "progressing" and estimate > (config.step_timeout or LONG):
+            needs = (
+                f"about {words.seconds(float(f'{estimate:.2g}'))}"
+                if math.isfinite(estimate)
+                else "traffic, of which there is none"
+            )
+            log.warning(
+                "%s: at %s requests/s the step to %s %% needs %s", route, words.number(traffic),
+                f"{rollout.weight / 100:g}", needs,
+            )  # fmt: skip

@@ -1,0 +1,111 @@
+"""The control plane as a graph of objects, each made of those before it: the order of this file is the order in which
+they depend on each other. What would be a circle goes through a subscription (`control.subscriptions`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from canaryproxy.config import Config
+from canaryproxy.control import asking, scraping
+from canaryproxy.control import hooks as webhooks
+from canaryproxy.control.controller import Controller
+from canaryproxy.control.events import LISTENERS, Events
+from canaryproxy.control.failures import Failures
+from canaryproxy.control.health import Ask
+from canaryproxy.control.hooks import Hooks
+from canaryproxy.control.intake import Intake
+from canaryproxy.control.judges import Judges
+from canaryproxy.control.ledger import Ledger
+from canaryproxy.control.noticing import Versions
+from canaryproxy.control.notifier import Notifier
+from canaryproxy.control.observations import Observations
+from canaryproxy.control.reconfiguration import Reconfiguration
+from canaryproxy.control.remembering import Memory
+from canaryproxy.control.resolve import Lookup
+from canaryproxy.control.rollouts import Rollouts
+from canaryproxy.control.sources import Sources
+from canaryproxy.control.store import Store
+from canaryproxy.control.subscriptions import Deltas, Subscription, Verdicts
+from canaryproxy.control.tables import Tables
+from canaryproxy.control.topology import Topology
+from canaryproxy.control.workers import Traffic
+from canaryproxy.telemetry.counters import Counters
+from canaryproxy.telemetry.users import UserBook
+from canaryproxy.telemetry.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the control plane asks of the world: names, health checks, webhooks, and numbers of other systems; `now` is
+    the clock of the deltas, `wall` tells seconds since the epoch, `dice` give numbers from 0 up to 1.
+    """
+
+    lookup: Lookup
+    ask: Ask
+    post: webhooks.Post
+    scrape: scraping.Scrape
+    number: asking.Ask
+    dice: Callable[[], float]
+    now: Callable[[], float]
+    wall: Callable[[], float]
+
+
+class ControlPlane:
+    """All parts, tied together. `load` reads the config file again, None where there is none; `traffic` is the data
+    plane, of so many `workers`, which publishes what it reports to `deltas`. So many `listeners` hear of events.
+    """
+
+    def __init__(
+        self, config: Config, load: Callable[[], Config] | None, store: Store, traffic: Traffic, deltas: Deltas,
+        outside: Outside, *, workers: int = 1, listeners: int = LISTENERS,
+    ) -> None:  # fmt: skip
+        now, wall = outside.now, outside.wall
+        self.counters, self.window, self.users = Counters(), Window(), UserBook()
+        self.failures = Failures(wall)
+        self.topology = Topology(config, outside.lookup, outside.ask, wall)
+        self.ledger = Ledger(store, wall)
+        self.versions = Versions(self.topology, self.ledger, now, wall)
+        self.events = Events(self.versions.about, listeners)
+        self.tables = Tables(traffic, config, workers)
+        self.controller = Controller(self.topology, self.ledger, self.tables, self.events, wall)
+        self.verdicts: Verdicts = Subscription()
+        self.judges = Judges(
+            config, now(), self.ledger, lambda: self.tables.generation, outside.dice, self.events, wall, self.verdicts
+        )
+        self.memory = Memory(self.topology, self.ledger, self.judges, self.versions, now, wall)
+        self.observations = Observations(
+            self.topology, self.ledger, self.judges, self.memory, self.window, self.users, now
+        )
+        self.hooks = Hooks(outside.post, now, self.failures)
+        self.notifier = Notifier(self.topology, self.ledger, self.observations, self.hooks, wall)
+        self.rollouts = Rollouts(
+            self.topology, self.ledger, self.controller, self.judges, self.versions, self.observations, self.memory,
+            self.hooks, self.notifier, self.verdicts, now, wall,
+        )  # fmt: skip
+        self.sources = Sources(
+            self.judges, self.ledger.weight_of, self.topology.endpoints, outside.scrape, outside.number, now,
+            self.failures,
+        )  # fmt: skip
+        self.intake = Intake(
+            deltas, self.ledger, self.counters, self.window, self.users, self.judges, self.sources, self.events, wall
+        )
+        self.reconfiguration = Reconfiguration(
+            self.topology, self.ledger, self.tables, self.controller, self.judges, self.intake, self.rollouts,
+            self.events, load, now, wall,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"<ControlPlane, {self.controller!r}>"
+
+    def stop(self) -> None:
+        """Look, ask and tell no more; what was published last goes on."""
+        self.topology.stop()
+        self.sources.stop()
+        self.hooks.stop()
+        self.events.close()
+
+    async def close(self) -> None:
+        """Let go of the store, once what is being stored is stored; what could not be stored before is tried again."""
+        async with self.ledger.writing:
+            await self.ledger.keep()
+            await self.ledger.close()

@@ -1,0 +1,264 @@
+"""Another config: the file's, read again, or the same with another canary that was set over the API.
+
+It is one transaction. What may take time or fail comes first and changes nothing that holds: the file is read, names
+are resolved, edits are compared, the state is stored. Then, without waiting for anything in between, so that neither a
+rollback nor a report comes half-way: the state follows, rollouts follow, judges and a table are made; if any of that
+fails, everything is as it was, and the old config goes on. Only what cannot fail is left then: all take their places
+and the table is published.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+from canaryproxy.config import Config, ConfigError
+from canaryproxy.config.canary import CanarySet
+from canaryproxy.config.expiry import complaints, held
+from canaryproxy.control import edits
+from canaryproxy.control.canaries import announce_all, check_removable, difference, tell, told
+from canaryproxy.control.changes import Changed, Reload, Rolled, say_refused
+from canaryproxy.control.controller import Controller
+from canaryproxy.control.endpoints import names, names_of
+from canaryproxy.control.events import Events, configured, tell_change
+from canaryproxy.control.intake import Intake
+from canaryproxy.control.judges import Judges
+from canaryproxy.control.ledger import OPERATOR, Actor, Ledger
+from canaryproxy.control.rollouts import Rollouts
+from canaryproxy.control.state import RouteState, State, canary_said, effective, gone, reported, settled
+from canaryproxy.control.tables import Tables
+from canaryproxy.control.topology import Topology
+from canaryproxy.control.workers import NotAcknowledged
+from canaryproxy.rollout.state import summary
+
+log = logging.getLogger("canaryproxy")
+
+OURS = "canaryproxy made a mistake with it, which the log describes; the config may be right"
+
+
+class Reconfiguration:
+    """Makes another config hold. `load` reads the file; it may raise `ConfigError`. `reloaded`: it held up last time.
+    `now` is the clock of the deltas, `wall` tells seconds since the epoch.
+    """
+
+    def __init__(
+        self, topology: Topology, ledger: Ledger, tables: Tables, controller: Controller, judges: Judges,
+        intake: Intake, rollouts: Rollouts, events: Events, load: Callable[[], Config] | None,
+        now: Callable[[], float], wall: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._started_with = topology.config.server.lasting
+        self._topology = topology
+        self._ledger = ledger
+        self._tables = tables
+        self._controller = controller
+        self._judges = judges
+        self._intake = intake
+        self._rollouts = rollouts
+        self._events = events
+        self._load = load
+        self._now = now
+        self._wall = wall
+        self._reloading = asyncio.Lock()
+        self.reloaded = True
+
+    def __repr__(self) -> str:
+        return f"<Reconfiguration of {self._topology!r}>"
+
+    async def start(self) -> Reload:
+        """Recall the state, follow what was edited since, resolve names once, publish a table, and keep looking. What
+        it comes to for rollouts is to be followed up once workers serve (`Rollouts.reloaded`).
+        """
+        heard = await self._ledger.recall(self._topology.file)
+        self._topology.config = effective(self._topology.file, self._ledger.state)
+        reload = self._follow(edits.compare(None, self._topology.config), self._ledger.state)
+        await self._topology.start()
+        self._controller.refresh()
+        configured(self._events, self._wall(), heard, reload, OPERATOR.name, self._tables.generation)
+        self._intake.follow(self._topology.config, self._judges.configure(self._topology.config, self._now()))
+        async with self._ledger.writing:
+            await self._ledger.keep()
+        self._topology.keep_looking()
+        return reload
+
+    async def reload(self) -> Reload:
+        """Read the config again and publish what it says; returns once every worker follows, or has had its time. Calls
+        are served one after another: each reads after it was made, so no change is lost. Without a file there is
+        nothing to read. A rollback waits for neither the file nor its names.
+        """
+        if self._load is None:
+            return Reload(self._tables.generation)
+        certified = tuple(held(self._topology.config))
+        async with self._reloading:
+            reload = await self._read(self._load)
+            self.reloaded = not reload.problem
+        if reload.problem:
+            say_refused(reload)
+        elif reload.changed:
+            await self._applied(reload.generation)
+        if not reload.problem and tuple(held(self._topology.config)) != certified:
+            warn_of_certificates(self._topology.config, self._wall())
+        if reload.restart:
+            log.warning("`server:` differs from what this process was started with; that part needs a restart")
+        if reload.problem or reload.changed:
+            self._events.tell("config", self._wall(), applied=not reload.problem, generation=reload.generation)
+        return reload
+
+    async def _read(self, load: Callable[[], Config]) -> Reload:
+        """An internal error keeps the old config, too: the watch of the file must be able to try the next one."""
+        try:
+            config = await asyncio.to_thread(load)
+            await self._topology.expect(names(config.routes))
+            async with self._ledger.writing:
+                return await self._adopt(config)
+        except ConfigError as error:
+            return Reload(self._tables.generation, problem=str(error))
+        except Exception:
+            log.exception("the config could not be applied")
+            return Reload(self._tables.generation, problem=OURS)
+        finally:
+            self._topology.coming = frozenset()
+
+    async def _applied(self, generation: int) -> None:
+        """Say so once it is true everywhere."""
+        try:
+            await self._tables.acknowledged(generation)
+            log.info("the config was applied as generation %d", generation)
+        except NotAcknowledged as error:
+            log.error("the config was published, but %s", error)
+
+    async def _adopt(self, config: Config) -> Reload:
+        """Between what the state hears and that the config holds nothing is waited for: a table is made of both."""
+        restart = config.server.lasting != self._started_with
+        before, was = self._topology.config, self._ledger.state
+        guessed = effective(config, was)
+        compared = await asyncio.to_thread(edits.compare, before, guessed)
+        heard = await self._ledger.hear(config, self._tables.generation)
+        generation = self._tables.generation
+        with self._whole_or_not():
+            self._ledger.follow(heard)
+            compared = edits.compare_again(compared, before, guessed, effective(config, self._ledger.state))
+            reload = self._take(config, compared, was)
+        certified = not restart and self._tables.certify(config)
+        left = gone(was, self._ledger.state)
+        configured(self._events, self._wall(), heard.said, reload, OPERATOR.name, self._tables.generation, left)
+        tell(self._events, self._wall(), before, self._topology.config, self._tables.generation)
+        self._rollouts.reloaded(reload)
+        await self._ledger.keep()
+        changed = certified or self._tables.generation != generation
+        return replace(reload, generation=self._tables.generation, changed=changed, restart=restart)
+
+    @contextmanager
+    def _whole_or_not(self) -> Iterator[None]:
+        """Config and state are either both those of the end of the block, or both as they were before."""
+        file, config = self._topology.file, self._topology.config
+        with self._ledger.whole_or_not():
+            try:
+                yield
+            except BaseException:
+                self._topology.file, self._topology.config = file, config
+                raise
+
+    def _take(self, file: Config, compared: Mapping[str, edits.Edit], was: State, actor: Actor = OPERATOR) -> Reload:
+        """Make it the config, with the canaries of the API. Rollouts may have ended with their canaries since `was`."""
+        self._topology.file = file
+        config = self._topology.config = effective(file, self._ledger.state)
+        turned = [name for name in compared if name in was and settled(was[name], self._ledger.state[name])]
+        ended = {name: self._settle(name, actor) for name in turned}
+        reload = self._follow(compared, was, actor)
+        judges = self._judges.prepared(config)
+        asked = self._topology.checks(config)
+        table = self._tables.compiled(self._topology, self._ledger.state, self._topology.unhealthy(asked))
+        # From here on it holds: what may fail comes before.
+        self._intake.follow(config, self._judges.take(judges, self._now()))
+        self._topology.health.watch(asked)
+        self._tables.publish(table)
+        return replace(reload, begun={**ended, **reload.begun})
+
+    def _settle(self, route: str, actor: Actor) -> Rolled:
+        """A rollout has ended with its canary, or may begin with a new one: what was found goes into its record."""
+        state = reported(self._ledger.state[route], self._rollouts.change(route).report)
+        self._ledger.put(route, state, actor, "rollout", summary(state.rollout, told(state)), self._tables.generation)
+        return Rolled(state.rollout, told(state), self._tables.generation, self._ledger.revision(route))
+
+    def _follow(self, compared: Mapping[str, edits.Edit], was: State, actor: Actor = OPERATOR) -> Reload:
+        """What an edited config does to rollouts, before another canary gets anything. `was` is the state before it."""
+        found: dict[str, edits.Followed] = {}
+        generation = self._tables.generation
+        for name, edit in compared.items():
+            before = self._ledger.state[name]
+            plan, change = partial(self._rollouts.new_plan, name), self._rollouts.change(name)
+            one = edits.follow(before, edit, plan, self._wall(), change)
+            if one.words or one.changed:
+                found[name] = one
+            if one.words:
+                action = "config" if edit.by_file else "rollout"
+                self._ledger.put(name, one.state, actor, action, one.words, generation)
+            elif one.state != before:
+                self._ledger.note(name, one.state)
+            if edit.keys and name in was and was[name].revision == self._ledger.revision(name):
+                self._ledger.revise(name)
+        rolled_on = {name: Rolled(one.state.rollout, one.turns, generation, 0) for name, one in found.items()}
+        return Reload(
+            generation,
+            others=frozenset(
+                name for name, one in found.items() if "canary" in one.changed and one.state.heard["canary"]
+            ),
+            begun={name: done for name, done in rolled_on.items() if done.told},
+            edits={name: one.notes for name, one in found.items() if one.notes},
+            renewed=frozenset(name for name, one in found.items() if "stable" in one.changed),
+        )
+
+    async def set_canary(
+        self, route: str, canary: CanarySet, actor: Actor, revision: int | None = None
+    ) -> Changed:  # fmt: skip
+        """Make it the canary, or remove the one that there is; returns when every worker follows.
+
+        Raises what `Controller.set_weight` does, `NoCanary` where there is none to remove, and `Illegal` while it is in
+        use.
+        """
+
+        def change(before: RouteState) -> tuple[RouteState, str]:
+            if canary.version is None:
+                check_removable(route, before, self._controller.rules(route))
+            words = difference(self._topology.config.routes[route].canary, canary.version)
+            return canary_said(before, canary, self._wall()), words
+
+        async with self._reloading:
+            try:
+                await self._topology.expect(names_of(() if canary.version is None else (canary.version,)))
+                async with self._ledger.writing:
+                    was = self._ledger.state
+                    after, detail = await self._controller.write(route, "canary", change, actor, revision)
+                    reload = self._take_canary(route, was[route], after, actor)
+                    changed = Changed(self._tables.generation, self._ledger.revision(route))
+            finally:
+                self._topology.coming = frozenset()
+        now = self._wall()
+        tell_change(self._events, now, route, "canary", detail, after.weight, actor.name, changed.generation)
+        announce_all(self._events, now, reload.begun, actor.name, self._tables.generation)
+        self._rollouts.reloaded(reload)
+        await self._controller.keep_for_a_while()
+        await self._tables.acknowledged(changed.generation)
+        return changed
+
+    def _take_canary(self, route: str, before: RouteState, after: RouteState, actor: Actor) -> Reload:
+        """It is stored already; a mistake of ours takes that back, too."""
+        config = effective(self._topology.file, self._ledger.state)
+        edit = replace(edits.compared(self._topology.config.routes[route], config.routes[route]), by_file=False)
+        try:
+            with self._whole_or_not():
+                return self._take(self._topology.file, {route: edit}, {route: before}, actor)
+        except BaseException:
+            if self._ledger.state[route] is after:
+                self._ledger.note(route, before)
+                self._ledger.revise(route)
+            raise
+
+
+def warn_of_certificates(config: Config, now: float) -> None:
+    """Say in the log which certificates have ended or will soon."""
+    for one in complaints(config, now):
+        fields = {"place": one.held.place, "file": one.held.file, "ends": one.held.ends}
+        log.log(logging.ERROR if one.over else logging.WARNING, "%s", one.words, extra={"fields": fields})

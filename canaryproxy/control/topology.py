@@ -1,0 +1,89 @@
+"""The config that holds, and what it comes to at this moment: what its names mean, which endpoints that makes, and
+which of them are healthy.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Set
+
+from canaryproxy.config import Config
+from canaryproxy.config.route import VersionConfig
+from canaryproxy.control.endpoints import endpoints_of, names
+from canaryproxy.control.health import Ask, Check, Health, checks
+from canaryproxy.control.resolve import Lookup, Resolver
+from canaryproxy.control.subscriptions import Subscription
+from canaryproxy.model.table import Endpoint
+
+log = logging.getLogger("canaryproxy")
+
+
+class Topology:
+    """`config` is what holds: the `file`'s, with the canaries that were set over the API. `changes` is published to
+    whenever a name means something else or an endpoint has changed sides. `wall` tells seconds since the epoch.
+    """
+
+    def __init__(self, config: Config, lookup: Lookup, ask: Ask, wall: Callable[[], float]) -> None:
+        self.file = self.config = config
+        self.coming: frozenset[str] = frozenset()
+        self.changes: Subscription[None] = Subscription()
+        self.resolver = Resolver(lookup, self.names, self._changed, wall)
+        self.health = Health(self._changed, ask, wall)
+        self._resolving: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Topology of {len(self.config.routes)} routes>"
+
+    def _changed(self) -> None:
+        """A mistake of those who hear of it must not end the look-up or the health check that found it."""
+        try:
+            self.changes.publish(None)
+        except Exception:
+            log.exception("endpoints have changed, and no table could be made of it; the last one serves")
+
+    def names(self) -> frozenset[str]:
+        """What is to be resolved: also what only the config that is `coming` names."""
+        return names(self.config.routes) | self.coming
+
+    async def expect(self, asked: frozenset[str]) -> None:
+        """Resolve what is not known yet, and keep looking until it is part of the config."""
+        self.coming = asked - self.resolver.answers.keys()
+        if self.coming:
+            await self.resolver.look(self.coming)
+
+    async def start(self) -> None:
+        """Resolve every name once."""
+        await self.resolver.look(self.names())
+
+    def keep_looking(self) -> None:
+        """Resolve names again and again from now on."""
+        self._resolving = asyncio.get_running_loop().create_task(self.resolver.run())
+
+    def stop(self) -> None:
+        """Look no more; what was found last goes on."""
+        self.health.stop()
+        if self._resolving is not None:
+            self._resolving.cancel()
+
+    def checks(self, config: Config) -> dict[Endpoint, Check]:
+        """How every endpoint of a config with a health check is asked."""
+        return checks(config, self.resolver.answers)
+
+    def unhealthy(self, asked: Mapping[Endpoint, Check]) -> Set[Endpoint]:
+        """Those that are ill, of the endpoints that are asked; of any other that is not known any more."""
+        return self.health.unhealthy & asked.keys()
+
+    def endpoints(self, route: str) -> dict[str, list[tuple[Endpoint, str]]]:
+        """Every endpoint of each version with its health: `healthy`, `unhealthy`, or `unknown` without checks; nothing
+        where there is no such route.
+        """
+        config = self.config.routes.get(route)
+        sides = () if config is None else config.sides
+        return {
+            name: [(one, self._state_of(side, one)) for one in endpoints_of(side, self.resolver.answers)]
+            for name, side in zip(("stable", "canary"), sides, strict=False)
+        }
+
+    def _state_of(self, side: VersionConfig, endpoint: Endpoint) -> str:
+        if side.health is None:
+            return "unknown"
+        return "unhealthy" if endpoint in self.health.unhealthy else "healthy"

@@ -1,0 +1,107 @@
+"""The control plane without processes: put together as the instance does it, over a world that a test makes up."""
+
+from collections.abc import Callable
+from typing import Any
+
+from canaryproxy.config import Config, from_flags
+from canaryproxy.control.health import Answer, Ask, Check
+from canaryproxy.control.hooks import Post
+from canaryproxy.control.plane import ControlPlane, Outside
+from canaryproxy.control.resolve import Lookup, system_lookup
+from canaryproxy.control.scraping import NoAnswer
+from canaryproxy.control.store import Store
+from canaryproxy.control.subscriptions import Subscription
+from canaryproxy.model.certificate import ListenerTls
+from canaryproxy.model.table import Endpoint, RoutingTable
+from canaryproxy.store.memory import MemoryStore
+
+
+async def healthy(_: Endpoint, __: Check) -> Answer:
+    """Every endpoint is."""
+    return Answer(passed=True)
+
+
+async def unreachable(*_: object) -> str:
+    """A webhook that does not answer."""
+    return "it does not answer"
+
+
+async def unknown(*_: object) -> Any:
+    """A source that does not answer."""
+    raise NoAnswer("it does not answer")
+
+
+def outside(
+    now: Callable[[], float], wall: Callable[[], float], *, lookup: Lookup = system_lookup, ask: Ask = healthy,
+    post: Post = unreachable, dice: Callable[[], float] = lambda: 0.5,
+) -> Outside:  # fmt: skip
+    """A world in which all is well, but that no one answers."""
+    return Outside(lookup, ask, post, unknown, unknown, dice, now, wall)
+
+
+class Traffic:
+    """A data plane that remembers its tables."""
+
+    def __init__(self) -> None:
+        self.tables: list[RoutingTable] = []
+        self.waited: list[int] = []
+        self.certificates: list[ListenerTls | None] = []
+
+    def publish(self, table: RoutingTable) -> None:
+        """Remember."""
+        self.tables.append(table)
+
+    async def acknowledged(self, generation: int) -> None:
+        """Remember what was waited for."""
+        self.waited.append(generation)
+
+    def certify(self, certificates: list[ListenerTls | None]) -> None:
+        """Remember."""
+        self.certificates = certificates
+
+
+async def lookup(_: str) -> tuple[str, ...]:
+    """Every name means the same."""
+    return ("10.0.0.1",)
+
+
+def config(weight: str = "5", listen: str | None = None) -> Config:
+    """One route."""
+    return from_flags("http://a:1", "http://b:1", weight, listen)
+
+
+def plane_of(
+    config: Config, traffic: Traffic, store: Store | None = None, load: Callable[[], Config] | None = None, *,
+    ask: Ask = healthy, lookup: Lookup = lookup, wall: float = 5.0,
+) -> ControlPlane:  # fmt: skip
+    """A control plane over a world in which all is well."""
+    world = outside(lambda: 1000.0, lambda: wall, lookup=lookup, ask=ask)
+    return ControlPlane(config, load, store or MemoryStore(), traffic, Subscription(), world)
+
+
+async def controlled(*loads: Config | Exception) -> tuple[ControlPlane, Traffic]:
+    """One that has started, and reads these, one after another; an error is raised."""
+    queue = list(loads)
+
+    def load() -> Config:
+        loaded = queue.pop(0)
+        if isinstance(loaded, Exception):
+            raise loaded
+        return loaded
+
+    traffic = Traffic()
+    plane = plane_of(config(), traffic, load=load)
+    await plane.reconfiguration.start()
+    return plane, traffic
+
+
+class Weights(dict[str, int]):
+    """Weights that a test sets, of routes without a rollout."""
+
+    def weight_of(self, route: str) -> int | None:
+        """In basis points."""
+        return self.get(route)
+
+    def aim_of(self, _: str) -> int | None:
+        """None is under way."""
+        return None
