@@ -46,8 +46,9 @@ CPUS = len(os.sched_getaffinity(0))
 
 def extension(name: str) -> Extension:
     """The extension of one hot module."""
-    made_of = [path for path in mode.sources(PACKAGE) if path.with_suffix("") == mode.place(name, "", PACKAGE)]
-    return Extension(name, [str(next(path for path in made_of if path.suffix != ".pxd"))], extra_compile_args=FLAGS)
+    twin = mode.place(name, ".pyx", PACKAGE)
+    source = twin if twin.exists() else mode.place(name, ".py", PACKAGE)
+    return Extension(name, [str(source)], extra_compile_args=FLAGS)
 
 
 class Progress:

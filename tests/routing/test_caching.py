@@ -11,12 +11,8 @@ from canaryproxy.model.message import ResponseHead, split_fields
 from canaryproxy.model.table import Caching
 from canaryproxy.routing import caching
 from canaryproxy.routing.caching import Caches, Sharing, sharing_of
-from canaryproxy.routing.lookup import speaks_of_caching as plainly
-
-try:
-    from canaryproxy.routing.seek import speaks_of_caching
-except ImportError:
-    speaks_of_caching = plainly
+from canaryproxy.routing.field_scan import speaks_of_caching
+from tests.twins.reference import reference
 
 SILENT, OPEN, CLOSED, SHARED = Sharing
 COOKIE = b"Set-Cookie: canaryproxy=x\r\n"
@@ -221,7 +217,7 @@ def test_a_first_look_sees_all_that_matters(names: list[bytes], value: bytes) ->
         b"surrogate-control",
         b"cdn-cache-control",
     }
-    looks: tuple[Callable[[bytes], bool], ...] = (speaks_of_caching, plainly)
+    looks: tuple[Callable[[bytes], bool], ...] = (speaks_of_caching, reference("canaryproxy.routing.field_scan").speaks_of_caching)
     assert [look(block) for look in looks] == [any(name.lower() in wanted for name in names)] * 2
 
 
