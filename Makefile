@@ -98,11 +98,11 @@ bench-base: $(VENV)/bench ## CPU per request beside the base 64e2905, paired; BA
 prove-%: $(VENV)/bench
 	@$(BIN)/python -m bench.prove --group $* $(if $(CONFORMANCE),--conformance $(CONFORMANCE)) $(PROVE)
 
-wheel: $(VENV)/dev ## Write wheels to dist/: compiled for this Python and machine, and plain for all
+wheel: $(VENV)/dev ## Write to dist/ a compiled wheel for this Python and machine, and the source distribution
 	@rm -rf build/lib* build/bdist*
 	@CANARYPROXY_PLAIN=0 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
-	@CANARYPROXY_PLAIN=1 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
-	@ls dist/*.whl
+	@$(BIN)/python setup.py --quiet sdist
+	@ls dist/*
 
 lock: $(VENV)/dev ## Pin versions and hashes again, extras included
 	@$(PIP) install uv
