@@ -4,12 +4,11 @@ ARG BASE=python:3.11-slim-bookworm
 
 # hadolint ignore=DL3006
 FROM ${BASE} AS build
-# The hot modules are compiled here; --build-arg PLAIN=1 leaves them plain Python and needs no compiler.
-ARG PLAIN=0
+# The hot modules are compiled here.
 # hadolint ignore=DL3008
-RUN [ "$PLAIN" = 1 ] || { apt-get update -qq \
+RUN apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends gcc libc6-dev \
- && rm -rf /var/lib/apt/lists/*; }
+ && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY requirements/runtime.txt requirements/build.txt requirements/
 RUN for what in build canaryproxy; do python3 -m venv /opt/$what || exit 1; done \
@@ -18,7 +17,7 @@ RUN for what in build canaryproxy; do python3 -m venv /opt/$what || exit 1; done
  && /opt/canaryproxy/bin/pip check
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY canaryproxy canaryproxy
-RUN CANARYPROXY_PLAIN=$PLAIN /opt/build/bin/pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . \
+RUN CANARYPROXY_PLAIN=0 /opt/build/bin/pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . \
  && /opt/canaryproxy/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-index dist/*.whl
 
 # hadolint ignore=DL3006

@@ -10,9 +10,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Two processes: most tests wait for sockets. What is expensive to set up stays in one of them (xdist_group).
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
-# What runs compiled in production and from source elsewhere: both ways must do the same.
-DIFFER := tests/http1 tests/integration tests/link tests/model tests/proxy tests/routing tests/telemetry tests/twins \
-  tests/test_forkserver.py tests/test_mode.py tests/test_worker.py tests/control/test_workers.py
+# Plain Python is the reference of what is compiled: it runs the tests of the hot modules, the twins and every numbered
+# promise of docs/http.md (tests/test_layout.py holds this list against them).
+PLAIN := tests/http1 tests/integration tests/model tests/proxy tests/routing tests/twins tests/control/test_health.py \
+  tests/telemetry/test_distinct.py tests/telemetry/test_logarithm.py tests/telemetry/test_record.py tests/test_mode.py
 COMPILE := $(BIN)/python setup.py --quiet build_ext --inplace
 # An extra that is stripped leaves the requirement that names it open: pip refuses the lock once a newer release exists.
 LOCK := $(BIN)/uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-config \
@@ -42,19 +43,19 @@ demo: $(VENV)/runtime ## See four canaries raised and taken back; DEMO=--play fo
 compile: $(VENV)/dev ## Compile the hot modules in place (needs gcc and python3-dev)
 	@CANARYPROXY_PLAIN=0 $(COMPILE)
 
-test: $(VENV)/dev ## Run all tests: compiled, then in plain Python what differs there; without a compiler all in plain Python
+test: $(VENV)/dev ## Run all tests, and those of the hot modules in plain Python too; without a compiler all in plain Python
 	@if CANARYPROXY_PLAIN=0 $(COMPILE); then \
 	  echo "tests, 1 of 2: all of them, with the hot modules compiled" \
 	  && CANARYPROXY_PLAIN=0 $(PYTEST) --cov --cov-report= --cov-fail-under=0 $(TEST) \
-	  && echo "tests, 2 of 2: those of the hot modules, in plain Python" \
-	  && CANARYPROXY_PLAIN=1 $(PYTEST) --cov --cov-append --cov-report=term $(or $(TEST),$(DIFFER)); \
+	  && echo "tests, 2 of 2: those of the hot modules and the numbered promises, in plain Python" \
+	  && CANARYPROXY_PLAIN=1 $(PYTEST) --cov --cov-append --cov-report=term $(or $(TEST),$(PLAIN)); \
 	else \
 	  [ "$$CANARYPROXY_REQUIRE_ALL" != 1 ] || exit 1; \
 	  echo "tests: all of them, in plain Python; compiled they cannot be run, see above" \
 	  && CANARYPROXY_PLAIN=1 $(PYTEST) --cov --cov-report=term $(TEST); fi
 
-test-plain: $(VENV)/dev ## Run all tests in plain Python
-	@CANARYPROXY_PLAIN=1 $(PYTEST) $(TEST)
+test-plain: $(VENV)/dev ## Run the tests of the hot modules in plain Python
+	@CANARYPROXY_PLAIN=1 $(PYTEST) $(or $(TEST),$(PLAIN))
 
 check: $(VENV)/dev ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
@@ -97,11 +98,11 @@ bench-base: $(VENV)/bench ## CPU per request beside the base 64e2905, paired; BA
 prove-%: $(VENV)/bench
 	@$(BIN)/python -m bench.prove --group $* $(if $(CONFORMANCE),--conformance $(CONFORMANCE)) $(PROVE)
 
-wheel: $(VENV)/dev ## Write wheels to dist/: compiled for this Python and machine, and plain for all
+wheel: $(VENV)/dev ## Write to dist/ a compiled wheel for this Python and machine, and the source distribution
 	@rm -rf build/lib* build/bdist*
 	@CANARYPROXY_PLAIN=0 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
-	@CANARYPROXY_PLAIN=1 $(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
-	@ls dist/*.whl
+	@$(BIN)/python setup.py --quiet sdist
+	@ls dist/*
 
 lock: $(VENV)/dev ## Pin versions and hashes again, extras included
 	@$(PIP) install uv

@@ -1,10 +1,11 @@
-"""Compiled or plain: one source that runs both ways, and which of them runs here.
+"""Compiled or plain: the one place where that is selected, for all modules and by one switch, CANARYPROXY_PLAIN.
 
-The hot modules are compiled to extensions beside their sources (setup.py). They are taken all or none, since compiled
-modules know the layout of each other's classes, and only where they were made of the very sources that lie beside them:
-a record of the sources' digest comes with them. So an edited source is never shadowed by what it was before.
-Otherwise, and wherever CANARYPROXY_PLAIN=1 says so, everything of ours is imported from source.
-CANARYPROXY_PLAIN=0 is for those who want no other than compiled. setup.py reads this file: it imports nothing of ours.
+The hot modules are compiled to extensions of the same names beside their sources (setup.py), which Python finds first.
+They are taken all or none, since compiled modules know the layout of each other's classes, and only where they were
+made of the very sources that lie beside them: a record of the sources' digest comes with them. So an upgrade or an edit
+never runs mixed with what was compiled before it. Otherwise, and where CANARYPROXY_PLAIN=1 says so, everything of ours
+is imported from source: the reference that compiled code is tested against, and what runs where there is no compiler.
+CANARYPROXY_PLAIN=0 accepts compiled modules only. setup.py reads this file: it imports nothing of ours.
 """
 
 import platform
@@ -23,24 +24,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 HOT = (
-    "canaryproxy.admin._newcomers",
+    "canaryproxy.admin.newcomers",
     "canaryproxy.http1.body",
+    "canaryproxy.http1.byte_ops",
     "canaryproxy.http1.framing",
-    "canaryproxy.http1.gluing",
+    "canaryproxy.http1.header_scan",
     "canaryproxy.http1.hops",
     "canaryproxy.http1.request",
     "canaryproxy.http1.response",
-    "canaryproxy.http1.scan",
     "canaryproxy.model.client",
     "canaryproxy.model.decision",
     "canaryproxy.model.message",
     "canaryproxy.proxy.attempts",
     "canaryproxy.proxy.buffers",
     "canaryproxy.proxy.caller",
-    "canaryproxy.proxy.direct",
     "canaryproxy.proxy.downstream",
     "canaryproxy.proxy.ejection",
     "canaryproxy.proxy.ends",
+    "canaryproxy.proxy.epoll_transports",
     "canaryproxy.proxy.exchange",
     "canaryproxy.proxy.guest",
     "canaryproxy.proxy.holding",
@@ -51,23 +52,24 @@ HOT = (
     "canaryproxy.proxy.shared",
     "canaryproxy.proxy.upstream",
     "canaryproxy.routing.affinity",
-    "canaryproxy.routing.blake",
     "canaryproxy.routing.caching",
     "canaryproxy.routing.decide",
     "canaryproxy.routing.entry",
     "canaryproxy.routing.facts",
+    "canaryproxy.routing.field_scan",
     "canaryproxy.routing.goals",
+    "canaryproxy.routing.hashing",
     "canaryproxy.routing.holds",
     "canaryproxy.routing.match",
     "canaryproxy.routing.path",
     "canaryproxy.routing.rules",
-    "canaryproxy.routing.seek",
     "canaryproxy.routing.split",
     "canaryproxy.telemetry.distinct",
     "canaryproxy.telemetry.logarithm",
     "canaryproxy.telemetry.record",
 )
-"""The modules that are compiled: each a `.py`, with types in a `.pxd` beside it, or a `.pyx`."""
+"""The modules that are compiled: each from its `.py`, with types in a `.pxd` beside it, or, where Python cannot say it as
+C does, from a `.pyx` beside the `.py`, its twin."""
 
 SWITCH = "CANARYPROXY_PLAIN"
 PACKAGE = Path(__file__).parent

@@ -2,14 +2,17 @@
 
 import ast
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from canaryproxy.mode import HOT, place
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "canaryproxy"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
-COMPILED_ONLY = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.pyx"))
+COMPILED_TWINS = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.pyx"))
 LONGEST = 400
 
 TESTED_ELSEWHERE = {
@@ -51,7 +54,7 @@ def expected_test(module: Path) -> Path:
     return ROOT / "tests" / module.parent / f"test_{module.stem}.py"
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES + COMPILED_ONLY if m.name != "__init__.py"], ids=str)
+@pytest.mark.parametrize("module", [m for m in MODULES if m.name != "__init__.py"], ids=str)
 def test_every_module_has_a_test_file_of_its_name(module: Path) -> None:
     if str(module) not in TESTED_ELSEWHERE:
         assert expected_test(module).exists(), f"{module} wants {expected_test(module).relative_to(ROOT)}"
@@ -63,7 +66,7 @@ def test_every_test_file_of_the_mirror_has_a_module() -> None:
     modules = {str(path.parent / path.name.removeprefix("test_")) for path in tests if path.parts[0] not in apart}
     exchange = {"proxy/backpressure.py", "proxy/breaking.py", "proxy/leaving.py", "proxy/mishaps.py"}
     whole = {"layout.py", "examples.py", "analysis/vectors.py", *exchange}
-    sources = {str(module.with_suffix(".py")) for module in MODULES + COMPILED_ONLY}
+    sources = {str(module.with_suffix(".py")) for module in MODULES}
     assert modules - sources == whole & modules
 
 
@@ -72,8 +75,8 @@ def test_no_module_is_longer_than_one_idea(module: Path) -> None:
     assert len((PACKAGE / module).read_text().splitlines()) <= LONGEST
 
 
-@pytest.mark.parametrize("module", COMPILED_ONLY, ids=str)
-def test_every_compiled_module_opens_with_its_strategy_too(module: Path) -> None:
+@pytest.mark.parametrize("module", COMPILED_TWINS, ids=str)
+def test_every_compiled_twin_opens_with_its_strategy_too(module: Path) -> None:
     assert (PACKAGE / module).read_text().startswith('"""')
 
 
@@ -98,8 +101,23 @@ def test_the_promises_are_numbered_without_a_gap() -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+def promised() -> set[str]:
+    return set(re.findall(r"^- \*\*(H\d+)\*\*", (ROOT / "docs" / "http.md").read_text(), re.MULTILINE))
+
+
+def cited(files: Iterable[Path]) -> set[str]:
+    return set(re.findall(r"\bH\d+\b", " ".join(path.read_text() for path in files)))
+
+
 def test_every_promise_is_cited_by_a_test() -> None:
-    promised = re.findall(r"^- \*\*(H\d+)\*\*", (ROOT / "docs" / "http.md").read_text(), re.MULTILINE)
-    texts = " ".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
-    cited = set(re.findall(r"\bH\d+\b", texts))
-    assert set(promised) - cited == set()
+    assert promised() <= cited((ROOT / "tests").rglob("test_*.py"))
+
+
+def test_plain_python_runs_the_tests_of_all_hot_modules_and_promises() -> None:
+    found = re.search(r"^PLAIN := ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert found
+    chosen = [ROOT / word for word in found[1].replace("\\\n", " ").split()]
+    files = {file for path in chosen for file in ([path] if path.suffix else path.rglob("test_*.py"))}
+    modules = [place(name, ".py").relative_to(PACKAGE) for name in HOT]
+    assert {expected_test(module) for module in modules if str(module) not in TESTED_ELSEWHERE} <= files
+    assert promised() <= cited(files)

@@ -29,15 +29,13 @@ from canaryproxy.mode import (
     sources,
 )
 
-COMPILED_ONLY = [name for name in HOT if place(name, ".pyx").exists()]
-"""Modules that plain Python does without."""
+TWINS = [name for name in HOT if place(name, ".pyx").exists()]
+"""Modules that are written twice."""
 
-EVERYTHING = f"""
+EVERYTHING = """
 import importlib, pkgutil, canaryproxy
 for module in pkgutil.walk_packages(canaryproxy.__path__, "canaryproxy."):
-    if module.name in {COMPILED_ONLY}:
-        assert importlib.util.find_spec(module.name) is None, module.name
-    elif not module.name.endswith("__main__"):
+    if not module.name.endswith("__main__"):
         assert importlib.import_module(module.name).__file__.endswith(".py"), module.name
 print(canaryproxy.MODE.why)
 """
@@ -80,7 +78,7 @@ def test_what_was_made_of_these_sources_is_taken_whatever_the_clock_says(package
     assert available(package) == Mode(True)
 
 
-@pytest.mark.parametrize(("name", "suffix"), [(HOT[-1], ".py"), (HOT[-1], ".pxd"), (COMPILED_ONLY[0], ".pyx")])
+@pytest.mark.parametrize(("name", "suffix"), [(HOT[-1], ".py"), (HOT[-1], ".pxd"), (TWINS[0], ".py"), (TWINS[0], ".pyx")])
 def test_an_edited_source_is_never_shadowed(package: Path, name: str, suffix: str) -> None:
     pretend(package)
     path = place(name, suffix, package)
@@ -158,10 +156,6 @@ def test_a_package_that_is_no_folder_is_left_to_others(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("name", HOT)
 def test_what_is_loaded_is_what_is_said(name: str) -> None:
-    if name in COMPILED_ONLY and not MODE.compiled:
-        with pytest.raises(ModuleNotFoundError):
-            importlib.import_module(name)
-        return
     file = importlib.import_module(name).__file__
     assert file is not None
     assert file.endswith(SUFFIX) == MODE.compiled
@@ -169,11 +163,16 @@ def test_what_is_loaded_is_what_is_said(name: str) -> None:
 
 @pytest.mark.parametrize("name", HOT)
 def test_a_hot_module_runs_without_cython(name: str) -> None:
-    path = place(name, ".py")
-    if path.exists():
-        nodes = ast.walk(ast.parse(path.read_text()))
-        imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-        assert not imported & {"cython", "Cython"}
+    nodes = ast.walk(ast.parse(place(name, ".py").read_text()))
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    assert not imported & {"cython", "Cython"}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_chooses_for_itself_what_it_imports(path: Path) -> None:
+    caught = [node.type for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ExceptHandler)]
+    names = {name.id for kind in caught if kind is not None for name in ast.walk(kind) if isinstance(name, ast.Name)}
+    assert not names & {"ImportError", "ModuleNotFoundError"}
 
 
 def test_a_mode_in_words_and_in_one() -> None:

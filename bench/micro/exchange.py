@@ -1,7 +1,7 @@
 """What one exchange costs without sockets: a request in, a request out, a response in, a response out, in one process.
 
-`python -m bench.micro.exchange [--bare | --alone]`, with CANARYPROXY_PLAIN=1 for plain Python; `--alone` is a route
-without a canary. Good to profile: nothing but our own code and the interpreter is in the way.
+`python -m bench.micro.exchange [--bare | --alone]`; `--alone` is a route without a canary. Good to profile: nothing but
+our own code and the interpreter is in the way.
 """
 
 import asyncio

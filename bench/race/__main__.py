@@ -60,6 +60,8 @@ def main() -> None:
     if arguments.redraw:
         write(results.read())
         return
+    if not canaryproxy.MODE.compiled:
+        sys.exit(f"only compiled code is measured ({canaryproxy.MODE}): make compile")
     if (os.cpu_count() or 1) < 2:
         sys.exit("a race needs two cores: one for the proxies, one for the load")
     debian.install()

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from bench.race.peers import FLOOR, HAPROXY, NGINX, OURS, PLAIN
+from bench.race.peers import FLOOR, HAPROXY, NGINX, OURS
 from bench.race.results import Results
 from bench.race.rows import Rows, Spread, paired
 
@@ -49,9 +49,7 @@ def _requests(results: Results) -> list[Claim]:
         return paired(rows.of(of), rows.of(to), "cpu")
 
     limits = ((HAPROXY.name, 0.9), (NGINX.name, 0.85), (FLOOR.name, 1.35), ("Envoy", 0.35), ("Traefik", 0.3))
-    made = [Claim("CPU per request", limit, ratio(OURS.name, to), f"× {to}") for to, limit in limits]
-    plain = Claim("CPU per request in plain Python", 1.6, ratio(PLAIN.name, NGINX.name), f"× {NGINX.name}")
-    return [*made, plain]
+    return [Claim("CPU per request", limit, ratio(OURS.name, to), f"× {to}") for to, limit in limits]
 
 
 def _latency(results: Results) -> list[Claim]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.race.claims import claims
 from bench.race.parts import ROUTES, RULES, WORKERS
-from bench.race.peers import FLOOR, HAPROXY, NGINX, PEERS
+from bench.race.peers import FLOOR, HAPROXY, NGINX, OURS, PEERS
 from bench.race.results import Results
 from bench.race.rows import Rows, Spread, paired
 
@@ -45,7 +45,7 @@ def ratios(rows: Rows, peer: str, key: str = "cpu") -> list[str]:
 
 def bold(peer: str) -> str:
     """Ours stands out."""
-    return f"**{peer}**" if peer.startswith("canaryproxy") else peer
+    return f"**{peer}**" if peer == OURS.name else peer
 
 
 def picture(name: str, says: str) -> str:

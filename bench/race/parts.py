@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench.race.load import Answers, load
-from bench.race.peers import FLOOR, HAPROXY, NGINX, OURS, PLAIN, Command, Peer, Place
+from bench.race.peers import FLOOR, HAPROXY, NGINX, OURS, Command, Peer, Place
 from bench.race.peers import ours as canaryproxy
 from bench.race.rows import Row, Rows
 from bench.race.track import ALL_CORES, LOAD_CORE, Cost, Runner, Track
@@ -107,7 +107,7 @@ def latency(race: Race) -> Iterator[Row]:
 
 def idle(race: Race) -> Iterator[Row]:
     """What does a connection take that is kept but not used? Each proxy is a new one: memory is not given back."""
-    peers = [peer for peer in race.plan.peers if peer.pools and peer is not PLAIN]
+    peers = [peer for peer in race.plan.peers if peer.pools]
     for number in range(1, min(race.plan.rounds, IDLE_ROUNDS) + 1):
         for peer in race.plan.dice.sample(peers, len(peers)):
             with contextlib.ExitStack() as stack:
@@ -143,7 +143,7 @@ def connecting(race: Race) -> Iterator[Row]:
 
 def tls(race: Race) -> Iterator[Row]:
     """What does TLS cost, on kept connections and for each new one?"""
-    peers = [peer for peer in race.plan.peers if peer.tls and peer is not PLAIN]
+    peers = [peer for peer in race.plan.peers if peer.tls]
     with contextlib.ExitStack() as stack:
         runners = [race.track.enter(stack, peer, tls=True) for peer in peers]
         for number, runner in rounds(race, runners):

@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 
 from bench.race.page import ordered
-from bench.race.peers import FLOOR, HAPROXY, OURS, PLAIN
+from bench.race.peers import FLOOR, HAPROXY, OURS
 from bench.race.results import Results
 from bench.race.rows import Rows, Spread
 
@@ -68,14 +68,13 @@ def save(figure: Any, path: Path) -> None:
 
 def colour(peer: str, theme: Theme) -> str:
     """Ours stands out."""
-    return theme.ours if peer.startswith("canaryproxy") else theme.bar
+    return theme.ours if peer == OURS.name else theme.bar
 
 
 def bars(axes: Any, values: Sequence[tuple[str, Spread, str]], theme: Theme, room: float) -> None:
     """Horizontal ones with their spread; each with a text at its end, for which there is `room`."""
     for place, (peer, value, text) in enumerate(values):
-        alpha = 0.55 if peer == PLAIN.name else 1
-        axes.barh(place, value.median, color=colour(peer, theme), height=0.62, alpha=alpha)
+        axes.barh(place, value.median, color=colour(peer, theme), height=0.62)
         axes.plot([value.low, value.high], [place, place], color=theme.ink, linewidth=1, alpha=0.55)
         axes.text(max(value.high, 0), place, f"  {text}", va="center", color=theme.ink, fontsize=9)
     axes.set_yticks(range(len(values)), [peer for peer, _, _ in values])
@@ -145,9 +144,9 @@ def curve(axes: Any, peer: str, rows: Rows, dotted: bool, theme: Theme) -> None:
         if 50 <= percent < 100 and (value := rows.spread(f"p{percent:g}"))
     ]
     places = [place for place, _ in found]
-    ours, main = peer.startswith("canaryproxy"), peer == OURS.name
-    shade = theme.ours if ours else LINES.get(peer, theme.soft)
-    style = ":" if dotted else "--" if peer == FLOOR.name or (ours and not main) else "-"
+    main = peer == OURS.name
+    shade = theme.ours if main else LINES.get(peer, theme.soft)
+    style = ":" if dotted else "--" if peer == FLOOR.name else "-"
     axes.plot(places, [value.median / 1000 for _, value in found], style, color=shade,
               linewidth=2.6 if main else 1.5, label=f"{peer} (less)" if dotted else peer,
               zorder=3 if main else 2)  # fmt: skip

@@ -20,16 +20,12 @@ from typing import Literal
 from aiohttp import web
 
 from canaryproxy.admin.churn import Churn
+from canaryproxy.admin.newcomers import take
 from canaryproxy.admin.places import Places
 from canaryproxy.admin.receive_window import RESET
 from canaryproxy.admin.visitor import Visitor
 from canaryproxy.control.courtesy import give_way
 from canaryproxy.model.neighbourhood import neighbourhood
-
-try:
-    from canaryproxy.admin._newcomers import take
-except ImportError:
-    from canaryproxy.admin.newcomers import take
 
 AT_ONCE = 32
 """Newcomers that are taken in one turn of the loop, and connections that are read in one, at most. Of newcomers a

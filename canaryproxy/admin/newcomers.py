@@ -1,7 +1,8 @@
-"""Newcomers of a listening socket: taken, or refused where they say nothing. In C: `_newcomers`.
+"""Newcomers of a listening socket: taken, or refused where they say nothing.
 
 A flood of silent connections comes again as fast as it is refused, and whoever has something to say waits behind it in
-the kernel's queue. So a refusal has to cost less than it costs to connect.
+the kernel's queue. So a refusal has to cost less than it costs to connect. The reference of newcomers.pyx, which is what
+runs compiled.
 """
 
 import contextlib

@@ -20,7 +20,8 @@ from canaryproxy.model.table import WEIGHT_SCALE
 from canaryproxy.proxy.course import FALLBACK, SHIELD, WITHDRAWN
 from canaryproxy.telemetry.connections import EVICTED, TURNED_AWAY
 from canaryproxy.telemetry.distinct import MOST
-from canaryproxy.telemetry.histogram import LEAST_VALUE, LONGEST, SHORTEST, WORTHLESS, bucket_of, value_bucket
+from canaryproxy.telemetry.histogram import LEAST_VALUE, WORTHLESS, value_bucket
+from canaryproxy.telemetry.logarithm import LONGEST, SHORTEST, bucket_of
 
 RATE = 10_000_000.0
 """Counts that a worker can report for each second it speaks of. A request of a user who is new, reaching a goal, makes

@@ -1,6 +1,6 @@
 cimport cython
 
-from canaryproxy.http1.gluing cimport unchunked
+from canaryproxy.http1.byte_ops cimport unchunked
 
 
 cdef class End:

@@ -7,14 +7,9 @@ one step, so chunks of one byte cost little more than a large one of as many byt
 """
 
 from canaryproxy.http1 import grammar
+from canaryproxy.http1.byte_ops import unchunked
 from canaryproxy.http1.lines import Dialect, LineCheck
-from canaryproxy.http1.pieces import MAX_CHUNK_LINE
 from canaryproxy.model.failure import Failure, Refused
-
-try:
-    from canaryproxy.http1.gluing import unchunked
-except ImportError:
-    from canaryproxy.http1.pieces import unchunked
 
 MAX_EXTENSION_BYTES = 16_384
 """Of all extensions of one body together: they are dropped, so they are only cost (CVE-2023-39326)."""
@@ -194,11 +189,11 @@ class ChunkedBody:
     def _size(self, inbox: Inbox) -> bool:
         end = inbox.data.find(b"\n", inbox.position) + 1
         if not end:
-            if len(inbox) > MAX_CHUNK_LINE:
+            if len(inbox) > grammar.MAX_CHUNK_LINE:
                 raise Refused(self._failure, "a chunk's first line is too long")
             return False
         line = inbox.data[inbox.position : end]
-        match = grammar.chunk_line(line) if len(line) <= MAX_CHUNK_LINE else None
+        match = grammar.chunk_line(line) if len(line) <= grammar.MAX_CHUNK_LINE else None
         if match is None:
             raise Refused(self._failure, "a chunk's size or extension is malformed")
         size = int(match[1], 16)

@@ -72,6 +72,9 @@ def routine_head(start_line: bytes, *special: bytes) -> re.Pattern[bytes]:
     return re.compile(start_line + plain + routine + plain + routine + plain + rb"\r\n")
 
 
+MAX_CHUNK_LINE = 4_096
+"""Bytes of a chunk's first line, its extension and line end included."""
+
 chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;" + FIELD_BYTE + rb"*)?)\r\n").fullmatch
 whole_chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;" + FIELD_BYTE + rb"*+)?)\r\n").match
 """The same at a place in the middle of a body."""

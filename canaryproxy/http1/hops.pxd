@@ -2,7 +2,7 @@ cimport cython
 
 from libc.stdint cimport uint64_t
 
-from canaryproxy.http1.gluing cimport decimal, joined
+from canaryproxy.http1.byte_ops cimport decimal, joined
 from canaryproxy.model.client cimport Client
 from canaryproxy.model.message cimport RequestHead, ResponseHead
 

@@ -9,17 +9,13 @@ import re
 from collections.abc import Sequence
 
 from canaryproxy.http1 import grammar
+from canaryproxy.http1.byte_ops import decimal, joined
 from canaryproxy.model.client import FORWARDING, Client
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.fields import is_x_forwarded, list_items, named_by
 from canaryproxy.model.forwarded import Forwarding, sound
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.settings import Network
-
-try:
-    from canaryproxy.http1.gluing import decimal, joined
-except ImportError:
-    from canaryproxy.http1.pieces import decimal, joined
 
 DROPPED = {
     b"content-length", b"host", b"http2-settings", b"keep-alive", b"proxy-authenticate",

@@ -1,7 +1,7 @@
 cimport cython
 
 from canaryproxy.http1.body cimport ChunkedBody, Inbox, LengthBody
-from canaryproxy.http1.scan cimport count_lines, take_request
+from canaryproxy.http1.header_scan cimport count_lines, take_request
 from canaryproxy.model.message cimport RequestHead
 
 

@@ -1,8 +1,8 @@
 """Requests in: bytes to `RequestHead`, payload and `End`, strictly (RFC 9112 2-7).
 
-A complete head is taken apart in one pass (`heads`, or `scan` where that is compiled); its fields are then either
-`special`, which mean something to a proxy, or `plain`, which pass as they are. A message with neither body bytes nor
-chunks is complete with its head; any other one ends with an `End`.
+A complete head is taken apart in one pass (`header_scan`); its fields are then either `special`, which mean something to
+a proxy, or `plain`, which pass as they are. A message with neither body bytes nor chunks is complete with its head; any
+other one ends with an `End`.
 """
 
 import re
@@ -10,16 +10,12 @@ import re
 from canaryproxy.http1 import grammar
 from canaryproxy.http1.body import ChunkedBody, End, Inbox, LengthBody
 from canaryproxy.http1.framing import frame_request
+from canaryproxy.http1.header_scan import count_lines, take_request
 from canaryproxy.http1.lines import Dialect, LineCheck
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.fields import list_items
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
-
-try:
-    from canaryproxy.http1.scan import count_lines, take_request
-except ImportError:
-    from canaryproxy.http1.heads import count_lines, take_request
 
 METHOD_ROOM = 52
 """Bytes a method may have when the target is as long as allowed."""

@@ -1,8 +1,8 @@
 cimport cython
 
 from canaryproxy.http1.body cimport ChunkedBody, Inbox, LengthBody
-from canaryproxy.http1.gluing cimport cut
-from canaryproxy.http1.scan cimport count_lines, take_response
+from canaryproxy.http1.byte_ops cimport cut
+from canaryproxy.http1.header_scan cimport count_lines, take_response
 from canaryproxy.model.message cimport ResponseHead
 
 

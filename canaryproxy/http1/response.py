@@ -9,18 +9,13 @@ import re
 
 from canaryproxy.http1 import grammar
 from canaryproxy.http1.body import ChunkedBody, End, Inbox, LengthBody, UntilClose
+from canaryproxy.http1.byte_ops import cut
 from canaryproxy.http1.framing import frame_response
+from canaryproxy.http1.header_scan import count_lines, take_response
 from canaryproxy.http1.lines import Dialect, LineCheck
 from canaryproxy.http1.request import persistence
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import Body, ResponseHead
-
-try:
-    from canaryproxy.http1.gluing import cut
-    from canaryproxy.http1.scan import count_lines, take_response
-except ImportError:
-    from canaryproxy.http1.heads import count_lines, take_response
-    from canaryproxy.http1.pieces import cut
 
 HEAD_BYTES = 131_072
 HEAD_FIELDS = 256

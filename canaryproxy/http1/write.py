@@ -1,7 +1,6 @@
 """Bodies out: chunks and trailers, always framed by us."""
 
-from canaryproxy.http1.heads import REQUEST_SPECIAL
-from canaryproxy.model.fields import is_x_forwarded
+from canaryproxy.model.fields import REQUEST_SPECIAL, is_x_forwarded
 
 LAST_CHUNK = b"0\r\n\r\n"
 

@@ -16,6 +16,16 @@ HOP_BY_HOP = (
 )  # fmt: skip
 """Fields of one connection: never passed on as they came."""
 
+REQUEST_SPECIAL = (*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards")
+"""Fields of requests that mean something to a proxy, beside all whose names begin with `x-forwarded`."""
+
+RESPONSE_SPECIAL = (
+    b"connection", b"content-length", b"keep-alive", b"proxy-authenticate", b"proxy-authentication-info",
+    b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"via", b"x-canary-rescue",
+    b"x-canary-version", b"x-request-id",
+)  # fmt: skip
+"""Fields of responses that do."""
+
 FROM_TRUSTED = frozenset((
     b"x-canary-mirror", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto",
     b"x-forwarded-prefix",

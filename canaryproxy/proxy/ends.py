@@ -8,13 +8,13 @@ import asyncio
 import contextlib
 import socket
 import struct
-from typing import cast
+from typing import Protocol, cast
 
 RESET = struct.pack("ii", 1, 0)
 
 
 class Sender:
-    """A transport of our own (`direct`)."""
+    """A transport of our own (`epoll_transports`)."""
 
     __slots__ = ()
 
@@ -25,6 +25,28 @@ class Sender:
     def prefer(self) -> None:
         """Serve this connection before those that are not preferred, in each turn of the event loop."""
         raise NotImplementedError
+
+
+class Hearer(Protocol):
+    """Who hears of what happens to a connection, as asyncio tells its protocols."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is open."""
+
+    def data_received(self, data: bytes) -> None:
+        """The peer sent these."""
+
+    def eof_received(self) -> bool | None:
+        """The peer sends no more; false to close the connection."""
+
+    def connection_lost(self, error: Exception | None, /) -> None:
+        """It is gone."""
+
+    def pause_writing(self) -> None:
+        """The peer does not take what was written."""
+
+    def resume_writing(self) -> None:
+        """It took most of it."""
 
 
 class Receiver:

@@ -1,5 +1,5 @@
-"""Where a worker's connections come from: read and written directly where that is compiled (`direct`), and by the event
-loop's own transports where it is not, or for TLS.
+"""Where a worker's connections come from: read and written directly for plain TCP (`epoll_transports`), by the event
+loop's own transports for TLS, and for everything in plain Python.
 """
 
 import asyncio
@@ -8,16 +8,12 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import cast
 
 from canaryproxy.proxy.buffers import Buffers
+from canaryproxy.proxy.ends import Hearer
+from canaryproxy.proxy.epoll_transports import open_poller
 from canaryproxy.proxy.shortage import OF_FILES, Shortage
-
-try:
-    from canaryproxy.proxy.direct import Poller
-except ImportError:
-    Poller = None  # type: ignore[assignment, misc]
-
 
 NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
@@ -35,28 +31,6 @@ CLOSED = 0.005
 """Seconds until the descriptor of a connection that was closed is free."""
 
 
-class Hearer(Protocol):
-    """Who hears of what happens to a connection, as asyncio tells its protocols."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is open."""
-
-    def data_received(self, data: bytes) -> None:
-        """The peer sent these."""
-
-    def eof_received(self) -> bool | None:
-        """The peer sends no more; false to close the connection."""
-
-    def connection_lost(self, error: Exception | None, /) -> None:
-        """It is gone."""
-
-    def pause_writing(self) -> None:
-        """The peer does not take what was written."""
-
-    def resume_writing(self) -> None:
-        """It took most of it."""
-
-
 class Sockets:
     """Connections of one worker, on its loop. `direct`: plain TCP is read and written without the loop's transports;
     `shortage` is what they lack; `reclaim` closes some that are idle, and is false where none is; what they queue is
@@ -72,7 +46,7 @@ class Sockets:
         self.shortage = shortage or Shortage(loop.time)
         self.reclaim: Callable[[], bool] = lambda: False
         self.buffers = buffers or Buffers()
-        self._poller = None if Poller is None else Poller(loop, self.buffers)
+        self._poller = open_poller(loop, self.buffers)
         self.direct = self._poller is not None
 
     def __repr__(self) -> str:

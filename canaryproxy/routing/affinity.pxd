@@ -1,7 +1,7 @@
 cimport cython
 
 from canaryproxy.routing.facts cimport Facts
-from canaryproxy.routing.seek cimport is_client_id
+from canaryproxy.routing.field_scan cimport is_client_id
 
 
 @cython.final

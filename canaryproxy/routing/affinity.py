@@ -11,13 +11,9 @@ from hashlib import blake2b
 
 from canaryproxy.model.table import WEIGHT_SCALE, Affinity
 from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.field_scan import is_client_id
 from canaryproxy.routing.hashing import Hash
 from canaryproxy.routing.split import Dice
-
-try:
-    from canaryproxy.routing.seek import is_client_id
-except ImportError:
-    from canaryproxy.routing.lookup import is_client_id
 
 LONGEST_SALT = 64
 ID_HALF = 2**52

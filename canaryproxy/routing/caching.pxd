@@ -1,5 +1,5 @@
 from canaryproxy.model.message cimport ResponseHead
-from canaryproxy.routing.seek cimport speaks_of_caching
+from canaryproxy.routing.field_scan cimport speaks_of_caching
 
 
 cdef class Caches:

@@ -14,12 +14,8 @@ from functools import lru_cache
 
 from canaryproxy.model import table
 from canaryproxy.model.message import ResponseHead, split_fields
+from canaryproxy.routing.field_scan import speaks_of_caching
 from canaryproxy.routing.listed import split
-
-try:
-    from canaryproxy.routing.seek import speaks_of_caching
-except ImportError:
-    from canaryproxy.routing.lookup import speaks_of_caching
 
 COOKIE = b"Cookie"
 PRIVATE = b"private"

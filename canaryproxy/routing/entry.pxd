@@ -1,5 +1,5 @@
 from canaryproxy.model.decision cimport Verdict
-from canaryproxy.routing.blake cimport Hash as Digest
+from canaryproxy.routing.hashing cimport Hash
 from canaryproxy.routing.affinity cimport Key, Sticky
 from canaryproxy.routing.facts cimport Facts
 from canaryproxy.routing.rules cimport RuleBook
@@ -8,7 +8,7 @@ from canaryproxy.routing.rules cimport RuleBook
 cdef class Lot:
     cdef public Verdict below
     cdef public Verdict above
-    cdef public Digest hash
+    cdef public Hash hash
     cdef public object rule
     cdef public bytes salt
     cdef public tuple split
@@ -21,7 +21,7 @@ cdef class Entry:
     cdef public object route
     cdef public bytes salt
     cdef public tuple split
-    cdef public Digest hash
+    cdef public Hash hash
     cdef public RuleBook book
     cdef public Verdict stable
     cdef public Verdict canary

@@ -10,15 +10,11 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 from canaryproxy.model.client import Client
-from canaryproxy.model.fields import FORWARDING, HOP_BY_HOP, UNMATCHED, is_x_forwarded, named_by
+from canaryproxy.model.fields import REQUEST_SPECIAL, UNMATCHED, is_x_forwarded, named_by
 from canaryproxy.model.forwarded import Address
 from canaryproxy.model.message import RequestHead
+from canaryproxy.routing.field_scan import Names, cookie_values, field_values, parameters, path_of
 from canaryproxy.routing.path import normalise
-
-try:
-    from canaryproxy.routing.seek import Names, cookie_values, field_values, parameters, path_of
-except ImportError:
-    from canaryproxy.routing.lookup import Names, cookie_values, field_values, parameters, path_of  # type: ignore[assignment]
 
 Values = dict[bytes, tuple[bytes, ...]]
 Gathered = dict[bytes, list[bytes]]
@@ -27,7 +23,7 @@ NONE: tuple[bytes, ...] = ()
 
 FEW = 3
 """Cookies that are looked for one by one, from the beginning of the field each time."""
-SPECIAL = frozenset((*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards"))
+SPECIAL = frozenset(REQUEST_SPECIAL)
 """Fields that a head keeps apart from its plain lines, beside all whose names begin with `x-forwarded`."""
 
 

@@ -4,7 +4,7 @@ from canaryproxy.model.client cimport Client
 from canaryproxy.model.message cimport RequestHead, ResponseHead
 from canaryproxy.routing.facts cimport Facts
 from canaryproxy.routing.holds cimport all_hold
-from canaryproxy.routing.seek cimport field_values
+from canaryproxy.routing.field_scan cimport field_values
 
 
 cdef class Sought:

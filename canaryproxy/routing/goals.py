@@ -8,12 +8,8 @@ from canaryproxy.model.goal import MOST_VALUE, Goal
 from canaryproxy.model.message import RequestHead, ResponseHead
 from canaryproxy.routing.condition import compile_condition
 from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.field_scan import field_values
 from canaryproxy.routing.holds import Holds, all_hold
-
-try:
-    from canaryproxy.routing.seek import field_values
-except ImportError:
-    from canaryproxy.routing.lookup import field_values
 
 number = re.compile(rb"[0-9]{1,30}(?:\.[0-9]{1,6})?").fullmatch
 """No sign, no exponent, no white space: whatever else stands there was not meant as an amount."""

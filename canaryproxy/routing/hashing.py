@@ -1,11 +1,9 @@
-"""Clients as numbers, which their buckets are taken from. `Hash` is the compiled twin (`blake`) where that is there."""
+"""Clients as numbers, which their buckets are taken from. The reference of hashing.pyx, which is what runs compiled."""
 
 from hashlib import blake2b
 
-__all__ = ["Hash", "PlainHash"]
 
-
-class PlainHash:
+class Hash:
     """BLAKE2b (RFC 7693) of 8 bytes under one salt of 64 bytes at most, read as a big-endian integer."""
 
     __slots__ = ("_seeded",)
@@ -18,9 +16,3 @@ class PlainHash:
         seeded = self._seeded.copy()
         seeded.update(key)
         return int.from_bytes(seeded.digest(), "big")
-
-
-try:
-    from canaryproxy.routing.blake import Hash
-except ImportError:
-    Hash = PlainHash  # type: ignore[assignment, misc]

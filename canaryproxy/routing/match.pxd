@@ -2,7 +2,7 @@ cimport cython
 
 from canaryproxy.routing.entry cimport Entry
 from canaryproxy.routing.path cimport normalise
-from canaryproxy.routing.seek cimport path_of
+from canaryproxy.routing.field_scan cimport path_of
 
 
 cdef class Paths:

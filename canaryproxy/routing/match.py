@@ -16,13 +16,9 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.model.table import Route, RoutingTable
 from canaryproxy.routing.common import Common
 from canaryproxy.routing.entry import Entry
+from canaryproxy.routing.field_scan import path_of
 from canaryproxy.routing.host import host_name
 from canaryproxy.routing.path import normalise
-
-try:
-    from canaryproxy.routing.seek import path_of
-except ImportError:
-    from canaryproxy.routing.lookup import path_of
 
 KNOWN_HOSTS = 1024
 KNOWN_LENGTH = 262

@@ -1,4 +1,4 @@
-from canaryproxy.routing.seek cimport is_normal
+from canaryproxy.routing.field_scan cimport is_normal
 
 
 cpdef bytes normalise(bytes path)

@@ -14,10 +14,7 @@ Servers take differently spelled paths for the same resource, so a prefix is com
 Whether a path ends in a slash is kept. Normalising twice changes nothing more.
 """
 
-try:
-    from canaryproxy.routing.seek import is_normal
-except ImportError:
-    from canaryproxy.routing.lookup import is_normal
+from canaryproxy.routing.field_scan import is_normal
 
 UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _HEX = "0123456789abcdefABCDEF"

@@ -12,15 +12,11 @@ from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.routing.condition import compile_condition, keys_of, pattern_of
 from canaryproxy.routing.facts import FEW as FEW_COOKIES
 from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.field_scan import Names
 from canaryproxy.routing.holds import Among, Holds, all_hold
 from canaryproxy.routing.patterns import FEW as FEW_PATTERNS
 from canaryproxy.routing.patterns import Battery, Pattern, Prefix
 from canaryproxy.routing.vary import Survey, survey
-
-try:
-    from canaryproxy.routing.seek import Names
-except ImportError:
-    from canaryproxy.routing.lookup import Names  # type: ignore[assignment]
 
 Key = tuple[str, bytes, bytes]
 

@@ -8,11 +8,9 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from canaryproxy.telemetry.logarithm import PER_OCTAVE
+
 SCALE = 5
-PER_OCTAVE = 2**SCALE
-SHORTEST = 1e-6
-LONGEST = 86_400.0
-"""Seconds: shorter and longer times are counted as these."""
 
 LEAST_VALUE = 1e-6
 WORTHLESS = -(2**15)
@@ -20,24 +18,6 @@ WORTHLESS = -(2**15)
 
 ROUNDING = 1e-12
 """A product that is whole may come out a little above it, which must not cost a rank: 0.07 * 100 is above 7."""
-
-
-def plain_bucket_of(seconds: float) -> int:
-    """The index of the bucket that holds `seconds`, clamped to a microsecond and a day."""
-    if seconds <= SHORTEST:
-        seconds = SHORTEST
-    elif seconds > LONGEST:
-        seconds = LONGEST
-    index: int = math.ceil(math.log2(seconds) * PER_OCTAVE) - 1
-    return index
-
-
-try:
-    from canaryproxy.telemetry import logarithm
-
-    bucket_of = logarithm.bucket_of
-except ImportError:
-    bucket_of = plain_bucket_of
 
 
 def value_bucket(value: float) -> int:

@@ -14,7 +14,8 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, MirrorDelta, Open, Users
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.telemetry.distinct import Distinct, Numbers
-from canaryproxy.telemetry.histogram import bucket_of, merge, value_bucket
+from canaryproxy.telemetry.histogram import merge, value_bucket
+from canaryproxy.telemetry.logarithm import bucket_of
 
 OVERDUE = 1
 """An open exchange is overdue once the clock's whole second exceeds its second of start by this much: one that began

@@ -1,30 +1,13 @@
-"""Who is taken from a listening socket and who is refused there: the same in C and in Python."""
+"""Who is taken from a listening socket and who is refused there: compiled and in plain Python."""
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from canaryproxy.admin import newcomers, receive_window
-from canaryproxy.admin.newcomers import Newcomer, Refusable
-
-try:
-    from canaryproxy.admin import _newcomers
-except ImportError:
-    _newcomers = None  # type: ignore[assignment]
-
-Take = Callable[[socket.socket, int, Refusable], tuple[list[Newcomer], int]]
-
-
-@pytest.fixture(params=["plain", "compiled"])
-def take(request: pytest.FixtureRequest) -> Take:
-    if request.param == "plain":
-        return newcomers.take
-    if _newcomers is None:
-        pytest.skip("not compiled")
-    return _newcomers.take
-
+from canaryproxy.admin import receive_window
+from canaryproxy.admin.newcomers import take
 
 @pytest.fixture
 def listening() -> Iterator[socket.socket]:
@@ -49,7 +32,7 @@ def everyone(_: str) -> bool:
     return True
 
 
-def test_they_are_connected_do_not_block_and_come_in_their_order(take: Take, listening: socket.socket) -> None:
+def test_they_are_connected_do_not_block_and_come_in_their_order(listening: socket.socket) -> None:
     clients = [knock(listening, b"%d" % number, f"127.0.0.{number + 1}") for number in range(3)]
     found, refused = take(listening, 8, None)
     assert refused == 0
@@ -66,7 +49,7 @@ def test_they_are_connected_do_not_block_and_come_in_their_order(take: Take, lis
     assert take(listening, 8, None) == ([], 0)
 
 
-def test_no_more_than_asked_for_are_taken(take: Take, listening: socket.socket) -> None:
+def test_no_more_than_asked_for_are_taken(listening: socket.socket) -> None:
     clients = [knock(listening) for _ in range(3)]
     found, _ = take(listening, 2, None)
     rest, _ = take(listening, 2, None)
@@ -77,7 +60,7 @@ def test_no_more_than_asked_for_are_taken(take: Take, listening: socket.socket) 
 
 @pytest.mark.usefixtures("_at_once")
 def test_of_a_refusable_address_the_silent_are_refused_and_those_who_speak_are_taken(
-    take: Take, listening: socket.socket
+    listening: socket.socket
 ) -> None:
     asked: list[str] = []
 
@@ -97,7 +80,7 @@ def test_of_a_refusable_address_the_silent_are_refused_and_those_who_speak_are_t
 
 
 def test_one_that_has_only_just_connected_is_not_silent_yet(
-    take: Take, listening: socket.socket, monkeypatch: pytest.MonkeyPatch
+    listening: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receive_window, "WAITED", 3600.0)
     client = knock(listening)
@@ -108,7 +91,7 @@ def test_one_that_has_only_just_connected_is_not_silent_yet(
 
 
 @pytest.mark.usefixtures("_at_once")
-def test_one_that_is_gone_already_is_refused(take: Take, listening: socket.socket) -> None:
+def test_one_that_is_gone_already_is_refused(listening: socket.socket) -> None:
     knock(listening).close()
     until = time.monotonic() + 30
     refused = 0
@@ -117,7 +100,7 @@ def test_one_that_is_gone_already_is_refused(take: Take, listening: socket.socke
     assert refused == 1
 
 
-def test_ipv6_and_unix_sockets(take: Take, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_ipv6_and_unix_sockets(tmp_path_factory: pytest.TempPathFactory) -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as six:
         six.setblocking(False)
         client = socket.create_connection(six.getsockname()[:2])
@@ -136,6 +119,6 @@ def test_ipv6_and_unix_sockets(take: Take, tmp_path_factory: pytest.TempPathFact
         found[0][0].close()
 
 
-def test_a_socket_that_does_not_listen_is_an_error(take: Take) -> None:
+def test_a_socket_that_does_not_listen_is_an_error() -> None:
     with socket.socket() as deaf, pytest.raises(OSError, match="Invalid argument"):
         take(deaf, 8, None)

@@ -9,7 +9,7 @@ import yaml
 
 from bench.ports import free_port
 from bench.processes import found
-from bench.race.peers import CADDY, ENVOY, HAPROXY, NGINX, OURS, PLAIN, Command, Peer, Place, ours
+from bench.race.peers import CADDY, ENVOY, HAPROXY, NGINX, OURS, Command, Peer, Place, ours
 from bench.race.track import Cost, certify, cost
 
 INSTALLED_APART = [pytest.param(peer, id=peer.name) for peer in (ENVOY, CADDY) if found(peer.name.lower())]
@@ -46,13 +46,6 @@ def test_many_rules_and_routes_are_accepted(tmp_path: Path) -> None:
     document = yaml.safe_load((tmp_path / "canaryproxy.yaml").read_text())
     assert len(document["routes"]) == 20
     assert all(len(route["rules"]) == 30 and route["goals"] for route in document["routes"].values())
-
-
-def test_plain_python_is_the_same_work(tmp_path: Path) -> None:
-    here = place(tmp_path, tls=False)
-    compiled, plain = OURS.command(here), PLAIN.command(here)
-    assert compiled.words == plain.words
-    assert plain.environment == {"CANARYPROXY_PLAIN": "1"}
 
 
 def test_what_is_not_the_busiest_process_is_aside() -> None:

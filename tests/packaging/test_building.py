@@ -223,7 +223,6 @@ def test_a_source_distribution_has_what_is_compiled_and_nothing_generated(tree: 
     assert not [name for name in names if name.endswith((".c", ".so", ".digest"))]
 
 
-def test_what_is_listed_is_there() -> None:
+def test_whatever_is_compiled_can_run_plain() -> None:
     for name in HOT:
-        path = ROOT / name.replace(".", "/")
-        assert path.with_suffix(".py").exists() != path.with_suffix(".pyx").exists()
+        assert (ROOT / name.replace(".", "/")).with_suffix(".py").exists()

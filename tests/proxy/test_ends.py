@@ -1,4 +1,4 @@
-"""Who hears and who sends. What connections make of it: test_direct.py, test_upstream.py, test_downstream.py."""
+"""Who hears and who sends. What connections make of it: test_epoll_transports.py, test_upstream.py, test_downstream.py."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where connections come from, whoever moves their bytes. TLS: test_tls.py; how they behave: test_direct.py."""
+"""Where connections come from, whoever moves their bytes. TLS: test_tls.py; how they behave: test_epoll_transports.py."""
 
 import asyncio
 import contextlib
@@ -133,7 +133,7 @@ def test_closing_ends_what_is_open() -> None:
 
 
 def test_a_worker_without_sockets_of_its_own_adopts_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("canaryproxy.proxy.sockets.Poller", None)
+    monkeypatch.setattr("canaryproxy.proxy.sockets.open_poller", lambda *_: None)
 
     async def test() -> None:
         sockets = Sockets(asyncio.get_running_loop())

@@ -14,7 +14,7 @@ from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Ver
 from canaryproxy.routing.affinity import Sticky, bucket_of, salt_of
 from canaryproxy.routing.decide import decide
 from canaryproxy.routing.facts import Facts
-from canaryproxy.routing.lookup import is_client_id
+from canaryproxy.routing.field_scan import is_client_id
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Splits
 from tests.routing.test_decide import idle

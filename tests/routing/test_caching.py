@@ -1,6 +1,5 @@
 """What caches are advised about an answer. H78, H79."""
 
-from collections.abc import Callable
 from itertools import product
 
 import pytest
@@ -11,13 +10,9 @@ from canaryproxy.model.message import ResponseHead, split_fields
 from canaryproxy.model.table import Caching
 from canaryproxy.routing import caching
 from canaryproxy.routing.caching import Caches, Sharing, sharing_of
-from canaryproxy.routing.lookup import speaks_of_caching as plainly
+from tests.twins.reference import both
 
-try:
-    from canaryproxy.routing.seek import speaks_of_caching
-except ImportError:
-    speaks_of_caching = plainly
-
+TWINS = both("canaryproxy.routing.field_scan")
 SILENT, OPEN, CLOSED, SHARED = Sharing
 COOKIE = b"Set-Cookie: canaryproxy=x\r\n"
 BOTH = Caches((b"X-Tester", b"Cookie"), Caching())
@@ -221,8 +216,7 @@ def test_a_first_look_sees_all_that_matters(names: list[bytes], value: bytes) ->
         b"surrogate-control",
         b"cdn-cache-control",
     }
-    looks: tuple[Callable[[bytes], bool], ...] = (speaks_of_caching, plainly)
-    assert [look(block) for look in looks] == [any(name.lower() in wanted for name in names)] * 2
+    assert [twin.speaks_of_caching(block) for twin in TWINS] == [any(name.lower() in wanted for name in names)] * 2
 
 
 def test_long_values_of_a_hostile_origin_are_not_remembered() -> None:

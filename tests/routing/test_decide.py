@@ -14,7 +14,7 @@ from canaryproxy.model.message import RequestHead
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import Affinity, RoutingTable
 from canaryproxy.routing.decide import decide
-from canaryproxy.routing.hashing import PlainHash
+from canaryproxy.routing.hashing import Hash
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Splits
 from tests.routing.test_match import route
@@ -85,7 +85,7 @@ def test_a_connection_gets_what_a_fresh_one_would_whoever_came_before(asked: lis
 def test_two_clients_that_take_turns_on_one_connection_keep_their_numbers(fields: bytes) -> None:
     connection = Client("192.0.2.1")
     found = [got(b"a", user, fields, connection) for user in (b"ann", b"bob", b"ann", b"ann", b"bob", b"bob", b"ann")]
-    ann, bob = (PlainHash(b"a").of(user) for user in (b"ann", b"bob"))
+    ann, bob = (Hash(b"a").of(user) for user in (b"ann", b"bob"))
     assert [number for *_, number in found] == [ann, bob, ann, ann, bob, bob, ann]
     assert len(set(found)) == 2
 
@@ -99,7 +99,7 @@ def test_another_table_has_its_own_numbers() -> None:
         asked.plain = b"X-User: ann\r\n"
         index = RouteIndex(RoutingTable(1, (shop,)))
         found.append(decide(index, asked, connection, Splits(random.random), idle)[2])
-    assert found == [PlainHash(salt).of(b"ann") for salt in (b"one", b"two", b"one")]
+    assert found == [Hash(salt).of(b"ann") for salt in (b"one", b"two", b"one")]
 
 
 def test_changing_the_table_does_not_disturb_the_sequence() -> None:

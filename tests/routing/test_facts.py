@@ -14,7 +14,7 @@ from canaryproxy.model.client import Client
 from canaryproxy.model.message import RequestHead
 from canaryproxy.model.settings import Limits
 from canaryproxy.routing.facts import Facts
-from canaryproxy.routing.lookup import Names
+from canaryproxy.routing.field_scan import Names
 
 TRUSTED = Client("10.0.0.1", networks=[ip_network("10.0.0.0/8")])
 STRANGER = Client("192.0.2.1", b"https", [ip_network("10.0.0.0/8")])

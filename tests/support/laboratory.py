@@ -12,10 +12,7 @@ from typing import Any, NamedTuple, cast
 import pytest
 import uvloop
 
-try:
-    from canaryproxy.proxy.direct import Poller
-except ImportError:
-    Poller = None  # type: ignore[assignment, misc]
+from canaryproxy.proxy.epoll_transports import open_poller
 
 MIB = 2**20
 PATIENCE = 60.0
@@ -108,7 +105,7 @@ class Lab:
 
     def __init__(self, direct: bool) -> None:
         self.loop = asyncio.get_running_loop()
-        self.poller = Poller(self.loop) if direct else None
+        self.poller = open_poller(self.loop) if direct else None
         self.direct = direct
         self.reported: list[dict[str, Any]] = []
         self.bare: list[socket.socket] = []

@@ -15,8 +15,9 @@ from canaryproxy.model.delta import Delta
 from canaryproxy.model.settings import PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
 from canaryproxy.proxy.downstream import Downstream
+from canaryproxy.proxy.ends import Hearer
 from canaryproxy.proxy.plane import DataPlane
-from canaryproxy.proxy.sockets import Hearer, Sockets
+from canaryproxy.proxy.sockets import Sockets
 
 STEP = 0.05
 NEVER = 100_000.0

@@ -9,7 +9,8 @@ from canaryproxy.analysis.finding import Analysis
 from canaryproxy.analysis.judge import Judge
 from canaryproxy.analysis.spec import Spec
 from canaryproxy.model.delta import CellDelta, CellKey, GoalDelta, Open
-from canaryproxy.telemetry.histogram import bucket_of, value_bucket
+from canaryproxy.telemetry.histogram import value_bucket
+from canaryproxy.telemetry.logarithm import bucket_of
 from canaryproxy.telemetry.users import Step
 
 REPORTS = 5

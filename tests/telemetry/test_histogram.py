@@ -1,52 +1,14 @@
 """Exponential buckets."""
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.telemetry.histogram import (
-    LONGEST,
-    SHORTEST,
-    bounds,
-    bucket_of,
-    fold,
-    merge,
-    plain_bucket_of,
-    quantile,
-)
+from canaryproxy.telemetry.histogram import bounds, fold, merge, quantile
+from canaryproxy.telemetry.logarithm import LONGEST, SHORTEST, bucket_of
 
 TIMES = st.floats(SHORTEST, LONGEST, exclude_min=True)
 COUNTS = st.dictionaries(st.integers(-600, 500), st.integers(1, 1000), max_size=20)
-
-
-EACH = pytest.mark.parametrize("chosen", [bucket_of, plain_bucket_of], ids=["whichever", "plain"])
-"""The compiled one where that is there, and the one that is always there."""
-
-
-@EACH
-@given(seconds=TIMES)
-def test_a_bucket_holds_the_time_it_was_chosen_for(chosen: Callable[[float], int], seconds: float) -> None:
-    low, high = bounds(chosen(seconds))
-    assert low * (1 - 1e-12) < seconds <= high * (1 + 1e-12)
-
-
-@EACH
-@given(power=st.integers(-19, 16))
-def test_powers_of_two_are_the_upper_bound_of_their_bucket(chosen: Callable[[float], int], power: int) -> None:
-    assert bounds(chosen(2.0**power))[1] == 2.0**power
-
-
-@EACH
-@pytest.mark.parametrize("seconds", [0.0, -1.0, SHORTEST / 2])
-def test_times_below_a_microsecond_count_as_one(chosen: Callable[[float], int], seconds: float) -> None:
-    assert chosen(seconds) == chosen(SHORTEST)
-
-
-@EACH
-def test_times_beyond_a_day_count_as_a_day(chosen: Callable[[float], int]) -> None:
-    assert chosen(1e9) == chosen(LONGEST)
 
 
 @given(COUNTS, COUNTS)

@@ -1,47 +1,72 @@
-"""The bucket of a duration in C is the one that Python finds. Which one that should be: test_histogram.py."""
+"""The bucket of a duration: which one that is, and that both twins find the same."""
 
-import importlib
 import math
+from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy import MODE
-from canaryproxy.telemetry import histogram
+from canaryproxy.telemetry.histogram import bounds
+from canaryproxy.telemetry.logarithm import LONGEST, PER_OCTAVE, SHORTEST
+from tests.twins.reference import both, each
 
-logarithm = importlib.import_module("canaryproxy.telemetry.logarithm") if MODE.compiled else None
-
-pytestmark = pytest.mark.compiled
-
-POWERS = [2.0 ** (index / histogram.PER_OCTAVE) for index in range(-640, 530)]
+EACH = each("canaryproxy.telemetry.logarithm")
+plain, compiled = both("canaryproxy.telemetry.logarithm")
+TIMES = st.floats(SHORTEST, LONGEST, exclude_min=True)
+POWERS = [2.0 ** (index / PER_OCTAVE) for index in range(-640, 530)]
 """Bounds of buckets, as near as floats come."""
 
 
+@EACH
+@given(seconds=TIMES)
+def test_a_bucket_holds_the_time_it_was_chosen_for(twin: ModuleType, seconds: float) -> None:
+    low, high = bounds(twin.bucket_of(seconds))
+    assert low * (1 - 1e-12) < seconds <= high * (1 + 1e-12)
+
+
+@EACH
+@given(power=st.integers(-19, 16))
+def test_powers_of_two_are_the_upper_bound_of_their_bucket(twin: ModuleType, power: int) -> None:
+    assert bounds(twin.bucket_of(2.0**power))[1] == 2.0**power
+
+
+@EACH
+@pytest.mark.parametrize("seconds", [0.0, -1.0, SHORTEST / 2])
+def test_times_below_a_microsecond_count_as_one(twin: ModuleType, seconds: float) -> None:
+    assert twin.bucket_of(seconds) == twin.bucket_of(SHORTEST)
+
+
+@EACH
+def test_times_beyond_a_day_count_as_a_day(twin: ModuleType) -> None:
+    assert twin.bucket_of(1e9) == twin.bucket_of(LONGEST)
+
+
 def same(seconds: float) -> bool:
-    assert logarithm is not None
-    found: bool = logarithm.bucket_of(seconds) == histogram.plain_bucket_of(seconds)
-    return found
+    return bool(compiled.bucket_of(seconds) == plain.bucket_of(seconds))
 
 
+@pytest.mark.compiled
 @given(st.one_of(st.floats(allow_nan=False), st.floats(0, 90_000), st.floats(0, 1)))
-def test_any_duration(seconds: float) -> None:
+def test_both_find_the_same_bucket_for_any_duration(seconds: float) -> None:
     assert same(seconds)
 
 
-def test_durations_around_the_bounds_of_every_bucket() -> None:
+@pytest.mark.compiled
+def test_both_find_the_same_around_the_bounds_of_every_bucket() -> None:
     for bound in POWERS:
         assert same(bound)
         assert same(math.nextafter(bound, 0.0))
         assert same(math.nextafter(bound, math.inf))
 
 
-@pytest.mark.parametrize("seconds", [histogram.SHORTEST, histogram.LONGEST])
-def test_where_durations_are_clamped(seconds: float) -> None:
+@pytest.mark.compiled
+@pytest.mark.parametrize("seconds", [SHORTEST, LONGEST])
+def test_both_find_the_same_where_durations_are_clamped(seconds: float) -> None:
     for near in (seconds, math.nextafter(seconds, 0.0), math.nextafter(seconds, math.inf)):
         assert same(near)
 
 
-def test_it_is_the_one_that_everybody_uses() -> None:
-    assert logarithm is not None
-    assert histogram.__dict__["bucket_of"] is logarithm.bucket_of
+def test_both_count_alike() -> None:
+    for name in ("LONGEST", "PER_OCTAVE", "SHORTEST"):
+        assert vars(compiled)[name] == vars(plain)[name]

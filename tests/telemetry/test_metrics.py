@@ -15,7 +15,8 @@ from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.settings import BUCKETS
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.exposition import SLICE, Exposition, negotiate, render
-from canaryproxy.telemetry.histogram import bucket_of, classic
+from canaryproxy.telemetry.histogram import classic
+from canaryproxy.telemetry.logarithm import bucket_of
 from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
 from canaryproxy.telemetry.window import Window
 

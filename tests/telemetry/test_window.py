@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.model.delta import CellDelta, CellKey, Delta
-from canaryproxy.telemetry.histogram import bucket_of
+from canaryproxy.telemetry.logarithm import bucket_of
 from canaryproxy.telemetry.window import RESOLUTIONS, Window
 
 SIDE = ("shop", "canary")

@@ -32,17 +32,14 @@ from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Ver
 from canaryproxy.routing.decide import decide as decide_one
 from canaryproxy.routing.entry import Entry
 from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.field_scan import path_of
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import BlockSplit, Splits
 from canaryproxy.telemetry.distinct import Distinct, Numbers
-from canaryproxy.telemetry.histogram import bucket_of, fold, merge, quantile, value_bucket
+from canaryproxy.telemetry.histogram import fold, merge, quantile, value_bucket
+from canaryproxy.telemetry.logarithm import bucket_of
 from canaryproxy.telemetry.record import Recorder
 from tests.http1.streams import Event, bytewise, joined, pieces, seen
-
-try:
-    from canaryproxy.routing.seek import path_of
-except ImportError:
-    from canaryproxy.routing.lookup import path_of
 
 Cuts = Sequence[int] | None
 """Where a stream is cut; None for every byte alone."""

@@ -8,7 +8,7 @@ from bench.race.peers import caddy, envoy, floor, haproxy, nginx, ours, traefik
 from bench.race.peers.peer import Certificate, Command, Peer, Place
 
 __all__ = [
-    "CADDY", "ENVOY", "FLOOR", "HAPROXY", "NGINX", "OURS", "PEERS", "PLAIN", "TRAEFIK",
+    "CADDY", "ENVOY", "FLOOR", "HAPROXY", "NGINX", "OURS", "PEERS", "TRAEFIK",
     "Certificate", "Command", "Peer", "Place",
 ]  # fmt: skip
 
@@ -16,7 +16,6 @@ FLOOR = Peer(
     "floor", floor.command, "understands no HTTP: splits by connection, adds nothing", fields=(), tls=False, pools=False
 )
 OURS = Peer("canaryproxy", ours.command)
-PLAIN = Peer("canaryproxy, plain Python", ours.in_plain_python)
 NGINX = Peer("nginx", nginx.command)
 HAPROXY = Peer("HAProxy", haproxy.command)
 ENVOY = Peer("Envoy", envoy.command)
@@ -26,4 +25,4 @@ TRAEFIK = Peer(
 )  # fmt: skip
 CADDY = Peer("Caddy", caddy.command)
 
-PEERS = (FLOOR, OURS, PLAIN, HAPROXY, NGINX, ENVOY, TRAEFIK, CADDY)
+PEERS = (FLOOR, OURS, HAPROXY, NGINX, ENVOY, TRAEFIK, CADDY)

@@ -9,18 +9,11 @@ CONNECTIONS = 20_000
 """More than any part opens; the default of 10,000 leaves no room for the one that asks for figures."""
 
 
-def command(place: Place, *, workers: int = 1, rules: int = 1, routes: int = 1, plain: bool = False) -> Command:
-    """`plain`: in plain Python even where compiled modules exist."""
+def command(place: Place, *, workers: int = 1, rules: int = 1, routes: int = 1) -> Command:
+    """How to start it, and how to ask it whether it accepts its configuration."""
     config = place.write("canaryproxy.yaml", configuration(place, workers, rules, routes))
     words = canaryproxy(str(config))
-    return Command(
-        words, check=[*words[:3], "check", str(config)], environment={"CANARYPROXY_PLAIN": "1"} if plain else {}
-    )
-
-
-def in_plain_python(place: Place) -> Command:
-    """The same work without compiled modules."""
-    return command(place, plain=True)
+    return Command(words, check=[*words[:3], "check", str(config)])
 
 
 def configuration(place: Place, workers: int, rules: int, routes: int) -> str:

@@ -1,4 +1,4 @@
-"""BLAKE2b with a key and a digest of 8 bytes (RFC 7693), as a number. The compiled twin of `hashing.PlainHash`.
+"""BLAKE2b with a key and a digest of 8 bytes (RFC 7693), as a number. The compiled twin of hashing.py.
 
 The key makes a block of its own, which is the same for every client: it is digested once. The library's object would
 have to be copied, fed and asked for each request, which takes four times as long as the one block that is left.
@@ -87,7 +87,7 @@ cdef void _compress(uint64_t *state, const uint8_t *block, uint64_t count, bint 
 
 
 cdef class Hash:
-    """See `hashing.PlainHash`."""
+    """See hashing.py."""
 
     def __init__(self, bytes salt):
         cdef Py_ssize_t size = PyBytes_GET_SIZE(salt)
@@ -103,7 +103,7 @@ cdef class Hash:
             _compress(self._keyed, self._key_block, BLOCK, False)
 
     cpdef uint64_t of(self, bytes key) except? 0:
-        """See `hashing.PlainHash.of`."""
+        """See hashing.py."""
         cdef uint64_t state[8]
         cdef uint8_t block[BLOCK]
         cdef const uint8_t *data = <const uint8_t *> PyBytes_AS_STRING(key)

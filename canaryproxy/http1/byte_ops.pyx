@@ -1,4 +1,4 @@
-"""Bytes put together from pieces, and pieces of them, in C. The compiled twin of `pieces`.
+"""Bytes put together from pieces, and pieces of them, in C. The compiled twin of byte_ops.py.
 
 `bytes.join` asks every piece for its buffer and holds on to it, which takes longer than to copy what a head consists of.
 """
@@ -8,7 +8,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
-from canaryproxy.http1.pieces import MAX_CHUNK_LINE
+from canaryproxy.http1.grammar import MAX_CHUNK_LINE
 
 ctypedef const unsigned char *Bytes
 
@@ -39,7 +39,7 @@ cdef extern from "Python.h":
 
 
 cpdef bytes joined(tuple pieces):
-    """See `pieces.joined`."""
+    """See byte_ops.py."""
     cdef Py_ssize_t count = len(pieces)
     cdef Py_ssize_t at
     cdef Py_ssize_t size = 0
@@ -62,7 +62,7 @@ cpdef bytes joined(tuple pieces):
 
 
 cpdef bytes decimal(Py_ssize_t number):
-    """See `pieces.decimal`."""
+    """See byte_ops.py."""
     cdef char digits[DIGITS]
     cdef int at = DIGITS
     cdef unsigned long long left = number
@@ -77,7 +77,7 @@ cpdef bytes decimal(Py_ssize_t number):
 
 
 cpdef bytes cut(bytes data, Py_ssize_t begin, Py_ssize_t end):
-    """See `pieces.cut`."""
+    """See byte_ops.py."""
     if not 0 <= begin <= end <= len(data):
         raise IndexError("no such piece")
     return PyBytes_FromStringAndSize(PyBytes_AS_STRING(data) + begin, end - begin)
@@ -114,7 +114,7 @@ cdef inline Py_ssize_t _chunk(Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssiz
 
 
 cpdef tuple unchunked(bytes data, Py_ssize_t begin, Py_ssize_t room, Py_ssize_t spare):
-    """See `pieces.unchunked`. First the chunks are measured, then their data is copied, once."""
+    """See byte_ops.py. First the chunks are measured, then their data is copied, once."""
     cdef Bytes content = <Bytes> PyBytes_AS_STRING(data)
     cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
     cdef Py_ssize_t at = begin

@@ -1,9 +1,10 @@
-"""Newcomers of a listening socket, in C. The compiled twin of `newcomers`: no Python object is made of one that is
+"""Newcomers of a listening socket, in C. The compiled twin of newcomers.py: no Python object is made of one that is
 refused but its address.
 """
 
 import os
 import socket
+from collections.abc import Callable
 
 from libc.errno cimport EAGAIN, ECONNABORTED, EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t
@@ -63,6 +64,10 @@ cdef extern from "<unistd.h>" nogil:
     int close(int fd)
 
 
+Newcomer = tuple[socket.socket, str]
+Refusable = Callable[[str], bool] | None
+
+
 cdef bint _silent(int fd, double waited) noexcept:
     """See `receive_window.silent`."""
     cdef char byte
@@ -94,7 +99,7 @@ cdef str _text(const sockaddr_storage *peer):
 
 
 def take(listening, Py_ssize_t most, refusable):
-    """See `newcomers.take`."""
+    """See newcomers.py."""
     cdef sockaddr_storage peer
     cdef socklen_t length
     cdef int listener = listening.fileno()

@@ -1,11 +1,11 @@
-"""One field or cookie of a request, found without taking all of them apart. The compiled twin is `seek`."""
+"""One field or cookie of a request, found without taking all of them apart. The reference of field_scan.pyx."""
 
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
-NAMES_KEPT = 4096
+_NAMES_KEPT = 4096
 """Patterns that are remembered: names come from configurations, not from requests."""
 
 _client_id = re.compile(rb"[A-Za-z0-9_-]{16,64}").fullmatch
@@ -39,7 +39,7 @@ def cookie_values(field: bytes, name: bytes) -> tuple[bytes, ...]:
     """The values that a Cookie field has for a name, without surrounding quotes (RFC 6265 4.1.1)."""
     pairs = [pair.partition(b"=") for pair in field.split(b";")]
     values = [value for found, equals, value in pairs if equals and found.strip(b" \t") == name]
-    return tuple([unquoted(value.strip(b" \t")) for value in values])
+    return tuple([_unquoted(value.strip(b" \t")) for value in values])
 
 
 class Names:
@@ -61,7 +61,7 @@ class Names:
                 name, equals, value = pair.partition(b"=")
                 name = name.strip(b" \t")
                 if equals and name in self:
-                    found.setdefault(name, []).append(unquoted(value.strip(b" \t")))
+                    found.setdefault(name, []).append(_unquoted(value.strip(b" \t")))
         return {name: tuple(values) for name, values in found.items()}
 
 
@@ -84,11 +84,11 @@ def is_normal(path: bytes) -> bool:
     return path.find(b"%") < 0 and path.find(b"//") < 0 and path.find(b"/.") < 0
 
 
-def unquoted(value: bytes) -> bytes:
+def _unquoted(value: bytes) -> bytes:
     """Without the quotes around it, if there are any."""
     return value[1:-1] if len(value) > 1 and value[:1] == b'"' == value[-1:] else value
 
 
-@lru_cache(maxsize=NAMES_KEPT)
+@lru_cache(maxsize=_NAMES_KEPT)
 def _field(name: bytes) -> Callable[[bytes], list[bytes]]:
     return re.compile(rb"^(?i:%b):([^\r]*)\r" % re.escape(name), re.MULTILINE).findall

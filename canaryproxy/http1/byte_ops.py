@@ -1,8 +1,6 @@
-"""Bytes put together from pieces, and pieces of them. The compiled twin is `gluing`."""
+"""Bytes put together from pieces, and pieces of them. The reference of byte_ops.pyx, which is what runs compiled."""
 
-from canaryproxy.http1.grammar import whole_chunk_line
-
-MAX_CHUNK_LINE = 4_096
+from canaryproxy.http1.grammar import MAX_CHUNK_LINE, whole_chunk_line
 
 
 def joined(pieces: tuple[bytes, ...]) -> bytes:

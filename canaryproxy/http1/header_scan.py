@@ -1,22 +1,12 @@
 """Complete heads, taken apart: the one-pass patterns of `grammar` at work.
 
-The compiled twin is `scan`, which has the same two functions; whoever needs them takes those that are there. What a
-head means is settled by their callers, `request` and `response`.
+The reference of header_scan.pyx, which is what runs compiled. What a head means is settled by the callers, `request`
+and `response`.
 """
 
 from canaryproxy.http1 import grammar
-from canaryproxy.model.fields import FORWARDING, HOP_BY_HOP
+from canaryproxy.model.fields import REQUEST_SPECIAL, RESPONSE_SPECIAL
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
-
-REQUEST_SPECIAL = (*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards")
-"""Fields of requests that mean something to a proxy, beside all whose names begin with `x-forwarded`."""
-
-RESPONSE_SPECIAL = (
-    b"connection", b"content-length", b"keep-alive", b"proxy-authenticate", b"proxy-authentication-info",
-    b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"via", b"x-canary-rescue",
-    b"x-canary-version", b"x-request-id",
-)  # fmt: skip
-"""Fields of responses that do."""
 
 LENGTH = Body.LENGTH
 UNDERSCORE = b"_"[0]

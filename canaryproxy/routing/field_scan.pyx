@@ -1,4 +1,4 @@
-"""One field or cookie of a request, found without taking all of them apart, in C. The compiled twin of `lookup`."""
+"""One field or cookie of a request, found without taking all of them apart, in C. The compiled twin of field_scan.py."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
@@ -32,7 +32,7 @@ cdef list _with(list found, bytes value):
 
 
 cpdef tuple field_values(bytes block, bytes name):
-    """See `lookup.field_values`."""
+    """See field_scan.py."""
     cdef Bytes line = <Bytes> PyBytes_AS_STRING(block)
     cdef Bytes end = line + PyBytes_GET_SIZE(block)
     cdef Bytes wanted = <Bytes> PyBytes_AS_STRING(name)
@@ -63,7 +63,7 @@ cdef bint _named(Bytes name, const char *wanted, Py_ssize_t size) noexcept nogil
 
 
 cpdef bint speaks_of_caching(bytes block) except -1:
-    """See `lookup.speaks_of_caching`."""
+    """See field_scan.py."""
     cdef Bytes line = <Bytes> PyBytes_AS_STRING(block)
     cdef Bytes end = line + PyBytes_GET_SIZE(block)
     cdef Bytes colon
@@ -89,7 +89,7 @@ cpdef bint speaks_of_caching(bytes block) except -1:
 
 
 cpdef bytes path_of(bytes target):
-    """See `lookup.path_of`."""
+    """See field_scan.py."""
     cdef Py_ssize_t size = len(target)
     cdef const char *start = PyBytes_AS_STRING(target)
     cdef const char *mark = <const char *> memchr(start, 63, size)
@@ -97,7 +97,7 @@ cpdef bytes path_of(bytes target):
 
 
 cpdef tuple cookie_values(bytes field, bytes name):
-    """See `lookup.cookie_values`."""
+    """See field_scan.py."""
     cdef Bytes pair = <Bytes> PyBytes_AS_STRING(field)
     cdef Bytes end = pair + PyBytes_GET_SIZE(field)
     cdef Bytes wanted = <Bytes> PyBytes_AS_STRING(name)
@@ -133,7 +133,7 @@ cdef bytes _unquoted(bytes value):
 
 
 cpdef bint is_client_id(bytes value) except -1:
-    """See `lookup.is_client_id`."""
+    """See field_scan.py."""
     cdef Bytes content = <Bytes> PyBytes_AS_STRING(value)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(value)
     cdef Py_ssize_t at
@@ -146,7 +146,7 @@ cpdef bint is_client_id(bytes value) except -1:
 
 
 cpdef bint is_normal(bytes path) except -1:
-    """See `lookup.is_normal`."""
+    """See field_scan.py."""
     cdef Bytes at = <Bytes> PyBytes_AS_STRING(path)
     cdef Bytes end = at + PyBytes_GET_SIZE(path)
     cdef unsigned char before = 0
@@ -159,7 +159,7 @@ cpdef bint is_normal(bytes path) except -1:
 
 
 cdef class Names:
-    """See `lookup.Names`. Nearly every other name is told apart by its first byte and its length."""
+    """See field_scan.py. Nearly every other name is told apart by its first byte and its length."""
 
     def __init__(self, names):
         cdef bytes name
@@ -183,7 +183,7 @@ cdef class Names:
         return (self._lengths[name[0]] >> (size if size < LONGEST else LONGEST)) & 1
 
     cpdef dict cookies(self, tuple fields):
-        """See `lookup.Names.cookies`."""
+        """See field_scan.py."""
         cdef dict found = {}
         cdef bytes field, name
         cdef Bytes pair, end, stop, equals, start, last
@@ -267,7 +267,7 @@ cdef bytes _decoded(Bytes start, Bytes stop):
 
 
 cpdef dict parameters(bytes target):
-    """See `lookup.parameters`."""
+    """See field_scan.py."""
     cdef dict found = {}
     cdef Bytes end = <Bytes> PyBytes_AS_STRING(target) + PyBytes_GET_SIZE(target)
     cdef Bytes pair = <Bytes> memchr(PyBytes_AS_STRING(target), 63, PyBytes_GET_SIZE(target))

@@ -2,8 +2,9 @@
 
 The event loop knows only the sets themselves, as file descriptors that are readable when any connection in them has news.
 Endpoints, and clients that have had an answer (`prefer`), have one of their own: strangers are served beside them for a
-short time in each turn of the loop, whatever they send. A connection behaves as a transport of asyncio does (buffering, pausing, half-closing; `connection_lost` is never called
-from within another call), so the same protocols run on the loop's own transports where this module is not compiled.
+short time in each turn of the loop, whatever they send. A connection behaves as a transport of asyncio does (buffering,
+pausing, half-closing; `connection_lost` is never called from within another call), so the same protocols run on the
+loop's own transports in plain Python, where epoll_transports.py stands for this module.
 
 Small pieces written while many connections have news leave together when all were served: whoever waits for them wakes
 up once for all of them instead of once for each. Anything else that is written leaves at once. After a failed write everything that the peer had sent before is still read, so an answer that was
@@ -100,6 +101,11 @@ cdef double monotonic() noexcept:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return now.tv_sec + now.tv_nsec * 1e-9
+
+
+def open_poller(loop, Buffers buffers=None):
+    """The connections of one worker, on its loop. What they queue is counted in `buffers`."""
+    return Poller(loop, buffers)
 
 
 cdef int created() except -1:

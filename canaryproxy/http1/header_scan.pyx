@@ -1,7 +1,7 @@
-"""Complete heads, taken apart: one pass over the bytes, in C. The compiled twin of `heads`, which says what is what.
+"""Complete heads, taken apart: one pass over the bytes, in C. The compiled twin of header_scan.py, which says what is what.
 
-Not Python that is compiled, because there it would be slower than the patterns of `heads`, and those take as long as
-nginx takes for a whole request. Tests feed the two the same bytes and want the same answers.
+Not Python that is compiled, because there it would be slower than the patterns of the plain twin, and those take as
+long as nginx takes for a whole request. Tests feed the two the same bytes and want the same answers.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -10,8 +10,7 @@ from libc.string cimport memchr, memcmp, memcpy
 
 from canaryproxy.model.message cimport RequestHead, ResponseHead
 
-from canaryproxy.http1.heads import REQUEST_SPECIAL, RESPONSE_SPECIAL
-from canaryproxy.model.fields import is_x_forwarded
+from canaryproxy.model.fields import REQUEST_SPECIAL, RESPONSE_SPECIAL, is_x_forwarded
 from canaryproxy.model.message import Body
 
 cdef object LENGTH = Body.LENGTH
@@ -319,11 +318,12 @@ cdef class Lines:
         return whole
 
 
+# One for all heads: a head is taken apart in one go, and nothing in between runs Python code that parses another.
 cdef Lines LINES = Lines()
 
 
 cpdef RequestHead take_request(bytes data, Py_ssize_t begin):
-    """See `heads.take_request`."""
+    """See header_scan.py."""
     cdef Bytes content = <Bytes> PyBytes_AS_STRING(data)
     cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
     cdef Py_ssize_t at = _token_end(content, begin, end)
@@ -407,7 +407,7 @@ cdef Py_ssize_t _first_host(Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_
 
 
 cpdef ResponseHead take_response(bytes data, Py_ssize_t begin):
-    """See `heads.take_response`."""
+    """See header_scan.py."""
     cdef Bytes content = <Bytes> PyBytes_AS_STRING(data)
     cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
     cdef Py_ssize_t at = begin
@@ -451,7 +451,7 @@ cpdef ResponseHead take_response(bytes data, Py_ssize_t begin):
 
 
 cpdef Py_ssize_t count_lines(bytes data, Py_ssize_t begin, Py_ssize_t end) except -1:
-    """See `heads.count_lines`."""
+    """See header_scan.py."""
     cdef Bytes at = <Bytes> PyBytes_AS_STRING(data) + begin
     cdef Bytes stop = <Bytes> PyBytes_AS_STRING(data) + end
     cdef Py_ssize_t count = 0
