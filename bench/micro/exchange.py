@@ -60,6 +60,10 @@ class Wire:
         """Whoever asks is told the peer's name."""
         return "127.0.0.1", 1
 
+    def get_write_buffer_size(self) -> int:
+        """Nothing is queued."""
+        return 0
+
     def abort(self) -> None:
         """Nothing to end."""
 
