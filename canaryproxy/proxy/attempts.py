@@ -14,11 +14,10 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import Body, RequestHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.caller import Caller
-from canaryproxy.proxy.course import Course
-from canaryproxy.proxy.keeping import Keeping
+from canaryproxy.proxy.failover import BLAMED, IDEMPOTENT, FailoverPlan, Repeatable, Sent, Step, next_step
+from canaryproxy.proxy.keeping import REPLAY_LIMIT, Keeping
 from canaryproxy.proxy.mirror_copy import Copy
 from canaryproxy.proxy.pool import Pool
-from canaryproxy.proxy.retry import IDEMPOTENT, REPLAY_LIMIT, Repeat, after_close
 from canaryproxy.proxy.shield import Patience
 from canaryproxy.proxy.upstream import Upstream
 from canaryproxy.routing.affinity import Key
@@ -28,9 +27,6 @@ from canaryproxy.telemetry.record import Cell
 
 NEVER = math.inf
 NO_BODY = Body.NONE
-CLOSED = (Failure.UPSTREAM_RESET, Failure.RESPONSE_CUT)
-BLAMED = (*CLOSED, Failure.RESPONSE_TIMEOUT, Failure.CONNECT_TIMEOUT, Failure.CONNECT_REFUSED, Failure.CONNECT_UNSAFE)
-"""Failures that count towards an ejection."""
 
 
 class Attempts(Keeping):
@@ -53,7 +49,7 @@ class Attempts(Keeping):
     _cell: Cell
     _connecting: asyncio.Task[None] | None
     _copy: Copy | None
-    _course: Course | None
+    _course: FailoverPlan | None
     _decision: Decision
     _excluded: float
     _expects: bool
@@ -121,8 +117,7 @@ class Attempts(Keeping):
             plane.pay(decision, now)
             self._begin_patience()
         if decision.endpoint is None:
-            self._blame(Failure.NO_ENDPOINT, "no endpoint of the version is known")
-            self._elsewhere(Failure.NO_ENDPOINT)
+            self._go_on(Failure.NO_ENDPOINT, "no endpoint of the version is known")
         elif decision.limit is not None and not self._enter(decision):
             self._fail(Failure.OVERLOADED)
         else:
@@ -182,7 +177,7 @@ class Attempts(Keeping):
         opening = self._plane.now() - self._tried
         self._excluded += opening
         self._opening += opening
-        if self._course is None or not self._course.rescue:
+        if self._course is None or not self._course.takeover:
             self._cell.connected(opening)
         self._connecting = None
         if self._called_off():
@@ -204,9 +199,7 @@ class Attempts(Keeping):
     def connect_failed(self, failure: Failure, why: str = "") -> None:
         """No connection could be opened; nothing was sent. What we lack ourselves is no fault of the endpoint."""
         self._connecting = None
-        if failure is not Failure.OVERLOADED:
-            self._blame(failure, why)
-        self._elsewhere(failure)
+        self._go_on(failure, why)
 
     def _send(self, upstream: Upstream) -> None:
         self._upstream = upstream
@@ -256,22 +249,45 @@ class Attempts(Keeping):
     # What can go wrong.
 
     def upstream_failed(self, failure: Failure, why: str = "") -> None:
-        """The connection or what came over it is unusable; repeat the attempt where that is safe."""
+        """The connection or what came over it is unusable."""
+        self._go_on(failure, why)
+
+    def _sent_so_far(self) -> Sent:
+        """How far this attempt has come."""
         upstream = self._upstream
-        repeat = Repeat.NEVER
-        if upstream is not None and failure in CLOSED:
-            repeat = after_close(replay_kept=self._kept, answered=upstream.answered, reused=upstream.reused)
-        if repeat is Repeat.SAME and self._plane.index.allows(self._target):
-            self._again()
-            return
+        if upstream is None:
+            return Sent.NOTHING
+        if upstream.answered:
+            return Sent.ANSWERED
+        return Sent.RACED if upstream.reused else Sent.REQUEST
+
+    def _go_on(self, failure: Failure, why: str) -> None:
+        """The attempt came to nothing: take the first step that the table of now allows. What we lack ourselves is no
+        fault of the endpoint.
+        """
+        plane, target = self._plane, self._target
+        sent, budget, may = self._sent_so_far(), self._affords_shield(), self._may_repeat()
+        step = next_step(failure, sent, budget, may)
+        if step is Step.RETRY:
+            if plane.index.allows(target):
+                self._again()
+                return
+            step = next_step(failure, sent, budget, may, step)
         if failure is not Failure.OVERLOADED:
             self._blame(failure, why)
-        if repeat is Repeat.NEVER:
-            self._fail(failure)
-        else:
-            self._restore()
-            self._drop_upstream()
-            self._elsewhere(failure)
+        verdict = failure
+        if step is Step.FALLBACK:
+            if self._fall_back(failure):
+                return
+            verdict = self._plan().final(failure)
+            step = next_step(failure, sent, budget, may, step)
+        if step is not Step.SHIELD or not self._shielded(verdict):
+            self._fail(verdict)
+
+    def _plan(self) -> FailoverPlan:
+        """The plan, made where it is the first time that something fails."""
+        course = self._course = self._course or FailoverPlan(self._decision)
+        return course
 
     def _again(self) -> None:
         """The keep-alive race: the same endpoint, on a new connection."""
@@ -291,20 +307,21 @@ class Attempts(Keeping):
         self._tried = self._plane.now()
         self.down.unblock()
 
-    def _elsewhere(self, failure: Failure) -> None:
-        """Nothing came of the attempt, and it may be made elsewhere: at another endpoint, or by the other version."""
-        plane, before = self._plane, self._target
-        course = self._course = self._course or Course(self._decision)
-        rescue = course.rescue
-        target = course.after(before, failure, plane.index, plane.pool_of, plane.splits.dice)
-        if target is None:
-            self._fail(course.verdict(failure))
-            return
-        if course.rescue and not rescue:
-            self._cell.rescue(course.rescue)
+    def _fall_back(self, failure: Failure) -> bool:
+        """Go on at another endpoint, or at the other version; False where there is none left."""
+        plane, course = self._plane, self._plan()
+        took_over = course.takeover
+        target = course.fall_back(self._target, failure, plane.index, plane.pool_of, plane.splits.dice)
+        if self._kept:
+            self._restore()
         self._drop_upstream()
+        if target is None:
+            return False
+        if course.takeover and not took_over:
+            self._cell.rescue(course.takeover)
         self._begin_attempt()
         self._aim(target)
+        return True
 
     def _aim(self, target: Decision) -> None:
         """Go on at another endpoint, with a head that is true for it."""
@@ -355,6 +372,15 @@ class Attempts(Keeping):
 
     def withdraw(self) -> bool:
         """Take the request back from the canary."""
+        raise NotImplementedError
+
+    def _affords_shield(self) -> bool:
+        raise NotImplementedError
+
+    def _may_repeat(self) -> Repeatable:
+        raise NotImplementedError
+
+    def _shielded(self, failure: Failure) -> bool:
         raise NotImplementedError
 
     def _fail(self, failure: Failure) -> None:

@@ -16,7 +16,7 @@ from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.attempts import NEVER, NO_BODY
 from canaryproxy.proxy.caller import Caller
-from canaryproxy.proxy.course import WITHDRAWN
+from canaryproxy.proxy.failover import WITHDRAWN
 from canaryproxy.proxy.pacing import Pacing, expects
 from canaryproxy.proxy.tunnel import Tunnel
 from canaryproxy.telemetry.accesslog import Entry, sender
@@ -56,7 +56,7 @@ class Exchange(Pacing):
     @property
     def waits(self) -> bool:
         """Whether all was said and the version has not answered. What we took back from it is not waited for."""
-        withdrawn = self._course is not None and self._course.rescue == WITHDRAWN
+        withdrawn = self._course is not None and self._course.takeover == WITHDRAWN
         return self.request_complete and self._response is None and not withdrawn
 
     @property
@@ -166,9 +166,9 @@ class Exchange(Pacing):
     def _labels(self, name: bytes) -> bytes:
         """Who answers, and why if it is not who was decided on."""
         version = b"X-Canary-Version: %b\r\n" % name
-        if self._course is None or not self._course.rescue:
+        if self._course is None or not self._course.takeover:
             return version
-        return b"%bX-Canary-Rescue: %b\r\n" % (version, self._course.rescue.encode("ascii"))
+        return b"%bX-Canary-Rescue: %b\r\n" % (version, self._course.takeover.encode("ascii"))
 
     def _forget_response(self) -> None:
         """Nothing of it has left."""
@@ -317,8 +317,7 @@ class Exchange(Pacing):
         self._record(Outcome.CLIENT_ABORT, self._code(Failure.CLIENT_GONE))
 
     def _fail(self, failure: Failure) -> None:
-        if self._decision.shield is not None and self._shielded(failure):
-            return
+        """Nothing can be done about it: the client gets the failure."""
         self._drop_upstream()
         self._record(failure.outcome or Outcome.PROTOCOL, self._code(failure))
         close = self._head.close or not self.request_complete or self._plane.draining
@@ -366,7 +365,7 @@ class Exchange(Pacing):
         if course is None or course.charged is None:
             self._cell.finish(outcome, code, duration, latency)
             return
-        if not course.rescue and latency is not None:
+        if not course.takeover and latency is not None:
             self._cell.repeat(outcome)
         self._cell.finish(course.charged, code, duration, None)
 
@@ -380,7 +379,7 @@ class Exchange(Pacing):
         plane, head, peer, decision, target = self._plane, self._head, self.down.peer, self._decision, self._target
         duration = plane.now() - self._started
         course = self._course
-        rescue = "" if course is None else course.rescue
+        rescue = "" if course is None else course.takeover
         states = {"retry": self._attempts > 1, rescue: bool(rescue), "tunnel": code == SWITCHING}
         client, scheme = sender(peer, head)
         return Entry(

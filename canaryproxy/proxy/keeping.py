@@ -3,9 +3,11 @@ once more. It is counted with all that the worker's buffers hold.
 """
 
 from canaryproxy.proxy.buffers import PIECE
-from canaryproxy.proxy.retry import REPLAY_LIMIT
 from canaryproxy.proxy.shared import Shared
 from canaryproxy.proxy.upstream import Recipient
+
+REPLAY_LIMIT = 65_536
+"""Body bytes that are kept to be sent once more; a request with a longer body is not repeated."""
 
 
 class Keeping(Recipient):

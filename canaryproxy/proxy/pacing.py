@@ -70,5 +70,4 @@ class Pacing(Rescue):
             self.connect_failed(Failure.CONNECT_TIMEOUT, f"no connection within {self._target.connect_timeout:g} s")
         else:
             what = "nothing of the request was taken" if upstream is not None and upstream.blocked else "no byte came"
-            self._blame(Failure.RESPONSE_TIMEOUT, f"{what} for {self._target.response_timeout:g} s")
-            self._fail(Failure.RESPONSE_TIMEOUT)
+            self._go_on(Failure.RESPONSE_TIMEOUT, f"{what} for {self._target.response_timeout:g} s")

@@ -2,18 +2,16 @@
 we take the request back ourselves (`withdraw`).
 
 Only what may be sent again is: a request that is still here whole and changes nothing (the shield) or may be repeated
-(what we take back), or one of which nothing was sent. The canary is charged with its failures all the same (`course`),
-never with what we decide.
+(what we take back), or one of which nothing was sent. The canary is charged with its failures all the same
+(`failover`), never with what we decide.
 """
 
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.fields import SAFE
 from canaryproxy.model.message import ResponseHead
 from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.proxy.attempts import Attempts
-from canaryproxy.proxy.course import Course
-from canaryproxy.proxy.retry import IDEMPOTENT
+from canaryproxy.proxy.failover import Repeatable, repeatable, shields
 
 
 class Rescue(Attempts):
@@ -34,7 +32,7 @@ class Rescue(Attempts):
 
     def _renew_patience(self) -> None:
         """The client has said all it had to say: how long it took for that is not the canary's time."""
-        if self._upstream is not None and (self._course is None or not self._course.rescue):
+        if self._upstream is not None and (self._course is None or not self._course.takeover):
             self._end_patience()
             self._begin_patience()
 
@@ -51,9 +49,7 @@ class Rescue(Attempts):
             self._move(target, failure.outcome)
 
     def _shielded(self, failure: Failure) -> bool:
-        """Whether stable answers in place of this failure. A version without any endpoint is the fallback's."""
-        if failure.origin != "upstream" or self._decision.endpoint is None:
-            return False
+        """Whether stable answers in place of this failure."""
         target = self._behind_shield()
         if target is not None:
             self._move(target, failure.outcome)
@@ -70,44 +66,50 @@ class Rescue(Attempts):
         self._move(target, Outcome.ERROR_5XX)
         return True
 
+    def _affords_shield(self) -> bool:
+        """Whether there is a shield, and its budget has an answer by stable left."""
+        return self._decision.shield is not None and self._plane.affords_shield(self._decision)
+
     def _behind_shield(self) -> Decision | None:
         """The endpoint of stable that answers instead, paid for; None where the failure has to stand."""
         plane, decision = self._plane, self._decision
-        if decision.shield is None or not self._may_repeat(SAFE):
+        if not shields(self._affords_shield(), self._may_repeat()):
             return None
-        course = self._course = self._course or Course(decision)
-        target = course.behind_shield(plane.index, plane.pool_of, plane.splits.dice)
-        return target if target is not None and plane.may_shield(decision) else None
+        target = self._plan().behind_shield(plane.index, plane.pool_of, plane.splits.dice)
+        if target is not None:
+            plane.spend_shield(decision)
+        return target
 
-    def _may_repeat(self, methods: frozenset[bytes]) -> bool:
+    def _may_repeat(self) -> Repeatable:
         """Whether the request may be sent, or sent once more: the client got nothing, it is all here, and either none
-        of it was sent yet or its method is one of these.
+        of it was sent yet or its method allows it.
         """
         if self._hinted or self._flushed or self._abandoned:
-            return False
+            return Repeatable.NEVER
+        if not self._attempts:
+            return Repeatable.SAFE
         here = self._upstream is None or self._kept
-        return here and (not self._attempts or self._head.method in methods)
+        return repeatable(self._head.method) if here else Repeatable.NEVER
 
     def withdraw(self) -> bool:
         """Take the request back from the canary for stable to answer, by our own decision; whether that is possible."""
-        if not self._may_repeat(IDEMPOTENT):
+        if self._may_repeat() is Repeatable.NEVER:
             return False
-        plane = self._plane
-        course = self._course = self._course or Course(self._decision)
-        rescue = course.rescue
-        target = course.withdrawn(self._target, plane.index, plane.pool_of, plane.splits.dice)
+        plane, course = self._plane, self._plan()
+        took_over = course.takeover
+        target = course.withdraw(self._target, plane.index, plane.pool_of, plane.splits.dice)
         if target is None:
             return False
-        if not rescue:
-            self._cell.rescue(course.rescue)
+        if not took_over:
+            self._cell.rescue(course.takeover)
         self._go_over(target)
         return True
 
     def _move(self, target: Decision, outcome: Outcome | None) -> None:
         """Go on at stable, as if nothing had come of the canary."""
-        course = self._course = self._course or Course(self._decision)
+        course = self._plan()
         course.shielded(outcome)
-        self._cell.rescue(course.rescue)
+        self._cell.rescue(course.takeover)
         self._go_over(target)
 
     def _go_over(self, target: Decision) -> None:

@@ -108,7 +108,12 @@ class Shared:
                 budget = self._budgets[decision.route.name] = Budget()
             budget.pay(shield.budget, now)
 
-    def may_shield(self, decision: Decision) -> bool:
+    def affords_shield(self, decision: Decision) -> bool:
+        """Whether the route's budget has an answer by stable left."""
+        shield, budget = decision.route.shield, self._budgets.get(decision.route.name)
+        return shield is not None and budget is not None and budget.affords(shield.budget, self.now(), shield.timeout)
+
+    def spend_shield(self, decision: Decision) -> bool:
         """Whether the route's budget has an answer by stable left, which is spent."""
         shield, budget = decision.route.shield, self._budgets.get(decision.route.name)
         return shield is not None and budget is not None and budget.spend(shield.budget, self.now(), shield.timeout)

@@ -42,15 +42,22 @@ class Budget:
         else:
             paid.append([second, share])
 
-    def spend(self, share: int, now: float, timeout: float) -> bool:
+    def affords(self, share: int, now: float, timeout: float) -> bool:
         """Whether stable may answer once more. With a share of 100 % it always may."""
         if share >= WHOLE:
             return True
         paid = self._paid
         while paid and paid[0][0] < now - timeout - SAVED - 1:
             paid.popleft()
-        if sum(one[1] for one in paid) < WHOLE:
+        return sum(one[1] for one in paid) >= WHOLE
+
+    def spend(self, share: int, now: float, timeout: float) -> bool:
+        """Whether stable may answer once more, which is paid for then."""
+        if share >= WHOLE:
+            return True
+        if not self.affords(share, now, timeout):
             return False
+        paid = self._paid
         owed = float(WHOLE)
         while owed:
             part = min(owed, paid[0][1])

@@ -66,18 +66,18 @@ def test_a_version_without_endpoints_has_a_pool_too(shared: Shared) -> None:
 
 def test_stable_answers_for_as_many_as_the_shields_budget_has(shared: Shared) -> None:
     shielded = decide(shield=Shield(2.0, 5_000))
-    assert not shared.may_shield(shielded)
+    assert not shared.spend_shield(shielded)
     shared.pay(shielded, 100.0)
-    assert not shared.may_shield(shielded)
+    assert not shared.spend_shield(shielded)
     shared.pay(shielded, 100.0)
-    assert shared.may_shield(shielded)
-    assert not shared.may_shield(shielded)
+    assert shared.spend_shield(shielded)
+    assert not shared.spend_shield(shielded)
 
 
 def test_without_a_shield_nothing_is_paid_or_spent(shared: Shared) -> None:
     for _ in range(100):
         shared.pay(decide(), 100.0)
-    assert not shared.may_shield(decide())
+    assert not shared.spend_shield(decide())
 
 
 def test_routes_with_the_same_patience_share_their_timer(shared: Shared) -> None:
