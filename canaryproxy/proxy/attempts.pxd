@@ -14,15 +14,15 @@ from canaryproxy.telemetry.record cimport Cell
 
 
 cdef frozenset IDEMPOTENT
+cdef tuple LEGAL
+cdef int SENDING, ANSWERED_EARLY, WAITING
 
 
 cdef class Attempts(Keeping):
     cdef public Caller down
     cdef public double deadline
-    cdef public bint request_complete
-    cdef bint _abandoned
-    cdef bint _flushed
-    cdef bint _hinted
+    cdef public int state
+    cdef int _delivered
     cdef Py_ssize_t _attempts
     cdef Cell _cell
     cdef object _connecting
@@ -30,7 +30,6 @@ cdef class Attempts(Keeping):
     cdef object _course
     cdef Decision _decision
     cdef double _excluded
-    cdef bint _expects
     cdef Facts _facts
     cdef RequestHead _head
     cdef object _held
@@ -51,6 +50,8 @@ cdef class Attempts(Keeping):
 
     @cython.locals(plane=Shared, head=RequestHead, decision=Decision, pool=Pool, now=double)
     cpdef begin(self)
+    @cython.locals(legal=int)
+    cdef _move(self, int to)
     @cython.locals(upstream=Upstream)
     cdef _lease(self, Pool pool)
     @cython.locals(method=bytes, unsent=list)

@@ -14,6 +14,7 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import Body, RequestHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.caller import Caller
+from canaryproxy.proxy.exchange_state import ANSWERED_EARLY, LEGAL, SENDING, WAITING, IllegalMoveError
 from canaryproxy.proxy.failover import BLAMED, IDEMPOTENT, FailoverPlan, Repeatable, Sent, Step, next_step
 from canaryproxy.proxy.keeping import REPLAY_LIMIT, Keeping
 from canaryproxy.proxy.mirror_copy import Copy
@@ -33,31 +34,27 @@ class Attempts(Keeping):
     """One decided request on its way to an endpoint. `deadline` is when the upstream side gives up on it.
 
     `_decision` is what the request counts for; `_target` is where it is being tried, which differs once an
-    attempt has failed. `_hinted` and `_flushed`: the client got an interim response, or the beginning of the final one;
-    `_abandoned`: the rest of its body is of no use any more; `_expects`: it waits for a 100 before it sends its body;
+    attempt has failed. `_delivered` is what the client has got of a response.
     """
 
     __slots__ = (
-        "_abandoned", "_attempts", "_cell", "_connecting", "_copy", "_course", "_decision", "_excluded", "_expects",
-        "_facts", "_flushed", "_head", "_held", "_hinted", "_identified", "_key", "_opening", "_patience",
+        "_attempts", "_cell", "_connecting", "_copy", "_course", "_decision", "_delivered", "_excluded",
+        "_facts", "_head", "_held", "_identified", "_key", "_opening", "_patience",
         "_paused_at", "_pool", "_queued", "_request", "_started", "_target", "_tried", "_upgrade", "_upstream",
-        "_user", "deadline", "down", "request_complete",
+        "_user", "deadline", "down", "state",
     )  # fmt: skip
 
-    _abandoned: bool
     _attempts: int
     _cell: Cell
     _connecting: asyncio.Task[None] | None
     _copy: Copy | None
     _course: FailoverPlan | None
     _decision: Decision
+    _delivered: int
     _excluded: float
-    _expects: bool
     _facts: Facts | None
-    _flushed: bool
     _head: RequestHead
     _held: tuple[str, str] | None
-    _hinted: bool
     _identified: bytes
     _key: Key | None
     _opening: float
@@ -74,7 +71,7 @@ class Attempts(Keeping):
     _user: int
     deadline: float
     down: Caller
-    request_complete: bool
+    state: int
 
     @property
     def cell(self) -> Cell:
@@ -90,6 +87,13 @@ class Attempts(Keeping):
     def target(self) -> Decision:
         """Where it is being tried."""
         return self._target
+
+    def _move(self, to: int) -> None:
+        """Come into another state. Raises `IllegalMoveError`."""
+        legal = LEGAL[self.state]
+        if not legal >> to & 1:
+            raise IllegalMoveError(self.state, to)
+        self.state = to
 
     # Decide and lease.
 
@@ -116,16 +120,16 @@ class Attempts(Keeping):
         if decision.shield is not None:
             plane.pay(decision, now)
             self._begin_patience()
+        if decision.mirror is not None:
+            self._copy = plane.mirrors.copy(decision.mirror, head, peer, self._identified)
+            if self.state >= WAITING:
+                self._send_copy()
         if decision.endpoint is None:
             self._go_on(Failure.NO_ENDPOINT, "no endpoint of the version is known")
         elif decision.limit is not None and not self._enter(decision):
             self._fail(Failure.OVERLOADED)
         else:
             self._lease(pool)
-        if decision.mirror is not None:
-            self._copy = plane.mirrors.copy(decision.mirror, head, peer, self._identified)
-            if self.request_complete:
-                self._send_copy()
 
     def _send_copy(self) -> None:
         """The request is here whole: so is its copy, if there is to be one."""
@@ -232,7 +236,7 @@ class Attempts(Keeping):
         upstream = self._upstream
         if upstream is None:
             return
-        turn = self.request_complete or self._abandoned or self._expects or upstream.blocked
+        turn = (self.state != SENDING and self.state != ANSWERED_EARLY) or upstream.blocked
         self.deadline = self._plane.in_seconds(self._target.response_timeout) if turn and not self._paused_at else NEVER
 
     def _pass_on(self, data: bytes) -> None:

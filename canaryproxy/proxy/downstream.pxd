@@ -7,6 +7,9 @@ from canaryproxy.proxy.guest cimport Guest
 from canaryproxy.proxy.shared cimport Shared
 
 
+cdef int WAITING
+
+
 cdef class Downstream(Guest):
     cdef object _address
     cdef bint _advancing

@@ -19,6 +19,7 @@ from canaryproxy.proxy.buffers import WATER
 from canaryproxy.proxy.ends import reset
 from canaryproxy.proxy.eviction import Place
 from canaryproxy.proxy.exchange import Exchange
+from canaryproxy.proxy.exchange_state import WAITING
 from canaryproxy.proxy.guest import Guest
 from canaryproxy.proxy.holding import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING, PIPELINE_LIMIT
 from canaryproxy.proxy.respond import options
@@ -102,7 +103,7 @@ class Downstream(Guest):
         reader = self.reader
         reader.feed(data)
         exchange = self.exchange
-        if exchange is None or not exchange.request_complete:
+        if exchange is None or exchange.state < WAITING:
             self.advance()
         elif reader.pending() > PIPELINE_LIMIT or self.plane.buffers.tight:
             self._set_reading()
@@ -122,7 +123,7 @@ class Downstream(Guest):
             return False
         if exchange is None:
             return (self.paused or self._yielding) and self.reader.pending() > 0
-        if not exchange.request_complete:
+        if exchange.state < WAITING:
             self.exchange = None
             exchange.client_gone()
             return False
@@ -180,7 +181,7 @@ class Downstream(Guest):
                 if exchange is None:
                     if not self._may_begin(begun):
                         break
-                elif exchange.request_complete:
+                elif exchange.state >= WAITING:
                     break
                 event = reader.next()
                 if event is None:

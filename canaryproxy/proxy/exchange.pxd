@@ -10,6 +10,9 @@ from canaryproxy.routing.caching cimport Caches
 from canaryproxy.routing.goals cimport Goals
 
 
+cdef int ABANDONED, ANSWERED_EXPECTING, ANSWERING, DISCARDED, EXPECTING, FINAL, INTERIM, OVER, SENDING, TUNNEL, WAITING
+
+
 cdef class Exchange(Pacing):
     cdef bint _chunk_in
     cdef bint _chunk_out

@@ -16,6 +16,10 @@ from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.attempts import NEVER, NO_BODY
 from canaryproxy.proxy.caller import Caller
+from canaryproxy.proxy.exchange_state import (
+    ABANDONED, ANSWERED, ANSWERED_EXPECTING, ANSWERING, COMPLETED, DISCARDED, EXPECTING, FINAL, FORGOTTEN, INTERIM,
+    OVER, SENDING, TUNNEL, WAITING, State,
+)  # fmt: skip
 from canaryproxy.proxy.failover import WITHDRAWN
 from canaryproxy.proxy.pacing import Pacing, expects
 from canaryproxy.proxy.tunnel import Tunnel
@@ -39,12 +43,14 @@ class Exchange(Pacing):
     def prepare(self, down: Caller, head: RequestHead) -> None:
         """In place of `__init__`, so that compiled code needs no arguments as Python objects."""
         self.down, self._plane, self._head = down, down.plane, head
-        self.request_complete = head.body is NO_BODY or head.length == 0
+        if head.body is NO_BODY or head.length == 0:
+            self.state = WAITING
+        else:
+            self.state = EXPECTING if expects(head) else SENDING
         self._chunk_in = head.body is CHUNKED
         self.deadline = NEVER
-        self._abandoned = self._chunk_out = self._close = self._flushed = self._hinted = self._kept = False
-        self._expects = not self.request_complete and expects(head)
-        self._attempts = self._queued = self._received = self._replay_size = self._sent = 0
+        self._chunk_out = self._close = self._kept = False
+        self._attempts = self._delivered = self._queued = self._received = self._replay_size = self._sent = 0
         self._user = self._unsent_size = self._weight = 0
         self._excluded = self._opening = self._paused_at = 0.0
         self._upgrade = b""
@@ -57,7 +63,7 @@ class Exchange(Pacing):
     def waits(self) -> bool:
         """Whether all was said and the version has not answered. What we took back from it is not waited for."""
         withdrawn = self._course is not None and self._course.takeover == WITHDRAWN
-        return self.request_complete and self._response is None and not withdrawn
+        return self.state == WAITING and not withdrawn
 
     @property
     def sent(self) -> int:
@@ -70,15 +76,15 @@ class Exchange(Pacing):
         return self._received
 
     def __repr__(self) -> str:
-        return f"<Exchange {self._head!r} attempt {self._attempts} response {self._response!r}>"
+        return f"<Exchange {self._head!r} {State(self.state).name} attempt {self._attempts} {self._response!r}>"
 
     # The request's body.
 
     def request_data(self, data: bytes) -> None:
         """Payload from the client, framed anew and passed on."""
-        if self._abandoned:
+        if self.state == ABANDONED:
             return
-        if self._expects:
+        if self.state == EXPECTING or self.state == ANSWERED_EXPECTING:
             self._begun()
         self._received += len(data)
         if self._copy is not None and not self._copy.take(data):
@@ -89,14 +95,14 @@ class Exchange(Pacing):
 
     def request_end(self, trailers: tuple[bytes, ...]) -> None:
         """The client's message is complete."""
-        self.request_complete = True
-        if self._abandoned:
+        self._move(COMPLETED[self.state])
+        if self.state == DISCARDED:
             return
         self._send_copy()
         if self._chunk_in:
             self._pass_on(last_chunk(trailers))
         self._wait()
-        if self._decision.shield is not None and self._response is None:
+        if self._decision.shield is not None and self.state == WAITING:
             self._renew_patience()
 
     # The response.
@@ -128,7 +134,7 @@ class Exchange(Pacing):
         joins = self._sent <= JOIN_LIMIT
         data = self._rewritten(head, body if joins else b"")
         self._release(head)
-        self._flushed = True
+        self._delivered = FINAL
         if joins:
             self.down.send(data)
         else:
@@ -145,9 +151,13 @@ class Exchange(Pacing):
             self._end_patience()
         lengthless = head.length < 0 and head.body is not NO_BODY
         self._chunk_out = lengthless and request.minor == 1
-        self._close = request.close or plane.draining or not self.request_complete or (lengthless and not request.minor)
-        if not self.request_complete and (head.close or head.status >= 300):
-            self._abandoned = True
+        self._close = request.close or plane.draining or self.state < WAITING or (lengthless and not request.minor)
+        if self.state == WAITING:
+            self._move(TUNNEL if head.status == SWITCHING else ANSWERING)
+        elif not head.close and head.status < 300:
+            self._move(ANSWERED[self.state])
+        else:
+            self._move(ABANDONED)
             self.down.unblock()
             self._wait()
             self.down.rearm()
@@ -172,25 +182,26 @@ class Exchange(Pacing):
 
     def _forget_response(self) -> None:
         """Nothing of it has left."""
+        if self.state in FORGOTTEN:
+            self._move(FORGOTTEN[self.state])
         self._response = None
         self._out = None
         self._sent = 0
         self._chunk_out = self._close = False
 
     def _interim(self, head: ResponseHead) -> None:
-        if head.status == CONTINUE and not self.request_complete:
+        if head.status == CONTINUE and self.state < WAITING:
             self._begun()
         self._wait()
         if self._head.minor:
-            self._hinted = True
+            self._delivered = INTERIM
             self.down.send(self._plane.hops.response(head, self._head, b"", False))
 
     def _switch(self, head: ResponseHead) -> None:
         """The endpoint changes the protocol: from here on the two connections are one tunnel."""
         down, upstream, plane = self.down, self._upstream, self._plane
-        if upstream is None or not self.request_complete or not upgrade.switched(head, self._upgrade):
+        if upstream is None or self.state != WAITING or not upgrade.switched(head, self._upgrade):
             raise Refused(Failure.RESPONSE_INVALID, "101 to something that was not asked for")
-        self._response = head
         down.send(self._rewritten(head))
         self._let_go()
         self._upstream = upstream.exchange = None
@@ -205,6 +216,7 @@ class Exchange(Pacing):
 
     def tunnel_ended(self, received: int, sent: int) -> None:
         """Both connections of the tunnel are gone; the bytes that the client sent and got in it."""
+        self._move(OVER)
         self._received, self._sent = received, sent
         self._drop_upstream()
         self._leave()
@@ -233,7 +245,7 @@ class Exchange(Pacing):
         out, self._out = self._out, None
         if not out:
             return
-        self._flushed = True
+        self._delivered = FINAL
         if len(out) == 1:
             self.down.send(out[0])
         elif len(out[1]) <= JOIN_LIMIT:
@@ -269,7 +281,7 @@ class Exchange(Pacing):
         pool.in_flight -= 1
         if pool.ejection.failures:
             pool.ejection.succeeded()
-        if head.close or self._abandoned or not self.request_complete or not upstream.clean():
+        if head.close or self.state < WAITING or self.state == DISCARDED or not upstream.clean():
             if upstream.reader.pending():
                 self._note(Failure.RESPONSE_INVALID, "more bytes came than the response has")
             upstream.abort()
@@ -299,7 +311,7 @@ class Exchange(Pacing):
         """Nothing more may be held for this exchange: the memory is needed. That is no fault of the version."""
         self._drop_upstream()
         self._record(Outcome.OVERFLOW, self._code(Failure.OVERLOADED))
-        if not self._flushed:
+        if self._delivered != FINAL:
             self._answer(Failure.OVERLOADED, True)
 
     def weight(self) -> int:
@@ -309,7 +321,7 @@ class Exchange(Pacing):
     @property
     def begun(self) -> bool:
         """Whether the client got the beginning of the response."""
-        return self._flushed
+        return self._delivered == FINAL
 
     def client_gone(self) -> None:
         """Nobody is waiting any more: cancel the upstream at once."""
@@ -318,17 +330,17 @@ class Exchange(Pacing):
 
     def _fail(self, failure: Failure) -> None:
         """Nothing can be done about it: the client gets the failure."""
+        close = self._head.close or self.state < WAITING or self._plane.draining
         self._drop_upstream()
         self._record(failure.outcome or Outcome.PROTOCOL, self._code(failure))
-        close = self._head.close or not self.request_complete or self._plane.draining
         self._answer(failure, close)
 
     def _code(self, failure: Failure) -> int:
         """The status the client got: the upstream's if its head was sent, else our own."""
-        return self._response.status if self._flushed and self._response is not None else failure.status
+        return self._response.status if self._delivered == FINAL and self._response is not None else failure.status
 
     def _answer(self, failure: Failure, close: bool) -> None:
-        if self._flushed:
+        if self._delivered == FINAL:
             self._write_out()
             self.down.cut(not self._chunk_out and self._response is not None and self._response.length < 0)
         else:
@@ -340,6 +352,7 @@ class Exchange(Pacing):
     def _record(self, outcome: Outcome, code: int, judged: bool = False) -> None:
         """Count, release, log: the end of every exchange but that of a tunnel."""
         plane = self._plane
+        self._move(OVER)
         if self._patience is not None:
             self._end_patience()
         if self._weight:

@@ -5,6 +5,9 @@ from canaryproxy.proxy.caller cimport Caller
 from canaryproxy.proxy.exchange cimport Exchange
 
 
+cdef int WAITING
+
+
 cdef class Holding(Caller):
     cdef public RequestReader reader
     cdef public Exchange exchange

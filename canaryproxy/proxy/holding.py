@@ -6,6 +6,7 @@ from canaryproxy.model.message import RequestHead
 from canaryproxy.proxy.caller import Caller, Phase
 from canaryproxy.proxy.ends import reset
 from canaryproxy.proxy.exchange import Exchange
+from canaryproxy.proxy.exchange_state import WAITING
 
 BELOW_TLS = 131_072
 """What is encrypted already of the bytes for a client that does not read: the loop says nothing about it."""
@@ -100,7 +101,7 @@ class Holding(Caller):
     def _set_reading(self) -> None:
         """Read unless the upstream is full or the client is too far ahead."""
         lingering = self.phase is LINGERING
-        waits = self._yielding or (self.exchange is not None and self.exchange.request_complete)
+        waits = self._yielding or (self.exchange is not None and self.exchange.state >= WAITING)
         ahead = waits and self.reader.pending() > (0 if self.plane.buffers.tight else PIPELINE_LIMIT)
         blocked = not lingering and (self._upload_blocked or ahead)
         if blocked == self.blocked or self.transport.is_closing() or self.half_closed:

@@ -7,6 +7,14 @@ which its connection keeps (`Downstream.rearm`). The table of all clocks in all 
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import RequestHead
 from canaryproxy.proxy.attempts import NEVER
+from canaryproxy.proxy.exchange_state import (
+    ABANDONED,
+    ANSWERED_EARLY,
+    ANSWERED_EXPECTING,
+    DISCARDED,
+    EXPECTING,
+    SENDING,
+)
 from canaryproxy.proxy.rescue import Rescue
 
 
@@ -22,17 +30,20 @@ class Pacing(Rescue):
 
     def owed(self) -> bool:
         """Whether it is the client's turn to send."""
-        return not (self.request_complete or self._abandoned or self._expects)
+        return self.state == SENDING or self.state == ANSWERED_EARLY
 
     def _begun(self) -> None:
         """The client sends its body, or was asked to: from now on it is its turn."""
-        self._expects = False
+        if self.state == EXPECTING:
+            self._move(SENDING)
+        elif self.state == ANSWERED_EXPECTING:
+            self._move(ANSWERED_EARLY)
         self._wait()
         self.down.rearm()
 
     def request_blocked(self) -> None:
         """The endpoint does not keep up: stop reading from the client, and do not wait for ever."""
-        if not self._abandoned and self._upstream is not None:
+        if self.state not in (ABANDONED, DISCARDED) and self._upstream is not None:
             self.down.block()
             self._queued = self._upstream.transport.get_write_buffer_size()
             self._wait()

@@ -11,6 +11,7 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import ResponseHead
 from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.proxy.attempts import Attempts
+from canaryproxy.proxy.exchange_state import ABANDONED, DISCARDED, WAITING
 from canaryproxy.proxy.failover import Repeatable, repeatable, shields
 
 
@@ -40,7 +41,7 @@ class Rescue(Attempts):
         """The shield's time is over. Without a budget left the canary has the time of any other version."""
         self._patience = None
         sent = self._upstream is not None
-        if sent and not self.request_complete:
+        if sent and self.state < WAITING:
             return
         failure = Failure.RESPONSE_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
         target = self._behind_shield()
@@ -84,7 +85,7 @@ class Rescue(Attempts):
         """Whether the request may be sent, or sent once more: the client got nothing, it is all here, and either none
         of it was sent yet or its method allows it.
         """
-        if self._hinted or self._flushed or self._abandoned:
+        if self._delivered or self.state in (ABANDONED, DISCARDED):
             return Repeatable.NEVER
         if not self._attempts:
             return Repeatable.SAFE
