@@ -104,14 +104,17 @@ class Hops:
     def request(
         self, head: RequestHead, peer: Peer, authority: bytes, version: bytes | None,
         upgrade: bytes = b"", identified: bytes = b"",
-    ) -> bytes:  # fmt: skip
-        """The head for the upstream, ready to send; `self.identified` is the line in it that has its request id.
+    ) -> tuple[bytes, bytes, bytes, bytes]:  # fmt: skip
+        """What the upstream is asked for and told, whatever protocol it speaks: the host, the lines of the client's
+        fields that stay, those that are ours, and those that come last. `self.identified` is the line with the
+        request's id among ours.
 
         `authority` stands in for the Host that an HTTP/1.0 request may lack; `version` is told to the
         upstream if not None. `upgrade` are the protocols that the connection may switch to; `identified` the line that
         the request had on an earlier attempt. Raises `Refused(LOOP)` when the request has passed this instance before.
         """
         host = head.host or authority
+        last = b""
         for name, value in head.special:
             if name not in DROPPED and (name != b"connection" or value.lower() not in ROUTINE_OPTIONS):
                 plain, ours = self._unusual(head, peer, host)
@@ -124,15 +127,11 @@ class Hops:
             ours = joined((peer.ours[head.minor], FORWARDED_HOST, host, CRLF, line))
             if peer.node:
                 ours = b"%bForwarded: %b\r\n" % (ours, peer.element(host))
-        if head.body is LENGTH:
-            ours = joined((ours, CONTENT_LENGTH, decimal(head.length), CRLF))
-        elif head.body is CHUNKED:
-            ours += b"Transfer-Encoding: chunked\r\n"
         if upgrade:
-            ours = b"%bConnection: Upgrade\r\nUpgrade: %b\r\n" % (ours, upgrade)
+            last = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % upgrade
         if version is not None:
-            ours = b"%bX-Canary-Version: %b\r\n" % (ours, version)
-        return joined((head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", host, CRLF, plain, ours, CRLF))
+            last = b"%bX-Canary-Version: %b\r\n" % (last, version)
+        return host, plain, ours, last
 
     def _unusual(self, head: RequestHead, peer: Peer, host: bytes) -> tuple[bytes, bytes]:
         """Plain lines that stay and our own lines, for a head with more than routine special fields."""
@@ -260,6 +259,16 @@ class Hops:
             via = b"Via: %b" % b", ".join([*passed, via[5:]])
         plain = without(head.plain, connection) if connection else head.plain
         return plain, b"".join([via, *added]), b"".join(own)
+
+
+def write_request(head: RequestHead, lines: tuple[bytes, bytes, bytes, bytes]) -> bytes:
+    """A head for an HTTP/1 upstream, ready to send, of what `Hops.request` made of it."""
+    host, plain, ours, last = lines
+    if head.body is LENGTH:
+        ours = joined((ours, CONTENT_LENGTH, decimal(head.length), CRLF))
+    elif head.body is CHUNKED:
+        ours += b"Transfer-Encoding: chunked\r\n"
+    return joined((head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", host, CRLF, plain, ours, last, CRLF))
 
 
 def _by_standard(head: RequestHead, peer: Peer, host: bytes) -> list[bytes]:

@@ -7,7 +7,7 @@ from canaryproxy.proxy.guest cimport Guest
 from canaryproxy.proxy.shared cimport Shared
 
 
-cdef int WAITING
+cdef int NOTHING, WAITING
 
 
 cdef class Downstream(Guest):

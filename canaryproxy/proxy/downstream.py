@@ -16,10 +16,9 @@ from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import RequestHead
 from canaryproxy.proxy.buffers import WATER
-from canaryproxy.proxy.ends import reset
 from canaryproxy.proxy.eviction import Place
 from canaryproxy.proxy.exchange import Exchange
-from canaryproxy.proxy.exchange_state import WAITING
+from canaryproxy.proxy.exchange_state import NOTHING, WAITING
 from canaryproxy.proxy.guest import Guest
 from canaryproxy.proxy.holding import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING, PIPELINE_LIMIT
 from canaryproxy.proxy.respond import options
@@ -60,6 +59,9 @@ class Downstream(Guest):
         self.paused = False
         self.blocked = False
         self.half_closed = False
+        self.delivered = NOTHING
+        self._out = None
+        self._chunked = self._last = self._unbounded = False
         self._upload_blocked = False
         self._advancing = False
         self._yielding = False
@@ -232,6 +234,7 @@ class Downstream(Guest):
             self._refuse(Failure.OVERLOADED, head)
             return
         exchange = self.exchange = Exchange()
+        self.delivered = NOTHING
         exchange.prepare(self, head)
         self.phase = EXCHANGE
         self.deadline = NEVER
@@ -359,20 +362,6 @@ class Downstream(Guest):
         """The instance is about to end: wait for a next request only as long as it keeps idle ones now."""
         if self.phase is IDLE and not self.paused:
             self.deadline = min(self.deadline, self.plane.tick + self.plane.keep_alive)
-
-    def cut(self, hard: bool) -> None:
-        """End a response that cannot be completed so that the client notices.
-
-        Bytes that are queued still leave; `hard` resets the connection, for a response that only its
-        close delimits and would otherwise look whole.
-        """
-        self.exchange = None
-        self.phase = LINGERING
-        self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
-        if hard:
-            reset(self.transport)
-        else:
-            self.transport.close()
 
     # Time.
 

@@ -3,20 +3,20 @@
 from typing import TYPE_CHECKING
 
 from canaryproxy.proxy.eviction import BUSY, Place
-from canaryproxy.proxy.holding import CLOSED, IDLE, LINGERING, Holding
+from canaryproxy.proxy.holding import CLOSED, IDLE, LINGERING
+from canaryproxy.proxy.response_writer import ResponseWriter
 
 if TYPE_CHECKING:
     from canaryproxy.proxy.plane import DataPlane
 
 
-class Guest(Holding):
+class Guest(ResponseWriter):
     """`proven`: it has had an answer; `since`: when it began to wait, as far as it may give way; `slow`: what it is
     slow in (`Stalls`).
     """
 
     __slots__ = (
         "_unsent",
-        "deadline",
         "place",
         "proven",
         "since",
@@ -24,7 +24,6 @@ class Guest(Holding):
     )
 
     _unsent: int
-    deadline: float
     place: Place | None
     plane: "DataPlane"
     proven: bool

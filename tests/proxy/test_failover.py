@@ -1,4 +1,4 @@
-"""What follows a failure, as tables: each row is what a test over sockets shows end to end (test_attempts, test_rescue,
+"""What follows a failure, as tables: each row is what a test over sockets shows end to end (test_attempts, test_recovery,
 test_mishaps). H58, H59, H66, H72.
 """
 
