@@ -41,7 +41,7 @@ CONTINUE, SWITCHING, OK = 100, 101, 200
 
 def expects(head: RequestHead) -> bool:
     """Whether the client waits for a 100 before it sends its body; in HTTP/1.0 there is none (RFC 9110 10.1.1)."""
-    return head.minor > 0 and any(name == b"expect" for name, _ in head.special)
+    return head.version != 10 and any(name == b"expect" for name, _ in head.special)
 
 
 class Exchange(ResponseHandler):

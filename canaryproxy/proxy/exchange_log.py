@@ -26,7 +26,7 @@ def entry_of(
     client, scheme = sender(peer, request)
     endpoint = attempt.target.endpoint
     return Entry(
-        wall - duration, client, peer.address, request.method, request.host or b"", request.target, request.minor,
+        wall - duration, client, peer.address, request.method, request.host or b"", request.target, request.version,
         scheme, status, decision.route.name, decision.version.name, decision.reason,
         endpoint="" if endpoint is None else endpoint.authority,
         attempts=attempt.number,

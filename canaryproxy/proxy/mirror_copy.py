@@ -115,7 +115,7 @@ class Copy(ResponseHandler):
         old, decision, pool = self._head, self._decision, self._pool
         if decision is None or pool is None:
             raise RuntimeError("a copy is sent to nowhere")
-        head = RequestHead(old.method, old.target, old.minor)
+        head = RequestHead(old.method, old.target, old.version)
         head.host, head.plain = old.host, old.plain
         head.special = [field for field in old.special if field[0] not in (b"expect", b"x-canary-mirror")]
         if old.body is not Body.NONE:

@@ -33,7 +33,7 @@ class ResponseWriter(Holding):
     def interim(self, head: ResponseHead) -> None:
         """Send an interim response. HTTP/1.0 knows none (RFC 9110 15.2)."""
         request = self._request()
-        if request.minor:
+        if request.version != 10:
             self.delivered = INTERIM
             self.send(self.plane.hops.response(head, request, b"", False))
 
@@ -60,7 +60,7 @@ class ResponseWriter(Holding):
             raise RuntimeError("a response to a request that is over")
         request = exchange.request
         lengthless = head.length < 0 and head.body is not NO_BODY
-        self._chunked = lengthless and request.minor == 1
+        self._chunked = lengthless and request.version != 10
         self._unbounded = lengthless and not self._chunked
         self._last = request.close or plane.draining or exchange.state < WAITING or self._unbounded
         return plane.hops.response(head, request, lines, self._last, body, exchange.id_line)

@@ -21,7 +21,7 @@ from canaryproxy.proxy.buffers import WATER, Buffers
 from canaryproxy.proxy.shortage import lacks
 from canaryproxy.proxy.upstream_stream import ResponseHandler, UpstreamStream
 
-CHUNKED = Body.CHUNKED
+STREAM = Body.STREAM
 
 
 def reason_of(error: Exception) -> str:
@@ -72,7 +72,7 @@ class Upstream(UpstreamStream):
         self.exchange = handler
         self.answered = False
         self.reader.expect(head.method)
-        self._chunked = head.body is CHUNKED
+        self._chunked = head.body is STREAM
         data = write_request(head, lines)
         if pieces or trailers is not None:
             data = b"".join([data, *self._framed(pieces or (), trailers)])

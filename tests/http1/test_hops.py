@@ -407,7 +407,7 @@ def test_what_we_send_upstream_reads_back_as_what_came_plus_our_fields(
         return
     (again,) = requests([written(head, STRANGER, b"x:1", None)])[:1]
     assert again[0] == "request"
-    assert again[1:5] == (method, target, 1, b"shop.test")
+    assert again[1:5] == (method, target, 11, b"shop.test")
     assert again[5] == lines
     assert again[7:9] == (head.body.name, head.length)
     assert {name for name, _ in again[6]} >= {b"via", b"x-request-id", b"x-forwarded-for"}  # type: ignore[attr-defined]

@@ -89,7 +89,7 @@ def test_a_large_body_is_not_copied_to_be_joined() -> None:
 def test_an_empty_piece_is_not_the_last_chunk() -> None:
     with stage() as s:
         _, wire, exchange = asked(s)
-        exchange.response_head(head(body=Body.CHUNKED))
+        exchange.response_head(head(body=Body.STREAM))
         for piece in (b"", b"one", b"", b"two", b""):
             exchange.response_data(piece)
         exchange.flush()
@@ -113,7 +113,7 @@ def test_a_head_is_held_back_until_what_came_with_it_is_read() -> None:
 def test_without_a_length_http_1_0_gets_the_end_of_the_connection() -> None:
     with stage() as s:
         _, wire, exchange = asked(s, b"Connection: keep-alive\r\n", b"GET / HTTP/1.0")
-        exchange.response_head(head(body=Body.CHUNKED))
+        exchange.response_head(head(body=Body.STREAM))
         exchange.response_data(b"one")
         exchange.flush()
         exchange.response_end(())
@@ -125,7 +125,7 @@ def test_without_a_length_http_1_0_gets_the_end_of_the_connection() -> None:
     ("line", "body", "ends"),
     [
         (b"GET / HTTP/1.1", Body.LENGTH, ["close"]),
-        (b"GET / HTTP/1.1", Body.CHUNKED, ["close"]),
+        (b"GET / HTTP/1.1", Body.STREAM, ["close"]),
         (b"GET / HTTP/1.0", Body.UNTIL_CLOSE, ["abort"]),
     ],
 )

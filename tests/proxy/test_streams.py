@@ -52,7 +52,7 @@ def test_a_request_is_asked_once_and_its_response_handed_on_once() -> None:
 def test_an_empty_piece_of_a_request_is_not_its_end(method: bytes) -> None:
     """HTTP/2 has empty pieces anywhere in a body. Passed on as a chunk, one would be the last."""
     with stage() as s:
-        exchange, stream = begin(s, request(method, Body.CHUNKED))
+        exchange, stream = begin(s, request(method, Body.STREAM))
         for piece in (b"", b"one", b"", b"two", b""):
             exchange.request_data(piece)
         exchange.request_end(())
@@ -62,7 +62,7 @@ def test_an_empty_piece_of_a_request_is_not_its_end(method: bytes) -> None:
 
 def test_an_empty_piece_does_not_begin_a_body_that_waits_for_a_100() -> None:
     with stage() as s:
-        head = request(b"POST", Body.CHUNKED)
+        head = request(b"POST", Body.STREAM)
         head.special = [(b"expect", b"100-continue")]
         exchange, _ = begin(s, head)
         exchange.request_data(b"")
@@ -73,7 +73,7 @@ def test_an_empty_piece_does_not_begin_a_body_that_waits_for_a_100() -> None:
 
 def test_what_was_sent_is_payload_when_it_is_sent_again() -> None:
     with stage(1, 2) as s:
-        exchange, first = begin(s, request(b"PUT", Body.CHUNKED))
+        exchange, first = begin(s, request(b"PUT", Body.STREAM))
         for piece in (b"one", b"two"):
             exchange.request_data(piece)
         exchange.request_end((b"X-Sum: 6",))
@@ -88,7 +88,7 @@ def test_what_was_sent_is_payload_when_it_is_sent_again() -> None:
 
 def test_what_may_not_be_sent_again_is_not_kept() -> None:
     with stage(1, 2) as s:
-        exchange, _ = begin(s, request(b"POST", Body.CHUNKED))
+        exchange, _ = begin(s, request(b"POST", Body.STREAM))
         exchange.request_data(b"one")
         assert exchange.weight() == s.plane.buffers.held == 0
         exchange.upstream_failed(Failure.UPSTREAM_RESET, "it broke")
@@ -100,7 +100,7 @@ def test_a_response_in_pieces_is_held_back_by_the_clients_stream_until_it_is_flu
     with stage() as s:
         exchange, _ = begin(s, request())
         head = ResponseHead(200, b"OK")
-        head.body = Body.CHUNKED
+        head.body = Body.STREAM
         assert not exchange.response_head(head)
         exchange.response_data(b"one")
         exchange.flush()
@@ -133,7 +133,7 @@ def test_a_client_that_does_not_read_stops_the_endpoint_and_its_clock() -> None:
 
 def test_an_endpoint_that_does_not_read_stops_the_client() -> None:
     with stage() as s:
-        exchange, stream = begin(s, request(b"POST", Body.CHUNKED))
+        exchange, stream = begin(s, request(b"POST", Body.STREAM))
         assert exchange.deadline == float("inf")
         stream.blocked = True
         exchange.request_blocked()

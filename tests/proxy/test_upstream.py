@@ -96,13 +96,13 @@ def test_a_request_leaves_in_one_write_with_what_there_is_of_its_body() -> None:
 
 
 def test_payload_is_framed_when_it_is_sent() -> None:
-    assert asked(Body.CHUNKED, [b"one", b"three"], None)[2] == b"3\r\none\r\n5\r\nthree\r\n"
-    assert asked(Body.CHUNKED, [b"one"], ())[2] == b"3\r\none\r\n0\r\n\r\n"
-    assert asked(Body.CHUNKED, None, (b"X-Sum: 0",))[2] == b"0\r\nX-Sum: 0\r\n\r\n"
+    assert asked(Body.STREAM, [b"one", b"three"], None)[2] == b"3\r\none\r\n5\r\nthree\r\n"
+    assert asked(Body.STREAM, [b"one"], ())[2] == b"3\r\none\r\n0\r\n\r\n"
+    assert asked(Body.STREAM, None, (b"X-Sum: 0",))[2] == b"0\r\nX-Sum: 0\r\n\r\n"
 
 
 def test_an_empty_piece_is_not_the_last_chunk() -> None:
-    upstream, wire, _ = asked(Body.CHUNKED, None, None)
+    upstream, wire, _ = asked(Body.STREAM, None, None)
     for piece in (b"", b"one", b""):
         upstream.data(piece)
     upstream.end(())

@@ -163,7 +163,7 @@ def decisions(streams: Sequence[bytes], address: str, seed: int) -> list[Event]:
     splits = Splits(dice.random)
     client = Client(address, b"http", FRIENDS)
     weights = {"192.0.2.1:1": Load(1), "192.0.2.1:2": Load(3), "192.0.2.2:1": Load(2)}
-    answer = ResponseHead(200, b"OK", 1)
+    answer = ResponseHead(200, b"OK")
     answer.plain = b"X-Value: 12.5\r\n"
     events: list[Event] = []
     for data in streams:
