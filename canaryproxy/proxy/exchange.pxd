@@ -19,6 +19,7 @@ from canaryproxy.telemetry.record cimport Cell
 
 
 cdef tuple LEGAL
+cdef int CONTINUE, SWITCHING, OK
 cdef int ABANDONED, ANSWERED_EARLY, ANSWERED_EXPECTING, ANSWERING, DISCARDED, EXPECTING, FINAL, OVER, SENDING, TUNNEL, WAITING
 
 
