@@ -62,7 +62,7 @@ class ResponseWriter(Holding):
         lengthless = head.length < 0 and head.body is not NO_BODY
         self._chunked = lengthless and request.version != 10
         self._unbounded = lengthless and not self._chunked
-        self._last = request.close or plane.draining or exchange.state < WAITING or self._unbounded
+        self._last = request.close or plane.lifetime.draining or exchange.state < WAITING or self._unbounded
         return plane.hops.response(head, request, lines, self._last, body, exchange.id_line)
 
     def _request(self) -> RequestHead:
@@ -127,7 +127,7 @@ class ResponseWriter(Holding):
         """
         self.exchange = None
         self.phase = LINGERING
-        self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
+        self.deadline = self.plane.clock.in_seconds(self.plane.settings.timeouts.body_idle)
         if hard:
             reset(self.transport)
         else:
