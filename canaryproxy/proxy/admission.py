@@ -15,11 +15,11 @@ from canaryproxy.http1.hops import Peer
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.neighbourhood import neighbourhood
 from canaryproxy.model.settings import PlaneSettings
+from canaryproxy.proxy.context import WorkerContext
 from canaryproxy.proxy.downstream import Downstream
 from canaryproxy.proxy.eviction import GRACE, YOUNG, Holder, Place, Places
 from canaryproxy.proxy.handshakes import Handshakes
 from canaryproxy.proxy.headcount import Headcount
-from canaryproxy.proxy.context import WorkerContext
 from canaryproxy.proxy.shortage import FULL, OF_ADDRESS
 from canaryproxy.proxy.stalls import Stalls
 from canaryproxy.proxy.tunnel import Tunnel

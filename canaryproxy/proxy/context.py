@@ -1,4 +1,4 @@
-"""What all connections and exchanges of a worker share, in small objects: each is about one thing, and is asked for it."""
+"""What all connections and exchanges of a worker share, in small objects: each is about one thing."""
 
 import asyncio
 from collections import Counter
@@ -76,8 +76,8 @@ class Routing:
 
 
 class Pools:
-    """Connections `by_endpoint`, which outlive tables, and `by_decision`, which is a table's. `loads` says what is known
-    of a decision's endpoint; `places` counts exchanges by (route, version) where a version has a limit.
+    """Connections `by_endpoint`, which outlive tables, and `by_decision`, which is a table's. `loads` says what is
+    known of a decision's endpoint; `places` counts exchanges by (route, version) where a version has a limit.
     """
 
     __slots__ = ("by_decision", "by_endpoint", "loads", "places", "sockets")
@@ -110,8 +110,8 @@ class Pools:
 
 
 class Telemetry:
-    """Where is said what happened: `recorder` counts, `errors` logs what endpoints do wrong, `access_log` takes an entry
-    for every exchange where there is one. Users are numbered under the `secret`.
+    """Where is said what happened: `recorder` counts, `errors` logs what endpoints do wrong, `access_log` takes an
+    entry for every exchange where there is one. Users are numbered under the `secret`.
     """
 
     __slots__ = ("access_log", "errors", "recorder")

@@ -59,9 +59,7 @@ class Downstream(Guest):
         self.paused = False
         self.blocked = False
         self.half_closed = False
-        self.delivered = NOTHING
-        self._out = None
-        self._chunked = self._last = self._unbounded = False
+        self.await_response()
         self._upload_blocked = False
         self._advancing = False
         self._yielding = False
@@ -297,7 +295,9 @@ class Downstream(Guest):
         """A line of the access log, where there is one."""
         plane = self.plane
         if plane.telemetry.access_log is not None:
-            plane.telemetry.access_log(undecided(plane.clock.wall(), self.peer, head, status, request_id_of(identified)))
+            plane.telemetry.access_log(
+                undecided(plane.clock.wall(), self.peer, head, status, request_id_of(identified))
+            )
 
     # What the exchange asks of its connection.
 

@@ -22,8 +22,23 @@ from canaryproxy.proxy.client_stream import ClientStream
 from canaryproxy.proxy.deadlines import NEVER, Deadlines
 from canaryproxy.proxy.exchange_log import entry_of
 from canaryproxy.proxy.exchange_state import (
-    ABANDONED, ANSWERED, ANSWERED_EARLY, ANSWERED_EXPECTING, ANSWERING, COMPLETED, DISCARDED, EXPECTING, FINAL,
-    FORGOTTEN, LEGAL, OVER, SENDING, TUNNEL, WAITING, IllegalMoveError, State,
+    ABANDONED,
+    ANSWERED,
+    ANSWERED_EARLY,
+    ANSWERED_EXPECTING,
+    ANSWERING,
+    COMPLETED,
+    DISCARDED,
+    EXPECTING,
+    FINAL,
+    FORGOTTEN,
+    LEGAL,
+    OVER,
+    SENDING,
+    TUNNEL,
+    WAITING,
+    IllegalMoveError,
+    State,
 )  # fmt: skip
 from canaryproxy.proxy.failover import WITHDRAWN, FailoverPlan, Repeatable, repeatable
 from canaryproxy.proxy.mirror_copy import Copy
@@ -105,7 +120,7 @@ class Exchange(ResponseHandler):
 
     def owed(self) -> bool:
         """Whether it is the client's turn to send."""
-        return self.state == SENDING or self.state == ANSWERED_EARLY
+        return self.state in (SENDING, ANSWERED_EARLY)
 
     # Decide and lease.
 
@@ -117,9 +132,7 @@ class Exchange(ResponseHandler):
         """
         context, request, peer = self.context, self.request, self.down.peer
         routing, pools = context.routing, context.pools
-        decision, self._key, self._user, self._facts = decide(
-            routing.index, request, peer, routing.splits, pools.loads
-        )
+        decision, self._key, self._user, self._facts = decide(routing.index, request, peer, routing.splits, pools.loads)
         self.decision = decision
         pool = pools.by_decision.get(decision)
         if pool is None:
@@ -200,7 +213,7 @@ class Exchange(ResponseHandler):
         """Payload from the client, passed on, or kept until there is a connection; an empty piece means nothing."""
         if not data or self.state == ABANDONED:
             return
-        if self.state == EXPECTING or self.state == ANSWERED_EXPECTING:
+        if self.state in (EXPECTING, ANSWERED_EXPECTING):
             self._body_begins()
         self.received += len(data)
         if self._copy is not None and not self._copy.take(data):
@@ -397,7 +410,7 @@ class Exchange(ResponseHandler):
         stream = attempt.stream
         if stream is None:
             return
-        clients_turn = (self.state == SENDING or self.state == ANSWERED_EARLY) and not stream.blocked
+        clients_turn = self.state in (SENDING, ANSWERED_EARLY) and not stream.blocked
         if clients_turn or deadlines.paused_at:
             deadlines.at = NEVER
         else:
@@ -614,11 +627,10 @@ class Exchange(ResponseHandler):
 
     def _log(self, outcome: Outcome, code: int, latency: float | None) -> None:
         """A line of the access log, where there is one."""
-        log, context = self.context.telemetry.access_log, self.context
+        log, clock = self.context.telemetry.access_log, self.context.clock
         if log is not None:
-            log(
-                entry_of(
-                    context.clock.wall(), context.clock.now(), self.request, self.down.peer, self.decision, self.attempt,
-                    self.deadlines, self.plan, outcome, code, latency, self.received, self.sent, self.id_line,
-                )
+            entry = entry_of(
+                clock.wall(), clock.now(), self.request, self.down.peer, self.decision, self.attempt, self.deadlines,
+                self.plan, outcome, code, latency, self.received, self.sent, self.id_line,
             )  # fmt: skip
+            log(entry)

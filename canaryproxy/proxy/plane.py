@@ -19,11 +19,11 @@ from canaryproxy.model.delta import Delta
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import RoutingTable
 from canaryproxy.proxy.admission import Admission
+from canaryproxy.proxy.context import SWEEP
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.listener import Listener
 from canaryproxy.proxy.presence import vanished
-from canaryproxy.proxy.context import SWEEP
 from canaryproxy.proxy.shedding import Holder, Shedding
 from canaryproxy.proxy.tls import Terminator
 from canaryproxy.routing.match import RouteIndex

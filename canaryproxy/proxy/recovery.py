@@ -12,13 +12,13 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.attempt import Attempt
-from canaryproxy.proxy.failover import BLAMED, FailoverPlan, Repeatable, Step, next_step, shields
 from canaryproxy.proxy.context import WorkerContext
+from canaryproxy.proxy.failover import BLAMED, FailoverPlan, Repeatable, Step, next_step, shields
 from canaryproxy.telemetry.record import Cell
 
 
 class Recoverable(Protocol):
-    """What is asked of an exchange of which an attempt has failed. The attributes are the exchange's own (`Exchange`)."""
+    """What is asked of an exchange of which an attempt has failed; see `Exchange`."""
 
     attempt: Attempt
     cell: Cell

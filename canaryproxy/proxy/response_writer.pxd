@@ -6,7 +6,7 @@ from canaryproxy.proxy.holding cimport Holding
 from canaryproxy.proxy.context cimport WorkerContext
 
 
-cdef int FINAL, INTERIM, WAITING
+cdef int FINAL, INTERIM, NOTHING, WAITING
 
 
 cdef class ResponseWriter(Holding):

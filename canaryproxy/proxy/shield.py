@@ -172,7 +172,7 @@ class Shields:
         return patience
 
     def publish(self, table: RoutingTable) -> None:
-        """Follow a new table: routes that are gone have no budget any more. A time for which an exchange waits is kept."""
+        """Follow a new table: routes that are gone have no budget, and times that nothing waits for are dropped."""
         routes = {route.name: route.shield for route in table.routes}
         self.budgets = {name: budget for name, budget in self.budgets.items() if name in routes}
         times = {shield.timeout for shield in routes.values() if shield is not None}

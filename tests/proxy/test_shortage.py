@@ -31,7 +31,7 @@ from canaryproxy.proxy.shortage import (
 from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.proxy.tls import client_context
 from canaryproxy.proxy.upstream import Upstream
-from canaryproxy.proxy.upstream_stream import ResponseHandler, UpstreamStream
+from canaryproxy.proxy.upstream_stream import ResponseHandler
 from tests.proxy.test_tls import OURS as TRUSTED
 from tests.proxy.test_tls import secure_origin, to
 from tests.support.admin import until
