@@ -268,7 +268,7 @@ class Exchange(ResponseHandler):
     def response_head(self, head: ResponseHead) -> bool:
         """An interim or final head from the upstream; True when the exchange is complete with it.
 
-        Raises `Refused` for a 101 that nobody asked for.
+        Raises `Refused` for a 101 that was not asked for.
         """
         if head.status == SWITCHING:
             self._switch(head)
@@ -565,7 +565,7 @@ class Exchange(ResponseHandler):
             self._answer(Failure.OVERLOADED, True)
 
     def client_gone(self) -> None:
-        """Nobody is waiting any more: cancel the upstream at once."""
+        """The client has left: cancel the upstream at once."""
         self.attempt.drop()
         self._record(Outcome.CLIENT_ABORT, self._code(Failure.CLIENT_GONE))
 
@@ -609,7 +609,7 @@ class Exchange(ResponseHandler):
             self._log(outcome, code, deadlines.latency(now) if judged else None)
 
     def _count_user(self, outcome: Outcome) -> None:
-        """A user of whom the version failed a request has seen it fail, whoever answered."""
+        """A user of whom the version failed a request has seen it fail, even where the other version answered."""
         charged = outcome if self.plan is None or self.plan.charged is None else self.plan.charged
         if charged in FAILURES:
             self.context.telemetry.recorder.failed(self.decision, self._user)

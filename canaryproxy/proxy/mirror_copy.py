@@ -22,7 +22,7 @@ BROKEN = (Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT)
 """What an endpoint gets no copies for, for a while, if it goes on: there is nothing to be learnt from it."""
 
 MARK = b"X-Canary-Mirror: true\r\n"
-"""Tells the canary that nobody waits for the answer."""
+"""Tells the canary that the answer is not waited for."""
 
 
 class CopyQueue(Protocol):

@@ -121,7 +121,7 @@ class Patience:
             one.overdue()
 
     def cancel(self) -> None:
-        """Tell nobody any more."""
+        """Stop all timers."""
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -179,6 +179,6 @@ class Shields:
         self.patiences = {time: one for time, one in self.patiences.items() if one or time in times}
 
     def close(self) -> None:
-        """Tell nobody any more."""
+        """Stop all timers."""
         for patience in self.patiences.values():
             patience.cancel()
