@@ -14,6 +14,8 @@ PACKAGE = ROOT / "canaryproxy"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 COMPILED_TWINS = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.pyx"))
 LONGEST = 400
+LONGER = {"proxy/exchange.py": 640}
+"""One class of which every method needs the state: cut into files by inheritance it was harder to read (decision 22)."""
 
 TESTED_ELSEWHERE = {
     "admin/rule_schema.py": "tests/e2e/test_fuzz.py",
@@ -39,7 +41,8 @@ TESTED_ELSEWHERE = {
     "model/message.py": "tests/http1",
     "model/outcome.py": "tests/telemetry/test_record.py",
     "model/rule.py": "tests/routing/test_rules.py",
-    "model/safety.py": "tests/proxy/test_rescue.py, test_mirror.py",
+    "model/safety.py": "tests/proxy/test_recovery.py, test_mirror.py",
+    "proxy/exchange_log.py": "tests/proxy/test_exchange.py, test_attempts.py, test_recovery.py",
     "proxy/guest.py": "tests/proxy/test_admission.py",
     "proxy/mirror_copy.py": "tests/proxy/test_mirror.py",
     "rollout/state.py": "tests/rollout/test_machine.py",
@@ -64,7 +67,8 @@ def test_every_test_file_of_the_mirror_has_a_module() -> None:
     apart = {"bench", "integration", "e2e", "packaging", "support", "twins"}
     tests = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")]
     modules = {str(path.parent / path.name.removeprefix("test_")) for path in tests if path.parts[0] not in apart}
-    exchange = {"proxy/backpressure.py", "proxy/breaking.py", "proxy/leaving.py", "proxy/mishaps.py"}
+    exchange = {f"proxy/{part}.py" for part in ("attempts", "backpressure", "breaking", "leaving", "mishaps", "pacing")}
+    exchange.add("proxy/streams.py")
     whole = {"layout.py", "examples.py", "analysis/vectors.py", *exchange}
     sources = {str(module.with_suffix(".py")) for module in MODULES}
     assert modules - sources == whole & modules
@@ -72,7 +76,7 @@ def test_every_test_file_of_the_mirror_has_a_module() -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
 def test_no_module_is_longer_than_one_idea(module: Path) -> None:
-    assert len((PACKAGE / module).read_text().splitlines()) <= LONGEST
+    assert len((PACKAGE / module).read_text().splitlines()) <= LONGER.get(str(module), LONGEST)
 
 
 @pytest.mark.parametrize("module", COMPILED_TWINS, ids=str)

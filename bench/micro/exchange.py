@@ -60,13 +60,17 @@ class Wire:
         """Whoever asks is told the peer's name."""
         return "127.0.0.1", 1
 
+    def get_write_buffer_size(self) -> int:
+        """Nothing is queued."""
+        return 0
+
     def abort(self) -> None:
         """Nothing to end."""
 
 
 def opened(plane: DataPlane, endpoint: Endpoint) -> Upstream:
     """An idle connection to an endpoint."""
-    pool = plane._pools[endpoint] = Pool(endpoint, plane.sockets)  # noqa: SLF001 - nothing else needs a way in
+    pool = plane.pools.by_endpoint[endpoint] = Pool(endpoint, plane.pools.sockets)
     upstream = Upstream()
     upstream.connection_made(cast("asyncio.Transport", Wire()))
     pool.give_back(upstream, float("inf"))

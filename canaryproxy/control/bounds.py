@@ -17,7 +17,7 @@ from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, Open, 
 from canaryproxy.model.goal import MOST_VALUE
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import WEIGHT_SCALE
-from canaryproxy.proxy.course import FALLBACK, SHIELD, WITHDRAWN
+from canaryproxy.proxy.failover import FALLBACK, SHIELD, WITHDRAWN
 from canaryproxy.telemetry.connections import EVICTED, TURNED_AWAY
 from canaryproxy.telemetry.distinct import MOST
 from canaryproxy.telemetry.histogram import LEAST_VALUE, WORTHLESS, value_bucket

@@ -29,14 +29,14 @@ def frame_request(head: RequestHead, lengths: list[bytes], codings: list[bytes])
     Raises `Refused`: BAD_REQUEST where the framing is ambiguous, CODING_UNKNOWN for codings but chunked.
     """
     if codings:
-        if lengths or not head.minor:
+        if lengths or head.version == 10:
             raise Refused(Failure.BAD_REQUEST, "Transfer-Encoding beside Content-Length or in HTTP/1.0")
         names = _codings(codings)
         if names != [b"chunked"]:
             if names[-1] != b"chunked" or names.count(b"chunked") > 1 or not all(map(grammar.token, names)):
                 raise Refused(Failure.BAD_REQUEST, "the final transfer coding is not chunked, once")
             raise Refused(Failure.CODING_UNKNOWN, "a transfer coding other than chunked")
-        head.body = Body.CHUNKED
+        head.body = Body.STREAM
     elif lengths:
         if len(lengths) > 1:
             raise Refused(Failure.BAD_REQUEST, "Content-Length is repeated")
@@ -54,9 +54,9 @@ def frame_response(head: ResponseHead, method: bytes, lengths: list[bytes], codi
     if status < 200 or status == 204:
         return
     if codings:
-        if lengths or not head.minor or _codings(codings) != [b"chunked"]:
+        if lengths or head.version == 10 or _codings(codings) != [b"chunked"]:
             raise Refused(Failure.RESPONSE_INVALID, "the response's Transfer-Encoding is ambiguous or unknown")
-        head.body = Body.CHUNKED
+        head.body = Body.STREAM
     elif lengths:
         if len(lengths) > 1:
             raise Refused(Failure.RESPONSE_INVALID, "the response's Content-Length is repeated")

@@ -21,15 +21,15 @@ _routine_head = grammar.routine_head(grammar.STATUS_LINE, *RESPONSE_SPECIAL).mat
 def take_request(data: bytes, begin: int) -> RequestHead | None:
     """The request head at `begin`, or None where no whole and valid one is.
 
-    Filled in: `end`, `method`, `target`, `encoded`, `minor`, `plain`, `special` with the fields that mean something to
-    a proxy, and `host` if that comes first and is not malformed at first sight; it is not in `special` then. A name
+    Filled in: `end`, `method`, `target`, `encoded`, `version`, `plain`, `special` with the fields that mean something
+    to a proxy, and `host` if that comes first and is not malformed at first sight; it is not in `special` then. A name
     with `_` where a special one has `-` goes nowhere: it is dropped.
     """
     match = grammar.request_head(data, begin)
     if match is None:
         return None
     method, target, minor, host, plain = match.groups()
-    head = RequestHead(method, target, 1 if minor == b"1" else 0)
+    head = RequestHead(method, target, 11 if minor == b"1" else 10)
     head.host = host
     block, stop = match.span(5)
     head.end = stop + 2
@@ -45,8 +45,8 @@ def take_request(data: bytes, begin: int) -> RequestHead | None:
 def take_response(data: bytes, begin: int) -> ResponseHead | None:
     """The response head at `begin`, or None where no whole and valid one is.
 
-    Filled in: `end`, `status`, `reason`, `minor`, `plain`. Nearly every response is HTTP/1.1, may have a body, has one
-    length and no other special field but `Connection: keep-alive`: then `length` and `body` are settled and nothing
+    Filled in: `end`, `status`, `reason`, `version`, `plain`. Nearly every response is HTTP/1.1, may have a body, has
+    one length and no other special field but `Connection: keep-alive`: then `length` and `body` are settled and nothing
     else is special. Of any other one all special fields are in `special`, and the length is left at -1.
     """
     match = _routine_head(data, begin)
@@ -63,7 +63,7 @@ def take_response(data: bytes, begin: int) -> ResponseHead | None:
     if match is None:
         return None
     minor, digits, reason, plain = match.groups()
-    head = ResponseHead(int(digits), reason or b"", 1 if minor == b"1" else 0)
+    head = ResponseHead(int(digits), reason or b"", 11 if minor == b"1" else 10)
     parts = _split_response(b"\n" + plain)
     head.plain = plain if len(parts) == 1 else b"".join(parts[::3])[1:]
     head.special = _specials(parts)

@@ -343,8 +343,8 @@ cpdef RequestHead take_request(bytes data, Py_ssize_t begin):
     if content[at + 8] != 48 and content[at + 8] != 49:
         return None
     head = RequestHead.__new__(RequestHead)
-    head.minor = content[at + 8] - 48
-    head.close = not head.minor
+    head.version = content[at + 8] - 38
+    head.close = head.version == 10
     at += 11
     host = _first_host(content, at, end, &stop)
     if host >= 0:
@@ -413,12 +413,12 @@ cpdef ResponseHead take_response(bytes data, Py_ssize_t begin):
     cdef Py_ssize_t at = begin
     cdef Py_ssize_t reason, stop
     cdef Py_ssize_t length = -1
-    cdef int minor, status
+    cdef int version, status
     cdef ResponseHead head
     if at + 14 > end or memcmp(content + at, b"HTTP/1.", 7) or content[at + 8] != 32:
         return None
-    minor = content[at + 7] - 48
-    if minor < 0 or minor > 1 or not 49 <= content[at + 9] <= 53:
+    version = content[at + 7] - 38
+    if version < 10 or version > 11 or not 49 <= content[at + 9] <= 53:
         return None
     if not CLASS[content[at + 10]] & CLASS[content[at + 11]] & DIGIT:
         return None
@@ -430,7 +430,7 @@ cpdef ResponseHead take_response(bytes data, Py_ssize_t begin):
     if not _line_ends(content, at, end):
         return None
     stop = LINES.take_routine(content, at + 2, end, &length)
-    if stop < 0 or length < 0 or not minor or status < 200 or status == 204 or status == 304:
+    if stop < 0 or length < 0 or version == 10 or status < 200 or status == 204 or status == 304:
         length = -1
         stop = LINES.take(content, at + 2, end, RESPONSE)
         if stop < 0:
@@ -438,14 +438,14 @@ cpdef ResponseHead take_response(bytes data, Py_ssize_t begin):
     head = ResponseHead.__new__(ResponseHead)
     head.status = status
     head.reason = _known_reason(content, reason, at)
-    head.minor = minor
+    head.version = version
     head.plain = LINES.plain(content, stop - 2)
     head.special = ()
     head.length = length
     head.body = LENGTH if length >= 0 else NO_BODY
     if length < 0 and LINES.special is not None:
         head.special = LINES.special
-    head.close = not minor
+    head.close = version == 10
     head.end = stop
     return head
 

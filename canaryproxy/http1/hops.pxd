@@ -29,8 +29,8 @@ cdef class Hops:
     cdef tuple _via
     cdef tuple _via_field
 
-    @cython.locals(host=bytes, plain=bytes, ours=bytes, line=bytes)
-    cpdef bytes request(
+    @cython.locals(host=bytes, plain=bytes, ours=bytes, last=bytes, line=bytes)
+    cpdef tuple request(
         self, RequestHead head, Peer peer, bytes authority, bytes version, bytes upgrade=*, bytes identified=*
     )
     @cython.locals(plain=bytes, ours=bytes)
@@ -42,3 +42,7 @@ cdef class Hops:
     cdef bytes _new_line(self)
     @cython.locals(serial=uint64_t, low=uint64_t)
     cdef bytes _count(self)
+
+
+@cython.locals(host=bytes, plain=bytes, ours=bytes, last=bytes)
+cpdef bytes write_request(RequestHead head, tuple lines)

@@ -25,7 +25,7 @@ DROPPED = {
 
 ROUTINE_OPTIONS = (b"keep-alive", b"close")
 
-NO_BODY, LENGTH, CHUNKED = Body.NONE, Body.LENGTH, Body.CHUNKED
+NO_BODY, LENGTH, STREAM = Body.NONE, Body.LENGTH, Body.STREAM
 
 CRLF = b"\r\n"
 CONTENT_LENGTH = b"Content-Length: "
@@ -52,7 +52,7 @@ class Peer(Client):
     __slots__ = ("fixed", "node", "ours")
 
     def __init__(
-        self, address: str, scheme: bytes, networks: Sequence[Network], via: tuple[bytes, bytes],
+        self, address: str, scheme: bytes, networks: Sequence[Network], via: tuple[bytes, ...],
         forwarding: Forwarding,
     ) -> None:  # fmt: skip
         super().__init__(address, scheme, networks, forwarding)
@@ -85,8 +85,13 @@ class Hops:
         self.identified = b""
         self._status = 0
         self._reason = self._status_line = b""
-        self._via = (b"1.0 " + self._identity, b"1.1 " + self._identity)
-        self._via_field = (b"Via: %b\r\n" % self._via[0], b"Via: %b\r\n" % self._via[1])
+        self._via = tuple([version + self._identity for version in (b"1.0 ", b"1.1 ", b"2.0 ")])
+        self._via_field = tuple([b"Via: %b\r\n" % via for via in self._via])
+
+    @property
+    def identity(self) -> str:
+        """The instance's pseudonym."""
+        return self._identity.decode("ascii")
 
     def peer(
         self, address: str, scheme: bytes = b"http", trusted: Sequence[Network] = (),
@@ -95,19 +100,22 @@ class Hops:
         """What to say about a client; made once per connection. `trusted` are the networks of known proxies, which
         say where a request has been as `forwarding` has it.
         """
-        return Peer(address, scheme, trusted, self._via_field, forwarding)
+        return Peer(address, scheme, trusted, self._via_field[:2], forwarding)
 
     def request(
         self, head: RequestHead, peer: Peer, authority: bytes, version: bytes | None,
         upgrade: bytes = b"", identified: bytes = b"",
-    ) -> bytes:  # fmt: skip
-        """The head for the upstream, ready to send; `self.identified` is the line in it that has its request id.
+    ) -> tuple[bytes, bytes, bytes, bytes]:  # fmt: skip
+        """What the upstream is asked for and told, whatever protocol it speaks: the host, the lines of the client's
+        fields that stay, those that are ours, and those that come last. `self.identified` is the line with the
+        request's id among ours.
 
         `authority` stands in for the Host that an HTTP/1.0 request may lack; `version` is told to the
         upstream if not None. `upgrade` are the protocols that the connection may switch to; `identified` the line that
         the request had on an earlier attempt. Raises `Refused(LOOP)` when the request has passed this instance before.
         """
         host = head.host or authority
+        last = b""
         for name, value in head.special:
             if name not in DROPPED and (name != b"connection" or value.lower() not in ROUTINE_OPTIONS):
                 plain, ours = self._unusual(head, peer, host)
@@ -117,18 +125,14 @@ class Hops:
         else:
             plain = head.plain
             line = self.identified = identified or self._new_line()
-            ours = joined((peer.ours[head.minor], FORWARDED_HOST, host, CRLF, line))
+            ours = joined((peer.ours[head.version - 10], FORWARDED_HOST, host, CRLF, line))
             if peer.node:
                 ours = b"%bForwarded: %b\r\n" % (ours, peer.element(host))
-        if head.body is LENGTH:
-            ours = joined((ours, CONTENT_LENGTH, decimal(head.length), CRLF))
-        elif head.body is CHUNKED:
-            ours += b"Transfer-Encoding: chunked\r\n"
         if upgrade:
-            ours = b"%bConnection: Upgrade\r\nUpgrade: %b\r\n" % (ours, upgrade)
+            last = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % upgrade
         if version is not None:
-            ours = b"%bX-Canary-Version: %b\r\n" % (ours, version)
-        return joined((head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", host, CRLF, plain, ours, CRLF))
+            last = b"%bX-Canary-Version: %b\r\n" % (last, version)
+        return host, plain, ours, last
 
     def _unusual(self, head: RequestHead, peer: Peer, host: bytes) -> tuple[bytes, bytes]:
         """Plain lines that stay and our own lines, for a head with more than routine special fields."""
@@ -136,12 +140,12 @@ class Hops:
         for name, value in head.special:
             values.setdefault(name, []).append(value)
         lines = self._forwarded(values, head, peer, host)
-        lines.append(b"Via: " + b", ".join([*self._check_loop(values), self._via[head.minor]]))
+        lines.append(b"Via: " + b", ".join([*self._check_loop(values), self._via[min(head.version - 10, 2)]]))
         if any(b"trailers" in list_items(value.lower()) for value in values.get(b"te", ())):
             lines.append(b"TE: trailers\r\nConnection: TE")
-        if head.body is CHUNKED:
+        if head.body is STREAM:
             lines += [b"Trailer: " + value for value in values.get(b"trailer", ())]
-        if head.minor and b"expect" in values:
+        if head.version != 10 and b"expect" in values:
             lines.append(b"Expect: 100-continue")
         lines += [b"Max-Forwards: " + self._max_forwards(head, value) for value in values.get(b"max-forwards", ())]
         return without(head.plain, values.get(b"connection", [])), b"\r\n".join(lines) + b"\r\n"
@@ -213,7 +217,7 @@ class Hops:
         A response without a length is chunked for HTTP/1.1 and ends with the connection for HTTP/1.0.
         """
         plain = head.plain
-        ours = self._via_field[head.minor]
+        ours = self._via_field[min(head.version - 10, 2)]
         if head.special:
             plain, ours, own = self._unusual_response(head, request, ours)
             if own:
@@ -221,11 +225,11 @@ class Hops:
         if head.status >= 200:
             if head.length >= 0:
                 ours = joined((ours, CONTENT_LENGTH, decimal(head.length), CRLF))
-            elif head.body is not NO_BODY and request.minor:
+            elif head.body is not NO_BODY and request.version != 10:
                 ours += b"Transfer-Encoding: chunked\r\n"
             if close:
                 ours += b"Connection: close\r\n"
-            elif not request.minor:
+            elif request.version == 10:
                 ours += b"Connection: keep-alive\r\n"
         if head.status != self._status or head.reason is not self._reason:
             self._status, self._reason = head.status, head.reason
@@ -248,7 +252,7 @@ class Hops:
                 passed.append(value)
             elif name == b"upgrade":
                 added.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % value)
-            elif name == b"trailer" and head.body is CHUNKED and request.minor:
+            elif name == b"trailer" and head.body is STREAM and request.version != 10:
                 added.append(b"Trailer: %b\r\n" % value)
             elif name == b"x-request-id" and value:
                 own.append(b"%b%b\r\n" % (REQUEST_ID, value))
@@ -256,6 +260,16 @@ class Hops:
             via = b"Via: %b" % b", ".join([*passed, via[5:]])
         plain = without(head.plain, connection) if connection else head.plain
         return plain, b"".join([via, *added]), b"".join(own)
+
+
+def write_request(head: RequestHead, lines: tuple[bytes, bytes, bytes, bytes]) -> bytes:
+    """A head for an HTTP/1 upstream, ready to send, of what `Hops.request` made of it."""
+    host, plain, ours, last = lines
+    if head.body is LENGTH:
+        ours = joined((ours, CONTENT_LENGTH, decimal(head.length), CRLF))
+    elif head.body is STREAM:
+        ours += b"Transfer-Encoding: chunked\r\n"
+    return joined((head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", host, CRLF, plain, ours, last, CRLF))
 
 
 def _by_standard(head: RequestHead, peer: Peer, host: bytes) -> list[bytes]:

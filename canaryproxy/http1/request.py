@@ -21,7 +21,7 @@ METHOD_ROOM = 52
 """Bytes a method may have when the target is as long as allowed."""
 
 REQUEST_LINE_OVERHEAD = METHOD_ROOM + len(b"  HTTP/1.1\r\n")
-NO_BODY, LENGTH, CHUNKED = Body.NONE, Body.LENGTH, Body.CHUNKED
+NO_BODY, LENGTH, STREAM = Body.NONE, Body.LENGTH, Body.STREAM
 SLASH = b"/"[0]
 
 MAX_LEADING_CRLF = 32
@@ -213,14 +213,14 @@ class RequestReader:
                     raise Refused(Failure.BAD_REQUEST, "Host is repeated or malformed")
                 head.host = value
             elif name == b"connection":
-                unusual = unusual or value != b"keep-alive" or not head.minor
+                unusual = unusual or value != b"keep-alive" or head.version == 10
             elif name == b"content-length":
                 lengths.append(value)
             elif name == b"transfer-encoding":
                 codings.append(value)
             elif name == b"upgrade":
                 upgrades.append(value)
-            elif name == b"expect" and head.minor and value.lower() != b"100-continue":
+            elif name == b"expect" and head.version != 10 and value.lower() != b"100-continue":
                 raise Refused(Failure.EXPECTATION_UNKNOWN, "an expectation other than 100-continue")
         if unusual:
             persistence(head)
@@ -237,7 +237,7 @@ class RequestReader:
             if head.length:
                 self._length.remaining = head.length
                 self._body = self._length
-        elif head.body is CHUNKED:
+        elif head.body is STREAM:
             if self._chunked is None:
                 self._chunked = ChunkedBody(
                     Failure.BAD_REQUEST, Failure.FIELDS_TOO_LARGE, self._limits.header_bytes, self._limits.headers
@@ -251,7 +251,7 @@ def persistence(head: RequestHead | ResponseHead) -> None:
     """Settle `close` from the Connection fields; `close` beats `keep-alive` (RFC 9112 9.3)."""
     values = [value for name, value in head.special if name == b"connection"]
     options = list_items(b",".join(values).lower())
-    head.close = b"close" in options or not (head.minor or b"keep-alive" in options)
+    head.close = b"close" in options or (head.version == 10 and b"keep-alive" not in options)
 
 
 absolute_form = re.compile(rb"(?i:http)://([^/?]*)(.*)", re.DOTALL).fullmatch
@@ -262,7 +262,7 @@ def settle_target(head: RequestHead) -> None:
 
     Raises `Refused` for a missing Host, a method that is not served, any other form, or a NUL in the path.
     """
-    if head.host is None and head.minor:
+    if head.host is None and head.version != 10:
         raise Refused(Failure.BAD_REQUEST, "Host is missing")
     if head.method in {b"CONNECT", b"TRACE"}:
         raise Refused(Failure.METHOD_REFUSED, "CONNECT and TRACE are not served")

@@ -24,7 +24,7 @@ HEAD_FIELDS = 256
 MAX_INTERIM = 64
 """1xx heads before the final one; an upstream that sends more is broken."""
 
-NO_BODY, LENGTH, CHUNKED, TO_THE_END = Body.NONE, Body.LENGTH, Body.CHUNKED, Body.UNTIL_CLOSE
+NO_BODY, LENGTH, STREAM, TO_THE_END = Body.NONE, Body.LENGTH, Body.STREAM, Body.UNTIL_CLOSE
 UNCOUNTED = 4 * HEAD_FIELDS
 """A head no longer than this cannot have too many fields: the shortest has four bytes."""
 
@@ -183,7 +183,7 @@ class ResponseReader:
             if head.length:
                 self._length.remaining = head.length
                 self._body = self._length
-        elif head.body is CHUNKED:
+        elif head.body is STREAM:
             if self._chunked is None:
                 self._chunked = ChunkedBody(
                     Failure.RESPONSE_INVALID, Failure.RESPONSE_HEAD_TOO_LARGE, HEAD_BYTES, HEAD_FIELDS
@@ -209,7 +209,7 @@ def settle(head: ResponseHead, method: bytes) -> None:
         if name == b"content-length":
             lengths.append(value)
         elif name == b"connection":
-            if value != b"keep-alive" or not head.minor:
+            if value != b"keep-alive" or head.version == 10:
                 kept.append((name, value))
                 unusual = True
         elif name == b"transfer-encoding":

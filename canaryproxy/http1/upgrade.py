@@ -19,7 +19,7 @@ def asked(head: RequestHead, allowed: Collection[bytes]) -> bytes:
     """The allowed protocols that a request offers to switch to, as it spells them and in its order; or nothing.
     `allowed` are in lower case.
     """
-    if not head.minor or not _connection_names_upgrade(head):
+    if head.version == 10 or not _connection_names_upgrade(head):
         return b""
     return b", ".join([offer for offer in list_items(head.upgrade) if _allows(allowed, offer.lower())])
 

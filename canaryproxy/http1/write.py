@@ -18,6 +18,11 @@ def chunk_start(size: int) -> bytes:
     return b"%x\r\n" % size
 
 
+def chunk(piece: bytes) -> bytes:
+    """A piece of a body, which must not be empty, as a chunk."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
 def last_chunk(trailers: tuple[bytes, ...]) -> bytes:
     """The end of a chunked body with those of the trailer lines that may be forwarded."""
     kept = [line for line in trailers if not _forbidden(_name(line))]

@@ -15,7 +15,7 @@ cdef class RequestHead:
     cdef public object body
     cdef public Py_ssize_t length
     cdef public Py_ssize_t end
-    cdef public int minor
+    cdef public int version
     cdef public bint close
 
 
@@ -30,5 +30,5 @@ cdef class ResponseHead:
     cdef public Py_ssize_t length
     cdef public Py_ssize_t end
     cdef public int status
-    cdef public int minor
+    cdef public int version
     cdef public bint close

@@ -1,4 +1,4 @@
-"""Heads of HTTP/1.1 messages after parsing: bytes as they were sent, framing already settled.
+"""Heads of messages after parsing, whatever protocol they came by: bytes as they were sent, framing already settled.
 
 Built by `http1`, read by `routing` and `proxy`. Field names are compared in lower case; `plain` holds
 the lines of ordinary fields exactly as received (validated, each with its CRLF), in their order.
@@ -9,15 +9,20 @@ from enum import IntEnum
 
 
 class Body(IntEnum):
-    """How the end of a body is found (RFC 9112 6.3)."""
+    """How the end of a body is found (RFC 9112 6.3). A STREAM ends itself: it is chunked in HTTP/1.1."""
 
     NONE = 0
     LENGTH = 1
-    CHUNKED = 2
+    STREAM = 2
     UNTIL_CLOSE = 3
 
 
 NO_BODY = Body.NONE
+
+
+def protocol(version: int) -> str:
+    """The name of a version of HTTP: 10, 11 or 20."""
+    return f"HTTP/{version // 10}.{version % 10}"
 
 
 def split_fields(block: bytes) -> list[tuple[bytes, bytes]]:
@@ -29,6 +34,7 @@ def split_fields(block: bytes) -> list[tuple[bytes, bytes]]:
 class RequestHead:
     """A request line and its fields, strictly validated.
 
+    `version` is that of the protocol it came by: 10, 11 or 20 (HTTP/2).
     `target` is what is forwarded: origin-form or `*`, byte for byte. `host` is the effective
     authority: that of an absolute-form target, else the Host field, else None (HTTP/1.0 only).
     `special` lists the fields that mean something to a proxy as (lower-case name, value) in order.
@@ -46,24 +52,24 @@ class RequestHead:
         "host",
         "length",
         "method",
-        "minor",
         "plain",
         "special",
         "target",
         "upgrade",
+        "version",
     )
 
-    def __init__(self, method: bytes = b"", target: bytes = b"", minor: int = 1) -> None:
+    def __init__(self, method: bytes = b"", target: bytes = b"", version: int = 11) -> None:
         self.method = method
         self.target = target
         self.encoded = b"%" in target
-        self.minor = minor
+        self.version = version
         self.host: bytes | None = None
         self.plain = b""
         self.special: Sequence[tuple[bytes, bytes]] = ()
         self.body = NO_BODY
         self.length = -1
-        self.close = not minor
+        self.close = version == 10
         self.upgrade = b""
         self.end = 0
 
@@ -73,7 +79,8 @@ class RequestHead:
         return host + [field for field in (*split_fields(self.plain), *self.special) if field[0] != b"host"]
 
     def __repr__(self) -> str:
-        return f"<RequestHead {self.method!r} {self.target!r} HTTP/1.{self.minor} host={self.host!r} {self.body.name}>"
+        asked = f"{self.method!r} {self.target!r} {protocol(self.version)}"
+        return f"<RequestHead {asked} host={self.host!r} {self.body.name}>"
 
 
 class ResponseHead:
@@ -84,17 +91,17 @@ class ResponseHead:
     it was taken from.
     """
 
-    __slots__ = ("body", "close", "end", "length", "minor", "plain", "reason", "special", "status")
+    __slots__ = ("body", "close", "end", "length", "plain", "reason", "special", "status", "version")
 
-    def __init__(self, status: int = 0, reason: bytes = b"", minor: int = 1) -> None:
+    def __init__(self, status: int = 0, reason: bytes = b"", version: int = 11) -> None:
         self.status = status
         self.reason = reason
-        self.minor = minor
+        self.version = version
         self.plain = b""
         self.special: Sequence[tuple[bytes, bytes]] = ()
         self.body = NO_BODY
         self.length = -1
-        self.close = not minor
+        self.close = version == 10
         self.end = 0
 
     def fields(self) -> list[tuple[bytes, bytes]]:
@@ -102,4 +109,4 @@ class ResponseHead:
         return [*split_fields(self.plain), *self.special]
 
     def __repr__(self) -> str:
-        return f"<ResponseHead {self.status} HTTP/1.{self.minor} {self.body.name}>"
+        return f"<ResponseHead {self.status} {protocol(self.version)} {self.body.name}>"

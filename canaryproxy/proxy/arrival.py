@@ -47,11 +47,11 @@ class Arrival:
         plane = listener.plane
         self.address = address
         self.neighbours = plane.neighbourhood(address)
-        self.deadline = plane.in_seconds(plane.settings.timeouts.header)
+        self.deadline = plane.clock.in_seconds(plane.settings.timeouts.header)
         self.place: Place | None = None
         self._listener = listener
         self._sock = sock
-        self._since = plane.now()
+        self._since = plane.clock.now()
         self._told = b"" if told else None
         self._expected = 1
         self._left = 0.0
@@ -135,7 +135,7 @@ class Arrival:
     def _stand_in_line(self) -> None:
         """Its clock does not run meanwhile: it owes us nothing."""
         plane = self._listener.plane
-        self._left, self.deadline = self.deadline - plane.now(), plane.in_seconds(LINE)
+        self._left, self.deadline = self.deadline - plane.clock.now(), plane.clock.in_seconds(LINE)
         plane.handshakes.ask(self)
 
     def _again(self) -> None:
@@ -169,7 +169,7 @@ class Arrival:
         if not self._connected():
             self.close()
             return False
-        self._since = self._listener.plane.now()
+        self._since = self._listener.plane.clock.now()
         self.deadline = self._since + max(self._left, SHORTEST)
         self._handshake = self._listener.plane.handshakes.enter(self)
         self._serve()
@@ -183,9 +183,9 @@ class Arrival:
         plane, terminator = self._listener.plane, self._listener.terminator
         scheme = b"http" if terminator is None else b"https"
         context = None if terminator is None else terminator.context
-        patience = max(self.deadline - plane.now(), SHORTEST)
+        patience = max(self.deadline - plane.clock.now(), SHORTEST)
         with contextlib.suppress(OSError):
-            await plane.sockets.serve(
+            await plane.pools.sockets.serve(
                 self._sock, lambda: Downstream(plane, self.address, scheme, self.place), context, patience
             )
 

@@ -1,40 +1,88 @@
 cimport cython
 
+from canaryproxy.http1.hops cimport Peer
+from canaryproxy.model.decision cimport Decision
 from canaryproxy.model.message cimport RequestHead, ResponseHead
-from canaryproxy.proxy.caller cimport Caller
+from canaryproxy.proxy.attempt cimport Attempt
+from canaryproxy.proxy.client_stream cimport ClientStream
+from canaryproxy.proxy.deadlines cimport Deadlines
 from canaryproxy.proxy.pool cimport Pool
-from canaryproxy.proxy.pacing cimport Pacing
-from canaryproxy.proxy.shared cimport Shared
-from canaryproxy.proxy.upstream cimport Upstream
+from canaryproxy.proxy.replay_buffer cimport ReplayBuffer
+from canaryproxy.proxy.context cimport Pools, Routing, WorkerContext
+from canaryproxy.proxy.upstream_stream cimport ResponseHandler, UpstreamStream
+from canaryproxy.routing.affinity cimport Key
 from canaryproxy.routing.caching cimport Caches
+from canaryproxy.routing.decide cimport decide
+from canaryproxy.routing.facts cimport Facts
 from canaryproxy.routing.goals cimport Goals
+from canaryproxy.telemetry.record cimport Cell
 
 
-cdef class Exchange(Pacing):
-    cdef bint _chunk_in
-    cdef bint _chunk_out
-    cdef bint _close
-    cdef list _out
-    cdef Py_ssize_t _received
-    cdef Py_ssize_t _sent
+cdef tuple LEGAL
+cdef int CONTINUE, SWITCHING, OK
+cdef int ABANDONED, ANSWERED_EARLY, ANSWERED_EXPECTING, ANSWERING, DISCARDED, EXPECTING, FINAL, OVER, SENDING, TUNNEL, WAITING
+
+
+cdef class Exchange(ResponseHandler):
+    cdef public Attempt attempt
+    cdef public Cell cell
+    cdef public Deadlines deadlines
+    cdef public Decision decision
+    cdef public ClientStream down
+    cdef public bytes id_line
+    cdef public object plan
+    cdef public WorkerContext context
+    cdef public Py_ssize_t received
+    cdef public RequestHead request
+    cdef public Py_ssize_t sent
+    cdef public int state
+    cdef object _copy
+    cdef Facts _facts
+    cdef Key _key
+    cdef tuple _lines
+    cdef object _patience
+    cdef ReplayBuffer _replay
     cdef ResponseHead _response
+    cdef object _user
 
-    cpdef prepare(self, Caller down, RequestHead head)
+    cpdef prepare(self, ClientStream down, RequestHead request)
+    @cython.locals(legal=int)
+    cdef _move(self, int to)
+    @cython.locals(stream=UpstreamStream, replay=ReplayBuffer)
+    cpdef Py_ssize_t weight(self) except -1
+    cpdef bint owed(self) except -1
+    @cython.locals(context=WorkerContext, routing=Routing, pools=Pools, request=RequestHead, peer=Peer, decision=Decision, pool=Pool, attempt=Attempt, deadlines=Deadlines)
+    cpdef begin(self)
+    cdef bytes _offered(self)
+    @cython.locals(stream=UpstreamStream)
+    cdef _lease(self, Pool pool)
+    @cython.locals(attempt=Attempt, replay=ReplayBuffer, may=bint)
+    cdef _send(self, UpstreamStream stream)
+    @cython.locals(stream=UpstreamStream, replay=ReplayBuffer)
     cpdef request_data(self, bytes data)
+    @cython.locals(stream=UpstreamStream)
     cpdef request_end(self, tuple trailers)
-    @cython.locals(data=bytes, joins=bint)
-    cpdef response_whole(self, ResponseHead head, bytes body)
+    cdef _body_begins(self)
+    @cython.locals(bodyless=bint)
     cpdef bint response_head(self, ResponseHead head) except -1
+    @cython.locals(lines=bytes)
+    cpdef response_whole(self, ResponseHead head, bytes body)
+    @cython.locals(context=WorkerContext, decision=Decision, lines=bytes, caches=Caches, goals=Goals, reached=list)
+    cdef bytes _answered(self, ResponseHead head)
+    cdef bytes _labels(self, bytes name)
     cpdef response_data(self, bytes data)
     cpdef flush(self)
     @cython.locals(head=ResponseHead)
     cpdef response_end(self, tuple trailers)
-    @cython.locals(request=RequestHead, plane=Shared, lengthless=bint, extra=bytes, caches=Caches, goals=Goals, reached=list)
-    cdef bytes _rewritten(self, ResponseHead head, bytes body=*)
-    @cython.locals(out=list)
-    cdef _write_out(self)
-    @cython.locals(upstream=Upstream, pool=Pool)
-    cpdef _release(self, ResponseHead head)
     cdef _complete(self, ResponseHead head)
-    @cython.locals(plane=Shared, now=double)
+    @cython.locals(attempt=Attempt, whole=bint, expires=double)
+    cpdef release(self, ResponseHead head)
+    @cython.locals(attempt=Attempt, deadlines=Deadlines, stream=UpstreamStream, clients_turn=bint)
+    cdef _wait(self)
+    @cython.locals(attempt=Attempt)
+    cpdef request_blocked(self)
+    @cython.locals(stream=UpstreamStream, deadlines=Deadlines)
+    cpdef response_paused(self)
+    cpdef end_patience(self)
+    @cython.locals(context=WorkerContext, deadlines=Deadlines, attempt=Attempt, now=double)
     cdef _record(self, outcome, int code, bint judged=*)

@@ -1,110 +1,274 @@
-"""The life of one request and its response, top to bottom.
+"""The life of one request and its response: decide, lease, send, answer, count.
 
-begin (decide, lease) -> request_data/request_end -> response_head/response_data/response_end -> record.
-Whatever goes wrong on the way ends in `_fail`, which answers the client if it can and cuts its connection
-if it cannot; every exchange that was decided ends in `record`, once.
+An exchange has a decision, an attempt (`attempt`), what is kept of the request's body (`replay_buffer`), the version's
+clock (`deadlines`), and once something fails a plan (`failover`), which `recovery` carries out. How far it has come is
+one state (`exchange_state`). It speaks payload and neutral heads to two seams, the request's way back
+(`client_stream`) and its way on (`upstream_stream`); framing is theirs.
 
-A response head is held back until the bytes it came with are parsed, so a body that is broken from its
-first bytes still becomes a clean 502.
+Whatever goes wrong ends in `fail`, which has the client answered if that can be, or cut. Every exchange that was
+decided ends in `_record`, once. Each move to another endpoint asks the table of that moment, so a canary that was
+aborted meanwhile gets no second chance.
 """
 
 from canaryproxy.http1 import upgrade
 from canaryproxy.http1.hops import request_id_of
-from canaryproxy.http1.write import chunk_start, last_chunk
+from canaryproxy.model.decision import Decision, Verdict
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
-from canaryproxy.model.outcome import Outcome
-from canaryproxy.proxy.attempts import NEVER, NO_BODY
-from canaryproxy.proxy.caller import Caller
-from canaryproxy.proxy.course import WITHDRAWN
-from canaryproxy.proxy.pacing import Pacing, expects
+from canaryproxy.model.outcome import FAILURES, Outcome
+from canaryproxy.proxy import recovery
+from canaryproxy.proxy.attempt import Attempt
+from canaryproxy.proxy.client_stream import ClientStream
+from canaryproxy.proxy.deadlines import NEVER, Deadlines
+from canaryproxy.proxy.exchange_log import entry_of
+from canaryproxy.proxy.exchange_state import (
+    ABANDONED,
+    ANSWERED,
+    ANSWERED_EARLY,
+    ANSWERED_EXPECTING,
+    ANSWERING,
+    COMPLETED,
+    DISCARDED,
+    EXPECTING,
+    FINAL,
+    FORGOTTEN,
+    LEGAL,
+    OVER,
+    SENDING,
+    TUNNEL,
+    WAITING,
+    IllegalMoveError,
+    State,
+)  # fmt: skip
+from canaryproxy.proxy.failover import WITHDRAWN, FailoverPlan, Repeatable, repeatable
+from canaryproxy.proxy.mirror_copy import Copy
+from canaryproxy.proxy.pool import Pool
+from canaryproxy.proxy.replay_buffer import REPLAY_LIMIT, ReplayBuffer
+from canaryproxy.proxy.shield import Patience
 from canaryproxy.proxy.tunnel import Tunnel
-from canaryproxy.telemetry.accesslog import Entry, sender
+from canaryproxy.proxy.upstream_stream import ResponseHandler, UpstreamStream
+from canaryproxy.routing.decide import decide
 
-CHUNKED = Body.CHUNKED
+NO_BODY = Body.NONE
 SUCCESS, ERROR_5XX = Outcome.SUCCESS, Outcome.ERROR_5XX
-JOIN_LIMIT = 16_384
-"""Responses up to this size leave in one buffer; larger pieces are not copied to be joined."""
-
 CONTINUE, SWITCHING, OK = 100, 101, 200
 
 
-class Exchange(Pacing):
-    """One decided request of a client connection and its response."""
+def expects(head: RequestHead) -> bool:
+    """Whether the client waits for a 100 before it sends its body; in HTTP/1.0 there is none (RFC 9110 10.1.1)."""
+    return head.version != 10 and any(name == b"expect" for name, _ in head.special)
+
+
+class Exchange(ResponseHandler):
+    """One decided request and its response. `down` is its way back to the client; `decision` is what it counts for, as
+    `cell` does; where it is being tried is the attempt's. `id_line` is the line with the request's id; `received` and
+    `sent` are bytes of the two bodies, from and to the client.
+    """
 
     __slots__ = (
-        "_chunk_in", "_chunk_out", "_close", "_out", "_received", "_response", "_sent",
+        "_copy", "_facts", "_key", "_lines", "_patience", "_replay", "_response", "_user", "attempt", "cell", "context",
+        "deadlines", "decision", "down", "id_line", "plan", "received", "request", "sent", "state",
     )  # fmt: skip
 
-    def prepare(self, down: Caller, head: RequestHead) -> None:
+    def prepare(self, down: ClientStream, request: RequestHead) -> None:
         """In place of `__init__`, so that compiled code needs no arguments as Python objects."""
-        self.down, self._plane, self._head = down, down.plane, head
-        self.request_complete = head.body is NO_BODY or head.length == 0
-        self._chunk_in = head.body is CHUNKED
-        self.deadline = NEVER
-        self._abandoned = self._chunk_out = self._close = self._flushed = self._hinted = self._kept = False
-        self._expects = not self.request_complete and expects(head)
-        self._attempts = self._queued = self._received = self._replay_size = self._sent = 0
-        self._user = self._unsent_size = self._weight = 0
-        self._excluded = self._opening = self._paused_at = 0.0
-        self._upgrade = b""
-        self._connecting = self._copy = self._course = self._facts = self._held = self._key = self._patience = None
-        self._pool = self._replay = self._unsent = self._upstream = None
+        self.down, self.context, self.request = down, down.plane, request
+        self._replay: ReplayBuffer | None = None
+        if request.body is NO_BODY or request.length == 0:
+            self.state: int = WAITING
+        else:
+            self.state = EXPECTING if expects(request) else SENDING
+            self._replay = ReplayBuffer(self.context.buffers)
+        self._copy: Copy | None = None
+        self._patience: Patience | None = None
+        self.plan: FailoverPlan | None = None
         self._response: ResponseHead | None = None
-        self._out: list[bytes] | None = None
+        self.received = self.sent = 0
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.request!r} {State(self.state).name} {self._response!r}>"
+
+    def _move(self, to: int) -> None:
+        """Come into another state. Raises `IllegalMoveError`."""
+        legal = LEGAL[self.state]
+        if not legal >> to & 1:
+            raise IllegalMoveError(self.state, to)
+        self.state = to
+
+    # As its worker sees it.
+
+    @property
+    def target(self) -> Decision:
+        """Where it is being tried."""
+        return self.attempt.target
+
+    @property
+    def deadline(self) -> float:
+        """When the version's time is over, in monotonic seconds."""
+        return self.deadlines.at
 
     @property
     def waits(self) -> bool:
-        """Whether all was said and the version has not answered. What we took back from it is not waited for."""
-        withdrawn = self._course is not None and self._course.rescue == WITHDRAWN
-        return self.request_complete and self._response is None and not withdrawn
+        """Whether all was said and the version has not answered. What was taken back from it is not waited for."""
+        withdrawn = self.plan is not None and self.plan.takeover == WITHDRAWN
+        return self.state == WAITING and not withdrawn
 
-    @property
-    def sent(self) -> int:
-        """Bytes of the response's body that were handed to the client's connection."""
-        return self._sent
+    def weight(self) -> int:
+        """Bytes that are kept of the request: for the endpoint, or to be sent once more."""
+        stream, replay = self.attempt.stream, self._replay
+        return (0 if replay is None else replay.weight) + (0 if stream is None else stream.weight())
 
-    @property
-    def received(self) -> int:
-        """Bytes of the request's body."""
-        return self._received
+    def owed(self) -> bool:
+        """Whether it is the client's turn to send."""
+        return self.state in (SENDING, ANSWERED_EARLY)
 
-    def __repr__(self) -> str:
-        return f"<Exchange {self._head!r} attempt {self._attempts} response {self._response!r}>"
+    # Decide and lease.
+
+    def begin(self) -> None:
+        """Choose version and endpoint, and send the head or open a connection for it.
+
+        Raises `Refused` where there is no route or the request has come in a circle; nothing is counted
+        for a version then.
+        """
+        context, request, peer = self.context, self.request, self.down.peer
+        routing, pools = context.routing, context.pools
+        decision, self._key, self._user, self._facts = decide(routing.index, request, peer, routing.splits, pools.loads)
+        self.decision = decision
+        pool = pools.by_decision.get(decision)
+        if pool is None:
+            pool = pools.of(decision)
+        self._lines = context.hops.request(request, peer, pool.authority, decision.told, self._offered())
+        self.id_line = context.hops.identified
+        attempt = self.attempt = Attempt.__new__(Attempt)
+        attempt.begin(decision)
+        deadlines = self.deadlines = Deadlines.__new__(Deadlines)
+        deadlines.begin(context.clock.now())
+        self.cell = context.telemetry.recorder.start(decision, deadlines.started)
+        if self._user:
+            context.telemetry.recorder.saw(decision, self._user)
+        if decision.shield is not None:
+            context.shields.deposit(decision, deadlines.started)
+            self._begin_patience()
+        if decision.mirror is not None:
+            self._begin_copy(decision.mirror)
+        if decision.endpoint is None:
+            recovery.go_on(self, Failure.NO_ENDPOINT, "no endpoint of the version is known")
+        elif decision.limit is not None and not attempt.enter(decision, pools.places):
+            self.fail(Failure.OVERLOADED)
+        else:
+            self._lease(pool)
+
+    def _offered(self) -> bytes:
+        """The protocols that the connection may switch to."""
+        if not self.request.upgrade:
+            return b""
+        return upgrade.asked(self.request, [name.encode("ascii") for name in self.decision.route.upgrades])
+
+    def _lease(self, pool: Pool) -> None:
+        stream = self.attempt.lease(pool)
+        if stream is None:
+            self.open()
+        else:
+            self._send(stream)
+
+    def open(self) -> None:
+        """Open a connection to the attempt's endpoint."""
+        self.attempt.open(self)
+        self.deadlines.at = self.context.clock.in_seconds(self.attempt.target.connect_timeout)
+
+    def connected(self, upstream: UpstreamStream) -> None:
+        """A connection was opened for us."""
+        attempt, plan = self.attempt, self.plan
+        attempt.connecting = None
+        opening = self.deadlines.opened(self.context.clock.now())
+        if plan is None or not plan.takeover:
+            self.cell.connected(opening)
+        if attempt.called_off(self.context.routing.index):
+            upstream.abort()
+            if not self.withdraw():
+                self.fail(Failure.CANARY_ABORTED)
+            return
+        self._send(upstream)
+        if not upstream.blocked:
+            self.down.unblock()
+
+    def _send(self, stream: UpstreamStream) -> None:
+        attempt, replay = self.attempt, self._replay
+        attempt.stream = stream
+        attempt.number += 1
+        self._wait()
+        if replay is None:
+            stream.ask(self, self.request, self._lines, None, None)
+        else:
+            stream.ask(self, self.request, self._lines, replay.pieces, replay.trailers)
+            may = repeatable(self.request.method) is not Repeatable.NEVER and replay.size <= REPLAY_LIMIT
+            if not may or not (stream.reused or self.decision.spare):
+                replay.drop()
+        if self.down.paused:
+            self.response_paused()
 
     # The request's body.
 
     def request_data(self, data: bytes) -> None:
-        """Payload from the client, framed anew and passed on."""
-        if self._abandoned:
+        """Payload from the client, passed on, or kept until there is a connection; an empty piece means nothing."""
+        if not data or self.state == ABANDONED:
             return
-        if self._expects:
-            self._begun()
-        self._received += len(data)
+        if self.state in (EXPECTING, ANSWERED_EXPECTING):
+            self._body_begins()
+        self.received += len(data)
         if self._copy is not None and not self._copy.take(data):
             self._copy = None
-        if self._chunk_in:
-            data = b"%b%b\r\n" % (chunk_start(len(data)), data)
-        self._pass_on(data)
+        stream, replay = self.attempt.stream, self._replay
+        if replay is None:
+            raise RuntimeError("a body came with a request that has none")
+        if stream is None:
+            if replay.hold(data):
+                self.down.block()
+        else:
+            replay.keep(data)
+            stream.data(data)
 
     def request_end(self, trailers: tuple[bytes, ...]) -> None:
         """The client's message is complete."""
-        self.request_complete = True
-        if self._abandoned:
+        self._move(COMPLETED[self.state])
+        if self.state == DISCARDED:
             return
         self._send_copy()
-        if self._chunk_in:
-            self._pass_on(last_chunk(trailers))
+        if self._replay is not None:
+            self._replay.end(trailers)
+        stream = self.attempt.stream
+        if stream is not None:
+            stream.end(trailers)
         self._wait()
-        if self._decision.shield is not None and self._response is None:
+        if self.decision.shield is not None and self.state == WAITING:
             self._renew_patience()
+
+    def _body_begins(self) -> None:
+        """The client sends its body, or was asked to: from now on it is its turn."""
+        if self.state == EXPECTING:
+            self._move(SENDING)
+        elif self.state == ANSWERED_EXPECTING:
+            self._move(ANSWERED_EARLY)
+        self._wait()
+        self.down.rearm()
+
+    def _begin_copy(self, verdict: Verdict) -> None:
+        """The request may be drawn for a copy, which leaves when it is here whole."""
+        self._copy = self.context.mirrors.copy(verdict, self.request, self.down.peer, self.id_line)
+        if self.state == WAITING:
+            self._send_copy()
+
+    def _send_copy(self) -> None:
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.send()
 
     # The response.
 
     def response_head(self, head: ResponseHead) -> bool:
         """An interim or final head from the upstream; True when the exchange is complete with it.
 
-        Raises `Refused` for a 101 that nobody asked for.
+        Raises `Refused` for a 101 that was not asked for.
         """
         if head.status == SWITCHING:
             self._switch(head)
@@ -112,288 +276,361 @@ class Exchange(Pacing):
         if head.status < 200:
             self._interim(head)
             return False
-        if head.status >= 500 and self._shielded_error(head, head.body is NO_BODY or head.length == 0):
+        bodyless = head.body is NO_BODY or head.length == 0
+        if head.status >= 500 and recovery.replace_error(self, head, bodyless):
             return True
-        self._out = [self._rewritten(head)]
-        if head.body is NO_BODY or head.length == 0:
+        self.down.head(head, self._answered(head))
+        if bodyless:
             self.response_end(())
-            return True
-        return False
+        return bodyless
 
     def response_whole(self, head: ResponseHead, body: bytes) -> None:
         """A final head with all of its body: what nearly every response is."""
-        if head.status >= 500 and self._shielded_error(head, True):
+        if head.status >= 500 and recovery.replace_error(self, head, True):
             return
-        self._sent = len(body)
-        joins = self._sent <= JOIN_LIMIT
-        data = self._rewritten(head, body if joins else b"")
-        self._release(head)
-        self._flushed = True
-        if joins:
-            self.down.send(data)
-        else:
-            self.down.transport.writelines((data, body))
+        lines = self._answered(head)
+        self.sent = len(body)
+        self.release(head)
+        self.down.whole(head, lines, body)
         self._complete(head)
 
-    def _rewritten(self, head: ResponseHead, body: bytes = b"") -> bytes:
-        """The final head for the client, with `body` behind it; settles how the body is framed and what becomes of the
-        connections.
-        """
-        request, plane = self._head, self._plane
+    def _answered(self, head: ResponseHead) -> bytes:
+        """The version has answered; further lines for the client."""
+        context, decision = self.context, self.decision
         self._response = head
         if self._patience is not None:
-            self._end_patience()
-        lengthless = head.length < 0 and head.body is not NO_BODY
-        self._chunk_out = lengthless and request.minor == 1
-        self._close = request.close or plane.draining or not self.request_complete or (lengthless and not request.minor)
-        if not self.request_complete and (head.close or head.status >= 300):
-            self._abandoned = True
+            self.end_patience()
+        if self.state == WAITING:
+            self._move(TUNNEL if head.status == SWITCHING else ANSWERING)
+        elif not head.close and head.status < 300:
+            self._move(ANSWERED[self.state])
+        else:
+            self._move(ABANDONED)
             self.down.unblock()
             self._wait()
             self.down.rearm()
-        extra, caches = b"" if self._key is None else self._key.cookie, self._decision.caches
+        lines, caches = b"" if self._key is None else self._key.cookie, decision.caches
         if caches is not None:
-            extra = caches.lines(head, extra, plane.wall)
-        if self._target.told is not None:
-            extra += self._labels(self._target.told)
-        goals = self._decision.goals
+            lines = caches.lines(head, lines, context.clock.wall)
+        if self.attempt.target.told is not None:
+            lines += self._labels(self.attempt.target.told)
+        goals = decision.goals
         if goals is not None:
-            reached = goals.reached(request, self.down.peer, head, self._facts)
+            reached = goals.reached(self.request, self.down.peer, head, self._facts)
             if reached:
-                plane.recorder.reach(self._decision, reached, self._user)
-        return plane.hops.response(head, request, extra, self._close, body, self._identified)
+                context.telemetry.recorder.reach(decision, reached, self._user)
+        return lines
 
     def _labels(self, name: bytes) -> bytes:
         """Who answers, and why if it is not who was decided on."""
         version = b"X-Canary-Version: %b\r\n" % name
-        if self._course is None or not self._course.rescue:
+        if self.plan is None or not self.plan.takeover:
             return version
-        return b"%bX-Canary-Rescue: %b\r\n" % (version, self._course.rescue.encode("ascii"))
-
-    def _forget_response(self) -> None:
-        """Nothing of it has left."""
-        self._response = None
-        self._out = None
-        self._sent = 0
-        self._chunk_out = self._close = False
+        return b"%bX-Canary-Rescue: %b\r\n" % (version, self.plan.takeover.encode("ascii"))
 
     def _interim(self, head: ResponseHead) -> None:
-        if head.status == CONTINUE and not self.request_complete:
-            self._begun()
+        if head.status == CONTINUE and self.state < WAITING:
+            self._body_begins()
         self._wait()
-        if self._head.minor:
-            self._hinted = True
-            self.down.send(self._plane.hops.response(head, self._head, b"", False))
-
-    def _switch(self, head: ResponseHead) -> None:
-        """The endpoint changes the protocol: from here on the two connections are one tunnel."""
-        down, upstream, plane = self.down, self._upstream, self._plane
-        if upstream is None or not self.request_complete or not upgrade.switched(head, self._upgrade):
-            raise Refused(Failure.RESPONSE_INVALID, "101 to something that was not asked for")
-        self._response = head
-        down.send(self._rewritten(head))
-        self._let_go()
-        self._upstream = upstream.exchange = None
-        self.deadline = NEVER
-        if self._pool is not None:
-            self._pool.ejection.succeeded()
-        self._count(SUCCESS, SWITCHING, plane.now(), None)
-        tunnel = Tunnel(plane, self, down.transport, upstream.transport)
-        plane.tunnels.add(tunnel)
-        early, paused, ended = upstream.leave(), down.paused, down.half_closed
-        tunnel.start(down.leave(), early, ended=ended, paused=paused)
-
-    def tunnel_ended(self, received: int, sent: int) -> None:
-        """Both connections of the tunnel are gone; the bytes that the client sent and got in it."""
-        self._received, self._sent = received, sent
-        self._drop_upstream()
-        self._leave()
-        self._log(SUCCESS, SWITCHING, None)
-
-    def tunnel_broke(self, why: str) -> None:
-        """The endpoint reset the tunnel. That is counted for nothing, and said."""
-        self._note(Failure.UPSTREAM_RESET, f"the tunnel broke ({why})")
+        self.down.interim(head)
 
     def response_data(self, data: bytes) -> None:
-        """Payload from the upstream, framed for the client; `flush` sends it."""
-        self._sent += len(data)
-        if self._out is None:
-            self._out = []
-        if self._chunk_out:
-            self._out += (chunk_start(len(data)), data, b"\r\n")
-        else:
-            self._out.append(data)
+        """Payload from the upstream; `flush` sends it. An empty piece means nothing."""
+        self.sent += len(data)
+        self.down.data(data)
 
     def flush(self) -> None:
         """Send what the last bytes from the upstream amounted to."""
         self._wait()
-        self._write_out()
-
-    def _write_out(self) -> None:
-        out, self._out = self._out, None
-        if not out:
-            return
-        self._flushed = True
-        if len(out) == 1:
-            self.down.send(out[0])
-        elif len(out[1]) <= JOIN_LIMIT:
-            self.down.send(b"".join(out))
-        else:
-            self.down.transport.writelines(out)
+        self.down.flush()
 
     def response_end(self, trailers: tuple[bytes, ...]) -> None:
         """The response is complete: free the connection, send the rest, count."""
         head = self._response
         if head is None:
             raise RuntimeError("a response ended that had not begun")
-        self._release(head)
-        if self._chunk_out:
-            self._out = [*(self._out or ()), last_chunk(trailers)]
-        self._write_out()
+        self.release(head)
+        self.down.end(trailers)
         self._complete(head)
 
     def _complete(self, head: ResponseHead) -> None:
         """All of the response was handed on: count it, and go on with the connection."""
-        if head.status >= 400 and (self._course is None or self._course.charged is None):
-            self._cell.reply(head.status)
+        if head.status >= 400 and (self.plan is None or self.plan.charged is None):
+            self.cell.reply(head.status)
         self._record(ERROR_5XX if head.status >= 500 else SUCCESS, head.status, True)
-        self.down.finished(self._close)
+        self.down.complete()
 
-    def _release(self, head: ResponseHead) -> None:
-        """The response is here to its end: the connection is free for others, if it is still good."""
-        upstream, pool = self._upstream, self._pool
-        if upstream is None or pool is None:
-            raise RuntimeError("a connection is given back that was not lent")
-        self._upstream = None
-        upstream.exchange = self._pool = None
-        pool.in_flight -= 1
-        if pool.ejection.failures:
-            pool.ejection.succeeded()
-        if head.close or self._abandoned or not self.request_complete or not upstream.clean():
-            if upstream.reader.pending():
-                self._note(Failure.RESPONSE_INVALID, "more bytes came than the response has")
-            upstream.abort()
+    def release(self, head: ResponseHead) -> None:
+        """The response is here to its end: the stream is free for others, if it is still good."""
+        attempt = self.attempt
+        whole = self.state >= WAITING and self.state != DISCARDED
+        expires = self.context.clock.tick + attempt.target.keep_alive
+        if not attempt.release(whole and not head.close, self.deadlines.paused_at != 0, expires):
+            self.note(Failure.RESPONSE_INVALID, "more bytes came than the response has")
+
+    def _switch(self, head: ResponseHead) -> None:
+        """The endpoint changes the protocol: from here on the two connections are one tunnel."""
+        down, attempt, context = self.down, self.attempt, self.context
+        stream = attempt.stream
+        if stream is None or self.state != WAITING or not upgrade.switched(head, self._offered()):
+            raise Refused(Failure.RESPONSE_INVALID, "101 to something that was not asked for")
+        down.head(head, self._answered(head))
+        down.flush()
+        if self._replay is not None:
+            self._replay.drop()
+        attempt.stream = stream.exchange = None
+        self.deadlines.at = NEVER
+        if attempt.pool is not None:
+            attempt.pool.ejection.succeeded()
+        self._count(SUCCESS, SWITCHING, context.clock.now(), None)
+        tunnel = Tunnel(context, self, down.transport, stream.transport)
+        context.tunnels.add(tunnel)
+        early, paused, ended = stream.leave(), down.paused, down.half_closed
+        tunnel.start(down.leave(), early, ended=ended, paused=paused)
+
+    def tunnel_ended(self, received: int, sent: int) -> None:
+        """Both connections of the tunnel are gone; the bytes that the client sent and got in it."""
+        self._move(OVER)
+        self.received, self.sent = received, sent
+        self.attempt.drop()
+        self.attempt.leave(self.context.pools.places)
+        self._log(SUCCESS, SWITCHING, None)
+
+    def tunnel_broke(self, why: str) -> None:
+        """The endpoint reset the tunnel. That is counted for nothing, and said."""
+        self.note(Failure.UPSTREAM_RESET, f"the tunnel broke ({why})")
+
+    # Who is waited for. Each side that is slow stops the other, and its clock runs alone.
+
+    def _wait(self) -> None:
+        """Start the version's clock where it is the version's turn, stop it where it is the client's: while that has
+        more to send, or does not read. While a connection opens, the deadline is that of the opening.
+        """
+        attempt, deadlines = self.attempt, self.deadlines
+        stream = attempt.stream
+        if stream is None:
+            return
+        clients_turn = self.state in (SENDING, ANSWERED_EARLY) and not stream.blocked
+        if clients_turn or deadlines.paused_at:
+            deadlines.at = NEVER
         else:
-            if self._paused_at:
-                upstream.transport.resume_reading()
-            pool.give_back(upstream, self._plane.tick + self._target.keep_alive)
+            deadlines.at = self.context.clock.in_seconds(attempt.target.response_timeout)
+
+    def request_blocked(self) -> None:
+        """The endpoint does not keep up: stop reading from the client, and do not wait for ever."""
+        attempt = self.attempt
+        if self.state not in (ABANDONED, DISCARDED) and attempt.stream is not None:
+            self.down.block()
+            attempt.queued = attempt.stream.queued()
+            self._wait()
+
+    def request_unblocked(self) -> None:
+        """The endpoint took what was queued."""
+        self.down.unblock()
+        self._wait()
+
+    def response_paused(self) -> None:
+        """The client does not keep up: stop reading from the upstream, stop its clock."""
+        stream, deadlines = self.attempt.stream, self.deadlines
+        if stream is not None and not deadlines.paused_at:
+            deadlines.pause(self.context.clock.now())
+            stream.pause()
+
+    def response_resumed(self) -> None:
+        """The client took what was queued."""
+        stream, deadlines = self.attempt.stream, self.deadlines
+        if stream is not None and deadlines.paused_at:
+            deadlines.resume(self.context.clock.now())
+            stream.resume()
+            self._wait()
+
+    def expired(self) -> None:
+        """The deadline passed. An endpoint that slowly takes what is queued for it gets more time."""
+        attempt = self.attempt
+        blocked = attempt.stream is not None and attempt.stream.blocked
+        if blocked and attempt.progressed():
+            self._wait()
+        elif attempt.connecting is not None:
+            attempt.connecting.cancel()
+            self.connect_failed(Failure.CONNECT_TIMEOUT, f"no connection within {attempt.target.connect_timeout:g} s")
+        else:
+            what = "nothing of the request was taken" if blocked else "no byte came"
+            recovery.go_on(self, Failure.RESPONSE_TIMEOUT, f"{what} for {attempt.target.response_timeout:g} s")
 
     # What can go wrong.
+
+    def connect_failed(self, failure: Failure, why: str = "") -> None:
+        """No connection could be opened; nothing was sent."""
+        self.attempt.connecting = None
+        recovery.go_on(self, failure, why)
+
+    def upstream_failed(self, failure: Failure, why: str = "") -> None:
+        """The stream or what came over it is unusable."""
+        recovery.go_on(self, failure, why)
+
+    def may_repeat(self) -> Repeatable:
+        """Whether the request may be sent, or sent once more: the client got nothing, it is all here, and either none
+        of it was sent yet or its method allows it.
+        """
+        if self.down.delivered or self.state in (ABANDONED, DISCARDED):
+            return Repeatable.NEVER
+        if not self.attempt.number:
+            return Repeatable.SAFE
+        here = self._replay is None or self._replay.complete
+        return repeatable(self.request.method) if here else Repeatable.NEVER
+
+    def begin_attempt(self) -> None:
+        """Be through with the attempt before; another one has all the time that one has."""
+        self.attempt.drop()
+        self.deadlines.try_again(self.context.clock.now())
+        self.down.unblock()
+
+    def forget_response(self) -> None:
+        """Nothing of it has left, and another attempt is made."""
+        if self.state in FORGOTTEN:
+            self._move(FORGOTTEN[self.state])
+        self._response = None
+        self.sent = 0
+        self.down.forget()
+
+    def aim(self, target: Decision) -> None:
+        """Go on at another endpoint, with a head that is true for it."""
+        context, request, attempt = self.context, self.request, self.attempt
+        pool = context.pools.of(target)
+        if target.told is not None or request.host is None:
+            peer, offered = self.down.peer, self._offered()
+            self._lines = context.hops.request(request, peer, pool.authority, target.told, offered, self.id_line)
+        moved = target.version is not attempt.target.version
+        attempt.target = target
+        if moved and not attempt.enter(target, context.pools.places):
+            self.fail(Failure.OVERLOADED)
+        else:
+            self._lease(pool)
+
+    def note(self, failure: Failure, why: str) -> None:
+        """Say in the log what the endpoint did."""
+        self.context.telemetry.errors.note(failure, self.attempt.target, request_id_of(self.id_line), why)
+
+    # The shield's time.
+
+    def _begin_patience(self) -> None:
+        """From now on the canary has the shield's time."""
+        self._patience = self.context.shields.patience_of(self.decision)
+        self._patience.begin(self)
+
+    def end_patience(self) -> None:
+        """It answered, or something else did."""
+        if self._patience is not None:
+            self._patience.end(self)
+            self._patience = None
+
+    def _renew_patience(self) -> None:
+        """The client has said all it had to say: how long it took for that is not the canary's time."""
+        if self.attempt.stream is not None and (self.plan is None or not self.plan.takeover):
+            self.end_patience()
+            self._begin_patience()
+
+    def overdue(self) -> None:
+        """The shield's time is over. Without a budget left the canary has the time of any other version."""
+        self._patience = None
+        if self.attempt.stream is None or self.state >= WAITING:
+            recovery.replace_late(self)
+
+    # The end.
+
+    def withdraw(self) -> bool:
+        """Take the request back from the canary for stable to answer, by our own decision; whether that is possible."""
+        return recovery.withdraw(self)
 
     def aborted(self) -> None:
         """The canary was aborted and this exchange has had its time: stable answers, or we do where it cannot."""
         if not self.withdraw():
-            self._fail(Failure.CANARY_ABORTED)
+            self.fail(Failure.CANARY_ABORTED)
 
     def ended(self) -> None:
         """The instance ends, and this exchange with it."""
-        self._fail(Failure.SHUTTING_DOWN)
+        self.fail(Failure.SHUTTING_DOWN)
 
     def downstream_failed(self, failure: Failure) -> None:
         """The client broke the rest of its message: its fault, so not counted against the version."""
-        self._drop_upstream()
+        self.attempt.drop()
         self._record(Outcome.CLIENT_ABORT, self._code(failure))
         self._answer(failure, True)
 
     def shed(self) -> None:
         """Nothing more may be held for this exchange: the memory is needed. That is no fault of the version."""
-        self._drop_upstream()
+        self.attempt.drop()
         self._record(Outcome.OVERFLOW, self._code(Failure.OVERLOADED))
-        if not self._flushed:
+        if self.down.delivered != FINAL:
             self._answer(Failure.OVERLOADED, True)
 
-    def weight(self) -> int:
-        """Bytes that are kept of the request: for the endpoint, or to be sent once more."""
-        return self._weight + (0 if self._upstream is None else self._upstream.weight())
-
-    @property
-    def begun(self) -> bool:
-        """Whether the client got the beginning of the response."""
-        return self._flushed
-
     def client_gone(self) -> None:
-        """Nobody is waiting any more: cancel the upstream at once."""
-        self._drop_upstream()
+        """The client has left: cancel the upstream at once."""
+        self.attempt.drop()
         self._record(Outcome.CLIENT_ABORT, self._code(Failure.CLIENT_GONE))
 
-    def _fail(self, failure: Failure) -> None:
-        if self._decision.shield is not None and self._shielded(failure):
-            return
-        self._drop_upstream()
+    def fail(self, failure: Failure) -> None:
+        """Nothing can be done about it: the client gets the failure."""
+        close = self.request.close or self.state < WAITING or self.context.lifetime.draining
+        self.attempt.drop()
         self._record(failure.outcome or Outcome.PROTOCOL, self._code(failure))
-        close = self._head.close or not self.request_complete or self._plane.draining
         self._answer(failure, close)
 
     def _code(self, failure: Failure) -> int:
         """The status the client got: the upstream's if its head was sent, else our own."""
-        return self._response.status if self._flushed and self._response is not None else failure.status
+        began = self.down.delivered == FINAL and self._response is not None
+        return self._response.status if began and self._response is not None else failure.status
 
     def _answer(self, failure: Failure, close: bool) -> None:
-        if self._flushed:
-            self._write_out()
-            self.down.cut(not self._chunk_out and self._response is not None and self._response.length < 0)
-        else:
-            caches = self._decision.caches
-            extra = self._identified if caches is None else self._identified + caches.vary
-            self._plane.answer(self.down.transport, failure, self._head, close=close, extra=extra)
-            self.down.finished(close)
+        caches = self.decision.caches
+        self.down.answer(failure, self.id_line if caches is None else self.id_line + caches.vary, close)
 
     def _record(self, outcome: Outcome, code: int, judged: bool = False) -> None:
         """Count, release, log: the end of every exchange but that of a tunnel."""
-        plane = self._plane
+        context, deadlines, attempt = self.context, self.deadlines, self.attempt
+        self._move(OVER)
         if self._patience is not None:
-            self._end_patience()
-        if self._weight:
-            self._let_go()
-        now = plane.now()
+            self.end_patience()
+        if self._replay is not None:
+            self._replay.drop()
+        now = context.clock.now()
         if self._copy is not None:
-            self._forget_copy()
+            self._copy.forget()
+            self._copy = None
         if self._user:
             self._count_user(outcome)
-        if judged and code == OK and self._course is None and self._tried == self._started and not self._excluded:
-            self._cell.succeed(now - self._started)
+        if judged and code == OK and self.plan is None and deadlines.undisturbed():
+            self.cell.succeed(now - deadlines.started)
         else:
-            self._count(outcome, code, now, now - self._tried - self._excluded if judged else None)
-        if self._held is not None:
-            self._leave()
-        if plane.access_log is not None:
-            self._log(outcome, code, now - self._tried - self._excluded if judged else None)
+            self._count(outcome, code, now, deadlines.latency(now) if judged else None)
+        if attempt.place is not None:
+            attempt.leave(context.pools.places)
+        if context.telemetry.access_log is not None:
+            self._log(outcome, code, deadlines.latency(now) if judged else None)
+
+    def _count_user(self, outcome: Outcome) -> None:
+        """A user of whom the version failed a request has seen it fail, even where the other version answered."""
+        charged = outcome if self.plan is None or self.plan.charged is None else self.plan.charged
+        if charged in FAILURES:
+            self.context.telemetry.recorder.failed(self.decision, self._user)
 
     def _count(self, outcome: Outcome, code: int, now: float, latency: float | None) -> None:
         """A version is charged with its first attempt, and judged by its own time alone."""
-        course = self._course
-        duration = now - self._started
-        if course is None or course.charged is None:
-            self._cell.finish(outcome, code, duration, latency)
+        plan = self.plan
+        duration = now - self.deadlines.started
+        if plan is None or plan.charged is None:
+            self.cell.finish(outcome, code, duration, latency)
             return
-        if not course.rescue and latency is not None:
-            self._cell.repeat(outcome)
-        self._cell.finish(course.charged, code, duration, None)
+        if not plan.takeover and latency is not None:
+            self.cell.repeat(outcome)
+        self.cell.finish(plan.charged, code, duration, None)
 
     def _log(self, outcome: Outcome, code: int, latency: float | None) -> None:
         """A line of the access log, where there is one."""
-        log = self._plane.access_log
+        log, clock = self.context.telemetry.access_log, self.context.clock
         if log is not None:
-            log(self._entry(outcome, code, latency))
-
-    def _entry(self, outcome: Outcome, code: int, latency: float | None) -> Entry:
-        plane, head, peer, decision, target = self._plane, self._head, self.down.peer, self._decision, self._target
-        duration = plane.now() - self._started
-        course = self._course
-        rescue = "" if course is None else course.rescue
-        states = {"retry": self._attempts > 1, rescue: bool(rescue), "tunnel": code == SWITCHING}
-        client, scheme = sender(peer, head)
-        return Entry(
-            plane.wall() - duration, client, peer.address, head.method, head.host or b"", head.target, head.minor,
-            scheme, code, decision.route.name, decision.version.name, decision.reason,
-            endpoint="" if target.endpoint is None else target.endpoint.authority,
-            attempts=self._attempts,
-            duration=duration,
-            upstream=latency if course is None else None,
-            connect=self._opening,
-            received=self._received,
-            sent=self._sent,
-            outcome=outcome if course is None or course.charged is None else course.charged,
-            flags=tuple(flag for flag, holds in states.items() if holds),
-            request_id=request_id_of(self._identified),
-        )  # fmt: skip
+            entry = entry_of(
+                clock.wall(), clock.now(), self.request, self.down.peer, self.decision, self.attempt, self.deadlines,
+                self.plan, outcome, code, latency, self.received, self.sent, self.id_line,
+            )  # fmt: skip
+            log(entry)

@@ -1,10 +1,9 @@
-from canaryproxy.proxy.holding cimport Holding
+from canaryproxy.proxy.response_writer cimport ResponseWriter
 
 
-cdef class Guest(Holding):
+cdef class Guest(ResponseWriter):
     cdef public bint proven
     cdef public double since
     cdef public object place
     cdef public object slow
-    cdef public double deadline
     cdef Py_ssize_t _unsent

@@ -3,20 +3,20 @@
 from typing import TYPE_CHECKING
 
 from canaryproxy.proxy.eviction import BUSY, Place
-from canaryproxy.proxy.holding import CLOSED, IDLE, LINGERING, Holding
+from canaryproxy.proxy.holding import CLOSED, IDLE, LINGERING
+from canaryproxy.proxy.response_writer import ResponseWriter
 
 if TYPE_CHECKING:
     from canaryproxy.proxy.plane import DataPlane
 
 
-class Guest(Holding):
+class Guest(ResponseWriter):
     """`proven`: it has had an answer; `since`: when it began to wait, as far as it may give way; `slow`: what it is
     slow in (`Stalls`).
     """
 
     __slots__ = (
         "_unsent",
-        "deadline",
         "place",
         "proven",
         "since",
@@ -24,7 +24,6 @@ class Guest(Holding):
     )
 
     _unsent: int
-    deadline: float
     place: Place | None
     plane: "DataPlane"
     proven: bool
@@ -70,7 +69,7 @@ class Guest(Holding):
         if self.exchange is None and self._scheme != b"http":
             self.phase = LINGERING
             self.transport.close()
-            self.plane.soon(self.transport.abort)
+            self.plane.clock.soon(self.transport.abort)
         else:
             self.transport.abort()
 
@@ -79,5 +78,5 @@ class Guest(Holding):
         before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         moved = 0 < self._unsent != before
         if moved:
-            self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
+            self.deadline = self.plane.clock.in_seconds(self.plane.settings.timeouts.body_idle)
         return moved

@@ -1,11 +1,14 @@
 cimport cython
 
 from canaryproxy.http1.request cimport RequestReader
-from canaryproxy.proxy.caller cimport Caller
+from canaryproxy.proxy.client_stream cimport ClientStream
 from canaryproxy.proxy.exchange cimport Exchange
 
 
-cdef class Holding(Caller):
+cdef int FINAL, WAITING
+
+
+cdef class Holding(ClientStream):
     cdef public RequestReader reader
     cdef public Exchange exchange
     cdef public object phase

@@ -3,9 +3,10 @@
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import RequestHead
-from canaryproxy.proxy.caller import Caller, Phase
+from canaryproxy.proxy.client_stream import ClientStream, Phase
 from canaryproxy.proxy.ends import reset
 from canaryproxy.proxy.exchange import Exchange
+from canaryproxy.proxy.exchange_state import FINAL, WAITING
 
 BELOW_TLS = 131_072
 """What is encrypted already of the bytes for a client that does not read: the loop says nothing about it."""
@@ -17,7 +18,7 @@ PIPELINE_LIMIT = 16_384
 IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = Phase
 
 
-class Holding(Caller):
+class Holding(ClientStream):
     """`_weight` is what is kept of the client's bytes here, and what the loop queues for it."""
 
     __slots__ = (
@@ -68,13 +69,14 @@ class Holding(Caller):
 
     def shed(self) -> None:
         """The memory is needed: hold nothing for this client any more, and let it know."""
-        exchange, self.exchange = self.exchange, None
+        exchange = self.exchange
         queued = self.paused or self.phase is LINGERING
         if exchange is not None:
             exchange.shed()
+            self.exchange = None
         elif not queued and self.phase is not CLOSED:
             self._refuse(Failure.OVERLOADED)
-        if queued or (exchange is not None and exchange.begun):
+        if queued or (exchange is not None and self.delivered == FINAL):
             self.phase = CLOSED
             reset(self.transport)
         self._forget_bytes()
@@ -100,7 +102,7 @@ class Holding(Caller):
     def _set_reading(self) -> None:
         """Read unless the upstream is full or the client is too far ahead."""
         lingering = self.phase is LINGERING
-        waits = self._yielding or (self.exchange is not None and self.exchange.request_complete)
+        waits = self._yielding or (self.exchange is not None and self.exchange.state >= WAITING)
         ahead = waits and self.reader.pending() > (0 if self.plane.buffers.tight else PIPELINE_LIMIT)
         blocked = not lingering and (self._upload_blocked or ahead)
         if blocked == self.blocked or self.transport.is_closing() or self.half_closed:

@@ -2,18 +2,17 @@
 
 import asyncio
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
-from canaryproxy.http1.hops import Peer, request_id_of
+from canaryproxy.http1.hops import Hops, Peer, request_id_of
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.pool import Pool
-from canaryproxy.proxy.upstream import Recipient, Upstream
-
-if TYPE_CHECKING:
-    from canaryproxy.proxy.mirror import Lot
+from canaryproxy.proxy.upstream_stream import ResponseHandler, UpstreamStream
+from canaryproxy.telemetry.errorlog import ErrorLog
 
 DULL = 65_536
 """Bytes of an answer's body that are read and dropped, so that the connection can be used again. A longer answer ends
@@ -22,11 +21,34 @@ with its connection."""
 BROKEN = (Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT)
 """What an endpoint gets no copies for, for a while, if it goes on: there is nothing to be learnt from it."""
 
-MARK = b"X-Canary-Mirror: true\r\n\r\n"
-"""Tells the canary that nobody waits for the answer."""
+MARK = b"X-Canary-Mirror: true\r\n"
+"""Tells the canary that the answer is not waited for."""
 
 
-class Copy(Recipient):
+class CopyQueue(Protocol):
+    """Where a copy waits, and what it takes its room from."""
+
+    errors: ErrorLog
+    hops: Hops
+    now: Callable[[], float]
+
+    def hold(self, copy: "Copy", size: int) -> bool:
+        """Take room for so many bytes more; False when there is none."""
+
+    def let_go(self, copy: "Copy") -> None:
+        """Give back the room that a copy took."""
+
+    def enqueue(self, copy: "Copy") -> None:
+        """Let it wait for its turn."""
+
+    def drop(self, outcome: Outcome) -> None:
+        """There will be no such copy."""
+
+    def finished(self, copy: "Copy", outcome: Outcome) -> None:
+        """It was answered, or never will be."""
+
+
+class Copy(ResponseHandler):
     """One copy: of the request `head` by `peer`, body and all."""
 
     __slots__ = (
@@ -34,7 +56,7 @@ class Copy(Recipient):
         "_status", "_times", "_upstream", "deadline", "weight",
     )  # fmt: skip
 
-    def __init__(self, lot: "Lot", head: RequestHead, peer: Peer, identified: bytes, limit: int) -> None:
+    def __init__(self, lot: CopyQueue, head: RequestHead, peer: Peer, identified: bytes, limit: int) -> None:
         self._lot = lot
         self._head = head
         self._peer = peer
@@ -43,7 +65,7 @@ class Copy(Recipient):
         self._body = bytearray()
         self._decision: Decision | None = None
         self._pool: Pool | None = None
-        self._upstream: Upstream | None = None
+        self._upstream: UpstreamStream | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._read = self._status = 0
         self._times = math.inf, math.inf
@@ -94,7 +116,7 @@ class Copy(Recipient):
         self._connecting = pool.open(self)
         self.deadline = self._lot.now() + self._times[0]
 
-    def connected(self, upstream: Upstream) -> None:
+    def connected(self, upstream: UpstreamStream) -> None:
         """A connection was opened."""
         self._connecting = None
         self._write(upstream)
@@ -104,26 +126,26 @@ class Copy(Recipient):
         self._connecting = None
         self._fail(failure, why)
 
-    def _write(self, upstream: Upstream) -> None:
+    def _write(self, upstream: UpstreamStream) -> None:
         self._upstream = upstream
         self.deadline = self._lot.now() + self._times[1]
-        upstream.exchange = self
-        upstream.answered = False
-        upstream.reader.expect(self._head.method)
-        upstream.send(self._request() + self._body)
+        head, lines = self._request()
+        upstream.ask(self, head, lines, [bytes(self._body)], ())
 
-    def _request(self) -> bytes:
+    def _request(self) -> tuple[RequestHead, tuple[bytes, bytes, bytes, bytes]]:
         """The head as the main request has it, and the mark. The body has come whole, so its length is known."""
         old, decision, pool = self._head, self._decision, self._pool
         if decision is None or pool is None:
             raise RuntimeError("a copy is sent to nowhere")
-        head = RequestHead(old.method, old.target, old.minor)
+        head = RequestHead(old.method, old.target, old.version)
         head.host, head.plain = old.host, old.plain
         head.special = [field for field in old.special if field[0] not in (b"expect", b"x-canary-mirror")]
         if old.body is not Body.NONE:
             head.body, head.length = Body.LENGTH, len(self._body)
-        request = self._lot.hops.request(head, self._peer, pool.authority, decision.told, b"", self._identified)
-        return request[:-2] + MARK
+        host, plain, ours, last = self._lot.hops.request(
+            head, self._peer, pool.authority, decision.told, b"", self._identified
+        )
+        return head, (host, plain, ours, last + MARK)
 
     def response_whole(self, head: ResponseHead, _: bytes) -> None:
         """The whole answer."""

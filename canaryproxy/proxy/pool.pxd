@@ -1,7 +1,7 @@
 cimport cython
 
 from canaryproxy.proxy.ejection cimport Ejection
-from canaryproxy.proxy.upstream cimport Upstream
+from canaryproxy.proxy.upstream_stream cimport UpstreamStream
 
 
 cdef class Pool:
@@ -15,6 +15,6 @@ cdef class Pool:
     cdef bint _modest
     cdef bint _retired
 
-    @cython.locals(upstream=Upstream, idle=list)
-    cpdef Upstream take(self)
-    cpdef give_back(self, Upstream upstream, double expires)
+    @cython.locals(upstream=UpstreamStream, idle=list)
+    cpdef UpstreamStream take(self)
+    cpdef give_back(self, UpstreamStream upstream, double expires)

@@ -14,7 +14,8 @@ from canaryproxy.proxy.ejection import Ejection
 from canaryproxy.proxy.shortage import NO_MEMORY
 from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.proxy.tls import client_context
-from canaryproxy.proxy.upstream import Recipient, Upstream, reason_of
+from canaryproxy.proxy.upstream import Upstream, reason_of
+from canaryproxy.proxy.upstream_stream import ResponseHandler, UpstreamStream
 
 
 class Pool:
@@ -42,7 +43,7 @@ class Pool:
         self._sockets = sockets
         self._retired = False
         self._modest = modest
-        self._idle: list[Upstream] = []
+        self._idle: list[UpstreamStream] = []
         self._opening: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
@@ -53,7 +54,7 @@ class Pool:
         """Whether the endpoint is left alone for a while."""
         return self.ejection.active
 
-    def take(self) -> Upstream | None:
+    def take(self) -> UpstreamStream | None:
         """An idle connection that is still good, or None."""
         idle = self._idle
         while idle:
@@ -62,7 +63,7 @@ class Pool:
                 return upstream
         return None
 
-    def give_back(self, upstream: Upstream, expires: float) -> None:
+    def give_back(self, upstream: UpstreamStream, expires: float) -> None:
         """Keep a connection for the next exchange until `expires` (monotonic seconds)."""
         if self._retired:
             upstream.abort()
@@ -71,14 +72,14 @@ class Pool:
         upstream.reused = True
         self._idle.append(upstream)
 
-    def open(self, exchange: Recipient) -> asyncio.Task[None]:
+    def open(self, exchange: ResponseHandler) -> asyncio.Task[None]:
         """Open a connection for `exchange`, which hears of success or failure unless it cancels the task."""
         task = self._sockets.loop.create_task(self._open(exchange))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
         return task
 
-    async def _open(self, exchange: Recipient) -> None:
+    async def _open(self, exchange: ResponseHandler) -> None:
         upstream = Upstream(self._sockets.buffers)
         endpoint = self.endpoint
         context, name, shortage = None, None, self._sockets.shortage

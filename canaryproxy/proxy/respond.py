@@ -60,4 +60,4 @@ def persistence(head: RequestHead | None, *, close: bool) -> bytes:
     """The Connection field of an answer, if it needs one."""
     if close:
         return b"Connection: close\r\n"
-    return b"" if head is None or head.minor else b"Connection: keep-alive\r\n"
+    return b"" if head is None or head.version != 10 else b"Connection: keep-alive\r\n"

@@ -6,15 +6,12 @@ Counted once, at the handshake; what is said later is the application's own affa
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from canaryproxy.proxy.buffers import WATER
+from canaryproxy.model.decision import Decision
+from canaryproxy.proxy.buffers import WATER, Buffers
 from canaryproxy.proxy.ends import Sender, reset
 from canaryproxy.proxy.upstream import reason_of
-
-if TYPE_CHECKING:
-    from canaryproxy.proxy.exchange import Exchange
-    from canaryproxy.proxy.shared import Shared
 
 SIDES = 2
 
@@ -96,15 +93,54 @@ class Side(asyncio.Protocol):
             self.transport.resume_reading()
 
 
+class Owner(Protocol):
+    """The exchange that joined the two connections."""
+
+    decision: Decision
+
+    @property
+    def down(self) -> object:
+        """The client's stream."""
+
+    @property
+    def target(self) -> Decision:
+        """Where the other connection leads."""
+
+    def tunnel_ended(self, received: int, sent: int) -> None:
+        """Both connections are gone; the bytes that the client sent and got."""
+
+    def tunnel_broke(self, why: str) -> None:
+        """The endpoint reset its connection."""
+
+
+class Time(Protocol):
+    """How the worker tells the time: `tick` is about now, in monotonic seconds."""
+
+    tick: float
+
+
+class Host(Protocol):
+    """The worker that the tunnel runs in."""
+
+    buffers: Buffers
+
+    @property
+    def clock(self) -> Time:
+        """The worker's."""
+
+    def end_tunnel(self, tunnel: "Tunnel") -> None:
+        """It is gone."""
+
+
 class Tunnel:
     """Two connections that one exchange joined. `touched` is when a byte last moved, in monotonic seconds."""
 
     __slots__ = ("_gone", "_plane", "buffers", "decision", "down", "exchange", "touched", "up")
 
-    def __init__(self, plane: "Shared", exchange: "Exchange", down: asyncio.Transport, up: asyncio.Transport) -> None:
+    def __init__(self, plane: Host, exchange: Owner, down: asyncio.Transport, up: asyncio.Transport) -> None:
         self.decision = exchange.decision
         self.exchange = exchange
-        self.touched = plane.tick
+        self.touched = plane.clock.tick
         self.buffers = plane.buffers
         self._plane = plane
         self._gone = 0
@@ -132,7 +168,7 @@ class Tunnel:
 
     def touch(self) -> None:
         """Something moved."""
-        self.touched = self._plane.tick
+        self.touched = self._plane.clock.tick
 
     def unread(self) -> list[Side]:
         """The sides we do not read from, where a reset would go unnoticed."""

@@ -1,37 +1,30 @@
 cimport cython
 
+from canaryproxy.http1.hops cimport write_request
 from canaryproxy.http1.response cimport ResponseReader
-from canaryproxy.model.message cimport ResponseHead
+from canaryproxy.model.message cimport RequestHead, ResponseHead
 from canaryproxy.proxy.buffers cimport Buffers
-from canaryproxy.proxy.ends cimport Receiver
+from canaryproxy.proxy.upstream_stream cimport ResponseHandler, UpstreamStream
 
 
-cdef class Recipient:
-    cpdef connected(self, Upstream upstream)
-    cpdef connect_failed(self, failure, str why=*)
-    cpdef response_whole(self, ResponseHead head, bytes body)
-    cpdef bint response_head(self, ResponseHead head) except -1
-    cpdef response_data(self, bytes data)
-    cpdef response_end(self, tuple trailers)
-    cpdef flush(self)
-    cpdef upstream_failed(self, failure, str why=*)
-    cpdef request_blocked(self)
-    cpdef request_unblocked(self)
-
-
-cdef class Upstream(Receiver):
-    cdef public Recipient exchange
+cdef class Upstream(UpstreamStream):
     cdef public ResponseReader reader
-    cdef public double expires
     cdef public bint opened
-    cdef public bint alive
-    cdef public bint answered
-    cdef public bint blocked
-    cdef public bint reused
     cdef public Buffers buffers
+    cdef bint _chunked
     cdef Py_ssize_t _backlog
 
+    @cython.locals(data=bytes)
+    cpdef ask(self, ResponseHandler handler, RequestHead head, tuple lines, list pieces, tuple trailers)
+    cpdef data(self, bytes piece)
+    cpdef end(self, tuple trailers)
+    cpdef pause(self)
+    cpdef resume(self)
+    cpdef Py_ssize_t queued(self) except -1
     cpdef bint clean(self) except -1
+    cpdef Py_ssize_t surplus(self) except -1
     cpdef abort(self)
-    @cython.locals(exchange=Recipient, reader=ResponseReader)
+    cpdef bytes leave(self)
+    cpdef Py_ssize_t weight(self) except -1
+    @cython.locals(exchange=ResponseHandler, reader=ResponseReader)
     cpdef data_received(self, bytes data)

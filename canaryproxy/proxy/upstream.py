@@ -1,22 +1,27 @@
-"""One connection to an endpoint: bytes of the response in, events to the exchange that owns it.
+"""One HTTP/1 connection to an endpoint: a request out, bytes of the response in, events to the exchange that owns it.
 
 A connection belongs to at most one exchange at a time. Idle, it waits in its pool, and anything that
-happens to it there (bytes nobody asked for, EOF, an error) ends it.
+happens to it there (bytes that were not asked for, EOF, an error) ends it.
 """
 
 import asyncio
 import errno
 import os
 import ssl
+from collections.abc import Sequence
 from typing import cast
 
 from canaryproxy.http1.body import End
+from canaryproxy.http1.hops import write_request
 from canaryproxy.http1.response import ResponseReader
+from canaryproxy.http1.write import chunk, last_chunk
 from canaryproxy.model.failure import Failure, Refused
-from canaryproxy.model.message import ResponseHead
+from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.proxy.buffers import WATER, Buffers
-from canaryproxy.proxy.ends import Receiver
 from canaryproxy.proxy.shortage import lacks
+from canaryproxy.proxy.upstream_stream import ResponseHandler, UpstreamStream
+
+STREAM = Body.STREAM
 
 
 def reason_of(error: Exception) -> str:
@@ -30,67 +35,18 @@ def reason_of(error: Exception) -> str:
     return str(words or error) or type(error).__name__
 
 
-class Recipient:
-    """Whoever sent a request over a connection, and gets what comes of it."""
-
-    __slots__ = ()
-
-    def connected(self, upstream: "Upstream") -> None:
-        """A connection was opened for it."""
-        raise NotImplementedError
-
-    def connect_failed(self, failure: Failure, why: str = "") -> None:
-        """No connection could be opened; `why` is for the log."""
-        raise NotImplementedError
-
-    def response_whole(self, head: ResponseHead, body: bytes) -> None:
-        """A final head with all of its body."""
-        raise NotImplementedError
-
-    def response_head(self, head: ResponseHead) -> bool:
-        """An interim or final head; True when nothing more is wanted of this connection."""
-        raise NotImplementedError
-
-    def response_data(self, data: bytes) -> None:
-        """A piece of the body."""
-        raise NotImplementedError
-
-    def response_end(self, trailers: tuple[bytes, ...]) -> None:
-        """The end of the body."""
-        raise NotImplementedError
-
-    def flush(self) -> None:
-        """That was all that the last bytes amounted to."""
-        raise NotImplementedError
-
-    def upstream_failed(self, failure: Failure, why: str = "") -> None:
-        """The connection or what came over it is unusable; `why` is for the log."""
-        raise NotImplementedError
-
-    def request_blocked(self) -> None:
-        """The endpoint does not take what was written."""
-        raise NotImplementedError
-
-    def request_unblocked(self) -> None:
-        """It took it."""
-        raise NotImplementedError
-
-
-class Upstream(Receiver):
-    """`opened`: there has been a connection; `alive`: a request may be written to it; `blocked`: the endpoint does not
-    take what we write; `reused`: a response has come over it before; `answered`: the exchange got a byte. The exchange
-    sets itself in `exchange`, and None there when it is through with the connection. What the loop queues for it is
-    counted in `buffers`.
+class Upstream(UpstreamStream):
+    """The HTTP/1 connection is its own stream, for one exchange at a time. `opened`: there has been a connection. What
+    the loop queues for it is counted in `buffers`.
     """
 
-    __slots__ = (
-        "_backlog", "alive", "answered", "blocked", "buffers", "exchange", "expires", "opened", "reader", "reused",
-    )  # fmt: skip
+    __slots__ = ("_backlog", "_chunked", "buffers", "opened", "reader")
 
     def __init__(self, buffers: Buffers | None = None) -> None:
         self.buffers = buffers or Buffers()
         self._backlog = 0
-        self.exchange: Recipient | None = None
+        self._chunked = False
+        self.exchange = None
         self.reader = ResponseReader()
         self.reused = False
         self.answered = False
@@ -106,6 +62,53 @@ class Upstream(Receiver):
         self.transport.set_write_buffer_limits(WATER)
         self.prefer()
 
+    # The request.
+
+    def ask(
+        self, handler: ResponseHandler, head: RequestHead, lines: tuple[bytes, bytes, bytes, bytes],
+        pieces: list[bytes] | None, trailers: tuple[bytes, ...] | None,
+    ) -> None:  # fmt: skip
+        """Send a request, in one write with what there is of its body."""
+        self.exchange = handler
+        self.answered = False
+        self.reader.expect(head.method)
+        self._chunked = head.body is STREAM
+        data = write_request(head, lines)
+        if pieces or trailers is not None:
+            data = b"".join([data, *self._framed(pieces or (), trailers)])
+        self.send(data)
+
+    def _framed(self, pieces: Sequence[bytes], trailers: tuple[bytes, ...] | None) -> Sequence[bytes]:
+        """A body as this connection carries it."""
+        if not self._chunked:
+            return pieces
+        framed = [chunk(piece) for piece in pieces]
+        return framed if trailers is None else [*framed, last_chunk(trailers)]
+
+    def data(self, piece: bytes) -> None:
+        """Send a piece of the request's body. An empty chunk would be the last one."""
+        if piece:
+            self.send(chunk(piece) if self._chunked else piece)
+
+    def end(self, trailers: tuple[bytes, ...]) -> None:
+        """The request's body is complete."""
+        if self._chunked:
+            self.send(last_chunk(trailers))
+
+    def queued(self) -> int:
+        """Bytes of the request that the endpoint has not taken."""
+        return self.transport.get_write_buffer_size()
+
+    # The connection.
+
+    def pause(self) -> None:
+        """Take no more of the response for now."""
+        self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Take it again."""
+        self.transport.resume_reading()
+
     def leave(self) -> bytes:
         """The connection goes on as a tunnel, which counts for itself: what came early."""
         self._count(0)
@@ -114,6 +117,10 @@ class Upstream(Receiver):
     def clean(self) -> bool:
         """Whether nothing stands between this connection and a next response."""
         return self.alive and not self.blocked and not self.reader.pending()
+
+    def surplus(self) -> int:
+        """Bytes that came and belong to no response."""
+        return self.reader.pending()
 
     def abort(self) -> None:
         """Close at once; whatever was under way is cut."""
@@ -171,7 +178,7 @@ class Upstream(Receiver):
         if exchange is not None:
             self._break(exchange, error)
 
-    def _break(self, exchange: Recipient, error: Exception | None) -> None:
+    def _break(self, exchange: ResponseHandler, error: Exception | None) -> None:
         how = "was closed" if error is None else f"broke ({reason_of(error)})"
         if lacks(error):
             exchange.upstream_failed(Failure.OVERLOADED, f"the connection {how}")

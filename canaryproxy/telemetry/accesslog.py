@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from canaryproxy.escape import escaped, escaped_json
 from canaryproxy.model.client import Client
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.message import RequestHead, protocol
 
 MISSING = "-"
 """What the text format says where there is nothing to say."""
@@ -27,7 +27,8 @@ class Entry(NamedTuple):
     """One finished exchange. Times are seconds, sizes are bytes; empty where no decision was made.
 
     `client` sent it, as far as trusted proxies say who did; `peer` is the other end of the connection, the client
-    itself or a proxy before us. `scheme` is the client's. `request_id` is the one that the version was sent.
+    itself or a proxy before us. `scheme` is the client's, `http_version` that of its request (10, 11 or 20).
+    `request_id` is the one that the version was sent.
 
     `at` is wall-clock time since the epoch, when the request head was complete; `duration` counts from there to
     the end. `upstream` is the judged latency, the version's own time, None where there is none; `connect` was
@@ -41,7 +42,7 @@ class Entry(NamedTuple):
     method: bytes
     host: bytes
     target: bytes
-    minor: int
+    http_version: int
     scheme: bytes
     status: int
     route: str
@@ -69,10 +70,10 @@ def sender(client: Client, head: RequestHead | None) -> tuple[bytes, bytes]:
 
 def undecided(at: float, client: Client, head: RequestHead | None, status: int, request_id: bytes) -> Entry:
     """What is said of a request that was answered before any decision; `head` is None if it was not understood."""
-    asked = head or RequestHead(b"", b"", 1)
+    asked = head or RequestHead()
     address, scheme = sender(client, head)
     return Entry(
-        at, address, client.address, asked.method, asked.host or b"", asked.target, asked.minor, scheme, status,
+        at, address, client.address, asked.method, asked.host or b"", asked.target, asked.version, scheme, status,
         "", "", "", "", 0, 0.0, None, 0.0, 0, 0, "", (), request_id,
     )  # fmt: skip
 
@@ -90,7 +91,7 @@ def as_json(entry: Entry) -> str:
                 "scheme": _decode(entry.scheme),
                 "host": _decode(entry.host),
                 "target": _decode(entry.target),
-                "protocol": f"HTTP/1.{entry.minor}",
+                "protocol": protocol(entry.http_version),
                 "status": entry.status,
                 "route": entry.route,
                 "version": entry.version,

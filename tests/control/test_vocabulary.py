@@ -46,7 +46,7 @@ def knowing(*tables: tuple[Route, ...]) -> Vocabulary:
 def keys_of(one: Route) -> set[CellKey]:
     """All that requests of a route can be counted under."""
     entry = Entry(one)
-    request = RequestHead(b"GET", b"/", 1)
+    request = RequestHead(b"GET", b"/")
     lots = [entry.lot(Facts(request, Client("192.0.2.1")), lambda: 0.5)[0]]
     lots += [Entry(replace(one, rules=())).lot(Facts(request, Client("192.0.2.1")), lambda: 0.5)[0]]
     lots += [entry.lot_of(rule) for rule in one.rules]

@@ -16,10 +16,10 @@ Event = tuple[object, ...]
 def seen(event: RequestHead | ResponseHead | bytes | End) -> Event:
     """An event as something to compare."""
     if isinstance(event, RequestHead):
-        return ("request", event.method, event.target, event.minor, event.host, event.plain, tuple(event.special),
+        return ("request", event.method, event.target, event.version, event.host, event.plain, tuple(event.special),
                 event.body.name, event.length, event.close)  # fmt: skip
     if isinstance(event, ResponseHead):
-        return ("response", event.status, event.reason, event.minor, event.plain, tuple(event.special),
+        return ("response", event.status, event.reason, event.version, event.plain, tuple(event.special),
                 event.body.name, event.length, event.close)  # fmt: skip
     return ("end", event.trailers) if isinstance(event, End) else ("data", event)
 

@@ -45,7 +45,7 @@ def test_a_request_is_taken_from_where_it_begins_to_where_it_ends(twin: ModuleTy
     data = b"POST /x HTTP/1.0\r\nHOST:\t shop.test\r\nX-A: 1\r\nx-b:2\r\n\r\n"
     head = request(twin, b"before" + data + b"behind", 6)
     assert head.end == 6 + len(data)
-    assert (head.method, head.target, head.minor, head.host) == (b"POST", b"/x", 0, b"shop.test")
+    assert (head.method, head.target, head.version, head.host) == (b"POST", b"/x", 10, b"shop.test")
     assert (head.plain, head.special) == (b"X-A: 1\r\nx-b:2\r\n", ())
 
 
@@ -181,7 +181,7 @@ def test_a_response_of_nearly_every_kind_is_settled_at_once(twin: ModuleType) ->
     data = STATUS + b"Date: x\r\nContent-Length: 005\r\nConnection: keep-alive\r\nETag: y\r\n\r\n"
     head = response(twin, data)
     assert head.end == len(data)
-    assert (head.status, head.reason, head.minor, head.plain) == (200, b"OK", 1, b"Date: x\r\nETag: y\r\n")
+    assert (head.status, head.reason, head.version, head.plain) == (200, b"OK", 11, b"Date: x\r\nETag: y\r\n")
     assert (head.body, head.length, list(head.special)) == (Body.LENGTH, 5, [])
 
 

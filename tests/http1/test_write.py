@@ -2,11 +2,12 @@
 
 import pytest
 
-from canaryproxy.http1.write import chunk_start, last_chunk
+from canaryproxy.http1.write import chunk, chunk_start, last_chunk
 
 
 def test_a_chunk_begins_with_its_size_in_hexadecimal() -> None:
     assert chunk_start(255) == b"ff\r\n"
+    assert chunk(b"x" * 17) == b"11\r\n" + b"x" * 17 + b"\r\n"
 
 
 def test_trailers_follow_the_last_chunk() -> None:

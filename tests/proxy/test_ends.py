@@ -2,7 +2,7 @@
 
 import pytest
 
-from canaryproxy.proxy.caller import Caller
+from canaryproxy.proxy.client_stream import ClientStream
 from canaryproxy.proxy.ends import Receiver, Sender, reset
 from canaryproxy.proxy.upstream import Upstream
 from tests.support.laboratory import ALIKE, Hearer, Lab, on
@@ -72,7 +72,7 @@ def test_both_ends_are_to_say_what_they_do() -> None:
 
 
 def test_the_ends_of_an_exchange_are_receivers() -> None:
-    assert issubclass(Caller, Receiver)
+    assert issubclass(ClientStream, Receiver)
     assert issubclass(Upstream, Receiver)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from canaryproxy.model.message import RequestHead
 from canaryproxy.model.safety import Shield
-from canaryproxy.proxy.pacing import expects
+from canaryproxy.proxy.exchange import expects
 from tests.support.stand import STABLE, Stand, stand
 
 CLOCKS = (
@@ -602,9 +602,9 @@ def test_a_drain_waits_for_a_client_that_reads_slowly() -> None:
 
 
 def test_only_a_body_in_http_1_1_is_waited_for_with_a_100() -> None:
-    asked = RequestHead(b"POST", b"/", 1)
+    asked = RequestHead(b"POST", b"/")
     assert not expects(asked)
     asked.special = [(b"te", b"trailers"), (b"expect", b"100-continue")]
     assert expects(asked)
-    asked.minor = 0
+    asked.version = 10
     assert not expects(asked)

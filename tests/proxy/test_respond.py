@@ -11,8 +11,8 @@ from canaryproxy.proxy.respond import answer, options
 SENT = [failure for failure in Failure if failure is not Failure.CLIENT_GONE]
 
 
-def head(method: bytes = b"GET", plain: bytes = b"", minor: int = 1) -> RequestHead:
-    request = RequestHead(method, b"/secret", minor)
+def head(method: bytes = b"GET", plain: bytes = b"", version: int = 11) -> RequestHead:
+    request = RequestHead(method, b"/secret", version)
     request.plain = plain
     return request
 
@@ -50,5 +50,5 @@ def test_503_says_when_to_come_back_and_405_what_is_allowed() -> None:
 
 def test_persistence_is_told_in_the_clients_terms() -> None:
     assert b"Connection" not in answer(Failure.NO_ROUTE, head(), "x", close=False)
-    assert b"Connection: keep-alive" in answer(Failure.NO_ROUTE, head(minor=0), "x", close=False)
+    assert b"Connection: keep-alive" in answer(Failure.NO_ROUTE, head(version=10), "x", close=False)
     assert options(head(), close=False).endswith(b"Content-Length: 0\r\n\r\n")

@@ -30,7 +30,8 @@ from canaryproxy.proxy.shortage import (
 )
 from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.proxy.tls import client_context
-from canaryproxy.proxy.upstream import Recipient, Upstream
+from canaryproxy.proxy.upstream import Upstream
+from canaryproxy.proxy.upstream_stream import ResponseHandler
 from tests.proxy.test_tls import OURS as TRUSTED
 from tests.proxy.test_tls import secure_origin, to
 from tests.support.admin import until
@@ -234,7 +235,7 @@ def test_whatever_is_lacking_is_charged_to_nobody_and_ejects_nothing(
                 assert (await w.ask(GET)).startswith(b"HTTP/1.1 503 ")
             w.collect()
             assert dict(w.outcomes) == {"overflow": 5}
-            assert not any(pool.ejected for pool in w.plane._pools.values())
+            assert not any(pool.ejected for pool in w.plane.pools.by_endpoint.values())
             assert "127.0.0.1:" not in caplog.text  # no line names an endpoint
 
     run(test())
@@ -327,7 +328,7 @@ def test_a_want_of_memory_is_charged_to_nobody(monkeypatch: pytest.MonkeyPatch) 
 def test_a_connection_that_breaks_for_want_of_memory_is_charged_to_nobody(number: int) -> None:
     failures: list[Failure] = []
 
-    class Waiting(Recipient):
+    class Waiting(ResponseHandler):
         def upstream_failed(self, failure: Failure, why: str = "") -> None:
             failures.append(failure)
 

@@ -30,7 +30,7 @@ ROUTE = Route(
 
 
 def head(plain: bytes = b"") -> RequestHead:
-    made = RequestHead(b"GET", b"/", 1)
+    made = RequestHead(b"GET", b"/")
     made.host, made.plain = b"shop.test", plain
     return made
 

@@ -34,7 +34,7 @@ def idle(_: Decision) -> Idle:
 
 
 def head(host: bytes = b"shop.test") -> RequestHead:
-    request = RequestHead(b"GET", b"/", 1)
+    request = RequestHead(b"GET", b"/")
     request.host = host
     return request
 

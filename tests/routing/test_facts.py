@@ -82,7 +82,7 @@ def test_values_are_told_by_their_subject() -> None:
 
 
 def test_a_request_without_a_host_has_none() -> None:
-    assert Facts(RequestHead(b"GET", b"/", 0), STRANGER).header(b"host") == ()
+    assert Facts(RequestHead(b"GET", b"/", 10), STRANGER).header(b"host") == ()
     assert facts().header(b"host") == (b"shop.test",)
 
 

@@ -15,13 +15,13 @@ CLIENT = Client("127.0.0.1", b"http", ())
 
 
 def answer(status: int = 200, plain: bytes = b"") -> ResponseHead:
-    head = ResponseHead(status, b"", 1)
+    head = ResponseHead(status)
     head.plain = plain
     return head
 
 
 def reached(method: bytes, target: bytes, response: ResponseHead) -> list[tuple[str, float]]:
-    return Goals((CART, REVENUE, PAID)).reached(RequestHead(method, target, 1), CLIENT, response)
+    return Goals((CART, REVENUE, PAID)).reached(RequestHead(method, target), CLIENT, response)
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_a_goal_that_is_reported_is_not_looked_for() -> None:
     goals = Goals((Goal("sold", reported=True),))
     assert not goals
     assert "paid" in repr(Goals((PAID,)))
-    assert goals.reached(RequestHead(b"GET", b"/", 1), CLIENT, answer()) == []
+    assert goals.reached(RequestHead(b"GET", b"/"), CLIENT, answer()) == []

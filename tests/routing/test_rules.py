@@ -19,7 +19,7 @@ MANY = tuple(f"x-{number}" for number in range(2 * FEW))
 
 
 def facts(target: bytes = b"/", plain: bytes = b"", method: bytes = b"GET") -> Facts:
-    head = RequestHead(method, target, 1)
+    head = RequestHead(method, target)
     head.host, head.plain = b"shop.test", plain
     return Facts(head, Client("192.0.2.1"))
 

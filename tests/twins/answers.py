@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from canaryproxy import MODE
 from canaryproxy.http1.body import End
-from canaryproxy.http1.hops import Hops
+from canaryproxy.http1.hops import Hops, write_request
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.http1.response import ResponseReader
 from canaryproxy.model.client import Client
@@ -140,7 +140,8 @@ def hops(data: bytes, answer: bytes, address: str, version: bytes | None, *, clo
         if not isinstance(head, RequestHead):
             return events
         for upgrade, request_id in ((b"", b""), (b"websocket", b"an-id")):
-            lines = rewriter.request(head, peer, b"192.0.2.9:80", version, upgrade, request_id).split(b"\r\n")
+            asked = rewriter.request(head, peer, b"192.0.2.9:80", version, upgrade, request_id)
+            lines = write_request(head, asked).split(b"\r\n")
             events.append((lines[:2], sorted(lines)))
         replies = ResponseReader()
         replies.expect(head.method)
@@ -159,7 +160,7 @@ def decisions(streams: Sequence[bytes], address: str, seed: int) -> list[Event]:
     splits = Splits(dice.random)
     client = Client(address, b"http", FRIENDS)
     weights = {"192.0.2.1:1": Load(1), "192.0.2.1:2": Load(3), "192.0.2.2:1": Load(2)}
-    answer = ResponseHead(200, b"OK", 1)
+    answer = ResponseHead(200, b"OK")
     answer.plain = b"X-Value: 12.5\r\n"
     events: list[Event] = []
     for data in streams:

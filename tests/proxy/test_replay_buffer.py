@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from canaryproxy.proxy.buffers import PIECE, WATER
+from canaryproxy.proxy.buffers import PIECE, WATER, Buffers
+from canaryproxy.proxy.replay_buffer import REPLAY_LIMIT, ReplayBuffer
 from canaryproxy.proxy.sockets import Sockets
 from tests.support.world import OK, read_head, read_response, run, world
 
@@ -83,3 +84,47 @@ def test_what_waits_for_a_connection_is_bounded_by_what_it_costs(monkeypatch: py
         await asyncio.sleep(3600)
 
     run(test())
+
+
+def test_all_that_is_kept_is_counted_until_it_is_dropped() -> None:
+    buffers = Buffers()
+    replay = ReplayBuffer(buffers)
+    assert not replay.hold(b"one")
+    replay.keep(b"three")
+    assert (replay.pieces, replay.size) == ([b"one", b"three"], 8)
+    assert buffers.held == replay.weight == 8 + 2 * PIECE
+    replay.drop()
+    replay.drop()
+    assert (buffers.held, replay.weight, replay.pieces, replay.complete) == (0, 0, [], False)
+    replay.keep(b"more")
+    assert (buffers.held, replay.pieces) == (0, [])
+
+
+def test_so_much_may_wait_for_a_connection() -> None:
+    replay = ReplayBuffer(Buffers())
+    assert not replay.hold(b"x" * (WATER - PIECE - 1))
+    assert replay.hold(b"x")
+
+
+def test_a_body_that_grows_too_long_is_not_kept_to_be_sent_once_more() -> None:
+    replay = ReplayBuffer(Buffers())
+    replay.keep(b"x" * REPLAY_LIMIT)
+    assert replay.complete
+    replay.keep(b"x")
+    assert (replay.complete, replay.pieces) == (False, [])
+
+
+def test_many_small_pieces_cost_more_than_they_are_long() -> None:
+    replay = ReplayBuffer(Buffers())
+    count = 0
+    while replay.complete:
+        replay.keep(b"x")
+        count += 1
+    assert count * PIECE < 3 * REPLAY_LIMIT
+
+
+def test_the_end_of_a_body_is_kept_as_its_trailers() -> None:
+    replay = ReplayBuffer(Buffers())
+    assert replay.trailers is None
+    replay.end((b"X-Sum: 1",))
+    assert replay.trailers == (b"X-Sum: 1",)

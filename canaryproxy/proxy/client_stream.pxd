@@ -1,0 +1,26 @@
+from canaryproxy.http1.hops cimport Peer
+from canaryproxy.model.message cimport ResponseHead
+from canaryproxy.proxy.ends cimport Receiver
+from canaryproxy.proxy.context cimport WorkerContext
+
+
+cdef class ClientStream(Receiver):
+    cdef public WorkerContext plane
+    cdef public Peer peer
+    cdef public int delivered
+    cdef public bint paused
+    cdef public bint half_closed
+
+    cpdef interim(self, ResponseHead head)
+    cpdef whole(self, ResponseHead head, bytes lines, bytes body)
+    cpdef head(self, ResponseHead head, bytes lines)
+    cpdef data(self, bytes piece)
+    cpdef end(self, tuple trailers)
+    cpdef flush(self)
+    cpdef forget(self)
+    cpdef complete(self)
+    cpdef answer(self, failure, bytes lines, bint close)
+    cpdef block(self)
+    cpdef unblock(self)
+    cpdef rearm(self)
+    cpdef bytes leave(self)

@@ -1,5 +1,0 @@
-from canaryproxy.proxy.attempts cimport Attempts
-
-
-cdef class Rescue(Attempts):
-    pass
