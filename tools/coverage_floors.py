@@ -2,9 +2,10 @@
 
     python tools/coverage_floors.py [--data .coverage]
 
-Reads what the last whole `make test` has measured (lines and branches, compiled and plain runs together); nothing is run
-again. The floors are in pyproject.toml, `[tool.canaryproxy.coverage-floors]`, in percent: a package is a folder of
-canaryproxy/, with its subpackages unless they have a floor of their own; `canaryproxy` are the modules beside them.
+Reads what the last whole `make test` has measured (lines and branches, both runs together); nothing is run again. The
+floors are in pyproject.toml, `[tool.canaryproxy.coverage-floors]`, in percent: a package is a folder of canaryproxy/,
+with its subpackages unless they have a floor of their own; `canaryproxy` are the modules beside them. A package without
+a floor must be covered whole.
 """
 
 import argparse
@@ -33,7 +34,8 @@ class Row(NamedTuple):
 
 def floors(root: Path = ROOT) -> dict[str, float]:
     """Dotted package (without `canaryproxy.`) to floor."""
-    configured: dict[str, float] = tomllib.loads((root / "pyproject.toml").read_text())["tool"][PACKAGE]["coverage-floors"]
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    configured: dict[str, float] = project["tool"][PACKAGE]["coverage-floors"]
     return configured
 
 

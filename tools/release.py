@@ -7,7 +7,7 @@ The version stands in one place, `__version__` in canaryproxy/__init__.py. docs/
 """
 
 import argparse
-import datetime
+import datetime as dt
 import re
 import subprocess
 import sys
@@ -68,13 +68,13 @@ def sections(changelog: str) -> tuple[str, list[Section]]:
     return found[0].notes, found[1:]
 
 
-def _date(section: Section) -> datetime.date:
+def _date(section: Section) -> dt.date:
     """When a section was released. Raises `ReleaseError` where its heading does not say so."""
     found = DATED.fullmatch(section.dated)
     if found is None:
         raise ReleaseError(f"{CHANGELOG}: [{section.version}] has no date; write '## [{section.version}] - YYYY-MM-DD'")
     try:
-        return datetime.date.fromisoformat(found[1])
+        return dt.date.fromisoformat(found[1])
     except ValueError:
         raise ReleaseError(f"{CHANGELOG}: [{section.version}] has an impossible date, {found[1]}") from None
 
@@ -103,7 +103,7 @@ def contradictions(source: str, changelog: str, tags: list[str]) -> list[str]:
     return found
 
 
-def cut(source: str, changelog: str, version: str, date: datetime.date) -> tuple[str, str]:
+def cut(source: str, changelog: str, version: str, date: dt.date) -> tuple[str, str]:
     """Source and changelog of a release: its number, and what was not released yet as its dated section.
 
     Raises `ReleaseError` where there is nothing to release, or where it would not follow the release before.
@@ -135,8 +135,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     commands.add_parser("check", help="say what contradicts")
     cutting = commands.add_parser("cut", help="write the version and the dated section")
     cutting.add_argument("version")
-    today = datetime.datetime.now(tz=datetime.UTC).date()  # noqa: TID251 - the day on which a person releases
-    cutting.add_argument("date", nargs="?", type=datetime.date.fromisoformat, default=today)
+    today = dt.datetime.now(tz=dt.UTC).date()
+    cutting.add_argument("date", nargs="?", type=dt.date.fromisoformat, default=today)
     given = parser.parse_args(arguments)
     package, changelog = root / PACKAGE, root / CHANGELOG
     try:

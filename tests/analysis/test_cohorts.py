@@ -21,7 +21,6 @@ def test_a_block_has_both_versions_and_what_began_in_one_second() -> None:
     cohorts.count(cell("stable", 6), 20, 0, timed=True)
     assert list(cohorts.blocks()) == [Block(1, 1, 10, 1), Block(2, 0, 20, 0)]
     assert list(cohorts.blocks()) == []
-    assert "2 open" in repr(cohorts)
 
 
 def test_what_no_canary_request_began_beside_waits_for_the_next_one() -> None:

@@ -482,7 +482,7 @@ async def test_a_thousand_plain_routes_cost_nothing_each_second() -> None:
 
     object.__setattr__(bench.controller.config, "routes", Untouched(bench.controller.config.routes))
     bench.controller._ledger.state = bench.controller._ledger.state
-    assert (repr(bench.judges), bench.rollouts.under_way) == ("<Judges of 0 routes>", [])
+    assert bench.rollouts.under_way == []
     for _ in range(3):
         await bench.judges.look(bench.now)
         await bench.rollouts.look()

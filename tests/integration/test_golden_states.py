@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.data.state.make import NAMED, SCENARIOS, restored
-from tests.support.golden import AWAY, Started, observed
+from tests.support.golden import AWAY, Started, alike, observed
 
 STATES = Path(__file__).parents[1] / "data" / "state"
 ALL = sorted(str(path.relative_to(STATES).with_suffix("")) for path in STATES.glob("*/*.sql"))
@@ -54,8 +54,7 @@ def is_part(old: Any, new: Any, where: str = "") -> None:
         for number, pair in enumerate(zip(old, new, strict=True)):
             is_part(*pair, f"{where}[{number}]")
     else:
-        same = old == new or (isinstance(old, float) and math.isnan(old) and math.isnan(new))
-        assert same, f"{where}: {old!r} != {new!r}"
+        assert alike(old, new), f"{where}: {old!r} != {new!r}"
 
 
 def test_every_scenario_was_written_down() -> None:

@@ -74,13 +74,11 @@ def test_an_end_that_is_not_understood_is_cut(caplog: pytest.LogCaptureFixture) 
 def test_an_end_that_does_not_read_congests_the_other() -> None:
     async def test() -> None:
         ours, theirs, _ = await pair()
-        assert "clear" in repr(ours.wire)
         assert theirs.wire._transport is not None
         theirs.wire._transport.pause_reading()
         async with asyncio.timeout(PATIENCE):
             while not ours.wire.congested:
                 ours.wire.send(Acknowledged(5))
-            assert "congested" in repr(ours.wire)
             theirs.wire._transport.resume_reading()
             while ours.wire.congested:
                 await asyncio.sleep(0.005)
@@ -99,7 +97,6 @@ def test_a_share_is_what_it_says_over_any_time() -> None:
     assert taken == pytest.approx(BURST + 60 * SHARE, rel=0.1)
     assert share.spend(0.0, now + 3_600) == 0
     assert share.spend(BURST + 1, now + 3_600) == pytest.approx(1 / SHARE)
-    assert "left" in repr(share)
 
 
 def test_a_flood_on_one_link_leaves_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:

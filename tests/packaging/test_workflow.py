@@ -70,7 +70,9 @@ def test_commit_hooks_run_the_tools_of_make_check() -> None:
     assert {hook["language"] for hook in repository["hooks"]} == {"system"}
     recipe = (ROOT / "Makefile").read_text().partition("\ncheck: ")[2].partition("\n\n")[0]
     hooks = " ".join(hook["entry"] for hook in repository["hooks"])
-    assert set(TOOL.findall(hooks)) == set(TOOL.findall(recipe)) == {"ruff format", "ruff check", "mypy", "lint-imports"}
+    assert (
+        set(TOOL.findall(hooks)) == set(TOOL.findall(recipe)) == {"ruff format", "ruff check", "mypy", "lint-imports"}
+    )
 
 
 @pytest.mark.parametrize("form", ["bug", "feature"])

@@ -333,7 +333,7 @@ def test_loads_are_balanced_by_what_is_in_flight() -> None:
             await asyncio.gather(*(go(*connection) for connection in connections))
             w.collect()
             assert len(w.stable.heads) > 250
-            assert all(pool.in_flight == 0 for pool in w.plane._pools.values())
+            assert all(pool.in_flight == 0 for pool in w.pools)
 
     run(test())
 

@@ -115,11 +115,11 @@ def test_strangers_that_say_nothing_are_counted_and_give_way() -> None:
         async with world(settings=settings(connections=3)) as w:
             port = await listen(w)
             silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
-            while w.plane._places.choose(w.plane.now()) is None or w.plane._listeners[1].arriving < 3:
+            while w.places.choose(w.plane.now()) is None or w.listeners[1].arriving < 3:
                 await asyncio.sleep(0.01)
             assert (await ask(w, port, V1 + GET)).endswith(b"ok")
             assert await silent[0][0].read() == b""
-            assert w.plane._places.count <= 3
+            assert w.places.count <= 3
             for _, writer in silent:
                 writer.close()
 

@@ -49,7 +49,7 @@ def test_a_handshake_passes_end_to_end_and_bytes_follow_both_ways() -> None:
             assert delta.tunnels == {("shop", "stable"): 1}
             assert (w.codes, w.outcomes) == ({101: 1}, {"success": 1})
             assert all(not cell.latency for cell in delta.cells)
-            assert not w.plane._connections
+            assert not w.connections
 
     run(test())
 
@@ -64,7 +64,7 @@ def test_each_direction_ends_by_itself_and_the_tunnel_with_the_second() -> None:
             assert await reader.read() == b"<last>bye"
             await gone(w)
             assert w.collect().tunnels == {}
-            assert all(pool.in_flight == 0 for pool in w.plane._pools.values())
+            assert all(pool.in_flight == 0 for pool in w.pools)
 
     run(test())
 

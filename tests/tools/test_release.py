@@ -1,6 +1,6 @@
 """Version, tag and changelog agree, and a release is cut from what the changelog says."""
 
-import datetime
+import datetime as dt
 import subprocess
 from pathlib import Path
 
@@ -29,7 +29,7 @@ All notable changes.
 - The first.
 """
 FIRST = "# Changelog\n\n## [Unreleased]\n\n- Everything.\n"
-TODAY = datetime.date(2026, 12, 1)
+TODAY = dt.date(2026, 12, 1)
 
 
 def released(changelog: str) -> str:
@@ -114,10 +114,10 @@ def test_the_first_release_may_have_any_version_above_that_of_the_source() -> No
         (CHANGES, "0.2.0", TODAY, "0.2.0 does not follow 0.2.0"),
         (CHANGES, "0.1.9", TODAY, "0.1.9 does not follow 0.2.0"),
         (CHANGES, "next", TODAY, "'next' is not MAJOR.MINOR.PATCH"),
-        (CHANGES, "0.3.0", datetime.date(2026, 11, 27), "is before the release of 0.2.0"),
+        (CHANGES, "0.3.0", dt.date(2026, 11, 27), "is before the release of 0.2.0"),
     ],
 )
-def test_what_is_no_release_is_not_cut(changelog: str, version: str, date: datetime.date, words: str) -> None:
+def test_what_is_no_release_is_not_cut(changelog: str, version: str, date: dt.date, words: str) -> None:
     with pytest.raises(ReleaseError) as error:
         cut(SOURCE, changelog, version, date)
     assert words in str(error.value)
