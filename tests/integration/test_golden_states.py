@@ -6,7 +6,6 @@ is named for the commit; further ones are found by themselves.
 
 import asyncio
 import json
-import math
 from pathlib import Path
 from typing import Any
 
