@@ -54,4 +54,4 @@ def test_without_any_stable_the_floor_is_what_counts() -> None:
         assert alone.suspicion == ""
     alone.look(100, 40)
     assert alone.suspicion
-    assert Alone(Errors(), None, known(10, 10))._bound == MOST
+    assert Alone(Errors(), None, known(10, 10)).snapshot()["bound"] == MOST

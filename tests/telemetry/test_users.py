@@ -91,7 +91,7 @@ def test_a_route_that_is_gone_is_forgotten() -> None:
     assert (told.seen(SIDE, 10.0, 60), told.reached(("shop", "canary", "buy"), 10.0, 60)) == (Crowd(), Crowd())
     gone = UserBook()
     gone.add(delta(10.0, 1), lambda _: None)
-    assert (gone.seen(SIDE, 10.0, 60).count, gone._steps) == (1, {})
+    assert (gone.seen(SIDE, 10.0, 60).count, gone.step("shop", 500, 12.0).since) == (1, 12.0)
 
 
 def test_a_user_has_a_goal_once() -> None:
