@@ -8,7 +8,7 @@ import asyncio
 import dataclasses
 import functools
 import gc
-import importlib
+import importlib.util
 import inspect
 import mmap
 import os
@@ -56,7 +56,6 @@ from canaryproxy.http1.body import End
 from canaryproxy.instance import Instance
 from canaryproxy.link.wire import Share
 from canaryproxy.log import Background, Json
-from canaryproxy.mode import HOT
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.message import ResponseHead
 from canaryproxy.model.rule import Rule
@@ -66,11 +65,13 @@ from canaryproxy.proxy.headcount import size
 from canaryproxy.proxy.stalls import Stalls
 from canaryproxy.routing.affinity import Key
 from canaryproxy.routing.caching import Caches
+from canaryproxy.routing.common import Common
 from canaryproxy.routing.entry import verdicts
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.patterns import Battery, Pattern, Prefix
 from canaryproxy.store.sqlite import SqliteStore
-from canaryproxy.telemetry.distinct import Numbers
+from canaryproxy.telemetry.distinct import Distinct, Numbers
+from canaryproxy.telemetry.users import Recent
 from canaryproxy.worker import Worker
 from tests.proxy.test_tls import SHOP, connect, listen
 from tests.routing.test_affinity import ROUTE
@@ -102,8 +103,8 @@ def classes() -> list[type]:
     """All that have a `__repr__` of their own."""
     found = []
     for info in pkgutil.walk_packages(canaryproxy.__path__, "canaryproxy."):
-        if info.name.endswith("__main__") or (info.name in HOT and importlib.util.find_spec(info.name) is None):
-            continue
+        if info.name.endswith("__main__") or importlib.util.find_spec(info.name) is None:
+            continue  # compiled only, and this run is plain
         for one in vars(importlib.import_module(info.name)).values():
             if isinstance(one, type) and one.__module__ == info.name and "__repr__" in vars(one):
                 found += [one] if written_by_hand(vars(one)["__repr__"]) else []
@@ -127,12 +128,13 @@ Shown = dict[type, tuple[str, str]]
 
 def show(found: Shown, *roots: object) -> None:
     """Call the repr of one object of each class among all that can be reached."""
-    wanted, known, waiting = set(classes()) - found.keys(), set[int](), list(roots)
+    wanted, waiting = set(classes()) - found.keys(), list(roots)
+    known: dict[int, object] = {}  # kept alive, so that no id is used again
     while waiting and wanted:
         one = waiting.pop()
         if id(one) in known or isinstance(one, type | types.ModuleType):
             continue
-        known.add(id(one))
+        known[id(one)] = one
         owner = next((base for base in type(one).__mro__ if "__repr__" in vars(base)), object)
         if owner in wanted:
             found[owner] = type(one).__name__, repr(one)
@@ -181,7 +183,7 @@ def single(folder: Path) -> Iterator[object]:
     """What no system above refers to at the time."""
     yield [
         Alone(Errors(), None, Stable()), HardLimitCheck(HardLimit()), Product([1.0]), Less(), Lower(), NoWorse(1.5, 0.01),
-        Usage(counter=True), End((b"X: y",)), ResponseHead(200), Key(b"k"), Numbers(b"secret"), Stalls(), Reminder(),
+        Usage(counter=True), End((b"X: y",)), ResponseHead(200), Key(b"k"), Numbers(b"secret"), Stalls(), Reminder(), Recent(), Distinct(), Common(),
         Streak(Check("/")), Wanted("x"), Churn(5), ReceiveWindow(), Sheet(), Robin([1]), SqliteStore(folder / "a.db"),
         bounds.Check(Vocabulary(), 0, 1), Share(0.0), Caches((b"Cookie",), ROUTE.caching),
         Instance(parse(PLAIN, "f", {})), Workers(1, Processes([], 1), lambda _: None, report=lambda *_: None),
@@ -200,11 +202,14 @@ async def connected(found: Shown) -> None:
     show(found, Health(lambda: None, None, lambda: 1.0), Resolver(None, frozenset, lambda: None, lambda: 1.0))  # type: ignore[arg-type]
     api.controller.stop()
     async with world() as w:
-        silent = await w.connect()
-        reader, writer = await connect(w, await listen(w, ListenerTls((SHOP,))), "shop.test")
-        writer.write(STAY)
-        await read_response(reader)
-        show(found, w, silent, *w.connections, *(one.transport for one in w.connections))
+        port = await listen(w, ListenerTls((SHOP,)))
+        for reader, writer in (await w.connect(), await connect(w, port, "shop.test")):
+            writer.write(STAY)
+            await read_response(reader)
+        w.clients.append((await asyncio.open_connection("127.0.0.1", port))[1])
+        while not w.listeners[1].arriving:
+            await asyncio.sleep(0.005)
+        show(found, w)
     doors = Doors()
     door = await doors.serve("admin", app, listen_on("127.0.0.1", 0), Room(4, 3, 2, 2))
     show(found, doors, door)
