@@ -1,5 +1,6 @@
 """Every way to check a change runs the same commands: .ci/run, the workflow, the commit hooks, `make check`."""
 
+import ast
 import re
 from typing import Any
 
@@ -12,6 +13,9 @@ GITHUB = ROOT / ".github"
 MAKE = re.compile(r"^(?:make [a-z./-]+|\.ci/[a-z]+)", re.MULTILINE)
 TOOL = re.compile(r"(?:\$\(BIN\)|\.venv/bin)/([\w-]+(?: (?:format|check)\b)?)")
 """A tool of the project's environment, in a recipe or a hook."""
+
+ESSENTIAL = {"coreutils", "util-linux"}
+"""Packages that every Debian has."""
 
 
 def loaded(path: str) -> Any:
@@ -39,6 +43,18 @@ def test_the_workflow_sets_what_the_ci_script_sets() -> None:
 def test_the_workflow_runs_the_readmes_own_test_command() -> None:
     assert re.search(r"^make test\b", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert "make test" in [step.get("run") for step in workflow()["steps"]]
+
+
+def test_ci_installs_every_program_that_a_test_needs() -> None:
+    tree = ast.parse((ROOT / "tests" / "conftest.py").read_text())
+    (packages,) = [
+        ast.literal_eval(one.value)
+        for one in tree.body
+        if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "PACKAGES"
+    ]
+    wanted = {program for program, package in packages.items() if package not in ESSENTIAL}
+    (listed,) = re.findall(r"^programs=\((.*)\)$", (ROOT / ".ci" / "programs").read_text(), re.MULTILINE)
+    assert wanted <= set(listed.split())
 
 
 def test_every_target_that_ci_makes_exists() -> None:
