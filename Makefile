@@ -56,7 +56,7 @@ test: $(VENV)/dev ## Run all tests: compiled, then in plain Python what differs 
 test-plain: $(VENV)/dev ## Run all tests in plain Python
 	@CANARYPROXY_PLAIN=1 $(PYTEST) $(TEST)
 
-coverage: $(VENV)/dev ## Hold the coverage that the last whole `make test` measured against the floor of each package
+coverage: $(VENV)/dev ## Compare what the last whole `make test` measured with the coverage floor of each package
 	@$(BIN)/python tools/coverage_floors.py
 
 check: $(VENV)/dev ## Format, lint, types, import rules

@@ -1,4 +1,4 @@
-"""Holds the coverage of each package against its floor.
+"""Compares the coverage of each package with its floor.
 
     python tools/coverage_floors.py [--data .coverage]
 
@@ -40,7 +40,7 @@ def floors(root: Path = ROOT) -> dict[str, float]:
 
 
 def package_of(module: PurePath, known: Mapping[str, float]) -> str:
-    """The package whose floor holds for a module, given by its path below `canaryproxy/`."""
+    """The package whose floor applies to a module, given by its path below `canaryproxy/`."""
     parts = module.parent.parts
     for count in range(len(parts), 0, -1):
         if (name := ".".join(parts[:count])) in known:

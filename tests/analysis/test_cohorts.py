@@ -50,7 +50,7 @@ def test_who_waits_too_long_failed_and_was_the_slowest_and_counts_no_second_time
     cohorts.count(cell("stable", 7), 1, 0, timed=True)
     assert list(cohorts.blocks()) == [Block(1, 1, 1, 0)]
     list(cohorts.close(LONGEST + 10, [], timed=True))
-    assert cohorts.count(cell("stable", 5), 1, 0, timed=True) == Block(0, 0, 1, 0), "nobody remembers that it hung"
+    assert cohorts.count(cell("stable", 5), 1, 0, timed=True) == Block(0, 0, 1, 0), "it is forgotten that it hung"
 
 
 def test_a_canary_that_is_still_cold_has_no_slowest() -> None:
