@@ -28,10 +28,10 @@ endef
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo compile test test-plain check check-locks format docs bench bench-full bench-judge bench-micro bench-base prove prove-small prove-attacks wheel lock clean
+.PHONY: help demo compile test test-plain coverage check check-locks check-release release format docs bench bench-full bench-judge bench-micro bench-base prove prove-small prove-attacks wheel lock clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/runtime ## See four canaries raised and taken back; DEMO=--play for two shops to try things on
 	@$(BIN)/python -c 'from canaryproxy.mode import *; exit(available().why == CHANGED)' \
@@ -56,6 +56,9 @@ test: $(VENV)/dev ## Run all tests, and those of the hot modules in plain Python
 
 test-plain: $(VENV)/dev ## Run the tests of the hot modules in plain Python
 	@CANARYPROXY_PLAIN=1 $(PYTEST) $(or $(TEST),$(PLAIN))
+
+coverage: $(VENV)/dev ## Compare what the last whole `make test` measured with the coverage floor of each package
+	@$(BIN)/python tools/coverage_floors.py
 
 check: $(VENV)/dev ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
@@ -114,6 +117,12 @@ lock: $(VENV)/dev ## Pin versions and hashes again, extras included
 
 check-locks: ## Install every lock as if newer releases of everything existed
 	@$(PYTHON) tools/check_locks.py
+
+check-release: ## Compare the version, the tag and CHANGELOG.md
+	@$(PYTHON) tools/release.py check
+
+release: ## Write the version and the dated section of a release: VERSION=0.2.0; docs/releasing.md says what follows
+	@$(PYTHON) tools/release.py cut $(VERSION) $(DATE)
 
 clean: ## Remove the environment, what was compiled, and caches
 	@rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build dist

@@ -1,6 +1,7 @@
 """The proxy as an object."""
 
 import asyncio
+import json
 import logging
 import os
 from datetime import UTC, datetime, timedelta
@@ -54,7 +55,6 @@ def test_an_instance_serves_reloads_by_itself_and_reports(
         port = server.sockets[0].getsockname()[1]
         write(path, port, 0)
         instance = Instance(load(path, {}), load=lambda: load(path, {}), path=path, report=reports.append)
-        assert "nothing" in repr(instance)
         await instance.start()
         write(path, port, "x")
         await until("the config was not applied, generation 1 goes on", caplog)
@@ -72,7 +72,6 @@ def test_an_instance_serves_reloads_by_itself_and_reports(
         await until("needs a restart", caplog)
         assert await instance.stop() == 0
         server.close()
-        assert "127.0.0.1" in repr(instance)
 
     with runner() as running:
         running.run(test())
@@ -167,8 +166,9 @@ rules:
         assert b" 200 " in await said("127.0.0.1", admin, change + b"Content-Length: %d\r\n" % len(body), body)
         ready = await said("127.0.0.1", admin, b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\n")
         assert f"http://[::]:{port} (IPv4 and IPv6)".encode() in ready
-        (entry, *_) = await instance.plane.ledger.history("default", 1)
-        assert entry.address == "127.0.0.1"
+        asked = b"GET /api/v1/routes/default/history?limit=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        (entry,) = json.loads((await said("127.0.0.1", admin, asked)).partition(b"\r\n\r\n")[2])["entries"]
+        assert (entry["action"], entry["address"]) == ("weight", "127.0.0.1")
         await instance.stop()
         server.close()
 
@@ -247,8 +247,12 @@ def test_a_state_that_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_relative_state_counts_from_the_directory_for_state(
-    written: str, environ: dict[str, str], found: str, tmp_path: Path
+    written: str, environ: dict[str, str], found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = str(tmp_path)
+    monkeypatch.chdir(tmp_path)
     given = {name: value.format(folder=folder) for name, value in environ.items()}
-    assert found.format(folder=folder) in repr(open_store(written.format(folder=folder), given))
+    store = open_store(written.format(folder=folder), given)
+    store.save({})
+    store.close()
+    assert Path(found.format(folder=folder)).exists()

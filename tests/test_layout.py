@@ -1,4 +1,8 @@
-"""The house rules that a machine can check."""
+"""The house rules that a machine can check.
+
+Which file a test lies in, and how long a module may be, are guidelines (CONTRIBUTING.md). That a package is tested is
+held by its coverage floor (`make coverage`).
+"""
 
 import ast
 import re
@@ -12,71 +16,12 @@ from canaryproxy.mode import HOT, place
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "canaryproxy"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
-COMPILED_TWINS = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.pyx"))
-LONGEST = 400
-LONGER = {"proxy/exchange.py": 640}
-"""One class of which every method needs the state: cut into files by inheritance it was harder to read (decision 22)."""
-
-TESTED_ELSEWHERE = {
-    "admin/rule_schema.py": "tests/e2e/test_fuzz.py",
-    "analysis/spec.py": "tests/analysis/test_panel.py, test_judge.py",
-    "__main__.py": "tests/e2e starts it",
-    "config/contents.py": "tests/config/test_certificate.py, test_secret.py",
-    "config/rules.py": "tests/config/test_route.py, test_rules_document.py",
-    "config/limits.py": "tests/config/test_load.py, tests/control/test_compile.py",
-    "config/section.py": "tests/config/test_schema.py",
-    "config/safety.py": "tests/config/test_route.py",
-    "control/changes.py": "tests/control/test_controller.py, test_rollouts.py",
-    "control/differences.py": "tests/control/test_edits.py, test_canaries.py",
-    "control/notifier.py": "tests/control/test_rollouts.py, test_noticing.py",
-    "control/observations.py": "tests/control/test_rollouts.py",
-    "control/store.py": "tests/store",
-    "link/messages.py": "tests/link/test_codec.py",
-    "link/orders.py": "tests/test_forkserver.py",
-    "model/certificate.py": "tests/proxy/test_tls.py",
-    "model/decision.py": "tests/routing/test_decide.py",
-    "model/delta.py": "tests/telemetry/test_record.py",
-    "model/failure.py": "tests/proxy/test_respond.py",
-    "model/goal.py": "tests/routing/test_goals.py",
-    "model/message.py": "tests/http1",
-    "model/outcome.py": "tests/telemetry/test_record.py",
-    "model/rule.py": "tests/routing/test_rules.py",
-    "model/safety.py": "tests/proxy/test_recovery.py, test_mirror.py",
-    "proxy/exchange_log.py": "tests/proxy/test_exchange.py, test_attempts.py, test_recovery.py",
-    "proxy/guest.py": "tests/proxy/test_admission.py",
-    "proxy/mirror_copy.py": "tests/proxy/test_mirror.py",
-    "rollout/state.py": "tests/rollout/test_machine.py",
-    "model/settings.py": "tests/control/test_compile.py",
-}
-"""Plain data, tested by who uses it."""
+COMPILED_ONLY = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.pyx"))
 
 PURE = ("model", "routing", "http1", "telemetry")
 
-
-def expected_test(module: Path) -> Path:
-    return ROOT / "tests" / module.parent / f"test_{module.stem}.py"
-
-
-@pytest.mark.parametrize("module", [m for m in MODULES if m.name != "__init__.py"], ids=str)
-def test_every_module_has_a_test_file_of_its_name(module: Path) -> None:
-    if str(module) not in TESTED_ELSEWHERE:
-        assert expected_test(module).exists(), f"{module} wants {expected_test(module).relative_to(ROOT)}"
-
-
-def test_every_test_file_of_the_mirror_has_a_module() -> None:
-    apart = {"bench", "integration", "e2e", "packaging", "support", "twins"}
-    tests = [path.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")]
-    modules = {str(path.parent / path.name.removeprefix("test_")) for path in tests if path.parts[0] not in apart}
-    exchange = {f"proxy/{part}.py" for part in ("attempts", "backpressure", "breaking", "leaving", "mishaps", "pacing")}
-    exchange.add("proxy/streams.py")
-    whole = {"layout.py", "examples.py", "analysis/vectors.py", *exchange}
-    sources = {str(module.with_suffix(".py")) for module in MODULES}
-    assert modules - sources == whole & modules
-
-
-@pytest.mark.parametrize("module", MODULES, ids=str)
-def test_no_module_is_longer_than_one_idea(module: Path) -> None:
-    assert len((PACKAGE / module).read_text().splitlines()) <= LONGER.get(str(module), LONGEST)
+QUESTION = re.compile(r"^\| .*\? \| (.+) \|$", re.MULTILINE)
+"""A row of CONTRIBUTING.md that says where something is."""
 
 
 @pytest.mark.parametrize("module", COMPILED_TWINS, ids=str)
@@ -114,14 +59,16 @@ def cited(files: Iterable[Path]) -> set[str]:
 
 
 def test_every_promise_is_cited_by_a_test() -> None:
-    assert promised() <= cited((ROOT / "tests").rglob("test_*.py"))
+    promised = re.findall(r"^- \*\*(H\d+)\*\*", (ROOT / "docs" / "http.md").read_text(), re.MULTILINE)
+    texts = " ".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    cited = set(re.findall(r"\bH\d+\b", texts))
+    assert set(promised) - cited == set()
 
 
-def test_plain_python_runs_the_tests_of_all_hot_modules_and_promises() -> None:
-    found = re.search(r"^PLAIN := ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert found
-    chosen = [ROOT / word for word in found[1].replace("\\\n", " ").split()]
-    files = {file for path in chosen for file in ([path] if path.suffix else path.rglob("test_*.py"))}
-    modules = [place(name, ".py").relative_to(PACKAGE) for name in HOT]
-    assert {expected_test(module) for module in modules if str(module) not in TESTED_ELSEWHERE} <= files
-    assert promised() <= cited(files)
+@pytest.mark.xfail(strict=True, reason="the rooms of issue 21 have not been moved into yet; take this mark off then")
+def test_a_newcomers_questions_are_answered_by_files_that_exist() -> None:
+    answers = QUESTION.findall((ROOT / "CONTRIBUTING.md").read_text())
+    assert len(answers) >= 10
+    named = [path for answer in answers for path in re.findall(r"`([\w/]+(?:\.py|/))`", answer)]
+    assert [path for path in named if not (PACKAGE / path).exists()] == []
+    assert all("`" in answer for answer in answers)

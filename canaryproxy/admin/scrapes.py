@@ -78,6 +78,11 @@ class Scrapes:
     def __repr__(self) -> str:
         return f"<Scrapes, {len(self._readers)} are sent>"
 
+    @property
+    def under_way(self) -> int:
+        """How many answers are being sent."""
+        return len(self._readers)
+
     async def answer(self, request: web.Request, form: Form, headers: Mapping[str, str]) -> web.StreamResponse:
         """Answer one. Raises `Problem`."""
         address = neighbourhood(request.remote or "")

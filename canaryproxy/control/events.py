@@ -69,6 +69,11 @@ class Events:
         """Of the latest event."""
         return self._number
 
+    @property
+    def listeners(self) -> int:
+        """How many are listening."""
+        return len(self._listeners)
+
     def tell(self, kind: str, at: float, route: str = "", **detail: object) -> None:
         """Something happened."""
         self._number += 1

@@ -75,6 +75,9 @@ def test_one_address_cannot_take_all_the_room_and_what_was_taken_is_given_back()
         with room.entered("b"), pytest.raises(Problem), room.entered("c"):
             pass
     with room.entered("a"):
-        assert repr(room) == "<Room for 3, 1 inside>"
-    assert repr(room) == "<Room for 3, 0 inside>"
+        assert not room.full("a")
+        with room.entered("a"):
+            assert room.full("a")
+            assert not room.crowded
+    assert not room.full("a")
     assert counts == {"metrics": 2}

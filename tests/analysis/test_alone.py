@@ -15,7 +15,6 @@ def test_stables_last_ten_minutes_of_traffic_are_remembered() -> None:
     stable = known(10, 1, 2 * MINUTES)
     stable.look(0, 0)
     assert (stable.ended, stable.failed, stable.rate) == (10 * MINUTES, MINUTES, 0.1)
-    assert "failed 600 of 6000" in repr(stable)
     assert Stable().rate == 0
 
 
@@ -36,7 +35,6 @@ def test_one_that_fails_three_times_as_often_is() -> None:
     assert alone.suspicion.startswith(
         f"canary failed {3 * looks} of {100 * looks:,} requests with all of the traffic, stable 1 %"
     )
-    assert "Alone" in repr(alone)
 
 
 def test_half_of_its_last_requests_is_enough_unless_stable_was_like_that() -> None:
@@ -56,4 +54,4 @@ def test_without_any_stable_the_floor_is_what_counts() -> None:
         assert alone.suspicion == ""
     alone.look(100, 40)
     assert alone.suspicion
-    assert Alone(Errors(), None, known(10, 10))._bound == MOST
+    assert Alone(Errors(), None, known(10, 10)).snapshot()["bound"] == MOST

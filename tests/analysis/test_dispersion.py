@@ -30,7 +30,6 @@ def test_failures_by_chance_are_not_clumped_and_those_of_stalls_are() -> None:
     assert stalling.clumped
     assert stalling.of_requests > 2
     assert 1 <= stalling.of_seconds < stalling.of_requests
-    assert "of requests" in repr(calm)
 
 
 def test_a_short_look_or_few_machines_tell_nothing() -> None:
@@ -45,7 +44,6 @@ def test_a_second_of_a_machine_counts_once_however_much_it_failed() -> None:
     seconds.count("stable", "b", 5, 10, 0)
     seconds.count("canary", "c", 5, 1, 1)
     seconds.count("canary", "c", 6, 0, 0)
-    assert "2 seconds open" in repr(seconds)
     (fifth, block, placebo), (_, empty, _) = seconds.close(6, dispersion)
     assert (fifth, block.canary_failed, block.stable_failed) == (5, 1, 1)
     assert block.stable / block.canary == pytest.approx(20, rel=0.02)

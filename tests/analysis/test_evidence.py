@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,5 +78,4 @@ def test_the_mixture_with_restarts_is_the_explicit_sum_over_starting_looks(block
         )
     )
     assert math.isclose(found.value, expected, rel_tol=1e-9)
-    assert repr(found).startswith("<Restarting")
-    assert repr(Product(weights)) == "<Product: 1>"
+    assert Product(weights).value == pytest.approx(1)

@@ -18,7 +18,6 @@ def test_the_evidence_is_the_mean_of_those_that_are_there() -> None:
     assert shared.errors is not None
     shared.errors.bet(Block(3, 3, 57, 0), 1)
     assert abs(shared.evidence - (0.5 * shared.errors.harm + 0.5)) < 1e-6
-    assert "evidence" in repr(shared)
 
 
 def test_without_anything_to_judge_there_is_no_evidence() -> None:

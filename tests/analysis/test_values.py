@@ -50,4 +50,3 @@ def test_events_above_the_cap_count_as_the_cap() -> None:
     assert log_less(Takings(1, [1e9], 1, []), 0.5, 10) == log_less(Takings(1, [10], 1, []), 0.5, 10)
     assert not Takings(0, [], 1, []).whole
     assert Takings(1, [], 1, []).whole
-    assert "Less" in repr(Less())

@@ -23,7 +23,6 @@ def test_a_side_changes_after_so_many_results_in_a_row() -> None:
     changes = [streak.add(passed=passed) for passed in results]
     assert changes == [False] * 5 + [True] + [False] * 3 + [True]
     assert streak.healthy
-    assert "healthy" in repr(streak)
 
 
 ONE, TWO = Endpoint("10.0.0.1", 1), Endpoint("10.0.0.2", 1)
@@ -79,7 +78,6 @@ async def test_an_endpoint_that_fails_is_unhealthy_until_it_answers(caplog: pyte
     await until(lambda: health.unhealthy == {ONE})
     health.watch({TWO: FAST})
     assert not health.unhealthy
-    assert "1 checks" in repr(health)
     health.stop()
 
 

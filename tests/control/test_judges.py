@@ -105,7 +105,6 @@ def test_another_canary_begins_anew_and_another_stable_does_not() -> None:
     assert bench.judges.analysis("shop", 11.0).verdict == "fail"
     bench.judges.configure(config(port=3), 11.0)
     assert bench.judges.analysis("shop", 11.0).verdict == "inconclusive"
-    assert "2 routes" in repr(bench.judges)
     assert bench.judges.configure(config(port=3), 11.0) == set()
     assert bench.judges.configure(config(port=4), 11.0) == {"shop"}
     bench.report(11.6, canary_fails=True)

@@ -24,7 +24,6 @@ async def test_who_reads_waits_until_all_changes_are_done() -> None:
         done.append("changed")
     await reading
     assert done == ["changed", "read"]
-    assert repr(first) == "<Precedence of 0 changes>"
 
 
 async def test_without_a_change_nobody_waits() -> None:

@@ -34,7 +34,6 @@ async def test_an_answer_is_kept_sorted_and_a_change_is_told() -> None:
     assert resolver.answers == {"shop": ("10.0.0.1", "10.0.0.2")}
     server.answers["shop"] = ("10.0.0.1", "10.0.0.2")
     assert not await resolver.look(frozenset(("shop",)))
-    assert "10.0.0.1" in repr(resolver)
 
 
 @pytest.mark.parametrize("lost", ["gone", "empty"])

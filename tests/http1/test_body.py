@@ -57,7 +57,6 @@ def test_ends_are_compared_by_their_trailers() -> None:
     assert End((b"X: y",)) == End((b"X: y",))
     assert End((b"X: y",)) != END
     assert len({End(), END}) == 1
-    assert "X: y" in repr(End((b"X: y",)))
 
 
 def naive(data: bytes) -> tuple[bytes, bytes] | None:

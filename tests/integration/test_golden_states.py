@@ -6,7 +6,6 @@ is named for the commit; further ones are found by themselves.
 
 import asyncio
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 from canaryproxy.control.ledger import Actor
 from canaryproxy.rollout.state import Rollout, Verb
 from tests.data.state.make import LATER, NAMED, SCENARIOS, restored
-from tests.support.golden import AWAY, Started, observed
+from tests.support.golden import AWAY, Started, alike, observed
 
 STATES = Path(__file__).parents[1] / "data" / "state"
 ALL = sorted(str(path.relative_to(STATES).with_suffix("")) for path in STATES.glob("*/*.sql"))
@@ -62,8 +61,7 @@ def is_part(old: Any, new: Any, where: str = "") -> None:
         for number, pair in enumerate(zip(old, new, strict=True)):
             is_part(*pair, f"{where}[{number}]")
     else:
-        same = old == new or (isinstance(old, float) and math.isnan(old) and math.isnan(new))
-        assert same, f"{where}: {old!r} != {new!r}"
+        assert alike(old, new), f"{where}: {old!r} != {new!r}"
 
 
 GOING = [name for name in WHOLE if expected(name)["routes"]["shop"]["phase"] in UNDER_WAY]

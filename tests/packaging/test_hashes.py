@@ -8,7 +8,11 @@ import pytest
 
 from tests.support.process import ROOT
 
-FILES = [ROOT / name for name in ("Dockerfile", "Makefile", ".ci/run") if (ROOT / name).exists()] + [
+FILES = [
+    ROOT / name
+    for name in ("Dockerfile", "Makefile", ".ci/run", ".ci/programs", ".github/workflows/ci.yml")
+    if (ROOT / name).exists()
+] + [
     path for folder in ("k8s", "tools", "config", "monitoring") for path in (ROOT / folder).rglob("*") if path.is_file()
 ]
 

@@ -63,11 +63,11 @@ def test_idle_clients_do_not_keep_newcomers_out(said: bytes, address: str) -> No
     async def test() -> None:
         async with world(limits=limited()) as w:
             idle = [await come(w, said, address) for _ in range(MOST)]
-            await until(lambda: w.plane._places.count == MOST)
+            await until(lambda: w.places.count == MOST)
             newcomers = [await come(w, STAY) for _ in range(5)]
             assert [await ask(one) for one in newcomers] == [b"200"] * 5
             assert await idle[0][0].read() == b""
-            assert w.plane._places.count == MOST
+            assert w.places.count == MOST
             delta = w.collect()
             assert dict(delta.evicted) == {"full": 5}
             assert not delta.turned_away
@@ -135,7 +135,7 @@ def test_newcomers_do_not_displace_each_other_before_they_could_ask(monkeypatch:
     async def test() -> None:
         async with world(limits=limited(2)) as w:
             first, second = await come(w, SILENT), await come(w, SILENT)
-            await until(lambda: w.plane._places.count == 2)
+            await until(lambda: w.places.count == 2)
             assert (await w.ask(GET)).startswith(b"HTTP/1.1 503 ")
             assert [await ask(first), await ask(second)] == [b"200"] * 2
 
@@ -152,7 +152,7 @@ def test_a_newcomer_over_tls_gets_the_place_of_an_idle_one_too() -> None:
                 await read_response(reader)
             assert await ask(await connect(w, port, "shop.test")) == b"200"
             assert await kept[0][0].read() == b""
-            await until(lambda: w.plane._places.count == len(w.plane._connections) == 3)
+            await until(lambda: w.places.count == len(w.connections) == 3)
 
     run(test())
 
@@ -193,7 +193,7 @@ def test_clients_that_move_a_byte_now_and_then_give_way_when_places_are_lacking(
                 w.clients.append(writer)
                 writer.write(STAY if kind == "answer" else b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999\r\n\r\n")
                 slow.append((reader, writer))
-            await until(lambda: len(w.plane._exchanges()) == 3)
+            await until(lambda: len(w.exchanges) == 3)
 
             async def trickle() -> None:
                 while True:
@@ -232,7 +232,7 @@ def test_an_address_has_no_more_connections_than_it_may() -> None:
             assert b"Proxy-Status: " in answer
             assert await ask(await come(w, STAY, "127.0.0.2")) == b"200"
             first[0][1].close()
-            await until(lambda: w.plane._places.of("127.0.0.1") == 2)
+            await until(lambda: w.places.of("127.0.0.1") == 2)
             assert await ask(await come(w, STAY)) == b"200"
             delta = w.collect()
             assert (dict(delta.turned_away), dict(delta.refused)) == ({"address": 1}, {429: 1})
@@ -247,7 +247,7 @@ def test_tunnels_count_until_they_end() -> None:
             _, writer = await tunnel(w)
             assert (await w.ask(GET)).startswith(b"HTTP/1.1 429 ")
             writer.close()
-            await until(lambda: w.plane._places.count == 0)
+            await until(lambda: w.places.count == 0)
             await tunnel(w)
 
     run(test())
@@ -290,14 +290,12 @@ def test_a_trusted_proxy_has_no_such_limit_and_the_client_that_it_names_has() ->
 def test_an_address_is_counted_over_all_workers_and_nobody_is_kept_from_a_share_of_it() -> None:
     async def test() -> None:
         shared = memory(2)
-        async with world(limits=limited(100, 4)) as w:
+        async with world(limits=limited(100, 4), headcount=Headcount(shared, 0)) as w:
             other = Headcount(shared, 1)
-            w.plane._headcount = Headcount(shared, 0)
             for _ in range(3):
                 other.tally("127.0.0.1", 1)
             assert await ask(await come(w, STAY)) == b"200"
             assert (await w.ask(GET)).startswith(b"HTTP/1.1 429 ")
-            w.plane._headcount = Headcount()
 
     run(test())
 
@@ -308,10 +306,8 @@ def test_an_address_is_counted_over_all_workers_and_nobody_is_kept_from_a_share_
 def test_a_worker_serves_its_share_whatever_another_one_claims() -> None:
     async def test() -> None:
         shared = memory(2)
-        async with world(limits=limited(100)) as w:
-            Headcount(shared, 1).report(2**32 - 1)
-            w.plane._headcount = Headcount(shared, 0)
-            w.plane._fair = w.plane._headcount.fair(100)
+        Headcount(shared, 1).report(2**32 - 1)
+        async with world(limits=limited(100), headcount=Headcount(shared, 0)) as w:
             assert await ask(await come(w, STAY)) == b"200"
             assert not w.plane.full()
 
@@ -320,12 +316,12 @@ def test_a_worker_serves_its_share_whatever_another_one_claims() -> None:
 
 def test_a_worker_that_is_full_of_exchanges_leaves_newcomers_to_others() -> None:
     async def test() -> None:
-        async with world(limits=limited(2)) as w:
-            w.plane._headcount = Headcount(memory(2), 0)
+        headcount = Headcount(memory(2), 0)
+        async with world(limits=limited(2), headcount=headcount) as w:
             w.plane._fair = 0
             await come(w, STAY)
             await come(w, STAY)
-            assert not w.plane._headcount.ahead(-1)
+            assert not headcount.ahead(-1)
             assert w.plane.full()
             assert w.plane._places.choose(w.plane.clock.now()) is not None
             for connection in w.plane._connections:
@@ -354,12 +350,12 @@ def test_a_chosen_connection_can_be_closed_whatever_it_does() -> None:
     async def test() -> None:
         async with world(limits=limited()) as w:
             reader, _ = await come(w, STAY)
-            (connection,) = w.plane._connections
+            (connection,) = w.connections
             w.plane.spare(connection, "memory")
-            assert w.plane._places.count == 0
+            assert w.places.count == 0
             assert await reader.read() == b""
             assert dict(w.collect().evicted) == {"memory": 1}
-            await until(lambda: not w.plane._connections)
+            await until(lambda: not w.connections)
 
     run(test())
 
@@ -377,7 +373,7 @@ def test_what_a_flood_leaves_behind_needs_no_garbage_collector(said: bytes) -> N
                     await come(w, said)
                 for client in w.clients:
                     client.close()
-                await until(lambda: not w.plane._connections)
+                await until(lambda: not w.connections)
                 gc.collect()
                 left = {type(one).__name__ for one in gc.garbage if type(one).__module__.startswith("canaryproxy")}
             finally:
@@ -396,7 +392,7 @@ def test_newcomers_wait_in_the_queue_of_the_kernel_while_too_much_is_held() -> N
             w.clients.append(writer)
             writer.write(STAY)
             await asyncio.sleep(0.05)
-            assert not w.plane._connections
+            assert not w.connections
             w.plane.buffers.cutting = False
             assert (await read_response(reader))[0].startswith(b"HTTP/1.1 200")
 

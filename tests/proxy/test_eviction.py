@@ -1,11 +1,9 @@
 """Who gives way where all places are taken. Pure; the attacks are in test_admission.py."""
 
-import math
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canaryproxy.proxy.eviction import BUSY, FEW, GRACE, Crowd, Group, Place, Places, Queue
+from canaryproxy.proxy.eviction import BUSY, FEW, GRACE, Place, Places
 
 
 class Client:
@@ -119,14 +117,6 @@ def test_what_has_left_takes_no_room() -> None:
     assert chosen(places) is None
     assert places.of("a") == 0
     assert len(places._crowd.kept._heap) < 100
-
-
-def test_all_say_what_they_are() -> None:
-    places = Places(10)
-    place = places.enter(Client(BUSY), "a")
-    assert repr(place) == f"<Place of <Client idle since {math.inf}> parked>"
-    assert repr(places) == "<Places 1 taken by 1 addresses, 0 with many>"
-    assert (repr(Queue()), repr(Crowd()), repr(Group("a"))) == ("<Queue of 0>", "<Crowd of 0>", "<Group a of 0>")
 
 
 Step = tuple[str, int, float]

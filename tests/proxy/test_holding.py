@@ -14,7 +14,7 @@ def test_part_of_a_head_is_counted_and_no_more_when_it_is_whole() -> None:
             writer.write(HALF + b"y" * 9_000)
             while w.plane.buffers.held < 9_000:
                 await asyncio.sleep(0.01)
-            [connection] = w.plane._connections
+            [connection] = w.connections
             assert connection.weight() == w.plane.buffers.held == len(HALF) + 9_000
             assert connection.progress() == (None, 0)
             writer.write(b"\r\n\r\n")
@@ -32,7 +32,7 @@ def test_what_is_read_ahead_is_counted_and_what_was_consumed_before_it() -> None
             assert (await read_response(reader))[1] == b"ok"
             assert w.plane.buffers.held == len(STAY + HALF)
             writer.transport.abort()
-            while w.plane._connections:
+            while w.connections:
                 await asyncio.sleep(0.01)
             assert w.plane.buffers.held == 0
 
@@ -46,7 +46,7 @@ def test_a_client_that_is_idle_holds_nothing() -> None:
             for _ in range(3):
                 writer.write(STAY)
                 await read_response(reader)
-            [connection] = w.plane._connections
+            [connection] = w.connections
             assert (connection.weight(), w.plane.buffers.held) == (0, 0)
 
     run(test())

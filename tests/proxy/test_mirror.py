@@ -288,7 +288,8 @@ def test_an_abort_drops_what_waits_and_what_is_under_way() -> None:
             gone = w.table.routes[0].versions[1]
             moved = dataclasses.replace(w.table.routes[0], canary=dataclasses.replace(gone, endpoints=()))
             w.publish(dataclasses.replace(w.table, routes=(moved,)), 3)
-            assert repr(w.plane.mirrors) == "<Mirrors []>"
+            tally.look()
+            assert (tally.sent, tally.dropped) == (UNDER_WAY, 10)
 
     run(test())
 
@@ -307,7 +308,6 @@ def test_a_canary_that_is_removed_gets_no_more_copies_though_another_route_has_i
             moved = dataclasses.replace(route.stable, endpoints=route.versions[1].endpoints)
             other = dataclasses.replace(without, name="other", hosts=("other.test",), stable=moved, mirror=None)
             w.publish(dataclasses.replace(w.table, routes=(without, other)), 2)
-            assert repr(w.plane.mirrors) == "<Mirrors []>"
             tally.look()
             assert (tally.sent, tally.dropped) == (UNDER_WAY, 10)
 

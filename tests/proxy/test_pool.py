@@ -1,6 +1,9 @@
 """Lending connections; the rest is tested through the plane."""
 
 import asyncio
+from collections.abc import Iterator
+
+import pytest
 
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.pool import Pool
@@ -32,12 +35,15 @@ def opened() -> tuple[Upstream, Wire]:
     return upstream, wire
 
 
-def pool() -> Pool:
-    return Pool(Endpoint("::1", 80), Sockets(asyncio.new_event_loop()))
+@pytest.fixture
+def lending() -> Iterator[Pool]:
+    sockets = Sockets(asyncio.new_event_loop())
+    yield Pool(Endpoint("::1", 80), sockets)
+    sockets.close()
+    sockets.loop.close()
 
 
-def test_the_newest_idle_connection_is_lent_first_and_dead_ones_never() -> None:
-    lending = pool()
+def test_the_newest_idle_connection_is_lent_first_and_dead_ones_never(lending: Pool) -> None:
     (first, _), (second, _), (dead, _) = opened(), opened(), opened()
     for upstream in (first, second, dead):
         lending.give_back(upstream, 10.0)
@@ -45,12 +51,9 @@ def test_the_newest_idle_connection_is_lent_first_and_dead_ones_never() -> None:
     assert lending.take() is second
     assert lending.take() is first
     assert lending.take() is None
-    lending._sockets.close()
-    lending._sockets.loop.close()
 
 
-def test_idle_connections_are_closed_when_their_time_is_over() -> None:
-    lending = pool()
+def test_idle_connections_are_closed_when_their_time_is_over(lending: Pool) -> None:
     (old, old_wire), (young, young_wire) = opened(), opened()
     lending.give_back(old, 1.0)
     lending.give_back(young, 5.0)
@@ -58,12 +61,9 @@ def test_idle_connections_are_closed_when_their_time_is_over() -> None:
     assert (old_wire.aborted, young_wire.aborted) == (True, False)
     assert lending.take() is young
     assert lending.authority == b"[::1]:80"
-    lending._sockets.close()
-    lending._sockets.loop.close()
 
 
-def test_closing_ends_what_is_idle() -> None:
-    lending = pool()
+def test_closing_ends_what_is_idle(lending: Pool) -> None:
     upstream, wire = opened()
     lending.give_back(upstream, 1.0)
     lending.close()
@@ -71,18 +71,13 @@ def test_closing_ends_what_is_idle() -> None:
     late, late_wire = opened()
     lending.give_back(late, 1.0)
     assert late_wire.aborted
-    lending._sockets.close()
-    lending._sockets.loop.close()
 
 
-def test_each_idle_connection_has_its_own_time_whoever_used_it_first() -> None:
+def test_each_idle_connection_has_its_own_time_whoever_used_it_first(lending: Pool) -> None:
     """Routes that share an endpoint may keep connections for different times."""
-    lending = pool()
     (long, long_wire), (short, short_wire) = opened(), opened()
     lending.give_back(long, 60.0)
     lending.give_back(short, 1.0)
     lending.sweep(2.0)
     assert (long_wire.aborted, short_wire.aborted) == (False, True)
     assert lending.take() is long
-    lending._sockets.close()
-    lending._sockets.loop.close()

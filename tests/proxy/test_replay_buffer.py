@@ -77,7 +77,7 @@ def test_what_waits_for_a_connection_is_bounded_by_what_it_costs(monkeypatch: py
             for _ in range(40):
                 writer.write(b"1\r\nx\r\n" * 500)
                 await asyncio.sleep(0.005)
-            [connection] = w.plane._connections
+            [connection] = w.connections
             assert 0 < connection.weight() < WATER + 4 * 65_536
 
     async def never(*_: object) -> None:

@@ -43,7 +43,6 @@ def test_what_a_quiet_time_saved_expires() -> None:
         budget.pay(2_000, 0.0)
     assert budget.spend(2_000, SAVED, 2.0)
     assert not budget.spend(2_000, SAVED + 4.0, 2.0)
-    assert "of 10000" in repr(budget)
 
 
 class Request:
@@ -69,7 +68,7 @@ def test_time_is_over_a_moment_early_and_never_late_by_a_sweep() -> None:
         patience.end(done)
         await one.over.wait()
         assert loop.time() - began >= 0.1 - AHEAD - 0.002
-        assert (len(patience), "1 waiting" in repr(patience)) == (1, True)
+        assert len(patience) == 1
         await other.over.wait()
         assert loop.time() - began >= 0.13 - AHEAD - 0.002
         assert not patience

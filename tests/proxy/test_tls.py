@@ -84,7 +84,6 @@ def test_an_unknown_name_gets_the_first_certificate() -> None:
     terminator = Terminator(ListenerTls((SHOP, BLOG)))
     assert terminator._find("else.test") is terminator._find("shop.test") is terminator._default
     assert terminator._find("a.b.blog.test") is terminator._default
-    assert "*.blog.test" in repr(terminator)
 
 
 def test_new_certificates_are_shown_to_new_connections_and_open_ones_go_on() -> None:
@@ -169,7 +168,7 @@ def test_a_handshake_has_the_time_of_a_head_and_nonsense_is_closed() -> None:
                 with contextlib.suppress(ConnectionError):
                     await reader.read()
                 writer.close()
-            _, listener = w.plane._listeners
+            _, listener = w.listeners
             assert listener.arriving == 0
             assert not w.stable.heads
 

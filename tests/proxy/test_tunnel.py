@@ -49,7 +49,7 @@ def test_a_handshake_passes_end_to_end_and_bytes_follow_both_ways() -> None:
             assert delta.tunnels == {("shop", "stable"): 1}
             assert (w.codes, w.outcomes) == ({101: 1}, {"success": 1})
             assert all(not cell.latency for cell in delta.cells)
-            assert not w.plane._connections
+            assert not w.connections
 
     run(test())
 

@@ -12,7 +12,7 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure, Refused
 from canaryproxy.model.message import RequestHead
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.model.table import Affinity, RoutingTable
+from canaryproxy.model.table import Affinity, Endpoint, RoutingTable
 from canaryproxy.routing.decide import decide
 from canaryproxy.routing.hashing import Hash
 from canaryproxy.routing.match import RouteIndex
@@ -114,7 +114,8 @@ def test_changing_the_table_does_not_disturb_the_sequence() -> None:
 
 def test_a_decision_says_who_and_why() -> None:
     decision = decide(RouteIndex(RoutingTable(7, (route("shop"),))), head(), CLIENT, Splits(random.random), idle)[0]
-    assert repr(decision) == "<Decision shop: stable at a:1 by weight>"
+    assert (decision.route.name, decision.version.name, decision.reason) == ("shop", "stable", "weight")
+    assert decision.endpoint == Endpoint("a", 1)
     assert decision.analysed
 
 

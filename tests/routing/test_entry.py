@@ -64,9 +64,9 @@ def test_a_newer_table_says_where_an_older_exchange_may_still_go() -> None:
     assert allowed(name="other") == [False, False, False]
     gone = dataclasses.replace(ROUTE.versions[1], endpoints=())
     assert allowed(canary=gone) == [True, False, False]
-    assert "Verdict shop: stable by weight" in repr(stable.verdict)
-    assert "at a:1 by weight" in repr(stable)
-    assert "no endpoint" in repr(verdicts(dataclasses.replace(ROUTE, canary=gone), "weight")[1].decisions()[0])
+    assert (stable.verdict.version.name, stable.verdict.reason) == ("stable", "weight")
+    assert stable.endpoint == ROUTE.stable.endpoints[0]
+    assert verdicts(dataclasses.replace(ROUTE, canary=gone), "weight")[1].decisions()[0].endpoint is None
     assert Client("10.0.0.1").trusted is False
 
 

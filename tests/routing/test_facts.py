@@ -94,7 +94,6 @@ def test_cookies_are_split_and_unquoted() -> None:
 def test_the_query_is_decoded_once() -> None:
     seen = facts(target=b"/p?a=1&a=%31&b+c=d%2Be&f&&=g&h=%2541").query()
     assert seen == {b"a": (b"1", b"1"), b"b c": (b"d+e",), b"f": (b"",), b"": (b"g",), b"h": (b"%41",)}
-    assert "192.0.2.1" in repr(facts())
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,6 @@ def test_a_table_of_one_open_route_has_every_request() -> None:
     index = RouteIndex(RoutingTable(1, (route("only"),)))
     entry = index.find(None, b"*")
     assert entry is not None
-    assert repr(entry) == "<Entry only weight 0, <RuleBook 0 rules, 0 of them tried in order>>"
     assert (entry.stable.version.name, entry.canary.version.name) == ("stable", "canary")
 
 
@@ -60,7 +59,6 @@ def test_hosts_that_clients_make_up_are_not_remembered_without_bound() -> None:
         INDEX.find(b"host-%d.test" % number, b"/")
     INDEX.find(b"x" * 1000, b"/")
     assert len(INDEX._known) <= KNOWN_HOSTS
-    assert "generation 3" in repr(INDEX)
 
 
 def test_the_first_of_two_routes_that_claim_the_same_has_it() -> None:
@@ -79,4 +77,3 @@ def test_the_first_of_two_routes_that_claim_the_same_has_it() -> None:
     assert first is not None
     assert third is not None
     assert (first.route.name, third.route.name) == ("first", "third")
-    assert "root" in repr(index)

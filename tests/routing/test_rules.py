@@ -94,7 +94,6 @@ def test_a_shelf_adds_to_what_others_found() -> None:
     one = Filed(0, Rule("r", (Condition("cookie", "exact", ("1",), "a"),), "canary"))
     shelf.file(one, b"a", b"1")
     assert shelf.meet(facts(plain=b"Cookie: a=1\r\n"), before) == [[], [one]]
-    assert repr(shelf) == "<Shelf cookie: b'a'>"
 
 
 def test_ten_thousand_exact_rules_are_not_tried_one_by_one() -> None:
@@ -102,8 +101,6 @@ def test_ten_thousand_exact_rules_are_not_tried_one_by_one() -> None:
     book = RuleBook(rules)
     tried = [filed for shelf in book.candidates(facts(plain=b"X-User: user-7777\r\n")) or () for filed in shelf]
     assert [filed.rule.name for filed in tried] == ["r7777"]
-    assert "10000 rules, 0 of them" in repr(book)
-    assert "r0" in repr(book.rules[0])
 
 
 def test_a_rule_is_filed_under_its_rarest_value() -> None:

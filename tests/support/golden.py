@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import math
 import random
 import sqlite3
+import sys
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +25,9 @@ NOW = 5_000.0
 
 AWAY = 30.0
 """Seconds after the last entry that it starts."""
+
+
+ROUNDING = 0.0 if sys.version_info < (3, 12) else 1e-9
 
 
 class Started(ControlPlane):
@@ -89,6 +94,19 @@ def since(state: Any) -> dict[str, Any]:
 def plain(analysis: Analysis) -> Any:
     """Every number of every check, for JSON, which keeps floats to the last bit."""
     return json.loads(json.dumps(asdict(analysis)))
+
+
+def alike(old: Any, new: Any) -> bool:
+    """Whether what Python 3.11 wrote is the same, to the last bit there. From Python 3.12 on `sum` compensates for the
+    rounding of floats, and numbers may differ by that.
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old.keys() == new.keys() and all(alike(value, new[key]) for key, value in old.items())
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(alike, old, new))
+    if isinstance(old, float) and isinstance(new, float):
+        return (math.isnan(old) and math.isnan(new)) or math.isclose(old, new, rel_tol=ROUNDING)
+    return bool(old == new)
 
 
 def last_entry(path: Path) -> float:

@@ -16,7 +16,13 @@ from canaryproxy.model.delta import Delta
 from canaryproxy.model.forwarded import Forwarding
 from canaryproxy.model.settings import Limits, Network, PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
+from canaryproxy.proxy.downstream import Downstream
+from canaryproxy.proxy.eviction import Places
+from canaryproxy.proxy.exchange import Exchange
+from canaryproxy.proxy.headcount import Headcount
+from canaryproxy.proxy.listener import Listener
 from canaryproxy.proxy.plane import DataPlane
+from canaryproxy.proxy.pool import Pool
 from canaryproxy.telemetry.accesslog import Entry
 
 PATIENCE = 60.0
@@ -101,6 +107,31 @@ class World:
         self.ejections: Counter[str] = Counter()
         self.clients: list[asyncio.StreamWriter] = []
 
+    @property
+    def connections(self) -> list[Downstream]:
+        """The clients' connections that the plane serves."""
+        return list(self.plane._connections)
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """What is under way on them."""
+        return [one.exchange for one in self.connections if one.exchange is not None]
+
+    @property
+    def pools(self) -> list[Pool]:
+        """The pools of connections to endpoints."""
+        return list(self.plane._pools.values())
+
+    @property
+    def places(self) -> Places:
+        """The places that clients take."""
+        return self.plane._places
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """The first is the one at `port`."""
+        return self.plane._listeners
+
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A client connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**22)
@@ -157,6 +188,7 @@ async def world(
     trusted: tuple[Network, ...] = (),
     forwarding: Forwarding = Forwarding(),  # noqa: B008 - frozen
     access_log: Callable[[Entry], None] | None = None,
+    headcount: Headcount | None = None,
     **route: Any,
 ) -> AsyncIterator[World]:
     """A data plane with one route before two origins; everything is closed at the end."""
@@ -172,6 +204,7 @@ async def world(
         loop=asyncio.get_running_loop(),
         identity="canaryproxy-test",
         access_log=access_log,
+        headcount=headcount,
     )
     plane.publish(table)
     sock = listen_on("127.0.0.1", 0)

@@ -203,16 +203,13 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up(caplog: pytest.LogCaptureFixtu
     for _ in range(10_000):
         sink.put(ENTRY)
     assert time.monotonic() - start < 5
-    assert len(sink._waiting) <= 100
     assert 9_000 <= sink.dropped < 10_000
     start = time.monotonic()
     sink.close(timeout=0.05)
     assert time.monotonic() - start < 2
-    assert sink._thread.is_alive()
     os.close(reader)
-    sink._thread.join(10)
+    until(lambda: sink.dropped == 10_000)
     os.close(writer)
-    assert sink.dropped == 10_000
     assert len(caplog.messages) == 1
 
 

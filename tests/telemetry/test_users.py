@@ -41,7 +41,6 @@ def test_users_are_forgotten_after_an_hour() -> None:
     recent.merge(range(2**63, 2**63 + 10), 0, 1.0)
     recent.merge([2**63], 0, REACH + 5.0)
     assert recent.kept(REACH + 5.0, REACH) == 1
-    assert "1 kept" in repr(recent)
     assert recent.last(2**63 + 1) == -1
 
 
@@ -64,7 +63,6 @@ def test_reports_of_several_workers_meet_in_one_count() -> None:
     assert told.seen(("shop", "stable"), 12.0, 60).count == 1
     assert told.seen(SIDE, 75.0, 60).count == 0
     assert told.seen(("blog", "canary"), 12.0, 60) == Crowd()
-    assert "1 routes" in repr(told)
 
 
 def test_a_step_begins_anew_with_another_weight() -> None:
@@ -93,7 +91,7 @@ def test_a_route_that_is_gone_is_forgotten() -> None:
     assert (told.seen(SIDE, 10.0, 60), told.reached(("shop", "canary", "buy"), 10.0, 60)) == (Crowd(), Crowd())
     gone = UserBook()
     gone.add(delta(10.0, 1), lambda _: None)
-    assert (gone.seen(SIDE, 10.0, 60).count, gone._steps) == (1, {})
+    assert (gone.seen(SIDE, 10.0, 60).count, gone.step("shop", 500, 12.0).since) == (1, 12.0)
 
 
 def test_a_user_has_a_goal_once() -> None:

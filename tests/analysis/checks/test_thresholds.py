@@ -26,4 +26,3 @@ def test_only_bad_looks_in_a_row_count_and_unknown_ones_neither_add_nor_forgive(
     assert not check.failed
     check.read(0.5, 1.0)
     assert check.finding().sentence == "check:load is 0.5, within its bounds"
-    assert "ThresholdCheck" in repr(check)

@@ -26,7 +26,6 @@ async def test_connections_go_round_and_bytes_pass_both_ways() -> None:
         assert await reader.read() == b"hello %d" % number
         writer.close()
     assert seen == dict.fromkeys(ports, 3)
-    assert str(ports[0]) in repr(robin)
     await robin.stop()
     for server in servers:
         server.close()

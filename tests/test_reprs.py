@@ -1,0 +1,250 @@
+"""What a log line or a debugger shows of an object: no repr raises, and each begins with the name of its class.
+
+Objects are found, not made one by one: a few whole systems are set up, and whatever they refer to is shown. What none
+of them refers to is made in `single`.
+"""
+
+import asyncio
+import dataclasses
+import functools
+import gc
+import importlib.util
+import inspect
+import mmap
+import os
+import pkgutil
+import re
+import socket
+import types
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import canaryproxy
+from canaryproxy.admin.app import admin_application
+from canaryproxy.admin.churn import Churn
+from canaryproxy.admin.door import Room
+from canaryproxy.admin.doors import Doors
+from canaryproxy.admin.receive_window import ReceiveWindow
+from canaryproxy.admin.visitor import Visitor
+from canaryproxy.analysis.alone import Alone, Stable
+from canaryproxy.analysis.checks.hard_limit import HardLimitCheck
+from canaryproxy.analysis.evidence import Product
+from canaryproxy.analysis.rates import Lower, NoWorse
+from canaryproxy.analysis.spec import Errors, HardLimit
+from canaryproxy.analysis.usage import Usage
+from canaryproxy.analysis.values import Less
+from canaryproxy.cli.demo.robin import Robin
+from canaryproxy.cli.output import Sheet
+from canaryproxy.config import parse
+from canaryproxy.control import bounds
+from canaryproxy.control.failures import Reminder
+from canaryproxy.control.health import Check, Health, Streak
+from canaryproxy.control.listen import listen_on
+from canaryproxy.control.processes import Processes
+from canaryproxy.control.resolve import Resolver
+from canaryproxy.control.scraping import Wanted
+from canaryproxy.control.sources import Sources
+from canaryproxy.control.vocabulary import Vocabulary
+from canaryproxy.control.worker_link import WorkerLink
+from canaryproxy.control.workers import Workers
+from canaryproxy.forkserver import ForkServer
+from canaryproxy.http1.body import End
+from canaryproxy.instance import Instance
+from canaryproxy.link.wire import Share
+from canaryproxy.log import Background, Json
+from canaryproxy.model.certificate import ListenerTls
+from canaryproxy.model.message import ResponseHead
+from canaryproxy.model.rule import Rule
+from canaryproxy.model.safety import Mirror, Shield
+from canaryproxy.model.table import RoutingTable
+from canaryproxy.proxy.headcount import size
+from canaryproxy.proxy.stalls import Stalls
+from canaryproxy.routing.affinity import Key
+from canaryproxy.routing.caching import Caches
+from canaryproxy.routing.common import Common
+from canaryproxy.routing.entry import verdicts
+from canaryproxy.routing.match import RouteIndex
+from canaryproxy.routing.patterns import Battery, Pattern, Prefix
+from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.telemetry.distinct import Distinct, Numbers
+from canaryproxy.telemetry.users import Recent
+from canaryproxy.worker import Worker
+from tests.proxy.test_tls import SHOP, connect, listen
+from tests.routing.test_affinity import ROUTE
+from tests.routing.test_goals import PAID
+from tests.routing.test_rules import facts, header
+from tests.support.admin import Api
+from tests.support.judged import seen
+from tests.support.stand import CANARY, STABLE, stand
+from tests.support.world import STAY, read_response, run, world
+
+GET = b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
+UPGRADE = b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+PLAIN = "server: {state: memory}\nstable: http://127.0.0.1:1\ncanary: http://127.0.0.1:2\n"
+
+
+# Which classes, and what of them is shown.
+
+
+def written_by_hand(function: Any) -> bool:
+    """Whether a `__repr__` is in our source: none that a dataclass or a named tuple was given."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    generated = hasattr(function, "__wrapped__") or (code is not None and "canaryproxy" not in code.co_filename)
+    return not generated
+
+
+@functools.cache
+def classes() -> list[type]:
+    """All that have a `__repr__` of their own."""
+    found = []
+    for info in pkgutil.walk_packages(canaryproxy.__path__, "canaryproxy."):
+        if info.name.endswith("__main__") or importlib.util.find_spec(info.name) is None:
+            continue  # compiled only, and this run is plain
+        for one in vars(importlib.import_module(info.name)).values():
+            if isinstance(one, type) and one.__module__ == info.name and "__repr__" in vars(one):
+                found += [one] if written_by_hand(vars(one)["__repr__"]) else []
+    return sorted(set(found), key=lambda one: (one.__module__, one.__qualname__))
+
+
+CONTAINERS = (dict, list, tuple, set, frozenset, deque, types.MethodType, types.CellType, functools.partial)
+
+
+def referred(one: Any) -> list[Any]:
+    """What an object leads to: what it refers to, if it is a container, ours or a test's; of a function its closure."""
+    if isinstance(one, types.FunctionType):
+        return [*(one.__closure__ or ()), *(one.__defaults__ or ())]
+    ours = type(one).__module__.partition(".")[0] in ("canaryproxy", "tests")
+    return gc.get_referents(one) if isinstance(one, CONTAINERS) or ours else []
+
+
+Shown = dict[type, tuple[str, str]]
+"""Class that has the `__repr__` to the name of the class it was called for, and what it answered."""
+
+
+def show(found: Shown, *roots: object) -> None:
+    """Call the repr of one object of each class among all that can be reached."""
+    wanted, waiting = set(classes()) - found.keys(), list(roots)
+    known: dict[int, object] = {}  # kept alive, so that no id is used again
+    while waiting and wanted:
+        one = waiting.pop()
+        if id(one) in known or isinstance(one, type | types.ModuleType):
+            continue
+        known[id(one)] = one
+        owner = next((base for base in type(one).__mro__ if "__repr__" in vars(base)), object)
+        if owner in wanted:
+            found[owner] = type(one).__name__, repr(one)
+            wanted.discard(owner)
+        waiting += referred(one)
+
+
+# Systems.
+
+
+def planes() -> Iterator[object]:
+    """Data planes in the middle of an exchange, a copy and a tunnel."""
+    with stand(shield=Shield(2.0, 5_000)) as one:
+        one.say(GET)
+        yield one
+        one.hear(one.open(CANARY), HALF)
+        yield one
+    with stand(mirror=Mirror(10_000), weight=0) as one:
+        one.say(GET)
+        yield one
+        one.hear(one.open(STABLE), HALF + b" body")
+        yield one
+    with stand(weight=0) as one:
+        one.say(GET[:-2] + UPGRADE)
+        one.hear(one.open(STABLE), b"HTTP/1.1 101 Switching Protocols\r\n" + UPGRADE)
+        yield one
+
+
+def tables() -> Iterator[object]:
+    """What a routing table is compiled to."""
+    rules = tuple(Rule(f"r{number}", (header("x-user", str(number)),), "canary") for number in range(20))
+    route = dataclasses.replace(ROUTE, rules=rules, goals=(PAID,), weight=500)
+    yield RouteIndex(RoutingTable(1, (route,)))
+    yield verdicts(route, "weight")[0].decisions()
+    yield Battery("cookie", b"x", [Pattern("a.*"), Pattern("b"), Prefix(b"c")])
+    yield facts()
+
+
+def judges() -> Iterator[object]:
+    """Judges with evidence of every kind."""
+    for name in ("everything", "users", "alone"):
+        yield seen(name)
+
+
+def single(folder: Path) -> Iterator[object]:
+    """What no system above refers to at the time."""
+    yield [
+        Alone(Errors(), None, Stable()), HardLimitCheck(HardLimit()), Product([1.0]), Less(), Lower(), NoWorse(1.5, 0.01),
+        Usage(counter=True), End((b"X: y",)), ResponseHead(200), Key(b"k"), Numbers(b"secret"), Stalls(), Reminder(), Recent(), Distinct(), Common(),
+        Streak(Check("/")), Wanted("x"), Churn(5), ReceiveWindow(), Sheet(), Robin([1]), SqliteStore(folder / "a.db"),
+        bounds.Check(Vocabulary(), 0, 1), Share(0.0), Caches((b"Cookie",), ROUTE.caching),
+        Instance(parse(PLAIN, "f", {})), Workers(1, Processes([], 1), lambda _: None, report=lambda *_: None),
+        WorkerLink(
+            1, 1, bounds.Border(Vocabulary(), 1, 0.0), received=lambda *_: None, lost=lambda _: None, refuse=lambda *_: None
+        ),
+    ]  # fmt: skip
+
+
+async def connected(found: Shown) -> None:
+    """What has sockets."""
+    api = await Api().start()
+    app = admin_application(api.knowledge, api.gate)
+    show(found, api, *app.values(), *(route.handler for route in app.router.routes()), *app.middlewares)
+    show(found, Sources(api.judges, lambda _: 500, None, None, None, lambda: 1.0, api.controller.failures))  # type: ignore[arg-type]
+    show(found, Health(lambda: None, None, lambda: 1.0), Resolver(None, frozenset, lambda: None, lambda: 1.0))  # type: ignore[arg-type]
+    api.controller.stop()
+    async with world() as w:
+        port = await listen(w, ListenerTls((SHOP,)))
+        for reader, writer in (await w.connect(), await connect(w, port, "shop.test")):
+            writer.write(STAY)
+            await read_response(reader)
+        w.clients.append((await asyncio.open_connection("127.0.0.1", port))[1])
+        while not w.listeners[1].arriving:
+            await asyncio.sleep(0.005)
+        show(found, w)
+    doors = Doors()
+    door = await doors.serve("admin", app, listen_on("127.0.0.1", 0), Room(4, 3, 2, 2))
+    show(found, doors, door)
+    await doors.cleanup()
+    with socket.socket() as one, mmap.mmap(-1, size(1)) as memory:
+        show(found, Visitor(None, one), ForkServer(one, memory, []))  # type: ignore[arg-type]
+        show(found, Worker(asyncio.get_running_loop(), [], memory))
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """One repr of each class."""
+    found: Shown = {}
+    for scene in (planes(), tables(), judges(), single(tmp_path_factory.mktemp("state"))):
+        for root in scene:
+            show(found, root)
+    run(connected(found))
+    reading, writing = os.pipe()
+    background = Background(writing, Json())
+    show(found, background)
+    background.stop()
+    os.close(reading)
+    os.close(writing)
+    return found
+
+
+@pytest.mark.xdist_group("reprs")
+@pytest.mark.parametrize(
+    "one", classes(), ids=lambda one: f"{one.__module__.removeprefix('canaryproxy.')}.{one.__name__}"
+)
+def test_every_repr_begins_with_the_name_of_its_class(one: type, shown: Shown) -> None:
+    assert one in shown, "no object of it was found: let a system above refer to one, or add it to `single`"
+    name, text = shown[one]
+    assert re.match(rf"<{name}\b", text), text
+
+
+def test_there_are_many_of_them() -> None:
+    assert len(classes()) > 100
