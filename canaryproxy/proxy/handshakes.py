@@ -45,7 +45,7 @@ Line = OrderedDict[Applicant, None]
 
 class Handshakes:
     """At most `most` under way; `evicted` hears of each that gives way. Those of an address wait in one line; the
-    addresses `without` any under way are the first where all places are taken.
+    addresses `without` any under way, unless theirs gave way, are the first where all places are taken.
     """
 
     __slots__ = (
@@ -149,7 +149,7 @@ class Handshakes:
     def enter(self, applicant: Applicant) -> Place:
         """One begins; the longest gives way for it where there are too many."""
         if self._under_way.count >= self._most and (place := self._under_way.choose(self._loop.time())) is not None:
-            self._leave(place)
+            self._under_way.leave(place)
             self._evicted()
             place.holder.give_way()
         self._without.pop(applicant.neighbours, None)
@@ -157,16 +157,13 @@ class Handshakes:
 
     def leave(self, place: Place) -> None:
         """It has come to an end, one way or the other: the next one need not wait any longer."""
-        self._leave(place)
-        if self._timer is not None and self._under_way.count < self._most:
-            self._hasten()
-            self._turn = self._loop.call_soon(self._next)
-
-    def _leave(self, place: Place) -> None:
         self._under_way.leave(place)
         group = place.group
         if group is not None and not group.count and group.key in self._lines:
             self._without[group.key] = None
+        if self._timer is not None and self._under_way.count < self._most:
+            self._hasten()
+            self._turn = self._loop.call_soon(self._next)
 
     def close(self) -> None:
         """Nobody's turn comes any more."""
