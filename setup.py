@@ -1,7 +1,7 @@
 """Compiles the hot modules (`HOT` in canaryproxy/mode.py) with Cython; all else is said in pyproject.toml.
 
-A module that has a `.pyx` beside its `.py` is compiled from that. Without a compiler plain Python is left, which does the
-same and takes four times the CPU; one line says what is missing. CANARYPROXY_PLAIN=1 compiles nothing,
+A module that has a `.pyx` beside its `.py` is compiled from that. Without a compiler plain Python is left, which does
+the same and takes four times the CPU; one line says what is missing. CANARYPROXY_PLAIN=1 compiles nothing,
 CANARYPROXY_PLAIN=0 fails where nothing can be compiled. C is generated in build/cython; what was compiled is kept in
 build/compiled for what is built next (in place, editable, a wheel), and compiled again where sources say so, not their
 times. How far it is stands on the standard error, and on the terminal where pip hides that.

@@ -70,8 +70,8 @@ HOT = (
     "canaryproxy.telemetry.logarithm",
     "canaryproxy.telemetry.record",
 )
-"""The modules that are compiled: each from its `.py`, with types in a `.pxd` beside it, or, where Python cannot say it as
-C does, from a `.pyx` beside the `.py`, its twin."""
+"""The modules that are compiled: each from its `.py`, with types in a `.pxd` beside it, or, where Python cannot say it
+as C does, from a `.pyx` beside the `.py`, its twin."""
 
 SWITCH = "CANARYPROXY_PLAIN"
 PACKAGE = Path(__file__).parent

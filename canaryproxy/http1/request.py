@@ -1,8 +1,8 @@
 """Requests in: bytes to `RequestHead`, payload and `End`, strictly (RFC 9112 2-7).
 
-A complete head is taken apart in one pass (`header_scan`); its fields are then either `special`, which mean something to
-a proxy, or `plain`, which pass as they are. A message with neither body bytes nor chunks is complete with its head; any
-other one ends with an `End`.
+A complete head is taken apart in one pass (`header_scan`); its fields are then either `special`, which mean something
+to a proxy, or `plain`, which pass as they are. A message with neither body bytes nor chunks is complete with its head;
+any other one ends with an `End`.
 """
 
 import re
