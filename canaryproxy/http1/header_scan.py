@@ -77,6 +77,11 @@ def _specials(parts: list[bytes]) -> list[tuple[bytes, bytes]]:
     return [(name.lower(), value.strip(b" \t")) for name, value in pairs if UNDERSCORE not in name]
 
 
+def field_line(line: bytes) -> bool:
+    """Whether this is one valid field line with its CRLF."""
+    return grammar.field_line(line) is not None
+
+
 def count_lines(data: bytes, begin: int, end: int) -> int:
     """The line feeds between two places."""
     return data.count(b"\n", begin, end)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from canaryproxy.http1 import grammar
+from canaryproxy.http1.header_scan import field_line
 from canaryproxy.model.failure import Failure, Refused
 
 fold = re.compile(rb"[ \t]" + grammar.FIELD_BYTE + rb"*+\r\n").fullmatch
@@ -82,5 +83,5 @@ class LineCheck:
             raise Refused(self._dialect.too_large, "too many fields")
         if folded:
             return
-        if not grammar.field_line(line):
+        if not field_line(line):
             raise Refused(self._dialect.malformed, f"field line {self._fields} is malformed")
