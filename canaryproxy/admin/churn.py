@@ -1,7 +1,13 @@
 """How fast the places of a listener change hands. Pure."""
 
-BRIEF = 0.05
+BRIEF = 0.25
 """Seconds: where all places change hands within them, to let a silent newcomer in is of no use to it."""
+
+STRETCHES = 5
+"""Of the brief time, of which one is enough to tell: the kernel's queue overflows within a tenth of a second."""
+
+STRETCH = BRIEF / STRETCHES
+"""Seconds."""
 
 
 class Churn:
@@ -14,7 +20,7 @@ class Churn:
         self._before = 0
 
     def __repr__(self) -> str:
-        return f"<Churn {self._before} in {BRIEF} s, of {self._places} places>"
+        return f"<Churn {self._before} in {STRETCH} s, of {self._places} places>"
 
     def add(self, now: float, count: int = 1) -> None:
         """So many more, at this time."""
@@ -22,12 +28,12 @@ class Churn:
         self._count += count
 
     def whole(self, now: float) -> bool:
-        """Whether all places changed hands in the `BRIEF` time before."""
+        """Whether places change hands so fast that all do within the `BRIEF` time: in this stretch of it, or the last."""
         self._turn(now)
-        return self._before >= self._places
+        return max(self._before, self._count) * STRETCHES >= self._places
 
     def _turn(self, now: float) -> None:
         """Begin with a new stretch of time where the last one is over."""
-        if now - self._since >= BRIEF:
-            self._before = self._count if now - self._since < 2 * BRIEF else 0
+        if now - self._since >= STRETCH:
+            self._before = self._count if now - self._since < 2 * STRETCH else 0
             self._since, self._count = now, 0

@@ -44,10 +44,13 @@ Line = OrderedDict[Applicant, None]
 
 
 class Handshakes:
-    """At most `most` under way; `evicted` hears of each that gives way."""
+    """At most `most` under way; `evicted` hears of each that gives way. Those of an address wait in one line; the
+    addresses `without` any under way, unless theirs gave way, are the first where all places are taken.
+    """
 
     __slots__ = (
         "_at_once", "_began", "_due", "_evicted", "_lines", "_loop", "_most", "_timer", "_turn", "_under_way",
+        "_without",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int, evicted: Callable[[], None]) -> None:
@@ -57,6 +60,7 @@ class Handshakes:
         self._at_once = 1
         self._began = 0.0
         self._lines: OrderedDict[str, Line] = OrderedDict()
+        self._without: OrderedDict[str, None] = OrderedDict()
         self._due = 0.0
         self._under_way = Places(most)
         self._turn: asyncio.Handle | None = None
@@ -79,8 +83,8 @@ class Handshakes:
         """Stand in line."""
         address = applicant.neighbours
         self._lines.setdefault(address, OrderedDict())[applicant] = None
-        if self._under_way.count >= self._most and not self._under_way.of(address):
-            self._lines.move_to_end(address, last=False)
+        if not self._under_way.of(address):
+            self._without[address] = None
             self._hasten()
         if self._turn is None:
             self._at_once, self._began = 1, self._loop.time()
@@ -98,7 +102,7 @@ class Handshakes:
         if line is not None and applicant in line:
             del line[applicant]
             if not line:
-                del self._lines[applicant.neighbours]
+                self._end_line(applicant.neighbours)
 
     def _next(self) -> None:
         """As many as the last turn's length allows."""
@@ -116,7 +120,7 @@ class Handshakes:
 
     def _may_begin(self) -> bool:
         """Whether there is a place for the next one, or one may give way for it now."""
-        if self._under_way.count < self._most or not self._under_way.of(next(iter(self._lines))):
+        if self._under_way.count < self._most or self._without:
             return True
         now = self._loop.time()
         if now < self._due:
@@ -125,13 +129,22 @@ class Handshakes:
         return True
 
     def _pick(self) -> Applicant:
-        """One of the address that had its last turn before all others."""
-        address = next(iter(self._lines))
-        line = self._lines.pop(address)
+        """One of the address that had its last turn before all others; where all places are taken, of those that have
+        none under way.
+        """
+        full = self._under_way.count >= self._most
+        address = next(iter(self._without if full and self._without else self._lines))
+        line = self._lines[address]
         picked, _ = line.popitem(last=len(line) > LONG)
         if line:
-            self._lines[address] = line
+            self._lines.move_to_end(address)
+        else:
+            self._end_line(address)
         return picked
+
+    def _end_line(self, address: str) -> None:
+        del self._lines[address]
+        self._without.pop(address, None)
 
     def enter(self, applicant: Applicant) -> Place:
         """One begins; the longest gives way for it where there are too many."""
@@ -139,11 +152,15 @@ class Handshakes:
             self._under_way.leave(place)
             self._evicted()
             place.holder.give_way()
+        self._without.pop(applicant.neighbours, None)
         return self._under_way.enter(applicant, applicant.neighbours)
 
     def leave(self, place: Place) -> None:
         """It has come to an end, one way or the other: the next one need not wait any longer."""
         self._under_way.leave(place)
+        group = place.group
+        if group is not None and not group.count and group.key in self._lines:
+            self._without[group.key] = None
         if self._timer is not None and self._under_way.count < self._most:
             self._hasten()
             self._turn = self._loop.call_soon(self._next)
@@ -151,6 +168,7 @@ class Handshakes:
     def close(self) -> None:
         """Nobody's turn comes any more."""
         self._lines.clear()
+        self._without.clear()
         if self._turn is not None:
             self._turn.cancel()
             self._turn = self._timer = None

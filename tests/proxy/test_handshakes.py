@@ -112,6 +112,28 @@ def test_a_flood_that_comes_back_as_fast_as_it_is_cut_is_cut_slowly(monkeypatch:
     run(test())
 
 
+def test_an_address_with_none_under_way_is_the_first_though_it_came_before_all_places_were_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The attack: half handshakes from hundreds of addresses, each of which has a line of its own."""
+    monkeypatch.setattr(handshakes, "PACE", 3600.0)
+
+    async def test() -> None:
+        begun: list[str] = []
+        hall = Handshakes(asyncio.get_running_loop(), 4, lambda: None)
+        for number in range(20):
+            hall.ask(Applicant(hall, f"flood {number % 4}", begun))
+        hall.ask(Applicant(hall, "honest", begun))
+        hall.ask(Applicant(hall, "honest", begun))
+        await turns(30)
+        assert begun[:4] == ["flood 0", "flood 1", "flood 2", "flood 3"]
+        assert begun.count("honest") == 1
+        assert len(begun) <= 7
+        hall.close()
+
+    run(test())
+
+
 def test_one_that_ends_lets_the_next_one_begin_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handshakes, "PACE", 3600.0)
 
