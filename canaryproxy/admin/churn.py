@@ -28,7 +28,7 @@ class Churn:
         self._count += count
 
     def whole(self, now: float) -> bool:
-        """Whether places change hands so fast that all do within the `BRIEF` time: in this stretch of it, or the last."""
+        """Whether places change hands so fast that all do within the `BRIEF` time: in this stretch or the last."""
         self._turn(now)
         return max(self._before, self._count) * STRETCHES >= self._places
 
