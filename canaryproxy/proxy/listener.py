@@ -35,7 +35,7 @@ LEFT_TO_OTHERS = 0.005
 AT_ONCE = 16
 """Newcomers that are taken in one turn of the loop, at most: those who are served wait for all of them."""
 
-TURN = 0.0002
+TURN = 0.0005
 """Seconds of a turn of the loop that newcomers may take. While too much is held they wait in the kernel's queue."""
 
 AT_ONCE_REFUSED = 64
