@@ -13,6 +13,11 @@ from typing import NamedTuple
 from canaryproxy.http1 import grammar
 from canaryproxy.model.failure import Failure, Refused
 
+try:
+    from canaryproxy.http1.scan import field_line
+except ImportError:
+    from canaryproxy.http1.grammar import field_line  # type: ignore[assignment]
+
 fold = re.compile(rb"[ \t]" + grammar.FIELD_BYTE + rb"*+\r\n").fullmatch
 
 
@@ -82,5 +87,5 @@ class LineCheck:
             raise Refused(self._dialect.too_large, "too many fields")
         if folded:
             return
-        if not grammar.field_line(line):
+        if not field_line(line):
             raise Refused(self._dialect.malformed, f"field line {self._fields} is malformed")

@@ -450,6 +450,14 @@ cpdef ResponseHead take_response(bytes data, Py_ssize_t begin):
     return head
 
 
+cpdef bint field_line(bytes line):
+    """Whether this is one valid field line with its CRLF, as `grammar.field_line`."""
+    cdef Bytes data = <Bytes> PyBytes_AS_STRING(line)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(line)
+    cdef Py_ssize_t colon, stop
+    return size > 0 and _field(data, 0, size, &colon, &stop) == size
+
+
 cpdef Py_ssize_t count_lines(bytes data, Py_ssize_t begin, Py_ssize_t end) except -1:
     """See `heads.count_lines`."""
     cdef Bytes at = <Bytes> PyBytes_AS_STRING(data) + begin

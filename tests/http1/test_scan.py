@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy import MODE
-from canaryproxy.http1 import heads
+from canaryproxy.http1 import grammar, heads
 from canaryproxy.http1.response import settle
 from canaryproxy.model.failure import Refused
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
@@ -108,3 +108,17 @@ def test_a_well_known_method_is_always_the_same_object(method: bytes) -> None:
 @pytest.mark.parametrize("method", [b"GETS", b"GE", b"get", b"PATCHES", b"OPTION", b"P", b"POSE"])
 def test_a_method_that_is_nearly_known_is_not_taken_for_it(method: bytes) -> None:
     assert scan.take_request(method + b" / HTTP/1.1\r\n\r\n", 0).method == method
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=40),
+        st.tuples(
+            st.sampled_from([b"", b"X", b"x-a", b"X Y", b"\x80", b":"]), st.sampled_from([b":", b" :", b"", b"::"]),
+            st.lists(st.sampled_from([b"a", b" ", b"\t", b"\x7f", b"\x80", b"\x00", b"\n", b"\r", b"12345678"]), max_size=12),
+            st.sampled_from([b"\r\n", b"\n", b"\r", b"", b"\r\n\r\n"]),
+        ).map(lambda parts: parts[0] + parts[1] + b"".join(parts[2]) + parts[3]),
+    )
+)  # fmt: skip
+def test_a_field_line_is_one_as_the_grammar_has_it(line: bytes) -> None:
+    assert scan.field_line(line) == bool(grammar.field_line(line))
