@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 HOT = (
-    "canaryproxy.admin._newcomers",
     "canaryproxy.http1.body",
     "canaryproxy.http1.framing",
     "canaryproxy.http1.gluing",
@@ -66,6 +65,7 @@ HOT = (
     "canaryproxy.telemetry.distinct",
     "canaryproxy.telemetry.logarithm",
     "canaryproxy.telemetry.record",
+    "canaryproxy.admin._newcomers",
 )
 """The modules that are compiled: each a `.py`, with types in a `.pxd` beside it, or a `.pyx`."""
 

@@ -13,6 +13,7 @@ COMPILED_ONLY = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py
 LONGEST = 400
 
 TESTED_ELSEWHERE = {
+    "admin/_newcomers.pyx": "tests/admin/test_newcomers.py",
     "admin/rule_schema.py": "tests/e2e/test_fuzz.py",
     "analysis/spec.py": "tests/analysis/test_panel.py, test_judge.py",
     "__main__.py": "tests/e2e starts it",
