@@ -99,8 +99,9 @@ def test_silent_connections_stop_neither_health_nor_a_change_of_weight_nor_liven
             assert len(list(Path(f"/proc/{process.pid}/fd").iterdir())) < LIMIT // 2
             lines = ask(running.admin, "/metrics").splitlines()
             found = {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line[:1] != "#"}
-            assert found['canaryproxy_control_connections_dropped_total{listener="probes",reason="evicted"}'] >= 500
-            assert found['canaryproxy_control_connections_dropped_total{listener="admin",reason="evicted"}'] == 0
+            dropped = 'canaryproxy_control_connections_dropped_total{{listener="{}",reason="{}"}}'
+            assert sum(found[dropped.format("probes", reason)] for reason in ("evicted", "silent")) >= 500
+            assert sum(found[dropped.format("admin", reason)] for reason in ("evicted", "silent")) == 0
             assert found['canaryproxy_control_connections{listener="probes"}'] <= LIMIT // 8
             until(lambda: "connections to the probes listener: " in running.log.read_text())
         finally:
