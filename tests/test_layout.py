@@ -16,7 +16,7 @@ from canaryproxy.mode import HOT, place
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "canaryproxy"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
-COMPILED_ONLY = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.pyx"))
+COMPILED_TWINS = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.pyx"))
 
 PURE = ("model", "routing", "http1", "telemetry")
 

@@ -226,8 +226,8 @@ class Door:
         if self._left <= 0:
             self._left = BEGUN_AT_ONCE
             return
-        for _ in range(0, self._at_once, BREATH):
-            most = min(self._at_once, BREATH)
+        for taken in range(0, self._at_once, BREATH):
+            most = min(self._at_once - taken, BREATH)
             try:
                 found, refused = take(self._sock, most, self._crowds if self._churn.whole(self._now()) else None)
             except OSError as error:

@@ -157,9 +157,10 @@ class DataPlane(Admission):
         self.pools.sockets.shortage.sweep()
         self._shedding.sweep()
 
-    @staticmethod
-    def _expire(connection: Downstream, tick: float) -> None:
-        """Its time was over at this tick; something may have come meanwhile."""
+    def _expire(self, connection: Downstream, tick: float) -> None:
+        """Its time was over at this tick; meanwhile it may have got more of it, or have ended."""
+        if connection not in self._connections:
+            return
         exchange = connection.exchange
         if exchange is not None and exchange.deadline <= tick:
             exchange.expired()

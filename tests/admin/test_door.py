@@ -554,6 +554,23 @@ async def knock(made: Api) -> None:
     await until(lambda: made.seen > before)
 
 
+def test_no_more_newcomers_are_taken_in_a_turn_than_a_quarter_of_the_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def take(_: socket.socket, most: int, __: Refusable) -> tuple[list[Newcomer], int]:
+        asked.append(most)
+        return [], most
+
+    async def test() -> None:
+        async with api(Room.unshared(48)) as made:
+            monkeypatch.setattr(door_module, "take", take)
+            made.door._accept()
+            assert asked == [8, 4]
+            monkeypatch.undo()
+
+    run(test())
+
+
 def test_in_a_flood_a_newcomer_that_has_not_had_the_time_to_send_something_is_let_in() -> None:
     async def test() -> None:
         async with api(Room.unshared(8)) as made:

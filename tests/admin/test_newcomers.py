@@ -18,7 +18,7 @@ def listening() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has sent nothing yet has waited long enough."""
+    """A client that has sent nothing yet has waited long enough."""
     monkeypatch.setattr(receive_window, "WAITED", 0.0)
 
 
