@@ -48,7 +48,7 @@ HOT = (
     "canaryproxy.proxy.pool",
     "canaryproxy.proxy.replay_buffer",
     "canaryproxy.proxy.response_writer",
-    "canaryproxy.proxy.shared",
+    "canaryproxy.proxy.context",
     "canaryproxy.proxy.upstream",
     "canaryproxy.proxy.upstream_stream",
     "canaryproxy.routing.affinity",

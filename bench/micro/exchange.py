@@ -70,7 +70,7 @@ class Wire:
 
 def opened(plane: DataPlane, endpoint: Endpoint) -> Upstream:
     """An idle connection to an endpoint."""
-    pool = plane._pools[endpoint] = Pool(endpoint, plane.sockets)  # noqa: SLF001 - nothing else needs a way in
+    pool = plane.pools.by_endpoint[endpoint] = Pool(endpoint, plane.pools.sockets)
     upstream = Upstream()
     upstream.connection_made(cast("asyncio.Transport", Wire()))
     pool.give_back(upstream, float("inf"))

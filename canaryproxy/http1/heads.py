@@ -31,8 +31,8 @@ _routine_head = grammar.routine_head(grammar.STATUS_LINE, *RESPONSE_SPECIAL).mat
 def take_request(data: bytes, begin: int) -> RequestHead | None:
     """The request head at `begin`, or None where no whole and valid one is.
 
-    Filled in: `end`, `method`, `target`, `encoded`, `version`, `plain`, `special` with the fields that mean something to
-    a proxy, and `host` if that comes first and is not malformed at first sight; it is not in `special` then. A name
+    Filled in: `end`, `method`, `target`, `encoded`, `version`, `plain`, `special` with the fields that mean something
+    to a proxy, and `host` if that comes first and is not malformed at first sight; it is not in `special` then. A name
     with `_` where a special one has `-` goes nowhere: it is dropped.
     """
     match = grammar.request_head(data, begin)
@@ -55,8 +55,8 @@ def take_request(data: bytes, begin: int) -> RequestHead | None:
 def take_response(data: bytes, begin: int) -> ResponseHead | None:
     """The response head at `begin`, or None where no whole and valid one is.
 
-    Filled in: `end`, `status`, `reason`, `version`, `plain`. Nearly every response is HTTP/1.1, may have a body, has one
-    length and no other special field but `Connection: keep-alive`: then `length` and `body` are settled and nothing
+    Filled in: `end`, `status`, `reason`, `version`, `plain`. Nearly every response is HTTP/1.1, may have a body, has
+    one length and no other special field but `Connection: keep-alive`: then `length` and `body` are settled and nothing
     else is special. Of any other one all special fields are in `special`, and the length is left at -1.
     """
     match = _routine_head(data, begin)

@@ -92,6 +92,11 @@ class Hops:
         self._via = tuple([version + self._identity for version in (b"1.0 ", b"1.1 ", b"2.0 ")])
         self._via_field = tuple([b"Via: %b\r\n" % via for via in self._via])
 
+    @property
+    def identity(self) -> str:
+        """The instance's pseudonym."""
+        return self._identity.decode("ascii")
+
     def peer(
         self, address: str, scheme: bytes = b"http", trusted: Sequence[Network] = (),
         forwarding: Forwarding = FORWARDING,

@@ -79,7 +79,8 @@ class RequestHead:
         return host + [field for field in (*split_fields(self.plain), *self.special) if field[0] != b"host"]
 
     def __repr__(self) -> str:
-        return f"<RequestHead {self.method!r} {self.target!r} {protocol(self.version)} host={self.host!r} {self.body.name}>"
+        asked = f"{self.method!r} {self.target!r} {protocol(self.version)}"
+        return f"<RequestHead {asked} host={self.host!r} {self.body.name}>"
 
 
 class ResponseHead:

@@ -15,11 +15,11 @@ from canaryproxy.http1.hops import Peer
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.neighbourhood import neighbourhood
 from canaryproxy.model.settings import PlaneSettings
+from canaryproxy.proxy.context import WorkerContext
 from canaryproxy.proxy.downstream import Downstream
 from canaryproxy.proxy.eviction import GRACE, YOUNG, Holder, Place, Places
 from canaryproxy.proxy.handshakes import Handshakes
 from canaryproxy.proxy.headcount import Headcount
-from canaryproxy.proxy.shared import Shared
 from canaryproxy.proxy.shortage import FULL, OF_ADDRESS
 from canaryproxy.proxy.stalls import Stalls
 from canaryproxy.proxy.tunnel import Tunnel
@@ -34,7 +34,7 @@ RECLAIMED = 8
 _neighbourhood = lru_cache(4096)(neighbourhood)
 
 
-class Admission(Shared):
+class Admission(WorkerContext):
     """`room`: clients that this worker can serve itself."""
 
     def __init__(
@@ -55,9 +55,9 @@ class Admission(Shared):
         self._places = Places(int(min(limits.max_connections, room)), YOUNG)
         self._stalls = Stalls()
         self._pressed = -math.inf
-        self._arrived = self.tick
+        self._arrived = self.clock.tick
         self.handshakes = Handshakes(
-            loop, -(-limits.handshakes // self._headcount.workers), lambda: self.recorder.evict("handshakes")
+            loop, -(-limits.handshakes // self._headcount.workers), lambda: self.telemetry.recorder.evict("handshakes")
         )
 
     # Who comes.
@@ -91,9 +91,9 @@ class Admission(Shared):
         """Whether another worker should take the next client: this one has more than its share of all, or is full of
         such as do not give way.
         """
-        if self.draining or self._headcount.workers == 1:
+        if self.lifetime.draining or self._headcount.workers == 1:
             return False
-        return self._headcount.ahead(0) or (self.full() and self._places.choose(self.now()) is None)
+        return self._headcount.ahead(0) or (self.full() and self._places.choose(self.clock.now()) is None)
 
     def too_many(self, address: str) -> bool:
         """Whether an address has all the connections that it may have; it is counted and logged then."""
@@ -119,19 +119,19 @@ class Admission(Shared):
         return None
 
     def _make_room(self) -> bool:
-        self._pressed = self.tick
+        self._pressed = self.clock.tick
         return self.evict("full")
 
     def refused(self, reason: str, failure: Failure) -> None:
         """Count, and log, a connection that is not let in."""
         if reason != "files":
-            self.sockets.shortage.note(OF_ADDRESS if reason == "address" else FULL)
-        self.recorder.turn_away(reason)
-        self.recorder.refuse(failure.status)
+            self.pools.sockets.shortage.note(OF_ADDRESS if reason == "address" else FULL)
+        self.telemetry.recorder.turn_away(reason)
+        self.telemetry.recorder.refuse(failure.status)
 
     def admit(self, connection: Downstream) -> Failure | None:
         """Register a new connection; the failure says why it cannot be served."""
-        self._arrived = self.now()
+        self._arrived = self.clock.now()
         self._connections.add(connection)
         if connection.place is not None:
             connection.place.holder = connection
@@ -196,12 +196,12 @@ class Admission(Shared):
 
         Its place is free at once, its descriptor and memory in the next turn of the loop.
         """
-        now = self.now()
+        now = self.clock.now()
         place = self._places.choose(now)
         if place is None or now - place.holder.idle_since() < least:
             return False
         self.give_up(place)
-        self.recorder.evict(reason)
+        self.telemetry.recorder.evict(reason)
         place.holder.give_way()
         return True
 
@@ -209,7 +209,7 @@ class Admission(Shared):
         """Close this client connection, whatever it is doing, counted under this reason."""
         if connection.place is not None:
             self.give_up(connection.place)
-        self.recorder.evict(reason)
+        self.telemetry.recorder.evict(reason)
         connection.give_way()
 
     def reclaim(self) -> bool:

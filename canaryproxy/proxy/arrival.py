@@ -44,11 +44,11 @@ class Arrival:
         plane = listener.plane
         self.address = address
         self.neighbours = plane.neighbourhood(address)
-        self.deadline = plane.in_seconds(plane.settings.timeouts.header)
+        self.deadline = plane.clock.in_seconds(plane.settings.timeouts.header)
         self.place: Place | None = None
         self._listener = listener
         self._sock = sock
-        self._since = plane.now()
+        self._since = plane.clock.now()
         self._told = b"" if told else None
         self._expected = 1
         self._handshake: Place | None = None
@@ -152,7 +152,7 @@ class Arrival:
         """Its turn for a handshake has come."""
         if self.place is None:
             return False
-        self._since = self._listener.plane.now()
+        self._since = self._listener.plane.clock.now()
         self._handshake = self._listener.plane.handshakes.enter(self)
         self._serve()
         return True
@@ -165,9 +165,9 @@ class Arrival:
         plane, terminator = self._listener.plane, self._listener.terminator
         scheme = b"http" if terminator is None else b"https"
         context = None if terminator is None else terminator.context
-        patience = max(self.deadline - plane.now(), SHORTEST)
+        patience = max(self.deadline - plane.clock.now(), SHORTEST)
         with contextlib.suppress(OSError):
-            await plane.sockets.serve(
+            await plane.pools.sockets.serve(
                 self._sock, lambda: Downstream(plane, self.address, scheme, self.place), context, patience
             )
 

@@ -1,11 +1,11 @@
 from canaryproxy.http1.hops cimport Peer
 from canaryproxy.model.message cimport ResponseHead
 from canaryproxy.proxy.ends cimport Receiver
-from canaryproxy.proxy.shared cimport Shared
+from canaryproxy.proxy.context cimport WorkerContext
 
 
 cdef class ClientStream(Receiver):
-    cdef public Shared plane
+    cdef public WorkerContext plane
     cdef public Peer peer
     cdef public int delivered
     cdef public bint paused

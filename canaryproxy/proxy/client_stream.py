@@ -9,8 +9,8 @@ from enum import Enum
 from canaryproxy.http1.hops import Peer
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import ResponseHead
+from canaryproxy.proxy.context import WorkerContext
 from canaryproxy.proxy.ends import Receiver
-from canaryproxy.proxy.shared import Shared
 
 
 class Phase(Enum):
@@ -34,7 +34,7 @@ class ClientStream(Receiver):
     half_closed: bool
     paused: bool
     peer: Peer
-    plane: Shared
+    plane: WorkerContext
 
     # The response.
 

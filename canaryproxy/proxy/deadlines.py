@@ -49,7 +49,7 @@ class Deadlines:
         return opening
 
     def pause(self, now: float) -> None:
-        """The client does not read: nobody can be answered, so the version's time stands still."""
+        """The client does not read: it cannot be answered, so the version's time stands still."""
         self.paused_at = now
         self.at = NEVER
 

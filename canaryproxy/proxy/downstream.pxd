@@ -4,7 +4,7 @@ from canaryproxy.http1.request cimport RequestReader
 from canaryproxy.model.message cimport RequestHead
 from canaryproxy.proxy.exchange cimport Exchange
 from canaryproxy.proxy.guest cimport Guest
-from canaryproxy.proxy.shared cimport Shared
+from canaryproxy.proxy.context cimport WorkerContext
 
 
 cdef int NOTHING, WAITING

@@ -59,16 +59,14 @@ class Downstream(Guest):
         self.paused = False
         self.blocked = False
         self.half_closed = False
-        self.delivered = NOTHING
-        self._out = None
-        self._chunked = self._last = self._unbounded = False
+        self.await_response()
         self._upload_blocked = False
         self._advancing = False
         self._yielding = False
         self._drained = 0
         self._unsent = 0
         self._weight = 0
-        self.sit(place, plane.tick)
+        self.sit(place, plane.clock.tick)
 
     def __repr__(self) -> str:
         return f"<Downstream {self.peer.address!r} {self.phase.value} {self.exchange!r}>"
@@ -81,19 +79,19 @@ class Downstream(Guest):
         self.transport.set_write_buffer_limits(WATER)
         peername = transport.get_extra_info("peername")
         self.peer = self.plane.meet(self._address or (peername[0] if peername else "unknown"), self._scheme)
-        self.since = self.plane.now()
+        self.since = self.plane.clock.now()
         failure = self.plane.admit(self)
         if failure is None and self.plane.buffers.refusing:
             failure = Failure.OVERLOADED
         if failure is None:
-            self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.header)
+            self.deadline = self.plane.clock.in_seconds(self.plane.settings.timeouts.header)
         else:
             self._turn_away(failure)
 
     def _turn_away(self, failure: Failure) -> None:
         """One connection too many: say so and close, without the time a lingering close would take."""
         self.phase = LINGERING
-        self.deadline = self.plane.in_seconds(LINGER)
+        self.deadline = self.plane.clock.in_seconds(LINGER)
         self._answer(failure, None, close=True)
         self.transport.close()
 
@@ -147,7 +145,7 @@ class Downstream(Guest):
         """The client reads slower than the upstream sends."""
         self.paused = True
         self._unsent = self.transport.get_write_buffer_size()
-        self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
+        self.deadline = self.plane.clock.in_seconds(self.plane.settings.timeouts.body_idle)
         if self._sender is None:
             self._weigh()
         if self.exchange is not None:
@@ -211,7 +209,7 @@ class Downstream(Guest):
         if begun == REQUESTS_A_TURN and self.reader.pending():
             self._yielding = True
             self._set_reading()
-            self.plane.soon(self._go_on)
+            self.plane.clock.soon(self._go_on)
             return False
         return True
 
@@ -252,8 +250,8 @@ class Downstream(Guest):
             self.transport.close()
         elif self.phase is IDLE and self.reader.mid_message:
             self.phase = HEAD
-            self.since = self.plane.tick
-            self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.header)
+            self.since = self.plane.clock.tick
+            self.deadline = self.plane.clock.in_seconds(self.plane.settings.timeouts.header)
 
     def rearm(self) -> None:
         """The client's clock while there is an exchange. One that does not take what it is sent has the time that
@@ -265,9 +263,9 @@ class Downstream(Guest):
         timeouts = self.plane.settings.timeouts
         if self.half_closed:
             if self.deadline == NEVER:
-                self.deadline = self.plane.in_seconds(timeouts.half_close)
+                self.deadline = self.plane.clock.in_seconds(timeouts.half_close)
         elif exchange.owed() and not self._upload_blocked:
-            self.deadline = self.plane.in_seconds(timeouts.body_idle)
+            self.deadline = self.plane.clock.in_seconds(timeouts.body_idle)
         else:
             self.deadline = NEVER
 
@@ -289,15 +287,17 @@ class Downstream(Guest):
         """Say so, count it, log it."""
         plane = self.plane
         identified = plane.hops.identify(head)
-        plane.recorder.refuse(failure.status)
+        plane.telemetry.recorder.refuse(failure.status)
         self._note(head, failure.status, identified)
         plane.answer(self.transport, failure, head, close=close, extra=identified)
 
     def _note(self, head: RequestHead | None, status: int, identified: bytes) -> None:
         """A line of the access log, where there is one."""
         plane = self.plane
-        if plane.access_log is not None:
-            plane.access_log(undecided(plane.wall(), self.peer, head, status, request_id_of(identified)))
+        if plane.telemetry.access_log is not None:
+            plane.telemetry.access_log(
+                undecided(plane.clock.wall(), self.peer, head, status, request_id_of(identified))
+            )
 
     # What the exchange asks of its connection.
 
@@ -328,8 +328,8 @@ class Downstream(Guest):
         if self.paused:
             return
         plane = self.plane
-        self.deadline = plane.tick + plane.keep_alive
-        self.since = plane.tick
+        self.deadline = plane.clock.tick + plane.lifetime.keep_alive
+        self.since = plane.clock.tick
         if not self.proven:
             self.proven = True
             self.prefer()
@@ -346,11 +346,11 @@ class Downstream(Guest):
     def close(self) -> None:
         """End the connection once everything written has left, without a reset."""
         self.phase = LINGERING
-        self.since = self.plane.tick
+        self.since = self.plane.clock.tick
         if self._weight:
             self._forget_bytes()
         self._unsent = self.transport.get_write_buffer_size()
-        self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle if self._unsent else LINGER)
+        self.deadline = self.plane.clock.in_seconds(self.plane.settings.timeouts.body_idle if self._unsent else LINGER)
         if self.half_closed or not self.transport.can_write_eof():
             self.transport.close()
             return
@@ -361,7 +361,7 @@ class Downstream(Guest):
     def hurry(self) -> None:
         """The instance is about to end: wait for a next request only as long as it keeps idle ones now."""
         if self.phase is IDLE and not self.paused:
-            self.deadline = min(self.deadline, self.plane.tick + self.plane.keep_alive)
+            self.deadline = min(self.deadline, self.plane.clock.tick + self.plane.lifetime.keep_alive)
 
     # Time.
 

@@ -8,7 +8,7 @@ from canaryproxy.proxy.client_stream cimport ClientStream
 from canaryproxy.proxy.deadlines cimport Deadlines
 from canaryproxy.proxy.pool cimport Pool
 from canaryproxy.proxy.replay_buffer cimport ReplayBuffer
-from canaryproxy.proxy.shared cimport Shared
+from canaryproxy.proxy.context cimport Pools, Routing, WorkerContext
 from canaryproxy.proxy.upstream_stream cimport ResponseHandler, UpstreamStream
 from canaryproxy.routing.affinity cimport Key
 from canaryproxy.routing.caching cimport Caches
@@ -31,7 +31,7 @@ cdef class Exchange(ResponseHandler):
     cdef public ClientStream down
     cdef public bytes id_line
     cdef public object plan
-    cdef public Shared plane
+    cdef public WorkerContext context
     cdef public Py_ssize_t received
     cdef public RequestHead request
     cdef public Py_ssize_t sent
@@ -51,7 +51,7 @@ cdef class Exchange(ResponseHandler):
     @cython.locals(stream=UpstreamStream, replay=ReplayBuffer)
     cpdef Py_ssize_t weight(self) except -1
     cpdef bint owed(self) except -1
-    @cython.locals(plane=Shared, request=RequestHead, peer=Peer, decision=Decision, pool=Pool, attempt=Attempt, deadlines=Deadlines)
+    @cython.locals(context=WorkerContext, routing=Routing, pools=Pools, request=RequestHead, peer=Peer, decision=Decision, pool=Pool, attempt=Attempt, deadlines=Deadlines)
     cpdef begin(self)
     cdef bytes _offered(self)
     @cython.locals(stream=UpstreamStream)
@@ -67,7 +67,7 @@ cdef class Exchange(ResponseHandler):
     cpdef bint response_head(self, ResponseHead head) except -1
     @cython.locals(lines=bytes)
     cpdef response_whole(self, ResponseHead head, bytes body)
-    @cython.locals(plane=Shared, decision=Decision, lines=bytes, caches=Caches, goals=Goals, reached=list)
+    @cython.locals(context=WorkerContext, decision=Decision, lines=bytes, caches=Caches, goals=Goals, reached=list)
     cdef bytes _answered(self, ResponseHead head)
     cdef bytes _labels(self, bytes name)
     cpdef response_data(self, bytes data)
@@ -84,5 +84,5 @@ cdef class Exchange(ResponseHandler):
     @cython.locals(stream=UpstreamStream, deadlines=Deadlines)
     cpdef response_paused(self)
     cpdef end_patience(self)
-    @cython.locals(plane=Shared, deadlines=Deadlines, attempt=Attempt, now=double)
+    @cython.locals(context=WorkerContext, deadlines=Deadlines, attempt=Attempt, now=double)
     cdef _record(self, outcome, int code, bint judged=*)

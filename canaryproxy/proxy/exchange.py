@@ -22,8 +22,23 @@ from canaryproxy.proxy.client_stream import ClientStream
 from canaryproxy.proxy.deadlines import NEVER, Deadlines
 from canaryproxy.proxy.exchange_log import entry_of
 from canaryproxy.proxy.exchange_state import (
-    ABANDONED, ANSWERED, ANSWERED_EARLY, ANSWERED_EXPECTING, ANSWERING, COMPLETED, DISCARDED, EXPECTING, FINAL,
-    FORGOTTEN, LEGAL, OVER, SENDING, TUNNEL, WAITING, IllegalMoveError, State,
+    ABANDONED,
+    ANSWERED,
+    ANSWERED_EARLY,
+    ANSWERED_EXPECTING,
+    ANSWERING,
+    COMPLETED,
+    DISCARDED,
+    EXPECTING,
+    FINAL,
+    FORGOTTEN,
+    LEGAL,
+    OVER,
+    SENDING,
+    TUNNEL,
+    WAITING,
+    IllegalMoveError,
+    State,
 )  # fmt: skip
 from canaryproxy.proxy.failover import WITHDRAWN, FailoverPlan, Repeatable, repeatable
 from canaryproxy.proxy.mirror_copy import Copy
@@ -51,19 +66,19 @@ class Exchange(ResponseHandler):
     """
 
     __slots__ = (
-        "_copy", "_facts", "_key", "_lines", "_patience", "_replay", "_response", "_user", "attempt", "cell",
-        "deadlines", "decision", "down", "id_line", "plan", "plane", "received", "request", "sent", "state",
+        "_copy", "_facts", "_key", "_lines", "_patience", "_replay", "_response", "_user", "attempt", "cell", "context",
+        "deadlines", "decision", "down", "id_line", "plan", "received", "request", "sent", "state",
     )  # fmt: skip
 
     def prepare(self, down: ClientStream, request: RequestHead) -> None:
         """In place of `__init__`, so that compiled code needs no arguments as Python objects."""
-        self.down, self.plane, self.request = down, down.plane, request
+        self.down, self.context, self.request = down, down.plane, request
         self._replay: ReplayBuffer | None = None
         if request.body is NO_BODY or request.length == 0:
             self.state: int = WAITING
         else:
             self.state = EXPECTING if expects(request) else SENDING
-            self._replay = ReplayBuffer(self.plane.buffers)
+            self._replay = ReplayBuffer(self.context.buffers)
         self._copy: Copy | None = None
         self._patience: Patience | None = None
         self.plan: FailoverPlan | None = None
@@ -80,7 +95,7 @@ class Exchange(ResponseHandler):
             raise IllegalMoveError(self.state, to)
         self.state = to
 
-    # As the plane sees it.
+    # As its worker sees it.
 
     @property
     def target(self) -> Decision:
@@ -105,7 +120,7 @@ class Exchange(ResponseHandler):
 
     def owed(self) -> bool:
         """Whether it is the client's turn to send."""
-        return self.state == SENDING or self.state == ANSWERED_EARLY
+        return self.state in (SENDING, ANSWERED_EARLY)
 
     # Decide and lease.
 
@@ -115,29 +130,30 @@ class Exchange(ResponseHandler):
         Raises `Refused` where there is no route or the request has come in a circle; nothing is counted
         for a version then.
         """
-        plane, request, peer = self.plane, self.request, self.down.peer
-        decision, self._key, self._user, self._facts = decide(plane.index, request, peer, plane.splits, plane.loads)
+        context, request, peer = self.context, self.request, self.down.peer
+        routing, pools = context.routing, context.pools
+        decision, self._key, self._user, self._facts = decide(routing.index, request, peer, routing.splits, pools.loads)
         self.decision = decision
-        pool = plane.lent.get(decision)
+        pool = pools.by_decision.get(decision)
         if pool is None:
-            pool = plane.pool_of(decision)
-        self._lines = plane.hops.request(request, peer, pool.authority, decision.told, self._offered())
-        self.id_line = plane.hops.identified
+            pool = pools.of(decision)
+        self._lines = context.hops.request(request, peer, pool.authority, decision.told, self._offered())
+        self.id_line = context.hops.identified
         attempt = self.attempt = Attempt.__new__(Attempt)
         attempt.begin(decision)
         deadlines = self.deadlines = Deadlines.__new__(Deadlines)
-        deadlines.begin(plane.now())
-        self.cell = plane.recorder.start(decision, deadlines.started)
+        deadlines.begin(context.clock.now())
+        self.cell = context.telemetry.recorder.start(decision, deadlines.started)
         if self._user:
-            plane.recorder.saw(decision, self._user)
+            context.telemetry.recorder.saw(decision, self._user)
         if decision.shield is not None:
-            plane.pay(decision, deadlines.started)
+            context.shields.deposit(decision, deadlines.started)
             self._begin_patience()
         if decision.mirror is not None:
             self._begin_copy(decision.mirror)
         if decision.endpoint is None:
             recovery.go_on(self, Failure.NO_ENDPOINT, "no endpoint of the version is known")
-        elif decision.limit is not None and not attempt.enter(decision, plane.held):
+        elif decision.limit is not None and not attempt.enter(decision, pools.places):
             self.fail(Failure.OVERLOADED)
         else:
             self._lease(pool)
@@ -158,16 +174,16 @@ class Exchange(ResponseHandler):
     def open(self) -> None:
         """Open a connection to the attempt's endpoint."""
         self.attempt.open(self)
-        self.deadlines.at = self.plane.in_seconds(self.attempt.target.connect_timeout)
+        self.deadlines.at = self.context.clock.in_seconds(self.attempt.target.connect_timeout)
 
     def connected(self, upstream: UpstreamStream) -> None:
         """A connection was opened for us."""
         attempt, plan = self.attempt, self.plan
         attempt.connecting = None
-        opening = self.deadlines.opened(self.plane.now())
+        opening = self.deadlines.opened(self.context.clock.now())
         if plan is None or not plan.takeover:
             self.cell.connected(opening)
-        if attempt.called_off(self.plane.index):
+        if attempt.called_off(self.context.routing.index):
             upstream.abort()
             if not self.withdraw():
                 self.fail(Failure.CANARY_ABORTED)
@@ -197,7 +213,7 @@ class Exchange(ResponseHandler):
         """Payload from the client, passed on, or kept until there is a connection; an empty piece means nothing."""
         if not data or self.state == ABANDONED:
             return
-        if self.state == EXPECTING or self.state == ANSWERED_EXPECTING:
+        if self.state in (EXPECTING, ANSWERED_EXPECTING):
             self._body_begins()
         self.received += len(data)
         if self._copy is not None and not self._copy.take(data):
@@ -238,7 +254,7 @@ class Exchange(ResponseHandler):
 
     def _begin_copy(self, verdict: Verdict) -> None:
         """The request may be drawn for a copy, which leaves when it is here whole."""
-        self._copy = self.plane.mirrors.copy(verdict, self.request, self.down.peer, self.id_line)
+        self._copy = self.context.mirrors.copy(verdict, self.request, self.down.peer, self.id_line)
         if self.state == WAITING:
             self._send_copy()
 
@@ -252,7 +268,7 @@ class Exchange(ResponseHandler):
     def response_head(self, head: ResponseHead) -> bool:
         """An interim or final head from the upstream; True when the exchange is complete with it.
 
-        Raises `Refused` for a 101 that nobody asked for.
+        Raises `Refused` for a 101 that was not asked for.
         """
         if head.status == SWITCHING:
             self._switch(head)
@@ -280,7 +296,7 @@ class Exchange(ResponseHandler):
 
     def _answered(self, head: ResponseHead) -> bytes:
         """The version has answered; further lines for the client."""
-        plane, decision = self.plane, self.decision
+        context, decision = self.context, self.decision
         self._response = head
         if self._patience is not None:
             self.end_patience()
@@ -295,14 +311,14 @@ class Exchange(ResponseHandler):
             self.down.rearm()
         lines, caches = b"" if self._key is None else self._key.cookie, decision.caches
         if caches is not None:
-            lines = caches.lines(head, lines, plane.wall)
+            lines = caches.lines(head, lines, context.clock.wall)
         if self.attempt.target.told is not None:
             lines += self._labels(self.attempt.target.told)
         goals = decision.goals
         if goals is not None:
             reached = goals.reached(self.request, self.down.peer, head, self._facts)
             if reached:
-                plane.recorder.reach(decision, reached, self._user)
+                context.telemetry.recorder.reach(decision, reached, self._user)
         return lines
 
     def _labels(self, name: bytes) -> bytes:
@@ -348,13 +364,13 @@ class Exchange(ResponseHandler):
         """The response is here to its end: the stream is free for others, if it is still good."""
         attempt = self.attempt
         whole = self.state >= WAITING and self.state != DISCARDED
-        expires = self.plane.tick + attempt.target.keep_alive
+        expires = self.context.clock.tick + attempt.target.keep_alive
         if not attempt.release(whole and not head.close, self.deadlines.paused_at != 0, expires):
             self.note(Failure.RESPONSE_INVALID, "more bytes came than the response has")
 
     def _switch(self, head: ResponseHead) -> None:
         """The endpoint changes the protocol: from here on the two connections are one tunnel."""
-        down, attempt, plane = self.down, self.attempt, self.plane
+        down, attempt, context = self.down, self.attempt, self.context
         stream = attempt.stream
         if stream is None or self.state != WAITING or not upgrade.switched(head, self._offered()):
             raise Refused(Failure.RESPONSE_INVALID, "101 to something that was not asked for")
@@ -366,9 +382,9 @@ class Exchange(ResponseHandler):
         self.deadlines.at = NEVER
         if attempt.pool is not None:
             attempt.pool.ejection.succeeded()
-        self._count(SUCCESS, SWITCHING, plane.now(), None)
-        tunnel = Tunnel(plane, self, down.transport, stream.transport)
-        plane.tunnels.add(tunnel)
+        self._count(SUCCESS, SWITCHING, context.clock.now(), None)
+        tunnel = Tunnel(context, self, down.transport, stream.transport)
+        context.tunnels.add(tunnel)
         early, paused, ended = stream.leave(), down.paused, down.half_closed
         tunnel.start(down.leave(), early, ended=ended, paused=paused)
 
@@ -377,7 +393,7 @@ class Exchange(ResponseHandler):
         self._move(OVER)
         self.received, self.sent = received, sent
         self.attempt.drop()
-        self.attempt.leave(self.plane.held)
+        self.attempt.leave(self.context.pools.places)
         self._log(SUCCESS, SWITCHING, None)
 
     def tunnel_broke(self, why: str) -> None:
@@ -394,11 +410,11 @@ class Exchange(ResponseHandler):
         stream = attempt.stream
         if stream is None:
             return
-        clients_turn = (self.state == SENDING or self.state == ANSWERED_EARLY) and not stream.blocked
+        clients_turn = self.state in (SENDING, ANSWERED_EARLY) and not stream.blocked
         if clients_turn or deadlines.paused_at:
             deadlines.at = NEVER
         else:
-            deadlines.at = self.plane.in_seconds(attempt.target.response_timeout)
+            deadlines.at = self.context.clock.in_seconds(attempt.target.response_timeout)
 
     def request_blocked(self) -> None:
         """The endpoint does not keep up: stop reading from the client, and do not wait for ever."""
@@ -417,14 +433,14 @@ class Exchange(ResponseHandler):
         """The client does not keep up: stop reading from the upstream, stop its clock."""
         stream, deadlines = self.attempt.stream, self.deadlines
         if stream is not None and not deadlines.paused_at:
-            deadlines.pause(self.plane.now())
+            deadlines.pause(self.context.clock.now())
             stream.pause()
 
     def response_resumed(self) -> None:
         """The client took what was queued."""
         stream, deadlines = self.attempt.stream, self.deadlines
         if stream is not None and deadlines.paused_at:
-            deadlines.resume(self.plane.now())
+            deadlines.resume(self.context.clock.now())
             stream.resume()
             self._wait()
 
@@ -466,7 +482,7 @@ class Exchange(ResponseHandler):
     def begin_attempt(self) -> None:
         """Be through with the attempt before; another one has all the time that one has."""
         self.attempt.drop()
-        self.deadlines.try_again(self.plane.now())
+        self.deadlines.try_again(self.context.clock.now())
         self.down.unblock()
 
     def forget_response(self) -> None:
@@ -479,27 +495,27 @@ class Exchange(ResponseHandler):
 
     def aim(self, target: Decision) -> None:
         """Go on at another endpoint, with a head that is true for it."""
-        plane, request, attempt = self.plane, self.request, self.attempt
-        pool = plane.pool_of(target)
+        context, request, attempt = self.context, self.request, self.attempt
+        pool = context.pools.of(target)
         if target.told is not None or request.host is None:
             peer, offered = self.down.peer, self._offered()
-            self._lines = plane.hops.request(request, peer, pool.authority, target.told, offered, self.id_line)
+            self._lines = context.hops.request(request, peer, pool.authority, target.told, offered, self.id_line)
         moved = target.version is not attempt.target.version
         attempt.target = target
-        if moved and not attempt.enter(target, plane.held):
+        if moved and not attempt.enter(target, context.pools.places):
             self.fail(Failure.OVERLOADED)
         else:
             self._lease(pool)
 
     def note(self, failure: Failure, why: str) -> None:
         """Say in the log what the endpoint did."""
-        self.plane.errors.note(failure, self.attempt.target, request_id_of(self.id_line), why)
+        self.context.telemetry.errors.note(failure, self.attempt.target, request_id_of(self.id_line), why)
 
     # The shield's time.
 
     def _begin_patience(self) -> None:
         """From now on the canary has the shield's time."""
-        self._patience = self.plane.patience_of(self.decision)
+        self._patience = self.context.shields.patience_of(self.decision)
         self._patience.begin(self)
 
     def end_patience(self) -> None:
@@ -549,13 +565,13 @@ class Exchange(ResponseHandler):
             self._answer(Failure.OVERLOADED, True)
 
     def client_gone(self) -> None:
-        """Nobody is waiting any more: cancel the upstream at once."""
+        """The client has left: cancel the upstream at once."""
         self.attempt.drop()
         self._record(Outcome.CLIENT_ABORT, self._code(Failure.CLIENT_GONE))
 
     def fail(self, failure: Failure) -> None:
         """Nothing can be done about it: the client gets the failure."""
-        close = self.request.close or self.state < WAITING or self.plane.draining
+        close = self.request.close or self.state < WAITING or self.context.lifetime.draining
         self.attempt.drop()
         self._record(failure.outcome or Outcome.PROTOCOL, self._code(failure))
         self._answer(failure, close)
@@ -571,13 +587,13 @@ class Exchange(ResponseHandler):
 
     def _record(self, outcome: Outcome, code: int, judged: bool = False) -> None:
         """Count, release, log: the end of every exchange but that of a tunnel."""
-        plane, deadlines, attempt = self.plane, self.deadlines, self.attempt
+        context, deadlines, attempt = self.context, self.deadlines, self.attempt
         self._move(OVER)
         if self._patience is not None:
             self.end_patience()
         if self._replay is not None:
             self._replay.drop()
-        now = plane.now()
+        now = context.clock.now()
         if self._copy is not None:
             self._copy.forget()
             self._copy = None
@@ -588,15 +604,15 @@ class Exchange(ResponseHandler):
         else:
             self._count(outcome, code, now, deadlines.latency(now) if judged else None)
         if attempt.place is not None:
-            attempt.leave(plane.held)
-        if plane.access_log is not None:
+            attempt.leave(context.pools.places)
+        if context.telemetry.access_log is not None:
             self._log(outcome, code, deadlines.latency(now) if judged else None)
 
     def _count_user(self, outcome: Outcome) -> None:
-        """A user of whom the version failed a request has seen it fail, whoever answered."""
+        """A user of whom the version failed a request has seen it fail, even where the other version answered."""
         charged = outcome if self.plan is None or self.plan.charged is None else self.plan.charged
         if charged in FAILURES:
-            self.plane.recorder.failed(self.decision, self._user)
+            self.context.telemetry.recorder.failed(self.decision, self._user)
 
     def _count(self, outcome: Outcome, code: int, now: float, latency: float | None) -> None:
         """A version is charged with its first attempt, and judged by its own time alone."""
@@ -611,11 +627,10 @@ class Exchange(ResponseHandler):
 
     def _log(self, outcome: Outcome, code: int, latency: float | None) -> None:
         """A line of the access log, where there is one."""
-        log, plane = self.plane.access_log, self.plane
+        log, clock = self.context.telemetry.access_log, self.context.clock
         if log is not None:
-            log(
-                entry_of(
-                    plane.wall(), plane.now(), self.request, self.down.peer, self.decision, self.attempt,
-                    self.deadlines, self.plan, outcome, code, latency, self.received, self.sent, self.id_line,
-                )
+            entry = entry_of(
+                clock.wall(), clock.now(), self.request, self.down.peer, self.decision, self.attempt, self.deadlines,
+                self.plan, outcome, code, latency, self.received, self.sent, self.id_line,
             )  # fmt: skip
+            log(entry)

@@ -37,6 +37,7 @@ class State(IntEnum):
     EXPECTING, SENDING, ANSWERED_EXPECTING, ANSWERED_EARLY, ABANDONED, WAITING, ANSWERING, DISCARDED, TUNNEL, OVER,
 ) = State  # fmt: skip
 
+
 class Delivered(IntEnum):
     """What the client has got of a response."""
 

@@ -10,8 +10,8 @@ The steps are tried in one order, each only where it cannot do harm:
   budget lasts. Stable answers.
 * GIVE_UP: anything else may have been executed, or the client has part of a response. The client gets the failure.
 
-A version is charged with its first failure, whoever answers in the end. Other endpoints, or the other version, repair
-what the client sees and never what is counted.
+A version is charged with its first failure, whichever version answers in the end. Other endpoints, or the other
+version, repair what the client sees and never what is counted.
 """
 
 from enum import Enum, IntEnum

@@ -69,7 +69,7 @@ class Guest(ResponseWriter):
         if self.exchange is None and self._scheme != b"http":
             self.phase = LINGERING
             self.transport.close()
-            self.plane.soon(self.transport.abort)
+            self.plane.clock.soon(self.transport.abort)
         else:
             self.transport.abort()
 
@@ -78,5 +78,5 @@ class Guest(ResponseWriter):
         before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         moved = 0 < self._unsent != before
         if moved:
-            self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
+            self.deadline = self.plane.clock.in_seconds(self.plane.settings.timeouts.body_idle)
         return moved

@@ -112,7 +112,7 @@ class Listener:
         """Nothing is left for another client. Idle connections give their descriptors; without any, those who wait are
         refused rather than kept waiting for somebody else's end.
         """
-        sockets = self.plane.sockets
+        sockets = self.plane.pools.sockets
         sockets.shortage.not_accepted(error)
         if error.errno in OF_FILES and not sockets.reclaim():
             for _ in range(AT_ONCE_REFUSED):
@@ -149,10 +149,10 @@ class Listener:
             for connection, address in accept_some(self._sock):
                 self._arrive(connection, address)
         self._sock.close()
-        deadline = self.plane.now() + patience
-        while self._arriving and self.plane.now() < deadline:
+        deadline = self.plane.clock.now() + patience
+        while self._arriving and self.plane.clock.now() < deadline:
             await asyncio.sleep(LOOK)
-            self.sweep(self.plane.now())
+            self.sweep(self.plane.clock.now())
         self._close_arrivals()
 
     def abort(self) -> None:
@@ -178,9 +178,9 @@ class Listener:
 
     def _arrive(self, connection: socket.socket, address: str) -> None:
         plane = self.plane
-        if plane.sockets.direct and not self._strange:
+        if plane.pools.sockets.direct and not self._strange:
             try:
-                plane.sockets.adopt(connection, Downstream(plane, address))
+                plane.pools.sockets.adopt(connection, Downstream(plane, address))
             except OSError:
                 connection.close()
             return

@@ -2,18 +2,17 @@
 
 import asyncio
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
-from canaryproxy.http1.hops import Peer, request_id_of
+from canaryproxy.http1.hops import Hops, Peer, request_id_of
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.upstream_stream import ResponseHandler, UpstreamStream
-
-if TYPE_CHECKING:
-    from canaryproxy.proxy.mirror import Lot
+from canaryproxy.telemetry.errorlog import ErrorLog
 
 DULL = 65_536
 """Bytes of an answer's body that are read and dropped, so that the connection can be used again. A longer answer ends
@@ -23,7 +22,30 @@ BROKEN = (Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT)
 """What an endpoint gets no copies for, for a while, if it goes on: there is nothing to be learnt from it."""
 
 MARK = b"X-Canary-Mirror: true\r\n"
-"""Tells the canary that nobody waits for the answer."""
+"""Tells the canary that the answer is not waited for."""
+
+
+class CopyQueue(Protocol):
+    """Where a copy waits, and what it takes its room from."""
+
+    errors: ErrorLog
+    hops: Hops
+    now: Callable[[], float]
+
+    def hold(self, copy: "Copy", size: int) -> bool:
+        """Take room for so many bytes more; False when there is none."""
+
+    def let_go(self, copy: "Copy") -> None:
+        """Give back the room that a copy took."""
+
+    def enqueue(self, copy: "Copy") -> None:
+        """Let it wait for its turn."""
+
+    def drop(self, outcome: Outcome) -> None:
+        """There will be no such copy."""
+
+    def finished(self, copy: "Copy", outcome: Outcome) -> None:
+        """It was answered, or never will be."""
 
 
 class Copy(ResponseHandler):
@@ -34,7 +56,7 @@ class Copy(ResponseHandler):
         "_status", "_times", "_upstream", "deadline", "weight",
     )  # fmt: skip
 
-    def __init__(self, lot: "Lot", head: RequestHead, peer: Peer, identified: bytes, limit: int) -> None:
+    def __init__(self, lot: CopyQueue, head: RequestHead, peer: Peer, identified: bytes, limit: int) -> None:
         self._lot = lot
         self._head = head
         self._peer = peer

@@ -19,11 +19,11 @@ from canaryproxy.model.delta import Delta
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import RoutingTable
 from canaryproxy.proxy.admission import Admission
+from canaryproxy.proxy.context import SWEEP
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.headcount import Headcount
 from canaryproxy.proxy.listener import Listener
 from canaryproxy.proxy.presence import vanished
-from canaryproxy.proxy.shared import SWEEP
 from canaryproxy.proxy.shedding import Holder, Shedding
 from canaryproxy.proxy.tls import Terminator
 from canaryproxy.routing.match import RouteIndex
@@ -59,7 +59,7 @@ class DataPlane(Admission):
         self._generation = 0
         self._aborted: dict[str, float] = {}
         self._listeners: list[Listener] = []
-        self._shedding = Shedding(self.buffers, self._holders, loop.call_soon, self.sockets.shortage.note, memory)
+        self._shedding = Shedding(self.buffers, self._holders, loop.call_soon, self.pools.sockets.shortage.note, memory)
         self._shedding.spare = lambda: self.evict("memory")
         self._timer = loop.call_later(SWEEP, self._sweep)
 
@@ -70,12 +70,12 @@ class DataPlane(Admission):
 
     def publish(self, table: RoutingTable) -> None:
         """Make `table` the one that the next request head is decided by."""
-        had = {name for name, entry in self.index.by_name.items() if not entry.alone} | self._aborted.keys()
-        self.index = RouteIndex(table, self.index)
+        had = {name for name, entry in self.routing.index.by_name.items() if not entry.alone} | self._aborted.keys()
+        self.routing.index = RouteIndex(table, self.routing.index)
         self._generation = table.generation
-        self.lent = {}
-        self.held = +self.held
-        tick = self.now()
+        self.pools.by_decision = {}
+        self.pools.places = +self.pools.places
+        tick = self.clock.now()
         self._aborted = {
             route.name: self._aborted.get(route.name, tick)
             for route in table.routes
@@ -83,23 +83,21 @@ class DataPlane(Admission):
         }
         versions = [version for route in table.routes for version in route.versions]
         named = {endpoint for version in versions for endpoint in version.endpoints}
-        for endpoint in self._pools.keys() - named:
-            self._pools.pop(endpoint).retire()
+        for endpoint in self.pools.by_endpoint.keys() - named:
+            self.pools.by_endpoint.pop(endpoint).retire()
         names = {route.name for route in table.routes}
-        self.splits.forget(names)
+        self.routing.splits.forget(names)
         self.mirrors.publish(table, named)
-        self._budgets = {name: budget for name, budget in self._budgets.items() if name in names}
-        waits = {route.shield.timeout for route in table.routes if route.shield is not None}
-        self._patiences = {wait: one for wait, one in self._patiences.items() if one or wait in waits}
+        self.shields.publish(table)
 
     def deltas(self) -> Delta:
         """Everything counted since the last call, and what is overdue now."""
         cells = [(exchange.cell, exchange.waits) for exchange in self._exchanges()]
         decisions = [tunnel.decision for tunnel in self.tunnels]
         tunnels: Counter[tuple[str, str]] = Counter((one.route.name, one.version.name) for one in decisions)
-        ejected = frozenset(endpoint.authority for endpoint, pool in self._pools.items() if pool.ejected)
+        ejected = frozenset(endpoint.authority for endpoint, pool in self.pools.by_endpoint.items() if pool.ejected)
         self._count()
-        delta = self.recorder.flush(self._generation, self.now(), cells, tunnels, ejected)
+        delta = self.telemetry.recorder.flush(self._generation, self.clock.now(), cells, tunnels, ejected)
         buffers = self.buffers
         shed, buffers.shed = buffers.shed, 0
         return replace(delta, held=max(buffers.held, 0), room=buffers.limit, shed=shed)
@@ -110,7 +108,7 @@ class DataPlane(Admission):
         `preamble`: trusted proxies begin their connections with a PROXY protocol header.
         """
         terminator = None if tls is None else Terminator(tls)
-        listener = Listener(self, self._loop, sock, terminator, preamble=preamble)
+        listener = Listener(self, self.clock.loop, sock, terminator, preamble=preamble)
         self._listeners.append(listener)
         listener.start()
 
@@ -127,8 +125,8 @@ class DataPlane(Admission):
 
     def _sweep(self) -> None:
         """Serve every timeout, notice clients that vanished while we were not reading, expire idle pools."""
-        self._timer = self._loop.call_later(SWEEP, self._sweep)
-        tick = self.tick = self.now()
+        self._timer = self.clock.loop.call_later(SWEEP, self._sweep)
+        tick = self.clock.tick = self.clock.now()
         unread = []
         for connection in list(self._connections):
             exchange = connection.exchange
@@ -148,11 +146,11 @@ class DataPlane(Admission):
             tunnel.cut()
         if self._aborted and self.settings.timeouts.abort_drain is not None:
             self._cut_aborted(tick - self.settings.timeouts.abort_drain)
-        for pool in self._pools.values():
+        for pool in self.pools.by_endpoint.values():
             pool.sweep(tick)
         self.mirrors.sweep(tick)
-        self.errors.sweep(tick)
-        self.sockets.shortage.sweep()
+        self.telemetry.errors.sweep(tick)
+        self.pools.sockets.shortage.sweep()
         self._shedding.sweep()
 
     def _holders(self) -> list[Holder]:
@@ -186,14 +184,14 @@ class DataPlane(Admission):
         end gets ours.
         Returns the number of exchanges that had to be cut.
         """
-        self.draining = True
-        self._arrived = self.now()
+        self.lifetime.draining = True
+        self._arrived = self.clock.now()
         deadline = self._arrived + self.settings.timeouts.drain
-        await self._until(lambda: self.now() - self._arrived >= QUIET, min(deadline, self._arrived + GRACE))
+        await self._until(lambda: self.clock.now() - self._arrived >= QUIET, min(deadline, self._arrived + GRACE))
         listeners, self._listeners = self._listeners, []
-        patience = max(deadline - self.now(), 0.0)
+        patience = max(deadline - self.clock.now(), 0.0)
         await asyncio.gather(*(listener.stop(patience) for listener in listeners))
-        self.keep_alive = QUIET + SWEEP
+        self.lifetime.keep_alive = QUIET + SWEEP
         for connection in self._connections:
             connection.hurry()
         last = deadline - min(LAST, self.settings.timeouts.drain / 4)
@@ -207,7 +205,7 @@ class DataPlane(Admission):
         for exchange in left:
             exchange.ended()
         if left:
-            await self._until(self._empty, self.now() + QUIET)
+            await self._until(self._empty, self.clock.now() + QUIET)
         self.abort()
         return cut
 
@@ -215,16 +213,15 @@ class DataPlane(Admission):
         return not self._connections and not self.tunnels
 
     async def _until(self, done: Callable[[], bool], deadline: float) -> None:
-        while not done() and self.now() < deadline:  # noqa: ASYNC110 - a few looks a second, once in a life
+        while not done() and self.clock.now() < deadline:  # noqa: ASYNC110 - a few looks a second, once in a life
             await asyncio.sleep(QUIET / 5)
 
     def abort(self) -> None:
         """Close everything now."""
         self._timer.cancel()
-        self.errors.close()
+        self.telemetry.errors.close()
         self.mirrors.close()
-        for patience in self._patiences.values():
-            patience.cancel()
+        self.shields.close()
         self.handshakes.close()
         for listener in self._listeners:
             listener.abort()
@@ -232,6 +229,6 @@ class DataPlane(Admission):
             tunnel.cut()
         for connection in list(self._connections):
             connection.transport.abort()
-        for pool in self._pools.values():
+        for pool in self.pools.by_endpoint.values():
             pool.close()
-        self.sockets.close()
+        self.pools.sockets.close()

@@ -12,19 +12,19 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.attempt import Attempt
+from canaryproxy.proxy.context import WorkerContext
 from canaryproxy.proxy.failover import BLAMED, FailoverPlan, Repeatable, Step, next_step, shields
-from canaryproxy.proxy.shared import Shared
 from canaryproxy.telemetry.record import Cell
 
 
 class Recoverable(Protocol):
-    """What is asked of an exchange of which an attempt has failed. The attributes are the exchange's own (`Exchange`)."""
+    """What is asked of an exchange of which an attempt has failed; see `Exchange`."""
 
     attempt: Attempt
     cell: Cell
     decision: Decision
     plan: FailoverPlan | None
-    plane: Shared
+    context: WorkerContext
 
     def may_repeat(self) -> Repeatable:
         """Whether the request may be sent, or sent once more."""
@@ -61,7 +61,7 @@ def go_on(exchange: Recoverable, failure: Failure, why: str) -> None:
     sent, budget, may = exchange.attempt.sent(), affords_shield(exchange), exchange.may_repeat()
     step = next_step(failure, sent, budget, may)
     if step is Step.RETRY:
-        if exchange.plane.index.allows(exchange.attempt.target):
+        if exchange.context.routing.index.allows(exchange.attempt.target):
             retry(exchange)
             return
         step = next_step(failure, sent, budget, may, step)
@@ -100,9 +100,9 @@ def retry(exchange: Recoverable) -> None:
 
 def fall_back(exchange: Recoverable, failure: Failure) -> bool:
     """Go on at another endpoint, or at the other version; False where there is none left."""
-    plane, plan = exchange.plane, plan_of(exchange)
+    routing, loads, plan = exchange.context.routing, exchange.context.pools.loads, plan_of(exchange)
     took_over = plan.takeover
-    target = plan.fall_back(exchange.attempt.target, failure, plane.index, plane.pool_of, plane.splits.dice)
+    target = plan.fall_back(exchange.attempt.target, failure, routing.index, loads, routing.splits.dice)
     if target is None:
         return False
     if plan.takeover and not took_over:
@@ -115,28 +115,28 @@ def fall_back(exchange: Recoverable, failure: Failure) -> bool:
 def blame(exchange: Recoverable, failure: Failure, why: str) -> None:
     """Hold a failure against the endpoint, and say so."""
     exchange.note(failure, why)
-    pool, target, plane = exchange.attempt.pool, exchange.attempt.target, exchange.plane
+    pool, target, context = exchange.attempt.pool, exchange.attempt.target, exchange.context
     if pool is None or failure not in BLAMED:
         return
     others = [other for other in target.verdict.decisions() if other.endpoint != target.endpoint]
-    last = all(plane.pool_of(other).ejected for other in others)
-    if pool.ejection.failed(plane.now(), last=last) and target.version is exchange.decision.version:
+    last = all(context.pools.of(other).ejected for other in others)
+    if pool.ejection.failed(context.clock.now(), last=last) and target.version is exchange.decision.version:
         exchange.cell.eject()
 
 
 def affords_shield(exchange: Recoverable) -> bool:
     """Whether there is a shield, and its budget has an answer by stable left."""
-    return exchange.decision.shield is not None and exchange.plane.affords_shield(exchange.decision)
+    return exchange.decision.shield is not None and exchange.context.shields.affords(exchange.decision)
 
 
 def behind_shield(exchange: Recoverable) -> Decision | None:
     """The endpoint of stable that answers instead, paid for; None where the failure has to stand."""
     if not shields(affords_shield(exchange), exchange.may_repeat()):
         return None
-    plane = exchange.plane
-    target = plan_of(exchange).behind_shield(plane.index, plane.pool_of, plane.splits.dice)
+    routing, loads = exchange.context.routing, exchange.context.pools.loads
+    target = plan_of(exchange).behind_shield(routing.index, loads, routing.splits.dice)
     if target is not None:
-        plane.spend_shield(exchange.decision)
+        exchange.context.shields.withdraw(exchange.decision)
     return target
 
 
@@ -174,9 +174,9 @@ def withdraw(exchange: Recoverable) -> bool:
     """Take the request back from the canary for stable to answer, by our own decision; whether that is possible."""
     if exchange.may_repeat() is Repeatable.NEVER:
         return False
-    plane, plan = exchange.plane, plan_of(exchange)
+    routing, loads, plan = exchange.context.routing, exchange.context.pools.loads, plan_of(exchange)
     took_over = plan.takeover
-    target = plan.withdraw(exchange.attempt.target, plane.index, plane.pool_of, plane.splits.dice)
+    target = plan.withdraw(exchange.attempt.target, routing.index, loads, routing.splits.dice)
     if target is None:
         return False
     if not took_over:

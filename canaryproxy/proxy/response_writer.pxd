@@ -3,10 +3,10 @@ cimport cython
 from canaryproxy.model.message cimport RequestHead, ResponseHead
 from canaryproxy.proxy.exchange cimport Exchange
 from canaryproxy.proxy.holding cimport Holding
-from canaryproxy.proxy.shared cimport Shared
+from canaryproxy.proxy.context cimport WorkerContext
 
 
-cdef int FINAL, INTERIM, WAITING
+cdef int FINAL, INTERIM, NOTHING, WAITING
 
 
 cdef class ResponseWriter(Holding):
@@ -21,7 +21,7 @@ cdef class ResponseWriter(Holding):
     @cython.locals(data=bytes, joins=bint)
     cpdef whole(self, ResponseHead head, bytes lines, bytes body)
     cpdef head(self, ResponseHead head, bytes lines)
-    @cython.locals(exchange=Exchange, plane=Shared, request=RequestHead, lengthless=bint)
+    @cython.locals(exchange=Exchange, plane=WorkerContext, request=RequestHead, lengthless=bint)
     cdef bytes _rewritten(self, ResponseHead head, bytes lines, bytes body)
     cdef RequestHead _request(self)
     cpdef data(self, bytes piece)

@@ -8,7 +8,7 @@ from canaryproxy.http1.write import chunk_start, last_chunk
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.message import Body, RequestHead, ResponseHead
 from canaryproxy.proxy.ends import reset
-from canaryproxy.proxy.exchange_state import FINAL, INTERIM, WAITING
+from canaryproxy.proxy.exchange_state import FINAL, INTERIM, NOTHING, WAITING
 from canaryproxy.proxy.holding import LINGERING, Holding
 
 NO_BODY = Body.NONE
@@ -29,6 +29,12 @@ class ResponseWriter(Holding):
     _out: list[bytes] | None
     _unbounded: bool
     deadline: float
+
+    def await_response(self) -> None:
+        """There is none yet."""
+        self.delivered = NOTHING
+        self._out = None
+        self._chunked = self._last = self._unbounded = False
 
     def interim(self, head: ResponseHead) -> None:
         """Send an interim response. HTTP/1.0 knows none (RFC 9110 15.2)."""
@@ -62,7 +68,7 @@ class ResponseWriter(Holding):
         lengthless = head.length < 0 and head.body is not NO_BODY
         self._chunked = lengthless and request.version != 10
         self._unbounded = lengthless and not self._chunked
-        self._last = request.close or plane.draining or exchange.state < WAITING or self._unbounded
+        self._last = request.close or plane.lifetime.draining or exchange.state < WAITING or self._unbounded
         return plane.hops.response(head, request, lines, self._last, body, exchange.id_line)
 
     def _request(self) -> RequestHead:
@@ -127,7 +133,7 @@ class ResponseWriter(Holding):
         """
         self.exchange = None
         self.phase = LINGERING
-        self.deadline = self.plane.in_seconds(self.plane.settings.timeouts.body_idle)
+        self.deadline = self.plane.clock.in_seconds(self.plane.settings.timeouts.body_idle)
         if hard:
             reset(self.transport)
         else:

@@ -5,10 +5,13 @@ timer for all exchanges with the same patience, since the oldest of them is alwa
 """
 
 import asyncio
+import math
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.decision import Decision
+from canaryproxy.model.table import WEIGHT_SCALE, RoutingTable
 
 WHOLE = WEIGHT_SCALE
 """What one answer by stable costs: a request, in basis points."""
@@ -118,8 +121,64 @@ class Patience:
             one.overdue()
 
     def cancel(self) -> None:
-        """Tell nobody any more."""
+        """Stop all timers."""
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class Shields:
+    """The shields of a worker: `budgets` by the names of routes, and for each time that a shield gives the `patiences`
+    of those that have it.
+    """
+
+    __slots__ = ("_loop", "_now", "budgets", "patiences")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float]) -> None:
+        self._loop = loop
+        self._now = now
+        self.budgets: dict[str, Budget] = {}
+        self.patiences: dict[float, Patience] = {}
+
+    def __repr__(self) -> str:
+        return f"<Shields of {sorted(self.budgets)}>"
+
+    def deposit(self, decision: Decision, now: float) -> None:
+        """A canary request begins behind a shield, and adds its share to the budget."""
+        shield = decision.route.shield
+        if shield is not None:
+            budget = self.budgets.get(decision.route.name)
+            if budget is None:
+                budget = self.budgets[decision.route.name] = Budget()
+            budget.pay(shield.budget, now)
+
+    def affords(self, decision: Decision) -> bool:
+        """Whether the route's budget has an answer by stable left."""
+        shield, budget = decision.route.shield, self.budgets.get(decision.route.name)
+        return shield is not None and budget is not None and budget.affords(shield.budget, self._now(), shield.timeout)
+
+    def withdraw(self, decision: Decision) -> bool:
+        """Whether the route's budget has an answer by stable left, which is spent."""
+        shield, budget = decision.route.shield, self.budgets.get(decision.route.name)
+        return shield is not None and budget is not None and budget.spend(shield.budget, self._now(), shield.timeout)
+
+    def patience_of(self, decision: Decision) -> Patience:
+        """What keeps the time of the route's shield."""
+        seconds = math.inf if decision.route.shield is None else decision.route.shield.timeout
+        patience = self.patiences.get(seconds)
+        if patience is None:
+            patience = self.patiences[seconds] = Patience(self._loop, seconds)
+        return patience
+
+    def publish(self, table: RoutingTable) -> None:
+        """Follow a new table: routes that are gone have no budget, and times that nothing waits for are dropped."""
+        routes = {route.name: route.shield for route in table.routes}
+        self.budgets = {name: budget for name, budget in self.budgets.items() if name in routes}
+        times = {shield.timeout for shield in routes.values() if shield is not None}
+        self.patiences = {time: one for time, one in self.patiences.items() if one or time in times}
+
+    def close(self) -> None:
+        """Stop all timers."""
+        for patience in self.patiences.values():
+            patience.cancel()

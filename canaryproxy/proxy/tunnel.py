@@ -113,11 +113,20 @@ class Owner(Protocol):
         """The endpoint reset its connection."""
 
 
+class Time(Protocol):
+    """How the worker tells the time: `tick` is about now, in monotonic seconds."""
+
+    tick: float
+
+
 class Host(Protocol):
     """The worker that the tunnel runs in."""
 
     buffers: Buffers
-    tick: float
+
+    @property
+    def clock(self) -> Time:
+        """The worker's."""
 
     def end_tunnel(self, tunnel: "Tunnel") -> None:
         """It is gone."""
@@ -131,7 +140,7 @@ class Tunnel:
     def __init__(self, plane: Host, exchange: Owner, down: asyncio.Transport, up: asyncio.Transport) -> None:
         self.decision = exchange.decision
         self.exchange = exchange
-        self.touched = plane.tick
+        self.touched = plane.clock.tick
         self.buffers = plane.buffers
         self._plane = plane
         self._gone = 0
@@ -159,7 +168,7 @@ class Tunnel:
 
     def touch(self) -> None:
         """Something moved."""
-        self.touched = self._plane.tick
+        self.touched = self._plane.clock.tick
 
     def unread(self) -> list[Side]:
         """The sides we do not read from, where a reset would go unnoticed."""

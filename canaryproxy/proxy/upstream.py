@@ -1,7 +1,7 @@
 """One HTTP/1 connection to an endpoint: a request out, bytes of the response in, events to the exchange that owns it.
 
 A connection belongs to at most one exchange at a time. Idle, it waits in its pool, and anything that
-happens to it there (bytes nobody asked for, EOF, an error) ends it.
+happens to it there (bytes that were not asked for, EOF, an error) ends it.
 """
 
 import asyncio

@@ -10,7 +10,7 @@ from canaryproxy.proxy.ends import Receiver
 
 
 class ResponseHandler:
-    """Whoever sent a request on a stream, and gets what comes of it."""
+    """The sender of a request on a stream, which gets what comes of it."""
 
     __slots__ = ()
 
@@ -57,7 +57,7 @@ class ResponseHandler:
 
 class UpstreamStream(Receiver):
     """`alive`: a request may be sent on it; `reused`: it has served an earlier one; `answered`: a byte of the response
-    came; `blocked`: the endpoint does not take what is written; `expires`: when it is closed if nobody uses it, in
+    came; `blocked`: the endpoint does not take what is written; `expires`: when it is closed if it is not used, in
     monotonic seconds. The handler of the request is `exchange`, which sets None there when it is through with it.
     """
 

@@ -27,7 +27,8 @@ class Entry(NamedTuple):
     """One finished exchange. Times are seconds, sizes are bytes; empty where no decision was made.
 
     `client` sent it, as far as trusted proxies say who did; `peer` is the other end of the connection, the client
-    itself or a proxy before us. `scheme` is the client's, `http_version` that of its request, 10, 11 or 20. `request_id` is the one that the version was sent.
+    itself or a proxy before us. `scheme` is the client's, `http_version` that of its request (10, 11 or 20).
+    `request_id` is the one that the version was sent.
 
     `at` is wall-clock time since the epoch, when the request head was complete; `duration` counts from there to
     the end. `upstream` is the judged latency, the version's own time, None where there is none; `connect` was

@@ -327,7 +327,7 @@ def test_a_worker_that_is_full_of_exchanges_leaves_newcomers_to_others() -> None
             await come(w, STAY)
             assert not w.plane._headcount.ahead(-1)
             assert w.plane.full()
-            assert w.plane._places.choose(w.plane.now()) is not None
+            assert w.plane._places.choose(w.plane.clock.now()) is not None
             for connection in w.plane._connections:
                 connection.paused = True
                 assert connection.place is not None

@@ -37,7 +37,7 @@ def leased() -> tuple[Attempt, Pool, Endpointed]:
     return attempt, lending, stream
 
 
-def test_what_was_sent_is_told_by_the_stream() -> None:
+def test_what_was_sent_is_known_from_the_stream() -> None:
     attempt = begun()
     assert attempt.sent() is Sent.NOTHING
     attempt, _, stream = leased()

@@ -289,7 +289,7 @@ def test_a_version_takes_only_so_many_exchanges_at_a_time_and_sheds_the_rest_hon
             assert (await w.ask(GET)).endswith(b"ok")
             w.collect()
             assert w.outcomes == {"success": 3, "overflow": 1}
-            assert not +w.plane.held
+            assert not +w.plane.pools.places
 
     run(test())
 
@@ -333,7 +333,7 @@ def test_loads_are_balanced_by_what_is_in_flight() -> None:
             await asyncio.gather(*(go(*connection) for connection in connections))
             w.collect()
             assert len(w.stable.heads) > 250
-            assert all(pool.in_flight == 0 for pool in w.plane._pools.values())
+            assert all(pool.in_flight == 0 for pool in w.plane.pools.by_endpoint.values())
 
     run(test())
 

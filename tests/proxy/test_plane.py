@@ -70,7 +70,7 @@ def test_connections_to_endpoints_that_left_the_table_are_closed_but_not_those_i
 
         async with world(weight=10_000) as w:
             await w.ask(GET)
-            assert "1 idle" in repr(next(iter(w.plane._pools.values())))
+            assert "1 idle" in repr(next(iter(w.plane.pools.by_endpoint.values())))
             w.canary.behaviour = wait
             busy = [asyncio.get_running_loop().create_task(w.ask(GET)) for _ in range(2)]
             while w.canary.connections < 2:
@@ -80,7 +80,7 @@ def test_connections_to_endpoints_that_left_the_table_are_closed_but_not_those_i
             go.set()
             assert all(answer.endswith(b"ok") for answer in await asyncio.gather(*busy))
             await w.canary.closed.wait()
-            assert not w.plane._pools
+            assert not w.plane.pools.by_endpoint
 
     run(test())
 
@@ -113,8 +113,8 @@ def test_an_idle_upstream_connection_is_used_again_until_anything_happens_to_it(
             assert (await w.ask(GET)).endswith(b"ok")
             assert (await w.ask(GET)).endswith(b"ok")
             assert w.stable.connections == 1
-            w.plane._pools.clear()
-            w.plane.lent.clear()
+            w.plane.pools.by_endpoint.clear()
+            w.plane.pools.by_decision.clear()
             w.stable.behaviour = chatty
             assert (await w.ask(GET)).endswith(b"ok")
             await w.stable.closed.wait()
@@ -149,8 +149,8 @@ def test_exchanges_that_wait_are_reported_as_overdue() -> None:
             while not w.starts:
                 w.collect()
                 await asyncio.sleep(0.01)
-            real = w.plane.now
-            w.plane.now = lambda: real() + 3
+            real = w.plane.clock.now
+            w.plane.clock.now = lambda: real() + 3
             (overdue,) = w.collect().overdue
             assert (overdue.key.route, overdue.key.version, overdue.count) == ("shop", "stable", 1)
 
@@ -162,7 +162,7 @@ def test_connecting_takes_its_own_time_and_gives_up() -> None:
 
     async def test() -> None:
         async with world(connect_timeout=0.2) as w:
-            w.plane.sockets = _Hanging(w.plane.sockets.loop)
+            w.plane.pools.sockets = _Hanging(w.plane.pools.sockets.loop)
             answer = await w.ask(GET)
             assert b"504 Gateway Timeout: connection_timeout" in answer
             w.collect()
@@ -270,7 +270,7 @@ def test_a_deadline_is_never_early() -> None:
     async def test() -> None:
         async with world() as w:
             for _ in range(20):
-                assert w.plane.in_seconds(1.0) >= w.plane.now() + 1.0
+                assert w.plane.clock.in_seconds(1.0) >= w.plane.clock.now() + 1.0
                 await asyncio.sleep(0.02)
 
     run(test())
@@ -288,8 +288,8 @@ def test_an_exchange_whose_response_has_begun_waits_for_nobody() -> None:
             reader, writer = await w.connect()
             writer.write(STAY)
             await reader.readuntil(b"half")
-            real = w.plane.now
-            w.plane.now = lambda: real() + 3
+            real = w.plane.clock.now
+            w.plane.clock.now = lambda: real() + 3
             delta = w.collect()
             assert (delta.overdue, dict(delta.in_flight)) == ((), {("shop", "stable"): 1})
 

@@ -302,7 +302,7 @@ def test_a_shield_that_is_taken_away_leaves_nothing_behind() -> None:
             route = dataclasses.replace(w.table.routes[0], shield=None)
             w.publish(dataclasses.replace(w.table, routes=(route,)), 2)
             w.publish(dataclasses.replace(w.table, routes=()), 3)
-            assert (w.plane._patiences, w.plane._budgets) == ({}, {})
+            assert (w.plane.shields.patiences, w.plane.shields.budgets) == ({}, {})
 
     run(test())
 

@@ -25,8 +25,11 @@ class Wire:
     def writelines(self, pieces: list[bytes]) -> None:
         self.writes.append(b"|".join(pieces))
 
-    def get_extra_info(self, name: str) -> tuple[str, int] | None:
-        return ("192.0.2.1", 1) if name == "peername" else None
+    def get_extra_info(self, name: str) -> object:
+        return ("192.0.2.1", 1) if name == "peername" else self
+
+    def setsockopt(self, *_: object) -> None:
+        """The connection is to be reset when it is closed."""
 
     def set_write_buffer_limits(self, _: int) -> None:
         """Accepted."""
@@ -129,9 +132,7 @@ def test_without_a_length_http_1_0_gets_the_end_of_the_connection() -> None:
         (b"GET / HTTP/1.0", Body.UNTIL_CLOSE, ["abort"]),
     ],
 )
-def test_a_response_that_breaks_off_ends_so_that_the_client_notices(
-    line: bytes, body: Body, ends: list[str]
-) -> None:
+def test_a_response_that_breaks_off_ends_so_that_the_client_notices(line: bytes, body: Body, ends: list[str]) -> None:
     with stage() as s:
         _, wire, exchange = asked(s, line=line)
         exchange.response_head(head(body=body, length=9 if body is Body.LENGTH else -1))

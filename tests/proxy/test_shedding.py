@@ -290,7 +290,7 @@ def test_tunnels_of_which_one_side_is_gone_are_cut_too() -> None:
                 size = full.up.received - full.down.transport.get_write_buffer_size() + 6_000
                 tunnels = await come(10)
                 await until(lambda: all(one._gone == 1 for one in tunnels), 5.0)
-                assert not w.plane.sockets.direct or sum(one.weight() >= LEAST for one in tunnels) > 5
+                assert not w.plane.pools.sockets.direct or sum(one.weight() >= LEAST for one in tunnels) > 5
                 w.plane.buffers.limit = LEAST
                 w.plane.buffers.sweep()
                 await until(lambda: w.plane.buffers.held <= LEAST, 5.0)

@@ -31,7 +31,7 @@ from canaryproxy.proxy.shortage import (
 from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.proxy.tls import client_context
 from canaryproxy.proxy.upstream import Upstream
-from canaryproxy.proxy.upstream_stream import ResponseHandler, UpstreamStream
+from canaryproxy.proxy.upstream_stream import ResponseHandler
 from tests.proxy.test_tls import OURS as TRUSTED
 from tests.proxy.test_tls import secure_origin, to
 from tests.support.admin import until
@@ -235,7 +235,7 @@ def test_whatever_is_lacking_is_charged_to_nobody_and_ejects_nothing(
                 assert (await w.ask(GET)).startswith(b"HTTP/1.1 503 ")
             w.collect()
             assert dict(w.outcomes) == {"overflow": 5}
-            assert not any(pool.ejected for pool in w.plane._pools.values())
+            assert not any(pool.ejected for pool in w.plane.pools.by_endpoint.values())
             assert "127.0.0.1:" not in caplog.text  # no line names an endpoint
 
     run(test())

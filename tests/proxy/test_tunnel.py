@@ -64,7 +64,7 @@ def test_each_direction_ends_by_itself_and_the_tunnel_with_the_second() -> None:
             assert await reader.read() == b"<last>bye"
             await gone(w)
             assert w.collect().tunnels == {}
-            assert all(pool.in_flight == 0 for pool in w.plane._pools.values())
+            assert all(pool.in_flight == 0 for pool in w.plane.pools.by_endpoint.values())
 
     run(test())
 
@@ -251,7 +251,7 @@ def test_tunnels_count_towards_the_limit_of_connections_and_of_their_version() -
             w.publish(dataclasses.replace(w.table, routes=(dataclasses.replace(route, stable=stable),)), 2)
             _, writer = await tunnel(w)
             assert b"503" in await w.ask(GET)
-            held: Any = w.plane.held
+            held: Any = w.plane.pools.places
             assert held["shop", "stable"] == 1
             writer.close()
             await gone(w)

@@ -172,8 +172,8 @@ class Stand:
             PlaneSettings(timeouts=Timeouts(**given)), loop=self.loop, identity="stand", now=self.loop.time,
             wall=self.loop.time, dice=lambda: 0.5, access_log=self.lines.append,
         )  # fmt: skip
-        self.plane.sockets.close()
-        self.dialler = self.plane.sockets = self.plane.mirrors.sockets = Dialler(self.loop)
+        self.plane.pools.sockets.close()
+        self.dialler = self.plane.pools.sockets = self.plane.mirrors.sockets = Dialler(self.loop)
         self.generation = 0
         self.publish()
         self.down = Downstream(self.plane)
@@ -234,7 +234,7 @@ class Stand:
 
     def failures(self, port: int = CANARY) -> int:
         """What is held against an endpoint."""
-        pools = [pool for endpoint, pool in self.plane._pools.items() if endpoint.port == port]
+        pools = [pool for endpoint, pool in self.plane.pools.by_endpoint.items() if endpoint.port == port]
         return sum(pool.ejection.failures for pool in pools)
 
     def count(self) -> Delta:

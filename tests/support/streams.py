@@ -125,12 +125,12 @@ class Stage:
         self.plane = plane
         self.client = Client(plane)
         self.streams: dict[Endpoint, Endpointed] = {}
-        entry = plane.index.by_name[route.name]
+        entry = plane.routing.index.by_name[route.name]
         for decision in (*entry.stable.decisions(), *entry.canary.decisions()):
             endpoint = decision.endpoint
             if endpoint is not None and endpoint not in self.streams:
                 stream = self.streams[endpoint] = Endpointed()
-                plane.pool_of(decision).give_back(stream, float("inf"))
+                plane.pools.of(decision).give_back(stream, float("inf"))
                 stream.reused = False
 
     def asked(self) -> list[Endpointed]:
