@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from canaryproxy.mode import HOT, place
-
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "canaryproxy"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))

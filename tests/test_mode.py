@@ -78,7 +78,9 @@ def test_what_was_made_of_these_sources_is_taken_whatever_the_clock_says(package
     assert available(package) == Mode(True)
 
 
-@pytest.mark.parametrize(("name", "suffix"), [(HOT[-1], ".py"), (HOT[-1], ".pxd"), (TWINS[0], ".py"), (TWINS[0], ".pyx")])
+@pytest.mark.parametrize(
+    ("name", "suffix"), [(HOT[-1], ".py"), (HOT[-1], ".pxd"), (TWINS[0], ".py"), (TWINS[0], ".pyx")]
+)
 def test_an_edited_source_is_never_shadowed(package: Path, name: str, suffix: str) -> None:
     pretend(package)
     path = place(name, suffix, package)

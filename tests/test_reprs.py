@@ -48,12 +48,14 @@ from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Resolver
 from canaryproxy.control.scraping import Wanted
 from canaryproxy.control.sources import Sources
+from canaryproxy.control.subscriptions import Subscription
 from canaryproxy.control.vocabulary import Vocabulary
 from canaryproxy.control.worker_link import WorkerLink
 from canaryproxy.control.workers import Workers
 from canaryproxy.forkserver import ForkServer
 from canaryproxy.http1.body import End
 from canaryproxy.instance import Instance
+from canaryproxy.link.messages import Begin
 from canaryproxy.link.wire import Share
 from canaryproxy.log import Background, Json
 from canaryproxy.model.certificate import ListenerTls
@@ -179,6 +181,11 @@ def judges() -> Iterator[object]:
         yield seen(name)
 
 
+def unready(_: int) -> Begin:
+    """Of workers that are not launched."""
+    raise AssertionError
+
+
 def single(folder: Path) -> Iterator[object]:
     """What no system above refers to at the time."""
     yield [
@@ -186,7 +193,7 @@ def single(folder: Path) -> Iterator[object]:
         Usage(counter=True), End((b"X: y",)), ResponseHead(200), Key(b"k"), Numbers(b"secret"), Stalls(), Reminder(), Recent(), Distinct(), Common(),
         Streak(Check("/")), Wanted("x"), Churn(5), ReceiveWindow(), Sheet(), Robin([1]), SqliteStore(folder / "a.db"),
         bounds.Check(Vocabulary(), 0, 1), Share(0.0), Caches((b"Cookie",), ROUTE.caching),
-        Instance(parse(PLAIN, "f", {})), Workers(1, Processes([], 1), lambda _: None, report=lambda *_: None),
+        Instance(parse(PLAIN, "f", {})), Workers(1, Processes([], 1), unready, Subscription()),
         WorkerLink(
             1, 1, bounds.Border(Vocabulary(), 1, 0.0), received=lambda *_: None, lost=lambda _: None, refuse=lambda *_: None
         ),
@@ -198,9 +205,9 @@ async def connected(found: Shown) -> None:
     api = await Api().start()
     app = admin_application(api.knowledge, api.gate)
     show(found, api, *app.values(), *(route.handler for route in app.router.routes()), *app.middlewares)
-    show(found, Sources(api.judges, lambda _: 500, None, None, None, lambda: 1.0, api.controller.failures))  # type: ignore[arg-type]
+    show(found, Sources(api.judges, lambda _: 500, None, None, None, lambda: 1.0, api.failures))  # type: ignore[arg-type]
     show(found, Health(lambda: None, None, lambda: 1.0), Resolver(None, frozenset, lambda: None, lambda: 1.0))  # type: ignore[arg-type]
-    api.controller.stop()
+    api.stop()
     async with world() as w:
         port = await listen(w, ListenerTls((SHOP,)))
         for reader, writer in (await w.connect(), await connect(w, port, "shop.test")):

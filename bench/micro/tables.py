@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from canaryproxy.config import parse
 from canaryproxy.control.compile import Known, compile_table
+from canaryproxy.control.fingerprint import Fingerprint
 from canaryproxy.control.state import reconcile, weighed
 from canaryproxy.instance import Instance
 from canaryproxy.link.codec import Decoder, encode
@@ -46,7 +47,7 @@ def one_change() -> None:
     """Step by step, from the state to the worker's index."""
     config = parse(TEXT, "bench", {})
     known: Known = {}
-    state = reconcile({}, config, dict.fromkeys(config.routes, ""))
+    state = reconcile({}, config, dict.fromkeys(config.routes, Fingerprint("", "")))
     first = timed("compile all", lambda: compile_table(config, 1, state=state, known=known))
     state["r5"] = weighed(state["r5"], 700, 500)
     second = timed("compile after one weight", lambda: compile_table(config, 2, state=state, known=known))

@@ -25,11 +25,11 @@ from canaryproxy.model.document import Document, unknown
 HEARD = frozenset(("canary", "stable", "plan", "analysis", "removed"))
 """Keys of what was heard of a route; any other is a later version's."""
 
-VERSION_DEFAULTS = {
+VERSION_DEFAULTS: Document = {
     "url": None, "endpoints": [], "connect_timeout": "1s", "response_timeout": "30s", "keep_alive": "4s", "version": "",
     "health": None, "max_in_flight": None, "tls": None,
 }  # fmt: skip
-HEALTH_DEFAULTS = {
+HEALTH_DEFAULTS: Document = {
     "host": None, "port": None, "scheme": None, "headers": {}, "status": ["2xx", "3xx"], "interval": "2s",
     "timeout": "1s", "unhealthy": 3, "healthy": 1, "version_header": None,
 }  # fmt: skip

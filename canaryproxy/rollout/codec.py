@@ -50,6 +50,22 @@ STORED_RESULTS = {result: stored for stored, result in RESULTS.items()}
 STORED_REASONS = {reason: stored for stored, reason in REASONS.items()}
 
 
+def _dump_identity(identity: Identity) -> dict[str, str]:
+    """Its keys stand among those of the rollout."""
+    return {
+        "id": identity.id,
+        "given": identity.given,
+        "announced": identity.announced,
+        "stable": identity.stable,
+    }
+
+
+def _dump_step(step: Step) -> list[Any]:
+    """What a later version has added to a step comes fourth, by name."""
+    written: list[Any] = [step.weight, step.dwell, step.hold]
+    return [*written, dict(step.extra)] if step.extra else written
+
+
 def dump(rollout: Rollout) -> dict[str, Any]:
     """Plain data, for JSON."""
     return {
@@ -155,22 +171,6 @@ def _identity(data: Mapping[str, Any]) -> Identity:
         announced=text(data.get("announced", "")),
         stable=text(data.get("stable", "")),
     )
-
-
-def _dump_identity(identity: Identity) -> dict[str, str]:
-    """Its keys stand among those of the rollout."""
-    return {
-        "id": identity.id,
-        "given": identity.given,
-        "announced": identity.announced,
-        "stable": identity.stable,
-    }
-
-
-def _dump_step(step: Step) -> list[Any]:
-    """What a later version has added to a step comes fourth, by name."""
-    written: list[Any] = [step.weight, step.dwell, step.hold]
-    return [*written, dict(step.extra)] if step.extra else written
 
 
 def _load_step(data: object) -> Step:

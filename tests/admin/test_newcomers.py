@@ -9,6 +9,7 @@ import pytest
 from canaryproxy.admin import receive_window
 from canaryproxy.admin.newcomers import take
 
+
 @pytest.fixture
 def listening() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as made:
@@ -59,9 +60,7 @@ def test_no_more_than_asked_for_are_taken(listening: socket.socket) -> None:
 
 
 @pytest.mark.usefixtures("_at_once")
-def test_of_a_refusable_address_the_silent_are_refused_and_those_who_speak_are_taken(
-    listening: socket.socket
-) -> None:
+def test_of_a_refusable_address_the_silent_are_refused_and_those_who_speak_are_taken(listening: socket.socket) -> None:
     asked: list[str] = []
 
     def flood(address: str) -> bool:

@@ -10,7 +10,6 @@ import pytest
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
 from canaryproxy.proxy import handshakes
-from canaryproxy.proxy.arrival import Arrival
 from tests.proxy.test_hello import HELLO, records
 from tests.proxy.test_tls import OURS, SHOP, connect, listen, trusting
 from tests.support.admin import until

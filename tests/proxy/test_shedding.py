@@ -427,6 +427,7 @@ def test_the_greatest_burden_goes_first_and_no_more_than_needed() -> None:
 
 
 def test_a_flood_is_cut_a_few_in_a_turn_so_that_others_are_served_between() -> None:
+    shedding, made = fakes(*[5_000] * 3_000, limit=10_000_000)
     turns: list[Callable[[], None]] = []
     attended: list[int] = []
     shedding._slices = Slices(turns.append, lambda: attended.append(sum(one.cut for one in made)))

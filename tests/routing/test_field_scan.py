@@ -47,9 +47,7 @@ def test_the_values_of_a_cookie(twin: ModuleType, field: bytes, values: tuple[by
     ("target", "path"),
     [(b"/a?b", b"/a"), (b"/a", b"/a"), (b"/?", b"/"), (b"/a?b?c", b"/a"), (b"?", b""), (b"", b""), (b"*", b"*"), (b"/%3F?x", b"/%3F")],
 )  # fmt: skip
-def test_the_path_of_a_target_ends_before_its_first_question_mark(
-    twin: ModuleType, target: bytes, path: bytes
-) -> None:
+def test_the_path_of_a_target_ends_before_its_first_question_mark(twin: ModuleType, target: bytes, path: bytes) -> None:
     assert twin.path_of(target) == path
 
 

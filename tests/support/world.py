@@ -120,7 +120,7 @@ class World:
     @property
     def pools(self) -> list[Pool]:
         """The pools of connections to endpoints."""
-        return list(self.plane._pools.values())
+        return list(self.plane.pools.by_endpoint.values())
 
     @property
     def places(self) -> Places:

@@ -380,6 +380,9 @@ LATER: dict[str, tuple[str, Act]] = {
 }  # fmt: skip
 """What the commit before the rooms were rebuilt stores beside all that."""
 
+DAMAGED = b"no database" * 99 + b'CREATE TABLE routes (name TEXT PRIMARY KEY, state TEXT NOT NULL) "weight_source"'
+"""A state file that was ours (`store/place.py`, MARKS)."""
+
 
 @contextmanager
 def versions() -> Iterator[dict[str, Any]]:
@@ -473,7 +476,7 @@ def make(name: str, out: Path) -> None:
     with tempfile.TemporaryDirectory() as there, versions() as sides:
         folder = Path(there)
         if name in ("latched", "latched-decided"):
-            (folder / "state.db").write_bytes(b"no database" * 99)
+            (folder / "state.db").write_bytes(DAMAGED)
         with instance(folder, routes, sides) as stage, traffic(hosts_of(routes)):
             drive(stage)
             os.kill(stage.process.pid, signal.SIGKILL)

@@ -1,0 +1,16 @@
+PRAGMA application_id = 1668182649;
+PRAGMA user_version = 1;
+BEGIN TRANSACTION;
+CREATE TABLE history (
+  id INTEGER PRIMARY KEY, at REAL NOT NULL, actor TEXT NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,
+  action TEXT NOT NULL, route TEXT NOT NULL, detail TEXT NOT NULL, outcome TEXT NOT NULL, generation INTEGER
+, rollout_id TEXT NOT NULL DEFAULT '', stable_version TEXT NOT NULL DEFAULT '', canary_version TEXT NOT NULL DEFAULT '') STRICT;
+INSERT INTO "history" VALUES(1,1.79586673225154280666e+09,'anyone','write','127.0.0.1','start','shop','started by anyone: rollout 20261128-115212-syh9q; step 1 of 3, the canary gets 20 %','kept',1,'20261128-115212-syh9q','','');
+INSERT INTO "history" VALUES(2,1.79586673322075438498e+09,'canaryproxy','engine','','rollout','shop','progressing, step 1 of 3','kept',2,'20261128-115212-syh9q','','');
+INSERT INTO "history" VALUES(3,1.7958667342562663555e+09,'anyone','write','127.0.0.1','abort','shop','rolled back at 20 %: aborted by anyone; 2.0 s after step 1 of 3 began','kept',2,'20261128-115212-syh9q','','');
+INSERT INTO "history" VALUES(4,1.79586673426037454607e+09,'anyone','write','127.0.0.1','reset','shop','reset by anyone; all traffic goes to stable','kept',3,'20261128-115212-syh9q','','');
+CREATE TABLE learnt (name TEXT PRIMARY KEY, told TEXT NOT NULL) STRICT;
+CREATE TABLE routes (name TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
+INSERT INTO "routes" VALUES('shop','{"v": 1, "weight": 0, "weight_source": "rollout", "file_weight": 500, "file_rules": "", "rules": null, "latched": "", "rollout": {"v": 1, "phase": "idle", "reason": "", "why": "", "steps": [], "step": null, "weight": 0, "began": 0.0, "since": 1795866734.2603526, "step_since": 0.0, "timeout_at": 0.0, "released": false, "before": "progressing", "controls": 0, "warned": false, "id": "20261128-115212-syh9q", "given": "", "announced": "", "stable": ""}, "past": [{"v": 1, "id": "20261128-115212-syh9q", "given": "", "announced": "", "stable": "", "result": "rolled_back", "reason": "manual", "why": "aborted by anyone", "began": 1795866732.2515242, "ended": 1795866734.256219, "superseded_by": "", "report": {"verdict": "pass", "reason": "nothing is shown to be worse; canary failed 0 of 38 requests, stable 0 of 134, evidence 0.77 of 160", "weight": 20.0, "seconds": 1.783, "exposed": {"requests": 38, "failed": 0, "beyond_stable": 0.0, "users": null}, "comparison": [{"name": "errors", "comparison": "no difference shown", "canary": 0.0, "stable": 0.0, "ratio": null, "interval": [0.0, null], "unit": "request", "samples": {"canary": 38, "stable": 134}, "sentence": "canary failed 0 of 38 requests, stable 0 of 134, evidence 0.77 of 160"}, {"name": "refusals", "comparison": "no difference shown", "canary": 0.0, "stable": 0.025, "ratio": 0.0, "interval": [0.0, 40.16222380214825], "unit": "request", "samples": {"canary": 31, "stable": 120}, "sentence": "canary answered 4xx to 0 of 31 requests, stable 3 of 120, evidence 0.62 of 20"}]}}], "waiting": null, "heard": {"canary": "http://127.0.0.1:19002", "stable": "http://127.0.0.1:19001", "plan": "20 for 3600, 50 for 3600, 100 for 3600; timeout auto", "analysis": "on"}, "canary": null, "file_canary": "e2cf881aed05944646411a191172bbfe345bba3496fa8db7190964c6485df9f5"}');
+CREATE INDEX history_by_route ON history (route, id);
+COMMIT;
