@@ -59,7 +59,7 @@ def sections(changelog: str) -> tuple[str, list[Section]]:
     Raises `ReleaseError` unless the first section is that of what is not released yet.
     """
     heads = list(SECTION.finditer(changelog))
-    ends = [head.start() for head in heads[1:]] + [len(changelog)]
+    ends = [*(head.start() for head in heads[1:]), len(changelog)][: len(heads)]
     found = [
         Section(head[1], head[2], changelog[head.end() : end].strip()) for head, end in zip(heads, ends, strict=True)
     ]

@@ -30,9 +30,12 @@ VERSION_DEFAULTS: Document = {
     "health": None, "max_in_flight": None, "tls": None,
 }  # fmt: skip
 HEALTH_DEFAULTS: Document = {
-    "host": None, "port": None, "scheme": None, "headers": {}, "status": ["2xx", "3xx"], "interval": "2s",
+    "host": None, "port": None, "scheme": None, "headers": {}, "status": None, "interval": "2s",
     "timeout": "1s", "unhealthy": 3, "healthy": 1, "version_header": None,
 }  # fmt: skip
+ANY_BUT_ERRORS = ((200, 399),)
+"""Statuses of health checks for which none is digested. They have their own text where they are written as two ranges."""
+
 TLS_DEFAULTS = {"ca": None, "server_name": None, "cert": None, "key": None}
 """What is left out of the text that is digested: the defaults of the form, not those of the config."""
 
@@ -92,7 +95,7 @@ def _health(health: HealthConfig) -> Document:
         "port": health.port,
         "scheme": health.scheme,
         "headers": {name: str(value) for name, value in health.headers.items()},
-        "status": _statuses(health),
+        "status": None if health.status == ANY_BUT_ERRORS else _statuses(health),
         "interval": duration_text(health.interval),
         "timeout": duration_text(health.timeout),
         "unhealthy": health.unhealthy,

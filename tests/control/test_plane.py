@@ -9,11 +9,14 @@ from tests.support.rolling import JO, started
 async def test_reports_of_a_canary_that_fails_take_it_back_without_waiting_for_a_look() -> None:
     bench = await started("steps: [50, 100]")
     assert bench.shop.weight == 5000
+    await bench.second()
     for _ in range(5):
         bench.now += 0.25
         cells = tuple(
-            CellDelta(CellKey("shop", version, "e", "weight", True), int(bench.now), 100, {outcome: 100})
-            for version, outcome in (("stable", "success"), ("canary", "error_5xx"))
+            CellDelta(
+                CellKey("shop", version, "e", "weight", True), int(bench.now), 100, {outcome: 100}, replies=replies
+            )
+            for version, outcome, replies in (("stable", "success", {200: 100}), ("canary", "error_5xx", {500: 100}))
         )
         bench.reports.publish(WorkerReport(0, Delta(bench.tables.generation, bench.now, cells)))
         await bench.settled()

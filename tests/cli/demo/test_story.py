@@ -34,7 +34,7 @@ class Cardboard:
     def __init__(self, states: list[Rollout], reasons: list[str]) -> None:
         self.states, self.reasons = states, reasons
         self.verbs: list[str] = []
-        self.rollouts = self.judges = self
+        self.plane = self.rollouts = self.judges = self
 
     def of(self, _: str) -> Rollout:
         return self.states[0] if len(self.states) == 1 else self.states.pop(0)
