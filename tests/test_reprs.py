@@ -29,6 +29,7 @@ from canaryproxy.admin.churn import Churn
 from canaryproxy.admin.door import Room
 from canaryproxy.admin.doors import Doors
 from canaryproxy.admin.receive_window import ReceiveWindow
+from canaryproxy.admin.turns import Turns
 from canaryproxy.admin.visitor import Visitor
 from canaryproxy.analysis.alone import Alone, Stable
 from canaryproxy.analysis.checks.hard_limit import HardLimitCheck
@@ -44,6 +45,7 @@ from canaryproxy.control import bounds
 from canaryproxy.control.failures import Reminder
 from canaryproxy.control.health import Check, Health, Streak
 from canaryproxy.control.listen import listen_on
+from canaryproxy.control.precedence import Precedence
 from canaryproxy.control.processes import Processes
 from canaryproxy.control.resolve import Resolver
 from canaryproxy.control.scraping import Wanted
@@ -63,7 +65,10 @@ from canaryproxy.model.message import ResponseHead
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.safety import Mirror, Shield
 from canaryproxy.model.table import RoutingTable
+from canaryproxy.proxy.buffers import Buffers
+from canaryproxy.proxy.failover import FailoverPlan
 from canaryproxy.proxy.headcount import size
+from canaryproxy.proxy.replay_buffer import ReplayBuffer
 from canaryproxy.proxy.stalls import Stalls
 from canaryproxy.routing.affinity import Key
 from canaryproxy.routing.caching import Caches
@@ -124,8 +129,8 @@ def referred(one: Any) -> list[Any]:
     return gc.get_referents(one) if isinstance(one, CONTAINERS) or ours else []
 
 
-Shown = dict[type, tuple[str, str]]
-"""Class that has the `__repr__` to the name of the class it was called for, and what it answered."""
+Shown = dict[type, str]
+"""Class that has the `__repr__` to what it answered."""
 
 
 def show(found: Shown, *roots: object) -> None:
@@ -139,7 +144,7 @@ def show(found: Shown, *roots: object) -> None:
         known[id(one)] = one
         owner = next((base for base in type(one).__mro__ if "__repr__" in vars(base)), object)
         if owner in wanted:
-            found[owner] = type(one).__name__, repr(one)
+            found[owner] = repr(one)
             wanted.discard(owner)
         waiting += referred(one)
 
@@ -193,7 +198,8 @@ def single(folder: Path) -> Iterator[object]:
         Usage(counter=True), End((b"X: y",)), ResponseHead(200), Key(b"k"), Numbers(b"secret"), Stalls(), Reminder(), Recent(), Distinct(), Common(),
         Streak(Check("/")), Wanted("x"), Churn(5), ReceiveWindow(), Sheet(), Robin([1]), SqliteStore(folder / "a.db"),
         bounds.Check(Vocabulary(), 0, 1), Share(0.0), Caches((b"Cookie",), ROUTE.caching),
-        Instance(parse(PLAIN, "f", {})), Workers(1, Processes([], 1), unready, Subscription()),
+        Instance(parse(PLAIN, "f", {})), Turns("read", Precedence(), {}), ReplayBuffer(Buffers()),
+        FailoverPlan(verdicts(ROUTE, "weight")[0].decisions()[0]),
         WorkerLink(
             1, 1, bounds.Border(Vocabulary(), 1, 0.0), received=lambda *_: None, lost=lambda _: None, refuse=lambda *_: None
         ),
@@ -207,6 +213,7 @@ async def connected(found: Shown) -> None:
     show(found, api, *app.values(), *(route.handler for route in app.router.routes()), *app.middlewares)
     show(found, Sources(api.judges, lambda _: 500, None, None, None, lambda: 1.0, api.failures))  # type: ignore[arg-type]
     show(found, Health(lambda: None, None, lambda: 1.0), Resolver(None, frozenset, lambda: None, lambda: 1.0))  # type: ignore[arg-type]
+    show(found, Workers(1, Processes([], 1), unready, Subscription()))
     api.stop()
     async with world() as w:
         port = await listen(w, ListenerTls((SHOP,)))
@@ -249,8 +256,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
 )
 def test_every_repr_begins_with_the_name_of_its_class(one: type, shown: Shown) -> None:
     assert one in shown, "no object of it was found: let a system above refer to one, or add it to `single`"
-    name, text = shown[one]
-    assert re.match(rf"<{name}\b", text), text
+    names = "|".join(kind.__name__ for kind in (one, *one.__subclasses__()))
+    assert re.match(rf"<({names})\b", shown[one]), shown[one]
 
 
 def test_there_are_many_of_them() -> None:
