@@ -39,7 +39,7 @@ from canaryproxy.control.subscriptions import Deltas, Subscription, WorkerGone, 
 from canaryproxy.control.watch import Watches
 from canaryproxy.control.workers import Workers
 from canaryproxy.link.messages import Begin
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.proxy.tls import client_context
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
@@ -127,14 +127,25 @@ class Instance:
         deltas: Deltas = Subscription()
         self.workers = Workers(count, Processes(sockets, count), first, deltas)
         outside = Outside(
-            self._lookup, health.over_http(client_context), hooks.over_http(client_context),
-            scraping.over_http(client_context), asking.over_http(client_context), random.random, time.monotonic,
+            self._lookup,
+            health.over_http(client_context),
+            hooks.over_http(client_context),
+            scraping.over_http(client_context),
+            asking.over_http(client_context),
+            random.random,
+            time.monotonic,
             time.time,
-        )  # fmt: skip
+        )
         self.plane = ControlPlane(
-            self._config, self._load, store, self.workers, deltas, outside, workers=count,
+            self._config,
+            self._load,
+            store,
+            self.workers,
+            deltas,
+            outside,
+            workers=count,
             listeners=min(LISTENERS, max(files.connections_aside(self._files_open) // 4, 1)),
-        )  # fmt: skip
+        )
         if self._report is not None:
             deltas.subscribe(partial(hand_on, self._report))
 

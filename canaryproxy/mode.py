@@ -34,7 +34,7 @@ HOT = (
     "canaryproxy.http1.response",
     "canaryproxy.model.client",
     "canaryproxy.model.decision",
-    "canaryproxy.model.message",
+    "canaryproxy.model.head",
     "canaryproxy.proxy.attempt",
     "canaryproxy.proxy.buffers",
     "canaryproxy.proxy.client_stream",

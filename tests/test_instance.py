@@ -15,7 +15,7 @@ from canaryproxy.config import Config, from_flags, load
 from canaryproxy.config.admin import AccessLogConfig
 from canaryproxy.config.load import ServerFlags
 from canaryproxy.instance import CannotKeep, CannotLog, Instance, check_log, open_store
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
 from canaryproxy.worker import runner
@@ -176,8 +176,10 @@ rules:
         running.run(test())
     found = [line for head in heads for line in head.split(b"\r\n") if line.lower().startswith(b"x-forwarded-for")]
     assert found == [
-        b"X-Forwarded-For: 127.0.0.1", b"X-Forwarded-For: 192.0.2.9, 127.0.0.2", b"X-Forwarded-For: ::1",
-    ]  # fmt: skip
+        b"X-Forwarded-For: 127.0.0.1",
+        b"X-Forwarded-For: 192.0.2.9, 127.0.0.2",
+        b"X-Forwarded-For: ::1",
+    ]
 
 
 async def test_a_look_that_fails_is_not_the_last_one(

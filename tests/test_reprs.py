@@ -61,7 +61,7 @@ from canaryproxy.link.messages import Begin
 from canaryproxy.link.wire import Share
 from canaryproxy.log import Background, Json
 from canaryproxy.model.certificate import ListenerTls
-from canaryproxy.model.message import ResponseHead
+from canaryproxy.model.head import ResponseHead
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.safety import Mirror, Shield
 from canaryproxy.model.table import RoutingTable
@@ -194,16 +194,45 @@ def unready(_: int) -> Begin:
 def single(folder: Path) -> Iterator[object]:
     """What no system above refers to at the time."""
     yield [
-        Alone(Errors(), None, Stable()), HardLimitCheck(HardLimit()), Product([1.0]), Less(), Lower(), NoWorse(1.5, 0.01),
-        Usage(counter=True), End((b"X: y",)), ResponseHead(200), Key(b"k"), Numbers(b"secret"), Stalls(), Reminder(), Recent(), Distinct(), Common(),
-        Streak(Check("/")), Wanted("x"), Churn(5), ReceiveWindow(), Sheet(), Robin([1]), SqliteStore(folder / "a.db"),
-        bounds.Check(Vocabulary(), 0, 1), Share(0.0), Caches((b"Cookie",), ROUTE.caching),
-        Instance(parse(PLAIN, "f", {})), Turns("read", Precedence(), {}), ReplayBuffer(Buffers()),
+        Alone(Errors(), None, Stable()),
+        HardLimitCheck(HardLimit()),
+        Product([1.0]),
+        Less(),
+        Lower(),
+        NoWorse(1.5, 0.01),
+        Usage(counter=True),
+        End((b"X: y",)),
+        ResponseHead(200),
+        Key(b"k"),
+        Numbers(b"secret"),
+        Stalls(),
+        Reminder(),
+        Recent(),
+        Distinct(),
+        Common(),
+        Streak(Check("/")),
+        Wanted("x"),
+        Churn(5),
+        ReceiveWindow(),
+        Sheet(),
+        Robin([1]),
+        SqliteStore(folder / "a.db"),
+        bounds.Check(Vocabulary(), 0, 1),
+        Share(0.0),
+        Caches((b"Cookie",), ROUTE.caching),
+        Instance(parse(PLAIN, "f", {})),
+        Turns("read", Precedence(), {}),
+        ReplayBuffer(Buffers()),
         FailoverPlan(verdicts(ROUTE, "weight")[0].decisions()[0]),
         WorkerLink(
-            1, 1, bounds.Border(Vocabulary(), 1, 0.0), received=lambda *_: None, lost=lambda _: None, refuse=lambda *_: None
+            1,
+            1,
+            bounds.Border(Vocabulary(), 1, 0.0),
+            received=lambda *_: None,
+            lost=lambda _: None,
+            refuse=lambda *_: None,
         ),
-    ]  # fmt: skip
+    ]
 
 
 async def connected(found: Shown) -> None:

@@ -19,7 +19,7 @@ from canaryproxy.link.difference import EMPTY, difference
 from canaryproxy.link.messages import AccessLog, Acknowledged, Certificates, Drain, Drained, Listening, Message
 from canaryproxy.link.wire import Wire
 from canaryproxy.model.certificate import ListenerTls
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.proxy.headcount import size
 from canaryproxy.worker import LONGEST_PERIOD, REPORT_PERIOD, Worker, pause_after
 from tests.support.admin import until

@@ -60,9 +60,14 @@ class Target:
         )
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [build.python, "-P", "-m", "canaryproxy", "run", str(config)], stdout=log, stderr=log, cwd=folder,
-                env={**os.environ, "CI_TOKEN": SECRET}, start_new_session=True, umask=0o022,
-            )  # fmt: skip
+                [build.python, "-P", "-m", "canaryproxy", "run", str(config)],
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                env={**os.environ, "CI_TOKEN": SECRET},
+                start_new_session=True,
+                umask=0o022,
+            )
         wait_for(self.front, self.process)
         time.sleep(0.5)
 
@@ -95,9 +100,7 @@ def target(build: Build, routes: str = "") -> Iterator[Target]:
 
 def report(build: Build) -> Found:
     """A worker's own end of the link says that its sample has been halved 2^62 times."""
-    message = subprocess.run(
-        [build.python, "-P", "-c", MESSAGE], capture_output=True, check=True, cwd="/"
-    ).stdout  # fmt: skip
+    message = subprocess.run([build.python, "-P", "-c", MESSAGE], capture_output=True, check=True, cwd="/").stdout
     with target(build) as one:
         link = _link(one.worker(), one.process.pid)
         link.sendall(message)
@@ -111,7 +114,7 @@ def report(build: Build) -> Found:
 MESSAGE = """
 import sys, time
 from canaryproxy.link.codec import encode
-from canaryproxy.model.delta import Delta, Users
+from canaryproxy.model.report import Delta, Users
 sys.stdout.buffer.write(encode(Delta(1, time.monotonic(), users=(Users("app", "canary", 500, 2**62),))))
 """
 
@@ -145,9 +148,13 @@ def secret_in_error(build: Build) -> Found:
         config = Path(folder, "a.yaml")
         config.write_text("stable: http://127.0.0.1:1\ncanary: http://127.0.0.1:2\nweight: ${WEIGHT}\n")
         said = subprocess.run(
-            [build.python, "-P", "-m", "canaryproxy", "check", str(config)], capture_output=True, text=True, cwd=folder,
-            env={**os.environ, "WEIGHT": SECRET}, check=False,
-        )  # fmt: skip
+            [build.python, "-P", "-m", "canaryproxy", "check", str(config)],
+            capture_output=True,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "WEIGHT": SECRET},
+            check=False,
+        )
     found = re.search(r'found[^"]*"[^"]*"|found[^,\n]*', said.stdout + said.stderr)
     shown = SECRET in said.stdout + said.stderr
     return Found(shown, (found[0] if found else "nothing is said").replace(SECRET, "(the secret)"))

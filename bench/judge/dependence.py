@@ -12,7 +12,7 @@ from canaryproxy.analysis.counting import AtRisk
 from canaryproxy.analysis.judge import Judge
 from canaryproxy.analysis.rates import NOTHING, Block, Worse
 from canaryproxy.analysis.spec import Spec, Unit
-from canaryproxy.model.delta import CellDelta, CellKey
+from canaryproxy.model.report import CounterDelta, CounterKey
 from canaryproxy.model.table import VersionName
 
 NONE: Mapping[int, int] = MappingProxyType({})
@@ -154,10 +154,17 @@ class Machines:
         return ill
 
 
-def cell(version: VersionName, endpoint: str, second: int, ended: int, failed: int, refused: int = 0,
-         times: Mapping[int, int] = NONE) -> CellDelta:  # fmt: skip
+def cell(
+    version: VersionName,
+    endpoint: str,
+    second: int,
+    ended: int,
+    failed: int,
+    refused: int = 0,
+    times: Mapping[int, int] = NONE,
+) -> CounterDelta:
     """Requests of an endpoint that began in a second."""
     outcomes = {"success": ended - failed, "error_5xx": failed}
     replies = {500: failed, 404: refused}
-    key = CellKey("shop", version, endpoint, "weight", True)
-    return CellDelta(key, second, starts=ended, outcomes=outcomes, replies=replies, latency=times)
+    key = CounterKey("shop", version, endpoint, "weight", True)
+    return CounterDelta(key, second, starts=ended, outcomes=outcomes, replies=replies, latency=times)

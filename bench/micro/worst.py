@@ -13,9 +13,9 @@ from canaryproxy.http1.hops import Hops
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.http1.response import ResponseReader
 from canaryproxy.model.client import Client
-from canaryproxy.model.failure import Refused
+from canaryproxy.model.failure import RequestRejectedError
 from canaryproxy.model.forwarded import Forwarding
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 from canaryproxy.model.rule import Condition, Kind, Rule
 from canaryproxy.model.settings import Limits
 from canaryproxy.routing.facts import Facts
@@ -46,7 +46,7 @@ def read(reader: RequestReader | ResponseReader, data: bytes, step: int) -> None
             reader.feed(data[place : place + step])
             while reader.next() is not None:
                 pass
-    except Refused:
+    except RequestRejectedError:
         return
 
 

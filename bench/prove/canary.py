@@ -13,7 +13,7 @@ from bench.ports import free_port
 from bench.prove import Disproved
 from canaryproxy.config import parse
 from canaryproxy.instance import Instance
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 
 CLIENTS = 20
 PHASE = 4.0
@@ -147,10 +147,12 @@ async def _broken_pod() -> str:
 def judged(counts: Counts, phases: list[tuple[str, Counter[tuple[str, str]]]]) -> str:
     """The sentence, or why the claim does not hold."""
     failed = {
-        name: {method: sum(count for (made, code), count in seen.items() if made == method and code != "200")
-               for method in ("GET", "POST")}
+        name: {
+            method: sum(count for (made, code), count in seen.items() if made == method and code != "200")
+            for method in ("GET", "POST")
+        }
         for name, seen in phases
-    }  # fmt: skip
+    }
     share = counts.starts["canary"] / counts.starts.total() * 100
     outcomes = counts.outcomes.items()
     charged = sum(count for (version, outcome), count in outcomes if version == "canary" and outcome != "success")

@@ -25,7 +25,7 @@ from canaryproxy.admin.places import Places
 from canaryproxy.admin.receive_window import RESET
 from canaryproxy.admin.visitor import Visitor
 from canaryproxy.control.courtesy import give_way
-from canaryproxy.model.neighbourhood import neighbourhood
+from canaryproxy.model.client_prefix import client_prefix
 
 AT_ONCE = 32
 """Newcomers that are taken in one turn of the loop, and connections that are read in one, at most. Of newcomers a
@@ -67,8 +67,14 @@ SAYING = (
 
 Reason = Literal["evicted", "silent", "header_timeout", "header_too_large", "write_timeout", "busy", "no_descriptors"]
 REASONS: tuple[Reason, ...] = (
-    "evicted", "silent", "header_timeout", "header_too_large", "write_timeout", "busy", "no_descriptors",
-)  # fmt: skip
+    "evicted",
+    "silent",
+    "header_timeout",
+    "header_too_large",
+    "write_timeout",
+    "busy",
+    "no_descriptors",
+)
 """Why a connection was dropped, as the metric has it."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -86,7 +92,7 @@ TOO_LARGE = refusal(431, b"Request Header Fields Too Large", b"the request head 
 
 def address_of(peer: str) -> str:
     """What a peer is counted by: its address, of IPv6 its network."""
-    return neighbourhood(peer) if ":" in peer else peer
+    return client_prefix(peer) if ":" in peer else peer
 
 
 def overloaded() -> web.Response:
@@ -144,9 +150,13 @@ class Door:
     """Lets connections of one bound, listening, non-blocking socket in. `note` hears of each that is dropped."""
 
     def __init__(
-        self, name: str, sock: socket.socket, room: Room, now: Callable[[], float],
+        self,
+        name: str,
+        sock: socket.socket,
+        room: Room,
+        now: Callable[[], float],
         note: Callable[[str, Reason, int], None] = lambda *_: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.name = name
         self.dropped: Counter[Reason] = Counter(dict.fromkeys(REASONS, 0))
         self._sock = sock

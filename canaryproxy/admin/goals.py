@@ -3,8 +3,8 @@
 from canaryproxy.admin import models
 from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.views import Knowledge
-from canaryproxy.model.delta import GoalDelta
-from canaryproxy.model.table import WEIGHT_SCALE, Route
+from canaryproxy.model.report import GoalDelta
+from canaryproxy.model.table import FULL_WEIGHT, Route
 from canaryproxy.routing.affinity import salt_of
 from canaryproxy.routing.hashing import Hash
 from canaryproxy.telemetry.histogram import value_bucket
@@ -42,4 +42,4 @@ def _user(knowledge: Knowledge, route: Route, key: str) -> tuple[int, models.Ver
     last = knowledge.plane.users.version_of(route.name, user)
     if last is not None:
         return user, "canary" if last == "canary" else "stable"
-    return user, "canary" if hashed % WEIGHT_SCALE < route.weight and not route.aborted else "stable"
+    return user, "canary" if hashed % FULL_WEIGHT < route.weight and not route.aborted else "stable"

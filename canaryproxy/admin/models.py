@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from canaryproxy.admin import endpoints
-from canaryproxy.model.goal import MOST_VALUE
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.goal import MAX_VALUE
+from canaryproxy.model.table import FULL_WEIGHT
 
 Model = endpoints.Model
 Endpoints = endpoints.Endpoints
@@ -23,7 +23,7 @@ def two_decimals(value: object) -> object:
     """Refuse what is no number of basis points. Raises `ValueError`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError("expected a number from 0 to 100 with at most two decimals")  # noqa: TRY004 - pydantic's way
-    points = value * (WEIGHT_SCALE // 100)
+    points = value * (FULL_WEIGHT // 100)
     if not 0 <= value <= 100 or abs(points - round(points)) > NEARLY:
         raise ValueError("expected a number from 0 to 100 with at most two decimals")
     return float(value)
@@ -47,7 +47,7 @@ class WeightBody(Model):
     @property
     def basis_points(self) -> int:
         """As the table has it."""
-        return round(self.canary * (WEIGHT_SCALE // 100))
+        return round(self.canary * (FULL_WEIGHT // 100))
 
 
 class Weight(Model):
@@ -260,7 +260,7 @@ class GoalBody(Model):
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["version"]}, {"required": ["key"]}]})
 
     goal: str = Field(description="A goal of the route.", examples=["purchase"])
-    value: Annotated[float, Field(ge=0, le=MOST_VALUE, allow_inf_nan=False)] = Field(
+    value: Annotated[float, Field(ge=0, le=MAX_VALUE, allow_inf_nan=False)] = Field(
         default=1.0, description="What it is worth."
     )
     version: Annotated[

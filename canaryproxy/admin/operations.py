@@ -23,7 +23,7 @@ from canaryproxy.config.rules_document import BadRule, rule_from_written
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.controller import Rules
 from canaryproxy.control.store import UnwritableState
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.rollout.state import Verb
 from canaryproxy.telemetry.window import LONGEST
 
@@ -82,9 +82,12 @@ async def _set_weight(call: Call) -> Answer:
     changed = await kept(call, change)
     canary = body.basis_points / 100
     weight = models.Weight(
-        route=route, canary=canary, stable=(WEIGHT_SCALE - body.basis_points) / 100, generation=changed.generation,
+        route=route,
+        canary=canary,
+        stable=(FULL_WEIGHT - body.basis_points) / 100,
+        generation=changed.generation,
         source="api",
-    )  # fmt: skip
+    )
     return Answer(weight, headers={"ETag": tag(changed.revision)})
 
 
@@ -96,8 +99,9 @@ def _checked(model: type[Body], body: object) -> Body:
     errors = [
         {"path": ".".join(map(str, one["loc"])), "problem": one["msg"].removeprefix("Value error, ")} for one in found
     ]
-    raise Problem("invalid", "; ".join(f"{one['path'] or 'body'}: {one['problem']}" for one in errors),
-                  {"errors": errors})  # fmt: skip
+    raise Problem(
+        "invalid", "; ".join(f"{one['path'] or 'body'}: {one['problem']}" for one in errors), {"errors": errors}
+    )
 
 
 async def _rules(call: Call) -> Answer:
@@ -261,97 +265,243 @@ async def _history(call: Call) -> Answer:
     return Answer(models.History(route=route, entries=list(map(entry, audits))))
 
 
-_CHANGES = ("forbidden", "malformed", "not-json", "too-large", "invalid", "stale", "state-unwritable",
-            "not-acknowledged", "phase", "no-canary")  # fmt: skip
+_CHANGES = (
+    "forbidden",
+    "malformed",
+    "not-json",
+    "too-large",
+    "invalid",
+    "stale",
+    "state-unwritable",
+    "not-acknowledged",
+    "phase",
+    "no-canary",
+)
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/api/v1/routes", "Every route with its full state", "read", _routes, models.Routes, same=True),
     Operation(
-        "GET", "/api/v1/routes/{route}", "One route with its full state", "read", _route, models.Route,
+        "GET",
+        "/api/v1/routes/{route}",
+        "One route with its full state",
+        "read",
+        _route,
+        models.Route,
         problems=("no-such-route",),
     ),
     Operation(
-        "PUT", "/api/v1/routes/{route}/weight", "Set the canary's share; every worker follows it once this answers 200",
-        "write", _set_weight, models.Weight, models.WeightBody, (*_CHANGES, "no-such-route"),
+        "PUT",
+        "/api/v1/routes/{route}/weight",
+        "Set the canary's share; every worker follows it once this answers 200",
+        "write",
+        _set_weight,
+        models.Weight,
+        models.WeightBody,
+        (*_CHANGES, "no-such-route"),
     ),
     Operation(
-        "GET", "/api/v1/routes/{route}/rules", "The rules, in order", "read", _rules, models.Rules,
+        "GET",
+        "/api/v1/routes/{route}/rules",
+        "The rules, in order",
+        "read",
+        _rules,
+        models.Rules,
         problems=("no-such-route",),
     ),
     Operation(
-        "POST", "/api/v1/routes/{route}/rules", "Add a rule behind the others", "write", _add_rule,
-        models.RulesChanged, "rule", (*_CHANGES, "no-such-route", "rule-exists"), status=201,
+        "POST",
+        "/api/v1/routes/{route}/rules",
+        "Add a rule behind the others",
+        "write",
+        _add_rule,
+        models.RulesChanged,
+        "rule",
+        (*_CHANGES, "no-such-route", "rule-exists"),
+        status=201,
     ),
     Operation(
-        "PUT", "/api/v1/routes/{route}/rules/{rule}", "Replace a rule in its place, or add it behind the others",
-        "write", _put_rule, models.RulesChanged, "rule", (*_CHANGES, "no-such-route", "rule-name"),
+        "PUT",
+        "/api/v1/routes/{route}/rules/{rule}",
+        "Replace a rule in its place, or add it behind the others",
+        "write",
+        _put_rule,
+        models.RulesChanged,
+        "rule",
+        (*_CHANGES, "no-such-route", "rule-name"),
     ),
     Operation(
-        "DELETE", "/api/v1/routes/{route}/rules/{rule}", "Remove a rule", "write", _delete_rule, models.RulesChanged,
-        None, ("forbidden", "malformed", "no-such-route", "no-such-rule", "stale", "state-unwritable",
-               "not-acknowledged", "phase"),
+        "DELETE",
+        "/api/v1/routes/{route}/rules/{rule}",
+        "Remove a rule",
+        "write",
+        _delete_rule,
+        models.RulesChanged,
+        None,
+        (
+            "forbidden",
+            "malformed",
+            "no-such-route",
+            "no-such-rule",
+            "stale",
+            "state-unwritable",
+            "not-acknowledged",
+            "phase",
+        ),
     ),
     Operation(
-        "GET", "/api/v1/routes/{route}/canary", "The canary, and who set it", "read", show_canary, Canary,
+        "GET",
+        "/api/v1/routes/{route}/canary",
+        "The canary, and who set it",
+        "read",
+        show_canary,
+        Canary,
         problems=("no-such-route",),
     ),
     Operation(
-        "PUT", "/api/v1/routes/{route}/canary", "Give the route a canary, or another one; a new one begins at weight 0",
-        "write", put_canary, CanaryChanged, "canary", (*_CHANGES, "no-such-route"),
+        "PUT",
+        "/api/v1/routes/{route}/canary",
+        "Give the route a canary, or another one; a new one begins at weight 0",
+        "write",
+        put_canary,
+        CanaryChanged,
+        "canary",
+        (*_CHANGES, "no-such-route"),
     ),
     Operation(
-        "DELETE", "/api/v1/routes/{route}/canary", "Remove a canary that nothing is sent to", "write", delete_canary,
-        CanaryChanged, None,
-        ("forbidden", "malformed", "no-such-route", "no-canary", "stale", "state-unwritable", "not-acknowledged",
-         "phase"),
+        "DELETE",
+        "/api/v1/routes/{route}/canary",
+        "Remove a canary that nothing is sent to",
+        "write",
+        delete_canary,
+        CanaryChanged,
+        None,
+        (
+            "forbidden",
+            "malformed",
+            "no-such-route",
+            "no-canary",
+            "stale",
+            "state-unwritable",
+            "not-acknowledged",
+            "phase",
+        ),
     ),
     Operation(
-        "GET", "/api/v1/routes/{route}/stats", "What both versions did lately", "read", _stats, models.Stats,
-        problems=("no-such-route", "invalid"), query=("window",),
+        "GET",
+        "/api/v1/routes/{route}/stats",
+        "What both versions did lately",
+        "read",
+        _stats,
+        models.Stats,
+        problems=("no-such-route", "invalid"),
+        query=("window",),
     ),
     Operation(
-        "GET", "/api/v1/routes/{route}/analysis", "Whether the canary is worse, and on what evidence", "read",
-        _analysis, models.Analysis, problems=("no-such-route",),
+        "GET",
+        "/api/v1/routes/{route}/analysis",
+        "Whether the canary is worse, and on what evidence",
+        "read",
+        _analysis,
+        models.Analysis,
+        problems=("no-such-route",),
     ),
     Operation(
-        "POST", "/api/v1/routes/{route}/analysis/{verdict}", "Whether the verdict is this one, for webhooks that go by "
-        "the status", "read", _is_verdict, models.Analysis, problems=("no-such-route", "invalid", "verdict"),
+        "POST",
+        "/api/v1/routes/{route}/analysis/{verdict}",
+        "Whether the verdict is this one, for webhooks that go by the status",
+        "read",
+        _is_verdict,
+        models.Analysis,
+        problems=("no-such-route", "invalid", "verdict"),
     ),
     Operation(
-        "GET", "/api/v1/routes/{route}/rollout", "Where the rollout stands", "read", _rollout, rollout_models.Rollout,
+        "GET",
+        "/api/v1/routes/{route}/rollout",
+        "Where the rollout stands",
+        "read",
+        _rollout,
+        rollout_models.Rollout,
         problems=("no-such-route",),
     ),
     *(
         Operation(
-            "POST", f"/api/v1/routes/{{route}}/rollout/{verb}", words, "write", _verb(verb), rollout_models.Rollout,
-            body_of(verb), (*_CHANGES, "no-such-route"), optional=True,
+            "POST",
+            f"/api/v1/routes/{{route}}/rollout/{verb}",
+            words,
+            "write",
+            _verb(verb),
+            rollout_models.Rollout,
+            body_of(verb),
+            (*_CHANGES, "no-such-route"),
+            optional=True,
         )
         for verb, words in VERBS.items()
     ),
     Operation(
-        "GET", "/api/v1/routes/{route}/rollout/report", "What the new version is like beside the old one", "read",
-        _report, rollout_models.Report, problems=("no-such-route",),
+        "GET",
+        "/api/v1/routes/{route}/rollout/report",
+        "What the new version is like beside the old one",
+        "read",
+        _report,
+        rollout_models.Report,
+        problems=("no-such-route",),
     ),
     Operation(
-        "GET", "/api/v1/routes/{route}/rollouts", "The last rollouts, the newest first", "read", _rollouts,
-        rollout_models.Rollouts, problems=("no-such-route",),
+        "GET",
+        "/api/v1/routes/{route}/rollouts",
+        "The last rollouts, the newest first",
+        "read",
+        _rollouts,
+        rollout_models.Rollouts,
+        problems=("no-such-route",),
     ),
     Operation(
-        "GET", "/api/v1/routes/{route}/rollouts/{rollout}", "How one of them stands or has ended", "read",
-        _one_rollout, rollout_models.RolloutRecord, problems=("no-such-route", "no-such-rollout"),
+        "GET",
+        "/api/v1/routes/{route}/rollouts/{rollout}",
+        "How one of them stands or has ended",
+        "read",
+        _one_rollout,
+        rollout_models.RolloutRecord,
+        problems=("no-such-route", "no-such-rollout"),
     ),
     Operation(
-        "GET", "/api/v1/routes/{route}/rollouts/{rollout}/report", "The report of one of them", "read", _report,
-        rollout_models.Report, problems=("no-such-route", "no-such-rollout"),
+        "GET",
+        "/api/v1/routes/{route}/rollouts/{rollout}/report",
+        "The report of one of them",
+        "read",
+        _report,
+        rollout_models.Report,
+        problems=("no-such-route", "no-such-rollout"),
     ),
     Operation(
-        "POST", "/api/v1/routes/{route}/goals", "Report a business event from outside", "write", _reach_goal,
-        models.GoalCounted, models.GoalBody,
-        ("forbidden", "malformed", "not-json", "too-large", "invalid", "stale", "no-such-route", "no-such-goal",
-         "no-affinity"),
+        "POST",
+        "/api/v1/routes/{route}/goals",
+        "Report a business event from outside",
+        "write",
+        _reach_goal,
+        models.GoalCounted,
+        models.GoalBody,
+        (
+            "forbidden",
+            "malformed",
+            "not-json",
+            "too-large",
+            "invalid",
+            "stale",
+            "no-such-route",
+            "no-such-goal",
+            "no-affinity",
+        ),
     ),
     Operation(
-        "GET", "/api/v1/routes/{route}/history", "Who did what, the newest first", "read", _history, models.History,
-        problems=("no-such-route", "invalid", "state-unwritable"), query=("limit",), lane="history",
+        "GET",
+        "/api/v1/routes/{route}/history",
+        "Who did what, the newest first",
+        "read",
+        _history,
+        models.History,
+        problems=("no-such-route", "invalid", "state-unwritable"),
+        query=("limit",),
+        lane="history",
     ),
-)  # fmt: skip
+)

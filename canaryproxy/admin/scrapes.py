@@ -19,7 +19,7 @@ from canaryproxy.admin.deliver import deliver
 from canaryproxy.admin.sharing import Sharing
 from canaryproxy.admin.turns import Room
 from canaryproxy.control.precedence import Precedence
-from canaryproxy.model.neighbourhood import neighbourhood
+from canaryproxy.model.client_prefix import client_prefix
 from canaryproxy.telemetry import exposition
 from canaryproxy.telemetry.exposition import Exposition, Form
 from canaryproxy.telemetry.metrics import InstanceFacts
@@ -65,9 +65,13 @@ class Scrapes:
     """
 
     def __init__(
-        self, facts: Callable[[], Awaitable[InstanceFacts]], now: Callable[[], float], precedence: Precedence,
-        refused: MutableMapping[str, int], state: Callable[[], object] = lambda: None,
-    ) -> None:  # fmt: skip
+        self,
+        facts: Callable[[], Awaitable[InstanceFacts]],
+        now: Callable[[], float],
+        precedence: Precedence,
+        refused: MutableMapping[str, int],
+        state: Callable[[], object] = lambda: None,
+    ) -> None:
         self._facts = facts
         self._precedence = precedence
         self._sharing = Sharing("a rendering of the metrics", self._render, now, KEPT, state)
@@ -85,7 +89,7 @@ class Scrapes:
 
     async def answer(self, request: web.Request, form: Form, headers: Mapping[str, str]) -> web.StreamResponse:
         """Answer one. Raises `Problem`."""
-        address = neighbourhood(request.remote or "")
+        address = client_prefix(request.remote or "")
         await self._make_way(address)
         with self._room.entered(address):
             response = web.StreamResponse(headers={"Content-Type": form.content_type, **headers})

@@ -10,7 +10,7 @@ from canaryproxy.admin.deliver import deliver
 from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.receive_window import LEAST_PIECE, ReceiveWindow, Seen, cut, piece, see
 from canaryproxy.control.events import Event, Events, Queue
-from canaryproxy.model.neighbourhood import neighbourhood
+from canaryproxy.model.client_prefix import client_prefix
 
 HEARTBEAT = 2.0
 """Seconds between two comments, which show a client that the stream lives, and us whether the client reads."""
@@ -45,7 +45,7 @@ async def stream(
     """Tell one client everything from now on, until it goes, falls behind, does not read, gives way, or we end. `owner`
     is its token's name. Raises `Problem`.
     """
-    queue = events.listen(neighbourhood(request.remote or ""), owner)
+    queue = events.listen(client_prefix(request.remote or ""), owner)
     if queue is None:
         raise Problem("too-many-listeners", headers={"Retry-After": "10"})
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **headers})

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from canaryproxy.analysis.latency import LAST
 from canaryproxy.analysis.rates import NOTHING, Block
-from canaryproxy.model.delta import CellDelta, Open
+from canaryproxy.model.report import CounterDelta, OpenRequests
 
 LONGEST = 3600
 """Seconds for which late ends of hung requests are recognised as such."""
@@ -41,7 +41,7 @@ class Cohorts:
     def __repr__(self) -> str:
         return f"<Cohorts: {len(self._open)} open, closed until {self._closed_until}>"
 
-    def count(self, cell: CellDelta, ended: int, failed: int, *, timed: bool) -> Block:
+    def count(self, cell: CounterDelta, ended: int, failed: int, *, timed: bool) -> Block:
         """File requests of a cell: those that ended and can be judged, those of them that failed. Latencies only if
         `timed`. Returns those that had not been counted as hung.
         """
@@ -77,7 +77,7 @@ class Cohorts:
                 yield block
         self._touched.clear()
 
-    def close(self, until: int, waiting: Sequence[Open], *, timed: bool) -> Iterator[tuple[Block, Pair, Block]]:
+    def close(self, until: int, waiting: Sequence[OpenRequests], *, timed: bool) -> Iterator[tuple[Block, Pair, Block]]:
         """End the cohorts up to this second: what is left to judge of each, empty if nothing; its latencies; and those
         who were waited for in vain, all of whom are in the first, too.
         """

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from canaryproxy.analysis.finding import Exposure
 from canaryproxy.analysis.rates import Block
 from canaryproxy.analysis.spec import Errors
-from canaryproxy.model.delta import CellDelta
 from canaryproxy.model.document import Document, plain, real, whole, wholes
 from canaryproxy.model.outcome import FAILURES, Outcome
+from canaryproxy.model.report import CounterDelta
 
 NEUTRAL = frozenset((Outcome.CLIENT_ABORT, Outcome.OVERFLOW))
 """A client that leaves and load that is shed say nothing of the version."""
@@ -26,12 +26,12 @@ def side_of(version: str) -> int:
     return CANARY if version == "canary" else STABLE
 
 
-def judged(cell: CellDelta) -> int:
+def judged(cell: CounterDelta) -> int:
     """Requests of a cell that ended and can be judged."""
     return sum(count for outcome, count in cell.outcomes.items() if outcome not in NEUTRAL)
 
 
-def failures(cell: CellDelta, errors: Errors) -> int:
+def failures(cell: CounterDelta, errors: Errors) -> int:
     """Those of them that failed: no answer at all, or a status that counts as one."""
     lost = sum(
         count for outcome, count in cell.outcomes.items() if outcome in FAILURES and outcome != Outcome.ERROR_5XX
@@ -43,7 +43,7 @@ REFUSED = ((400, 498),)
 """Statuses that are the client's fault by the book; 499 is a client that left."""
 
 
-def refused(cell: CellDelta) -> int:
+def refused(cell: CounterDelta) -> int:
     """Answers that lay the fault on the client."""
     return matching(cell.replies, REFUSED) if cell.replies else 0
 

@@ -33,9 +33,9 @@ from canaryproxy.analysis.panel import Panel, verdict_of
 from canaryproxy.analysis.placebo import Placebo, Slice
 from canaryproxy.analysis.rates import Block
 from canaryproxy.analysis.spec import NO_ERRORS, Spec, Unit
-from canaryproxy.model.delta import CellDelta, GoalDelta, Open
 from canaryproxy.model.document import VERSION, Document, added, items, mapping, merged, number, plain, real, whole
-from canaryproxy.model.table import WEIGHT_SCALE as WHOLE
+from canaryproxy.model.report import CounterDelta, GoalDelta, OpenRequests
+from canaryproxy.model.table import FULL_WEIGHT as WHOLE
 from canaryproxy.telemetry.histogram import value_of
 from canaryproxy.telemetry.users import Newcomers, News
 
@@ -52,7 +52,7 @@ class Judge:
         self._drift = Drift()
         self._dispersion = Dispersion()
         self._seconds = EndpointSeconds()
-        self._waiting: dict[int, Sequence[Open]] = {}
+        self._waiting: dict[int, Sequence[OpenRequests]] = {}
         self._weight = self._aim = 0
         self._past = Past()
         self._known = Stable()
@@ -111,7 +111,7 @@ class Judge:
 
     # What is reported.
 
-    def count(self, cell: CellDelta, *, current: bool) -> None:
+    def count(self, cell: CounterDelta, *, current: bool) -> None:
         """File the counts of a cell that is analysed. `current`: they were drawn under the weight of now."""
         if cell.second < self._first:
             return
@@ -133,14 +133,14 @@ class Judge:
         if self.panel.limit is not None and self._weight < WHOLE:
             self.panel.limit.count(block)
 
-    def _is_warm(self, cell: CellDelta) -> bool:
+    def _is_warm(self, cell: CounterDelta) -> bool:
         """Whether the latencies of this endpoint are judged: those of a canary's first seconds are of cold caches."""
         if cell.key.version != "canary":
             return True
         first = self._warm.setdefault(cell.key.endpoint, cell.second)
         return cell.second >= first + self.spec.warmup
 
-    def reported(self, slot: int, at: float, waiting: Sequence[Open]) -> None:
+    def reported(self, slot: int, at: float, waiting: Sequence[OpenRequests]) -> None:
         """A worker has told everything until now; these requests of this route wait for a response."""
         self._waiting[slot] = waiting
         if self.panel.limit is not None:
@@ -319,19 +319,28 @@ class Judge:
         """Everything that was learnt, as plain data for JSON, and what a later version has added to it."""
         failed, goals = self._failed, self._goals_risk
         known = {
-            VERSION: V, "unit": STORED_UNITS[self.unit], "weight": self._weight, "seconds": now - self._step_since,
+            VERSION: V,
+            "unit": STORED_UNITS[self.unit],
+            "weight": self._weight,
+            "seconds": now - self._step_since,
             "warm": {endpoint: now - first for endpoint, first in self._warm.items()},
             "failed": failed and {"reason": failed.reason, "evidence": plain(failed.evidence)},
             "stable": {
-                "latencies": self._past.snapshot(), "drift": self._drift.snapshot(),
-                "dispersion": self._dispersion.snapshot(), "looks": self._known.snapshot(),
+                "latencies": self._past.snapshot(),
+                "drift": self._drift.snapshot(),
+                "dispersion": self._dispersion.snapshot(),
+                "looks": self._known.snapshot(),
             },
-            "panel": self.panel.snapshot(), "exposed": self._exposed.snapshot(),
-            "placebo": self._placebo.snapshot(), "at_risk": self._risk.snapshot(),
+            "panel": self.panel.snapshot(),
+            "exposed": self._exposed.snapshot(),
+            "placebo": self._placebo.snapshot(),
+            "at_risk": self._risk.snapshot(),
             "goals_at_risk": {goal: one.snapshot() for goal, one in goals.items()},
-            "judged": self._judged, "requests": self._requests, "endpoints": sorted(self._endpoints),
+            "judged": self._judged,
+            "requests": self._requests,
+            "endpoints": sorted(self._endpoints),
             "alone": self._alone and self._alone.snapshot(),
-        }  # fmt: skip
+        }
         return merged(known, self._extra)
 
     def restore(self, stored: Document, now: float) -> None:

@@ -22,7 +22,7 @@ from canaryproxy.analysis.latency import Past
 from canaryproxy.analysis.migration import CHECKS, NAMED_CHECKS
 from canaryproxy.analysis.spec import Limits, Spec, Unit
 from canaryproxy.model.document import VERSION, Document, mapping, plain, real
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.telemetry.histogram import quantile
 
 ENOUGH = 20
@@ -40,9 +40,7 @@ LOOKS_BAD = 5
 """Looks in a row after which one of our own fixed bounds is broken."""
 
 
-Check = (
-    RateCheck | LatencyCheck | GoalCheck | ResourceCheck | ThresholdCheck | HardLimitCheck | SampleRatioCheck
-)  # fmt: skip
+Check = RateCheck | LatencyCheck | GoalCheck | ResourceCheck | ThresholdCheck | HardLimitCheck | SampleRatioCheck
 
 
 class Panel:
@@ -57,16 +55,26 @@ class Panel:
         self.errors = None
         if errors is not None:
             self.errors = RateCheck(
-                "errors", "failed", errors.tolerance, errors.floor, self._alarm("errors", "rollback"), unit=unit,
+                "errors",
+                "failed",
+                errors.tolerance,
+                errors.floor,
+                self._alarm("errors", "rollback"),
+                unit=unit,
                 dry_run=errors.dry_run,
-            )  # fmt: skip
+            )
         self.latency = None if latency is None else LatencyCheck(latency, self._alarm("latency", "rollback"), past)
         self.refusals = None
         if refusals is not None:
             self.refusals = RateCheck(
-                "refusals", "answered 4xx to", refusals.tolerance, refusals.floor,
-                self._alarm("refusals", refusals.on_harm), action=refusals.on_harm, dry_run=refusals.dry_run,
-            )  # fmt: skip
+                "refusals",
+                "answered 4xx to",
+                refusals.tolerance,
+                refusals.floor,
+                self._alarm("refusals", refusals.on_harm),
+                action=refusals.on_harm,
+                dry_run=refusals.dry_run,
+            )
         goal_unit: Unit = "user" if unit == "user" else "request"
         self.goals = {
             goal.goal: GoalCheck(goal, self._alarm(f"goal:{goal.goal}", goal.on_harm), goal_unit) for goal in spec.goals
@@ -76,11 +84,14 @@ class Panel:
         }
         self.externals = {
             one.name: ThresholdCheck(
-                f"check:{one.name}", Bounds(one.most, one.least, one.times), one.failures, action=one.on_harm,
+                f"check:{one.name}",
+                Bounds(one.most, one.least, one.times),
+                one.failures,
+                action=one.on_harm,
                 dry_run=one.dry_run,
             )
             for one in spec.externals
-        }  # fmt: skip
+        }
         self.limit = None if spec.limits is None else HardLimitCheck(spec.limits)
         self.error_bounds = None if errors is None else _bounds("errors:limits", errors.limits, dry_run=errors.dry_run)
         self.latency_bounds = (
@@ -156,9 +167,15 @@ class Panel:
     def findings(self) -> tuple[Finding, ...]:
         """What each check says."""
         checks = (
-            self.errors, self.latency, self.refusals, *self.goals.values(), *self.resources.values(), *self.bounds,
-            self.limit, self.sample_ratio,
-        )  # fmt: skip
+            self.errors,
+            self.latency,
+            self.refusals,
+            *self.goals.values(),
+            *self.resources.values(),
+            *self.bounds,
+            self.limit,
+            self.sample_ratio,
+        )
         return tuple(self._with_p(one.finding()) for one in checks if one is not None)
 
     def _with_p(self, finding: Finding) -> Finding:
@@ -177,9 +194,10 @@ class Panel:
             },
             "highest": {
                 name: plain(self._highest[check.name])
-                for name, check in self._stored_evidence.items() if check.name in self._highest
+                for name, check in self._stored_evidence.items()
+                if check.name in self._highest
             },
-        }  # fmt: skip
+        }
 
     def restore(self, data: Document) -> None:
         """Go on from there; a check that an older version did not have begins now. Raises `ValueError`, `KeyError` or
@@ -201,10 +219,14 @@ class Panel:
     def _single(self) -> dict[str, Check | None]:
         """Checks of which there is one, by the name that they are stored under."""
         return {
-            "errors": self.errors, "latency": self.latency, "refusals": self.refusals, "hard_limit": self.limit,
-            "error_bounds": self.error_bounds, "latency_bounds": self.latency_bounds,
+            "errors": self.errors,
+            "latency": self.latency,
+            "refusals": self.refusals,
+            "hard_limit": self.limit,
+            "error_bounds": self.error_bounds,
+            "latency_bounds": self.latency_bounds,
             "sample_ratio": self.sample_ratio,
-        }  # fmt: skip
+        }
 
     @property
     def _named(self) -> dict[str, Mapping[str, Check]]:
@@ -226,9 +248,8 @@ class Panel:
     def unproven(self) -> list[str]:
         """Checks without proof that the canary is no worse."""
         return [
-            one.name for one in (self.errors, self.latency)
-            if one is not None and not one.dry_run and one.proof < SHOWN
-        ]  # fmt: skip
+            one.name for one in (self.errors, self.latency) if one is not None and not one.dry_run and one.proof < SHOWN
+        ]
 
 
 def _snapshot(check: Check | None, version: int) -> Document | None:
@@ -307,7 +328,7 @@ def _obstacles(
     if unproven:
         missing = [finding.missing for finding in findings if finding.name in unproven and finding.missing]
         yield "; ".join(missing) or f"not proven no worse yet: {' and '.join(unproven)}"
-    if weight < aim == WEIGHT_SCALE:
+    if weight < aim == FULL_WEIGHT:
         yield from (f"{one.name}: {one.missing}" for one in findings if _awaited(one))
 
 

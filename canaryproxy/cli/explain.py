@@ -11,7 +11,7 @@ from canaryproxy.cli.output import say, say_json
 if TYPE_CHECKING:
     from canaryproxy.config import Config
     from canaryproxy.model.client import Client
-    from canaryproxy.model.message import RequestHead
+    from canaryproxy.model.head import RequestHead
     from canaryproxy.routing.explain import Explanation
 
 
@@ -52,8 +52,8 @@ def request_head(method: str, url: str, headers: list[str], cookies: list[str]) 
     from urllib.parse import urlsplit
 
     from canaryproxy.http1.request import RequestReader
-    from canaryproxy.model.failure import Refused
-    from canaryproxy.model.message import RequestHead
+    from canaryproxy.model.failure import RequestRejectedError
+    from canaryproxy.model.head import RequestHead
     from canaryproxy.model.settings import Limits
 
     parts = urlsplit("" if url.startswith(("/", "*")) else url)
@@ -68,7 +68,7 @@ def request_head(method: str, url: str, headers: list[str], cookies: list[str]) 
     reader.feed(f"{text}\r\n\r\n".encode())
     try:
         head = reader.next()
-    except Refused as refused:
+    except RequestRejectedError as refused:
         raise typer.BadParameter(f"the proxy answers this with {refused.failure.status}: {refused.why}") from None
     if not isinstance(head, RequestHead):
         raise typer.BadParameter("this is no request")

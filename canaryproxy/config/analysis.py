@@ -26,7 +26,7 @@ from canaryproxy.config.section import (
 from canaryproxy.config.sources import DRY_RUN, CheckConfig, ResourceConfig
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.table import FULL_WEIGHT
 
 LEAST_CONFIDENCE, MOST_CONFIDENCE = 8000, 9999
 
@@ -57,8 +57,11 @@ def floor(value: object) -> int:
 
 UnitName = Literal["auto", "request", "user", "endpoint-second"]
 _UNITS: dict[str, UnitName] = {
-    "auto": "auto", "request": "request", "user": "user", "endpoint-second": "endpoint-second",
-}  # fmt: skip
+    "auto": "auto",
+    "request": "request",
+    "user": "user",
+    "endpoint-second": "endpoint-second",
+}
 
 
 def unit(value: object) -> UnitName:
@@ -131,8 +134,8 @@ class ErrorsConfig(Section):
     @property
     def spec(self) -> Errors:
         """As the judge has it."""
-        limits = Limits(None if self.max is None else self.max / WEIGHT_SCALE, self.vs_stable)
-        return Errors(ratio(self.tolerance), self.floor / WEIGHT_SCALE, self.statuses, limits, self.dry_run)
+        limits = Limits(None if self.max is None else self.max / FULL_WEIGHT, self.vs_stable)
+        return Errors(ratio(self.tolerance), self.floor / FULL_WEIGHT, self.statuses, limits, self.dry_run)
 
 
 class LatencyConfig(Section):
@@ -171,7 +174,7 @@ class RefusalsConfig(Section):
     @property
     def spec(self) -> Refusals:
         """As the judge has it."""
-        return Refusals(ratio(self.tolerance), self.floor / WEIGHT_SCALE, self.on_harm, dry_run=self.dry_run)
+        return Refusals(ratio(self.tolerance), self.floor / FULL_WEIGHT, self.on_harm, dry_run=self.dry_run)
 
 
 class JudgedGoalConfig(Section):
@@ -194,7 +197,7 @@ class HardLimitConfig(Section):
     @property
     def spec(self) -> HardLimit:
         """As the judge has it."""
-        return HardLimit(self.error_rate / WEIGHT_SCALE, self.min_requests)
+        return HardLimit(self.error_rate / FULL_WEIGHT, self.min_requests)
 
 
 class ExcludeConfig(Section):
@@ -298,7 +301,7 @@ class AnalysisConfig(Section):
         """As the judge has it, with the goals of the route; weights above `prove_above` (basis points) want proof."""
         told = {one.goal: one for one in self.goals}
         return Spec(
-            confidence=self.confidence / WEIGHT_SCALE,
+            confidence=self.confidence / FULL_WEIGHT,
             unit=None if self.unit == "auto" else self.unit,
             errors=None if self.errors is None else self.errors.spec,
             latency=None if self.latency is None else self.latency.spec,

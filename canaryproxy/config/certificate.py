@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from canaryproxy.config.contents import read_named
 from canaryproxy.config.problem import Wrong
-from canaryproxy.model.certificate import Identity
+from canaryproxy.model.certificate import CertificateIdentity
 
 LARGEST = 1024 * 1024
 FILE_EXPECTED = "expected the path of a PEM file"
@@ -48,7 +48,7 @@ def certificates(file: PemFile) -> list[x509.Certificate]:
         ) from None
 
 
-def identity(cert: PemFile, key: PemFile) -> Identity:
+def identity(cert: PemFile, key: PemFile) -> CertificateIdentity:
     """A chain and its key, which must belong together."""
     leaf = certificates(cert)[0]
     try:
@@ -71,7 +71,7 @@ def identity(cert: PemFile, key: PemFile) -> Identity:
                 "name files that belong together", found="a `key` that does not belong to the first one in `cert`"
             ),
         )
-    return Identity(cert.content, key.content, names_of(leaf))
+    return CertificateIdentity(cert.content, key.content, names_of(leaf))
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from canaryproxy.analysis.spec import Action
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.quantity import is_off
 from canaryproxy.config.section import Shown
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.table import FULL_WEIGHT
 
 MOST_TIMES = 1000
 
@@ -34,7 +34,7 @@ def times(value: object) -> float | None:
 
 def ratio(points: int) -> float:
     """A tolerance in basis points as a ratio."""
-    return 1 + points / WEIGHT_SCALE
+    return 1 + points / FULL_WEIGHT
 
 
 OnHarm = Annotated[Action, PlainValidator(action), Shown(str)]

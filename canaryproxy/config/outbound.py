@@ -16,7 +16,7 @@ from canaryproxy.config.contents import read_named
 from canaryproxy.config.problem import Wrong
 from canaryproxy.config.secret import Token
 from canaryproxy.config.section import Pem, Section, ServerName
-from canaryproxy.model.certificate import Identity, UpstreamTls
+from canaryproxy.model.certificate import CertificateIdentity, UpstreamTls
 
 LARGEST = 8192
 VALUE_EXPECTED = (
@@ -27,10 +27,19 @@ HIDDEN = "a value that is not shown"
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
 VALUE = re.compile(r"(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?", re.ASCII)
 
-OURS = frozenset((
-    "connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding",
-    "upgrade",
-))  # fmt: skip
+OURS = frozenset(
+    (
+        "connection",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
 """Fields that belong to the connection or frame the message."""
 
 
@@ -98,13 +107,15 @@ class UpstreamTlsConfig(Section):
     """
 
     ca: Pem | None = Field(
-        default=None, description="File with the authorities to trust, PEM, in place of the system's.",
+        default=None,
+        description="File with the authorities to trust, PEM, in place of the system's.",
         examples=["/etc/tls/ca.crt"],
-    )  # fmt: skip
+    )
     server_name: ServerName | None = Field(
-        default=None, description="Name to ask for (SNI) and to expect in the certificate. Default: the URL's host.",
+        default=None,
+        description="Name to ask for (SNI) and to expect in the certificate. Default: the URL's host.",
         examples=["shop.internal"],
-    )  # fmt: skip
+    )
     cert: Pem | None = Field(
         default=None, description="Client certificate to show, PEM; with `key`.", examples=["/etc/tls/client.crt"]
     )
@@ -130,7 +141,7 @@ def secure(host: str, tls: UpstreamTlsConfig | None) -> UpstreamTls:
     """How a host is spoken to over TLS; without a section, by the system's authorities."""
     if tls is None:
         return UpstreamTls(host)
-    shown = None if tls.cert is None or tls.key is None else Identity(tls.cert.content, tls.key.content)
+    shown = None if tls.cert is None or tls.key is None else CertificateIdentity(tls.cert.content, tls.key.content)
     return UpstreamTls(tls.server_name or host, b"" if tls.ca is None else tls.ca.content, shown)
 
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Literal
 
 from canaryproxy.config.problem import Wrong
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.table import FULL_WEIGHT
 
 PERCENT_EXPECTED = "expected a percentage from 0 to 100 with at most two decimals, such as 5 or 0.25"
 SWITCH_EXPECTED = "expected true or false"
@@ -192,8 +192,8 @@ def percent(value: object) -> int:
 
 def _points(number: Decimal | None) -> int | None:
     """Basis points of a percentage; None where it is out of range or finer than a basis point."""
-    points = number * (WEIGHT_SCALE // 100) if number is not None else Decimal(-1)
-    return int(points) if 0 <= points <= WEIGHT_SCALE and points == int(points) else None
+    points = number * (FULL_WEIGHT // 100) if number is not None else Decimal(-1)
+    return int(points) if 0 <= points <= FULL_WEIGHT and points == int(points) else None
 
 
 def _percent_of_text(value: str) -> Decimal | None:
@@ -212,7 +212,7 @@ def _percent_of_text(value: str) -> Decimal | None:
 
 def percent_text(points: int) -> str:
     """Basis points as a percentage without its sign: 25 as `0.25`, 500 as `5`."""
-    return _plain(Decimal(points) / (WEIGHT_SCALE // 100))
+    return _plain(Decimal(points) / (FULL_WEIGHT // 100))
 
 
 def count(minimum: int, maximum: int) -> Callable[[object], int]:

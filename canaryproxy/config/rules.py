@@ -24,7 +24,7 @@ from canaryproxy.config.section import (
     VersionTo,
 )
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.table import FULL_WEIGHT
 
 
 class RuleConfig(Section):
@@ -62,7 +62,7 @@ class RuleConfig(Section):
     )
     to: VersionTo = Field(description="The version these requests get.", examples=["canary"])
     percent: Percent = Field(
-        WEIGHT_SCALE,
+        FULL_WEIGHT,
         description="How many of them; the others get the other version. With affinity a client stays on its side.",
         examples=["50"],
     )
@@ -72,7 +72,7 @@ class RuleConfig(Section):
     @property
     def reaches_canary(self) -> bool:
         """Whether any request that it decides goes to the canary."""
-        return self.to == "canary" or self.percent < WEIGHT_SCALE
+        return self.to == "canary" or self.percent < FULL_WEIGHT
 
     @property
     def conditions(self) -> tuple[Condition, ...]:

@@ -14,7 +14,7 @@ from canaryproxy.config.rule import Matcher
 from canaryproxy.config.rules import RuleConfig, RuleSet
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.model.document import Document, TooNewError, items
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.table import FULL_WEIGHT
 
 Keys = Mapping[str, str]
 
@@ -138,7 +138,7 @@ def _dump_rule(rule: RuleConfig) -> Document:
     if rule.sources:
         found["sources"] = [str(network) for network in rule.sources]
     found["to"] = rule.to
-    if rule.percent != WEIGHT_SCALE:
+    if rule.percent != FULL_WEIGHT:
         found["percent"] = rule.percent / 100
     if rule.preview:
         found["preview"] = True

@@ -12,7 +12,7 @@ from canaryproxy.config.problem import Loc, Wrong
 from canaryproxy.config.quantity import is_off, percent
 from canaryproxy.config.route import RouteConfig
 from canaryproxy.config.schema import Fault
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.table import FULL_WEIGHT
 
 NO_CANARY = "the route has no canary"
 
@@ -47,12 +47,12 @@ def _rules(rules: Tree, top: Loc) -> Iterator[Fault]:
     for number, rule in enumerate(rules) if isinstance(rules, list) else ():
         if not isinstance(rule, dict):
             continue
-        share = _share(rule, "percent", WEIGHT_SCALE)
+        share = _share(rule, "percent", FULL_WEIGHT)
         if rule.get("to") == "canary":
             wrong = Wrong("name the canary, or remove the rule", found=f"a rule to the canary, and {NO_CANARY}")
             yield Fault((*top, number), "value", wrong)
-        elif rule.get("to") == "stable" and share is not None and share < WEIGHT_SCALE:
-            rest = f"{(WEIGHT_SCALE - share) / 100:g} %"
+        elif rule.get("to") == "stable" and share is not None and share < FULL_WEIGHT:
+            rest = f"{(FULL_WEIGHT - share) / 100:g} %"
             found = f"a rule that leaves {rest} to the canary, and {NO_CANARY}"
             mend = "name the canary, or remove `percent`"
             plain = Wrong(mend, found=f"a rule that leaves a share to the canary, and {NO_CANARY}")

@@ -2,7 +2,7 @@
 
 from canaryproxy.config.rule import Matcher
 from canaryproxy.config.rules import RuleConfig
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.table import FULL_WEIGHT
 
 Written = dict[str, object]
 
@@ -20,7 +20,7 @@ def rule_as_written(rule: RuleConfig) -> Written:
     if rule.sources:
         written["sources"] = [str(source) for source in rule.sources]
     written["to"] = rule.to
-    if rule.percent != WEIGHT_SCALE:
+    if rule.percent != FULL_WEIGHT:
         written["percent"] = rule.percent / 100
     if rule.preview:
         written["preview"] = True

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Set
 
 from canaryproxy.control.vocabulary import Vocabulary, Words
 from canaryproxy.link.messages import Acknowledged, Drained, Introduction, Message
-from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, Open, Users
-from canaryproxy.model.goal import MOST_VALUE
+from canaryproxy.model.goal import MAX_VALUE
 from canaryproxy.model.outcome import Outcome
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, OpenRequests, UsersDelta
+from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.proxy.failover import FALLBACK, SHIELD, WITHDRAWN
 from canaryproxy.telemetry.connections import EVICTED, TURNED_AWAY
 from canaryproxy.telemetry.distinct import MOST
@@ -66,7 +66,7 @@ OUTCOMES: frozenset[str] = frozenset(map(str, Outcome))
 RESCUES: frozenset[str] = frozenset((FALLBACK, SHIELD, WITHDRAWN))
 STATUSES: frozenset[int] = frozenset(range(100, 600))
 BUCKETS: frozenset[int] = frozenset(range(bucket_of(SHORTEST), bucket_of(LONGEST) + 1))
-VALUES: frozenset[int] = frozenset((WORTHLESS, *range(value_bucket(LEAST_VALUE), value_bucket(MOST_VALUE) + 1)))
+VALUES: frozenset[int] = frozenset((WORTHLESS, *range(value_bucket(LEAST_VALUE), value_bucket(MAX_VALUE) + 1)))
 
 ALLOWED: dict[str, tuple[frozenset[int] | frozenset[str], str]] = {
     "outcomes": (OUTCOMES, "names of outcomes"),
@@ -264,7 +264,7 @@ class Check:
             raise OutOfBounds(f"version of route {shown(route)}", version, ", ".join(words.endpoints))
         return words
 
-    def key(self, key: CellKey, second: int) -> None:
+    def key(self, key: CounterKey, second: int) -> None:
         """What was decided, and when."""
         words = self.side(key.route, key.version)
         if key.endpoint not in words.endpoints[key.version]:
@@ -274,23 +274,29 @@ class Check:
         if not self._first <= second <= self._last:
             raise OutOfBounds("second", second, f"{self._first} to {self._last}")
 
-    def cell(self, cell: CellDelta) -> None:
+    def cell(self, cell: CounterDelta) -> None:
         """Counts of one decision and second. Most are empty."""
         self.key(cell.key, cell.second)
         self.number("starts", cell.starts)
         for field, counts in (
-            ("outcomes", cell.outcomes), ("codes", cell.codes), ("duration", cell.duration), ("latency", cell.latency),
-            ("connect", cell.connect), ("retried", cell.retried), ("rescues", cell.rescues), ("replies", cell.replies),
-        ):  # fmt: skip
+            ("outcomes", cell.outcomes),
+            ("codes", cell.codes),
+            ("duration", cell.duration),
+            ("latency", cell.latency),
+            ("connect", cell.connect),
+            ("retried", cell.retried),
+            ("rescues", cell.rescues),
+            ("replies", cell.replies),
+        ):
             if counts:
                 self.counts(field, counts)
         if cell.ejections:
             self.number("ejections", cell.ejections)
 
-    def users(self, users: Users) -> None:
+    def users(self, users: UsersDelta) -> None:
         """Users of one version."""
         self.side(users.route, users.version)
-        within("weight", users.weight, 0, WEIGHT_SCALE)
+        within("weight", users.weight, 0, FULL_WEIGHT)
         self.sample("users seen", users.seen, users.level)
         self.sample("users failed", users.failed, users.level)
         sampled(max(len(users.seen), len(users.failed)), users.level)
@@ -316,7 +322,7 @@ class Check:
         self.counts("values", goal.values)
         if sum(goal.values.values()) != goal.events:
             raise OutOfBounds("the sum of values", sum(goal.values.values()), f"that of events, {goal.events}")
-        most = MOST_VALUE * goal.events * (1 + 1e-9)
+        most = MAX_VALUE * goal.events * (1 + 1e-9)
         within("value", goal.value, 0.0, most)
         self.sample("users of a goal", goal.users.keys(), goal.level, goals)
         sampled(len(goal.users), goal.level)
@@ -339,7 +345,7 @@ class Check:
             odd = next(one for one in delta.ejected if one not in self._vocabulary.authorities)
             raise OutOfBounds("an endpoint in ejected", odd, "endpoints that were published")
 
-    def overdue(self, waiting: tuple[Open, ...]) -> None:
+    def overdue(self, waiting: tuple[OpenRequests, ...]) -> None:
         """Requests without a response."""
         count = 0
         for one in waiting:

@@ -9,7 +9,7 @@ from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Ledger
 from canaryproxy.control.sources import Sources
 from canaryproxy.control.subscriptions import Deltas, WorkerGone, WorkerReport, WorkersChanged
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Window
@@ -19,9 +19,17 @@ class Intake:
     """Files every report, and tells what becomes of workers. `wall` tells seconds since the epoch."""
 
     def __init__(
-        self, deltas: Deltas, ledger: Ledger, counters: Counters, window: Window, users: UserBook, judges: Judges,
-        sources: Sources, events: Events, wall: Callable[[], float],
-    ) -> None:  # fmt: skip
+        self,
+        deltas: Deltas,
+        ledger: Ledger,
+        counters: Counters,
+        window: Window,
+        users: UserBook,
+        judges: Judges,
+        sources: Sources,
+        events: Events,
+        wall: Callable[[], float],
+    ) -> None:
         self._ledger = ledger
         self._counters = counters
         self._window = window

@@ -22,8 +22,8 @@ from canaryproxy.config.route import RouteConfig
 from canaryproxy.control.courtesy import give_way
 from canaryproxy.control.events import Events
 from canaryproxy.control.subscriptions import Failing, Verdicts
-from canaryproxy.model.delta import CellDelta, Delta, GoalDelta, Open
 from canaryproxy.model.document import Document, TooNewError
+from canaryproxy.model.report import CounterDelta, Delta, GoalDelta, OpenRequests
 from canaryproxy.telemetry.users import News
 
 log = logging.getLogger("canaryproxy")
@@ -48,9 +48,9 @@ BREATH = 10
 class Report:
     """What a worker says of one route."""
 
-    cells: list[CellDelta] = field(default_factory=list)
+    cells: list[CounterDelta] = field(default_factory=list)
     goals: list[GoalDelta] = field(default_factory=list)
-    waiting: list[Open] = field(default_factory=list)
+    waiting: list[OpenRequests] = field(default_factory=list)
     news: list[News] = field(default_factory=list)
 
 
@@ -81,9 +81,16 @@ class Judges:
     """
 
     def __init__(
-        self, config: Config, now: float, weights: Weights, generation: Callable[[], int], dice: Callable[[], float],
-        events: Events, wall: Callable[[], float], verdicts: Verdicts,
-    ) -> None:  # fmt: skip
+        self,
+        config: Config,
+        now: float,
+        weights: Weights,
+        generation: Callable[[], int],
+        dice: Callable[[], float],
+        events: Events,
+        wall: Callable[[], float],
+        verdicts: Verdicts,
+    ) -> None:
         self._weights = weights
         self._generation = generation
         self._dice = dice
@@ -108,8 +115,9 @@ class Judges:
         known = {name: self._routes.get(name) for name in routes}
         fresh = {
             name: self._judge(routes[name])
-            for name, before in known.items() if before is None or judged_otherwise(before, routes[name])
-        }  # fmt: skip
+            for name, before in known.items()
+            if before is None or judged_otherwise(before, routes[name])
+        }
         other = frozenset(
             name
             for name, before in known.items()

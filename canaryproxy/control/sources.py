@@ -19,7 +19,7 @@ from canaryproxy.control.asking import Ask
 from canaryproxy.control.failures import Failures, What, keys_of
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.scraping import NoAnswer, Scrape
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.model.table import Endpoint
 
 log = logging.getLogger("canaryproxy")
@@ -52,9 +52,15 @@ class Sources:
     """The sources of an instance. `weight_of` as for `Judges`; `endpoints` tells a route's endpoints by version."""
 
     def __init__(
-        self, judges: Judges, weight_of: Callable[[str], int | None], endpoints: Endpoints, scrape: Scrape, ask: Ask,
-        now: Callable[[], float], failures: Failures,
-    ) -> None:  # fmt: skip
+        self,
+        judges: Judges,
+        weight_of: Callable[[str], int | None],
+        endpoints: Endpoints,
+        scrape: Scrape,
+        ask: Ask,
+        now: Callable[[], float],
+        failures: Failures,
+    ) -> None:
         self._judges = judges
         self._weight_of = weight_of
         self._endpoints = endpoints
@@ -74,9 +80,10 @@ class Sources:
         """Ask just these from now on."""
         wanted: set[tuple[str, Source]] = {
             (name, source)
-            for name, route in config.routes.items() if route.analysis is not None and route.canary is not None
+            for name, route in config.routes.items()
+            if route.analysis is not None and route.canary is not None
             for source in route.analysis.sources
-        }  # fmt: skip
+        }
         for gone in self._tasks.keys() - wanted:
             self._tasks.pop(gone).cancel()
         self._measured = {name for name, source in wanted if isinstance(source, ResourceConfig)}

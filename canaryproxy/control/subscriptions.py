@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from canaryproxy.analysis.finding import Analysis
 from canaryproxy.control.courtesy import give_way
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 
 Item = TypeVar("Item")
 

@@ -28,7 +28,7 @@ from canaryproxy.link.introduction import difference as what_differs
 from canaryproxy.link.introduction import ours
 from canaryproxy.link.messages import Acknowledged, Begin, Certificates, Drained, Introduction, Message
 from canaryproxy.model.certificate import ListenerTls
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.model.table import RoutingTable
 
 log = logging.getLogger("canaryproxy")
@@ -184,9 +184,13 @@ class Workers:
         began = self._table.generation
         border = Border(self._vocabulary, began, self._loop.time())
         link = WorkerLink(
-            slot, began, border, received=self._received, lost=self._lost,
+            slot,
+            began,
+            border,
+            received=self._received,
+            lost=self._lost,
             refuse=lambda link, words: self._refuse(link, GARBLED, words),
-        )  # fmt: skip
+        )
         try:
             sock = self._processes.launch(link.born)
         except OSError as error:
@@ -291,9 +295,12 @@ class Workers:
         """It says what no worker of ours says: it may not be ours any more."""
         self.refused[reason] += 1
         log.error(
-            "worker %d (pid %s) is killed and replaced, what it says is refused: %s", link.slot + 1, link.pid, words,
+            "worker %d (pid %s) is killed and replaced, what it says is refused: %s",
+            link.slot + 1,
+            link.pid,
+            words,
             extra={"fields": {"action": "refuse", "worker": link.slot + 1, "pid": link.pid, "reason": reason}},
-        )  # fmt: skip
+        )
         link.kill()
         link.wire.abort()
 

@@ -9,7 +9,7 @@ one step, so chunks of one byte cost little more than a large one of as many byt
 from canaryproxy.http1 import grammar
 from canaryproxy.http1.byte_ops import unchunked
 from canaryproxy.http1.lines import Dialect, LineCheck
-from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.failure import Failure, RequestRejectedError
 
 MAX_EXTENSION_BYTES = 16_384
 """Of all extensions of one body together: they are dropped, so they are only cost (CVE-2023-39326)."""
@@ -137,21 +137,21 @@ class ChunkedBody:
         self._extensions = 0
         self._payload = 0
         self._seen = 0
-        self._refused: Refused | None = None
+        self._refused: RequestRejectedError | None = None
         self._lines.reset()
 
     def next(self, inbox: Inbox) -> bytes | End | None:
         """All payload that has come, joined; then an `End`; or None.
 
-        Raises `Refused` where the grammar is broken, or with BODY_TOO_LARGE beyond `payload_limit`; payload
-        that came before the offence is yielded first, so the events do not depend on the chunking.
+        Raises `RequestRejectedError` where the grammar is broken, or with BODY_TOO_LARGE beyond `payload_limit`;
+        payload that came before the offence is yielded first, so the events do not depend on the chunking.
         """
         if self._refused is not None:
             raise self._refused
         pieces: list[bytes] = []
         try:
             end = self._advance(inbox, pieces)
-        except Refused as refused:
+        except RequestRejectedError as refused:
             if not pieces:
                 raise
             self._refused = refused
@@ -190,19 +190,19 @@ class ChunkedBody:
         end = inbox.data.find(b"\n", inbox.position) + 1
         if not end:
             if len(inbox) > grammar.MAX_CHUNK_LINE:
-                raise Refused(self._failure, "a chunk's first line is too long")
+                raise RequestRejectedError(self._failure, "a chunk's first line is too long")
             return False
         line = inbox.data[inbox.position : end]
         match = grammar.chunk_line(line) if len(line) <= grammar.MAX_CHUNK_LINE else None
         if match is None:
-            raise Refused(self._failure, "a chunk's size or extension is malformed")
+            raise RequestRejectedError(self._failure, "a chunk's size or extension is malformed")
         size = int(match[1], 16)
         self._extensions += len(match[2])
         self._payload += size
         if size > grammar.MAX_LENGTH or self._extensions > MAX_EXTENSION_BYTES:
-            raise Refused(self._failure, "a chunk's size or the extensions are out of bounds")
+            raise RequestRejectedError(self._failure, "a chunk's size or the extensions are out of bounds")
         if self.payload_limit is not None and self._payload > self.payload_limit:
-            raise Refused(Failure.BODY_TOO_LARGE, "the chunks exceed the body limit")
+            raise RequestRejectedError(Failure.BODY_TOO_LARGE, "the chunks exceed the body limit")
         inbox.position = end
         self._remaining = size
         self._state = DATA if size else TRAILERS
@@ -226,7 +226,7 @@ class ChunkedBody:
             self._state = SIZE
             return True
         if end and end != b"\r":
-            raise Refused(self._failure, "chunk data does not end in CRLF")
+            raise RequestRejectedError(self._failure, "chunk data does not end in CRLF")
         return False
 
     def _trailers(self, inbox: Inbox) -> End | None:

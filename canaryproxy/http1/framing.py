@@ -5,8 +5,8 @@ Stricter than the RFC allows us to be in one respect only: where it lets a recip
 """
 
 from canaryproxy.http1 import grammar
-from canaryproxy.model.failure import Failure, Refused
-from canaryproxy.model.message import Body, RequestHead, ResponseHead
+from canaryproxy.model.failure import Failure, RequestRejectedError
+from canaryproxy.model.head import Body, RequestHead, ResponseHead
 
 LENGTH, UNTIL_CLOSE = Body.LENGTH, Body.UNTIL_CLOSE
 MAX_DIGITS = len(str(grammar.MAX_LENGTH))
@@ -15,7 +15,7 @@ MAX_DIGITS = len(str(grammar.MAX_LENGTH))
 def content_length(value: bytes, failure: Failure) -> int:
     """The value of a Content-Length field. Raises `Refused(failure)` unless it is 1*DIGIT within 2^63-1."""
     if not value.isdigit() or len(value) > MAX_DIGITS or (length := int(value)) > grammar.MAX_LENGTH:
-        raise Refused(failure, "Content-Length is not a number in range")
+        raise RequestRejectedError(failure, "Content-Length is not a number in range")
     return length
 
 
@@ -26,20 +26,20 @@ def _codings(values: list[bytes]) -> list[bytes]:
 def frame_request(head: RequestHead, lengths: list[bytes], codings: list[bytes]) -> None:
     """Set `body` and `length` of a request from its Content-Length and Transfer-Encoding values.
 
-    Raises `Refused`: BAD_REQUEST where the framing is ambiguous, CODING_UNKNOWN for codings but chunked.
+    Raises `RequestRejectedError`: BAD_REQUEST where the framing is ambiguous, CODING_UNKNOWN for codings but chunked.
     """
     if codings:
         if lengths or head.version == 10:
-            raise Refused(Failure.BAD_REQUEST, "Transfer-Encoding beside Content-Length or in HTTP/1.0")
+            raise RequestRejectedError(Failure.BAD_REQUEST, "Transfer-Encoding beside Content-Length or in HTTP/1.0")
         names = _codings(codings)
         if names != [b"chunked"]:
             if names[-1] != b"chunked" or names.count(b"chunked") > 1 or not all(map(grammar.token, names)):
-                raise Refused(Failure.BAD_REQUEST, "the final transfer coding is not chunked, once")
-            raise Refused(Failure.CODING_UNKNOWN, "a transfer coding other than chunked")
+                raise RequestRejectedError(Failure.BAD_REQUEST, "the final transfer coding is not chunked, once")
+            raise RequestRejectedError(Failure.CODING_UNKNOWN, "a transfer coding other than chunked")
         head.body = Body.STREAM
     elif lengths:
         if len(lengths) > 1:
-            raise Refused(Failure.BAD_REQUEST, "Content-Length is repeated")
+            raise RequestRejectedError(Failure.BAD_REQUEST, "Content-Length is repeated")
         head.length = content_length(lengths[0], Failure.BAD_REQUEST)
         head.body = LENGTH
 
@@ -55,11 +55,13 @@ def frame_response(head: ResponseHead, method: bytes, lengths: list[bytes], codi
         return
     if codings:
         if lengths or head.version == 10 or _codings(codings) != [b"chunked"]:
-            raise Refused(Failure.RESPONSE_INVALID, "the response's Transfer-Encoding is ambiguous or unknown")
+            raise RequestRejectedError(
+                Failure.RESPONSE_INVALID, "the response's Transfer-Encoding is ambiguous or unknown"
+            )
         head.body = Body.STREAM
     elif lengths:
         if len(lengths) > 1:
-            raise Refused(Failure.RESPONSE_INVALID, "the response's Content-Length is repeated")
+            raise RequestRejectedError(Failure.RESPONSE_INVALID, "the response's Content-Length is repeated")
         head.length = content_length(lengths[0], Failure.RESPONSE_INVALID)
         head.body = LENGTH
     else:

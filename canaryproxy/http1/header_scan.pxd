@@ -1,4 +1,4 @@
-from canaryproxy.model.message cimport RequestHead, ResponseHead
+from canaryproxy.model.head cimport RequestHead, ResponseHead
 
 
 cpdef RequestHead take_request(bytes data, Py_ssize_t begin)

@@ -6,7 +6,7 @@ and `response`.
 
 from canaryproxy.http1 import grammar
 from canaryproxy.model.fields import REQUEST_SPECIAL, RESPONSE_SPECIAL
-from canaryproxy.model.message import Body, RequestHead, ResponseHead
+from canaryproxy.model.head import Body, RequestHead, ResponseHead
 
 LENGTH = Body.LENGTH
 UNDERSCORE = b"_"[0]

@@ -8,10 +8,10 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 
-from canaryproxy.model.message cimport RequestHead, ResponseHead
+from canaryproxy.model.head cimport RequestHead, ResponseHead
 
 from canaryproxy.model.fields import REQUEST_SPECIAL, RESPONSE_SPECIAL, is_x_forwarded
-from canaryproxy.model.message import Body
+from canaryproxy.model.head import Body
 
 cdef object LENGTH = Body.LENGTH
 cdef object NO_BODY = Body.NONE

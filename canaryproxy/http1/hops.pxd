@@ -4,7 +4,7 @@ from libc.stdint cimport uint64_t
 
 from canaryproxy.http1.byte_ops cimport decimal, joined
 from canaryproxy.model.client cimport Client
-from canaryproxy.model.message cimport RequestHead, ResponseHead
+from canaryproxy.model.head cimport RequestHead, ResponseHead
 
 
 cdef uint64_t LOW_BITS

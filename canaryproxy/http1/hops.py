@@ -11,17 +11,27 @@ from collections.abc import Sequence
 from canaryproxy.http1 import grammar
 from canaryproxy.http1.byte_ops import decimal, joined
 from canaryproxy.model.client import FORWARDING, Client
-from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.fields import is_x_forwarded, list_items, named_by
 from canaryproxy.model.forwarded import Forwarding, sound
-from canaryproxy.model.message import Body, RequestHead, ResponseHead
+from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.model.settings import Network
 
 DROPPED = {
-    b"content-length", b"host", b"http2-settings", b"keep-alive", b"proxy-authenticate",
-    b"proxy-authentication-info", b"proxy-authorization", b"proxy-connection", b"transfer-encoding", b"upgrade",
-    b"x-canary-mirror", b"x-canary-rescue", b"x-canary-version",
-}  # fmt: skip
+    b"content-length",
+    b"host",
+    b"http2-settings",
+    b"keep-alive",
+    b"proxy-authenticate",
+    b"proxy-authentication-info",
+    b"proxy-authorization",
+    b"proxy-connection",
+    b"transfer-encoding",
+    b"upgrade",
+    b"x-canary-mirror",
+    b"x-canary-rescue",
+    b"x-canary-version",
+}
 
 ROUTINE_OPTIONS = (b"keep-alive", b"close")
 
@@ -52,9 +62,13 @@ class Peer(Client):
     __slots__ = ("fixed", "node", "ours")
 
     def __init__(
-        self, address: str, scheme: bytes, networks: Sequence[Network], via: tuple[bytes, ...],
+        self,
+        address: str,
+        scheme: bytes,
+        networks: Sequence[Network],
+        via: tuple[bytes, ...],
         forwarding: Forwarding,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(address, scheme, networks, forwarding)
         self.fixed = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (self.address, scheme)
         self.ours = tuple(self.fixed + field for field in via)
@@ -73,9 +87,17 @@ class Hops:
     """
 
     __slots__ = (
-        "_high", "_identity", "_reason", "_seed", "_serial", "_status", "_status_line", "_via", "_via_field",
+        "_high",
+        "_identity",
+        "_reason",
+        "_seed",
+        "_serial",
+        "_status",
+        "_status_line",
+        "_via",
+        "_via_field",
         "identified",
-    )  # fmt: skip
+    )
 
     def __init__(self, identity: str, seed: int) -> None:
         self._identity = identity.encode("ascii")
@@ -94,18 +116,26 @@ class Hops:
         return self._identity.decode("ascii")
 
     def peer(
-        self, address: str, scheme: bytes = b"http", trusted: Sequence[Network] = (),
+        self,
+        address: str,
+        scheme: bytes = b"http",
+        trusted: Sequence[Network] = (),
         forwarding: Forwarding = FORWARDING,
-    ) -> Peer:  # fmt: skip
+    ) -> Peer:
         """What to say about a client; made once per connection. `trusted` are the networks of known proxies, which
         say where a request has been as `forwarding` has it.
         """
         return Peer(address, scheme, trusted, self._via_field[:2], forwarding)
 
     def request(
-        self, head: RequestHead, peer: Peer, authority: bytes, version: bytes | None,
-        upgrade: bytes = b"", identified: bytes = b"",
-    ) -> tuple[bytes, bytes, bytes, bytes]:  # fmt: skip
+        self,
+        head: RequestHead,
+        peer: Peer,
+        authority: bytes,
+        version: bytes | None,
+        upgrade: bytes = b"",
+        identified: bytes = b"",
+    ) -> tuple[bytes, bytes, bytes, bytes]:
         """What the upstream is asked for and told, whatever protocol it speaks: the host, the lines of the client's
         fields that stay, those that are ours, and those that come last. `self.identified` is the line with the
         request's id among ours.
@@ -153,7 +183,7 @@ class Hops:
     def _check_loop(self, values: dict[bytes, list[bytes]]) -> list[bytes]:
         via = values.get(b"via", [])
         if any(self._identity in value for value in via):
-            raise Refused(Failure.LOOP, "the request has passed this instance before")
+            raise RequestRejectedError(Failure.LOOP, "the request has passed this instance before")
         return via
 
     def identify(self, head: RequestHead | None) -> bytes:
@@ -208,9 +238,14 @@ class Hops:
         return lines
 
     def response(
-        self, head: ResponseHead, request: RequestHead, extra: bytes, close: bool, body: bytes = b"",
+        self,
+        head: ResponseHead,
+        request: RequestHead,
+        extra: bytes,
+        close: bool,
+        body: bytes = b"",
         identified: bytes = b"",
-    ) -> bytes:  # fmt: skip
+    ) -> bytes:
         """The head for the client with a `body` behind it, ready to send; `extra` are lines of ours, `close` announces
         the end of its connection. `identified` is the line with the request's id, unless the upstream gave it one.
 
@@ -278,9 +313,14 @@ def _by_standard(head: RequestHead, peer: Peer, host: bytes) -> list[bytes]:
     hops = [b"unknown" if origin.address is None else str(origin.address).encode("ascii")]
     hops += [str(address).encode("ascii") for address in origin.behind]
     asked = origin.host if grammar.authority(origin.host) else host
-    return [b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b" % (
-        b", ".join(hops), origin.scheme, asked,
-    )]  # fmt: skip
+    return [
+        b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b"
+        % (
+            b", ".join(hops),
+            origin.scheme,
+            asked,
+        )
+    ]
 
 
 def request_id_of(identified: bytes) -> bytes:

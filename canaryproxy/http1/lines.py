@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from canaryproxy.http1 import grammar
 from canaryproxy.http1.header_scan import field_line
-from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.failure import Failure, RequestRejectedError
 
 fold = re.compile(rb"[ \t]" + grammar.FIELD_BYTE + rb"*+\r\n").fullmatch
 
@@ -20,7 +20,7 @@ fold = re.compile(rb"[ \t]" + grammar.FIELD_BYTE + rb"*+\r\n").fullmatch
 class Dialect(NamedTuple):
     """What differs between heads of requests and responses, and trailers.
 
-    `start` raises `Refused` unless its argument, a line with its CRLF, is a valid start line; None where
+    `start` raises `RequestRejectedError` unless its argument, a line with its CRLF, is a valid start line; None where
     there is none. `start_limit` and `limit` are bytes of the start line and of the whole head, `fields` is
     their number, folded lines counted. `folds` tolerates obs-fold (RFC 9112 5.2), for the caller to mend.
     """
@@ -53,7 +53,7 @@ class LineCheck:
     def advance(self, buffer: bytes, begin: int) -> None:
         """Check all lines of the head at `begin` that are complete and were not checked before.
 
-        Raises `Refused` at the first line that breaks a rule or a limit.
+        Raises `RequestRejectedError` at the first line that breaks a rule or a limit.
         """
         position = begin + self._checked
         while (end := buffer.find(b"\n", position) + 1) > 0:
@@ -64,9 +64,9 @@ class LineCheck:
 
     def _check_size(self, size: int) -> None:
         if self._at_start and size > self._dialect.start_limit:
-            raise Refused(self._dialect.start_too_long, "the start line is too long")
+            raise RequestRejectedError(self._dialect.start_too_long, "the start line is too long")
         if size > self._dialect.limit:
-            raise Refused(self._dialect.too_large, "the head is too large")
+            raise RequestRejectedError(self._dialect.too_large, "the head is too large")
 
     def _line(self, line: bytes, size: int) -> None:
         self._check_size(size)
@@ -80,8 +80,8 @@ class LineCheck:
         folded = self._dialect.folds and self._fields and fold(line)
         self._fields += 1
         if self._fields > self._dialect.fields:
-            raise Refused(self._dialect.too_large, "too many fields")
+            raise RequestRejectedError(self._dialect.too_large, "too many fields")
         if folded:
             return
         if not field_line(line):
-            raise Refused(self._dialect.malformed, f"field line {self._fields} is malformed")
+            raise RequestRejectedError(self._dialect.malformed, f"field line {self._fields} is malformed")

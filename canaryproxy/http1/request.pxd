@@ -2,7 +2,7 @@ cimport cython
 
 from canaryproxy.http1.body cimport ChunkedBody, Inbox, LengthBody
 from canaryproxy.http1.header_scan cimport count_lines, take_request
-from canaryproxy.model.message cimport RequestHead
+from canaryproxy.model.head cimport RequestHead
 
 
 cdef class RequestReader:

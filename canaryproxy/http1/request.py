@@ -12,9 +12,9 @@ from canaryproxy.http1.body import ChunkedBody, End, Inbox, LengthBody
 from canaryproxy.http1.framing import frame_request
 from canaryproxy.http1.header_scan import count_lines, take_request
 from canaryproxy.http1.lines import Dialect, LineCheck
-from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.fields import list_items
-from canaryproxy.model.message import Body, RequestHead, ResponseHead
+from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
 
 METHOD_ROOM = 52
@@ -32,17 +32,29 @@ def _start_line(line: bytes) -> None:
     if grammar.request_line(line):
         return
     if grammar.other_version(line):
-        raise Refused(Failure.VERSION_UNKNOWN, "the version is not HTTP/1.0 or HTTP/1.1")
-    raise Refused(Failure.BAD_REQUEST, "the request line is malformed")
+        raise RequestRejectedError(Failure.VERSION_UNKNOWN, "the version is not HTTP/1.0 or HTTP/1.1")
+    raise RequestRejectedError(Failure.BAD_REQUEST, "the request line is malformed")
 
 
 class RequestReader:
-    """Feed bytes, pull events. After `Refused` the connection's framing is unknown: close it."""
+    """Feed bytes, pull events. After `RequestRejectedError` the connection's framing is unknown: close it."""
 
     __slots__ = (
-        "_body", "_chunked", "_host", "_inbox", "_length", "_limits", "_lines", "_most_bytes", "_most_fields",
-        "_most_line", "_most_target", "_seen", "_skipped", "_unmeasured",
-    )  # fmt: skip
+        "_body",
+        "_chunked",
+        "_host",
+        "_inbox",
+        "_length",
+        "_limits",
+        "_lines",
+        "_most_bytes",
+        "_most_fields",
+        "_most_line",
+        "_most_target",
+        "_seen",
+        "_skipped",
+        "_unmeasured",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -90,7 +102,7 @@ class RequestReader:
     def next(self) -> RequestHead | bytes | End | None:
         """The next event, or None until more bytes come.
 
-        Raises `Refused` with the failure that says which rule or limit the bytes break.
+        Raises `RequestRejectedError` with the failure that says which rule or limit the bytes break.
         """
         body = self._body
         if body is None:
@@ -118,7 +130,7 @@ class RequestReader:
         host = head.host
         if host is not None and host != self._host:
             if not grammar.authority(host):
-                raise Refused(Failure.BAD_REQUEST, "Host is malformed")
+                raise RequestRejectedError(Failure.BAD_REQUEST, "Host is malformed")
             self._host = host
         if head.special:
             self._settle(head)
@@ -136,8 +148,8 @@ class RequestReader:
         return head
 
     def _measure(self, data: bytes, begin: int, stop: int, method: int, target: int) -> None:
-        """Raise `Refused` where a limit is exceeded, with the failure that the bytes meet first. `method` and `target`
-        are lengths.
+        """Raise `RequestRejectedError` where a limit is exceeded, with the failure that the bytes meet first. `method`
+        and `target` are lengths.
         """
         if (
             stop - begin > self._most_bytes
@@ -146,7 +158,7 @@ class RequestReader:
         ):
             raise self._verdict(data[begin:stop])
         if target > self._most_target:
-            raise Refused(Failure.TARGET_TOO_LONG, "the request target is too long")
+            raise RequestRejectedError(Failure.TARGET_TOO_LONG, "the request target is too long")
 
     def _no_head(self, data: bytes, begin: int) -> None:
         """Nothing to take yet, unless what is there is already wrong."""
@@ -175,7 +187,7 @@ class RequestReader:
             inbox.position += 2
             self._skipped += 2
             if self._skipped > MAX_LEADING_CRLF:
-                raise Refused(Failure.BAD_REQUEST, "too many empty lines before the request line")
+                raise RequestRejectedError(Failure.BAD_REQUEST, "too many empty lines before the request line")
 
     def _check_lines(self, data: bytes, begin: int) -> None:
         if self._lines is None:
@@ -193,16 +205,16 @@ class RequestReader:
             )
         self._lines.advance(data, begin)
 
-    def _verdict(self, head: bytes) -> Refused:
+    def _verdict(self, head: bytes) -> RequestRejectedError:
         """Why a complete head is refused: the first offence in the order of its bytes."""
         try:
             self._check_lines(head, 0)
-        except Refused as refused:
+        except RequestRejectedError as refused:
             return refused
-        return Refused(Failure.BAD_REQUEST, "the request head is malformed")
+        return RequestRejectedError(Failure.BAD_REQUEST, "the request head is malformed")
 
     def _settle(self, head: RequestHead) -> None:
-        """Fill in what the special fields mean: host, framing, persistence. Raises `Refused`."""
+        """Fill in what the special fields mean: host, framing, persistence. Raises `RequestRejectedError`."""
         lengths: list[bytes] = []
         codings: list[bytes] = []
         upgrades: list[bytes] = []
@@ -210,7 +222,7 @@ class RequestReader:
         for name, value in head.special:
             if name == b"host":
                 if head.host is not None or not grammar.authority(value):
-                    raise Refused(Failure.BAD_REQUEST, "Host is repeated or malformed")
+                    raise RequestRejectedError(Failure.BAD_REQUEST, "Host is repeated or malformed")
                 head.host = value
             elif name == b"connection":
                 unusual = unusual or value != b"keep-alive" or head.version == 10
@@ -221,7 +233,7 @@ class RequestReader:
             elif name == b"upgrade":
                 upgrades.append(value)
             elif name == b"expect" and head.version != 10 and value.lower() != b"100-continue":
-                raise Refused(Failure.EXPECTATION_UNKNOWN, "an expectation other than 100-continue")
+                raise RequestRejectedError(Failure.EXPECTATION_UNKNOWN, "an expectation other than 100-continue")
         if unusual:
             persistence(head)
         if upgrades:
@@ -233,7 +245,7 @@ class RequestReader:
         limit = self._limits.body_bytes
         if head.body is LENGTH:
             if limit is not None and head.length > limit:
-                raise Refused(Failure.BODY_TOO_LARGE, "Content-Length exceeds the body limit")
+                raise RequestRejectedError(Failure.BODY_TOO_LARGE, "Content-Length exceeds the body limit")
             if head.length:
                 self._length.remaining = head.length
                 self._body = self._length
@@ -260,22 +272,22 @@ absolute_form = re.compile(rb"(?i:http)://([^/?]*)(.*)", re.DOTALL).fullmatch
 def settle_target(head: RequestHead) -> None:
     """Judge what is not plainly origin-form with a Host, and reduce absolute-form to it (RFC 9112 3.2).
 
-    Raises `Refused` for a missing Host, a method that is not served, any other form, or a NUL in the path.
+    Raises `RequestRejectedError` for a missing Host, a method that is not served, any other form, or a NUL in the path.
     """
     if head.host is None and head.version != 10:
-        raise Refused(Failure.BAD_REQUEST, "Host is missing")
+        raise RequestRejectedError(Failure.BAD_REQUEST, "Host is missing")
     if head.method in {b"CONNECT", b"TRACE"}:
-        raise Refused(Failure.METHOD_REFUSED, "CONNECT and TRACE are not served")
+        raise RequestRejectedError(Failure.METHOD_REFUSED, "CONNECT and TRACE are not served")
     if head.target[0] != SLASH and not (head.target == b"*" and head.method == b"OPTIONS"):
         _reduce(head)
     if b"%00" in head.target.partition(b"?")[0]:
-        raise Refused(Failure.BAD_REQUEST, "an encoded NUL in the path")
+        raise RequestRejectedError(Failure.BAD_REQUEST, "an encoded NUL in the path")
 
 
 def _reduce(head: RequestHead) -> None:
     match = absolute_form(head.target)
     if match is None or not grammar.authority(match[1]):
-        raise Refused(Failure.BAD_REQUEST, "the request target is neither a path nor an http URI")
+        raise RequestRejectedError(Failure.BAD_REQUEST, "the request target is neither a path nor an http URI")
     head.host = match[1]
     rest = match[2]
     if not rest:

@@ -3,7 +3,7 @@ cimport cython
 from canaryproxy.http1.body cimport ChunkedBody, Inbox, LengthBody
 from canaryproxy.http1.byte_ops cimport cut
 from canaryproxy.http1.header_scan cimport count_lines, take_response
-from canaryproxy.model.message cimport ResponseHead
+from canaryproxy.model.head cimport ResponseHead
 
 
 cdef class ResponseReader:

@@ -14,8 +14,8 @@ from canaryproxy.http1.framing import frame_response
 from canaryproxy.http1.header_scan import count_lines, take_response
 from canaryproxy.http1.lines import Dialect, LineCheck
 from canaryproxy.http1.request import persistence
-from canaryproxy.model.failure import Failure, Refused
-from canaryproxy.model.message import Body, ResponseHead
+from canaryproxy.model.failure import Failure, RequestRejectedError
+from canaryproxy.model.head import Body, ResponseHead
 
 HEAD_BYTES = 131_072
 HEAD_FIELDS = 256
@@ -37,7 +37,7 @@ unfold = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+").sub
 
 def _start_line(line: bytes) -> None:
     if not grammar.status_line(line):
-        raise Refused(Failure.RESPONSE_INVALID, "the status line is malformed")
+        raise RequestRejectedError(Failure.RESPONSE_INVALID, "the status line is malformed")
 
 
 RESPONSE = Dialect(
@@ -99,7 +99,7 @@ class ResponseReader:
         return self._body is UNTIL_CLOSE
 
     def next(self) -> ResponseHead | bytes | End | None:
-        """The next event, or None until more bytes come. Raises `Refused` for what we do not relay."""
+        """The next event, or None until more bytes come. Raises `RequestRejectedError` for what we do not relay."""
         body = self._body
         if body is None:
             return self._head()
@@ -125,7 +125,7 @@ class ResponseReader:
                 return None
             head = self._mend(data[begin:end])
         if end - begin > UNCOUNTED and count_lines(data, begin, end) - 2 > HEAD_FIELDS:
-            raise Refused(Failure.RESPONSE_HEAD_TOO_LARGE, "too many fields")
+            raise RequestRejectedError(Failure.RESPONSE_HEAD_TOO_LARGE, "too many fields")
         if head.body is not LENGTH:
             settle(head, self._method)
         elif self._method == b"HEAD":
@@ -167,18 +167,18 @@ class ResponseReader:
         self._lines.advance(data, begin)
 
     def _mend(self, data: bytes) -> ResponseHead:
-        """A head once its folded lines are joined; raises `Refused` if that was not all."""
+        """A head once its folded lines are joined; raises `RequestRejectedError` if that was not all."""
         self._check_lines(data, 0)
         head = take_response(unfold(b" ", data[:-4]) + b"\r\n\r\n", 0)
         if head is None:
-            raise Refused(Failure.RESPONSE_INVALID, "the response head is malformed")
+            raise RequestRejectedError(Failure.RESPONSE_INVALID, "the response head is malformed")
         return head
 
     def _begin_body(self, head: ResponseHead) -> None:
         if head.status < 200:
             self._interim += 1
             if self._interim > MAX_INTERIM:
-                raise Refused(Failure.RESPONSE_INVALID, "too many interim responses")
+                raise RequestRejectedError(Failure.RESPONSE_INVALID, "too many interim responses")
         elif head.body is LENGTH:
             if head.length:
                 self._length.remaining = head.length

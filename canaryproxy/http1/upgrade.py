@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from canaryproxy.http1.grammar import TCHAR
 from canaryproxy.model.fields import list_items
-from canaryproxy.model.message import RequestHead, ResponseHead
+from canaryproxy.model.head import RequestHead, ResponseHead
 
 _protocol = re.compile(rb"(%b+)(?:/%b+)?" % (TCHAR, TCHAR)).fullmatch
 

@@ -15,7 +15,7 @@ import msgspec
 
 from canaryproxy.link import messages
 from canaryproxy.link.messages import Message
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 
 HEADER = struct.Struct("!IBB")
 
@@ -33,9 +33,14 @@ PORTION = 2**19
 ENTRIES = 2**12
 
 KINDS: tuple[type[Message], ...] = (
-    messages.Begin, messages.Publication, messages.Certificates, messages.Drain, Delta, messages.Acknowledged,
+    messages.Begin,
+    messages.Publication,
+    messages.Certificates,
+    messages.Drain,
+    Delta,
+    messages.Acknowledged,
     messages.Drained,
-)  # fmt: skip
+)
 
 INTRODUCTION = 255
 """The kind of an introduction, in every version."""

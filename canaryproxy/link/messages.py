@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from canaryproxy.model.certificate import ListenerTls
-from canaryproxy.model.delta import Delta
 from canaryproxy.model.forwarded import Forwarding
+from canaryproxy.model.report import Delta
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.settings import Limits, Timeouts
 from canaryproxy.model.table import Route

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class CertificateIdentity:
     """A certificate chain and its private key, both PEM, and the lower-case DNS names that the certificate is for.
 
     The key is never shown.
@@ -25,7 +25,7 @@ class UpstreamTls:
 
     server_name: str
     ca: bytes = field(default=b"", repr=False)
-    identity: Identity | None = None
+    identity: CertificateIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,5 +35,5 @@ class ListenerTls:
     `client_ca`, PEM, makes it demand a client certificate signed by one of these authorities.
     """
 
-    identities: tuple[Identity, ...]
+    identities: tuple[CertificateIdentity, ...]
     client_ca: bytes = field(default=b"", repr=False)

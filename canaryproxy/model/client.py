@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from canaryproxy.model.forwarded import (
-    MOST_HOPS,
+    MAX_HOPS,
     SECURE,
     Address,
     Element,
@@ -42,7 +42,7 @@ def plain(address: str) -> str:
     return address if found is None else str(found)
 
 
-class Origin(NamedTuple):
+class RequestOrigin(NamedTuple):
     """Where a request comes from, as far as it is known: the address of the first hop, from the right, that is no
     trusted proxy, and the scheme that it was sent by. `behind` are the trusted proxies it came through, outermost
     first, and `host` what the outermost says it was sent to, empty where none does.
@@ -66,9 +66,12 @@ class Client:
     __slots__ = ("_networks", "address", "forwarding", "hash", "key", "scheme", "trusted", "user")
 
     def __init__(
-        self, address: str, scheme: bytes = b"http", networks: Sequence[Network] = (),
+        self,
+        address: str,
+        scheme: bytes = b"http",
+        networks: Sequence[Network] = (),
         forwarding: Forwarding = FORWARDING,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.address = plain(address).encode("ascii")
         self.scheme = scheme
         self.forwarding = forwarding
@@ -76,15 +79,15 @@ class Client:
         self.hash: Any = None
         self.key: Any = None
         self.user = 0
-        self.trusted = bool(networks) and self._believes(read_address(address))
+        self.trusted = bool(networks) and self._trusts(read_address(address))
 
     def __repr__(self) -> str:
         return f"<Client {self.address!r} {self.scheme!r}{' trusted' if self.trusted else ''}>"
 
-    def _believes(self, address: Address | None) -> bool:
+    def _trusts(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._networks)
 
-    def origin(self, special: Special) -> Origin:
+    def origin(self, special: Special) -> RequestOrigin:
         """Where a request with these special fields comes from.
 
         They are read only where the peer is trusted, and only up to the first hop that is no address: what stands
@@ -92,14 +95,14 @@ class Client:
         """
         nearest = read_address(self.address.decode("ascii"))
         if not self.trusted or nearest is None:
-            return Origin(nearest, self.scheme)
+            return RequestOrigin(nearest, self.scheme)
         if self.forwarding.standard:
             return self._by_standard(nearest, hops_of([value for name, value in special if name == b"forwarded"]))
-        told = [value for name, value in special if name == b"x-forwarded-proto"]
-        scheme = told[0].partition(b",")[0].strip(b" \t").lower() if told else b""
+        values = [value for name, value in special if name == b"x-forwarded-proto"]
+        scheme = values[0].partition(b",")[0].strip(b" \t").lower() if values else b""
         return self._by_custom(nearest, scheme or self.scheme, special)
 
-    def _by_custom(self, nearest: Address, scheme: bytes, special: Special) -> Origin:
+    def _by_custom(self, nearest: Address, scheme: bytes, special: Special) -> RequestOrigin:
         lines = [value.decode("latin-1") for name, value in special if name == b"x-forwarded-for"]
         behind: list[Address] = []
         for hop in _nearest(lines):
@@ -108,11 +111,11 @@ class Client:
                 break
             behind.append(nearest)
             nearest = address
-            if not self._believes(address):
+            if not self._trusts(address):
                 break
-        return Origin(nearest, scheme, tuple(reversed(behind)))
+        return RequestOrigin(nearest, scheme, tuple(reversed(behind)))
 
-    def _by_standard(self, nearest: Address, hops: list[Element]) -> Origin:
+    def _by_standard(self, nearest: Address, hops: list[Element]) -> RequestOrigin:
         scheme, host, behind = self.scheme, b"", []
         for hop in reversed(hops):
             scheme = scheme_of(hop) or scheme
@@ -123,9 +126,9 @@ class Client:
                 break
             behind.append(nearest)
             nearest = address
-            if not self._believes(address):
+            if not self._trusts(address):
                 break
-        return Origin(nearest, scheme, tuple(reversed(behind)), host)
+        return RequestOrigin(nearest, scheme, tuple(reversed(behind)), host)
 
     def source(self, special: Special) -> Address | None:
         """The address of whoever sent a request with these special fields, None where it is unknown."""
@@ -141,13 +144,13 @@ class Client:
 
 
 def _nearest(lines: list[str]) -> list[str]:
-    """The last hops that X-Forwarded-For fields name, nearest first: `MOST_HOPS` of them at most."""
+    """The last hops that X-Forwarded-For fields name, nearest first: `MAX_HOPS` of them at most."""
     found: list[str] = []
     for line in reversed(lines):
-        found += reversed(line.rsplit(",", MOST_HOPS)[-MOST_HOPS:])
-        if len(found) >= MOST_HOPS:
+        found += reversed(line.rsplit(",", MAX_HOPS)[-MAX_HOPS:])
+        if len(found) >= MAX_HOPS:
             break
-    return found[:MOST_HOPS]
+    return found[:MAX_HOPS]
 
 
 def _without_port(hop: str) -> str:

@@ -1,22 +1,22 @@
-cdef class Verdict:
+cdef class VersionChoice:
     cdef tuple _decisions
     cdef public object route
     cdef public object version
     cdef public object reason
-    cdef public object rescue
+    cdef public object fallback
     cdef public object shield
     cdef public object mirror
     cdef public object goals
     cdef public object caches
     cdef public bint analysed
     cdef public bint preview
-    cdef public bint spare
+    cdef public bint has_alternative
 
     cpdef tuple decisions(self)
 
 
 cdef class Decision:
-    cdef public Verdict verdict
+    cdef public VersionChoice choice
     cdef public object route
     cdef public object version
     cdef public object endpoint
@@ -26,10 +26,10 @@ cdef class Decision:
     cdef public object goals
     cdef public object caches
     cdef public object limit
-    cdef public bytes told
+    cdef public bytes version_header
     cdef public double connect_timeout
     cdef public double response_timeout
     cdef public double keep_alive
     cdef public bint analysed
     cdef public bint preview
-    cdef public bint spare
+    cdef public bint has_alternative

@@ -4,20 +4,20 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from canaryproxy.model.client import Client
-from canaryproxy.model.message import RequestHead, ResponseHead
+from canaryproxy.model.head import RequestHead, ResponseHead
 from canaryproxy.model.table import Endpoint, Route, Version
 
 
-class Recogniser(Protocol):
+class GoalRecogniser(Protocol):
     """Tells which goals an exchange reaches."""
 
-    def reached(
+    def match(
         self, request: RequestHead, client: Client, response: ResponseHead, facts: Any = None
     ) -> list[tuple[str, float]]:
         """Names of goals with the values of their events. `facts` are what routing knows of the request."""
 
 
-class Advice(Protocol):
+class CacheAdvice(Protocol):
     """Says to caches what they may do with a route's answers. `vary` is the line that names what they depend on."""
 
     vary: bytes
@@ -26,42 +26,61 @@ class Advice(Protocol):
         """Lines of ours for the final head of an answer, the one with a new cookie among them."""
 
 
-class Verdict:
+class VersionChoice:
     """Version + reason, before an endpoint is chosen. Built once per table and shared.
 
     `analysed` says whether such requests count for `/stats` and the analysis; `preview` that they reach the
-    canary even when it is aborted; `rescue` is the verdict of the version that may stand in where
+    canary even when it is aborted; `fallback` is the verdict of the version that may stand in where
     nothing can be reached, `shield` that of the one that may answer where an attempt failed, `mirror` that of the one
     that gets a copy; None where there is none. `goals` recognises business events, `caches` is what caches have to
-    know, if anything; `spare`: there is somewhere else to go when an attempt fails, or when we take a request back from
-    the canary.
+    know, if anything; `has_alternative`: there is somewhere else to go when an attempt fails, or when we take a request
+    back from the canary.
     """
 
     __slots__ = (
-        "_decisions", "analysed", "caches", "goals", "mirror", "preview", "reason", "rescue", "route", "shield",
-        "spare", "version",
-    )  # fmt: skip
+        "_decisions",
+        "analysed",
+        "caches",
+        "fallback",
+        "goals",
+        "has_alternative",
+        "mirror",
+        "preview",
+        "reason",
+        "route",
+        "shield",
+        "version",
+    )
 
     def __init__(
-        self, route: Route, version: Version, reason: str, *, analysed: bool, preview: bool = False,
-        rescue: "Verdict | None" = None, shield: "Verdict | None" = None, mirror: "Verdict | None" = None,
-        goals: Recogniser | None = None, caches: Advice | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        route: Route,
+        version: Version,
+        reason: str,
+        *,
+        analysed: bool,
+        preview: bool = False,
+        fallback: "VersionChoice | None" = None,
+        shield: "VersionChoice | None" = None,
+        mirror: "VersionChoice | None" = None,
+        goals: GoalRecogniser | None = None,
+        caches: CacheAdvice | None = None,
+    ) -> None:
         self.route = route
         self.version = version
         self.reason = reason
         self.analysed = analysed
         self.preview = preview
-        self.rescue = rescue
+        self.fallback = fallback
         self.shield = shield
         self.mirror = mirror
         self.goals = goals
         self.caches = caches
-        self.spare = version.name == "canary" or rescue is not None or len(version.endpoints) > 1
+        self.has_alternative = version.name == "canary" or fallback is not None or len(version.endpoints) > 1
         self._decisions: tuple[Decision, ...] | None = None
 
     def __repr__(self) -> str:
-        return f"<Verdict {self.route.name}: {self.version.name} by {self.reason}>"
+        return f"<VersionChoice {self.route.name}: {self.version.name} by {self.reason}>"
 
     def decisions(self) -> "tuple[Decision, ...]":
         """One for each endpoint; where there is none, one without."""
@@ -73,31 +92,45 @@ class Verdict:
 class Decision:
     """Version + endpoint + reason. Shared by all requests that get it.
 
-    Compared and hashed by identity, so the data plane can key its counters by the object itself. `told` is the
-    version's name where its endpoint is to be told of it, else None; times are those of the version, in seconds.
+    Compared and hashed by identity, so the data plane can key its counters by the object itself. `version_header` is
+    the version's name where its endpoint is to be told of it, else None; times are those of the version, in seconds.
     """
 
     __slots__ = (
-        "analysed", "caches", "connect_timeout", "endpoint", "goals", "keep_alive", "limit", "mirror", "preview",
+        "analysed",
+        "caches",
+        "choice",
+        "connect_timeout",
+        "endpoint",
+        "goals",
+        "has_alternative",
+        "keep_alive",
+        "limit",
+        "mirror",
+        "preview",
         "reason",
-        "response_timeout", "route", "shield", "spare", "told", "verdict", "version",
-    )  # fmt: skip
+        "response_timeout",
+        "route",
+        "shield",
+        "version",
+        "version_header",
+    )
 
-    def __init__(self, verdict: Verdict, endpoint: Endpoint | None) -> None:
-        version = verdict.version
-        self.verdict = verdict
-        self.route = verdict.route
+    def __init__(self, choice: VersionChoice, endpoint: Endpoint | None) -> None:
+        version = choice.version
+        self.choice = choice
+        self.route = choice.route
         self.version = version
         self.endpoint = endpoint
-        self.reason = verdict.reason
-        self.analysed = verdict.analysed
-        self.preview = verdict.preview
-        self.spare = verdict.spare
-        self.shield = verdict.shield
-        self.mirror = verdict.mirror
-        self.goals = verdict.goals
-        self.caches = verdict.caches
-        self.told = version.name.encode("ascii") if verdict.route.add_version else None
+        self.reason = choice.reason
+        self.analysed = choice.analysed
+        self.preview = choice.preview
+        self.has_alternative = choice.has_alternative
+        self.shield = choice.shield
+        self.mirror = choice.mirror
+        self.goals = choice.goals
+        self.caches = choice.caches
+        self.version_header = version.name.encode("ascii") if choice.route.add_version else None
         self.limit = version.max_in_flight
         self.connect_timeout = version.connect_timeout
         self.response_timeout = version.response_timeout

@@ -49,7 +49,7 @@ class Failure(Enum):
         self.outcome = outcome
 
 
-class Refused(Exception):
+class RequestRejectedError(Exception):
     """Raised where a request cannot go on; carries the failure and a sentence for the log."""
 
     def __init__(self, failure: Failure, why: str = "") -> None:

@@ -24,10 +24,10 @@ _node = re.compile(rb"(?:([0-9.]+)|\[([0-9A-Fa-f:.]+)\])(?::(?:[0-9]{1,5}|_[0-9A
 _escaped = re.compile(rb"\\(.)", re.DOTALL).sub
 _scheme = re.compile(rb"[a-z][a-z0-9+.-]{0,15}").fullmatch
 
-MOST_HOPS = 100
+MAX_HOPS = 100
 """Hops that are read, the nearest ones: a client may have put thousands in front of what the trusted proxies say."""
 
-MOST_MARKS = 4 * MOST_HOPS
+MAX_MARKS = 4 * MAX_HOPS
 """Commas, semicolons and backslashes in the `Forwarded` fields that are read."""
 
 SECURE = (b"https", b"wss")
@@ -88,11 +88,11 @@ def elements(line: bytes) -> list[Element] | None:
 
 
 def near(lines: Sequence[bytes]) -> list[bytes]:
-    """The last fields, as many as have no more than `MOST_MARKS` together. One beyond that, and all before it, are like
+    """The last fields, as many as have no more than `MAX_MARKS` together. One beyond that, and all before it, are like
     malformed ones.
     """
     kept: list[bytes] = []
-    room = MOST_MARKS
+    room = MAX_MARKS
     for line in reversed(lines):
         room -= 1 + line.count(b",") + line.count(b";") + line.count(b"\\")
         if room < 0:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from canaryproxy.model.rule import Condition
 
-MOST_VALUE = 1e9
+MAX_VALUE = 1e9
 """Of one event; a greater number counts as this one. Sums stay exact to a cent over a million such events."""
 
 REACHED = ((200, 399),)

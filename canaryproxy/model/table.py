@@ -12,7 +12,7 @@ from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.safety import Mirror, Shield
 
-WEIGHT_SCALE = 10_000
+FULL_WEIGHT = 10_000
 """Weights are basis points: the canary's share in 1/10,000 of the requests."""
 
 VersionName = Literal["stable", "canary"]
@@ -129,8 +129,8 @@ class Route:
         return (self.stable,) if self.canary is None else (self.stable, self.canary)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.weight <= WEIGHT_SCALE:
-            raise ValueError(f"weight {self.weight} of route {self.name!r} is not in 0..{WEIGHT_SCALE}")
+        if not 0 <= self.weight <= FULL_WEIGHT:
+            raise ValueError(f"weight {self.weight} of route {self.name!r} is not in 0..{FULL_WEIGHT}")
         if self.canary is None and (self.weight or any(rule.reaches_canary for rule in self.rules)):
             raise ValueError(f"route {self.name!r} has no canary, and something reaches it")
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from canaryproxy.http1.hops import Peer
+from canaryproxy.model.client_prefix import client_prefix
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.neighbourhood import neighbourhood
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.proxy.context import WorkerContext
 from canaryproxy.proxy.downstream import Downstream
@@ -31,17 +31,25 @@ PRESSED = 10.0
 RECLAIMED = 8
 """Clients that give their descriptors at a time."""
 
-_neighbourhood = lru_cache(4096)(neighbourhood)
+_neighbourhood = lru_cache(4096)(client_prefix)
 
 
 class Admission(WorkerContext):
     """`room`: clients that this worker can serve itself."""
 
     def __init__(
-        self, settings: PlaneSettings, loop: asyncio.AbstractEventLoop, identity: str, now: Callable[[], float],
-        wall: Callable[[], float], dice: Callable[[], float], access_log: Callable[[Entry], None] | None,
-        headcount: Headcount | None, room: float, secret: bytes = b"",
-    ) -> None:  # fmt: skip
+        self,
+        settings: PlaneSettings,
+        loop: asyncio.AbstractEventLoop,
+        identity: str,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        dice: Callable[[], float],
+        access_log: Callable[[Entry], None] | None,
+        headcount: Headcount | None,
+        room: float,
+        secret: bytes = b"",
+    ) -> None:
         super().__init__(settings, loop, identity, now, wall, dice, access_log, secret)
         limits = settings.limits
         self._headcount = headcount or Headcount()

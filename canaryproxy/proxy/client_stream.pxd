@@ -1,5 +1,5 @@
 from canaryproxy.http1.hops cimport Peer
-from canaryproxy.model.message cimport ResponseHead
+from canaryproxy.model.head cimport ResponseHead
 from canaryproxy.proxy.ends cimport Receiver
 from canaryproxy.proxy.context cimport WorkerContext
 

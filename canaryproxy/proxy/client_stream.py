@@ -8,7 +8,7 @@ from enum import Enum
 
 from canaryproxy.http1.hops import Peer
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import ResponseHead
+from canaryproxy.model.head import ResponseHead
 from canaryproxy.proxy.context import WorkerContext
 from canaryproxy.proxy.ends import Receiver
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from canaryproxy.http1.hops import Hops
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.proxy.buffers import UNLIMITED, Buffers
@@ -41,9 +41,7 @@ class Clock:
 
     __slots__ = ("loop", "now", "slack", "tick", "wall")
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, now: Callable[[], float], wall: Callable[[], float]
-    ) -> None:  # fmt: skip
+    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float], wall: Callable[[], float]) -> None:
         self.loop = loop
         self.now = now
         self.wall = wall
@@ -116,9 +114,7 @@ class Telemetry:
 
     __slots__ = ("access_log", "errors", "recorder")
 
-    def __init__(
-        self, now: Callable[[], float], access_log: Callable[[Entry], None] | None, secret: bytes
-    ) -> None:  # fmt: skip
+    def __init__(self, now: Callable[[], float], access_log: Callable[[Entry], None] | None, secret: bytes) -> None:
         self.recorder = Recorder(secret)
         self.errors = ErrorLog(now)
         self.access_log = access_log
@@ -146,15 +142,30 @@ class WorkerContext:
     """
 
     __slots__ = (
-        "buffers", "clock", "hops", "lifetime", "mirrors", "pools", "routing", "settings", "shields", "telemetry",
+        "buffers",
+        "clock",
+        "hops",
+        "lifetime",
+        "mirrors",
+        "pools",
+        "routing",
+        "settings",
+        "shields",
+        "telemetry",
         "tunnels",
-    )  # fmt: skip
+    )
 
     def __init__(
-        self, settings: PlaneSettings, loop: asyncio.AbstractEventLoop, identity: str, now: Callable[[], float],
-        wall: Callable[[], float], dice: Callable[[], float], access_log: Callable[[Entry], None] | None,
+        self,
+        settings: PlaneSettings,
+        loop: asyncio.AbstractEventLoop,
+        identity: str,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        dice: Callable[[], float],
+        access_log: Callable[[Entry], None] | None,
         secret: bytes = b"",
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.settings = settings
         self.clock = Clock(loop, now, wall)
         self.lifetime = Lifetime(settings.timeouts.keep_alive + SWEEP)
@@ -183,8 +194,13 @@ class WorkerContext:
         return answer(failure, None, self.hops.identity, close=True, extra=self.hops.identify(None))
 
     def answer(
-        self, transport: asyncio.Transport, failure: Failure, head: RequestHead | None, *, close: bool,
+        self,
+        transport: asyncio.Transport,
+        failure: Failure,
+        head: RequestHead | None,
+        *,
+        close: bool,
         extra: bytes = b"",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Send our own response for a failure; `extra` are further lines, the request's id among them."""
         transport.write(answer(failure, head, self.hops.identity, close=close, extra=extra))

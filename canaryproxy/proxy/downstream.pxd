@@ -1,7 +1,7 @@
 cimport cython
 
 from canaryproxy.http1.request cimport RequestReader
-from canaryproxy.model.message cimport RequestHead
+from canaryproxy.model.head cimport RequestHead
 from canaryproxy.proxy.exchange cimport Exchange
 from canaryproxy.proxy.guest cimport Guest
 from canaryproxy.proxy.context cimport WorkerContext

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, cast
 from canaryproxy.http1.body import End
 from canaryproxy.http1.hops import request_id_of
 from canaryproxy.http1.request import RequestReader
-from canaryproxy.model.failure import Failure, Refused
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.failure import Failure, RequestRejectedError
+from canaryproxy.model.head import RequestHead
 from canaryproxy.proxy.buffers import WATER
 from canaryproxy.proxy.eviction import Place
 from canaryproxy.proxy.exchange import Exchange
@@ -41,8 +41,10 @@ class Downstream(Guest):
     """
 
     __slots__ = (
-        "_address", "_advancing", "_drained",
-    )  # fmt: skip
+        "_address",
+        "_advancing",
+        "_drained",
+    )
 
     plane: "DataPlane"
 
@@ -197,7 +199,7 @@ class Downstream(Guest):
                 elif type(event) is End:
                     exchange.request_end(event.trailers)
                     self.rearm()
-        except Refused as refused:
+        except RequestRejectedError as refused:
             self._broken(refused)
         finally:
             self._advancing = False
@@ -238,7 +240,7 @@ class Downstream(Guest):
         self.deadline = NEVER
         try:
             exchange.begin()
-        except Refused as refused:
+        except RequestRejectedError as refused:
             self.exchange = None
             self._refuse(refused.failure, head)
 
@@ -269,7 +271,7 @@ class Downstream(Guest):
         else:
             self.deadline = NEVER
 
-    def _broken(self, refused: Refused) -> None:
+    def _broken(self, refused: RequestRejectedError) -> None:
         """The client's bytes cannot be understood: nothing behind them can be trusted either."""
         exchange = self.exchange
         if exchange is None:

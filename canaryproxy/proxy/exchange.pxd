@@ -2,7 +2,7 @@ cimport cython
 
 from canaryproxy.http1.hops cimport Peer
 from canaryproxy.model.decision cimport Decision
-from canaryproxy.model.message cimport RequestHead, ResponseHead
+from canaryproxy.model.head cimport RequestHead, ResponseHead
 from canaryproxy.proxy.attempt cimport Attempt
 from canaryproxy.proxy.client_stream cimport ClientStream
 from canaryproxy.proxy.deadlines cimport Deadlines

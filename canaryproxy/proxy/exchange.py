@@ -12,9 +12,9 @@ aborted meanwhile gets no second chance.
 
 from canaryproxy.http1 import upgrade
 from canaryproxy.http1.hops import request_id_of
-from canaryproxy.model.decision import Decision, Verdict
-from canaryproxy.model.failure import Failure, Refused
-from canaryproxy.model.message import Body, RequestHead, ResponseHead
+from canaryproxy.model.decision import Decision, VersionChoice
+from canaryproxy.model.failure import Failure, RequestRejectedError
+from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.proxy import recovery
 from canaryproxy.proxy.attempt import Attempt
@@ -39,7 +39,7 @@ from canaryproxy.proxy.exchange_state import (
     WAITING,
     IllegalMoveError,
     State,
-)  # fmt: skip
+)
 from canaryproxy.proxy.failover import WITHDRAWN, FailoverPlan, Repeatable, repeatable
 from canaryproxy.proxy.mirror_copy import Copy
 from canaryproxy.proxy.pool import Pool
@@ -66,9 +66,27 @@ class Exchange(ResponseHandler):
     """
 
     __slots__ = (
-        "_copy", "_facts", "_key", "_lines", "_patience", "_replay", "_response", "_user", "attempt", "cell", "context",
-        "deadlines", "decision", "down", "id_line", "plan", "received", "request", "sent", "state",
-    )  # fmt: skip
+        "_copy",
+        "_facts",
+        "_key",
+        "_lines",
+        "_patience",
+        "_replay",
+        "_response",
+        "_user",
+        "attempt",
+        "cell",
+        "context",
+        "deadlines",
+        "decision",
+        "down",
+        "id_line",
+        "plan",
+        "received",
+        "request",
+        "sent",
+        "state",
+    )
 
     def prepare(self, down: ClientStream, request: RequestHead) -> None:
         """In place of `__init__`, so that compiled code needs no arguments as Python objects."""
@@ -127,7 +145,7 @@ class Exchange(ResponseHandler):
     def begin(self) -> None:
         """Choose version and endpoint, and send the head or open a connection for it.
 
-        Raises `Refused` where there is no route or the request has come in a circle; nothing is counted
+        Raises `RequestRejectedError` where there is no route or the request has come in a circle; nothing is counted
         for a version then.
         """
         context, request, peer = self.context, self.request, self.down.peer
@@ -137,7 +155,7 @@ class Exchange(ResponseHandler):
         pool = pools.by_decision.get(decision)
         if pool is None:
             pool = pools.of(decision)
-        self._lines = context.hops.request(request, peer, pool.authority, decision.told, self._offered())
+        self._lines = context.hops.request(request, peer, pool.authority, decision.version_header, self._offered())
         self.id_line = context.hops.identified
         attempt = self.attempt = Attempt.__new__(Attempt)
         attempt.begin(decision)
@@ -202,7 +220,7 @@ class Exchange(ResponseHandler):
         else:
             stream.ask(self, self.request, self._lines, replay.pieces, replay.trailers)
             may = repeatable(self.request.method) is not Repeatable.NEVER and replay.size <= REPLAY_LIMIT
-            if not may or not (stream.reused or self.decision.spare):
+            if not may or not (stream.reused or self.decision.has_alternative):
                 replay.drop()
         if self.down.paused:
             self.response_paused()
@@ -252,7 +270,7 @@ class Exchange(ResponseHandler):
         self._wait()
         self.down.rearm()
 
-    def _begin_copy(self, verdict: Verdict) -> None:
+    def _begin_copy(self, verdict: VersionChoice) -> None:
         """The request may be drawn for a copy, which leaves when it is here whole."""
         self._copy = self.context.mirrors.copy(verdict, self.request, self.down.peer, self.id_line)
         if self.state == WAITING:
@@ -268,7 +286,7 @@ class Exchange(ResponseHandler):
     def response_head(self, head: ResponseHead) -> bool:
         """An interim or final head from the upstream; True when the exchange is complete with it.
 
-        Raises `Refused` for a 101 that was not asked for.
+        Raises `RequestRejectedError` for a 101 that was not asked for.
         """
         if head.status == SWITCHING:
             self._switch(head)
@@ -312,11 +330,11 @@ class Exchange(ResponseHandler):
         lines, caches = b"" if self._key is None else self._key.cookie, decision.caches
         if caches is not None:
             lines = caches.lines(head, lines, context.clock.wall)
-        if self.attempt.target.told is not None:
-            lines += self._labels(self.attempt.target.told)
+        if self.attempt.target.version_header is not None:
+            lines += self._labels(self.attempt.target.version_header)
         goals = decision.goals
         if goals is not None:
-            reached = goals.reached(self.request, self.down.peer, head, self._facts)
+            reached = goals.match(self.request, self.down.peer, head, self._facts)
             if reached:
                 context.telemetry.recorder.reach(decision, reached, self._user)
         return lines
@@ -373,7 +391,7 @@ class Exchange(ResponseHandler):
         down, attempt, context = self.down, self.attempt, self.context
         stream = attempt.stream
         if stream is None or self.state != WAITING or not upgrade.switched(head, self._offered()):
-            raise Refused(Failure.RESPONSE_INVALID, "101 to something that was not asked for")
+            raise RequestRejectedError(Failure.RESPONSE_INVALID, "101 to something that was not asked for")
         down.head(head, self._answered(head))
         down.flush()
         if self._replay is not None:
@@ -497,9 +515,11 @@ class Exchange(ResponseHandler):
         """Go on at another endpoint, with a head that is true for it."""
         context, request, attempt = self.context, self.request, self.attempt
         pool = context.pools.of(target)
-        if target.told is not None or request.host is None:
+        if target.version_header is not None or request.host is None:
             peer, offered = self.down.peer, self._offered()
-            self._lines = context.hops.request(request, peer, pool.authority, target.told, offered, self.id_line)
+            self._lines = context.hops.request(
+                request, peer, pool.authority, target.version_header, offered, self.id_line
+            )
         moved = target.version is not attempt.target.version
         attempt.target = target
         if moved and not attempt.enter(target, context.pools.places):
@@ -630,7 +650,19 @@ class Exchange(ResponseHandler):
         log, clock = self.context.telemetry.access_log, self.context.clock
         if log is not None:
             entry = entry_of(
-                clock.wall(), clock.now(), self.request, self.down.peer, self.decision, self.attempt, self.deadlines,
-                self.plan, outcome, code, latency, self.received, self.sent, self.id_line,
-            )  # fmt: skip
+                clock.wall(),
+                clock.now(),
+                self.request,
+                self.down.peer,
+                self.decision,
+                self.attempt,
+                self.deadlines,
+                self.plan,
+                outcome,
+                code,
+                latency,
+                self.received,
+                self.sent,
+                self.id_line,
+            )
             log(entry)

@@ -2,7 +2,7 @@
 
 from canaryproxy.http1.hops import Peer, request_id_of
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.attempt import Attempt
 from canaryproxy.proxy.deadlines import Deadlines
@@ -13,10 +13,21 @@ SWITCHING = 101
 
 
 def entry_of(
-    wall: float, now: float, request: RequestHead, peer: Peer, decision: Decision, attempt: Attempt,
-    deadlines: Deadlines, plan: FailoverPlan | None, outcome: Outcome, status: int, latency: float | None,
-    received: int, sent: int, id_line: bytes,
-) -> Entry:  # fmt: skip
+    wall: float,
+    now: float,
+    request: RequestHead,
+    peer: Peer,
+    decision: Decision,
+    attempt: Attempt,
+    deadlines: Deadlines,
+    plan: FailoverPlan | None,
+    outcome: Outcome,
+    status: int,
+    latency: float | None,
+    received: int,
+    sent: int,
+    id_line: bytes,
+) -> Entry:
     """The line for an exchange that ends at `wall`, which is `now` on the clock of its deadlines. It is of the version
     that was decided on, and the outcome is what that is charged with.
     """
@@ -26,8 +37,18 @@ def entry_of(
     client, scheme = sender(peer, request)
     endpoint = attempt.target.endpoint
     return Entry(
-        wall - duration, client, peer.address, request.method, request.host or b"", request.target, request.version,
-        scheme, status, decision.route.name, decision.version.name, decision.reason,
+        wall - duration,
+        client,
+        peer.address,
+        request.method,
+        request.host or b"",
+        request.target,
+        request.version,
+        scheme,
+        status,
+        decision.route.name,
+        decision.version.name,
+        decision.reason,
         endpoint="" if endpoint is None else endpoint.authority,
         attempts=attempt.number,
         duration=duration,
@@ -38,4 +59,4 @@ def entry_of(
         outcome=outcome if plan is None or plan.charged is None else plan.charged,
         flags=tuple([flag for flag, holds in states.items() if holds]),
         request_id=request_id_of(id_line),
-    )  # fmt: skip
+    )

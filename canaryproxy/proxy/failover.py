@@ -16,7 +16,7 @@ version, repair what the client sees and never what is counted.
 
 from enum import Enum, IntEnum
 
-from canaryproxy.model.decision import Decision, Verdict
+from canaryproxy.model.decision import Decision, VersionChoice
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.fields import SAFE
 from canaryproxy.model.outcome import Outcome
@@ -90,9 +90,7 @@ def repeatable(method: bytes) -> Repeatable:
     return Repeatable.IDEMPOTENT if method in IDEMPOTENT else Repeatable.NEVER
 
 
-def next_step(
-    failure: Failure, sent: Sent, budget: bool, may: Repeatable, beyond: Step | None = None
-) -> Step:  # fmt: skip
+def next_step(failure: Failure, sent: Sent, budget: bool, may: Repeatable, beyond: Step | None = None) -> Step:
     """The next step after `failure` of an attempt that had come as far as `sent`.
 
     `budget`: the route has a shield, and its budget has an answer by stable left; `may`: whether the request may be
@@ -125,14 +123,14 @@ class FailoverPlan:
         self._tried: list[Endpoint] = []
         self.charged: Outcome | None = None
         self.takeover = ""
-        self._stand_in: Verdict | None = None
+        self._stand_in: VersionChoice | None = None
 
     def __repr__(self) -> str:
         return f"<FailoverPlan of {self._decision!r}: tried {len(self._tried)}, charged {self.charged}>"
 
     def fall_back(
         self, target: Decision, failure: Failure, index: RouteIndex, loads: Loads, dice: Dice
-    ) -> Decision | None:  # fmt: skip
+    ) -> Decision | None:
         """Where to go after `failure` at `target`, as the table of `index` allows now; None where nothing is left.
 
         Once the other version has taken over, the decided one is not tried again.
@@ -149,9 +147,9 @@ class FailoverPlan:
             )
             return not over and index.allows(other)
 
-        verdict = self._decision.verdict
+        verdict = self._decision.choice
         # With a shield only a connection that cannot be opened leads to the stand-in: the rest is the shield's budget.
-        stand_in = self._stand_in or (verdict.rescue if failure in UNOPENED or verdict.shield is None else None)
+        stand_in = self._stand_in or (verdict.fallback if failure in UNOPENED or verdict.shield is None else None)
         then = another((verdict, stand_in), self._tried, usable, loads, dice)
         if then is not None and then.version.name != before and not self.takeover:
             self.takeover, self._stand_in = FALLBACK, stand_in
@@ -161,7 +159,7 @@ class FailoverPlan:
 
     def behind_shield(self, index: RouteIndex, loads: Loads, dice: Dice) -> Decision | None:
         """Where stable may answer in place of the canary; None where it cannot, or does already."""
-        shield = self._decision.verdict.shield
+        shield = self._decision.choice.shield
         if shield is None or self.takeover:
             return None
         return another((shield,), self._tried, index.allows, loads, dice)
@@ -169,7 +167,7 @@ class FailoverPlan:
     def shielded(self, outcome: Outcome | None) -> None:
         """Stable answers; the canary is charged with what made it necessary."""
         self.charge(outcome)
-        self.takeover, self._stand_in = SHIELD, self._decision.verdict.shield
+        self.takeover, self._stand_in = SHIELD, self._decision.choice.shield
 
     def withdraw(self, target: Decision, index: RouteIndex, loads: Loads, dice: Dice) -> Decision | None:
         """Where stable answers what is taken back from `target`, as the table of `index` has it now, if it can.

@@ -2,7 +2,7 @@
 
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 from canaryproxy.proxy.client_stream import ClientStream, Phase
 from canaryproxy.proxy.ends import reset
 from canaryproxy.proxy.exchange import Exchange
@@ -22,8 +22,15 @@ class Holding(ClientStream):
     """`_weight` is what is kept of the client's bytes here, and what the loop queues for it."""
 
     __slots__ = (
-        "_scheme", "_upload_blocked", "_weight", "_yielding", "blocked", "exchange", "phase", "reader",
-    )  # fmt: skip
+        "_scheme",
+        "_upload_blocked",
+        "_weight",
+        "_yielding",
+        "blocked",
+        "exchange",
+        "phase",
+        "reader",
+    )
 
     _scheme: bytes
     _upload_blocked: bool

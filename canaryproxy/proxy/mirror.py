@@ -9,8 +9,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from canaryproxy.http1.hops import Hops, Peer
-from canaryproxy.model.decision import Decision, Verdict
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.decision import Decision, VersionChoice
+from canaryproxy.model.head import RequestHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.proxy.mirror_copy import Copy
@@ -47,7 +47,7 @@ class Lot:
         self._under_way: set[Copy] = set()
         self._bytes = 0
         self._woken = False
-        self.verdict: Verdict | None = None
+        self.verdict: VersionChoice | None = None
 
     def __repr__(self) -> str:
         return f"<Lot of {self._route}: {len(self._under_way)} under way, {len(self._queue)} waiting>"
@@ -129,9 +129,14 @@ class Mirrors:
     """All copies of a worker, and the connections that are theirs alone."""
 
     def __init__(
-        self, sockets: Sockets, splits: Splits, hops: Hops, recorder: "Recorder", errors: ErrorLog,
+        self,
+        sockets: Sockets,
+        splits: Splits,
+        hops: Hops,
+        recorder: "Recorder",
+        errors: ErrorLog,
         now: "Callable[[], float]",
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.sockets = sockets
         self.hops = hops
         self.recorder = recorder
@@ -145,7 +150,7 @@ class Mirrors:
     def __repr__(self) -> str:
         return f"<Mirrors {list(self._lots.values())}>"
 
-    def copy(self, verdict: Verdict, head: RequestHead, peer: Peer, identified: bytes) -> Copy | None:
+    def copy(self, verdict: VersionChoice, head: RequestHead, peer: Peer, identified: bytes) -> Copy | None:
         """The beginning of a copy, if this request is drawn for one. `identified` is the line with its id."""
         mirror = verdict.route.mirror
         if mirror is None or head.upgrade or head.method.decode("ascii") not in mirror.methods:
@@ -161,7 +166,7 @@ class Mirrors:
             return None
         return Copy(lot, head, peer, identified, mirror.max_body)
 
-    def choose(self, verdict: Verdict | None) -> Decision | None:
+    def choose(self, verdict: VersionChoice | None) -> Decision | None:
         """An endpoint of the canary that is well, by the load that copies make. A copy that has waited goes to none
         that the table of now does not name.
         """

@@ -8,7 +8,7 @@ from typing import Protocol
 from canaryproxy.http1.hops import Hops, Peer, request_id_of
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import Body, RequestHead, ResponseHead
+from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.upstream_stream import ResponseHandler, UpstreamStream
@@ -52,9 +52,22 @@ class Copy(ResponseHandler):
     """One copy: of the request `head` by `peer`, body and all."""
 
     __slots__ = (
-        "_body", "_connecting", "_decision", "_head", "_identified", "_limit", "_lot", "_peer", "_pool", "_read",
-        "_status", "_times", "_upstream", "deadline", "weight",
-    )  # fmt: skip
+        "_body",
+        "_connecting",
+        "_decision",
+        "_head",
+        "_identified",
+        "_limit",
+        "_lot",
+        "_peer",
+        "_pool",
+        "_read",
+        "_status",
+        "_times",
+        "_upstream",
+        "deadline",
+        "weight",
+    )
 
     def __init__(self, lot: CopyQueue, head: RequestHead, peer: Peer, identified: bytes, limit: int) -> None:
         self._lot = lot
@@ -143,7 +156,7 @@ class Copy(ResponseHandler):
         if old.body is not Body.NONE:
             head.body, head.length = Body.LENGTH, len(self._body)
         host, plain, ours, last = self._lot.hops.request(
-            head, self._peer, pool.authority, decision.told, b"", self._identified
+            head, self._peer, pool.authority, decision.version_header, b"", self._identified
         )
         return head, (host, plain, ours, last + MARK)
 

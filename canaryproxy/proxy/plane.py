@@ -16,7 +16,7 @@ from functools import partial
 
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import RoutingTable
 from canaryproxy.proxy.admission import Admission

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import ResponseHead
+from canaryproxy.model.head import ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.proxy.attempt import Attempt
 from canaryproxy.proxy.context import WorkerContext
@@ -118,7 +118,7 @@ def blame(exchange: Recoverable, failure: Failure, why: str) -> None:
     pool, target, context = exchange.attempt.pool, exchange.attempt.target, exchange.context
     if pool is None or failure not in BLAMED:
         return
-    others = [other for other in target.verdict.decisions() if other.endpoint != target.endpoint]
+    others = [other for other in target.choice.decisions() if other.endpoint != target.endpoint]
     last = all(context.pools.of(other).ejected for other in others)
     if pool.ejection.failed(context.clock.now(), last=last) and target.version is exchange.decision.version:
         exchange.cell.eject()

@@ -7,7 +7,7 @@ nothing of the request.
 from http import HTTPStatus
 
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 
 RETRY_AFTER = b"Retry-After: 1\r\n"
 ALLOW = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
@@ -21,9 +21,7 @@ def wants_json(head: RequestHead) -> bool:
     return any(name == b"accept" and b"application/json" in value.lower() for name, value in head.fields())
 
 
-def answer(
-    failure: Failure, head: RequestHead | None, identity: str, *, close: bool, extra: bytes = b""
-) -> bytes:  # fmt: skip
+def answer(failure: Failure, head: RequestHead | None, identity: str, *, close: bool, extra: bytes = b"") -> bytes:
     """A complete response for `failure`; `head` is the request's, or None if it was never understood. `extra` are
     further lines. No cache may keep it: it says how things are now.
     """
@@ -31,14 +29,19 @@ def answer(
     if head is not None and wants_json(head):
         kind = b"application/json"
         body = b'{"status": %d, "title": "%b", "error": "%b"}\n' % (
-            failure.status, phrase.encode("ascii"), failure.error.encode("ascii"),
-        )  # fmt: skip
+            failure.status,
+            phrase.encode("ascii"),
+            failure.error.encode("ascii"),
+        )
     else:
         kind = b"text/plain; charset=utf-8"
         body = f"{failure.status} {phrase}: {failure.error}\n".encode("ascii")
     fields = b"Content-Type: %b\r\nContent-Length: %d\r\nProxy-Status: %b; error=%b\r\n" % (
-        kind, len(body), identity.encode("ascii"), failure.error.encode("ascii"),
-    )  # fmt: skip
+        kind,
+        len(body),
+        identity.encode("ascii"),
+        failure.error.encode("ascii"),
+    )
     if failure.status == 503:
         fields += RETRY_AFTER
     elif failure.status == 405:
@@ -47,8 +50,12 @@ def answer(
     if head is not None and head.method == b"HEAD":
         body = b""
     return b"HTTP/1.1 %d %b\r\n%b%b\r\n%b" % (
-        failure.status, phrase.encode("ascii"), fields, persistence(head, close=close), body,
-    )  # fmt: skip
+        failure.status,
+        phrase.encode("ascii"),
+        fields,
+        persistence(head, close=close),
+        body,
+    )
 
 
 def options(head: RequestHead, *, close: bool, extra: bytes = b"") -> bytes:

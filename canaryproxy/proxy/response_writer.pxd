@@ -1,6 +1,6 @@
 cimport cython
 
-from canaryproxy.model.message cimport RequestHead, ResponseHead
+from canaryproxy.model.head cimport RequestHead, ResponseHead
 from canaryproxy.proxy.exchange cimport Exchange
 from canaryproxy.proxy.holding cimport Holding
 from canaryproxy.proxy.context cimport WorkerContext

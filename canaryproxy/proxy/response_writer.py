@@ -6,7 +6,7 @@ a clean 502.
 
 from canaryproxy.http1.write import chunk_start, last_chunk
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import Body, RequestHead, ResponseHead
+from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.proxy.ends import reset
 from canaryproxy.proxy.exchange_state import FINAL, INTERIM, NOTHING, WAITING
 from canaryproxy.proxy.holding import LINGERING, Holding

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.table import WEIGHT_SCALE, RoutingTable
+from canaryproxy.model.table import FULL_WEIGHT, RoutingTable
 
-WHOLE = WEIGHT_SCALE
+WHOLE = FULL_WEIGHT
 """What one answer by stable costs: a request, in basis points."""
 
 SAVED = 10.0

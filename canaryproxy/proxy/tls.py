@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Iterator
 from functools import lru_cache
 
-from canaryproxy.model.certificate import Identity, ListenerTls, UpstreamTls
+from canaryproxy.model.certificate import CertificateIdentity, ListenerTls, UpstreamTls
 
 PROTOCOLS = ["http/1.1"]
 """What we offer in ALPN (RFC 7301): HTTP/2 is not spoken."""
@@ -71,7 +71,7 @@ class Terminator:
         return exact or self._by_name.get(f"*.{name.partition('.')[2]}") or self._default
 
 
-def _server_context(identity: Identity, client_ca: bytes) -> ssl.SSLContext:
+def _server_context(identity: CertificateIdentity, client_ca: bytes) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -83,7 +83,7 @@ def _server_context(identity: Identity, client_ca: bytes) -> ssl.SSLContext:
     return context
 
 
-def _load(context: ssl.SSLContext, identity: Identity) -> None:
+def _load(context: ssl.SSLContext, identity: CertificateIdentity) -> None:
     """OpenSSL reads identities from files alone, so they are shown to it as files in memory."""
     with in_memory(identity.cert) as cert, in_memory(identity.key) as key:
         context.load_cert_chain(cert, key)

@@ -2,7 +2,7 @@ cimport cython
 
 from canaryproxy.http1.hops cimport write_request
 from canaryproxy.http1.response cimport ResponseReader
-from canaryproxy.model.message cimport RequestHead, ResponseHead
+from canaryproxy.model.head cimport RequestHead, ResponseHead
 from canaryproxy.proxy.buffers cimport Buffers
 from canaryproxy.proxy.upstream_stream cimport ResponseHandler, UpstreamStream
 

@@ -15,8 +15,8 @@ from canaryproxy.http1.body import End
 from canaryproxy.http1.hops import write_request
 from canaryproxy.http1.response import ResponseReader
 from canaryproxy.http1.write import chunk, last_chunk
-from canaryproxy.model.failure import Failure, Refused
-from canaryproxy.model.message import Body, RequestHead, ResponseHead
+from canaryproxy.model.failure import Failure, RequestRejectedError
+from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.proxy.buffers import WATER, Buffers
 from canaryproxy.proxy.shortage import lacks
 from canaryproxy.proxy.upstream_stream import ResponseHandler, UpstreamStream
@@ -65,9 +65,13 @@ class Upstream(UpstreamStream):
     # The request.
 
     def ask(
-        self, handler: ResponseHandler, head: RequestHead, lines: tuple[bytes, bytes, bytes, bytes],
-        pieces: list[bytes] | None, trailers: tuple[bytes, ...] | None,
-    ) -> None:  # fmt: skip
+        self,
+        handler: ResponseHandler,
+        head: RequestHead,
+        lines: tuple[bytes, bytes, bytes, bytes],
+        pieces: list[bytes] | None,
+        trailers: tuple[bytes, ...] | None,
+    ) -> None:
         """Send a request, in one write with what there is of its body."""
         self.exchange = handler
         self.answered = False
@@ -154,7 +158,7 @@ class Upstream(UpstreamStream):
                     exchange.response_end(event.trailers)
                     return
                 event = reader.next()
-        except Refused as refused:
+        except RequestRejectedError as refused:
             exchange.upstream_failed(refused.failure, refused.why)
             return
         exchange.flush()

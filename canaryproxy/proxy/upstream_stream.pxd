@@ -1,4 +1,4 @@
-from canaryproxy.model.message cimport RequestHead, ResponseHead
+from canaryproxy.model.head cimport RequestHead, ResponseHead
 from canaryproxy.proxy.ends cimport Receiver
 
 

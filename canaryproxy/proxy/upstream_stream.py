@@ -5,7 +5,7 @@ the stream's. The connection of an HTTP/1 endpoint is its own stream (`upstream`
 """
 
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import RequestHead, ResponseHead
+from canaryproxy.model.head import RequestHead, ResponseHead
 from canaryproxy.proxy.ends import Receiver
 
 
@@ -71,9 +71,13 @@ class UpstreamStream(Receiver):
     reused: bool
 
     def ask(
-        self, handler: ResponseHandler, head: RequestHead, lines: tuple[bytes, bytes, bytes, bytes],
-        pieces: list[bytes] | None, trailers: tuple[bytes, ...] | None,
-    ) -> None:  # fmt: skip
+        self,
+        handler: ResponseHandler,
+        head: RequestHead,
+        lines: tuple[bytes, bytes, bytes, bytes],
+        pieces: list[bytes] | None,
+        trailers: tuple[bytes, ...] | None,
+    ) -> None:
         """Send a request for `handler`: its head with `lines` as `Hops.request` made them, and what there is of its
         body already. `trailers` are the lines behind the body, None while more of it is to come.
         """

@@ -9,7 +9,7 @@ bucket, and a key never says which version it gets.
 
 from hashlib import blake2b
 
-from canaryproxy.model.table import WEIGHT_SCALE, Affinity
+from canaryproxy.model.table import FULL_WEIGHT, Affinity
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.field_scan import is_client_id
 from canaryproxy.routing.hashing import Hash
@@ -44,7 +44,7 @@ def salt_of(text: str) -> bytes:
 
 def bucket_of(key: bytes, salt: bytes) -> int:
     """The bucket, 0..9999, of a client."""
-    return Hash(salt).of(key) % WEIGHT_SCALE
+    return Hash(salt).of(key) % FULL_WEIGHT
 
 
 class Sticky:

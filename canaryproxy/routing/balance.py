@@ -8,7 +8,7 @@ Ejected endpoints are passed over, unless nothing else is left.
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
-from canaryproxy.model.decision import Decision, Verdict
+from canaryproxy.model.decision import Decision, VersionChoice
 from canaryproxy.model.table import Endpoint
 from canaryproxy.routing.split import Dice
 
@@ -41,16 +41,21 @@ def pick(decisions: Sequence[Decision], loads: Loads, dice: Dice) -> Decision:
 
 
 def another(
-    verdicts: Iterable[Verdict | None], tried: Collection[Endpoint], usable: Callable[[Decision], bool], loads: Loads,
+    verdicts: Iterable[VersionChoice | None],
+    tried: Collection[Endpoint],
+    usable: Callable[[Decision], bool],
+    loads: Loads,
     dice: Dice,
-) -> Decision | None:  # fmt: skip
+) -> Decision | None:
     """Where to go on after an attempt came to nothing: an endpoint of the first of these verdicts that was not tried,
     else one of the next, else None.
     """
     for verdict in verdicts:
-        left = [] if verdict is None else [
-            other for other in verdict.decisions() if other.endpoint not in (None, *tried) and usable(other)
-        ]  # fmt: skip
+        left = (
+            []
+            if verdict is None
+            else [other for other in verdict.decisions() if other.endpoint not in (None, *tried) and usable(other)]
+        )
         if left:
             return pick(left, loads, dice)
     return None

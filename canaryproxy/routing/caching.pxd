@@ -1,4 +1,4 @@
-from canaryproxy.model.message cimport ResponseHead
+from canaryproxy.model.head cimport ResponseHead
 from canaryproxy.routing.field_scan cimport speaks_of_caching
 
 

@@ -13,7 +13,7 @@ from enum import IntEnum
 from functools import lru_cache
 
 from canaryproxy.model import table
-from canaryproxy.model.message import ResponseHead, split_fields
+from canaryproxy.model.head import ResponseHead, split_fields
 from canaryproxy.routing.field_scan import speaks_of_caching
 from canaryproxy.routing.listed import split
 

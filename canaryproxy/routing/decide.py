@@ -10,9 +10,9 @@ without a canary draws nothing, and keeps no split.
 
 from canaryproxy.model.client import Client
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.failure import Failure, Refused
-from canaryproxy.model.message import RequestHead
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.failure import Failure, RequestRejectedError
+from canaryproxy.model.head import RequestHead
+from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.routing.affinity import Key
 from canaryproxy.routing.balance import Loads, pick
 from canaryproxy.routing.entry import Lot
@@ -20,7 +20,7 @@ from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.match import RouteIndex
 from canaryproxy.routing.split import Splits
 
-_buckets = WEIGHT_SCALE
+_buckets = FULL_WEIGHT
 
 
 def decide(
@@ -34,7 +34,7 @@ def decide(
     """
     entry = index.find(head.host, head.target)
     if entry is None:
-        raise Refused(Failure.NO_ROUTE, "no route has this host and path")
+        raise RequestRejectedError(Failure.NO_ROUTE, "no route has this host and path")
     key, user, facts = None, 0, None
     if entry.plain and entry.alone:
         verdict = entry.stable

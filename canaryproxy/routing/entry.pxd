@@ -1,4 +1,4 @@
-from canaryproxy.model.decision cimport Verdict
+from canaryproxy.model.decision cimport VersionChoice
 from canaryproxy.routing.hashing cimport Hash
 from canaryproxy.routing.affinity cimport Key, Sticky
 from canaryproxy.routing.facts cimport Facts
@@ -6,8 +6,8 @@ from canaryproxy.routing.rules cimport RuleBook
 
 
 cdef class Lot:
-    cdef public Verdict below
-    cdef public Verdict above
+    cdef public VersionChoice below
+    cdef public VersionChoice above
     cdef public Hash hash
     cdef public object rule
     cdef public bytes salt
@@ -23,8 +23,8 @@ cdef class Entry:
     cdef public tuple split
     cdef public Hash hash
     cdef public RuleBook book
-    cdef public Verdict stable
-    cdef public Verdict canary
+    cdef public VersionChoice stable
+    cdef public VersionChoice canary
     cdef public int weight
     cdef public bint plain
     cdef public bint alone
@@ -39,7 +39,7 @@ cdef class Entry:
     cdef Lot _by_key
     cdef Lot _unjudged_by_weight
     cdef Lot _unjudged_by_key
-    cdef Verdict _aborted
+    cdef VersionChoice _aborted
 
     cpdef tuple lot(self, Facts facts, dice)
     cpdef Lot lot_of(self, rule)

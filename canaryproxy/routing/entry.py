@@ -5,9 +5,9 @@ and whose bucket is compared with it. Precedence: abort, then rules in order, th
 first rule that matches decides, whatever rules behind it say.
 """
 
-from canaryproxy.model.decision import Recogniser, Verdict
+from canaryproxy.model.decision import GoalRecogniser, VersionChoice
 from canaryproxy.model.rule import Rule
-from canaryproxy.model.table import WEIGHT_SCALE, Route
+from canaryproxy.model.table import FULL_WEIGHT, Route
 from canaryproxy.routing.affinity import Key, salt_of
 from canaryproxy.routing.caching import Caches
 from canaryproxy.routing.common import Common
@@ -36,9 +36,16 @@ class Lot:
     __slots__ = ("above", "below", "certain", "drawn", "hash", "rule", "salt", "split", "weight")
 
     def __init__(
-        self, below: Verdict, above: Verdict, weight: int, split: SplitKey, salt: bytes, rule: Rule | None = None,
-        *, alone: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        below: VersionChoice,
+        above: VersionChoice,
+        weight: int,
+        split: SplitKey,
+        salt: bytes,
+        rule: Rule | None = None,
+        *,
+        alone: bool = False,
+    ) -> None:
         self.below = below
         self.above = above
         self.weight = weight
@@ -46,7 +53,7 @@ class Lot:
         self.salt = salt
         self.hash = Hash(salt)
         self.rule: Rule | None = rule
-        self.certain = weight in (0, WEIGHT_SCALE)
+        self.certain = weight in (0, FULL_WEIGHT)
         self.drawn = not alone and (rule is None or not self.certain)
 
     def __repr__(self) -> str:
@@ -61,9 +68,30 @@ class Entry:
     what the routes of the table have in common.
     """
 
-    __slots__ = ("_aborted", "_by_key", "_by_rule", "_by_weight", "_caches", "_excluded", "_goals", "_mirror", "_off",
-                 "_sticky", "_unjudged_by_key", "_unjudged_by_weight", "alone", "book", "canary", "hash", "plain",
-                 "route", "salt", "split", "stable", "weight")  # fmt: skip
+    __slots__ = (
+        "_aborted",
+        "_by_key",
+        "_by_rule",
+        "_by_weight",
+        "_caches",
+        "_excluded",
+        "_goals",
+        "_mirror",
+        "_off",
+        "_sticky",
+        "_unjudged_by_key",
+        "_unjudged_by_weight",
+        "alone",
+        "book",
+        "canary",
+        "hash",
+        "plain",
+        "route",
+        "salt",
+        "split",
+        "stable",
+        "weight",
+    )
 
     book: RuleBook
 
@@ -90,7 +118,9 @@ class Entry:
         self._unjudged_by_weight = self._lot(WEIGHT, analysed=False) if route.excluded else self._by_weight
         self._unjudged_by_key = self._lot(AFFINITY, analysed=False) if route.excluded else self._by_key
         self.stable, self.canary = self._by_weight.above, self._by_weight.below
-        self._aborted = Verdict(route, route.stable, ABORT, analysed=False, goals=self._goals, caches=self._caches)
+        self._aborted = VersionChoice(
+            route, route.stable, ABORT, analysed=False, goals=self._goals, caches=self._caches
+        )
 
     def __repr__(self) -> str:
         return f"<Entry {self.route.name} weight {self.weight}, {self.book!r}>"
@@ -129,11 +159,18 @@ class Entry:
         stable, canary = self._verdicts(reason, analysed=analysed)
         return Lot(canary, stable, self.weight, self.split, self.salt, alone=self.alone)
 
-    def _verdicts(self, reason: str, *, analysed: bool = True, preview: bool = False) -> tuple[Verdict, Verdict]:
+    def _verdicts(
+        self, reason: str, *, analysed: bool = True, preview: bool = False
+    ) -> tuple[VersionChoice, VersionChoice]:
         return verdicts(
-            self.route, reason, analysed=analysed, preview=preview, goals=self._goals, mirror=self._mirror,
+            self.route,
+            reason,
+            analysed=analysed,
+            preview=preview,
+            goals=self._goals,
+            mirror=self._mirror,
             caches=self._caches,
-        )  # fmt: skip
+        )
 
     def _excludes(self, facts: Facts) -> bool:
         return any(holds.of(facts) for holds in self._excluded)
@@ -143,29 +180,47 @@ class Entry:
 
 
 def verdicts(
-    route: Route, reason: str, *, analysed: bool = True, preview: bool = False, goals: Recogniser | None = None,
-    mirror: Verdict | None = None, caches: Caches | None = None,
-) -> tuple[Verdict, Verdict]:  # fmt: skip
+    route: Route,
+    reason: str,
+    *,
+    analysed: bool = True,
+    preview: bool = False,
+    goals: GoalRecogniser | None = None,
+    mirror: VersionChoice | None = None,
+    caches: Caches | None = None,
+) -> tuple[VersionChoice, VersionChoice]:
     """The verdicts for stable and canary, each with the other as its rescue where the route allows it; without a canary
     both are the same. A preview is who was sent to the canary, not who would only be moved there for want of stable.
     """
     if route.canary is None:
-        alone = Verdict(route, route.stable, reason, analysed=analysed, goals=goals, caches=caches)
+        alone = VersionChoice(route, route.stable, reason, analysed=analysed, goals=goals, caches=caches)
         return alone, alone
-    spare_stable = Verdict(route, route.stable, reason, analysed=analysed)
-    spare_canary = Verdict(route, route.canary, reason, analysed=analysed)
+    spare_stable = VersionChoice(route, route.stable, reason, analysed=analysed)
+    spare_canary = VersionChoice(route, route.canary, reason, analysed=analysed)
     canary_may_serve = "stable" in route.fallback and not route.aborted
     return (
-        Verdict(
-            route, route.stable, reason, analysed=analysed, rescue=spare_canary if canary_may_serve else None,
-            goals=goals, mirror=mirror, caches=caches,
+        VersionChoice(
+            route,
+            route.stable,
+            reason,
+            analysed=analysed,
+            fallback=spare_canary if canary_may_serve else None,
+            goals=goals,
+            mirror=mirror,
+            caches=caches,
         ),
-        Verdict(
-            route, route.canary, reason, analysed=analysed, preview=preview, goals=goals, caches=caches,
-            rescue=spare_stable if "canary" in route.fallback else None,
+        VersionChoice(
+            route,
+            route.canary,
+            reason,
+            analysed=analysed,
+            preview=preview,
+            goals=goals,
+            caches=caches,
+            fallback=spare_stable if "canary" in route.fallback else None,
             shield=None if route.shield is None else spare_stable,
         ),
-    )  # fmt: skip
+    )
 
 
 def caches_of(route: Route, book: RuleBook) -> Caches | None:
@@ -178,8 +233,8 @@ def caches_of(route: Route, book: RuleBook) -> Caches | None:
     return Caches(names, route.caching) if names or sets_cookie else None
 
 
-def mirror_of(route: Route) -> Verdict | None:
+def mirror_of(route: Route) -> VersionChoice | None:
     """The verdict for copies of the route's requests; None where none are made. Aborted means off."""
     if route.canary is None or route.mirror is None or not route.mirror.percent or route.aborted:
         return None
-    return Verdict(route, route.canary, MIRROR, analysed=False)
+    return VersionChoice(route, route.canary, MIRROR, analysed=False)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from canaryproxy.model.client import Client
-from canaryproxy.model.message import RequestHead
-from canaryproxy.model.table import WEIGHT_SCALE, VersionName
+from canaryproxy.model.head import RequestHead
+from canaryproxy.model.table import FULL_WEIGHT, VersionName
 from canaryproxy.routing.affinity import Key, bucket_of
 from canaryproxy.routing.condition import why_not
 from canaryproxy.routing.entry import ABORT, Entry, Lot
@@ -59,17 +59,23 @@ def explain(index: RouteIndex, head: RequestHead, client: Client, dice: Dice) ->
     fresh = key is not None and bool(key.cookie)
     bucket = None if key is None or fresh else bucket_of(key.value, lot.salt)
     below, above = lot.below.version.name, lot.above.version.name
-    share = lot.weight * (below == "canary") + (WEIGHT_SCALE - lot.weight) * (above == "canary")
+    share = lot.weight * (below == "canary") + (FULL_WEIGHT - lot.weight) * (above == "canary")
     version: VersionName | None = None
     if bucket is not None:
         version = below if bucket < lot.weight else above
-    elif share in (0, WEIGHT_SCALE):
+    elif share in (0, FULL_WEIGHT):
         version = "canary" if share else "stable"
     return Explanation(
-        route=entry.route.name, version=version, reason=lot.below.reason, share=share, weight=lot.weight,
-        bucket=bucket, fresh=fresh, rules=tuple(_notes(entry, lot, facts)),
+        route=entry.route.name,
+        version=version,
+        reason=lot.below.reason,
+        share=share,
+        weight=lot.weight,
+        bucket=bucket,
+        fresh=fresh,
+        rules=tuple(_notes(entry, lot, facts)),
         sentence=_sentence(entry, lot, version, bucket, key),
-    )  # fmt: skip
+    )
 
 
 def _notes(entry: Entry, lot: Lot, facts: Facts) -> Iterator[RuleNote]:

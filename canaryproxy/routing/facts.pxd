@@ -1,7 +1,7 @@
 cimport cython
 
 from canaryproxy.model.client cimport Client
-from canaryproxy.model.message cimport RequestHead
+from canaryproxy.model.head cimport RequestHead
 from canaryproxy.routing.path cimport normalise
 from canaryproxy.routing.field_scan cimport cookie_values, field_values, parameters, path_of
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from canaryproxy.model.client import Client
 from canaryproxy.model.fields import REQUEST_SPECIAL, UNMATCHED, is_x_forwarded, named_by
 from canaryproxy.model.forwarded import Address
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 from canaryproxy.routing.field_scan import Names, cookie_values, field_values, parameters, path_of
 from canaryproxy.routing.path import normalise
 
@@ -49,9 +49,19 @@ class Facts:
     """One request and who sent it."""
 
     __slots__ = (
-        "_asked", "_cookies", "_expected", "_found", "_head", "_headers", "_path", "_query", "_searches", "_told",
-        "client", "method",
-    )  # fmt: skip
+        "_asked",
+        "_cookies",
+        "_expected",
+        "_found",
+        "_head",
+        "_headers",
+        "_path",
+        "_query",
+        "_searches",
+        "_told",
+        "client",
+        "method",
+    )
 
     def __init__(self, head: RequestHead, client: Client) -> None:
         self.begin(head, client)

@@ -1,7 +1,7 @@
 cimport cython
 
 from canaryproxy.model.client cimport Client
-from canaryproxy.model.message cimport RequestHead, ResponseHead
+from canaryproxy.model.head cimport RequestHead, ResponseHead
 from canaryproxy.routing.facts cimport Facts
 from canaryproxy.routing.holds cimport all_hold
 from canaryproxy.routing.field_scan cimport field_values

@@ -4,8 +4,8 @@ import re
 from functools import cache
 
 from canaryproxy.model.client import Client
-from canaryproxy.model.goal import MOST_VALUE, Goal
-from canaryproxy.model.message import RequestHead, ResponseHead
+from canaryproxy.model.goal import MAX_VALUE, Goal
+from canaryproxy.model.head import RequestHead, ResponseHead
 from canaryproxy.routing.condition import compile_condition
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.field_scan import field_values
@@ -79,7 +79,7 @@ class Goals:
 
 
 def amount(response: ResponseHead, name: bytes) -> float | None:
-    """The number in a response's only field of this lower-case name, `MOST_VALUE` at most; None if there is no such
+    """The number in a response's only field of this lower-case name, `MAX_VALUE` at most; None if there is no such
     number.
     """
     values = field_values(response.plain, name)
@@ -87,4 +87,4 @@ def amount(response: ResponseHead, name: bytes) -> float | None:
         values += tuple([value for one, value in response.special if one == name])
     if len(values) != 1 or not number(values[0]):
         return None
-    return min(float(values[0]), MOST_VALUE)
+    return min(float(values[0]), MAX_VALUE)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from canaryproxy.model.rule import Rule
-from canaryproxy.model.table import WEIGHT_SCALE, Route
+from canaryproxy.model.table import FULL_WEIGHT, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def _to_canary(route: Route) -> bool:
 
 
 def _around_stable(route: Route) -> bool:
-    return any(rule.to == "stable" and rule.percent < WEIGHT_SCALE for rule in route.rules)
+    return any(rule.to == "stable" and rule.percent < FULL_WEIGHT for rule in route.rules)
 
 
 def _preview(route: Route) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.model.table import WEIGHT_SCALE, Affinity, VersionName
+from canaryproxy.model.table import FULL_WEIGHT, Affinity, VersionName
 
 COOKIE = "cookie"
 MOST = 64
@@ -41,7 +41,7 @@ def survey(rules: Iterable[Rule], *, aborted: bool) -> Survey:
         if alive:
             kept = tuple(names)
             versions |= _versions(rule)
-            draws = draws or 0 < rule.percent < WEIGHT_SCALE
+            draws = draws or 0 < rule.percent < FULL_WEIGHT
         else:
             versions.add("stable")
         if not rule.conditions:
@@ -54,8 +54,8 @@ def names_of(rules: Survey, weight: int, affinity: Affinity | None, *, aborted: 
     versions, draws, by_weight = set(rules.versions), rules.draws, 0 if aborted else weight
     if rules.passed:
         versions |= {"canary"} if by_weight else set()
-        versions |= {"stable"} if by_weight < WEIGHT_SCALE else set()
-        draws = draws or 0 < by_weight < WEIGHT_SCALE
+        versions |= {"stable"} if by_weight < FULL_WEIGHT else set()
+        draws = draws or 0 < by_weight < FULL_WEIGHT
     if len(versions) < 2:
         return ()
     key = "" if affinity is None or not draws else COOKIE if affinity.by == "cookie" else affinity.name
@@ -67,7 +67,7 @@ def names_of(rules: Survey, weight: int, affinity: Affinity | None, *, aborted: 
 
 def _versions(rule: Rule) -> set[VersionName]:
     other: VersionName = "stable" if rule.to == "canary" else "canary"
-    return ({rule.to} if rule.percent else set()) | ({other} if rule.percent < WEIGHT_SCALE else set())
+    return ({rule.to} if rule.percent else set()) | ({other} if rule.percent < FULL_WEIGHT else set())
 
 
 def _name(condition: Condition) -> str:

@@ -12,7 +12,7 @@ from canaryproxy.config.stored import dump_canary, dump_rules, load_canary, load
 from canaryproxy.control.fingerprint import HEARD
 from canaryproxy.control.state import RouteState, Source
 from canaryproxy.model.document import VERSION, items, mapping, text, unknown, version_of, whole
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.rollout import codec as rollouts
 from canaryproxy.rollout.state import Rollout
 
@@ -93,7 +93,7 @@ def _source(value: object) -> Source:
 
 
 def _weight(value: object) -> int:
-    if whole(value) > WEIGHT_SCALE:
+    if whole(value) > FULL_WEIGHT:
         raise ValueError(f"{value!r} is no weight")
     return cast("int", value)
 

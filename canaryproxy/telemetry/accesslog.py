@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from canaryproxy.escape import escaped, escaped_json
 from canaryproxy.model.client import Client
-from canaryproxy.model.message import RequestHead, protocol
+from canaryproxy.model.head import RequestHead, protocol
 
 MISSING = "-"
 """What the text format says where there is nothing to say."""
@@ -73,9 +73,29 @@ def undecided(at: float, client: Client, head: RequestHead | None, status: int, 
     asked = head or RequestHead()
     address, scheme = sender(client, head)
     return Entry(
-        at, address, client.address, asked.method, asked.host or b"", asked.target, asked.version, scheme, status,
-        "", "", "", "", 0, 0.0, None, 0.0, 0, 0, "", (), request_id,
-    )  # fmt: skip
+        at,
+        address,
+        client.address,
+        asked.method,
+        asked.host or b"",
+        asked.target,
+        asked.version,
+        scheme,
+        status,
+        "",
+        "",
+        "",
+        "",
+        0,
+        0.0,
+        None,
+        0.0,
+        0,
+        0,
+        "",
+        (),
+        request_id,
+    )
 
 
 def as_json(entry: Entry) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 
 Side = tuple[str, str]
 """Route and version."""
@@ -80,9 +80,13 @@ class Counters:
             sums.retries += sum(cell.retried.values())
             sums.ejections += cell.ejections
             for counter, news in (
-                (sums.codes, cell.codes), (sums.attempts, cell.outcomes), (sums.attempts, cell.retried),
-                (sums.rescues, cell.rescues), (sums.duration, cell.duration), (sums.latency, cell.latency),
-            ):  # fmt: skip
+                (sums.codes, cell.codes),
+                (sums.attempts, cell.outcomes),
+                (sums.attempts, cell.retried),
+                (sums.rescues, cell.rescues),
+                (sums.duration, cell.duration),
+                (sums.latency, cell.latency),
+            ):
                 for key, count in news.items():
                     counter[key] += count  # type: ignore[index]
         for goal in delta.goals:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from canaryproxy.model.outcome import Outcome
-from canaryproxy.model.table import WEIGHT_SCALE
+from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.telemetry.connections import connection_families
 from canaryproxy.telemetry.counters import Counters, Side, Sums
 from canaryproxy.telemetry.histogram import classic, total_seconds
@@ -114,13 +114,19 @@ def instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     yield GaugeMetricFamily("canaryproxy_routes", "Routes configured.", value=len(facts.routes))
     yield from connection_families(facts.counters)
     yield _counted(
-        "canaryproxy_admin_refused", "Readers of the admin API and the probes who were turned away.", "what", READS,
+        "canaryproxy_admin_refused",
+        "Readers of the admin API and the probes who were turned away.",
+        "what",
+        READS,
         facts.refused_readers,
-    )  # fmt: skip
+    )
     yield _counted(
-        "canaryproxy_answers_refused", "Answers to our own requests that were too much to be read.", "why", TOO_MUCH,
+        "canaryproxy_answers_refused",
+        "Answers to our own requests that were too much to be read.",
+        "why",
+        TOO_MUCH,
         facts.refused_answers,
-    )  # fmt: skip
+    )
     words = "When the certificates of a file end, in seconds since 1970; of authorities, the last of them."
     name = "canaryproxy_certificate_expiry_timestamp_seconds"
     expiry = GaugeMetricFamily(name, words, labels=("role", "place", "file"))
@@ -252,7 +258,7 @@ def _gauge(name: str, words: str, value: Callable[[InstanceFacts, RouteFacts, Si
 
 
 def _weight(_: InstanceFacts, route: RouteFacts, side: Side) -> float:
-    return (route.weight if side[1] == "canary" else WEIGHT_SCALE - route.weight) / 100
+    return (route.weight if side[1] == "canary" else FULL_WEIGHT - route.weight) / 100
 
 
 def _observed(facts: InstanceFacts, route: RouteFacts, side: Side) -> float | None:
@@ -273,9 +279,12 @@ def _endpoints(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
 
 
 def _route(
-    name: str, words: str, value: Callable[[RouteFacts], float], more: tuple[str, ...] = (),
+    name: str,
+    words: str,
+    value: Callable[[RouteFacts], float],
+    more: tuple[str, ...] = (),
     labels: Callable[[RouteFacts], tuple[str, ...]] = lambda _: (),
-) -> "_Family":  # fmt: skip
+) -> "_Family":
     def make(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
         family = GaugeMetricFamily(f"canaryproxy_{name}", words, labels=("route", *more))
         for route in _with_canary(routes):

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, MirrorDelta, Open, Users
 from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, MirrorDelta, OpenRequests, UsersDelta
 from canaryproxy.telemetry.distinct import Distinct, Numbers
 from canaryproxy.telemetry.histogram import merge, value_bucket
 from canaryproxy.telemetry.logarithm import bucket_of
@@ -53,10 +53,25 @@ class Cell:
     in all the other places when there is a report (`settle`).
     """
 
-    __slots__ = ("_news", "_usual", "codes", "connect", "duration", "ejections", "fresh", "key", "latency", "outcomes",
-                 "replies", "rescues", "retried", "second", "starts")  # fmt: skip
+    __slots__ = (
+        "_news",
+        "_usual",
+        "codes",
+        "connect",
+        "duration",
+        "ejections",
+        "fresh",
+        "key",
+        "latency",
+        "outcomes",
+        "replies",
+        "rescues",
+        "retried",
+        "second",
+        "starts",
+    )
 
-    def __init__(self, key: CellKey, second: int, news: "list[Cell]") -> None:
+    def __init__(self, key: CounterKey, second: int, news: "list[Cell]") -> None:
         self.key = key
         self.second = second
         self._news = news
@@ -154,12 +169,12 @@ class Fresh:
         self.seen = Distinct()
         self.failed = Distinct()
 
-    def report(self, route: str, version: str, weight: int) -> Users:
+    def report(self, route: str, version: str, weight: int) -> UsersDelta:
         """Both as samples of one level."""
         level = max(self.seen.level, self.failed.level)
         self.seen.thin(level)
         self.failed.thin(level)
-        return Users(route, version, weight, level, self.seen.users(), self.failed.users())
+        return UsersDelta(route, version, weight, level, self.seen.users(), self.failed.users())
 
 
 class Events:
@@ -206,9 +221,18 @@ class Recorder:
     """
 
     __slots__ = (
-        "_cells", "_copies", "_evicted", "_goals", "_news", "_numbers", "_refused", "_second", "_seen", "_turned_away",
+        "_cells",
+        "_copies",
+        "_evicted",
+        "_goals",
+        "_news",
+        "_numbers",
+        "_refused",
+        "_second",
+        "_seen",
+        "_turned_away",
         "_users",
-    )  # fmt: skip
+    )
 
     def __init__(self, secret: bytes = b"") -> None:
         self._numbers = Numbers(secret)
@@ -238,7 +262,7 @@ class Recorder:
         return cell
 
     def _cell(self, decision: Decision, second: int) -> Cell:
-        key = CellKey(
+        key = CounterKey(
             decision.route.name,
             decision.version.name,
             "" if decision.endpoint is None else decision.endpoint.authority,
@@ -326,12 +350,22 @@ class Recorder:
         overdue = _overdue((cell for cell, waits in still_open if waits), int(at) - OVERDUE)
         in_flight = Counter((cell.key.route, cell.key.version) for cell, _ in still_open)
         return Delta(
-            generation, at, cells=news, overdue=overdue, refused=refused, tunnels=tunnels, ejected=ejected,
-            in_flight=in_flight, users=self._take_users(), goals=self._take_goals(), mirrors=self._take_copies(),
-            turned_away=turned_away, evicted=evicted,
-        )  # fmt: skip
+            generation,
+            at,
+            cells=news,
+            overdue=overdue,
+            refused=refused,
+            tunnels=tunnels,
+            ejected=ejected,
+            in_flight=in_flight,
+            users=self._take_users(),
+            goals=self._take_goals(),
+            mirrors=self._take_copies(),
+            turned_away=turned_away,
+            evicted=evicted,
+        )
 
-    def _take_users(self) -> tuple[Users, ...]:
+    def _take_users(self) -> tuple[UsersDelta, ...]:
         taken, self._users = self._users, {}
         self._seen = {}
         return tuple(fresh.report(*key) for key, fresh in taken.items())
@@ -347,18 +381,28 @@ class Recorder:
         )
 
 
-def _report(cell: Cell) -> CellDelta:
+def _report(cell: Cell) -> CounterDelta:
     cell.settle()
-    delta = CellDelta(
-        cell.key, cell.second, cell.starts, cell.outcomes, cell.retried, cell.codes, cell.latency, cell.duration,
-        cell.connect, cell.rescues, cell.ejections, cell.replies,
-    )  # fmt: skip
+    delta = CounterDelta(
+        cell.key,
+        cell.second,
+        cell.starts,
+        cell.outcomes,
+        cell.retried,
+        cell.codes,
+        cell.latency,
+        cell.duration,
+        cell.connect,
+        cell.rescues,
+        cell.ejections,
+        cell.replies,
+    )
     cell.clear()
     return delta
 
 
-def _overdue(cells: Iterable[Cell], latest: int) -> tuple[Open, ...]:
-    counts: dict[tuple[CellKey, int], int] = {}
+def _overdue(cells: Iterable[Cell], latest: int) -> tuple[OpenRequests, ...]:
+    counts: dict[tuple[CounterKey, int], int] = {}
     for cell in cells:
         if cell.second <= latest:
             counts[cell.key, cell.second] = counts.get((cell.key, cell.second), 0) + 1
@@ -366,12 +410,12 @@ def _overdue(cells: Iterable[Cell], latest: int) -> tuple[Open, ...]:
     while len(counts) > MOST_OVERDUE and step < COARSEST:
         step *= 2
         counts = _coarser(counts, step)
-    return tuple(Open(key, second, count) for (key, second), count in counts.items())
+    return tuple(OpenRequests(key, second, count) for (key, second), count in counts.items())
 
 
-def _coarser(counts: dict[tuple[CellKey, int], int], step: int) -> dict[tuple[CellKey, int], int]:
+def _coarser(counts: dict[tuple[CounterKey, int], int], step: int) -> dict[tuple[CounterKey, int], int]:
     """The exchanges of so many seconds as if all of them had begun in the last of these that any began in."""
-    together: dict[tuple[CellKey, int], tuple[int, int]] = {}
+    together: dict[tuple[CounterKey, int], tuple[int, int]] = {}
     for (key, second), count in counts.items():
         last, before = together.get((key, second // step), (second, 0))
         together[key, second // step] = max(last, second), before + count

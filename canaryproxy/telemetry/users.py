@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.telemetry.counters import Side
 from canaryproxy.telemetry.distinct import MOST, Distinct, estimate, relative_error, stratum_of
 

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
-from canaryproxy.model.delta import CellDelta, Delta, GoalDelta
 from canaryproxy.model.outcome import FAILURES, Outcome
+from canaryproxy.model.report import CounterDelta, Delta, GoalDelta
 from canaryproxy.telemetry.counters import Side
 from canaryproxy.telemetry.histogram import quantile, total_seconds
 
@@ -49,7 +49,7 @@ class Sample:
     latency: Counter[int] = field(default_factory=Counter)
     goals: dict[str, Events] = field(default_factory=dict)
 
-    def count(self, cell: CellDelta) -> None:
+    def count(self, cell: CounterDelta) -> None:
         """Add what a worker reports."""
         self.starts += cell.starts
         for outcome, count in cell.outcomes.items():

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from canaryproxy.admin.problems import Problem
-from canaryproxy.model.delta import Delta, GoalDelta, Users
+from canaryproxy.model.report import Delta, GoalDelta, UsersDelta
 from canaryproxy.routing.affinity import bucket_of
 from canaryproxy.routing.hashing import Hash
 from tests.admin.test_operations import call, refused
@@ -29,8 +29,11 @@ async def test_an_event_of_a_version_is_counted_for_it() -> None:
     api = await Api(route=GOALS).start()
     api.served("canary", 10)
     assert await report(api, goal="purchase", value=19.5, version="canary") == {
-        "route": "shop", "goal": "purchase", "version": "canary", "value": 19.5,
-    }  # fmt: skip
+        "route": "shop",
+        "goal": "purchase",
+        "version": "canary",
+        "value": 19.5,
+    }
     await report(api, goal="purchase", version="canary")
     told = (await stats(api))["versions"]["canary"]["goals"]
     assert told["purchase"] == {"events": 2, "value": 20.5, "users": 0, "per_request": 0.2, "per_user": None}
@@ -45,7 +48,7 @@ async def test_an_event_of_a_user_is_that_of_the_version_that_had_them_and_the_u
     assert (await report(api, goal="purchase", key=low))["version"] == "canary"
     assert (await report(api, goal="purchase", key=high))["version"] == "stable"
     users = frozenset((api.knowledge.numbers.of(Hash(SALT).of(high.encode())),))
-    api.users.add(Delta(1, api.clock, users=(Users("shop", "canary", 500, 0, users),)), lambda _: 500)
+    api.users.add(Delta(1, api.clock, users=(UsersDelta("shop", "canary", 500, 0, users),)), lambda _: 500)
     for _ in range(2):
         assert (await report(api, goal="purchase", key=high))["version"] == "canary"
     told = (await stats(api))["versions"]["canary"]
@@ -94,7 +97,7 @@ async def test_without_affinity_there_are_no_users() -> None:
 async def test_what_the_traffic_showed_is_told_by_request_and_by_user() -> None:
     api = await Api(route=GOALS).start()
     api.served("stable", 100)
-    seen = Users("shop", "stable", 500, 0, frozenset(range(1, 21)), frozenset((3,)))
+    seen = UsersDelta("shop", "stable", 500, 0, frozenset(range(1, 21)), frozenset((3,)))
     event = GoalDelta("shop", "stable", "cart", True, 10, 10.0, {}, 0, dict.fromkeys(range(1, 6), 2.0))
     by_rule = GoalDelta("shop", "stable", "cart", False, 7, 7.0)
     told = Delta(1, api.clock, users=(seen,), goals=(event, by_rule))
@@ -107,7 +110,9 @@ async def test_what_the_traffic_showed_is_told_by_request_and_by_user() -> None:
     assert (stable["users"], stable["users_failed"], stable["users_error"]) == (20, 1, 0.0)
     assert stable["goals"]["cart"] == {"events": 10, "value": 10.0, "users": 5, "per_request": 0.1, "per_user": 0.25}
     assert found["step"] == {
-        "weight": 5.0, "seconds": 5.0, "stable": {"users": 20, "failed": 1, "error": 0.0},
+        "weight": 5.0,
+        "seconds": 5.0,
+        "stable": {"users": 20, "failed": 1, "error": 0.0},
         "canary": {"users": 0, "failed": 0, "error": 0.0},
-    }  # fmt: skip
+    }
     assert api.counters.sums("shop", "stable").goal_events == {"cart": 17}

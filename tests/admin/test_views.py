@@ -1,7 +1,7 @@
 """What is shown of routes, endpoints and the instance."""
 
 from canaryproxy.config import parse
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.model.table import Endpoint
 from tests.support.admin import Api
 
@@ -11,8 +11,9 @@ async def test_an_endpoint_that_a_worker_ejected_is_shown_so() -> None:
     api.counters.add(1, Delta(1, 1.0, ejected=frozenset(("127.0.0.1:2",))))
     sides = api.knowledge.endpoints("shop")
     assert [(one.endpoint, one.state) for one in (*sides.stable, *sides.canary)] == [
-        ("127.0.0.1:1", "unknown"), ("127.0.0.1:2", "ejected"),
-    ]  # fmt: skip
+        ("127.0.0.1:1", "unknown"),
+        ("127.0.0.1:2", "ejected"),
+    ]
     api.counters.gone(1)
     assert api.knowledge.endpoints("shop").canary[0].state == "unknown"
 

@@ -3,12 +3,12 @@
 from canaryproxy.analysis.cohorts import LONGEST, Cohorts
 from canaryproxy.analysis.latency import LAST
 from canaryproxy.analysis.rates import NOTHING, Block
-from canaryproxy.model.delta import CellDelta, Open
+from canaryproxy.model.report import CounterDelta, OpenRequests
 from tests.support.traffic import key
 
 
-def cell(version: str, second: int, latency: dict[int, int] | None = None) -> CellDelta:
-    return CellDelta(key(version), second, latency=latency or {})
+def cell(version: str, second: int, latency: dict[int, int] | None = None) -> CounterDelta:
+    return CounterDelta(key(version), second, latency=latency or {})
 
 
 def test_a_block_has_both_versions_and_what_began_in_one_second() -> None:
@@ -42,7 +42,7 @@ def test_latencies_are_told_when_the_cohort_is_closed_in_coarser_buckets() -> No
 def test_who_waits_too_long_failed_and_was_the_slowest_and_counts_no_second_time() -> None:
     cohorts = Cohorts()
     cohorts.count(cell("stable", 5), 3, 0, timed=True)
-    waiting = [Open(key("canary"), 5, 2), Open(key("stable"), 5, 1), Open(key("canary"), 9, 4)]
+    waiting = [OpenRequests(key("canary"), 5, 2), OpenRequests(key("stable"), 5, 1), OpenRequests(key("canary"), 9, 4)]
     ((block, (canary, stable), vain),) = cohorts.close(6, waiting, timed=True)
     assert block == Block(2, 2, 4, 1)
     assert (canary, stable, vain) == ({LAST: 2}, {LAST: 1}, Block(2, 2, 1, 1))
@@ -55,5 +55,5 @@ def test_who_waits_too_long_failed_and_was_the_slowest_and_counts_no_second_time
 
 def test_a_canary_that_is_still_cold_has_no_slowest() -> None:
     cohorts = Cohorts()
-    ((_, (canary, _), vain),) = cohorts.close(6, [Open(key("canary"), 5, 2)], timed=False)
+    ((_, (canary, _), vain),) = cohorts.close(6, [OpenRequests(key("canary"), 5, 2)], timed=False)
     assert (canary, vain) == ({}, Block(2, 2, 0, 0))

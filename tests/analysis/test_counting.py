@@ -4,13 +4,15 @@ from canaryproxy.analysis.counting import AtRisk, Exposed, Tally, failures, judg
 from canaryproxy.analysis.finding import Exposure
 from canaryproxy.analysis.rates import Block
 from canaryproxy.analysis.spec import Errors
-from canaryproxy.model.delta import CellDelta
+from canaryproxy.model.report import CounterDelta
 from tests.support.traffic import key
 
-CELL = CellDelta(
-    key("canary"), 5, outcomes={"success": 5, "error_5xx": 2, "timeout": 1, "client_abort": 3, "overflow": 4},
+CELL = CounterDelta(
+    key("canary"),
+    5,
+    outcomes={"success": 5, "error_5xx": 2, "timeout": 1, "client_abort": 3, "overflow": 4},
     replies={404: 1, 429: 2, 503: 2},
-)  # fmt: skip
+)
 
 
 def test_clients_that_left_and_load_that_was_shed_say_nothing() -> None:

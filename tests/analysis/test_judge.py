@@ -13,8 +13,8 @@ from canaryproxy.analysis.finding import Analysis, Finding
 from canaryproxy.analysis.judge import Judge
 from canaryproxy.analysis.spec import Errors, External, GoalSpec, Latency, Limits, Resource, Spec
 from canaryproxy.analysis.usage import Trouble, Used
-from canaryproxy.model.delta import CellDelta, CellKey, Open
 from canaryproxy.model.document import TooNewError
+from canaryproxy.model.report import CounterDelta, CounterKey, OpenRequests
 from canaryproxy.model.table import VersionName
 from tests.support.judged import EVERYTHING, JUDGED, fresh
 from tests.support.traffic import Version, Visitors, World, failing, key
@@ -286,7 +286,7 @@ def test_where_stables_endpoints_stall_now_and_then_nobody_counts_requests() -> 
 
 def test_who_waited_at_a_worker_that_is_gone_is_forgotten() -> None:
     world = World(weight=5000)
-    world.judge.reported(7, world.now, (Open(key("canary"), int(world.now), 500),))
+    world.judge.reported(7, world.now, (OpenRequests(key("canary"), int(world.now), 500),))
     world.judge.gone(7)
     assert world.run(60, failing) is None
 
@@ -317,9 +317,9 @@ VERSIONS: tuple[VersionName, ...] = ("canary", "stable")
 
 def cell(
     version: VersionName, second: int, starts: int, reason: str = "weight", failed: int = 0, endpoint: str = "a:1"
-) -> CellDelta:
+) -> CounterDelta:
     outcomes = {"timeout": failed, "success": starts - failed}
-    return CellDelta(CellKey("shop", version, endpoint, reason, True), second, starts, outcomes)
+    return CounterDelta(CounterKey("shop", version, endpoint, reason, True), second, starts, outcomes)
 
 
 def test_draws_under_another_weight_are_no_sign_of_a_broken_split() -> None:
@@ -349,7 +349,7 @@ def test_what_hung_and_then_timed_out_counts_once_against_the_hard_limit() -> No
     world = World(spec=Spec(errors=None, latency=None))
     second = int(world.now)
     world.judge.count(cell("stable", second, 500), current=True)
-    world.judge.reported(0, world.now, (Open(key("canary"), second, 15),))
+    world.judge.reported(0, world.now, (OpenRequests(key("canary"), second, 15),))
     world.judge.look(world.now + 5, 500, world.now + 5)
     world.judge.reported(0, world.now + 6, ())
     world.judge.count(cell("canary", second, 15, failed=15), current=True)
@@ -462,9 +462,16 @@ def test_it_goes_on_to_what_it_would_have_found() -> None:
 @settings(max_examples=25, deadline=None)
 def test_whatever_it_has_seen_survives(seed: int, seconds: int, weight: int, affinity: bool) -> None:
     world = World(
-        Version(0.02, 0.01, buys=0.1), Version(0.05, 0.02, hangs=0.01, buys=0.1), rate=60, weight=weight,
-        spec=EVERYTHING, affinity=affinity, goal="cart", valued=True, seed=seed,
-    )  # fmt: skip
+        Version(0.02, 0.01, buys=0.1),
+        Version(0.05, 0.02, hangs=0.01, buys=0.1),
+        rate=60,
+        weight=weight,
+        spec=EVERYTHING,
+        affinity=affinity,
+        goal="cart",
+        valued=True,
+        seed=seed,
+    )
     world.run(seconds)
     was = stored(world.judge, world.now)
     again(world)
@@ -492,8 +499,13 @@ def test_what_a_later_version_has_added_anywhere_is_written_back() -> None:
     """An older reader keeps unknown fields at every level, and the evidence of checks that it does not know."""
     world = JUDGED["everything"]()
     told = stored(world.judge, world.now)
-    named = {("warm",), ("goals_at_risk",), ("panel", "highest"), ("stable", "dispersion", "failed"),
-             ("stable", "dispersion", "failed_seconds")}  # fmt: skip
+    named = {
+        ("warm",),
+        ("goals_at_risk",),
+        ("panel", "highest"),
+        ("stable", "dispersion", "failed"),
+        ("stable", "dispersion", "failed_seconds"),
+    }
     places = [path for path in objects(told) if path not in named]
     assert len(places) > 30
     for path in places:
@@ -540,12 +552,25 @@ def test_a_check_that_an_older_version_did_not_have_begins_now() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        ("unit",), ("weight",), ("seconds",), ("stable", "drift", "sum"), ("panel", "errors", "worse", "relative", "sums"),
-        ("panel", "latency", "here"), ("exposed", "requests"), ("placebo", "factor"), ("panel", "hard_limit", "reports"),
-        ("stable", "dispersion", "failed"), ("panel", "goals", "cart", "values"), ("warm",), ("goals_at_risk", "cart"),
-        ("panel", "latency_bounds", "samples"), ("stable", "looks"), ("at_risk", "seen"), ("endpoints",),
+        ("unit",),
+        ("weight",),
+        ("seconds",),
+        ("stable", "drift", "sum"),
+        ("panel", "errors", "worse", "relative", "sums"),
+        ("panel", "latency", "here"),
+        ("exposed", "requests"),
+        ("placebo", "factor"),
+        ("panel", "hard_limit", "reports"),
+        ("stable", "dispersion", "failed"),
+        ("panel", "goals", "cart", "values"),
+        ("warm",),
+        ("goals_at_risk", "cart"),
+        ("panel", "latency_bounds", "samples"),
+        ("stable", "looks"),
+        ("at_risk", "seen"),
+        ("endpoints",),
     ],
-)  # fmt: skip
+)
 def test_damaged_evidence_is_refused(path: tuple[str, ...]) -> None:
     world = JUDGED["everything"]()
     for damage in (7.5, "x", [1], {"y": 1}):

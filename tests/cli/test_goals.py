@@ -4,7 +4,7 @@ from typer.testing import CliRunner
 
 from canaryproxy.cli import app
 from canaryproxy.cli.goals import figures, goals
-from canaryproxy.model.delta import Delta, GoalDelta, Users
+from canaryproxy.model.report import Delta, GoalDelta, UsersDelta
 from tests.support.admin import Api
 from tests.support.live import live
 
@@ -14,7 +14,10 @@ def test_both_versions_stand_side_by_side() -> None:
     api.served("canary", 50)
     event = GoalDelta("shop", "canary", "cart", True, 5, 12.5, {31: 5}, 0, {1: 12.5})
     told = Delta(
-        1, api.clock, users=(Users("shop", "canary", 500, 0, frozenset((1, 2, 3, 4)), frozenset((1,))),), goals=(event,)
+        1,
+        api.clock,
+        users=(UsersDelta("shop", "canary", 500, 0, frozenset((1, 2, 3, 4)), frozenset((1,))),),
+        goals=(event,),
     )
     api.window.add(told)
     api.users.add(told, lambda _: 500)

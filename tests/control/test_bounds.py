@@ -16,9 +16,9 @@ from canaryproxy.link.introduction import ours
 from canaryproxy.link.messages import VERSION, Acknowledged, Drain, Drained, Introduction, Message
 from canaryproxy.mode import PACKAGE
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, MirrorDelta, Open, Users
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, MirrorDelta, OpenRequests, UsersDelta
 from canaryproxy.model.table import Affinity
 from canaryproxy.routing.entry import Entry
 from canaryproxy.telemetry.connections import EVICTED, TURNED_AWAY
@@ -29,16 +29,27 @@ from tests.support.filing import Filed
 
 SHOP = route("shop", rules=("beta",))
 VOCABULARY = knowing((SHOP, route("blog")))
-KEY = CellKey("shop", "canary", "10.0.0.1:9", "weight", True)
-CELL = CellDelta(
+KEY = CounterKey("shop", "canary", "10.0.0.1:9", "weight", True)
+CELL = CounterDelta(
     KEY, 100, 2, {"success": 2}, {"reset": 1}, {200: 2}, {-40: 2}, {-39: 2}, {3: 1}, {"fallback": 1}, 1, {503: 1}
 )
-USERS = Users("shop", "canary", 500, 0, frozenset((1, 2**64 - 1)), frozenset((1,)))
+USERS = UsersDelta("shop", "canary", 500, 0, frozenset((1, 2**64 - 1)), frozenset((1,)))
 GOAL = GoalDelta("shop", "canary", "buy", True, 2, 3.5, {0: 1, 31: 1}, 0, {1: 3.5})
 WHOLE = Delta(
-    1, 100.25, (CELL,), (Open(KEY, 99, 2),), (USERS,), (GOAL,), (MirrorDelta("shop", 3, 1, {"success": 2}),), {404: 1},
-    {("shop", "canary"): 1}, frozenset(("10.0.0.1:9",)), {("blog", "stable"): 4}, {"full": 2}, {"files": 1},
-)  # fmt: skip
+    1,
+    100.25,
+    (CELL,),
+    (OpenRequests(KEY, 99, 2),),
+    (USERS,),
+    (GOAL,),
+    (MirrorDelta("shop", 3, 1, {"success": 2}),),
+    {404: 1},
+    {("shop", "canary"): 1},
+    frozenset(("10.0.0.1:9",)),
+    {("blog", "stable"): 4},
+    {"full": 2},
+    {"files": 1},
+)
 
 
 def border(began: int = 1, at: float = 99.0) -> Border:
@@ -104,12 +115,12 @@ def test_a_busy_worker_stays_within_the_rate_also_after_a_long_silence() -> None
     made = border()
     many = 50_000 * 600
     counts = {200: many}
-    cell = CellDelta(KEY, 100, many, {"success": many}, {}, counts, {0: many}, {0: many}, {0: many})
+    cell = CounterDelta(KEY, 100, many, {"success": many}, {}, counts, {0: many}, {0: many}, {0: many})
     made.check(replace(WHOLE, at=699.0, cells=(cell,)), 700.0)
     for number in range(20):
         busy = replace(GOAL, events=50_000, value=5e4, values={0: 50_000}, users=dict.fromkeys(range(50000), 1.0))
         fresh = replace(USERS, seen=frozenset(range(50_000)), failed=frozenset(range(50_000)))
-        cell = CellDelta(
+        cell = CounterDelta(
             KEY, 100, 50_000, {"success": 50_000}, {}, {200: 50_000}, {0: 50_000}, {0: 50_000}, {0: 50_000}
         )
         at = 700.0 + number
@@ -160,18 +171,39 @@ SIDE = ("shop", "canary")
         (cell(second=HUGE), f"second is {HUGE}, allowed: 98 to 101"),
         (cell(second=-HUGE), "second is"),
         (cell(second=3), "second is 3"),
-        *((cell(**{name: {"success" if name in ("outcomes", "retried") else "fallback": HUGE}}), "the sum of all counts is")
-          for name in ("outcomes", "retried", "rescues")),
-        *((cell(**{name: {"success" if name in ("outcomes", "retried") else "fallback": -5}}), f"{name} is -5")
-          for name in ("outcomes", "retried", "rescues")),
-        *((cell(**{name: {"\x1b[2J": 1}}), rf"a key of {name} is '\x1b[2J', allowed: ")
-          for name in ("outcomes", "retried", "rescues")),
-        *((cell(**{name: {200: HUGE}}), "the sum of all counts is") for name in ("codes", "replies", "latency", "duration", "connect")),
-        *((cell(**{name: {200: 9, 201: -4}}), f"{name} is -4") for name in ("codes", "replies", "latency", "duration", "connect")),
-        *((cell(**{name: {code: 1}}), f"a key of {name} is {code}, allowed: statuses from 100 to 599")
-          for name in ("codes", "replies") for code in (99, 600, -1, HUGE)),
-        *((cell(**{name: {bucket: 1}}), f"a key of {name} is {bucket}, allowed: buckets from -638 to 524")
-          for name in ("latency", "duration", "connect") for bucket in (2**40, -2**40, 525, -639)),
+        *(
+            (
+                cell(**{name: {"success" if name in ("outcomes", "retried") else "fallback": HUGE}}),
+                "the sum of all counts is",
+            )
+            for name in ("outcomes", "retried", "rescues")
+        ),
+        *(
+            (cell(**{name: {"success" if name in ("outcomes", "retried") else "fallback": -5}}), f"{name} is -5")
+            for name in ("outcomes", "retried", "rescues")
+        ),
+        *(
+            (cell(**{name: {"\x1b[2J": 1}}), rf"a key of {name} is '\x1b[2J', allowed: ")
+            for name in ("outcomes", "retried", "rescues")
+        ),
+        *(
+            (cell(**{name: {200: HUGE}}), "the sum of all counts is")
+            for name in ("codes", "replies", "latency", "duration", "connect")
+        ),
+        *(
+            (cell(**{name: {200: 9, 201: -4}}), f"{name} is -4")
+            for name in ("codes", "replies", "latency", "duration", "connect")
+        ),
+        *(
+            (cell(**{name: {code: 1}}), f"a key of {name} is {code}, allowed: statuses from 100 to 599")
+            for name in ("codes", "replies")
+            for code in (99, 600, -1, HUGE)
+        ),
+        *(
+            (cell(**{name: {bucket: 1}}), f"a key of {name} is {bucket}, allowed: buckets from -638 to 524")
+            for name in ("latency", "duration", "connect")
+            for bucket in (2**40, -(2**40), 525, -639)
+        ),
         (key(route="nowhere"), "route is 'nowhere', allowed: routes that were published"),
         (key(route="x" * 10**6), "(1000002 characters), allowed: routes that were published"),
         (key(version="blue"), "version of route 'shop' is 'blue', allowed: stable, canary"),
@@ -229,10 +261,10 @@ SIDE = ("shop", "canary")
         (standing(room=2**62 + 1), "room is 4611686018427387905"),
         (standing(shed=2**21), "shed is 2097152"),
         (standing(ejected=frozenset(("evil.test:1",))), "an endpoint in ejected is 'evil.test:1'"),
-        (standing(overdue=(Open(KEY, 99, -1),)), "count of overdue is -1"),
-        (standing(overdue=(Open(KEY, 99, OPEN), Open(KEY, 98, OPEN))), "the sum of overdue is"),
-        (standing(overdue=(Open(KEY, HUGE, 1),)), "second is"),
-        (standing(overdue=(Open(KEY._replace(route="x"), 99, 1),)), "route is 'x'"),
+        (standing(overdue=(OpenRequests(KEY, 99, -1),)), "count of overdue is -1"),
+        (standing(overdue=(OpenRequests(KEY, 99, OPEN), OpenRequests(KEY, 98, OPEN))), "the sum of overdue is"),
+        (standing(overdue=(OpenRequests(KEY, HUGE, 1),)), "second is"),
+        (standing(overdue=(OpenRequests(KEY._replace(route="x"), 99, 1),)), "route is 'x'"),
         (standing(at=math.nan), "at is nan"),
         (standing(at=math.inf), "at is inf"),
         (standing(at=-math.inf), "at is -inf"),
@@ -245,7 +277,7 @@ SIDE = ("shop", "canary")
         (standing(goals=(GOAL,) * (ENTRIES + 1)), "the length of goals"),
         (standing(mirrors=(MirrorDelta("shop"),) * (ENTRIES + 1)), "the length of mirrors"),
     ],
-)  # fmt: skip
+)
 def test_one_word_out_of_bounds_is_refused_and_named(delta: Delta, words: str) -> None:
     said = refused(delta)
     assert words in said
@@ -257,9 +289,9 @@ def test_one_word_out_of_bounds_is_refused_and_named(delta: Delta, words: str) -
 def test_every_field_of_a_report_is_looked_at() -> None:
     """A field that is added needs bounds: this list is what `Check` and the tests above know."""
     known = {
-        CellDelta: "key second starts outcomes retried codes latency duration connect rescues ejections replies",
-        Open: "key second count",
-        Users: "route version weight level seen failed",
+        CounterDelta: "key second starts outcomes retried codes latency duration connect rescues ejections replies",
+        OpenRequests: "key second count",
+        UsersDelta: "route version weight level seen failed",
         GoalDelta: "route version goal analysed events value values level users",
         MirrorDelta: "route sent dropped outcomes",
         Delta: "generation at cells overdue users goals mirrors refused tunnels ejected in_flight turned_away "
@@ -319,7 +351,7 @@ def test_generations_are_those_that_it_was_sent_in_their_order() -> None:
         ((replace(ours(), package="/a\nb"),), "package of the introduction"),
         ((replace(ours(), python="\u202e"),), r"python of the introduction is '\u202e'"),
     ],
-)  # fmt: skip
+)
 def test_messages_come_in_their_order(messages: tuple[Message, ...], words: str) -> None:
     made = Border(VOCABULARY, 1, 99.0)
     for message in messages[:-1]:
@@ -376,8 +408,8 @@ def changed(value: Any, dice: random.Random, often: float) -> Any:
         if isinstance(value, bool):
             return not value
         return dice.choice(TEXTS if isinstance(value, str) else FLOATS if isinstance(value, float) else INTS)
-    if isinstance(value, CellKey):
-        return CellKey(*(changed(one, dice, often) for one in value))
+    if isinstance(value, CounterKey):
+        return CounterKey(*(changed(one, dice, often) for one in value))
     if isinstance(value, tuple):
         many = value * dice.choice((0, 2, 3)) if dice.random() < often and len(value) < 5 else value
         return tuple(changed(one, dice, often) for one in many)
@@ -430,14 +462,19 @@ def test_what_lies_within_the_bounds_does_not_gather() -> None:
     for number in range(500):
         now = 110.25 + 15 * number
         cells = tuple(
-            CellDelta(
-                KEY._replace(reason=reason), second, 1, dict.fromkeys(OUTCOMES, 1),
-                codes={100 + number: 1}, latency={number - 200: 1}, replies={100 + number: 1},
+            CounterDelta(
+                KEY._replace(reason=reason),
+                second,
+                1,
+                dict.fromkeys(OUTCOMES, 1),
+                codes={100 + number: 1},
+                latency={number - 200: 1},
+                replies={100 + number: 1},
             )
             for reason in ("weight", "rule:beta")
             for second in (int(now), int(now) - 1, 99 + number * 7 % 15)
-        )  # fmt: skip
-        overdue = tuple(Open(KEY, int(now) - some, 1_000) for some in range(10))
+        )
+        overdue = tuple(OpenRequests(KEY, int(now) - some, 1_000) for some in range(10))
         seen = frozenset(range(number % 40 * 100, number % 40 * 100 + 300))
         delta = Delta(1, now, cells, overdue, (replace(USERS, seen=seen, failed=frozenset()),))
         made.check(delta, now)

@@ -1,7 +1,7 @@
 """What becomes of a report."""
 
 from canaryproxy.control.subscriptions import WorkerGone, WorkerReport, WorkersChanged
-from canaryproxy.model.delta import CellDelta, CellKey, Delta
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from tests.support.rolling import JO, Bench
 
 
@@ -9,7 +9,7 @@ async def test_a_report_is_counted_and_judged_and_who_is_gone_has_nothing_open()
     bench = Bench()
     await bench.reconfiguration.start()
     await bench.controller.set_weight("shop", 500, JO)
-    cell = CellDelta(CellKey("shop", "canary", "e", "weight", True), 1000, 7, {"success": 7})
+    cell = CounterDelta(CounterKey("shop", "canary", "e", "weight", True), 1000, 7, {"success": 7})
     report = Delta(bench.tables.generation, bench.now, (cell,), in_flight={("shop", "canary"): 2})
     bench.reports.publish(WorkerReport(0, report))
     assert bench.window.sample(("shop", "canary"), bench.now, 10).requests == 7

@@ -10,7 +10,7 @@ from canaryproxy.config import Config, parse
 from canaryproxy.control.events import Events
 from canaryproxy.control.judges import Judges, judged_otherwise
 from canaryproxy.control.subscriptions import Failing, Subscription, Verdicts
-from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, Open, Users
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, OpenRequests, UsersDelta
 from canaryproxy.telemetry.users import UserBook
 from tests.support.plane import Weights
 
@@ -52,16 +52,21 @@ class Bench:
 
     def report(self, at: float, canary_fails: bool = False, **more: object) -> None:
         cells = tuple(
-            CellDelta(
-                CellKey(route, version, "e", "weight", analysed), int(at), count,
-                {"error_5xx" if fails else "success": count}, latency={-192: count},
+            CounterDelta(
+                CounterKey(route, version, "e", "weight", analysed),
+                int(at),
+                count,
+                {"error_5xx" if fails else "success": count},
+                latency={-192: count},
                 replies={500: count} if fails else {},
             )
             for route, version, count, fails, analysed in (
-                ("shop", "stable", 57, False, True), ("shop", "canary", 3, canary_fails, True),
-                ("shop", "canary", 50, True, False), ("gone", "canary", 50, True, True),
+                ("shop", "stable", 57, False, True),
+                ("shop", "canary", 3, canary_fails, True),
+                ("shop", "canary", 50, True, False),
+                ("gone", "canary", 50, True, True),
             )
-        )  # fmt: skip
+        )
         delta = Delta(1, at, cells, **more)  # type: ignore[arg-type]
         self.judges.add(0, delta, self.book.add(delta, self.weights.get))
 
@@ -117,8 +122,8 @@ def test_another_canary_begins_anew_and_another_stable_does_not() -> None:
 def test_goals_and_users_are_told_on() -> None:
     bench = Bench(affinity="cookie")
     users = (
-        Users("shop", "canary", 500, 0, frozenset((1, 2)), frozenset((2,))),
-        Users("shop", "stable", 500, 0, frozenset(range(5, 50))),
+        UsersDelta("shop", "canary", 500, 0, frozenset((1, 2)), frozenset((2,))),
+        UsersDelta("shop", "stable", 500, 0, frozenset(range(5, 50))),
     )
     goals = (
         GoalDelta("shop", "canary", "cart", True, 1, 1.0, {-1: 1}, 0, {1: 1.0}),
@@ -138,8 +143,8 @@ def test_goals_and_users_are_told_on() -> None:
 def test_who_waits_is_told_and_a_worker_that_is_gone_is_forgotten() -> None:
     bench = Bench()
     waiting = (
-        Open(CellKey("shop", "canary", "e", "weight", True), 10, 40),
-        Open(CellKey("shop", "canary", "e", "rule:x", False), 10, 40),
+        OpenRequests(CounterKey("shop", "canary", "e", "weight", True), 10, 40),
+        OpenRequests(CounterKey("shop", "canary", "e", "rule:x", False), 10, 40),
     )
     bench.report(10.0, overdue=waiting)
     bench.judges.gone(1)

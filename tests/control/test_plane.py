@@ -2,7 +2,7 @@
 
 from canaryproxy.control.ledger import OPERATOR
 from canaryproxy.control.subscriptions import WorkerReport
-from canaryproxy.model.delta import CellDelta, CellKey, Delta
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from tests.support.rolling import JO, started
 
 
@@ -13,8 +13,8 @@ async def test_reports_of_a_canary_that_fails_take_it_back_without_waiting_for_a
     for _ in range(5):
         bench.now += 0.25
         cells = tuple(
-            CellDelta(
-                CellKey("shop", version, "e", "weight", True), int(bench.now), 100, {outcome: 100}, replies=replies
+            CounterDelta(
+                CounterKey("shop", version, "e", "weight", True), int(bench.now), 100, {outcome: 100}, replies=replies
             )
             for version, outcome, replies in (("stable", "success", {200: 100}), ("canary", "error_5xx", {500: 100}))
         )

@@ -15,7 +15,7 @@ from canaryproxy.control.judges import Judges
 from canaryproxy.control.scraping import NoAnswer
 from canaryproxy.control.sources import Sources, pause_of
 from canaryproxy.control.subscriptions import Subscription
-from canaryproxy.model.delta import CellDelta, CellKey, Delta, MirrorDelta
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta, MirrorDelta
 from canaryproxy.model.table import Endpoint
 from tests.support.plane import Weights
 
@@ -46,13 +46,25 @@ class Bench:
         self.values: dict[str, float | Exception] = {"canary": 0.5, "stable": 0.4}
         self.asked: list[str] = []
         self.judges = Judges(
-            config(), 0.0, self.weights, lambda: 1, lambda: 0.5, Events(), lambda: 0.0, Subscription(),
-        )  # fmt: skip
+            config(),
+            0.0,
+            self.weights,
+            lambda: 1,
+            lambda: 0.5,
+            Events(),
+            lambda: 0.0,
+            Subscription(),
+        )
         ends: dict[str, list[tuple[Endpoint, str]]] = {"stable": [(STABLE, "healthy")], "canary": [(CANARY, "unknown")]}
         self.sources = Sources(
-            self.judges, self.weights.weight_of, lambda _: ends, self.scrape, self.ask, lambda: self.now,
+            self.judges,
+            self.weights.weight_of,
+            lambda _: ends,
+            self.scrape,
+            self.ask,
+            lambda: self.now,
             Failures(lambda: self.now),
-        )  # fmt: skip
+        )
         self.sleep = asyncio.sleep
         monkeypatch.setattr("canaryproxy.control.sources.asyncio.sleep", self.pause)
         self.turns = 0
@@ -77,7 +89,7 @@ class Bench:
         for _ in range(count):
             self.now += 1
             cells = tuple(
-                CellDelta(CellKey("shop", version, at.authority, "weight", True), int(self.now), 100)
+                CounterDelta(CounterKey("shop", version, at.authority, "weight", True), int(self.now), 100)
                 for version, at in (("stable", STABLE), ("canary", CANARY))
             )
             self.sources.add(Delta(1, self.now, cells))
@@ -175,7 +187,7 @@ async def test_another_canary_begins_another_block(monkeypatch: pytest.MonkeyPat
     bench.sources.configure(config(most=3.0))
     await bench.seconds(5)
     assert bench.finding("resource:cpu").samples.canary == 0
-    gone = CellDelta(CellKey("shop", "stable", "10.0.0.9:80", "weight", True), 14, 100)
+    gone = CounterDelta(CounterKey("shop", "stable", "10.0.0.9:80", "weight", True), 14, 100)
     bench.sources.add(Delta(1, 14.0, (gone,)))
     await bench.seconds(10)
     assert bench.finding("resource:cpu").samples.canary == 1

@@ -1,4 +1,6 @@
-"""The names that workers may use: all that a table leads to, for as long as an exchange may speak of them, and no other."""
+"""The names that workers may use: all that a table leads to, for as long as an exchange may speak of them, and no
+other.
+"""
 
 from dataclasses import replace
 
@@ -11,10 +13,10 @@ from canaryproxy.control.bounds import Check
 from canaryproxy.control.vocabulary import NOWHERE, Vocabulary, learn
 from canaryproxy.link.difference import EMPTY, difference
 from canaryproxy.model.client import Client
-from canaryproxy.model.decision import Verdict
-from canaryproxy.model.delta import CellKey
+from canaryproxy.model.decision import VersionChoice
 from canaryproxy.model.goal import Goal
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
+from canaryproxy.model.report import CounterKey
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version
 from canaryproxy.routing.entry import Entry
@@ -27,9 +29,12 @@ def version(name: str, ports: tuple[int, ...]) -> Version:
 
 def route(name: str = "shop", ports: tuple[int, ...] = (1,), rules: tuple[str, ...] = (), **more: object) -> Route:
     made = Route(
-        name, version("stable", ports), version("canary", (9,)),
-        rules=tuple(Rule(one, (), "canary") for one in rules), goals=(Goal("buy"),),
-    )  # fmt: skip
+        name,
+        version("stable", ports),
+        version("canary", (9,)),
+        rules=tuple(Rule(one, (), "canary") for one in rules),
+        goals=(Goal("buy"),),
+    )
     return replace(made, **more)  # type: ignore[arg-type]
 
 
@@ -43,14 +48,14 @@ def knowing(*tables: tuple[Route, ...]) -> Vocabulary:
     return made
 
 
-def keys_of(one: Route) -> set[CellKey]:
+def keys_of(one: Route) -> set[CounterKey]:
     """All that requests of a route can be counted under."""
     entry = Entry(one)
     request = RequestHead(b"GET", b"/")
     lots = [entry.lot(Facts(request, Client("192.0.2.1")), lambda: 0.5)[0]]
     lots += [Entry(replace(one, rules=())).lot(Facts(request, Client("192.0.2.1")), lambda: 0.5)[0]]
     lots += [entry.lot_of(rule) for rule in one.rules]
-    waiting: list[Verdict | None] = [
+    waiting: list[VersionChoice | None] = [
         entry.stable,
         entry.canary,
         *(side for lot in lots for side in (lot.below, lot.above)),
@@ -60,17 +65,21 @@ def keys_of(one: Route) -> set[CellKey]:
         verdict = waiting.pop()
         if verdict is None:
             continue
-        waiting += [verdict.rescue, verdict.shield]
+        waiting += [verdict.fallback, verdict.shield]
         for decision in verdict.decisions():
             endpoint = NOWHERE if decision.endpoint is None else decision.endpoint.authority
-            keys.add(CellKey(one.name, verdict.version.name, endpoint, verdict.reason, verdict.analysed))
+            keys.add(CounterKey(one.name, verdict.version.name, endpoint, verdict.reason, verdict.analysed))
     return keys
 
 
 ROUTES = st.builds(
-    route, st.sampled_from("abc"), st.sampled_from([(), (1,), (1, 2)]), st.sampled_from([(), ("x",), ("x", "y")]),
-    affinity=st.sampled_from([None, Affinity("source")]), aborted=st.booleans(),
-)  # fmt: skip
+    route,
+    st.sampled_from("abc"),
+    st.sampled_from([(), (1,), (1, 2)]),
+    st.sampled_from([(), ("x",), ("x", "y")]),
+    affinity=st.sampled_from([None, Affinity("source")]),
+    aborted=st.booleans(),
+)
 TABLES = st.lists(ROUTES, max_size=3, unique_by=lambda one: one.name).map(tuple)
 
 

@@ -23,8 +23,8 @@ from canaryproxy.control.workers import NotAcknowledged, Strange, Workers
 from canaryproxy.link.codec import Decoder, encode
 from canaryproxy.link.introduction import ours
 from canaryproxy.link.messages import Acknowledged, Begin, Introduction
-from canaryproxy.model.certificate import Identity, ListenerTls
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.certificate import CertificateIdentity, ListenerTls
+from canaryproxy.model.report import Delta
 from tests.support.admin import until
 from tests.support.world import GET, Origin, reset, run
 
@@ -425,7 +425,7 @@ async def first_message(end: socket.socket) -> Begin:
 
 def test_a_successor_begins_with_what_its_fellows_began_with_and_the_newest_certificates() -> None:
     """Whatever the config says by then: with another number of listeners it would serve the wrong ones."""
-    newest = ListenerTls((Identity(b"newer", b"key"),))
+    newest = ListenerTls((CertificateIdentity(b"newer", b"key"),))
 
     async def test() -> None:
         impostor = Impostor()

@@ -14,7 +14,7 @@ import pytest
 from bench.ports import free_port
 from canaryproxy.link.codec import encode
 from canaryproxy.link.messages import Acknowledged
-from canaryproxy.model.delta import CellDelta, CellKey, Delta, Users
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta, UsersDelta
 from tests.e2e.test_inherited import descriptors, workers_of
 from tests.e2e.test_process import ask, origins, two_urls, until
 from tests.support.process import canaryproxy
@@ -58,12 +58,12 @@ def got(port: int, path: str) -> str:
 
 
 def users(level: int) -> bytes:
-    return encode(Delta(1, time.monotonic(), users=(Users("default", "canary", 500, level),)))
+    return encode(Delta(1, time.monotonic(), users=(UsersDelta("default", "canary", 500, level),)))
 
 
 def cell(count: int) -> bytes:
-    now, key = time.monotonic(), CellKey("default", "stable", "", "weight", True)
-    return encode(Delta(1, now, (CellDelta(key, int(now), count, {"success": count}, codes={200: count}),)))
+    now, key = time.monotonic(), CounterKey("default", "stable", "", "weight", True)
+    return encode(Delta(1, now, (CounterDelta(key, int(now), count, {"success": count}, codes={200: count}),)))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def cell(count: int) -> bytes:
         (lambda: b"\xff" * 100, "Introduction of 4294967295 bytes, at most 8192 are allowed"),
     ],
     ids=["level", "negative", "generation", "noise"],
-)  # fmt: skip
+)
 def test_the_instance_goes_on_and_the_worker_is_replaced(
     says: Callable[[], bytes], words: str, origins: dict[str, int], tmp_path: Path
 ) -> None:

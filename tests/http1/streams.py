@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from canaryproxy.http1.body import End
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.http1.response import ResponseReader
-from canaryproxy.model.failure import Refused
-from canaryproxy.model.message import RequestHead, ResponseHead
+from canaryproxy.model.failure import RequestRejectedError
+from canaryproxy.model.head import RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
 
 Event = tuple[object, ...]
@@ -16,11 +16,30 @@ Event = tuple[object, ...]
 def seen(event: RequestHead | ResponseHead | bytes | End) -> Event:
     """An event as something to compare."""
     if isinstance(event, RequestHead):
-        return ("request", event.method, event.target, event.version, event.host, event.plain, tuple(event.special),
-                event.body.name, event.length, event.close)  # fmt: skip
+        return (
+            "request",
+            event.method,
+            event.target,
+            event.version,
+            event.host,
+            event.plain,
+            tuple(event.special),
+            event.body.name,
+            event.length,
+            event.close,
+        )
     if isinstance(event, ResponseHead):
-        return ("response", event.status, event.reason, event.version, event.plain, tuple(event.special),
-                event.body.name, event.length, event.close)  # fmt: skip
+        return (
+            "response",
+            event.status,
+            event.reason,
+            event.version,
+            event.plain,
+            tuple(event.special),
+            event.body.name,
+            event.length,
+            event.close,
+        )
     return ("end", event.trailers) if isinstance(event, End) else ("data", event)
 
 
@@ -60,7 +79,7 @@ def _events(reader: RequestReader | ResponseReader, parts: Iterable[bytes]) -> l
             reader.feed(part)
             while (event := reader.next()) is not None:
                 events.append(seen(event))
-    except Refused as refused:
+    except RequestRejectedError as refused:
         events.append(("refused", refused.failure.name))
     return joined(events)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.http1.framing import content_length
-from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.failure import Failure, RequestRejectedError
 
 
 @given(st.integers(0, 2**63 - 1))
@@ -15,5 +15,5 @@ def test_any_length_within_63_bits_is_read(length: int) -> None:
 
 @given(st.binary().filter(lambda value: not value.isdigit()))
 def test_anything_but_digits_is_refused(value: bytes) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRejectedError):
         content_length(value, Failure.BAD_REQUEST)

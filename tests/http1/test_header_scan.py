@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.http1.response import settle
-from canaryproxy.model.failure import Refused
-from canaryproxy.model.message import Body, RequestHead, ResponseHead
+from canaryproxy.model.failure import RequestRejectedError
+from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from tests.http1.streams import Event, seen
 from tests.twins.fragments import REQUEST, RESPONSE
 from tests.twins.reference import both, each
@@ -132,14 +132,40 @@ def test_a_host_that_comes_later_or_again_is_special(twin: ModuleType) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"\r\n\r\n", LINE, LINE + b"\r", LINE + b"X: y\r\n", LINE + b"X y\r\n\r\n", LINE + b": y\r\n\r\n",
-        LINE + b"X : y\r\n\r\n", LINE + b"X: y\n\r\n", LINE + b"X: y\r\r\n\r\n", LINE + b" X: y\r\n\r\n", LINE + b"X: \0\r\n\r\n",
-        LINE + b"X: 12345678\x7f\r\n\r\n", LINE + b"X: 1234567\x1f9\r\n\r\n", LINE + b"X: \t\n\r\n\r\n", LINE + b"Host",
-        LINE + b"Host: a", LINE + b"Host:", b"GET / HTTP/1.2\r\n\r\n", b"GET  / HTTP/1.1\r\n\r\n", b"GET /\xe9 HTTP/1.1\r\n\r\n",
-        b"GET /# HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\n\r\n", b"GET", b"GET ", b"GET /", b"GET / HTTP/1.1", b"GE T / HTTP/1.1\r\n\r\n",
-        b"GET /\x7f HTTP/1.1\r\n\r\n", b" GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1 \r\n\r\n", b"G\xe9T / HTTP/1.1\r\n\r\n",
+        b"",
+        b"\r\n\r\n",
+        LINE,
+        LINE + b"\r",
+        LINE + b"X: y\r\n",
+        LINE + b"X y\r\n\r\n",
+        LINE + b": y\r\n\r\n",
+        LINE + b"X : y\r\n\r\n",
+        LINE + b"X: y\n\r\n",
+        LINE + b"X: y\r\r\n\r\n",
+        LINE + b" X: y\r\n\r\n",
+        LINE + b"X: \0\r\n\r\n",
+        LINE + b"X: 12345678\x7f\r\n\r\n",
+        LINE + b"X: 1234567\x1f9\r\n\r\n",
+        LINE + b"X: \t\n\r\n\r\n",
+        LINE + b"Host",
+        LINE + b"Host: a",
+        LINE + b"Host:",
+        b"GET / HTTP/1.2\r\n\r\n",
+        b"GET  / HTTP/1.1\r\n\r\n",
+        b"GET /\xe9 HTTP/1.1\r\n\r\n",
+        b"GET /# HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\n\r\n",
+        b"GET",
+        b"GET ",
+        b"GET /",
+        b"GET / HTTP/1.1",
+        b"GE T / HTTP/1.1\r\n\r\n",
+        b"GET /\x7f HTTP/1.1\r\n\r\n",
+        b" GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1 \r\n\r\n",
+        b"G\xe9T / HTTP/1.1\r\n\r\n",
     ],
-)  # fmt: skip
+)
 def test_of_what_is_no_whole_and_valid_request_nothing_is_taken(twin: ModuleType, data: bytes) -> None:
     assert not takes_request(twin, data)
 
@@ -188,7 +214,10 @@ def test_a_response_of_nearly_every_kind_is_settled_at_once(twin: ModuleType) ->
     ("data", "special"),
     [
         (STATUS + b"X: y\r\n\r\n", []),
-        (STATUS + b"Connection: close\r\nContent-Length: 5\r\n\r\n", [(b"connection", b"close"), (b"content-length", b"5")]),
+        (
+            STATUS + b"Connection: close\r\nContent-Length: 5\r\n\r\n",
+            [(b"connection", b"close"), (b"content-length", b"5")],
+        ),
         (STATUS + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\n", [(b"content-length", b"5")] * 2),
         (STATUS + b"Content-Length: +5\r\n\r\n", [(b"content-length", b"+5")]),
         (STATUS + b"Content-Length:\r\n\r\n", [(b"content-length", b"")]),
@@ -200,7 +229,7 @@ def test_a_response_of_nearly_every_kind_is_settled_at_once(twin: ModuleType) ->
         (b"HTTP/1.1 304 No\r\nContent-Length: 5\r\n\r\n", [(b"content-length", b"5")]),
         (b"HTTP/1.1 103 No\r\nContent-Length: 5\r\n\r\n", [(b"content-length", b"5")]),
     ],
-)  # fmt: skip
+)
 def test_of_any_other_response_all_that_is_special_is_told(
     twin: ModuleType, data: bytes, special: list[tuple[bytes, bytes]]
 ) -> None:
@@ -228,10 +257,24 @@ def test_reasons(twin: ModuleType, line: bytes, reason: bytes) -> None:
 @EACH
 @pytest.mark.parametrize(
     "data",
-    [b"", STATUS, STATUS + b"\r", STATUS + b"X: y\r\n", b"HTTP/1.1 200\r\n", b"HTTP/1.1 200", b"HTTP/1.1 2", b"HTTP/1.1 200OK\r\n\r\n",
-     b"HTTP/1.1 200 a\0\r\n\r\n", b"HTTP/1.1 200 OK\n\r\n", b"HTTP/1.1  200 OK\r\n\r\n", b"http/1.1 200 OK\r\n\r\n",
-     STATUS + b"X: a\r\n b\r\n\r\n", b"HTTP/1.1\t200 OK\r\n\r\n", b"\r\n" + STATUS + b"\r\n"],
-)  # fmt: skip
+    [
+        b"",
+        STATUS,
+        STATUS + b"\r",
+        STATUS + b"X: y\r\n",
+        b"HTTP/1.1 200\r\n",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 2",
+        b"HTTP/1.1 200OK\r\n\r\n",
+        b"HTTP/1.1 200 a\0\r\n\r\n",
+        b"HTTP/1.1 200 OK\n\r\n",
+        b"HTTP/1.1  200 OK\r\n\r\n",
+        b"http/1.1 200 OK\r\n\r\n",
+        STATUS + b"X: a\r\n b\r\n\r\n",
+        b"HTTP/1.1\t200 OK\r\n\r\n",
+        b"\r\n" + STATUS + b"\r\n",
+    ],
+)
 def test_of_what_is_no_whole_and_valid_response_nothing_is_taken(twin: ModuleType, data: bytes) -> None:
     assert not takes_response(twin, data)
 
@@ -251,7 +294,7 @@ def settled(head: ResponseHead, method: bytes) -> Event:
     try:
         if head.body is not Body.LENGTH:
             settle(head, method)
-    except Refused as refused:
+    except RequestRejectedError as refused:
         return ("refused", refused.failure, str(refused))
     return seen(head)
 
@@ -333,11 +376,14 @@ def test_a_method_that_is_nearly_known_is_not_taken_for_it(method: bytes) -> Non
     st.one_of(
         st.binary(max_size=40),
         st.tuples(
-            st.sampled_from([b"", b"X", b"x-a", b"X Y", b"\x80", b":"]), st.sampled_from([b":", b" :", b"", b"::"]),
-            st.lists(st.sampled_from([b"a", b" ", b"\t", b"\x7f", b"\x80", b"\x00", b"\n", b"\r", b"12345678"]), max_size=12),
+            st.sampled_from([b"", b"X", b"x-a", b"X Y", b"\x80", b":"]),
+            st.sampled_from([b":", b" :", b"", b"::"]),
+            st.lists(
+                st.sampled_from([b"a", b" ", b"\t", b"\x7f", b"\x80", b"\x00", b"\n", b"\r", b"12345678"]), max_size=12
+            ),
             st.sampled_from([b"\r\n", b"\n", b"\r", b"", b"\r\n\r\n"]),
         ).map(lambda parts: parts[0] + parts[1] + b"".join(parts[2]) + parts[3]),
     )
-)  # fmt: skip
+)
 def test_a_field_line_is_one_as_the_grammar_has_it(line: bytes) -> None:
     assert compiled.field_line(line) == plain.field_line(line)

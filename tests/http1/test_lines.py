@@ -3,7 +3,7 @@
 import pytest
 
 from canaryproxy.http1.lines import Dialect, LineCheck
-from canaryproxy.model.failure import Failure, Refused
+from canaryproxy.model.failure import Failure, RequestRejectedError
 
 TRAILERS = Dialect(None, 0, 60, 3, Failure.BAD_REQUEST, Failure.TARGET_TOO_LONG, Failure.FIELDS_TOO_LARGE)
 
@@ -11,13 +11,13 @@ TRAILERS = Dialect(None, 0, 60, 3, Failure.BAD_REQUEST, Failure.TARGET_TOO_LONG,
 def test_complete_lines_are_checked_once_and_an_incomplete_one_waits() -> None:
     check = LineCheck(TRAILERS)
     check.advance(b"..X: y\r\nno colon yet", 2)
-    with pytest.raises(Refused, match="field line 2"):
+    with pytest.raises(RequestRejectedError, match="field line 2"):
         check.advance(b"..X: y\r\nno colon yet\r\n", 2)
 
 
 @pytest.mark.parametrize("data", [b"X: " + b"y" * 60, b"X: " + b"y" * 60 + b"\r\n", b"X: y\r\n" * 4])
 def test_limits_are_met_before_or_at_the_line(data: bytes) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejectedError) as caught:
         LineCheck(TRAILERS).advance(data, 0)
     assert caught.value.failure is Failure.FIELDS_TOO_LARGE
 

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from canaryproxy.http1.request import RequestReader
-from canaryproxy.model.failure import Failure, Refused
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.failure import Failure, RequestRejectedError
+from canaryproxy.model.head import RequestHead
 from canaryproxy.model.settings import Limits
 from tests.http1.streams import bytewise, pieces, requests
 
@@ -259,10 +259,30 @@ def test_fields_lists_all_with_lower_case_names() -> None:
 
 
 FRAGMENTS = st.sampled_from(
-    [b"GET / HTTP/1.1\r\n", b"POST /a HTTP/1.1\r\n", HOST, b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n",
-     b"\r\n", b"\n", b"\r", b" ", b":", b"X: y\r\n", b"5\r\n", b"hello", b"0\r\n", b";e", b"\0", b"Connection: close\r\n",
-     b"Host", b"HTTP/1.0", b"%00", b"*"]
-)  # fmt: skip
+    [
+        b"GET / HTTP/1.1\r\n",
+        b"POST /a HTTP/1.1\r\n",
+        HOST,
+        b"Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b" ",
+        b":",
+        b"X: y\r\n",
+        b"5\r\n",
+        b"hello",
+        b"0\r\n",
+        b";e",
+        b"\0",
+        b"Connection: close\r\n",
+        b"Host",
+        b"HTTP/1.0",
+        b"%00",
+        b"*",
+    ]
+)
 
 
 @given(st.lists(st.one_of(FRAGMENTS, st.binary(max_size=6)), max_size=25).map(b"".join), st.lists(st.integers(0)))
@@ -281,7 +301,7 @@ def test_valid_requests_in_a_row_are_read_in_any_chunking(first: str, second: st
 
 
 def test_a_refusal_carries_its_failure_and_a_reason() -> None:
-    refused = Refused(Failure.LOOP)
+    refused = RequestRejectedError(Failure.LOOP)
     assert (str(refused), refused.failure, refused.why) == ("LOOP", Failure.LOOP, "")
 
 
@@ -304,8 +324,8 @@ def test_nothing_is_held_of_a_request_that_was_taken() -> None:
     ],
 )
 def test_no_head_within_the_limits_is_dear(fields: bytes) -> None:
-    """The attack: options of Connection that took a second to tell apart, and 0.2 s where all of them were read again for
-    each of the fields.
+    """The attack: options of Connection that took a second to tell apart, and 0.2 s where all of them were read again
+    for each of the fields.
     """
     begun = time.process_time()
     reader = RequestReader(Limits())

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.http1.response import HEAD_BYTES, HEAD_FIELDS, MAX_INTERIM, ResponseReader
-from canaryproxy.model.failure import Refused
-from canaryproxy.model.message import ResponseHead
+from canaryproxy.model.failure import RequestRejectedError
+from canaryproxy.model.head import ResponseHead
 from tests.http1.streams import bytewise, pieces, responses
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -166,10 +166,27 @@ def test_the_body_of_a_response_without_length_lasts_until_the_close() -> None:
 
 
 FRAGMENTS = st.sampled_from(
-    [OK, b"HTTP/1.0 404 Not Found\r\n", b"HTTP/1.1 103 H\r\n", b"Content-Length: 5\r\n", b"content-length:5\r\n",
-     b"Transfer-Encoding: chunked\r\n", b"Connection: keep-alive\r\n", b"Connection: close\r\n", b"X: y\r\n", b" z\r\n",
-     b"\r\n", b"\n", b"hello", b"5\r\n", b"0\r\n", b"Via: 1.1 a\r\n", b"Keep-Alive: 5\r\n", b"\r"]
-)  # fmt: skip
+    [
+        OK,
+        b"HTTP/1.0 404 Not Found\r\n",
+        b"HTTP/1.1 103 H\r\n",
+        b"Content-Length: 5\r\n",
+        b"content-length:5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Connection: keep-alive\r\n",
+        b"Connection: close\r\n",
+        b"X: y\r\n",
+        b" z\r\n",
+        b"\r\n",
+        b"\n",
+        b"hello",
+        b"5\r\n",
+        b"0\r\n",
+        b"Via: 1.1 a\r\n",
+        b"Keep-Alive: 5\r\n",
+        b"\r",
+    ]
+)
 
 
 @given(
@@ -213,5 +230,5 @@ def test_lines_that_fields_are_folded_into_count_as_fields() -> None:
     reader = ResponseReader()
     reader.expect(b"GET")
     reader.feed(OK + b"a: b\r\n" + b" \r\n" * 40_000)
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRejectedError):
         reader.next()

@@ -5,7 +5,7 @@ import pytest
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.http1.response import ResponseReader
 from canaryproxy.http1.upgrade import asked, switched
-from canaryproxy.model.message import RequestHead, ResponseHead
+from canaryproxy.model.head import RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
 
 ALLOWED = [b"websocket", b"spdy/3.1", b"tcp"]

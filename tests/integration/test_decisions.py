@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from canaryproxy.cli import app
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.client import Client
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 from canaryproxy.model.settings import Limits
 from canaryproxy.routing.decide import decide
 from canaryproxy.routing.match import RouteIndex

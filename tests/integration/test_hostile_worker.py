@@ -19,7 +19,7 @@ from canaryproxy.instance import Instance
 from canaryproxy.link.codec import DOWN, HEADER, Decoder, encode
 from canaryproxy.link.introduction import ours
 from canaryproxy.link.messages import VERSION, Acknowledged, Begin, Drain, Drained, Publication
-from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, Users
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, UsersDelta
 from tests.support.admin import until
 from tests.support.world import run
 
@@ -33,7 +33,7 @@ routes:
     affinity: cookie
     goals: [{name: buy, path: /buy}]
 """
-KEY = CellKey("shop", "canary", "127.0.0.1:9", "weight", True)
+KEY = CounterKey("shop", "canary", "127.0.0.1:9", "weight", True)
 
 
 class Launcher:
@@ -86,12 +86,12 @@ def report(**change: object) -> bytes:
 
 def cell(**change: object) -> bytes:
     now = time.monotonic()
-    return encode(Delta(1, now, (replace(CellDelta(KEY, int(now), 1), **change),)))  # type: ignore[arg-type]
+    return encode(Delta(1, now, (replace(CounterDelta(KEY, int(now), 1), **change),)))  # type: ignore[arg-type]
 
 
 ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
     "level": (
-        lambda: report(users=(Users("shop", "canary", 500, 2**62),)),
+        lambda: report(users=(UsersDelta("shop", "canary", 500, 2**62),)),
         "level is 4611686018427387904, allowed: 0 to 64",
     ),
     "bucket": (lambda: cell(latency={2**40: 1}), "a key of latency is 1099511627776, allowed: buckets"),
@@ -250,7 +250,7 @@ def test_names_that_were_replaced_are_still_ours(monkeypatch: pytest.MonkeyPatch
             now = time.monotonic()
             for route in ("shop", "other"):
                 key = KEY._replace(route=route)
-                await loop.sock_sendall(launcher.ends[0], encode(Delta(9, now, (CellDelta(key, int(now), 1),))))
+                await loop.sock_sendall(launcher.ends[0], encode(Delta(9, now, (CounterDelta(key, int(now), 1),))))
             await until(lambda: made.plane.counters.sums("other", "canary").decisions.total() == 1)
             assert made.plane.counters.sums("shop", "canary").decisions.total() == 1
             assert made.workers.restarts == 0

@@ -21,39 +21,65 @@ from canaryproxy.link.messages import (
     Message,
     Publication,
 )
-from canaryproxy.model.certificate import Identity, ListenerTls, UpstreamTls
-from canaryproxy.model.delta import CellDelta, CellKey, Delta, GoalDelta, MirrorDelta, Open, Users
+from canaryproxy.model.certificate import CertificateIdentity, ListenerTls, UpstreamTls
 from canaryproxy.model.forwarded import Forwarding
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, MirrorDelta, OpenRequests, UsersDelta
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.settings import Limits, Timeouts
 from canaryproxy.model.table import Affinity, Caching, Endpoint, Route, Version
 
-TLS = ListenerTls((Identity(b"cert", b"key", ("a.test",)),), b"ca")
-SECURE = Endpoint("10.0.0.1", 443, "a", UpstreamTls("a", b"ca", Identity(b"c", b"k")))
+TLS = ListenerTls((CertificateIdentity(b"cert", b"key", ("a.test",)),), b"ca")
+SECURE = Endpoint("10.0.0.1", 443, "a", UpstreamTls("a", b"ca", CertificateIdentity(b"c", b"k")))
 ROUTE = Route(
-    "shop", Version("stable", (SECURE,)), Version("canary", (), max_in_flight=3), 25, ("a.test",),
-    affinity=Affinity("cookie", "c", 60, "None", "a.test", "/", True, True, "salt"), caching=Caching(True, True), fallback=frozenset(("stable", "canary")), aborted=True,
-)  # fmt: skip
+    "shop",
+    Version("stable", (SECURE,)),
+    Version("canary", (), max_in_flight=3),
+    25,
+    ("a.test",),
+    affinity=Affinity("cookie", "c", 60, "None", "a.test", "/", True, True, "salt"),
+    caching=Caching(True, True),
+    fallback=frozenset(("stable", "canary")),
+    aborted=True,
+)
 RULES = {"shop": (Rule("t", (Condition("header", "exact", ("x",), "a"),), "canary", preview=True),)}
 TABLE = Publication(3, ("shop",), (ROUTE,), RULES)
-KEY = CellKey("shop", "canary", "10.0.0.1:443", "rule:t", False)
-CELL = CellDelta(KEY, 7, 2, {"success": 2}, {"reset": 1}, {200: 2}, {-40: 2}, {-39: 2}, {3: 1}, {"fallback": 1}, 1)
+KEY = CounterKey("shop", "canary", "10.0.0.1:443", "rule:t", False)
+CELL = CounterDelta(KEY, 7, 2, {"success": 2}, {"reset": 1}, {200: 2}, {-40: 2}, {-39: 2}, {3: 1}, {"fallback": 1}, 1)
 
 MESSAGES: tuple[Message, ...] = (
-    Begin(0, 2, "canaryproxy-1", b"secret", Limits(), Timeouts(), ("10.0.0.0/8",),
-          Forwarding("rfc7239", ("x-forwarded-prefix",)), (Listening(TLS, True), Listening()),
-          AccessLog("-", "json"), TABLE),
+    Begin(
+        0,
+        2,
+        "canaryproxy-1",
+        b"secret",
+        Limits(),
+        Timeouts(),
+        ("10.0.0.0/8",),
+        Forwarding("rfc7239", ("x-forwarded-prefix",)),
+        (Listening(TLS, True), Listening()),
+        AccessLog("-", "json"),
+        TABLE,
+    ),
     TABLE,
     Certificates((TLS, None)),
     Drain(),
-    Delta(3, 1.5, (CELL,), (Open(KEY, 6, 2),), (Users("shop", "canary", 500, 1, frozenset((1, 2**63)), frozenset((1,))),),
-          (GoalDelta("shop", "canary", "buy", True, 2, 3.5, {0: 1, 31: 1}, 0, {1: 3.5}),), (MirrorDelta("shop", 3, 1, {"success": 2}),),
-          {404: 1}, {("shop", "canary"): 1}, frozenset(("10.0.0.1:443",)),
-          {("shop", "stable"): 4}),
+    Delta(
+        3,
+        1.5,
+        (CELL,),
+        (OpenRequests(KEY, 6, 2),),
+        (UsersDelta("shop", "canary", 500, 1, frozenset((1, 2**63)), frozenset((1,))),),
+        (GoalDelta("shop", "canary", "buy", True, 2, 3.5, {0: 1, 31: 1}, 0, {1: 3.5}),),
+        (MirrorDelta("shop", 3, 1, {"success": 2}),),
+        {404: 1},
+        {("shop", "canary"): 1},
+        frozenset(("10.0.0.1:443",)),
+        {("shop", "stable"): 4},
+    ),
     Acknowledged(3),
     Drained(1),
     Introduction("1.2", True, "", "/opt/canaryproxy", "3.11.2"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
@@ -71,10 +97,13 @@ def test_messages_arrive_in_order_whatever_the_portions(messages: list[Message],
 @pytest.mark.parametrize(
     "data",
     [
-        HEADER.pack(0, 99, 0), HEADER.pack(0, VERSION, 99), HEADER.pack(2**31, VERSION, 0), HEADER.pack(1, VERSION, 5) + b"\xc1",
+        HEADER.pack(0, 99, 0),
+        HEADER.pack(0, VERSION, 99),
+        HEADER.pack(2**31, VERSION, 0),
+        HEADER.pack(1, VERSION, 5) + b"\xc1",
         HEADER.pack(13, VERSION, 5) + b"\x81\xaageneration\xa1x"[:13],
     ],
-)  # fmt: skip
+)
 def test_what_is_no_message_is_refused(data: bytes) -> None:
     with pytest.raises(Garbled):
         list(Decoder().feed(data))
@@ -111,13 +140,23 @@ START = b"\x82\xaageneration\x01\xa2at\x01"
 @pytest.mark.parametrize(
     "payload",
     [
-        NESTED, b"\x91" * 1_000_000, b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff",
-        b"\xdb\xff\xff\xff\xff", b"\xc9\xff\xff\xff\xff\x01", b"\x83" + START[1:] + b"\xa5cells\xdd\xff\xff\xff\xff",
-        b"\x83" + START[1:] + b"\xa7refused\xdf\xff\xff\xff\xff", b"\x83" + START[1:] + b"\xa7ejected\x91\xc4\x01x",
-        b"\x83" + START[1:] + b"\xa7ejected\x91\xa2\xff\xfe", b"\x82\xaageneration\xd9\x0299\xa2at\x01",
-        b"\x82\xaageneration\xd6\xff\x00\x00\x00\x00\xa2at\x01", b"\x81\xaageneration\x01", b"",
+        NESTED,
+        b"\x91" * 1_000_000,
+        b"\xdd\xff\xff\xff\xff",
+        b"\xdf\xff\xff\xff\xff",
+        b"\xc6\xff\xff\xff\xff",
+        b"\xdb\xff\xff\xff\xff",
+        b"\xc9\xff\xff\xff\xff\x01",
+        b"\x83" + START[1:] + b"\xa5cells\xdd\xff\xff\xff\xff",
+        b"\x83" + START[1:] + b"\xa7refused\xdf\xff\xff\xff\xff",
+        b"\x83" + START[1:] + b"\xa7ejected\x91\xc4\x01x",
+        b"\x83" + START[1:] + b"\xa7ejected\x91\xa2\xff\xfe",
+        b"\x82\xaageneration\xd9\x0299\xa2at\x01",
+        b"\x82\xaageneration\xd6\xff\x00\x00\x00\x00\xa2at\x01",
+        b"\x81\xaageneration\x01",
+        b"",
     ],
-)  # fmt: skip
+)
 def test_bombs_are_garbled_and_cost_nothing(payload: bytes) -> None:
     """Nested beyond the stack, lengths that are not there, extensions, text that is none, numbers as text."""
     with pytest.raises(Garbled) as caught:
@@ -127,18 +166,29 @@ def test_bombs_are_garbled_and_cost_nothing(payload: bytes) -> None:
 
 
 @given(
-    cells=st.integers(0, 40), users=st.integers(0, 3), mirrors=st.integers(0, 3), goals=st.integers(0, 3),
-    portion=st.integers(100, 5_000), most=st.integers(1, 20),
-)  # fmt: skip
+    cells=st.integers(0, 40),
+    users=st.integers(0, 3),
+    mirrors=st.integers(0, 3),
+    goals=st.integers(0, 3),
+    portion=st.integers(100, 5_000),
+    most=st.integers(1, 20),
+)
 def test_a_long_report_is_sent_in_parts_that_add_up_to_it(
     cells: int, users: int, mirrors: int, goals: int, portion: int, most: int
 ) -> None:
     whole = next(one for one in MESSAGES if isinstance(one, Delta))
     long = replace(
-        whole, cells=tuple(replace(CELL, second=number) for number in range(cells)), users=whole.users * users,
-        goals=whole.goals * goals, mirrors=whole.mirrors * mirrors, turned_away={"full": 2}, evicted={"files": 1},
-        shed=3, held=5, room=7,
-    )  # fmt: skip
+        whole,
+        cells=tuple(replace(CELL, second=number) for number in range(cells)),
+        users=whole.users * users,
+        goals=whole.goals * goals,
+        mirrors=whole.mirrors * mirrors,
+        turned_away={"full": 2},
+        evicted={"files": 1},
+        shed=3,
+        held=5,
+        room=7,
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(codec, "PORTION", portion)
         patch.setattr(codec, "ENTRIES", most)
@@ -162,7 +212,7 @@ def test_a_long_report_is_sent_in_parts_that_add_up_to_it(
 
 def test_what_waits_in_an_outage_does_not_make_a_report_long() -> None:
     """It is in every part, so parts do not make it shorter."""
-    waiting = tuple(Open(CELL.key._replace(route=f"route-{one % 300}"), one // 300, 1) for one in range(9_000))
+    waiting = tuple(OpenRequests(CELL.key._replace(route=f"route-{one % 300}"), one // 300, 1) for one in range(9_000))
     report = Delta(1, 99.0, cells=tuple(replace(CELL, second=one) for one in range(600)), overdue=waiting)
     frames = list(codec.frames(report))
     assert len(frames) <= 2

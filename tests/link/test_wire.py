@@ -13,7 +13,7 @@ from canaryproxy.link import wire as module
 from canaryproxy.link.codec import DOWN, UP, encode
 from canaryproxy.link.messages import Acknowledged, Drain, Drained, Message
 from canaryproxy.link.wire import BURST, SHARE, Share, Wire
-from canaryproxy.model.delta import Delta, MirrorDelta
+from canaryproxy.model.report import Delta, MirrorDelta
 from tests.support.world import PATIENCE, run
 
 
@@ -91,7 +91,9 @@ def test_an_end_that_does_not_read_congests_the_other() -> None:
 
 
 def test_a_share_is_what_it_says_over_any_time() -> None:
-    """A link that takes all that is allowed gets a third of the time, after a first second; a pause gives back no more."""
+    """A link that takes all that is allowed gets a third of the time, after a first second; a pause gives back no
+    more.
+    """
     share, now, taken = Share(100.0), 100.0, 0.0
     while now < 160.0:
         now += 0.05

@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from canaryproxy.model.client import Client, plain, read_address
-from canaryproxy.model.forwarded import MOST_HOPS
+from canaryproxy.model.forwarded import MAX_HOPS
 
 
 @pytest.mark.parametrize(
@@ -62,11 +62,11 @@ def test_such_a_client_is_trusted_and_named_by_its_ipv4_address() -> None:
 def test_of_very_many_hops_the_nearest_are_looked_at() -> None:
     """A client may put thousands of addresses of trusted proxies in front of what those say."""
     client = Client("10.0.0.1", networks=[ip_network("10.0.0.0/8")])
-    near = [f"10.0.{number // 250}.{number % 250}" for number in range(MOST_HOPS)]
+    near = [f"10.0.{number // 250}.{number % 250}" for number in range(MAX_HOPS)]
     line = ", ".join(["203.0.113.9", *["10.9.9.9"] * 7_000, *near]).encode()
     origin = client.origin([(b"x-forwarded-for", line)])
     assert origin.address == ip_address(near[0])
-    assert len(origin.behind) == MOST_HOPS
+    assert len(origin.behind) == MAX_HOPS
     one_by_one = [(b"x-forwarded-for", hop.encode()) for hop in ["203.0.113.9", *near]]
     assert client.origin(one_by_one).address == ip_address(near[0])
     assert client.origin(one_by_one[:-1]).address == ip_address("203.0.113.9")

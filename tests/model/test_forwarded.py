@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from canaryproxy.model.client import Client
 from canaryproxy.model.forwarded import (
-    MOST_HOPS,
-    MOST_MARKS,
+    MAX_HOPS,
+    MAX_MARKS,
     Forwarding,
     elements,
     hops_of,
@@ -27,15 +27,20 @@ NETWORKS = (ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48"))
     [
         (b"for=192.0.2.43", [{b"for": b"192.0.2.43"}]),
         (b'For="[2001:db8:cafe::17]:4711"', [{b"for": b"[2001:db8:cafe::17]:4711"}]),
-        (b"for=192.0.2.60;proto=http;by=203.0.113.43", [{b"for": b"192.0.2.60", b"proto": b"http", b"by": b"203.0.113.43"}]),
+        (
+            b"for=192.0.2.60;proto=http;by=203.0.113.43",
+            [{b"for": b"192.0.2.60", b"proto": b"http", b"by": b"203.0.113.43"}],
+        ),
         (b"for=192.0.2.43, for=_gazonk", [{b"for": b"192.0.2.43"}, {b"for": b"_gazonk"}]),
         (b"for=unknown ; host=a ,\t proto=https", [{b"for": b"unknown", b"host": b"a"}, {b"proto": b"https"}]),
         (b'for="a\\"b, c";x=y', [{b"for": b'a"b, c', b"x": b"y"}]),
         (b'for=""', [{b"for": b""}]),
         (b",, for=a;;proto=b ,", [{b"for": b"a", b"proto": b"b"}]),
-        (b"", []), (b" , ", []), (b";", []),
+        (b"", []),
+        (b" , ", []),
+        (b";", []),
     ],
-)  # fmt: skip
+)
 def test_hops_are_read_as_they_are_written(line: bytes, found: list[dict[bytes, bytes]]) -> None:
     assert elements(line) == found
 
@@ -43,10 +48,27 @@ def test_hops_are_read_as_they_are_written(line: bytes, found: list[dict[bytes, 
 @pytest.mark.parametrize(
     "line",
     [
-        b"for", b"for=", b"=a", b"for =a", b"for= a", b"for=a b", b"for=192.0.2.1:80", b"for=[::1]", b'for="a', b'for="a\\"',
-        b'for="a"b', b"for=a;for=b", b"for=a;FOR=a", b"for=a/b", b"for=a, \x01", b"for=\xe4", b"for=a:b", b'"for"=a', b'for=a"b"',
+        b"for",
+        b"for=",
+        b"=a",
+        b"for =a",
+        b"for= a",
+        b"for=a b",
+        b"for=192.0.2.1:80",
+        b"for=[::1]",
+        b'for="a',
+        b'for="a\\"',
+        b'for="a"b',
+        b"for=a;for=b",
+        b"for=a;FOR=a",
+        b"for=a/b",
+        b"for=a, \x01",
+        b"for=\xe4",
+        b"for=a:b",
+        b'"for"=a',
+        b'for=a"b"',
     ],
-)  # fmt: skip
+)
 def test_a_line_that_breaks_the_grammar_says_nothing_at_all(line: bytes) -> None:
     assert elements(line) is None
     assert elements(b"for=192.0.2.1, " + line) is None
@@ -78,20 +100,35 @@ def test_what_stands_before_a_malformed_line_is_not_believed() -> None:
 @pytest.mark.parametrize(
     ("node", "address"),
     [
-        (b"192.0.2.1", b"192.0.2.1"), (b"192.0.2.1:80", b"192.0.2.1"), (b"192.0.2.1:_port", b"192.0.2.1"),
-        (b"[2001:db8::1]", b"2001:db8::1"), (b"[2001:db8::1]:443", b"2001:db8::1"),
-        (b"unknown", None), (b"_hidden", None), (b"2001:db8::1", None), (b"", None), (b"192.0.2.1:", None), (b"192.0.2.1:x", None),
-        (b"[::1", None), (b"[fe80::1%eth0]", None), (b"example.com", None),
+        (b"192.0.2.1", b"192.0.2.1"),
+        (b"192.0.2.1:80", b"192.0.2.1"),
+        (b"192.0.2.1:_port", b"192.0.2.1"),
+        (b"[2001:db8::1]", b"2001:db8::1"),
+        (b"[2001:db8::1]:443", b"2001:db8::1"),
+        (b"unknown", None),
+        (b"_hidden", None),
+        (b"2001:db8::1", None),
+        (b"", None),
+        (b"192.0.2.1:", None),
+        (b"192.0.2.1:x", None),
+        (b"[::1", None),
+        (b"[fe80::1%eth0]", None),
+        (b"example.com", None),
     ],
-)  # fmt: skip
+)
 def test_a_node_has_an_address_or_hides_it(node: bytes, address: bytes | None) -> None:
     assert node_address(node) == address
 
 
 def test_a_scheme_is_one_or_none() -> None:
     assert [scheme_of({b"proto": proto}) for proto in (b"https", b"WSS", b"", b"a b", b"1x", b"x" * 40)] == [
-        b"https", b"wss", None, None, None, None,
-    ]  # fmt: skip
+        b"https",
+        b"wss",
+        None,
+        None,
+        None,
+        None,
+    ]
     assert scheme_of({}) is None
 
 
@@ -141,16 +178,36 @@ def test_a_balancer_that_says_wss_means_a_secure_connection(scheme: bytes, secur
     ("family", "trusted", "passing"),
     [
         ("x-forwarded", False, {b"x-forwarded-mine", b"via", b"x-request-id"}),
-        ("x-forwarded", True, {b"x-forwarded-mine", b"via", b"x-request-id", b"x-forwarded-for", b"x-forwarded-user", b"x-real-ip",
-                               b"x-canary-mirror"}),
+        (
+            "x-forwarded",
+            True,
+            {
+                b"x-forwarded-mine",
+                b"via",
+                b"x-request-id",
+                b"x-forwarded-for",
+                b"x-forwarded-user",
+                b"x-real-ip",
+                b"x-canary-mirror",
+            },
+        ),
         ("rfc7239", False, {b"x-forwarded-mine", b"via", b"x-request-id"}),
         ("rfc7239", True, {b"x-forwarded-mine", b"via", b"x-request-id", b"forwarded", b"x-canary-mirror"}),
     ],
-)  # fmt: skip
+)
 def test_only_the_family_that_trusted_proxies_write_passes(family: str, trusted: bool, passing: set[bytes]) -> None:
     forwarding = Forwarding(family, ("x-forwarded-mine",))  # type: ignore[arg-type]
-    names = {b"x-forwarded-mine", b"via", b"x-request-id", b"x-forwarded-for", b"x-forwarded-user", b"x-forwarded", b"x-real-ip",
-             b"forwarded", b"x-canary-mirror"}  # fmt: skip
+    names = {
+        b"x-forwarded-mine",
+        b"via",
+        b"x-request-id",
+        b"x-forwarded-for",
+        b"x-forwarded-user",
+        b"x-forwarded",
+        b"x-real-ip",
+        b"forwarded",
+        b"x-canary-mirror",
+    }
     found = {name for name in names if forwarding.passes(name, trusted=trusted)}
     assert found - {b"x-forwarded"} == passing
     assert (b"x-forwarded" in found) is (trusted and family == "x-forwarded")
@@ -162,14 +219,14 @@ def test_a_client_cannot_have_us_read_thousands_of_hops() -> None:
     flood = b",".join([b"for=10.1.1.1"] * 5_000)
     assert hops_of([flood, nearest]) == [{b"for": b"203.0.113.9"}]
     assert sound([flood, nearest]) == [nearest]
-    for mark in (b",", b";", b'a="' + b"\\a" * MOST_MARKS + b'"'):
-        assert near([mark * MOST_MARKS, nearest]) == [nearest]
-    assert near([nearest] * MOST_MARKS) == [nearest] * MOST_MARKS
-    assert near([nearest] * (MOST_MARKS + 1)) == [nearest] * MOST_MARKS
+    for mark in (b",", b";", b'a="' + b"\\a" * MAX_MARKS + b'"'):
+        assert near([mark * MAX_MARKS, nearest]) == [nearest]
+    assert near([nearest] * MAX_MARKS) == [nearest] * MAX_MARKS
+    assert near([nearest] * (MAX_MARKS + 1)) == [nearest] * MAX_MARKS
     assert not hops_of([flood])
     assert not sound([flood])
 
 
 def test_as_many_hops_as_anybody_has_are_read() -> None:
-    line = b", ".join([b"for=10.0.0.%d;proto=https;host=a" % number for number in range(MOST_HOPS)])
-    assert len(hops_of([line])) == MOST_HOPS
+    line = b", ".join([b"for=10.0.0.%d;proto=https;host=a" % number for number in range(MAX_HOPS)])
+    assert len(hops_of([line])) == MAX_HOPS

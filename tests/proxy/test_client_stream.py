@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import ResponseHead
+from canaryproxy.model.head import ResponseHead
 from canaryproxy.proxy.client_stream import ClientStream
 from canaryproxy.proxy.downstream import Downstream
 

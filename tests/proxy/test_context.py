@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from canaryproxy.model.decision import Decision, Verdict
+from canaryproxy.model.decision import Decision, VersionChoice
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.safety import Shield
 from canaryproxy.model.settings import PlaneSettings
@@ -48,7 +48,7 @@ def context() -> Iterator[WorkerContext]:
 
 def decide(version: Version = STABLE, number: int = 0, **route: object) -> Decision:
     shop = Route("shop", STABLE, NOBODY, 0, **route)  # type: ignore[arg-type]
-    return Verdict(shop, version, "weight", analysed=True).decisions()[number]
+    return VersionChoice(shop, version, "weight", analysed=True).decisions()[number]
 
 
 def test_decisions_for_one_endpoint_share_its_connections(context: WorkerContext) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.ports import free_port
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.model.safety import Mirror
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.ejection import FAILURES

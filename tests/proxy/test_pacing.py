@@ -1,7 +1,8 @@
-"""Every clock in every state of an exchange: does it run, whom does it blame, what does the client get. H47 H48 H66 H72.
+"""Every clock in every state of an exchange: does it run, whom does it blame, what does the client get. H47 H48 H66
+H72.
 
-The table of docs/life-of-a-request.md, cell by cell: a state is brought about, one clock has a second and all others have
-a day. What is not in `STATES[...].ends` is a clock that does not run there: nothing may happen.
+The table of docs/life-of-a-request.md, cell by cell: a state is brought about, one clock has a second and all others
+have a day. What is not in `STATES[...].ends` is a clock that does not run there: nothing may happen.
 """
 
 from collections.abc import Callable
@@ -10,15 +11,24 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 from canaryproxy.model.safety import Shield
 from canaryproxy.proxy.exchange import expects
 from tests.support.stand import STABLE, Stand, stand
 
 CLOCKS = (
-    "header", "keep_alive", "body_idle", "half_close", "connect", "response", "pool", "tunnel_idle", "shield",
-    "abort_drain", "drain",
-)  # fmt: skip
+    "header",
+    "keep_alive",
+    "body_idle",
+    "half_close",
+    "connect",
+    "response",
+    "pool",
+    "tunnel_idle",
+    "shield",
+    "abort_drain",
+    "drain",
+)
 
 GET = b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -333,14 +343,18 @@ STATES: dict[Callable[[Stand], None], Ends] = {
     second_attempt_opens: OPENS,
     second_attempt_awaited: ANSWERS,
     second_attempt_while_the_client_sends: {"body_idle": NO_BODY, **takes_back(STABLE_ANSWERS)},
-    stable_opens_instead: {"connect": End(b"HTTP/1.1 504 ", "unavailable"), "drain": OURS._replace(outcome="unavailable")},
+    stable_opens_instead: {
+        "connect": End(b"HTTP/1.1 504 ", "unavailable"),
+        "drain": OURS._replace(outcome="unavailable"),
+    },
     stable_answers_instead: {
-        "response": End(b"HTTP/1.1 504 ", "unavailable"), "drain": OURS._replace(outcome="unavailable"),
+        "response": End(b"HTTP/1.1 504 ", "unavailable"),
+        "drain": OURS._replace(outcome="unavailable"),
     },
     handshake_awaited: ANSWERS,
     tunnel: {"tunnel_idle": End("cut", ""), **takes_back(End("cut", ""))},
     tunnel_of_which_a_side_does_not_read: {"tunnel_idle": End("cut", ""), **takes_back(End("cut", ""))},
-}  # fmt: skip
+}
 
 IDLE = (nothing_is_said_yet, amid_a_head, between_requests, client_does_not_read_what_is_complete)
 """Connections without an exchange: what a drain does with them is the business of test_plane.py."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 from canaryproxy.proxy.respond import answer, options
 
 SENT = [failure for failure in Failure if failure is not Failure.CLIENT_GONE]
@@ -33,8 +33,10 @@ def test_every_failure_has_an_answer_that_names_its_cause_and_echoes_nothing(fai
 def test_json_is_given_to_who_asks_for_it() -> None:
     data = answer(Failure.NO_ROUTE, head(plain=b"accept: application/json\r\n"), "x", close=False)
     assert json.loads(data.partition(b"\r\n\r\n")[2]) == {
-        "status": 404, "title": "Not Found", "error": "destination_not_found",
-    }  # fmt: skip
+        "status": 404,
+        "title": "Not Found",
+        "error": "destination_not_found",
+    }
 
 
 def test_head_gets_the_fields_without_the_body() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import Body, ResponseHead
+from canaryproxy.model.head import Body, ResponseHead
 from canaryproxy.proxy.client_stream import Phase
 from canaryproxy.proxy.downstream import Downstream
 from canaryproxy.proxy.exchange import Exchange

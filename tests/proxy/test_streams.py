@@ -3,7 +3,7 @@
 import pytest
 
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import Body, RequestHead, ResponseHead
+from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.exchange_state import OVER, WAITING, IllegalMoveError
 from tests.support.streams import Endpointed, Stage, stage

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from canaryproxy.control.listen import listen_on
-from canaryproxy.model.certificate import Identity, ListenerTls, UpstreamTls
+from canaryproxy.model.certificate import CertificateIdentity, ListenerTls, UpstreamTls
 from canaryproxy.model.settings import Timeouts
 from canaryproxy.model.table import Endpoint
 from canaryproxy.proxy.tls import Terminator, client_context, in_memory
@@ -21,7 +21,7 @@ THEIRS = Authority()
 SHOP, BLOG = OURS.identity("shop.test"), OURS.identity("blog.test", "*.blog.test")
 
 
-def trusting(authority: Authority = OURS, identity: Identity | None = None) -> ssl.SSLContext:
+def trusting(authority: Authority = OURS, identity: CertificateIdentity | None = None) -> ssl.SSLContext:
     """A client that trusts an authority and may have a certificate."""
     context = ssl.create_default_context(cadata=authority.pem.decode())
     if identity is not None:
@@ -143,7 +143,7 @@ def test_a_new_client_authority_counts_for_new_connections() -> None:
             try:
                 reader, writer = await connect(
                     w, port, "shop.test", trusting(identity=authority.identity("tester.test"))
-                )  # fmt: skip
+                )
                 writer.write(STAY)
                 return (await read_response(reader))[1] == b"ok"
             except (ssl.SSLError, ConnectionError, asyncio.IncompleteReadError):
@@ -196,7 +196,9 @@ def test_large_bodies_pass_both_ways_and_a_close_ends_a_response_cleanly() -> No
 # Towards endpoints.
 
 
-async def secure_origin(w: World, identity: Identity, client_ca: Authority | None = None) -> tuple[asyncio.Server, int]:
+async def secure_origin(
+    w: World, identity: CertificateIdentity, client_ca: Authority | None = None
+) -> tuple[asyncio.Server, int]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with in_memory(identity.cert) as cert, in_memory(identity.key) as key:
         context.load_cert_chain(cert, key)

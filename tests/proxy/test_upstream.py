@@ -2,7 +2,7 @@
 
 import pytest
 
-from canaryproxy.model.message import Body, RequestHead
+from canaryproxy.model.head import Body, RequestHead
 from canaryproxy.proxy.upstream import Upstream
 from canaryproxy.proxy.upstream_stream import ResponseHandler
 from tests.proxy.test_pool import opened

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import RequestHead, ResponseHead
+from canaryproxy.model.head import RequestHead, ResponseHead
 from canaryproxy.proxy.exchange import Exchange
 from canaryproxy.proxy.mirror_copy import Copy
 from canaryproxy.proxy.upstream import Upstream

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.model.client import Client
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version, VersionName
 from canaryproxy.routing.affinity import Sticky, bucket_of, salt_of
 from canaryproxy.routing.decide import decide
@@ -45,12 +45,17 @@ def versions(route: Route, users: int) -> list[str]:
 @pytest.mark.parametrize(
     ("key", "salt", "bucket"),
     [
-        (b"user-1", "shop", 1503), (b"user-2", "shop", 5837), (b"", "shop", 8153),
-        (b"user-1", "blog", 521), (b"192.0.2.7", "shop", 1756), (b"2001:db8::1", "shop", 9989),
-        (b"0123456789abcdef0123456789", "shop/testers", 6086), ("käse".encode(), "shop", 2844),
+        (b"user-1", "shop", 1503),
+        (b"user-2", "shop", 5837),
+        (b"", "shop", 8153),
+        (b"user-1", "blog", 521),
+        (b"192.0.2.7", "shop", 1756),
+        (b"2001:db8::1", "shop", 9989),
+        (b"0123456789abcdef0123456789", "shop/testers", 6086),
+        ("käse".encode(), "shop", 2844),
         (b"user-1", "r" * 63 + "/" + "x" * 63, 1488),
     ],
-)  # fmt: skip
+)
 def test_the_hash_is_frozen(key: bytes, salt: str, bucket: int) -> None:
     assert bucket_of(key, salt_of(salt)) == bucket
 
@@ -129,12 +134,18 @@ def test_a_rule_neither_needs_nor_replaces_the_cookie_but_a_percentage_does_need
         (COOKIE, False, b"Set-Cookie: canaryproxy=abc; Path=/; HttpOnly; SameSite=Lax\r\n"),
         (COOKIE, True, b"Set-Cookie: canaryproxy=abc; Path=/; HttpOnly; SameSite=Lax; Secure\r\n"),
         (Affinity("cookie", "c", 60), False, b"Set-Cookie: c=abc; Path=/; Max-Age=60; HttpOnly; SameSite=Lax\r\n"),
-        (Affinity("cookie", "c", same_site="Strict", domain="a.test", path="/a"), False,
-         b"Set-Cookie: c=abc; Path=/a; Domain=a.test; HttpOnly; SameSite=Strict\r\n"),
-        (Affinity("cookie", "__Host-c", same_site="None", secure=True, partitioned=True), False,
-         b"Set-Cookie: __Host-c=abc; Path=/; HttpOnly; SameSite=None; Partitioned; Secure\r\n"),
+        (
+            Affinity("cookie", "c", same_site="Strict", domain="a.test", path="/a"),
+            False,
+            b"Set-Cookie: c=abc; Path=/a; Domain=a.test; HttpOnly; SameSite=Strict\r\n",
+        ),
+        (
+            Affinity("cookie", "__Host-c", same_site="None", secure=True, partitioned=True),
+            False,
+            b"Set-Cookie: __Host-c=abc; Path=/; HttpOnly; SameSite=None; Partitioned; Secure\r\n",
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_cookie_has_the_attributes_of_its_scheme(affinity: Affinity, secure: bool, field: bytes) -> None:
     client = Client("192.0.2.7", b"https" if secure else b"http")
     key = Sticky(affinity).key(Facts(head(), client), random.Random(5).random)

@@ -6,15 +6,15 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.model.decision import Decision, Verdict
+from canaryproxy.model.decision import Decision, VersionChoice
 from canaryproxy.model.table import Endpoint, Route, Version
 from canaryproxy.routing.balance import another, pick
 
 STABLE = Version("stable", tuple(Endpoint("s", port) for port in range(1, 5)))
 CANARY = Version("canary", tuple(Endpoint("c", port) for port in range(1, 4)))
 ROUTE = Route("shop", STABLE, CANARY)
-RESCUE = Verdict(ROUTE, STABLE, "weight", analysed=True)
-VERDICT = Verdict(ROUTE, CANARY, "weight", analysed=True, rescue=RESCUE)
+RESCUE = VersionChoice(ROUTE, STABLE, "weight", analysed=True)
+VERDICT = VersionChoice(ROUTE, CANARY, "weight", analysed=True, fallback=RESCUE)
 
 
 class State:
@@ -72,7 +72,7 @@ def test_any_dice_choose_two_different_ones(one: float, other: float) -> None:
 
 
 def test_after_a_failure_comes_another_of_the_version_then_the_stand_in_then_nothing() -> None:
-    dice, verdicts = random.Random(1).random, (VERDICT, VERDICT.rescue)
+    dice, verdicts = random.Random(1).random, (VERDICT, VERDICT.fallback)
     tried = [Endpoint("c", 1)]
     for _ in range(2):
         then = another(verdicts, tried, lambda _: True, Loads(), dice)

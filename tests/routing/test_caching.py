@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.model.message import ResponseHead, split_fields
+from canaryproxy.model.head import ResponseHead, split_fields
 from canaryproxy.model.table import Caching
 from canaryproxy.routing import caching
 from canaryproxy.routing.caching import Caches, Sharing, sharing_of
@@ -42,41 +42,87 @@ def said(*lines: bytes) -> Sharing:
 @pytest.mark.parametrize(
     ("lines", "sharing"),
     [
-        ([], SILENT), ([b"Pragma: no-cache"], SILENT), ([b"Age: 5", b"ETag: x"], SILENT),
-        ([b"Cache-Control: no-cache"], OPEN), ([b"Cache-Control: must-revalidate, x=y"], OPEN), ([b"Cache-Control:"], OPEN),
-        ([b"Cache-Control: public"], SHARED), ([b"cache-control: PUBLIC"], SHARED), ([b"Cache-Control: s-maxage=5"], SHARED),
-        ([b"Cache-Control: immutable"], SHARED), ([b"Cache-Control: max-age=60"], SHARED), ([b"Cache-Control: max-age=0"], SHARED),
-        ([b"Cache-Control: max-age=soon"], SHARED), ([b'Cache-Control: max-age="60"'], SHARED), ([b"Cache-Control: Max-Age = 60"], SHARED),
-        ([b"Cache-Control: no-cache", b"Cache-Control: max-age=60"], SHARED), ([b"Cache-Control: no-cache, max-age=60"], SHARED),
-        ([b"Cache-Control: private"], CLOSED), ([b"Cache-Control: Private, max-age=60"], CLOSED),
-        ([b"Cache-Control: max-age=60", b"Cache-Control: no-cache,private"], CLOSED), ([b"Cache-Control: public, private"], CLOSED),
-        ([b"Cache-Control: no-store"], CLOSED), ([b"Cache-Control: no-store, max-age=60"], CLOSED),
-        ([b'Cache-Control: private="set-cookie"'], OPEN), ([b'Cache-Control: private="set-cookie", max-age=60'], SHARED),
-        ([b"Cache-Control: private=x, s-maxage=60"], SHARED), ([b'Cache-Control: no-cache="set-cookie"'], OPEN),
-        ([b'Cache-Control: x="a, private, b"'], OPEN), ([b'Cache-Control: x="a, max-age=60, b"'], OPEN),
-        ([b'Cache-Control: x="a, private'], OPEN), ([b'Cache-Control: x="a, max-age=60'], SHARED),
-        ([b"Cache-Control: xpublic, privately, no-storex"], OPEN), ([b"Cache-Control: stale-while-revalidate=5"], OPEN),
-        ([b"Expires: Wed, 25 Nov 2026 07:33:03 GMT"], SHARED), ([b"Expires: Tue, 24 Nov 2026 07:00:00 GMT"], SHARED),
-        ([b"Expires: Wednesday, 25-Nov-26 07:33:03 GMT"], SHARED), ([b"Expires: Wed Nov 25 07:33:03 2026"], SHARED),
-        ([b"Expires: 0"], SILENT), ([b"Expires: -1"], SILENT), ([b"Expires:"], SILENT), ([b"Expires: Thu, 01 Jan 1970 00:00:00 GMT"], SHARED),
-        ([b"Expires: Tue, 24 Nov 2026 07:00:00 GMT", b"Date: Tue, 24 Nov 2026 06:00:00 GMT", b"Cache-Control: no-cache"], SHARED),
-        ([b"Expires: Wed, 25 Nov 2026 07:33:03 GMT", b"Date: Thu, 26 Nov 2026 00:00:00 GMT", b"Cache-Control: no-cache"], OPEN),
+        ([], SILENT),
+        ([b"Pragma: no-cache"], SILENT),
+        ([b"Age: 5", b"ETag: x"], SILENT),
+        ([b"Cache-Control: no-cache"], OPEN),
+        ([b"Cache-Control: must-revalidate, x=y"], OPEN),
+        ([b"Cache-Control:"], OPEN),
+        ([b"Cache-Control: public"], SHARED),
+        ([b"cache-control: PUBLIC"], SHARED),
+        ([b"Cache-Control: s-maxage=5"], SHARED),
+        ([b"Cache-Control: immutable"], SHARED),
+        ([b"Cache-Control: max-age=60"], SHARED),
+        ([b"Cache-Control: max-age=0"], SHARED),
+        ([b"Cache-Control: max-age=soon"], SHARED),
+        ([b'Cache-Control: max-age="60"'], SHARED),
+        ([b"Cache-Control: Max-Age = 60"], SHARED),
+        ([b"Cache-Control: no-cache", b"Cache-Control: max-age=60"], SHARED),
+        ([b"Cache-Control: no-cache, max-age=60"], SHARED),
+        ([b"Cache-Control: private"], CLOSED),
+        ([b"Cache-Control: Private, max-age=60"], CLOSED),
+        ([b"Cache-Control: max-age=60", b"Cache-Control: no-cache,private"], CLOSED),
+        ([b"Cache-Control: public, private"], CLOSED),
+        ([b"Cache-Control: no-store"], CLOSED),
+        ([b"Cache-Control: no-store, max-age=60"], CLOSED),
+        ([b'Cache-Control: private="set-cookie"'], OPEN),
+        ([b'Cache-Control: private="set-cookie", max-age=60'], SHARED),
+        ([b"Cache-Control: private=x, s-maxage=60"], SHARED),
+        ([b'Cache-Control: no-cache="set-cookie"'], OPEN),
+        ([b'Cache-Control: x="a, private, b"'], OPEN),
+        ([b'Cache-Control: x="a, max-age=60, b"'], OPEN),
+        ([b'Cache-Control: x="a, private'], OPEN),
+        ([b'Cache-Control: x="a, max-age=60'], SHARED),
+        ([b"Cache-Control: xpublic, privately, no-storex"], OPEN),
+        ([b"Cache-Control: stale-while-revalidate=5"], OPEN),
+        ([b"Expires: Wed, 25 Nov 2026 07:33:03 GMT"], SHARED),
+        ([b"Expires: Tue, 24 Nov 2026 07:00:00 GMT"], SHARED),
+        ([b"Expires: Wednesday, 25-Nov-26 07:33:03 GMT"], SHARED),
+        ([b"Expires: Wed Nov 25 07:33:03 2026"], SHARED),
+        ([b"Expires: 0"], SILENT),
+        ([b"Expires: -1"], SILENT),
+        ([b"Expires:"], SILENT),
+        ([b"Expires: Thu, 01 Jan 1970 00:00:00 GMT"], SHARED),
+        (
+            [
+                b"Expires: Tue, 24 Nov 2026 07:00:00 GMT",
+                b"Date: Tue, 24 Nov 2026 06:00:00 GMT",
+                b"Cache-Control: no-cache",
+            ],
+            SHARED,
+        ),
+        (
+            [
+                b"Expires: Wed, 25 Nov 2026 07:33:03 GMT",
+                b"Date: Thu, 26 Nov 2026 00:00:00 GMT",
+                b"Cache-Control: no-cache",
+            ],
+            OPEN,
+        ),
         ([b"Expires: Wed, 11 Jan 1984 05:00:00 GMT", b"Cache-Control: no-cache, must-revalidate, max-age=0"], OPEN),
-        ([b"Cache-Control: no-cache, max-age=0"], OPEN), ([b'Cache-Control: no-cache, max-age="0"'], OPEN),
-        ([b"Cache-Control: no-cache, max-age=0, max-age=5"], SHARED), ([b"Cache-Control: no-cache, max-age=0, public"], SHARED),
-        ([b'Cache-Control: no-cache="x", max-age=0'], SHARED), ([b"Cache-Control: no-cache, max-age=abc"], SHARED),
-        ([b"Cache-Control: private=, max-age=5"], SHARED), ([b"Cache-Control: no-store=, max-age=5"], SHARED),
+        ([b"Cache-Control: no-cache, max-age=0"], OPEN),
+        ([b'Cache-Control: no-cache, max-age="0"'], OPEN),
+        ([b"Cache-Control: no-cache, max-age=0, max-age=5"], SHARED),
+        ([b"Cache-Control: no-cache, max-age=0, public"], SHARED),
+        ([b'Cache-Control: no-cache="x", max-age=0'], SHARED),
+        ([b"Cache-Control: no-cache, max-age=abc"], SHARED),
+        ([b"Cache-Control: private=, max-age=5"], SHARED),
+        ([b"Cache-Control: no-store=, max-age=5"], SHARED),
         ([b"Expires: 0", b"Expires: Wed, 25 Nov 2026 07:33:03 GMT"], SHARED),
         ([b"Expires: Wed, 25 Nov 2026 07:33:03 GMT", b"Cache-Control: private"], CLOSED),
         ([b"Expires: Wed, 25 Nov 2026 07:33:03 GMT", b"Cache-Control: no-cache"], SHARED),
         ([b"Expires: 0", b"Cache-Control: no-cache"], OPEN),
         ([b"Cache-Control: private", b"CDN-Cache-Control: max-age=60"], SHARED),
-        ([b"Cache-Control: private", b"Cloudflare-CDN-Cache-Control: no-store"], CLOSED), ([b"CDN-Cache-Control:"], SILENT),
-        ([b"Surrogate-Control: max-age=60"], SHARED), ([b'Surrogate-Control: content="ESI/1.0"'], SILENT),
+        ([b"Cache-Control: private", b"Cloudflare-CDN-Cache-Control: no-store"], CLOSED),
+        ([b"CDN-Cache-Control:"], SILENT),
+        ([b"Surrogate-Control: max-age=60"], SHARED),
+        ([b'Surrogate-Control: content="ESI/1.0"'], SILENT),
         ([b"Surrogate-Control: no-store, max-age=60", b"Cache-Control: no-cache"], OPEN),
-        ([b"X-Accel-Expires: 60"], SHARED), ([b"X-Accel-Expires: 0"], SILENT), ([b"X-DNS-Prefetch-Control: off"], SILENT),
+        ([b"X-Accel-Expires: 60"], SHARED),
+        ([b"X-Accel-Expires: 0"], SILENT),
+        ([b"X-DNS-Prefetch-Control: off"], SILENT),
     ],
-)  # fmt: skip
+)
 def test_what_an_origin_says_is_read_as_rfc_9111_has_it(lines: list[bytes], sharing: Sharing) -> None:
     """H79."""
     assert said(*lines) is sharing
@@ -85,8 +131,12 @@ def test_what_an_origin_says_is_read_as_rfc_9111_has_it(lines: list[bytes], shar
 def test_an_answer_that_says_nothing_gets_the_cookie_and_is_private() -> None:
     """H79."""
     assert answer() == [
-        b"Server: a", b"Content-Type: text/html", b"Cache-Control: private", b"Vary: X-Tester, Cookie", COOKIE[:-2],
-    ]  # fmt: skip
+        b"Server: a",
+        b"Content-Type: text/html",
+        b"Cache-Control: private",
+        b"Vary: X-Tester, Cookie",
+        COOKIE[:-2],
+    ]
     assert b"Cache-Control: private" in answer(b"Pragma: no-cache", b"Expires: 0", b"Vary: Accept")
 
 
@@ -95,10 +145,11 @@ def test_an_answer_that_says_nothing_gets_the_cookie_and_is_private() -> None:
     [
         (b"Cache-Control: no-cache", b"Cache-Control: no-cache, private"),
         (b"cache-control:must-revalidate,x=y ", b"cache-control: must-revalidate,x=y, private"),
-        (b"Cache-Control:", b"Cache-Control: private"), (b"Cache-Control: no-cache,", b"Cache-Control: no-cache, private"),
+        (b"Cache-Control:", b"Cache-Control: private"),
+        (b"Cache-Control: no-cache,", b"Cache-Control: no-cache, private"),
         (b'Cache-Control: private="set-cookie"', b'Cache-Control: private="set-cookie", private'),
     ],
-)  # fmt: skip
+)
 def test_private_is_added_to_what_the_origin_sent_where_that_says_neither_who_nor_how_long(
     line: bytes, then: bytes
 ) -> None:
@@ -132,9 +183,12 @@ def test_an_answer_with_shared_freshness_gets_neither_cookie_nor_vary_by_cookie_
     caches = Caches((b"X-Tester", b"Cookie"), Caching(cookie, vary))
     seen = answer(b"Cache-Control: public, max-age=60", caches=caches, status=status)
     assert seen == [
-        b"Server: a", b"Cache-Control: public, max-age=60", b"Content-Type: text/html",
-        b"Vary: X-Tester, Cookie" if vary else b"Vary: X-Tester", *([COOKIE[:-2]] if cookie else []),
-    ]  # fmt: skip
+        b"Server: a",
+        b"Cache-Control: public, max-age=60",
+        b"Content-Type: text/html",
+        b"Vary: X-Tester, Cookie" if vary else b"Vary: X-Tester",
+        *([COOKIE[:-2]] if cookie else []),
+    ]
     alone = Caches((b"Cookie",), Caching(cookie, vary))
     assert (b"Vary: Cookie" in answer(b"Expires: Wed, 25 Nov 2026 07:33:03 GMT", caches=alone)) is vary
 
@@ -147,10 +201,11 @@ def test_an_answer_with_shared_freshness_gets_neither_cookie_nor_vary_by_cookie_
         ([b"vary: accept , COOKIE"], [b"vary: accept , COOKIE, X-Tester"]),
         ([b"Vary: Accept", b"Vary: Origin"], [b"Vary: Accept", b"Vary: Origin, X-Tester, Cookie"]),
         ([b"Vary: x-tester", b"Vary: cookie"], [b"Vary: x-tester", b"Vary: cookie"]),
-        ([b"Vary: *"], [b"Vary: *"]), ([b"Vary: Accept", b"Vary: a, *"], [b"Vary: Accept", b"Vary: a, *"]),
+        ([b"Vary: *"], [b"Vary: *"]),
+        ([b"Vary: Accept", b"Vary: a, *"], [b"Vary: Accept", b"Vary: a, *"]),
         ([b"Vary:"], [b"Vary: X-Tester, Cookie"]),
     ],
-)  # fmt: skip
+)
 def test_names_are_added_to_vary_once_and_none_is_taken_away(lines: list[bytes], then: list[bytes]) -> None:
     """H78."""
     seen = answer(*lines, cookie=b"")
@@ -160,8 +215,10 @@ def test_names_are_added_to_vary_once_and_none_is_taken_away(lines: list[bytes],
 def test_where_nothing_is_to_be_said_nothing_is_touched() -> None:
     caches = Caches((), Caching())
     assert answer(b"Cache-Control: no-cache", cookie=b"", caches=caches) == [
-        b"Server: a", b"Cache-Control: no-cache", b"Content-Type: text/html",
-    ]  # fmt: skip
+        b"Server: a",
+        b"Cache-Control: no-cache",
+        b"Content-Type: text/html",
+    ]
     assert answer(caches=caches)[-2:] == [b"Cache-Control: private", COOKIE[:-2]]
 
 
@@ -202,9 +259,32 @@ def test_everything_that_the_origin_sent_is_still_there_and_no_cookie_is_in_a_sh
         assert said(*seen) is CLOSED or b"Cache-Control: private" in seen
 
 
-@given(st.lists(st.sampled_from(
-    [b"Vary", b"vary", b"VARy", b"Varies", b"Expires", b"expires", b"Expired", b"Cache-Control", b"control", b"X-Accel-Expires", b"X-Accel-Expiry",
-     b"Server", b"A", b"Surrogate-Control", b"Controls", b"CDN-CACHE-CONTROL"]), max_size=4), st.sampled_from([b"", b"a: vary: b", b"\xff"]))  # fmt: skip
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                b"Vary",
+                b"vary",
+                b"VARy",
+                b"Varies",
+                b"Expires",
+                b"expires",
+                b"Expired",
+                b"Cache-Control",
+                b"control",
+                b"X-Accel-Expires",
+                b"X-Accel-Expiry",
+                b"Server",
+                b"A",
+                b"Surrogate-Control",
+                b"Controls",
+                b"CDN-CACHE-CONTROL",
+            ]
+        ),
+        max_size=4,
+    ),
+    st.sampled_from([b"", b"a: vary: b", b"\xff"]),
+)
 def test_a_first_look_sees_all_that_matters(names: list[bytes], value: bytes) -> None:
     block = b"".join(name + b": " + value + b"\r\n" for name in names)
     wanted = {

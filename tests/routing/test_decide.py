@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from canaryproxy.model.client import Client
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.failure import Failure, Refused
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.failure import Failure, RequestRejectedError
+from canaryproxy.model.head import RequestHead
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import Affinity, Endpoint, RoutingTable
 from canaryproxy.routing.decide import decide
@@ -52,10 +52,14 @@ HALF = Rule("half", (Condition("header", "exact", ("yes",), "x-half"),), "canary
 THIRD = Rule("third", (Condition("header", "exact", ("yes",), "x-third"),), "stable", 3_333, analyse=True)
 KEYED = tuple(
     replace(
-        route(name, (name + ".test",)), weight=5_000, salt=salt, rules=(HALF, THIRD), affinity=Affinity("header", "x-user")
+        route(name, (name + ".test",)),
+        weight=5_000,
+        salt=salt,
+        rules=(HALF, THIRD),
+        affinity=Affinity("header", "x-user"),
     )
     for name, salt in (("a", ""), ("b", ""), ("as-a", "a"))
-)  # fmt: skip
+)
 """Two routes with salts of their own, and one with the salt of the first."""
 SEVERAL = RouteIndex(RoutingTable(1, KEYED))
 ASKED = st.tuples(
@@ -121,7 +125,7 @@ def test_a_decision_says_who_and_why() -> None:
 
 def test_no_route_is_refused_and_draws_nothing() -> None:
     splits = Splits(random.random)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejectedError) as caught:
         decide(RouteIndex(RoutingTable(1, (route("shop", ("shop.test",)),))), head(b"else.test"), CLIENT, splits, idle)
     assert caught.value.failure is Failure.NO_ROUTE
     assert len(splits) == 0

@@ -42,13 +42,13 @@ def test_a_certain_rule_draws_nothing_and_needs_no_key() -> None:
 
 def test_the_version_that_stands_in_is_the_one_that_the_route_names() -> None:
     stable, canary = verdicts(ROUTE, "weight")
-    assert (stable.rescue, canary.rescue is not None) == (None, True)
+    assert (stable.fallback, canary.fallback is not None) == (None, True)
     none = dataclasses.replace(ROUTE, fallback=frozenset())
-    assert [one.rescue for one in verdicts(none, "weight")] == [None, None]
+    assert [one.fallback for one in verdicts(none, "weight")] == [None, None]
     both = dataclasses.replace(ROUTE, fallback=frozenset(("stable", "canary")))
-    assert all(one.rescue is not None for one in verdicts(both, "weight"))
+    assert all(one.fallback is not None for one in verdicts(both, "weight"))
     off = dataclasses.replace(both, aborted=True)
-    assert verdicts(off, "weight")[0].rescue is None
+    assert verdicts(off, "weight")[0].fallback is None
 
 
 def test_a_newer_table_says_where_an_older_exchange_may_still_go() -> None:
@@ -64,7 +64,7 @@ def test_a_newer_table_says_where_an_older_exchange_may_still_go() -> None:
     assert allowed(name="other") == [False, False, False]
     gone = dataclasses.replace(ROUTE.versions[1], endpoints=())
     assert allowed(canary=gone) == [True, False, False]
-    assert (stable.verdict.version.name, stable.verdict.reason) == ("stable", "weight")
+    assert (stable.choice.version.name, stable.choice.reason) == ("stable", "weight")
     assert stable.endpoint == ROUTE.stable.endpoints[0]
     assert verdicts(dataclasses.replace(ROUTE, canary=gone), "weight")[1].decisions()[0].endpoint is None
     assert Client("10.0.0.1").trusted is False
@@ -110,7 +110,7 @@ def test_a_route_without_a_canary_draws_nothing_keeps_no_split_and_knows_only_st
                 None,
                 0,
             )
-            assert decision.spare is False
+            assert decision.has_alternative is False
         assert len(splits) == 0
 
 
@@ -118,7 +118,7 @@ def test_whatever_waits_for_a_canary_decides_nothing_before_there_is_one() -> No
     both = frozenset[VersionName](("stable", "canary"))
     route = dataclasses.replace(ALONE, fallback=both, shield=Shield(), mirror=Mirror(10_000))
     stable, other = verdicts(route, "weight")
-    assert (stable is other, stable.rescue, stable.shield, mirror_of(route)) == (True, None, None, None)
+    assert (stable is other, stable.fallback, stable.shield, mirror_of(route)) == (True, None, None, None)
 
 
 def test_what_reaches_no_canary_is_no_table() -> None:

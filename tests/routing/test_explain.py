@@ -3,7 +3,7 @@
 import dataclasses
 import random
 
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import Route, RoutingTable
 from canaryproxy.routing.explain import Explanation, explain
@@ -45,8 +45,9 @@ def test_each_rule_says_why_it_does_not_decide() -> None:
     assert why.rules[0].why == 'header x-tester must be "1", and it is "0"'
     both = told(dataclasses.replace(ROUTE, rules=(RULE, SECOND)), head(b"X-Tester: 1\r\n"))
     assert [(rule.matches, rule.why) for rule in both.rules] == [
-        (True, "matches, and decides"), (True, "matches too, but testers comes first"),
-    ]  # fmt: skip
+        (True, "matches, and decides"),
+        (True, "matches too, but testers comes first"),
+    ]
     assert both.sentence == "canary, because rule testers sends 100 % to canary"
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from canaryproxy.http1.request import RequestReader
 from canaryproxy.model.client import Client
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 from canaryproxy.model.settings import Limits
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.field_scan import Names
@@ -47,15 +47,48 @@ def test_forwarding_fields_are_seen_from_a_trusted_proxy_only() -> None:
 
 
 SUBJECTS = st.lists(
-    st.sampled_from([
-        b"X-A: 1", b"x-a:\t2 ", b"X-B:", b"Close: 3", b"Via: 1.1 x", b"TE: gzip", b"Content-Length: 0", b"X-Real-IP: 192.0.2.9",
-        b"Connection: keep-alive", b"Connection: close", b"Connection: X-A", b"Connection: close, x-b", b"Expect: 100-continue",
-        b"Cookie: a=1; b=2", b"cookie: a=3;c=\"4\"", b"X-Forwarded-Proto: https", b"Proxy-Authorization: y", b"X-Canary-Version: z",
-    ]).map(lambda line: line + b"\r\n"),
-    max_size=8, unique=True,
-).map(b"".join)  # fmt: skip
-FIELDS = [b"x-a", b"x-b", b"x", b"close", b"host", b"via", b"te", b"connection", b"content-length", b"x-real-ip", b"expect",
-          b"cookie", b"x-forwarded-proto", b"proxy-authorization", b"x-canary-version"]  # fmt: skip
+    st.sampled_from(
+        [
+            b"X-A: 1",
+            b"x-a:\t2 ",
+            b"X-B:",
+            b"Close: 3",
+            b"Via: 1.1 x",
+            b"TE: gzip",
+            b"Content-Length: 0",
+            b"X-Real-IP: 192.0.2.9",
+            b"Connection: keep-alive",
+            b"Connection: close",
+            b"Connection: X-A",
+            b"Connection: close, x-b",
+            b"Expect: 100-continue",
+            b"Cookie: a=1; b=2",
+            b'cookie: a=3;c="4"',
+            b"X-Forwarded-Proto: https",
+            b"Proxy-Authorization: y",
+            b"X-Canary-Version: z",
+        ]
+    ).map(lambda line: line + b"\r\n"),
+    max_size=8,
+    unique=True,
+).map(b"".join)
+FIELDS = [
+    b"x-a",
+    b"x-b",
+    b"x",
+    b"close",
+    b"host",
+    b"via",
+    b"te",
+    b"connection",
+    b"content-length",
+    b"x-real-ip",
+    b"expect",
+    b"cookie",
+    b"x-forwarded-proto",
+    b"proxy-authorization",
+    b"x-canary-version",
+]
 
 
 @given(SUBJECTS, st.sampled_from([STRANGER, TRUSTED]), st.permutations(FIELDS))
@@ -126,10 +159,14 @@ def test_a_client_without_an_address_has_no_source() -> None:
 @pytest.mark.parametrize(
     ("proto", "client", "secure"),
     [
-        (b"", STRANGER, True), (b"http", STRANGER, True), (b"", TRUSTED, False), (b"https", TRUSTED, True),
-        (b"HTTPS, http", TRUSTED, True), (b"http", TRUSTED, False),
+        (b"", STRANGER, True),
+        (b"http", STRANGER, True),
+        (b"", TRUSTED, False),
+        (b"https", TRUSTED, True),
+        (b"HTTPS, http", TRUSTED, True),
+        (b"http", TRUSTED, False),
     ],
-)  # fmt: skip
+)
 def test_https_is_known_from_the_connection_or_a_trusted_proxy(proto: bytes, client: Client, secure: bool) -> None:
     fields = b"X-Forwarded-Proto: " + proto + b"\r\n" if proto else b""
     assert facts(fields, client=client).secure() is secure
@@ -198,8 +235,14 @@ def test_cookies_that_are_expected_are_parsed_once_however_many_are_asked_for() 
         199: (b"5",),
     }
     assert [seen.cookie(name) for name in (b"x", b"y", b"z", b"x", b"y", b"n7", b"q")] == [
-        (b"2",), (b"6",), (), (b"2",), (b"6",), (b"1", b"4"), (),
-    ]  # fmt: skip
+        (b"2",),
+        (b"6",),
+        (),
+        (b"2",),
+        (b"6",),
+        (b"1", b"4"),
+        (),
+    ]
     assert len(watched.asked) == 1
 
 

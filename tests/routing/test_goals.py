@@ -3,8 +3,8 @@
 import pytest
 
 from canaryproxy.model.client import Client
-from canaryproxy.model.goal import MOST_VALUE, Goal
-from canaryproxy.model.message import RequestHead, ResponseHead
+from canaryproxy.model.goal import MAX_VALUE, Goal
+from canaryproxy.model.head import RequestHead, ResponseHead
 from canaryproxy.model.rule import Condition
 from canaryproxy.routing.goals import Goals, Sought, amount
 
@@ -58,12 +58,28 @@ def test_what_one_request_reached_is_not_told_of_the_next() -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        (b"19.99", 19.99), (b"0", 0.0), (b"007", 7.0), (b"1.123456", 1.123456), (b"9" * 30, MOST_VALUE),
-        (b"", None), (b"-5", None), (b"+5", None), (b"1e9", None), (b"nan", None), (b"inf", None), (b"1,5", None),
-        (b".5", None), (b"5.", None), (b"1.1234567", None), (b"1 2", None), (b"0x1f", None), (b"9" * 31, None),
-        (b"\xd9\xa1", None), (b"5 EUR", None),
+        (b"19.99", 19.99),
+        (b"0", 0.0),
+        (b"007", 7.0),
+        (b"1.123456", 1.123456),
+        (b"9" * 30, MAX_VALUE),
+        (b"", None),
+        (b"-5", None),
+        (b"+5", None),
+        (b"1e9", None),
+        (b"nan", None),
+        (b"inf", None),
+        (b"1,5", None),
+        (b".5", None),
+        (b"5.", None),
+        (b"1.1234567", None),
+        (b"1 2", None),
+        (b"0x1f", None),
+        (b"9" * 31, None),
+        (b"\xd9\xa1", None),
+        (b"5 EUR", None),
     ],
-)  # fmt: skip
+)
 def test_a_value_is_digits_and_nothing_else_and_capped(text: bytes, value: float | None) -> None:
     head = answer(200, b"Server: x\r\nX-Order-Value: %b\r\n" % text)
     assert amount(head, b"x-order-value") == value

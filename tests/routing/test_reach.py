@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from canaryproxy.model.decision import Decision, Verdict
+from canaryproxy.model.decision import Decision, VersionChoice
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.safety import Mirror, Shield
 from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version
@@ -41,11 +41,11 @@ CLOSED: dict[str, dict[str, Any]] = {
 }
 
 
-def ways(verdict: Verdict | None, seen: set[str], index: RouteIndex) -> set[str]:
+def ways(verdict: VersionChoice | None, seen: set[str], index: RouteIndex) -> set[str]:
     """Endpoints that an exchange or its copy may come to, of a decision and all that stands behind it."""
     if verdict is not None:
         seen |= {one.endpoint.host for one in verdict.decisions() if one.endpoint is not None and index.allows(one)}
-        for other in (verdict.rescue, verdict.shield, verdict.mirror):
+        for other in (verdict.fallback, verdict.shield, verdict.mirror):
             ways(other, seen, index)
     return seen
 
@@ -57,7 +57,7 @@ def touched(route: Route, later: Route | None = None) -> set[str]:
     seen: set[str] = set()
     for number in range(20_000):
         asked = head(b"X-Tester: 1\r\n" if number % 2 else b"")
-        ways(decide(index, asked, CLIENT, splits, idle)[0].verdict, seen, after)
+        ways(decide(index, asked, CLIENT, splits, idle)[0].choice, seen, after)
     return seen
 
 
@@ -115,4 +115,4 @@ def test_those_outside_a_previews_percentage_are_no_previews() -> None:
     off = RouteIndex(RoutingTable(2, (dataclasses.replace(route, aborted=True),)))
     for decision in found:
         assert decision.preview is (decision.version.name == "canary")
-        assert ways(decision.verdict, set(), off) == ({"a", "b"} if decision.preview else {"a"})
+        assert ways(decision.choice, set(), off) == ({"a", "b"} if decision.preview else {"a"})

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.model.client import Client
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 from canaryproxy.model.rule import Condition, Kind, Rule, Subject
 from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.rules import FEW, Filed, RuleBook, Shelf
@@ -36,9 +36,12 @@ CONDITIONS = st.one_of(
     st.builds(lambda value: Condition("path", "exact", (f"/{value}",)), st.sampled_from(VALUES)),
     st.builds(lambda value: Condition("path", "prefix", (f"/{value}",)), st.sampled_from(VALUES)),
     st.builds(lambda value: Condition("method", "in", (value,)), st.sampled_from(("GET", "POST"))),
-    st.builds(lambda name, there: Condition("header", "present", (there,), name), st.sampled_from(NAMES),
-              st.sampled_from(("true", "false"))),
-)  # fmt: skip
+    st.builds(
+        lambda name, there: Condition("header", "present", (there,), name),
+        st.sampled_from(NAMES),
+        st.sampled_from(("true", "false")),
+    ),
+)
 RULES = st.lists(st.lists(CONDITIONS, max_size=3), max_size=8).map(
     lambda rules: [Rule(f"r{number}", tuple(rule), "canary") for number, rule in enumerate(rules)]
 )

@@ -14,7 +14,7 @@ from canaryproxy.control.store import Store
 from canaryproxy.control.subscriptions import Subscription
 from canaryproxy.control.workers import NotAcknowledged
 from canaryproxy.model.certificate import ListenerTls
-from canaryproxy.model.delta import CellDelta, CellKey, Delta
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from canaryproxy.model.table import RoutingTable
 from canaryproxy.store.memory import MemoryStore
 from tests.support.plane import outside
@@ -73,10 +73,10 @@ class Api(ControlPlane):
 
     def served(self, version: str, count: int, errors: int = 0, **cell: Any) -> None:
         """Count requests."""
-        key = CellKey("shop", version, "e", "weight", True)
+        key = CounterKey("shop", version, "e", "weight", True)
         outcomes = {"success": count - errors, "error_5xx": errors}
         codes = {200: count - errors, 500: errors}
-        told = CellDelta(key, int(self.clock), count, outcomes, codes=codes, **{"latency": {-192: count}, **cell})
+        told = CounterDelta(key, int(self.clock), count, outcomes, codes=codes, **{"latency": {-192: count}, **cell})
         delta = Delta(1, self.clock, (told,), in_flight={("shop", version): 1})
         self.counters.add(int(version == "canary"), delta)
         self.window.add(delta)

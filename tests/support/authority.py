@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import trustme
 
-from canaryproxy.model.certificate import Identity
+from canaryproxy.model.certificate import CertificateIdentity
 
 
 class Files(NamedTuple):
@@ -26,11 +26,13 @@ class Authority:
         """The authority's own certificate."""
         return self.ca.cert_pem.bytes()
 
-    def identity(self, *names: str) -> Identity:
+    def identity(self, *names: str) -> CertificateIdentity:
         """A certificate for these names, with its key."""
         leaf = self.ca.issue_cert(*names)
         chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
-        return Identity(chain, leaf.private_key_pem.bytes(), tuple(name for name in names if not name[0].isdigit()))
+        return CertificateIdentity(
+            chain, leaf.private_key_pem.bytes(), tuple(name for name in names if not name[0].isdigit())
+        )
 
     def write(self, folder: Path, stem: str, *names: str) -> Files:
         """A certificate for these names in `folder`, as `stem`.crt and `stem`.key."""

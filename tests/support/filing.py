@@ -8,7 +8,7 @@ from canaryproxy.config import Config, parse
 from canaryproxy.control.events import Events
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.subscriptions import Subscription
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.users import UserBook
 from canaryproxy.telemetry.window import Window
@@ -44,9 +44,15 @@ class Filed:
     def __init__(self) -> None:
         self.counters, self.window, self.users = Counters(), Window(), UserBook()
         self.judges = Judges(
-            configured(), 99.0, Weights({"shop": 500, "blog": 500}), lambda: 1, random.Random(1).random, Events(),
-            lambda: 1.8e9, Subscription(),
-        )  # fmt: skip
+            configured(),
+            99.0,
+            Weights({"shop": 500, "blog": 500}),
+            lambda: 1,
+            random.Random(1).random,
+            Events(),
+            lambda: 1.8e9,
+            Subscription(),
+        )
 
     def add(self, delta: Delta) -> None:
         """File a report. What breaks in a judge is an error here; there it would begin again."""

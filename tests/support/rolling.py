@@ -12,7 +12,7 @@ from canaryproxy.control.plane import ControlPlane
 from canaryproxy.control.state import Audit, RouteState, State
 from canaryproxy.control.store import Store, UnwritableState
 from canaryproxy.control.subscriptions import Deltas, Subscription, WorkerReport
-from canaryproxy.model.delta import CellDelta, CellKey, Delta
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from canaryproxy.model.table import VersionName
 from canaryproxy.store.memory import MemoryStore
 from tests.support.admin import FakeWorkers
@@ -60,9 +60,13 @@ class Bench(ControlPlane):
         self.reports: Deltas = Subscription()
         world = outside(lambda: self.now, lambda: 1e9 + self.now, post=self.post, dice=random.Random(3).random)
         super().__init__(
-            parse(self.text(2), "f", {}), lambda: parse(self.text(self.port), "f", {}), store or self.store,
-            self.workers, self.reports, world,
-        )  # fmt: skip
+            parse(self.text(2), "f", {}),
+            lambda: parse(self.text(self.port), "f", {}),
+            store or self.store,
+            self.workers,
+            self.reports,
+            world,
+        )
         self.rng = random.Random(7)
         self.errors = {"stable": 0.0, "canary": 0.0}
 
@@ -100,14 +104,21 @@ class Bench(ControlPlane):
         for _ in range(3):
             await asyncio.sleep(0)
 
-    def _cell(self, version: VersionName, count: int) -> CellDelta:
+    def _cell(self, version: VersionName, count: int) -> CounterDelta:
         failed = sum(self.rng.random() < self.errors[version] for _ in range(count))
         outcomes = {"success": count - failed, "error_5xx": failed}
         latency: dict[int, int] = {}
         for _ in range(count):
             bucket = -190 + self.rng.randrange(20)
             latency[bucket] = latency.get(bucket, 0) + 1
-        return CellDelta(CellKey("shop", version, "e", "weight", True), int(self.now), count, outcomes, latency=latency, replies={500: failed})  # fmt: skip
+        return CounterDelta(
+            CounterKey("shop", version, "e", "weight", True),
+            int(self.now),
+            count,
+            outcomes,
+            latency=latency,
+            replies={500: failed},
+        )
 
     async def until(self, phase: str, seconds: int = 400) -> int:
         for second in range(seconds):

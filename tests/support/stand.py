@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.model.settings import PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
 from canaryproxy.proxy.downstream import Downstream
@@ -170,9 +170,14 @@ class Stand:
         self.route = Route("shop", stable, canary, **shown)
         self.lines: list[Any] = []
         self.plane = DataPlane(
-            PlaneSettings(timeouts=Timeouts(**given)), loop=self.loop, identity="stand", now=self.loop.time,
-            wall=self.loop.time, dice=lambda: 0.5, access_log=self.lines.append,
-        )  # fmt: skip
+            PlaneSettings(timeouts=Timeouts(**given)),
+            loop=self.loop,
+            identity="stand",
+            now=self.loop.time,
+            wall=self.loop.time,
+            dice=lambda: 0.5,
+            access_log=self.lines.append,
+        )
         self.plane.pools.sockets.close()
         self.dialler = self.plane.pools.sockets = self.plane.mirrors.sockets = Dialler(self.loop)
         self.generation = 0

@@ -1,4 +1,6 @@
-"""The two seams of an exchange, played: a client and an endpoint that keep what they are given, without any protocol."""
+"""The two seams of an exchange, played: a client and an endpoint that keep what they are given, without any
+protocol.
+"""
 
 import asyncio
 import random
@@ -7,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.message import RequestHead, ResponseHead
+from canaryproxy.model.head import RequestHead, ResponseHead
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
 from canaryproxy.proxy.client_stream import ClientStream

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from canaryproxy.analysis.finding import Analysis
 from canaryproxy.analysis.judge import Judge
 from canaryproxy.analysis.spec import Spec
-from canaryproxy.model.delta import CellDelta, CellKey, GoalDelta, Open
+from canaryproxy.model.report import CounterDelta, CounterKey, GoalDelta, OpenRequests
 from canaryproxy.telemetry.histogram import value_bucket
 from canaryproxy.telemetry.logarithm import bucket_of
 from canaryproxy.telemetry.users import Step
@@ -70,13 +70,14 @@ class World:
     def report(self) -> None:
         self.judge.follow(self.now, self.weight)
         for name, version, share in (
-            ("stable", self.stable, 1 - self.weight / 10_000), ("canary", self.canary, self.weight / 10_000)
-        ):  # fmt: skip
+            ("stable", self.stable, 1 - self.weight / 10_000),
+            ("canary", self.canary, self.weight / 10_000),
+        ):
             count = self._poisson(self.rate * share / REPORTS)
             if count:
                 self._requests(name, version, count)
         waiting = tuple(
-            Open(key(version), second, count)
+            OpenRequests(key(version), second, count)
             for (version, second), count in self.hanging.items()
             if second < int(self.now) - 1
         )
@@ -95,11 +96,14 @@ class World:
         for _ in range(ended):
             bucket = bucket_of(version.median * math.exp(version.spread * self.rng.gauss(0, 1)))
             latency[bucket] = latency.get(bucket, 0) + 1
-        cell = CellDelta(
-            key(name, self.rng.choice(version.endpoints)), second, starts=count,
-            outcomes={"success": ended - failed, "error_5xx": failed}, latency=latency,
+        cell = CounterDelta(
+            key(name, self.rng.choice(version.endpoints)),
+            second,
+            starts=count,
+            outcomes={"success": ended - failed, "error_5xx": failed},
+            latency=latency,
             replies={500: failed, 404: refused},
-        )  # fmt: skip
+        )
         self.judge.count(cell, current=True)
         orders = [version.order * math.exp(0.5 * self.rng.gauss(0, 1)) for _ in range(ended) if dice() < version.buys]
         if self.goal and orders:
@@ -117,9 +121,9 @@ class World:
         return count
 
 
-def key(version: str, endpoint: str = "a:1") -> CellKey:
+def key(version: str, endpoint: str = "a:1") -> CounterKey:
     """Of requests that the weight decided."""
-    return CellKey("shop", version, endpoint, "weight", True)
+    return CounterKey("shop", version, endpoint, "weight", True)
 
 
 def failing(analysis: Analysis) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 import uvloop
 
 from canaryproxy.control.listen import listen_on
-from canaryproxy.model.delta import Delta
 from canaryproxy.model.forwarded import Forwarding
+from canaryproxy.model.report import Delta
 from canaryproxy.model.settings import Limits, Network, PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
 from canaryproxy.proxy.downstream import Downstream

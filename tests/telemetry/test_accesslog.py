@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from canaryproxy.model.client import Client
 from canaryproxy.model.forwarded import Forwarding
-from canaryproxy.model.message import RequestHead
+from canaryproxy.model.head import RequestHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.telemetry.accesslog import FORMATS, Entry, as_json, as_loss, as_text, sender, undecided
 
@@ -43,9 +43,22 @@ ENTRY = Entry(
 )
 
 REFUSED = ENTRY._replace(
-    method=b"", host=b"", target=b"", status=400, route="", version="", reason="", endpoint="", attempts=0,
-    upstream=None, connect=0.0, sent=0, outcome="", flags=(), request_id=b"",
-)  # fmt: skip
+    method=b"",
+    host=b"",
+    target=b"",
+    status=400,
+    route="",
+    version="",
+    reason="",
+    endpoint="",
+    attempts=0,
+    upstream=None,
+    connect=0.0,
+    sent=0,
+    outcome="",
+    flags=(),
+    request_id=b"",
+)
 
 seconds = st.floats(0, 1e6)
 sizes = st.integers(0, 2**63)

@@ -1,6 +1,6 @@
 """Client connections that were not let in, or gave way, as metrics."""
 
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.telemetry.connections import connection_families
 from canaryproxy.telemetry.counters import Counters
 
@@ -16,6 +16,9 @@ def test_every_reason_has_a_series_from_the_beginning_and_is_added_up_over_worke
         "full": 5,
     }
     assert {sample.labels["reason"]: sample.value for sample in evicted.samples} == {
-        "files": 0, "full": 4, "handshakes": 0, "memory": 1,
-    }  # fmt: skip
+        "files": 0,
+        "full": 4,
+        "handshakes": 0,
+        "memory": 1,
+    }
     assert refused.samples[0].name == "canaryproxy_connections_refused_total"

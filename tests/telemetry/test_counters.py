@@ -1,13 +1,21 @@
 """Deltas added up: sums for ever, states as long as their worker lives."""
 
-from canaryproxy.model.delta import CellDelta, CellKey, Delta
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from canaryproxy.telemetry.counters import Counters
 
-KEY = CellKey("shop", "canary", "e", "weight", True)
-CELL = CellDelta(
-    KEY, 1, 3, {"success": 2, "error_5xx": 1}, {"reset": 1}, {200: 2, 500: 1}, {5: 2}, {6: 3}, rescues={"fallback": 1},
+KEY = CounterKey("shop", "canary", "e", "weight", True)
+CELL = CounterDelta(
+    KEY,
+    1,
+    3,
+    {"success": 2, "error_5xx": 1},
+    {"reset": 1},
+    {200: 2, 500: 1},
+    {5: 2},
+    {6: 3},
+    rescues={"fallback": 1},
     ejections=1,
-)  # fmt: skip
+)
 
 
 def test_sums_outlive_the_workers_that_counted() -> None:
@@ -18,8 +26,10 @@ def test_sums_outlive_the_workers_that_counted() -> None:
     sums = counters.sums("shop", "canary")
     assert (sums.requests, sums.errors, sums.retries, sums.ejections) == (6, 2, 2, 2)
     assert (sums.attempts, sums.decisions, sums.rescues) == (
-        {"success": 4, "error_5xx": 2, "reset": 2}, {"weight": 6}, {"fallback": 2},
-    )  # fmt: skip
+        {"success": 4, "error_5xx": 2, "reset": 2},
+        {"weight": 6},
+        {"fallback": 2},
+    )
     assert (sums.codes, sums.latency, sums.duration, counters.refused) == ({200: 4, 500: 2}, {5: 4}, {6: 6}, {404: 4})
     assert str(counters) == "10 requests: shop canary 6 (2 failed), refused 4"
 

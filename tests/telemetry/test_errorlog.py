@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from canaryproxy.log import Json
-from canaryproxy.model.decision import Decision, Verdict
+from canaryproxy.model.decision import Decision, VersionChoice
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.table import Endpoint, Route, Version
 from canaryproxy.telemetry.errorlog import LINES, LONGEST, PERIOD, ErrorLog
@@ -17,7 +17,7 @@ CANARY = Version("canary", (Endpoint("192.0.2.1", 80), Endpoint("192.0.2.2", 80)
 
 
 def decide(route: str = "shop", version: Version = CANARY, number: int = 0) -> Decision:
-    return Verdict(Route(route, STABLE, CANARY), version, "weight", analysed=True).decisions()[number]
+    return VersionChoice(Route(route, STABLE, CANARY), version, "weight", analysed=True).decisions()[number]
 
 
 class Clock:
@@ -51,10 +51,17 @@ def test_a_line_says_which_request_which_endpoint_and_why(errors: ErrorLog, capl
     )
     assert record.levelname == "WARNING"
     line = json.loads(Json().format(record))
-    assert {name: line[name] for name in ("event", "route", "version", "endpoint", "error", "reason", "request_id")} == {
-        "event": "upstream-error", "route": "shop", "version": "canary", "endpoint": "192.0.2.1:80",
-        "error": "http_protocol_error", "reason": "the response's Content-Length is repeated", "request_id": "4f-1",
-    }  # fmt: skip
+    assert {
+        name: line[name] for name in ("event", "route", "version", "endpoint", "error", "reason", "request_id")
+    } == {
+        "event": "upstream-error",
+        "route": "shop",
+        "version": "canary",
+        "endpoint": "192.0.2.1:80",
+        "error": "http_protocol_error",
+        "reason": "the response's Content-Length is repeated",
+        "request_id": "4f-1",
+    }
 
 
 def test_what_is_too_many_is_counted_and_the_count_is_said(

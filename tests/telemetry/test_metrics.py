@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from canaryproxy.model.delta import CellDelta, CellKey, Delta
 from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from canaryproxy.model.settings import BUCKETS
 from canaryproxy.telemetry.counters import Counters
 from canaryproxy.telemetry.exposition import SLICE, Exposition, negotiate, render
@@ -69,9 +69,18 @@ def test_every_series_is_there_at_0_from_the_start(accept: str) -> None:
 
 
 def test_what_was_counted_is_told() -> None:
-    key = CellKey("r0", "canary", "e", "weight", True)
-    cell = CellDelta(key, 9, 4, {"success": 3, "timeout": 1}, {"reset": 1}, {200: 3, 504: 1},
-                     {bucket_of(0.02): 3}, {bucket_of(0.02): 3, bucket_of(20): 1}, rescues={"fallback": 1})  # fmt: skip
+    key = CounterKey("r0", "canary", "e", "weight", True)
+    cell = CounterDelta(
+        key,
+        9,
+        4,
+        {"success": 3, "timeout": 1},
+        {"reset": 1},
+        {200: 3, 504: 1},
+        {bucket_of(0.02): 3},
+        {bucket_of(0.02): 3, bucket_of(20): 1},
+        rescues={"fallback": 1},
+    )
     found = samples(facts(1, Delta(7, 9.5, (cell,), refused={404: 2}, in_flight={("r0", "canary"): 5})))
     assert found["canaryproxy_requests_total", of("canary", code="504")] == 1
     assert found["canaryproxy_attempts_total", of("canary", outcome="reset")] == 1
@@ -92,8 +101,10 @@ def test_workers_that_were_killed_for_what_they_said_are_told_by_reason(accept: 
     found = samples(replace(facts(), refused={"garbled": 0, "bounds": 3, "failed": 1}), accept)
     name = "canaryproxy_worker_reports_refused_total"
     assert {labels: value for (one, labels), value in found.items() if one == name} == {
-        (("reason", "garbled"),): 0, (("reason", "bounds"),): 3, (("reason", "failed"),): 1,
-    }  # fmt: skip
+        (("reason", "garbled"),): 0,
+        (("reason", "bounds"),): 3,
+        (("reason", "failed"),): 1,
+    }
 
 
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])

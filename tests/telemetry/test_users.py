@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.model.delta import Delta, GoalDelta, Users
+from canaryproxy.model.report import Delta, GoalDelta, UsersDelta
 from canaryproxy.telemetry.distinct import Distinct
 from canaryproxy.telemetry.users import REACH, Crowd, Firsts, Newcomers, Recent, Step, UserBook
 
@@ -14,7 +14,7 @@ SIDE = ("shop", "canary")
 
 
 def delta(at: float, *seen: int, failed: tuple[int, ...] = (), version: str = "canary", weight: int = 500) -> Delta:
-    return Delta(1, at, users=(Users("shop", version, weight, 0, frozenset(seen), frozenset(failed)),))
+    return Delta(1, at, users=(UsersDelta("shop", version, weight, 0, frozenset(seen), frozenset(failed)),))
 
 
 def book(*deltas: Delta, weight: int = 500) -> UserBook:

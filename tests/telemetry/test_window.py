@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.model.delta import CellDelta, CellKey, Delta
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from canaryproxy.telemetry.logarithm import bucket_of
 from canaryproxy.telemetry.window import RESOLUTIONS, Window
 
@@ -16,8 +16,8 @@ SIDE = ("shop", "canary")
 def delta(
     at: float, count: int = 1, *, analysed: bool = True, version: str = "canary", **more: dict[str, int]
 ) -> Delta:
-    key = CellKey("shop", version, "e", "weight", analysed)
-    return Delta(1, at, (CellDelta(key, int(at), count, more.get("outcomes", {"success": count})),))
+    key = CounterKey("shop", version, "e", "weight", analysed)
+    return Delta(1, at, (CounterDelta(key, int(at), count, more.get("outcomes", {"success": count})),))
 
 
 def test_only_what_was_drawn_counts_and_only_the_versions_own_faults() -> None:
@@ -49,9 +49,9 @@ def test_the_past_takes_bounded_room() -> None:
 def test_mean_and_quantiles_are_within_a_hundredth() -> None:
     dice, window = random.Random(1), Window()
     values = sorted(dice.lognormvariate(-4, 1) for _ in range(2000))
-    key = CellKey("shop", "canary", "e", "weight", True)
+    key = CounterKey("shop", "canary", "e", "weight", True)
     for value in values:
-        window.add(Delta(1, 5.0, (CellDelta(key, 5, 1, {"success": 1}, latency={bucket_of(value): 1}),)))
+        window.add(Delta(1, 5.0, (CounterDelta(key, 5, 1, {"success": 1}, latency={bucket_of(value): 1}),)))
     sample = window.sample(SIDE, 5.0, 60)
     assert sample.mean == pytest.approx(sum(values) / 2000, rel=0.011)
     for q in (0.5, 0.9, 0.95, 0.99):

@@ -22,9 +22,9 @@ from canaryproxy.http1.request import RequestReader
 from canaryproxy.http1.response import ResponseReader
 from canaryproxy.model.client import Client
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.failure import Refused
+from canaryproxy.model.failure import RequestRejectedError
 from canaryproxy.model.goal import Goal
-from canaryproxy.model.message import RequestHead, ResponseHead
+from canaryproxy.model.head import RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.settings import Limits
@@ -71,13 +71,30 @@ SHOP = Route(
 )
 OPEN = Route("open", SHOP.stable, SHOP.canary, 100, paths=("/", "/api/"))
 BY_HEADER = Route(
-    "by-header", SHOP.stable, SHOP.canary, 5_000, ("other.test",), affinity=Affinity("header", "x-user"),
+    "by-header",
+    SHOP.stable,
+    SHOP.canary,
+    5_000,
+    ("other.test",),
+    affinity=Affinity("header", "x-user"),
     rules=tuple(
         Rule(f"{name}-{value}", (Condition("header", "exact", (value,), name),), "canary", 5_000, analyse=True)
-        for name in ("x-a", "accept", "cookie", "x-tester", "x-bot", "x", "via", "te", "host", "x-request-id", "user-agent")
+        for name in (
+            "x-a",
+            "accept",
+            "cookie",
+            "x-tester",
+            "x-bot",
+            "x",
+            "via",
+            "te",
+            "host",
+            "x-request-id",
+            "user-agent",
+        )
         for value in ("1", "yes")
     ),
-)  # fmt: skip
+)
 """With rules for more names than are looked up one by one."""
 INDEX = RouteIndex(RoutingTable(1, (SHOP, OPEN, BY_HEADER)))
 OPEN_ENTRY = Entry(OPEN)
@@ -107,7 +124,9 @@ def requests(data: bytes, cuts: Cuts, limits: tuple[int, int, int, int | None]) 
 
 
 def responses(data: bytes, cuts: Cuts, methods: Sequence[bytes], *, take_rest: bool) -> list[Event]:
-    """Everything that a response reader makes of a stream of answers to requests of these methods, one after another."""
+    """Everything that a response reader makes of a stream of answers to requests of these methods, one after
+    another.
+    """
     reader = ResponseReader()
     asked = iter(methods)
     reader.expect(next(asked))
@@ -123,7 +142,7 @@ def responses(data: bytes, cuts: Cuts, methods: Sequence[bytes], *, take_rest: b
                     continue
                 if not isinstance(event, ResponseHead) or event.status >= 200:
                     reader.expect(next(asked, b"GET"))
-    except Refused as refused:
+    except RequestRejectedError as refused:
         events.append(_told(refused))
     return [*joined(events), (reader.pending(), reader.until_close, reader.take_all())]
 
@@ -149,7 +168,7 @@ def hops(data: bytes, answer: bytes, address: str, version: bytes | None, *, clo
         while isinstance(reply := replies.next(), ResponseHead):
             for extra, body in ((b"X-Extra: 1\r\n", b""), (b"", b"hello")):
                 events.append((rewriter.response(reply, head, extra, close, body),))
-    except Refused as refused:
+    except RequestRejectedError as refused:
         events.append(_told(refused))
     return events
 
@@ -171,13 +190,26 @@ def decisions(streams: Sequence[bytes], address: str, seed: int) -> list[Event]:
             if not isinstance(head, RequestHead):
                 continue
             facts = Facts(head, client)
-            events.append((facts.path(), path_of(head.target), facts.header(b"x-tester"), facts.values("query", b"q"), facts.cookie(b"a"), facts.header(b"host"),
-                           facts.headers(), facts.cookies(), facts.query(), str(facts.source()), facts.secure()))  # fmt: skip
+            events.append(
+                (
+                    facts.path(),
+                    path_of(head.target),
+                    facts.header(b"x-tester"),
+                    facts.values("query", b"q"),
+                    facts.cookie(b"a"),
+                    facts.header(b"host"),
+                    facts.headers(),
+                    facts.cookies(),
+                    facts.query(),
+                    str(facts.source()),
+                    facts.secure(),
+                )
+            )
             decision, key, user, looked = decide_one(INDEX, head, client, splits, lambda one: _load(weights, one))
-            reached = [] if decision.goals is None else decision.goals.reached(head, client, answer, looked)
+            reached = [] if decision.goals is None else decision.goals.match(head, client, answer, looked)
             told = None if key is None else (key.value, key.cookie)
-            events.append((repr(decision), decision.analysed, decision.spare, told, user, reached))
-        except Refused as refused:
+            events.append((repr(decision), decision.analysed, decision.has_alternative, told, user, reached))
+        except RequestRejectedError as refused:
             events.append(_told(refused))
     return events
 
@@ -245,9 +277,8 @@ def record(exchanges: Sequence[tuple[int, int, float, float | None, int]]) -> An
 
 
 QUESTIONS: dict[str, Callable[..., Any]] = {
-    one.__name__: one
-    for one in (mode, requests, responses, hops, decisions, buckets, distinct, histogram, record)
-}  # fmt: skip
+    one.__name__: one for one in (mode, requests, responses, hops, decisions, buckets, distinct, histogram, record)
+}
 
 
 def _parts(data: bytes, cuts: Cuts) -> Iterable[bytes]:
@@ -262,12 +293,12 @@ def _events(reader: RequestReader, parts: Iterable[bytes]) -> list[Event]:
             while (event := reader.next()) is not None:
                 told = (event.upgrade, event.encoded, event.end) if isinstance(event, RequestHead) else ()
                 events.append(seen(event) + told)
-    except Refused as refused:
+    except RequestRejectedError as refused:
         events.append(_told(refused))
     return joined(events)
 
 
-def _told(refused: Refused) -> Event:
+def _told(refused: RequestRejectedError) -> Event:
     return ("refused", refused.failure.name, str(refused))
 
 
@@ -294,9 +325,11 @@ class Plain:
 
     def __init__(self) -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", __name__], env=os.environ | {"CANARYPROXY_PLAIN": "1"},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
+            [sys.executable, "-m", __name__],
+            env=os.environ | {"CANARYPROXY_PLAIN": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
 
     def __enter__(self) -> Self:
         return self

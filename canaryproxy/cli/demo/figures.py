@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from canaryproxy.model.delta import Delta
+from canaryproxy.model.report import Delta
 from canaryproxy.telemetry.histogram import quantile
 
 RECENT = 10.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
-class CellKey(NamedTuple):
+class CounterKey(NamedTuple):
     """What counts are split by. `analysed` is False for requests decided by a rule."""
 
     route: str
@@ -21,7 +21,7 @@ class CellKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class CellDelta:
+class CounterDelta:
     """New counts of one key and one second of start. After a change of tables there may be two with the same key and
     second in one report: they add up.
 
@@ -36,7 +36,7 @@ class CellDelta:
     answered, `ejections` the times that an endpoint was left alone after failures of this version.
     """
 
-    key: CellKey
+    key: CounterKey
     second: int
     starts: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
@@ -51,16 +51,16 @@ class CellDelta:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenRequests:
     """Requests that wait for the version's response, as they stand at the time of the report (not a difference)."""
 
-    key: CellKey
+    key: CounterKey
     second: int
     count: int
 
 
 @dataclass(frozen=True, slots=True)
-class Users:
+class UsersDelta:
     """Affinity users seen and failed since the last report, as hashes of 64 bits. None for a route without affinity:
     without a key there is no user to tell apart.
 
@@ -80,7 +80,7 @@ class Users:
 class GoalDelta:
     """Business events of one goal since the last report; none where a route has no goals. `analysed` is False for
     requests decided by a rule; `values` is bucket -> count of the single events (`telemetry.histogram.value_bucket`);
-    `users` are those who had one with the sum of theirs, told as in `Users`.
+    `users` are those who had one with the sum of theirs, told as in `UsersDelta`.
     """
 
     route: str
@@ -117,9 +117,9 @@ class Delta:
 
     generation: int
     at: float
-    cells: tuple[CellDelta, ...] = ()
-    overdue: tuple[Open, ...] = ()
-    users: tuple[Users, ...] = ()
+    cells: tuple[CounterDelta, ...] = ()
+    overdue: tuple[OpenRequests, ...] = ()
+    users: tuple[UsersDelta, ...] = ()
     goals: tuple[GoalDelta, ...] = ()
     mirrors: tuple[MirrorDelta, ...] = ()
     refused: Mapping[int, int] = field(default_factory=dict)

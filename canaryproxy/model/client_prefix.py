@@ -4,15 +4,15 @@ from ipaddress import IPv6Address, IPv6Network
 
 from canaryproxy.model.client import read_address
 
-OF_A_SITE = 64
+SITE_PREFIX_LENGTH = 64
 """Bits of an IPv6 address that name a site: a host there has all of the other 64 to choose from (RFC 4291 2.5.4)."""
 
 
-def neighbourhood(address: str) -> str:
+def client_prefix(address: str) -> str:
     """What an address is counted by: an IPv4 address itself, an IPv4-mapped one by its IPv4 address, an IPv6 address by
     its /64. Anything else, such as `unknown`, is counted as it is written.
     """
     found = read_address(address)
     if isinstance(found, IPv6Address):
-        return str(IPv6Network((found, OF_A_SITE), strict=False))
+        return str(IPv6Network((found, SITE_PREFIX_LENGTH), strict=False))
     return address if found is None else str(found)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from canaryproxy.model.neighbourhood import neighbourhood
+from canaryproxy.model.client_prefix import client_prefix
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from canaryproxy.model.neighbourhood import neighbourhood
     ],
 )
 def test_an_address_is_counted_by_what_one_client_can_choose_from(address: str, counted: str) -> None:
-    assert neighbourhood(address) == counted
+    assert client_prefix(address) == counted
