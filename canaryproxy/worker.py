@@ -38,7 +38,7 @@ from canaryproxy.proxy.memory import group
 from canaryproxy.proxy.plane import DataPlane
 from canaryproxy.proxy.room import connections_within
 from canaryproxy.proxy.shortage import limit
-from canaryproxy.routing.patterns import Battery
+from canaryproxy.routing.patterns import PatternSet
 from canaryproxy.telemetry.accesslog import FORMATS
 from canaryproxy.telemetry.sink import Sink
 from canaryproxy.time_slice import shorten
@@ -113,7 +113,7 @@ class Worker:
         shorten()
         if begin.access_log is not None:
             self._sink = Sink(begin.access_log.path, FORMATS[begin.access_log.format], now=time.time)
-        Battery.complain = log.warning
+        PatternSet.warn = log.warning
         limited = group()
         plane = self._plane = DataPlane(
             PlaneSettings(begin.limits, begin.timeouts, tuple(map(ip_network, begin.trusted)), begin.forwarding),

@@ -70,20 +70,20 @@ from canaryproxy.proxy.failover import FailoverPlan
 from canaryproxy.proxy.headcount import size
 from canaryproxy.proxy.replay_buffer import ReplayBuffer
 from canaryproxy.proxy.stalls import Stalls
-from canaryproxy.routing.affinity import Key
-from canaryproxy.routing.caching import Caches
-from canaryproxy.routing.common import Common
-from canaryproxy.routing.entry import verdicts
-from canaryproxy.routing.match import RouteIndex
-from canaryproxy.routing.patterns import Battery, Pattern, Prefix
+from canaryproxy.routing.affinity import ClientKey
+from canaryproxy.routing.cache_control import CacheAdvisor
+from canaryproxy.routing.compile_cache import CompileCache
+from canaryproxy.routing.compiled_route import build_choices
+from canaryproxy.routing.patterns import Pattern, PatternSet, Prefix
+from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.store.sqlite import SqliteStore
 from canaryproxy.telemetry.distinct import Distinct, Numbers
 from canaryproxy.telemetry.users import Recent
 from canaryproxy.worker import Worker
 from tests.proxy.test_tls import SHOP, connect, listen
 from tests.routing.test_affinity import ROUTE
-from tests.routing.test_goals import PAID
-from tests.routing.test_rules import facts, header
+from tests.routing.test_goal_matcher import PAID
+from tests.routing.test_rule_index import facts, header
 from tests.support.admin import Api
 from tests.support.judged import seen
 from tests.support.stand import CANARY, STABLE, stand
@@ -175,8 +175,8 @@ def tables() -> Iterator[object]:
     rules = tuple(Rule(f"r{number}", (header("x-user", str(number)),), "canary") for number in range(20))
     route = dataclasses.replace(ROUTE, rules=rules, goals=(PAID,), weight=500)
     yield RouteIndex(RoutingTable(1, (route,)))
-    yield verdicts(route, "weight")[0].decisions()
-    yield Battery("cookie", b"x", [Pattern("a.*"), Pattern("b"), Prefix(b"c")])
+    yield build_choices(route, "weight")[0].decisions()
+    yield PatternSet("cookie", b"x", [Pattern("a.*"), Pattern("b"), Prefix(b"c")])
     yield facts()
 
 
@@ -203,13 +203,13 @@ def single(folder: Path) -> Iterator[object]:
         Usage(counter=True),
         End((b"X: y",)),
         ResponseHead(200),
-        Key(b"k"),
+        ClientKey(b"k"),
         Numbers(b"secret"),
         Stalls(),
         Reminder(),
         Recent(),
         Distinct(),
-        Common(),
+        CompileCache(),
         Streak(Check("/")),
         Wanted("x"),
         Churn(5),
@@ -219,11 +219,11 @@ def single(folder: Path) -> Iterator[object]:
         SqliteStore(folder / "a.db"),
         bounds.Check(Vocabulary(), 0, 1),
         Share(0.0),
-        Caches((b"Cookie",), ROUTE.caching),
+        CacheAdvisor((b"Cookie",), ROUTE.caching),
         Instance(parse(PLAIN, "f", {})),
         Turns("read", Precedence(), {}),
         ReplayBuffer(Buffers()),
-        FailoverPlan(verdicts(ROUTE, "weight")[0].decisions()[0]),
+        FailoverPlan(build_choices(ROUTE, "weight")[0].decisions()[0]),
         WorkerLink(
             1,
             1,

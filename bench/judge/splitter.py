@@ -8,9 +8,9 @@ import random
 
 import numpy as np
 
-from canaryproxy.routing.split import PLACES, STRATA, BlockSplit
+from canaryproxy.routing.split import PLACES_PER_STRATUM, STRATA, BlockSplit
 
-CYCLE = STRATA * PLACES
+CYCLE = STRATA * PLACES_PER_STRATUM
 STOCK = 1000
 
 

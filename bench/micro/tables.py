@@ -22,7 +22,7 @@ from canaryproxy.instance import Instance
 from canaryproxy.link.codec import Decoder, encode
 from canaryproxy.link.difference import EMPTY, apply, difference
 from canaryproxy.link.messages import Publication
-from canaryproxy.routing.match import RouteIndex
+from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.worker import runner
 
 ROUTES = 1000
@@ -90,9 +90,10 @@ async def lag() -> None:
 
     probing = asyncio.get_running_loop().create_task(probe())
     for what, work in (
-        ("scrape /metrics", lambda: get("/metrics")), ("GET /api/v1/routes", lambda: get("/api/v1/routes")),
+        ("scrape /metrics", lambda: get("/metrics")),
+        ("GET /api/v1/routes", lambda: get("/api/v1/routes")),
         (f"{CHANGES} x PUT weight", change),
-    ):  # fmt: skip
+    ):
         lags.clear()
         began = time.perf_counter()
         await asyncio.to_thread(work)

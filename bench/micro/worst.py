@@ -18,9 +18,9 @@ from canaryproxy.model.forwarded import Forwarding
 from canaryproxy.model.head import RequestHead
 from canaryproxy.model.rule import Condition, Kind, Rule
 from canaryproxy.model.settings import Limits
-from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.path import normalise
-from canaryproxy.routing.rules import RuleBook
+from canaryproxy.routing.request_view import RequestView
+from canaryproxy.routing.rule_index import RuleIndex
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -85,9 +85,9 @@ def passed_on(what: str, fields: bytes, forwarding: Forwarding) -> None:
 def ruled(kind: Kind, value: str, name: str, what: str, fields: bytes) -> None:
     """Two hundred rules for cookies."""
     conditions = [Condition("cookie", kind, (value.format(number),), name.format(number)) for number in range(200)]
-    book = RuleBook([Rule(f"r{number}", (one,), "canary") for number, one in enumerate(conditions)])
+    book = RuleIndex([Rule(f"r{number}", (one,), "canary") for number, one in enumerate(conditions)])
     head, client = head_of(fields), Client("192.0.2.1")
-    show(f"200 rules, {kind} {value} {name}: {what}", len(fields), lambda: book.first(Facts(head, client)))
+    show(f"200 rules, {kind} {value} {name}: {what}", len(fields), lambda: book.first_match(RequestView(head, client)))
 
 
 def main() -> None:

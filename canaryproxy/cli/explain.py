@@ -91,7 +91,7 @@ def explanation(config: "Config", head: "RequestHead", sender: "Client") -> "Exp
 
     from canaryproxy.control.compile import compile_table
     from canaryproxy.routing.explain import explain as explain_request
-    from canaryproxy.routing.match import RouteIndex
+    from canaryproxy.routing.route_index import RouteIndex
 
     return explain_request(RouteIndex(compile_table(config, 1)), head, sender, random.random)
 

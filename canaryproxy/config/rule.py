@@ -14,7 +14,7 @@ from canaryproxy.model.fields import UNMATCHED, is_x_forwarded
 from canaryproxy.model.forwarded import Family
 from canaryproxy.model.rule import Kind
 from canaryproxy.model.table import UPGRADES, VersionName
-from canaryproxy.routing.patterns import BadPattern, Pattern
+from canaryproxy.routing.patterns import InvalidPatternError, Pattern
 
 RULE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.ASCII)
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
@@ -144,7 +144,7 @@ def _pattern(value: object) -> str:
         raise Wrong(r"a regular expression is written in ASCII; give other bytes as \xNN, as they are on the wire")
     try:
         Pattern(pattern)
-    except BadPattern as error:
+    except InvalidPatternError as error:
         raise Wrong(f"this is no regular expression that RE2 takes ({error})") from None
     return pattern
 

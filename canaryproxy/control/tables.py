@@ -8,7 +8,7 @@ from canaryproxy.control.state import State
 from canaryproxy.control.topology import Topology
 from canaryproxy.control.workers import Traffic
 from canaryproxy.model.table import Endpoint, Route, RoutingTable
-from canaryproxy.routing.reach import reached_by
+from canaryproxy.routing.canary_paths import open_paths
 
 
 class Tables:
@@ -33,9 +33,14 @@ class Tables:
     def compiled(self, topology: Topology, state: State, unhealthy: Set[Endpoint]) -> RoutingTable:
         """The table of what holds, as the next generation. Nothing is published yet."""
         return compile_table(
-            topology.config, self.generation + 1, topology.resolver.answers, unhealthy, state, self._known,
+            topology.config,
+            self.generation + 1,
+            topology.resolver.answers,
+            unhealthy,
+            state,
+            self._known,
             self._workers,
-        )  # fmt: skip
+        )
 
     def publish(self, table: RoutingTable) -> None:
         """Have requests decided by it, unless it says what the one before says."""
@@ -64,4 +69,4 @@ class Tables:
     def reached_by(self, route: str) -> tuple[str, ...]:
         """The paths that lead to the canary, as if it were not off."""
         compiled = self.route(route)
-        return () if compiled is None else reached_by(compiled)
+        return () if compiled is None else open_paths(compiled)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from canaryproxy.link.messages import Publication
 from canaryproxy.model.table import Route
-from canaryproxy.routing.entry import ABORT, AFFINITY, WEIGHT
+from canaryproxy.routing.compiled_route import ABORT, AFFINITY, WEIGHT
 
 REMEMBERED = 10_000
 """Names of a kind that are in no table any more, and still known."""

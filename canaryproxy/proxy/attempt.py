@@ -7,7 +7,7 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.proxy.failover import Sent
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.upstream_stream import ResponseHandler, UpstreamStream
-from canaryproxy.routing.match import RouteIndex
+from canaryproxy.routing.route_index import RouteIndex
 
 
 class Attempt:
@@ -79,7 +79,7 @@ class Attempt:
         """Whether the canary was aborted, or removed, meanwhile."""
         target = self.target
         entry = index.by_name.get(target.route.name)
-        aborted = entry is not None and (entry.alone or (entry.route.aborted and not target.preview))
+        aborted = entry is not None and (entry.stable_only or (entry.route.aborted and not target.preview))
         return aborted and target.version.name == "canary"
 
     def progressed(self) -> bool:

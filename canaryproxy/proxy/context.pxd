@@ -2,7 +2,7 @@ from canaryproxy.http1.hops cimport Hops
 from canaryproxy.proxy.buffers cimport Buffers
 from canaryproxy.proxy.pool cimport Pool
 from canaryproxy.model.decision cimport Decision
-from canaryproxy.routing.match cimport RouteIndex
+from canaryproxy.routing.route_index cimport RouteIndex
 from canaryproxy.routing.split cimport Splits
 from canaryproxy.telemetry.record cimport Recorder
 

@@ -18,7 +18,7 @@ from canaryproxy.proxy.shield import Shields
 from canaryproxy.proxy.shortage import Shortage
 from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.proxy.tunnel import Tunnel
-from canaryproxy.routing.match import RouteIndex
+from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.routing.split import Splits
 from canaryproxy.telemetry.accesslog import Entry
 from canaryproxy.telemetry.errorlog import ErrorLog

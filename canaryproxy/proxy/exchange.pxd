@@ -10,11 +10,11 @@ from canaryproxy.proxy.pool cimport Pool
 from canaryproxy.proxy.replay_buffer cimport ReplayBuffer
 from canaryproxy.proxy.context cimport Pools, Routing, WorkerContext
 from canaryproxy.proxy.upstream_stream cimport ResponseHandler, UpstreamStream
-from canaryproxy.routing.affinity cimport Key
-from canaryproxy.routing.caching cimport Caches
+from canaryproxy.routing.affinity cimport ClientKey
+from canaryproxy.routing.cache_control cimport CacheAdvisor
 from canaryproxy.routing.decide cimport decide
-from canaryproxy.routing.facts cimport Facts
-from canaryproxy.routing.goals cimport Goals
+from canaryproxy.routing.request_view cimport RequestView
+from canaryproxy.routing.goal_matcher cimport GoalMatcher
 from canaryproxy.telemetry.record cimport Cell
 
 
@@ -37,8 +37,8 @@ cdef class Exchange(ResponseHandler):
     cdef public Py_ssize_t sent
     cdef public int state
     cdef object _copy
-    cdef Facts _facts
-    cdef Key _key
+    cdef RequestView _facts
+    cdef ClientKey _key
     cdef tuple _lines
     cdef object _patience
     cdef ReplayBuffer _replay
@@ -67,7 +67,7 @@ cdef class Exchange(ResponseHandler):
     cpdef bint response_head(self, ResponseHead head) except -1
     @cython.locals(lines=bytes)
     cpdef response_whole(self, ResponseHead head, bytes body)
-    @cython.locals(context=WorkerContext, decision=Decision, lines=bytes, caches=Caches, goals=Goals, reached=list)
+    @cython.locals(context=WorkerContext, decision=Decision, lines=bytes, caches=CacheAdvisor, goals=GoalMatcher, reached=list)
     cdef bytes _answered(self, ResponseHead head)
     cdef bytes _labels(self, bytes name)
     cpdef response_data(self, bytes data)

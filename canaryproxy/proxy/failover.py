@@ -21,9 +21,9 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.fields import SAFE
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import Endpoint
-from canaryproxy.routing.balance import Loads, another
-from canaryproxy.routing.match import RouteIndex
-from canaryproxy.routing.split import Dice
+from canaryproxy.routing.balancing import Loads, pick_untried
+from canaryproxy.routing.route_index import RouteIndex
+from canaryproxy.routing.split import Rng
 
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 """RFC 9110 9.2.2; TRACE never gets this far."""
@@ -129,7 +129,7 @@ class FailoverPlan:
         return f"<FailoverPlan of {self._decision!r}: tried {len(self._tried)}, charged {self.charged}>"
 
     def fall_back(
-        self, target: Decision, failure: Failure, index: RouteIndex, loads: Loads, dice: Dice
+        self, target: Decision, failure: Failure, index: RouteIndex, loads: Loads, dice: Rng
     ) -> Decision | None:
         """Where to go after `failure` at `target`, as the table of `index` allows now; None where nothing is left.
 
@@ -150,26 +150,26 @@ class FailoverPlan:
         verdict = self._decision.choice
         # With a shield only a connection that cannot be opened leads to the stand-in: the rest is the shield's budget.
         stand_in = self._stand_in or (verdict.fallback if failure in UNOPENED or verdict.shield is None else None)
-        then = another((verdict, stand_in), self._tried, usable, loads, dice)
+        then = pick_untried((verdict, stand_in), self._tried, usable, loads, dice)
         if then is not None and then.version.name != before and not self.takeover:
             self.takeover, self._stand_in = FALLBACK, stand_in
             if failure in UNOPENED:
                 self.charged = Outcome.UNAVAILABLE
         return then
 
-    def behind_shield(self, index: RouteIndex, loads: Loads, dice: Dice) -> Decision | None:
+    def behind_shield(self, index: RouteIndex, loads: Loads, dice: Rng) -> Decision | None:
         """Where stable may answer in place of the canary; None where it cannot, or does already."""
         shield = self._decision.choice.shield
         if shield is None or self.takeover:
             return None
-        return another((shield,), self._tried, index.allows, loads, dice)
+        return pick_untried((shield,), self._tried, index.allows, loads, dice)
 
     def shielded(self, outcome: Outcome | None) -> None:
         """Stable answers; the canary is charged with what made it necessary."""
         self.charge(outcome)
         self.takeover, self._stand_in = SHIELD, self._decision.choice.shield
 
-    def withdraw(self, target: Decision, index: RouteIndex, loads: Loads, dice: Dice) -> Decision | None:
+    def withdraw(self, target: Decision, index: RouteIndex, loads: Loads, dice: Rng) -> Decision | None:
         """Where stable answers what is taken back from `target`, as the table of `index` has it now, if it can.
 
         The decision is ours: the version is charged with what it did before, else with nothing that it is judged by.
@@ -177,7 +177,7 @@ class FailoverPlan:
         entry = index.by_name.get(target.route.name)
         if entry is None or target.version.name == entry.stable.version.name:
             return None
-        then = another((entry.stable,), self._tried, index.allows, loads, dice)
+        then = pick_untried((entry.stable,), self._tried, index.allows, loads, dice)
         if then is not None:
             self.charge(Outcome.OVERFLOW)
             self.takeover, self._stand_in = self.takeover or WITHDRAWN, entry.stable

@@ -16,8 +16,8 @@ from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.proxy.mirror_copy import Copy
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.sockets import Sockets
-from canaryproxy.routing.balance import pick
-from canaryproxy.routing.entry import MIRROR, mirror_of
+from canaryproxy.routing.balancing import pick
+from canaryproxy.routing.compiled_route import MIRROR, mirror_of
 from canaryproxy.routing.split import Splits
 from canaryproxy.telemetry.errorlog import ErrorLog
 
@@ -172,7 +172,7 @@ class Mirrors:
         """
         decisions = () if verdict is None else verdict.decisions()
         ready = [one for one in decisions if one.endpoint in self._named and not self.pool_of(one).ejected]
-        return pick(ready, self.pool_of, self._splits.dice) if ready else None
+        return pick(ready, self.pool_of, self._splits.rng) if ready else None
 
     def pool_of(self, decision: Decision) -> Pool:
         """Connections to an endpoint, for copies alone."""

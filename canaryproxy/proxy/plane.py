@@ -29,7 +29,7 @@ from canaryproxy.proxy.presence import vanished
 from canaryproxy.proxy.shedding import Holder, Shedding
 from canaryproxy.proxy.slices import Slices
 from canaryproxy.proxy.tls import Terminator
-from canaryproxy.routing.match import RouteIndex
+from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.telemetry.accesslog import Entry
 
 GRACE = 5.0
@@ -74,7 +74,9 @@ class DataPlane(Admission):
 
     def publish(self, table: RoutingTable) -> None:
         """Make `table` the one that the next request head is decided by."""
-        had = {name for name, entry in self.routing.index.by_name.items() if not entry.alone} | self._aborted.keys()
+        had = {
+            name for name, entry in self.routing.index.by_name.items() if not entry.stable_only
+        } | self._aborted.keys()
         self.routing.index = RouteIndex(table, self.routing.index)
         self._generation = table.generation
         self.pools.by_decision = {}

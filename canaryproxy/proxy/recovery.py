@@ -102,7 +102,7 @@ def fall_back(exchange: Recoverable, failure: Failure) -> bool:
     """Go on at another endpoint, or at the other version; False where there is none left."""
     routing, loads, plan = exchange.context.routing, exchange.context.pools.loads, plan_of(exchange)
     took_over = plan.takeover
-    target = plan.fall_back(exchange.attempt.target, failure, routing.index, loads, routing.splits.dice)
+    target = plan.fall_back(exchange.attempt.target, failure, routing.index, loads, routing.splits.rng)
     if target is None:
         return False
     if plan.takeover and not took_over:
@@ -134,7 +134,7 @@ def behind_shield(exchange: Recoverable) -> Decision | None:
     if not shields(affords_shield(exchange), exchange.may_repeat()):
         return None
     routing, loads = exchange.context.routing, exchange.context.pools.loads
-    target = plan_of(exchange).behind_shield(routing.index, loads, routing.splits.dice)
+    target = plan_of(exchange).behind_shield(routing.index, loads, routing.splits.rng)
     if target is not None:
         exchange.context.shields.withdraw(exchange.decision)
     return target
@@ -176,7 +176,7 @@ def withdraw(exchange: Recoverable) -> bool:
         return False
     routing, loads, plan = exchange.context.routing, exchange.context.pools.loads, plan_of(exchange)
     took_over = plan.takeover
-    target = plan.withdraw(exchange.attempt.target, routing.index, loads, routing.splits.dice)
+    target = plan.withdraw(exchange.attempt.target, routing.index, loads, routing.splits.rng)
     if target is None:
         return False
     if not took_over:

@@ -1,23 +1,23 @@
 cimport cython
 
-from canaryproxy.routing.facts cimport Facts
+from canaryproxy.routing.request_view cimport RequestView
 from canaryproxy.routing.field_scan cimport is_client_id
 
 
 @cython.final
 @cython.no_gc
 @cython.freelist(64)
-cdef class Key:
+cdef class ClientKey:
     cdef public bytes value
     cdef public bytes cookie
-    cdef public bint kept
+    cdef public bint from_cookie
 
 
-cdef class Sticky:
+cdef class AffinityKey:
     cdef object _affinity
     cdef bytes _attributes
     cdef str _by
     cdef bytes _name
 
-    @cython.locals(known=Key, value=bytes)
-    cpdef Key key(self, Facts facts, dice)
+    @cython.locals(known=ClientKey, value=bytes)
+    cpdef ClientKey key(self, RequestView request, rng)

@@ -10,36 +10,36 @@ bucket, and a key never says which version it gets.
 from hashlib import blake2b
 
 from canaryproxy.model.table import FULL_WEIGHT, Affinity
-from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.field_scan import is_client_id
 from canaryproxy.routing.hashing import Hash
-from canaryproxy.routing.split import Dice
+from canaryproxy.routing.request_view import RequestView
+from canaryproxy.routing.split import Rng
 
-LONGEST_SALT = 64
-ID_HALF = 2**52
+MAX_SALT_BYTES = 64
+CLIENT_ID_HALF = 2**52
 """Half of a client id: what is left of the 53 random bits of a float, so no bit of it is always zero."""
 
 
-class Key:
-    """What identifies a client. `cookie` is the field that tells a client its new key, empty if it has one; `kept`: the
-    client keeps it in a cookie of ours.
+class ClientKey:
+    """What identifies a client. `cookie` is the field that tells a client its new key, empty if it has one;
+    `from_cookie`: the client keeps it in a cookie of ours.
     """
 
-    __slots__ = ("cookie", "kept", "value")
+    __slots__ = ("cookie", "from_cookie", "value")
 
-    def __init__(self, value: bytes, cookie: bytes = b"", *, kept: bool = False) -> None:
+    def __init__(self, value: bytes, cookie: bytes = b"", *, from_cookie: bool = False) -> None:
         self.value = value
         self.cookie = cookie
-        self.kept = kept
+        self.from_cookie = from_cookie
 
     def __repr__(self) -> str:
-        return f"<Key {self.value!r}{' new' if self.cookie else ''}>"
+        return f"<ClientKey {self.value!r}{' new' if self.cookie else ''}>"
 
 
 def salt_of(text: str) -> bytes:
     """A text as the key of the hash."""
     salt = text.encode("utf-8")
-    return salt if len(salt) <= LONGEST_SALT else blake2b(salt).digest()
+    return salt if len(salt) <= MAX_SALT_BYTES else blake2b(salt).digest()
 
 
 def bucket_of(key: bytes, salt: bytes) -> int:
@@ -47,7 +47,7 @@ def bucket_of(key: bytes, salt: bytes) -> int:
     return Hash(salt).of(key) % FULL_WEIGHT
 
 
-class Sticky:
+class AffinityKey:
     """What keeps the clients of one route on their buckets."""
 
     __slots__ = ("_affinity", "_attributes", "_by", "_name")
@@ -59,31 +59,31 @@ class Sticky:
         self._attributes = attributes(affinity)
 
     def __repr__(self) -> str:
-        return f"<Sticky {self._affinity!r}>"
+        return f"<AffinityKey {self._affinity!r}>"
 
-    def key(self, facts: Facts, dice: Dice) -> Key | None:
+    def key(self, request: RequestView, rng: Rng) -> ClientKey | None:
         """The client's key, or None where it brings none. With a cookie every client has one: a new one is made.
 
         Nearly all requests of a connection bring one cookie, so its last key is at hand.
         """
         if self._by == "cookie":
-            known: Key | None = facts.client.key
-            for value in facts.cookie(self._name):
-                if known is not None and known.kept and known.value == value:
+            known: ClientKey | None = request.client.key
+            for value in request.cookie(self._name):
+                if known is not None and known.from_cookie and known.value == value:
                     return known
                 if is_client_id(value):
-                    return Key(value, kept=True)
-            fresh = b"%013x%013x" % (int(dice() * ID_HALF), int(dice() * ID_HALF))
-            return Key(fresh, self._cookie(fresh, facts))
+                    return ClientKey(value, from_cookie=True)
+            new_key = b"%013x%013x" % (int(rng() * CLIENT_ID_HALF), int(rng() * CLIENT_ID_HALF))
+            return ClientKey(new_key, self._cookie(new_key, request))
         if self._by == "header":
-            values = facts.header(self._name)
-            return Key(values[0]) if values and values[0] else None
-        source = facts.source()
-        return None if source is None else Key(str(source).encode("ascii"))
+            values = request.header(self._name)
+            return ClientKey(values[0]) if values and values[0] else None
+        source = request.source()
+        return None if source is None else ClientKey(str(source).encode("ascii"))
 
-    def _cookie(self, key: bytes, facts: Facts) -> bytes:
+    def _cookie(self, key: bytes, request: RequestView) -> bytes:
         """The field that tells a client its key."""
-        secure = b"; Secure" if self._affinity.secure or facts.secure() else b""
+        secure = b"; Secure" if self._affinity.secure or request.secure() else b""
         return b"Set-Cookie: %b=%b%b%b\r\n" % (self._name, key, self._attributes, secure)
 
 

@@ -13,11 +13,11 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import RequestHead
 from canaryproxy.model.table import FULL_WEIGHT
-from canaryproxy.routing.affinity import Key
-from canaryproxy.routing.balance import Loads, pick
-from canaryproxy.routing.entry import Lot
-from canaryproxy.routing.facts import Facts
-from canaryproxy.routing.match import RouteIndex
+from canaryproxy.routing.affinity import ClientKey
+from canaryproxy.routing.balancing import Loads, pick
+from canaryproxy.routing.compiled_route import TrafficSplit
+from canaryproxy.routing.request_view import RequestView
+from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.routing.split import Splits
 
 _buckets = FULL_WEIGHT
@@ -25,43 +25,43 @@ _buckets = FULL_WEIGHT
 
 def decide(
     index: RouteIndex, head: RequestHead, client: Client, splits: Splits, loads: Loads
-) -> tuple[Decision, Key | None, int, Facts | None]:
+) -> tuple[Decision, ClientKey | None, int, RequestView | None]:
     """Version, endpoint and reason for a request, by the index's table; the client's key, if one was looked at; the
     user it is counted as, 0 for none, only those who are analysed are; and what was found out about the request, if
     anybody asked.
 
     Raises `Refused(Failure.NO_ROUTE)` where no route claims the request's host and path; no bucket is drawn then.
     """
-    entry = index.find(head.host, head.target)
-    if entry is None:
+    compiled = index.find(head.host, head.target)
+    if compiled is None:
         raise RequestRejectedError(Failure.NO_ROUTE, "no route has this host and path")
-    key, user, facts = None, 0, None
-    if entry.plain and entry.alone:
-        verdict = entry.stable
-    elif entry.plain:
-        verdict = entry.canary if splits.draw(entry.split) < entry.weight else entry.stable
+    key, user, request_view = None, 0, None
+    if compiled.plain and compiled.stable_only:
+        choice = compiled.stable
+    elif compiled.plain:
+        choice = compiled.canary if splits.draw(compiled.split) < compiled.weight else compiled.stable
     else:
-        facts = Facts.__new__(Facts)
-        facts.begin(head, client)
-        lot, key = entry.lot(facts, splits.dice)
+        request_view = RequestView.__new__(RequestView)
+        request_view.begin(head, client)
+        split, key = compiled.split_for(request_view, splits.rng)
         if key is None:
-            bucket = splits.draw(lot.split) if lot.drawn else 0
+            bucket = splits.draw(split.split) if split.drawn else 0
         else:
-            number = _number(client, lot, key)
+            number = _client_number(client, split, key)
             user, bucket = number, number % _buckets
-        verdict = lot.below if bucket < lot.weight else lot.above
-        if not verdict.analysed:
+        choice = split.below if bucket < split.weight else split.above
+        if not choice.analysed:
             user = 0
-        elif key is not None and lot.rule is not None:
-            user = entry.hash.of(key.value)
-    decisions = verdict.decisions()
-    return decisions[0] if len(decisions) == 1 else pick(decisions, loads, splits.dice), key, user, facts
+        elif key is not None and split.rule is not None:
+            user = compiled.hash.of(key.value)
+    decisions = choice.decisions()
+    return decisions[0] if len(decisions) == 1 else pick(decisions, loads, splits.rng), key, user, request_view
 
 
-def _number(client: Client, lot: Lot, key: Key) -> int:
+def _client_number(client: Client, split: TrafficSplit, key: ClientKey) -> int:
     """The client as a number. That of a key kept in a cookie is remembered: the next request may well bring it too."""
-    if not key.kept:
-        return lot.hash.of(key.value)
-    if client.key is not key or client.hash is not lot.hash:
-        client.key, client.hash, client.user = key, lot.hash, lot.hash.of(key.value)
+    if not key.from_cookie:
+        return split.hash.of(key.value)
+    if client.key is not key or client.hash is not split.hash:
+        client.key, client.hash, client.user = key, split.hash, split.hash.of(key.value)
     return client.user

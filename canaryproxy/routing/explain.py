@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from canaryproxy.model.client import Client
 from canaryproxy.model.head import RequestHead
 from canaryproxy.model.table import FULL_WEIGHT, VersionName
-from canaryproxy.routing.affinity import Key, bucket_of
-from canaryproxy.routing.condition import why_not
-from canaryproxy.routing.entry import ABORT, Entry, Lot
-from canaryproxy.routing.facts import Facts
-from canaryproxy.routing.match import RouteIndex
-from canaryproxy.routing.split import Dice
+from canaryproxy.routing.affinity import ClientKey, bucket_of
+from canaryproxy.routing.compiled_route import ABORT, CompiledRoute, TrafficSplit
+from canaryproxy.routing.conditions import mismatch_reason
+from canaryproxy.routing.request_view import RequestView
+from canaryproxy.routing.route_index import RouteIndex
+from canaryproxy.routing.split import Rng
 
 
 @dataclass(frozen=True, slots=True)
-class RuleNote:
+class RuleExplanation:
     """What became of one rule, in words. `matches`: all its conditions hold; `decides`: and it was the one."""
 
     name: str
@@ -45,68 +45,74 @@ class Explanation:
     weight: int
     bucket: int | None
     fresh: bool
-    rules: tuple[RuleNote, ...]
+    rules: tuple[RuleExplanation, ...]
     sentence: str
 
 
-def explain(index: RouteIndex, head: RequestHead, client: Client, dice: Dice) -> Explanation | None:
+def explain(index: RouteIndex, head: RequestHead, client: Client, rng: Rng) -> Explanation | None:
     """What `decide` does with such a request, and why; None where no route claims it."""
-    entry = index.find(head.host, head.target)
-    if entry is None:
+    compiled = index.find(head.host, head.target)
+    if compiled is None:
         return None
-    facts = Facts(head, client)
-    lot, key = entry.lot(facts, dice)
+    request = RequestView(head, client)
+    split, key = compiled.split_for(request, rng)
     fresh = key is not None and bool(key.cookie)
-    bucket = None if key is None or fresh else bucket_of(key.value, lot.salt)
-    below, above = lot.below.version.name, lot.above.version.name
-    share = lot.weight * (below == "canary") + (FULL_WEIGHT - lot.weight) * (above == "canary")
+    bucket = None if key is None or fresh else bucket_of(key.value, split.salt)
+    below, above = split.below.version.name, split.above.version.name
+    share = split.weight * (below == "canary") + (FULL_WEIGHT - split.weight) * (above == "canary")
     version: VersionName | None = None
     if bucket is not None:
-        version = below if bucket < lot.weight else above
+        version = below if bucket < split.weight else above
     elif share in (0, FULL_WEIGHT):
         version = "canary" if share else "stable"
     return Explanation(
-        route=entry.route.name,
+        route=compiled.route.name,
         version=version,
-        reason=lot.below.reason,
+        reason=split.below.reason,
         share=share,
-        weight=lot.weight,
+        weight=split.weight,
         bucket=bucket,
         fresh=fresh,
-        rules=tuple(_notes(entry, lot, facts)),
-        sentence=_sentence(entry, lot, version, bucket, key),
+        rules=tuple(_notes(compiled, split, request)),
+        sentence=_sentence(compiled, split, version, bucket, key),
     )
 
 
-def _notes(entry: Entry, lot: Lot, facts: Facts) -> Iterator[RuleNote]:
-    for filed in entry.book.rules:
-        failing = filed.failing(facts)
+def _notes(compiled: CompiledRoute, split: TrafficSplit, request: RequestView) -> Iterator[RuleExplanation]:
+    for indexed in compiled.rule_index.rules:
+        failing = indexed.failing_conditions(request)
         if failing:
-            yield RuleNote(filed.rule.name, False, False, "; ".join(why_not(one, facts) for one in failing))
-        elif filed.rule is not lot.rule:
-            yield RuleNote(filed.rule.name, True, False, f"matches too, but {_first(lot)} comes first")
-        elif lot.below.reason == ABORT:
-            yield RuleNote(filed.rule.name, True, False, "matches, but the canary is aborted and this is no preview")
+            yield RuleExplanation(
+                indexed.rule.name, False, False, "; ".join(mismatch_reason(one, request) for one in failing)
+            )
+        elif indexed.rule is not split.rule:
+            yield RuleExplanation(indexed.rule.name, True, False, f"matches too, but {_first(split)} comes first")
+        elif split.below.reason == ABORT:
+            yield RuleExplanation(
+                indexed.rule.name, True, False, "matches, but the canary is aborted and this is no preview"
+            )
         else:
-            yield RuleNote(filed.rule.name, True, True, "matches, and decides")
+            yield RuleExplanation(indexed.rule.name, True, True, "matches, and decides")
 
 
-def _first(lot: Lot) -> str:
-    return "" if lot.rule is None else lot.rule.name
+def _first(split: TrafficSplit) -> str:
+    return "" if split.rule is None else split.rule.name
 
 
-def _sentence(entry: Entry, lot: Lot, version: VersionName | None, bucket: int | None, key: Key | None) -> str:
+def _sentence(
+    compiled: CompiledRoute, split: TrafficSplit, version: VersionName | None, bucket: int | None, key: ClientKey | None
+) -> str:
     """The decision in one sentence."""
-    if entry.alone:
+    if compiled.stable_only:
         return "stable, because the route has no canary"
-    if lot.below.reason == ABORT:
+    if split.below.reason == ABORT:
         return "stable, because the canary is aborted"
-    because = f"rule {lot.rule.name}" if lot.rule is not None else "the weight"
-    share = f"{lot.weight / 100:g} %"
-    below, above = lot.below.version.name, lot.above.version.name
+    because = f"rule {split.rule.name}" if split.rule is not None else "the weight"
+    share = f"{split.weight / 100:g} %"
+    below, above = split.below.version.name, split.above.version.name
     if bucket is not None:
-        relation = "below" if bucket < lot.weight else "not below"
-        return f"{version}, because this client's bucket {bucket} is {relation} {lot.weight} ({share}, by {because})"
+        relation = "below" if bucket < split.weight else "not below"
+        return f"{version}, because this client's bucket {bucket} is {relation} {split.weight} ({share}, by {because})"
     if version is not None:
         return f"{version}, because {because} sends {share} to {below}"
     how = "a new client gets a cookie and stays with what it draws" if key is not None else "each request draws anew"

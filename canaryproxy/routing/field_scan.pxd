@@ -6,11 +6,11 @@ cpdef bytes path_of(bytes target)
 cpdef tuple cookie_values(bytes field, bytes name)
 cpdef bint is_client_id(bytes value) except -1
 cpdef bint is_normal(bytes path) except -1
-cpdef bint speaks_of_caching(bytes block) except -1
+cpdef bint has_cache_fields(bytes block) except -1
 cpdef dict parameters(bytes target)
 
 
-cdef class Names:
+cdef class FieldNames:
     cdef frozenset _names
     cdef uint64_t _lengths[256]
     cdef bint _empty

@@ -24,7 +24,7 @@ def field_values(block: bytes, name: bytes) -> tuple[bytes, ...]:
 _of_caching = re.compile(rb"^(?i:vary|expires|x-accel-expires|[^\s:]*control):", re.MULTILINE).search
 
 
-def speaks_of_caching(block: bytes) -> bool:
+def has_cache_fields(block: bytes) -> bool:
     """Whether a block of lines may say what caches do with a message: if not, there is no need to look closer."""
     return _of_caching(block) is not None
 
@@ -42,7 +42,7 @@ def cookie_values(field: bytes, name: bytes) -> tuple[bytes, ...]:
     return tuple([_unquoted(value.strip(b" \t")) for value in values])
 
 
-class Names:
+class FieldNames:
     """Names of cookies that are asked for, None for all there are."""
 
     __slots__ = ("_names",)

@@ -62,7 +62,7 @@ cdef bint _named(Bytes name, const char *wanted, Py_ssize_t size) noexcept nogil
     return True
 
 
-cpdef bint speaks_of_caching(bytes block) except -1:
+cpdef bint has_cache_fields(bytes block) except -1:
     """See field_scan.py."""
     cdef Bytes line = <Bytes> PyBytes_AS_STRING(block)
     cdef Bytes end = line + PyBytes_GET_SIZE(block)
@@ -158,7 +158,7 @@ cpdef bint is_normal(bytes path) except -1:
     return True
 
 
-cdef class Names:
+cdef class FieldNames:
     """See field_scan.py. Nearly every other name is told apart by its first byte and its length."""
 
     def __init__(self, names):

@@ -3,7 +3,7 @@
 RE2 takes time linear in its input, whatever the pattern is. That is not enough where two hundred rules look at the
 same 60 KiB, or a client repeats a cookie ten thousand times. So several values are joined with line feeds, which no
 field can have, and searched at once; and patterns that look at the same field are merged into one automaton
-(`Battery`).
+(`PatternSet`).
 
 Merged are only patterns whose common automaton stays small: those with one unbounded repetition at most. Two of them,
 as in `a.*b.*c`, may stand in as many combinations as there are subsets of the patterns, and a client chooses which.
@@ -16,19 +16,19 @@ from weakref import WeakValueDictionary
 
 import re2
 
-FEW = 4
+MIN_MERGED = 4
 """Values that are matched one by one; also as many patterns are not worth a battery."""
 
-MERGED = 256
+MAX_MERGED = 256
 """Patterns in one automaton."""
 
 ALWAYS = b""
 """Matches every text. RE2 finds nothing at all, not even this, where its memory does not suffice."""
 
-MOST_MEMORY = 1 << 20
+MAX_MEMORY_BYTES = 1 << 20
 """Bytes that RE2 takes for one pattern: some 40,000 instructions. What needs more is refused with its configuration."""
 
-MERGED_MEMORY = 1 << 22
+MERGED_MEMORY_BYTES = 1 << 22
 """Bytes that RE2 takes for one automaton of many patterns."""
 
 _absolute = re.compile(r"\\[AzZQC]|\(\?[A-Za-z]*-").search
@@ -38,7 +38,7 @@ _escape_or_class = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?[a-z]+:\]|[^\]\\])*\]",
 _unbounded = re.compile(r"[*+]|\{\d+,\}").findall
 
 
-class BadPattern(ValueError):
+class InvalidPatternError(ValueError):
     """Not a regular expression that RE2 takes; the message says why."""
 
 
@@ -46,7 +46,7 @@ def _silent(_: str) -> None:
     """Where nothing can be said."""
 
 
-def _options(*, lines: bool, memory: int = MOST_MEMORY) -> re2.Options:
+def _options(*, lines: bool, memory: int = MAX_MEMORY_BYTES) -> re2.Options:
     options = re2.Options()
     options.log_errors = False
     options.encoding = re2.Options.Encoding.LATIN1
@@ -63,7 +63,9 @@ class Core(NamedTuple):
 
 
 class Pattern:
-    """A regular expression that has to match all of a value. Raises `BadPattern` when it is made of something else."""
+    """A regular expression that has to match all of a value. Raises `InvalidPatternError` when it is made of something
+    else.
+    """
 
     __slots__ = ("__weakref__", "_absolute", "_fullmatch", "_search", "text")
 
@@ -73,7 +75,9 @@ class Pattern:
             self._fullmatch = re2.compile(text.encode("utf-8"), _options(lines=False)).fullmatch
         except re2.error as error:
             reason = error.args[0] if error.args else ""
-            raise BadPattern(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from None
+            raise InvalidPatternError(
+                reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+            ) from None
         self._absolute = _absolute(text) is not None
         self._search: Callable[[bytes], object] | None = None
 
@@ -91,7 +95,7 @@ class Pattern:
 
     def any(self, values: Sequence[bytes]) -> bool:
         """Whether it matches one of these."""
-        if len(values) <= FEW or self._absolute:
+        if len(values) <= MIN_MERGED or self._absolute:
             return any(map(self, values))
         text, others = _lines(values)
         return (text is not None and self.in_lines(text)) or any(map(self, others))
@@ -111,7 +115,7 @@ _known: WeakValueDictionary[str, Pattern] = WeakValueDictionary()
 
 
 def pattern(text: str) -> Pattern:
-    """The pattern of this text, made unless there is one. Raises `BadPattern`."""
+    """The pattern of this text, made unless there is one. Raises `InvalidPatternError`."""
     found = _known.get(text)
     if found is None:
         found = _known[text] = Pattern(text)
@@ -147,37 +151,37 @@ class Prefix:
         return text.startswith(self._start) or (b"\n" not in self._start and b"\n" + self._start in text)
 
 
-class Merged:
+class MergedPatterns:
     """Many patterns as one automaton. Raises `re2.error` where it would be too large."""
 
     __slots__ = ("__weakref__", "_set", "count")
 
     def __init__(self, cores: tuple[bytes, ...]) -> None:
         self.count = len(cores)
-        self._set = re2.Set.SearchSet(_options(lines=True, memory=MERGED_MEMORY))
+        self._set = re2.Set.SearchSet(_options(lines=True, memory=MERGED_MEMORY_BYTES))
         for text in (*cores, ALWAYS):
             self._set.Add(text)
         self._set.Compile()
 
     def __repr__(self) -> str:
-        return f"<Merged {self.count} patterns>"
+        return f"<MergedPatterns {self.count} patterns>"
 
-    def met(self, text: bytes) -> list[int] | None:
+    def matched(self, text: bytes) -> list[int] | None:
         """The places of those that match in this text; None where RE2's memory did not suffice to say."""
         found = self._set.Match(text)
         return [at for at in found if at < self.count] if found else None
 
 
-_merged: WeakValueDictionary[tuple[bytes, ...], Merged] = WeakValueDictionary()
+_merged: WeakValueDictionary[tuple[bytes, ...], MergedPatterns] = WeakValueDictionary()
 """Automata that are in use: what has not changed among ten thousand rules is not made again."""
 
 
-class Battery:
+class PatternSet:
     """Patterns that look at the values of one field, cookie or parameter, or at the path, as `subject` and `name`
-    say. `complain` is where a worker says what it has to.
+    say. `warn` is where a worker says what it has to.
     """
 
-    complain: ClassVar[Callable[[str], None]] = staticmethod(_silent)
+    warn: ClassVar[Callable[[str], None]] = staticmethod(_silent)
 
     __slots__ = ("_merged", "_patterns", "_single", "_warned", "name", "subject")
 
@@ -185,18 +189,20 @@ class Battery:
         self.subject = subject
         self.name = name
         self._patterns = tuple(patterns)
-        self._merged: list[tuple[Merged, list[int]]] = []
+        self._merged: list[tuple[MergedPatterns, list[int]]] = []
         cores = [(number, core) for number, core in enumerate(pattern.core for pattern in patterns) if core is not None]
         for floats in (False, True):
             some = [(number, core.text) for number, core in cores if core.floats is floats]
-            for begin in range(0, len(some), MERGED):
-                self._merge(some[begin : begin + MERGED])
+            for begin in range(0, len(some), MAX_MERGED):
+                self._merge(some[begin : begin + MAX_MERGED])
         merged = {number for _, some in self._merged for number in some}
         self._single = tuple(number for number in range(len(patterns)) if number not in merged)
         self._warned = False
 
     def __repr__(self) -> str:
-        return f"<Battery {self.subject} {self.name!r}: {len(self._patterns)} patterns, {len(self._single)} not merged>"
+        return (
+            f"<PatternSet {self.subject} {self.name!r}: {len(self._patterns)} patterns, {len(self._single)} not merged>"
+        )
 
     def _merge(self, cores: list[tuple[int, bytes]]) -> None:
         """One automaton of these; two halves where it would be too large; none of a single one."""
@@ -206,7 +212,7 @@ class Battery:
         merged = _merged.get(texts)
         try:
             if merged is None:
-                merged = _merged[texts] = Merged(texts)
+                merged = _merged[texts] = MergedPatterns(texts)
         except re2.error:
             half = len(cores) // 2
             self._merge(cores[:half])
@@ -222,20 +228,20 @@ class Battery:
         found: set[int] = set()
         if text is not None:
             for merged, numbers in self._merged:
-                found.update(self._met(merged, numbers, text))
+                found.update(self._matched(merged, numbers, text))
             found.update(number for number in self._single if self._patterns[number].in_lines(text))
         if others:
             found.update(number for number, pattern in enumerate(self._patterns) if pattern.any(others))
         return frozenset(found)
 
-    def _met(self, merged: Merged, numbers: list[int], text: bytes) -> list[int]:
-        met = merged.met(text)
-        if met is not None:
-            return [numbers[at] for at in met]
+    def _matched(self, merged: MergedPatterns, numbers: list[int], text: bytes) -> list[int]:
+        matched = merged.matched(text)
+        if matched is not None:
+            return [numbers[at] for at in matched]
         if not self._warned:
             self._warned = True
             what = f"{self.subject} {self.name.decode('utf-8', 'replace')}".strip()
-            type(self).complain(
+            type(self).warn(
                 f"{len(numbers)} regular expressions for one {what} need more memory together than RE2 has; "
                 "they are matched one by one"
             )

@@ -2,7 +2,7 @@ cimport cython
 
 
 cdef class BlockSplit:
-    cdef object _dice
+    cdef object _rng
     cdef bytearray _order
     cdef bytearray _places
     cdef int _strata_left
@@ -16,7 +16,7 @@ cdef class BlockSplit:
 
 
 cdef class Splits:
-    cdef public object dice
+    cdef public object rng
     cdef dict _splits
 
     @cython.locals(split=BlockSplit)

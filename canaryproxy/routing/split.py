@@ -23,9 +23,9 @@ Measure with `python -m timeit -s "import random; from canaryproxy.routing.split
 from collections.abc import Callable, Set
 
 STRATA = 100
-PLACES = 100
+PLACES_PER_STRATUM = 100
 
-Dice = Callable[[], float]
+Rng = Callable[[], float]
 """Random numbers in [0, 1)."""
 
 SplitKey = tuple[str, str]
@@ -33,26 +33,26 @@ SplitKey = tuple[str, str]
 
 
 class BlockSplit:
-    """One sequence of buckets. `dice` yields floats in [0, 1). Takes about 10 KiB."""
+    """One sequence of buckets. `rng` yields floats in [0, 1). Takes about 10 KiB."""
 
-    __slots__ = ("_blocks_left", "_dice", "_order", "_places", "_strata_left")
+    __slots__ = ("_blocks_left", "_order", "_places", "_rng", "_strata_left")
 
-    def __init__(self, dice: Dice) -> None:
-        self._dice = dice
+    def __init__(self, rng: Rng) -> None:
+        self._rng = rng
         self._order = bytearray(range(STRATA))
-        self._places = bytearray(range(PLACES)) * STRATA
+        self._places = bytearray(range(PLACES_PER_STRATUM)) * STRATA
         self._strata_left = STRATA
-        self._blocks_left = PLACES
+        self._blocks_left = PLACES_PER_STRATUM
 
     def __repr__(self) -> str:
-        drawn = (PLACES - self._blocks_left) * STRATA + STRATA - self._strata_left
-        return f"<BlockSplit: {drawn} of {STRATA * PLACES} buckets of this cycle drawn>"
+        drawn = (PLACES_PER_STRATUM - self._blocks_left) * STRATA + STRATA - self._strata_left
+        return f"<BlockSplit: {drawn} of {STRATA * PLACES_PER_STRATUM} buckets of this cycle drawn>"
 
     def draw(self) -> int:
         """The next bucket, 0..9999. The request goes to canary iff it is below the weight."""
         left = self._strata_left
         order = self._order
-        point = self._dice() * left
+        point = self._rng() * left
         pick = int(point)
         left -= 1
         stratum = order[pick]
@@ -61,7 +61,7 @@ class BlockSplit:
 
         blocks = self._blocks_left
         places = self._places
-        first = stratum * PLACES
+        first = stratum * PLACES_PER_STRATUM
         last = first + blocks - 1
         pick = first + int((point - pick) * blocks)
         place = places[pick]
@@ -72,17 +72,17 @@ class BlockSplit:
             self._strata_left = left
         else:
             self._strata_left = STRATA
-            self._blocks_left = blocks - 1 or PLACES
+            self._blocks_left = blocks - 1 or PLACES_PER_STRATUM
         return first + place
 
 
 class Splits:
     """The splits of a worker. They outlive the tables, so a reload never begins a cycle anew."""
 
-    __slots__ = ("_splits", "dice")
+    __slots__ = ("_splits", "rng")
 
-    def __init__(self, dice: Dice) -> None:
-        self.dice = dice
+    def __init__(self, rng: Rng) -> None:
+        self.rng = rng
         self._splits: dict[SplitKey, BlockSplit] = {}
 
     def __repr__(self) -> str:
@@ -95,7 +95,7 @@ class Splits:
         """The next bucket, 0..9999, of this route's split of this name."""
         split = self._splits.get(key)
         if split is None:
-            split = self._splits[key] = BlockSplit(self.dice)
+            split = self._splits[key] = BlockSplit(self.rng)
         return split.draw()
 
     def forget(self, keep: Set[str]) -> None:

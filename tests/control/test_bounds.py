@@ -20,7 +20,7 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, MirrorDelta, OpenRequests, UsersDelta
 from canaryproxy.model.table import Affinity
-from canaryproxy.routing.entry import Entry
+from canaryproxy.routing.compiled_route import CompiledRoute
 from canaryproxy.telemetry.connections import EVICTED, TURNED_AWAY
 from canaryproxy.telemetry.distinct import MOST
 from canaryproxy.telemetry.record import Recorder
@@ -80,10 +80,10 @@ def until_refused(made: Border, message: Message, times: int) -> str:
 def test_what_a_recorder_counts_is_within_bounds() -> None:
     """Every kind of count, of everything that a table leads to."""
     recorder, made = Recorder(b"secret"), border()
-    entry = Entry(replace(SHOP, affinity=Affinity("source")))
+    entry = CompiledRoute(replace(SHOP, affinity=Affinity("source")))
     decisions: list[Decision] = [
         decision
-        for verdict in (entry.stable, entry.canary, *(entry.lot_of(SHOP.rules[0]).below,))
+        for verdict in (entry.stable, entry.canary, *(entry.split_of_rule(SHOP.rules[0]).below,))
         for decision in verdict.decisions()
     ]
     open_cells = []

@@ -19,8 +19,8 @@ from canaryproxy.model.head import RequestHead
 from canaryproxy.model.report import CounterKey
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version
-from canaryproxy.routing.entry import Entry
-from canaryproxy.routing.facts import Facts
+from canaryproxy.routing.compiled_route import CompiledRoute
+from canaryproxy.routing.request_view import RequestView
 
 
 def version(name: str, ports: tuple[int, ...]) -> Version:
@@ -50,11 +50,11 @@ def knowing(*tables: tuple[Route, ...]) -> Vocabulary:
 
 def keys_of(one: Route) -> set[CounterKey]:
     """All that requests of a route can be counted under."""
-    entry = Entry(one)
+    entry = CompiledRoute(one)
     request = RequestHead(b"GET", b"/")
-    lots = [entry.lot(Facts(request, Client("192.0.2.1")), lambda: 0.5)[0]]
-    lots += [Entry(replace(one, rules=())).lot(Facts(request, Client("192.0.2.1")), lambda: 0.5)[0]]
-    lots += [entry.lot_of(rule) for rule in one.rules]
+    lots = [entry.split_for(RequestView(request, Client("192.0.2.1")), lambda: 0.5)[0]]
+    lots += [CompiledRoute(replace(one, rules=())).split_for(RequestView(request, Client("192.0.2.1")), lambda: 0.5)[0]]
+    lots += [entry.split_of_rule(rule) for rule in one.rules]
     waiting: list[VersionChoice | None] = [
         entry.stable,
         entry.canary,

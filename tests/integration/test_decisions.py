@@ -14,7 +14,7 @@ from canaryproxy.model.client import Client
 from canaryproxy.model.head import RequestHead
 from canaryproxy.model.settings import Limits
 from canaryproxy.routing.decide import decide
-from canaryproxy.routing.match import RouteIndex
+from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.routing.split import Splits
 from tests.support.decisions import Case, cases
 from tests.support.world import run, world

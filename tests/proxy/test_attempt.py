@@ -11,13 +11,11 @@ from canaryproxy.proxy.attempt import Attempt
 from canaryproxy.proxy.failover import Sent
 from canaryproxy.proxy.pool import Pool
 from canaryproxy.proxy.sockets import Sockets
-from canaryproxy.routing.entry import verdicts
+from canaryproxy.routing.compiled_route import build_choices
 from tests.support.streams import Endpointed
 
-SHOP = Route(
-    "shop", Version("stable", (Endpoint("s", 1),)), Version("canary", (Endpoint("c", 1),), max_in_flight=1)
-)  # fmt: skip
-STABLE, CANARY = (verdict.decisions()[0] for verdict in verdicts(SHOP, "weight"))
+SHOP = Route("shop", Version("stable", (Endpoint("s", 1),)), Version("canary", (Endpoint("c", 1),), max_in_flight=1))
+STABLE, CANARY = (verdict.decisions()[0] for verdict in build_choices(SHOP, "weight"))
 
 
 def pool() -> Pool:

@@ -1,5 +1,5 @@
-"""What follows a failure, as tables: each row is what a test over sockets shows end to end (test_attempts, test_recovery,
-test_mishaps). H58, H59, H66, H72.
+"""What follows a failure, as tables: each row is what a test over sockets shows end to end (test_attempts,
+test_recovery, test_mishaps). H58, H59, H66, H72.
 """
 
 import dataclasses
@@ -24,8 +24,8 @@ from canaryproxy.proxy.failover import (
     repeatable,
     shields,
 )
-from canaryproxy.routing.entry import verdicts
-from canaryproxy.routing.match import RouteIndex
+from canaryproxy.routing.compiled_route import build_choices
+from canaryproxy.routing.route_index import RouteIndex
 from tests.routing.test_decide import idle
 
 NEVER, ONCE_MORE, SAFE = Repeatable.NEVER, Repeatable.IDEMPOTENT, Repeatable.SAFE
@@ -143,7 +143,7 @@ DICE = random.Random(1).random
 def walk(route: Route, failure: Failure) -> tuple[list[str], FailoverPlan]:
     """The versions that are tried, all of which fail alike."""
     index = RouteIndex(RoutingTable(1, (route,)))
-    target = verdicts(route, "weight")[1].decisions()[0]
+    target = build_choices(route, "weight")[1].decisions()[0]
     plan, seen = FailoverPlan(target), [target.version.name]
     while (then := plan.fall_back(target, failure, index, idle, DICE)) is not None:
         assert then.endpoint != target.endpoint
@@ -190,7 +190,7 @@ def test_a_canary_alone_is_unavailable_when_nothing_could_be_opened(failure: Fai
 def test_a_version_without_endpoints_goes_straight_to_the_stand_in() -> None:
     empty = dataclasses.replace(ROUTE, canary=Version("canary", ()))
     index = RouteIndex(RoutingTable(1, (empty,)))
-    target = verdicts(empty, "weight")[1].decisions()[0]
+    target = build_choices(empty, "weight")[1].decisions()[0]
     plan = FailoverPlan(target)
     then = plan.fall_back(target, Failure.NO_ENDPOINT, index, idle, DICE)
     assert then is not None
@@ -201,7 +201,7 @@ def test_a_version_without_endpoints_goes_straight_to_the_stand_in() -> None:
 def test_stable_answers_once_behind_the_shield_and_the_first_failure_stays_charged() -> None:
     route = dataclasses.replace(ROUTE, shield=Shield())
     index = RouteIndex(RoutingTable(1, (route,)))
-    plan = FailoverPlan(verdicts(route, "weight")[1].decisions()[0])
+    plan = FailoverPlan(build_choices(route, "weight")[1].decisions()[0])
     then = plan.behind_shield(index, idle, DICE)
     assert then is not None
     assert then.version.name == "stable"
@@ -213,12 +213,12 @@ def test_stable_answers_once_behind_the_shield_and_the_first_failure_stays_charg
 
 def test_without_a_shield_there_is_nothing_behind_it() -> None:
     index = RouteIndex(RoutingTable(1, (ROUTE,)))
-    assert FailoverPlan(verdicts(ROUTE, "weight")[1].decisions()[0]).behind_shield(index, idle, DICE) is None
+    assert FailoverPlan(build_choices(ROUTE, "weight")[1].decisions()[0]).behind_shield(index, idle, DICE) is None
 
 
 def test_what_is_taken_back_is_charged_with_nothing_that_is_judged() -> None:
     index = RouteIndex(RoutingTable(1, (dataclasses.replace(ROUTE, aborted=True),)))
-    stable, canary = (one.decisions()[0] for one in verdicts(ROUTE, "weight"))
+    stable, canary = (one.decisions()[0] for one in build_choices(ROUTE, "weight"))
     plan = FailoverPlan(canary)
     then = plan.withdraw(canary, index, idle, DICE)
     assert then is not None

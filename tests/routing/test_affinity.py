@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from canaryproxy.model.client import Client
 from canaryproxy.model.head import RequestHead
 from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version, VersionName
-from canaryproxy.routing.affinity import Sticky, bucket_of, salt_of
+from canaryproxy.routing.affinity import AffinityKey, bucket_of, salt_of
 from canaryproxy.routing.decide import decide
-from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.field_scan import is_client_id
-from canaryproxy.routing.match import RouteIndex
+from canaryproxy.routing.request_view import RequestView
+from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.routing.split import Splits
 from tests.routing.test_decide import idle
 
@@ -148,18 +148,18 @@ def test_a_rule_neither_needs_nor_replaces_the_cookie_but_a_percentage_does_need
 )
 def test_the_cookie_has_the_attributes_of_its_scheme(affinity: Affinity, secure: bool, field: bytes) -> None:
     client = Client("192.0.2.7", b"https" if secure else b"http")
-    key = Sticky(affinity).key(Facts(head(), client), random.Random(5).random)
+    key = AffinityKey(affinity).key(RequestView(head(), client), random.Random(5).random)
     assert key is not None
     assert key.cookie == field.replace(b"=abc;", b"=" + key.value + b";")
 
 
 def test_an_id_is_random_well_formed_and_never_what_a_client_made_up() -> None:
     dice = random.Random(5).random
-    ids = {key.value for _ in range(1_000) if (key := Sticky(COOKIE).key(Facts(head(), CLIENT), dice))}
+    ids = {key.value for _ in range(1_000) if (key := AffinityKey(COOKIE).key(RequestView(head(), CLIENT), dice))}
     assert len(ids) == 1_000
     assert all(map(is_client_id, ids))
     for odd in (b"x", b"a" * 65, b"0123456789abcde!", b"0123456789abcdef\x80"):
-        key = Sticky(COOKIE).key(Facts(head(b"Cookie: canaryproxy=" + odd + b"\r\n"), CLIENT), dice)
+        key = AffinityKey(COOKIE).key(RequestView(head(b"Cookie: canaryproxy=" + odd + b"\r\n"), CLIENT), dice)
         assert key is not None
         assert key.cookie
 
@@ -167,7 +167,7 @@ def test_an_id_is_random_well_formed_and_never_what_a_client_made_up() -> None:
 @given(st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
 def test_any_dice_make_a_valid_id(one: float, other: float) -> None:
     rolls = iter((one, other))
-    key = Sticky(COOKIE).key(Facts(head(), CLIENT), lambda: next(rolls))
+    key = AffinityKey(COOKIE).key(RequestView(head(), CLIENT), lambda: next(rolls))
     assert key is not None
     assert is_client_id(key.value)
 

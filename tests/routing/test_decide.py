@@ -15,9 +15,9 @@ from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import Affinity, Endpoint, RoutingTable
 from canaryproxy.routing.decide import decide
 from canaryproxy.routing.hashing import Hash
-from canaryproxy.routing.match import RouteIndex
+from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.routing.split import Splits
-from tests.routing.test_match import route
+from tests.routing.test_route_index import route
 
 CLIENT = Client("192.0.2.1")
 

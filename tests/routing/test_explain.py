@@ -7,7 +7,7 @@ from canaryproxy.model.head import RequestHead
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import Route, RoutingTable
 from canaryproxy.routing.explain import Explanation, explain
-from canaryproxy.routing.match import RouteIndex
+from canaryproxy.routing.route_index import RouteIndex
 from tests.routing.test_affinity import CLIENT, COOKIE, ROUTE, head
 
 DICE = random.Random(4).random

@@ -1,4 +1,6 @@
-"""Patterns of rules, one by one and many in one pass: the same answers, at a cost that no client can drive up. H54, H55."""
+"""Patterns of rules, one by one and many in one pass: the same answers, at a cost that no client can drive up. H54,
+H55.
+"""
 
 import itertools
 import time
@@ -10,13 +12,49 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.routing.patterns import BadPattern, Battery, Pattern, Prefix, core_of, pattern
+from canaryproxy.routing.patterns import InvalidPatternError, Pattern, PatternSet, Prefix, core_of, pattern
 
 PIECES = [
-    "a", "b", "ab", ".", ".*", ".+", "a*", "[ab]", "[^a]", "[^\\n]*", "(a|b)", "(?:a|)", "|", "^", "$", "\\b", "\\B", "\\x0a",
-    "\\n", "\\.", "a{2}", "b{2,}", "(?i)A", "(?s).", "(?m)", "\\A", "\\z", "(?-s)", "(?P<x>a)", "[.*]", "\\.*", ".*?", "\\s",
-    "[[:alpha:]]*", "[|]", "\\|", "\\C", "é", "",
-]  # fmt: skip
+    "a",
+    "b",
+    "ab",
+    ".",
+    ".*",
+    ".+",
+    "a*",
+    "[ab]",
+    "[^a]",
+    "[^\\n]*",
+    "(a|b)",
+    "(?:a|)",
+    "|",
+    "^",
+    "$",
+    "\\b",
+    "\\B",
+    "\\x0a",
+    "\\n",
+    "\\.",
+    "a{2}",
+    "b{2,}",
+    "(?i)A",
+    "(?s).",
+    "(?m)",
+    "\\A",
+    "\\z",
+    "(?-s)",
+    "(?P<x>a)",
+    "[.*]",
+    "\\.*",
+    ".*?",
+    "\\s",
+    "[[:alpha:]]*",
+    "[|]",
+    "\\|",
+    "\\C",
+    "é",
+    "",
+]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=5).map("".join)
 VALUES = st.lists(
     st.lists(st.sampled_from([b"a", b"b", b".", b"\n", b"A", b" ", b"\xff", b"|", b"\xc3\xa9"]), max_size=4).map(
@@ -29,7 +67,7 @@ VALUES = st.lists(
 def made(text: str) -> Pattern | None:
     try:
         return Pattern(text)
-    except BadPattern:
+    except InvalidPatternError:
         return None
 
 
@@ -46,7 +84,7 @@ def test_a_pattern_sees_bytes() -> None:
     "pattern", ["(?=a)", "(", r"(a)\1", "a{2,1}", "[z-a]", "(a{1000}){1000}", "a{1001}", ".{1000}" * 99]
 )
 def test_what_re2_does_not_take_is_refused_with_its_reason(pattern: str) -> None:
-    with pytest.raises(BadPattern, match=r"."):
+    with pytest.raises(InvalidPatternError, match=r"."):
         Pattern(pattern)
 
 
@@ -68,7 +106,7 @@ def test_of_several_values_any_may_match_however_many_there_are(text: str, value
 def test_a_battery_finds_what_its_patterns_find(texts: list[str], prefixes: list[bytes], values: list[bytes]) -> None:
     some: list[Pattern | Prefix] = [pattern for pattern in map(made, texts) if pattern is not None]
     some += map(Prefix, prefixes)
-    battery = Battery("header", b"x", some)
+    battery = PatternSet("header", b"x", some)
     assert battery.matched(values) == {number for number, one in enumerate(some) if any(map(one, values))}
 
 
@@ -83,7 +121,7 @@ def test_a_battery_finds_what_its_patterns_find(texts: list[str], prefixes: list
         (".*", b"(?m)(?:)"),
         (r"a\.*", rb"(?m)^(?:a\.*)$"),
     ],
-)  # fmt: skip
+)
 def test_a_merged_pattern_does_not_remember_what_comes_behind_its_match(text: str, core: bytes) -> None:
     found = core_of(text)
     assert found is not None
@@ -99,7 +137,7 @@ def test_patterns_whose_common_automaton_might_not_stay_small_are_not_merged(tex
 def test_no_values_make_a_battery_slower_than_some_passes_over_them(form: str) -> None:
     """The attack: 60 KiB of values that are all different and take as many patterns as can be a step further."""
     some = [Pattern(form.format(number)) for number in range(200)]
-    battery = Battery("cookie", b"x", some)
+    battery = PatternSet("cookie", b"x", some)
     pairs = itertools.islice(itertools.product(range(200), range(200)), 0, 40_000, 7)
     values = [b"v%dx%d-%d" % (one, other, one) for one, other in pairs]
     started = time.process_time()
@@ -123,8 +161,8 @@ def test_without_memory_for_all_together_each_is_matched_and_that_is_said_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(Battery, "complain", said.append)
-    battery = Battery("cookie", b"x", [Pattern("a.*"), Pattern("b"), Prefix(b"c")])
+    monkeypatch.setattr(PatternSet, "warn", said.append)
+    battery = PatternSet("cookie", b"x", [Pattern("a.*"), Pattern("b"), Prefix(b"c")])
     broken: Any = battery
     broken._merged = [(Exhausted(), [0, 1, 2])]
     assert battery.matched([b"cd"]) == {2}
@@ -163,7 +201,7 @@ def test_patterns_too_large_for_one_automaton_are_merged_in_parts(monkeypatch: p
             return found
 
     monkeypatch.setattr(re2, "Set", Small)
-    battery = Battery("cookie", b"x", [Pattern(f"a{number}") for number in range(11)])
+    battery = PatternSet("cookie", b"x", [Pattern(f"a{number}") for number in range(11)])
     assert made_of == [2, 3, 3, 3]
     assert battery.matched([b"a10", b"a3"]) == {3, 10}
 
@@ -171,7 +209,7 @@ def test_patterns_too_large_for_one_automaton_are_merged_in_parts(monkeypatch: p
 def test_a_change_of_one_rule_makes_its_pattern_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten thousand patterns took 170 ms of every worker's loop, whatever was changed."""
     before = [pattern(f"kept{number}-.*") for number in range(600)]
-    battery = Battery("cookie", b"x", before)
+    battery = PatternSet("cookie", b"x", before)
     made: list[bytes] = []
     compile_one = re2.compile
 
@@ -182,7 +220,7 @@ def test_a_change_of_one_rule_makes_its_pattern_alone(monkeypatch: pytest.Monkey
     monkeypatch.setattr(re2, "compile", count)
     after = [pattern(f"kept{number}-.*") for number in range(600)] + [pattern("added-[0-9]")]
     assert made == [b"added-[0-9]"]
-    changed = Battery("cookie", b"x", after)
+    changed = PatternSet("cookie", b"x", after)
     assert [one is other for (one, _), (other, _) in zip(battery._merged, changed._merged, strict=True)] == [
         True,
         True,

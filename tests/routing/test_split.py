@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.routing.split import PLACES, STRATA, BlockSplit, Splits
+from canaryproxy.routing.split import PLACES_PER_STRATUM, STRATA, BlockSplit, Splits
 
-CYCLE = STRATA * PLACES
+CYCLE = STRATA * PLACES_PER_STRATUM
 
 
 def draws(count: int, seed: int = 1) -> list[int]:
@@ -58,7 +58,7 @@ def test_a_client_with_a_rhythm_gets_the_share_like_anybody(period: int) -> None
 
 def test_the_order_differs_from_block_to_block_and_seed_to_seed() -> None:
     buckets = draws(2 * STRATA)
-    strata = [bucket // PLACES for bucket in buckets]
+    strata = [bucket // PLACES_PER_STRATUM for bucket in buckets]
     assert strata[:STRATA] != strata[STRATA:]
     assert draws(50, 1) != draws(50, 2)
 

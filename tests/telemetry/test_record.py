@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.model.outcome import Outcome
-from canaryproxy.routing.entry import verdicts
+from canaryproxy.routing.compiled_route import build_choices
 from canaryproxy.telemetry import record as module
 from canaryproxy.telemetry.record import Cell, Recorder
-from tests.routing.test_match import route
+from tests.routing.test_route_index import route
 
 ROUTE = route("shop")
-(STABLE,), (CANARY,) = (verdict.decisions() for verdict in verdicts(ROUTE, "weight"))
+(STABLE,), (CANARY,) = (verdict.decisions() for verdict in build_choices(ROUTE, "weight"))
 
 
 def test_an_exchange_is_counted_in_the_second_it_began() -> None:
@@ -116,7 +116,7 @@ def test_any_order_of_starts_ends_and_flushes_adds_up(steps: list[tuple[str, flo
     now = 0.0
     started = ended = 0
     done: Counter[str] = Counter()
-    tables = [verdicts(ROUTE, "weight") for _ in range(2)]
+    tables = [build_choices(ROUTE, "weight") for _ in range(2)]
     seen: Counter[str] = Counter()
 
     def flush() -> None:

@@ -29,11 +29,11 @@ from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.settings import Limits
 from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version
+from canaryproxy.routing.compiled_route import CompiledRoute
 from canaryproxy.routing.decide import decide as decide_one
-from canaryproxy.routing.entry import Entry
-from canaryproxy.routing.facts import Facts
 from canaryproxy.routing.field_scan import path_of
-from canaryproxy.routing.match import RouteIndex
+from canaryproxy.routing.request_view import RequestView
+from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.routing.split import BlockSplit, Splits
 from canaryproxy.telemetry.distinct import Distinct, Numbers
 from canaryproxy.telemetry.histogram import fold, merge, quantile, value_bucket
@@ -97,7 +97,7 @@ BY_HEADER = Route(
 )
 """With rules for more names than are looked up one by one."""
 INDEX = RouteIndex(RoutingTable(1, (SHOP, OPEN, BY_HEADER)))
-OPEN_ENTRY = Entry(OPEN)
+OPEN_ENTRY = CompiledRoute(OPEN)
 
 
 class Load:
@@ -189,7 +189,7 @@ def decisions(streams: Sequence[bytes], address: str, seed: int) -> list[Event]:
             head = reader.next()
             if not isinstance(head, RequestHead):
                 continue
-            facts = Facts(head, client)
+            facts = RequestView(head, client)
             events.append(
                 (
                     facts.path(),

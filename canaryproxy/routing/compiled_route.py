@@ -1,0 +1,240 @@
+"""A route as requests meet it: what its rules, affinity and weight make of one.
+
+`lot` answers what a request draws from before anything is drawn: the verdicts on either side of a weight,
+and whose bucket is compared with it. Precedence: abort, then rules in order, then affinity, then weight. The
+first rule that matches decides, whatever rules behind it say.
+"""
+
+from canaryproxy.model.decision import GoalRecogniser, VersionChoice
+from canaryproxy.model.rule import Rule
+from canaryproxy.model.table import FULL_WEIGHT, Route
+from canaryproxy.routing.affinity import ClientKey, salt_of
+from canaryproxy.routing.cache_control import CacheAdvisor
+from canaryproxy.routing.cache_vary import names_of
+from canaryproxy.routing.compile_cache import CompileCache
+from canaryproxy.routing.conditions import compile_condition
+from canaryproxy.routing.hashing import Hash
+from canaryproxy.routing.request_view import RequestView
+from canaryproxy.routing.rule_index import RuleIndex
+from canaryproxy.routing.split import Rng, SplitKey
+
+WEIGHT = "weight"
+AFFINITY = "affinity"
+ABORT = "abort"
+MIRROR = "mirror"
+"""Reasons of a decision; that of a rule is `rule:` and its name."""
+
+
+class TrafficSplit:
+    """What a request draws from: it goes to `below` if its bucket is below `weight`, else to `above`.
+
+    The bucket is that of the client's key by `hash`, whose salt is `salt`, or without a key the next one of the split
+    `split`. `rule` is the rule that matched, if one did; `certain`: there is nothing to draw; `drawn`: a bucket is
+    drawn all the same, so that the sequence of buckets does not depend on the weight.
+    """
+
+    __slots__ = ("above", "below", "certain", "drawn", "hash", "rule", "salt", "split", "weight")
+
+    def __init__(
+        self,
+        below: VersionChoice,
+        above: VersionChoice,
+        weight: int,
+        split: SplitKey,
+        salt: bytes,
+        rule: Rule | None = None,
+        *,
+        single: bool = False,
+    ) -> None:
+        self.below = below
+        self.above = above
+        self.weight = weight
+        self.split = split
+        self.salt = salt
+        self.hash = Hash(salt)
+        self.rule: Rule | None = rule
+        self.certain = weight in (0, FULL_WEIGHT)
+        self.drawn = not single and (rule is None or not self.certain)
+
+    def __repr__(self) -> str:
+        return f"<TrafficSplit {self.below!r} below {self.weight}, {self.above!r} above>"
+
+
+class CompiledRoute:
+    """A route with its verdicts and its rules. `plain`: nothing but the weight decides; `stable_only`: there is no
+    canary, so nothing is drawn, and both verdicts are stable's.
+
+    `before` is the same route's entry in the last table: rules that have not changed are not filed again. `cache` is
+    what the routes of the table have in common.
+    """
+
+    __slots__ = (
+        "_aborted",
+        "_affinity_key",
+        "_by_key",
+        "_by_rule",
+        "_by_weight",
+        "_caches",
+        "_canary_off",
+        "_excluded",
+        "_goals",
+        "_mirror",
+        "_unanalysed_by_key",
+        "_unanalysed_by_weight",
+        "canary",
+        "hash",
+        "plain",
+        "route",
+        "rule_index",
+        "salt",
+        "split",
+        "stable",
+        "stable_only",
+        "weight",
+    )
+
+    rule_index: RuleIndex
+
+    def __init__(self, route: Route, before: "CompiledRoute | None" = None, cache: CompileCache | None = None) -> None:
+        cache = cache or CompileCache()
+        self.route = route
+        self.weight = route.weight
+        self.split: SplitKey = (route.name, WEIGHT)
+        self.stable_only = route.canary is None
+        self.plain = not (route.rules or route.affinity or route.aborted or route.excluded)
+        self.salt = salt_of(route.salt or route.name)
+        self.hash = Hash(self.salt)
+        self._canary_off = route.aborted
+        self._affinity_key = cache.affinity_key(route.affinity)
+        self._excluded = tuple(map(compile_condition, route.excluded))
+        self._goals = cache.goals(route.goals)
+        self._mirror = mirror_of(route)
+        unchanged = before is not None and before.route.rules is route.rules
+        self.rule_index = before.rule_index if before is not None and unchanged else cache.rule_index(route.rules)
+        self._caches = caches_of(route, self.rule_index)
+        self._by_rule: dict[str, TrafficSplit] = {}
+        self._by_weight = self._split(WEIGHT)
+        self._by_key = self._split(AFFINITY) if self._affinity_key is not None else self._by_weight
+        self._unanalysed_by_weight = self._split(WEIGHT, analysed=False) if route.excluded else self._by_weight
+        self._unanalysed_by_key = self._split(AFFINITY, analysed=False) if route.excluded else self._by_key
+        self.stable, self.canary = self._by_weight.above, self._by_weight.below
+        self._aborted = VersionChoice(
+            route, route.stable, ABORT, analysed=False, goals=self._goals, caches=self._caches
+        )
+
+    def __repr__(self) -> str:
+        return f"<CompiledRoute {self.route.name} weight {self.weight}, {self.rule_index!r}>"
+
+    def split_for(self, request: RequestView, rng: Rng) -> tuple[TrafficSplit, ClientKey | None]:
+        """What a request draws from, and the key of its client if that matters. `rng` make the key of a client that is
+        new to its affinity cookie.
+        """
+        indexed = self.rule_index.first_match(request) if self.rule_index.rules else None
+        if indexed is not None:
+            rule = indexed.rule
+            if not self._canary_off or (rule.preview and rule.to == "canary"):
+                split = self.split_of_rule(rule)
+                return split, None if split.certain and not rule.analyse else self._key(request, rng)
+        if self._canary_off:
+            matched = None if indexed is None else indexed.rule
+            return TrafficSplit(self._aborted, self._aborted, 0, self.split, self.salt, matched), None
+        key = self._key(request, rng)
+        if self._excluded and self._excludes(request):
+            return self._unanalysed_by_weight if key is None else self._unanalysed_by_key, key
+        return self._by_weight if key is None else self._by_key, key
+
+    def split_of_rule(self, rule: Rule) -> TrafficSplit:
+        """What those draw from whom `rule` decides."""
+        split = self._by_rule.get(rule.name)
+        if split is None:
+            route, reason = self.route, f"rule:{rule.name}"
+            preview = rule.preview and rule.to == "canary"
+            stable, canary = self._choices(reason, analysed=rule.analyse, preview=preview)
+            to, other = (canary, stable) if rule.to == "canary" else (stable, canary)
+            salt = salt_of(f"{route.salt or route.name}/{rule.name}")
+            split = self._by_rule[rule.name] = TrafficSplit(to, other, rule.percent, (route.name, reason), salt, rule)
+        return split
+
+    def _split(self, reason: str, *, analysed: bool = True) -> TrafficSplit:
+        stable, canary = self._choices(reason, analysed=analysed)
+        return TrafficSplit(canary, stable, self.weight, self.split, self.salt, single=self.stable_only)
+
+    def _choices(
+        self, reason: str, *, analysed: bool = True, preview: bool = False
+    ) -> tuple[VersionChoice, VersionChoice]:
+        return build_choices(
+            self.route,
+            reason,
+            analysed=analysed,
+            preview=preview,
+            goals=self._goals,
+            mirror=self._mirror,
+            caches=self._caches,
+        )
+
+    def _excludes(self, request: RequestView) -> bool:
+        return any(matcher.matches(request) for matcher in self._excluded)
+
+    def _key(self, request: RequestView, rng: Rng) -> ClientKey | None:
+        return None if self._affinity_key is None else self._affinity_key.key(request, rng)
+
+
+def build_choices(
+    route: Route,
+    reason: str,
+    *,
+    analysed: bool = True,
+    preview: bool = False,
+    goals: GoalRecogniser | None = None,
+    mirror: VersionChoice | None = None,
+    caches: CacheAdvisor | None = None,
+) -> tuple[VersionChoice, VersionChoice]:
+    """The verdicts for stable and canary, each with the other as its rescue where the route allows it; without a canary
+    both are the same. A preview is who was sent to the canary, not who would only be moved there for want of stable.
+    """
+    if route.canary is None:
+        alone = VersionChoice(route, route.stable, reason, analysed=analysed, goals=goals, caches=caches)
+        return alone, alone
+    spare_stable = VersionChoice(route, route.stable, reason, analysed=analysed)
+    spare_canary = VersionChoice(route, route.canary, reason, analysed=analysed)
+    canary_may_serve = "stable" in route.fallback and not route.aborted
+    return (
+        VersionChoice(
+            route,
+            route.stable,
+            reason,
+            analysed=analysed,
+            fallback=spare_canary if canary_may_serve else None,
+            goals=goals,
+            mirror=mirror,
+            caches=caches,
+        ),
+        VersionChoice(
+            route,
+            route.canary,
+            reason,
+            analysed=analysed,
+            preview=preview,
+            goals=goals,
+            caches=caches,
+            fallback=spare_stable if "canary" in route.fallback else None,
+            shield=None if route.shield is None else spare_stable,
+        ),
+    )
+
+
+def caches_of(route: Route, rule_index: RuleIndex) -> CacheAdvisor | None:
+    """What caches have to know of the route's answers; None where all get the same one, and no cookie."""
+    if route.canary is None:
+        return None
+    aborted = route.aborted
+    names = names_of(rule_index.vary_summary(aborted=aborted), route.weight, route.affinity, aborted=aborted)
+    sets_cookie = route.affinity is not None and route.affinity.by == "cookie"
+    return CacheAdvisor(names, route.caching) if names or sets_cookie else None
+
+
+def mirror_of(route: Route) -> VersionChoice | None:
+    """The verdict for copies of the route's requests; None where none are made. Aborted means off."""
+    if route.canary is None or route.mirror is None or not route.mirror.percent or route.aborted:
+        return None
+    return VersionChoice(route, route.canary, MIRROR, analysed=False)

@@ -1,0 +1,90 @@
+"""Which goals a request and its response reach, and with what value. Pure."""
+
+import re
+from functools import cache
+
+from canaryproxy.model.client import Client
+from canaryproxy.model.goal import MAX_VALUE, Goal
+from canaryproxy.model.head import RequestHead, ResponseHead
+from canaryproxy.routing.conditions import compile_condition
+from canaryproxy.routing.field_scan import field_values
+from canaryproxy.routing.matchers import Matcher, all_match
+from canaryproxy.routing.request_view import RequestView
+
+number = re.compile(rb"[0-9]{1,30}(?:\.[0-9]{1,6})?").fullmatch
+"""No sign, no exponent, no white space: whatever else stands there was not meant as an amount."""
+
+STATUSES = 600
+"""There is no status from this number on."""
+
+GoalEvents = tuple[str, float]
+"""A goal's name and the event's value."""
+
+NO_GOALS: list[GoalEvents] = []
+
+
+@cache
+def _status_set(ranges: tuple[tuple[int, int], ...]) -> tuple[bool, ...]:
+    """Of each status whether it lies in one of these: nearly all goals have the same ones."""
+    return tuple([any(low <= status <= high for low, high in ranges) for status in range(STATUSES)])
+
+
+class CompiledGoal:
+    """One goal, ready to be looked for: `statuses` says of each status whether it counts."""
+
+    __slots__ = ("conditions", "header", "name", "statuses")
+
+    def __init__(self, goal: Goal) -> None:
+        self.name = goal.name
+        self.header = goal.header.encode("ascii")
+        self.conditions: tuple[Matcher, ...] = tuple(map(compile_condition, goal.conditions))
+        self.statuses = _status_set(goal.statuses)
+
+    def __repr__(self) -> str:
+        return f"<CompiledGoal {self.name}>"
+
+
+class GoalMatcher:
+    """The goals of a route that its traffic can reach."""
+
+    __slots__ = ("_goals",)
+
+    def __init__(self, goals: tuple[Goal, ...]) -> None:
+        self._goals = [CompiledGoal(goal) for goal in goals if not goal.reported]
+
+    def __repr__(self) -> str:
+        return f"<GoalMatcher {', '.join(compiled.name for compiled in self._goals)}>"
+
+    def __bool__(self) -> bool:
+        return bool(self._goals)
+
+    def match(
+        self, request: RequestHead, client: Client, response: ResponseHead, request_view: RequestView | None = None
+    ) -> list[GoalEvents]:
+        """What this exchange is worth. `request_view` are those of the request, where they were looked at before."""
+        found: list[GoalEvents] = NO_GOALS
+        for compiled in self._goals:
+            if not compiled.statuses[response.status]:
+                continue
+            value = amount(response, compiled.header) if compiled.header else 1.0
+            if value is None:
+                continue
+            if compiled.conditions:
+                if request_view is None:
+                    request_view = RequestView(request, client)
+                if not all_match(compiled.conditions, request_view):
+                    continue
+            found = [*found, (compiled.name, value)]
+        return found
+
+
+def amount(response: ResponseHead, name: bytes) -> float | None:
+    """The number in a response's only field of this lower-case name, `MAX_VALUE` at most; None if there is no such
+    number.
+    """
+    values = field_values(response.plain, name)
+    if response.special:
+        values += tuple([value for one, value in response.special if one == name])
+    if len(values) != 1 or not number(values[0]):
+        return None
+    return min(float(values[0]), MAX_VALUE)

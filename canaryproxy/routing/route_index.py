@@ -1,0 +1,147 @@
+"""Host and path to route, over an index built once per table.
+
+The host decides first: an exact name beats a wildcard, the longest wildcard beats a shorter one, and routes
+without hosts take what is left. Only then the path: the longest prefix by whole segments. A request whose
+host is claimed but whose path is not has no route; it does not fall through to a less specific host, just
+as nginx keeps it in the server it chose and the Gateway API wants it (HTTPRoute, "hostnames"). A request
+without a host (HTTP/1.0) can only meet routes without hosts.
+
+Should two routes claim the same host and path, the first in the table has it; the configuration refuses
+such a table.
+"""
+
+from collections.abc import Iterator
+
+from canaryproxy.model.decision import Decision
+from canaryproxy.model.table import Route, RoutingTable
+from canaryproxy.routing.compile_cache import CompileCache
+from canaryproxy.routing.compiled_route import CompiledRoute
+from canaryproxy.routing.field_scan import path_of
+from canaryproxy.routing.host import host_name
+from canaryproxy.routing.path import normalise
+
+MAX_CACHED_HOSTS = 1024
+MAX_CACHED_HOST_BYTES = 262
+"""How many spellings of hosts are remembered, and how long one may be: a name of 255 bytes, dot and port.
+Clients choose them, so neither may grow."""
+
+
+class PathIndex:
+    """The prefixes claimed on one host. A look-up costs one step per segment of the deepest prefix."""
+
+    __slots__ = ("_depth", "_prefixes", "_root")
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._prefixes: dict[bytes, CompiledRoute] = {}
+        self._root: CompiledRoute | None = None
+
+    def __repr__(self) -> str:
+        return f"<PathIndex root {self._root!r}, {self._prefixes!r}>"
+
+    def claim(self, prefix: str, compiled: CompiledRoute) -> None:
+        """Let `compiled` have the paths below `prefix`, unless an earlier entry has just these."""
+        path = normalise(prefix.encode()).removesuffix(b"/")
+        if path:
+            self._prefixes.setdefault(path, compiled)
+            self._depth = max(self._depth, path.count(b"/"))
+        elif self._root is None:
+            self._root = compiled
+
+    def find(self, target: bytes) -> CompiledRoute | None:
+        """The entry with the longest prefix of a request target. `*` (OPTIONS) meets the prefix `/` alone."""
+        best = self._root
+        if not self._depth:
+            return best
+        path = normalise(path_of(target))
+        prefixes = self._prefixes
+        end = 0
+        for _ in range(self._depth):
+            end = path.find(b"/", end + 1)
+            if end < 0:
+                return prefixes.get(path, best)
+            best = prefixes.get(path[:end], best)
+        return best
+
+
+class RouteIndex:
+    """A table's routes by host and path. What has not changed is taken over from the index `before`."""
+
+    __slots__ = ("_any", "_cache", "_exact", "_generation", "_labels", "_only", "_wildcards", "by_name")
+
+    by_name: dict[str, CompiledRoute]
+
+    def __init__(self, table: RoutingTable, before: "RouteIndex | None" = None) -> None:
+        self._generation = table.generation
+        self._any = PathIndex()
+        self._exact: dict[bytes, PathIndex] = {}
+        self._wildcards: dict[bytes, PathIndex] = {}
+        self._cache: dict[bytes | None, PathIndex] = {}
+        known = {} if before is None else before.by_name
+        cache = CompileCache()
+        entries = [_compile(route, known.get(route.name), cache) for route in table.routes]
+        self.by_name = {compiled.route.name: compiled for compiled in entries}
+        for compiled in entries:
+            self._claim(compiled)
+        self._labels = max((suffix.count(b".") + 1 for suffix in self._wildcards), default=0)
+        alone = len(entries) == 1 and not entries[0].route.hosts and "/" in entries[0].route.paths
+        self._only = entries[0] if alone else None
+
+    def __repr__(self) -> str:
+        hosts = len(self._exact) + len(self._wildcards)
+        return f"<RouteIndex generation {self._generation}: {hosts} hosts, any host {self._any!r}>"
+
+    def allows(self, decision: Decision) -> bool:
+        """Whether this table still lets an exchange that began earlier go where `decision` points."""
+        compiled = self.by_name.get(decision.route.name)
+        if compiled is None or (compiled.route.aborted and decision.version.name == "canary" and not decision.preview):
+            return False
+        version = compiled.route.canary if decision.version.name == "canary" else compiled.route.stable
+        return version is not None and decision.endpoint in version.endpoints
+
+    def _claim(self, compiled: CompiledRoute) -> None:
+        route = compiled.route
+        claimed = [self._paths_of(host) for host in route.hosts] or [self._any]
+        for paths in claimed:
+            for prefix in route.paths:
+                paths.claim(prefix, compiled)
+
+    def _paths_of(self, host: str) -> PathIndex:
+        if host.startswith("*."):
+            return self._wildcards.setdefault(host_name(host[2:].encode()), PathIndex())
+        return self._exact.setdefault(host_name(host.encode()), PathIndex())
+
+    def find(self, host: bytes | None, target: bytes) -> CompiledRoute | None:
+        """The entry for an effective host (`host [":" port]` as received) and a request target, or None."""
+        if self._only is not None:
+            return self._only
+        paths = self._cache.get(host)
+        if paths is None:
+            paths = self._cache_host(host)
+        return paths.find(target)
+
+    def _cache_host(self, host: bytes | None) -> PathIndex:
+        paths = self._any if host is None else self._look_up(host_name(host))
+        if len(self._cache) >= MAX_CACHED_HOSTS:
+            self._cache.clear()
+        if host is None or len(host) <= MAX_CACHED_HOST_BYTES:
+            self._cache[host] = paths
+        return paths
+
+    def _look_up(self, name: bytes) -> PathIndex:
+        exact = self._exact.get(name)
+        if exact is not None:
+            return exact
+        wildcards = self._wildcards
+        return next((wildcards[suffix] for suffix in _suffixes(name, self._labels) if suffix in wildcards), self._any)
+
+
+def _compile(route: Route, before: CompiledRoute | None, cache: CompileCache) -> CompiledRoute:
+    return before if before is not None and before.route is route else CompiledRoute(route, before, cache)
+
+
+def _suffixes(name: bytes, labels: int) -> Iterator[bytes]:
+    """What follows a dot in `name`, of at most so many labels, the longest first."""
+    parts = name.rsplit(b".", labels)
+    for start in range(1, len(parts)):
+        yield b".".join(parts[start:])
