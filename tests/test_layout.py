@@ -16,7 +16,7 @@ PACKAGE = ROOT / "canaryproxy"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 COMPILED_TWINS = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.pyx"))
 
-PURE = ("model", "routing", "http1", "telemetry")
+PURE = ("model", "routing", "http", "telemetry")
 
 QUESTION = re.compile(r"^\| .*\? \| (.+) \|$", re.MULTILINE)
 """A row of CONTRIBUTING.md that says where something is."""

@@ -55,7 +55,7 @@ from canaryproxy.control.vocabulary import Vocabulary
 from canaryproxy.control.worker_link import WorkerLink
 from canaryproxy.control.workers import Workers
 from canaryproxy.forkserver import ForkServer
-from canaryproxy.http1.body import End
+from canaryproxy.http.h1.body import BodyEnd
 from canaryproxy.instance import Instance
 from canaryproxy.link.messages import Begin
 from canaryproxy.link.wire import Share
@@ -201,7 +201,7 @@ def single(folder: Path) -> Iterator[object]:
         Lower(),
         NoWorse(1.5, 0.01),
         Usage(counter=True),
-        End((b"X: y",)),
+        BodyEnd((b"X: y",)),
         ResponseHead(200),
         ClientKey(b"k"),
         Numbers(b"secret"),

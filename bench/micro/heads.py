@@ -10,8 +10,8 @@ from collections.abc import Callable
 import h11
 import httptools
 
-from canaryproxy.http1.request import RequestReader
-from canaryproxy.http1.response import ResponseReader
+from canaryproxy.http.h1.request_parser import RequestParser
+from canaryproxy.http.h1.response_parser import ResponseParser
 from canaryproxy.model.settings import Limits
 
 BROWSER = (
@@ -47,7 +47,7 @@ class Callbacks:
 def ours(data: bytes) -> Callable[[], object]:
     """Our reader, on a connection that is kept."""
     if data.startswith(b"HTTP/"):
-        responses = ResponseReader()
+        responses = ResponseParser()
 
         def response() -> object:
             responses.expect(b"GET")
@@ -55,7 +55,7 @@ def ours(data: bytes) -> Callable[[], object]:
             return responses.next()
 
         return response
-    requests = RequestReader(Limits())
+    requests = RequestParser(Limits())
 
     def request() -> object:
         requests.feed(data)

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from ipaddress import ip_network
 
-from canaryproxy.http1.hops import Hops
-from canaryproxy.http1.request import RequestReader
-from canaryproxy.http1.response import ResponseReader
+from canaryproxy.http.forwarding import HeadRewriter
+from canaryproxy.http.h1.request_parser import RequestParser
+from canaryproxy.http.h1.response_parser import ResponseParser
 from canaryproxy.model.client import Client
 from canaryproxy.model.failure import RequestRejectedError
 from canaryproxy.model.forwarded import Forwarding
@@ -25,7 +25,7 @@ from canaryproxy.routing.rule_index import RuleIndex
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-HOPS = Hops("bench", 5)
+HOPS = HeadRewriter("bench", 5)
 NETWORKS = [ip_network("10.0.0.0/8")]
 
 
@@ -39,7 +39,7 @@ def show(what: str, size: int, work: Callable[[], object]) -> None:
     print(f"{what:44} {size / 1024:6.1f} KiB {best * 1e3:9.3f} ms {best * 1e6 * 1024 / size:9.2f} us/KiB")
 
 
-def read(reader: RequestReader | ResponseReader, data: bytes, step: int) -> None:
+def read(reader: RequestParser | ResponseParser, data: bytes, step: int) -> None:
     """Feed it all, pull all events."""
     try:
         for place in range(0, len(data), step):
@@ -52,14 +52,14 @@ def read(reader: RequestReader | ResponseReader, data: bytes, step: int) -> None
 
 def request(what: str, data: bytes, step: int = 1 << 20) -> None:
     """A request as its reader meets it."""
-    show(what, len(data), lambda: read(RequestReader(Limits()), data, step))
+    show(what, len(data), lambda: read(RequestParser(Limits()), data, step))
 
 
 def response(what: str, data: bytes) -> None:
     """A response as its reader meets it."""
 
     def work() -> None:
-        reader = ResponseReader()
+        reader = ResponseParser()
         reader.expect(b"GET")
         read(reader, data, 1 << 20)
 
@@ -68,7 +68,7 @@ def response(what: str, data: bytes) -> None:
 
 def head_of(fields: bytes, target: bytes = b"/") -> RequestHead:
     """A head of these fields."""
-    reader = RequestReader(Limits())
+    reader = RequestParser(Limits())
     reader.feed(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n")
     head = reader.next()
     assert isinstance(head, RequestHead)
@@ -77,7 +77,7 @@ def head_of(fields: bytes, target: bytes = b"/") -> RequestHead:
 
 def passed_on(what: str, fields: bytes, forwarding: Forwarding) -> None:
     """A head that a trusted proxy passes on."""
-    head, peer = head_of(fields), HOPS.peer("10.0.0.1", b"http", NETWORKS, forwarding)
+    head, peer = head_of(fields), HOPS.client_for("10.0.0.1", b"http", NETWORKS, forwarding)
     show(f"passed on: {what}", len(fields), lambda: HOPS.request(head, peer, b"x", None))
     show(f"source: {what}", len(fields), lambda: peer.source(head.special))
 

@@ -51,7 +51,7 @@ def request_head(method: str, url: str, headers: list[str], cookies: list[str]) 
     """The request as the proxy would read it from the wire. Raises `typer.BadParameter` if it would refuse it."""
     from urllib.parse import urlsplit
 
-    from canaryproxy.http1.request import RequestReader
+    from canaryproxy.http.h1.request_parser import RequestParser
     from canaryproxy.model.failure import RequestRejectedError
     from canaryproxy.model.head import RequestHead
     from canaryproxy.model.settings import Limits
@@ -64,7 +64,7 @@ def request_head(method: str, url: str, headers: list[str], cookies: list[str]) 
     text = "\r\n".join(lines)
     if any(":" not in header for header in headers) or text.count("\n") >= len(lines):
         raise typer.BadParameter("write a header as 'name: value'")
-    reader = RequestReader(Limits())
+    reader = RequestParser(Limits())
     reader.feed(f"{text}\r\n\r\n".encode())
     try:
         head = reader.next()

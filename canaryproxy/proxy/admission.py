@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
-from canaryproxy.http1.hops import Peer
+from canaryproxy.http.forwarding import ForwardedClient
 from canaryproxy.model.client_prefix import client_prefix
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.settings import PlaneSettings
@@ -70,10 +70,10 @@ class Admission(WorkerContext):
 
     # Who comes.
 
-    def meet(self, address: str, scheme: bytes = b"http") -> Peer:
+    def meet(self, address: str, scheme: bytes = b"http") -> ForwardedClient:
         """Who a client is and whether its forwarding fields are believed."""
         settings = self.settings
-        return self.hops.peer(address, scheme, settings.trusted_proxies, settings.forwarding)
+        return self.hops.client_for(address, scheme, settings.trusted_proxies, settings.forwarding)
 
     @staticmethod
     def neighbourhood(address: str) -> str:

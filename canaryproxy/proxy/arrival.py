@@ -11,7 +11,7 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING
 
-from canaryproxy.http1.preamble import Malformed, parse, wanted
+from canaryproxy.http.proxy_protocol import ProxyHeaderError, header_bytes_needed, parse
 from canaryproxy.proxy.downstream import Downstream
 from canaryproxy.proxy.eviction import Place
 from canaryproxy.proxy.hello import LONGEST, awaited
@@ -39,9 +39,20 @@ class Arrival:
     """
 
     __slots__ = (
-        "_expected", "_handshake", "_left", "_listener", "_reading", "_since", "_sock", "_task", "_told", "address",
-        "deadline", "neighbours", "place",
-    )  # fmt: skip
+        "_expected",
+        "_handshake",
+        "_left",
+        "_listener",
+        "_reading",
+        "_since",
+        "_sock",
+        "_task",
+        "_told",
+        "address",
+        "deadline",
+        "neighbours",
+        "place",
+    )
 
     def __init__(self, listener: "Listener", sock: socket.socket, address: str, *, told: bool) -> None:
         plane = listener.plane
@@ -99,14 +110,14 @@ class Arrival:
                 self._look()
         except (BlockingIOError, InterruptedError):
             return
-        except (OSError, Malformed):
+        except (OSError, ProxyHeaderError):
             self.close()
 
     def _read_header(self, data: bytes) -> None:
         """No byte more than the header has is taken."""
-        more = self._sock.recv(wanted(data))
+        more = self._sock.recv(header_bytes_needed(data))
         if not more:
-            raise Malformed("the connection ended within the header")
+            raise ProxyHeaderError("the connection ended within the header")
         self._told = data + more
         preamble = parse(self._told)
         if preamble is None:
@@ -143,11 +154,11 @@ class Arrival:
             self._watch()
 
     def _woken_early(self, size: int) -> bool:
-        """Whether fewer bytes are there than we wait for. Raises `Malformed` where no more will come."""
+        """Whether fewer bytes are there than we wait for. Raises `ProxyHeaderError` where no more will come."""
         if size >= self._expected:
             return False
         if not self._connected():
-            raise Malformed("the connection ended within the hello")
+            raise ProxyHeaderError("the connection ended within the hello")
         return True
 
     def _connected(self) -> bool:

@@ -1,4 +1,4 @@
-from canaryproxy.http1.hops cimport Peer
+from canaryproxy.http.forwarding cimport ForwardedClient
 from canaryproxy.model.head cimport ResponseHead
 from canaryproxy.proxy.ends cimport Receiver
 from canaryproxy.proxy.context cimport WorkerContext
@@ -6,7 +6,7 @@ from canaryproxy.proxy.context cimport WorkerContext
 
 cdef class ClientStream(Receiver):
     cdef public WorkerContext plane
-    cdef public Peer peer
+    cdef public ForwardedClient peer
     cdef public int delivered
     cdef public bint paused
     cdef public bint half_closed

@@ -6,7 +6,7 @@ of the connection when a response is complete. The connection of an HTTP/1 clien
 
 from enum import Enum
 
-from canaryproxy.http1.hops import Peer
+from canaryproxy.http.forwarding import ForwardedClient
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import ResponseHead
 from canaryproxy.proxy.context import WorkerContext
@@ -33,7 +33,7 @@ class ClientStream(Receiver):
     delivered: int
     half_closed: bool
     paused: bool
-    peer: Peer
+    peer: ForwardedClient
     plane: WorkerContext
 
     # The response.

@@ -1,4 +1,4 @@
-from canaryproxy.http1.hops cimport Hops
+from canaryproxy.http.forwarding cimport HeadRewriter
 from canaryproxy.proxy.buffers cimport Buffers
 from canaryproxy.proxy.pool cimport Pool
 from canaryproxy.model.decision cimport Decision
@@ -49,7 +49,7 @@ cdef class WorkerContext:
     cdef public object shields
     cdef public Buffers buffers
     cdef public Clock clock
-    cdef public Hops hops
+    cdef public HeadRewriter hops
     cdef public Lifetime lifetime
     cdef public Pools pools
     cdef public Routing routing

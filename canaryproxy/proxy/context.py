@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from canaryproxy.http1.hops import Hops
+from canaryproxy.http.forwarding import HeadRewriter
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import RequestHead
@@ -170,7 +170,7 @@ class WorkerContext:
         self.clock = Clock(loop, now, wall)
         self.lifetime = Lifetime(settings.timeouts.keep_alive + SWEEP)
         self.telemetry = Telemetry(now, access_log, secret)
-        self.hops = Hops(identity, int(dice() * 2**64))
+        self.hops = HeadRewriter(identity, int(dice() * 2**64))
         self.routing = Routing(dice)
         self.buffers = Buffers(settings.limits.buffers or UNLIMITED)
         sockets = Sockets(loop, Shortage(now), self.buffers)
@@ -191,7 +191,7 @@ class WorkerContext:
 
     def last_words(self, failure: Failure) -> bytes:
         """Our own response on a connection of which nothing else is to come."""
-        return answer(failure, None, self.hops.identity, close=True, extra=self.hops.identify(None))
+        return answer(failure, None, self.hops.identity, close=True, extra=self.hops.request_id(None))
 
     def answer(
         self,

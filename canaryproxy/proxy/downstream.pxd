@@ -1,6 +1,6 @@
 cimport cython
 
-from canaryproxy.http1.request cimport RequestReader
+from canaryproxy.http.h1.request_parser cimport RequestParser
 from canaryproxy.model.head cimport RequestHead
 from canaryproxy.proxy.exchange cimport Exchange
 from canaryproxy.proxy.guest cimport Guest
@@ -15,9 +15,9 @@ cdef class Downstream(Guest):
     cdef bint _advancing
     cdef Py_ssize_t _drained
 
-    @cython.locals(reader=RequestReader, exchange=Exchange)
+    @cython.locals(reader=RequestParser, exchange=Exchange)
     cpdef data_received(self, bytes data)
-    @cython.locals(reader=RequestReader, exchange=Exchange, begun=int)
+    @cython.locals(reader=RequestParser, exchange=Exchange, begun=int)
     cpdef advance(self)
     cdef bint _may_begin(self, int begun) except -1
     @cython.locals(exchange=Exchange)

@@ -10,9 +10,9 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, cast
 
-from canaryproxy.http1.body import End
-from canaryproxy.http1.hops import request_id_of
-from canaryproxy.http1.request import RequestReader
+from canaryproxy.http.forwarding import request_id_of
+from canaryproxy.http.h1.body import BodyEnd
+from canaryproxy.http.h1.request_parser import RequestParser
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import RequestHead
 from canaryproxy.proxy.buffers import WATER
@@ -54,7 +54,7 @@ class Downstream(Guest):
         self.plane = plane
         self._address = address
         self._scheme = scheme
-        self.reader = RequestReader(plane.settings.limits)
+        self.reader = RequestParser(plane.settings.limits)
         self.exchange = None
         self.phase = IDLE
         self.deadline = NEVER
@@ -109,7 +109,7 @@ class Downstream(Guest):
             self.advance()
         elif reader.pending() > PIPELINE_LIMIT or self.plane.buffers.tight:
             self._set_reading()
-        if self._weight or reader.held():
+        if self._weight or reader.buffered_bytes():
             self._weigh()
 
     def _discard(self, size: int) -> None:
@@ -196,7 +196,7 @@ class Downstream(Guest):
                     continue
                 elif type(event) is bytes:
                     exchange.request_data(event)
-                elif type(event) is End:
+                elif type(event) is BodyEnd:
                     exchange.request_end(event.trailers)
                     self.rearm()
         except RequestRejectedError as refused:
@@ -225,7 +225,7 @@ class Downstream(Guest):
 
     def _begin(self, head: RequestHead) -> None:
         if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.special:
-            identified = self.plane.hops.identify(head)
+            identified = self.plane.hops.request_id(head)
             self._note(head, OK, identified)
             self.send(options(head, close=head.close, extra=identified))
             self.finished(head.close)
@@ -288,7 +288,7 @@ class Downstream(Guest):
     def _answer(self, failure: Failure, head: RequestHead | None, *, close: bool) -> None:
         """Say so, count it, log it."""
         plane = self.plane
-        identified = plane.hops.identify(head)
+        identified = plane.hops.request_id(head)
         plane.telemetry.recorder.refuse(failure.status)
         self._note(head, failure.status, identified)
         plane.answer(self.transport, failure, head, close=close, extra=identified)

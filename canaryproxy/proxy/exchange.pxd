@@ -1,6 +1,6 @@
 cimport cython
 
-from canaryproxy.http1.hops cimport Peer
+from canaryproxy.http.forwarding cimport ForwardedClient
 from canaryproxy.model.decision cimport Decision
 from canaryproxy.model.head cimport RequestHead, ResponseHead
 from canaryproxy.proxy.attempt cimport Attempt
@@ -51,7 +51,7 @@ cdef class Exchange(ResponseHandler):
     @cython.locals(stream=UpstreamStream, replay=ReplayBuffer)
     cpdef Py_ssize_t weight(self) except -1
     cpdef bint owed(self) except -1
-    @cython.locals(context=WorkerContext, routing=Routing, pools=Pools, request=RequestHead, peer=Peer, decision=Decision, pool=Pool, attempt=Attempt, deadlines=Deadlines)
+    @cython.locals(context=WorkerContext, routing=Routing, pools=Pools, request=RequestHead, peer=ForwardedClient, decision=Decision, pool=Pool, attempt=Attempt, deadlines=Deadlines)
     cpdef begin(self)
     cdef bytes _offered(self)
     @cython.locals(stream=UpstreamStream)

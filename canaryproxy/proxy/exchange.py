@@ -10,8 +10,8 @@ decided ends in `_record`, once. Each move to another endpoint asks the table of
 aborted meanwhile gets no second chance.
 """
 
-from canaryproxy.http1 import upgrade
-from canaryproxy.http1.hops import request_id_of
+from canaryproxy.http import upgrade
+from canaryproxy.http.forwarding import request_id_of
 from canaryproxy.model.decision import Decision, VersionChoice
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
@@ -156,7 +156,7 @@ class Exchange(ResponseHandler):
         if pool is None:
             pool = pools.of(decision)
         self._lines = context.hops.request(request, peer, pool.authority, decision.version_header, self._offered())
-        self.id_line = context.hops.identified
+        self.id_line = context.hops.request_id_line
         attempt = self.attempt = Attempt.__new__(Attempt)
         attempt.begin(decision)
         deadlines = self.deadlines = Deadlines.__new__(Deadlines)
@@ -180,7 +180,9 @@ class Exchange(ResponseHandler):
         """The protocols that the connection may switch to."""
         if not self.request.upgrade:
             return b""
-        return upgrade.asked(self.request, [name.encode("ascii") for name in self.decision.route.upgrades])
+        return upgrade.requested_protocols(
+            self.request, [name.encode("ascii") for name in self.decision.route.upgrades]
+        )
 
     def _lease(self, pool: Pool) -> None:
         stream = self.attempt.lease(pool)
@@ -390,7 +392,7 @@ class Exchange(ResponseHandler):
         """The endpoint changes the protocol: from here on the two connections are one tunnel."""
         down, attempt, context = self.down, self.attempt, self.context
         stream = attempt.stream
-        if stream is None or self.state != WAITING or not upgrade.switched(head, self._offered()):
+        if stream is None or self.state != WAITING or not upgrade.accepted_protocol(head, self._offered()):
             raise RequestRejectedError(Failure.RESPONSE_INVALID, "101 to something that was not asked for")
         down.head(head, self._answered(head))
         down.flush()

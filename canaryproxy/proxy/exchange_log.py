@@ -1,6 +1,6 @@
 """What the access log says of one exchange."""
 
-from canaryproxy.http1.hops import Peer, request_id_of
+from canaryproxy.http.forwarding import ForwardedClient, request_id_of
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.head import RequestHead
 from canaryproxy.model.outcome import Outcome
@@ -16,7 +16,7 @@ def entry_of(
     wall: float,
     now: float,
     request: RequestHead,
-    peer: Peer,
+    peer: ForwardedClient,
     decision: Decision,
     attempt: Attempt,
     deadlines: Deadlines,

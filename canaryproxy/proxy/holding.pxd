@@ -1,6 +1,6 @@
 cimport cython
 
-from canaryproxy.http1.request cimport RequestReader
+from canaryproxy.http.h1.request_parser cimport RequestParser
 from canaryproxy.proxy.client_stream cimport ClientStream
 from canaryproxy.proxy.exchange cimport Exchange
 
@@ -9,7 +9,7 @@ cdef int FINAL, WAITING
 
 
 cdef class Holding(ClientStream):
-    cdef public RequestReader reader
+    cdef public RequestParser reader
     cdef public Exchange exchange
     cdef public object phase
     cdef bytes _scheme

@@ -1,6 +1,6 @@
 """What a client's connection holds of bytes, so that it can be counted, and cut where it holds too much."""
 
-from canaryproxy.http1.request import RequestReader
+from canaryproxy.http.h1.request_parser import RequestParser
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import RequestHead
 from canaryproxy.proxy.client_stream import ClientStream, Phase
@@ -39,11 +39,11 @@ class Holding(ClientStream):
     blocked: bool
     exchange: Exchange | None
     phase: Phase
-    reader: RequestReader
+    reader: RequestParser
 
     def _weigh(self) -> None:
         """Count what is kept of the client's bytes and what the loop queues for it; our own transports count theirs."""
-        weight = self.reader.held()
+        weight = self.reader.buffered_bytes()
         if self._sender is None and self.phase is not CLOSED:
             weight += self.transport.get_write_buffer_size()
             if self.paused and self._scheme == b"https":

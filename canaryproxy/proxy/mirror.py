@@ -8,7 +8,7 @@ it here is bounded, and what finds no room is dropped and counted.
 from collections import deque
 from typing import TYPE_CHECKING
 
-from canaryproxy.http1.hops import Hops, Peer
+from canaryproxy.http.forwarding import ForwardedClient, HeadRewriter
 from canaryproxy.model.decision import Decision, VersionChoice
 from canaryproxy.model.head import RequestHead
 from canaryproxy.model.outcome import Outcome
@@ -132,7 +132,7 @@ class Mirrors:
         self,
         sockets: Sockets,
         splits: Splits,
-        hops: Hops,
+        hops: HeadRewriter,
         recorder: "Recorder",
         errors: ErrorLog,
         now: "Callable[[], float]",
@@ -150,7 +150,7 @@ class Mirrors:
     def __repr__(self) -> str:
         return f"<Mirrors {list(self._lots.values())}>"
 
-    def copy(self, verdict: VersionChoice, head: RequestHead, peer: Peer, identified: bytes) -> Copy | None:
+    def copy(self, verdict: VersionChoice, head: RequestHead, peer: ForwardedClient, identified: bytes) -> Copy | None:
         """The beginning of a copy, if this request is drawn for one. `identified` is the line with its id."""
         mirror = verdict.route.mirror
         if mirror is None or head.upgrade or head.method.decode("ascii") not in mirror.methods:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Protocol
 
-from canaryproxy.http1.hops import Hops, Peer, request_id_of
+from canaryproxy.http.forwarding import ForwardedClient, HeadRewriter, request_id_of
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
@@ -29,7 +29,7 @@ class CopyQueue(Protocol):
     """Where a copy waits, and what it takes its room from."""
 
     errors: ErrorLog
-    hops: Hops
+    hops: HeadRewriter
     now: Callable[[], float]
 
     def hold(self, copy: "Copy", size: int) -> bool:
@@ -69,7 +69,7 @@ class Copy(ResponseHandler):
         "weight",
     )
 
-    def __init__(self, lot: CopyQueue, head: RequestHead, peer: Peer, identified: bytes, limit: int) -> None:
+    def __init__(self, lot: CopyQueue, head: RequestHead, peer: ForwardedClient, identified: bytes, limit: int) -> None:
         self._lot = lot
         self._head = head
         self._peer = peer

@@ -4,7 +4,7 @@ A head is held back until the bytes it came with are parsed, so a body that is b
 a clean 502.
 """
 
-from canaryproxy.http1.write import chunk_start, last_chunk
+from canaryproxy.http.h1.writer import chunk_start, last_chunk
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.proxy.ends import reset

@@ -1,14 +1,14 @@
 cimport cython
 
-from canaryproxy.http1.hops cimport write_request
-from canaryproxy.http1.response cimport ResponseReader
+from canaryproxy.http.forwarding cimport write_request
+from canaryproxy.http.h1.response_parser cimport ResponseParser
 from canaryproxy.model.head cimport RequestHead, ResponseHead
 from canaryproxy.proxy.buffers cimport Buffers
 from canaryproxy.proxy.upstream_stream cimport ResponseHandler, UpstreamStream
 
 
 cdef class Upstream(UpstreamStream):
-    cdef public ResponseReader reader
+    cdef public ResponseParser reader
     cdef public bint opened
     cdef public Buffers buffers
     cdef bint _chunked
@@ -26,5 +26,5 @@ cdef class Upstream(UpstreamStream):
     cpdef abort(self)
     cpdef bytes leave(self)
     cpdef Py_ssize_t weight(self) except -1
-    @cython.locals(exchange=ResponseHandler, reader=ResponseReader)
+    @cython.locals(exchange=ResponseHandler, reader=ResponseParser)
     cpdef data_received(self, bytes data)

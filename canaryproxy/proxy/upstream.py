@@ -11,10 +11,10 @@ import ssl
 from collections.abc import Sequence
 from typing import cast
 
-from canaryproxy.http1.body import End
-from canaryproxy.http1.hops import write_request
-from canaryproxy.http1.response import ResponseReader
-from canaryproxy.http1.write import chunk, last_chunk
+from canaryproxy.http.forwarding import write_request
+from canaryproxy.http.h1.body import BodyEnd
+from canaryproxy.http.h1.response_parser import ResponseParser
+from canaryproxy.http.h1.writer import chunk, last_chunk
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.proxy.buffers import WATER, Buffers
@@ -47,7 +47,7 @@ class Upstream(UpstreamStream):
         self._backlog = 0
         self._chunked = False
         self.exchange = None
-        self.reader = ResponseReader()
+        self.reader = ResponseParser()
         self.reused = False
         self.answered = False
         self.blocked = False
@@ -154,7 +154,7 @@ class Upstream(UpstreamStream):
                 elif type(event) is ResponseHead:
                     if exchange.response_head(event):
                         return
-                elif type(event) is End:
+                elif type(event) is BodyEnd:
                     exchange.response_end(event.trailers)
                     return
                 event = reader.next()

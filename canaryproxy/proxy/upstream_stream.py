@@ -78,8 +78,8 @@ class UpstreamStream(Receiver):
         pieces: list[bytes] | None,
         trailers: tuple[bytes, ...] | None,
     ) -> None:
-        """Send a request for `handler`: its head with `lines` as `Hops.request` made them, and what there is of its
-        body already. `trailers` are the lines behind the body, None while more of it is to come.
+        """Send a request for `handler`: its head with `lines` as `HeadRewriter.request` made them, and what there is of
+        its body already. `trailers` are the lines behind the body, None while more of it is to come.
         """
         raise NotImplementedError
 

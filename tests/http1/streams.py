@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Iterable
 
-from canaryproxy.http1.body import End
-from canaryproxy.http1.request import RequestReader
-from canaryproxy.http1.response import ResponseReader
+from canaryproxy.http.h1.body import BodyEnd
+from canaryproxy.http.h1.request_parser import RequestParser
+from canaryproxy.http.h1.response_parser import ResponseParser
 from canaryproxy.model.failure import RequestRejectedError
 from canaryproxy.model.head import RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
@@ -13,7 +13,7 @@ from canaryproxy.model.settings import Limits
 Event = tuple[object, ...]
 
 
-def seen(event: RequestHead | ResponseHead | bytes | End) -> Event:
+def seen(event: RequestHead | ResponseHead | bytes | BodyEnd) -> Event:
     """An event as something to compare."""
     if isinstance(event, RequestHead):
         return (
@@ -40,7 +40,7 @@ def seen(event: RequestHead | ResponseHead | bytes | End) -> Event:
             event.length,
             event.close,
         )
-    return ("end", event.trailers) if isinstance(event, End) else ("data", event)
+    return ("end", event.trailers) if isinstance(event, BodyEnd) else ("data", event)
 
 
 def joined(events: Iterable[Event]) -> list[Event]:
@@ -62,17 +62,17 @@ def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
 
 def requests(parts: Iterable[bytes], limits: Limits | None = None) -> list[Event]:
     """Everything a request reader yields, a refusal last."""
-    return _events(RequestReader(limits or Limits()), parts)
+    return _events(RequestParser(limits or Limits()), parts)
 
 
 def responses(parts: Iterable[bytes], method: bytes = b"GET") -> list[Event]:
     """Everything a response reader yields for one response, a refusal last."""
-    reader = ResponseReader()
+    reader = ResponseParser()
     reader.expect(method)
     return _events(reader, parts)
 
 
-def _events(reader: RequestReader | ResponseReader, parts: Iterable[bytes]) -> list[Event]:
+def _events(reader: RequestParser | ResponseParser, parts: Iterable[bytes]) -> list[Event]:
     events: list[Event] = []
     try:
         for part in parts:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.http1.framing import content_length
+from canaryproxy.http.h1.framing import content_length
 from canaryproxy.model.failure import Failure, RequestRejectedError
 
 

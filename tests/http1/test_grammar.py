@@ -2,7 +2,7 @@
 
 import pytest
 
-from canaryproxy.http1 import grammar
+from canaryproxy.http.h1 import grammar
 
 
 @pytest.mark.parametrize(

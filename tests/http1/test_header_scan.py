@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.http1.response import settle
+from canaryproxy.http.h1.response_parser import finish_head
 from canaryproxy.model.failure import RequestRejectedError
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from tests.http1.streams import Event, seen
 from tests.twins.fragments import REQUEST, RESPONSE
 from tests.twins.reference import both, each
 
-EACH = each("canaryproxy.http1.header_scan")
-plain, compiled = both("canaryproxy.http1.header_scan")
+EACH = each("canaryproxy.http.h1.header_scan")
+plain, compiled = both("canaryproxy.http.h1.header_scan")
 
 LINE = b"GET /a?b HTTP/1.1\r\n"
 STATUS = b"HTTP/1.1 200 OK\r\n"
@@ -293,7 +293,7 @@ def settled(head: ResponseHead, method: bytes) -> Event:
     """As a reader tells it: the two may leave different parts of it to be settled."""
     try:
         if head.body is not Body.LENGTH:
-            settle(head, method)
+            finish_head(head, method)
     except RequestRejectedError as refused:
         return ("refused", refused.failure, str(refused))
     return seen(head)

@@ -6,24 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.http1.hops import Hops, Peer, request_id_of, write_request
-from canaryproxy.http1.request import RequestReader
-from canaryproxy.http1.response import ResponseReader
+from canaryproxy.http.forwarding import ForwardedClient, HeadRewriter, request_id_of, write_request
+from canaryproxy.http.h1.request_parser import RequestParser
+from canaryproxy.http.h1.response_parser import ResponseParser
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.forwarded import Family, Forwarding
 from canaryproxy.model.head import RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
 from tests.http1.streams import requests, responses
 
-HOPS = Hops("canaryproxy-test", 7)
-STRANGER = HOPS.peer("192.0.2.1")
-FRIEND = HOPS.peer("10.0.0.1", trusted=[ip_network("10.0.0.0/8")])
+HOPS = HeadRewriter("canaryproxy-test", 7)
+STRANGER = HOPS.client_for("192.0.2.1")
+FRIEND = HOPS.client_for("10.0.0.1", trusted=[ip_network("10.0.0.0/8")])
 
 
 def read_request(
     fields: bytes = b"", line: bytes = b"GET /a HTTP/1.1", host: bytes = b"Host: shop.test\r\n"
 ) -> RequestHead:
-    reader = RequestReader(Limits())
+    reader = RequestParser(Limits())
     reader.feed(line + b"\r\n" + host + fields + b"\r\n")
     head = reader.next()
     assert isinstance(head, RequestHead)
@@ -31,7 +31,7 @@ def read_request(
 
 
 def read_response(data: bytes, method: bytes = b"GET") -> ResponseHead:
-    reader = ResponseReader()
+    reader = ResponseParser()
     reader.expect(method)
     reader.feed(data)
     head = reader.next()
@@ -40,7 +40,12 @@ def read_response(data: bytes, method: bytes = b"GET") -> ResponseHead:
 
 
 def written(
-    head: RequestHead, peer: Peer, authority: bytes, version: bytes | None, *further: bytes, hops: Hops = HOPS
+    head: RequestHead,
+    peer: ForwardedClient,
+    authority: bytes,
+    version: bytes | None,
+    *further: bytes,
+    hops: HeadRewriter = HOPS,
 ) -> bytes:
     """The head that an HTTP/1 upstream gets."""
     return write_request(head, hops.request(head, peer, authority, version, *further))
@@ -54,7 +59,7 @@ def fields_of(head: bytes) -> dict[bytes, list[bytes]]:
     return fields
 
 
-def sent(fields: bytes = b"", peer: Peer = STRANGER, **kinds: bytes) -> dict[bytes, list[bytes]]:
+def sent(fields: bytes = b"", peer: ForwardedClient = STRANGER, **kinds: bytes) -> dict[bytes, list[bytes]]:
     return fields_of(written(read_request(fields, **kinds), peer, b"10.1.1.1:80", None))
 
 
@@ -165,7 +170,7 @@ def test_forwarding_fields_of_a_trusted_proxy_are_continued() -> None:
 @pytest.mark.parametrize("family", ["x-forwarded", "rfc7239"])
 def test_no_field_of_the_older_family_reaches_an_application_from_a_stranger(name: bytes, family: Family) -> None:
     """H14 H26."""
-    peer = HOPS.peer("192.0.2.1", forwarding=Forwarding(family))
+    peer = HOPS.client_for("192.0.2.1", forwarding=Forwarding(family))
     seen = sent(b"X-A: 1\r\n" + name + b": admin\r\nX-B: 2\r\n", peer)
     assert b"admin" not in b" ".join(value for values in seen.values() for value in values)
     assert (seen[b"x-a"], seen[b"x-b"]) == ([b"1"], [b"2"])
@@ -188,13 +193,13 @@ def test_a_list_lets_some_pass_from_anyone() -> None:
     """H26."""
     families: tuple[Family, ...] = ("x-forwarded", "rfc7239")
     for family in families:
-        peer = HOPS.peer("192.0.2.1", forwarding=Forwarding(family, ("x-forwarded-prefix",)))
+        peer = HOPS.client_for("192.0.2.1", forwarding=Forwarding(family, ("x-forwarded-prefix",)))
         seen = sent(b"X-Forwarded-Prefix: /p\r\nX-Forwarded-User: a\r\n", peer)
         assert seen[b"x-forwarded-prefix"] == [b"/p"]
         assert b"x-forwarded-user" not in seen
 
 
-STANDARD = HOPS.peer("10.0.0.1", trusted=[ip_network("10.0.0.0/8")], forwarding=Forwarding("rfc7239"))
+STANDARD = HOPS.client_for("10.0.0.1", trusted=[ip_network("10.0.0.0/8")], forwarding=Forwarding("rfc7239"))
 
 
 @pytest.mark.parametrize(
@@ -269,7 +274,7 @@ def test_forwarded_of_a_trusted_proxy_is_read_and_continued_and_the_older_family
 
 def test_forwarded_of_a_stranger_is_replaced_and_what_needs_quotes_has_them() -> None:
     """H26."""
-    peer = HOPS.peer("2001:db8::1", b"https", forwarding=Forwarding("rfc7239"))
+    peer = HOPS.client_for("2001:db8::1", b"https", forwarding=Forwarding("rfc7239"))
     for fields in (b"", b"Forwarded: for=6.6.6.6;proto=http\r\n"):
         seen = sent(fields, peer, host=b"Host: shop.test:8443\r\n")
         assert seen[b"forwarded"] == [b'for="[2001:db8::1]";proto=https;host="shop.test:8443"']
@@ -306,7 +311,7 @@ def test_a_request_keeps_its_id_on_a_further_attempt() -> None:
     """H27."""
     for fields in (b"", b"X-Request-Id: mine\r\n", b"Via: 1.1 a\r\n"):
         head = written(read_request(fields), STRANGER, b"x:1", None)
-        again = written(read_request(fields), STRANGER, b"y:1", b"canary", b"", HOPS.identified)
+        again = written(read_request(fields), STRANGER, b"y:1", b"canary", b"", HOPS.request_id_line)
         assert fields_of(head)[b"x-request-id"] == fields_of(again)[b"x-request-id"]
 
 
@@ -325,8 +330,8 @@ def test_the_client_gets_the_id_of_its_request_unless_the_origin_gave_it_one() -
 
 def test_what_was_never_understood_has_an_id_too() -> None:
     """H77."""
-    assert HOPS.identify(None).startswith(b"X-Request-Id: 0000000000000007-")
-    assert HOPS.identify(read_request(b"X-Request-Id: mine\r\n")) == b"X-Request-Id: mine\r\n"
+    assert HOPS.request_id(None).startswith(b"X-Request-Id: 0000000000000007-")
+    assert HOPS.request_id(read_request(b"X-Request-Id: mine\r\n")) == b"X-Request-Id: mine\r\n"
 
 
 def test_an_expectation_is_passed_on_but_not_from_http_1_0() -> None:
@@ -437,15 +442,15 @@ def test_statuses_and_reasons_that_alternate_are_never_mixed_up(lines: list[tupl
         )
 
 
-def made_by(hops: Hops) -> bytes:
+def made_by(hops: HeadRewriter) -> bytes:
     head = written(read_request(), STRANGER, b"x:1", None, hops=hops)
-    assert hops.identified in head
-    return request_id_of(hops.identified)
+    assert hops.request_id_line in head
+    return request_id_of(hops.request_id_line)
 
 
 def test_request_ids_go_on_when_their_last_digits_have_come_round() -> None:
     """H27."""
-    hops = Hops("canaryproxy-test", 7)
+    hops = HeadRewriter("canaryproxy-test", 7)
     found = [made_by(hops) for _ in range(2 * 4_096)]
     assert found == [b"%016x-%04x" % (7, number) for number in range(1, 2 * 4_096 + 1)]
 

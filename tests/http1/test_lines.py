@@ -2,10 +2,10 @@
 
 import pytest
 
-from canaryproxy.http1.lines import Dialect, LineCheck
+from canaryproxy.http.h1.line_check import HeadSyntax, LineCheck
 from canaryproxy.model.failure import Failure, RequestRejectedError
 
-TRAILERS = Dialect(None, 0, 60, 3, Failure.BAD_REQUEST, Failure.TARGET_TOO_LONG, Failure.FIELDS_TOO_LARGE)
+TRAILERS = HeadSyntax(None, 0, 60, 3, Failure.BAD_REQUEST, Failure.TARGET_TOO_LONG, Failure.FIELDS_TOO_LARGE)
 
 
 def test_complete_lines_are_checked_once_and_an_incomplete_one_waits() -> None:

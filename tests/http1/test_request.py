@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from canaryproxy.http1.request import RequestReader
+from canaryproxy.http.h1.request_parser import RequestParser
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import RequestHead
 from canaryproxy.model.settings import Limits
@@ -240,7 +240,7 @@ def test_options_in_absolute_form_without_path_asks_about_the_server() -> None:
 
 
 def test_the_reader_says_what_is_pending_and_whether_it_is_mid_message() -> None:
-    reader = RequestReader(Limits())
+    reader = RequestParser(Limits())
     assert not reader.mid_message
     reader.feed(post(b"Content-Length: 5\r\n", b"he"))
     head = reader.next()
@@ -251,7 +251,7 @@ def test_the_reader_says_what_is_pending_and_whether_it_is_mid_message() -> None
 
 
 def test_fields_lists_all_with_lower_case_names() -> None:
-    reader = RequestReader(Limits())
+    reader = RequestParser(Limits())
     reader.feed(get(b"X-A: 1\r\nVia: 1.0 x\r\n"))
     head = reader.next()
     assert head is not None
@@ -307,7 +307,7 @@ def test_a_refusal_carries_its_failure_and_a_reason() -> None:
 
 def test_nothing_is_held_of_a_request_that_was_taken() -> None:
     """A connection may idle for minutes behind it."""
-    reader, data = RequestReader(Limits()), b"GET / HTTP/1.1\r\nHost: shop.test\r\nX: %b\r\n\r\n" % (b"x" * 99)
+    reader, data = RequestParser(Limits()), b"GET / HTTP/1.1\r\nHost: shop.test\r\nX: %b\r\n\r\n" % (b"x" * 99)
     before = sys.getrefcount(data)
     reader.feed(data)
     assert reader.next() is not None
@@ -328,7 +328,7 @@ def test_no_head_within_the_limits_is_dear(fields: bytes) -> None:
     for each of the fields.
     """
     begun = time.process_time()
-    reader = RequestReader(Limits())
+    reader = RequestParser(Limits())
     reader.feed(get(fields))
     assert reader.next() is not None
     assert time.process_time() - begun < 0.1
@@ -336,7 +336,7 @@ def test_no_head_within_the_limits_is_dear(fields: bytes) -> None:
 
 def test_a_head_that_comes_byte_by_byte_is_taken_apart_at_its_end() -> None:
     data = b"\r\n" + get(b"A: b\r\n") + get(b"C: d\r\n")
-    reader, found = RequestReader(Limits()), []
+    reader, found = RequestParser(Limits()), []
     for place in range(len(data)):
         reader.feed(data[place : place + 1])
         event = reader.next()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.http1.response import HEAD_BYTES, HEAD_FIELDS, MAX_INTERIM, ResponseReader
+from canaryproxy.http.h1.response_parser import HEAD_BYTES, HEAD_FIELDS, MAX_INTERIM, ResponseParser
 from canaryproxy.model.failure import RequestRejectedError
 from canaryproxy.model.head import ResponseHead
 from tests.http1.streams import bytewise, pieces, responses
@@ -79,7 +79,7 @@ def test_a_folded_line_from_an_upstream_becomes_a_space() -> None:
 
 
 def test_an_upstream_that_folds_may_be_read_again_on_the_same_connection() -> None:
-    reader = ResponseReader()
+    reader = ResponseParser()
     for _ in range(2):
         reader.expect(b"GET")
         for part in bytewise(OK + b"X-A: a\r\n b\r\nContent-Length: 0\r\n\r\n"):
@@ -135,7 +135,7 @@ def test_whether_the_connection_can_be_used_again(data: bytes, close: bool) -> N
 
 
 def test_bytes_behind_a_complete_response_stay_pending() -> None:
-    reader = ResponseReader()
+    reader = ResponseParser()
     reader.expect(b"GET")
     reader.feed(ACCEPTED["length"] + b"HTTP/1.1 200 OK\r\n")
     assert reader.next() is not None
@@ -144,7 +144,7 @@ def test_bytes_behind_a_complete_response_stay_pending() -> None:
 
 
 def test_the_rest_is_only_given_when_all_of_it_is_there() -> None:
-    reader = ResponseReader()
+    reader = ResponseParser()
     reader.expect(b"GET")
     reader.feed(ACCEPTED["length"][:-1])
     head = reader.next()
@@ -156,7 +156,7 @@ def test_the_rest_is_only_given_when_all_of_it_is_there() -> None:
 
 
 def test_the_body_of_a_response_without_length_lasts_until_the_close() -> None:
-    reader = ResponseReader()
+    reader = ResponseParser()
     reader.expect(b"GET")
     reader.feed(ACCEPTED["until close"])
     head = reader.next()
@@ -219,7 +219,7 @@ def test_the_quick_way_and_the_thorough_way_agree(data: bytes) -> None:
 def test_no_head_of_a_hostile_origin_is_dear(fields: bytes) -> None:
     """The attack: a folded line behind a long run of spaces, each of which was tried as the beginning of the fold."""
     begun = time.process_time()
-    reader = ResponseReader()
+    reader = ResponseParser()
     reader.expect(b"GET")
     reader.feed(OK + fields + b"Content-Length: 0\r\n\r\n")
     assert reader.next() is not None
@@ -227,7 +227,7 @@ def test_no_head_of_a_hostile_origin_is_dear(fields: bytes) -> None:
 
 
 def test_lines_that_fields_are_folded_into_count_as_fields() -> None:
-    reader = ResponseReader()
+    reader = ResponseParser()
     reader.expect(b"GET")
     reader.feed(OK + b"a: b\r\n" + b" \r\n" * 40_000)
     with pytest.raises(RequestRejectedError):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from canaryproxy.http1.request import RequestReader
-from canaryproxy.http1.response import ResponseReader
-from canaryproxy.http1.upgrade import asked, switched
+from canaryproxy.http.h1.request_parser import RequestParser
+from canaryproxy.http.h1.response_parser import ResponseParser
+from canaryproxy.http.upgrade import accepted_protocol, requested_protocols
 from canaryproxy.model.head import RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
 
@@ -12,7 +12,7 @@ ALLOWED = [b"websocket", b"spdy/3.1", b"tcp"]
 
 
 def request(line: bytes, *fields: bytes) -> RequestHead:
-    reader = RequestReader(Limits())
+    reader = RequestParser(Limits())
     reader.feed(b"\r\n".join((line, b"Host: a", *fields)) + b"\r\n\r\n")
     head = reader.next()
     assert isinstance(head, RequestHead)
@@ -20,7 +20,7 @@ def request(line: bytes, *fields: bytes) -> RequestHead:
 
 
 def response(*fields: bytes) -> ResponseHead:
-    reader = ResponseReader()
+    reader = ResponseParser()
     reader.expect(b"GET")
     reader.feed(b"\r\n".join((b"HTTP/1.1 101 Switching", *fields)) + b"\r\n\r\n")
     head = reader.next()
@@ -59,7 +59,7 @@ GET = b"GET / HTTP/1.1"
 def test_a_handshake_names_allowed_protocols_whatever_its_method(
     line: bytes, fields: list[bytes], protocol: bytes
 ) -> None:
-    assert asked(request(line, *fields), ALLOWED) == protocol
+    assert requested_protocols(request(line, *fields), ALLOWED) == protocol
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_a_handshake_names_allowed_protocols_whatever_its_method(
     ],
 )
 def test_a_switch_is_to_just_what_was_asked_for(fields: list[bytes], protocol: bytes, fits: bool) -> None:
-    assert switched(response(*fields), protocol) is fits
+    assert accepted_protocol(response(*fields), protocol) is fits

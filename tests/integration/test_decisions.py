@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from canaryproxy.cli import app
-from canaryproxy.http1.request import RequestReader
+from canaryproxy.http.h1.request_parser import RequestParser
 from canaryproxy.model.client import Client
 from canaryproxy.model.head import RequestHead
 from canaryproxy.model.settings import Limits
@@ -23,7 +23,7 @@ CASES = cases()
 
 
 def head_of(case: Case) -> RequestHead:
-    reader = RequestReader(Limits())
+    reader = RequestParser(Limits())
     reader.feed(case.head)
     head = reader.next()
     assert isinstance(head, RequestHead)

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from canaryproxy.control.listen import listen_on
-from canaryproxy.http1.preamble import SIGNATURE
+from canaryproxy.http.proxy_protocol import V2_SIGNATURE
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, Network, PlaneSettings, Timeouts
 from canaryproxy.proxy.listener import accept_some
@@ -15,7 +15,7 @@ from tests.proxy.test_tls import OURS, SHOP, trusting
 from tests.support.world import GET, World, read_head, run, world
 
 V1 = b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 443\r\n"
-V2 = SIGNATURE + b"\x21\x11\x00\x0c" + bytes((203, 0, 113, 9, 192, 0, 2, 1)) + b"\x12\x67\x01\xbb"
+V2 = V2_SIGNATURE + b"\x21\x11\x00\x0c" + bytes((203, 0, 113, 9, 192, 0, 2, 1)) + b"\x12\x67\x01\xbb"
 TRUSTED = (ip_network("127.0.0.0/8"),)
 NOBODY = (ip_network("10.0.0.0/8"),)
 
@@ -60,7 +60,7 @@ def test_what_the_client_behind_it_claims_about_itself_is_not_believed() -> None
     run(test())
 
 
-@pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", SIGNATURE + b"\x20\x00\x00\x00"])
+@pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", V2_SIGNATURE + b"\x20\x00\x00\x00"])
 def test_a_balancer_that_speaks_for_itself_is_the_client(header: bytes) -> None:
     async def test() -> None:
         async with world(settings=settings()) as w:
@@ -98,9 +98,7 @@ def test_the_header_comes_before_tls() -> None:
             sock = socket.create_connection(("127.0.0.1", port))
             sock.sendall(V2)
             sock.setblocking(False)
-            reader, writer = await asyncio.open_connection(
-                sock=sock, ssl=trusting(OURS), server_hostname="shop.test"
-            )  # fmt: skip
+            reader, writer = await asyncio.open_connection(sock=sock, ssl=trusting(OURS), server_hostname="shop.test")
             writer.write(GET)
             assert (await read_head(reader)).startswith(b"HTTP/1.1 200 ")
             assert b"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n" in w.stable.heads[0]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.http1.request import RequestReader
+from canaryproxy.http.h1.request_parser import RequestParser
 from canaryproxy.model.client import Client
 from canaryproxy.model.head import RequestHead
 from canaryproxy.model.settings import Limits
@@ -21,7 +21,7 @@ STRANGER = Client("192.0.2.1", b"https", [ip_network("10.0.0.0/8")])
 
 
 def facts(fields: bytes = b"", target: bytes = b"/", client: Client = STRANGER) -> RequestView:
-    reader = RequestReader(Limits())
+    reader = RequestParser(Limits())
     reader.feed(b"GET " + target + b" HTTP/1.1\r\nHost: shop.test\r\n" + fields + b"\r\n")
     head = reader.next()
     assert isinstance(head, RequestHead)

@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from canaryproxy import MODE
-from canaryproxy.http1.body import End
-from canaryproxy.http1.hops import Hops, write_request
-from canaryproxy.http1.request import RequestReader
-from canaryproxy.http1.response import ResponseReader
+from canaryproxy.http.forwarding import HeadRewriter, write_request
+from canaryproxy.http.h1.body import BodyEnd
+from canaryproxy.http.h1.request_parser import RequestParser
+from canaryproxy.http.h1.response_parser import ResponseParser
 from canaryproxy.model.client import Client
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import RequestRejectedError
@@ -118,7 +118,7 @@ def mode() -> str:
 
 def requests(data: bytes, cuts: Cuts, limits: tuple[int, int, int, int | None]) -> list[Event]:
     """Everything that a request reader makes of a stream, the refusal in full, and in what state it is left."""
-    reader = RequestReader(Limits(10, *limits))
+    reader = RequestParser(Limits(10, *limits))
     events = _events(reader, _parts(data, cuts))
     return [*events, (reader.pending(), reader.mid_message)]
 
@@ -127,7 +127,7 @@ def responses(data: bytes, cuts: Cuts, methods: Sequence[bytes], *, take_rest: b
     """Everything that a response reader makes of a stream of answers to requests of these methods, one after
     another.
     """
-    reader = ResponseReader()
+    reader = ResponseParser()
     asked = iter(methods)
     reader.expect(next(asked))
     events: list[Event] = []
@@ -138,7 +138,9 @@ def responses(data: bytes, cuts: Cuts, methods: Sequence[bytes], *, take_rest: b
                 events.append(seen(event) + ((event.end,) if isinstance(event, ResponseHead) else ()))
                 if take_rest and isinstance(event, ResponseHead) and (body := reader.rest()) is not None:
                     events.append(("whole", body))
-                elif not isinstance(event, End) and not (isinstance(event, ResponseHead) and event.body.name == "NONE"):
+                elif not isinstance(event, BodyEnd) and not (
+                    isinstance(event, ResponseHead) and event.body.name == "NONE"
+                ):
                     continue
                 if not isinstance(event, ResponseHead) or event.status >= 200:
                     reader.expect(next(asked, b"GET"))
@@ -149,11 +151,11 @@ def responses(data: bytes, cuts: Cuts, methods: Sequence[bytes], *, take_rest: b
 
 def hops(data: bytes, answer: bytes, address: str, version: bytes | None, *, close: bool) -> list[Event]:
     """A request and a response as they go on. Fields that are only passed on have no order among themselves."""
-    rewriter = Hops("canaryproxy-twin", 2**64 - 1)
-    peer = rewriter.peer(address, b"http", FRIENDS)
+    rewriter = HeadRewriter("canaryproxy-twin", 2**64 - 1)
+    peer = rewriter.client_for(address, b"http", FRIENDS)
     events: list[Event] = []
     try:
-        reader = RequestReader(Limits())
+        reader = RequestParser(Limits())
         reader.feed(data)
         head = reader.next()
         if not isinstance(head, RequestHead):
@@ -162,7 +164,7 @@ def hops(data: bytes, answer: bytes, address: str, version: bytes | None, *, clo
             asked = rewriter.request(head, peer, b"192.0.2.9:80", version, upgrade, request_id)
             lines = write_request(head, asked).split(b"\r\n")
             events.append((lines[:2], sorted(lines)))
-        replies = ResponseReader()
+        replies = ResponseParser()
         replies.expect(head.method)
         replies.feed(answer)
         while isinstance(reply := replies.next(), ResponseHead):
@@ -184,7 +186,7 @@ def decisions(streams: Sequence[bytes], address: str, seed: int) -> list[Event]:
     events: list[Event] = []
     for data in streams:
         try:
-            reader = RequestReader(Limits())
+            reader = RequestParser(Limits())
             reader.feed(data)
             head = reader.next()
             if not isinstance(head, RequestHead):
@@ -285,7 +287,7 @@ def _parts(data: bytes, cuts: Cuts) -> Iterable[bytes]:
     return bytewise(data) if cuts is None else pieces(data, cuts)
 
 
-def _events(reader: RequestReader, parts: Iterable[bytes]) -> list[Event]:
+def _events(reader: RequestParser, parts: Iterable[bytes]) -> list[Event]:
     events: list[Event] = []
     try:
         for part in parts:

@@ -2,7 +2,7 @@ cimport cython
 
 from libc.stdint cimport uint64_t
 
-from canaryproxy.http1.byte_ops cimport decimal, joined
+from canaryproxy.http.h1.byte_ops cimport itoa, concat
 from canaryproxy.model.client cimport Client
 from canaryproxy.model.head cimport RequestHead, ResponseHead
 
@@ -11,18 +11,18 @@ cdef uint64_t LOW_BITS
 cdef tuple LOW
 
 
-cdef class Peer(Client):
-    cdef public bytes fixed
-    cdef public bytes node
-    cdef public tuple ours
+cdef class ForwardedClient(Client):
+    cdef public bytes custom_fields
+    cdef public bytes forwarded_node
+    cdef public tuple added_fields
 
 
-cdef class Hops:
-    cdef public bytes identified
+cdef class HeadRewriter:
+    cdef public bytes request_id_line
     cdef bytes _identity
     cdef bytes _seed
     cdef uint64_t _serial
-    cdef bytes _high
+    cdef bytes _high_digits
     cdef int _status
     cdef bytes _reason
     cdef bytes _status_line
@@ -31,13 +31,13 @@ cdef class Hops:
 
     @cython.locals(host=bytes, plain=bytes, ours=bytes, last=bytes, line=bytes)
     cpdef tuple request(
-        self, RequestHead head, Peer peer, bytes authority, bytes version, bytes upgrade=*, bytes identified=*
+        self, RequestHead head, ForwardedClient peer, bytes authority, bytes version, bytes upgrade=*, bytes request_id_line=*
     )
     @cython.locals(plain=bytes, ours=bytes)
     cpdef bytes response(
-        self, ResponseHead head, RequestHead request, bytes extra, bint close, bytes body=*, bytes identified=*
+        self, ResponseHead head, RequestHead request, bytes extra, bint close, bytes body=*, bytes request_id_line=*
     )
-    cpdef bytes identify(self, RequestHead head)
+    cpdef bytes request_id(self, RequestHead head)
     @cython.locals(low=bytes)
     cdef bytes _new_line(self)
     @cython.locals(serial=uint64_t, low=uint64_t)

@@ -1,21 +1,21 @@
 """Bodies in: length-delimited, chunked, or until the connection closes, as payload and an end.
 
-Each decoder takes from an `Inbox` and yields one event a call: payload bytes, an `End`, or None when it
+Each decoder takes from an `ReceiveBuffer` and yields one event a call: payload bytes, an `BodyEnd`, or None when it
 needs more. Chunk extensions are dropped and bounded; trailers are kept as lines. A chunked body that
 breaks the grammar raises at the first byte that does so (RFC 9112 7.1). All whole chunks that have come are taken in
 one step, so chunks of one byte cost little more than a large one of as many bytes.
 """
 
-from canaryproxy.http1 import grammar
-from canaryproxy.http1.byte_ops import unchunked
-from canaryproxy.http1.lines import Dialect, LineCheck
+from canaryproxy.http.h1 import grammar
+from canaryproxy.http.h1.byte_ops import dechunk
+from canaryproxy.http.h1.line_check import HeadSyntax, LineCheck
 from canaryproxy.model.failure import Failure, RequestRejectedError
 
 MAX_EXTENSION_BYTES = 16_384
 """Of all extensions of one body together: they are dropped, so they are only cost (CVE-2023-39326)."""
 
 
-class End:
+class BodyEnd:
     """The end of a body, with the trailer lines that came behind it (no line ends)."""
 
     __slots__ = ("trailers",)
@@ -24,19 +24,19 @@ class End:
         self.trailers = trailers
 
     def __repr__(self) -> str:
-        return f"<End {list(self.trailers)}>"
+        return f"<BodyEnd {list(self.trailers)}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, End) and other.trailers == self.trailers
+        return isinstance(other, BodyEnd) and other.trailers == self.trailers
 
     def __hash__(self) -> int:
         return hash(self.trailers)
 
 
-END = End()
+BODY_END = BodyEnd()
 
 
-class Inbox:
+class ReceiveBuffer:
     """Received bytes that are not consumed yet: `data` from `position` on."""
 
     __slots__ = ("data", "position")
@@ -78,22 +78,22 @@ class LengthBody:
     def __init__(self) -> None:
         self.remaining = 0
 
-    def next(self, inbox: Inbox) -> bytes | End | None:
-        """The next payload, `END` once all of it came, or None."""
+    def next(self, buffer: ReceiveBuffer) -> bytes | BodyEnd | None:
+        """The next payload, `BODY_END` once all of it came, or None."""
         if not self.remaining:
-            return END
-        position = inbox.position
-        available = len(inbox.data) - position
+            return BODY_END
+        position = buffer.position
+        available = len(buffer.data) - position
         if not available:
             return None
         if available <= self.remaining:
             self.remaining -= available
-            data = inbox.data[position:] if position else inbox.data
-            inbox.data, inbox.position = b"", 0
+            data = buffer.data[position:] if position else buffer.data
+            buffer.data, buffer.position = b"", 0
             return data
-        end = inbox.position = position + self.remaining
+        end = buffer.position = position + self.remaining
         self.remaining = 0
-        return inbox.data[position:end]
+        return buffer.data[position:end]
 
 
 class UntilClose:
@@ -101,9 +101,9 @@ class UntilClose:
 
     __slots__ = ()
 
-    def next(self, inbox: Inbox) -> bytes | None:
+    def next(self, buffer: ReceiveBuffer) -> bytes | None:
         """The next payload or None."""
-        return inbox.take_all() if len(inbox) else None
+        return buffer.take_all() if len(buffer) else None
 
 
 SIZE, DATA, DATA_END, TRAILERS = range(4)
@@ -126,7 +126,7 @@ class ChunkedBody:
 
     def __init__(self, failure: Failure, too_large: Failure, trailer_bytes: int, trailer_fields: int) -> None:
         self._failure = failure
-        self._lines = LineCheck(Dialect(None, 0, trailer_bytes, trailer_fields, failure, too_large, too_large))
+        self._lines = LineCheck(HeadSyntax(None, 0, trailer_bytes, trailer_fields, failure, too_large, too_large))
         self.payload_limit: int | None = None
         self.reset()
 
@@ -140,8 +140,8 @@ class ChunkedBody:
         self._refused: RequestRejectedError | None = None
         self._lines.reset()
 
-    def next(self, inbox: Inbox) -> bytes | End | None:
-        """All payload that has come, joined; then an `End`; or None.
+    def next(self, buffer: ReceiveBuffer) -> bytes | BodyEnd | None:
+        """All payload that has come, joined; then an `BodyEnd`; or None.
 
         Raises `RequestRejectedError` where the grammar is broken, or with BODY_TOO_LARGE beyond `payload_limit`;
         payload that came before the offence is yielded first, so the events do not depend on the chunking.
@@ -150,7 +150,7 @@ class ChunkedBody:
             raise self._refused
         pieces: list[bytes] = []
         try:
-            end = self._advance(inbox, pieces)
+            end = self._advance(buffer, pieces)
         except RequestRejectedError as refused:
             if not pieces:
                 raise
@@ -160,39 +160,39 @@ class ChunkedBody:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return end
 
-    def _advance(self, inbox: Inbox, pieces: list[bytes]) -> End | None:
+    def _advance(self, buffer: ReceiveBuffer, pieces: list[bytes]) -> BodyEnd | None:
         while True:
             if self._state == DATA:
-                self._data(inbox, pieces)
+                self._data(buffer, pieces)
                 more = self._state != DATA
             elif self._state == DATA_END:
-                more = self._data_end(inbox)
+                more = self._data_end(buffer)
             elif self._state == SIZE:
-                self._whole(inbox, pieces)
-                more = self._size(inbox)
+                self._whole_chunks(buffer, pieces)
+                more = self._size(buffer)
             else:
-                return None if pieces else self._trailers(inbox)
+                return None if pieces else self._trailers(buffer)
             if not more:
                 return None
 
-    def _whole(self, inbox: Inbox, pieces: list[bytes]) -> None:
+    def _whole_chunks(self, buffer: ReceiveBuffer, pieces: list[bytes]) -> None:
         """Take the chunks that are here as a whole and within all limits; what comes then is judged byte by byte."""
         limit = self.payload_limit
         room = grammar.MAX_LENGTH if limit is None else limit - self._payload
-        data, end, added = unchunked(inbox.data, inbox.position, room, MAX_EXTENSION_BYTES - self._extensions)
+        data, end, added = dechunk(buffer.data, buffer.position, room, MAX_EXTENSION_BYTES - self._extensions)
         if data:
             pieces.append(data)
-            inbox.position = end
+            buffer.position = end
             self._extensions += added
             self._payload += len(data)
 
-    def _size(self, inbox: Inbox) -> bool:
-        end = inbox.data.find(b"\n", inbox.position) + 1
+    def _size(self, buffer: ReceiveBuffer) -> bool:
+        end = buffer.data.find(b"\n", buffer.position) + 1
         if not end:
-            if len(inbox) > grammar.MAX_CHUNK_LINE:
+            if len(buffer) > grammar.MAX_CHUNK_LINE:
                 raise RequestRejectedError(self._failure, "a chunk's first line is too long")
             return False
-        line = inbox.data[inbox.position : end]
+        line = buffer.data[buffer.position : end]
         match = grammar.chunk_line(line) if len(line) <= grammar.MAX_CHUNK_LINE else None
         if match is None:
             raise RequestRejectedError(self._failure, "a chunk's size or extension is malformed")
@@ -203,42 +203,42 @@ class ChunkedBody:
             raise RequestRejectedError(self._failure, "a chunk's size or the extensions are out of bounds")
         if self.payload_limit is not None and self._payload > self.payload_limit:
             raise RequestRejectedError(Failure.BODY_TOO_LARGE, "the chunks exceed the body limit")
-        inbox.position = end
+        buffer.position = end
         self._remaining = size
         self._state = DATA if size else TRAILERS
         return True
 
-    def _data(self, inbox: Inbox, pieces: list[bytes]) -> None:
-        position = inbox.position
-        size = min(self._remaining, len(inbox.data) - position)
+    def _data(self, buffer: ReceiveBuffer, pieces: list[bytes]) -> None:
+        position = buffer.position
+        size = min(self._remaining, len(buffer.data) - position)
         if not size:
             return
-        pieces.append(inbox.data[position : position + size])
-        inbox.position = position + size
+        pieces.append(buffer.data[position : position + size])
+        buffer.position = position + size
         self._remaining -= size
         if not self._remaining:
             self._state = DATA_END
 
-    def _data_end(self, inbox: Inbox) -> bool:
-        end = inbox.data[inbox.position : inbox.position + 2]
+    def _data_end(self, buffer: ReceiveBuffer) -> bool:
+        end = buffer.data[buffer.position : buffer.position + 2]
         if end == b"\r\n":
-            inbox.position += 2
+            buffer.position += 2
             self._state = SIZE
             return True
         if end and end != b"\r":
             raise RequestRejectedError(self._failure, "chunk data does not end in CRLF")
         return False
 
-    def _trailers(self, inbox: Inbox) -> End | None:
-        data, position = inbox.data, inbox.position
+    def _trailers(self, buffer: ReceiveBuffer) -> BodyEnd | None:
+        data, position = buffer.data, buffer.position
         if data.startswith(b"\r\n", position):
-            inbox.position = position + 2
-            return END
+            buffer.position = position + 2
+            return BODY_END
         stop = data.find(b"\r\n\r\n", position + max(self._seen - len(b"\r\n\r"), 0))
         block = data[: stop + 4] if stop >= 0 else data
         self._lines.advance(block, position)
         if stop < 0:
             self._seen = len(data) - position
             return None
-        inbox.position = stop + 4
-        return End(tuple(data[position:stop].split(b"\r\n")))
+        buffer.position = stop + 4
+        return BodyEnd(tuple(data[position:stop].split(b"\r\n")))

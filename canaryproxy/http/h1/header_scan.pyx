@@ -77,7 +77,7 @@ cdef bint _of_family(Bytes name, Py_ssize_t size) noexcept nogil:
     return size == FAMILY or name[FAMILY] == 45 or name[FAMILY] == 95
 
 
-cdef class Names:
+cdef class FieldFinder:
     """Lower-case names. Nearly every other name is told apart by its first letter and its length. `family`: all names
     that begin with `x-forwarded` are among them.
     """
@@ -104,8 +104,8 @@ cdef class Names:
         return name in self.names or (self.family and is_x_forwarded(name))
 
 
-cdef Names REQUEST = Names(REQUEST_SPECIAL, family=True)
-cdef Names RESPONSE = Names(RESPONSE_SPECIAL)
+cdef FieldFinder REQUEST = FieldFinder(REQUEST_SPECIAL, family=True)
+cdef FieldFinder RESPONSE = FieldFinder(RESPONSE_SPECIAL)
 
 
 cdef inline Py_ssize_t _value_end(Bytes data, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
@@ -222,7 +222,7 @@ cdef class Lines:
     cdef Py_ssize_t starts[MOST_RUNS]
     cdef Py_ssize_t stops[MOST_RUNS]
 
-    cdef Py_ssize_t take(self, Bytes data, Py_ssize_t at, Py_ssize_t end, Names names):
+    cdef Py_ssize_t take(self, Bytes data, Py_ssize_t at, Py_ssize_t end, FieldFinder names):
         """Where the block of fields at `at` ends, its final CRLF included; -1 if it does not."""
         cdef Py_ssize_t start
         cdef Py_ssize_t colon = 0

@@ -1,4 +1,4 @@
-"""Responses in: bytes to `ResponseHead`s (interim and final), payload and `End`.
+"""Responses in: bytes to `ResponseHead`s (interim and final), payload and `BodyEnd`.
 
 Obsolete line folding from an upstream is mended to a space (RFC 9112 5.2), everything else outside the
 grammar is refused. A response whose body is NONE is complete with its head, as is one of length 0; one
@@ -7,13 +7,13 @@ that lasts until the close ends when the caller sees the close.
 
 import re
 
-from canaryproxy.http1 import grammar
-from canaryproxy.http1.body import ChunkedBody, End, Inbox, LengthBody, UntilClose
-from canaryproxy.http1.byte_ops import cut
-from canaryproxy.http1.framing import frame_response
-from canaryproxy.http1.header_scan import count_lines, take_response
-from canaryproxy.http1.lines import Dialect, LineCheck
-from canaryproxy.http1.request import persistence
+from canaryproxy.http.h1 import grammar
+from canaryproxy.http.h1.body import BodyEnd, ChunkedBody, LengthBody, ReceiveBuffer, UntilClose
+from canaryproxy.http.h1.byte_ops import slice_
+from canaryproxy.http.h1.framing import frame_response
+from canaryproxy.http.h1.header_scan import count_lines, take_response
+from canaryproxy.http.h1.line_check import HeadSyntax, LineCheck
+from canaryproxy.http.h1.request_parser import persistence
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import Body, ResponseHead
 
@@ -28,7 +28,7 @@ NO_BODY, LENGTH, STREAM, TO_THE_END = Body.NONE, Body.LENGTH, Body.STREAM, Body.
 UNCOUNTED = 4 * HEAD_FIELDS
 """A head no longer than this cannot have too many fields: the shortest has four bytes."""
 
-KEPT = (b"via", b"trailer", b"x-request-id")
+PRESERVED_FIELDS = (b"via", b"trailer", b"x-request-id")
 SWITCHING = 101
 
 unfold = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+").sub
@@ -40,7 +40,7 @@ def _start_line(line: bytes) -> None:
         raise RequestRejectedError(Failure.RESPONSE_INVALID, "the status line is malformed")
 
 
-RESPONSE = Dialect(
+RESPONSE = HeadSyntax(
     _start_line,
     HEAD_BYTES,
     HEAD_BYTES,
@@ -53,13 +53,13 @@ RESPONSE = Dialect(
 UNTIL_CLOSE = UntilClose()
 
 
-class ResponseReader:
+class ResponseParser:
     """Feed bytes, pull events; `expect` names the method of the request that is being answered."""
 
     __slots__ = ("_body", "_chunked", "_inbox", "_interim", "_length", "_lines", "_method", "_seen")
 
     def __init__(self) -> None:
-        self._inbox = Inbox()
+        self._inbox = ReceiveBuffer()
         self._length = LengthBody()
         self._chunked: ChunkedBody | None = None
         self._lines: LineCheck | None = None
@@ -77,17 +77,17 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> None:
         """Append received bytes."""
-        inbox = self._inbox
-        if inbox.position == len(inbox.data):
-            inbox.data = data
-            inbox.position = 0
+        buffer = self._inbox
+        if buffer.position == len(buffer.data):
+            buffer.data = data
+            buffer.position = 0
         else:
-            inbox.feed(data)
+            buffer.feed(data)
 
     def pending(self) -> int:
         """Bytes received but not yet consumed: after a complete response, bytes nobody asked for."""
-        inbox = self._inbox
-        return len(inbox.data) - inbox.position
+        buffer = self._inbox
+        return len(buffer.data) - buffer.position
 
     def take_all(self) -> bytes:
         """Everything pending, consumed: for a connection that speaks something else from here on."""
@@ -98,19 +98,19 @@ class ResponseReader:
         """Whether the body under way ends, rightly, when the connection does."""
         return self._body is UNTIL_CLOSE
 
-    def next(self) -> ResponseHead | bytes | End | None:
+    def next(self) -> ResponseHead | bytes | BodyEnd | None:
         """The next event, or None until more bytes come. Raises `RequestRejectedError` for what we do not relay."""
         body = self._body
         if body is None:
             return self._head()
         event = body.next(self._inbox)
-        if type(event) is End:
+        if type(event) is BodyEnd:
             self._body = None
         return event
 
     def _head(self) -> ResponseHead | None:
-        inbox = self._inbox
-        data, begin = inbox.data, inbox.position
+        buffer = self._inbox
+        data, begin = buffer.data, buffer.position
         if self._seen and data.find(b"\n\r\n", begin + self._seen - 2) < 0:
             self._await_head(data, begin)
             return None
@@ -123,14 +123,14 @@ class ResponseReader:
                 if begin < len(data):
                     self._await_head(data, begin)
                 return None
-            head = self._mend(data[begin:end])
+            head = self._unfold(data[begin:end])
         if end - begin > UNCOUNTED and count_lines(data, begin, end) - 2 > HEAD_FIELDS:
             raise RequestRejectedError(Failure.RESPONSE_HEAD_TOO_LARGE, "too many fields")
         if head.body is not LENGTH:
-            settle(head, self._method)
+            finish_head(head, self._method)
         elif self._method == b"HEAD":
             head.body = NO_BODY
-        inbox.consume(end)
+        buffer.consume(end)
         self._seen = 0
         self._begin_body(head)
         if self._lines is not None:
@@ -145,14 +145,14 @@ class ResponseReader:
         body = self._length
         if self._body is not body:
             return None
-        inbox = self._inbox
-        begin = inbox.position
-        if body.remaining > len(inbox.data) - begin:
+        buffer = self._inbox
+        begin = buffer.position
+        if body.remaining > len(buffer.data) - begin:
             return None
         end = begin + body.remaining
         self._body = None
-        data = cut(inbox.data, begin, end)
-        inbox.consume(end)
+        data = slice_(buffer.data, begin, end)
+        buffer.consume(end)
         return data
 
     def _await_head(self, data: bytes, begin: int) -> None:
@@ -166,7 +166,7 @@ class ResponseReader:
             self._lines = LineCheck(RESPONSE)
         self._lines.advance(data, begin)
 
-    def _mend(self, data: bytes) -> ResponseHead:
+    def _unfold(self, data: bytes) -> ResponseHead:
         """A head once its folded lines are joined; raises `RequestRejectedError` if that was not all."""
         self._check_lines(data, 0)
         head = take_response(unfold(b" ", data[:-4]) + b"\r\n\r\n", 0)
@@ -194,7 +194,7 @@ class ResponseReader:
             self._body = UNTIL_CLOSE
 
 
-def settle(head: ResponseHead, method: bytes) -> None:
+def finish_head(head: ResponseHead, method: bytes) -> None:
     """Settle framing and persistence by the special fields. Raises `Refused(RESPONSE_INVALID)`.
 
     What is settled with that is not kept in `special`.
@@ -214,7 +214,7 @@ def settle(head: ResponseHead, method: bytes) -> None:
                 unusual = True
         elif name == b"transfer-encoding":
             codings.append(value)
-        elif name in KEPT or (name == b"upgrade" and head.status == SWITCHING):
+        elif name in PRESERVED_FIELDS or (name == b"upgrade" and head.status == SWITCHING):
             kept.append((name, value))
     if unusual:
         persistence(head)

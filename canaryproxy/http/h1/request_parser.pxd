@@ -1,16 +1,16 @@
 cimport cython
 
-from canaryproxy.http1.body cimport ChunkedBody, Inbox, LengthBody
-from canaryproxy.http1.header_scan cimport count_lines, take_request
+from canaryproxy.http.h1.body cimport ChunkedBody, ReceiveBuffer, LengthBody
+from canaryproxy.http.h1.header_scan cimport count_lines, take_request
 from canaryproxy.model.head cimport RequestHead
 
 
-cdef class RequestReader:
+cdef class RequestParser:
     cdef object _body
     cdef object _limits
     cdef object _lines
     cdef ChunkedBody _chunked
-    cdef Inbox _inbox
+    cdef ReceiveBuffer _inbox
     cdef LengthBody _length
     cdef Py_ssize_t _seen
     cdef Py_ssize_t _skipped
@@ -21,15 +21,15 @@ cdef class RequestReader:
     cdef Py_ssize_t _most_fields
     cdef bytes _host
 
-    @cython.locals(inbox=Inbox)
+    @cython.locals(buffer=ReceiveBuffer)
     cpdef feed(self, bytes data)
     cpdef next(self)
-    @cython.locals(inbox=Inbox)
+    @cython.locals(buffer=ReceiveBuffer)
     cpdef Py_ssize_t pending(self)
-    cpdef Py_ssize_t held(self) except -1
-    @cython.locals(inbox=Inbox, data=bytes, begin=Py_ssize_t, end=Py_ssize_t, head=RequestHead, target=bytes, method=bytes,
+    cpdef Py_ssize_t buffered_bytes(self) except -1
+    @cython.locals(buffer=ReceiveBuffer, data=bytes, begin=Py_ssize_t, end=Py_ssize_t, head=RequestHead, target=bytes, method=bytes,
                    host=bytes)
     cdef RequestHead _head(self)
     cdef _measure(self, bytes data, Py_ssize_t begin, Py_ssize_t stop, Py_ssize_t method, Py_ssize_t target)
-    cdef _settle(self, RequestHead head)
+    cdef _finish_head(self, RequestHead head)
     cdef _begin_body(self, RequestHead head)

@@ -1,13 +1,13 @@
 cimport cython
 
-from canaryproxy.http1.byte_ops cimport unchunked
+from canaryproxy.http.h1.byte_ops cimport dechunk
 
 
-cdef class End:
+cdef class BodyEnd:
     cdef public tuple trailers
 
 
-cdef class Inbox:
+cdef class ReceiveBuffer:
     cdef public bytes data
     cdef public Py_ssize_t position
 
@@ -19,11 +19,11 @@ cdef class Inbox:
 cdef class LengthBody:
     cdef public Py_ssize_t remaining
 
-    cpdef next(self, Inbox inbox)
+    cpdef next(self, ReceiveBuffer buffer)
 
 
 cdef class UntilClose:
-    cpdef next(self, Inbox inbox)
+    cpdef next(self, ReceiveBuffer buffer)
 
 
 cdef class ChunkedBody:
@@ -38,11 +38,11 @@ cdef class ChunkedBody:
     cdef public object payload_limit
 
     cpdef reset(self)
-    cpdef next(self, Inbox inbox)
-    cdef _advance(self, Inbox inbox, list pieces)
+    cpdef next(self, ReceiveBuffer buffer)
+    cdef _advance(self, ReceiveBuffer buffer, list pieces)
     @cython.locals(data=bytes, end=Py_ssize_t, added=Py_ssize_t)
-    cdef _whole(self, Inbox inbox, list pieces)
-    cdef bint _size(self, Inbox inbox) except -1
-    cdef _data(self, Inbox inbox, list pieces)
-    cdef bint _data_end(self, Inbox inbox) except -1
-    cdef _trailers(self, Inbox inbox)
+    cdef _whole_chunks(self, ReceiveBuffer buffer, list pieces)
+    cdef bint _size(self, ReceiveBuffer buffer) except -1
+    cdef _data(self, ReceiveBuffer buffer, list pieces)
+    cdef bint _data_end(self, ReceiveBuffer buffer) except -1
+    cdef _trailers(self, ReceiveBuffer buffer)

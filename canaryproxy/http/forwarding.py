@@ -8,8 +8,8 @@ delete the fields that the next server's safety rests on nor keep those that we 
 import re
 from collections.abc import Sequence
 
-from canaryproxy.http1 import grammar
-from canaryproxy.http1.byte_ops import decimal, joined
+from canaryproxy.http.h1 import grammar
+from canaryproxy.http.h1.byte_ops import concat, itoa
 from canaryproxy.model.client import FORWARDING, Client
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.fields import is_x_forwarded, list_items, named_by
@@ -42,7 +42,7 @@ CONTENT_LENGTH = b"Content-Length: "
 FORWARDED_HOST = b"X-Forwarded-Host: "
 REQUEST_ID = b"X-Request-Id: "
 
-OURS = {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded"}
+OWN_FORWARDING_FIELDS = {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded"}
 """Forwarding fields that we write, whatever came in."""
 
 OTHER_FORWARDING = (b"x-canary-mirror", b"x-real-ip")
@@ -56,10 +56,10 @@ LOW = tuple(b"%03x" % low for low in range(LOW_BITS + 1))
 sane_request_id = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
 
 
-class Peer(Client):
+class ForwardedClient(Client):
     """A client connection as the next hop is told of it."""
 
-    __slots__ = ("fixed", "node", "ours")
+    __slots__ = ("added_fields", "custom_fields", "forwarded_node")
 
     def __init__(
         self,
@@ -70,24 +70,24 @@ class Peer(Client):
         forwarding: Forwarding,
     ) -> None:
         super().__init__(address, scheme, networks, forwarding)
-        self.fixed = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (self.address, scheme)
-        self.ours = tuple(self.fixed + field for field in via)
+        self.custom_fields = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\n" % (self.address, scheme)
+        self.added_fields = tuple(self.custom_fields + field for field in via)
         node = b'"[%b]"' % self.address if b":" in self.address else self.address
-        self.node = b"for=%b;proto=%b;host=" % (node, scheme) if forwarding.standard else b""
+        self.forwarded_node = b"for=%b;proto=%b;host=" % (node, scheme) if forwarding.standard else b""
 
-    def element(self, host: bytes) -> bytes:
+    def forwarded_element(self, host: bytes) -> bytes:
         """What `Forwarded` says of this hop; `host` is what it was asked for."""
-        return self.node + (host if grammar.token(host) else b'"%b"' % host)
+        return self.forwarded_node + (host if grammar.token(host) else b'"%b"' % host)
 
 
-class Hops:
+class HeadRewriter:
     """Rewrites heads for one instance. `identity` is its pseudonym in Via. Request ids are `seed`, a random
-    number below 2^64 that no other instance has, and a serial number. `identified` is the line with the id of the
+    number below 2^64 that no other instance has, and a serial number. `request_id_line` is the line with the id of the
     request that was written last.
     """
 
     __slots__ = (
-        "_high",
+        "_high_digits",
         "_identity",
         "_reason",
         "_seed",
@@ -96,15 +96,15 @@ class Hops:
         "_status_line",
         "_via",
         "_via_field",
-        "identified",
+        "request_id_line",
     )
 
     def __init__(self, identity: str, seed: int) -> None:
         self._identity = identity.encode("ascii")
         self._seed = b"%016x" % seed
         self._serial = 0
-        self._high = b""
-        self.identified = b""
+        self._high_digits = b""
+        self.request_id_line = b""
         self._status = 0
         self._reason = self._status_line = b""
         self._via = tuple([version + self._identity for version in (b"1.0 ", b"1.1 ", b"2.0 ")])
@@ -115,56 +115,57 @@ class Hops:
         """The instance's pseudonym."""
         return self._identity.decode("ascii")
 
-    def peer(
+    def client_for(
         self,
         address: str,
         scheme: bytes = b"http",
         trusted: Sequence[Network] = (),
         forwarding: Forwarding = FORWARDING,
-    ) -> Peer:
+    ) -> ForwardedClient:
         """What to say about a client; made once per connection. `trusted` are the networks of known proxies, which
         say where a request has been as `forwarding` has it.
         """
-        return Peer(address, scheme, trusted, self._via_field[:2], forwarding)
+        return ForwardedClient(address, scheme, trusted, self._via_field[:2], forwarding)
 
     def request(
         self,
         head: RequestHead,
-        peer: Peer,
+        peer: ForwardedClient,
         authority: bytes,
         version: bytes | None,
         upgrade: bytes = b"",
-        identified: bytes = b"",
+        request_id_line: bytes = b"",
     ) -> tuple[bytes, bytes, bytes, bytes]:
         """What the upstream is asked for and told, whatever protocol it speaks: the host, the lines of the client's
         fields that stay, those that are ours, and those that come last. `self.identified` is the line with the
         request's id among ours.
 
         `authority` stands in for the Host that an HTTP/1.0 request may lack; `version` is told to the
-        upstream if not None. `upgrade` are the protocols that the connection may switch to; `identified` the line that
-        the request had on an earlier attempt. Raises `Refused(LOOP)` when the request has passed this instance before.
+        upstream if not None. `upgrade` are the protocols that the connection may switch to; `request_id_line` the line
+        that the request had on an earlier attempt. Raises `Refused(LOOP)` when the request has passed this instance
+        before.
         """
         host = head.host or authority
         last = b""
         for name, value in head.special:
             if name not in DROPPED and (name != b"connection" or value.lower() not in ROUTINE_OPTIONS):
-                plain, ours = self._unusual(head, peer, host)
-                self.identified = identified or self.identify(head)
-                ours = joined((ours, self.identified))
+                plain, ours = self._rewrite_unusual(head, peer, host)
+                self.request_id_line = request_id_line or self.request_id(head)
+                ours = concat((ours, self.request_id_line))
                 break
         else:
             plain = head.plain
-            line = self.identified = identified or self._new_line()
-            ours = joined((peer.ours[head.version - 10], FORWARDED_HOST, host, CRLF, line))
-            if peer.node:
-                ours = b"%bForwarded: %b\r\n" % (ours, peer.element(host))
+            line = self.request_id_line = request_id_line or self._new_line()
+            ours = concat((peer.added_fields[head.version - 10], FORWARDED_HOST, host, CRLF, line))
+            if peer.forwarded_node:
+                ours = b"%bForwarded: %b\r\n" % (ours, peer.forwarded_element(host))
         if upgrade:
             last = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % upgrade
         if version is not None:
             last = b"%bX-Canary-Version: %b\r\n" % (last, version)
         return host, plain, ours, last
 
-    def _unusual(self, head: RequestHead, peer: Peer, host: bytes) -> tuple[bytes, bytes]:
+    def _rewrite_unusual(self, head: RequestHead, peer: ForwardedClient, host: bytes) -> tuple[bytes, bytes]:
         """Plain lines that stay and our own lines, for a head with more than routine special fields."""
         values: dict[bytes, list[bytes]] = {}
         for name, value in head.special:
@@ -186,7 +187,7 @@ class Hops:
             raise RequestRejectedError(Failure.LOOP, "the request has passed this instance before")
         return via
 
-    def identify(self, head: RequestHead | None) -> bytes:
+    def request_id(self, head: RequestHead | None) -> bytes:
         """The line with the id of a request: the one it has brought, if that is a single harmless one, else a new one.
         `head` is None for what was never understood.
         """
@@ -197,14 +198,14 @@ class Hops:
 
     def _new_line(self) -> bytes:
         low = self._count()
-        return joined((REQUEST_ID, self._high, low, CRLF))
+        return concat((REQUEST_ID, self._high_digits, low, CRLF))
 
     def _count(self) -> bytes:
-        """The last digits of the next request id; `_high` are all before them."""
+        """The last digits of the next request id; `_high_digits` are all before them."""
         serial = self._serial = self._serial + 1
         low = serial & LOW_BITS
-        if not low or not self._high:
-            self._high = b"%b-%x" % (self._seed, serial >> LOW_DIGITS * 4)
+        if not low or not self._high_digits:
+            self._high_digits = b"%b-%x" % (self._seed, serial >> LOW_DIGITS * 4)
         return LOW[low]
 
     @staticmethod
@@ -214,11 +215,13 @@ class Hops:
         return value
 
     @staticmethod
-    def _forwarded(values: dict[bytes, list[bytes]], head: RequestHead, peer: Peer, host: bytes) -> list[bytes]:
+    def _forwarded(
+        values: dict[bytes, list[bytes]], head: RequestHead, peer: ForwardedClient, host: bytes
+    ) -> list[bytes]:
         """X-Forwarded-* and Forwarded: replaced for a stranger, continued for a trusted proxy in its family."""
         forwarding = peer.forwarding
         if not peer.trusted:
-            lines = [peer.fixed + FORWARDED_HOST + host]
+            lines = [peer.custom_fields + FORWARDED_HOST + host]
         elif forwarding.standard:
             lines = _by_standard(head, peer, host)
         else:
@@ -229,9 +232,9 @@ class Hops:
             ]
         if forwarding.standard:
             earlier = sound(values.get(b"forwarded", ())) if peer.trusted else []
-            lines.append(b"Forwarded: " + b", ".join([*earlier, peer.element(host)]))
+            lines.append(b"Forwarded: " + b", ".join([*earlier, peer.forwarded_element(host)]))
         for name, several in values.items():
-            if name in OURS or not (is_x_forwarded(name) or name in OTHER_FORWARDING):
+            if name in OWN_FORWARDING_FIELDS or not (is_x_forwarded(name) or name in OTHER_FORWARDING):
                 continue
             if forwarding.passes(name, trusted=peer.trusted):
                 lines += [name.title() + b": " + value for value in several]
@@ -244,22 +247,22 @@ class Hops:
         extra: bytes,
         close: bool,
         body: bytes = b"",
-        identified: bytes = b"",
+        request_id_line: bytes = b"",
     ) -> bytes:
         """The head for the client with a `body` behind it, ready to send; `extra` are lines of ours, `close` announces
-        the end of its connection. `identified` is the line with the request's id, unless the upstream gave it one.
+        the end of its connection. `request_id_line` is the line with the request's id, unless the upstream gave it one.
 
         A response without a length is chunked for HTTP/1.1 and ends with the connection for HTTP/1.0.
         """
         plain = head.plain
         ours = self._via_field[min(head.version - 10, 2)]
         if head.special:
-            plain, ours, own = self._unusual_response(head, request, ours)
+            plain, ours, own = self._rewrite_unusual_response(head, request, ours)
             if own:
-                ours, identified = ours + own, b""
+                ours, request_id_line = ours + own, b""
         if head.status >= 200:
             if head.length >= 0:
-                ours = joined((ours, CONTENT_LENGTH, decimal(head.length), CRLF))
+                ours = concat((ours, CONTENT_LENGTH, itoa(head.length), CRLF))
             elif head.body is not NO_BODY and request.version != 10:
                 ours += b"Transfer-Encoding: chunked\r\n"
             if close:
@@ -269,10 +272,10 @@ class Hops:
         if head.status != self._status or head.reason is not self._reason:
             self._status, self._reason = head.status, head.reason
             self._status_line = b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)
-        return joined((self._status_line, plain, ours, identified, extra, CRLF, body))
+        return concat((self._status_line, plain, ours, request_id_line, extra, CRLF, body))
 
     @staticmethod
-    def _unusual_response(head: ResponseHead, request: RequestHead, via: bytes) -> tuple[bytes, bytes, bytes]:
+    def _rewrite_unusual_response(head: ResponseHead, request: RequestHead, via: bytes) -> tuple[bytes, bytes, bytes]:
         """Plain lines that stay, our own lines, and those with the upstream's request ids, for a head with special
         fields.
         """
@@ -298,16 +301,16 @@ class Hops:
 
 
 def write_request(head: RequestHead, lines: tuple[bytes, bytes, bytes, bytes]) -> bytes:
-    """A head for an HTTP/1 upstream, ready to send, of what `Hops.request` made of it."""
+    """A head for an HTTP/1 upstream, ready to send, of what `HeadRewriter.request` made of it."""
     host, plain, ours, last = lines
     if head.body is LENGTH:
-        ours = joined((ours, CONTENT_LENGTH, decimal(head.length), CRLF))
+        ours = concat((ours, CONTENT_LENGTH, itoa(head.length), CRLF))
     elif head.body is STREAM:
         ours += b"Transfer-Encoding: chunked\r\n"
-    return joined((head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", host, CRLF, plain, ours, last, CRLF))
+    return concat((head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", host, CRLF, plain, ours, last, CRLF))
 
 
-def _by_standard(head: RequestHead, peer: Peer, host: bytes) -> list[bytes]:
+def _by_standard(head: RequestHead, peer: ForwardedClient, host: bytes) -> list[bytes]:
     """The older family, for those that read nothing else, out of what trusted proxies say in `Forwarded`."""
     origin = peer.origin(head.special)
     hops = [b"unknown" if origin.address is None else str(origin.address).encode("ascii")]
@@ -323,9 +326,9 @@ def _by_standard(head: RequestHead, peer: Peer, host: bytes) -> list[bytes]:
     ]
 
 
-def request_id_of(identified: bytes) -> bytes:
+def request_id_of(request_id_line: bytes) -> bytes:
     """The id in its line."""
-    return identified[len(REQUEST_ID) : -len(CRLF)]
+    return request_id_line[len(REQUEST_ID) : -len(CRLF)]
 
 
 def without(plain: bytes, connection: list[bytes]) -> bytes:

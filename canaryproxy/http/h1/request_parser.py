@@ -1,26 +1,26 @@
-"""Requests in: bytes to `RequestHead`, payload and `End`, strictly (RFC 9112 2-7).
+"""Requests in: bytes to `RequestHead`, payload and `BodyEnd`, strictly (RFC 9112 2-7).
 
 A complete head is taken apart in one pass (`header_scan`); its fields are then either `special`, which mean something
 to a proxy, or `plain`, which pass as they are. A message with neither body bytes nor chunks is complete with its head;
-any other one ends with an `End`.
+any other one ends with an `BodyEnd`.
 """
 
 import re
 
-from canaryproxy.http1 import grammar
-from canaryproxy.http1.body import ChunkedBody, End, Inbox, LengthBody
-from canaryproxy.http1.framing import frame_request
-from canaryproxy.http1.header_scan import count_lines, take_request
-from canaryproxy.http1.lines import Dialect, LineCheck
+from canaryproxy.http.h1 import grammar
+from canaryproxy.http.h1.body import BodyEnd, ChunkedBody, LengthBody, ReceiveBuffer
+from canaryproxy.http.h1.framing import frame_request
+from canaryproxy.http.h1.header_scan import count_lines, take_request
+from canaryproxy.http.h1.line_check import HeadSyntax, LineCheck
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.fields import list_items
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
 
-METHOD_ROOM = 52
+METHOD_BYTES = 52
 """Bytes a method may have when the target is as long as allowed."""
 
-REQUEST_LINE_OVERHEAD = METHOD_ROOM + len(b"  HTTP/1.1\r\n")
+REQUEST_LINE_OVERHEAD = METHOD_BYTES + len(b"  HTTP/1.1\r\n")
 NO_BODY, LENGTH, STREAM = Body.NONE, Body.LENGTH, Body.STREAM
 SLASH = b"/"[0]
 
@@ -36,7 +36,7 @@ def _start_line(line: bytes) -> None:
     raise RequestRejectedError(Failure.BAD_REQUEST, "the request line is malformed")
 
 
-class RequestReader:
+class RequestParser:
     """Feed bytes, pull events. After `RequestRejectedError` the connection's framing is unknown: close it."""
 
     __slots__ = (
@@ -58,7 +58,7 @@ class RequestReader:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._inbox = Inbox()
+        self._inbox = ReceiveBuffer()
         self._length = LengthBody()
         self._chunked: ChunkedBody | None = None
         self._body: LengthBody | ChunkedBody | None = None
@@ -67,26 +67,26 @@ class RequestReader:
         self._host = b""
         self._most_bytes = limits.header_bytes
         self._most_target = limits.uri_bytes
-        self._most_line = limits.uri_bytes + METHOD_ROOM
+        self._most_line = limits.uri_bytes + METHOD_BYTES
         self._most_fields = limits.headers
         self._unmeasured = min(limits.header_bytes, limits.uri_bytes, 4 * limits.headers) - len(b"\r\n")
         self._lines: LineCheck | None = None
 
     def feed(self, data: bytes) -> None:
         """Append received bytes."""
-        inbox = self._inbox
-        if inbox.position == len(inbox.data):
-            inbox.data = data
-            inbox.position = 0
+        buffer = self._inbox
+        if buffer.position == len(buffer.data):
+            buffer.data = data
+            buffer.position = 0
         else:
-            inbox.feed(data)
+            buffer.feed(data)
 
     def pending(self) -> int:
         """Bytes received but not yet consumed by an event."""
-        inbox = self._inbox
-        return len(inbox.data) - inbox.position
+        buffer = self._inbox
+        return len(buffer.data) - buffer.position
 
-    def held(self) -> int:
+    def buffered_bytes(self) -> int:
         """Bytes kept here, consumed ones among them that lie before others."""
         return len(self._inbox.data)
 
@@ -99,7 +99,7 @@ class RequestReader:
         """Whether an end of input now would cut a message in two."""
         return self._body is not None or len(self._inbox) > 0
 
-    def next(self) -> RequestHead | bytes | End | None:
+    def next(self) -> RequestHead | bytes | BodyEnd | None:
         """The next event, or None until more bytes come.
 
         Raises `RequestRejectedError` with the failure that says which rule or limit the bytes break.
@@ -108,21 +108,21 @@ class RequestReader:
         if body is None:
             return self._head()
         event = body.next(self._inbox)
-        if type(event) is End:
+        if type(event) is BodyEnd:
             self._body = None
         return event
 
     def _head(self) -> RequestHead | None:
-        inbox = self._inbox
-        data, begin = inbox.data, inbox.position
-        if self._seen and self._goes_on(data, begin):
+        buffer = self._inbox
+        data, begin = buffer.data, buffer.position
+        if self._seen and self._continues(data, begin):
             return None
         head = take_request(data, begin)
         if head is None:
             if data.startswith(b"\r\n", begin):
                 self._skip_empty_lines()
                 return self._head()
-            self._no_head(data, begin)
+            self._incomplete_head(data, begin)
             return None
         end = head.end
         if end - begin > self._unmeasured:
@@ -133,12 +133,12 @@ class RequestReader:
                 raise RequestRejectedError(Failure.BAD_REQUEST, "Host is malformed")
             self._host = host
         if head.special:
-            self._settle(head)
+            self._finish_head(head)
         target = head.target
         method = head.method
         if target[0] != SLASH or head.encoded or head.host is None or method in {b"CONNECT", b"TRACE"}:
-            settle_target(head)
-        inbox.consume(end)
+            resolve_target(head)
+        buffer.consume(end)
         if head.body is not NO_BODY:
             self._begin_body(head)
         self._seen = 0
@@ -156,19 +156,19 @@ class RequestReader:
             or method + target > self._most_line
             or count_lines(data, begin, stop) - 1 > self._most_fields
         ):
-            raise self._verdict(data[begin:stop])
+            raise self._check_head(data[begin:stop])
         if target > self._most_target:
             raise RequestRejectedError(Failure.TARGET_TOO_LONG, "the request target is too long")
 
-    def _no_head(self, data: bytes, begin: int) -> None:
+    def _incomplete_head(self, data: bytes, begin: int) -> None:
         """Nothing to take yet, unless what is there is already wrong."""
         stop = data.find(b"\r\n\r\n", begin) + 4
         if stop > 3:
-            raise self._verdict(data[begin:stop])
+            raise self._check_head(data[begin:stop])
         if begin < len(data) and data[begin:] != b"\r":
             self._await_head(data, begin)
 
-    def _goes_on(self, data: bytes, begin: int) -> bool:
+    def _continues(self, data: bytes, begin: int) -> bool:
         """Whether a head of which more has come has not come to its end yet."""
         if data.find(b"\n\r\n", begin + self._seen - 2) >= 0:
             return False
@@ -182,9 +182,9 @@ class RequestReader:
             self._seen = len(data) - begin
 
     def _skip_empty_lines(self) -> None:
-        inbox = self._inbox
-        while inbox.data.startswith(b"\r\n", inbox.position):
-            inbox.position += 2
+        buffer = self._inbox
+        while buffer.data.startswith(b"\r\n", buffer.position):
+            buffer.position += 2
             self._skipped += 2
             if self._skipped > MAX_LEADING_CRLF:
                 raise RequestRejectedError(Failure.BAD_REQUEST, "too many empty lines before the request line")
@@ -193,7 +193,7 @@ class RequestReader:
         if self._lines is None:
             limits = self._limits
             self._lines = LineCheck(
-                Dialect(
+                HeadSyntax(
                     _start_line,
                     min(limits.uri_bytes + REQUEST_LINE_OVERHEAD, limits.header_bytes),
                     limits.header_bytes,
@@ -205,7 +205,7 @@ class RequestReader:
             )
         self._lines.advance(data, begin)
 
-    def _verdict(self, head: bytes) -> RequestRejectedError:
+    def _check_head(self, head: bytes) -> RequestRejectedError:
         """Why a complete head is refused: the first offence in the order of its bytes."""
         try:
             self._check_lines(head, 0)
@@ -213,7 +213,7 @@ class RequestReader:
             return refused
         return RequestRejectedError(Failure.BAD_REQUEST, "the request head is malformed")
 
-    def _settle(self, head: RequestHead) -> None:
+    def _finish_head(self, head: RequestHead) -> None:
         """Fill in what the special fields mean: host, framing, persistence. Raises `RequestRejectedError`."""
         lengths: list[bytes] = []
         codings: list[bytes] = []
@@ -269,7 +269,7 @@ def persistence(head: RequestHead | ResponseHead) -> None:
 absolute_form = re.compile(rb"(?i:http)://([^/?]*)(.*)", re.DOTALL).fullmatch
 
 
-def settle_target(head: RequestHead) -> None:
+def resolve_target(head: RequestHead) -> None:
     """Judge what is not plainly origin-form with a Host, and reduce absolute-form to it (RFC 9112 3.2).
 
     Raises `RequestRejectedError` for a missing Host, a method that is not served, any other form, or a NUL in the path.

@@ -8,14 +8,14 @@ case; an allowed name without a version allows every version of it.
 import re
 from collections.abc import Collection
 
-from canaryproxy.http1.grammar import TCHAR
+from canaryproxy.http.h1.grammar import TCHAR
 from canaryproxy.model.fields import list_items
 from canaryproxy.model.head import RequestHead, ResponseHead
 
 _protocol = re.compile(rb"(%b+)(?:/%b+)?" % (TCHAR, TCHAR)).fullmatch
 
 
-def asked(head: RequestHead, allowed: Collection[bytes]) -> bytes:
+def requested_protocols(head: RequestHead, allowed: Collection[bytes]) -> bytes:
     """The allowed protocols that a request offers to switch to, as it spells them and in its order; or nothing.
     `allowed` are in lower case.
     """
@@ -24,7 +24,7 @@ def asked(head: RequestHead, allowed: Collection[bytes]) -> bytes:
     return b", ".join([offer for offer in list_items(head.upgrade) if _allows(allowed, offer.lower())])
 
 
-def switched(head: ResponseHead, offered: bytes) -> bool:
+def accepted_protocol(head: ResponseHead, offered: bytes) -> bool:
     """Whether a 101 switches to nothing but what was offered."""
     chosen = [item for name, value in head.special if name == b"upgrade" for item in list_items(value.lower())]
     offers = set(list_items(offered.lower())) if offered else set()

@@ -4,7 +4,7 @@ The reference of header_scan.pyx, which is what runs compiled. What a head means
 and `response`.
 """
 
-from canaryproxy.http1 import grammar
+from canaryproxy.http.h1 import grammar
 from canaryproxy.model.fields import REQUEST_SPECIAL, RESPONSE_SPECIAL
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
 

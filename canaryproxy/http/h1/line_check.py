@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from canaryproxy.http1 import grammar
-from canaryproxy.http1.header_scan import field_line
+from canaryproxy.http.h1 import grammar
+from canaryproxy.http.h1.header_scan import field_line
 from canaryproxy.model.failure import Failure, RequestRejectedError
 
 fold = re.compile(rb"[ \t]" + grammar.FIELD_BYTE + rb"*+\r\n").fullmatch
 
 
-class Dialect(NamedTuple):
+class HeadSyntax(NamedTuple):
     """What differs between heads of requests and responses, and trailers.
 
     `start` raises `RequestRejectedError` unless its argument, a line with its CRLF, is a valid start line; None where
@@ -38,15 +38,15 @@ class Dialect(NamedTuple):
 class LineCheck:
     """Checks the lines of one head after another. Offsets are relative to the head's first byte."""
 
-    __slots__ = ("_at_start", "_checked", "_dialect", "_fields")
+    __slots__ = ("_at_start", "_checked", "_fields", "_syntax")
 
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
+    def __init__(self, syntax: HeadSyntax) -> None:
+        self._syntax = syntax
         self.reset()
 
     def reset(self) -> None:
         """Begin with a new head."""
-        self._at_start = self._dialect.start is not None
+        self._at_start = self._syntax.start is not None
         self._checked = 0
         self._fields = 0
 
@@ -63,25 +63,25 @@ class LineCheck:
         self._check_size(len(buffer) - begin)
 
     def _check_size(self, size: int) -> None:
-        if self._at_start and size > self._dialect.start_limit:
-            raise RequestRejectedError(self._dialect.start_too_long, "the start line is too long")
-        if size > self._dialect.limit:
-            raise RequestRejectedError(self._dialect.too_large, "the head is too large")
+        if self._at_start and size > self._syntax.start_limit:
+            raise RequestRejectedError(self._syntax.start_too_long, "the start line is too long")
+        if size > self._syntax.limit:
+            raise RequestRejectedError(self._syntax.too_large, "the head is too large")
 
     def _line(self, line: bytes, size: int) -> None:
         self._check_size(size)
-        if self._at_start and self._dialect.start is not None:
-            self._dialect.start(line)
+        if self._at_start and self._syntax.start is not None:
+            self._syntax.start(line)
             self._at_start = False
         elif line != b"\r\n":
             self._field(line)
 
     def _field(self, line: bytes) -> None:
-        folded = self._dialect.folds and self._fields and fold(line)
+        folded = self._syntax.folds and self._fields and fold(line)
         self._fields += 1
-        if self._fields > self._dialect.fields:
-            raise RequestRejectedError(self._dialect.too_large, "too many fields")
+        if self._fields > self._syntax.fields:
+            raise RequestRejectedError(self._syntax.too_large, "too many fields")
         if folded:
             return
         if not field_line(line):
-            raise RequestRejectedError(self._dialect.malformed, f"field line {self._fields} is malformed")
+            raise RequestRejectedError(self._syntax.malformed, f"field line {self._fields} is malformed")

@@ -6,10 +6,28 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 FORBIDDEN_TRAILERS = {
     *REQUEST_SPECIAL,
-    b"age", b"authorization", b"cache-control", b"content-encoding", b"content-range", b"content-type", b"cookie",
-    b"date", b"expires", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"location",
-    b"pragma", b"range", b"retry-after", b"set-cookie", b"vary", b"warning", b"www-authenticate",
-}  # fmt: skip
+    b"age",
+    b"authorization",
+    b"cache-control",
+    b"content-encoding",
+    b"content-range",
+    b"content-type",
+    b"cookie",
+    b"date",
+    b"expires",
+    b"if-match",
+    b"if-none-match",
+    b"if-modified-since",
+    b"if-unmodified-since",
+    b"location",
+    b"pragma",
+    b"range",
+    b"retry-after",
+    b"set-cookie",
+    b"vary",
+    b"warning",
+    b"www-authenticate",
+}
 """Fields for framing, routing, authentication and caching must not come late (RFC 9110 6.5.1): dropped."""
 
 

@@ -8,7 +8,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
-from canaryproxy.http1.grammar import MAX_CHUNK_LINE
+from canaryproxy.http.h1.grammar import MAX_CHUNK_LINE
 
 ctypedef const unsigned char *Bytes
 
@@ -38,7 +38,7 @@ cdef extern from "Python.h":
     const char *content_of "PyBytes_AS_STRING"(PyObject *piece)
 
 
-cpdef bytes joined(tuple pieces):
+cpdef bytes concat(tuple pieces):
     """See byte_ops.py."""
     cdef Py_ssize_t count = len(pieces)
     cdef Py_ssize_t at
@@ -61,7 +61,7 @@ cpdef bytes joined(tuple pieces):
     return whole
 
 
-cpdef bytes decimal(Py_ssize_t number):
+cpdef bytes itoa(Py_ssize_t number):
     """See byte_ops.py."""
     cdef char digits[DIGITS]
     cdef int at = DIGITS
@@ -76,7 +76,7 @@ cpdef bytes decimal(Py_ssize_t number):
             return PyBytes_FromStringAndSize(digits + at, DIGITS - at)
 
 
-cpdef bytes cut(bytes data, Py_ssize_t begin, Py_ssize_t end):
+cpdef bytes slice_(bytes data, Py_ssize_t begin, Py_ssize_t end):
     """See byte_ops.py."""
     if not 0 <= begin <= end <= len(data):
         raise IndexError("no such piece")
@@ -113,7 +113,7 @@ cdef inline Py_ssize_t _chunk(Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssiz
     return at + 2 if data[at] == 13 and data[at + 1] == 10 else -1
 
 
-cpdef tuple unchunked(bytes data, Py_ssize_t begin, Py_ssize_t room, Py_ssize_t spare):
+cpdef tuple dechunk(bytes data, Py_ssize_t begin, Py_ssize_t room, Py_ssize_t spare):
     """See byte_ops.py. First the chunks are measured, then their data is copied, once."""
     cdef Bytes content = <Bytes> PyBytes_AS_STRING(data)
     cdef Py_ssize_t end = PyBytes_GET_SIZE(data)

@@ -4,7 +4,7 @@ Stricter than the RFC allows us to be in one respect only: where it lets a recip
 (equal repeated lengths, a length beside chunked), we refuse, since the next hop may repair it differently.
 """
 
-from canaryproxy.http1 import grammar
+from canaryproxy.http.h1 import grammar
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
 

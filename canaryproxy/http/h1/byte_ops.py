@@ -1,24 +1,24 @@
 """Bytes put together from pieces, and pieces of them. The reference of byte_ops.pyx, which is what runs compiled."""
 
-from canaryproxy.http1.grammar import MAX_CHUNK_LINE, whole_chunk_line
+from canaryproxy.http.h1.grammar import MAX_CHUNK_LINE, whole_chunk_line
 
 
-def joined(pieces: tuple[bytes, ...]) -> bytes:
+def concat(pieces: tuple[bytes, ...]) -> bytes:
     """All pieces, one behind the other."""
     return b"".join(pieces)
 
 
-def decimal(number: int) -> bytes:
+def itoa(number: int) -> bytes:
     """A number that is not negative, written."""
     return b"%d" % number
 
 
-def cut(data: bytes, begin: int, end: int) -> bytes:
+def slice_(data: bytes, begin: int, end: int) -> bytes:
     """The bytes from `begin` to before `end`; both lie within `data`, in this order."""
     return data[begin:end]
 
 
-def unchunked(data: bytes, begin: int, room: int, spare: int) -> tuple[bytes, int, int]:
+def dechunk(data: bytes, begin: int, room: int, spare: int) -> tuple[bytes, int, int]:
     """The data of the chunks from `begin` on, where the next chunk begins, and the bytes of their extensions.
 
     It stops before the first chunk that is not here as a whole, is malformed, is the last one, or has the data exceed

@@ -1,0 +1,1 @@
+"""HTTP semantics and codecs: bytes in, heads and payload out. No socket, no clock."""
