@@ -38,9 +38,9 @@ from canaryproxy.control.store import NotOurState, Store
 from canaryproxy.control.subscriptions import Deltas, Subscription, WorkerGone, WorkerReport, WorkersChanged
 from canaryproxy.control.watch import Watches
 from canaryproxy.control.workers import Workers
+from canaryproxy.dataplane.tls import client_context
 from canaryproxy.link.messages import Begin
 from canaryproxy.model.report import Delta
-from canaryproxy.proxy.tls import client_context
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
 from canaryproxy.telemetry.distinct import SECRET, Numbers

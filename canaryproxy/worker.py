@@ -18,6 +18,11 @@ from typing import Any
 import uvloop
 from setproctitle import setproctitle
 
+from canaryproxy.dataplane.connection_count import SharedConnectionCount
+from canaryproxy.dataplane.file_budget import connections_within
+from canaryproxy.dataplane.memory_limit import cgroup_memory
+from canaryproxy.dataplane.plane import DataPlane
+from canaryproxy.dataplane.resource_exhaustion import limit
 from canaryproxy.link.codec import DOWN
 from canaryproxy.link.difference import EMPTY, apply
 from canaryproxy.link.introduction import ours
@@ -33,11 +38,6 @@ from canaryproxy.link.messages import (
 from canaryproxy.link.wire import Wire
 from canaryproxy.log import in_background
 from canaryproxy.model.settings import PlaneSettings
-from canaryproxy.proxy.headcount import Headcount
-from canaryproxy.proxy.memory import group
-from canaryproxy.proxy.plane import DataPlane
-from canaryproxy.proxy.room import connections_within
-from canaryproxy.proxy.shortage import limit
 from canaryproxy.routing.patterns import PatternSet
 from canaryproxy.telemetry.accesslog import FORMATS
 from canaryproxy.telemetry.sink import Sink
@@ -92,7 +92,7 @@ class Worker:
         elif isinstance(message, Publication):
             self._publish(plane, message)
         elif isinstance(message, Certificates):
-            plane.certify(list(message.listeners))
+            plane.update_certificates(list(message.listeners))
         elif isinstance(message, Drain):
             self._go(self._drain(plane))
 
@@ -114,13 +114,13 @@ class Worker:
         if begin.access_log is not None:
             self._sink = Sink(begin.access_log.path, FORMATS[begin.access_log.format], now=time.time)
         PatternSet.warn = log.warning
-        limited = group()
+        limited = cgroup_memory()
         plane = self._plane = DataPlane(
             PlaneSettings(begin.limits, begin.timeouts, tuple(map(ip_network, begin.trusted)), begin.forwarding),
             loop=self._loop,
             identity=begin.identity,
             access_log=None if self._sink is None else self._sink.put,
-            headcount=Headcount(self._memory, begin.slot),
+            connection_count=SharedConnectionCount(self._memory, begin.slot),
             secret=begin.secret,
             room=connections_within(limit()),
             memory=None if limited is None else limited.share,
@@ -128,7 +128,7 @@ class Worker:
         self._table = apply(EMPTY, begin.table)
         plane.publish(self._table)
         for sock, listening in zip(self._sockets, begin.listeners, strict=True):
-            plane.listen(sock, listening.tls, preamble=listening.preamble)
+            plane.listen(sock, listening.tls, proxy_protocol=listening.preamble)
         self.wire.send(Acknowledged(self._table.generation))
         self._go(self._report(plane))
 

@@ -7,15 +7,15 @@ import socket
 
 import pytest
 
+from canaryproxy.dataplane.connection_count import memory_size
 from canaryproxy.forkserver import ForkServer
 from canaryproxy.link.orders import FORK, PID, RETIRE
-from canaryproxy.proxy.headcount import size
 
 
 def test_it_forks_answers_and_retires() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     link, end = socket.socketpair()
-    server = ForkServer(theirs, mmap.mmap(-1, size(1)), [])
+    server = ForkServer(theirs, mmap.mmap(-1, memory_size(1)), [])
     socket.send_fds(ours, [FORK], [end.fileno()])
     end.close()
     ours.send(RETIRE)

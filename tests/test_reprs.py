@@ -54,6 +54,11 @@ from canaryproxy.control.subscriptions import Subscription
 from canaryproxy.control.vocabulary import Vocabulary
 from canaryproxy.control.worker_link import WorkerLink
 from canaryproxy.control.workers import Workers
+from canaryproxy.dataplane.buffers import Buffers
+from canaryproxy.dataplane.connection_count import memory_size
+from canaryproxy.dataplane.failover import FailoverPlan
+from canaryproxy.dataplane.replay_buffer import ReplayBuffer
+from canaryproxy.dataplane.slow_clients import SlowClients
 from canaryproxy.forkserver import ForkServer
 from canaryproxy.http.h1.body import BodyEnd
 from canaryproxy.instance import Instance
@@ -65,11 +70,6 @@ from canaryproxy.model.head import ResponseHead
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.safety import Mirror, Shield
 from canaryproxy.model.table import RoutingTable
-from canaryproxy.proxy.buffers import Buffers
-from canaryproxy.proxy.failover import FailoverPlan
-from canaryproxy.proxy.headcount import size
-from canaryproxy.proxy.replay_buffer import ReplayBuffer
-from canaryproxy.proxy.stalls import Stalls
 from canaryproxy.routing.affinity import ClientKey
 from canaryproxy.routing.cache_control import CacheAdvisor
 from canaryproxy.routing.compile_cache import CompileCache
@@ -205,7 +205,7 @@ def single(folder: Path) -> Iterator[object]:
         ResponseHead(200),
         ClientKey(b"k"),
         Numbers(b"secret"),
-        Stalls(),
+        SlowClients(),
         Reminder(),
         Recent(),
         Distinct(),
@@ -250,14 +250,14 @@ async def connected(found: Shown) -> None:
             writer.write(STAY)
             await read_response(reader)
         w.clients.append((await asyncio.open_connection("127.0.0.1", port))[1])
-        while not w.listeners[1].arriving:
+        while not w.listeners[1].pending_count:
             await asyncio.sleep(0.005)
         show(found, w)
     doors = Doors()
     door = await doors.serve("admin", app, listen_on("127.0.0.1", 0), Room(4, 3, 2, 2))
     show(found, doors, door)
     await doors.cleanup()
-    with socket.socket() as one, mmap.mmap(-1, size(1)) as memory:
+    with socket.socket() as one, mmap.mmap(-1, memory_size(1)) as memory:
         show(found, Visitor(None, one), ForkServer(one, memory, []))  # type: ignore[arg-type]
         show(found, Worker(asyncio.get_running_loop(), [], memory))
 

@@ -15,12 +15,12 @@ import pytest
 from canaryproxy.config import parse
 from canaryproxy.control.compile import begin, compile_table
 from canaryproxy.control.listen import listen_on
+from canaryproxy.dataplane.connection_count import memory_size
 from canaryproxy.link.difference import EMPTY, difference
 from canaryproxy.link.messages import AccessLog, Acknowledged, Certificates, Drain, Drained, Listening, Message
 from canaryproxy.link.wire import Wire
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.report import Delta
-from canaryproxy.proxy.headcount import size
 from canaryproxy.worker import LONGEST_PERIOD, REPORT_PERIOD, Worker, pause_after
 from tests.support.admin import until
 from tests.support.authority import Authority
@@ -55,7 +55,7 @@ async def working(
     for sock in (ours, theirs):
         sock.setblocking(False)
     listening, told = listen_on("127.0.0.1", 0), Told()
-    worker = Worker(loop, [listening], mmap.mmap(-1, size(2)))
+    worker = Worker(loop, [listening], mmap.mmap(-1, memory_size(2)))
     await worker.wire.connect(loop, theirs)
     await told.wire.connect(loop, ours)
     config = parse(CONFIG.format(port=port, weight=0), "f", {})

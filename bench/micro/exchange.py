@@ -12,14 +12,14 @@ from typing import Any, cast
 import uvloop
 
 import canaryproxy
+from canaryproxy.dataplane.client_h1 import ClientConnection
+from canaryproxy.dataplane.plane import DataPlane
+from canaryproxy.dataplane.pool import Pool
+from canaryproxy.dataplane.upstream_h1 import UpstreamConnection
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version
-from canaryproxy.proxy.downstream import Downstream
-from canaryproxy.proxy.plane import DataPlane
-from canaryproxy.proxy.pool import Pool
-from canaryproxy.proxy.upstream import Upstream
 
 EXCHANGES = 60_000
 ROUNDS = 5
@@ -68,12 +68,12 @@ class Wire:
         """Nothing to end."""
 
 
-def opened(plane: DataPlane, endpoint: Endpoint) -> Upstream:
+def opened(plane: DataPlane, endpoint: Endpoint) -> UpstreamConnection:
     """An idle connection to an endpoint."""
     pool = plane.pools.by_endpoint[endpoint] = Pool(endpoint, plane.pools.sockets)
-    upstream = Upstream()
+    upstream = UpstreamConnection()
     upstream.connection_made(cast("asyncio.Transport", Wire()))
-    pool.give_back(upstream, float("inf"))
+    pool.release(upstream, float("inf"))
     return upstream
 
 
@@ -84,7 +84,7 @@ async def measure(route: dict[str, Any], *, alone: bool = False) -> float:
     table = RoutingTable(1, (Route("shop", shop.stable) if alone else shop,))
     plane = DataPlane(PlaneSettings(), loop=asyncio.get_running_loop(), identity="bench")
     plane.publish(table)
-    down = Downstream(plane, "127.0.0.1")
+    down = ClientConnection(plane, "127.0.0.1")
     down.connection_made(cast("asyncio.Transport", Wire()))
     first, second = opened(plane, stable), opened(plane, canary)
     requests = [REQUEST % (number, number) for number in range(REQUESTS)]

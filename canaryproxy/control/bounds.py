@@ -12,12 +12,12 @@ import math
 from collections.abc import Mapping, Set
 
 from canaryproxy.control.vocabulary import Vocabulary, Words
+from canaryproxy.dataplane.failover import FALLBACK, SHIELD, WITHDRAWN
 from canaryproxy.link.messages import Acknowledged, Drained, Introduction, Message
 from canaryproxy.model.goal import MAX_VALUE
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, OpenRequests, UsersDelta
 from canaryproxy.model.table import FULL_WEIGHT
-from canaryproxy.proxy.failover import FALLBACK, SHIELD, WITHDRAWN
 from canaryproxy.telemetry.connections import EVICTED, TURNED_AWAY
 from canaryproxy.telemetry.distinct import MOST
 from canaryproxy.telemetry.histogram import LEAST_VALUE, WORTHLESS, value_bucket

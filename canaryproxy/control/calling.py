@@ -23,9 +23,9 @@ from aiohttp.client_proto import ResponseHandler
 
 from canaryproxy.control.reasons import Reason, Why, ours, reason_of, too_much
 from canaryproxy.control.redaction import LONGEST, quoted
+from canaryproxy.dataplane.resource_exhaustion import no_descriptor, reachable
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.client import read_address
-from canaryproxy.proxy.shortage import no_descriptor, reachable
 
 ContextOf = Callable[[UpstreamTls], ssl.SSLContext]
 
@@ -205,9 +205,16 @@ def _small(info: Any) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def called(
-    method: str, url: str, headers: Mapping[str, str], seconds: float, tls: UpstreamTls | None = None,
-    context_of: ContextOf | None = None, *, most: int | None = None, **more: Any,
-) -> AsyncIterator[aiohttp.ClientResponse]:  # fmt: skip
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    seconds: float,
+    tls: UpstreamTls | None = None,
+    context_of: ContextOf | None = None,
+    *,
+    most: int | None = None,
+    **more: Any,
+) -> AsyncIterator[aiohttp.ClientResponse]:
     """The response, whose body is still to come: `most` bytes with the head. Raises `Failed`, also where the body is
     read.
     """
@@ -226,12 +233,15 @@ async def called(
             more |= {"ssl": context_of(tls), "server_hostname": tls.server_name}
         async with (
             aiohttp.ClientSession(
-                connector=connector, timeout=aiohttp.ClientTimeout(total=seconds), auto_decompress=False,
-                headers={"accept-encoding": "identity", **headers}, cookie_jar=aiohttp.DummyCookieJar(),
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(total=seconds),
+                auto_decompress=False,
+                headers={"accept-encoding": "identity", **headers},
+                cookie_jar=aiohttp.DummyCookieJar(),
                 trace_configs=[trace],
             ) as session,
             session.request(method, url, allow_redirects=False, **more) as response,
-        ):  # fmt: skip
+        ):
             yield response
     except (aiohttp.ClientError, OSError, ValueError, MemoryError) as error:
         reason = connector.refused or reason_of(error, seconds, connected=connected)

@@ -5,7 +5,7 @@ import resource
 
 from canaryproxy.config import Config
 from canaryproxy.control.cpus import usable_cpus
-from canaryproxy.proxy.room import connections_of, files_for
+from canaryproxy.dataplane.file_budget import connection_limit, files_for
 
 UNLIMITED = 2**31
 
@@ -42,7 +42,7 @@ def wanted_files(config: Config) -> int:
 
 def connections(config: Config, files: int) -> int:
     """Clients that can be served at once with so many files in each process."""
-    return connections_of(config.server.limits.max_connections, files, config.server.workers or usable_cpus())
+    return connection_limit(config.server.limits.max_connections, files, config.server.workers or usable_cpus())
 
 
 def warning(config: Config, files: int) -> str:

@@ -6,7 +6,7 @@ from canaryproxy.config import Config
 from canaryproxy.config.quantity import size_text
 from canaryproxy.control import files
 from canaryproxy.control.cpus import usable_cpus
-from canaryproxy.proxy.memory import group, physical
+from canaryproxy.dataplane.memory_limit import cgroup_memory, physical
 
 MIB = 2**20
 
@@ -34,7 +34,7 @@ for it (a warning says so); and at most this for each connection: hardly one hol
 
 def available() -> int:
     """Bytes that all processes of the instance may use together."""
-    tight = group()
+    tight = cgroup_memory()
     return physical() if tight is None else tight.limit
 
 

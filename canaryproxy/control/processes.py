@@ -20,9 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from canaryproxy.control.exposure import environment
+from canaryproxy.dataplane.connection_count import initial_memory, memory_size
 from canaryproxy.isolated import command
 from canaryproxy.link.orders import FORK, PID, RETIRE
-from canaryproxy.proxy.headcount import fresh, size
 
 log = logging.getLogger("canaryproxy")
 
@@ -63,7 +63,7 @@ class Processes:
 
     def __init__(self, sockets: list[socket.socket], slots: int) -> None:
         self._sockets = sockets
-        self._memory = shared_memory(size(slots), fresh(slots))
+        self._memory = shared_memory(memory_size(slots), initial_memory(slots))
         self._births: deque[Born] = deque()
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None

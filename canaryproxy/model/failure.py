@@ -1,6 +1,6 @@
 """Failures: what went wrong, whose fault it is, and the status that says so.
 
-One enum member per cause. `proxy/respond.py` is the only place that turns one into bytes.
+One enum member per cause. `dataplane/local_response.py` is the only place that turns one into bytes.
 """
 
 from enum import Enum

@@ -9,7 +9,7 @@ from aiohttp import web
 from canaryproxy.config.sources import CheckConfig
 from canaryproxy.control.asking import decoded, filled, finite, json_number, over_http, prometheus_number
 from canaryproxy.control.scraping import NoAnswer
-from canaryproxy.proxy.tls import client_context
+from canaryproxy.dataplane.tls import client_context
 from tests.support.secure import secure_server
 
 

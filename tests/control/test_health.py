@@ -10,9 +10,9 @@ from bench.ports import free_port
 from canaryproxy.config import parse
 from canaryproxy.control.health import LONGEST_VERSION, Answer, Check, Finding, Health, Streak, checks, found, over_http
 from canaryproxy.control.reasons import Reason, answered
+from canaryproxy.dataplane.tls import client_context
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
-from canaryproxy.proxy.tls import client_context
 from tests.proxy.test_tls import OURS
 from tests.support.secure import secure_server
 

@@ -14,7 +14,7 @@ from canaryproxy.config.hook import Called, HookConfig, NotifyConfig
 from canaryproxy.control import hooks as module
 from canaryproxy.control.failures import Failures
 from canaryproxy.control.hooks import AGAIN, Hooks, document, notice, over_http
-from canaryproxy.proxy.tls import client_context
+from canaryproxy.dataplane.tls import client_context
 from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.state import Rollout, Told
 from tests.support.secure import secure_server

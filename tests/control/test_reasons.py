@@ -12,8 +12,8 @@ from yarl import URL
 from bench.ports import free_port
 from canaryproxy.control.calling import Failed, called
 from canaryproxy.control.reasons import Kind, answered, late, reason_of
+from canaryproxy.dataplane.tls import client_context
 from canaryproxy.model.certificate import UpstreamTls
-from canaryproxy.proxy.tls import client_context
 from tests.support.silent import silent
 
 INFO = aiohttp.RequestInfo(URL("http://a/"), "GET", {}, URL("http://a/"))  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ INFO = aiohttp.RequestInfo(URL("http://a/"), "GET", {}, URL("http://a/"))  # typ
         (aiohttp.ClientConnectionError("http://a/secret"), "other", "(ClientConnectionError)"),
     ],
     ids=lambda value: value.__class__.__name__ if isinstance(value, Exception) else None,
-)  # fmt: skip
+)
 def test_an_error_is_a_sentence_and_a_word(error: Exception, kind: Kind, words: str) -> None:
     reason = reason_of(error, 2.0)
     assert reason.kind == kind

@@ -10,8 +10,8 @@ from canaryproxy.config.sources import ResourceConfig
 from canaryproxy.control import scraping
 from canaryproxy.control.calling import REFUSED
 from canaryproxy.control.scraping import LONGEST_LINE, NoAnswer, Told, Wanted, fetch, over_http
+from canaryproxy.dataplane.tls import client_context
 from canaryproxy.model.table import Endpoint
-from canaryproxy.proxy.tls import client_context
 from tests.support.hostile import hostile
 from tests.support.silent import silent
 

@@ -7,10 +7,10 @@ from ipaddress import ip_network
 
 import pytest
 
+from canaryproxy.dataplane import eviction, slow_clients
+from canaryproxy.dataplane.connection_count import SharedConnectionCount
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
-from canaryproxy.proxy import eviction, stalls
-from canaryproxy.proxy.headcount import Headcount
 from tests.proxy.test_headcount import memory
 from tests.proxy.test_listener import V1
 from tests.proxy.test_listener import listen as listen_proxied
@@ -28,7 +28,7 @@ Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is idle may give way at once, so that no test has to wait."""
-    monkeypatch.setattr("canaryproxy.proxy.admission.YOUNG", SHORT)
+    monkeypatch.setattr("canaryproxy.dataplane.admission.YOUNG_SECONDS", SHORT)
 
 
 def limited(most: int = MOST, per_address: int | None = None) -> Limits:
@@ -37,9 +37,7 @@ def limited(most: int = MOST, per_address: int | None = None) -> Limits:
 
 async def come(w: World, said: bytes, address: str = "127.0.0.1", port: int = 0) -> Client:
     """A client that says this; a whole request is answered."""
-    reader, writer = await asyncio.open_connection(
-        "127.0.0.1", port or w.port, local_addr=(address, 0), limit=2**16
-    )  # fmt: skip
+    reader, writer = await asyncio.open_connection("127.0.0.1", port or w.port, local_addr=(address, 0), limit=2**16)
     w.clients.append(writer)
     writer.write(said)
     if said == STAY:
@@ -88,7 +86,7 @@ def test_a_bystander_of_another_address_stays_however_long_it_was_idle() -> None
 
 def test_a_flood_of_silent_connections_leaves_those_who_have_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the same address, and before their grace is over."""
-    monkeypatch.setattr(eviction, "GRACE", math.inf)
+    monkeypatch.setattr(eviction, "GRACE_SECONDS", math.inf)
 
     async def test() -> None:
         async with world(limits=limited()) as w:
@@ -130,7 +128,7 @@ def test_an_exchange_under_way_is_never_given_up_and_then_newcomers_are_refused(
 
 
 def test_newcomers_do_not_displace_each_other_before_they_could_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("canaryproxy.proxy.admission.YOUNG", 3600.0)
+    monkeypatch.setattr("canaryproxy.dataplane.admission.YOUNG_SECONDS", 3600.0)
 
     async def test() -> None:
         async with world(limits=limited(2)) as w:
@@ -173,7 +171,7 @@ def test_connections_that_only_wait_for_their_end_give_way_first() -> None:
 def test_clients_that_move_a_byte_now_and_then_give_way_when_places_are_lacking(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stalls, "PERIOD", 0.3)
+    monkeypatch.setattr(slow_clients, "PERIOD_SECONDS", 0.3)
 
     async def test() -> None:
         async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -232,7 +230,7 @@ def test_an_address_has_no_more_connections_than_it_may() -> None:
             assert b"Proxy-Status: " in answer
             assert await ask(await come(w, STAY, "127.0.0.2")) == b"200"
             first[0][1].close()
-            await until(lambda: w.places.of("127.0.0.1") == 2)
+            await until(lambda: w.places.count_of("127.0.0.1") == 2)
             assert await ask(await come(w, STAY)) == b"200"
             delta = w.collect()
             assert (dict(delta.turned_away), dict(delta.refused)) == ({"address": 1}, {429: 1})
@@ -290,10 +288,10 @@ def test_a_trusted_proxy_has_no_such_limit_and_the_client_that_it_names_has() ->
 def test_an_address_is_counted_over_all_workers_and_nobody_is_kept_from_a_share_of_it() -> None:
     async def test() -> None:
         shared = memory(2)
-        async with world(limits=limited(100, 4), headcount=Headcount(shared, 0)) as w:
-            other = Headcount(shared, 1)
+        async with world(limits=limited(100, 4), headcount=SharedConnectionCount(shared, 0)) as w:
+            other = SharedConnectionCount(shared, 1)
             for _ in range(3):
-                other.tally("127.0.0.1", 1)
+                other.add_address("127.0.0.1", 1)
             assert await ask(await come(w, STAY)) == b"200"
             assert (await w.ask(GET)).startswith(b"HTTP/1.1 429 ")
 
@@ -306,29 +304,29 @@ def test_an_address_is_counted_over_all_workers_and_nobody_is_kept_from_a_share_
 def test_a_worker_serves_its_share_whatever_another_one_claims() -> None:
     async def test() -> None:
         shared = memory(2)
-        Headcount(shared, 1).report(2**32 - 1)
-        async with world(limits=limited(100), headcount=Headcount(shared, 0)) as w:
+        SharedConnectionCount(shared, 1).report(2**32 - 1)
+        async with world(limits=limited(100), headcount=SharedConnectionCount(shared, 0)) as w:
             assert await ask(await come(w, STAY)) == b"200"
-            assert not w.plane.full()
+            assert not w.plane.at_capacity()
 
     run(test())
 
 
 def test_a_worker_that_is_full_of_exchanges_leaves_newcomers_to_others() -> None:
     async def test() -> None:
-        headcount = Headcount(memory(2), 0)
+        headcount = SharedConnectionCount(memory(2), 0)
         async with world(limits=limited(2), headcount=headcount) as w:
-            w.plane._fair = 0
+            w.plane._fair_share_of_limit = 0
             await come(w, STAY)
             await come(w, STAY)
-            assert not headcount.ahead(-1)
-            assert w.plane.full()
-            assert w.plane._places.choose(w.plane.clock.now()) is not None
+            assert not headcount.above_fair_share(-1)
+            assert w.plane.at_capacity()
+            assert w.plane._slots.choose(w.plane.clock.now()) is not None
             for connection in w.plane._connections:
                 connection.paused = True
                 assert connection.place is not None
-                connection.place.holder = Busy()
-            assert w.plane.crowded()
+                connection.place.owner = Busy()
+            assert w.plane.over_fair_share()
 
     run(test())
 
@@ -351,7 +349,7 @@ def test_a_chosen_connection_can_be_closed_whatever_it_does() -> None:
         async with world(limits=limited()) as w:
             reader, _ = await come(w, STAY)
             (connection,) = w.connections
-            w.plane.spare(connection, "memory")
+            w.plane.close_client(connection, "memory")
             assert w.places.count == 0
             assert await reader.read() == b""
             assert dict(w.collect().evicted) == {"memory": 1}

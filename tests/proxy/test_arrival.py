@@ -7,9 +7,9 @@ import ssl
 
 import pytest
 
+from canaryproxy.dataplane import handshakes
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
-from canaryproxy.proxy import handshakes
 from tests.proxy.test_hello import HELLO, records
 from tests.proxy.test_tls import OURS, SHOP, connect, listen, trusting
 from tests.support.admin import until
@@ -39,7 +39,7 @@ def test_no_handshake_begins_before_the_hello_is_complete(said: bytes) -> None:
         async with world(settings=few()) as w:
             port = await listen(w, ListenerTls((SHOP,)))
             silent = [await say(w, port, said) for _ in range(20)]
-            await until(lambda: w.listeners[1].arriving == 20)
+            await until(lambda: w.listeners[1].pending_count == 20)
             for _ in range(3):
                 assert await served(w, port)
             assert w.plane.handshakes.under_way + w.plane.handshakes.waiting == 0
@@ -92,7 +92,7 @@ def test_one_that_leaves_in_the_midst_leaves_nothing_behind(said: bytes) -> None
             with contextlib.suppress(ConnectionError):
                 await reader.read()
             await until(lambda: w.places.count == 0)
-            assert w.listeners[1].arriving == w.plane.handshakes.under_way == 0
+            assert w.listeners[1].pending_count == w.plane.handshakes.under_way == 0
 
     run(test())
 
@@ -124,7 +124,7 @@ def test_one_that_left_while_it_waited_costs_no_handshake(monkeypatch: pytest.Mo
             await until(lambda: w.plane.handshakes.waiting == 1)
             for _, writer in half:
                 writer.close()
-            await until(lambda: w.plane._places.count == 0)
+            await until(lambda: w.plane._slots.count == 0)
             assert w.plane.handshakes.under_way == w.plane.handshakes.waiting == 0
 
     run(test())
@@ -138,7 +138,7 @@ def test_all_of_it_has_the_time_of_a_head(said: bytes) -> None:
             with contextlib.suppress(ConnectionError):
                 await reader.read()
             await until(lambda: w.places.count == 0)
-            assert w.listeners[1].arriving == 0
+            assert w.listeners[1].pending_count == 0
 
     run(test())
 
@@ -166,7 +166,7 @@ def test_a_silent_connection_does_not_hold_up_the_end_for_longer_than_its_own_ti
         settings = PlaneSettings(Limits(max_connections=100), Timeouts(header=0.3, drain=60.0))
         async with world(settings=settings) as w:
             reader, _ = await say(w, await listen(w, ListenerTls((SHOP,))), b"")
-            await until(lambda: w.listeners[1].arriving == 1)
+            await until(lambda: w.listeners[1].pending_count == 1)
             assert await asyncio.wait_for(w.plane.drain(), 20) == 0
             assert await reader.read() == b""
 
@@ -178,7 +178,7 @@ def test_a_listener_that_ends_closes_those_who_wait() -> None:
         async with world(settings=few()) as w:
             port = await listen(w, ListenerTls((SHOP,)))
             with socket.create_connection(("127.0.0.1", port)) as silent:
-                await until(lambda: w.listeners[1].arriving == 1)
+                await until(lambda: w.listeners[1].pending_count == 1)
                 w.plane.abort()
                 silent.settimeout(10)
                 assert silent.recv(1) == b""

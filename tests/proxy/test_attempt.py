@@ -6,11 +6,11 @@ from typing import cast
 
 import pytest
 
+from canaryproxy.dataplane.attempt import Attempt
+from canaryproxy.dataplane.failover import Sent
+from canaryproxy.dataplane.pool import Pool
+from canaryproxy.dataplane.sockets import Sockets
 from canaryproxy.model.table import Endpoint, Route, Version
-from canaryproxy.proxy.attempt import Attempt
-from canaryproxy.proxy.failover import Sent
-from canaryproxy.proxy.pool import Pool
-from canaryproxy.proxy.sockets import Sockets
 from canaryproxy.routing.compiled_route import build_choices
 from tests.support.streams import Endpointed
 
@@ -30,7 +30,7 @@ def begun() -> Attempt:
 
 def leased() -> tuple[Attempt, Pool, Endpointed]:
     attempt, lending, stream = begun(), pool(), Endpointed()
-    lending.give_back(stream, 1.0)
+    lending.release(stream, 1.0)
     attempt.stream = attempt.lease(lending)
     return attempt, lending, stream
 
@@ -53,7 +53,7 @@ def test_a_lease_is_counted_until_it_is_released_or_dropped() -> None:
         assert attempt.release(reusable, False, 1.0)
         assert (lending.in_flight, attempt.pool, attempt.stream) == (0, None, None)
         assert stream.alive is reusable
-        assert lending.take() is (stream if reusable else None)
+        assert lending.take_idle() is (stream if reusable else None)
     attempt, lending, stream = leased()
     attempt.drop()
     attempt.drop()

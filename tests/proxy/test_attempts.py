@@ -289,7 +289,7 @@ def test_a_version_takes_only_so_many_exchanges_at_a_time_and_sheds_the_rest_hon
             assert (await w.ask(GET)).endswith(b"ok")
             w.collect()
             assert w.outcomes == {"success": 3, "overflow": 1}
-            assert not +w.plane.pools.places
+            assert not +w.plane.pools.in_flight
 
     run(test())
 

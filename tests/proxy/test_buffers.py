@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.proxy.buffers import (
+from canaryproxy.dataplane.buffers import (
     LOW_WATER,
     PORTION,
     RELIEVED,
@@ -12,7 +12,7 @@ from canaryproxy.proxy.buffers import (
     UNLIMITED,
     WATER,
     Buffers,
-    nothing,
+    no_op,
 )
 
 
@@ -79,10 +79,10 @@ def test_where_cutting_is_not_enough_nothing_new_is_begun() -> None:
 def test_memory_that_is_nearly_exhausted_makes_it_tight_whatever_is_counted() -> None:
     buffers, calls = account()
     buffers.add(400)
-    buffers.press(0.86)
+    buffers.set_pressure(0.86)
     buffers.sweep()
     assert (buffers.tight, buffers.pressed, buffers.refusing, calls) == (True, False, False, [])
-    buffers.press(0.84)
+    buffers.set_pressure(0.84)
     buffers.sweep()
     assert not buffers.tight
 
@@ -90,19 +90,19 @@ def test_memory_that_is_nearly_exhausted_makes_it_tight_whatever_is_counted() ->
 def test_memory_that_stays_critical_has_the_greatest_cut_and_then_nothing_new_begun() -> None:
     buffers, calls = account()
     buffers.add(400)
-    buffers.press(0.96)
+    buffers.set_pressure(0.96)
     assert (buffers.pressed, buffers.refusing, calls) == (True, False, [400])
     assert buffers.excess() == 400 - int(400 * RELIEVED)
     buffers.settle(1)
-    buffers.press(0.96)
+    buffers.set_pressure(0.96)
     assert buffers.refusing
     buffers.settle(1)
     assert buffers.refusing
-    buffers.press(0.9)
+    buffers.set_pressure(0.9)
     buffers.settle(0)
     buffers.sweep()
     assert (buffers.pressed, buffers.refusing, buffers.tight) == (True, False, True)
-    buffers.press(0.5)
+    buffers.set_pressure(0.5)
     buffers.sweep()
     assert (buffers.pressed, buffers.tight) == (False, False)
 
@@ -112,7 +112,7 @@ def test_without_a_limit_it_is_never_tight() -> None:
     buffers.add(UNLIMITED // 2)
     buffers.sweep()
     assert not buffers.tight
-    nothing()
+    no_op()
 
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "drop", "settle", "sweep", "press"]), st.integers(0, 2000))))
@@ -124,14 +124,14 @@ def test_whoever_is_above_the_limit_is_cut_and_whoever_is_low_is_calm(steps: lis
         elif what == "sweep":
             buffers.sweep()
         elif what == "press":
-            buffers.press(size / 2000)
+            buffers.set_pressure(size / 2000)
         elif what == "add":
             buffers.add(size)
         else:
             buffers.drop(min(size, buffers.held))
         assert buffers.tight or buffers.held <= buffers.limit * 0.7
     before = len(calls)
-    buffers.press(0.0)
+    buffers.set_pressure(0.0)
     buffers.settle(0)
     buffers.add(buffers.limit)
     buffers.sweep()

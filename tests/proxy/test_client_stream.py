@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from canaryproxy.dataplane.client_h1 import ClientConnection
+from canaryproxy.dataplane.client_stream import ClientStream
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import ResponseHead
-from canaryproxy.proxy.client_stream import ClientStream
-from canaryproxy.proxy.downstream import Downstream
 
 ASKED: dict[str, Callable[[ClientStream], object]] = {
     "interim": lambda client: client.interim(ResponseHead(103)),
@@ -33,6 +33,6 @@ def test_a_stream_is_to_say_what_it_does(what: str) -> None:
 
 
 def test_a_clients_connection_says_it_all() -> None:
-    assert issubclass(Downstream, ClientStream)
+    assert issubclass(ClientConnection, ClientStream)
     for what in ASKED:
-        assert getattr(Downstream, what) is not getattr(ClientStream, what)
+        assert getattr(ClientConnection, what) is not getattr(ClientStream, what)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from canaryproxy.dataplane.context import SWEEP_SECONDS, WorkerContext
 from canaryproxy.model.decision import Decision, VersionChoice
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.safety import Shield
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
-from canaryproxy.proxy.context import SWEEP, WorkerContext
 
 STABLE = Version("stable", (Endpoint("192.0.2.1", 1), Endpoint("192.0.2.1", 2)))
 NOBODY = Version("canary", ())
@@ -57,7 +57,7 @@ def test_decisions_for_one_endpoint_share_its_connections(context: WorkerContext
     assert context.pools.of(one) is not context.pools.of(other)
     assert context.pools.of(one).authority == b"192.0.2.1:1"
     assert set(context.pools.by_decision) == {one, same, other}
-    assert context.pools.loads(one) is context.pools.of(one)
+    assert context.pools.endpoint_load(one) is context.pools.of(one)
 
 
 def test_a_version_without_endpoints_has_a_pool_too(context: WorkerContext) -> None:
@@ -82,15 +82,15 @@ def test_without_a_shield_nothing_is_paid_or_spent(context: WorkerContext) -> No
 
 def test_routes_with_the_same_patience_share_their_timer(context: WorkerContext) -> None:
     short, as_short, long = (decide(shield=Shield(seconds)) for seconds in (0.5, 0.5, 2.0))
-    assert context.shields.patience_of(short) is context.shields.patience_of(as_short)
-    assert context.shields.patience_of(short) is not context.shields.patience_of(long)
-    assert context.shields.patience_of(decide()) is context.shields.patience_of(decide())
+    assert context.shields.deadline_queue(short) is context.shields.deadline_queue(as_short)
+    assert context.shields.deadline_queue(short) is not context.shields.deadline_queue(long)
+    assert context.shields.deadline_queue(decide()) is context.shields.deadline_queue(decide())
 
 
 def test_a_deadline_is_never_met_early(context: WorkerContext) -> None:
-    assert context.clock.in_seconds(2.0) == 100.0 + 2.0 + SWEEP
-    assert context.clock.in_seconds(math.inf) == math.inf
-    assert context.lifetime.keep_alive == PlaneSettings().timeouts.keep_alive + SWEEP
+    assert context.clock.deadline_in(2.0) == 100.0 + 2.0 + SWEEP_SECONDS
+    assert context.clock.deadline_in(math.inf) == math.inf
+    assert context.lifetime.keep_alive == PlaneSettings().timeouts.keep_alive + SWEEP_SECONDS
 
 
 def test_an_answer_of_our_own_says_who_gave_it(context: WorkerContext) -> None:
@@ -109,10 +109,10 @@ def test_what_is_shared_says_what_it_is(context: WorkerContext) -> None:
 def test_a_shield_that_a_table_does_not_name_is_forgotten(context: WorkerContext) -> None:
     shielded = decide(shield=Shield(2.0, 10_000))
     context.shields.deposit(shielded, 100.0)
-    context.shields.patience_of(shielded)
-    assert context.shields.affords(shielded)
+    context.shields.deadline_queue(shielded)
+    assert context.shields.can_withdraw(shielded)
     context.shields.publish(RoutingTable(1, (shielded.route,)))
-    assert context.shields.affords(shielded)
+    assert context.shields.can_withdraw(shielded)
     context.shields.publish(RoutingTable(2, ()))
-    assert not context.shields.affords(shielded)
+    assert not context.shields.can_withdraw(shielded)
     assert (context.shields.budgets, context.shields.patiences) == ({}, {})

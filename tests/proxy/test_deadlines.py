@@ -2,7 +2,7 @@
 
 import math
 
-from canaryproxy.proxy.deadlines import NEVER, Deadlines
+from canaryproxy.dataplane.deadlines import NEVER, Deadlines
 
 
 def begun(now: float = 100.0) -> Deadlines:

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import pytest
 
+from canaryproxy.dataplane.buffered_connection import PIPELINE_LIMIT
+from canaryproxy.dataplane.client_h1 import REQUESTS_PER_TURN
 from canaryproxy.model.settings import Limits, Timeouts
-from canaryproxy.proxy.downstream import REQUESTS_A_TURN
-from canaryproxy.proxy.holding import PIPELINE_LIMIT
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, reset, run, world
 
 QUICK = Timeouts(header=0.1, keep_alive=0.1, body_idle=0.1)
@@ -230,7 +230,7 @@ def test_a_client_that_goes_on_sending_to_a_closed_connection_is_read_dry_but_no
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """H51."""
-    monkeypatch.setattr("canaryproxy.proxy.downstream.LINGER_BYTES", 100_000)
+    monkeypatch.setattr("canaryproxy.dataplane.client_h1.LINGER_BYTES", 100_000)
 
     async def test() -> None:
         async with world() as w:
@@ -246,7 +246,7 @@ def test_a_client_that_goes_on_sending_to_a_closed_connection_is_read_dry_but_no
 
 def test_a_lingering_connection_is_closed_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """H51."""
-    monkeypatch.setattr("canaryproxy.proxy.downstream.LINGER", 0.1)
+    monkeypatch.setattr("canaryproxy.dataplane.client_h1.LINGER_SECONDS", 0.1)
 
     async def test() -> None:
         async with world() as w:
@@ -328,13 +328,13 @@ def test_requests_that_we_answer_ourselves_leave_all_others_their_turn(ends: str
             counting = Counting(w.plane.clock.loop)
             w.plane.clock.loop = cast("asyncio.AbstractEventLoop", counting)
             reader, writer = await w.connect()
-            writer.write((PROBE + b"\r\n") * (10 * REQUESTS_A_TURN))
+            writer.write((PROBE + b"\r\n") * (10 * REQUESTS_PER_TURN))
             if ends == "fin":
                 writer.write_eof()
             else:
                 writer.write(PROBE + b"Connection: close\r\n\r\n")
             answers = await reader.read()
-            assert answers.count(b"HTTP/1.1 ") == 10 * REQUESTS_A_TURN + (ends == "close")
+            assert answers.count(b"HTTP/1.1 ") == 10 * REQUESTS_PER_TURN + (ends == "close")
             assert w.stable.connections == 0
             assert counting.turns >= 9
 
@@ -347,7 +347,9 @@ def test_requests_behind_those_that_we_answer_ourselves_keep_their_order() -> No
     async def test() -> None:
         async with world() as w:
             reader, writer = await w.connect()
-            writer.write((PROBE + b"\r\n") * (3 * REQUESTS_A_TURN) + STAY + (PROBE + b"\r\n") * REQUESTS_A_TURN + GET)
+            writer.write(
+                (PROBE + b"\r\n") * (3 * REQUESTS_PER_TURN) + STAY + (PROBE + b"\r\n") * REQUESTS_PER_TURN + GET
+            )
             answers = await reader.read()
             kinds = [b"Allow: " in answer for answer in answers.split(b"HTTP/1.1 ")[1:]]
             assert kinds == [True] * 24 + [False] + [True] * 8 + [False]

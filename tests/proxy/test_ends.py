@@ -1,10 +1,12 @@
-"""Who hears and who sends. What connections make of it: test_epoll_transports.py, test_upstream.py, test_downstream.py."""
+"""Who hears and who sends. What connections make of it: test_epoll_transports.py, test_upstream.py,
+test_downstream.py.
+"""
 
 import pytest
 
-from canaryproxy.proxy.client_stream import ClientStream
-from canaryproxy.proxy.ends import Receiver, Sender, reset
-from canaryproxy.proxy.upstream import Upstream
+from canaryproxy.dataplane.client_stream import ClientStream
+from canaryproxy.dataplane.transports import FastProtocol, FastTransport, reset
+from canaryproxy.dataplane.upstream_h1 import UpstreamConnection
 from tests.support.laboratory import ALIKE, Hearer, Lab, on
 
 
@@ -18,11 +20,11 @@ class Wire:
         self.written.append(data)
 
 
-class Own(Wire, Sender):
+class Own(Wire, FastTransport):
     """A transport of our own."""
 
 
-class Hearing(Receiver):
+class Hearing(FastProtocol):
     """Writes down what it hears."""
 
     def __init__(self) -> None:
@@ -32,7 +34,7 @@ class Hearing(Receiver):
         self.heard.append(data)
 
 
-class Both(Hearer, Receiver):
+class Both(Hearer, FastProtocol):
     """Is attached to what it hears from."""
 
 
@@ -41,7 +43,7 @@ EACH = pytest.mark.parametrize("kind", [Wire, Own])
 
 @EACH
 def test_what_is_sent_goes_to_the_transport_in_order(kind: type[Wire]) -> None:
-    receiver, wire = Receiver(), kind()
+    receiver, wire = FastProtocol(), kind()
     receiver.attach(wire)  # type: ignore[arg-type]
     receiver.send(b"one")
     receiver.send(b"two")
@@ -52,7 +54,7 @@ def test_what_is_sent_goes_to_the_transport_in_order(kind: type[Wire]) -> None:
 @pytest.mark.parametrize("first", [Wire, Own])
 @EACH
 def test_what_is_sent_goes_to_the_last_transport_alone(first: type[Wire], kind: type[Wire]) -> None:
-    receiver, old, new = Receiver(), first(), kind()
+    receiver, old, new = FastProtocol(), first(), kind()
     for wire in (old, new):
         receiver.attach(wire)  # type: ignore[arg-type]
         receiver.send(b"to it")
@@ -61,19 +63,19 @@ def test_what_is_sent_goes_to_the_last_transport_alone(first: type[Wire], kind: 
 
 def test_nothing_can_be_sent_before_there_is_a_transport() -> None:
     with pytest.raises(AttributeError):
-        Receiver().send(b"one")
+        FastProtocol().send(b"one")
 
 
 def test_both_ends_are_to_say_what_they_do() -> None:
     with pytest.raises(NotImplementedError):
-        Receiver().data_received(b"one")
+        FastProtocol().data_received(b"one")
     with pytest.raises(NotImplementedError):
-        Sender().write(b"one")
+        FastTransport().write(b"one")
 
 
 def test_the_ends_of_an_exchange_are_receivers() -> None:
-    assert issubclass(ClientStream, Receiver)
-    assert issubclass(Upstream, Receiver)
+    assert issubclass(ClientStream, FastProtocol)
+    assert issubclass(UpstreamConnection, FastProtocol)
 
 
 @on(ALIKE)
@@ -81,7 +83,7 @@ async def test_a_receiver_hears_and_sends_whoever_moves_the_bytes(lab: Lab) -> N
     receiver = Both()
     transport, _, far = await lab.open(receiver)
     receiver.attach(transport)
-    assert isinstance(transport, Sender) == lab.direct
+    assert isinstance(transport, FastTransport) == lab.direct
     receiver.send(b"hello")
     assert await lab.read(far, 5) == b"hello"
     await lab.send(far, b"you too")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from canaryproxy.proxy.exchange_state import (
+from canaryproxy.dataplane.exchange_state import (
     ANSWERED,
     COMPLETED,
     EXPECTING,
@@ -12,25 +12,25 @@ from canaryproxy.proxy.exchange_state import (
     OVER,
     SENDING,
     WAITING,
+    ExchangeState,
     IllegalMoveError,
-    State,
 )
 
 
 def test_every_state_has_its_moves() -> None:
-    assert set(MOVES) == set(State)
+    assert set(MOVES) == set(ExchangeState)
 
 
-@pytest.mark.parametrize("before", State)
-@pytest.mark.parametrize("after", State)
-def test_the_bits_say_what_the_table_says(before: State, after: State) -> None:
+@pytest.mark.parametrize("before", ExchangeState)
+@pytest.mark.parametrize("after", ExchangeState)
+def test_the_bits_say_what_the_table_says(before: ExchangeState, after: ExchangeState) -> None:
     assert bool(LEGAL[before] >> after & 1) is (after in MOVES[before])
 
 
-@pytest.mark.parametrize("state", State)
-def test_every_state_is_reached_and_every_exchange_can_end(state: State) -> None:
-    reached: set[State] = set()
-    left: list[State] = [EXPECTING, SENDING, WAITING]
+@pytest.mark.parametrize("state", ExchangeState)
+def test_every_state_is_reached_and_every_exchange_can_end(state: ExchangeState) -> None:
+    reached: set[ExchangeState] = set()
+    left: list[ExchangeState] = [EXPECTING, SENDING, WAITING]
     while left:
         one = left.pop()
         if one not in reached:
@@ -45,13 +45,13 @@ def test_what_is_over_stays_over() -> None:
 
 
 @pytest.mark.parametrize("table", [ANSWERED, COMPLETED, FORGOTTEN], ids=["answered", "completed", "forgotten"])
-def test_what_an_event_leads_to_is_legal(table: dict[int, State]) -> None:
+def test_what_an_event_leads_to_is_legal(table: dict[int, ExchangeState]) -> None:
     for before, after in table.items():
         assert after in MOVES[before]
 
 
-@pytest.mark.parametrize("state", State)
-def test_a_complete_message_stays_complete(state: State) -> None:
+@pytest.mark.parametrize("state", ExchangeState)
+def test_a_complete_message_stays_complete(state: ExchangeState) -> None:
     if state >= WAITING:
         assert all(after >= WAITING for after in MOVES[state])
     else:

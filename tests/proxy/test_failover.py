@@ -7,35 +7,35 @@ import random
 
 import pytest
 
-from canaryproxy.model.failure import Failure
-from canaryproxy.model.outcome import Outcome
-from canaryproxy.model.safety import Shield
-from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
-from canaryproxy.proxy.failover import (
+from canaryproxy.dataplane.failover import (
     CLOSED,
+    CONNECT_FAILURES,
     IDEMPOTENT,
-    MOST_TRIES,
-    UNOPENED,
+    MAX_ATTEMPTS,
     FailoverPlan,
+    FailoverStep,
     Repeatable,
     Sent,
-    Step,
     next_step,
     repeatable,
     shields,
 )
+from canaryproxy.model.failure import Failure
+from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.safety import Shield
+from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
 from canaryproxy.routing.compiled_route import build_choices
 from canaryproxy.routing.route_index import RouteIndex
 from tests.routing.test_decide import idle
 
 NEVER, ONCE_MORE, SAFE = Repeatable.NEVER, Repeatable.IDEMPOTENT, Repeatable.SAFE
-RETRY, FALLBACK, SHIELD, GIVE_UP = Step.RETRY, Step.FALLBACK, Step.SHIELD, Step.GIVE_UP
+RETRY, FALLBACK, SHIELD, GIVE_UP = FailoverStep.RETRY, FailoverStep.FALLBACK, FailoverStep.SHIELD, FailoverStep.GIVE_UP
 RESET, CUT = Failure.UPSTREAM_RESET, Failure.RESPONSE_CUT
 
 
-def steps(failure: Failure, sent: Sent, may: Repeatable, *, budget: bool) -> list[Step]:
+def steps(failure: Failure, sent: Sent, may: Repeatable, *, budget: bool) -> list[FailoverStep]:
     """The steps that are tried, each after the one before has led nowhere."""
-    found: list[Step] = []
+    found: list[FailoverStep] = []
     while GIVE_UP not in found:
         found.append(next_step(failure, sent, budget, may, found[-1] if found else None))
     return found
@@ -75,7 +75,7 @@ def steps(failure: Failure, sent: Sent, may: Repeatable, *, budget: bool) -> lis
     ],
 )
 def test_what_is_tried_after_a_failure_and_in_which_order(
-    failure: Failure, sent: Sent, may: Repeatable, without: list[Step], behind_shield: list[Step]
+    failure: Failure, sent: Sent, may: Repeatable, without: list[FailoverStep], behind_shield: list[FailoverStep]
 ) -> None:
     assert steps(failure, sent, may, budget=False) == [*without, GIVE_UP]
     assert steps(failure, sent, may, budget=True) == [*behind_shield, GIVE_UP]
@@ -154,7 +154,7 @@ def walk(route: Route, failure: Failure) -> tuple[list[str], FailoverPlan]:
 
 def test_a_few_endpoints_of_the_version_then_a_few_of_the_stand_in() -> None:
     seen, plan = walk(ROUTE, Failure.CONNECT_REFUSED)
-    assert seen == ["canary"] * MOST_TRIES + ["stable"] * MOST_TRIES
+    assert seen == ["canary"] * MAX_ATTEMPTS + ["stable"] * MAX_ATTEMPTS
     assert (plan.charged, plan.takeover) == (Outcome.UNAVAILABLE, "fallback")
     assert plan.final(Failure.CONNECT_REFUSED) is Failure.CONNECT_REFUSED
 
@@ -182,7 +182,7 @@ def test_behind_a_shield_a_reset_goes_to_the_versions_own_endpoints_alone() -> N
 )
 def test_a_canary_alone_is_unavailable_when_nothing_could_be_opened(failure: Failure, shown: Failure) -> None:
     seen, plan = walk(dataclasses.replace(ROUTE, fallback=frozenset()), failure)
-    assert seen == ["canary"] * MOST_TRIES
+    assert seen == ["canary"] * MAX_ATTEMPTS
     assert plan.final(failure) is shown
     assert plan.charged is failure.outcome
 
@@ -226,7 +226,7 @@ def test_what_is_taken_back_is_charged_with_nothing_that_is_judged() -> None:
     assert FailoverPlan(stable).withdraw(stable, index, idle, DICE) is None
 
 
-@pytest.mark.parametrize("failure", UNOPENED)
+@pytest.mark.parametrize("failure", CONNECT_FAILURES)
 def test_a_failure_before_the_first_byte_leads_to_the_stand_in_even_behind_a_shield(failure: Failure) -> None:
     seen, plan = walk(dataclasses.replace(ROUTE, shield=Shield()), failure)
     assert (seen[-1], plan.takeover) == ("stable", "fallback")

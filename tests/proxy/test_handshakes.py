@@ -4,20 +4,20 @@ import asyncio
 
 import pytest
 
-from canaryproxy.proxy import handshakes
-from canaryproxy.proxy.eviction import Place
-from canaryproxy.proxy.handshakes import Handshakes
+from canaryproxy.dataplane import handshakes
+from canaryproxy.dataplane.eviction import ConnectionSlot
+from canaryproxy.dataplane.handshakes import HandshakeQueue
 from tests.support.world import run
 
 
 class Applicant:
     """A client that has sent its hello."""
 
-    def __init__(self, hall: Handshakes, neighbours: str, begun: list[str], *, gone: bool = False) -> None:
+    def __init__(self, hall: HandshakeQueue, neighbours: str, begun: list[str], *, gone: bool = False) -> None:
         self.neighbours = neighbours
         self.since = 0.0
         self.ended = False
-        self.place: Place | None = None
+        self.place: ConnectionSlot | None = None
         self._hall = hall
         self._begun = begun
         self._gone = gone
@@ -41,13 +41,13 @@ class Applicant:
 
 
 def test_few_begin_in_a_turn_of_the_loop_and_addresses_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handshakes, "TURN", -1.0)
+    monkeypatch.setattr(handshakes, "TURN_SECONDS", -1.0)
 
     async def test() -> None:
         begun: list[str] = []
-        hall = Handshakes(asyncio.get_running_loop(), 100, lambda: None)
+        hall = HandshakeQueue(asyncio.get_running_loop(), 100, lambda: None)
         for address in ("a", "a", "a", "b", "c"):
-            hall.ask(Applicant(hall, address, begun, gone=address == "c"))
+            hall.request(Applicant(hall, address, begun, gone=address == "c"))
         assert (hall.waiting, hall.under_way) == (5, 0)
         for number in range(1, 5):
             await asyncio.sleep(0)
@@ -68,7 +68,7 @@ def test_the_longest_of_the_address_with_most_gives_way() -> None:
             nonlocal evicted
             evicted += 1
 
-        hall = Handshakes(asyncio.get_running_loop(), 6, count)
+        hall = HandshakeQueue(asyncio.get_running_loop(), 6, count)
         honest = Applicant(hall, "honest", begun)
         flood = [Applicant(hall, "flood", begun) for _ in range(20)]
         honest.begin()
@@ -96,15 +96,15 @@ def test_a_flood_that_comes_back_as_fast_as_it_is_cut_is_cut_slowly(monkeypatch:
 
     async def test() -> None:
         begun: list[str] = []
-        hall = Handshakes(asyncio.get_running_loop(), 6, lambda: None)
+        hall = HandshakeQueue(asyncio.get_running_loop(), 6, lambda: None)
         flood = [Applicant(hall, "flood", begun) for _ in range(40)]
         for one in flood:
-            hall.ask(one)
+            hall.request(one)
         await turns(40)
         assert sum(one.ended for one in flood) == 1
         assert (len(begun), hall.under_way, hall.waiting) == (7, 6, 33)
         for number in range(3):  # whose address has none under way need not wait
-            hall.ask(Applicant(hall, f"honest {number}", begun))
+            hall.request(Applicant(hall, f"honest {number}", begun))
             await turns()
         assert begun[7:] == ["honest 0", "honest 1", "honest 2"]
         hall.close()
@@ -120,11 +120,11 @@ def test_an_address_with_none_under_way_is_the_first_though_it_came_before_all_p
 
     async def test() -> None:
         begun: list[str] = []
-        hall = Handshakes(asyncio.get_running_loop(), 4, lambda: None)
+        hall = HandshakeQueue(asyncio.get_running_loop(), 4, lambda: None)
         for number in range(20):
-            hall.ask(Applicant(hall, f"flood {number % 4}", begun))
-        hall.ask(Applicant(hall, "honest", begun))
-        hall.ask(Applicant(hall, "honest", begun))
+            hall.request(Applicant(hall, f"flood {number % 4}", begun))
+        hall.request(Applicant(hall, "honest", begun))
+        hall.request(Applicant(hall, "honest", begun))
         await turns(30)
         assert begun[:4] == ["flood 0", "flood 1", "flood 2", "flood 3"]
         assert begun.count("honest") == 1
@@ -139,10 +139,10 @@ def test_one_that_ends_lets_the_next_one_begin_at_once(monkeypatch: pytest.Monke
 
     async def test() -> None:
         begun: list[str] = []
-        hall = Handshakes(asyncio.get_running_loop(), 2, lambda: None)
+        hall = HandshakeQueue(asyncio.get_running_loop(), 2, lambda: None)
         line = [Applicant(hall, "a", begun) for _ in range(10)]
         for one in line:
-            hall.ask(one)
+            hall.request(one)
         await turns(10)
         assert len(begun) == 3
         for one in line:
@@ -160,9 +160,9 @@ def test_another_gives_way_when_its_time_has_come(monkeypatch: pytest.MonkeyPatc
 
     async def test() -> None:
         begun: list[str] = []
-        hall = Handshakes(asyncio.get_running_loop(), 2, lambda: None)
+        hall = HandshakeQueue(asyncio.get_running_loop(), 2, lambda: None)
         for _ in range(10):
-            hall.ask(Applicant(hall, "a", begun))
+            hall.request(Applicant(hall, "a", begun))
         async with asyncio.timeout(30):
             while hall.waiting:
                 await asyncio.sleep(0.001)
@@ -174,9 +174,9 @@ def test_another_gives_way_when_its_time_has_come(monkeypatch: pytest.MonkeyPatc
 def test_short_turns_let_more_begin() -> None:
     async def test() -> None:
         begun: list[str] = []
-        hall = Handshakes(asyncio.get_running_loop(), 1000, lambda: None)
+        hall = HandshakeQueue(asyncio.get_running_loop(), 1000, lambda: None)
         for _ in range(200):
-            hall.ask(Applicant(hall, "a", begun))
+            hall.request(Applicant(hall, "a", begun))
         turns = 0
         while hall.waiting:
             turns += 1
@@ -188,15 +188,15 @@ def test_short_turns_let_more_begin() -> None:
 
 
 def test_in_a_long_line_the_newest_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handshakes, "LONG", 2)
-    monkeypatch.setattr(handshakes, "TURN", -1.0)
+    monkeypatch.setattr(handshakes, "LONG_SECONDS", 2)
+    monkeypatch.setattr(handshakes, "TURN_SECONDS", -1.0)
 
     async def test() -> None:
         begun: list[str] = []
-        hall = Handshakes(asyncio.get_running_loop(), 1000, lambda: None)
+        hall = HandshakeQueue(asyncio.get_running_loop(), 1000, lambda: None)
         line = [Applicant(hall, "a", begun) for _ in range(4)]
         for one in line:
-            hall.ask(one)
+            hall.request(one)
         while hall.waiting:
             await asyncio.sleep(0)
         assert sorted(line, key=lambda one: one.place.entry[1]) == [line[3], line[2], line[0], line[1]]  # type: ignore[union-attr,index]
@@ -206,15 +206,15 @@ def test_in_a_long_line_the_newest_comes_first(monkeypatch: pytest.MonkeyPatch) 
 
 def test_whoever_is_gone_stands_in_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the newest come first, the oldest are never picked as long as a flood lasts."""
-    monkeypatch.setattr(handshakes, "LONG", 2)
-    monkeypatch.setattr(handshakes, "TURN", -1.0)
+    monkeypatch.setattr(handshakes, "LONG_SECONDS", 2)
+    monkeypatch.setattr(handshakes, "TURN_SECONDS", -1.0)
 
     async def test() -> None:
         begun: list[str] = []
-        hall = Handshakes(asyncio.get_running_loop(), 1000, lambda: None)
+        hall = HandshakeQueue(asyncio.get_running_loop(), 1000, lambda: None)
         line = [Applicant(hall, "a", begun) for _ in range(50)]
         for one in line:
-            hall.ask(one)
+            hall.request(one)
         for one in line[:48]:
             hall.withdraw(one)
             hall.withdraw(one)
@@ -231,8 +231,8 @@ def test_whoever_is_gone_stands_in_no_line(monkeypatch: pytest.MonkeyPatch) -> N
 def test_nothing_begins_after_the_end() -> None:
     async def test() -> None:
         begun: list[str] = []
-        hall = Handshakes(asyncio.get_running_loop(), 6, lambda: None)
-        hall.ask(Applicant(hall, "a", begun))
+        hall = HandshakeQueue(asyncio.get_running_loop(), 6, lambda: None)
+        hall.request(Applicant(hall, "a", begun))
         hall.close()
         hall.close()
         await asyncio.sleep(0)

@@ -7,10 +7,10 @@ from ipaddress import ip_network
 import pytest
 
 from canaryproxy.control.listen import listen_on
+from canaryproxy.dataplane.listener import accept_some
 from canaryproxy.http.proxy_protocol import V2_SIGNATURE
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, Network, PlaneSettings, Timeouts
-from canaryproxy.proxy.listener import accept_some
 from tests.proxy.test_tls import OURS, SHOP, trusting
 from tests.support.world import GET, World, read_head, run, world
 
@@ -26,7 +26,7 @@ def settings(trusted: tuple[Network, ...] = TRUSTED, connections: int = 100) -> 
 
 async def listen(w: World, tls: ListenerTls | None = None) -> int:
     sock = listen_on("127.0.0.1", 0)
-    w.plane.listen(sock, tls, preamble=True)
+    w.plane.listen(sock, tls, proxy_protocol=True)
     port: int = sock.getsockname()[1]
     return port
 
@@ -113,7 +113,7 @@ def test_strangers_that_say_nothing_are_counted_and_give_way() -> None:
         async with world(settings=settings(connections=3)) as w:
             port = await listen(w)
             silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
-            while w.plane._places.choose(w.plane.clock.now()) is None or w.plane._listeners[1].arriving < 3:
+            while w.plane._slots.choose(w.plane.clock.now()) is None or w.plane._listeners[1].pending_count < 3:
                 await asyncio.sleep(0.01)
             assert (await ask(w, port, V1 + GET)).endswith(b"ok")
             assert await silent[0][0].read() == b""
@@ -159,7 +159,7 @@ def test_a_drain_does_not_wait_longer_for_a_silent_stranger_than_for_anyone() ->
             began = w.plane.clock.now()
             assert await w.plane.drain() == 0
             assert w.plane.clock.now() - began < 5
-            w.plane.certify([None, ListenerTls((SHOP,))])
+            w.plane.update_certificates([None, ListenerTls((SHOP,))])
             writer.close()
 
     run(test())

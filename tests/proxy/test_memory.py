@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from canaryproxy.proxy.memory import group, physical
+from canaryproxy.dataplane.memory_limit import cgroup_memory, physical
 
 MIB = 2**20
 MACHINE = 8192 * MIB
@@ -41,7 +41,7 @@ def lay(root: Path, files: dict[str, str]) -> None:
 def test_the_tightest_limit_counts(files: dict[str, str], own: str, expected: int | None, tmp_path: Path) -> None:
     lay(tmp_path / "cgroup", files)
     (tmp_path / "own").write_text(own)
-    found = group(tmp_path / "cgroup", tmp_path / "own", MACHINE)
+    found = cgroup_memory(tmp_path / "cgroup", tmp_path / "own", MACHINE)
     assert (None if found is None else found.limit) == (None if expected is None else expected * MIB)
 
 
@@ -71,7 +71,7 @@ def test_what_is_in_use_is_without_what_the_kernel_would_give_back(
 ) -> None:
     lay(tmp_path, files)
     (tmp_path / "own").write_text(own)
-    found = group(tmp_path, tmp_path / "own", MACHINE)
+    found = cgroup_memory(tmp_path, tmp_path / "own", MACHINE)
     assert found is not None
     assert found.share() == 0.5
     found.stat.unlink()
@@ -81,7 +81,7 @@ def test_what_is_in_use_is_without_what_the_kernel_would_give_back(
 def test_a_limit_that_is_changed_counts_at_once(tmp_path: Path) -> None:
     """`docker update`, a resize of a pod in place, `systemctl set-property`."""
     lay(tmp_path, {"memory.max": "1000", "memory.current": "960", "memory.stat": "anon 960\n", "own": "0::/\n"})
-    found = group(tmp_path, tmp_path / "own", MACHINE)
+    found = cgroup_memory(tmp_path, tmp_path / "own", MACHINE)
     assert found is not None
     assert found.share() == 0.96
     lay(tmp_path, {"memory.max": "2000"})
@@ -91,5 +91,5 @@ def test_a_limit_that_is_changed_counts_at_once(tmp_path: Path) -> None:
 
 
 def test_a_machine_without_cgroups_has_no_limit_but_its_own(tmp_path: Path) -> None:
-    assert group(tmp_path / "none", tmp_path / "none") is None
+    assert cgroup_memory(tmp_path / "none", tmp_path / "none") is None
     assert physical() > 64 * MIB

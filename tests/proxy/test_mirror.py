@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from bench.ports import free_port
+from canaryproxy.dataplane.mirror import MAX_IN_FLIGHT, MAX_QUEUED
+from canaryproxy.dataplane.outlier_detection import FAILURES_TO_EJECT
 from canaryproxy.model.report import Delta
 from canaryproxy.model.safety import Mirror
 from canaryproxy.model.table import Endpoint
-from canaryproxy.proxy.ejection import FAILURES
-from canaryproxy.proxy.mirror import QUEUED, UNDER_WAY
 from tests.proxy.test_attempts import refuse, with_endpoints
 from tests.support.stand import CANARY, STABLE, Stand, stand
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
@@ -82,7 +82,7 @@ def test_exactly_the_share_is_copied_of_what_stable_answers() -> None:
             assert 222 <= tally.sent + tally.dropped <= 228
             assert len(w.canary.heads) == 100 + tally.sent
             assert w.versions == {"stable": 900, "canary": 100}
-            assert w.canary.connections <= 2 + UNDER_WAY
+            assert w.canary.connections <= 2 + MAX_IN_FLIGHT
 
     run(test())
 
@@ -157,13 +157,13 @@ def test_a_body_is_copied_whole_or_not_at_all() -> None:
             await asyncio.sleep(0.1)
             tally.look()
             assert (tally.sent, tally.dropped) == (2, 2)
-            assert w.plane.mirrors._lots["shop"]._bytes == 0
+            assert w.plane.mirrors._queues["shop"]._bytes == 0
 
     run(test())
 
 
 def test_a_canary_that_hangs_costs_a_bounded_number_of_copies_and_nobody_else_anything() -> None:
-    count = UNDER_WAY + QUEUED + 50
+    count = MAX_IN_FLIGHT + MAX_QUEUED + 50
 
     async def test() -> None:
         async with world(mirror=EVERY, connect_timeout=0.1, response_timeout=0.4) as w:
@@ -174,11 +174,11 @@ def test_a_canary_that_hangs_costs_a_bounded_number_of_copies_and_nobody_else_an
                 writer.write(STAY)
                 assert (await read_response(reader))[1] == b"ok"
             tally.look()
-            assert (tally.sent, tally.dropped, tally.outcomes) == (UNDER_WAY, 50, {"overflow": 50})
+            assert (tally.sent, tally.dropped, tally.outcomes) == (MAX_IN_FLIGHT, 50, {"overflow": 50})
             await tally.until(count)
             assert tally.outcomes["overflow"] == 50
-            assert tally.outcomes["timeout"] + tally.outcomes["unavailable"] == UNDER_WAY + QUEUED
-            assert UNDER_WAY <= tally.outcomes["timeout"] <= UNDER_WAY + FAILURES
+            assert tally.outcomes["timeout"] + tally.outcomes["unavailable"] == MAX_IN_FLIGHT + MAX_QUEUED
+            assert MAX_IN_FLIGHT <= tally.outcomes["timeout"] <= MAX_IN_FLIGHT + FAILURES_TO_EJECT
             assert (tally.sent, tally.dropped) == (tally.outcomes["timeout"], 50 + tally.outcomes["unavailable"])
             w.collect()
             assert w.outcomes == {"success": count}
@@ -278,18 +278,22 @@ def test_an_abort_drops_what_waits_and_what_is_under_way() -> None:
             w.canary.behaviour = hang
             tally = Tally(w)
             reader, writer = await w.connect()
-            for _ in range(UNDER_WAY + 10):
+            for _ in range(MAX_IN_FLIGHT + 10):
                 writer.write(STAY)
                 await read_response(reader)
             off = dataclasses.replace(w.table.routes[0], aborted=True)
             w.publish(dataclasses.replace(w.table, routes=(off,)), 2)
             tally.look()
-            assert (tally.sent, tally.dropped, tally.outcomes) == (UNDER_WAY, 10, {"unavailable": UNDER_WAY + 10})
+            assert (tally.sent, tally.dropped, tally.outcomes) == (
+                MAX_IN_FLIGHT,
+                10,
+                {"unavailable": MAX_IN_FLIGHT + 10},
+            )
             gone = w.table.routes[0].versions[1]
             moved = dataclasses.replace(w.table.routes[0], canary=dataclasses.replace(gone, endpoints=()))
             w.publish(dataclasses.replace(w.table, routes=(moved,)), 3)
             tally.look()
-            assert (tally.sent, tally.dropped) == (UNDER_WAY, 10)
+            assert (tally.sent, tally.dropped) == (MAX_IN_FLIGHT, 10)
 
     run(test())
 
@@ -300,7 +304,7 @@ def test_a_canary_that_is_removed_gets_no_more_copies_though_another_route_has_i
             w.canary.behaviour = hang
             tally = Tally(w)
             reader, writer = await w.connect()
-            for _ in range(UNDER_WAY + 10):
+            for _ in range(MAX_IN_FLIGHT + 10):
                 writer.write(STAY)
                 await read_response(reader)
             route = w.table.routes[0]
@@ -309,7 +313,7 @@ def test_a_canary_that_is_removed_gets_no_more_copies_though_another_route_has_i
             other = dataclasses.replace(without, name="other", hosts=("other.test",), stable=moved, mirror=None)
             w.publish(dataclasses.replace(w.table, routes=(without, other)), 2)
             tally.look()
-            assert (tally.sent, tally.dropped) == (UNDER_WAY, 10)
+            assert (tally.sent, tally.dropped) == (MAX_IN_FLIGHT, 10)
 
     run(test())
 
@@ -320,21 +324,21 @@ def test_copies_that_wait_while_the_canary_becomes_another_one_go_to_none_that_i
             w.canary.behaviour = hang
             tally = Tally(w)
             reader, writer = await w.connect()
-            for _ in range(UNDER_WAY + 10):
+            for _ in range(MAX_IN_FLIGHT + 10):
                 writer.write(STAY)
                 await read_response(reader)
             route = w.table.routes[0]
             other = dataclasses.replace(route.versions[1], endpoints=(Endpoint("127.0.0.1", free_port()),))
             w.publish(dataclasses.replace(w.table, routes=(dataclasses.replace(route, canary=other),)), 2)
-            while w.canary.connections < UNDER_WAY:
+            while w.canary.connections < MAX_IN_FLIGHT:
                 await asyncio.sleep(0.01)
             for task in list(w.canary.tasks):
                 task.cancel()
             async with asyncio.timeout(5):
-                while tally.sent + tally.dropped < UNDER_WAY + 10:
+                while tally.sent + tally.dropped < MAX_IN_FLIGHT + 10:
                     tally.look()
                     await asyncio.sleep(0.01)
-            assert (tally.sent, tally.dropped, w.canary.connections) == (UNDER_WAY, 10, UNDER_WAY)
+            assert (tally.sent, tally.dropped, w.canary.connections) == (MAX_IN_FLIGHT, 10, MAX_IN_FLIGHT)
 
     run(test())
 
@@ -351,7 +355,7 @@ def test_bodies_that_grow_for_ever_take_no_more_than_their_room() -> None:
                 while not tally.dropped:
                     await asyncio.sleep(0.02)
                     tally.look()
-            lot = w.plane.mirrors._lots["shop"]
+            lot = w.plane.mirrors._queues["shop"]
             assert 0 < lot._bytes <= 2**22
             for writer in w.clients:
                 writer.close()
@@ -375,7 +379,7 @@ def test_a_request_that_is_answered_before_its_end_with_an_error_has_no_copy() -
             await asyncio.sleep(0.1)
             tally.look()
             assert (tally.sent, tally.dropped) == (0, 0)
-            assert w.plane.mirrors._lots["shop"]._bytes == 0
+            assert w.plane.mirrors._queues["shop"]._bytes == 0
 
     run(test())
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from canaryproxy.dataplane.exchange import expects
 from canaryproxy.model.head import RequestHead
 from canaryproxy.model.safety import Shield
-from canaryproxy.proxy.exchange import expects
 from tests.support.stand import STABLE, Stand, stand
 
 CLOCKS = (

@@ -6,9 +6,9 @@ from ipaddress import ip_network
 
 import pytest
 
+from canaryproxy.dataplane.sockets import Sockets
 from canaryproxy.model.settings import PlaneSettings, Timeouts
 from canaryproxy.model.table import Affinity, RoutingTable
-from canaryproxy.proxy.sockets import Sockets
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
 
 
@@ -201,9 +201,9 @@ def test_forwarding_fields_are_believed_from_trusted_proxies_only(trusted: str, 
         async with world(settings=settings) as w:
             await w.ask(GET[:-2] + b"X-Forwarded-For: 6.6.6.6\r\n\r\n")
             assert b"\r\nX-Forwarded-For: " + seen + b"\r\n" in w.stable.heads[0]
-            assert w.plane.meet("::ffff:127.0.0.1").trusted is (trusted == "127.0.0.0/8")
-            assert w.plane.meet("2001:db8::1%eth0").trusted
-            assert not w.plane.meet("unknown").trusted
+            assert w.plane.client_for("::ffff:127.0.0.1").trusted is (trusted == "127.0.0.0/8")
+            assert w.plane.client_for("2001:db8::1%eth0").trusted
+            assert not w.plane.client_for("unknown").trusted
 
     run(test())
 
@@ -270,7 +270,7 @@ def test_a_deadline_is_never_early() -> None:
     async def test() -> None:
         async with world() as w:
             for _ in range(20):
-                assert w.plane.clock.in_seconds(1.0) >= w.plane.clock.now() + 1.0
+                assert w.plane.clock.deadline_in(1.0) >= w.plane.clock.now() + 1.0
                 await asyncio.sleep(0.02)
 
     run(test())

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from canaryproxy.dataplane.pool import Pool
+from canaryproxy.dataplane.sockets import Sockets
+from canaryproxy.dataplane.upstream_h1 import UpstreamConnection
 from canaryproxy.model.table import Endpoint
-from canaryproxy.proxy.pool import Pool
-from canaryproxy.proxy.sockets import Sockets
-from canaryproxy.proxy.upstream import Upstream
 
 
 class Wire:
@@ -29,8 +29,8 @@ class Wire:
         self.aborted = True
 
 
-def opened() -> tuple[Upstream, Wire]:
-    upstream, wire = Upstream(), Wire()
+def opened() -> tuple[UpstreamConnection, Wire]:
+    upstream, wire = UpstreamConnection(), Wire()
     upstream.connection_made(wire)  # type: ignore[arg-type]
     return upstream, wire
 
@@ -46,38 +46,38 @@ def lending() -> Iterator[Pool]:
 def test_the_newest_idle_connection_is_lent_first_and_dead_ones_never(lending: Pool) -> None:
     (first, _), (second, _), (dead, _) = opened(), opened(), opened()
     for upstream in (first, second, dead):
-        lending.give_back(upstream, 10.0)
+        lending.release(upstream, 10.0)
     dead.connection_lost(None)
-    assert lending.take() is second
-    assert lending.take() is first
-    assert lending.take() is None
+    assert lending.take_idle() is second
+    assert lending.take_idle() is first
+    assert lending.take_idle() is None
 
 
 def test_idle_connections_are_closed_when_their_time_is_over(lending: Pool) -> None:
     (old, old_wire), (young, young_wire) = opened(), opened()
-    lending.give_back(old, 1.0)
-    lending.give_back(young, 5.0)
+    lending.release(old, 1.0)
+    lending.release(young, 5.0)
     lending.sweep(2.0)
     assert (old_wire.aborted, young_wire.aborted) == (True, False)
-    assert lending.take() is young
+    assert lending.take_idle() is young
     assert lending.authority == b"[::1]:80"
 
 
 def test_closing_ends_what_is_idle(lending: Pool) -> None:
     upstream, wire = opened()
-    lending.give_back(upstream, 1.0)
+    lending.release(upstream, 1.0)
     lending.close()
     assert wire.aborted
     late, late_wire = opened()
-    lending.give_back(late, 1.0)
+    lending.release(late, 1.0)
     assert late_wire.aborted
 
 
 def test_each_idle_connection_has_its_own_time_whoever_used_it_first(lending: Pool) -> None:
     """Routes that share an endpoint may keep connections for different times."""
     (long, long_wire), (short, short_wire) = opened(), opened()
-    lending.give_back(long, 60.0)
-    lending.give_back(short, 1.0)
+    lending.release(long, 60.0)
+    lending.release(short, 1.0)
     lending.sweep(2.0)
     assert (long_wire.aborted, short_wire.aborted) == (False, True)
-    assert lending.take() is long
+    assert lending.take_idle() is long

@@ -3,7 +3,7 @@
 import socket
 import struct
 
-from canaryproxy.proxy.presence import vanished
+from canaryproxy.dataplane.reset_detection import disconnected
 
 
 class Held:
@@ -24,7 +24,7 @@ def test_only_peers_that_reset_have_vanished() -> None:
         clients[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         clients[0].close()
         clients[1].shutdown(socket.SHUT_WR)
-        assert vanished(held) == [held[0]]  # type: ignore[arg-type,comparison-overlap]
-        assert vanished([]) == []
+        assert disconnected(held) == [held[0]]  # type: ignore[arg-type,comparison-overlap]
+        assert disconnected([]) == []
         for sock in (*clients[1:], *(one.get_extra_info("") for one in held)):
             sock.close()

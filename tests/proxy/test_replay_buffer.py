@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from canaryproxy.proxy.buffers import PIECE, WATER, Buffers
-from canaryproxy.proxy.replay_buffer import REPLAY_LIMIT, ReplayBuffer
-from canaryproxy.proxy.sockets import Sockets
+from canaryproxy.dataplane.buffers import PIECE, WATER, Buffers
+from canaryproxy.dataplane.replay_buffer import REPLAY_LIMIT, ReplayBuffer
+from canaryproxy.dataplane.sockets import Sockets
 from tests.support.world import OK, read_head, read_response, run, world
 
 PUT = b"PUT / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: %d\r\n\r\n"
@@ -54,7 +54,7 @@ def test_where_it_is_tight_no_body_is_kept_for_another_attempt() -> None:
             reader, writer = await w.connect()
             writer.write(PUT % 1_000 + b"a" * 1_000)
             await read_response(reader)
-            w.plane.buffers.press(0.9)
+            w.plane.buffers.set_pressure(0.9)
             writer.write(PUT % 1_000)
             await asyncio.sleep(0.05)
             writer.write(b"b" * 999)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from canaryproxy.dataplane.local_response import answer, options
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import RequestHead
-from canaryproxy.proxy.respond import answer, options
 
 SENT = [failure for failure in Failure if failure is not Failure.CLIENT_GONE]
 

@@ -2,13 +2,13 @@
 
 import pytest
 
+from canaryproxy.dataplane.client_h1 import ClientConnection
+from canaryproxy.dataplane.client_stream import ClientPhase
+from canaryproxy.dataplane.exchange import Exchange
+from canaryproxy.dataplane.exchange_state import FINAL, NOTHING
+from canaryproxy.dataplane.response_writer import JOIN_LIMIT
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import Body, ResponseHead
-from canaryproxy.proxy.client_stream import Phase
-from canaryproxy.proxy.downstream import Downstream
-from canaryproxy.proxy.exchange import Exchange
-from canaryproxy.proxy.exchange_state import FINAL, NOTHING
-from canaryproxy.proxy.response_writer import JOIN_LIMIT
 from tests.support.streams import Stage, stage
 
 
@@ -53,9 +53,9 @@ class Wire:
         self.ends.append("abort")
 
 
-def asked(s: Stage, fields: bytes = b"", line: bytes = b"GET / HTTP/1.1") -> tuple[Downstream, Wire, Exchange]:
+def asked(s: Stage, fields: bytes = b"", line: bytes = b"GET / HTTP/1.1") -> tuple[ClientConnection, Wire, Exchange]:
     """A client's connection with a request under way."""
-    down, wire = Downstream(s.plane, "192.0.2.1"), Wire()
+    down, wire = ClientConnection(s.plane, "192.0.2.1"), Wire()
     down.connection_made(wire)  # type: ignore[arg-type]
     down.data_received(line + b"\r\nHost: shop.test\r\n" + fields + b"\r\n")
     assert down.exchange is not None
@@ -75,9 +75,9 @@ def test_a_whole_response_is_one_write_and_the_next_request_may_come() -> None:
         (sent,) = wire.writes
         assert sent.startswith(b"HTTP/1.1 200 OK\r\n")
         assert sent.endswith(b"\r\n\r\nok")
-        assert (down.phase, down.delivered, wire.ends) == (Phase.IDLE, FINAL, [])
+        assert (down.phase, down.delivered, wire.ends) == (ClientPhase.IDLE, FINAL, [])
         down.data_received(b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")
-        assert (down.phase, down.delivered) == (Phase.EXCHANGE, NOTHING)
+        assert (down.phase, down.delivered) == (ClientPhase.EXCHANGE, NOTHING)
 
 
 def test_a_large_body_is_not_copied_to_be_joined() -> None:

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.proxy.room import FILES_PER_CONNECTION, SPARE, connections_of, connections_within, files_for
+from canaryproxy.dataplane.file_budget import (
+    FILES_PER_CONNECTION,
+    RESERVED_FILES,
+    connection_limit,
+    connections_within,
+    files_for,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,19 +24,19 @@ def test_clients_that_fit(files: int, clients: int) -> None:
 @given(st.integers(16, 2**31))
 def test_some_are_always_left_for_the_rest(files: int) -> None:
     left = files - FILES_PER_CONNECTION * connections_within(files)
-    assert left >= min(SPARE, files // 4)
+    assert left >= min(RESERVED_FILES, files // 4)
 
 
 @given(st.integers(1, 10**6))
 def test_what_is_wanted_is_enough(clients: int) -> None:
     assert connections_within(files_for(clients)) >= min(clients, connections_within(files_for(clients)))
-    assert files_for(clients) <= 4 * SPARE or connections_within(files_for(clients)) == clients
+    assert files_for(clients) <= 4 * RESERVED_FILES or connections_within(files_for(clients)) == clients
 
 
 @given(st.integers(1, 10**6), st.integers(8, 10**6), st.integers(1, 64))
 def test_an_instance_never_serves_more_than_it_is_to_or_than_its_workers_can(
     wanted: int, files: int, workers: int
 ) -> None:
-    found = connections_of(wanted, files, workers)
+    found = connection_limit(wanted, files, workers)
     assert 1 <= found <= wanted
     assert found <= workers * connections_within(files)

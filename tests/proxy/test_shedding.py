@@ -10,13 +10,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from canaryproxy.dataplane.buffers import Buffers
+from canaryproxy.dataplane.load_shedding import (
+    ABORT_BATCH,
+    CHECKS,
+    MIN_SHED_BYTES,
+    WEIGH_BATCH,
+    BufferHolder,
+    LoadShedder,
+    no_holders,
+    trim,
+)
+from canaryproxy.dataplane.plane import DataPlane
+from canaryproxy.dataplane.slices import Slices
+from canaryproxy.dataplane.tunnel import Tunnel
 from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.model.settings import Limits, Timeouts
-from canaryproxy.proxy.buffers import Buffers
-from canaryproxy.proxy.plane import DataPlane
-from canaryproxy.proxy.shedding import CUT_AT_ONCE, LEAST, LOOKS, WEIGHED_AT_ONCE, Holder, Shedding, nobody, trim
-from canaryproxy.proxy.slices import Slices
-from canaryproxy.proxy.tunnel import Tunnel
 from tests.support.world import GET, STAY, World, read_head, read_response, reset, run, world
 
 MIB = 2**20
@@ -291,10 +300,10 @@ def test_tunnels_of_which_one_side_is_gone_are_cut_too() -> None:
                 size = full.up.received - full.down.transport.get_write_buffer_size() + 6_000
                 tunnels = await come(10)
                 await until(lambda: all(one._gone == 1 for one in tunnels), 5.0)
-                assert not w.plane.pools.sockets.direct or sum(one.weight() >= LEAST for one in tunnels) > 5
-                w.plane.buffers.limit = LEAST
+                assert not w.plane.pools.sockets.direct or sum(one.weight() >= MIN_SHED_BYTES for one in tunnels) > 5
+                w.plane.buffers.limit = MIN_SHED_BYTES
                 w.plane.buffers.sweep()
-                await until(lambda: w.plane.buffers.held <= LEAST, 5.0)
+                await until(lambda: w.plane.buffers.held <= MIN_SHED_BYTES, 5.0)
             finally:
                 attackers.leave()
 
@@ -401,11 +410,11 @@ def fakes(
     limit: int = 100_000,
     memory: Callable[[], float] | None = None,
     later: Callable[[Callable[[], None]], object] = lambda call: call(),
-) -> tuple[Shedding, list[Fake]]:
+) -> tuple[LoadShedder, list[Fake]]:
     buffers = Buffers(limit)
     made: list[Fake] = []
     slices = Slices(lambda call: call(), lambda: None)
-    shedding = Shedding(buffers, lambda: made, slices, lambda _: None, memory)
+    shedding = LoadShedder(buffers, lambda: made, slices, lambda _: None, memory)
     shedding.trim = lambda: None
     made += [Fake(Buffers(), size) for size in sizes]
     for one in made:
@@ -414,8 +423,8 @@ def fakes(
     return shedding, made
 
 
-def ranked(shedding: Shedding) -> list[Holder]:
-    burdens: list[tuple[int, Holder]] = []
+def ranked(shedding: LoadShedder) -> list[BufferHolder]:
+    burdens: list[tuple[int, BufferHolder]] = []
     assert not list(shedding._weigh(burdens))
     return [holder for _, holder in burdens]
 
@@ -436,9 +445,9 @@ def test_a_flood_is_cut_a_few_in_a_turn_so_that_others_are_served_between() -> N
     while turns:
         cut.append(sum(one.cut for one in made))
         turns.pop()()
-    assert max(after - before for before, after in itertools.pairwise(cut)) <= CUT_AT_ONCE
-    assert sum(not one for one in cut) >= 3_000 // WEIGHED_AT_ONCE
-    assert len(set(attended)) >= sum(one.cut for one in made) * (CUT_AT_ONCE - 1) // CUT_AT_ONCE - 1
+    assert max(after - before for before, after in itertools.pairwise(cut)) <= ABORT_BATCH
+    assert sum(not one for one in cut) >= 3_000 // WEIGH_BATCH
+    assert len(set(attended)) >= sum(one.cut for one in made) * (ABORT_BATCH - 1) // ABORT_BATCH - 1
     assert shedding._buffers.held <= 8_500_000
     assert shedding._buffers.shed == sum(one.cut for one in made)
 
@@ -447,7 +456,7 @@ def test_what_is_gone_when_its_turn_comes_is_not_cut() -> None:
     shedding, made = fakes(30_000, 50_000, 40_000, limit=60_000)
     weigh = shedding._weigh
 
-    def gone(burdens: list[tuple[int, Holder]], least: int) -> Iterator[None]:
+    def gone(burdens: list[tuple[int, BufferHolder]], least: int) -> Iterator[None]:
         yield from weigh(burdens, least)
         made[1].buffers.drop(made[1].size)
         made[1].size = 0
@@ -460,11 +469,11 @@ def test_what_is_gone_when_its_turn_comes_is_not_cut() -> None:
 def test_what_moves_is_a_smaller_burden() -> None:
     shedding, made = fakes(60_000, 50_000, limit=115_000)
     made[0].buffers.add(1)
-    for _ in range(LOOKS):
+    for _ in range(CHECKS):
         shedding.sweep()
     made[0].moved = 40_000
     assert ranked(shedding) == [made[1], made[0]]
-    for _ in range(LOOKS):
+    for _ in range(CHECKS):
         shedding.sweep()
     assert ranked(shedding) == made
 
@@ -480,7 +489,7 @@ def test_small_holders_are_cut_only_where_all_others_were_not_enough() -> None:
     assert not any(one.cut for one in made[51:])
     assert not made[0].buffers.refusing
     shedding, made = fakes(*[4_000] * 20, memory=lambda: 0.97)
-    for _ in range(LOOKS):
+    for _ in range(CHECKS):
         shedding.sweep()
     assert not any(one.cut for one in made)
 
@@ -492,7 +501,7 @@ def test_short_memory_has_the_greatest_cut_then_idle_clients_closed_and_free_mem
     trimmed: list[int] = []
     shedding.spare = lambda: not spared and not spared.append(1)  # type: ignore[func-returns-value]
     shedding.trim = lambda: trimmed.append(1)
-    for _ in range(LOOKS):
+    for _ in range(CHECKS):
         shedding.sweep()
     assert made[0].cut
     assert trimmed
@@ -501,7 +510,7 @@ def test_short_memory_has_the_greatest_cut_then_idle_clients_closed_and_free_mem
     shedding.sweep()
     assert spared
     share = 0.1
-    for _ in range(LOOKS):
+    for _ in range(CHECKS):
         shedding.sweep()
     assert not made[0].buffers.tight
 
@@ -542,5 +551,5 @@ def test_one_that_cannot_be_cut_keeps_neither_others_from_it_nor_the_next_time(
 
 
 def test_nobody_is_idle_where_nobody_says_so_and_trimming_does_no_harm() -> None:
-    assert not nobody()
+    assert not no_holders()
     trim()

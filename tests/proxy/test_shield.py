@@ -5,17 +5,17 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.proxy.shield import AHEAD, SAVED, Budget, Patience
+from canaryproxy.dataplane.shield import MAX_AHEAD_SECONDS, MAX_SAVED_SECONDS, DeadlineQueue, RetryBudget
 from tests.support.world import run
 
 
 def spent(share: int, count: int, every: float = 0.01) -> int:
     """Answers by stable when all of `count` requests fail, one after another."""
-    budget, answered = Budget(), 0
+    budget, answered = RetryBudget(), 0
     for number in range(count):
         now = number * every
-        budget.pay(share, now)
-        answered += budget.spend(share, now, 2.0)
+        budget.deposit(share, now)
+        answered += budget.withdraw(share, now, 2.0)
     return answered
 
 
@@ -29,20 +29,20 @@ def test_exactly_the_share_of_a_failing_canary_is_answered_by_stable() -> None:
 
 @given(st.integers(0, 10_000), st.lists(st.tuples(st.booleans(), st.floats(0, 3)), max_size=200))
 def test_never_more_than_the_share_whatever_fails_when(share: int, requests: list[tuple[bool, float]]) -> None:
-    budget, now, answered = Budget(), 0.0, 0
+    budget, now, answered = RetryBudget(), 0.0, 0
     for number, (fails, pause) in enumerate(requests, 1):
         now += pause
-        budget.pay(share, now)
-        answered += fails and budget.spend(share, now, 2.0)
+        budget.deposit(share, now)
+        answered += fails and budget.withdraw(share, now, 2.0)
         assert answered * 10_000 <= share * number
 
 
 def test_what_a_quiet_time_saved_expires() -> None:
-    budget = Budget()
+    budget = RetryBudget()
     for _ in range(1_000):
-        budget.pay(2_000, 0.0)
-    assert budget.spend(2_000, SAVED, 2.0)
-    assert not budget.spend(2_000, SAVED + 4.0, 2.0)
+        budget.deposit(2_000, 0.0)
+    assert budget.withdraw(2_000, MAX_SAVED_SECONDS, 2.0)
+    assert not budget.withdraw(2_000, MAX_SAVED_SECONDS + 4.0, 2.0)
 
 
 class Request:
@@ -58,19 +58,19 @@ class Request:
 def test_time_is_over_a_moment_early_and_never_late_by_a_sweep() -> None:
     async def test() -> None:
         loop = asyncio.get_running_loop()
-        patience, one, other, done = Patience(loop, 0.1), Request(), Request(), Request()
+        patience, one, other, done = DeadlineQueue(loop, 0.1), Request(), Request(), Request()
         began = loop.time()
         for request in (one, done):
-            patience.begin(request)
+            patience.add(request)
         await asyncio.sleep(0.03)
-        patience.begin(other)
-        patience.end(done)
-        patience.end(done)
+        patience.add(other)
+        patience.remove(done)
+        patience.remove(done)
         await one.over.wait()
-        assert loop.time() - began >= 0.1 - AHEAD - 0.002
+        assert loop.time() - began >= 0.1 - MAX_AHEAD_SECONDS - 0.002
         assert len(patience) == 1
         await other.over.wait()
-        assert loop.time() - began >= 0.13 - AHEAD - 0.002
+        assert loop.time() - began >= 0.13 - MAX_AHEAD_SECONDS - 0.002
         assert not patience
         assert not done.over.is_set()
 
@@ -79,8 +79,8 @@ def test_time_is_over_a_moment_early_and_never_late_by_a_sweep() -> None:
 
 def test_who_waits_when_all_is_over_hears_nothing() -> None:
     async def test() -> None:
-        patience, one = Patience(asyncio.get_running_loop(), 0.02), Request()
-        patience.begin(one)
+        patience, one = DeadlineQueue(asyncio.get_running_loop(), 0.02), Request()
+        patience.add(one)
         patience.cancel()
         patience.cancel()
         await asyncio.sleep(0.05)

@@ -13,14 +13,11 @@ from dataclasses import replace
 import pytest
 
 from canaryproxy.control.listen import listen_on
-from canaryproxy.model.certificate import UpstreamTls
-from canaryproxy.model.failure import Failure
-from canaryproxy.model.settings import Limits
-from canaryproxy.proxy.shortage import (
+from canaryproxy.dataplane.resource_exhaustion import (
     FULL,
-    PERIOD,
-    UNPROVEN,
-    Shortage,
+    LOG_PERIOD_SECONDS,
+    UNVERIFIED_ERRORS,
+    ResourceExhaustion,
     describe,
     lacks,
     limit,
@@ -28,10 +25,13 @@ from canaryproxy.proxy.shortage import (
     reachable,
     say,
 )
-from canaryproxy.proxy.sockets import Sockets
-from canaryproxy.proxy.tls import client_context
-from canaryproxy.proxy.upstream import Upstream
-from canaryproxy.proxy.upstream_stream import ResponseHandler
+from canaryproxy.dataplane.sockets import Sockets
+from canaryproxy.dataplane.tls import client_context
+from canaryproxy.dataplane.upstream_h1 import UpstreamConnection
+from canaryproxy.dataplane.upstream_stream import ResponseHandler
+from canaryproxy.model.certificate import UpstreamTls
+from canaryproxy.model.failure import Failure
+from canaryproxy.model.settings import Limits
 from tests.proxy.test_tls import OURS as TRUSTED
 from tests.proxy.test_tls import secure_origin, to
 from tests.support.admin import until
@@ -80,26 +80,30 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def shortage(clock: Clock) -> Iterator[Shortage]:
-    made = Shortage(clock)
+def shortage(clock: Clock) -> Iterator[ResourceExhaustion]:
+    made = ResourceExhaustion(clock)
     yield made
     made.close()
 
 
 @pytest.mark.parametrize("number", OURS)
-def test_what_is_lacking_here_is_ours(number: int, shortage: Shortage, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_lacking_here_is_ours(
+    number: int, shortage: ResourceExhaustion, caplog: pytest.LogCaptureFixture
+) -> None:
     assert shortage.ours(OSError(number, "x"), "127.0.0.1", 80)
     assert "connections to endpoints could not be opened: " in caplog.text
     assert "charged to no version" in caplog.text
 
 
 @pytest.mark.parametrize("number", THEIRS)
-def test_everything_else_is_theirs(number: int | None, shortage: Shortage, caplog: pytest.LogCaptureFixture) -> None:
+def test_everything_else_is_theirs(
+    number: int | None, shortage: ResourceExhaustion, caplog: pytest.LogCaptureFixture
+) -> None:
     assert not shortage.ours(OSError() if number is None else OSError(number, "x"), "127.0.0.1", 80)
     assert not caplog.text
 
 
-def test_an_endpoint_for_which_there_is_no_address_here_is_no_want_of_a_port(shortage: Shortage) -> None:
+def test_an_endpoint_for_which_there_is_no_address_here_is_no_want_of_a_port(shortage: ResourceExhaustion) -> None:
     """EADDRNOTAVAIL stands for both."""
     error = OSError(errno.EADDRNOTAVAIL, "x")
     assert reachable("127.0.0.1", 80)
@@ -108,7 +112,7 @@ def test_an_endpoint_for_which_there_is_no_address_here_is_no_want_of_a_port(sho
 
 
 def test_it_is_logged_at_once_and_then_now_and_then_with_its_number(
-    shortage: Shortage, clock: Clock, caplog: pytest.LogCaptureFixture
+    shortage: ResourceExhaustion, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(5):
         shortage.note("this")
@@ -117,14 +121,14 @@ def test_it_is_logged_at_once_and_then_now_and_then_with_its_number(
         "this; 1 since the last such line, charged to no version",
         "that; 1 since the last such line, charged to no version",
     ]
-    clock.now = PERIOD
+    clock.now = LOG_PERIOD_SECONDS
     shortage.sweep()
     assert "this; 4 since the last such line" in caplog.text
     shortage.sweep()
     assert len(caplog.records) == 3
 
 
-def test_the_last_ones_are_logged_at_the_end(shortage: Shortage, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_last_ones_are_logged_at_the_end(shortage: ResourceExhaustion, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(5):
         shortage.note("this")
     shortage.close()
@@ -140,7 +144,7 @@ def test_each_reason_has_its_remedy() -> None:
     assert "memory" in describe(errno.ENOMEM)
 
 
-def test_few_descriptors_left_are_noticed(shortage: Shortage) -> None:
+def test_few_descriptors_left_are_noticed(shortage: ResourceExhaustion) -> None:
     assert not shortage.near()
     with no_more_files(2):
         assert shortage.near()
@@ -155,7 +159,7 @@ def test_no_limit_is_a_high_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limit() == 2**31
 
 
-def test_one_that_waits_is_refused_with_the_last_descriptor(shortage: Shortage) -> None:
+def test_one_that_waits_is_refused_with_the_last_descriptor(shortage: ResourceExhaustion) -> None:
     listening = listen_on("127.0.0.1", 0)
     client = socket.create_connection(listening.getsockname())
     client.sendall(GET)
@@ -305,7 +309,7 @@ def test_a_certificate_that_cannot_be_proven_for_want_of_a_descriptor_is_charged
             assert dict(w.outcomes) == {"overflow": 1, "connect": 1}
 
     run(test())
-    assert UNPROVEN in caplog.text
+    assert UNVERIFIED_ERRORS in caplog.text
 
 
 def test_a_want_of_memory_is_charged_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,7 +336,7 @@ def test_a_connection_that_breaks_for_want_of_memory_is_charged_to_nobody(number
             failures.append(failure)
 
     for answered in (False, True):
-        upstream = Upstream()
+        upstream = UpstreamConnection()
         upstream.exchange, upstream.answered = Waiting(), answered
         upstream.connection_lost(OSError(number, "x"))
     assert failures == [Failure.OVERLOADED] * 2
@@ -422,11 +426,11 @@ def test_a_worker_has_no_more_clients_than_its_own_descriptors_allow() -> None:
         async with world() as w:
             w.plane._room = 2
             first, second = await busy(w), await busy(w)
-            assert w.plane.full()
+            assert w.plane.at_capacity()
             w.stable.behaviour = w.stable.answering()
             assert (await w.ask(b"")).startswith(b"HTTP/1.1 503 ")
             reset(first[1])
-            await until(lambda: not w.plane.full())
+            await until(lambda: not w.plane.at_capacity())
             assert (await w.ask(GET)).endswith(b"ok")
             second[1].close()
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from canaryproxy.proxy import slices
-from canaryproxy.proxy.slices import Slices
+from canaryproxy.dataplane import slices
+from canaryproxy.dataplane.slices import Slices
 
 
 class Turns:

@@ -1,4 +1,6 @@
-"""Where connections come from, whoever moves their bytes. TLS: test_tls.py; how they behave: test_epoll_transports.py."""
+"""Where connections come from, whoever moves their bytes. TLS: test_tls.py; how they behave:
+test_epoll_transports.py.
+"""
 
 import asyncio
 import contextlib
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from canaryproxy import MODE
-from canaryproxy.proxy.sockets import Sockets
+from canaryproxy.dataplane.sockets import Sockets
 from tests.support.world import run
 
 
@@ -132,7 +134,7 @@ def test_closing_ends_what_is_open() -> None:
 
 
 def test_a_worker_without_sockets_of_its_own_adopts_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("canaryproxy.proxy.sockets.open_poller", lambda *_: None)
+    monkeypatch.setattr("canaryproxy.dataplane.sockets.open_poller", lambda *_: None)
 
     async def test() -> None:
         sockets = Sockets(asyncio.get_running_loop())

@@ -2,7 +2,7 @@
 
 import weakref
 
-from canaryproxy.proxy.stalls import LEAST_RATE, PERIOD, Stalls
+from canaryproxy.dataplane.slow_clients import MIN_BYTES_PER_SECOND, PERIOD_SECONDS, SlowClients
 
 
 class Client:
@@ -18,45 +18,45 @@ class Client:
 
 
 def test_one_that_moves_less_than_the_least_is_slow_in_what_it_does() -> None:
-    stalls, client = Stalls(), Client()
-    assert not stalls.look(client, 0)
-    client.moved = int(LEAST_RATE * PERIOD) - 1
-    assert not stalls.look(client, PERIOD - 0.1)
-    assert stalls.look(client, PERIOD)
+    stalls, client = SlowClients(), Client()
+    assert not stalls.check(client, 0)
+    client.moved = int(MIN_BYTES_PER_SECOND * PERIOD_SECONDS) - 1
+    assert not stalls.check(client, PERIOD_SECONDS - 0.1)
+    assert stalls.check(client, PERIOD_SECONDS)
     assert client.slow == "an answer"
-    assert stalls.look(client, PERIOD + 0.25)
-    client.moved += int(LEAST_RATE * PERIOD)
-    assert not stalls.look(client, 2 * PERIOD)
+    assert stalls.check(client, PERIOD_SECONDS + 0.25)
+    client.moved += int(MIN_BYTES_PER_SECOND * PERIOD_SECONDS)
+    assert not stalls.check(client, 2 * PERIOD_SECONDS)
     assert client.slow is None
 
 
 def test_what_begins_later_has_its_own_time() -> None:
-    stalls, client = Stalls(), Client()
-    stalls.look(client, 0)
-    assert stalls.look(client, PERIOD)
+    stalls, client = SlowClients(), Client()
+    stalls.check(client, 0)
+    assert stalls.check(client, PERIOD_SECONDS)
     client.doing = "another answer"
-    assert not stalls.look(client, PERIOD + 1)
+    assert not stalls.check(client, PERIOD_SECONDS + 1)
     assert client.slow is None
-    assert stalls.look(client, 2 * PERIOD + 1)
+    assert stalls.check(client, 2 * PERIOD_SECONDS + 1)
 
 
 def test_who_waits_for_us_is_never_slow() -> None:
-    stalls, client = Stalls(), Client()
-    stalls.look(client, 0)
-    assert stalls.look(client, PERIOD)
+    stalls, client = SlowClients(), Client()
+    stalls.check(client, 0)
+    assert stalls.check(client, PERIOD_SECONDS)
     client.doing = None
-    assert not stalls.look(client, 2 * PERIOD)
+    assert not stalls.check(client, 2 * PERIOD_SECONDS)
     assert client.slow is None
-    assert not stalls.look(client, 3 * PERIOD)
+    assert not stalls.check(client, 3 * PERIOD_SECONDS)
     gone = weakref.ref(client)
     del client
     assert gone() is None, "nothing of it is kept"
 
 
 def test_when_there_is_room_again_nobody_is_slow() -> None:
-    stalls, client = Stalls(), Client()
-    stalls.look(client, 0)
-    assert stalls.look(client, PERIOD)
+    stalls, client = SlowClients(), Client()
+    stalls.check(client, 0)
+    assert stalls.check(client, PERIOD_SECONDS)
     stalls.clear()
     assert client.slow is None
     stalls.forget(client)

@@ -2,10 +2,10 @@
 
 import pytest
 
+from canaryproxy.dataplane.exchange import Exchange
+from canaryproxy.dataplane.exchange_state import OVER, WAITING, IllegalMoveError
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
-from canaryproxy.proxy.exchange import Exchange
-from canaryproxy.proxy.exchange_state import OVER, WAITING, IllegalMoveError
 from tests.support.streams import Endpointed, Stage, stage
 
 
@@ -93,7 +93,7 @@ def test_what_may_not_be_sent_again_is_not_kept() -> None:
         assert exchange.weight() == s.plane.buffers.held == 0
         exchange.upstream_failed(Failure.UPSTREAM_RESET, "it broke")
         assert len(s.asked()) == 1
-        assert s.client.events == [("answer", Failure.UPSTREAM_RESET, exchange.id_line, True)]
+        assert s.client.events == [("answer", Failure.UPSTREAM_RESET, exchange.request_id_line, True)]
 
 
 def test_a_response_in_pieces_is_held_back_by_the_clients_stream_until_it_is_flushed() -> None:

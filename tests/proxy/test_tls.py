@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from canaryproxy.control.listen import listen_on
+from canaryproxy.dataplane.tls import SniContexts, client_context, in_memory
 from canaryproxy.model.certificate import CertificateIdentity, ListenerTls, UpstreamTls
 from canaryproxy.model.settings import Timeouts
 from canaryproxy.model.table import Endpoint
-from canaryproxy.proxy.tls import Terminator, client_context, in_memory
 from tests.support.authority import Authority
 from tests.support.world import GET, STAY, World, read_head, read_response, run, world
 
@@ -81,7 +81,7 @@ def test_the_name_a_client_asks_for_chooses_the_certificate(asked: str | None, s
 
 
 def test_an_unknown_name_gets_the_first_certificate() -> None:
-    terminator = Terminator(ListenerTls((SHOP, BLOG)))
+    terminator = SniContexts(ListenerTls((SHOP, BLOG)))
     assert terminator._find("else.test") is terminator._find("shop.test") is terminator._default
     assert terminator._find("a.b.blog.test") is terminator._default
 
@@ -94,7 +94,7 @@ def test_new_certificates_are_shown_to_new_connections_and_open_ones_go_on() -> 
             writer.write(STAY)
             await read_response(reader)
             fresh = OURS.identity("shop.test")
-            w.plane.certify([None, ListenerTls((fresh,))])
+            w.plane.update_certificates([None, ListenerTls((fresh,))])
             _, other = await connect(w, port, "shop.test")
             before, after = (one.get_extra_info("peercert")["serialNumber"] for one in (writer, other))
             assert before != after
@@ -152,7 +152,7 @@ def test_a_new_client_authority_counts_for_new_connections() -> None:
         async with world() as w:
             port = await listen(w, ListenerTls((SHOP,), OURS.pem))
             assert [await served(one) for one in (OURS, THEIRS)] == [True, False]
-            w.plane.certify([None, ListenerTls((SHOP,), THEIRS.pem)])
+            w.plane.update_certificates([None, ListenerTls((SHOP,), THEIRS.pem)])
             assert [await served(one) for one in (OURS, THEIRS)] == [False, True]
 
     run(test())
@@ -169,7 +169,7 @@ def test_a_handshake_has_the_time_of_a_head_and_nonsense_is_closed() -> None:
                     await reader.read()
                 writer.close()
             _, listener = w.listeners
-            assert listener.arriving == 0
+            assert listener.pending_count == 0
             assert not w.stable.heads
 
     run(test())

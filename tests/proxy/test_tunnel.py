@@ -251,7 +251,7 @@ def test_tunnels_count_towards_the_limit_of_connections_and_of_their_version() -
             w.publish(dataclasses.replace(w.table, routes=(dataclasses.replace(route, stable=stable),)), 2)
             _, writer = await tunnel(w)
             assert b"503" in await w.ask(GET)
-            held: Any = w.plane.pools.places
+            held: Any = w.plane.pools.in_flight
             assert held["shop", "stable"] == 1
             writer.close()
             await gone(w)

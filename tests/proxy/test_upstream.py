@@ -2,9 +2,9 @@
 
 import pytest
 
+from canaryproxy.dataplane.upstream_h1 import UpstreamConnection
+from canaryproxy.dataplane.upstream_stream import ResponseHandler
 from canaryproxy.model.head import Body, RequestHead
-from canaryproxy.proxy.upstream import Upstream
-from canaryproxy.proxy.upstream_stream import ResponseHandler
 from tests.proxy.test_pool import opened
 
 
@@ -31,7 +31,7 @@ def test_a_connection_that_still_holds_request_bytes_is_not_clean() -> None:
 
 
 def test_one_that_never_opened_can_be_aborted() -> None:
-    Upstream().abort()
+    UpstreamConnection().abort()
 
 
 def test_one_that_goes_on_as_a_tunnel_holds_nothing_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,15 +67,15 @@ class Taking:
         self.paused = False
 
 
-def taking() -> tuple[Upstream, Taking]:
-    upstream, wire = Upstream(), Taking()
+def taking() -> tuple[UpstreamConnection, Taking]:
+    upstream, wire = UpstreamConnection(), Taking()
     upstream.connection_made(wire)  # type: ignore[arg-type]
     return upstream, wire
 
 
 def asked(
     body: Body, pieces: list[bytes] | None, trailers: tuple[bytes, ...] | None, length: int = -1
-) -> tuple[Upstream, Taking, bytes]:
+) -> tuple[UpstreamConnection, Taking, bytes]:
     """A connection over which a request was sent, and its write behind the head."""
     upstream, wire = taking()
     head = RequestHead(b"PUT", b"/a")

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from canaryproxy.dataplane.exchange import Exchange
+from canaryproxy.dataplane.mirror_copy import MirrorCopy
+from canaryproxy.dataplane.upstream_h1 import UpstreamConnection
+from canaryproxy.dataplane.upstream_stream import ResponseHandler, UpstreamStream
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import RequestHead, ResponseHead
-from canaryproxy.proxy.exchange import Exchange
-from canaryproxy.proxy.mirror_copy import Copy
-from canaryproxy.proxy.upstream import Upstream
-from canaryproxy.proxy.upstream_stream import ResponseHandler, UpstreamStream
 
 LINES = (b"host", b"", b"", b"")
 ASKED: dict[str, Callable[[UpstreamStream], object]] = {
@@ -53,7 +53,7 @@ def test_a_handler_is_to_say_what_it_makes_of_a_response(what: str) -> None:
 
 def test_an_http_1_connection_and_those_that_ask_say_it_all() -> None:
     for what in ASKED:
-        assert getattr(Upstream, what) is not getattr(UpstreamStream, what)
-    for kind in (Exchange, Copy):
+        assert getattr(UpstreamConnection, what) is not getattr(UpstreamStream, what)
+    for kind in (Exchange, MirrorCopy):
         for what in HEARD:
             assert getattr(kind, what) is not getattr(ResponseHandler, what)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 import pytest
 import uvloop
 
-from canaryproxy.proxy.epoll_transports import open_poller
+from canaryproxy.dataplane.epoll_transports import open_poller
 
 MIB = 2**20
 PATIENCE = 60.0

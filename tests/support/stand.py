@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+from canaryproxy.dataplane.client_h1 import ClientConnection
+from canaryproxy.dataplane.plane import DataPlane
+from canaryproxy.dataplane.sockets import Sockets
+from canaryproxy.dataplane.transports import ConnectionProtocol
 from canaryproxy.model.report import Delta
 from canaryproxy.model.settings import PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
-from canaryproxy.proxy.downstream import Downstream
-from canaryproxy.proxy.ends import Hearer
-from canaryproxy.proxy.plane import DataPlane
-from canaryproxy.proxy.sockets import Sockets
 
 STEP = 0.05
 NEVER = 100_000.0
@@ -132,7 +132,7 @@ class Dialled:
     """A connection that is being opened."""
 
     port: int
-    hearer: Hearer
+    hearer: ConnectionProtocol
     future: asyncio.Future[None]
 
 
@@ -145,7 +145,9 @@ class Dialler(Sockets):
         super().__init__(loop)
         self.dialled: list[Dialled] = []
 
-    async def connect(self, host: str, port: int, protocol: Hearer, context: object, name: str | None) -> None:
+    async def connect(
+        self, host: str, port: int, protocol: ConnectionProtocol, context: object, name: str | None
+    ) -> None:
         """Wait for the test."""
         one = Dialled(port, protocol, self.loop.create_future())
         self.dialled.append(one)
@@ -175,14 +177,14 @@ class Stand:
             identity="stand",
             now=self.loop.time,
             wall=self.loop.time,
-            dice=lambda: 0.5,
+            rng=lambda: 0.5,
             access_log=self.lines.append,
         )
         self.plane.pools.sockets.close()
         self.dialler = self.plane.pools.sockets = self.plane.mirrors.sockets = Dialler(self.loop)
         self.generation = 0
         self.publish()
-        self.down = Downstream(self.plane)
+        self.down = ClientConnection(self.plane)
         self.client = Wire(self.loop, self.down)
         self.wires = [self.client]
         self.down.connection_made(cast("asyncio.Transport", self.client))

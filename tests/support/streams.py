@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from canaryproxy.dataplane.client_stream import ClientStream
+from canaryproxy.dataplane.exchange_state import FINAL, INTERIM, NOTHING
+from canaryproxy.dataplane.plane import DataPlane
+from canaryproxy.dataplane.upstream_stream import ResponseHandler, UpstreamStream
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import RequestHead, ResponseHead
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
-from canaryproxy.proxy.client_stream import ClientStream
-from canaryproxy.proxy.exchange_state import FINAL, INTERIM, NOTHING
-from canaryproxy.proxy.plane import DataPlane
-from canaryproxy.proxy.upstream_stream import ResponseHandler, UpstreamStream
 
 
 class Client(ClientStream):
@@ -23,7 +23,7 @@ class Client(ClientStream):
 
     def __init__(self, plane: DataPlane) -> None:
         self.plane = plane
-        self.peer = plane.meet("192.0.2.1")
+        self.peer = plane.client_for("192.0.2.1")
         self.paused = self.half_closed = False
         self.delivered = NOTHING
         self.events: list[tuple[Any, ...]] = []
@@ -132,7 +132,7 @@ class Stage:
             endpoint = decision.endpoint
             if endpoint is not None and endpoint not in self.streams:
                 stream = self.streams[endpoint] = Endpointed()
-                plane.pools.of(decision).give_back(stream, float("inf"))
+                plane.pools.of(decision).release(stream, float("inf"))
                 stream.reused = False
 
     def asked(self) -> list[Endpointed]:
@@ -146,7 +146,7 @@ def stage(*ports: int, **route: Any) -> Iterator[Stage]:
     stable = Version("stable", tuple(Endpoint("192.0.2.9", port) for port in ports or (1,)))
     shop = Route("shop", stable, **route)
     loop = asyncio.new_event_loop()
-    plane = DataPlane(PlaneSettings(), loop=loop, identity="canaryproxy-test", dice=random.Random(3).random)
+    plane = DataPlane(PlaneSettings(), loop=loop, identity="canaryproxy-test", rng=random.Random(3).random)
     try:
         plane.publish(RoutingTable(1, (shop,)))
         yield Stage(plane, shop)

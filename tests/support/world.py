@@ -12,17 +12,17 @@ from typing import Any
 import uvloop
 
 from canaryproxy.control.listen import listen_on
+from canaryproxy.dataplane.client_h1 import ClientConnection
+from canaryproxy.dataplane.connection_count import SharedConnectionCount
+from canaryproxy.dataplane.eviction import ConnectionSlots
+from canaryproxy.dataplane.exchange import Exchange
+from canaryproxy.dataplane.listener import Listener
+from canaryproxy.dataplane.plane import DataPlane
+from canaryproxy.dataplane.pool import Pool
 from canaryproxy.model.forwarded import Forwarding
 from canaryproxy.model.report import Delta
 from canaryproxy.model.settings import Limits, Network, PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
-from canaryproxy.proxy.downstream import Downstream
-from canaryproxy.proxy.eviction import Places
-from canaryproxy.proxy.exchange import Exchange
-from canaryproxy.proxy.headcount import Headcount
-from canaryproxy.proxy.listener import Listener
-from canaryproxy.proxy.plane import DataPlane
-from canaryproxy.proxy.pool import Pool
 from canaryproxy.telemetry.accesslog import Entry
 
 PATIENCE = 60.0
@@ -108,7 +108,7 @@ class World:
         self.clients: list[asyncio.StreamWriter] = []
 
     @property
-    def connections(self) -> list[Downstream]:
+    def connections(self) -> list[ClientConnection]:
         """The clients' connections that the plane serves."""
         return list(self.plane._connections)
 
@@ -123,9 +123,9 @@ class World:
         return list(self.plane.pools.by_endpoint.values())
 
     @property
-    def places(self) -> Places:
+    def places(self) -> ConnectionSlots:
         """The places that clients take."""
-        return self.plane._places
+        return self.plane._slots
 
     @property
     def listeners(self) -> list[Listener]:
@@ -188,7 +188,7 @@ async def world(
     trusted: tuple[Network, ...] = (),
     forwarding: Forwarding = Forwarding(),  # noqa: B008 - frozen
     access_log: Callable[[Entry], None] | None = None,
-    headcount: Headcount | None = None,
+    headcount: SharedConnectionCount | None = None,
     **route: Any,
 ) -> AsyncIterator[World]:
     """A data plane with one route before two origins; everything is closed at the end."""
@@ -204,7 +204,7 @@ async def world(
         loop=asyncio.get_running_loop(),
         identity="canaryproxy-test",
         access_log=access_log,
-        headcount=headcount,
+        connection_count=headcount,
     )
     plane.publish(table)
     sock = listen_on("127.0.0.1", 0)

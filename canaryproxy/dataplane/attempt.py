@@ -1,0 +1,121 @@
+"""One try of a request at one endpoint: the pool, the stream, and a place among what its version may have in flight."""
+
+import asyncio
+from collections import Counter
+
+from canaryproxy.dataplane.failover import Sent
+from canaryproxy.dataplane.pool import Pool
+from canaryproxy.dataplane.upstream_stream import ResponseHandler, UpstreamStream
+from canaryproxy.model.decision import Decision
+from canaryproxy.routing.route_index import RouteIndex
+
+
+class Attempt:
+    """`target` is where the request is being tried; `pool` is that endpoint's while it works for us, `stream` what the
+    request was sent on, `connecting` the opening of its connection; `number` counts what was sent, the first one is 1;
+    `queued` is what the endpoint had not taken when that was last looked at, in bytes; `place` is the version of which
+    one of its places is taken (`max_in_flight`), None where there is no limit.
+    """
+
+    __slots__ = ("connecting", "number", "place", "pool", "queued", "stream", "target")
+
+    connecting: asyncio.Task[None] | None
+    number: int
+    place: tuple[str, str] | None
+    pool: Pool | None
+    queued: int
+    stream: UpstreamStream | None
+    target: Decision
+
+    def begin(self, target: Decision) -> None:
+        """The first one. In place of `__init__`, so that compiled code needs no arguments as Python objects."""
+        self.target = target
+        self.number = self.queued = 0
+        self.connecting = self.place = self.pool = self.stream = None
+
+    def __repr__(self) -> str:
+        return f"<Attempt {self.number} at {self.target!r}>"
+
+    def enter(self, target: Decision, places: Counter[tuple[str, str]]) -> bool:
+        """Take one of the places that the target's version has; False when all are taken."""
+        self.leave(places)
+        limit = target.limit
+        if limit is not None:
+            place = (target.route.name, target.version.name)
+            if places[place] >= limit:
+                return False
+            places[place] += 1
+            self.place = place
+        return True
+
+    def leave(self, places: Counter[tuple[str, str]]) -> None:
+        """The place is free."""
+        if self.place is not None:
+            places[self.place] -= 1
+            self.place = None
+
+    def lease(self, pool: Pool) -> UpstreamStream | None:
+        """Have the pool's endpoint work for us; an idle stream to it, or None."""
+        self.pool = pool
+        pool.in_flight += 1
+        return pool.take_idle()
+
+    def open(self, handler: ResponseHandler) -> None:
+        """Open a connection, of which `handler` hears."""
+        if self.pool is None:
+            raise RuntimeError("a connection is opened to nowhere")
+        self.connecting = self.pool.open(handler)
+
+    def sent(self) -> Sent:
+        """How far it has come."""
+        stream = self.stream
+        if stream is None:
+            return Sent.NOTHING
+        if stream.answered:
+            return Sent.ANSWERED
+        return Sent.RACED if stream.reused else Sent.REQUEST
+
+    def called_off(self, index: RouteIndex) -> bool:
+        """Whether the canary was aborted, or removed, meanwhile."""
+        target = self.target
+        entry = index.by_name.get(target.route.name)
+        aborted = entry is not None and (entry.stable_only or (entry.route.aborted and not target.preview))
+        return aborted and target.version.name == "canary"
+
+    def progressed(self) -> bool:
+        """Whether the endpoint has taken something of what is queued for it since that was last looked at."""
+        before, self.queued = self.queued, 0 if self.stream is None else self.stream.queued()
+        return self.queued != before
+
+    def release(self, reusable: bool, paused: bool, expires: float) -> bool:
+        """The response is here to its end: the stream is free for others until it `expires`, if it is still good.
+        False where more came than the response has.
+        """
+        stream, pool = self.stream, self.pool
+        if stream is None or pool is None:
+            raise RuntimeError("a connection is given back that was not lent")
+        self.stream = None
+        stream.exchange = self.pool = None
+        pool.in_flight -= 1
+        if pool.ejection.failures:
+            pool.ejection.succeeded()
+        if reusable and stream.clean():
+            if paused:
+                stream.resume()
+            pool.release(stream, expires)
+            return True
+        surplus = stream.surplus()
+        stream.abort()
+        return not surplus
+
+    def drop(self) -> None:
+        """Be through with the endpoint, however far it has come."""
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.abort()
+        if self.connecting is not None:
+            self.connecting.cancel()
+            self.connecting = None
+        if self.pool is not None:
+            self.pool.in_flight -= 1
+            self.pool = None

@@ -1,0 +1,387 @@
+"""One client connection: bytes in, requests out one at a time, answers in their order.
+
+Reads ahead at most `PIPELINE_LIMIT` bytes while an exchange runs, and begins at most `REQUESTS_PER_TURN` requests in
+one turn of the event loop: those that we answer ourselves, without a wait, would else keep all others waiting. A
+connection that ends after an answer is half-closed first and then read dry for a moment, so that bytes still coming
+from the client cannot turn into a reset that destroys the answer (RFC 9112 9.6).
+"""
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, cast
+
+from canaryproxy.dataplane.buffered_connection import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING, PIPELINE_LIMIT
+from canaryproxy.dataplane.buffers import WATER
+from canaryproxy.dataplane.evictable_connection import EvictableConnection
+from canaryproxy.dataplane.eviction import ConnectionSlot
+from canaryproxy.dataplane.exchange import Exchange
+from canaryproxy.dataplane.exchange_state import NOTHING, WAITING
+from canaryproxy.dataplane.local_response import options
+from canaryproxy.http.forwarding import request_id_of
+from canaryproxy.http.h1.body import BodyEnd
+from canaryproxy.http.h1.request_parser import RequestParser
+from canaryproxy.model.failure import Failure, RequestRejectedError
+from canaryproxy.model.head import RequestHead
+from canaryproxy.telemetry.accesslog import undecided
+
+if TYPE_CHECKING:
+    from canaryproxy.dataplane.plane import DataPlane
+
+NEVER = math.inf
+OK = 200
+REQUESTS_PER_TURN = 8
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 16_777_216
+
+
+class ClientConnection(EvictableConnection):
+    """A client connection, of the peer's own address unless another is given.
+
+    `paused`: the client does not take what we write; `blocked`: we must not read.
+    """
+
+    __slots__ = (
+        "_address",
+        "_advancing",
+        "_drained",
+    )
+
+    plane: "DataPlane"
+
+    def __init__(
+        self,
+        plane: "DataPlane",
+        address: str | None = None,
+        scheme: bytes = b"http",
+        place: ConnectionSlot | None = None,
+    ) -> None:
+        self.plane = plane
+        self._address = address
+        self._scheme = scheme
+        self.reader = RequestParser(plane.settings.limits)
+        self.exchange = None
+        self.phase = IDLE
+        self.deadline = NEVER
+        self.paused = False
+        self.blocked = False
+        self.half_closed = False
+        self.await_response()
+        self._upload_blocked = False
+        self._advancing = False
+        self._yielding = False
+        self._drained = 0
+        self._unsent = 0
+        self._weight = 0
+        self.take_slot(place, plane.clock.tick)
+
+    def __repr__(self) -> str:
+        return f"<ClientConnection {self.peer.address!r} {self.phase.value} {self.exchange!r}>"
+
+    # The connection's own events.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Accepted; a silent client has the time of a head to speak."""
+        self.attach(cast("asyncio.Transport", transport))
+        self.transport.set_write_buffer_limits(WATER)
+        peername = transport.get_extra_info("peername")
+        self.peer = self.plane.client_for(self._address or (peername[0] if peername else "unknown"), self._scheme)
+        self.since = self.plane.clock.now()
+        failure = self.plane.register(self)
+        if failure is None and self.plane.buffers.refusing:
+            failure = Failure.OVERLOADED
+        if failure is None:
+            self.deadline = self.plane.clock.deadline_in(self.plane.settings.timeouts.header)
+        else:
+            self._turn_away(failure)
+
+    def _turn_away(self, failure: Failure) -> None:
+        """One connection too many: say so and close, without the time a lingering close would take."""
+        self.phase = LINGERING
+        self.deadline = self.plane.clock.deadline_in(LINGER_SECONDS)
+        self._answer(failure, None, close=True)
+        self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client."""
+        if self.phase is LINGERING:
+            self._discard(len(data))
+            return
+        reader = self.reader
+        reader.feed(data)
+        exchange = self.exchange
+        if exchange is None or exchange.state < WAITING:
+            self.advance()
+        elif reader.pending() > PIPELINE_LIMIT or self.plane.buffers.tight:
+            self._set_reading()
+        if self._weight or reader.buffered_bytes():
+            self._weigh()
+
+    def _discard(self, size: int) -> None:
+        self._drained += size
+        if self._drained > LINGER_BYTES:
+            self.transport.abort()
+
+    def eof_received(self) -> bool:
+        """The client's FIN. It may still read (RFC 9112 9.6), so a complete request is still answered."""
+        self.half_closed = True
+        exchange = self.exchange
+        if self.phase is LINGERING:
+            return False
+        if exchange is None:
+            return (self.paused or self._yielding) and self.reader.pending() > 0
+        if exchange.state < WAITING:
+            self.exchange = None
+            exchange.client_gone()
+            return False
+        self.rearm()
+        return self.transport.can_write_eof()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """Gone. Whatever was under way for this client is cancelled."""
+        self.phase = CLOSED
+        self.deadline = NEVER
+        self.plane.unregister(self)
+        exchange = self.exchange
+        if exchange is not None:
+            self.exchange = None
+            exchange.client_gone()
+        self._count(0)
+
+    def pause_writing(self) -> None:
+        """The client reads slower than the upstream sends."""
+        self.paused = True
+        self._unsent = self.transport.get_write_buffer_size()
+        self.deadline = self.plane.clock.deadline_in(self.plane.settings.timeouts.body_idle)
+        if self._sender is None:
+            self._weigh()
+        if self.exchange is not None:
+            self.exchange.response_paused()
+
+    def resume_writing(self) -> None:
+        """The client caught up."""
+        self.paused = False
+        if self._sender is None:
+            self._weigh()
+        if self.phase is LINGERING:
+            return
+        self.deadline = NEVER
+        if self.exchange is not None:
+            self.exchange.response_resumed()
+            self.rearm()
+        elif self.phase is not CLOSED:
+            self._next()
+
+    # Requests.
+
+    def advance(self) -> None:
+        """Take from the reader what can be taken now."""
+        if self._advancing or self._yielding:
+            self._set_reading()
+            return
+        self._advancing = True
+        begun = 0
+        reader = self.reader
+        try:
+            while True:
+                exchange = self.exchange
+                if exchange is None:
+                    if not self._may_begin(begun):
+                        break
+                elif exchange.state >= WAITING:
+                    break
+                event = reader.next()
+                if event is None:
+                    self._await_request()
+                    break
+                if type(event) is RequestHead:
+                    begun += 1
+                    self._begin(event)
+                elif exchange is None:
+                    continue
+                elif type(event) is bytes:
+                    exchange.request_data(event)
+                elif type(event) is BodyEnd:
+                    exchange.request_end(event.trailers)
+                    self.rearm()
+        except RequestRejectedError as refused:
+            self._protocol_error(refused)
+        finally:
+            self._advancing = False
+
+    def _may_begin(self, begun: int) -> bool:
+        """Whether a request may be taken, after so many in this turn."""
+        if self.paused or (self.phase is not IDLE and self.phase is not HEAD):
+            return False
+        if begun == REQUESTS_PER_TURN and self.reader.pending():
+            self._yielding = True
+            self._set_reading()
+            self.plane.clock.call_soon(self._go_on)
+            return False
+        return True
+
+    def _go_on(self) -> None:
+        """The next turn has come, if the connection is still there."""
+        self._yielding = False
+        if self.phase is not CLOSED:
+            self._set_reading()
+            self.advance()
+            self._weigh()
+
+    def _begin(self, head: RequestHead) -> None:
+        if head.method == b"OPTIONS" and (b"max-forwards", b"0") in head.special:
+            identified = self.plane.head_rewriter.request_id(head)
+            self._note(head, OK, identified)
+            self.send(options(head, close=head.close, extra=identified))
+            self.finished(head.close)
+            return
+        if self.plane.buffers.refusing:
+            self._refuse(Failure.OVERLOADED, head)
+            return
+        exchange = self.exchange = Exchange()
+        self.delivered = NOTHING
+        exchange.prepare(self, head)
+        self.phase = EXCHANGE
+        self.deadline = NEVER
+        try:
+            exchange.begin()
+        except RequestRejectedError as refused:
+            self.exchange = None
+            self._refuse(refused.failure, head)
+
+    def _await_request(self) -> None:
+        """Nothing to take: set how long the client may be silent, if it can still speak."""
+        if self.exchange is not None:
+            self.rearm()
+        elif self.half_closed:
+            self.transport.close()
+        elif self.phase is IDLE and self.reader.mid_message:
+            self.phase = HEAD
+            self.since = self.plane.clock.tick
+            self.deadline = self.plane.clock.deadline_in(self.plane.settings.timeouts.header)
+
+    def rearm(self) -> None:
+        """The client's clock while there is an exchange. One that does not take what it is sent has the time that
+        `pause_writing` gave it, whatever else it does.
+        """
+        exchange = self.exchange
+        if exchange is None or self.paused:
+            return
+        timeouts = self.plane.settings.timeouts
+        if self.half_closed:
+            if self.deadline == NEVER:
+                self.deadline = self.plane.clock.deadline_in(timeouts.half_close)
+        elif exchange.owed() and not self._upload_blocked:
+            self.deadline = self.plane.clock.deadline_in(timeouts.body_idle)
+        else:
+            self.deadline = NEVER
+
+    def _protocol_error(self, refused: RequestRejectedError) -> None:
+        """The client's bytes cannot be understood: nothing behind them can be trusted either."""
+        exchange = self.exchange
+        if exchange is None:
+            self._refuse(refused.failure)
+        else:
+            exchange.downstream_failed(refused.failure)
+
+    def _refuse(self, failure: Failure, head: RequestHead | None = None) -> None:
+        """Answer a request that reached no decision."""
+        close = head is None or head.close or failure.origin == "downstream" or self.reader.mid_message
+        self._answer(failure, head, close=close)
+        self.finished(close)
+
+    def _answer(self, failure: Failure, head: RequestHead | None, *, close: bool) -> None:
+        """Say so, count it, log it."""
+        plane = self.plane
+        identified = plane.head_rewriter.request_id(head)
+        plane.telemetry.recorder.refuse(failure.status)
+        self._note(head, failure.status, identified)
+        plane.answer(self.transport, failure, head, close=close, extra=identified)
+
+    def _note(self, head: RequestHead | None, status: int, identified: bytes) -> None:
+        """A line of the access log, where there is one."""
+        plane = self.plane
+        if plane.telemetry.access_log is not None:
+            plane.telemetry.access_log(
+                undecided(plane.clock.wall(), self.peer, head, status, request_id_of(identified))
+            )
+
+    # What the exchange asks of its connection.
+
+    def leave(self) -> bytes:
+        """The connection goes on as a tunnel: what was read ahead."""
+        self.exchange = None
+        self.phase = CLOSED
+        self.deadline = NEVER
+        self.plane.become_tunnel(self)
+        if self.blocked:
+            self.transport.resume_reading()
+        self._count(0)
+        return self.reader.take_all()
+
+    def finished(self, close: bool) -> None:
+        """The answer is on its way; go on with the next request or end the connection."""
+        self.exchange = None
+        self._upload_blocked = False
+        if self.phase is CLOSED:
+            return
+        if close:
+            self.close()
+        else:
+            self._next()
+
+    def _next(self) -> None:
+        self.phase = IDLE
+        if self.paused:
+            return
+        plane = self.plane
+        self.deadline = plane.clock.tick + plane.lifetime.keep_alive
+        self.since = plane.clock.tick
+        if not self.proven:
+            self.proven = True
+            self.prefer()
+        place = self.place
+        if place is not None and place.parked:
+            plane.idle(self)
+        if self.blocked:
+            self._set_reading()
+        if self.reader.pending() or self.half_closed:
+            self.advance()
+            if self._weight:
+                self._weigh()
+
+    def close(self) -> None:
+        """End the connection once everything written has left, without a reset."""
+        self.phase = LINGERING
+        self.since = self.plane.clock.tick
+        if self._weight:
+            self._forget_bytes()
+        self._unsent = self.transport.get_write_buffer_size()
+        self.deadline = self.plane.clock.deadline_in(
+            self.plane.settings.timeouts.body_idle if self._unsent else LINGER_SECONDS
+        )
+        if self.half_closed or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        if self.blocked:
+            self._set_reading()
+
+    def close_when_idle(self) -> None:
+        """The instance is about to end: wait for a next request only as long as it keeps idle ones now."""
+        if self.phase is IDLE and not self.paused:
+            self.deadline = min(self.deadline, self.plane.clock.tick + self.plane.lifetime.keep_alive)
+
+    # Time.
+
+    def expired(self) -> None:
+        """The deadline passed: say so where a request was under way, else just close."""
+        if self.moving():
+            return
+        if self.phase is EXCHANGE and not self.paused and not self.half_closed and self.exchange is not None:
+            self.exchange.downstream_failed(Failure.REQUEST_TIMEOUT)
+        elif self.phase is HEAD:
+            self._refuse(Failure.REQUEST_TIMEOUT)
+        elif self.phase is IDLE and not self.paused:
+            self.close()
+        else:
+            self.transport.abort()

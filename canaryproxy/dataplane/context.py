@@ -1,0 +1,207 @@
+"""What all connections and exchanges of a worker share, in small objects: each is about one thing."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+from canaryproxy.dataplane.buffers import UNLIMITED, Buffers
+from canaryproxy.dataplane.local_response import answer
+from canaryproxy.dataplane.mirror import Mirrors
+from canaryproxy.dataplane.pool import Pool
+from canaryproxy.dataplane.resource_exhaustion import ResourceExhaustion
+from canaryproxy.dataplane.shield import Shields
+from canaryproxy.dataplane.sockets import Sockets
+from canaryproxy.dataplane.tunnel import Tunnel
+from canaryproxy.http.forwarding import HeadRewriter
+from canaryproxy.model.decision import Decision
+from canaryproxy.model.failure import Failure
+from canaryproxy.model.head import RequestHead
+from canaryproxy.model.settings import PlaneSettings
+from canaryproxy.model.table import Endpoint, RoutingTable
+from canaryproxy.routing.route_index import RouteIndex
+from canaryproxy.routing.split import Splits
+from canaryproxy.telemetry.accesslog import Entry
+from canaryproxy.telemetry.errorlog import ErrorLog
+from canaryproxy.telemetry.record import Recorder
+
+SWEEP_SECONDS = 0.25
+"""Seconds between two sweeps; deadlines are met up to twice that late, never early."""
+
+RECLAIM_BATCH = 8
+"""Idle connections of an endpoint that are closed at a time, where descriptors have run out."""
+
+NO_ENDPOINT = Endpoint("", 0)
+"""Stands for the endpoint of a version that has none."""
+
+
+class Clock:
+    """How a worker tells the time. `now` is monotonic, `wall` is since the epoch, both in seconds; `tick` is what `now`
+    was when the last sweep began, and costs nothing; `slack` is what it may be behind. `loop` runs what is due.
+    """
+
+    __slots__ = ("loop", "now", "slack", "tick", "wall")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float], wall: Callable[[], float]) -> None:
+        self.loop = loop
+        self.now = now
+        self.wall = wall
+        self.tick = now()
+        self.slack = SWEEP_SECONDS
+
+    def __repr__(self) -> str:
+        return f"<Clock at {self.tick:.3f}>"
+
+    def deadline_in(self, seconds: float) -> float:
+        """A deadline that is not met early although `tick` is coarse."""
+        return self.tick + seconds + self.slack
+
+    def call_soon(self, call: Callable[[], None]) -> None:
+        """In the loop's next turn."""
+        self.loop.call_soon(call)
+
+
+class Routing:
+    """By what requests are decided now: the table's `index`, and the `splits` that buckets are drawn from."""
+
+    __slots__ = ("index", "splits")
+
+    def __init__(self, rng: Callable[[], float]) -> None:
+        self.index = RouteIndex(RoutingTable(0, ()))
+        self.splits = Splits(rng)
+
+    def __repr__(self) -> str:
+        return f"<Routing {len(self.index.by_name)} routes>"
+
+
+class Pools:
+    """Connections `by_endpoint`, which outlive tables, and `by_decision`, which is a table's. `endpoint_load` says what
+    is known of a decision's endpoint; `in_flight` counts exchanges by (route, version) where a version has a limit.
+    """
+
+    __slots__ = ("by_decision", "by_endpoint", "endpoint_load", "in_flight", "sockets")
+
+    def __init__(self, sockets: Sockets) -> None:
+        self.sockets = sockets
+        self.by_decision: dict[Decision, Pool] = {}
+        self.by_endpoint: dict[Endpoint, Pool] = {}
+        self.in_flight: Counter[tuple[str, str]] = Counter()
+        # Kept, since a bound method would else be made for each request.
+        self.endpoint_load = self.of
+
+    def __repr__(self) -> str:
+        return f"<Pools of {len(self.by_endpoint)} endpoints>"
+
+    def of(self, decision: Decision) -> Pool:
+        """The connections to the decision's endpoint, found or made, and noted in `by_decision`."""
+        pool = self.by_decision.get(decision)
+        if pool is None:
+            endpoint = decision.endpoint or NO_ENDPOINT
+            pool = self.by_endpoint.get(endpoint)
+            if pool is None:
+                pool = self.by_endpoint[endpoint] = Pool(endpoint, self.sockets)
+            self.by_decision[decision] = pool
+        return pool
+
+    def close_idle(self, most: int) -> int:
+        """Close up to `most` idle connections of each endpoint; how many there were."""
+        return sum(pool.close_idle(most) for pool in self.by_endpoint.values())
+
+
+class Telemetry:
+    """Where is said what happened: `recorder` counts, `errors` logs what endpoints do wrong, `access_log` takes an
+    entry for every exchange where there is one. Users are numbered under the `secret`.
+    """
+
+    __slots__ = ("access_log", "errors", "recorder")
+
+    def __init__(self, now: Callable[[], float], access_log: Callable[[Entry], None] | None, secret: bytes) -> None:
+        self.recorder = Recorder(secret)
+        self.errors = ErrorLog(now)
+        self.access_log = access_log
+
+    def __repr__(self) -> str:
+        return f"<Telemetry{'' if self.access_log is None else ' with an access log'}>"
+
+
+class Lifetime:
+    """Whether the worker is about to end (`draining`), and how long clients may be idle until then, in seconds."""
+
+    __slots__ = ("draining", "keep_alive")
+
+    def __init__(self, keep_alive: float) -> None:
+        self.draining = False
+        self.keep_alive = keep_alive
+
+    def __repr__(self) -> str:
+        return f"<Lifetime{' draining' if self.draining else ''}, idle for {self.keep_alive:g} s>"
+
+
+class WorkerContext:
+    """`identity` is the instance's pseudonym; clocks and dice are arguments. `buffers` is the account of all bytes that
+    are held, `head_rewriter` rewrites heads, `shields` pays for what stable answers, `tunnels` are connections after an
+    upgrade.
+    """
+
+    __slots__ = (
+        "buffers",
+        "clock",
+        "head_rewriter",
+        "lifetime",
+        "mirrors",
+        "pools",
+        "routing",
+        "settings",
+        "shields",
+        "telemetry",
+        "tunnels",
+    )
+
+    def __init__(
+        self,
+        settings: PlaneSettings,
+        loop: asyncio.AbstractEventLoop,
+        identity: str,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        rng: Callable[[], float],
+        access_log: Callable[[Entry], None] | None,
+        secret: bytes = b"",
+    ) -> None:
+        self.settings = settings
+        self.clock = Clock(loop, now, wall)
+        self.lifetime = Lifetime(settings.timeouts.keep_alive + SWEEP_SECONDS)
+        self.telemetry = Telemetry(now, access_log, secret)
+        self.head_rewriter = HeadRewriter(identity, int(rng() * 2**64))
+        self.routing = Routing(rng)
+        self.buffers = Buffers(settings.limits.buffers or UNLIMITED)
+        sockets = Sockets(loop, ResourceExhaustion(now), self.buffers)
+        sockets.close_idle_connections = self.close_idle_connections
+        self.pools = Pools(sockets)
+        self.shields = Shields(loop, now)
+        recorder, errors = self.telemetry.recorder, self.telemetry.errors
+        self.mirrors = Mirrors(sockets, self.routing.splits, self.head_rewriter, recorder, errors, now)
+        self.tunnels: set[Tunnel] = set()
+
+    def close_idle_connections(self) -> bool:
+        """Close idle connections, so that others can be opened: the mirrors' before all. Whether there were any."""
+        return self.mirrors.close_idle(RECLAIM_BATCH) > 0 or self.pools.close_idle(RECLAIM_BATCH) > 0
+
+    def end_tunnel(self, tunnel: Tunnel) -> None:
+        """A tunnel is gone."""
+        self.tunnels.discard(tunnel)
+
+    def last_words(self, failure: Failure) -> bytes:
+        """Our own response on a connection of which nothing else is to come."""
+        return answer(failure, None, self.head_rewriter.identity, close=True, extra=self.head_rewriter.request_id(None))
+
+    def answer(
+        self,
+        transport: asyncio.Transport,
+        failure: Failure,
+        head: RequestHead | None,
+        *,
+        close: bool,
+        extra: bytes = b"",
+    ) -> None:
+        """Send our own response for a failure; `extra` are further lines, the request's id among them."""
+        transport.write(answer(failure, head, self.head_rewriter.identity, close=close, extra=extra))

@@ -1,0 +1,227 @@
+"""From a listening socket to client connections.
+
+Workers share the socket. The event loop's own server would take all that wait at once, so that whoever wakes first
+had them all; here a worker that has more than its share leaves newcomers to the others for a moment. If they are
+still there then, because the others hang, it takes one, the next time two, and so on.
+
+Every connection takes a place from its first moment; where all are taken, another one gives way (`eviction`). What
+comes before HTTP on the wire is read by an `PendingConnection`.
+
+The PROXY protocol is believed from `trusted_proxies` alone. Anyone else is an ordinary client there, so a header
+it sends is nothing but a malformed request.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from canaryproxy.dataplane.client_h1 import ClientConnection
+from canaryproxy.dataplane.pending_connection import PendingConnection
+from canaryproxy.dataplane.resource_exhaustion import FILE_ERRORS, say
+from canaryproxy.dataplane.tls import SniContexts
+from canaryproxy.model.failure import Failure
+
+if TYPE_CHECKING:
+    from canaryproxy.dataplane.plane import DataPlane
+
+OUT_OF_FILES_PAUSE_SECONDS = 0.1
+
+YIELD_SECONDS = 0.005
+"""Seconds that a newcomer is left to workers with fewer clients."""
+
+ACCEPT_BATCH = 16
+"""Newcomers that are taken in one turn of the loop, at most: those who are served wait for all of them."""
+
+TURN_SECONDS = 0.0005
+"""Seconds of a turn of the loop that newcomers may take. While too much is held they wait in the kernel's queue."""
+
+REFUSE_BATCH = 64
+"""Newcomers that are refused at a time where descriptors have run out."""
+
+SWEEP_SECONDS = 0.05
+"""Seconds between two looks at those still in their handshake, when draining."""
+
+
+class Listener:
+    """Serves one bound, listening, non-blocking socket. `proxy_protocol`: connections begin with a PROXY header."""
+
+    def __init__(
+        self,
+        plane: "DataPlane",
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        sni_contexts: SniContexts | None = None,
+        *,
+        proxy_protocol: bool = False,
+    ) -> None:
+        self.terminator = sni_contexts
+        self.plane = plane
+        self.loop = loop
+        self._sock = sock
+        self._proxy_protocol = proxy_protocol
+        self._paused: asyncio.TimerHandle | None = None
+        self._left = 1
+        self._arriving: set[PendingConnection] = set()
+
+    def __repr__(self) -> str:
+        return f"<Listener {self._sock.fileno()} {'https' if self.terminator else 'http'}>"
+
+    @property
+    def pending_count(self) -> int:
+        """Connections that have not come as far as their first request."""
+        return len(self._arriving)
+
+    def start(self) -> None:
+        """Accept from now on."""
+        self.loop.add_reader(self._sock, self._readable)
+
+    def _readable(self) -> None:
+        """Somebody waits."""
+        if self.plane.over_fair_share():
+            self._pause(YIELD_SECONDS)
+            return
+        self._left = 1
+        if self.plane.buffers.cutting:
+            return
+        until = perf_counter() + TURN_SECONDS
+        for _ in range(ACCEPT_BATCH):
+            if self.plane.over_fair_share() or not self._accept(1) or perf_counter() >= until:
+                return
+            self.plane.pools.sockets.attend()
+
+    def _pause(self, seconds: float) -> None:
+        self.loop.remove_reader(self._sock)
+        self._paused = self.loop.call_later(seconds, self._resume)
+
+    def _resume(self) -> None:
+        """Whoever still waits has not been taken by others."""
+        self._paused = None
+        self.loop.add_reader(self._sock, self._readable)
+        if self._accept(self._left):
+            self._left = min(2 * self._left, ACCEPT_BATCH)
+
+    def _accept(self, most: int) -> int:
+        """Take so many; how many there were."""
+        taken = 0
+        try:
+            for connection, address in accept_some(self._sock, most):
+                self._take(connection, address)
+                taken += 1
+        except OSError as error:
+            self._not_accepted(error)
+        return taken
+
+    def _not_accepted(self, error: OSError) -> None:
+        """Nothing is left for another client. Idle connections give their descriptors; without any, those who wait are
+        refused rather than kept waiting for somebody else's end.
+        """
+        sockets = self.plane.pools.sockets
+        sockets.shortage.not_accepted(error)
+        if error.errno in FILE_ERRORS and not sockets.close_idle_connections():
+            for _ in range(REFUSE_BATCH):
+                if not sockets.shortage.refuse(self._sock, self._final_response(Failure.OVERLOADED)):
+                    break
+                self.plane.refused("files", Failure.OVERLOADED)
+        self._pause(OUT_OF_FILES_PAUSE_SECONDS)
+
+    def _take(self, connection: socket.socket, address: str) -> None:
+        """Where there is no room it is told so, if nothing would come before HTTP, and closed."""
+        failure = self.plane.refusal(address)
+        if failure is not None:
+            with connection:
+                say(connection, self._final_response(failure))
+        else:
+            self._arrive(connection, address)
+
+    @property
+    def _unknown_client(self) -> bool:
+        """Whether something comes before HTTP."""
+        return self.terminator is not None or self._proxy_protocol
+
+    def _final_response(self, failure: Failure) -> bytes:
+        """What one is told for whom there is no room."""
+        return b"" if self._unknown_client else self.plane.last_words(failure)
+
+    async def stop(self, patience: float) -> None:
+        """Close the socket; connections the kernel has already completed are served, not reset.
+
+        Those still in their handshake have `patience` seconds, or what is left of their own time.
+        """
+        self._end()
+        with contextlib.suppress(OSError):
+            for connection, address in accept_some(self._sock):
+                self._arrive(connection, address)
+        self._sock.close()
+        deadline = self.plane.clock.now() + patience
+        while self._arriving and self.plane.clock.now() < deadline:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.sweep(self.plane.clock.now())
+        self._close_arrivals()
+
+    def abort(self) -> None:
+        """Close everything now."""
+        self._end()
+        self._sock.close()
+        self._close_arrivals()
+
+    def _close_arrivals(self) -> None:
+        for arrival in list(self._arriving):
+            arrival.close()
+
+    def sweep(self, tick: float) -> None:
+        """Close those that have had their time."""
+        self.plane.slices.add([one.close for one in self._arriving if one.deadline <= tick])
+
+    def _end(self) -> None:
+        if self._paused is not None:
+            self._paused.cancel()
+        if self._sock.fileno() >= 0:
+            self.loop.remove_reader(self._sock)
+
+    def _arrive(self, connection: socket.socket, address: str) -> None:
+        plane = self.plane
+        if plane.pools.sockets.direct and not self._unknown_client:
+            try:
+                plane.pools.sockets.adopt(connection, ClientConnection(plane, address))
+            except OSError:
+                connection.close()
+            return
+        trusted = plane.trusts(address)
+        arrival = PendingConnection(self, connection, address, log_address=self._proxy_protocol and trusted)
+        self._arriving.add(arrival)
+        arrival.place = plane.take_slot(arrival, address, trusted)
+        arrival.start()
+
+    def rename(self, arrival: PendingConnection, address: str) -> bool:
+        """A trusted proxy has said who the client is, who takes the place; False where he has too many."""
+        plane = self.plane
+        if plane.too_many(address):
+            return False
+        place, arrival.place = arrival.place, None
+        if place is not None:
+            plane.release_slot(place)
+        arrival.address, arrival.client_group = address, plane.client_prefix(address)
+        arrival.place = plane.take_slot(arrival, address, plane.trusts(address))
+        return True
+
+    def unregister(self, arrival: PendingConnection) -> None:
+        """It is served, or gone."""
+        self._arriving.discard(arrival)
+
+
+def accept_some(sock: socket.socket, most: int | None = None) -> Iterator[tuple[socket.socket, str]]:
+    """Connections in the accept queue of a non-blocking listening socket with their peers' addresses, at most so many.
+    Raises `OSError` where the system has no room for one.
+    """
+    taken = 0
+    while most is None or taken < most:
+        try:
+            connection, peer = sock.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        connection.setblocking(False)
+        taken += 1
+        yield connection, peer[0]

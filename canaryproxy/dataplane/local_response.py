@@ -1,0 +1,70 @@
+"""The one map from a failure to the bytes a client gets.
+
+Our own answers say that they are ours (`Proxy-Status`, RFC 9209), say why in one stable word, and echo
+nothing of the request.
+"""
+
+from http import HTTPStatus
+
+from canaryproxy.model.failure import Failure
+from canaryproxy.model.head import RequestHead
+
+RETRY_AFTER = b"Retry-After: 1\r\n"
+ALLOW = b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
+
+
+NO_STORE = b"Cache-Control: no-store\r\n"
+
+
+def wants_json(head: RequestHead) -> bool:
+    """Whether the Accept field names JSON."""
+    return any(name == b"accept" and b"application/json" in value.lower() for name, value in head.fields())
+
+
+def answer(failure: Failure, head: RequestHead | None, identity: str, *, close: bool, extra: bytes = b"") -> bytes:
+    """A complete response for `failure`; `head` is the request's, or None if it was never understood. `extra` are
+    further lines. No cache may keep it: it says how things are now.
+    """
+    phrase = HTTPStatus(failure.status).phrase
+    if head is not None and wants_json(head):
+        kind = b"application/json"
+        body = b'{"status": %d, "title": "%b", "error": "%b"}\n' % (
+            failure.status,
+            phrase.encode("ascii"),
+            failure.error.encode("ascii"),
+        )
+    else:
+        kind = b"text/plain; charset=utf-8"
+        body = f"{failure.status} {phrase}: {failure.error}\n".encode("ascii")
+    fields = b"Content-Type: %b\r\nContent-Length: %d\r\nProxy-Status: %b; error=%b\r\n" % (
+        kind,
+        len(body),
+        identity.encode("ascii"),
+        failure.error.encode("ascii"),
+    )
+    if failure.status == 503:
+        fields += RETRY_AFTER
+    elif failure.status == 405:
+        fields += ALLOW
+    fields += NO_STORE + extra
+    if head is not None and head.method == b"HEAD":
+        body = b""
+    return b"HTTP/1.1 %d %b\r\n%b%b\r\n%b" % (
+        failure.status,
+        phrase.encode("ascii"),
+        fields,
+        persistence(head, close=close),
+        body,
+    )
+
+
+def options(head: RequestHead, *, close: bool, extra: bytes = b"") -> bytes:
+    """The answer to an OPTIONS that may not be forwarded (Max-Forwards: 0, RFC 9110 7.6.2)."""
+    return b"HTTP/1.1 200 OK\r\n%bContent-Length: 0\r\n%b%b\r\n" % (ALLOW, extra, persistence(head, close=close))
+
+
+def persistence(head: RequestHead | None, *, close: bool) -> bytes:
+    """The Connection field of an answer, if it needs one."""
+    if close:
+        return b"Connection: close\r\n"
+    return b"" if head is None or head.version != 10 else b"Connection: keep-alive\r\n"

@@ -1,0 +1,107 @@
+"""How much memory this process may have together with its siblings, and how much of it is in use.
+
+The limit is that of its cgroup, v2 or v1, or of one above it. Inside a container the group's own path may not be
+visible; its files lie at the root then.
+
+In use is what the kernel would not give back. The page cache of files counts as the group's memory, and grows up to the
+limit wherever a log is written; the kernel drops it before it lets the group run out. That holds for its active half as
+well: a log that is read twice, to be shipped and to be compressed, lies there.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+CGROUP = Path("/sys/fs/cgroup")
+PROC_CGROUP = Path("/proc/self/cgroup")
+
+
+class CgroupMemory(NamedTuple):
+    """A cgroup with a limit of memory, in bytes; the files that say what it is now, what is in use, and what of that
+    the kernel would give back (`reclaimable` are lines of `stat`).
+    """
+
+    limit: int
+    limits: tuple[Path, ...]
+    usage: Path
+    stat: Path
+    reclaimable: tuple[str, ...]
+
+    def share(self) -> float:
+        """What part of the limit is in use; 0 where that cannot be read, or there is no limit any more. The limit may
+        be changed at any time.
+        """
+        limit = _tightest(self.limits)
+        if not limit:
+            return 0.0
+        try:
+            used = int(self.usage.read_text())
+            lines = self.stat.read_text().splitlines()
+        except (OSError, ValueError):
+            return 0.0
+        words = (line.split() for line in lines)
+        spare = sum(int(word[1]) for word in words if len(word) == 2 and word[0] in self.reclaimable)
+        return max(used - spare, 0) / limit
+
+
+def physical() -> int:
+    """Bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def cgroup_memory(root: Path = CGROUP, own: Path = PROC_CGROUP, most: int | None = None) -> CgroupMemory | None:
+    """The tightest limit below what the machine has (`most`), None where there is none."""
+    found = [one for one in _cgroups(root, own) if one.limit < (physical() if most is None else most)]
+    return min(found, default=None)
+
+
+def _cgroups(root: Path, own: Path) -> Iterator[CgroupMemory]:
+    paths = _own_paths(own)
+    for directory in _upwards(root, paths.get("")):
+        yield from _read_cgroup(directory, ("memory.max", "memory.high"), "memory.current", "")
+    for directory in _upwards(root / "memory", paths.get("memory")):
+        yield from _read_cgroup(directory, ("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_")
+
+
+def _read_cgroup(directory: Path, names: tuple[str, ...], usage: str, prefix: str) -> Iterator[CgroupMemory]:
+    """The group of a directory, if it has a limit. Above `memory.high` the kernel has its processes wait, so that is
+    one as well.
+    """
+    limits = tuple(directory / name for name in names)
+    limit = _tightest(limits)
+    if limit:
+        files = f"{prefix}inactive_file", f"{prefix}active_file"
+        yield CgroupMemory(limit, limits, directory / usage, directory / "memory.stat", files)
+
+
+def _tightest(limits: tuple[Path, ...]) -> int:
+    """The least of these limits, 0 where there is none."""
+    return min(filter(None, map(_number, limits)), default=0)
+
+
+def _own_paths(own: Path) -> dict[str, str]:
+    """The path of this process's group by controller; that of v2 has none."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return {}
+    parts = [line.split(":", 2) for line in lines]
+    return {name: part[2] for part in parts if len(part) == 3 for name in part[1].split(",")}
+
+
+def _upwards(root: Path, path: str | None) -> Iterator[Path]:
+    """The group's directory, and those above it up to the root."""
+    at = root / (path or "").strip("/")
+    while at != root and root in at.parents:
+        yield at
+        at = at.parent
+    yield root
+
+
+def _number(path: Path) -> int | None:
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdecimal() else None

@@ -1,0 +1,223 @@
+"""A connection on its way to its first request: what comes before HTTP is read in its order, a balancer's header first,
+then the client's hello of TLS, all within the time of a head.
+
+Until its hello is complete it is a socket that is watched, and costs no more than an idle connection. The kernel wakes
+us when as many bytes are there as we wait for (SO_RCVLOWAT), so a client that sends them one by one costs nothing
+either.
+"""
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+from canaryproxy.dataplane.client_h1 import ClientConnection
+from canaryproxy.dataplane.client_hello import MAX_HELLO_BYTES, bytes_needed
+from canaryproxy.dataplane.eviction import ConnectionSlot
+from canaryproxy.http.proxy_protocol import ProxyHeaderError, header_bytes_needed, parse
+
+if TYPE_CHECKING:
+    from canaryproxy.dataplane.listener import Listener
+
+
+ESTABLISHED = 1
+"""The state of a TCP connection whose other end may send more (tcp_states.h)."""
+
+PAUSE_SECONDS = 0.5
+"""Seconds until another look at one of whom fewer bytes are there than we were woken for."""
+
+MIN_WAIT_SECONDS = 0.1
+"""Seconds that a handshake has at least."""
+
+LINE = 60.0
+"""Seconds to wait for a handshake's turn."""
+
+
+class PendingConnection:
+    """`address` is the peer's, later the client's that a trusted proxy names. `place` is the one it has taken.
+    `deadline`: when it has had its time.
+    """
+
+    __slots__ = (
+        "_expected",
+        "_handshake",
+        "_left",
+        "_listener",
+        "_log_address",
+        "_reading",
+        "_since",
+        "_sock",
+        "_task",
+        "address",
+        "client_group",
+        "deadline",
+        "place",
+    )
+
+    def __init__(self, listener: "Listener", sock: socket.socket, address: str, *, log_address: bool) -> None:
+        plane = listener.plane
+        self.address = address
+        self.client_group = plane.client_prefix(address)
+        self.deadline = plane.clock.deadline_in(plane.settings.timeouts.header)
+        self.place: ConnectionSlot | None = None
+        self._listener = listener
+        self._sock = sock
+        self._since = plane.clock.now()
+        self._log_address = b"" if log_address else None
+        self._expected = 1
+        self._left = 0.0
+        self._handshake: ConnectionSlot | None = None
+        self._reading = False
+        self._task: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<PendingConnection from {self.address}>"
+
+    def idle_since(self) -> float:
+        """It gives way like any client that owes us its first request."""
+        return self._since
+
+    def owing(self) -> bool:
+        """It owes us all."""
+        return True
+
+    def evict(self) -> None:
+        """Close it now."""
+        self.close()
+
+    def start(self) -> None:
+        """Wait for what comes first."""
+        if self._log_address is None and self._listener.terminator is None:
+            self._serve()
+        else:
+            self._watch()
+
+    def _watch(self) -> None:
+        self._reading = True
+        self._listener.loop.add_reader(self._sock, self._readable)
+
+    def _unwatch(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._listener.loop.remove_reader(self._sock)
+
+    def _readable(self) -> None:
+        """More has come, or the end. One that says nothing sensible is closed without a word."""
+        try:
+            if self._log_address is not None:
+                self._read_header(self._log_address)
+            else:
+                self._look()
+        except (BlockingIOError, InterruptedError):
+            return
+        except (OSError, ProxyHeaderError):
+            self.close()
+
+    def _read_header(self, data: bytes) -> None:
+        """No byte more than the header has is taken."""
+        more = self._sock.recv(header_bytes_needed(data))
+        if not more:
+            raise ProxyHeaderError("the connection ended within the header")
+        self._log_address = data + more
+        proxy_protocol = parse(self._log_address)
+        if proxy_protocol is None:
+            return
+        self._log_address = None
+        if proxy_protocol.address is not None and not self._listener.rename(self, proxy_protocol.address):
+            self.close()
+        elif self._listener.terminator is None:
+            self._unwatch()
+            self._serve()
+
+    def _look(self) -> None:
+        """Whether the hello is there. Where the system is short of memory we are woken early, and look again later."""
+        data = self._sock.recv(MAX_HELLO_BYTES, socket.MSG_PEEK)
+        missing = bytes_needed(data)
+        if missing <= len(data):
+            self._unwatch()
+            self._expect(1)
+            self._stand_in_line()
+        elif self._woken_early(len(data)):
+            self._unwatch()
+            self._listener.loop.call_later(PAUSE_SECONDS, self._again)
+        else:
+            self._expect(missing)
+
+    def _stand_in_line(self) -> None:
+        """Its clock does not run meanwhile: it owes us nothing."""
+        plane = self._listener.plane
+        self._left, self.deadline = self.deadline - plane.clock.now(), plane.clock.deadline_in(LINE)
+        plane.handshakes.request(self)
+
+    def _again(self) -> None:
+        if self.place is not None:
+            self._watch()
+
+    def _woken_early(self, size: int) -> bool:
+        """Whether fewer bytes are there than we wait for. Raises `ProxyHeaderError` where no more will come."""
+        if size >= self._expected:
+            return False
+        if not self._connected():
+            raise ProxyHeaderError("the connection ended within the hello")
+        return True
+
+    def _connected(self) -> bool:
+        """Whether the client may send more."""
+        return self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
+
+    def _expect(self, size: int) -> None:
+        """Be woken when so many bytes are there."""
+        if size != self._expected:
+            self._expected = size
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+
+    # TLS and HTTP.
+
+    def begin(self) -> bool:
+        """Its turn for a handshake has come. Whether it is still there: who has waited for long may have given up."""
+        if self.place is None:
+            return False
+        if not self._connected():
+            self.close()
+            return False
+        self._since = self._listener.plane.clock.now()
+        self.deadline = self._since + max(self._left, MIN_WAIT_SECONDS)
+        self._handshake = self._listener.plane.handshakes.enter(self)
+        self._serve()
+        return True
+
+    def _serve(self) -> None:
+        self._task = self._listener.loop.create_task(self._hand_over())
+        self._task.add_done_callback(self._handed_over)
+
+    async def _hand_over(self) -> None:
+        plane, sni_contexts = self._listener.plane, self._listener.terminator
+        scheme = b"http" if sni_contexts is None else b"https"
+        context = None if sni_contexts is None else sni_contexts.context
+        patience = max(self.deadline - plane.clock.now(), MIN_WAIT_SECONDS)
+        with contextlib.suppress(OSError):
+            await plane.pools.sockets.serve(
+                self._sock, lambda: ClientConnection(plane, self.address, scheme, self.place), context, patience
+            )
+
+    def _handed_over(self, _: asyncio.Task[None]) -> None:
+        """It is served, or came to nothing."""
+        self._task = None
+        self.close()
+
+    def close(self) -> None:
+        """Be through with it. Whoever serves it now has its place and its socket."""
+        plane, place = self._listener.plane, self.place
+        self._unwatch()
+        self._listener.unregister(self)
+        plane.handshakes.withdraw(self)
+        if self._handshake is not None:
+            plane.handshakes.leave(self._handshake)
+            self._handshake = None
+        if self._task is not None:
+            self._task.cancel()
+        if place is not None and place.owner is self:
+            self.place = None
+            plane.release_slot(place)
+            if self._task is None:
+                self._sock.close()

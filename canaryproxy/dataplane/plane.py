@@ -1,0 +1,253 @@
+"""The data plane as the rest of the program sees it: `publish` a table, collect `deltas`, `listen`, `drain`.
+
+Holds the connections, and the one sweep that serves every timeout. Publishing is one assignment; exchanges under way
+keep the decision they began with.
+"""
+
+import asyncio
+import math
+import random
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from canaryproxy.dataplane.admission import Admission
+from canaryproxy.dataplane.client_h1 import ClientConnection
+from canaryproxy.dataplane.connection_count import SharedConnectionCount
+from canaryproxy.dataplane.context import SWEEP_SECONDS
+from canaryproxy.dataplane.exchange import Exchange
+from canaryproxy.dataplane.listener import Listener
+from canaryproxy.dataplane.load_shedding import BufferHolder, LoadShedder
+from canaryproxy.dataplane.reset_detection import disconnected
+from canaryproxy.dataplane.slices import Slices
+from canaryproxy.dataplane.tls import SniContexts
+from canaryproxy.model.certificate import ListenerTls
+from canaryproxy.model.decision import Decision
+from canaryproxy.model.report import Delta
+from canaryproxy.model.settings import PlaneSettings
+from canaryproxy.model.table import RoutingTable
+from canaryproxy.routing.route_index import RouteIndex
+from canaryproxy.telemetry.accesslog import Entry
+
+GRACE_SECONDS = 5.0
+QUIET_SECONDS = 0.25
+FINAL_SECONDS = 1.0
+"""When draining, new connections are served until nothing came for QUIET seconds, GRACE at most. LAST seconds before
+its end, or in its last quarter, stable is asked for what the canary has not answered.
+"""
+
+
+class DataPlane(Admission):
+    """One worker's data plane. `room`: clients that it can serve itself; `memory`: the share of it that is in use."""
+
+    def __init__(
+        self,
+        settings: PlaneSettings,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        identity: str,
+        now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
+        rng: Callable[[], float] = random.random,
+        access_log: Callable[[Entry], None] | None = None,
+        connection_count: SharedConnectionCount | None = None,
+        room: float = math.inf,
+        secret: bytes = b"",
+        memory: Callable[[], float] | None = None,
+    ) -> None:
+        super().__init__(settings, loop, identity, now, wall, rng, access_log, connection_count, room, secret)
+        self._generation = 0
+        self._aborted: dict[str, float] = {}
+        self._listeners: list[Listener] = []
+        self.slices = Slices(loop.call_soon, self.pools.sockets.attend)
+        self._shedding = LoadShedder(self.buffers, self._holders, self.slices, self.pools.sockets.shortage.note, memory)
+        self._shedding.spare = lambda: self.evict("memory")
+        self._timer = loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def __repr__(self) -> str:
+        return f"<DataPlane generation {self._generation}: {len(self._connections)} connections>"
+
+    # The border to the control plane.
+
+    def publish(self, table: RoutingTable) -> None:
+        """Make `table` the one that the next request head is decided by."""
+        had = {
+            name for name, entry in self.routing.index.by_name.items() if not entry.stable_only
+        } | self._aborted.keys()
+        self.routing.index = RouteIndex(table, self.routing.index)
+        self._generation = table.generation
+        self.pools.by_decision = {}
+        self.pools.in_flight = +self.pools.in_flight
+        tick = self.clock.now()
+        self._aborted = {
+            route.name: self._aborted.get(route.name, tick)
+            for route in table.routes
+            if route.aborted or (route.canary is None and route.name in had)
+        }
+        versions = [version for route in table.routes for version in route.versions]
+        named = {endpoint for version in versions for endpoint in version.endpoints}
+        for endpoint in self.pools.by_endpoint.keys() - named:
+            self.pools.by_endpoint.pop(endpoint).retire()
+        names = {route.name for route in table.routes}
+        self.routing.splits.forget(names)
+        self.mirrors.publish(table, named)
+        self.shields.publish(table)
+
+    def deltas(self) -> Delta:
+        """Everything counted since the last call, and what is overdue now."""
+        cells = [(exchange.cell, exchange.waits) for exchange in self._exchanges()]
+        decisions = [tunnel.decision for tunnel in self.tunnels]
+        tunnels: Counter[tuple[str, str]] = Counter((one.route.name, one.version.name) for one in decisions)
+        ejected = frozenset(endpoint.authority for endpoint, pool in self.pools.by_endpoint.items() if pool.ejected)
+        self._count()
+        delta = self.telemetry.recorder.flush(self._generation, self.clock.now(), cells, tunnels, ejected)
+        buffers = self.buffers
+        shed, buffers.shed = buffers.shed, 0
+        return replace(delta, held=max(buffers.held, 0), room=buffers.limit, shed=shed)
+
+    def listen(self, sock: socket.socket, tls: ListenerTls | None = None, *, proxy_protocol: bool = False) -> None:
+        """Serve an already bound, listening, non-blocking socket, which is closed when we drain.
+
+        `proxy_protocol`: trusted proxies begin their connections with a PROXY protocol header.
+        """
+        sni_contexts = None if tls is None else SniContexts(tls)
+        listener = Listener(self, self.clock.loop, sock, sni_contexts, proxy_protocol=proxy_protocol)
+        self._listeners.append(listener)
+        listener.start()
+
+    def update_certificates(self, certificates: list[ListenerTls | None]) -> None:
+        """New certificates for the listeners, in the order they were added; open connections keep theirs.
+
+        While draining there are no listeners left, and nothing to do.
+        """
+        for listener, tls in zip(self._listeners, certificates, strict=False):
+            if listener.terminator is not None and tls is not None:
+                listener.terminator.replace(tls)
+
+    # Time.
+
+    def _sweep(self) -> None:
+        """Serve every timeout, notice clients that vanished while we were not reading, expire idle pools."""
+        self._timer = self.clock.loop.call_later(SWEEP_SECONDS, self._sweep)
+        tick = self.clock.tick = self.clock.now()
+        unread = []
+        overdue = []
+        for connection in self._connections:
+            exchange = connection.exchange
+            if (exchange is not None and exchange.deadline <= tick) or connection.deadline <= tick:
+                overdue.append(connection)
+            elif (connection.blocked or connection.half_closed) and not connection.transport.is_closing():
+                unread.append(connection.transport)
+        self.slices.add(partial(self._expire, connection, tick) for connection in overdue)
+        for listener in self._listeners:
+            listener.sweep(tick)
+        self._look_for_stalled(tick)
+        unread += [side.transport for tunnel in self.tunnels for side in tunnel.unread()]
+        for transport in disconnected(unread):
+            transport.abort()
+        for tunnel in [one for one in self.tunnels if one.last_active + self.settings.timeouts.tunnel_idle <= tick]:
+            tunnel.abort()
+        if self._aborted and self.settings.timeouts.abort_drain is not None:
+            self._cut_aborted(tick - self.settings.timeouts.abort_drain)
+        for pool in self.pools.by_endpoint.values():
+            pool.sweep(tick)
+        self.mirrors.sweep(tick)
+        self.telemetry.errors.sweep(tick)
+        self.pools.sockets.shortage.sweep()
+        self._shedding.sweep()
+
+    def _expire(self, connection: ClientConnection, tick: float) -> None:
+        """Its time was over at this tick; meanwhile it may have got more of it, or have ended."""
+        if connection not in self._connections:
+            return
+        exchange = connection.exchange
+        if exchange is not None and exchange.deadline <= tick:
+            exchange.expired()
+        elif connection.deadline <= tick:
+            connection.expired()
+
+    def _holders(self) -> list[BufferHolder]:
+        """All for whom bytes may be held."""
+        return [*self._connections, *self.tunnels]
+
+    def _cut_aborted(self, since: float) -> None:
+        """End what is still open to canaries that were aborted, or removed, at `since` or before."""
+
+        def over(target: Decision) -> bool:
+            at = self._aborted.get(target.route.name, math.inf)
+            return at <= since and target.version.name == "canary" and not target.preview
+
+        for tunnel in [one for one in self.tunnels if over(one.exchange.target)]:
+            tunnel.abort()
+        for exchange in self._exchanges():
+            if over(exchange.target):
+                exchange.aborted()
+
+    def _exchanges(self) -> list[Exchange]:
+        """What is under way; tunnels are not."""
+        return [one.exchange for one in self._connections if one.exchange is not None]
+
+    # The end.
+
+    async def drain(self) -> int:
+        """Stop gracefully: serve newcomers for a short grace, finish what is open, cut what is overdue.
+
+        A connection is told to close with its next answer; only one that stays idle is closed without. What the canary
+        has not answered shortly before the end is asked of stable, where that may be done; what has no answer at the
+        end gets ours.
+        Returns the number of exchanges that had to be cut.
+        """
+        self.lifetime.draining = True
+        self._arrived = self.clock.now()
+        deadline = self._arrived + self.settings.timeouts.drain
+        await self._until(
+            lambda: self.clock.now() - self._arrived >= QUIET_SECONDS, min(deadline, self._arrived + GRACE_SECONDS)
+        )
+        listeners, self._listeners = self._listeners, []
+        patience = max(deadline - self.clock.now(), 0.0)
+        await asyncio.gather(*(listener.stop(patience) for listener in listeners))
+        self.lifetime.keep_alive = QUIET_SECONDS + SWEEP_SECONDS
+        for connection in self._connections:
+            connection.close_when_idle()
+        last = deadline - min(FINAL_SECONDS, self.settings.timeouts.drain / 4)
+        await self._until(self._is_empty, last)
+        for exchange in self._exchanges():
+            if exchange.target.version.name == "canary":
+                exchange.withdraw()
+        await self._until(self._is_empty, deadline)
+        left = self._exchanges()
+        cut = len(left) + len(self.tunnels)
+        for exchange in left:
+            exchange.ended()
+        if left:
+            await self._until(self._is_empty, self.clock.now() + QUIET_SECONDS)
+        self.abort()
+        return cut
+
+    def _is_empty(self) -> bool:
+        return not self._connections and not self.tunnels
+
+    async def _until(self, done: Callable[[], bool], deadline: float) -> None:
+        while not done() and self.clock.now() < deadline:  # noqa: ASYNC110 - a few looks a second, once in a life
+            await asyncio.sleep(QUIET_SECONDS / 5)
+
+    def abort(self) -> None:
+        """Close everything now."""
+        self._timer.cancel()
+        self.slices.close()
+        self.telemetry.errors.close()
+        self.mirrors.close()
+        self.shields.close()
+        self.handshakes.close()
+        for listener in self._listeners:
+            listener.abort()
+        for tunnel in list(self.tunnels):
+            tunnel.abort()
+        for connection in list(self._connections):
+            connection.transport.abort()
+        for pool in self.pools.by_endpoint.values():
+            pool.close()
+        self.pools.sockets.close()

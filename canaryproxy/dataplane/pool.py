@@ -1,0 +1,137 @@
+"""Connections to one endpoint: idle ones are lent again, newest first, new ones are opened on demand.
+
+Keyed by endpoint, so a pool survives table swaps. The idle time is kept below what servers allow, and a
+connection on which anything happened while idle is not lent: the keep-alive race is made rare before it
+is mended (see `retry`).
+"""
+
+import asyncio
+import ssl
+
+from canaryproxy.dataplane.outlier_detection import OutlierDetector
+from canaryproxy.dataplane.resource_exhaustion import NO_MEMORY
+from canaryproxy.dataplane.sockets import Sockets
+from canaryproxy.dataplane.tls import client_context
+from canaryproxy.dataplane.upstream_h1 import UpstreamConnection, reason_of
+from canaryproxy.dataplane.upstream_stream import ResponseHandler, UpstreamStream
+from canaryproxy.model.failure import Failure
+from canaryproxy.model.table import Endpoint
+
+
+class Pool:
+    """`authority` is the endpoint's `host:port` for requests that bring no Host; `in_flight` the exchanges that
+    it is working on for us; `ejection` its record of failures. `never_evicts`: it opens nothing where descriptors are
+    few.
+    """
+
+    __slots__ = (
+        "_idle",
+        "_never_evicts",
+        "_opening",
+        "_retired",
+        "_sockets",
+        "authority",
+        "ejection",
+        "endpoint",
+        "in_flight",
+    )
+
+    def __init__(self, endpoint: Endpoint, sockets: Sockets, *, never_evicts: bool = False) -> None:
+        self.endpoint = endpoint
+        self.authority = endpoint.site.encode("ascii")
+        self.in_flight = 0
+        self.ejection = OutlierDetector()
+        self._sockets = sockets
+        self._retired = False
+        self._never_evicts = never_evicts
+        self._idle: list[UpstreamStream] = []
+        self._opening: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<Pool {self.endpoint.authority}: {len(self._idle)} idle, {len(self._opening)} opening>"
+
+    @property
+    def ejected(self) -> bool:
+        """Whether the endpoint is left alone for a while."""
+        return self.ejection.active
+
+    def take_idle(self) -> UpstreamStream | None:
+        """An idle connection that is still good, or None."""
+        idle = self._idle
+        while idle:
+            upstream = idle.pop()
+            if upstream.alive:
+                return upstream
+        return None
+
+    def release(self, upstream: UpstreamStream, expires: float) -> None:
+        """Keep a connection for the next exchange until `expires` (monotonic seconds)."""
+        if self._retired:
+            upstream.abort()
+            return
+        upstream.expires = expires
+        upstream.reused = True
+        self._idle.append(upstream)
+
+    def open(self, exchange: ResponseHandler) -> asyncio.Task[None]:
+        """Open a connection for `exchange`, which hears of success or failure unless it cancels the task."""
+        task = self._sockets.loop.create_task(self._open(exchange))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        return task
+
+    async def _open(self, exchange: ResponseHandler) -> None:
+        upstream = UpstreamConnection(self._sockets.buffers)
+        endpoint = self.endpoint
+        context, name, exhaustion = None, None, self._sockets.shortage
+        if self._never_evicts and exhaustion.near():
+            exchange.connect_failed(Failure.OVERLOADED)
+            return
+        try:
+            if endpoint.tls is not None:
+                context, name = client_context(endpoint.tls), endpoint.tls.server_name
+            await self._sockets.connect(endpoint.host, endpoint.port, upstream, context, name)
+        except asyncio.CancelledError:
+            upstream.abort()
+            raise
+        except ssl.SSLError as error:
+            ours = isinstance(error, ssl.SSLCertVerificationError) and exhaustion.unproven()
+            exchange.connect_failed(Failure.OVERLOADED if ours else Failure.CONNECT_UNSAFE, reason_of(error))
+        except MemoryError:
+            exhaustion.note(NO_MEMORY)
+            exchange.connect_failed(Failure.OVERLOADED)
+        except OSError as error:
+            ours = exhaustion.ours(error, endpoint.host, endpoint.port)
+            exchange.connect_failed(Failure.OVERLOADED if ours else Failure.CONNECT_REFUSED, reason_of(error))
+        else:
+            exchange.connected(upstream)
+
+    def sweep(self, now: float) -> None:
+        """Close idle connections whose time is over, end an ejection whose time is over."""
+        if self.ejection.active:
+            self.ejection.sweep(now)
+        if any(one.expires <= now or not one.alive for one in self._idle):
+            fresh = [upstream for upstream in self._idle if upstream.expires > now and upstream.alive]
+            for upstream in set(self._idle).difference(fresh):
+                upstream.abort()
+            self._idle = fresh
+
+    def close_idle(self, most: int) -> int:
+        """Close up to `most` idle connections, the oldest first, for the sake of others; how many there were."""
+        closed, self._idle = self._idle[:most], self._idle[most:]
+        for upstream in closed:
+            upstream.abort()
+        return len(closed)
+
+    def retire(self) -> None:
+        """The endpoint left the table: close what is idle, now and later; what is under way goes on."""
+        self._retired = True
+        for upstream in self._idle:
+            upstream.abort()
+        self._idle.clear()
+
+    def close(self) -> None:
+        """Close what is idle and stop opening."""
+        self.retire()
+        for task in self._opening:
+            task.cancel()

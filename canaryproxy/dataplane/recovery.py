@@ -1,0 +1,193 @@
+"""What is done about a failure: the steps of `failover`, carried out on an exchange.
+
+Stable answers in place of the canary, before the client got a byte, where an attempt failed (the shield) or where we
+take the request back ourselves (`withdraw`). The canary is charged with its failures all the same, never with what we
+decide.
+"""
+
+from typing import Protocol
+
+from canaryproxy.dataplane.attempt import Attempt
+from canaryproxy.dataplane.context import WorkerContext
+from canaryproxy.dataplane.failover import EJECTING_FAILURES, FailoverPlan, FailoverStep, Repeatable, next_step, shields
+from canaryproxy.model.decision import Decision
+from canaryproxy.model.failure import Failure
+from canaryproxy.model.head import ResponseHead
+from canaryproxy.model.outcome import Outcome
+from canaryproxy.telemetry.record import Cell
+
+
+class Recoverable(Protocol):
+    """What is asked of an exchange of which an attempt has failed; see `Exchange`."""
+
+    attempt: Attempt
+    cell: Cell
+    decision: Decision
+    plan: FailoverPlan | None
+    context: WorkerContext
+
+    def may_repeat(self) -> Repeatable:
+        """Whether the request may be sent, or sent once more."""
+
+    def begin_attempt(self) -> None:
+        """Be through with the attempt before, and give another one its time."""
+
+    def open(self) -> None:
+        """Open a connection to the attempt's endpoint."""
+
+    def set_target(self, target: Decision) -> None:
+        """Go on at another endpoint."""
+
+    def release(self, head: ResponseHead) -> None:
+        """The response is here to its end: the stream is free for others."""
+
+    def forget_response(self) -> None:
+        """Nothing of the response has left, and nothing will."""
+
+    def stop_deadline(self) -> None:
+        """The shield's time does not run any more."""
+
+    def note(self, failure: Failure, why: str) -> None:
+        """Say in the log what the endpoint did."""
+
+    def fail(self, failure: Failure) -> None:
+        """Nothing can be done about it: the client gets the failure."""
+
+
+def go_on(exchange: Recoverable, failure: Failure, why: str) -> None:
+    """The attempt came to nothing: take the first step that the table of now allows. What we lack ourselves is no
+    fault of the endpoint. `why` is for the log.
+    """
+    sent, budget, may = exchange.attempt.sent(), affords_shield(exchange), exchange.may_repeat()
+    step = next_step(failure, sent, budget, may)
+    if step is FailoverStep.RETRY:
+        if exchange.context.routing.index.allows(exchange.attempt.target):
+            retry(exchange)
+            return
+        step = next_step(failure, sent, budget, may, step)
+    if failure is not Failure.OVERLOADED:
+        blame(exchange, failure, why)
+    final = failure
+    if step is FailoverStep.FALLBACK:
+        if fall_back(exchange, failure):
+            return
+        final = plan_of(exchange).final(failure)
+        step = next_step(failure, sent, budget, may, step)
+    if step is FailoverStep.SHIELD:
+        target = behind_shield(exchange)
+        if target is not None:
+            have_stable_answer(exchange, target, final.outcome)
+            return
+    exchange.fail(final)
+
+
+def plan_of(exchange: Recoverable) -> FailoverPlan:
+    """The plan, made where it is the first time that something fails."""
+    plan = exchange.plan = exchange.plan or FailoverPlan(exchange.decision)
+    return plan
+
+
+def retry(exchange: Recoverable) -> None:
+    """The keep-alive race: the same endpoint, on a new connection."""
+    exchange.cell.repeat(Outcome.RESET)
+    pool = exchange.attempt.pool
+    exchange.begin_attempt()
+    if pool is not None:
+        exchange.attempt.pool = pool
+        pool.in_flight += 1
+    exchange.open()
+
+
+def fall_back(exchange: Recoverable, failure: Failure) -> bool:
+    """Go on at another endpoint, or at the other version; False where there is none left."""
+    routing, loads, plan = exchange.context.routing, exchange.context.pools.endpoint_load, plan_of(exchange)
+    took_over = plan.takeover
+    target = plan.fall_back(exchange.attempt.target, failure, routing.index, loads, routing.splits.rng)
+    if target is None:
+        return False
+    if plan.takeover and not took_over:
+        exchange.cell.rescue(plan.takeover)
+    exchange.begin_attempt()
+    exchange.set_target(target)
+    return True
+
+
+def blame(exchange: Recoverable, failure: Failure, why: str) -> None:
+    """Hold a failure against the endpoint, and say so."""
+    exchange.note(failure, why)
+    pool, target, context = exchange.attempt.pool, exchange.attempt.target, exchange.context
+    if pool is None or failure not in EJECTING_FAILURES:
+        return
+    others = [other for other in target.choice.decisions() if other.endpoint != target.endpoint]
+    last = all(context.pools.of(other).ejected for other in others)
+    if pool.ejection.failed(context.clock.now(), last=last) and target.version is exchange.decision.version:
+        exchange.cell.eject()
+
+
+def affords_shield(exchange: Recoverable) -> bool:
+    """Whether there is a shield, and its budget has an answer by stable left."""
+    return exchange.decision.shield is not None and exchange.context.shields.can_withdraw(exchange.decision)
+
+
+def behind_shield(exchange: Recoverable) -> Decision | None:
+    """The endpoint of stable that answers instead, paid for; None where the failure has to stand."""
+    if not shields(affords_shield(exchange), exchange.may_repeat()):
+        return None
+    routing, loads = exchange.context.routing, exchange.context.pools.endpoint_load
+    target = plan_of(exchange).behind_shield(routing.index, loads, routing.splits.rng)
+    if target is not None:
+        exchange.context.shields.withdraw(exchange.decision)
+    return target
+
+
+def have_stable_answer(exchange: Recoverable, target: Decision, outcome: Outcome | None) -> None:
+    """Go on at stable, as if nothing had come of the canary, which is charged with `outcome`."""
+    plan = plan_of(exchange)
+    plan.shielded(outcome)
+    exchange.cell.rescue(plan.takeover)
+    go_over(exchange, target)
+
+
+def replace_late(exchange: Recoverable) -> None:
+    """The canary has had the shield's time: stable answers, where it may."""
+    sent = exchange.attempt.stream is not None
+    failure = Failure.RESPONSE_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
+    target = behind_shield(exchange)
+    if target is not None:
+        blame(exchange, failure, "the shield's time was over")
+        have_stable_answer(exchange, target, failure.outcome)
+
+
+def replace_error(exchange: Recoverable, head: ResponseHead, whole: bool) -> bool:
+    """Whether stable answers in place of this 5xx; `whole`: all of it is here."""
+    target = behind_shield(exchange)
+    if target is None:
+        return False
+    if whole:
+        exchange.release(head)
+    exchange.cell.reply(head.status)
+    have_stable_answer(exchange, target, Outcome.ERROR_5XX)
+    return True
+
+
+def withdraw(exchange: Recoverable) -> bool:
+    """Take the request back from the canary for stable to answer, by our own decision; whether that is possible."""
+    if exchange.may_repeat() is Repeatable.NEVER:
+        return False
+    routing, loads, plan = exchange.context.routing, exchange.context.pools.endpoint_load, plan_of(exchange)
+    took_over = plan.takeover
+    target = plan.withdraw(exchange.attempt.target, routing.index, loads, routing.splits.rng)
+    if target is None:
+        return False
+    if not took_over:
+        exchange.cell.rescue(plan.takeover)
+    go_over(exchange, target)
+    return True
+
+
+def go_over(exchange: Recoverable, target: Decision) -> None:
+    """Stable begins where the canary had begun."""
+    exchange.stop_deadline()
+    exchange.forget_response()
+    exchange.begin_attempt()
+    exchange.set_target(target)

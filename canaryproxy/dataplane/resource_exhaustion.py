@@ -1,0 +1,185 @@
+"""What this machine lacks, and not the other end: descriptors, local ports, memory for sockets.
+
+Such an error says nothing about a version or an endpoint, so it is charged to neither. It is logged, at most once in
+`LOG_PERIOD_SECONDS` seconds for each kind with the number of times. The last descriptor is kept in reserve, so that a
+client can be refused even where no other is left: it would wait for ever in the queue of the kernel.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import resource
+import socket
+from collections.abc import Callable
+
+from canaryproxy.dataplane.file_budget import RESERVED_FILES
+
+log = logging.getLogger("canaryproxy")
+
+LOG_PERIOD_SECONDS = 10.0
+"""Seconds between two log lines of a kind."""
+
+FILE_ERRORS = (errno.EMFILE, errno.ENFILE)
+MEMORY_ERRORS = (errno.ENOBUFS, errno.ENOMEM)
+
+UNVERIFIED_ERRORS = "certificates of endpoints could not be proven, no descriptor is left to read authorities with"
+NO_MEMORY = "connections to endpoints could not be opened: no memory is left"
+
+FULL = "clients were turned away: server.limits.max_connections, or what file descriptors allow, is reached"
+
+OF_ADDRESS = "clients were turned away: an address had server.limits.connections_per_address connections"
+
+READ = 65_536
+
+
+def limit() -> int:
+    """Files that this process may have open."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return 2**31 if soft == resource.RLIM_INFINITY else soft
+
+
+def reserved() -> int:
+    """A descriptor to give up when there is no other. It needs no file: containers may lack even /dev/null.
+
+    Raises `OSError` where there is none to reserve.
+    """
+    return os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+
+def lacks(error: BaseException | None) -> bool:
+    """Whether an error says that this machine is short of something."""
+    return isinstance(error, OSError) and (error.errno in FILE_ERRORS or error.errno in MEMORY_ERRORS)
+
+
+def no_descriptor() -> bool:
+    """Whether none is left."""
+    try:
+        os.close(reserved())
+    except OSError:
+        return True
+    return False
+
+
+class ResourceExhaustion:
+    """What is lacking, as one worker has seen it on its clock."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._counts: dict[str, int] = {}
+        self._logged: dict[str, float] = {}
+        self._reserve = reserved()
+
+    def __repr__(self) -> str:
+        return f"<ResourceExhaustion {self._counts}>"
+
+    def ours(self, error: OSError, host: str, port: int) -> bool:
+        """Whether a connection could not be opened for want of something here; it is counted then."""
+        number = error.errno
+        if lacks(error):
+            self.note(f"connections to endpoints could not be opened: {describe(number or 0)}")
+            return True
+        if number == errno.EADDRNOTAVAIL and reachable(host, port):
+            self.note(f"connections to endpoints could not be opened: {describe(number)}")
+            return True
+        return False
+
+    def unproven(self) -> bool:
+        """Whether a certificate may have been refused for want of a descriptor to read its authorities with; it is
+        counted then.
+        """
+        if not no_descriptor():
+            return False
+        self.note(UNVERIFIED_ERRORS)
+        return True
+
+    def not_accepted(self, error: OSError) -> None:
+        """A client could not be let in."""
+        self.note(f"clients could not be accepted: {describe(error.errno or 0)}")
+
+    def note(self, kind: str) -> None:
+        """Count one, and log it where nothing of its kind was logged for a while."""
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Log what has not been, if its time has come."""
+        if not self._counts:
+            return
+        now = self._now()
+        for kind, count in list(self._counts.items()):
+            if now - self._logged.get(kind, -LOG_PERIOD_SECONDS) >= LOG_PERIOD_SECONDS:
+                self._logged[kind] = now
+                del self._counts[kind]
+                log.error("%s; %d since the last such line, charged to no version", kind, count)
+
+    def near(self) -> bool:
+        """Whether few descriptors are left: the lowest that is free is a high one."""
+        try:
+            lowest = os.dup(self._reserve)
+        except OSError:
+            return True
+        os.close(lowest)
+        most = limit()
+        return lowest >= most - min(RESERVED_FILES, most // 4) // 2
+
+    def refuse(self, listening: socket.socket, words: bytes) -> bool:
+        """Let a waiting client in with the descriptor in reserve, to say `words` and close; False where none waits."""
+        if self._reserve < 0:
+            return False
+        os.close(self._reserve)
+        self._reserve = -1
+        try:
+            with contextlib.suppress(OSError):
+                connection = listening.accept()[0]
+                with connection:
+                    say(connection, words)
+                return True
+            return False
+        finally:
+            with contextlib.suppress(OSError):
+                self._reserve = reserved()
+
+    def close(self) -> None:
+        """Log what has not been, and let go of the descriptor in reserve."""
+        self._logged.clear()
+        self.sweep()
+        if self._reserve >= 0:
+            os.close(self._reserve)
+            self._reserve = -1
+
+
+def say(connection: socket.socket, words: bytes) -> None:
+    """The last words on a connection; what the client has sent is read first, or closing it would be a reset."""
+    with contextlib.suppress(OSError):
+        connection.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            connection.recv(READ)
+        if words:
+            connection.send(words)
+            connection.shutdown(socket.SHUT_WR)
+
+
+def reachable(host: str, port: int) -> bool:
+    """Whether this machine has an address to reach a literal address from: then it is a port that was lacking."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((host, port))
+    except OSError as error:
+        return error.errno in FILE_ERRORS or error.errno in MEMORY_ERRORS
+    return True
+
+
+def describe(number: int) -> str:
+    """The reason and the remedy."""
+    if number == errno.EMFILE:
+        return (
+            f"this process may not open more than {limit()} files; raise the limit (ulimit -n, LimitNOFILE=), or lower "
+            "server.limits.max_connections"
+        )
+    if number == errno.ENFILE:
+        return "the system may not open more files; raise fs.file-max"
+    if number == errno.EADDRNOTAVAIL:
+        return "no local port is left towards an endpoint; widen net.ipv4.ip_local_port_range, or add endpoints"
+    return f"the system is short of memory for sockets ({os.strerror(number)})"

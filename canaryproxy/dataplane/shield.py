@@ -1,0 +1,188 @@
+"""How long a shielded canary may take, and how often stable may answer for it.
+
+The time is kept to the millisecond, unlike all other timeouts: it is what a user waits for nothing. There is one
+timer for all exchanges with the same patience, since the oldest of them is always the next one due.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from canaryproxy.model.decision import Decision
+from canaryproxy.model.table import FULL_WEIGHT, RoutingTable
+
+PERCENT = FULL_WEIGHT
+"""What one answer by stable costs: a request, in basis points."""
+
+MAX_SAVED_SECONDS = 10.0
+"""Seconds that a request's share of the budget can be used for after the shield's time."""
+
+MAX_AHEAD_SECONDS = 0.005
+"""Seconds by which stable is asked before the time is over, a tenth of it at most: moving there takes some, too."""
+
+
+class RetryBudget:
+    """The share of a route's canary requests that stable may answer, as an account: every request pays its share in,
+    every answer by stable costs a whole one. What is not used expires, so a long quiet time buys no storm.
+    Times in seconds of one monotonic clock, shares in basis points.
+    """
+
+    __slots__ = ("_deposits",)
+
+    def __init__(self) -> None:
+        self._deposits: deque[list[float]] = deque()
+
+    def __repr__(self) -> str:
+        return f"<RetryBudget {sum(share for _, share in self._deposits):g} of {PERCENT}>"
+
+    def deposit(self, share: int, now: float) -> None:
+        """A canary request began."""
+        paid, second = self._deposits, int(now)
+        if paid and paid[-1][0] == second:
+            paid[-1][1] += share
+        else:
+            paid.append([second, share])
+
+    def can_withdraw(self, share: int, now: float, timeout: float) -> bool:
+        """Whether stable may answer once more. With a share of 100 % it always may."""
+        if share >= PERCENT:
+            return True
+        paid = self._deposits
+        while paid and paid[0][0] < now - timeout - MAX_SAVED_SECONDS - 1:
+            paid.popleft()
+        return sum(one[1] for one in paid) >= PERCENT
+
+    def withdraw(self, share: int, now: float, timeout: float) -> bool:
+        """Whether stable may answer once more, which is paid for then."""
+        if share >= PERCENT:
+            return True
+        if not self.can_withdraw(share, now, timeout):
+            return False
+        paid = self._deposits
+        owed = float(PERCENT)
+        while owed:
+            part = min(owed, paid[0][1])
+            owed -= part
+            paid[0][1] -= part
+            if not paid[0][1]:
+                paid.popleft()
+        return True
+
+
+class HasDeadline(Protocol):
+    """What has only so much time."""
+
+    def overdue(self) -> None:
+        """The time is over."""
+
+
+class DeadlineQueue:
+    """Everything that waits for `seconds` at most, oldest first."""
+
+    __slots__ = ("_loop", "_seconds", "_timer", "_waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._loop = loop
+        self._seconds = seconds - min(MAX_AHEAD_SECONDS, seconds / 10)
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: dict[HasDeadline, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<DeadlineQueue {self._seconds:g} s: {len(self._waiting)} waiting>"
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, one: HasDeadline) -> None:
+        """Its time begins."""
+        due = self._waiting[one] = self._loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = self._loop.call_at(due, self._expire)
+
+    def remove(self, one: HasDeadline) -> None:
+        """It waits no more."""
+        self._waiting.pop(one, None)
+
+    def _expire(self) -> None:
+        """Tell all whose time is over, and come back for the next."""
+        self._timer = None
+        now = self._loop.time()
+        over = []
+        for one, due in self._waiting.items():
+            if due > now:
+                self._timer = self._loop.call_at(due, self._expire)
+                break
+            over.append(one)
+        for one in over:
+            self.remove(one)
+        for one in over:
+            one.overdue()
+
+    def cancel(self) -> None:
+        """Stop all timers."""
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class Shields:
+    """The shields of a worker: `budgets` by the names of routes, and for each time that a shield gives the `patiences`
+    of those that have it.
+    """
+
+    __slots__ = ("_loop", "_now", "budgets", "patiences")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float]) -> None:
+        self._loop = loop
+        self._now = now
+        self.budgets: dict[str, RetryBudget] = {}
+        self.patiences: dict[float, DeadlineQueue] = {}
+
+    def __repr__(self) -> str:
+        return f"<Shields of {sorted(self.budgets)}>"
+
+    def deposit(self, decision: Decision, now: float) -> None:
+        """A canary request begins behind a shield, and adds its share to the budget."""
+        shield = decision.route.shield
+        if shield is not None:
+            budget = self.budgets.get(decision.route.name)
+            if budget is None:
+                budget = self.budgets[decision.route.name] = RetryBudget()
+            budget.deposit(shield.budget, now)
+
+    def can_withdraw(self, decision: Decision) -> bool:
+        """Whether the route's budget has an answer by stable left."""
+        shield, budget = decision.route.shield, self.budgets.get(decision.route.name)
+        return (
+            shield is not None
+            and budget is not None
+            and budget.can_withdraw(shield.budget, self._now(), shield.timeout)
+        )
+
+    def withdraw(self, decision: Decision) -> bool:
+        """Whether the route's budget has an answer by stable left, which is spent."""
+        shield, budget = decision.route.shield, self.budgets.get(decision.route.name)
+        return shield is not None and budget is not None and budget.withdraw(shield.budget, self._now(), shield.timeout)
+
+    def deadline_queue(self, decision: Decision) -> DeadlineQueue:
+        """What keeps the time of the route's shield."""
+        seconds = math.inf if decision.route.shield is None else decision.route.shield.timeout
+        queue = self.patiences.get(seconds)
+        if queue is None:
+            queue = self.patiences[seconds] = DeadlineQueue(self._loop, seconds)
+        return queue
+
+    def publish(self, table: RoutingTable) -> None:
+        """Follow a new table: routes that are gone have no budget, and times that nothing waits for are dropped."""
+        routes = {route.name: route.shield for route in table.routes}
+        self.budgets = {name: budget for name, budget in self.budgets.items() if name in routes}
+        times = {shield.timeout for shield in routes.values() if shield is not None}
+        self.patiences = {time: one for time, one in self.patiences.items() if one or time in times}
+
+    def close(self) -> None:
+        """Stop all timers."""
+        for queue in self.patiences.values():
+            queue.cancel()

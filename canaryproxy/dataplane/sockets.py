@@ -1,0 +1,146 @@
+"""Where a worker's connections come from: read and written directly for plain TCP (`epoll_transports`), by the event
+loop's own transports for TLS, and for everything in plain Python.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+from canaryproxy.dataplane.buffers import Buffers
+from canaryproxy.dataplane.epoll_transports import open_poller
+from canaryproxy.dataplane.resource_exhaustion import FILE_ERRORS, ResourceExhaustion
+from canaryproxy.dataplane.transports import ConnectionProtocol
+
+NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+
+NO_TIMEOUT = 1e6
+"""Seconds for a handshake with an endpoint: it is part of opening the connection, whose deadline others keep."""
+
+MAX_TRIES = 3
+"""Times a connection is tried to be opened, as long as idle ones can be closed for it."""
+
+UNSENT = 262_144
+"""Bytes that the kernel takes for a connection beyond those that are on their way, at most. It would take up to
+`net.ipv4.tcp_wmem`, usually 4 MiB, from a peer that reads slowly, and counts them as this container's memory."""
+
+CLOSED_ERRORS = 0.005
+"""Seconds until the descriptor of a connection that was closed is free."""
+
+
+class Sockets:
+    """Connections of one worker, on its loop. `direct`: plain TCP is read and written without the loop's transports;
+    `exhaustion` is what they lack; `close_idle_connections` closes some that are idle, and is false where none is; what
+    they queue is counted in `buffers`.
+    """
+
+    __slots__ = ("_poller", "buffers", "close_idle_connections", "direct", "loop", "shortage")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        exhaustion: ResourceExhaustion | None = None,
+        buffers: Buffers | None = None,
+    ) -> None:
+        self.loop = loop
+        self.shortage = exhaustion or ResourceExhaustion(loop.time)
+        self.close_idle_connections: Callable[[], bool] = lambda: False
+        self.buffers = buffers or Buffers()
+        self._poller = open_poller(loop, self.buffers)
+        self.direct = self._poller is not None
+
+    def __repr__(self) -> str:
+        return f"<Sockets {self._poller or 'of the loop'}>"
+
+    def adopt(self, sock: socket.socket, protocol: ConnectionProtocol) -> None:
+        """Serve a connected, non-blocking TCP socket directly. Raises `OSError` where it is gone already."""
+        if self._poller is None:
+            raise RuntimeError("this worker has no sockets of its own")
+        bound(sock)
+        self._poller.adopt(sock, protocol)
+
+    def attend(self) -> None:
+        """Serve clients that have had an answer, and endpoints, now: between two steps of something long."""
+        if self._poller is not None:
+            self._poller.attend()
+
+    async def serve(
+        self,
+        sock: socket.socket,
+        protocol: Callable[[], ConnectionProtocol],
+        context: ssl.SSLContext | None,
+        patience: float,
+    ) -> None:
+        """Serve an accepted socket. With a context, a TLS handshake comes first, which has `patience` seconds.
+
+        Raises `OSError` where that comes to nothing.
+        """
+        bound(sock)
+        if context is None and self._poller is not None:
+            self._poller.adopt(sock, protocol())
+        else:
+            wait = None if context is None else patience
+            made = cast("Callable[[], asyncio.BaseProtocol]", protocol)
+            await self.loop.connect_accepted_socket(made, sock, ssl=context, ssl_handshake_timeout=wait)
+
+    async def connect(
+        self, host: str, port: int, protocol: ConnectionProtocol, context: ssl.SSLContext | None, name: str | None
+    ) -> None:
+        """Open a connection; with a context, TLS to a server of this name. Raises `OSError`.
+
+        Where descriptors have run out, idle connections give theirs.
+        """
+        for left in reversed(range(MAX_TRIES)):
+            try:
+                await self._connect(host, port, protocol, context, name)
+            except OSError as error:
+                if not left or error.errno not in FILE_ERRORS or not self.close_idle_connections():
+                    raise
+                await asyncio.sleep(CLOSED_ERRORS)
+            else:
+                return
+
+    async def _connect(
+        self, host: str, port: int, protocol: ConnectionProtocol, context: ssl.SSLContext | None, name: str | None
+    ) -> None:
+        family = None if context is not None or self._poller is None else _family(host)
+        if family is None or self._poller is None:
+            hearer = cast("asyncio.BaseProtocol", protocol)
+            patience = None if context is None else NO_TIMEOUT
+            made = await self.loop.create_connection(
+                lambda: hearer, host, port, ssl=context, server_hostname=name, ssl_handshake_timeout=patience
+            )
+            bound(made[0].get_extra_info("socket"))
+            return
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        with contextlib.ExitStack() as undo:
+            undo.callback(sock.close)
+            bound(sock)
+            await self.loop.sock_connect(sock, (host, port))
+            self._poller.adopt(sock, protocol)
+            undo.pop_all()
+
+    def close(self) -> None:
+        """Serve nothing any more."""
+        self.shortage.close()
+        if self._poller is not None:
+            self._poller.close()
+
+
+def bound(sock: socket.socket) -> None:
+    """Have the kernel keep no more than UNSENT for it."""
+    if NOTSENT_LOWAT is not None:
+        with contextlib.suppress(OSError):  # the peer is gone already, or it is no TCP socket
+            sock.setsockopt(socket.IPPROTO_TCP, NOTSENT_LOWAT, UNSENT)
+
+
+def _family(host: str) -> socket.AddressFamily | None:
+    """Of a literal address, None for a name."""
+    try:
+        version = ipaddress.ip_address(host).version
+    except ValueError:
+        return None
+    return socket.AF_INET if version == 4 else socket.AF_INET6

@@ -1,0 +1,101 @@
+"""TLS contexts from certificates that are plain data. The only home of `ssl` on the request path.
+
+TLS 1.2 and 1.3 with the library's own choice of ciphers; the control plane has made sure that certificates and
+keys can be used. A listener's identities can be replaced while it
+serves: every handshake picks its context anew, by the name the client asks for (RFC 6066 3).
+"""
+
+import contextlib
+import os
+import ssl
+from collections.abc import Iterator
+from functools import lru_cache
+
+from canaryproxy.model.certificate import CertificateIdentity, ListenerTls, UpstreamTls
+
+PROTOCOLS = ["http/1.1"]
+"""What we offer in ALPN (RFC 7301): HTTP/2 is not spoken."""
+
+MAX_CACHED_CONTEXTS = 64
+
+
+@lru_cache(maxsize=MAX_CACHED_CONTEXTS)
+def client_context(tls: UpstreamTls) -> ssl.SSLContext:
+    """The context for connections to an endpoint. Raises `OSError` where something is lacking here to make it."""
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cadata=tls.ca.decode("ascii") or None)
+    if not tls.ca:
+        _trust_system(context)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(PROTOCOLS)
+    if tls.identity is not None:
+        _load(context, tls.identity)
+    return context
+
+
+def _trust_system(context: ssl.SSLContext) -> None:
+    """OpenSSL says nothing where it cannot open the system's authorities, for want of a descriptor for one. Without
+    them every certificate would be a bad one from then on.
+    """
+    file: str | None = ssl.get_default_verify_paths().cafile
+    if file and not context.cert_store_stats()["x509"]:
+        context.load_verify_locations(file)
+
+
+class SniContexts:
+    """A listener's side of TLS: `context` for its sockets, and `replace` for new certificates."""
+
+    def __init__(self, tls: ListenerTls) -> None:
+        self._by_name: dict[str, ssl.SSLContext] = {}
+        self.replace(tls)
+        self.context = _server_context(tls.identities[0], tls.client_ca)
+        self.context.sni_callback = self._choose
+
+    def __repr__(self) -> str:
+        return f"<SniContexts for {', '.join(sorted(self._by_name))}>"
+
+    def replace(self, tls: ListenerTls) -> None:
+        """Serve these identities from the next handshake on."""
+        contexts = [_server_context(identity, tls.client_ca) for identity in tls.identities]
+        by_name: dict[str, ssl.SSLContext] = {}
+        for identity, context in zip(tls.identities, contexts, strict=True):
+            for name in identity.names:
+                by_name.setdefault(name, context)
+        self._default, self._by_name = contexts[0], by_name
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        connection.context = self._find((name or "").lower().removesuffix("."))
+
+    def _find(self, name: str) -> ssl.SSLContext:
+        """An exact name beats a wildcard, which stands for one label (RFC 6125 6.4.3)."""
+        exact = self._by_name.get(name)
+        return exact or self._by_name.get(f"*.{name.partition('.')[2]}") or self._default
+
+
+def _server_context(identity: CertificateIdentity, client_ca: bytes) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(PROTOCOLS)
+    _load(context, identity)
+    if client_ca:
+        context.load_verify_locations(cadata=client_ca.decode("ascii"))
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _load(context: ssl.SSLContext, identity: CertificateIdentity) -> None:
+    """OpenSSL reads identities from files alone, so they are shown to it as files in memory."""
+    with in_memory(identity.cert) as cert, in_memory(identity.key) as key:
+        context.load_cert_chain(cert, key)
+
+
+@contextlib.contextmanager
+def in_memory(content: bytes) -> Iterator[str]:
+    """A path under which `content` can be read until the end of the block; never on a disk."""
+    descriptor = os.memfd_create("canaryproxy")
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(content)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)

@@ -1,9 +1,0 @@
-from canaryproxy.proxy.response_writer cimport ResponseWriter
-
-
-cdef class Guest(ResponseWriter):
-    cdef public bint proven
-    cdef public double since
-    cdef public object place
-    cdef public object slow
-    cdef Py_ssize_t _unsent
