@@ -22,7 +22,7 @@ from types import FrameType
 from setproctitle import setproctitle
 
 from canaryproxy import worker
-from canaryproxy.link.orders import FORK, PID, RETIRE
+from canaryproxy.ipc.fork_messages import FORK, PID, RETIRE
 from canaryproxy.log import caught, configure
 
 log = logging.getLogger("canaryproxy")

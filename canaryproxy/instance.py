@@ -39,7 +39,7 @@ from canaryproxy.control.subscriptions import Deltas, Subscription, WorkerGone, 
 from canaryproxy.control.watch import Watches
 from canaryproxy.control.workers import Workers
 from canaryproxy.dataplane.tls import client_context
-from canaryproxy.link.messages import Begin
+from canaryproxy.ipc.messages import WorkerConfig
 from canaryproxy.model.report import Delta
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
@@ -121,7 +121,7 @@ class Instance:
         self.connections = files.connections(self._config, self._files_open)
         buffers = memory.buffers(self._config, self.connections)
 
-        def first(slot: int) -> Begin:
+        def first(slot: int) -> WorkerConfig:
             return limited(begin(self._config, slot, count, identity, secret), self.connections, buffers)
 
         deltas: Deltas = Subscription()
@@ -295,6 +295,6 @@ def open_store(path: str, environ: Mapping[str, str] = os.environ) -> Store:
     return store
 
 
-def limited(first: Begin, connections: int, buffers: int) -> Begin:
+def limited(first: WorkerConfig, connections: int, buffers: int) -> WorkerConfig:
     """What a worker is told first, with the number of clients that the files allow and its part of the memory."""
     return replace(first, limits=replace(first.limits, max_connections=connections, buffers=buffers))

@@ -23,19 +23,19 @@ from canaryproxy.dataplane.file_budget import connections_within
 from canaryproxy.dataplane.memory_limit import cgroup_memory
 from canaryproxy.dataplane.plane import DataPlane
 from canaryproxy.dataplane.resource_exhaustion import limit
-from canaryproxy.link.codec import DOWN
-from canaryproxy.link.difference import EMPTY, apply
-from canaryproxy.link.introduction import ours
-from canaryproxy.link.messages import (
+from canaryproxy.ipc.build_identity import own_build
+from canaryproxy.ipc.channel import Channel
+from canaryproxy.ipc.codec import DOWN
+from canaryproxy.ipc.messages import (
     Acknowledged,
-    Begin,
     Certificates,
     Drain,
     Drained,
     Message,
     Publication,
+    WorkerConfig,
 )
-from canaryproxy.link.wire import Wire
+from canaryproxy.ipc.table_diff import EMPTY, apply
 from canaryproxy.log import in_background
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.routing.patterns import PatternSet
@@ -69,7 +69,7 @@ class Worker:
         self._plane: DataPlane | None = None
         self._sink: Sink | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.wire = Wire(self._received, self._orphaned, DOWN)
+        self.wire = Channel(self._received, self._orphaned, DOWN)
         self.ended = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -85,7 +85,7 @@ class Worker:
 
     def _follow(self, message: Message) -> None:
         plane = self._plane
-        if isinstance(message, Begin):
+        if isinstance(message, WorkerConfig):
             self._begin(message)
         elif plane is None:
             raise RuntimeError(f"{type(message).__name__} came before the beginning")
@@ -108,7 +108,7 @@ class Worker:
             log.error("the worker ends", exc_info=task.exception())
             self.ended.set()
 
-    def _begin(self, begin: Begin) -> None:
+    def _begin(self, begin: WorkerConfig) -> None:
         setproctitle(f"canaryproxy: worker {begin.slot + 1}")
         shorten()
         if begin.access_log is not None:
@@ -128,7 +128,7 @@ class Worker:
         self._table = apply(EMPTY, begin.table)
         plane.publish(self._table)
         for sock, listening in zip(self._sockets, begin.listeners, strict=True):
-            plane.listen(sock, listening.tls, proxy_protocol=listening.preamble)
+            plane.listen(sock, listening.tls, proxy_protocol=listening.proxy_protocol)
         self.wire.send(Acknowledged(self._table.generation))
         self._go(self._report(plane))
 
@@ -176,7 +176,7 @@ def pause_after(cells: int) -> float:
 async def _live(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) -> None:
     loop = asyncio.get_running_loop()
     worker = Worker(loop, sockets, memory)
-    worker.wire.send(ours())
+    worker.wire.send(own_build())
     await worker.wire.connect(loop, link)
     gc.collect()
     gc.freeze()

@@ -62,8 +62,8 @@ from canaryproxy.dataplane.slow_clients import SlowClients
 from canaryproxy.forkserver import ForkServer
 from canaryproxy.http.h1.body import BodyEnd
 from canaryproxy.instance import Instance
-from canaryproxy.link.messages import Begin
-from canaryproxy.link.wire import Share
+from canaryproxy.ipc.channel import TimeShare
+from canaryproxy.ipc.messages import WorkerConfig
 from canaryproxy.log import Background, Json
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.head import ResponseHead
@@ -186,7 +186,7 @@ def judges() -> Iterator[object]:
         yield seen(name)
 
 
-def unready(_: int) -> Begin:
+def unready(_: int) -> WorkerConfig:
     """Of workers that are not launched."""
     raise AssertionError
 
@@ -218,7 +218,7 @@ def single(folder: Path) -> Iterator[object]:
         Robin([1]),
         SqliteStore(folder / "a.db"),
         bounds.Check(Vocabulary(), 0, 1),
-        Share(0.0),
+        TimeShare(0.0),
         CacheAdvisor((b"Cookie",), ROUTE.caching),
         Instance(parse(PLAIN, "f", {})),
         Turns("read", Precedence(), {}),

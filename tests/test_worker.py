@@ -16,9 +16,9 @@ from canaryproxy.config import parse
 from canaryproxy.control.compile import begin, compile_table
 from canaryproxy.control.listen import listen_on
 from canaryproxy.dataplane.connection_count import memory_size
-from canaryproxy.link.difference import EMPTY, difference
-from canaryproxy.link.messages import AccessLog, Acknowledged, Certificates, Drain, Drained, Listening, Message
-from canaryproxy.link.wire import Wire
+from canaryproxy.ipc.channel import Channel
+from canaryproxy.ipc.messages import AccessLog, Acknowledged, Certificates, Drain, Drained, ListenerSettings, Message
+from canaryproxy.ipc.table_diff import EMPTY, diff
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.report import Delta
 from canaryproxy.worker import LONGEST_PERIOD, REPORT_PERIOD, Worker, pause_after
@@ -38,7 +38,7 @@ class Told:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.lost = asyncio.Event()
-        self.wire = Wire(self.messages.append, self.lost.set)
+        self.wire = Channel(self.messages.append, self.lost.set)
 
     def of(self, kind: type[Message]) -> list[Message]:
         """Messages of one kind."""
@@ -60,10 +60,10 @@ async def working(
     await told.wire.connect(loop, ours)
     config = parse(CONFIG.format(port=port, weight=0), "f", {})
     first = replace(
-        begin(config, 0, 1, "canaryproxy-x"), table=difference(EMPTY, compile_table(config, 4)), access_log=access_log
+        begin(config, 0, 1, "canaryproxy-x"), table=diff(EMPTY, compile_table(config, 4)), access_log=access_log
     )
     if tls is not None:
-        first = replace(first, listeners=(Listening(tls),))
+        first = replace(first, listeners=(ListenerSettings(tls),))
     for message in (first, *behind):
         told.wire.send(message)
     try:
@@ -90,7 +90,7 @@ def test_it_serves_reports_and_follows_tables(tmp_path: Path) -> None:
             assert (await reader.read()).endswith(b"ok")
             writer.close()
             before = compile_table(parse(CONFIG.format(port=port, weight=0), "f", {}), 4)
-            told.wire.send(difference(before, compile_table(parse(CONFIG.format(port=port, weight=7), "f", {}), 5)))
+            told.wire.send(diff(before, compile_table(parse(CONFIG.format(port=port, weight=7), "f", {}), 5)))
             told.wire.send(Certificates((None,)))
             await until(lambda: Acknowledged(5) in told.messages)
             index = told.messages.index(Acknowledged(5))
@@ -136,7 +136,7 @@ def test_what_comes_right_behind_the_beginning_is_not_lost() -> None:
     old, new = (ListenerTls((authority.identity("shop.test"),)) for _ in range(2))
     tables = [compile_table(parse(CONFIG.format(port=1, weight=weight), "f", {}), weight) for weight in (4, 5, 6)]
     begun = compile_table(parse(CONFIG.format(port=1, weight=0), "f", {}), 4)
-    behind = (difference(begun, tables[1]), Certificates((new,)), difference(tables[1], tables[2]))
+    behind = (diff(begun, tables[1]), Certificates((new,)), diff(tables[1], tables[2]))
 
     async def test() -> None:
         async with working(tls=old, behind=behind) as (told, _, at):

@@ -113,7 +113,7 @@ def report(build: Build) -> Found:
 
 MESSAGE = """
 import sys, time
-from canaryproxy.link.codec import encode
+from canaryproxy.ipc.codec import encode
 from canaryproxy.model.report import Delta, Users
 sys.stdout.buffer.write(encode(Delta(1, time.monotonic(), users=(Users("app", "canary", 500, 2**62),))))
 """

@@ -19,9 +19,9 @@ from canaryproxy.control.compile import Known, compile_table
 from canaryproxy.control.fingerprint import Fingerprint
 from canaryproxy.control.state import reconcile, weighed
 from canaryproxy.instance import Instance
-from canaryproxy.link.codec import Decoder, encode
-from canaryproxy.link.difference import EMPTY, apply, difference
-from canaryproxy.link.messages import Publication
+from canaryproxy.ipc.codec import Decoder, encode
+from canaryproxy.ipc.messages import Publication
+from canaryproxy.ipc.table_diff import EMPTY, apply, diff
 from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.worker import runner
 
@@ -51,9 +51,9 @@ def one_change() -> None:
     first = timed("compile all", lambda: compile_table(config, 1, state=state, known=known))
     state["r5"] = weighed(state["r5"], 700, 500)
     second = timed("compile after one weight", lambda: compile_table(config, 2, state=state, known=known))
-    told = timed("difference", lambda: difference(first, second))
+    told = timed("difference", lambda: diff(first, second))
     data = timed("encode", lambda: encode(told))
-    print(f"{'  bytes':44} {len(data):7}      (all routes: {len(encode(difference(EMPTY, first))):,})")
+    print(f"{'  bytes':44} {len(data):7}      (all routes: {len(encode(diff(EMPTY, first))):,})")
     (heard,) = timed("decode", lambda: list(Decoder().feed(data)))
     assert isinstance(heard, Publication)
     table = timed("apply in the worker", lambda: apply(first, heard))

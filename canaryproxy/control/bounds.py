@@ -13,7 +13,7 @@ from collections.abc import Mapping, Set
 
 from canaryproxy.control.vocabulary import Vocabulary, Words
 from canaryproxy.dataplane.failover import FALLBACK, SHIELD, WITHDRAWN
-from canaryproxy.link.messages import Acknowledged, Drained, Introduction, Message
+from canaryproxy.ipc.messages import Acknowledged, Drained, Introduction, Message
 from canaryproxy.model.goal import MAX_VALUE
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, OpenRequests, UsersDelta

@@ -16,7 +16,7 @@ from canaryproxy.config.route import RouteConfig, VersionConfig
 from canaryproxy.config.schema import ListenerTlsConfig
 from canaryproxy.control.endpoints import Answers, usable
 from canaryproxy.control.state import RouteState, State
-from canaryproxy.link.messages import AccessLog, Begin, Listening, Publication
+from canaryproxy.ipc.messages import AccessLog, ListenerSettings, Publication, WorkerConfig
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version, VersionName
@@ -156,13 +156,13 @@ def plane_settings(config: Config) -> PlaneSettings:
     )
 
 
-def begin(config: Config, slot: int, slots: int, identity: str, secret: bytes = b"") -> Begin:
+def begin(config: Config, slot: int, slots: int, identity: str, secret: bytes = b"") -> WorkerConfig:
     """What the worker of a slot is told first, all but its table. Users are numbered under the `secret`."""
     server = config.server
     log = server.access_log
     settings = plane_settings(config)
     listeners = zip(certificates(config), server.listen, strict=True)
-    return Begin(
+    return WorkerConfig(
         slot=slot,
         slots=slots,
         identity=identity,
@@ -171,7 +171,7 @@ def begin(config: Config, slot: int, slots: int, identity: str, secret: bytes = 
         timeouts=settings.timeouts,
         trusted=tuple(map(str, settings.trusted_proxies)),
         forwarding=settings.forwarding,
-        listeners=tuple(Listening(tls, listener.proxy_protocol) for tls, listener in listeners),
+        listeners=tuple(ListenerSettings(tls, listener.proxy_protocol) for tls, listener in listeners),
         access_log=None if log is None else AccessLog(log.path, log.format),
         table=Publication(0, ()),
     )

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 from canaryproxy.control.exposure import environment
 from canaryproxy.dataplane.connection_count import initial_memory, memory_size
+from canaryproxy.ipc.fork_messages import FORK, PID, RETIRE
 from canaryproxy.isolated import command
-from canaryproxy.link.orders import FORK, PID, RETIRE
 
 log = logging.getLogger("canaryproxy")
 

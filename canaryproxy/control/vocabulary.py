@@ -8,7 +8,7 @@ A download of hours is reported under names that are in no table any more, so wh
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
-from canaryproxy.link.messages import Publication
+from canaryproxy.ipc.messages import Publication
 from canaryproxy.model.table import Route
 from canaryproxy.routing.compiled_route import ABORT, AFFINITY, WEIGHT
 

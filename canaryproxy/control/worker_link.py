@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from canaryproxy.control.bounds import Border
 from canaryproxy.control.processes import Handle
-from canaryproxy.link.codec import UP
-from canaryproxy.link.messages import Drain, Message, Publication
-from canaryproxy.link.wire import Wire
+from canaryproxy.ipc.channel import Channel
+from canaryproxy.ipc.codec import UP
+from canaryproxy.ipc.messages import Drain, Message, Publication
 
 
 class WorkerLink:
@@ -15,10 +15,15 @@ class WorkerLink:
     """
 
     def __init__(
-        self, slot: int, began: int, border: Border, *,
-        received: Callable[["WorkerLink", Message], None], lost: Callable[["WorkerLink"], None],
+        self,
+        slot: int,
+        began: int,
+        border: Border,
+        *,
+        received: Callable[["WorkerLink", Message], None],
+        lost: Callable[["WorkerLink"], None],
         refuse: Callable[["WorkerLink", str], None],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.slot = slot
         self.began = began
         self.border = border
@@ -30,10 +35,13 @@ class WorkerLink:
         self.strange = False
         self.cut: int | None = None
         self.handle: Handle | None = None
-        self.wire = Wire(
-            lambda message: received(self, message), lambda: lost(self), UP,
-            refuse=lambda words: refuse(self, words), fair=True,
-        )  # fmt: skip
+        self.wire = Channel(
+            lambda message: received(self, message),
+            lambda: lost(self),
+            UP,
+            refuse=lambda words: refuse(self, words),
+            fair=True,
+        )
 
     def __repr__(self) -> str:
         return f"<WorkerLink {self.slot} pid {self.pid} generation {self.acknowledged}>"

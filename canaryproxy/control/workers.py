@@ -23,10 +23,10 @@ from canaryproxy.control.processes import Born
 from canaryproxy.control.subscriptions import Deltas, WorkerGone, WorkerReport, WorkersChanged
 from canaryproxy.control.vocabulary import Vocabulary
 from canaryproxy.control.worker_link import WorkerLink
-from canaryproxy.link.difference import EMPTY, difference
-from canaryproxy.link.introduction import difference as what_differs
-from canaryproxy.link.introduction import ours
-from canaryproxy.link.messages import Acknowledged, Begin, Certificates, Drained, Introduction, Message
+from canaryproxy.ipc.build_identity import difference as what_differs
+from canaryproxy.ipc.build_identity import own_build
+from canaryproxy.ipc.messages import Acknowledged, Certificates, Drained, Introduction, Message, WorkerConfig
+from canaryproxy.ipc.table_diff import EMPTY, diff
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.report import Delta
 from canaryproxy.model.table import RoutingTable
@@ -104,7 +104,7 @@ class Workers:
         self,
         count: int,
         processes: Launch,
-        begin: Callable[[int], Begin],
+        begin: Callable[[int], WorkerConfig],
         deltas: Deltas,
     ) -> None:
         self.count = count
@@ -204,8 +204,8 @@ class Workers:
         self._connecting.add(connecting)
         connecting.add_done_callback(self._connecting.discard)
 
-    def _first_message(self, slot: int) -> Begin:
-        first = replace(self._begin(slot), table=difference(EMPTY, self._table))
+    def _first_message(self, slot: int) -> WorkerConfig:
+        first = replace(self._begin(slot), table=diff(EMPTY, self._table))
         if self._certificates is None:
             return first
         pairs = zip(first.listeners, self._certificates, strict=True)
@@ -215,7 +215,7 @@ class Workers:
 
     def publish(self, table: RoutingTable) -> None:
         """Send a table to all workers."""
-        publication = difference(self._table, table)
+        publication = diff(self._table, table)
         self._table = table
         self._vocabulary.learn(publication)
         for link in self._links.values():
@@ -306,7 +306,7 @@ class Workers:
 
     def _met(self, link: WorkerLink, introduction: Introduction) -> None:
         """Only one that runs what we run may serve."""
-        words = what_differs(introduction, ours())
+        words = what_differs(introduction, own_build())
         if words:
             link.strange = True
             link.kill()

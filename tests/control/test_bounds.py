@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canaryproxy.control.bounds import ENTRIES, OPEN, OUTCOMES, RATE, SAMPLED, Border, OutOfBounds, shown
-from canaryproxy.link.codec import HEADER, UP, Decoder, Garbled, encode
-from canaryproxy.link.introduction import ours
-from canaryproxy.link.messages import VERSION, Acknowledged, Drain, Drained, Introduction, Message
+from canaryproxy.ipc.build_identity import own_build
+from canaryproxy.ipc.codec import HEADER, UP, Decoder, ProtocolError, encode
+from canaryproxy.ipc.messages import VERSION, Acknowledged, Drain, Drained, Introduction, Message
 from canaryproxy.mode import PACKAGE
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
@@ -55,7 +55,7 @@ WHOLE = Delta(
 def border(began: int = 1, at: float = 99.0) -> Border:
     """One of a worker that serves."""
     made = Border(VOCABULARY, began, at)
-    made.check(ours(), at)
+    made.check(own_build(), at)
     made.check(Acknowledged(began), at)
     return made
 
@@ -340,16 +340,16 @@ def test_generations_are_those_that_it_was_sent_in_their_order() -> None:
     [
         ((Acknowledged(1),), "the first message is 'Acknowledged'"),
         ((WHOLE,), "the first message is 'Delta'"),
-        ((ours(), WHOLE), "a report is 'one before it serves'"),
-        ((ours(), ours()), "an introduction is 'a second one'"),
-        ((ours(), Acknowledged(1), ours()), "an introduction is 'a second one'"),
-        ((ours(), Acknowledged(1), Acknowledged(1)), "the generation acknowledged is 1, allowed: 2 to 1"),
-        ((ours(), Acknowledged(1), Drained(0)), "an end of draining"),
-        ((ours(), Acknowledged(1), Drain()), "a message is 'Drain'"),
-        ((replace(ours(), why="\x1b[2Jall is well"),), r"why of the introduction is '\x1b[2Jall is well'"),
-        ((replace(ours(), version="9" * 5_000),), "version of the introduction"),
-        ((replace(ours(), package="/a\nb"),), "package of the introduction"),
-        ((replace(ours(), python="\u202e"),), r"python of the introduction is '\u202e'"),
+        ((own_build(), WHOLE), "a report is 'one before it serves'"),
+        ((own_build(), own_build()), "an introduction is 'a second one'"),
+        ((own_build(), Acknowledged(1), own_build()), "an introduction is 'a second one'"),
+        ((own_build(), Acknowledged(1), Acknowledged(1)), "the generation acknowledged is 1, allowed: 2 to 1"),
+        ((own_build(), Acknowledged(1), Drained(0)), "an end of draining"),
+        ((own_build(), Acknowledged(1), Drain()), "a message is 'Drain'"),
+        ((replace(own_build(), why="\x1b[2Jall is well"),), r"why of the introduction is '\x1b[2Jall is well'"),
+        ((replace(own_build(), version="9" * 5_000),), "version of the introduction"),
+        ((replace(own_build(), package="/a\nb"),), "package of the introduction"),
+        ((replace(own_build(), python="\u202e"),), r"python of the introduction is '\u202e'"),
     ],
 )
 def test_messages_come_in_their_order(messages: tuple[Message, ...], words: str) -> None:
@@ -432,7 +432,7 @@ def test_mutated_reports_are_filed_or_refused_and_nothing_else(seed: int, often:
                 made.check(heard, now, 90.0)
                 assert isinstance(heard, Delta)
                 filed.add(heard)
-        except (OutOfBounds, Garbled):
+        except (OutOfBounds, ProtocolError):
             refusals += 1
     filed.look(now)
     filed.ask(now)
@@ -447,7 +447,7 @@ def test_any_bytes_are_messages_or_garbled(payload: bytes, kind: int) -> None:
     try:
         for message in Decoder(UP).feed(framed(payload, kind)):
             made.check(message, 100.5)
-    except (OutOfBounds, Garbled):
+    except (OutOfBounds, ProtocolError):
         pass
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from canaryproxy.control import vocabulary as module
 from canaryproxy.control.bounds import Check
 from canaryproxy.control.vocabulary import NOWHERE, Vocabulary, learn
-from canaryproxy.link.difference import EMPTY, difference
+from canaryproxy.ipc.table_diff import EMPTY, diff
 from canaryproxy.model.client import Client
 from canaryproxy.model.decision import VersionChoice
 from canaryproxy.model.goal import Goal
@@ -43,7 +43,7 @@ def knowing(*tables: tuple[Route, ...]) -> Vocabulary:
     made, before = Vocabulary(), EMPTY
     for number, routes in enumerate(tables, 1):
         after = RoutingTable(number, routes)
-        made.learn(difference(before, after))
+        made.learn(diff(before, after))
         before = after
     return made
 
@@ -99,7 +99,7 @@ def test_endpoints_are_those_of_all_routes() -> None:
     made = knowing((route("a"), route("b", (7,))), (route("a", (3,)),))
     assert made.authorities >= {"10.0.0.1:1", "10.0.0.1:7", "10.0.0.1:3", "10.0.0.1:9"}
     assert "10.0.0.1:8" not in made.authorities
-    made.learn(difference(RoutingTable(2, ()), RoutingTable(3, (route("c", (8,)),))))
+    made.learn(diff(RoutingTable(2, ()), RoutingTable(3, (route("c", (8,)),))))
     assert "10.0.0.1:8" in made.authorities
 
 
@@ -115,7 +115,7 @@ def test_routes_that_come_and_go_are_not_remembered_without_end(monkeypatch: pyt
     made, before = Vocabulary(), EMPTY
     for number in range(50):
         after = RoutingTable(number, (route("always"), route(f"preview-{number}")))
-        made.learn(difference(before, after))
+        made.learn(diff(before, after))
         before = after
     assert {"always", "preview-49", "preview-48"} <= made.routes.keys()
     assert len(made.routes) <= 7

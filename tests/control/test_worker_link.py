@@ -10,16 +10,16 @@ from canaryproxy.control.bounds import Border
 from canaryproxy.control.processes import Handle
 from canaryproxy.control.vocabulary import Vocabulary
 from canaryproxy.control.worker_link import WorkerLink
-from canaryproxy.link.codec import Decoder
-from canaryproxy.link.introduction import ours
-from canaryproxy.link.messages import Acknowledged, Drain, Drained, Publication
+from canaryproxy.ipc.build_identity import own_build
+from canaryproxy.ipc.codec import Decoder
+from canaryproxy.ipc.messages import Acknowledged, Drain, Drained, Publication
 from tests.support.world import run
 
 
 def made() -> WorkerLink:
     border = Border(Vocabulary(), 1, 0.0)
     link = WorkerLink(2, 1, border, received=lambda *_: None, lost=lambda _: None, refuse=lambda *_: None)
-    for message in (ours(), Acknowledged(1)):
+    for message in (own_build(), Acknowledged(1)):
         border.check(message, 1.0)
     return link
 

@@ -20,9 +20,9 @@ from canaryproxy.control.listen import listen_on
 from canaryproxy.control.processes import Born, Processes
 from canaryproxy.control.subscriptions import Deltas, Subscription, WorkerGone, WorkerReport, WorkersChanged
 from canaryproxy.control.workers import NotAcknowledged, Strange, Workers
-from canaryproxy.link.codec import Decoder, encode
-from canaryproxy.link.introduction import ours
-from canaryproxy.link.messages import Acknowledged, Begin, Introduction
+from canaryproxy.ipc.build_identity import own_build
+from canaryproxy.ipc.codec import Decoder, encode
+from canaryproxy.ipc.messages import Acknowledged, Introduction, WorkerConfig
 from canaryproxy.model.certificate import CertificateIdentity, ListenerTls
 from canaryproxy.model.report import Delta
 from tests.support.admin import until
@@ -167,10 +167,10 @@ def test_one_that_dies_before_it_is_ready_is_replaced_with_growing_patience(
             """Nothing to do."""
 
         def launch(self, _: Born) -> socket.socket:
-            ours, theirs = socket.socketpair()
-            ours.setblocking(False)
+            own_build, theirs = socket.socketpair()
+            own_build.setblocking(False)
             theirs.close()
-            return ours
+            return own_build
 
         def retire(self) -> None:
             """Nothing to do."""
@@ -308,7 +308,7 @@ class Impostor:
     """Launches workers that say who they are and serve at once."""
 
     def __init__(self) -> None:
-        self.introduction: Introduction = ours()
+        self.introduction: Introduction = own_build()
         self.ends: list[socket.socket] = []
         self.refusing = 0
 
@@ -343,7 +343,7 @@ def among(impostor: Impostor, count: int = 2) -> Workers:
 def test_a_worker_that_runs_other_code_is_an_error_at_the_start() -> None:
     async def test() -> None:
         impostor = Impostor()
-        impostor.introduction = replace(ours(), version="9.9")
+        impostor.introduction = replace(own_build(), version="9.9")
         made = among(impostor)
         with pytest.raises(Strange, match=r"worker 1 cannot be used: the worker runs canaryproxy 9\.9 "):
             await made.start()
@@ -364,7 +364,7 @@ def test_later_it_is_not_used_and_without_others_the_instance_is_stranded(
         impostor = Impostor()
         made = among(impostor)
         await made.start()
-        impostor.introduction = replace(ours(), compiled=not ours().compiled)
+        impostor.introduction = replace(own_build(), compiled=not own_build().compiled)
         impostor.ends[0].close()
         await until(lambda: caplog.text.count("worker 1 cannot be used") >= 2)
         assert made.ready == 1
@@ -412,14 +412,14 @@ def test_a_fork_server_that_cannot_be_started_is_one_line_for_the_user(monkeypat
     run(test())
 
 
-async def first_message(end: socket.socket) -> Begin:
+async def first_message(end: socket.socket) -> WorkerConfig:
     """What a worker is told first."""
     end.setblocking(False)
     decoder = Decoder()
     async with asyncio.timeout(60):
         while True:
             for message in decoder.feed(await asyncio.get_running_loop().sock_recv(end, 65536)):
-                assert isinstance(message, Begin)
+                assert isinstance(message, WorkerConfig)
                 return message
 
 

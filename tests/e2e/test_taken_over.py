@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench.ports import free_port
-from canaryproxy.link.codec import encode
-from canaryproxy.link.messages import Acknowledged
+from canaryproxy.ipc.codec import encode
+from canaryproxy.ipc.messages import Acknowledged
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, UsersDelta
 from tests.e2e.test_inherited import descriptors, workers_of
 from tests.e2e.test_process import ask, origins, two_urls, until

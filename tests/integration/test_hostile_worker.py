@@ -16,9 +16,9 @@ from canaryproxy.config import parse
 from canaryproxy.control import workers
 from canaryproxy.control.processes import Born
 from canaryproxy.instance import Instance
-from canaryproxy.link.codec import DOWN, HEADER, Decoder, encode
-from canaryproxy.link.introduction import ours
-from canaryproxy.link.messages import VERSION, Acknowledged, Begin, Drain, Drained, Publication
+from canaryproxy.ipc.build_identity import own_build
+from canaryproxy.ipc.codec import DOWN, HEADER, Decoder, encode
+from canaryproxy.ipc.messages import VERSION, Acknowledged, Drain, Drained, Publication, WorkerConfig
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, UsersDelta
 from tests.support.admin import until
 from tests.support.world import run
@@ -50,7 +50,7 @@ class Launcher:
         mine, theirs = socket.socketpair()
         mine.setblocking(False)
         theirs.setblocking(False)
-        theirs.send(encode(ours()) + encode(Acknowledged(1)))
+        theirs.send(encode(own_build()) + encode(Acknowledged(1)))
         self.ends.append(theirs)
         return mine
 
@@ -109,7 +109,7 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
     "end": (lambda: encode(Drained(0)), "an end of draining is 0"),
     "order": (lambda: encode(Drain()), "Drain does not come this way"),
     "table": (lambda: encode(Publication(2, ("shop",))), "Publication does not come this way"),
-    "introduction": (lambda: encode(replace(ours(), version="9.9")), "an introduction is 'a second one'"),
+    "introduction": (lambda: encode(replace(own_build(), version="9.9")), "an introduction is 'a second one'"),
     "long introduction": (lambda: HEADER.pack(19_000_000, 0, 255), "Introduction of 19000000 bytes"),
     "http": (lambda: b"GET / HTTP/1.1\r\n\r\n", "a frame of version 47, kind 32"),
     "flood": (lambda: report() * 5_000, "messages is 'more than 1,000 at once'"),
@@ -264,7 +264,7 @@ def test_users_are_numbered_under_a_key_that_no_other_instance_has(monkeypatch: 
             found = set()
             for end in launcher.ends:
                 for message in Decoder(DOWN).feed(await asyncio.get_running_loop().sock_recv(end, 2**20)):
-                    assert isinstance(message, Begin)
+                    assert isinstance(message, WorkerConfig)
                     found.add(message.secret)
             return found
 

@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.link import codec
-from canaryproxy.link.codec import DOWN, HEADER, INTRODUCTION, UP, Decoder, Direction, Garbled, encode
-from canaryproxy.link.messages import (
+from canaryproxy.ipc import codec
+from canaryproxy.ipc.codec import DOWN, HEADER, INTRODUCTION, UP, Decoder, Direction, ProtocolError, encode
+from canaryproxy.ipc.messages import (
     VERSION,
     AccessLog,
     Acknowledged,
-    Begin,
     Certificates,
     Drain,
     Drained,
     Introduction,
-    Listening,
+    ListenerSettings,
     Message,
     Publication,
+    WorkerConfig,
 )
 from canaryproxy.model.certificate import CertificateIdentity, ListenerTls, UpstreamTls
 from canaryproxy.model.forwarded import Forwarding
@@ -47,7 +47,7 @@ KEY = CounterKey("shop", "canary", "10.0.0.1:443", "rule:t", False)
 CELL = CounterDelta(KEY, 7, 2, {"success": 2}, {"reset": 1}, {200: 2}, {-40: 2}, {-39: 2}, {3: 1}, {"fallback": 1}, 1)
 
 MESSAGES: tuple[Message, ...] = (
-    Begin(
+    WorkerConfig(
         0,
         2,
         "canaryproxy-1",
@@ -56,7 +56,7 @@ MESSAGES: tuple[Message, ...] = (
         Timeouts(),
         ("10.0.0.0/8",),
         Forwarding("rfc7239", ("x-forwarded-prefix",)),
-        (Listening(TLS, True), Listening()),
+        (ListenerSettings(TLS, True), ListenerSettings()),
         AccessLog("-", "json"),
         TABLE,
     ),
@@ -105,7 +105,7 @@ def test_messages_arrive_in_order_whatever_the_portions(messages: list[Message],
     ],
 )
 def test_what_is_no_message_is_refused(data: bytes) -> None:
-    with pytest.raises(Garbled):
+    with pytest.raises(ProtocolError):
         list(Decoder().feed(data))
 
 
@@ -119,17 +119,17 @@ def test_each_direction_takes_its_own_kinds_only(message: Message) -> None:
     assert len(ways) == 1
     assert list(Decoder(ways[0]).feed(encode(message))) == [message]
     (other,) = {UP, DOWN} - {ways[0]}
-    with pytest.raises(Garbled, match=f"{type(message).__name__} does not come this way"):
+    with pytest.raises(ProtocolError, match=f"{type(message).__name__} does not come this way"):
         list(Decoder(other).feed(encode(message)[: HEADER.size]))
 
 
 @pytest.mark.parametrize(
     ("way", "kind", "longest"),
-    [(UP, kind_of(Delta), 2**22), (DOWN, kind_of(Begin), 2**28), (UP, INTRODUCTION, 2**13)],
+    [(UP, kind_of(Delta), 2**22), (DOWN, kind_of(WorkerConfig), 2**28), (UP, INTRODUCTION, 2**13)],
 )
 def test_a_frame_that_is_too_long_is_refused_by_its_header(way: Direction, kind: int, longest: int) -> None:
     list(Decoder(way).feed(HEADER.pack(longest, VERSION, kind)))
-    with pytest.raises(Garbled, match=f"of {longest + 1} bytes, at most {longest} are allowed"):
+    with pytest.raises(ProtocolError, match=f"of {longest + 1} bytes, at most {longest} are allowed"):
         list(Decoder(way).feed(HEADER.pack(longest + 1, VERSION, kind)))
 
 
@@ -159,7 +159,7 @@ START = b"\x82\xaageneration\x01\xa2at\x01"
 )
 def test_bombs_are_garbled_and_cost_nothing(payload: bytes) -> None:
     """Nested beyond the stack, lengths that are not there, extensions, text that is none, numbers as text."""
-    with pytest.raises(Garbled) as caught:
+    with pytest.raises(ProtocolError) as caught:
         list(Decoder(UP).feed(HEADER.pack(len(payload), VERSION, kind_of(Delta)) + payload))
     assert len(str(caught.value)) <= 400
     assert str(caught.value).isprintable()
@@ -251,5 +251,5 @@ def test_an_introduction_is_understood_whatever_version_the_other_end_speaks(
 
 @pytest.mark.parametrize("payload", [b"[]", b"{", b'{"version": 7}'])
 def test_an_introduction_that_is_none_is_garbled(payload: bytes) -> None:
-    with pytest.raises(Garbled):
+    with pytest.raises(ProtocolError):
         list(Decoder().feed(HEADER.pack(len(payload), 77, INTRODUCTION) + payload))

@@ -5,17 +5,20 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.link.codec import encode
-from canaryproxy.link.difference import EMPTY, apply, difference
+from canaryproxy.ipc.codec import encode
+from canaryproxy.ipc.table_diff import EMPTY, apply, diff
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
 
 
 def route(name: str, weight: int, rules: tuple[str, ...], port: int) -> Route:
     return Route(
-        name, Version("stable", (Endpoint("a", port),)), Version("canary", ()), weight,
+        name,
+        Version("stable", (Endpoint("a", port),)),
+        Version("canary", ()),
+        weight,
         rules=tuple(Rule(one, (), "canary") for one in rules),
-    )  # fmt: skip
+    )
 
 
 ROUTES = st.builds(
@@ -29,7 +32,7 @@ def test_applying_differences_one_after_another_gives_every_table(tables: list[R
     ours = theirs = EMPTY
     for generation, table in enumerate(tables):
         wanted = replace(table, generation=generation)
-        theirs = apply(theirs, difference(ours, wanted))
+        theirs = apply(theirs, diff(ours, wanted))
         ours = wanted
         assert theirs == wanted
 
@@ -38,7 +41,7 @@ def test_a_weight_that_changes_sends_no_rules_and_keeps_the_compiled_ones() -> N
     rules = tuple(f"r{number}" for number in range(1000))
     before = RoutingTable(1, (route("a", 0, rules, 1), route("b", 0, (), 1)))
     after = RoutingTable(2, (replace(before.routes[0], weight=100), before.routes[1]))
-    told = difference(before, after)
+    told = diff(before, after)
     assert ([one.name for one in told.routes], dict(told.rules)) == (["a"], {})
     assert len(encode(told)) < 700
     applied = apply(before, told)
@@ -49,4 +52,4 @@ def test_a_weight_that_changes_sends_no_rules_and_keeps_the_compiled_ones() -> N
 def test_rules_that_go_are_told() -> None:
     before = RoutingTable(1, (route("a", 0, ("x",), 1),))
     after = RoutingTable(2, (route("a", 0, (), 1),))
-    assert apply(before, difference(before, after)) == after
+    assert apply(before, diff(before, after)) == after

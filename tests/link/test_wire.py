@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from canaryproxy.link import codec
-from canaryproxy.link import wire as module
-from canaryproxy.link.codec import DOWN, UP, encode
-from canaryproxy.link.messages import Acknowledged, Drain, Drained, Message
-from canaryproxy.link.wire import BURST, SHARE, Share, Wire
+from canaryproxy.ipc import channel as module
+from canaryproxy.ipc import codec
+from canaryproxy.ipc.channel import BURST_MESSAGES, LOOP_SHARE, Channel, TimeShare
+from canaryproxy.ipc.codec import DOWN, UP, encode
+from canaryproxy.ipc.messages import Acknowledged, Drain, Drained, Message
 from canaryproxy.model.report import Delta, MirrorDelta
 from tests.support.world import PATIENCE, run
 
@@ -23,7 +23,7 @@ class End:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.lost = asyncio.Event()
-        self.wire = Wire(self.messages.append, self.lost.set)
+        self.wire = Channel(self.messages.append, self.lost.set)
 
 
 async def pair() -> tuple[End, End, socket.socket]:
@@ -94,14 +94,14 @@ def test_a_share_is_what_it_says_over_any_time() -> None:
     """A link that takes all that is allowed gets a third of the time, after a first second; a pause gives back no
     more.
     """
-    share, now, taken = Share(100.0), 100.0, 0.0
+    share, now, taken = TimeShare(100.0), 100.0, 0.0
     while now < 160.0:
         now += 0.05
         taken += 0.05
         now += share.spend(0.05, now)
-    assert taken == pytest.approx(BURST + 60 * SHARE, rel=0.1)
+    assert taken == pytest.approx(BURST_MESSAGES + 60 * LOOP_SHARE, rel=0.1)
     assert share.spend(0.0, now + 3_600) == 0
-    assert share.spend(BURST + 1, now + 3_600) == pytest.approx(1 / SHARE)
+    assert share.spend(BURST_MESSAGES + 1, now + 3_600) == pytest.approx(1 / LOOP_SHARE)
 
 
 def test_a_flood_on_one_link_leaves_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +141,7 @@ def test_a_flood_on_one_link_leaves_others_their_turn(monkeypatch: pytest.Monkey
                 loop.call_soon(other)
 
         loop, transport = asyncio.get_running_loop(), Transport()
-        wire = Wire(received, lambda: None, UP, fair=True)
+        wire = Channel(received, lambda: None, UP, fair=True)
         wire._loop = loop
         wire.connection_made(transport)  # type: ignore[arg-type]
         loop.call_soon(other)
@@ -157,7 +157,7 @@ def test_a_flood_on_one_link_leaves_others_their_turn(monkeypatch: pytest.Monkey
 
 
 def test_a_link_that_took_more_than_its_share_waits_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BURST", 0.0)
+    monkeypatch.setattr(module, "BURST_MESSAGES", 0.0)
     heard: list[Message] = []
 
     async def test() -> None:
@@ -165,8 +165,8 @@ def test_a_link_that_took_more_than_its_share_waits_and_loses_nothing(monkeypatc
         for sock in (one, other):
             sock.setblocking(False)
         lost = asyncio.Event()
-        ours = Wire(heard.append, lost.set, UP, fair=True)
-        theirs = Wire(heard.append, lambda: None, DOWN)
+        ours = Channel(heard.append, lost.set, UP, fair=True)
+        theirs = Channel(heard.append, lambda: None, DOWN)
         loop = asyncio.get_running_loop()
         await ours.connect(loop, one)
         await theirs.connect(loop, other)
@@ -194,13 +194,13 @@ def test_time_in_which_we_were_stopped_is_no_time_that_a_worker_took(monkeypatch
             clock[0] += 60.0
             worked[0] += 10.0 if message == Acknowledged(2) else 0.001
 
-        wire = Wire(received, lambda: None, UP, fair=True)
+        wire = Channel(received, lambda: None, UP, fair=True)
         monkeypatch.setattr(wire, "_hold", hold)
         wire.data_received(encode(Acknowledged(1)))
         wire.data_received(encode(Acknowledged(2)))
 
     run(test())
-    assert pauses == [0.0, module.LONGEST_PAUSE]
+    assert pauses == [0.0, module.MAX_PAUSE_SECONDS]
 
 
 def test_nothing_is_heard_after_a_link_was_cut_in_the_middle_of_what_came() -> None:
@@ -227,7 +227,7 @@ def test_why_a_link_is_cut_is_said_to_who_asked_for_it() -> None:
         for sock in (one, other):
             sock.setblocking(False)
         lost = asyncio.Event()
-        ours = Wire(lambda _: None, lost.set, UP, refuse=said.append)
+        ours = Channel(lambda _: None, lost.set, UP, refuse=said.append)
         await ours.connect(asyncio.get_running_loop(), one)
         await asyncio.get_running_loop().sock_sendall(other, encode(Drain()))
         await asyncio.wait_for(lost.wait(), PATIENCE)

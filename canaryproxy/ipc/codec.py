@@ -13,27 +13,27 @@ from typing import TypeVar
 
 import msgspec
 
-from canaryproxy.link import messages
-from canaryproxy.link.messages import Message
+from canaryproxy.ipc import messages
+from canaryproxy.ipc.messages import Message
 from canaryproxy.model.report import Delta
 
 HEADER = struct.Struct("!IBB")
 
-LONGEST_DOWN = 2**28
+MAX_DOWN_BYTES = 2**28
 """Bytes of a frame to a worker; a table with a million rules stays below."""
 
-LONGEST_UP = 2**22
+MAX_UP_BYTES = 2**22
 """Bytes of a frame from a worker. Reports that are longer than `PORTION`, or have more than `ENTRIES` of something, are
 sent in parts."""
 
-LONGEST_INTRODUCTION = 2**13
+MAX_INTRODUCTION_BYTES = 2**13
 """Bytes of an introduction: a path of 4,096 bytes fits, and little more."""
 
 PORTION = 2**19
 ENTRIES = 2**12
 
 KINDS: tuple[type[Message], ...] = (
-    messages.Begin,
+    messages.WorkerConfig,
     messages.Publication,
     messages.Certificates,
     messages.Drain,
@@ -54,13 +54,13 @@ class Direction:
     longest: int
 
 
-DOWN = Direction((messages.Begin, messages.Publication, messages.Certificates, messages.Drain), LONGEST_DOWN)
-UP = Direction((messages.Introduction, Delta, messages.Acknowledged, messages.Drained), LONGEST_UP)
-ANY = Direction((*KINDS, messages.Introduction), LONGEST_DOWN)
+DOWN = Direction((messages.WorkerConfig, messages.Publication, messages.Certificates, messages.Drain), MAX_DOWN_BYTES)
+UP = Direction((messages.Introduction, Delta, messages.Acknowledged, messages.Drained), MAX_UP_BYTES)
+ANY = Direction((*KINDS, messages.Introduction), MAX_DOWN_BYTES)
 
 T = TypeVar("T")
 
-SAID = 300
+KIND_NUMBERS = 300
 """Characters that are said of what is no message."""
 
 _NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
@@ -69,7 +69,7 @@ _INTRODUCTIONS = msgspec.json.Decoder(messages.Introduction)
 _DECODERS = [msgspec.msgpack.Decoder(kind) for kind in KINDS]
 
 
-class Garbled(Exception):
+class ProtocolError(Exception):
     """The other end does not speak this version of the link, or sends what is no message."""
 
 
@@ -86,7 +86,7 @@ def frames(message: Message) -> Iterator[bytes]:
     """The frames that say it: one, but for a report that is too long for one. Its parts add up to it."""
     data = encode(message)
     if isinstance(message, Delta) and (entries(message) > ENTRIES or _too_long(data, message)):
-        for part in halves(message):
+        for part in split_delta(message):
             yield from frames(part)
     else:
         yield data
@@ -106,7 +106,7 @@ def entries(delta: Delta) -> int:
     return max(map(len, (delta.cells, delta.users, delta.goals, delta.mirrors)))
 
 
-def halves(delta: Delta) -> tuple[Delta, Delta]:
+def split_delta(delta: Delta) -> tuple[Delta, Delta]:
     """Two reports that say the same: counts are added up, and what stands at the moment is in both."""
 
     def cut(many: tuple[T, ...]) -> tuple[tuple[T, ...], tuple[T, ...]]:
@@ -141,7 +141,7 @@ class Decoder:
         return f"<Decoder {len(self._buffer)} bytes waiting>"
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """The messages that are complete now. Raises `Garbled`."""
+        """The messages that are complete now. Raises `ProtocolError`."""
         self.take(data)
         return self.messages()
 
@@ -151,7 +151,7 @@ class Decoder:
 
     def messages(self) -> Iterator[Message]:
         """The messages that are complete. A caller that stops half-way gets the rest with the next call. Raises
-        `Garbled`.
+        `ProtocolError`.
         """
         buffer = self._buffer
         while len(buffer) >= HEADER.size:
@@ -168,21 +168,21 @@ class Decoder:
         """By its header alone, before any more of it is kept."""
         introduced = kind == INTRODUCTION
         if not introduced and (version != messages.VERSION or kind >= len(KINDS)):
-            raise Garbled(f"a frame of version {version}, kind {kind}, {length} bytes")
+            raise ProtocolError(f"a frame of version {version}, kind {kind}, {length} bytes")
         what = messages.Introduction if introduced else KINDS[kind]
         if what not in self._direction.kinds:
-            raise Garbled(f"{what.__name__} does not come this way")
-        longest = LONGEST_INTRODUCTION if introduced else self._direction.longest
+            raise ProtocolError(f"{what.__name__} does not come this way")
+        longest = MAX_INTRODUCTION_BYTES if introduced else self._direction.longest
         if length > longest:
-            raise Garbled(f"{what.__name__} of {length} bytes, at most {longest} are allowed")
+            raise ProtocolError(f"{what.__name__} of {length} bytes, at most {longest} are allowed")
 
 
 def decode(kind: int, payload: bytes) -> Message:
-    """One message. Raises `Garbled`.
+    """One message. Raises `ProtocolError`.
 
     What is nested too deeply for the stack is a `RecursionError` even where it stands under a name that is not read.
     """
     try:
         return (_INTRODUCTIONS if kind == INTRODUCTION else _DECODERS[kind]).decode(payload)
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError, MemoryError) as error:
-        raise Garbled(ascii(str(error))[1:-1][:SAID]) from None
+        raise ProtocolError(ascii(str(error))[1:-1][:KIND_NUMBERS]) from None

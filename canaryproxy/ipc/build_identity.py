@@ -7,16 +7,16 @@ differ where the installation was replaced while the instance runs and the fork 
 import platform
 
 from canaryproxy import MODE, __version__
+from canaryproxy.ipc.messages import Introduction
 from canaryproxy.isolated import PACKAGE
-from canaryproxy.link.messages import Introduction
 
 
-def ours() -> Introduction:
+def own_build() -> Introduction:
     """Of this process."""
     return Introduction(__version__, MODE.compiled, MODE.why, PACKAGE, platform.python_version())
 
 
-def described(code: Introduction) -> str:
+def describe(code: Introduction) -> str:
     """In words, as in the start line."""
     how = "compiled" if code.compiled else "plain Python"
     why = f": {code.why}" if code.why and not code.compiled else ""
@@ -32,4 +32,4 @@ def difference(theirs: Introduction, own: Introduction) -> str:
 
     if what(theirs) == what(own):
         return ""
-    return f"the worker runs {described(theirs)}, and the supervisor {described(own)}"
+    return f"the worker runs {describe(theirs)}, and the supervisor {describe(own)}"

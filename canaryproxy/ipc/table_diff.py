@@ -6,14 +6,14 @@ sent nor compiled again.
 
 from dataclasses import replace
 
-from canaryproxy.link.messages import Publication
+from canaryproxy.ipc.messages import Publication
 from canaryproxy.model.table import Route, RoutingTable
 
 EMPTY = RoutingTable(0, ())
 """What a worker begins with."""
 
 
-def difference(before: RoutingTable, after: RoutingTable) -> Publication:
+def diff(before: RoutingTable, after: RoutingTable) -> Publication:
     """What leads from `before` to `after`."""
     known = {route.name: route for route in before.routes}
     changed: list[Route] = []

@@ -1,7 +1,7 @@
 """What the two planes say to each other. Frozen plain data; every type has a number in `codec`.
 
-Down: `Begin` once, then `Publication`, `Certificates`, `Drain`. Up: `Introduction` once, then `Delta` several times a
-second, `Acknowledged` for every table, `Drained` at the end.
+Down: `WorkerConfig` once, then `Publication`, `Certificates`, `Drain`. Up: `Introduction` once, then `Delta` several
+times a second, `Acknowledged` for every table, `Drained` at the end.
 """
 
 from collections.abc import Mapping
@@ -47,11 +47,11 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class ListenerSettings:
     """How connections of one inherited socket begin: with a TLS handshake, with a PROXY protocol header."""
 
     tls: ListenerTls | None = None
-    preamble: bool = False
+    proxy_protocol: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class AccessLog:
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class WorkerConfig:
     """Everything a worker needs to serve. `slot` is its number, 0 .. `slots` - 1; `identity` the instance's
     pseudonym; `secret` the key under which users are numbered (`telemetry.distinct`); `trusted` are networks of proxies
     in front of us, `forwarding` what they write; `listeners` are in the order of the sockets.
@@ -77,7 +77,7 @@ class Begin:
     timeouts: Timeouts
     trusted: tuple[str, ...]
     forwarding: Forwarding
-    listeners: tuple[Listening, ...]
+    listeners: tuple[ListenerSettings, ...]
     access_log: AccessLog | None
     table: Publication
 
@@ -110,4 +110,4 @@ class Drained:
     cut: int
 
 
-Message = Begin | Publication | Certificates | Drain | Introduction | Delta | Acknowledged | Drained
+Message = WorkerConfig | Publication | Certificates | Drain | Introduction | Delta | Acknowledged | Drained

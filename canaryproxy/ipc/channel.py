@@ -1,7 +1,7 @@
 """One end of a link: messages over a connected stream socket.
 
 The same on both sides. Who is told what is up to `received` and `lost`. The supervisor gives each worker's link only so
-much of its time (`Share`): others have their turn in between, and a worker that says too much waits, as behind any
+much of its time (`TimeShare`): others have their turn in between, and a worker that says too much waits, as behind any
 reader that is slow.
 """
 
@@ -12,46 +12,46 @@ import time
 from collections.abc import Callable
 from typing import cast
 
-from canaryproxy.link.codec import ANY, Decoder, Direction, Garbled, frames
-from canaryproxy.link.messages import Message
+from canaryproxy.ipc.codec import ANY, Decoder, Direction, ProtocolError, frames
+from canaryproxy.ipc.messages import Message
 
 log = logging.getLogger("canaryproxy")
 
 
-TURN = 0.01
+TURN_SECONDS = 0.01
 """Seconds after which others have their turn, between two messages of a link."""
 
-BURST = 1.0
+BURST_MESSAGES = 1.0
 """Seconds that the messages of a link may take at once, of those that it did not take before."""
 
-SHARE = 1 / 3
+LOOP_SHARE = 1 / 3
 """Of the time, that the messages of one link may take for long. A worker with a thousand busy routes takes 1/30. What
 they take is counted in seconds of processor time: while this process is stopped, or gets none, no worker took any."""
 
-LONGEST_PAUSE = 0.5
+MAX_PAUSE_SECONDS = 0.5
 """Seconds that a link waits at a time, at most: who has to acknowledge a table, or to be heard of, has but seconds."""
 
 
-class Share:
+class TimeShare:
     """How much of our processor time the messages of one link may take. `now` is a clock that only goes forward."""
 
     __slots__ = ("_at", "_left")
 
     def __init__(self, now: float) -> None:
         self._at = now
-        self._left = BURST
+        self._left = BURST_MESSAGES
 
     def __repr__(self) -> str:
-        return f"<Share: {self._left:.3f} s left>"
+        return f"<TimeShare: {self._left:.3f} s left>"
 
     def spend(self, seconds: float, now: float) -> float:
         """So much was taken until now; returns how long to wait before more is."""
-        self._left = min(BURST, self._left + (now - self._at) * SHARE) - seconds
+        self._left = min(BURST_MESSAGES, self._left + (now - self._at) * LOOP_SHARE) - seconds
         self._at = now
-        return max(-self._left / SHARE, 0.0)
+        return max(-self._left / LOOP_SHARE, 0.0)
 
 
-class Wire(asyncio.Protocol):
+class Channel(asyncio.Protocol):
     """`received` gets every message, `lost` is called once when the other end is gone or not understood.
 
     Messages are of the kinds and lengths of `direction`. `refuse` is called with a sentence where something else came,
@@ -62,21 +62,26 @@ class Wire(asyncio.Protocol):
     _loop: asyncio.AbstractEventLoop | None = None
 
     def __init__(
-        self, received: Callable[[Message], None], lost: Callable[[], None], direction: Direction = ANY, *,
-        refuse: Callable[[str], None] | None = None, fair: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        received: Callable[[Message], None],
+        lost: Callable[[], None],
+        direction: Direction = ANY,
+        *,
+        refuse: Callable[[str], None] | None = None,
+        fair: bool = False,
+    ) -> None:
         self._received = received
         self._lost = lost
         self._decoder = Decoder(direction)
-        self._refuse = refuse or misunderstood
-        self._share = Share(time.perf_counter()) if fair else None
+        self._refuse = refuse or log_protocol_error
+        self._share = TimeShare(time.perf_counter()) if fair else None
         self._held = False
         self._waiting: list[bytes] = []
         self._over = False
         self.congested = False
 
     def __repr__(self) -> str:
-        return f"<Wire {'congested' if self.congested else 'clear'}>"
+        return f"<Channel {'congested' if self.congested else 'clear'}>"
 
     async def connect(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
         """Take over a connected socket.
@@ -135,16 +140,16 @@ class Wire(asyncio.Protocol):
                 self._received(message)
                 if self._over:
                     return
-                if self._share is not None and time.perf_counter() - began > TURN:
+                if self._share is not None and time.perf_counter() - began > TURN_SECONDS:
                     break
-        except Garbled as garbled:
+        except ProtocolError as garbled:
             self.abort()
             self._refuse(str(garbled))
             return
         if self._share is not None and handed:
             now = time.perf_counter()
             pause = self._share.spend(time.thread_time() - worked, now)
-            self._hold(min(pause, LONGEST_PAUSE), turned=now - began > TURN)
+            self._hold(min(pause, MAX_PAUSE_SECONDS), turned=now - began > TURN_SECONDS)
 
     def _hold(self, pause: float, *, turned: bool) -> None:
         """Go on after a pause, or in the loop's next turn; at once where neither is due."""
@@ -173,6 +178,6 @@ class Wire(asyncio.Protocol):
         self._lost()
 
 
-def misunderstood(words: str) -> None:
+def log_protocol_error(words: str) -> None:
     """Say why a link is cut."""
     log.error("the link is not understood and is cut: %s", words)
