@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 # Plain Python is the reference of what is compiled: it runs the tests of the hot modules, the twins and every numbered
 # promise of docs/http.md (tests/test_layout.py holds this list against them).
 PLAIN := tests/http tests/integration tests/model tests/dataplane tests/routing tests/twins tests/control/test_health.py \
-  tests/telemetry/test_distinct.py tests/telemetry/test_logarithm.py tests/telemetry/test_record.py tests/test_mode.py
+  tests/telemetry/record/test_distinct_users.py tests/telemetry/record/test_logarithm.py tests/telemetry/record/test_recorder.py tests/test_mode.py
 COMPILE := $(BIN)/python setup.py --quiet build_ext --inplace
 # An extra that is stripped leaves the requirement that names it open: pip refuses the lock once a newer release exists.
 LOCK := $(BIN)/uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-config \

@@ -43,8 +43,8 @@ from canaryproxy.ipc.messages import WorkerConfig
 from canaryproxy.model.report import Delta
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
-from canaryproxy.telemetry.distinct import SECRET, Numbers
-from canaryproxy.telemetry.sink import open_log
+from canaryproxy.telemetry.record.distinct_users import SECRET_BYTES, UserNumbers
+from canaryproxy.telemetry.record.log_writer import open_log
 
 log = logging.getLogger("canaryproxy")
 
@@ -116,8 +116,8 @@ class Instance:
     def _compose(self, sockets: list[socket.socket], store: Store) -> None:
         """Make all parts, and tie them together."""
         count = self._config.server.workers or usable_cpus()
-        identity, secret = f"canaryproxy-{secrets.token_hex(4)}", secrets.token_bytes(SECRET)
-        self._numbers = Numbers(secret)
+        identity, secret = f"canaryproxy-{secrets.token_hex(4)}", secrets.token_bytes(SECRET_BYTES)
+        self._numbers = UserNumbers(secret)
         self.connections = files.connections(self._config, self._files_open)
         buffers = memory.buffers(self._config, self.connections)
 

@@ -66,9 +66,9 @@ HOT = (
     "canaryproxy.routing.path",
     "canaryproxy.routing.rule_index",
     "canaryproxy.routing.split",
-    "canaryproxy.telemetry.distinct",
-    "canaryproxy.telemetry.logarithm",
-    "canaryproxy.telemetry.record",
+    "canaryproxy.telemetry.record.distinct_users",
+    "canaryproxy.telemetry.record.logarithm",
+    "canaryproxy.telemetry.record.recorder",
 )
 """The modules that are compiled: each from its `.py`, with types in a `.pxd` beside it, or, where Python cannot say it
 as C does, from a `.pyx` beside the `.py`, its twin."""

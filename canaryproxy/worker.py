@@ -39,8 +39,8 @@ from canaryproxy.ipc.table_diff import EMPTY, apply
 from canaryproxy.log import in_background
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.routing.patterns import PatternSet
-from canaryproxy.telemetry.accesslog import FORMATS
-from canaryproxy.telemetry.sink import Sink
+from canaryproxy.telemetry.record.access_log import FORMATS
+from canaryproxy.telemetry.record.log_writer import AccessLogWriter
 from canaryproxy.time_slice import shorten
 
 log = logging.getLogger("canaryproxy")
@@ -67,7 +67,7 @@ class Worker:
         self._memory = memory
         self._table = EMPTY
         self._plane: DataPlane | None = None
-        self._sink: Sink | None = None
+        self._sink: AccessLogWriter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.wire = Channel(self._received, self._orphaned, DOWN)
         self.ended = asyncio.Event()
@@ -112,7 +112,7 @@ class Worker:
         setproctitle(f"canaryproxy: worker {begin.slot + 1}")
         shorten()
         if begin.access_log is not None:
-            self._sink = Sink(begin.access_log.path, FORMATS[begin.access_log.format], now=time.time)
+            self._sink = AccessLogWriter(begin.access_log.path, FORMATS[begin.access_log.format], now=time.time)
         PatternSet.warn = log.warning
         limited = cgroup_memory()
         plane = self._plane = DataPlane(

@@ -77,8 +77,8 @@ from canaryproxy.routing.compiled_route import build_choices
 from canaryproxy.routing.patterns import Pattern, PatternSet, Prefix
 from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.store.sqlite import SqliteStore
-from canaryproxy.telemetry.distinct import Distinct, Numbers
-from canaryproxy.telemetry.users import Recent
+from canaryproxy.telemetry.read.users import SlidingCount
+from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbers
 from canaryproxy.worker import Worker
 from tests.proxy.test_tls import SHOP, connect, listen
 from tests.routing.test_affinity import ROUTE
@@ -204,11 +204,11 @@ def single(folder: Path) -> Iterator[object]:
         BodyEnd((b"X: y",)),
         ResponseHead(200),
         ClientKey(b"k"),
-        Numbers(b"secret"),
+        UserNumbers(b"secret"),
         SlowClients(),
         Reminder(),
-        Recent(),
-        Distinct(),
+        SlidingCount(),
+        DistinctUsers(),
         CompileCache(),
         Streak(Check("/")),
         Wanted("x"),

@@ -20,7 +20,7 @@ from canaryproxy.admin.stream import stream
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.control.ledger import Actor
 from canaryproxy.model.client import plain
-from canaryproxy.telemetry import exposition
+from canaryproxy.telemetry.read import exposition
 
 log = logging.getLogger("canaryproxy")
 
@@ -78,9 +78,12 @@ def scrapes_of(knowledge: Knowledge) -> Scrapes:
     """Who answers scrapers, on all listeners."""
     plane = knowledge.plane
     return Scrapes(
-        knowledge.facts, knowledge.now, plane.rollouts.precedence, knowledge.refused,
+        knowledge.facts,
+        knowledge.now,
+        plane.rollouts.precedence,
+        knowledge.refused,
         lambda: (plane.tables.generation, plane.events.number),
-    )  # fmt: skip
+    )
 
 
 def _application(knowledge: Knowledge, gate: Gate | None, scrapes: Scrapes | None) -> web.Application:
@@ -208,9 +211,13 @@ async def _call(operation: Operation, request: web.Request, actor: Actor) -> Cal
         except TimeoutError:
             raise Problem("too-slow") from None
     return Call(
-        request.app[KNOWLEDGE], actor, dict(request.match_info), dict(request.query), body,
+        request.app[KNOWLEDGE],
+        actor,
+        dict(request.match_info),
+        dict(request.query),
+        body,
         ", ".join(request.headers.getall("If-Match")) if "If-Match" in request.headers else None,
-    )  # fmt: skip
+    )
 
 
 def parsed(data: bytes) -> object:

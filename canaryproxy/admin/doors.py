@@ -13,7 +13,7 @@ from aiohttp import web
 
 from canaryproxy.admin.door import Door, Reason, Room
 from canaryproxy.control.unix_socket import Bound
-from canaryproxy.telemetry.listeners import ListenerFacts
+from canaryproxy.telemetry.read.listener_metrics import ListenerFacts
 
 log = logging.getLogger("canaryproxy")
 

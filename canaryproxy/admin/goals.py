@@ -7,7 +7,7 @@ from canaryproxy.model.report import GoalDelta
 from canaryproxy.model.table import FULL_WEIGHT, Route
 from canaryproxy.routing.affinity import salt_of
 from canaryproxy.routing.hashing import Hash
-from canaryproxy.telemetry.histogram import value_bucket
+from canaryproxy.telemetry.record.histogram import value_bucket
 
 
 def report(knowledge: Knowledge, name: str, body: models.GoalBody) -> models.GoalCounted:
@@ -24,12 +24,12 @@ def report(knowledge: Knowledge, name: str, body: models.GoalBody) -> models.Goa
     if body.key is not None:
         user, version = _user(knowledge, route, body.key)
     side, now, plane = (name, version or "stable"), knowledge.now(), knowledge.plane
-    plane.counters.reach(side, body.goal, 1, body.value)
+    plane.counters.goal_reached(side, body.goal, 1, body.value)
     event = GoalDelta(*side, body.goal, True, 1, body.value, {value_bucket(body.value): 1})
-    plane.window.reach(event, now)
+    plane.window.goal_reached(event, now)
     plane.judges.reach(event)
     if user:
-        plane.judges.met(plane.users.reach((*side, body.goal), {user: body.value}, 0, now))
+        plane.judges.met(plane.users.goal_reached((*side, body.goal), {user: body.value}, 0, now))
     return models.GoalCounted(route=name, goal=body.goal, version=side[1], value=body.value)
 
 

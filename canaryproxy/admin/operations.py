@@ -25,7 +25,7 @@ from canaryproxy.control.controller import Rules
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.rollout.state import Verb
-from canaryproxy.telemetry.window import LONGEST
+from canaryproxy.telemetry.read.window import MAX_WINDOW_SECONDS
 
 Role = Literal["read", "write"]
 Body = TypeVar("Body", bound=models.Model)
@@ -187,7 +187,7 @@ async def _stats(call: Call) -> Answer:
     route = call.route
     asked = call.query.get("window", DEFAULT_WINDOW)
     try:
-        seconds = duration(SHORTEST_WINDOW, LONGEST)(asked)
+        seconds = duration(SHORTEST_WINDOW, MAX_WINDOW_SECONDS)(asked)
     except Wrong as wrong:
         raise Problem("invalid", f"window: {wrong.mend}") from None
     return Answer(call.knowledge.stats(route, seconds))

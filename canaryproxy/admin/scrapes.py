@@ -20,9 +20,9 @@ from canaryproxy.admin.sharing import Sharing
 from canaryproxy.admin.turns import Room
 from canaryproxy.control.precedence import Precedence
 from canaryproxy.model.client_prefix import client_prefix
-from canaryproxy.telemetry import exposition
-from canaryproxy.telemetry.exposition import Exposition, Form
-from canaryproxy.telemetry.metrics import InstanceFacts
+from canaryproxy.telemetry.read import exposition
+from canaryproxy.telemetry.read.exposition import Exposition, ExpositionFormat
+from canaryproxy.telemetry.read.metrics import InstanceFacts
 
 KEPT = 1.0
 """Seconds for which a rendering is kept, from the moment its facts were read."""
@@ -87,7 +87,9 @@ class Scrapes:
         """How many answers are being sent."""
         return len(self._readers)
 
-    async def answer(self, request: web.Request, form: Form, headers: Mapping[str, str]) -> web.StreamResponse:
+    async def answer(
+        self, request: web.Request, form: ExpositionFormat, headers: Mapping[str, str]
+    ) -> web.StreamResponse:
         """Answer one. Raises `Problem`."""
         address = client_prefix(request.remote or "")
         await self._make_way(address)
@@ -130,7 +132,7 @@ class Scrapes:
             async with asyncio.timeout(SLOW):
                 await victim.gone.wait()
 
-    async def _send(self, reader: Reader, response: web.StreamResponse, form: Form) -> None:
+    async def _send(self, reader: Reader, response: web.StreamResponse, form: ExpositionFormat) -> None:
         await response.prepare(reader.request)
         for block in reader.rendering.blocks(form):
             await deliver(reader.request, response, block)

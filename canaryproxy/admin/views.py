@@ -22,15 +22,15 @@ from canaryproxy.control.state import Audit
 from canaryproxy.control.workers import Workers
 from canaryproxy.rollout.identity import label
 from canaryproxy.rollout.state import UNDER_WAY
-from canaryproxy.telemetry.distinct import Distinct, Numbers
-from canaryproxy.telemetry.listeners import ListenerFacts
-from canaryproxy.telemetry.metrics import InstanceFacts, RouteFacts
-from canaryproxy.telemetry.window import Events, Sample
+from canaryproxy.telemetry.read.listener_metrics import ListenerFacts
+from canaryproxy.telemetry.read.metrics import InstanceFacts, RouteFacts
+from canaryproxy.telemetry.read.window import GoalCount, Sample
+from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbers
 
 BREATH = 10
 """Routes that are looked at before others get their turn on the loop."""
 
-NOBODY = Distinct()
+NOBODY = DistinctUsers()
 
 VERDICTS = {"pass": 1, "inconclusive": 0, "fail": -1}
 """As the metric has them."""
@@ -52,7 +52,7 @@ class Knowledge:
     now: Callable[[], float]
     addresses: Callable[[], Sequence[str]] = tuple
     connections: int = 0
-    numbers: Numbers = field(default_factory=lambda: Numbers(b""))
+    numbers: UserNumbers = field(default_factory=lambda: UserNumbers(b""))
     listeners: Callable[[], ListenerFacts] = ListenerFacts
     refused: dict[str, int] = field(default_factory=dict)
 
@@ -149,8 +149,11 @@ class Knowledge:
         )
         versions = models.VersionsStats(stable=stable, canary=canary if self.has_canary(name) else None)
         return models.Stats(
-            route=name, window=seconds, versions=versions, step=self._step(name, now),
-        )  # fmt: skip
+            route=name,
+            window=seconds,
+            versions=versions,
+            step=self._step(name, now),
+        )
 
     def has_canary(self, name: str) -> bool:
         """Whether the route has one."""
@@ -165,14 +168,16 @@ class Knowledge:
         state = self.plane.ledger.state[name]
         if not self._knows_users(name):
             return None
-        step = self.plane.users.step(name, state.weight, now)
+        step = self.plane.users.weight_period(name, state.weight, now)
         met = {
             version: models.StepUsers(
-                users=len(seen), failed=len(failed), error=_rounded(seen.error) or 0.0,
+                users=len(seen),
+                failed=len(failed),
+                error=_rounded(seen.error) or 0.0,
             )
             for version in ("stable", "canary")
             for seen, failed in [(step.seen.get(version, NOBODY), step.failed.get(version, NOBODY))]
-        }  # fmt: skip
+        }
         return models.Step(
             weight=state.weight / 100, seconds=round(now - step.since, 3), stable=met["stable"], canary=met["canary"]
         )
@@ -212,7 +217,7 @@ class Knowledge:
         users = self.plane.users.seen(side, now, seconds).count
         found = {}
         for goal in config.goals:
-            events = sample.goals.get(goal.name, Events())
+            events = sample.goals.get(goal.name, GoalCount())
             reached = self.plane.users.reached((*side, goal.name), now, seconds).count if known else None
             found[goal.name] = models.GoalStats(
                 events=events.count,
@@ -292,22 +297,37 @@ class Knowledge:
         analysis, rollout = self.plane.judges.analysis(name, self.now()), self.plane.rollouts.of(name)
         names = self.plane.versions.identity(name)
         return RouteFacts(
-            name, self.plane.ledger.state[name].weight, tuple(reasons), endpoints, goals, VERDICTS[analysis.verdict],
-            {one.name: (one.evidence, one.threshold) for one in analysis.checks}, rollout.phase, rollout.step,
+            name,
+            self.plane.ledger.state[name].weight,
+            tuple(reasons),
+            endpoints,
+            goals,
+            VERDICTS[analysis.verdict],
+            {one.name: (one.evidence, one.threshold) for one in analysis.checks},
+            rollout.phase,
+            rollout.step,
             {(result, why): count for (of, result, why), count in self.plane.notifier.ended.items() if of == name},
             (label(names.id), label(names.stable), label(names.canary)),
             ("stable", "canary") if self.has_canary(name) else ("stable",),
-        )  # fmt: skip
+        )
 
 
 def entry(audit: Audit) -> models.Entry:
     """A line of the history."""
     at = datetime.fromtimestamp(audit.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return models.Entry(
-        at=at, actor=audit.actor, role=audit.role, address=audit.address, action=audit.action, detail=audit.detail,
-        generation=audit.generation, outcome=audit.outcome, rollout_id=audit.rollout_id or None,
-        stable_version=audit.stable_version or None, canary_version=audit.canary_version or None,
-    )  # fmt: skip
+        at=at,
+        actor=audit.actor,
+        role=audit.role,
+        address=audit.address,
+        action=audit.action,
+        detail=audit.detail,
+        generation=audit.generation,
+        outcome=audit.outcome,
+        rollout_id=audit.rollout_id or None,
+        stable_version=audit.stable_version or None,
+        canary_version=audit.canary_version or None,
+    )
 
 
 def _rounded(value: float | None) -> float | None:

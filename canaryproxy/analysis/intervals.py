@@ -7,7 +7,7 @@ with a standard deviation that is estimated (asymptotic confidence sequences, Wa
 import math
 from collections.abc import Mapping
 
-from canaryproxy.telemetry.histogram import middle
+from canaryproxy.telemetry.record.histogram import middle
 
 TUNED = 1000
 """Units at which the intervals are narrowest."""

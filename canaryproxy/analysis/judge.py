@@ -36,8 +36,8 @@ from canaryproxy.analysis.spec import NO_ERRORS, Spec, Unit
 from canaryproxy.model.document import VERSION, Document, added, items, mapping, merged, number, plain, real, whole
 from canaryproxy.model.report import CounterDelta, GoalDelta, OpenRequests
 from canaryproxy.model.table import FULL_WEIGHT as WHOLE
-from canaryproxy.telemetry.histogram import value_of
-from canaryproxy.telemetry.users import Newcomers, News
+from canaryproxy.telemetry.read.users import NewUsers, UserDelta
+from canaryproxy.telemetry.record.histogram import value_of
 
 
 class Judge:
@@ -157,10 +157,10 @@ class Judge:
         """A worker is no more."""
         self._waiting.pop(slot, None)
 
-    def met(self, news: News) -> None:
+    def met(self, news: UserDelta) -> None:
         """Users who are new to this step, or reached a goal for the first time in it."""
         side = side_of(news.version)
-        if isinstance(news, Newcomers):
+        if isinstance(news, NewUsers):
             self._fresh[side] += len(news.seen)
             self._arrived[side] += len(news.seen)
             self._failing[side] += len(news.failed)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from canaryproxy.analysis.evidence import Product, Restarting, evenly
 from canaryproxy.model import document
 from canaryproxy.model.document import Document
-from canaryproxy.telemetry.histogram import quantile
+from canaryproxy.telemetry.record.histogram import quantile
 
 Histogram = Mapping[int, int]
 """Bucket -> count. Bucket i holds values above 2^(i/16) and at most 2^((i+1)/16) seconds: OpenTelemetry scale 4."""

@@ -23,7 +23,7 @@ from canaryproxy.analysis.migration import CHECKS, NAMED_CHECKS
 from canaryproxy.analysis.spec import Limits, Spec, Unit
 from canaryproxy.model.document import VERSION, Document, mapping, plain, real
 from canaryproxy.model.table import FULL_WEIGHT
-from canaryproxy.telemetry.histogram import quantile
+from canaryproxy.telemetry.record.histogram import quantile
 
 ENOUGH = 20
 """Requests of the canary that fixed bounds of our own need."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from canaryproxy.analysis.counting import CANARY, STABLE, AtRisk, pair
 from canaryproxy.analysis.rates import NOTHING, Block, Worse
 from canaryproxy.model.document import Document, plain, real
-from canaryproxy.telemetry.users import Newcomers
+from canaryproxy.telemetry.read.users import NewUsers
 
 SHUFFLE = 0x9E3779B97F4A7C15
 """Users of a version are those with a low or a high hash; multiplied by this, their low bits say nothing of that."""
@@ -40,7 +40,7 @@ class Slice:
     def __repr__(self) -> str:
         return f"<Slice of {self._below / PARTS:.1%}: {self._risk!r}>"
 
-    def met(self, news: Newcomers) -> None:
+    def met(self, news: NewUsers) -> None:
         """Users of stable that were seen, or failed, for the first time."""
         for users, counts in ((news.seen, self._fresh), (news.failed, self._failing)):
             taken = sum(self._takes(user) for user in users)

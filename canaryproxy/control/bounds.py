@@ -18,10 +18,10 @@ from canaryproxy.model.goal import MAX_VALUE
 from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, OpenRequests, UsersDelta
 from canaryproxy.model.table import FULL_WEIGHT
-from canaryproxy.telemetry.connections import EVICTED, TURNED_AWAY
-from canaryproxy.telemetry.distinct import MOST
-from canaryproxy.telemetry.histogram import LEAST_VALUE, WORTHLESS, value_bucket
-from canaryproxy.telemetry.logarithm import LONGEST, SHORTEST, bucket_of
+from canaryproxy.telemetry.read.connection_metrics import EVICTED, TURNED_AWAY
+from canaryproxy.telemetry.record.distinct_users import MAX_KEPT
+from canaryproxy.telemetry.record.histogram import MIN_VALUE, ZERO_BUCKET, value_bucket
+from canaryproxy.telemetry.record.logarithm import MAX_SECONDS, MIN_SECONDS, bucket_of
 
 RATE = 10_000_000.0
 """Counts that a worker can report for each second it speaks of. A request of a user who is new, reaching a goal, makes
@@ -44,8 +44,8 @@ OPEN = 2**20
 MOST_BYTES = 2**62
 """Bytes that the buffers of one worker can hold: what stands for no limit."""
 
-SAMPLED = 2 * MOST // 5
-"""Users that a sample has at least: whenever one has more than `MOST`, half of them go."""
+SAMPLED = 2 * MAX_KEPT // 5
+"""Users that a sample has at least: whenever one has more than `MAX_KEPT`, half of them go."""
 
 DEEPEST = 64
 """Levels that a sample may have: a user is a number of 64 bits."""
@@ -65,8 +65,8 @@ LONGEST_TEXT = 4096
 OUTCOMES: frozenset[str] = frozenset(map(str, Outcome))
 RESCUES: frozenset[str] = frozenset((FALLBACK, SHIELD, WITHDRAWN))
 STATUSES: frozenset[int] = frozenset(range(100, 600))
-BUCKETS: frozenset[int] = frozenset(range(bucket_of(SHORTEST), bucket_of(LONGEST) + 1))
-VALUES: frozenset[int] = frozenset((WORTHLESS, *range(value_bucket(LEAST_VALUE), value_bucket(MAX_VALUE) + 1)))
+BUCKETS: frozenset[int] = frozenset(range(bucket_of(MIN_SECONDS), bucket_of(MAX_SECONDS) + 1))
+VALUES: frozenset[int] = frozenset((ZERO_BUCKET, *range(value_bucket(MIN_VALUE), value_bucket(MAX_VALUE) + 1)))
 
 ALLOWED: dict[str, tuple[frozenset[int] | frozenset[str], str]] = {
     "outcomes": (OUTCOMES, "names of outcomes"),
@@ -80,7 +80,7 @@ ALLOWED: dict[str, tuple[frozenset[int] | frozenset[str], str]] = {
     "latency": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
     "duration": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
     "connect": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
-    "values": (VALUES, f"{WORTHLESS} or buckets from {min(VALUES - {WORTHLESS})} to {max(VALUES)}"),
+    "values": (VALUES, f"{ZERO_BUCKET} or buckets from {min(VALUES - {ZERO_BUCKET})} to {max(VALUES)}"),
 }
 """What counts of these names are keyed by, and how that is said."""
 
@@ -305,7 +305,7 @@ class Check:
         """Users that a sample of this level has, each of whom may be one for so many goals."""
         within("level", level, 0, DEEPEST)
         if users:
-            within(f"the number of {field}", len(users), 0, MOST)
+            within(f"the number of {field}", len(users), 0, MAX_KEPT)
             within(f"the least of {field}", min(users), 0, 2**64 - 1)
             within(f"the greatest of {field}", max(users), 0, 2 ** (64 - level) - 1)
             self.spent += (len(users) << level) * USER / goals

@@ -10,9 +10,9 @@ from canaryproxy.control.ledger import Ledger
 from canaryproxy.control.sources import Sources
 from canaryproxy.control.subscriptions import Deltas, WorkerGone, WorkerReport, WorkersChanged
 from canaryproxy.model.report import Delta
-from canaryproxy.telemetry.counters import Counters
-from canaryproxy.telemetry.users import UserBook
-from canaryproxy.telemetry.window import Window
+from canaryproxy.telemetry.read.counters import Counters
+from canaryproxy.telemetry.read.users import UserRegistry
+from canaryproxy.telemetry.read.window import Window
 
 
 class Intake:
@@ -24,7 +24,7 @@ class Intake:
         ledger: Ledger,
         counters: Counters,
         window: Window,
-        users: UserBook,
+        users: UserRegistry,
         judges: Judges,
         sources: Sources,
         events: Events,
@@ -47,9 +47,9 @@ class Intake:
         """Forget the routes that a config has not; those that have `begun` again have users with another canary before
         them.
         """
-        self._counters.keep(config.routes.keys())
-        self._window.keep(config.routes.keys())
-        self._users.keep(config.routes.keys())
+        self._counters.retain(config.routes.keys())
+        self._window.retain(config.routes.keys())
+        self._users.retain(config.routes.keys())
         for route in begun:
             self._users.begin(route)
         self._sources.configure(config)
@@ -58,7 +58,7 @@ class Intake:
         if isinstance(news, WorkerReport):
             self._file(news.slot, news.delta)
         elif isinstance(news, WorkerGone):
-            self._counters.gone(news.slot)
+            self._counters.worker_exited(news.slot)
             self._judges.gone(news.slot)
         else:
             self._events.tell("worker", self._wall(), detail=news.words)

@@ -24,7 +24,7 @@ from canaryproxy.control.events import Events
 from canaryproxy.control.subscriptions import Failing, Verdicts
 from canaryproxy.model.document import Document, TooNewError
 from canaryproxy.model.report import CounterDelta, Delta, GoalDelta, OpenRequests
-from canaryproxy.telemetry.users import News
+from canaryproxy.telemetry.read.users import UserDelta
 
 log = logging.getLogger("canaryproxy")
 
@@ -51,7 +51,7 @@ class Report:
     cells: list[CounterDelta] = field(default_factory=list)
     goals: list[GoalDelta] = field(default_factory=list)
     waiting: list[OpenRequests] = field(default_factory=list)
-    news: list[News] = field(default_factory=list)
+    news: list[UserDelta] = field(default_factory=list)
 
 
 class Weights(Protocol):
@@ -149,7 +149,7 @@ class Judges:
     def _judge(self, route: RouteConfig) -> Judge:
         return Judge(route.spec or UNJUDGED, affinity=route.affinity is not None, dice=self._dice)
 
-    def add(self, slot: int, delta: Delta, news: list[News]) -> None:
+    def add(self, slot: int, delta: Delta, news: list[UserDelta]) -> None:
         """File a worker's report, and what its users are new to."""
         self._told[slot] = delta.at
         reports = by_route(delta, news, self._judges.keys())
@@ -192,7 +192,7 @@ class Judges:
             with self._trying(goal.route) as judge:
                 judge.reach(goal)
 
-    def met(self, news: list[News]) -> None:
+    def met(self, news: list[UserDelta]) -> None:
         """What users are new to, reported through the API."""
         for one in (one for one in news if one.route in self._judges):
             with self._trying(one.route) as judge:
@@ -278,7 +278,7 @@ class Judges:
             self._events.tell("verdict", self._wall(), name, verdict=analysis.verdict, reason=analysis.reason)
 
 
-def by_route(delta: Delta, news: Sequence[News], judged: Set[str]) -> dict[str, Report]:
+def by_route(delta: Delta, news: Sequence[UserDelta], judged: Set[str]) -> dict[str, Report]:
     """What a worker reports of the routes that are judged, and is analysed, by route."""
     found: defaultdict[str, Report] = defaultdict(Report)
     for cell in delta.cells:

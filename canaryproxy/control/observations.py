@@ -18,25 +18,31 @@ from canaryproxy.control.topology import Topology
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.replan import followed
 from canaryproxy.rollout.state import Facts, Rollout
-from canaryproxy.telemetry.distinct import Distinct
-from canaryproxy.telemetry.users import UserBook
-from canaryproxy.telemetry.window import Window
+from canaryproxy.telemetry.read.users import UserRegistry
+from canaryproxy.telemetry.read.window import Window
+from canaryproxy.telemetry.record.distinct_users import DistinctUsers
 
 TRAFFIC = 10.0
 """Seconds of traffic that tell how long a step will take: long enough for a rate that does not jump, short enough to
 follow a change of load within a step.
 """
 
-NO_USERS = Distinct()
+NO_USERS = DistinctUsers()
 
 
 class Observations:
     """Looks at the routes of an instance. `now` is the clock of the deltas."""
 
     def __init__(
-        self, topology: Topology, ledger: Ledger, judges: Judges, memory: Memory, window: Window, users: UserBook,
+        self,
+        topology: Topology,
+        ledger: Ledger,
+        judges: Judges,
+        memory: Memory,
+        window: Window,
+        users: UserRegistry,
         now: Callable[[], float],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._topology = topology
         self._ledger = ledger
         self._judges = judges
@@ -80,7 +86,7 @@ class Observations:
         config = self._topology.config.routes[route]
         if config.canary is None or config.affinity is None:
             return None
-        step = self._users.step(route, self._ledger.state[route].weight, self._now())
+        step = self._users.weight_period(route, self._ledger.state[route].weight, self._now())
         return len(step.seen.get("canary", NO_USERS))
 
     def found(self, route: str) -> dict[str, Any]:

@@ -29,9 +29,9 @@ from canaryproxy.control.subscriptions import Deltas, Subscription, Verdicts
 from canaryproxy.control.tables import Tables
 from canaryproxy.control.topology import Topology
 from canaryproxy.control.workers import Traffic
-from canaryproxy.telemetry.counters import Counters
-from canaryproxy.telemetry.users import UserBook
-from canaryproxy.telemetry.window import Window
+from canaryproxy.telemetry.read.counters import Counters
+from canaryproxy.telemetry.read.users import UserRegistry
+from canaryproxy.telemetry.read.window import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,19 @@ class ControlPlane:
     """
 
     def __init__(
-        self, config: Config, load: Callable[[], Config] | None, store: Store, traffic: Traffic, deltas: Deltas,
-        outside: Outside, *, workers: int = 1, listeners: int = LISTENERS,
-    ) -> None:  # fmt: skip
+        self,
+        config: Config,
+        load: Callable[[], Config] | None,
+        store: Store,
+        traffic: Traffic,
+        deltas: Deltas,
+        outside: Outside,
+        *,
+        workers: int = 1,
+        listeners: int = LISTENERS,
+    ) -> None:
         now, wall = outside.now, outside.wall
-        self.counters, self.window, self.users = Counters(), Window(), UserBook()
+        self.counters, self.window, self.users = Counters(), Window(), UserRegistry()
         self.failures = Failures(wall)
         self.topology = Topology(config, outside.lookup, outside.ask, wall)
         self.ledger = Ledger(store, wall)
@@ -79,20 +87,44 @@ class ControlPlane:
         self.hooks = Hooks(outside.post, now, self.failures)
         self.notifier = Notifier(self.topology, self.ledger, self.observations, self.hooks, wall)
         self.rollouts = Rollouts(
-            self.topology, self.ledger, self.controller, self.judges, self.versions, self.observations, self.memory,
-            self.hooks, self.notifier, self.verdicts, now, wall,
-        )  # fmt: skip
+            self.topology,
+            self.ledger,
+            self.controller,
+            self.judges,
+            self.versions,
+            self.observations,
+            self.memory,
+            self.hooks,
+            self.notifier,
+            self.verdicts,
+            now,
+            wall,
+        )
         self.sources = Sources(
-            self.judges, self.ledger.weight_of, self.topology.endpoints, outside.scrape, outside.number, now,
+            self.judges,
+            self.ledger.weight_of,
+            self.topology.endpoints,
+            outside.scrape,
+            outside.number,
+            now,
             self.failures,
-        )  # fmt: skip
+        )
         self.intake = Intake(
             deltas, self.ledger, self.counters, self.window, self.users, self.judges, self.sources, self.events, wall
         )
         self.reconfiguration = Reconfiguration(
-            self.topology, self.ledger, self.tables, self.controller, self.judges, self.intake, self.rollouts,
-            self.events, load, now, wall,
-        )  # fmt: skip
+            self.topology,
+            self.ledger,
+            self.tables,
+            self.controller,
+            self.judges,
+            self.intake,
+            self.rollouts,
+            self.events,
+            load,
+            now,
+            wall,
+        )
 
     def __repr__(self) -> str:
         return f"<ControlPlane, {self.controller!r}>"

@@ -24,7 +24,7 @@ from canaryproxy.http.forwarding import ForwardedClient
 from canaryproxy.model.client_prefix import client_prefix
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.settings import PlaneSettings
-from canaryproxy.telemetry.accesslog import Entry
+from canaryproxy.telemetry.record.access_log import AccessLogEntry
 
 PRESSURE_SECONDS = 10.0
 """Seconds after a newcomer found all places taken in which slow clients are looked for."""
@@ -46,7 +46,7 @@ class Admission(WorkerContext):
         now: Callable[[], float],
         wall: Callable[[], float],
         rng: Callable[[], float],
-        access_log: Callable[[Entry], None] | None,
+        access_log: Callable[[AccessLogEntry], None] | None,
         connection_count: SharedConnectionCount | None,
         room: float,
         secret: bytes = b"",
@@ -142,7 +142,7 @@ class Admission(WorkerContext):
         """Count, and log, a connection that is not let in."""
         if reason != "files":
             self.pools.sockets.shortage.note(OF_ADDRESS if reason == "address" else FULL)
-        self.telemetry.recorder.turn_away(reason)
+        self.telemetry.recorder.connection_rejected(reason)
         self.telemetry.recorder.refuse(failure.status)
 
     def register(self, connection: ClientConnection) -> Failure | None:

@@ -22,7 +22,7 @@ from canaryproxy.http.h1.body import BodyEnd
 from canaryproxy.http.h1.request_parser import RequestParser
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import RequestHead
-from canaryproxy.telemetry.accesslog import undecided
+from canaryproxy.telemetry.record.access_log import entry_without_decision
 
 if TYPE_CHECKING:
     from canaryproxy.dataplane.plane import DataPlane
@@ -302,7 +302,7 @@ class ClientConnection(EvictableConnection):
         plane = self.plane
         if plane.telemetry.access_log is not None:
             plane.telemetry.access_log(
-                undecided(plane.clock.wall(), self.peer, head, status, request_id_of(identified))
+                entry_without_decision(plane.clock.wall(), self.peer, head, status, request_id_of(identified))
             )
 
     # What the exchange asks of its connection.

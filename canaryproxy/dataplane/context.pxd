@@ -4,7 +4,7 @@ from canaryproxy.dataplane.pool cimport Pool
 from canaryproxy.model.decision cimport Decision
 from canaryproxy.routing.route_index cimport RouteIndex
 from canaryproxy.routing.split cimport Splits
-from canaryproxy.telemetry.record cimport Recorder
+from canaryproxy.telemetry.record.recorder cimport Recorder
 
 
 cdef class Clock:

@@ -20,9 +20,9 @@ from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.routing.split import Splits
-from canaryproxy.telemetry.accesslog import Entry
-from canaryproxy.telemetry.errorlog import ErrorLog
-from canaryproxy.telemetry.record import Recorder
+from canaryproxy.telemetry.record.access_log import AccessLogEntry
+from canaryproxy.telemetry.record.error_log import ErrorLog
+from canaryproxy.telemetry.record.recorder import Recorder
 
 SWEEP_SECONDS = 0.25
 """Seconds between two sweeps; deadlines are met up to twice that late, never early."""
@@ -114,7 +114,9 @@ class Telemetry:
 
     __slots__ = ("access_log", "errors", "recorder")
 
-    def __init__(self, now: Callable[[], float], access_log: Callable[[Entry], None] | None, secret: bytes) -> None:
+    def __init__(
+        self, now: Callable[[], float], access_log: Callable[[AccessLogEntry], None] | None, secret: bytes
+    ) -> None:
         self.recorder = Recorder(secret)
         self.errors = ErrorLog(now)
         self.access_log = access_log
@@ -164,7 +166,7 @@ class WorkerContext:
         now: Callable[[], float],
         wall: Callable[[], float],
         rng: Callable[[], float],
-        access_log: Callable[[Entry], None] | None,
+        access_log: Callable[[AccessLogEntry], None] | None,
         secret: bytes = b"",
     ) -> None:
         self.settings = settings

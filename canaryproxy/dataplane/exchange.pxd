@@ -15,7 +15,7 @@ from canaryproxy.routing.cache_control cimport CacheAdvisor
 from canaryproxy.routing.decide cimport decide
 from canaryproxy.routing.request_view cimport RequestView
 from canaryproxy.routing.goal_matcher cimport GoalMatcher
-from canaryproxy.telemetry.record cimport Cell
+from canaryproxy.telemetry.record.recorder cimport CounterCell
 
 
 cdef tuple LEGAL
@@ -25,7 +25,7 @@ cdef int ABANDONED, ANSWERED_EARLY, ANSWERED_EXPECTING, ANSWERING, DISCARDED, EX
 
 cdef class Exchange(ResponseHandler):
     cdef public Attempt attempt
-    cdef public Cell cell
+    cdef public CounterCell cell
     cdef public Deadlines deadlines
     cdef public Decision decision
     cdef public ClientStream down

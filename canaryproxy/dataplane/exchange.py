@@ -168,7 +168,7 @@ class Exchange(ResponseHandler):
         deadlines.begin(context.clock.now())
         self.cell = context.telemetry.recorder.start(decision, deadlines.started)
         if self._user:
-            context.telemetry.recorder.saw(decision, self._user)
+            context.telemetry.recorder.user_seen(decision, self._user)
         if decision.shield is not None:
             context.shields.deposit(decision, deadlines.started)
             self._start_deadline()
@@ -343,7 +343,7 @@ class Exchange(ResponseHandler):
         if goals is not None:
             reached = goals.match(self.request, self.down.peer, head, self._request_view)
             if reached:
-                context.telemetry.recorder.reach(decision, reached, self._user)
+                context.telemetry.recorder.goal_reached(decision, reached, self._user)
         return lines
 
     def _labels(self, name: bytes) -> bytes:
@@ -639,7 +639,7 @@ class Exchange(ResponseHandler):
         """A user of whom the version failed a request has seen it fail, even where the other version answered."""
         charged = outcome if self.plan is None or self.plan.charged is None else self.plan.charged
         if charged in FAILURES:
-            self.context.telemetry.recorder.failed(self.decision, self._user)
+            self.context.telemetry.recorder.user_failed(self.decision, self._user)
 
     def _count(self, outcome: Outcome, code: int, now: float, latency: float | None) -> None:
         """A version is charged with its first attempt, and judged by its own time alone."""

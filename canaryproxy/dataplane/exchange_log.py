@@ -7,7 +7,7 @@ from canaryproxy.http.forwarding import ForwardedClient, request_id_of
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.head import RequestHead
 from canaryproxy.model.outcome import Outcome
-from canaryproxy.telemetry.accesslog import Entry, sender
+from canaryproxy.telemetry.record.access_log import AccessLogEntry, client_fields
 
 SWITCHING = 101
 
@@ -27,16 +27,16 @@ def entry_of(
     received: int,
     sent: int,
     id_line: bytes,
-) -> Entry:
+) -> AccessLogEntry:
     """The line for an exchange that ends at `wall`, which is `now` on the clock of its deadlines. It is of the version
     that was decided on, and the outcome is what that is charged with.
     """
     duration = now - deadlines.started
     takeover = "" if plan is None else plan.takeover
     states = {"retry": attempt.number > 1, takeover: bool(takeover), "tunnel": status == SWITCHING}
-    client, scheme = sender(peer, request)
+    client, scheme = client_fields(peer, request)
     endpoint = attempt.target.endpoint
-    return Entry(
+    return AccessLogEntry(
         wall - duration,
         client,
         peer.address,

@@ -19,12 +19,12 @@ from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.routing.balancing import pick
 from canaryproxy.routing.compiled_route import MIRROR, mirror_of
 from canaryproxy.routing.split import Splits
-from canaryproxy.telemetry.errorlog import ErrorLog
+from canaryproxy.telemetry.record.error_log import ErrorLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Set
 
-    from canaryproxy.telemetry.record import Recorder
+    from canaryproxy.telemetry.record.recorder import Recorder
 
 MAX_IN_FLIGHT = 64
 """Copies of one route that are at the canary at one time, for each worker."""

@@ -12,7 +12,7 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import Outcome
-from canaryproxy.telemetry.errorlog import ErrorLog
+from canaryproxy.telemetry.record.error_log import ErrorLog
 
 SAFE_TO_DROP = 65_536
 """Bytes of an answer's body that are read and dropped, so that the connection can be used again. A longer answer ends

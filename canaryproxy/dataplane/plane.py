@@ -30,7 +30,7 @@ from canaryproxy.model.report import Delta
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import RoutingTable
 from canaryproxy.routing.route_index import RouteIndex
-from canaryproxy.telemetry.accesslog import Entry
+from canaryproxy.telemetry.record.access_log import AccessLogEntry
 
 GRACE_SECONDS = 5.0
 QUIET_SECONDS = 0.25
@@ -52,7 +52,7 @@ class DataPlane(Admission):
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
         rng: Callable[[], float] = random.random,
-        access_log: Callable[[Entry], None] | None = None,
+        access_log: Callable[[AccessLogEntry], None] | None = None,
         connection_count: SharedConnectionCount | None = None,
         room: float = math.inf,
         secret: bytes = b"",

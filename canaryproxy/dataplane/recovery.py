@@ -14,14 +14,14 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import ResponseHead
 from canaryproxy.model.outcome import Outcome
-from canaryproxy.telemetry.record import Cell
+from canaryproxy.telemetry.record.recorder import CounterCell
 
 
 class Recoverable(Protocol):
     """What is asked of an exchange of which an attempt has failed; see `Exchange`."""
 
     attempt: Attempt
-    cell: Cell
+    cell: CounterCell
     decision: Decision
     plan: FailoverPlan | None
     context: WorkerContext

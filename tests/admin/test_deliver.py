@@ -9,7 +9,7 @@ from aiohttp.web import Application
 
 from canaryproxy.admin import deliver, scrapes
 from canaryproxy.admin.app import admin_application
-from canaryproxy.telemetry.exposition import Exposition, Form
+from canaryproxy.telemetry.read.exposition import Exposition, ExpositionFormat
 from tests.support.admin import Api, until
 
 Client = Callable[[Application], Awaitable[TestClient]]  # type: ignore[type-arg]
@@ -42,13 +42,13 @@ async def test_a_scraper_that_does_not_read_is_cut_off(aiohttp_client: Client, m
     pieces = 0
 
     class Long(Exposition):
-        def blocks(self, _: Form) -> Iterator[bytes]:
+        def blocks(self, _: ExpositionFormat) -> Iterator[bytes]:
             nonlocal pieces
             while pieces < 10_000:
                 pieces += 1
                 yield b"x" * 100_000
 
-        def length(self, _: Form) -> int:
+        def length(self, _: ExpositionFormat) -> int:
             return 10_000 * 100_000
 
     monkeypatch.setattr(scrapes, "Exposition", Long)

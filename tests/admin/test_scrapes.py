@@ -9,9 +9,9 @@ from aiohttp.web import Application
 
 from canaryproxy.admin import deliver, scrapes
 from canaryproxy.admin.app import admin_application, probes_application, scrapes_of
-from canaryproxy.telemetry import exposition
-from canaryproxy.telemetry.exposition import Piece, render
-from canaryproxy.telemetry.metrics import InstanceFacts
+from canaryproxy.telemetry.read import exposition
+from canaryproxy.telemetry.read.exposition import ExpositionPiece, render
+from canaryproxy.telemetry.read.metrics import InstanceFacts
 from tests.support.admin import Api, until
 
 Client = Callable[[Application], Awaitable[TestClient]]  # type: ignore[type-arg]
@@ -24,7 +24,7 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One number for each rendering that was begun: its pieces."""
     begun: list[int] = []
 
-    def counted(facts: InstanceFacts) -> Iterator[Piece]:
+    def counted(facts: InstanceFacts) -> Iterator[ExpositionPiece]:
         begun.append(0)
         mine = len(begun) - 1
         for piece in render(facts):
@@ -74,7 +74,7 @@ async def test_a_weight_changes_while_a_rendering_is_under_way_and_before_its_ne
     made: list[float] = []
     weights: list[int] = []
 
-    def watched(facts: InstanceFacts) -> Iterator[Piece]:
+    def watched(facts: InstanceFacts) -> Iterator[ExpositionPiece]:
         for piece in render(facts):
             weights.append(api.ledger.state["shop"].weight)
             made.append(api.rollouts.precedence._changes)
@@ -125,7 +125,7 @@ async def test_counters_never_go_back_whatever_form_is_asked_for(aiohttp_client:
 async def test_a_rendering_that_breaks_is_a_500_for_all_who_wait_and_the_next_asker_gets_a_new_one(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(facts: InstanceFacts) -> Iterator[Piece]:
+    def broken(facts: InstanceFacts) -> Iterator[ExpositionPiece]:
         yield next(render(facts))
         raise RuntimeError("entrails")
 
@@ -188,10 +188,10 @@ async def test_who_does_not_read_keeps_no_old_rendering_once_they_are_too_much(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch, rendered: list[int]
 ) -> None:
     class Long(exposition.Exposition):
-        def blocks(self, _: exposition.Form) -> Iterator[bytes]:
+        def blocks(self, _: exposition.ExpositionFormat) -> Iterator[bytes]:
             yield from [b"x" * 1_000_000] * 20
 
-        def length(self, _: exposition.Form) -> int:
+        def length(self, _: exposition.ExpositionFormat) -> int:
             return 20_000_000
 
         @property
@@ -224,11 +224,11 @@ async def test_who_trickles_is_given_up_after_a_while_in_all(
     _, writer = await asyncio.open_connection(client.host, client.port, limit=64)
 
     class Endless(exposition.Exposition):
-        def blocks(self, _: exposition.Form) -> Iterator[bytes]:
+        def blocks(self, _: exposition.ExpositionFormat) -> Iterator[bytes]:
             while True:
                 yield b"x" * 100_000
 
-        def length(self, _: exposition.Form) -> int:
+        def length(self, _: exposition.ExpositionFormat) -> int:
             return 1 << 40
 
     monkeypatch.setattr(scrapes, "Exposition", Endless)
@@ -244,10 +244,10 @@ async def test_who_does_not_read_gives_way_to_one_more_of_the_same_address(
     """Behind one address Prometheus stands beside others: they cannot keep it out by not reading."""
 
     class Long(exposition.Exposition):
-        def blocks(self, _: exposition.Form) -> Iterator[bytes]:
+        def blocks(self, _: exposition.ExpositionFormat) -> Iterator[bytes]:
             yield from [b"x" * 1_000_000] * 20
 
-        def length(self, _: exposition.Form) -> int:
+        def length(self, _: exposition.ExpositionFormat) -> int:
             return 20_000_000
 
     monkeypatch.setattr(scrapes, "Exposition", Long)

@@ -14,7 +14,7 @@ async def test_an_endpoint_that_a_worker_ejected_is_shown_so() -> None:
         ("127.0.0.1:1", "unknown"),
         ("127.0.0.1:2", "ejected"),
     ]
-    api.counters.gone(1)
+    api.counters.worker_exited(1)
     assert api.knowledge.endpoints("shop").canary[0].state == "unknown"
 
 

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from canaryproxy.analysis import intervals
-from canaryproxy.telemetry.logarithm import bucket_of
+from canaryproxy.telemetry.record.logarithm import bucket_of
 
 
 def test_nothing_seen_is_anything_possible() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from canaryproxy.analysis.placebo import Placebo, Slice
 from canaryproxy.analysis.rates import Block
-from canaryproxy.telemetry.users import Newcomers
+from canaryproxy.telemetry.read.users import NewUsers
 
 
 def placebo(seed: int = 1) -> Placebo:
@@ -44,7 +44,7 @@ def test_a_slice_of_users_is_taken_by_their_hash_and_fails_like_the_rest() -> No
     rng = random.Random(5)
     found = Slice(2000)
     users = [rng.getrandbits(64) for _ in range(10_000)]
-    found.met(Newcomers("shop", "stable", tuple(users), tuple(users[:1000])))
+    found.met(NewUsers("shop", "stable", tuple(users), tuple(users[:1000])))
     block, new = found.block()
     assert 1850 < block.canary < 2150
     assert 150 < block.canary_failed < 250
@@ -58,5 +58,5 @@ def test_a_slice_is_no_other_one_among_users_of_low_hashes() -> None:
     found = Slice(500)
     rng = random.Random(6)
     low = tuple(rng.getrandbits(58) for _ in range(16_000))
-    found.met(Newcomers("shop", "stable", low, ()))
+    found.met(NewUsers("shop", "stable", low, ()))
     assert found.block()[1] == pytest.approx(800, rel=0.15)

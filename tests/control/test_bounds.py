@@ -21,9 +21,9 @@ from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, MirrorDelta, OpenRequests, UsersDelta
 from canaryproxy.model.table import Affinity
 from canaryproxy.routing.compiled_route import CompiledRoute
-from canaryproxy.telemetry.connections import EVICTED, TURNED_AWAY
-from canaryproxy.telemetry.distinct import MOST
-from canaryproxy.telemetry.record import Recorder
+from canaryproxy.telemetry.read.connection_metrics import EVICTED, TURNED_AWAY
+from canaryproxy.telemetry.record.distinct_users import MAX_KEPT
+from canaryproxy.telemetry.record.recorder import Recorder
 from tests.control.test_vocabulary import knowing, route
 from tests.support.filing import Filed
 
@@ -90,9 +90,9 @@ def test_what_a_recorder_counts_is_within_bounds() -> None:
     for number in range(2_000):
         now, decision = 99.0 + number / 100, decisions[number % len(decisions)]
         cell = recorder.start(decision, now)
-        recorder.saw(decision, number + 1)
-        recorder.failed(decision, number + 1)
-        recorder.reach(decision, [("buy", 1e9 if number % 3 else 0.0), ("buy", number / 7)], number % 5)
+        recorder.user_seen(decision, number + 1)
+        recorder.user_failed(decision, number + 1)
+        recorder.goal_reached(decision, [("buy", 1e9 if number % 3 else 0.0), ("buy", number / 7)], number % 5)
         cell.finish(list(Outcome)[number % 9], 100 + number % 500, 10.0 ** (number % 16 - 9), 10.0 ** (number % 15 - 9))
         cell.repeat(Outcome.RESET)
         cell.connected(0.001)
@@ -125,7 +125,7 @@ def test_a_busy_worker_stays_within_the_rate_also_after_a_long_silence() -> None
         )
         at = 700.0 + number
         made.check(replace(WHOLE, at=at, cells=(cell,), users=(fresh,), goals=(busy,)), at)
-    users = frozenset(range(MOST - 1))
+    users = frozenset(range(MAX_KEPT - 1))
     made.check(replace(WHOLE, at=802.0, users=(replace(USERS, seen=users, failed=frozenset()),)), 802.0)
 
 
@@ -217,7 +217,7 @@ SIDE = ("shop", "canary")
         (users(level=1, seen=frozenset((2**63,))), "the greatest of users seen is"),
         (users(seen=frozenset((-1,))), "the least of users seen is -1"),
         (users(failed=frozenset((-1,))), "the least of users failed is -1"),
-        (users(seen=frozenset(range(MOST + 1))), "the number of users seen is"),
+        (users(seen=frozenset(range(MAX_KEPT + 1))), "the number of users seen is"),
         (users(weight=10_001), "weight is 10001, allowed: 0 to 10,000"),
         (users(route="none"), "route is 'none'"),
         (users(version="none"), "version of route 'shop' is 'none'"),

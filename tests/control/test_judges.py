@@ -11,7 +11,7 @@ from canaryproxy.control.events import Events
 from canaryproxy.control.judges import Judges, judged_otherwise
 from canaryproxy.control.subscriptions import Failing, Subscription, Verdicts
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, OpenRequests, UsersDelta
-from canaryproxy.telemetry.users import UserBook
+from canaryproxy.telemetry.read.users import UserRegistry
 from tests.support.plane import Weights
 
 TEXT = """
@@ -36,7 +36,7 @@ class Bench:
     def __init__(self, affinity: str = "none") -> None:
         self.weights = Weights({"shop": 500})
         self.events = Events()
-        self.book = UserBook()
+        self.book = UserRegistry()
         self.verdicts: Verdicts = Subscription()
         self.judges = Judges(
             config(affinity=affinity),
@@ -134,7 +134,7 @@ def test_goals_and_users_are_told_on() -> None:
     checks = {one.name: one for one in bench.judges.analysis("shop", 11.0).checks}
     assert checks["errors"].sentence.startswith("canary failed 1 of 2 users, stable 0 of 45")
     assert checks["goal:cart"].sentence.startswith("cart: 1 of the canary's 2 users, 0 of stable's 45")
-    bench.judges.met(bench.book.reach(("shop", "canary", "cart"), {2: 1.0}, 0, 11.0))
+    bench.judges.met(bench.book.goal_reached(("shop", "canary", "cart"), {2: 1.0}, 0, 11.0))
     asyncio.run(bench.judges.look(12.0))
     checks = {one.name: one for one in bench.judges.analysis("shop", 12.0).checks}
     assert checks["goal:cart"].sentence.startswith("cart: 2 of the canary's 2 users")

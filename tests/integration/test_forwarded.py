@@ -1,4 +1,6 @@
-"""Who a request comes from, end to end: what versions, rules, cookie and log make of the forwarding fields. H26, H76."""
+"""Who a request comes from, end to end: what versions, rules, cookie and log make of the forwarding fields. H26,
+H76.
+"""
 
 from ipaddress import ip_network
 from typing import Any
@@ -8,7 +10,7 @@ import pytest
 from canaryproxy.model.forwarded import Forwarding
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import Affinity
-from canaryproxy.telemetry.accesslog import Entry
+from canaryproxy.telemetry.record.access_log import AccessLogEntry
 from tests.support.world import GET, run, world
 
 TRUSTED: dict[str, Any] = {"trusted": (ip_network("127.0.0.0/8"),)}
@@ -34,7 +36,7 @@ def test_only_the_family_that_the_balancer_writes_says_who_the_client_is(
     kinds: dict[str, Any], client: bytes, scheme: bytes, version: str
 ) -> None:
     async def test() -> None:
-        entries: list[Entry] = []
+        entries: list[AccessLogEntry] = []
         cookie = Affinity("cookie", "canaryproxy")
         async with world(rules=(NEAR,), affinity=cookie, access_log=entries.append, **kinds) as w:
             answer = await w.ask(ask(BOTH))

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from canaryproxy.model.settings import Limits
-from canaryproxy.telemetry.accesslog import Entry
+from canaryproxy.telemetry.record.access_log import AccessLogEntry
 from tests.proxy.test_attempts import read_and_refuse
 from tests.proxy.test_shortage import busy
 from tests.proxy.test_tunnel import ASK, SWITCH
@@ -21,7 +21,7 @@ def ids(head: bytes) -> list[bytes]:
 @pytest.mark.parametrize("status", [b"200 OK", b"204 No Content", b"304 Not Modified", b"404 Not Found", b"500 Oops"])
 def test_client_version_and_log_get_one_id(method: bytes, status: bytes) -> None:
     async def test() -> None:
-        entries: list[Entry] = []
+        entries: list[AccessLogEntry] = []
         async with world(access_log=entries.append) as w:
             w.stable.behaviour = w.stable.answering(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
             for field in (b"", b"X-Request-Id: mine\r\n"):
@@ -34,7 +34,7 @@ def test_client_version_and_log_get_one_id(method: bytes, status: bytes) -> None
 
 def test_an_id_of_the_origins_own_is_kept_and_the_log_has_the_one_it_was_sent() -> None:
     async def test() -> None:
-        entries: list[Entry] = []
+        entries: list[AccessLogEntry] = []
         async with world(access_log=entries.append) as w:
             w.stable.behaviour = w.stable.answering(OK.replace(b"Content", b"x-request-id: theirs\r\nContent"))
             assert ids(await w.ask(GET)) == [b"theirs"]
@@ -46,19 +46,30 @@ def test_an_id_of_the_origins_own_is_kept_and_the_log_has_the_one_it_was_sent() 
 
 def test_every_answer_of_our_own_has_an_id_that_the_log_has_too() -> None:
     async def test() -> None:
-        entries: list[Entry] = []
+        entries: list[AccessLogEntry] = []
         async with world(hosts=("shop.test",), access_log=entries.append, limits=Limits(uri_bytes=64)) as w:
             w.stable.behaviour = read_and_refuse
             asked = [
-                GET, GET.replace(b"shop", b"other"), b"nonsense\r\n\r\n", GET.replace(b"GET", b"TRACE"),
-                GET.replace(b"/ ", b"/" + b"a" * 100 + b" "), GET.replace(b"HTTP/1.1", b"HTTP/2.0"),
+                GET,
+                GET.replace(b"shop", b"other"),
+                b"nonsense\r\n\r\n",
+                GET.replace(b"GET", b"TRACE"),
+                GET.replace(b"/ ", b"/" + b"a" * 100 + b" "),
+                GET.replace(b"HTTP/1.1", b"HTTP/2.0"),
                 GET.replace(b"GET / ", b"OPTIONS / ").replace(b"\r\n\r\n", b"\r\nMax-Forwards: 0\r\n\r\n"),
                 GET.replace(b"\r\n\r\n", b"\r\nX-Request-Id: mine\r\nVia: 1.1 canaryproxy-test\r\n\r\n"),
-            ]  # fmt: skip
+            ]
             answers = [await w.ask(one) for one in asked]
             assert [answer[9:12] for answer in answers] == [
-                b"502", b"404", b"400", b"405", b"414", b"505", b"200", b"508",
-            ]  # fmt: skip
+                b"502",
+                b"404",
+                b"400",
+                b"405",
+                b"414",
+                b"505",
+                b"200",
+                b"508",
+            ]
             assert [ids(answer) for answer in answers] == [[entry.request_id] for entry in entries]
             assert ids(answers[-1]) == [b"mine"]
             assert all(b"\r\nCache-Control: no-store\r\n" in answer for answer in answers if answer[9:12] != b"200")

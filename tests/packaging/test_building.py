@@ -16,7 +16,7 @@ import pytest
 from canaryproxy.mode import HOT, RECORD, SUFFIX, SWITCH
 from tests.support.process import ROOT
 
-ONE = "canaryproxy.telemetry.histogram"
+ONE = "canaryproxy.telemetry.record.histogram"
 """Compiled alone here: that all of them can be, the suite shows that runs compiled."""
 
 pytestmark = [pytest.mark.needs("python3-config")]
@@ -35,7 +35,7 @@ def tree(tmp_path: Path) -> Path:
     text, found = re.subn(r"^HOT = \(.*?^\)$", f"HOT = ({ONE!r},)", mode.read_text(), flags=re.MULTILINE | re.DOTALL)
     assert found == 1
     mode.write_text(text)
-    (copy / "canaryproxy/telemetry/histogram.pxd").write_text("cpdef double middle(int index)\n")
+    (copy / "canaryproxy/telemetry/record/histogram.pxd").write_text("cpdef double middle(int index)\n")
     return copy
 
 
@@ -43,9 +43,15 @@ def python(tree: Path, *arguments: str, **environ: str) -> tuple[int, str]:
     """Run Python in the tree: exit code, and what it said."""
     kept = {key: value for key, value in os.environ.items() if key not in (SWITCH, "CC", "CFLAGS", "PYTHONPATH")}
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=tree, env={**kept, "CFLAGS": "-O0", **environ}, timeout=120,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, *arguments],
+        cwd=tree,
+        env={**kept, "CFLAGS": "-O0", **environ},
+        timeout=120,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     return done.returncode, done.stdout
 
 
@@ -59,9 +65,19 @@ def run(tree: Path, *arguments: str, **environ: str) -> str:
 def wheel(tree: Path, **environ: str) -> tuple[Path, str]:
     """The wheel that pip builds, and what it said."""
     said = run(
-        tree, "-m", "pip", "wheel", "--verbose", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir",
-        "dist", ".", **environ,
-    )  # fmt: skip
+        tree,
+        "-m",
+        "pip",
+        "wheel",
+        "--verbose",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "--wheel-dir",
+        "dist",
+        ".",
+        **environ,
+    )
     (made,) = (tree / "dist").glob("*.whl")
     return made, said
 
@@ -120,7 +136,7 @@ def test_with_a_compiler_the_wheel_is_compiled_and_can_still_run_plain(tree: Pat
     names = inside(made)
     compiled = [name for name in names if name.endswith(SUFFIX)]
     assert compiled == [f"{ONE.replace('.', '/')}{SUFFIX}"]
-    assert {f"canaryproxy/{RECORD}", "canaryproxy/telemetry/histogram.pxd", "canaryproxy/py.typed"} <= set(names)
+    assert {f"canaryproxy/{RECORD}", "canaryproxy/telemetry/record/histogram.pxd", "canaryproxy/py.typed"} <= set(names)
     assert not [name for name in names if name.endswith(".c")]
     assert not list((tree / "canaryproxy").rglob("*.c"))
     installed = tree / "installed"
@@ -161,9 +177,19 @@ def test_what_was_compiled_for_one_build_is_taken_by_the_next(tree: Path) -> Non
     assert "compiling 1 module" in in_place(tree)
     at = tree / "there"
     said = run(
-        tree, "-m", "pip", "install", "--verbose", "--no-deps", "--no-index", "--no-build-isolation", "--target", str(at),
-        "--editable", ".",
-    )  # fmt: skip
+        tree,
+        "-m",
+        "pip",
+        "install",
+        "--verbose",
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "--target",
+        str(at),
+        "--editable",
+        ".",
+    )
     assert "canaryproxy: compiling" not in said
     _, said = wheel(tree)
     assert "canaryproxy: compiling" not in said
@@ -189,9 +215,14 @@ def test_on_a_terminal_that_pip_hides_the_progress_is_shown_all_the_same(tree: P
     ours, theirs = pty.openpty()
     environ = {key: value for key, value in os.environ.items() if key not in (SWITCH, "CC", "PYTHONPATH")}
     process = subprocess.Popen(
-        [sys.executable, "-c", LEADER, sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"], cwd=tree,
-        env={**environ, "CFLAGS": "-O0"}, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
+        [sys.executable, "-c", LEADER, sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"],
+        cwd=tree,
+        env={**environ, "CFLAGS": "-O0"},
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     os.close(theirs)
     shown = b""
     with contextlib.suppress(OSError):  # the other end is closed
@@ -218,8 +249,8 @@ def test_a_source_distribution_has_what_is_compiled_and_nothing_generated(tree: 
     (made,) = (tree / "dist").glob("*.tar.gz")
     with tarfile.open(made) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"setup.py", "canaryproxy/mode.py", "canaryproxy/telemetry/histogram.py"} <= names
-    assert "canaryproxy/telemetry/histogram.pxd" in names
+    assert {"setup.py", "canaryproxy/mode.py", "canaryproxy/telemetry/record/histogram.py"} <= names
+    assert "canaryproxy/telemetry/record/histogram.pxd" in names
     assert not [name for name in names if name.endswith((".c", ".so", ".digest"))]
 
 

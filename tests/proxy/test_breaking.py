@@ -9,16 +9,21 @@ from collections.abc import Callable
 import pytest
 
 from canaryproxy.model.safety import Shield
-from canaryproxy.telemetry.errorlog import LINES, PERIOD
+from canaryproxy.telemetry.record.error_log import MAX_LINES, PERIOD_SECONDS
 from tests.support.stand import Stand, stand
 from tests.support.world import GET, OK, STAY, read_head, read_response, reset, run, world
 
 
 @pytest.mark.parametrize(
     "response",
-    [b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\nX: y\n\n", b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
-     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n"],
-)  # fmt: skip
+    [
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\nX: y\n\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n",
+    ],
+)
 def test_what_cannot_be_relayed_safely_becomes_a_502(response: bytes) -> None:
     """H16 H19 H33."""
 
@@ -282,44 +287,81 @@ PLAIN.reason = "WRONG_VERSION_NUMBER"
 
 TROUBLES: dict[str, tuple[Callable[[Stand], None], str, str]] = {
     "refused": (refused(ConnectionRefusedError(111, "Connection refused")), "connection_refused", "Connection refused"),
-    "refused in asyncio's words": (refused(ConnectionRefusedError(111, "Connect call failed ('192.0.2.1', 2)")),
-                                   "connection_refused", "Connection refused"),
+    "refused in asyncio's words": (
+        refused(ConnectionRefusedError(111, "Connect call failed ('192.0.2.1', 2)")),
+        "connection_refused",
+        "Connection refused",
+    ),
     "no way there": (refused(OSError(113, "No route to host")), "connection_refused", "No route to host"),
     "a strange certificate": (refused(UNKNOWN), "tls_certificate_error", "self-signed certificate"),
     "not TLS at all": (refused(PLAIN), "tls_certificate_error", "WRONG_VERSION_NUMBER"),
     "TLS without a reason": (refused(ssl.SSLError(1, "it failed")), "tls_certificate_error", "it failed"),
-    "a name that is gone": (refused(socket.gaierror(-2, "Name or service not known")), "connection_refused",
-                            "Name or service not known"),
+    "a name that is gone": (
+        refused(socket.gaierror(-2, "Name or service not known")),
+        "connection_refused",
+        "Name or service not known",
+    ),
     "not opening": (not_opening, "connection_timeout", "no connection within 1 s"),
     "silent": (silent, "http_response_timeout", "no byte came for 1 s"),
     "silent within": (silent_within, "http_response_timeout", "no byte came for 1 s"),
     "deaf": (deaf, "http_response_timeout", "nothing of the request was taken for 1 s"),
     "too late for the shield": (shield_over, "http_response_timeout", "the shield's time was over"),
     "closed": (ends(b"", None), "connection_terminated", "the connection was closed before a response"),
-    "reset": (ends(b"", RESET), "connection_terminated",
-              "the connection broke (Connection reset by peer) before a response"),
+    "reset": (
+        ends(b"", RESET),
+        "connection_terminated",
+        "the connection broke (Connection reset by peer) before a response",
+    ),
     "half a head": (ends(HEAD, None), "http_response_incomplete", "the connection was closed within the response"),
-    "half a body": (ends(CUTS["length"][1], RESET), "http_response_incomplete",
-                    "the connection broke (Connection reset by peer) within the response"),
-    "two lengths": (answers(HEAD + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nok"), "http_protocol_error",
-                    "the response's Content-Length is repeated"),
+    "half a body": (
+        ends(CUTS["length"][1], RESET),
+        "http_response_incomplete",
+        "the connection broke (Connection reset by peer) within the response",
+    ),
+    "two lengths": (
+        answers(HEAD + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nok"),
+        "http_protocol_error",
+        "the response's Content-Length is repeated",
+    ),
     "garbage": (answers(b"\x1b[31mgarbage\r\n\r\n"), "http_protocol_error", "the status line is malformed"),
     "a bad field": (answers(HEAD + b"a: b\r\n\x00c: d\r\n\r\n"), "http_protocol_error", "field line 2 is malformed"),
-    "a bad chunk": (answers(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n"), "http_protocol_error",
-                    "a chunk's size or extension is malformed"),
-    "a strange coding": (answers(HEAD + b"Transfer-Encoding: br\r\n\r\n"), "http_protocol_error",
-                         "the response's Transfer-Encoding is ambiguous or unknown"),
-    "a long head": (answers(HEAD + b"a: b\r\n" * 300 + b"\r\n"), "http_response_header_section_size", "too many fields"),
-    "a switch": (answers(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
-                 "http_protocol_error", "101 to something that was not asked for"),
-    "more than the length": (answers(HEAD + b"Content-Length: 2\r\n\r\nokay"), "http_protocol_error",
-                             "more bytes came than the response has"),
-    "a body where none may be": (answers(b"HTTP/1.1 204 No Content\r\n\r\nbody"), "http_protocol_error",
-                                 "more bytes came than the response has"),
+    "a bad chunk": (
+        answers(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n"),
+        "http_protocol_error",
+        "a chunk's size or extension is malformed",
+    ),
+    "a strange coding": (
+        answers(HEAD + b"Transfer-Encoding: br\r\n\r\n"),
+        "http_protocol_error",
+        "the response's Transfer-Encoding is ambiguous or unknown",
+    ),
+    "a long head": (
+        answers(HEAD + b"a: b\r\n" * 300 + b"\r\n"),
+        "http_response_header_section_size",
+        "too many fields",
+    ),
+    "a switch": (
+        answers(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
+        "http_protocol_error",
+        "101 to something that was not asked for",
+    ),
+    "more than the length": (
+        answers(HEAD + b"Content-Length: 2\r\n\r\nokay"),
+        "http_protocol_error",
+        "more bytes came than the response has",
+    ),
+    "a body where none may be": (
+        answers(b"HTTP/1.1 204 No Content\r\n\r\nbody"),
+        "http_protocol_error",
+        "more bytes came than the response has",
+    ),
     "a tunnel": (break_tunnel, "connection_terminated", "the tunnel broke (Connection reset by peer)"),
-    "hints without end": (answers(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 65), "http_protocol_error",
-                          "too many interim responses"),
-}  # fmt: skip
+    "hints without end": (
+        answers(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 65),
+        "http_protocol_error",
+        "too many interim responses",
+    ),
+}
 
 
 @pytest.mark.parametrize(("trouble", "error", "reason"), TROUBLES.values(), ids=TROUBLES)
@@ -412,6 +454,6 @@ def test_an_outage_is_a_few_lines_and_a_count(caplog: pytest.LogCaptureFixture) 
         for _ in range(50):
             s.say(AWAITED)
             s.refuse()
-        assert len(caplog.records) == LINES
-        s.wait(PERIOD + 1)
-        assert caplog.records[-1].fields["suppressed"] == 50 - LINES  # type: ignore[attr-defined]
+        assert len(caplog.records) == MAX_LINES
+        s.wait(PERIOD_SECONDS + 1)
+        assert caplog.records[-1].fields["suppressed"] == 50 - MAX_LINES  # type: ignore[attr-defined]

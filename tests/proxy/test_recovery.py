@@ -9,7 +9,7 @@ import pytest
 from bench.ports import free_port
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.safety import Shield
-from canaryproxy.telemetry.accesslog import Entry
+from canaryproxy.telemetry.record.access_log import AccessLogEntry
 from tests.proxy.test_attempts import read_and_refuse, refuse, with_endpoints
 from tests.support.stand import CANARY, STABLE, Stand, stand
 from tests.support.world import GET, OK, STAY, World, read_head, read_response, run, world
@@ -281,7 +281,7 @@ def test_when_stable_fails_too_the_client_is_told_of_stables_failure() -> None:
 
 
 def test_the_log_says_that_stable_answered_and_why() -> None:
-    lines: list[Entry] = []
+    lines: list[AccessLogEntry] = []
 
     async def test() -> None:
         async with world(weight=10_000, shield=ALL, access_log=lines.append) as w:
@@ -361,12 +361,19 @@ LONG = b"x" * 70_000
 @pytest.mark.parametrize(
     ("method", "body", "sent", "moved"),
     [
-        (b"GET", b"", True, True), (b"HEAD", b"", True, True), (b"OPTIONS", b"", True, True),
-        (b"PUT", b"body", True, True), (b"DELETE", b"", True, True), (b"PUT", LONG, True, False),
-        (b"POST", b"body", True, False), (b"PATCH", b"body", True, False),
-        (b"POST", b"body", False, True), (b"PATCH", b"body", False, True), (b"PUT", LONG, False, True),
+        (b"GET", b"", True, True),
+        (b"HEAD", b"", True, True),
+        (b"OPTIONS", b"", True, True),
+        (b"PUT", b"body", True, True),
+        (b"DELETE", b"", True, True),
+        (b"PUT", LONG, True, False),
+        (b"POST", b"body", True, False),
+        (b"PATCH", b"body", True, False),
+        (b"POST", b"body", False, True),
+        (b"PATCH", b"body", False, True),
+        (b"PUT", LONG, False, True),
     ],
-)  # fmt: skip
+)
 def test_only_what_may_be_repeated_or_was_not_sent_is_taken_back(
     method: bytes, body: bytes, sent: bool, moved: bool
 ) -> None:

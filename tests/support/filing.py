@@ -9,9 +9,9 @@ from canaryproxy.control.events import Events
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.subscriptions import Subscription
 from canaryproxy.model.report import Delta
-from canaryproxy.telemetry.counters import Counters
-from canaryproxy.telemetry.users import UserBook
-from canaryproxy.telemetry.window import Window
+from canaryproxy.telemetry.read.counters import Counters
+from canaryproxy.telemetry.read.users import UserRegistry
+from canaryproxy.telemetry.read.window import Window
 from tests.support.plane import Weights
 
 TEXT = """
@@ -42,7 +42,7 @@ class Filed:
     """Everything that is kept of reports."""
 
     def __init__(self) -> None:
-        self.counters, self.window, self.users = Counters(), Window(), UserBook()
+        self.counters, self.window, self.users = Counters(), Window(), UserRegistry()
         self.judges = Judges(
             configured(),
             99.0,

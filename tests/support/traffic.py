@@ -9,9 +9,9 @@ from canaryproxy.analysis.finding import Analysis
 from canaryproxy.analysis.judge import Judge
 from canaryproxy.analysis.spec import Spec
 from canaryproxy.model.report import CounterDelta, CounterKey, GoalDelta, OpenRequests
-from canaryproxy.telemetry.histogram import value_bucket
-from canaryproxy.telemetry.logarithm import bucket_of
-from canaryproxy.telemetry.users import Step
+from canaryproxy.telemetry.read.users import WeightPeriod
+from canaryproxy.telemetry.record.histogram import value_bucket
+from canaryproxy.telemetry.record.logarithm import bucket_of
 
 REPORTS = 5
 """In a second."""
@@ -141,7 +141,7 @@ class Visitors:
     buyers: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
-        self.step = Step("shop", self.world.weight, 0.0)
+        self.step = WeightPeriod("shop", self.world.weight, 0.0)
         self.count = 0
 
     def second(self) -> None:
@@ -154,7 +154,7 @@ class Visitors:
             failed = (user,) if rng.random() < self.bad[side] else ()
             self.world.judge.met(self.step.add(name, (user,), failed, 0))
             if rng.random() < self.buyers[side]:
-                self.world.judge.met(self.step.reach(name, self.world.goal, {user: 30.0}, 0))
+                self.world.judge.met(self.step.goal_reached(name, self.world.goal, {user: 30.0}, 0))
 
     def run(self, seconds: int, until: Callable[[Analysis], bool] = lambda _: False) -> float | None:
         for second in range(seconds):

@@ -23,7 +23,7 @@ from canaryproxy.model.forwarded import Forwarding
 from canaryproxy.model.report import Delta
 from canaryproxy.model.settings import Limits, Network, PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
-from canaryproxy.telemetry.accesslog import Entry
+from canaryproxy.telemetry.record.access_log import AccessLogEntry
 
 PATIENCE = 60.0
 """Seconds after which a test that waits for something fails."""
@@ -187,7 +187,7 @@ async def world(
     stable_port: int | None = None,
     trusted: tuple[Network, ...] = (),
     forwarding: Forwarding = Forwarding(),  # noqa: B008 - frozen
-    access_log: Callable[[Entry], None] | None = None,
+    access_log: Callable[[AccessLogEntry], None] | None = None,
     headcount: SharedConnectionCount | None = None,
     **route: Any,
 ) -> AsyncIterator[World]:

@@ -35,10 +35,10 @@ from canaryproxy.routing.field_scan import path_of
 from canaryproxy.routing.request_view import RequestView
 from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.routing.split import BlockSplit, Splits
-from canaryproxy.telemetry.distinct import Distinct, Numbers
-from canaryproxy.telemetry.histogram import fold, merge, quantile, value_bucket
-from canaryproxy.telemetry.logarithm import bucket_of
-from canaryproxy.telemetry.record import Recorder
+from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbers
+from canaryproxy.telemetry.record.histogram import fold, merge, quantile, value_bucket
+from canaryproxy.telemetry.record.logarithm import bucket_of
+from canaryproxy.telemetry.record.recorder import Recorder
 from tests.http1.streams import Event, bytewise, joined, pieces, seen
 
 Cuts = Sequence[int] | None
@@ -224,12 +224,12 @@ def buckets(seed: int, count: int) -> list[int]:
 
 def distinct(users: Sequence[int], others: Sequence[int], most: int, level: int) -> Event:
     """A sample of users."""
-    one = Distinct(most)
+    one = DistinctUsers(most)
     for user in users:
         one.add(user)
     one.merge(others, level)
     size = len(one) if one.level < MOST_HALVINGS else None
-    numbers = Numbers(repr(most).encode())
+    numbers = UserNumbers(repr(most).encode())
     return (
         [numbers.of(user) for user in users],
         size,
@@ -260,10 +260,10 @@ def record(exchanges: Sequence[tuple[int, int, float, float | None, int]]) -> An
     for outcome, status, duration, latency, user in exchanges:
         decision = verdicts[status % 2].decisions()[0]
         cell = recorder.start(decision, now)
-        recorder.saw(decision, user)
+        recorder.user_seen(decision, user)
         if user % 3 == 0:
-            recorder.failed(decision, user)
-        recorder.reach(decision, [("bought", duration)], user)
+            recorder.user_failed(decision, user)
+        recorder.goal_reached(decision, [("bought", duration)], user)
         if user % 4:
             if user % 4 == 1:
                 cell.succeed(duration)

@@ -7,7 +7,7 @@ from canaryproxy.analysis.rates import HIGHER, NOTHING, Block, Lower, log_relati
 from canaryproxy.analysis.spec import Action, GoalSpec, Unit
 from canaryproxy.analysis.values import Less, Takings
 from canaryproxy.model.document import Document, counts, items, pairs, plains, reals
-from canaryproxy.telemetry.histogram import value_bucket, value_of
+from canaryproxy.telemetry.record.histogram import value_bucket, value_of
 
 ENOUGH_EVENTS = 50
 """Events of stable from which a cap for values is read."""
@@ -111,11 +111,17 @@ class GoalCheck:
     def snapshot(self) -> Document:
         """What it has seen and shown, as plain data."""
         return {
-            "fewer": self._fewer.snapshot(), "more": self._more.snapshot(), "less": self._less.snapshot(),
-            "richer": self._richer.snapshot(), "past": pairs(self._past), "carried": self._carried.snapshot(),
-            "values": [plains(side) for side in self._values], "here": self._here.snapshot(),
-            "worth": plains(self._worth), "squares": plains(self._squares),
-        }  # fmt: skip
+            "fewer": self._fewer.snapshot(),
+            "more": self._more.snapshot(),
+            "less": self._less.snapshot(),
+            "richer": self._richer.snapshot(),
+            "past": pairs(self._past),
+            "carried": self._carried.snapshot(),
+            "values": [plains(side) for side in self._values],
+            "here": self._here.snapshot(),
+            "worth": plains(self._worth),
+            "squares": plains(self._squares),
+        }
 
     def restore(self, data: Document) -> None:
         """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""

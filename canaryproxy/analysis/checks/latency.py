@@ -8,7 +8,7 @@ from canaryproxy.analysis.finding import SHOWN, Finding, Samples, compared, stan
 from canaryproxy.analysis.latency import LAST, Faster, NoSlower, Past, Slower
 from canaryproxy.analysis.spec import Action, Latency
 from canaryproxy.model.document import Document, counts, items, pairs, plain, real, whole
-from canaryproxy.telemetry.histogram import quantile
+from canaryproxy.telemetry.record.histogram import quantile
 
 PROVEN = 1.19
 """A canary is proven no slower where it is shown to be within 19 % and the floor."""
@@ -98,10 +98,15 @@ class LatencyCheck:
     def snapshot(self) -> Document:
         """As plain data. Stable's past is not part of it: it outlives the canary."""
         return {
-            "slower": self._slower.snapshot(), "sound": self._sound.snapshot(), "faster": self._faster.snapshot(),
-            "waiting": [pairs(side) for side in self._waiting], "here": [pairs(side) for side in self._here],
-            "looks": self._looks, "judged": self._judged, "pace": plain(self.pace),
-        }  # fmt: skip
+            "slower": self._slower.snapshot(),
+            "sound": self._sound.snapshot(),
+            "faster": self._faster.snapshot(),
+            "waiting": [pairs(side) for side in self._waiting],
+            "here": [pairs(side) for side in self._here],
+            "looks": self._looks,
+            "judged": self._judged,
+            "pace": plain(self.pace),
+        }
 
     def restore(self, data: Document) -> None:
         """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""

@@ -4,7 +4,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from canaryproxy.model.report import Delta
-from canaryproxy.telemetry.histogram import quantile
+from canaryproxy.telemetry.record.histogram import quantile
 
 RECENT = 10.0
 """Seconds that `rate` looks back."""

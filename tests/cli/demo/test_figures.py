@@ -2,8 +2,8 @@
 
 from canaryproxy.cli.demo.figures import Board
 from canaryproxy.model.outcome import Outcome
-from canaryproxy.telemetry.record import Recorder
-from tests.telemetry.test_record import CANARY, STABLE
+from canaryproxy.telemetry.record.recorder import Recorder
+from tests.telemetry.record.test_recorder import CANARY, STABLE
 
 
 def test_figures_are_shares_rates_and_quantiles_per_version() -> None:

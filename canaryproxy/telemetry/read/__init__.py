@@ -1,0 +1,1 @@
+"""Read by the control plane: what all workers have measured, summed and exposed."""

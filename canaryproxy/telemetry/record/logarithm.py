@@ -1,0 +1,20 @@
+"""The bucket of a duration. The reference of logarithm.pyx, which is what runs compiled."""
+
+import math
+
+PER_OCTAVE = 32
+"""Buckets between a duration and its double."""
+
+MIN_SECONDS = 1e-6
+MAX_SECONDS = 86_400.0
+"""Seconds: shorter and longer times are counted as these."""
+
+
+def bucket_of(seconds: float) -> int:
+    """The index of the bucket that holds `seconds`, clamped to a microsecond and a day."""
+    if seconds <= MIN_SECONDS:
+        seconds = MIN_SECONDS
+    elif seconds > MAX_SECONDS:
+        seconds = MAX_SECONDS
+    index: int = math.ceil(math.log2(seconds) * PER_OCTAVE) - 1
+    return index
