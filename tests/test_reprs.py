@@ -31,13 +31,13 @@ from canaryproxy.admin.doors import Doors
 from canaryproxy.admin.receive_window import ReceiveWindow
 from canaryproxy.admin.turns import Turns
 from canaryproxy.admin.visitor import Visitor
-from canaryproxy.analysis.alone import Alone, Stable
 from canaryproxy.analysis.checks.hard_limit import HardLimitCheck
-from canaryproxy.analysis.evidence import Product
-from canaryproxy.analysis.rates import Lower, NoWorse
-from canaryproxy.analysis.spec import Errors, HardLimit
+from canaryproxy.analysis.spec import ErrorSpec, HardLimitSpec
+from canaryproxy.analysis.stats.eprocess import EProcess
+from canaryproxy.analysis.stats.rate_tests import LowerRate, NotHigherRate
+from canaryproxy.analysis.stats.value_tests import LowerValues
+from canaryproxy.analysis.uncontrolled import StableBaseline, Uncontrolled
 from canaryproxy.analysis.usage import Usage
-from canaryproxy.analysis.values import Less
 from canaryproxy.cli.demo.robin import Robin
 from canaryproxy.cli.output import Sheet
 from canaryproxy.config import parse
@@ -194,12 +194,12 @@ def unready(_: int) -> WorkerConfig:
 def single(folder: Path) -> Iterator[object]:
     """What no system above refers to at the time."""
     yield [
-        Alone(Errors(), None, Stable()),
-        HardLimitCheck(HardLimit()),
-        Product([1.0]),
-        Less(),
-        Lower(),
-        NoWorse(1.5, 0.01),
+        Uncontrolled(ErrorSpec(), None, StableBaseline()),
+        HardLimitCheck(HardLimitSpec()),
+        EProcess([1.0]),
+        LowerValues(),
+        LowerRate(),
+        NotHigherRate(1.5, 0.01),
         Usage(counter=True),
         BodyEnd((b"X: y",)),
         ResponseHead(200),

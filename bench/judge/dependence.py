@@ -8,10 +8,10 @@ import numpy as np
 
 from bench.judge.errors import ALARM
 from bench.judge.splitter import Splitters, Stock
-from canaryproxy.analysis.counting import AtRisk
+from canaryproxy.analysis.counting import UsersAtRisk
 from canaryproxy.analysis.judge import Judge
-from canaryproxy.analysis.rates import NOTHING, Block, Worse
-from canaryproxy.analysis.spec import Spec, Unit
+from canaryproxy.analysis.spec import AnalysisSpec, Unit
+from canaryproxy.analysis.stats.rate_tests import NOTHING, Block, HigherRate
 from canaryproxy.model.report import CounterDelta, CounterKey
 from canaryproxy.model.table import VersionName
 
@@ -23,7 +23,7 @@ Counts = np.ndarray
 
 def crosses(blocks: Counts) -> bool:
     """Whether the evidence of "worse" ever reaches the alarm."""
-    judge, carried = Worse(1.1, 0.001), NOTHING
+    judge, carried = HigherRate(1.1, 0.001), NOTHING
     for row in blocks:
         carried += Block(*map(int, row))
         if carried.whole:
@@ -36,9 +36,9 @@ def crosses(blocks: Counts) -> bool:
 
 def crosses_by_user(fresh: np.ndarray, failing: np.ndarray) -> bool:
     """The same with every user counted once: those seen first and those failed first in a second, of both versions."""
-    judge, risk = Worse(1.1, 0.001), AtRisk()
+    judge, risk = HigherRate(1.1, 0.001), UsersAtRisk()
     for seen, hit in zip(fresh, failing, strict=True):
-        block = risk.news([int(one) for one in seen], [int(one) for one in hit])
+        block = risk.first_failures([int(one) for one in seen], [int(one) for one in hit])
         if block.whole:
             judge.bet(block, float(seen[0]))
         if judge.value >= ALARM:
@@ -119,8 +119,8 @@ class Machines:
     def run(self, seed: int) -> float | None:
         """Seconds until the canary is condemned, by the whole judge; None if it is not."""
         rng = np.random.default_rng(seed)
-        spec = Spec(unit=self.unit, latency=None, refusals=None, limits=None)
-        judge = Judge(spec, affinity=False, dice=rng.random)
+        spec = AnalysisSpec(unit=self.unit, latency=None, client_errors=None, limits=None)
+        judge = Judge(spec, affinity=False, rng=rng.random)
         share = self.canaries / (self.canaries + self.stables)
         names: list[tuple[VersionName, str]] = [("canary", f"c{one}") for one in range(self.canaries)]
         names += [("stable", f"s{one}") for one in range(self.stables)]
@@ -133,7 +133,7 @@ class Machines:
         for second in range(total):
             now = float(second)
             weight = round(share * 10_000) if second >= self.history else 0
-            judge.follow(now, weight)
+            judge.advance(now, weight)
             for place, (version, endpoint) in enumerate(names):
                 if ended[second, place]:
                     judge.count(
@@ -141,7 +141,7 @@ class Machines:
                         current=True,
                     )
             judge.reported(0, now + 1, ())
-            judge.look(now + 1, weight, now + 1)
+            judge.tick(now + 1, weight, now + 1)
             if judge.failed(now + 1) is not None:
                 return now + 1 - self.history
         return None

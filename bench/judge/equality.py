@@ -5,8 +5,8 @@ import numpy as np
 from bench.judge import latency, twin
 from bench.judge.splitter import Splitters, Stock
 from canaryproxy.analysis.checks.latency import ALERT, PATIENT
-from canaryproxy.analysis.latency import Past, Slower
-from canaryproxy.analysis.rates import NOTHING, Block, Worse
+from canaryproxy.analysis.stats.rank_tests import Slower, StableHistory
+from canaryproxy.analysis.stats.rate_tests import NOTHING, Block, HigherRate
 
 CLOSE = 1e-9
 
@@ -25,7 +25,7 @@ def errors(rate: float, stock: Stock, rates: tuple[float, float], looks: int, ru
     """Compare all runs of a setting at every look; returns how many looks that were."""
     rng = np.random.default_rng(seed)
     split, many = Splitters(runs, rng), twin.Worse(1.1, 0.001, runs)
-    real = [Worse(1.1, 0.001) for _ in range(runs)]
+    real = [HigherRate(1.1, 0.001) for _ in range(runs)]
     carried = [NOTHING] * runs
     for look in range(looks):
         requests = rng.poisson(rate, runs)
@@ -46,7 +46,7 @@ def latencies(setting: latency.Setting, stock: Stock, seconds: int, runs: int, s
     """The same for latencies."""
     rng = np.random.default_rng(seed)
     split, many = Splitters(runs, rng), twin.Slower(setting.tolerance, setting.floor, latency.BUCKETS, runs)
-    pasts = [Past() for _ in range(runs)]
+    pasts = [StableHistory() for _ in range(runs)]
     real = [Slower(past, setting.tolerance, setting.floor) for past in pasts]
     waiting = np.zeros((2, runs, len(latency.BUCKETS)))
     for second in range(1, seconds + 1):

@@ -8,13 +8,21 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 
-from canaryproxy.analysis.rates import Block, Worse
+from canaryproxy.analysis.stats.rate_tests import Block, HigherRate
 
 mpl.use("svg")
-mpl.rcParams.update({
-    "svg.hashsalt": "canaryproxy", "font.family": "DejaVu Sans", "font.size": 9, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "figure.constrained_layout.use": True,
-})  # fmt: skip
+mpl.rcParams.update(
+    {
+        "svg.hashsalt": "canaryproxy",
+        "font.family": "DejaVu Sans",
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.alpha": 0.25,
+        "figure.constrained_layout.use": True,
+    }
+)
 
 OURS, OTHER, THIRD, GREY = "#0b6e4f", "#c84630", "#d9a441", "#8a8f98"
 Row = Mapping[str, Any]
@@ -42,9 +50,11 @@ def false_alarms(rows: Sequence[Row], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 4.2))
     places = range(len(rows))
     for key, colour, label, mark in (
-        ("judge", OURS, "this judge", "o"), ("z", OTHER, "z-test looked at every second, p < 1 %", "s"),
-        ("rule 1", THIRD, "99 % in one minute, once", "^"), ("rule 5", GREY, "99 % in one minute, five times", "v"),
-    ):  # fmt: skip
+        ("judge", OURS, "this judge", "o"),
+        ("z", OTHER, "z-test looked at every second, p < 1 %", "s"),
+        ("rule 1", THIRD, "99 % in one minute, once", "^"),
+        ("rule 5", GREY, "99 % in one minute, five times", "v"),
+    ):
         shares = [max(100 * row[key] / row["runs"], 0.02) for row in rows]
         axes.scatter(shares, places, c=colour, marker=mark, label=label, s=34, zorder=3)
     axes.axvline(1, color=OURS, linestyle="--", linewidth=1)
@@ -65,12 +75,22 @@ def delays(rows: Sequence[Row], path: Path) -> None:
     for axes, (stable, canary) in zip(many, effects, strict=True):
         for weight, colour in ((100, GREY), (500, OURS), (2000, THIRD)):
             some = [row for row in rows if (row["stable"], row["canary"], row["weight"]) == (stable, canary, weight)]
-            axes.plot([row["rate"] for row in some], [row["median"] or NEVER for row in some], "o-", color=colour,
-                      label=f"weight {weight / 100:g} %")  # fmt: skip
+            axes.plot(
+                [row["rate"] for row in some],
+                [row["median"] or NEVER for row in some],
+                "o-",
+                color=colour,
+                label=f"weight {weight / 100:g} %",
+            )
         axes.axhline(60, color=OTHER, linestyle=":", linewidth=1)
         axes.axhline(300, color=OTHER, linestyle="--", linewidth=1)
-        axes.set(xscale="log", yscale="log", ylim=(0.03, NEVER), xlabel="requests/s",
-                 title=f"{100 * stable:g} % → {100 * canary:g} %")  # fmt: skip
+        axes.set(
+            xscale="log",
+            yscale="log",
+            ylim=(0.03, NEVER),
+            xlabel="requests/s",
+            title=f"{100 * stable:g} % → {100 * canary:g} %",
+        )
     many[0].set_ylabel("seconds until found (median)")
     many[0].text(10, 66, "a rule's first minute", color=OTHER, fontsize=7)
     many[0].text(10, 330, "five strikes", color=OTHER, fontsize=7)
@@ -80,7 +100,7 @@ def delays(rows: Sequence[Row], path: Path) -> None:
 
 def path_of(rng: random.Random, canary: float, stable: float, looks: int, since: int = 0) -> list[float]:
     """The evidence of one canary at 300/s and 5 %, look by look."""
-    judge, values = Worse(1.1, 0.001), []
+    judge, values = HigherRate(1.1, 0.001), []
     for look in range(looks):
         rate = canary if look >= since else stable
         bad = sum(rng.random() < rate for _ in range(15))
@@ -114,7 +134,7 @@ def evidence(path: Path) -> None:
 def shared(path: Path) -> None:
     """An outage of both versions: rates jump, evidence does not."""
     rng = random.Random(5)
-    judge, rates, values = Worse(1.1, 0.001), [], []
+    judge, rates, values = HigherRate(1.1, 0.001), [], []
     for look in range(300):
         rate = 0.6 if 100 <= look < 160 else 0.01
         block = Block(

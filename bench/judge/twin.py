@@ -4,9 +4,9 @@ last axis is the run. `bench.judge.equality` holds it against the real code, loo
 
 import numpy as np
 
-from canaryproxy.analysis import latency, rates
-from canaryproxy.analysis.evidence import HORIZON, MOST
-from canaryproxy.analysis.latency import LEHMANN, ODDS, TAILS, WEIGHTS, Shift
+from canaryproxy.analysis.stats import rank_tests, rate_tests
+from canaryproxy.analysis.stats.eprocess import MAX_FACTOR, MAX_HORIZON
+from canaryproxy.analysis.stats.rank_tests import LEHMANN, ODDS, TAILS, WEIGHTS, Shift
 
 
 class Restarting:
@@ -22,9 +22,9 @@ class Restarting:
     def bet(self, logs: np.ndarray, which: np.ndarray) -> None:
         """Bet in these runs; `logs` has one column for each of them."""
         looks = self._looks[which] + 1
-        start = 0.5 * HORIZON / (HORIZON + looks) ** 2 + np.where(looks == 1, 0.5, 0.0)
+        start = 0.5 * MAX_HORIZON / (MAX_HORIZON + looks) ** 2 + np.where(looks == 1, 0.5, 0.0)
         with np.errstate(over="ignore"):
-            sums = np.minimum((self._sums[:, which] + start) * np.exp(logs), MOST)
+            sums = np.minimum((self._sums[:, which] + start) * np.exp(logs), MAX_FACTOR)
         self._looks[which] = looks
         self._spent[which] += start
         self._sums[:, which] = sums
@@ -36,10 +36,10 @@ class Worse:
 
     def __init__(self, ratio: float, floor: float, runs: int) -> None:
         self._ratio, self._floor_at = ratio, floor
-        self._excess = np.array(rates.HIGHER)[:, None]
-        self._above = np.array([one for one in rates.ABOVE_FLOOR if one * floor < 1])[:, None]
+        self._excess = np.array(rate_tests.HIGHER)[:, None]
+        self._above = np.array([one for one in rate_tests.ABOVE_FLOOR if one * floor < 1])[:, None]
         self._carried = np.zeros((4, runs))
-        self.relative = Restarting((1 / len(rates.HIGHER),) * len(rates.HIGHER), runs)
+        self.relative = Restarting((1 / len(rate_tests.HIGHER),) * len(rate_tests.HIGHER), runs)
         self.floor = Restarting((1 / len(self._above),) * len(self._above), runs)
 
     def bet(self, canary: np.ndarray, canary_failed: np.ndarray, stable: np.ndarray, stable_failed: np.ndarray) -> None:
@@ -84,10 +84,13 @@ class Slower:
 
     def bet(self, canary: np.ndarray, stable: np.ndarray, which: np.ndarray) -> None:
         """Bet on blocks of these runs: histograms, a row for each."""
-        old = which[(self._seen[which] >= latency.ENOUGH) & (self._seen[which] >= latency.STALE * self._read[which])]
+        old = which[
+            (self._seen[which] >= rank_tests.MIN_REQUESTS)
+            & (self._seen[which] >= rank_tests.REFRESH_RATIO * self._read[which])
+        ]
         if old.size:
             self._read_ranks(old)
-        able = self._seen[which] >= latency.ENOUGH
+        able = self._seen[which] >= rank_tests.MIN_REQUESTS
         if able.any():
             self._bet(canary[able], stable[able], which[able])
         self._past[which] += stable
@@ -112,7 +115,7 @@ class Slower:
             runs = which[begin : begin + CHUNK]
             past, total = self._past[runs], self._seen[runs][:, None]
             until = past.cumsum(axis=1)
-            rank = np.minimum((until - past / 2) / total, latency.CLIP)[:, :, None]
+            rank = np.minimum((until - past / 2) / total, rank_tests.CLIP)[:, :, None]
             kappa = np.array(LEHMANN)
             parts = [kappa * (1 - rank) ** (kappa - 1)]
             places = np.arange(past.shape[1])

@@ -8,7 +8,7 @@ from bench.judge import latency
 from bench.judge.dependence import cell
 from bench.judge.splitter import Splitters, Stock
 from canaryproxy.analysis.judge import Judge
-from canaryproxy.analysis.spec import Spec
+from canaryproxy.analysis.spec import AnalysisSpec
 from canaryproxy.model.table import VersionName
 
 
@@ -40,18 +40,19 @@ class Ended:
 def run(setting: Setting, stock: Stock, seed: int) -> Ended:
     """One canary."""
     rng = np.random.default_rng(seed)
-    judge = Judge(Spec(), affinity=False, dice=rng.random)
+    judge = Judge(AnalysisSpec(), affinity=False, rng=rng.random)
     split, ended = Splitters(1, rng), Ended()
     shape = latency.Setting(setting.rate, setting.weight, slower=setting.slower)
     for second in range(setting.history + setting.seconds):
         now, weight = float(second), setting.weight if second >= setting.history else 0
-        judge.follow(now, weight)
+        judge.advance(now, weight)
         requests = rng.poisson(setting.rate, 1)
         canary = split.canary(requests, stock) if weight else np.zeros(1, dtype=np.int64)
         load = latency.LOAD * rng.standard_normal(1)
         versions: tuple[tuple[VersionName, np.ndarray, float], ...] = (
-            ("canary", canary, setting.canary), ("stable", requests - canary, setting.stable)
-        )  # fmt: skip
+            ("canary", canary, setting.canary),
+            ("stable", requests - canary, setting.stable),
+        )
         for version, count, rate in versions:
             if count[0]:
                 failed = int(rng.binomial(count[0], rate))
@@ -61,7 +62,7 @@ def run(setting: Setting, stock: Stock, seed: int) -> Ended:
                 one = cell(version, f"{version}:1", second, int(count[0]), failed, refused, times)
                 judge.count(one, current=True)
         judge.reported(0, now + 1, ())
-        judge.look(now + 1, weight, now + 1)
+        judge.tick(now + 1, weight, now + 1)
         if judge.failed(now + 1) is not None:
             ended.failed = now + 1 - setting.history
             break

@@ -3,11 +3,11 @@
 from dataclasses import asdict
 
 from canaryproxy.admin import models
-from canaryproxy.analysis.evidence import MOST
-from canaryproxy.analysis.finding import Analysis, Finding
+from canaryproxy.analysis.finding import Finding, JudgeReport
+from canaryproxy.analysis.stats.eprocess import MAX_FACTOR
 
 
-def analysis_of(route: str, found: Analysis) -> models.Analysis:
+def analysis_of(route: str, found: JudgeReport) -> models.Analysis:
     """The whole, with every check."""
     return models.Analysis(
         route=route,
@@ -32,5 +32,5 @@ def _check(found: Finding) -> models.Check:
 
 
 def _shown(value: float | None) -> float | None:
-    """With six digits; more than `MOST` is as good as that."""
-    return None if value is None else float(f"{min(value, MOST):.6g}")
+    """With six digits; more than `MAX_FACTOR` is as good as that."""
+    return None if value is None else float(f"{min(value, MAX_FACTOR):.6g}")

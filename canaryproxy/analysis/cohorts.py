@@ -8,11 +8,11 @@ cohort is closed counts as failed and as the slowest of all, in both versions al
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from canaryproxy.analysis.latency import LAST
-from canaryproxy.analysis.rates import NOTHING, Block
+from canaryproxy.analysis.stats.rank_tests import LAST
+from canaryproxy.analysis.stats.rate_tests import NOTHING, Block
 from canaryproxy.model.report import CounterDelta, OpenRequests
 
-LONGEST = 3600
+MAX_COHORT_SECONDS = 3600
 """Seconds for which late ends of hung requests are recognised as such."""
 
 Pair = tuple[dict[int, int], dict[int, int]]
@@ -100,5 +100,5 @@ class Cohorts:
             self._carried = NOTHING if block.whole else block
             yield block if block.whole else NOTHING, (cohort.canary, cohort.stable), vain
         self._closed_until = max(self._closed_until, until)
-        for key in [key for key in self._hung if key[1] < until - LONGEST]:
+        for key in [key for key in self._hung if key[1] < until - MAX_COHORT_SECONDS]:
             del self._hung[key]

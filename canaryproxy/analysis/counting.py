@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from canaryproxy.analysis.finding import Exposure
-from canaryproxy.analysis.rates import Block
-from canaryproxy.analysis.spec import Errors
+from canaryproxy.analysis.spec import ErrorSpec
+from canaryproxy.analysis.stats.rate_tests import Block
 from canaryproxy.model.document import Document, plain, real, whole, wholes
 from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.model.report import CounterDelta
 
-NEUTRAL = frozenset((Outcome.CLIENT_ABORT, Outcome.OVERFLOW))
+NEUTRAL_OUTCOMES = frozenset((Outcome.CLIENT_ABORT, Outcome.OVERFLOW))
 """A client that leaves and load that is shed say nothing of the version."""
 
 CANARY, STABLE = 0, 1
@@ -28,27 +28,27 @@ def side_of(version: str) -> int:
 
 def judged(cell: CounterDelta) -> int:
     """Requests of a cell that ended and can be judged."""
-    return sum(count for outcome, count in cell.outcomes.items() if outcome not in NEUTRAL)
+    return sum(count for outcome, count in cell.outcomes.items() if outcome not in NEUTRAL_OUTCOMES)
 
 
-def failures(cell: CounterDelta, errors: Errors) -> int:
+def failures(cell: CounterDelta, errors: ErrorSpec) -> int:
     """Those of them that failed: no answer at all, or a status that counts as one."""
     lost = sum(
         count for outcome, count in cell.outcomes.items() if outcome in FAILURES and outcome != Outcome.ERROR_5XX
     )
-    return lost + matching(cell.replies, errors.statuses)
+    return lost + matching_statuses(cell.replies, errors.statuses)
 
 
-REFUSED = ((400, 498),)
+CLIENT_ERROR_CODES = ((400, 498),)
 """Statuses that are the client's fault by the book; 499 is a client that left."""
 
 
-def refused(cell: CounterDelta) -> int:
+def client_errors(cell: CounterDelta) -> int:
     """Answers that lay the fault on the client."""
-    return matching(cell.replies, REFUSED) if cell.replies else 0
+    return matching_statuses(cell.replies, CLIENT_ERROR_CODES) if cell.replies else 0
 
 
-def matching(replies: Mapping[int, int], statuses: tuple[tuple[int, int], ...]) -> int:
+def matching_statuses(replies: Mapping[int, int], statuses: tuple[tuple[int, int], ...]) -> int:
     """Answers whose status is in one of these ranges."""
     return sum(count for status, count in replies.items() if any(low <= status <= high for low, high in statuses))
 
@@ -59,12 +59,12 @@ def pair() -> list[int]:
 
 
 @dataclass(slots=True)
-class Tally:
+class BlockCounts:
     """Counts of one look, of canary and stable. `ruled`: there are requests among them that a rule decided."""
 
     ended: list[int] = field(default_factory=pair)
     failed: list[int] = field(default_factory=pair)
-    refused: list[int] = field(default_factory=pair)
+    client_errors: list[int] = field(default_factory=pair)
     drawn: list[int] = field(default_factory=pair)
     ruled: bool = False
     events: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Tally:
 
 
 @dataclass(slots=True)
-class AtRisk:
+class UsersAtRisk:
     """Users to whom something may happen for the first time in a step: those seen, less those to whom it has happened.
     By chance it is the next user's turn whoever that is, so the share of the canary is its share of those at risk (the
     log-rank test as an e-process: ter Schure, Perez-Ortiz, Ly and Grünwald, arXiv 2011.06931).
@@ -88,10 +88,10 @@ class AtRisk:
     seen: list[int] = field(default_factory=pair)
     gone: list[int] = field(default_factory=pair)
 
-    def news(self, fresh: list[int], hit: list[int]) -> Block:
+    def first_failures(self, new_users: list[int], hit: list[int]) -> Block:
         """So many more were seen, and to so many of all it has happened now."""
         for side in (CANARY, STABLE):
-            self.seen[side] += fresh[side]
+            self.seen[side] += new_users[side]
         canary, stable = (max(seen - gone, hits) for seen, gone, hits in zip(self.seen, self.gone, hit, strict=True))
         for side in (CANARY, STABLE):
             self.gone[side] += hit[side]
@@ -107,23 +107,23 @@ class AtRisk:
 
 
 @dataclass(slots=True)
-class Exposed:
+class ExposureCounter:
     """What the canary was trusted with since it is judged, look by look: stable's rate is that of the same time."""
 
     requests: int = 0
     failed: int = 0
     expected: float = 0.0
 
-    def look(self, tally: Tally) -> None:
+    def look(self, tally: BlockCounts) -> None:
         """A second has passed."""
         self.requests += tally.ended[CANARY]
         self.failed += tally.failed[CANARY]
         if tally.ended[STABLE]:
             self.expected += tally.ended[CANARY] * tally.failed[STABLE] / tally.ended[STABLE]
 
-    def now(self, tally: Tally) -> Exposure:
+    def now(self, tally: BlockCounts) -> Exposure:
         """With what came since the last look."""
-        all_of_it = Exposed(self.requests, self.failed, self.expected)
+        all_of_it = ExposureCounter(self.requests, self.failed, self.expected)
         all_of_it.look(tally)
         return Exposure(all_of_it.requests, all_of_it.failed, all_of_it.failed - all_of_it.expected)
 

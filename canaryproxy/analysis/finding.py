@@ -14,12 +14,12 @@ Comparison = Literal["better", "no difference shown", "worse"]
 SHOWN = 20.0
 """Evidence at which a difference is called one (wrong once in twenty), goals hold, and soundness is proven."""
 
-SUSPICIOUS = 10.0
+SUSPICIOUS_P = 10.0
 """Evidence of harm at which nothing is raised any more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
+class SampleSizes:
     """Units of both versions that were compared."""
 
     canary: int = 0
@@ -44,7 +44,7 @@ class Finding:
     ratio: float | None = None
     interval: tuple[float, float | None] | None = None
     unit: str = ""
-    samples: Samples = Samples()
+    samples: SampleSizes = SampleSizes()
     evidence: float | None = None
     threshold: float | None = None
     better: float | None = None
@@ -65,13 +65,13 @@ class Exposure:
 
     requests: int = 0
     failed: int = 0
-    beyond: float = 0.0
+    excess_failures: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Analysis:
+class JudgeReport:
     """The whole. `evidence` is that of all checks which may take the canary back, by their shares. `seconds` are those
-    since the weight last changed. `alone` says why a canary with all of the traffic is suspicious.
+    since the weight last changed. `uncontrolled` says why a canary with all of the traffic is suspicious.
     """
 
     verdict: Verdict
@@ -84,14 +84,14 @@ class Analysis:
     placebo: float = 1.0
     dry_run: bool = False
     exposed: Exposure = Exposure()
-    alone: str = ""
+    uncontrolled: str = ""
 
 
-def standing(harm: float, threshold: float, *, seen: bool) -> Verdict:
+def current_verdict(harm: float, threshold: float, *, seen: bool) -> Verdict:
     """The verdict of a check by its evidence of harm; `seen`: there was something to judge."""
     if harm >= threshold:
         return "fail"
-    return "pass" if seen and harm < SUSPICIOUS else "inconclusive"
+    return "pass" if seen and harm < SUSPICIOUS_P else "inconclusive"
 
 
 def until_proven(proof: float, units: float) -> float | None:
@@ -101,7 +101,7 @@ def until_proven(proof: float, units: float) -> float | None:
     return units * (math.log(SHOWN) / math.log(proof) - 1)
 
 
-def compared(worse: float, better: float, threshold: float = SHOWN) -> Comparison:
+def comparison_of(worse: float, better: float, threshold: float = SHOWN) -> Comparison:
     """What the evidence of both sides amounts to."""
     if worse >= threshold:
         return "worse"

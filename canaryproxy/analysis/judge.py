@@ -9,30 +9,30 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from canaryproxy.analysis.alone import Alone, Stable
+from canaryproxy.analysis.check_set import CheckSet, overall_verdict
 from canaryproxy.analysis.cohorts import Cohorts
 from canaryproxy.analysis.counting import (
     CANARY,
     DRAWN,
     STABLE,
-    AtRisk,
-    Exposed,
-    Tally,
+    BlockCounts,
+    ExposureCounter,
+    UsersAtRisk,
+    client_errors,
     failures,
     judged,
     pair,
-    refused,
     side_of,
 )
-from canaryproxy.analysis.dispersion import ENDPOINTS, FEW_ENDPOINTS, Dispersion, EndpointSeconds
-from canaryproxy.analysis.drift import Drift
-from canaryproxy.analysis.finding import Analysis
-from canaryproxy.analysis.latency import Past
-from canaryproxy.analysis.migration import STORED_UNITS, V, migrated, unit_named
-from canaryproxy.analysis.panel import Panel, verdict_of
-from canaryproxy.analysis.placebo import Placebo, Slice
-from canaryproxy.analysis.rates import Block
-from canaryproxy.analysis.spec import NO_ERRORS, Spec, Unit
+from canaryproxy.analysis.finding import JudgeReport
+from canaryproxy.analysis.placebo import Placebo, PlaceboSlice
+from canaryproxy.analysis.snapshot_migration import STORED_UNITS, V, migrated, unit_named
+from canaryproxy.analysis.spec import NO_ERRORS, AnalysisSpec, Unit
+from canaryproxy.analysis.stats.dispersion import ENDPOINTS, FEW_ENDPOINTS, Dispersion, EndpointSeconds
+from canaryproxy.analysis.stats.drift import Drift
+from canaryproxy.analysis.stats.rank_tests import StableHistory
+from canaryproxy.analysis.stats.rate_tests import Block
+from canaryproxy.analysis.uncontrolled import StableBaseline, Uncontrolled
 from canaryproxy.model.document import VERSION, Document, added, items, mapping, merged, number, plain, real, whole
 from canaryproxy.model.report import CounterDelta, GoalDelta, OpenRequests
 from canaryproxy.model.table import FULL_WEIGHT as WHOLE
@@ -41,27 +41,27 @@ from canaryproxy.telemetry.record.histogram import value_of
 
 
 class Judge:
-    """One route's canary. `affinity`: its users can be told apart. `dice` give numbers from 0 up to 1, for the
+    """One route's canary. `affinity`: its users can be told apart. `rng` give numbers from 0 up to 1, for the
     placebo.
     """
 
-    def __init__(self, spec: Spec, *, affinity: bool, dice: Callable[[], float]) -> None:
+    def __init__(self, spec: AnalysisSpec, *, affinity: bool, rng: Callable[[], float]) -> None:
         self.spec = spec
         self._affinity = affinity
-        self._dice = dice
+        self._dice = rng
         self._drift = Drift()
         self._dispersion = Dispersion()
         self._seconds = EndpointSeconds()
         self._waiting: dict[int, Sequence[OpenRequests]] = {}
-        self._weight = self._aim = 0
-        self._past = Past()
-        self._known = Stable()
-        self._alone: Alone | None = None
+        self._weight = self._next_weight = 0
+        self._past = StableHistory()
+        self._known = StableBaseline()
+        self._uncontrolled: Uncontrolled | None = None
         self._extra: Document = {}
         self.restart(0.0, first=0)
 
     def __repr__(self) -> str:
-        return f"<Judge at {self._weight}: {self.panel!r}>"
+        return f"<Judge at {self._weight}: {self.check_set!r}>"
 
     def restart(self, now: float, first: int) -> None:
         """Forget all evidence: another canary, or a new beginning. Requests that began before the second `first` do not
@@ -69,27 +69,27 @@ class Judge:
         """
         errors = self.spec.errors or NO_ERRORS
         self.unit = self._unit()
-        self.panel = Panel(self.spec, self.unit, self._past)
+        self.check_set = CheckSet(self.spec, self.unit, self._past)
         self._first = first
         self._cohorts = Cohorts(closed_until=first - 1)
         self._warm: dict[str, int] = {}
         self._endpoints: set[str] = set()
-        self._failed: Analysis | None = None
+        self._failed: JudgeReport | None = None
         self._extra = {name: one for name, one in self._extra.items() if name == "stable"}
-        self._exposed = Exposed()
+        self._exposed = ExposureCounter()
         self._placebo = Placebo(errors.tolerance, errors.floor, self.spec.alarm, self._dice)
         self._new_step(now)
 
     def _new_step(self, now: float) -> None:
         self._step_since = now
-        self._tally = Tally()
+        self._tally = BlockCounts()
         self._judged = 0
-        self._fresh, self._failing = pair(), pair()
+        self._new_users, self._failing = pair(), pair()
         self._arrived = pair()
         self._requests = 0
-        self._risk = AtRisk()
-        self._slice = Slice(self._weight)
-        self._goals_risk = {goal.goal: AtRisk() for goal in self.spec.goals}
+        self._risk = UsersAtRisk()
+        self._slice = PlaceboSlice(self._weight)
+        self._goals_risk = {goal.goal: UsersAtRisk() for goal in self.spec.goals}
 
     def _unit(self) -> Unit:
         """What failures are counted by: see docs/analysis.md."""
@@ -125,13 +125,13 @@ class Judge:
             tally.ruled = True
         tally.ended[side] += ended
         tally.failed[side] += failed
-        tally.refused[side] += refused(cell)
+        tally.client_errors[side] += client_errors(cell)
         if side == CANARY:
             self._endpoints.add(cell.key.endpoint)
         self._seconds.count(cell.key.version, cell.key.endpoint, cell.second, ended, failed)
         block = self._cohorts.count(cell, ended, failed, timed=self._is_warm(cell))
-        if self.panel.limit is not None and self._weight < WHOLE:
-            self.panel.limit.count(block)
+        if self.check_set.limit is not None and self._weight < WHOLE:
+            self.check_set.limit.count(block)
 
     def _is_warm(self, cell: CounterDelta) -> bool:
         """Whether the latencies of this endpoint are judged: those of a canary's first seconds are of cold caches."""
@@ -143,33 +143,33 @@ class Judge:
     def reported(self, slot: int, at: float, waiting: Sequence[OpenRequests]) -> None:
         """A worker has told everything until now; these requests of this route wait for a response."""
         self._waiting[slot] = waiting
-        if self.panel.limit is not None:
-            self.panel.limit.reported()
+        if self.check_set.limit is not None:
+            self.check_set.limit.reported()
         if self._weight == WHOLE:
             return
         if self.unit == "request":
             for block in self._cohorts.blocks():
                 self._bet(block, int(at))
-        elif self.unit == "user" and (any(self._fresh) or any(self._failing)):
+        elif self.unit == "user" and (any(self._new_users) or any(self._failing)):
             self._bet_users(int(at))
 
-    def gone(self, slot: int) -> None:
+    def worker_exited(self, slot: int) -> None:
         """A worker is no more."""
         self._waiting.pop(slot, None)
 
-    def met(self, news: UserDelta) -> None:
+    def users_seen(self, new_users: UserDelta) -> None:
         """Users who are new to this step, or reached a goal for the first time in it."""
-        side = side_of(news.version)
-        if isinstance(news, NewUsers):
-            self._fresh[side] += len(news.seen)
-            self._arrived[side] += len(news.seen)
-            self._failing[side] += len(news.failed)
+        side = side_of(new_users.version)
+        if isinstance(new_users, NewUsers):
+            self._new_users[side] += len(new_users.seen)
+            self._arrived[side] += len(new_users.seen)
+            self._failing[side] += len(new_users.failed)
             if side == STABLE:
-                self._slice.met(news)
+                self._slice.users_seen(new_users)
         elif self._affinity:
-            self._tally.values(news.goal)[side].extend(news.values)
+            self._tally.values(new_users.goal)[side].extend(new_users.values)
 
-    def reach(self, goal: GoalDelta) -> None:
+    def goal_reached(self, goal: GoalDelta) -> None:
         """Events of a goal, request by request. With affinity it is users that count."""
         if not self._affinity:
             values = self._tally.values(goal.goal)[side_of(goal.version)]
@@ -179,17 +179,17 @@ class Judge:
     # Betting.
 
     def _bet(self, block: Block, second: int) -> None:
-        if self.panel.errors is not None and self._weight:
-            self.panel.errors.bet(block, second, dispersion=self._dispersed)
+        if self.check_set.errors is not None and self._weight:
+            self.check_set.errors.bet(block, second, dispersion=self._dispersed)
             if self.unit == "request" and block.stable_failed:
                 self._placebo.bet(block, self._weight)
 
     def _bet_users(self, second: int) -> None:
-        fresh, failing = self._fresh, self._failing
-        self._fresh, self._failing = pair(), pair()
-        block = self._risk.news(fresh, failing)
+        fresh, failing = self._new_users, self._failing
+        self._new_users, self._failing = pair(), pair()
+        block = self._risk.first_failures(fresh, failing)
         shown = Block(fresh[CANARY], failing[CANARY], fresh[STABLE], failing[STABLE])
-        errors = self.panel.errors
+        errors = self.check_set.errors
         if errors is None or not self._weight:
             return
         if block.whole:
@@ -201,7 +201,7 @@ class Judge:
             self._placebo.bet_on(taken, fresh=new)
 
     @property
-    def begun(self) -> bool:
+    def started(self) -> bool:
         """Whether the canary has had a share since the last beginning, for all that was told."""
         return self._weight > 0
 
@@ -210,38 +210,38 @@ class Judge:
         """Whether there is nothing to look at: no share, and no request of stable since the last look."""
         return not self._weight and not any(self._tally.drawn) and not any(self._tally.ended)
 
-    def look(self, now: float, weight: int, told: float, aim: int | None = None) -> None:
-        """A second has passed; the weight is that of now, in basis points, `aim` the one that is to come. Every worker
-        has told everything until `told`.
+    def tick(self, now: float, weight: int, reported_until: float, next_weight: int | None = None) -> None:
+        """A second has passed; the weight is that of now, in basis points, `next_weight` the one that is to come. Every
+        worker has told everything until `reported_until`.
         """
-        self.follow(now, weight)
-        self._aim = weight if aim is None else aim
-        panel, tally = self.panel, self._tally
+        self.advance(now, weight)
+        self._next_weight = weight if next_weight is None else next_weight
+        check_set, tally = self.check_set, self._tally
         self._drift.look(tally.failed[STABLE])
-        self._known.look(tally.ended[STABLE], tally.failed[STABLE])
-        self._close(int(told))
-        if self._alone is not None:
-            self._alone.look(tally.ended[CANARY], tally.failed[CANARY])
+        self._known.update(tally.ended[STABLE], tally.failed[STABLE])
+        self._close(int(reported_until))
+        if self._uncontrolled is not None:
+            self._uncontrolled.update(tally.ended[CANARY], tally.failed[CANARY])
         elif weight:
-            self._look_at(tally, weight, int(now))
+            self._judge_block(tally, weight, int(now))
         self._judged += tally.ended[CANARY]
         self._exposed.look(tally)
         self._requests += tally.ended[STABLE]
-        self._tally = Tally()
-        self._tell_pace(max(now - self._step_since, 1.0))
-        panel.look()
+        self._tally = BlockCounts()
+        self._set_pace(max(now - self._step_since, 1.0))
+        check_set.update()
         self.failed(now)
 
-    def _tell_pace(self, seconds: float) -> None:
+    def _set_pace(self, seconds: float) -> None:
         """How fast the canary's units came since the weight last changed."""
         requests = self._judged / seconds
         units = {"request": requests, "user": self._risk.seen[CANARY] / seconds}
-        if self.panel.errors is not None:
-            self.panel.errors.pace = units.get(self.unit, float(len(self._endpoints)))
-        if self.panel.latency is not None:
-            self.panel.latency.pace = requests
+        if self.check_set.errors is not None:
+            self.check_set.errors.pace = units.get(self.unit, float(len(self._endpoints)))
+        if self.check_set.latency is not None:
+            self.check_set.latency.pace = requests
 
-    def follow(self, now: float, weight: int) -> None:
+    def advance(self, now: float, weight: int) -> None:
         """The weight that holds from now on: to be told before anything that it decided."""
         if weight == self._weight:
             return
@@ -250,68 +250,72 @@ class Judge:
             self.restart(now, first=int(now))
         else:
             if WHOLE in (before, weight):
-                self._apart(int(now))
-            self.panel.step()
+                self._counted_apart(int(now))
+            self.check_set.step()
             self._new_step(now)
-        self._alone = self._without_control()
+        self._uncontrolled = self._without_control()
 
-    def _without_control(self) -> Alone | None:
+    def _without_control(self) -> Uncontrolled | None:
         errors = self.spec.errors
-        return Alone(errors, self.spec.limits, self._known) if self._weight == WHOLE and errors is not None else None
+        return (
+            Uncontrolled(errors, self.spec.limits, self._known)
+            if self._weight == WHOLE and errors is not None
+            else None
+        )
 
-    def _apart(self, now: int) -> None:
+    def _counted_apart(self, now: int) -> None:
         """What was without a control is compared with nothing: only requests that begin from the next second on are."""
         self._first = now + 1
         self._cohorts = Cohorts(closed_until=now)
-        if self.panel.latency is not None:
-            self.panel.latency.drop()
+        if self.check_set.latency is not None:
+            self.check_set.latency.drop()
 
     def _close(self, clock: int) -> None:
         """End the cohorts that were waited for."""
-        panel = self.panel
-        wait = 2 if panel.latency is None else panel.latency.wait
+        check_set = self.check_set
+        wait = 2 if check_set.latency is None else check_set.latency.wait
         until = clock - 1 - wait
         waiting = [one for side in self._waiting.values() for one in side]
         timed = clock >= min(self._warm.values(), default=0) + self.spec.warmup + wait
         for block, histograms, vain in self._cohorts.close(until, waiting, timed=timed):
             if block.whole and self.unit == "request":
                 self._bet(block, clock)
-            if panel.latency is not None and 0 < self._weight < WHOLE and timed:
-                panel.latency.file(histograms)
+            if check_set.latency is not None and 0 < self._weight < WHOLE and timed:
+                check_set.latency.file(histograms)
             else:
                 self._past.add(histograms[STABLE])
-            if panel.limit is not None and (vain.canary or vain.stable):
-                panel.limit.count(vain)
-                panel.limit.reported()
+            if check_set.limit is not None and (vain.canary or vain.stable):
+                check_set.limit.count(vain)
+                check_set.limit.reported()
         for second, block, placebo in self._seconds.close(until, self._dispersion):
             if self.unit == "endpoint-second" and block.whole:
                 self._bet(block, second)
                 self._placebo.bet_on(placebo, self._dispersion.of_seconds)
 
-    def _look_at(self, tally: Tally, weight: int, second: int) -> None:
-        panel = self.panel
+    def _judge_block(self, tally: BlockCounts, weight: int, second: int) -> None:
+        check_set = self.check_set
         per_user = max(self._requests / max(self._risk.seen[STABLE], 1), 1.0) if self._affinity else 1.0
-        if panel.errors is not None and self.unit == "endpoint-second":
-            panel.errors.note = FEW_ENDPOINTS if len(self._endpoints) < ENDPOINTS else ""
-        if panel.latency is not None:
-            panel.latency.look(dispersion=per_user)
-        if panel.refusals is not None:
-            block = tally.block(tally.refused)
+        if check_set.errors is not None and self.unit == "endpoint-second":
+            check_set.errors.note = FEW_ENDPOINTS if len(self._endpoints) < ENDPOINTS else ""
+        if check_set.latency is not None:
+            check_set.latency.look(dispersion=per_user)
+        if check_set.client_errors is not None:
+            block = tally.block(tally.client_errors)
             if block.whole:
-                panel.refusals.bet(block, second, dispersion=per_user)
-        for name, check in panel.goals.items():
+                check_set.client_errors.bet(block, second, dispersion=per_user)
+        for name, check in check_set.goals.items():
             values = tally.values(name)
             hits = [len(values[CANARY]), len(values[STABLE])]
             if self._affinity:
                 fresh = Block(self._arrived[CANARY], hits[CANARY], self._arrived[STABLE], hits[STABLE])
-                check.look(self._goals_risk[name].news(self._arrived, hits), values, fresh)
+                check.look(self._goals_risk[name].first_failures(self._arrived, hits), values, fresh)
             else:
                 check.look(tally.block(hits), values)
         drawn = self._arrived if self._affinity else tally.drawn
         if not (self._affinity and tally.ruled):
-            panel.sample_ratio.draw(drawn[CANARY], drawn[STABLE], weight)
+            check_set.sample_ratio.draw(drawn[CANARY], drawn[STABLE], weight)
         self._arrived = pair()
-        panel.look_at_bounds()
+        check_set.update_bounds()
 
     # What outlives the process.
 
@@ -331,7 +335,7 @@ class Judge:
                 "dispersion": self._dispersion.snapshot(),
                 "looks": self._known.snapshot(),
             },
-            "panel": self.panel.snapshot(),
+            "panel": self.check_set.snapshot(),
             "exposed": self._exposed.snapshot(),
             "placebo": self._placebo.snapshot(),
             "at_risk": self._risk.snapshot(),
@@ -339,7 +343,7 @@ class Judge:
             "judged": self._judged,
             "requests": self._requests,
             "endpoints": sorted(self._endpoints),
-            "alone": self._alone and self._alone.snapshot(),
+            "alone": self._uncontrolled and self._uncontrolled.snapshot(),
         }
         return merged(known, self._extra)
 
@@ -352,8 +356,8 @@ class Judge:
         self._drift.restore(stable["drift"])
         self._dispersion.restore(stable["dispersion"])
         self._known.restore(stable["looks"])
-        self.panel = Panel(self.spec, self.unit, self._past)
-        self.panel.restore(mapping(data["panel"]))
+        self.check_set = CheckSet(self.spec, self.unit, self._past)
+        self.check_set.restore(mapping(data["panel"]))
         self._exposed.restore(data["exposed"])
         self._placebo.restore(data["placebo"])
         self._risk.restore(data["at_risk"])
@@ -361,9 +365,13 @@ class Judge:
             at_risk.restore(data["goals_at_risk"][goal])
         self._judged, self._requests = whole(data["judged"]), whole(data["requests"])
         self._endpoints, self._weight = set(items(data["endpoints"])), whole(data["weight"])
-        self._aim, self._alone, self._slice = self._weight, self._without_control(), Slice(self._weight)
-        if self._alone is not None and data.get("alone") is not None:
-            self._alone.restore(data["alone"])
+        self._next_weight, self._uncontrolled, self._slice = (
+            self._weight,
+            self._without_control(),
+            PlaceboSlice(self._weight),
+        )
+        if self._uncontrolled is not None and data.get("alone") is not None:
+            self._uncontrolled.restore(data["alone"])
         self._step_since = now - number(data["seconds"])
         self._warm = {endpoint: math.floor(now - number(age)) for endpoint, age in data["warm"].items()}
         self._first = int(now) + 1
@@ -375,28 +383,37 @@ class Judge:
 
     # What comes of it.
 
-    def failed(self, now: float) -> Analysis | None:
+    def failed(self, now: float) -> JudgeReport | None:
         """The failing verdict as soon as there is one; None while there is none."""
-        if self._failed is None and self._weight and (self.panel.broken or self.panel.evidence >= self.spec.alarm):
+        if (
+            self._failed is None
+            and self._weight
+            and (self.check_set.broken or self.check_set.evidence >= self.spec.alarm)
+        ):
             self._failed = self._found(now)
         return self._failed
 
-    def analysis(self, now: float) -> Analysis:
+    def analysis(self, now: float) -> JudgeReport:
         """Everything there is to say. A failing verdict stands with its reason, whatever the checks say later."""
         if self._failed is None:
             return self._found(now)
         stands = self._failed
         return replace(self._found(now), verdict=stands.verdict, reason=stands.reason, evidence=stands.evidence)
 
-    def _found(self, now: float) -> Analysis:
-        findings = self.panel.findings
-        verdict, reason = verdict_of(
-            self.panel, findings, weight=self._weight, aim=self._aim, drifting=self._drift.alarmed, judged=self._judged
+    def _found(self, now: float) -> JudgeReport:
+        findings = self.check_set.findings
+        verdict, reason = overall_verdict(
+            self.check_set,
+            findings,
+            weight=self._weight,
+            aim=self._next_weight,
+            drifting=self._drift.alarmed,
+            judged=self._judged,
         )
-        return Analysis(
+        return JudgeReport(
             verdict=verdict,
             reason=reason,
-            evidence=self.panel.evidence,
+            evidence=self.check_set.evidence,
             threshold=self.spec.alarm,
             checks=findings,
             seconds=now - self._step_since,
@@ -404,5 +421,5 @@ class Judge:
             placebo=self._placebo.factor,
             dry_run=self.spec.dry_run,
             exposed=self._exposed.now(self._tally),
-            alone="" if self._alone is None else self._alone.suspicion,
+            uncontrolled="" if self._uncontrolled is None else self._uncontrolled.p_suspicious,
         )

@@ -6,8 +6,8 @@ quiet.
 import math
 from collections.abc import Callable
 
-from canaryproxy.analysis.counting import CANARY, STABLE, AtRisk, pair
-from canaryproxy.analysis.rates import NOTHING, Block, Worse
+from canaryproxy.analysis.counting import CANARY, STABLE, UsersAtRisk, pair
+from canaryproxy.analysis.stats.rate_tests import NOTHING, Block, HigherRate
 from canaryproxy.model.document import Document, plain, real
 from canaryproxy.telemetry.read.users import NewUsers
 
@@ -20,7 +20,7 @@ PARTS = 1 << 16
 SMALLEST, LARGEST = 0.01, 0.5
 """Share of stable that is the slice: that of the canary, within these."""
 
-EXACT = 50
+EXACT_LIMIT = 50
 """Requests up to which they are drawn one by one."""
 
 
@@ -29,20 +29,20 @@ def share_of(weight: int) -> float:
     return min(max(weight / 10_000, SMALLEST), LARGEST)
 
 
-class Slice:
+class PlaceboSlice:
     """Users of stable in one step, some of them taken for users of a canary. Which ones, their hash decides."""
 
     def __init__(self, weight: int) -> None:
         self._below = round(share_of(weight) * PARTS)
-        self._risk = AtRisk()
+        self._risk = UsersAtRisk()
         self._fresh, self._failing = pair(), pair()
 
     def __repr__(self) -> str:
-        return f"<Slice of {self._below / PARTS:.1%}: {self._risk!r}>"
+        return f"<PlaceboSlice of {self._below / PARTS:.1%}: {self._risk!r}>"
 
-    def met(self, news: NewUsers) -> None:
+    def users_seen(self, new_users: NewUsers) -> None:
         """Users of stable that were seen, or failed, for the first time."""
-        for users, counts in ((news.seen, self._fresh), (news.failed, self._failing)):
+        for users, counts in ((new_users.seen, self._fresh), (new_users.failed, self._failing)):
             taken = sum(self._takes(user) for user in users)
             counts[CANARY] += taken
             counts[STABLE] += len(users) - taken
@@ -54,18 +54,18 @@ class Slice:
         """Those at risk since the last one and whom it has hit, and how many of the taken are new."""
         fresh, failing = self._fresh, self._failing
         self._fresh, self._failing = pair(), pair()
-        return self._risk.news(fresh, failing), fresh[CANARY]
+        return self._risk.first_failures(fresh, failing), fresh[CANARY]
 
 
 class Placebo:
-    """A slice of stable's units. `dice` give numbers from 0 up to 1."""
+    """A slice of stable's units. `rng` give numbers from 0 up to 1."""
 
-    def __init__(self, tolerance: float, floor: float, alarm: float, dice: Callable[[], float]) -> None:
+    def __init__(self, tolerance: float, floor: float, alarm: float, rng: Callable[[], float]) -> None:
         self._tolerance = tolerance
         self._floor = floor
         self._alarm = alarm
-        self._dice = dice
-        self._worse = Worse(tolerance, floor)
+        self._dice = rng
+        self._worse = HigherRate(tolerance, floor)
         self._carried = NOTHING
         self.factor = 1.0
 
@@ -95,7 +95,7 @@ class Placebo:
         self._worse.bet(block, fresh, dispersion=dispersion * self.factor)
         if self.value >= self._alarm:
             self.factor *= max(math.log(self.value) / math.log(self._alarm), 1.05)
-            self._worse = Worse(self._tolerance, self._floor)
+            self._worse = HigherRate(self._tolerance, self._floor)
 
     def snapshot(self) -> Document:
         """As plain data."""
@@ -109,7 +109,7 @@ class Placebo:
 
     def _some(self, units: int, share: float) -> int:
         """How many of so many, each with this chance."""
-        if units <= EXACT:
+        if units <= EXACT_LIMIT:
             return sum(self._dice() < share for _ in range(units))
         mean, spread = units * share, math.sqrt(units * share * (1 - share))
         normal = math.sqrt(-2 * math.log(1 - self._dice())) * math.cos(2 * math.pi * self._dice())

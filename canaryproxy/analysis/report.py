@@ -5,10 +5,10 @@ Its keys are stored, so a rename in the code changes none of them.
 
 from typing import Any
 
-from canaryproxy.analysis.finding import Analysis, Finding
+from canaryproxy.analysis.finding import Finding, JudgeReport
 
 
-def report(found: Analysis, users: int | None) -> dict[str, Any]:
+def report(found: JudgeReport, users: int | None) -> dict[str, Any]:
     """`users` are the canary's, None without affinity."""
     return {
         "verdict": found.verdict,
@@ -18,7 +18,7 @@ def report(found: Analysis, users: int | None) -> dict[str, Any]:
         "exposed": {
             "requests": found.exposed.requests,
             "failed": found.exposed.failed,
-            "beyond_stable": round(found.exposed.beyond, 3),
+            "beyond_stable": round(found.exposed.excess_failures, 3),
             "users": users,
         },
         "comparison": [_compared(one) for one in found.checks if one.comparison is not None],

@@ -12,48 +12,48 @@ Unit = Literal["request", "user", "endpoint-second"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Fixed bounds for those who want them: the canary's value at most `most`, or at most `times` stable's."""
+class FixedLimits:
+    """Fixed bounds for those who want them: the canary's value at most `max`, or at most `times` stable's."""
 
-    most: float | None = None
+    max: float | None = None
     times: float | None = None
 
     def __bool__(self) -> bool:
-        return self.most is not None or self.times is not None
+        return self.max is not None or self.times is not None
 
 
 @dataclass(frozen=True, slots=True)
-class Errors:
+class ErrorSpec:
     """`statuses` are ranges, both ends included, that count as failures beside what never answered."""
 
     tolerance: float = 1.1
     floor: float = 0.001
     statuses: tuple[tuple[int, int], ...] = ((500, 599),)
-    limits: Limits = Limits()
+    limits: FixedLimits = FixedLimits()
     dry_run: bool = False
 
 
-NO_ERRORS = Errors()
+NO_ERRORS = ErrorSpec()
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class LatencySpec:
     """`limits` are for the quantile `q`, in seconds."""
 
     tolerance: float = 1.1
     floor: float = 0.002
     q: float = 0.99
-    limits: Limits = Limits()
+    limits: FixedLimits = FixedLimits()
     dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Refusals:
+class ClientErrors:
     """Statuses from 400 to 499: the clients' fault by the book, and a classic of broken releases."""
 
     tolerance: float = 1.5
     floor: float = 0.01
-    on_harm: Action = "hold"
+    on_failure: Action = "hold"
     dry_run: bool = False
 
 
@@ -63,40 +63,40 @@ class GoalSpec:
 
     goal: str
     tolerance: float = 1.0
-    on_harm: Action = "hold"
+    on_failure: Action = "hold"
     valued: bool = False
     cap: float | None = None
     dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Resource:
+class ResourceSpec:
     """Something that the versions use and tell of themselves, compared per request in blocks of `block` seconds."""
 
     name: str
     tolerance: float = 1.1
     block: float = 300.0
-    on_harm: Action = "hold"
+    on_failure: Action = "hold"
     dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class External:
-    """A number that somebody else knows: the canary's at most `most`, at least `least`, at most `times` stable's.
+class ExternalSpec:
+    """A number that somebody else knows: the canary's at most `max`, at least `min`, at most `times` stable's.
     Broken at `failures` readings in a row it has failed.
     """
 
     name: str
-    most: float | None = None
-    least: float | None = None
+    max: float | None = None
+    min: float | None = None
     times: float | None = None
     failures: int = 3
-    on_harm: Action = "rollback"
+    on_failure: Action = "rollback"
     dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class HardLimit:
+class HardLimitSpec:
     """However little is known: a canary that fails so much of so many requests is taken back."""
 
     error_rate: float = 0.5
@@ -104,18 +104,18 @@ class HardLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class AnalysisSpec:
     """Everything. `confidence` is the chance that a healthy canary is not taken back, for the whole rollout."""
 
     confidence: float = 0.99
     unit: Unit | None = None
-    errors: Errors | None = field(default_factory=Errors)
-    latency: Latency | None = field(default_factory=Latency)
-    refusals: Refusals | None = field(default_factory=Refusals)
+    errors: ErrorSpec | None = field(default_factory=ErrorSpec)
+    latency: LatencySpec | None = field(default_factory=LatencySpec)
+    client_errors: ClientErrors | None = field(default_factory=ClientErrors)
     goals: tuple[GoalSpec, ...] = ()
-    resources: tuple[Resource, ...] = ()
-    externals: tuple[External, ...] = ()
-    limits: HardLimit | None = field(default_factory=HardLimit)
+    resources: tuple[ResourceSpec, ...] = ()
+    externals: tuple[ExternalSpec, ...] = ()
+    limits: HardLimitSpec | None = field(default_factory=HardLimitSpec)
     min_requests: int = 100
     warmup: float = 30.0
     prove_above: int = 5000

@@ -14,7 +14,7 @@ Per = Literal["request", "endpoint"]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class CounterReading:
     """What an endpoint said at a time in seconds: the value, the requests it had been sent by then, and when its
     process began, by its own account (None if it does not say).
     """
@@ -26,7 +26,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class UsageBlock:
     """Use per request of both versions (or by endpoint), and their requests per second and endpoint."""
 
     canary: float
@@ -35,17 +35,17 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ReadingProblem:
     """Why a block cannot be compared. `unknown`: a source did not answer."""
 
-    words: str
+    text: str
     unknown: bool = False
 
 
 @dataclass(slots=True)
 class _Endpoint:
-    first: Reading
-    last: Reading
+    first: CounterReading
+    last: CounterReading
     total: float
     count: int = 1
 
@@ -65,12 +65,12 @@ class Usage:
         self._counter = counter
         self._per = per
         self._sides = (_Side(), _Side())
-        self._trouble: Trouble | None = None
+        self._trouble: ReadingProblem | None = None
 
     def __repr__(self) -> str:
         return f"<Usage of {', '.join(str(len(side.endpoints)) for side in self._sides)} endpoints>"
 
-    def read(self, version: str, endpoint: str, reading: Reading) -> None:
+    def read(self, version: str, endpoint: str, reading: CounterReading) -> None:
         """An endpoint has told."""
         known = self._sides[side_of(version)].endpoints
         one = known.get(endpoint)
@@ -78,7 +78,7 @@ class Usage:
             known[endpoint] = _Endpoint(reading, reading, reading.value)
             return
         if self._counter and (reading.value < one.last.value or reading.began != one.last.began):
-            self._trouble = Trouble(
+            self._trouble = ReadingProblem(
                 f"the counter at {endpoint} went backwards: its process began anew, or the address hides several "
                 "(name a headless Service, so that each pod has an address of its own)"
             )
@@ -88,7 +88,7 @@ class Usage:
 
     def unread(self, endpoint: str, why: str) -> None:
         """An endpoint did not tell."""
-        self._trouble = Trouble(f"{endpoint} cannot be read: {why}", unknown=True)
+        self._trouble = ReadingProblem(f"{endpoint} cannot be read: {why}", unknown=True)
 
     def copied(self, count: int) -> None:
         """The canary was sent so many copies in all."""
@@ -101,29 +101,29 @@ class Usage:
             theirs.endpoints = {at: _Endpoint(one.last, one.last, one.last.value) for at, one in mine.endpoints.items()}
         return after
 
-    def close(self) -> Used | Trouble:
+    def close(self) -> UsageBlock | ReadingProblem:
         """The block is over."""
         if self._trouble is not None:
             return self._trouble
         found = []
         for name, side in (("canary", self._sides[CANARY]), ("stable", self._sides[STABLE])):
-            told = {at: one for at, one in side.endpoints.items() if one.last.at > one.first.at}
-            requests = side.copies + sum(one.last.requests - one.first.requests for one in told.values())
-            if not told or not requests:
-                return Trouble(
-                    f"{name} had no {'requests' if told else 'endpoint that could be read'} in a whole block"
+            readings = {at: one for at, one in side.endpoints.items() if one.last.at > one.first.at}
+            requests = side.copies + sum(one.last.requests - one.first.requests for one in readings.values())
+            if not readings or not requests:
+                return ReadingProblem(
+                    f"{name} had no {'requests' if readings else 'endpoint that could be read'} in a whole block"
                 )
-            found.append((self._used(told, requests), requests / sum(_seconds(one) for one in told.values())))
+            found.append((self._used(readings, requests), requests / sum(_seconds(one) for one in readings.values())))
         (canary, busy), (stable, calm) = found
-        return Used(canary, stable, (busy, calm))
+        return UsageBlock(canary, stable, (busy, calm))
 
-    def _used(self, told: Mapping[str, _Endpoint], requests: int) -> float:
+    def _used(self, readings: Mapping[str, _Endpoint], requests: int) -> float:
         if self._counter:
-            return sum(one.last.value - one.first.value for one in told.values()) / requests
-        level = sum(one.total / one.count for one in told.values())
+            return sum(one.last.value - one.first.value for one in readings.values()) / requests
+        level = sum(one.total / one.count for one in readings.values())
         if self._per == "endpoint":
-            return level / len(told)
-        seconds = sum(map(_seconds, told.values())) / len(told)
+            return level / len(readings)
+        seconds = sum(map(_seconds, readings.values())) / len(readings)
         return level / (requests / seconds)
 
 

@@ -5,7 +5,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
-from canaryproxy.analysis.spec import Errors, GoalSpec, HardLimit, Latency, Limits, Refusals, Spec
+from canaryproxy.analysis.spec import (
+    AnalysisSpec,
+    ClientErrors,
+    ErrorSpec,
+    FixedLimits,
+    GoalSpec,
+    HardLimitSpec,
+    LatencySpec,
+)
 from canaryproxy.config.goal import Ranges, statuses, statuses_text
 from canaryproxy.config.judged import OnHarm, Times, ratio
 from canaryproxy.config.lists import any_number
@@ -132,10 +140,10 @@ class ErrorsConfig(Section):
     dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
 
     @property
-    def spec(self) -> Errors:
+    def spec(self) -> ErrorSpec:
         """As the judge has it."""
-        limits = Limits(None if self.max is None else self.max / FULL_WEIGHT, self.vs_stable)
-        return Errors(ratio(self.tolerance), self.floor / FULL_WEIGHT, self.statuses, limits, self.dry_run)
+        limits = FixedLimits(None if self.max is None else self.max / FULL_WEIGHT, self.vs_stable)
+        return ErrorSpec(ratio(self.tolerance), self.floor / FULL_WEIGHT, self.statuses, limits, self.dry_run)
 
 
 class LatencyConfig(Section):
@@ -155,10 +163,10 @@ class LatencyConfig(Section):
     dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
 
     @property
-    def spec(self) -> Latency:
+    def spec(self) -> LatencySpec:
         """As the judge has it."""
-        limits = Limits(self.max, self.vs_stable)
-        return Latency(ratio(self.tolerance), self.floor, self.quantile / 100, limits, self.dry_run)
+        limits = FixedLimits(self.max, self.vs_stable)
+        return LatencySpec(ratio(self.tolerance), self.floor, self.quantile / 100, limits, self.dry_run)
 
 
 class RefusalsConfig(Section):
@@ -172,9 +180,9 @@ class RefusalsConfig(Section):
     dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
 
     @property
-    def spec(self) -> Refusals:
+    def spec(self) -> ClientErrors:
         """As the judge has it."""
-        return Refusals(ratio(self.tolerance), self.floor / FULL_WEIGHT, self.on_harm, dry_run=self.dry_run)
+        return ClientErrors(ratio(self.tolerance), self.floor / FULL_WEIGHT, self.on_harm, dry_run=self.dry_run)
 
 
 class JudgedGoalConfig(Section):
@@ -195,9 +203,9 @@ class HardLimitConfig(Section):
     min_requests: Count = Field(default=20, description="How many requests that takes.", examples=["50"])
 
     @property
-    def spec(self) -> HardLimit:
+    def spec(self) -> HardLimitSpec:
         """As the judge has it."""
-        return HardLimit(self.error_rate / FULL_WEIGHT, self.min_requests)
+        return HardLimitSpec(self.error_rate / FULL_WEIGHT, self.min_requests)
 
 
 class ExcludeConfig(Section):
@@ -297,15 +305,15 @@ class AnalysisConfig(Section):
         judged = any(one is not None and not one.dry_run for one in (self.errors, self.latency))
         return asked or judged or self.limits is not None
 
-    def spec(self, goals: tuple[Goal, ...], prove_above: int = 5000) -> Spec:
+    def spec(self, goals: tuple[Goal, ...], prove_above: int = 5000) -> AnalysisSpec:
         """As the judge has it, with the goals of the route; weights above `prove_above` (basis points) want proof."""
         told = {one.goal: one for one in self.goals}
-        return Spec(
+        return AnalysisSpec(
             confidence=self.confidence / FULL_WEIGHT,
             unit=None if self.unit == "auto" else self.unit,
             errors=None if self.errors is None else self.errors.spec,
             latency=None if self.latency is None else self.latency.spec,
-            refusals=None if self.refusals is None else self.refusals.spec,
+            client_errors=None if self.refusals is None else self.refusals.spec,
             goals=tuple(_goal(goal, told.get(goal.name)) for goal in goals),
             resources=tuple(one.spec for one in self.resources),
             externals=tuple(one.spec for one in self.checks),

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from canaryproxy.analysis.spec import Spec
+from canaryproxy.analysis.spec import AnalysisSpec
 from canaryproxy.config.address import Origin
 from canaryproxy.config.affinity import misplaced
 from canaryproxy.config.analysis import AnalysisConfig, known_goals
@@ -244,9 +244,9 @@ class RouteConfig(Section):
         "`routes.<name>.analysis` below.",
     )
     rollout: RolloutConfig = Field(
-        default=RolloutConfig(), description="How the canary is raised once a rollout is started. See "
-        "`routes.<name>.rollout` below.",
-    )  # fmt: skip
+        default=RolloutConfig(),
+        description="How the canary is raised once a rollout is started. See `routes.<name>.rollout` below.",
+    )
 
     @cached_property
     def exceptions(self) -> tuple[Rule, ...]:
@@ -270,7 +270,7 @@ class RouteConfig(Section):
         return () if self.analysis is None else self.analysis.exclude.conditions
 
     @cached_property
-    def spec(self) -> Spec | None:
+    def spec(self) -> AnalysisSpec | None:
         """How the canary is judged; None if it is not."""
         return None if self.analysis is None else self.analysis.spec(self.events, self.rollout.prove_above)
 

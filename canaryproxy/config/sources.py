@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PlainValidator, model_validator
 
-from canaryproxy.analysis.spec import External, Resource
+from canaryproxy.analysis.spec import ExternalSpec, ResourceSpec
 from canaryproxy.analysis.usage import Per
 from canaryproxy.config.judged import OnHarm, Times, ratio
 from canaryproxy.config.outbound import Headers, UpstreamTlsConfig, check_one_credential, check_secure, files_of
@@ -133,9 +133,10 @@ class ResourceConfig(Section):
         default=None, description="Or one that goes up and down.", examples=["process_resident_memory_bytes"]
     )
     per: PerWhat = Field(
-        default="request", description="What is compared: use per `request`, or, of a gauge, per `endpoint`.",
+        default="request",
+        description="What is compared: use per `request`, or, of a gauge, per `endpoint`.",
         examples=["endpoint"],
-    )  # fmt: skip
+    )
     tolerance: Percent = Field(default=1000, description="How much more the canary may use.", examples=["20%"])
     block: Block = Field(
         default=300.0,
@@ -165,9 +166,9 @@ class ResourceConfig(Section):
         return files_of(self.headers, self.tls)
 
     @property
-    def spec(self) -> Resource:
+    def spec(self) -> ResourceSpec:
         """As the judge has it."""
-        return Resource(self.name, ratio(self.tolerance), self.block, self.on_harm, dry_run=self.dry_run)
+        return ResourceSpec(self.name, ratio(self.tolerance), self.block, self.on_harm, dry_run=self.dry_run)
 
 
 class CheckConfig(Section):
@@ -191,9 +192,10 @@ class CheckConfig(Section):
         examples=["'http://quality/score?of={{version}}'"],
     )
     field: Pointer = Field(
-        default="", description="Where the number stands in the JSON (RFC 6901). True is 1, false is 0.",
+        default="",
+        description="Where the number stands in the JSON (RFC 6901). True is 1, false is 0.",
         examples=["/data/score"],
-    )  # fmt: skip
+    )
     max: Number | None = Field(default=None, description="The canary's value at most.", examples=["0.8"])
     min: Number | None = Field(default=None, description="The canary's value at least.", examples=["0.95"])
     vs_stable: Times = Field(default=None, description="At most so many times stable's.", examples=["1.5"])
@@ -257,8 +259,8 @@ class CheckConfig(Section):
         return "" if found is None else found.value
 
     @property
-    def spec(self) -> External:
+    def spec(self) -> ExternalSpec:
         """As the judge has it."""
-        return External(
+        return ExternalSpec(
             self.name, self.max, self.min, self.vs_stable, self.failures, self.on_harm, dry_run=self.dry_run
         )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from canaryproxy.analysis.migration import readable
+from canaryproxy.analysis.snapshot_migration import readable
 from canaryproxy.model.document import VERSION, Document, mapping, number, text, unknown, version_of
 
 V = 1
@@ -34,10 +34,18 @@ class Evidence:
 
 def dump(evidence: Evidence) -> str:
     """As JSON."""
-    return json.dumps({
-        **evidence.extra, VERSION: V, "at": evidence.at, "of": evidence.of, "version": evidence.version,
-        "step": evidence.step, "lost": evidence.lost, "judge": evidence.judge,
-    })  # fmt: skip
+    return json.dumps(
+        {
+            **evidence.extra,
+            VERSION: V,
+            "at": evidence.at,
+            "of": evidence.of,
+            "version": evidence.version,
+            "step": evidence.step,
+            "lost": evidence.lost,
+            "judge": evidence.judge,
+        }
+    )
 
 
 KNOWN = frozenset(("v", "at", "of", "version", "step", "lost", "judge"))

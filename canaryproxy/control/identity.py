@@ -9,7 +9,17 @@ canary, it is added at the end if it is not what it is by default.
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from canaryproxy.analysis.spec import Errors, External, GoalSpec, HardLimit, Latency, Limits, Refusals, Resource, Spec
+from canaryproxy.analysis.spec import (
+    AnalysisSpec,
+    ClientErrors,
+    ErrorSpec,
+    ExternalSpec,
+    FixedLimits,
+    GoalSpec,
+    HardLimitSpec,
+    LatencySpec,
+    ResourceSpec,
+)
 from canaryproxy.config.address import Origin
 from canaryproxy.config.certificate import PemFile
 from canaryproxy.config.health import HealthConfig
@@ -98,7 +108,7 @@ def _affinity(affinity: Affinity | None) -> str:
     )
 
 
-def _spec(spec: Spec | None) -> str:
+def _spec(spec: AnalysisSpec | None) -> str:
     if spec is None:
         return "None"
     return _spelled(
@@ -108,7 +118,7 @@ def _spec(spec: Spec | None) -> str:
             "unit": repr(spec.unit),
             "errors": _errors(spec.errors),
             "latency": _latency(spec.latency),
-            "refusals": _refusals(spec.refusals),
+            "refusals": _refusals(spec.client_errors),
             "goals": _tuple(map(_goal, spec.goals)),
             "resources": _tuple(map(_resource, spec.resources)),
             "externals": _tuple(map(_external, spec.externals)),
@@ -121,11 +131,11 @@ def _spec(spec: Spec | None) -> str:
     )
 
 
-def _limits(limits: Limits) -> str:
-    return _spelled("Limits", {"most": repr(limits.most), "times": repr(limits.times)})
+def _limits(limits: FixedLimits) -> str:
+    return _spelled("Limits", {"most": repr(limits.max), "times": repr(limits.times)})
 
 
-def _errors(errors: Errors | None) -> str:
+def _errors(errors: ErrorSpec | None) -> str:
     if errors is None:
         return "None"
     return _spelled(
@@ -140,7 +150,7 @@ def _errors(errors: Errors | None) -> str:
     )
 
 
-def _latency(latency: Latency | None) -> str:
+def _latency(latency: LatencySpec | None) -> str:
     if latency is None:
         return "None"
     return _spelled(
@@ -155,7 +165,7 @@ def _latency(latency: Latency | None) -> str:
     )
 
 
-def _refusals(refusals: Refusals | None) -> str:
+def _refusals(refusals: ClientErrors | None) -> str:
     if refusals is None:
         return "None"
     return _spelled(
@@ -163,7 +173,7 @@ def _refusals(refusals: Refusals | None) -> str:
         {
             "tolerance": repr(refusals.tolerance),
             "floor": repr(refusals.floor),
-            "on_harm": repr(refusals.on_harm),
+            "on_harm": repr(refusals.on_failure),
             "dry_run": repr(refusals.dry_run),
         },
     )
@@ -175,7 +185,7 @@ def _goal(goal: GoalSpec) -> str:
         {
             "goal": repr(goal.goal),
             "tolerance": repr(goal.tolerance),
-            "on_harm": repr(goal.on_harm),
+            "on_harm": repr(goal.on_failure),
             "valued": repr(goal.valued),
             "cap": repr(goal.cap),
             "dry_run": repr(goal.dry_run),
@@ -183,35 +193,35 @@ def _goal(goal: GoalSpec) -> str:
     )
 
 
-def _resource(one: Resource) -> str:
+def _resource(one: ResourceSpec) -> str:
     return _spelled(
         "Resource",
         {
             "name": repr(one.name),
             "tolerance": repr(one.tolerance),
             "block": repr(one.block),
-            "on_harm": repr(one.on_harm),
+            "on_harm": repr(one.on_failure),
             "dry_run": repr(one.dry_run),
         },
     )
 
 
-def _external(one: External) -> str:
+def _external(one: ExternalSpec) -> str:
     return _spelled(
         "External",
         {
             "name": repr(one.name),
-            "most": repr(one.most),
-            "least": repr(one.least),
+            "most": repr(one.max),
+            "least": repr(one.min),
             "times": repr(one.times),
             "failures": repr(one.failures),
-            "on_harm": repr(one.on_harm),
+            "on_harm": repr(one.on_failure),
             "dry_run": repr(one.dry_run),
         },
     )
 
 
-def _hard_limit(limit: HardLimit | None) -> str:
+def _hard_limit(limit: HardLimitSpec | None) -> str:
     if limit is None:
         return "None"
     return _spelled("HardLimit", {"error_rate": repr(limit.error_rate), "min_requests": repr(limit.min_requests)})

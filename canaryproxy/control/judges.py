@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from canaryproxy.analysis.finding import Analysis, Verdict
+from canaryproxy.analysis.check_set import CheckSet
+from canaryproxy.analysis.finding import JudgeReport, Verdict
 from canaryproxy.analysis.judge import Judge
-from canaryproxy.analysis.panel import Panel
-from canaryproxy.analysis.spec import Spec
+from canaryproxy.analysis.spec import AnalysisSpec
 from canaryproxy.config import Config
 from canaryproxy.config.route import RouteConfig
 from canaryproxy.control.courtesy import give_way
@@ -28,10 +28,10 @@ from canaryproxy.telemetry.read.users import UserDelta
 
 log = logging.getLogger("canaryproxy")
 
-UNJUDGED = Spec(errors=None, latency=None, refusals=None, limits=None)
+UNJUDGED = AnalysisSpec(errors=None, latency=None, client_errors=None, limits=None)
 """Of a route whose canary nobody wants judged: its share is still watched."""
 
-NOBODY = Judge(UNJUDGED, affinity=False, dice=lambda: 0.0)
+NOBODY = Judge(UNJUDGED, affinity=False, rng=lambda: 0.0)
 """Of a route that has only just come."""
 
 WITHOUT = "the route has no canary"
@@ -147,7 +147,7 @@ class Judges:
         return self.take(self.prepared(config), now)
 
     def _judge(self, route: RouteConfig) -> Judge:
-        return Judge(route.spec or UNJUDGED, affinity=route.affinity is not None, dice=self._dice)
+        return Judge(route.spec or UNJUDGED, affinity=route.affinity is not None, rng=self._dice)
 
     def add(self, slot: int, delta: Delta, news: list[UserDelta]) -> None:
         """File a worker's report, and what its users are new to."""
@@ -163,13 +163,13 @@ class Judges:
                 self._file(name, judge, slot, delta.at, reports[name], current=current)
 
     def _file(self, name: str, judge: Judge, slot: int, at: float, report: Report, *, current: bool) -> None:
-        judge.follow(at, self._weights.weight_of(name) or 0)
+        judge.advance(at, self._weights.weight_of(name) or 0)
         for cell in report.cells:
             judge.count(cell, current=current)
         for goal in report.goals:
-            judge.reach(goal)
+            judge.goal_reached(goal)
         for one in report.news:
-            judge.met(one)
+            judge.users_seen(one)
         judge.reported(slot, at, report.waiting)
         failed = judge.failed(at)
         if failed is not None and self._said.get(name) != "fail":
@@ -190,17 +190,17 @@ class Judges:
         """Events of a version, reported through the API."""
         if goal.route in self._judges:
             with self._trying(goal.route) as judge:
-                judge.reach(goal)
+                judge.goal_reached(goal)
 
     def met(self, news: list[UserDelta]) -> None:
         """What users are new to, reported through the API."""
         for one in (one for one in news if one.route in self._judges):
             with self._trying(one.route) as judge:
-                judge.met(one)
+                judge.users_seen(one)
 
     def renew(self, route: str, now: float) -> None:
         """The canary is another one, or is looked at anew: forget what is known of it."""
-        if route in self._judges and self._judges[route].begun:
+        if route in self._judges and self._judges[route].started:
             self._judges[route].restart(now, first=int(now) + 1)
 
     def snapshot(self, route: str, now: float) -> Document:
@@ -219,17 +219,17 @@ class Judges:
             return False
         return True
 
-    def panel(self, route: str) -> Panel | None:
+    def panel(self, route: str) -> CheckSet | None:
         """The checks of a route's canary, for what comes from outside; another one for every beginning."""
         judge = self._judges.get(route)
-        return None if judge is None else judge.panel
+        return None if judge is None else judge.check_set
 
     def gone(self, slot: int) -> None:
         """A worker is no more."""
         self._told.pop(slot, None)
         self._waited.pop(slot, None)
         for judge in self._judges.values():
-            judge.gone(slot)
+            judge.worker_exited(slot)
 
     async def look(self, now: float) -> None:
         """A second has passed. Routes without traffic are not looked at, and what is not urgent is said now and
@@ -248,11 +248,11 @@ class Judges:
     def _look_at(self, name: str, judge: Judge, now: float, told: float, *, say: bool) -> None:
         weight = self._weights.weight_of(name) or 0
         if weight or not judge.idle:
-            judge.look(now, weight, told, self._weights.aim_of(name))
+            judge.tick(now, weight, told, self._weights.aim_of(name))
         if say or judge.failed(now):
             self._say(name, judge.analysis(now))
 
-    def analysis(self, route: str, now: float) -> Analysis:
+    def analysis(self, route: str, now: float) -> JudgeReport:
         """What is known of a route's canary; of one that has only just come into the config, that nothing is."""
         if route in self._plain:
             return replace(NOBODY.analysis(now), reason=WITHOUT)
@@ -265,7 +265,7 @@ class Judges:
             return "inconclusive"
         return judge.analysis(now).verdict
 
-    def _say(self, name: str, analysis: Analysis) -> None:
+    def _say(self, name: str, analysis: JudgeReport) -> None:
         """Tell when the verdict is another one; in the log only what somebody should do something about."""
         before = self._said.get(name)
         if before == analysis.verdict:

@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 
-from canaryproxy.analysis import words
+from canaryproxy.analysis import wording
 from canaryproxy.control.changes import Rolled
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.ledger import Ledger
@@ -30,7 +30,7 @@ class Notifier:
 
     def __init__(
         self, topology: Topology, ledger: Ledger, observations: Observations, hooks: Hooks, wall: Callable[[], float]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._topology = topology
         self._ledger = ledger
         self._observations = observations
@@ -64,11 +64,14 @@ class Notifier:
         estimate, traffic = self._observations.estimate(route), self._observations.traffic(route)
         if rollout.phase == "progressing" and estimate > (config.step_timeout or LONG):
             needs = (
-                f"about {words.seconds(float(f'{estimate:.2g}'))}"
+                f"about {wording.seconds(float(f'{estimate:.2g}'))}"
                 if math.isfinite(estimate)
                 else "traffic, of which there is none"
             )
             log.warning(
-                "%s: at %s requests/s the step to %s %% needs %s", route, words.number(traffic),
-                f"{rollout.weight / 100:g}", needs,
-            )  # fmt: skip
+                "%s: at %s requests/s the step to %s %% needs %s",
+                route,
+                wording.number(traffic),
+                f"{rollout.weight / 100:g}",
+                needs,
+            )

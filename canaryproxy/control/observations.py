@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from canaryproxy.analysis.finding import Analysis
+from canaryproxy.analysis.finding import JudgeReport
 from canaryproxy.analysis.report import report
 from canaryproxy.config.rollout import NEEDED_FOR_PROOF, expected_seconds
 from canaryproxy.control.judges import Judges
@@ -106,8 +106,8 @@ class Observations:
         facts = Facts(
             analysis.verdict if config.spec is not None else "pass",
             analysis.reason,
-            beyond=analysis.exposed.beyond,
-            alone="" if analysis.dry_run else analysis.alone,
+            beyond=analysis.exposed.excess_failures,
+            alone="" if analysis.dry_run else analysis.uncontrolled,
             stable_ill=not any(healthy["stable"]),
             estimate=estimate if math.isfinite(estimate) else 0.0,
             lost=self._memory.lost(route),
@@ -122,6 +122,6 @@ class Observations:
         return replace(facts, verdict="inconclusive") if _dry(analysis) else facts
 
 
-def _dry(analysis: Analysis) -> bool:
+def _dry(analysis: JudgeReport) -> bool:
     """Whether a failing verdict is only reported."""
     return analysis.dry_run and analysis.verdict == "fail"

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from canaryproxy.analysis.check_set import CheckSet
 from canaryproxy.analysis.checks.resources import ResourceCheck
-from canaryproxy.analysis.panel import Panel
-from canaryproxy.analysis.usage import Reading, Trouble, Usage
+from canaryproxy.analysis.usage import CounterReading, ReadingProblem, Usage
 from canaryproxy.config import Config
 from canaryproxy.config.sources import CheckConfig, ResourceConfig
 from canaryproxy.control.asking import Ask
@@ -122,7 +122,7 @@ class Sources:
                 log.exception("%s: %s could not be read", route, source.name)
             await asyncio.sleep(pause)
 
-    async def _read(self, route: str, source: CheckConfig, panel: Panel | None) -> None:
+    async def _read(self, route: str, source: CheckConfig, panel: CheckSet | None) -> None:
         """Ask for both versions where they have values of their own."""
         check = None if panel is None else panel.externals.get(source.name)
         if check is None:
@@ -138,7 +138,7 @@ class Sources:
             check.read(canary, stable)
 
     async def _measure(
-        self, route: str, source: ResourceConfig, panel: Panel | None, block: Block | None
+        self, route: str, source: ResourceConfig, panel: CheckSet | None, block: Block | None
     ) -> Block | None:
         """One reading of all endpoints; what is measured from now on."""
         check = None if panel is None else panel.resources.get(source.name)
@@ -153,7 +153,7 @@ class Sources:
             return block
         block.usage.copied(self._copied[route] - block.copies)
         found = block.usage.close()
-        self._note(route, source, found.words if isinstance(found, Trouble) and found.unknown else "")
+        self._note(route, source, found.text if isinstance(found, ReadingProblem) and found.unknown else "")
         check.block(found)
         self._forget()
         return Block(block.usage.next(), check, now, self._copied[route])
@@ -174,7 +174,7 @@ class Sources:
                 except NoAnswer as error:
                     usage.unread(endpoint.authority, str(error))
                 else:
-                    reading = Reading(self._now(), value, self._sent[endpoint.authority], began)
+                    reading = CounterReading(self._now(), value, self._sent[endpoint.authority], began)
                     usage.read(version, endpoint.authority, reading)
 
         sides = self._endpoints(route).items()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from canaryproxy.analysis.finding import Analysis
+from canaryproxy.analysis.finding import JudgeReport
 from canaryproxy.control.courtesy import give_way
 from canaryproxy.model.report import Delta
 
@@ -64,7 +64,7 @@ class Failing:
     """The canary of a route has just been found to fail."""
 
     route: str
-    analysis: Analysis
+    analysis: JudgeReport
 
 
 Deltas = Subscription[WorkerReport | WorkerGone | WorkersChanged]

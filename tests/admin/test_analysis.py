@@ -6,7 +6,7 @@ from canaryproxy.admin.analysis import analysis_of
 from canaryproxy.admin.calls import Call
 from canaryproxy.admin.operations import OPERATIONS
 from canaryproxy.admin.problems import Problem
-from canaryproxy.analysis.finding import Analysis, Finding, Samples
+from canaryproxy.analysis.finding import Finding, JudgeReport, SampleSizes
 from canaryproxy.control.ledger import OPERATOR
 from tests.support.admin import Api
 
@@ -21,9 +21,9 @@ def test_a_route_without_traffic_has_an_analysis() -> None:
 
 def test_numbers_have_six_digits_and_are_finite() -> None:
     check = Finding(
-        "errors", "fail", "words", interval=(1.5, None), samples=Samples(1, 2), evidence=math.inf, threshold=100
+        "errors", "fail", "words", interval=(1.5, None), samples=SampleSizes(1, 2), evidence=math.inf, threshold=100
     )
-    found = analysis_of("shop", Analysis("fail", "words", 123.4567891, 100.00000000000001, (check,), 1.23456, 525))
+    found = analysis_of("shop", JudgeReport("fail", "words", 123.4567891, 100.00000000000001, (check,), 1.23456, 525))
     assert (found.evidence, found.threshold, found.weight, found.seconds) == (123.457, 100.0, 5.25, 1.235)
     assert found.checks[0].evidence == 1e300
     assert found.checks[0].interval == [1.5, None]

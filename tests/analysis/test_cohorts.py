@@ -1,8 +1,8 @@
 """Requests that began together are compared with each other."""
 
-from canaryproxy.analysis.cohorts import LONGEST, Cohorts
-from canaryproxy.analysis.latency import LAST
-from canaryproxy.analysis.rates import NOTHING, Block
+from canaryproxy.analysis.cohorts import MAX_COHORT_SECONDS, Cohorts
+from canaryproxy.analysis.stats.rank_tests import LAST
+from canaryproxy.analysis.stats.rate_tests import NOTHING, Block
 from canaryproxy.model.report import CounterDelta, OpenRequests
 from tests.support.traffic import key
 
@@ -49,7 +49,7 @@ def test_who_waits_too_long_failed_and_was_the_slowest_and_counts_no_second_time
     cohorts.count(cell("canary", 5, {10: 3}), 3, 3, timed=True)
     cohorts.count(cell("stable", 7), 1, 0, timed=True)
     assert list(cohorts.blocks()) == [Block(1, 1, 1, 0)]
-    list(cohorts.close(LONGEST + 10, [], timed=True))
+    list(cohorts.close(MAX_COHORT_SECONDS + 10, [], timed=True))
     assert cohorts.count(cell("stable", 5), 1, 0, timed=True) == Block(0, 0, 1, 0), "it is forgotten that it hung"
 
 

@@ -2,17 +2,20 @@
 
 import pytest
 
-from canaryproxy.analysis.finding import compared, standing, until_proven
+from canaryproxy.analysis.finding import comparison_of, current_verdict, until_proven
 
 
 def test_a_difference_is_one_from_twenty_on_and_worse_outweighs_better() -> None:
-    assert [compared(*pair) for pair in ((1, 1), (25, 1), (1, 25), (25, 25))] == [
-        "no difference shown", "worse", "better", "worse",
-    ]  # fmt: skip
+    assert [comparison_of(*pair) for pair in ((1, 1), (25, 1), (1, 25), (25, 25))] == [
+        "no difference shown",
+        "worse",
+        "better",
+        "worse",
+    ]
 
 
 def test_suspicion_and_nothing_seen_are_no_pass() -> None:
-    found = [standing(harm, 100, seen=seen) for harm, seen in ((1, True), (1, False), (15, True), (100, False))]
+    found = [current_verdict(harm, 100, seen=seen) for harm, seen in ((1, True), (1, False), (15, True), (100, False))]
     assert found == ["pass", "inconclusive", "inconclusive", "fail"]
 
 

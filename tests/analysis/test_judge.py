@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canaryproxy.analysis.finding import Analysis, Finding
+from canaryproxy.analysis.finding import Finding, JudgeReport
 from canaryproxy.analysis.judge import Judge
-from canaryproxy.analysis.spec import Errors, External, GoalSpec, Latency, Limits, Resource, Spec
-from canaryproxy.analysis.usage import Trouble, Used
+from canaryproxy.analysis.spec import (
+    AnalysisSpec,
+    ErrorSpec,
+    ExternalSpec,
+    FixedLimits,
+    GoalSpec,
+    LatencySpec,
+    ResourceSpec,
+)
+from canaryproxy.analysis.usage import ReadingProblem, UsageBlock
 from canaryproxy.model.document import TooNewError
 from canaryproxy.model.report import CounterDelta, CounterKey, OpenRequests
 from canaryproxy.model.table import VersionName
@@ -20,7 +28,7 @@ from tests.support.judged import EVERYTHING, JUDGED, fresh
 from tests.support.traffic import Version, Visitors, World, failing, key
 
 
-def check(analysis: Analysis, name: str) -> Finding:
+def check(analysis: JudgeReport, name: str) -> Finding:
     return next(one for one in analysis.checks if one.name == name)
 
 
@@ -81,7 +89,7 @@ def test_a_slow_minute_that_begins_within_the_warm_up_blames_nobody() -> None:
     world.run(29)
     world.stable = world.canary = Version(median=0.04)
     assert world.run(20, failing) is None
-    latency = world.judge.panel.latency
+    latency = world.judge.check_set.latency
     assert latency is not None
     assert latency._slower._evidence.highest < 5
 
@@ -98,11 +106,11 @@ def test_a_canary_that_hangs_is_found_before_any_of_its_requests_has_ended() -> 
     took = world.run(20, failing)
     assert took is not None
     assert took <= 6
-    assert world.judge.panel.errors is not None
+    assert world.judge.check_set.errors is not None
 
 
 def test_a_better_canary_is_told_to_be() -> None:
-    spec = Spec(goals=(GoalSpec("cart"),))
+    spec = AnalysisSpec(goals=(GoalSpec("cart"),))
     world = World(Version(0.02, buys=0.05), Version(0.002, median=0.012, buys=0.1), weight=5000, spec=spec, goal="cart")
     world.run(200)
     analysis = world.judge.analysis(world.now)
@@ -112,7 +120,7 @@ def test_a_better_canary_is_told_to_be() -> None:
 
 
 def test_a_canary_that_sells_half_is_held_and_not_taken_back() -> None:
-    spec = Spec(goals=(GoalSpec("cart"),))
+    spec = AnalysisSpec(goals=(GoalSpec("cart"),))
     world = World(Version(buys=0.05), Version(buys=0.02), weight=2000, spec=spec, goal="cart")
     world.run(120)
     analysis = world.judge.analysis(world.now)
@@ -122,7 +130,7 @@ def test_a_canary_that_sells_half_is_held_and_not_taken_back() -> None:
 
 
 def test_a_canary_that_sells_nothing_is_taken_back_where_that_is_wanted() -> None:
-    spec = Spec(goals=(GoalSpec("cart", on_harm="rollback"),))
+    spec = AnalysisSpec(goals=(GoalSpec("cart", on_failure="rollback"),))
     world = World(Version(buys=0.05), Version(buys=0.0), weight=2000, spec=spec, goal="cart")
     took = world.run(120, failing)
     assert took is not None
@@ -130,7 +138,7 @@ def test_a_canary_that_sells_nothing_is_taken_back_where_that_is_wanted() -> Non
 
 
 def test_orders_of_half_the_value_are_noticed() -> None:
-    spec = Spec(goals=(GoalSpec("revenue", valued=True, cap=200.0),))
+    spec = AnalysisSpec(goals=(GoalSpec("revenue", valued=True, cap=200.0),))
     stable, canary = Version(buys=0.1), Version(buys=0.1, order=12.0)
     world = World(stable, canary, weight=5000, spec=spec, goal="revenue", valued=True)
     world.run(240)
@@ -165,7 +173,7 @@ def test_users_who_fail_again_and_again_count_once() -> None:
 
 
 def test_users_who_buy_less_hold() -> None:
-    world = World(affinity=True, rate=20, weight=5000, spec=Spec(goals=(GoalSpec("cart"),)), goal="cart")
+    world = World(affinity=True, rate=20, weight=5000, spec=AnalysisSpec(goals=(GoalSpec("cart"),)), goal="cart")
     visitors = Visitors(world, arrivals=40, buyers=(0.05, 0.2))
     visitors.run(60)
     assert check(world.judge.analysis(world.now), "goal:cart").comparison == "worse"
@@ -208,32 +216,32 @@ def test_above_half_the_canary_has_to_be_proven() -> None:
 
 
 def test_a_dry_run_says_what_it_finds_and_fails_nothing() -> None:
-    world = World(Version(), Version(0.2), spec=Spec(errors=Errors(dry_run=True)))
+    world = World(Version(), Version(0.2), spec=AnalysisSpec(errors=ErrorSpec(dry_run=True)))
     assert world.run(30, failing) is None
     assert check(world.judge.analysis(world.now), "errors").verdict == "fail"
 
 
 def test_the_hard_limit_needs_no_evidence_and_stands_down_with_stable() -> None:
-    spec = Spec(errors=None, latency=None)
+    spec = AnalysisSpec(errors=None, latency=None)
     assert World(Version(), Version(0.9), spec=spec).run(10, failing) is not None
     assert World(Version(0.6), Version(0.9), spec=spec).run(10, failing) is None
 
 
 def test_fixed_bounds_fail_after_five_looks_in_a_row() -> None:
-    errors = Spec(errors=Errors(limits=Limits(most=0.001)))
+    errors = AnalysisSpec(errors=ErrorSpec(limits=FixedLimits(max=0.001)))
     world = World(Version(0.01), Version(0.01), weight=5000, spec=errors)
     took = world.run(30, failing)
     assert took is not None
     assert "errors:limits is" in world.judge.analysis(world.now).reason
-    slow = Spec(latency=Latency(limits=Limits(most=0.001)))
+    slow = AnalysisSpec(latency=LatencySpec(limits=FixedLimits(max=0.001)))
     assert World(weight=5000, spec=slow).run(60, failing) is not None
 
 
 def test_what_somebody_else_knows_holds_when_it_is_unknown_and_fails_when_it_is_bad() -> None:
-    world = World(weight=5000, spec=Spec(externals=(External("load", most=1.0),)))
+    world = World(weight=5000, spec=AnalysisSpec(externals=(ExternalSpec("load", max=1.0),)))
     world.run(30)
     assert "nothing was read yet" in world.judge.analysis(world.now).reason
-    load = world.judge.panel.externals["load"]
+    load = world.judge.check_set.externals["load"]
     load.unread("connection refused")
     assert "connection refused" in world.judge.analysis(world.now).reason
     for _ in range(3):
@@ -243,20 +251,20 @@ def test_what_somebody_else_knows_holds_when_it_is_unknown_and_fails_when_it_is_
 
 
 def test_resources_hold() -> None:
-    world = World(weight=5000, spec=Spec(resources=(Resource("cpu"),)))
-    cpu = world.judge.panel.resources["cpu"]
+    world = World(weight=5000, spec=AnalysisSpec(resources=(ResourceSpec("cpu"),)))
+    cpu = world.judge.check_set.resources["cpu"]
     for number in range(8):
-        cpu.block(Used(1.5 + number / 100, 1.0, (100.0, 100.0)))
+        cpu.block(UsageBlock(1.5 + number / 100, 1.0, (100.0, 100.0)))
     world.run(60)
     analysis = world.judge.analysis(world.now)
     assert analysis.verdict == "inconclusive"
     assert analysis.reason.startswith("cpu: 1.5")
-    cpu.block(Trouble("10.0.0.1:80 cannot be read", unknown=True))
+    cpu.block(ReadingProblem("10.0.0.1:80 cannot be read", unknown=True))
     assert world.judge.analysis(world.now).reason == "cpu: 10.0.0.1:80 cannot be read"
 
 
 def test_failures_that_come_in_bad_seconds_of_machines_are_counted_by_them() -> None:
-    spec = Spec(unit="endpoint-second", latency=None)
+    spec = AnalysisSpec(unit="endpoint-second", latency=None)
     many = tuple(f"10.0.0.{number}:80" for number in range(5))
     world = World(Version(0.01, endpoints=many), Version(0.01, endpoints=many), rate=100, spec=spec)
     assert world.run(60, failing) is None
@@ -268,17 +276,17 @@ def test_failures_that_come_in_bad_seconds_of_machines_are_counted_by_them() -> 
 
 
 def test_where_stables_endpoints_stall_now_and_then_nobody_counts_requests() -> None:
-    world = World(weight=0, rate=0.0, spec=Spec(latency=None))
+    world = World(weight=0, rate=0.0, spec=AnalysisSpec(latency=None))
     rng = random.Random(4)
     for second in range(1000, 4700):
         for endpoint in ("a:1", "b:1", "c:1"):
             failed = 5 if rng.random() < 0.01 else 0
             world.judge.count(cell("stable", second, 10, failed=failed, endpoint=endpoint), current=True)
-        world.judge.look(second + 1.0, 0, second + 1.0)
-    world.judge.follow(4700.0, 500)
+        world.judge.tick(second + 1.0, 0, second + 1.0)
+    world.judge.advance(4700.0, 500)
     for version in VERSIONS:
         world.judge.count(cell(version, 4700, 10), current=True)
-    world.judge.look(4710.0, 500, 4710.0)
+    world.judge.tick(4710.0, 500, 4710.0)
     errors = check(world.judge.analysis(4710.0), "errors")
     assert errors.unit == "endpoint-second"
     assert "looks like a bad machine" in errors.sentence
@@ -287,7 +295,7 @@ def test_where_stables_endpoints_stall_now_and_then_nobody_counts_requests() -> 
 def test_who_waited_at_a_worker_that_is_gone_is_forgotten() -> None:
     world = World(weight=5000)
     world.judge.reported(7, world.now, (OpenRequests(key("canary"), int(world.now), 500),))
-    world.judge.gone(7)
+    world.judge.worker_exited(7)
     assert world.run(60, failing) is None
 
 
@@ -296,8 +304,8 @@ def test_what_stable_takes_is_known_before_there_is_a_canary() -> None:
     world.run(30)
     world.weight = 5000
     world.run(2)
-    assert world.judge.panel.latency is not None
-    assert world.judge.panel.latency.wait >= 6
+    assert world.judge.check_set.latency is not None
+    assert world.judge.check_set.latency.wait >= 6
 
 
 def test_without_a_share_and_without_traffic_there_is_nothing_to_look_at() -> None:
@@ -327,7 +335,7 @@ def test_draws_under_another_weight_are_no_sign_of_a_broken_split() -> None:
     world.run(10)
     world.weight = 5000
     for _ in range(5):
-        world.judge.follow(world.now, world.weight)
+        world.judge.advance(world.now, world.weight)
         world.judge.count(cell("stable", int(world.now), 500), current=False)
         world.judge.count(cell("canary", int(world.now), 25), current=False)
     world.run(5)
@@ -346,11 +354,11 @@ def test_requests_that_a_rule_decided_are_no_sign_of_one_either() -> None:
 
 
 def test_what_hung_and_then_timed_out_counts_once_against_the_hard_limit() -> None:
-    world = World(spec=Spec(errors=None, latency=None))
+    world = World(spec=AnalysisSpec(errors=None, latency=None))
     second = int(world.now)
     world.judge.count(cell("stable", second, 500), current=True)
     world.judge.reported(0, world.now, (OpenRequests(key("canary"), second, 15),))
-    world.judge.look(world.now + 5, 500, world.now + 5)
+    world.judge.tick(world.now + 5, 500, world.now + 5)
     world.judge.reported(0, world.now + 6, ())
     world.judge.count(cell("canary", second, 15, failed=15), current=True)
     limit = check(world.judge.analysis(world.now + 6), "limit:error_rate")
@@ -384,22 +392,22 @@ def test_a_failing_verdict_stands_with_its_reason_while_the_checks_go_on() -> No
 
 
 def test_with_all_of_the_traffic_it_is_suspicious_and_not_judged_and_judged_again_beside_a_control() -> None:
-    world = World(Version(0.01), Version(0.01), weight=5000, spec=Spec(latency=None))
+    world = World(Version(0.01), Version(0.01), weight=5000, spec=AnalysisSpec(latency=None))
     world.run(30)
-    evidence = world.judge.panel.evidence
+    evidence = world.judge.check_set.evidence
     world.weight = 10_000
     world.run(20)
-    assert world.judge.analysis(world.now).alone == ""
+    assert world.judge.analysis(world.now).uncontrolled == ""
     world.canary = Version(0.7)
     world.run(2)
     analysis = world.judge.analysis(world.now)
     assert analysis.verdict != "fail"
-    assert analysis.alone.startswith("canary failed ")
-    assert world.judge.panel.evidence == evidence
+    assert analysis.uncontrolled.startswith("canary failed ")
+    assert world.judge.check_set.evidence == evidence
     world.stable = Version(0.7)
     world.weight = 5000
     assert world.run(60, failing) is None
-    assert world.judge.analysis(world.now).alone == ""
+    assert world.judge.analysis(world.now).uncontrolled == ""
     world.stable = Version(0.01)
     assert world.run(20, failing) is not None
 
@@ -407,12 +415,12 @@ def test_with_all_of_the_traffic_it_is_suspicious_and_not_judged_and_judged_agai
 def test_a_step_to_more_than_half_is_for_the_proven() -> None:
     world = World(Version(0.003), Version(0.003), rate=300, weight=5000)
     world.run(20)
-    world.judge.look(world.now, 5000, world.now, aim=5000)
+    world.judge.tick(world.now, 5000, world.now, next_weight=5000)
     assert world.judge.analysis(world.now).verdict == "pass"
-    world.judge.look(world.now, 5000, world.now, aim=6000)
+    world.judge.tick(world.now, 5000, world.now, next_weight=6000)
     assert "to prove it no" in world.judge.analysis(world.now).reason
     world.run(200)
-    world.judge.look(world.now, 5000, world.now, aim=6000)
+    world.judge.tick(world.now, 5000, world.now, next_weight=6000)
     assert world.judge.analysis(world.now).verdict == "pass"
 
 
@@ -431,7 +439,7 @@ def again(world: World) -> None:
     world.judge = judge
 
 
-def numbers(analysis: Analysis) -> list[object]:
+def numbers(analysis: JudgeReport) -> list[object]:
     return [(one.name, one.verdict, one.evidence, one.better, one.proof, one.samples, one.p) for one in analysis.checks]
 
 
@@ -443,7 +451,7 @@ def test_a_judge_says_the_same_after_a_restart(name: str) -> None:
     after = world.judge.analysis(world.now)
     assert numbers(after) == numbers(before)
     assert (after.verdict, after.reason, after.evidence) == (before.verdict, before.reason, before.evidence)
-    assert (after.weight, after.exposed, after.alone) == (before.weight, before.exposed, before.alone)
+    assert (after.weight, after.exposed, after.uncontrolled) == (before.weight, before.exposed, before.uncontrolled)
     assert after.seconds == pytest.approx(before.seconds)
     now = stored(world.judge, world.now)
     assert {**now, "warm": was["warm"], "seconds": was["seconds"]} == was

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from canaryproxy.analysis.placebo import Placebo, Slice
-from canaryproxy.analysis.rates import Block
+from canaryproxy.analysis.placebo import Placebo, PlaceboSlice
+from canaryproxy.analysis.stats.rate_tests import Block
 from canaryproxy.telemetry.read.users import NewUsers
 
 
@@ -42,9 +42,9 @@ def test_what_it_finds_divides_the_evidence() -> None:
 
 def test_a_slice_of_users_is_taken_by_their_hash_and_fails_like_the_rest() -> None:
     rng = random.Random(5)
-    found = Slice(2000)
+    found = PlaceboSlice(2000)
     users = [rng.getrandbits(64) for _ in range(10_000)]
-    found.met(NewUsers("shop", "stable", tuple(users), tuple(users[:1000])))
+    found.users_seen(NewUsers("shop", "stable", tuple(users), tuple(users[:1000])))
     block, new = found.block()
     assert 1850 < block.canary < 2150
     assert 150 < block.canary_failed < 250
@@ -55,8 +55,8 @@ def test_a_slice_of_users_is_taken_by_their_hash_and_fails_like_the_rest() -> No
 
 
 def test_a_slice_is_no_other_one_among_users_of_low_hashes() -> None:
-    found = Slice(500)
+    found = PlaceboSlice(500)
     rng = random.Random(6)
     low = tuple(rng.getrandbits(58) for _ in range(16_000))
-    found.met(NewUsers("shop", "stable", low, ()))
+    found.users_seen(NewUsers("shop", "stable", low, ()))
     assert found.block()[1] == pytest.approx(800, rel=0.15)

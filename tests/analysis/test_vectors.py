@@ -1,4 +1,5 @@
-"""Figures computed twice by different routes (closed form, and the one that is named): the formulas are what they claim.
+"""Figures computed twice by different routes (closed form, and the one that is named): the formulas are what they
+claim.
 
 Natural logarithms; blocks are canary, its failures, stable, its failures.
 """
@@ -7,12 +8,12 @@ import math
 
 import pytest
 
-from canaryproxy.analysis import intervals
-from canaryproxy.analysis.evidence import Product, Restarting, evenly, start_weight
-from canaryproxy.analysis.latency import lehmann
-from canaryproxy.analysis.rates import HIGHER, Block, log_floor, log_relative
-from canaryproxy.analysis.ratio import SampleRatio
-from canaryproxy.analysis.resources import log_t
+from canaryproxy.analysis.stats import intervals
+from canaryproxy.analysis.stats.allocation import SampleRatio
+from canaryproxy.analysis.stats.eprocess import EDetector, EProcess, even_weights, start_weight
+from canaryproxy.analysis.stats.paired_blocks import log_t
+from canaryproxy.analysis.stats.rank_tests import lehmann
+from canaryproxy.analysis.stats.rate_tests import HIGHER, Block, log_floor, log_relative
 
 
 def close(value: float, expected: float) -> bool:
@@ -44,7 +45,7 @@ BLOCKS = [Block(50, 1, 950, 0), Block(48, 2, 957, 1), Block(53, 3, 940, 1)]
 
 
 def test_the_mixture_is_the_sum_over_starting_looks() -> None:
-    found = Restarting(evenly(8))
+    found = EDetector(even_weights(8))
     values = []
     for block in BLOCKS:
         found.bet([log_relative(block, one, 1) for one in HIGHER])
@@ -54,7 +55,7 @@ def test_the_mixture_is_the_sum_over_starting_looks() -> None:
 
 
 def test_without_restarts_it_is_the_product_of_the_blocks() -> None:
-    found = Product(evenly(8))
+    found = EProcess(even_weights(8))
     for block in BLOCKS:
         found.bet([log_relative(block, one, 1) for one in HIGHER])
     assert found.value == pytest.approx(143362.991, rel=1e-8)  # the vector has nine digits

@@ -2,7 +2,7 @@
 
 import pytest
 
-from canaryproxy.analysis.spec import GoalSpec, Limits, Spec
+from canaryproxy.analysis.spec import AnalysisSpec, FixedLimits, GoalSpec
 from canaryproxy.config import Config, parse
 from canaryproxy.model.rule import Condition
 
@@ -12,23 +12,23 @@ def config(analysis: str, goals: str = "[]") -> Config:
     return parse(text, "f", {})
 
 
-def spec(analysis: str, goals: str = "[]") -> Spec:
+def spec(analysis: str, goals: str = "[]") -> AnalysisSpec:
     found = config(analysis, goals).routes["shop"].spec
     assert found is not None
     return found
 
 
 def test_left_out_or_empty_it_is_the_defaults() -> None:
-    assert spec("{}") == Spec()
-    assert parse("stable: http://a\ncanary: http://b\n", "f", {}).routes["default"].spec == Spec()
+    assert spec("{}") == AnalysisSpec()
+    assert parse("stable: http://a\ncanary: http://b\n", "f", {}).routes["default"].spec == AnalysisSpec()
 
 
 @pytest.mark.parametrize("off", ["off", "none", "false", "null"])
 def test_off_is_no_judge_at_all(off: str) -> None:
     assert config(off).routes["shop"].spec is None
     assert config(off).routes["shop"].excluded == ()
-    assert spec(f"{{errors: {off}, latency: {off}, refusals: {off}, limits: {off}}}") == Spec(
-        errors=None, latency=None, refusals=None, limits=None
+    assert spec(f"{{errors: {off}, latency: {off}, refusals: {off}, limits: {off}}}") == AnalysisSpec(
+        errors=None, latency=None, client_errors=None, limits=None
     )
 
 
@@ -45,10 +45,10 @@ def test_fixed_bounds_are_there_where_they_are_wanted() -> None:
     found = spec("{errors: {max: 5%, vs_stable: 2}, latency: {quantile: p95, max: 500ms, vs_stable: 1.5}}")
     assert found.errors is not None
     assert found.latency is not None
-    assert (found.errors.limits, found.latency.limits) == (Limits(0.05, 2.0), Limits(0.5, 1.5))
+    assert (found.errors.limits, found.latency.limits) == (FixedLimits(0.05, 2.0), FixedLimits(0.5, 1.5))
     assert found.latency.q == 0.95
-    assert not Spec().errors.limits  # type: ignore[union-attr]
-    assert spec("{errors: {max: none, vs_stable: off}, latency: {max: none}}") == Spec()
+    assert not AnalysisSpec().errors.limits  # type: ignore[union-attr]
+    assert spec("{errors: {max: none, vs_stable: off}, latency: {max: none}}") == AnalysisSpec()
 
 
 def test_goals_hold_unless_they_are_told_otherwise() -> None:
@@ -62,5 +62,6 @@ def test_goals_hold_unless_they_are_told_otherwise() -> None:
 def test_what_is_excluded_is_told_by_path_and_by_agent() -> None:
     route = config("{exclude: {paths: [/healthz], agents: [kube-probe]}}").routes["shop"]
     assert route.excluded == (
-        Condition("path", "prefix", ("/healthz",)), Condition("header", "prefix", ("kube-probe",), "user-agent"),
-    )  # fmt: skip
+        Condition("path", "prefix", ("/healthz",)),
+        Condition("header", "prefix", ("kube-probe",), "user-agent"),
+    )

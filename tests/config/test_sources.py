@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from canaryproxy.analysis.spec import External, Resource
+from canaryproxy.analysis.spec import ExternalSpec, ResourceSpec
 from canaryproxy.config import ConfigError, parse
 from canaryproxy.config.analysis import AnalysisConfig
 
@@ -27,7 +27,7 @@ def test_a_resource_is_scraped_at_its_endpoints_and_holds() -> None:
     found = analysis("resources: [{name: cpu, counter: cpu_total, tolerance: 20%, block: 1m, port: 9102}]")
     (cpu,) = found.resources
     assert (cpu.scrape, cpu.port, cpu.per) == ("/metrics", 9102, "request")
-    assert cpu.spec == Resource("cpu", 1.2, 60.0, "hold")
+    assert cpu.spec == ResourceSpec("cpu", 1.2, 60.0, "hold")
     assert found.spec(()).resources == (cpu.spec,)
 
 
@@ -38,7 +38,7 @@ def test_a_check_asks_for_each_version_where_it_names_them() -> None:
     )
     assert [one.by_version for one in found.checks] == [True, True, False]
     assert [one.secret for one in found.checks] == ["", "abc", ""]
-    assert found.spec(()).externals[0] == External("a", None, None, 2.0, 3, "rollback")
+    assert found.spec(()).externals[0] == ExternalSpec("a", None, None, 2.0, 3, "rollback")
 
 
 def test_a_token_file_is_part_of_the_config_and_watched(tmp_path: Path) -> None:

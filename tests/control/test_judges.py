@@ -177,6 +177,6 @@ def test_a_judge_that_breaks_takes_nothing_with_it(
         bench.report(at, canary_fails=True)
     assert bench.judges.analysis("shop", 10.6).verdict == "fail"
     with monkeypatch.context() as broken_judge:
-        broken_judge.setattr("canaryproxy.analysis.judge.Judge.look", broken)
+        broken_judge.setattr("canaryproxy.analysis.judge.Judge.tick", broken)
         asyncio.run(bench.judges.look(11.0))
     assert bench.judges.analysis("shop", 11.0).verdict == "inconclusive"

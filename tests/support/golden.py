@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from canaryproxy.analysis.finding import Analysis
+from canaryproxy.analysis.finding import JudgeReport
 from canaryproxy.config import parse
 from canaryproxy.config.written import rule_as_written
 from canaryproxy.control.plane import ControlPlane
@@ -61,19 +61,33 @@ class Started(ControlPlane):
         state = self.ledger.state[name]
         rollout = state.rollout
         return {
-            "weight": state.weight, "source": state.weight_source, "file_weight": state.file_weight,
-            "file_rules": state.file_rules, "rules_source": state.rules_source, "latched": state.latched,
-            "off": state.off, "rules": [rule_as_written(rule) for rule in self.controller.rules(name)],
-            "phase": rollout.phase, "reason": rollout.reason, "why": rollout.why, "step": rollout.step,
-            "steps": [[step.weight, step.dwell, step.hold] for step in rollout.steps], "rollout": rollout.weight,
-            "began": rollout.began, "since": rollout.since, "step_since": rollout.step_since,
-            "timeout_at": rollout.timeout_at, "released": rollout.released, "before": rollout.before,
-            "controls": rollout.controls, "warned": rollout.warned,
+            "weight": state.weight,
+            "source": state.weight_source,
+            "file_weight": state.file_weight,
+            "file_rules": state.file_rules,
+            "rules_source": state.rules_source,
+            "latched": state.latched,
+            "off": state.off,
+            "rules": [rule_as_written(rule) for rule in self.controller.rules(name)],
+            "phase": rollout.phase,
+            "reason": rollout.reason,
+            "why": rollout.why,
+            "step": rollout.step,
+            "steps": [[step.weight, step.dwell, step.hold] for step in rollout.steps],
+            "rollout": rollout.weight,
+            "began": rollout.began,
+            "since": rollout.since,
+            "step_since": rollout.step_since,
+            "timeout_at": rollout.timeout_at,
+            "released": rollout.released,
+            "before": rollout.before,
+            "controls": rollout.controls,
+            "warned": rollout.warned,
             "lost": self.observations.facts(name).lost,
             "analysis": plain(self.judges.analysis(name, self.clock)),
             "history": [asdict(one) for one in await self.ledger.history(name, 100)],
             **since(state),
-        }  # fmt: skip
+        }
 
 
 def since(state: Any) -> dict[str, Any]:
@@ -86,12 +100,16 @@ def since(state: Any) -> dict[str, Any]:
     ]
     canary = None if state.canary is None else state.canary.written
     return {
-        "identity": asdict(state.rollout.identity), "past": json.loads(json.dumps(past)), "waiting": state.waiting,
-        "heard": dict(state.heard), "canary": canary, "file_canary": state.file_canary,
-    }  # fmt: skip
+        "identity": asdict(state.rollout.identity),
+        "past": json.loads(json.dumps(past)),
+        "waiting": state.waiting,
+        "heard": dict(state.heard),
+        "canary": canary,
+        "file_canary": state.file_canary,
+    }
 
 
-def plain(analysis: Analysis) -> Any:
+def plain(analysis: JudgeReport) -> Any:
     """Every number of every check, for JSON, which keeps floats to the last bit."""
     return json.loads(json.dumps(asdict(analysis)))
 

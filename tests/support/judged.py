@@ -5,14 +5,25 @@ from collections.abc import Callable
 from functools import cache
 
 from canaryproxy.analysis.judge import Judge
-from canaryproxy.analysis.spec import Errors, External, GoalSpec, Latency, Limits, Resource, Spec
-from canaryproxy.analysis.usage import Used
+from canaryproxy.analysis.spec import (
+    AnalysisSpec,
+    ErrorSpec,
+    ExternalSpec,
+    FixedLimits,
+    GoalSpec,
+    LatencySpec,
+    ResourceSpec,
+)
+from canaryproxy.analysis.usage import UsageBlock
 from tests.support.traffic import Version, Visitors, World, failing
 
-EVERYTHING = Spec(
-    errors=Errors(limits=Limits(times=3.0)), latency=Latency(limits=Limits(most=1.0)),
-    goals=(GoalSpec("cart", valued=True),), resources=(Resource("cpu"),), externals=(External("load", most=1.0),),
-)  # fmt: skip
+EVERYTHING = AnalysisSpec(
+    errors=ErrorSpec(limits=FixedLimits(times=3.0)),
+    latency=LatencySpec(limits=FixedLimits(max=1.0)),
+    goals=(GoalSpec("cart", valued=True),),
+    resources=(ResourceSpec("cpu"),),
+    externals=(ExternalSpec("load", max=1.0),),
+)
 FARM = ("a:1", "a:2", "a:3", "a:4")
 
 
@@ -20,8 +31,8 @@ def everything() -> World:
     """All checks, by request."""
     world = World(Version(0.01, buys=0.1), Version(0.012, 0.01, buys=0.1), spec=EVERYTHING, goal="cart", valued=True)
     for number in range(8):
-        world.judge.panel.resources["cpu"].block(Used(1.1 + number / 100, 1.0, (5.0, 5.0)))
-    world.judge.panel.externals["load"].read(0.5, None)
+        world.judge.check_set.resources["cpu"].block(UsageBlock(1.1 + number / 100, 1.0, (5.0, 5.0)))
+    world.judge.check_set.externals["load"].read(0.5, None)
     world.run(60)
     return world
 
@@ -36,7 +47,11 @@ def users() -> World:
 def endpoints() -> World:
     """Failures in clumps, over an hour."""
     world = World(
-        Version(endpoints=FARM), Version(endpoints=FARM), rate=20, weight=3000, spec=Spec(unit="endpoint-second")
+        Version(endpoints=FARM),
+        Version(endpoints=FARM),
+        rate=20,
+        weight=3000,
+        spec=AnalysisSpec(unit="endpoint-second"),
     )
     for second in range(380):
         world.stable.errors = world.canary.errors = 0.5 if second % 20 == 0 else 0.002
@@ -63,8 +78,12 @@ def alone() -> World:
 
 
 JUDGED: dict[str, Callable[[], World]] = {
-    "everything": everything, "users": users, "endpoints": endpoints, "fails": fails, "alone": alone,
-}  # fmt: skip
+    "everything": everything,
+    "users": users,
+    "endpoints": endpoints,
+    "fails": fails,
+    "alone": alone,
+}
 
 
 @cache
@@ -75,4 +94,4 @@ def seen(name: str) -> World:
 
 def fresh(world: World) -> Judge:
     """One for the same spec that has seen nothing."""
-    return Judge(world.spec, affinity=world.affinity, dice=random.Random(9).random)
+    return Judge(world.spec, affinity=world.affinity, rng=random.Random(9).random)

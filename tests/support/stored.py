@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from canaryproxy.analysis.finding import Analysis, Exposure, Finding, Samples
+from canaryproxy.analysis.finding import Exposure, Finding, JudgeReport, SampleSizes
 from canaryproxy.analysis.judge import Judge
 from canaryproxy.analysis.report import report
 from canaryproxy.config import parse
@@ -60,34 +60,74 @@ CANARY = {
 def reported() -> dict[str, Any]:
     """What is stored of a rollout that has ended."""
     check = Finding(
-        name="errors", verdict="pass", sentence="words", comparison="no difference shown", canary=0.01, stable=0.02,
-        ratio=0.5, interval=(0.25, None), unit="request", samples=Samples(canary=640, stable=1280), p=0.5,
-    )  # fmt: skip
-    found = Analysis(
-        verdict="pass", reason="fine", evidence=1.0, threshold=100.0, checks=(check,), seconds=9.0, weight=500,
-        exposed=Exposure(requests=640, failed=13, beyond=12.42),
-    )  # fmt: skip
+        name="errors",
+        verdict="pass",
+        sentence="words",
+        comparison="no difference shown",
+        canary=0.01,
+        stable=0.02,
+        ratio=0.5,
+        interval=(0.25, None),
+        unit="request",
+        samples=SampleSizes(canary=640, stable=1280),
+        p=0.5,
+    )
+    found = JudgeReport(
+        verdict="pass",
+        reason="fine",
+        evidence=1.0,
+        threshold=100.0,
+        checks=(check,),
+        seconds=9.0,
+        weight=500,
+        exposed=Exposure(requests=640, failed=13, excess_failures=12.42),
+    )
     return report(found, 17)
 
 
 def route_state() -> RouteState:
     """One with every field at another value than its default."""
     rollout = Rollout(
-        phase="paused", reason="manual", why="by jo", step=1, weight=2000, began=10.5, since=20.5, step_since=30.5,
+        phase="paused",
+        reason="manual",
+        why="by jo",
+        step=1,
+        weight=2000,
+        began=10.5,
+        since=20.5,
+        step_since=30.5,
         steps=(Step(2000, 3600.0), Step(5000, 1.5, hold=True, extra={"name": "half"}), Step(10_000, 60.0)),
-        timeout_at=40.5, released=True, before="baking", controls=2, warned=True,
+        timeout_at=40.5,
+        released=True,
+        before="baking",
+        controls=2,
+        warned=True,
         identity=Identity(id="20261128-020013-k3f9z", given="v2", announced="v2-rc", stable="v1"),
-    )  # fmt: skip
+    )
     past = Record(
-        identity=Identity(id="20261127-020013-aaaaa", given="v1", stable="v0"), result="superseded",
-        reason="superseded", why="why", began=1.5, ended=2.5, superseded_by="20261128-020013-k3f9z", report=reported(),
-    )  # fmt: skip
+        identity=Identity(id="20261127-020013-aaaaa", given="v1", stable="v0"),
+        result="superseded",
+        reason="superseded",
+        why="why",
+        began=1.5,
+        ended=2.5,
+        superseded_by="20261128-020013-k3f9z",
+        report=reported(),
+    )
     return RouteState(
-        weight=2000, weight_source="rollout", file_weight=500, file_rules="abc", latched="damaged", rollout=rollout,
-        rules=RuleSet(rules_from_written(RULES)), past=(past,), waiting=700, canary=canary_set(CANARY),
+        weight=2000,
+        weight_source="rollout",
+        file_weight=500,
+        file_rules="abc",
+        latched="damaged",
+        rollout=rollout,
+        rules=RuleSet(rules_from_written(RULES)),
+        past=(past,),
+        waiting=700,
+        canary=canary_set(CANARY),
         file_canary="def",
         heard={"canary": "http://b", "stable": "http://a", "plan": "20 for 3600; timeout auto", "analysis": "on"},
-    )  # fmt: skip
+    )
 
 
 def one_evidence() -> Evidence:
@@ -118,7 +158,7 @@ def written_again(path: Path, routes: str) -> dict[str, dict[str, str]]:
 
 def _judged_again(route: Any, stored: dict[str, Any]) -> dict[str, Any]:
     """A judge's evidence once a judge has taken it up, at a moment at which no float has to be rounded."""
-    judge = Judge(route.spec or UNJUDGED, affinity=route.affinity is not None, dice=random.Random(3).random)
+    judge = Judge(route.spec or UNJUDGED, affinity=route.affinity is not None, rng=random.Random(3).random)
     now = next((age - math.floor(age) for age in stored["warm"].values()), 0.0)
     judge.restore(json.loads(json.dumps(stored)), now)
     found: dict[str, Any] = judge.snapshot(now)

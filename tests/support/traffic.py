@@ -5,9 +5,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from canaryproxy.analysis.finding import Analysis
+from canaryproxy.analysis.finding import JudgeReport
 from canaryproxy.analysis.judge import Judge
-from canaryproxy.analysis.spec import Spec
+from canaryproxy.analysis.spec import AnalysisSpec
 from canaryproxy.model.report import CounterDelta, CounterKey, GoalDelta, OpenRequests
 from canaryproxy.telemetry.read.users import WeightPeriod
 from canaryproxy.telemetry.record.histogram import value_bucket
@@ -39,7 +39,7 @@ class World:
     canary: Version = field(default_factory=Version)
     rate: float = 300.0
     weight: int = 500
-    spec: Spec = field(default_factory=Spec)
+    spec: AnalysisSpec = field(default_factory=AnalysisSpec)
     affinity: bool = False
     goal: str = ""
     valued: bool = False
@@ -47,13 +47,13 @@ class World:
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
-        self.judge = Judge(self.spec, affinity=self.affinity, dice=random.Random(self.seed + 1).random)
+        self.judge = Judge(self.spec, affinity=self.affinity, rng=random.Random(self.seed + 1).random)
         self.now = 1000.0
-        self.judge.follow(self.now, self.weight)
+        self.judge.advance(self.now, self.weight)
         self.hanging: dict[tuple[str, int], int] = {}
         self.drawn = 0.0
 
-    def run(self, seconds: int, until: Callable[[Analysis], bool] = lambda _: False) -> float | None:
+    def run(self, seconds: int, until: Callable[[JudgeReport], bool] = lambda _: False) -> float | None:
         """Let time pass; the seconds until the analysis is as wanted, None if it never was."""
         for second in range(seconds):
             for report in range(REPORTS):
@@ -62,13 +62,13 @@ class World:
                 failed = self.judge.failed(self.now)
                 if failed is not None and until(failed):
                     return second + (report + 1) / REPORTS
-            self.judge.look(self.now, self.weight, self.now)
+            self.judge.tick(self.now, self.weight, self.now)
             if until(self.judge.analysis(self.now)):
                 return second + 1.0
         return None
 
     def report(self) -> None:
-        self.judge.follow(self.now, self.weight)
+        self.judge.advance(self.now, self.weight)
         for name, version, share in (
             ("stable", self.stable, 1 - self.weight / 10_000),
             ("canary", self.canary, self.weight / 10_000),
@@ -111,7 +111,7 @@ class World:
             for value in orders:
                 bucket = value_bucket(value if self.valued else 1.0)
                 values[bucket] = values.get(bucket, 0) + 1
-            self.judge.reach(GoalDelta("shop", name, self.goal, True, len(orders), sum(orders), values))
+            self.judge.goal_reached(GoalDelta("shop", name, self.goal, True, len(orders), sum(orders), values))
 
     def _poisson(self, mean: float) -> int:
         limit, count, product = math.exp(-mean), 0, self.rng.random()
@@ -126,7 +126,7 @@ def key(version: str, endpoint: str = "a:1") -> CounterKey:
     return CounterKey("shop", version, endpoint, "weight", True)
 
 
-def failing(analysis: Analysis) -> bool:
+def failing(analysis: JudgeReport) -> bool:
     """Whether the canary is to be taken back."""
     return analysis.verdict == "fail"
 
@@ -152,11 +152,11 @@ class Visitors:
             name = ("canary", "stable")[side]
             user = rng.getrandbits(64)
             failed = (user,) if rng.random() < self.bad[side] else ()
-            self.world.judge.met(self.step.add(name, (user,), failed, 0))
+            self.world.judge.users_seen(self.step.add(name, (user,), failed, 0))
             if rng.random() < self.buyers[side]:
-                self.world.judge.met(self.step.goal_reached(name, self.world.goal, {user: 30.0}, 0))
+                self.world.judge.users_seen(self.step.goal_reached(name, self.world.goal, {user: 30.0}, 0))
 
-    def run(self, seconds: int, until: Callable[[Analysis], bool] = lambda _: False) -> float | None:
+    def run(self, seconds: int, until: Callable[[JudgeReport], bool] = lambda _: False) -> float | None:
         for second in range(seconds):
             self.second()
             if self.world.run(1, until) is not None:

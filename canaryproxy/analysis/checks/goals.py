@@ -1,11 +1,12 @@
 """Goals: do the canary's users, or its requests, reach them as often, and are their events worth as much?"""
 
-from canaryproxy.analysis import intervals, words
-from canaryproxy.analysis.evidence import Restarting, evenly
-from canaryproxy.analysis.finding import SHOWN, Comparison, Finding, Samples, compared, standing
-from canaryproxy.analysis.rates import HIGHER, NOTHING, Block, Lower, log_relative
+from canaryproxy.analysis import wording
+from canaryproxy.analysis.finding import SHOWN, Comparison, Finding, SampleSizes, comparison_of, current_verdict
 from canaryproxy.analysis.spec import Action, GoalSpec, Unit
-from canaryproxy.analysis.values import Less, Takings
+from canaryproxy.analysis.stats import intervals
+from canaryproxy.analysis.stats.eprocess import EDetector, even_weights
+from canaryproxy.analysis.stats.rate_tests import HIGHER, NOTHING, Block, LowerRate, log_relative
+from canaryproxy.analysis.stats.value_tests import LowerValues, ValueBlock
 from canaryproxy.model.document import Document, counts, items, pairs, plains, reals
 from canaryproxy.telemetry.record.histogram import value_bucket, value_of
 
@@ -24,14 +25,14 @@ class GoalCheck:
     def __init__(self, spec: GoalSpec, threshold: float, unit: Unit) -> None:
         self.name = f"goal:{spec.goal}"
         self.goal = spec.goal
-        self.action: Action = spec.on_harm
+        self.action: Action = spec.on_failure
         self.dry_run = spec.dry_run
         self.unit: Unit = unit
         self._spec = spec
         self._threshold = threshold
-        self._fewer = Lower(spec.tolerance)
-        self._more = Restarting(evenly(len(HIGHER)))
-        self._less, self._richer = Less(spec.tolerance), Less(spec.tolerance)
+        self._fewer = LowerRate(spec.tolerance)
+        self._more = EDetector(even_weights(len(HIGHER)))
+        self._less, self._richer = LowerValues(spec.tolerance), LowerValues(spec.tolerance)
         self._past: dict[int, int] = {}
         self._carried = NOTHING
         self._values: tuple[list[float], list[float]] = ([], [])
@@ -94,7 +95,7 @@ class GoalCheck:
         canary, stable = self._values
         self._values = ([], [])
         if cap is not None:
-            takings = Takings(block.canary, canary, block.stable, stable)
+            takings = ValueBlock(block.canary, canary, block.stable, stable)
             self._less.bet(takings, cap)
             self._richer.bet(takings.exchanged(), cap)
         for value in stable:
@@ -143,7 +144,7 @@ class GoalCheck:
         interval = self._interval(seen)
         return Finding(
             name=self.name,
-            verdict=standing(self.harm, self._threshold, seen=self._here.whole),
+            verdict=current_verdict(self.harm, self._threshold, seen=self._here.whole),
             sentence=self._sentence(canary, stable, interval),
             comparison=self._comparison(),
             canary=canary,
@@ -151,7 +152,7 @@ class GoalCheck:
             ratio=canary / stable if canary is not None and stable else None,
             interval=interval,
             unit=self.unit,
-            samples=Samples(seen[0][1], seen[1][1]),
+            samples=SampleSizes(seen[0][1], seen[1][1]),
             evidence=self.harm,
             threshold=self._threshold,
             better=self.gain,
@@ -179,13 +180,13 @@ class GoalCheck:
         return self._here.stable_failed if side else self._here.canary_failed
 
     def _comparison(self) -> Comparison | None:
-        return compared(self.harm, self.gain) if self._here.whole else None
+        return comparison_of(self.harm, self.gain) if self._here.whole else None
 
     def _missing(self) -> str:
         short = MINIMUM - min(self._here.canary, self._here.stable)
         if short <= 0 or self.harm >= SHOWN:
             return ""
-        return f"differences are seldom seen before {words.about(short)} more {self.unit}s of each version"
+        return f"differences are seldom seen before {wording.approximate(short)} more {self.unit}s of each version"
 
     def _sentence(self, canary: float | None, stable: float | None, interval: tuple[float, float | None] | None) -> str:
         here = self._here
@@ -193,8 +194,8 @@ class GoalCheck:
             return f"no {self.unit} of both versions was seen yet"
         if self._spec.valued:
             text = (
-                f"{self.goal}: {words.number(canary)} per {self.unit} of the canary ({here.canary:,.0f}), "
-                f"{words.number(stable)} of stable ({here.stable:,.0f})"
+                f"{self.goal}: {wording.number(canary)} per {self.unit} of the canary ({here.canary:,.0f}), "
+                f"{wording.number(stable)} of stable ({here.stable:,.0f})"
             )
         else:
             text = (
@@ -202,8 +203,8 @@ class GoalCheck:
                 f"{here.stable_failed:,.0f} of stable's {here.stable:,.0f}"
             )
         if stable:
-            text += f"; {words.times(canary / stable, interval, 'as much' if self._spec.valued else 'the rate')}"
-        return f"{text}, {words.evidence(self.harm, self._threshold)}"
+            text += f"; {wording.times(canary / stable, interval, 'as much' if self._spec.valued else 'the rate')}"
+        return f"{text}, {wording.evidence(self.harm, self._threshold)}"
 
 
 def _per(amount: float, units: float) -> float | None:

@@ -6,13 +6,13 @@ is ill.
 import math
 from collections import deque
 
-from canaryproxy.analysis import words
-from canaryproxy.analysis.finding import Finding, Samples, Verdict
-from canaryproxy.analysis.rates import NOTHING, Block
-from canaryproxy.analysis.spec import Action, HardLimit
+from canaryproxy.analysis import wording
+from canaryproxy.analysis.finding import Finding, SampleSizes, Verdict
+from canaryproxy.analysis.spec import Action, HardLimitSpec
+from canaryproxy.analysis.stats.rate_tests import NOTHING, Block
 from canaryproxy.model.document import Document, items
 
-REACH = 600
+WINDOW_REQUESTS = 600
 """Reports that are looked back over to gather enough requests."""
 
 BOTH = 0.5
@@ -34,9 +34,9 @@ class HardLimitCheck:
     action: Action = "rollback"
     dry_run = False
 
-    def __init__(self, spec: HardLimit) -> None:
+    def __init__(self, spec: HardLimitSpec) -> None:
         self._spec = spec
-        self._reports: deque[Block] = deque(maxlen=REACH)
+        self._reports: deque[Block] = deque(maxlen=WINDOW_REQUESTS)
         self._open = NOTHING
         self._said: Block | None = None
 
@@ -81,13 +81,14 @@ class HardLimitCheck:
     def snapshot(self) -> Document:
         """As plain data."""
         return {
-            "reports": [block.snapshot() for block in self._reports], "open": self._open.snapshot(),
+            "reports": [block.snapshot() for block in self._reports],
+            "open": self._open.snapshot(),
             "passed": None if self._said is None else self._said.snapshot(),
-        }  # fmt: skip
+        }
 
     def restore(self, data: Document) -> None:
         """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
-        self._reports = deque(map(Block.restored, items(data["reports"])), maxlen=REACH)
+        self._reports = deque(map(Block.restored, items(data["reports"])), maxlen=WINDOW_REQUESTS)
         self._open = Block.restored(data["open"])
         self._said = None if data["passed"] is None else Block.restored(data["passed"])
 
@@ -99,13 +100,13 @@ class HardLimitCheck:
         return Finding(
             name=self.name,
             verdict=verdict,
-            sentence=f"canary failed {block.canary_failed:,.0f} of its last {words.some(int(block.canary), 'request')} "
-            f"(limit {words.percent(self._spec.error_rate)} of at least {self._spec.min_requests:,}), "
+            sentence=f"canary failed {block.canary_failed:,.0f} of its last {wording.counted(int(block.canary), 'request')} "
+            f"(limit {wording.percent(self._spec.error_rate)} of at least {self._spec.min_requests:,}), "
             f"stable {block.stable_failed:,.0f} of {block.stable:,.0f}",
             canary=rate,
             stable=block.stable_failed / block.stable if block.stable else None,
             unit="request",
-            samples=Samples(int(block.canary), int(block.stable)),
+            samples=SampleSizes(int(block.canary), int(block.stable)),
             evidence=rate or 0.0,
             threshold=self._spec.error_rate,
         )

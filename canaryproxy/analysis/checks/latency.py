@@ -2,11 +2,12 @@
 
 import math
 
-from canaryproxy.analysis import intervals, words
+from canaryproxy.analysis import wording
 from canaryproxy.analysis.cohorts import Pair
-from canaryproxy.analysis.finding import SHOWN, Finding, Samples, compared, standing, until_proven
-from canaryproxy.analysis.latency import LAST, Faster, NoSlower, Past, Slower
-from canaryproxy.analysis.spec import Action, Latency
+from canaryproxy.analysis.finding import SHOWN, Finding, SampleSizes, comparison_of, current_verdict, until_proven
+from canaryproxy.analysis.spec import Action, LatencySpec
+from canaryproxy.analysis.stats import intervals
+from canaryproxy.analysis.stats.rank_tests import LAST, Faster, NoSlower, Slower, StableHistory
 from canaryproxy.model.document import Document, counts, items, pairs, plain, real, whole
 from canaryproxy.telemetry.record.histogram import quantile
 
@@ -34,7 +35,7 @@ class LatencyCheck:
 
     name = "latency"
 
-    def __init__(self, spec: Latency, threshold: float, past: Past) -> None:
+    def __init__(self, spec: LatencySpec, threshold: float, past: StableHistory) -> None:
         self.dry_run = spec.dry_run
         self.action: Action = "rollback"
         self._spec = spec
@@ -128,12 +129,14 @@ class LatencyCheck:
     def finding(self) -> Finding:
         """What it says now."""
         canary, stable = self.shown()
-        samples = Samples(sum(canary.values()), sum(stable.values()))
+        samples = SampleSizes(sum(canary.values()), sum(stable.values()))
         means = intervals.mean_ratio(canary, stable)
-        comparison = compared(self.harm, self._faster.value, min(self._threshold, SHOWN)) if samples.canary else None
+        comparison = (
+            comparison_of(self.harm, self._faster.value, min(self._threshold, SHOWN)) if samples.canary else None
+        )
         return Finding(
             name=self.name,
-            verdict=standing(self.harm, self._threshold, seen=samples.canary > 0),
+            verdict=current_verdict(self.harm, self._threshold, seen=samples.canary > 0),
             sentence=self._sentence(canary, stable, means),
             comparison=comparison,
             canary=quantile(canary, 0.95),
@@ -154,18 +157,18 @@ class LatencyCheck:
     def _missing(self) -> str:
         """What is still needed for a proof."""
         more = until_proven(self.proof, self._judged)
-        return "" if not more else f"to prove it no slower it needs {words.wanted(more, 'request', self.pace)}"
+        return "" if not more else f"to prove it no slower it needs {wording.missing_text(more, 'request', self.pace)}"
 
     def _sentence(
         self, canary: dict[int, int], stable: dict[int, int], means: tuple[float, float, float] | None
     ) -> str:
         if not canary or not stable:
             return "no latency of both versions was judged yet"
-        slow_c, slow_s = (words.seconds(quantile(side, 0.95) or 0.0) for side in (canary, stable))
+        slow_c, slow_s = (wording.seconds(quantile(side, 0.95) or 0.0) for side in (canary, stable))
         text = f"95 % of the canary's requests took at most {slow_c}, of stable's {slow_s}"
         if means is not None:
-            text += f"; {words.times(means[0], (means[1], means[2]), 'the mean')}"
-        return f"{text}, {words.evidence(self.harm, self._threshold)}"
+            text += f"; {wording.times(means[0], (means[1], means[2]), 'the mean')}"
+        return f"{text}, {wording.evidence(self.harm, self._threshold)}"
 
 
 def _pair(data: object) -> Pair:

@@ -1,9 +1,10 @@
 """Rates: does something befall more of the canary's requests, or of its users, than of stable's? Errors, 4xx."""
 
-from canaryproxy.analysis import intervals, words
-from canaryproxy.analysis.finding import SHOWN, Finding, Samples, compared, standing, until_proven
-from canaryproxy.analysis.rates import NOTHING, Block, Lower, NoWorse, Worse
+from canaryproxy.analysis import wording
+from canaryproxy.analysis.finding import SHOWN, Finding, SampleSizes, comparison_of, current_verdict, until_proven
 from canaryproxy.analysis.spec import Action, Unit
+from canaryproxy.analysis.stats import intervals
+from canaryproxy.analysis.stats.rate_tests import NOTHING, Block, HigherRate, LowerRate, NotHigherRate
 from canaryproxy.model.document import Document, plain, real, text
 
 PROVEN_RATIO = 1.5
@@ -19,9 +20,17 @@ class RateCheck:
     """
 
     def __init__(
-        self, name: str, failed: str, tolerance: float, floor: float, threshold: float, *, action: Action = "rollback",
-        unit: Unit = "request", dry_run: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        failed: str,
+        tolerance: float,
+        floor: float,
+        threshold: float,
+        *,
+        action: Action = "rollback",
+        unit: Unit = "request",
+        dry_run: bool = False,
+    ) -> None:
         self.name = name
         self.action: Action = action
         self.dry_run = dry_run
@@ -30,9 +39,9 @@ class RateCheck:
         self.pace = 0.0
         self._failed = failed
         self._threshold = threshold
-        self._worse = Worse(tolerance, floor)
-        self._sound = NoWorse(max(PROVEN_RATIO, tolerance), max(PROVEN_BOUND, floor))
-        self._better = Lower(tolerance)
+        self._worse = HigherRate(tolerance, floor)
+        self._sound = NotHigherRate(max(PROVEN_RATIO, tolerance), max(PROVEN_BOUND, floor))
+        self._better = LowerRate(tolerance)
         self._looked = -1
         self._all = NOTHING
         self._here = NOTHING
@@ -71,9 +80,14 @@ class RateCheck:
     def snapshot(self) -> Document:
         """As plain data."""
         return {
-            "worse": self._worse.snapshot(), "sound": self._sound.snapshot(), "better": self._better.snapshot(),
-            "all": self._all.snapshot(), "here": self._here.snapshot(), "pace": plain(self.pace), "note": self.note,
-        }  # fmt: skip
+            "worse": self._worse.snapshot(),
+            "sound": self._sound.snapshot(),
+            "better": self._better.snapshot(),
+            "all": self._all.snapshot(),
+            "here": self._here.snapshot(),
+            "pace": plain(self.pace),
+            "note": self.note,
+        }
 
     def restore(self, data: Document) -> None:
         """Go on from there; the next bet is a look. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing
@@ -95,10 +109,10 @@ class RateCheck:
         rate_c, rate_s = _share(failed_c, canary), _share(failed_s, stable)
         interval = intervals.ratio(*_capped(counts)) if canary and stable else None
         ratio = rate_c / rate_s if rate_c is not None and rate_s else None
-        comparison = compared(self.harm, self._better.value, min(self._threshold, SHOWN)) if canary else None
+        comparison = comparison_of(self.harm, self._better.value, min(self._threshold, SHOWN)) if canary else None
         return Finding(
             name=self.name,
-            verdict=standing(self.harm, self._threshold, seen=canary > 0),
+            verdict=current_verdict(self.harm, self._threshold, seen=canary > 0),
             sentence=self._sentence(counts, ratio, interval),
             comparison=comparison,
             canary=rate_c,
@@ -106,7 +120,7 @@ class RateCheck:
             ratio=ratio,
             interval=interval,
             unit=self.unit,
-            samples=Samples(canary, stable),
+            samples=SampleSizes(canary, stable),
             evidence=self.harm,
             threshold=self._threshold,
             better=self._better.value,
@@ -120,21 +134,21 @@ class RateCheck:
     def _missing(self) -> str:
         """What is still needed for a proof."""
         more = until_proven(self.proof, self._all.canary)
-        return "" if not more else f"to prove it no worse it needs {words.wanted(more, self.unit, self.pace)}"
+        return "" if not more else f"to prove it no worse it needs {wording.missing_text(more, self.unit, self.pace)}"
 
     def _sentence(
-        self, counts: tuple[tuple[int, int], tuple[int, int]], ratio: float | None,
+        self,
+        counts: tuple[tuple[int, int], tuple[int, int]],
+        ratio: float | None,
         interval: tuple[float, float | None] | None,
-    ) -> str:  # fmt: skip
+    ) -> str:
         (failed_c, canary), (failed_s, stable) = counts
         if not canary:
             return f"no {self.unit} of the canary was judged yet"
-        said = (
-            f"canary {self._failed} {failed_c:,} of {words.some(canary, self.unit)}, stable {failed_s:,} of {stable:,}"
-        )
+        said = f"canary {self._failed} {failed_c:,} of {wording.counted(canary, self.unit)}, stable {failed_s:,} of {stable:,}"
         if ratio is not None and failed_c:
-            said += f"; {words.times(ratio, interval, 'the rate')}"
-        said = f"{said}, {words.evidence(self.harm, self._threshold)}"
+            said += f"; {wording.times(ratio, interval, 'the rate')}"
+        said = f"{said}, {wording.evidence(self.harm, self._threshold)}"
         return f"{said}; {self.note}" if self.note else said
 
 

@@ -2,11 +2,11 @@
 
 import math
 
-from canaryproxy.analysis import words
-from canaryproxy.analysis.finding import Finding, Samples, Verdict, compared, standing
-from canaryproxy.analysis.resources import ENOUGH, PerRequest
-from canaryproxy.analysis.spec import Action, Resource
-from canaryproxy.analysis.usage import Trouble, Used
+from canaryproxy.analysis import wording
+from canaryproxy.analysis.finding import Finding, SampleSizes, Verdict, comparison_of, current_verdict
+from canaryproxy.analysis.spec import Action, ResourceSpec
+from canaryproxy.analysis.stats.paired_blocks import MIN_BLOCKS, PerRequest
+from canaryproxy.analysis.usage import ReadingProblem, UsageBlock
 from canaryproxy.model.document import Document, plains, reals
 
 UNEVEN = 2.0
@@ -18,15 +18,15 @@ to do spends less on each, so the comparison would be of weights and not of vers
 class ResourceCheck:
     """One resource, block by block. `trouble` is why it cannot be read or compared now; None if it can."""
 
-    trouble: Trouble | None
+    trouble: ReadingProblem | None
 
-    def __init__(self, spec: Resource, threshold: float) -> None:
+    def __init__(self, spec: ResourceSpec, threshold: float) -> None:
         self.name = f"resource:{spec.name}"
         self.spec = spec
         self._threshold = threshold
-        self.action: Action = spec.on_harm
+        self.action: Action = spec.on_failure
         self.dry_run = spec.dry_run
-        self.trouble = Trouble("the first block is not over yet")
+        self.trouble = ReadingProblem("the first block is not over yet")
         self._ratio = PerRequest(spec.tolerance)
         self._last = (0.0, 0.0)
 
@@ -38,10 +38,10 @@ class ResourceCheck:
         """Evidence that the canary uses more."""
         return math.exp(min(self._ratio.more, 600.0)) if self._ratio.more else 1.0
 
-    def block(self, found: Used | Trouble) -> None:
+    def block(self, found: UsageBlock | ReadingProblem) -> None:
         """A block is over."""
-        self.trouble = found if isinstance(found, Trouble) else _incomparable(found)
-        if isinstance(found, Used) and self.trouble is None:
+        self.trouble = found if isinstance(found, ReadingProblem) else _incomparable(found)
+        if isinstance(found, UsageBlock) and self.trouble is None:
             self._last = found.canary, found.stable
             self._ratio.block(found.canary, found.stable)
 
@@ -59,24 +59,26 @@ class ResourceCheck:
         """What it says now."""
         found = self._ratio
         blocks = len(found.logs)
-        known = blocks >= ENOUGH
+        known = blocks >= MIN_BLOCKS
         better = math.exp(min(found.less, 600.0)) if found.less else 1.0
         canary, stable = self._last
         return Finding(
             name=self.name,
             verdict=self._verdict(known=known),
             sentence=self._sentence(blocks),
-            comparison=compared(self.harm, better) if known and not self.trouble else None,
+            comparison=comparison_of(self.harm, better) if known and not self.trouble else None,
             canary=canary if blocks else None,
             stable=stable if blocks else None,
             ratio=found.ratio,
             interval=found.interval(0.05),
             unit="block",
-            samples=Samples(blocks, blocks),
+            samples=SampleSizes(blocks, blocks),
             evidence=self.harm,
             threshold=self._threshold,
             better=better,
-            missing="" if known else f"{words.some(ENOUGH - blocks, 'more block')} of {words.seconds(self.spec.block)}",
+            missing=""
+            if known
+            else f"{wording.counted(MIN_BLOCKS - blocks, 'more block')} of {wording.seconds(self.spec.block)}",
             action=self.action,
             dry_run=self.dry_run,
             unknown=self.trouble is not None and self.trouble.unknown,
@@ -85,30 +87,28 @@ class ResourceCheck:
     def _verdict(self, *, known: bool) -> Verdict:
         if self.trouble or not known:
             return "inconclusive"
-        return standing(self.harm, self._threshold, seen=True)
+        return current_verdict(self.harm, self._threshold, seen=True)
 
     def _sentence(self, blocks: int) -> str:
         if self.trouble is not None:
-            return f"{self.spec.name}: {self.trouble.words}"
+            return f"{self.spec.name}: {self.trouble.text}"
         ratio = self._ratio.ratio
         if ratio is None:
             return f"{self.spec.name}: nothing was compared yet"
-        told = words.times(ratio, self._ratio.interval(0.05), "stable's use per request")
-        return (
-            f"{self.spec.name}: {told} over {words.some(blocks, 'block')}, {words.evidence(self.harm, self._threshold)}"
-        )
+        told = wording.times(ratio, self._ratio.interval(0.05), "stable's use per request")
+        return f"{self.spec.name}: {told} over {wording.counted(blocks, 'block')}, {wording.evidence(self.harm, self._threshold)}"
 
 
-def _incomparable(found: Used) -> Trouble | None:
+def _incomparable(found: UsageBlock) -> ReadingProblem | None:
     """Why the two cannot be compared; None if they can."""
     low, high = sorted(found.rates)
     if not low or high / low >= UNEVEN:
-        canary, stable = map(words.number, found.rates)
-        return Trouble(
+        canary, stable = map(wording.number, found.rates)
+        return ReadingProblem(
             f"an endpoint of the canary serves {canary} requests/s and one of stable {stable}; use per request can be "
             f"compared while they differ by less than {UNEVEN:.0f} times: give both a similar load per endpoint, such "
             "as weight 50 with as many endpoints"
         )
     if found.canary <= 0 or found.stable <= 0:
-        return Trouble("nothing was used in a whole block; a longer `block` may help")
+        return ReadingProblem("nothing was used in a whole block; a longer `block` may help")
     return None

@@ -1,9 +1,9 @@
 """The sample ratio as a check of ourselves: it freezes promotion and warns, it never takes anything back."""
 
-from canaryproxy.analysis import words
-from canaryproxy.analysis.finding import Finding, Samples, Verdict
-from canaryproxy.analysis.ratio import ALARM, SampleRatio
+from canaryproxy.analysis import wording
+from canaryproxy.analysis.finding import Finding, SampleSizes, Verdict
 from canaryproxy.analysis.spec import Action
+from canaryproxy.analysis.stats.allocation import ALARM, SampleRatio
 from canaryproxy.model.document import Document
 
 
@@ -43,7 +43,7 @@ class SampleRatioCheck:
         """What it says now."""
         found = self._ratio
         verdict: Verdict = "inconclusive" if self.alarmed or not found.total else "pass"
-        went = f"{found.canary:,} of {words.some(found.total, self._unit)} went to the canary"
+        went = f"{found.canary:,} of {wording.counted(found.total, self._unit)} went to the canary"
         said = f"{went}, {found.expected:,.0f} expected"
         if self.alarmed:
             said += ": the split is not what was asked for, so the versions' users differ"
@@ -54,7 +54,7 @@ class SampleRatioCheck:
             canary=found.canary / found.total if found.total else None,
             ratio=found.canary / found.expected if found.expected else None,
             unit=self._unit,
-            samples=Samples(found.canary, found.total - found.canary),
+            samples=SampleSizes(found.canary, found.total - found.canary),
             evidence=found.value,
             threshold=ALARM,
             action="hold",

@@ -4,30 +4,30 @@ bound that is broken at several looks in a row has failed.
 
 from dataclasses import dataclass
 
-from canaryproxy.analysis import words
-from canaryproxy.analysis.finding import Finding, Samples, Verdict
+from canaryproxy.analysis import wording
+from canaryproxy.analysis.finding import Finding, SampleSizes, Verdict
 from canaryproxy.analysis.spec import Action
 from canaryproxy.model.document import Document, items, plain, real, text, whole, wholes
 
-NONE = Samples()
+NO_BOUNDS = SampleSizes()
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ThresholdBounds:
     """The canary's value at least, at most, or at most so many times stable's."""
 
-    most: float | None = None
-    least: float | None = None
+    max: float | None = None
+    min: float | None = None
     times: float | None = None
 
     def broken(self, canary: float, stable: float | None) -> str:
         """Which bound is broken, in words; empty for none."""
-        if self.most is not None and canary > self.most:
-            return f"above {words.number(self.most)}"
-        if self.least is not None and canary < self.least:
-            return f"below {words.number(self.least)}"
+        if self.max is not None and canary > self.max:
+            return f"above {wording.number(self.max)}"
+        if self.min is not None and canary < self.min:
+            return f"below {wording.number(self.min)}"
         if self.times is not None and stable is not None and canary > self.times * stable:
-            return f"above {words.number(self.times)} times stable's {words.number(stable)}"
+            return f"above {wording.number(self.times)} times stable's {wording.number(stable)}"
         return ""
 
 
@@ -37,7 +37,7 @@ class ThresholdCheck:
     """
 
     def __init__(
-        self, name: str, bounds: Bounds, failures: int, *, action: Action = "rollback", dry_run: bool = False
+        self, name: str, bounds: ThresholdBounds, failures: int, *, action: Action = "rollback", dry_run: bool = False
     ) -> None:
         self.name = name
         self.action: Action = action
@@ -48,7 +48,7 @@ class ThresholdCheck:
         self._values: tuple[float | None, float | None] = (None, None)
         self._words = ""
         self._problem = "nothing was read yet"
-        self._samples = Samples()
+        self._samples = SampleSizes()
 
     def __repr__(self) -> str:
         return f"<ThresholdCheck {self.name}: {self._bad} bad in a row>"
@@ -58,7 +58,7 @@ class ThresholdCheck:
         """Whether the bound was broken often enough."""
         return self._bad >= self._failures
 
-    def read(self, canary: float, stable: float | None, samples: Samples = NONE) -> None:
+    def read(self, canary: float, stable: float | None, samples: SampleSizes = NO_BOUNDS) -> None:
         """The values of now; stable's where it matters."""
         self._problem = ""
         self._values = canary, stable
@@ -77,9 +77,12 @@ class ThresholdCheck:
     def snapshot(self) -> Document:
         """As plain data."""
         return {
-            "bad": self._bad, "values": [None if one is None else plain(one) for one in self._values],
-            "broken": self._words, "problem": self._problem, "samples": [self._samples.canary, self._samples.stable],
-        }  # fmt: skip
+            "bad": self._bad,
+            "values": [None if one is None else plain(one) for one in self._values],
+            "broken": self._words,
+            "problem": self._problem,
+            "samples": [self._samples.canary, self._samples.stable],
+        }
 
     def restore(self, data: Document) -> None:
         """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
@@ -88,7 +91,7 @@ class ThresholdCheck:
         self._values = canary, stable
         self._words, self._problem = text(data["broken"]), text(data["problem"])
         canary_samples, stable_samples = wholes(data["samples"], 2)
-        self._samples = Samples(canary=canary_samples, stable=stable_samples)
+        self._samples = SampleSizes(canary=canary_samples, stable=stable_samples)
 
     def finding(self) -> Finding:
         """What it says now."""
@@ -118,7 +121,7 @@ class ThresholdCheck:
     def _sentence(self) -> str:
         if self._problem:
             return f"{self.name} is unknown: {self._problem}"
-        canary = words.number(self._values[0] or 0.0)
+        canary = wording.number(self._values[0] or 0.0)
         if not self._words:
             return f"{self.name} is {canary}, within its bounds"
         return f"{self.name} is {canary}, {self._words}, {self._bad} of {self._failures} times in a row"

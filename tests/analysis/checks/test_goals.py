@@ -5,8 +5,8 @@ import random
 import pytest
 
 from canaryproxy.analysis.checks.goals import GoalCheck
-from canaryproxy.analysis.rates import Block
 from canaryproxy.analysis.spec import GoalSpec
+from canaryproxy.analysis.stats.rate_tests import Block
 
 
 def test_a_cap_is_what_stable_seldom_exceeds_unless_it_is_configured() -> None:

@@ -1,20 +1,20 @@
 """Latency as a check: how long is waited, what is shown."""
 
 from canaryproxy.analysis.checks.latency import LEAST_WAIT, LONGEST_WAIT, LatencyCheck
-from canaryproxy.analysis.latency import LAST, Past
-from canaryproxy.analysis.spec import Latency
+from canaryproxy.analysis.spec import LatencySpec
+from canaryproxy.analysis.stats.rank_tests import LAST, StableHistory
 
 FAST, SLOW = -90, -70
 
 
 def check() -> LatencyCheck:
-    return LatencyCheck(Latency(), 100.0, Past())
+    return LatencyCheck(LatencySpec(), 100.0, StableHistory())
 
 
 def test_it_waits_twice_as_long_as_stable_ever_takes_within_bounds() -> None:
     assert check().wait == LEAST_WAIT
-    past = Past()
-    slow = LatencyCheck(Latency(), 100.0, past)
+    past = StableHistory()
+    slow = LatencyCheck(LatencySpec(), 100.0, past)
     past.add({32: 1000})
     assert 8 <= slow.wait <= 9
     past.add({90: 1000, LAST: 5})

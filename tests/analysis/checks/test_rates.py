@@ -3,7 +3,7 @@
 import re
 
 from canaryproxy.analysis.checks.rates import RateCheck
-from canaryproxy.analysis.rates import Block
+from canaryproxy.analysis.stats.rate_tests import Block
 
 
 def errors() -> RateCheck:

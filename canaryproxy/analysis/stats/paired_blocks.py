@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from canaryproxy.model.document import Document, plains, reals
 
-ENOUGH = 5
+MIN_BLOCKS = 5
 """Blocks without which nothing is said."""
 
 PRIOR = 1.0
@@ -34,7 +34,7 @@ def t_statistic(values: Sequence[float]) -> float:
     return mean / math.sqrt(variance / count)
 
 
-LEAST_SPREAD = 1e-3
+MIN_SPREAD = 1e-3
 """Standard deviation of a block's logarithm that is believed at least: clocks and counters are no finer."""
 
 
@@ -52,10 +52,10 @@ class PerRequest:
     def _evidence(self, values: Sequence[float]) -> float:
         """Evidence that the mean of the values is above 0."""
         count = len(values)
-        if count < ENOUGH or math.fsum(values) <= 0:
+        if count < MIN_BLOCKS or math.fsum(values) <= 0:
             return 0.0
         mean = math.fsum(values) / count
-        spread = max(math.sqrt(math.fsum((one - mean) ** 2 for one in values) / (count - 1)), LEAST_SPREAD)
+        spread = max(math.sqrt(math.fsum((one - mean) ** 2 for one in values) / (count - 1)), MIN_SPREAD)
         return log_t(count, mean / (spread / math.sqrt(count)))
 
     def snapshot(self) -> Document:
@@ -84,10 +84,10 @@ class PerRequest:
     def interval(self, alpha: float) -> tuple[float, float] | None:
         """Where the ratio lies, at any time, but for a chance of `alpha`; None where too little is known."""
         count = len(self.logs)
-        if count < ENOUGH:
+        if count < MIN_BLOCKS:
             return None
         mean = math.fsum(self.logs) / count
-        spread = max(math.sqrt(math.fsum((one - mean) ** 2 for one in self.logs) / (count - 1)), LEAST_SPREAD)
+        spread = max(math.sqrt(math.fsum((one - mean) ** 2 for one in self.logs) / (count - 1)), MIN_SPREAD)
         reach = _largest_t(count, math.log(1 / alpha))
         if reach is None:
             return None

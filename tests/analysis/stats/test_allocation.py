@@ -2,7 +2,7 @@
 
 import random
 
-from canaryproxy.analysis.ratio import ALARM, SampleRatio
+from canaryproxy.analysis.stats.allocation import ALARM, SampleRatio
 
 
 def test_a_share_that_is_kept_raises_no_alarm_at_any_of_ten_thousand_looks() -> None:

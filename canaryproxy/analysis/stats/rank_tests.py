@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from canaryproxy.analysis.evidence import Product, Restarting, evenly
+from canaryproxy.analysis.stats.eprocess import EDetector, EProcess, even_weights
 from canaryproxy.model import document
 from canaryproxy.model.document import Document
 from canaryproxy.telemetry.record.histogram import quantile
@@ -25,7 +25,7 @@ LAST = 1 << 20
 LOWEST = -20 * PER_OCTAVE
 """The bucket just below a microsecond: nothing is shorter."""
 
-ENOUGH = 100
+MIN_REQUESTS = 100
 """Stable's requests that ranks need."""
 
 CLIP = 1 - 2e-4
@@ -39,10 +39,10 @@ ODDS = (1.3, 1.8, 3.0, 6.0, 15.0)
 
 TAILS = (0.95, 0.99)
 
-WEIGHTS = tuple(0.5 * one for one in evenly(5)) + tuple(0.25 * one for one in evenly(5)) * 2
+WEIGHTS = tuple(0.5 * one for one in even_weights(5)) + tuple(0.25 * one for one in even_weights(5)) * 2
 """Of the fifteen alternatives: half on the whole distribution, a quarter on each tail."""
 
-STALE = 1.1
+REFRESH_RATIO = 1.1
 """The ranks are read anew once stable has this many times the requests. Old ranks only cost power."""
 
 
@@ -121,7 +121,7 @@ def exceedance(share: float, odds: float) -> tuple[float, float]:
     return grown / share, (1 - grown) / (1 - share)
 
 
-class Table:
+class RankTable:
     """The fifteen bets for every bucket, as stable's past suggests. `slower` bets on longer latencies, else on
     shorter.
     """
@@ -136,7 +136,7 @@ class Table:
         self._known: dict[int, tuple[float, ...]] = {}
 
     def __repr__(self) -> str:
-        return f"<Table by {self._ranks!r}>"
+        return f"<RankTable by {self._ranks!r}>"
 
     @property
     def total(self) -> int:
@@ -169,17 +169,17 @@ class Table:
         return logs
 
 
-class Past:
+class StableHistory:
     """Stable's latencies so far, which ranks are read from. A block comes in once it was bet on."""
 
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}
-        self._tables: dict[bool, Table] = {}
+        self._tables: dict[bool, RankTable] = {}
         self._slowest: tuple[int, float | None] = (0, None)
         self.total = 0
 
     def __repr__(self) -> str:
-        return f"<Past of {self.total} requests>"
+        return f"<StableHistory of {self.total} requests>"
 
     def add(self, block: Histogram) -> None:
         """More of stable's requests."""
@@ -187,13 +187,13 @@ class Past:
             self._counts[bucket] = self._counts.get(bucket, 0) + count
             self.total += count
 
-    def table(self, *, slower: bool) -> Table | None:
+    def table(self, *, slower: bool) -> RankTable | None:
         """What to bet on a block, by what was before it; None while that is too little."""
-        if self.total < ENOUGH:
+        if self.total < MIN_REQUESTS:
             return None
         table = self._tables.get(slower)
-        if table is None or self.total >= STALE * table.total:
-            table = self._tables[slower] = Table(dict(self._counts), slower=slower)
+        if table is None or self.total >= REFRESH_RATIO * table.total:
+            table = self._tables[slower] = RankTable(dict(self._counts), slower=slower)
         return table
 
     @property
@@ -202,7 +202,7 @@ class Past:
         first.
         """
         known, slowest = self._slowest
-        if self.total >= STALE * known and self.total > known:
+        if self.total >= REFRESH_RATIO * known and self.total > known:
             answered = {bucket << 1: count for bucket, count in self._counts.items() if bucket < LAST}
             slowest = quantile(answered, 0.999)
             self._slowest = self.total, slowest
@@ -224,9 +224,9 @@ class _Ranked:
 
     __slots__ = ("_evidence", "_past", "_shift", "_slower")
 
-    _evidence: Restarting | Product
+    _evidence: EDetector | EProcess
 
-    def __init__(self, past: Past, shift: Shift, *, slower: bool) -> None:
+    def __init__(self, past: StableHistory, shift: Shift, *, slower: bool) -> None:
         self._past = past
         self._shift = shift
         self._slower = slower
@@ -253,7 +253,7 @@ class _Ranked:
         return self._evidence.snapshot()
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises as `Restarting.restore` does."""
+        """Go on from there. Raises as `EDetector.restore` does."""
         self._evidence.restore(data)
 
 
@@ -262,9 +262,9 @@ class Slower(_Ranked):
 
     __slots__ = ()
 
-    def __init__(self, past: Past, tolerance: float, floor: float) -> None:
+    def __init__(self, past: StableHistory, tolerance: float, floor: float) -> None:
         super().__init__(past, Shift(tolerance, floor, up=False), slower=True)
-        self._evidence = Restarting(WEIGHTS)
+        self._evidence = EDetector(WEIGHTS)
 
 
 class NoSlower(_Ranked):
@@ -272,9 +272,9 @@ class NoSlower(_Ranked):
 
     __slots__ = ()
 
-    def __init__(self, past: Past, margin: float, floor: float) -> None:
+    def __init__(self, past: StableHistory, margin: float, floor: float) -> None:
         super().__init__(past, Shift(margin, floor, up=True), slower=False)
-        self._evidence = Product(WEIGHTS)
+        self._evidence = EProcess(WEIGHTS)
 
 
 class Faster(_Ranked):
@@ -282,6 +282,6 @@ class Faster(_Ranked):
 
     __slots__ = ()
 
-    def __init__(self, past: Past, tolerance: float, floor: float) -> None:
+    def __init__(self, past: StableHistory, tolerance: float, floor: float) -> None:
         super().__init__(past, Shift(1 / tolerance, -floor, up=True), slower=False)
-        self._evidence = Restarting(WEIGHTS)
+        self._evidence = EDetector(WEIGHTS)

@@ -16,9 +16,14 @@ V = 1
 """Of the whole. 0 is the form of commit 64e2905."""
 
 CHECKS = {
-    "errors": 1, "latency": 1, "refusals": 1, "hard_limit": 1, "error_bounds": 1, "latency_bounds": 1,
+    "errors": 1,
+    "latency": 1,
+    "refusals": 1,
+    "hard_limit": 1,
+    "error_bounds": 1,
+    "latency_bounds": 1,
     "sample_ratio": 1,
-}  # fmt: skip
+}
 """Versions of the evidence of single checks, by the name that it is stored under."""
 
 NAMED_CHECKS = {"goals": 1, "resources": 1, "externals": 1}
@@ -51,12 +56,12 @@ def readable(data: Document) -> int:
     be acted on; `ValueError` or `TypeError` where there is none. Checks that are not known may be of any version.
     """
     version = version_of(data, V, "evidence")
-    panel = mapping(data.get("panel", {}))
+    checks = mapping(data.get("panel", {}))
     for name, known in CHECKS.items():
-        if panel.get(name) is not None:
-            version_of(mapping(panel[name]), known, f"evidence of {name}")
+        if checks.get(name) is not None:
+            version_of(mapping(checks[name]), known, f"evidence of {name}")
     for kind, known in NAMED_CHECKS.items():
-        for name, check in mapping(panel.get(kind, {})).items():
+        for name, check in mapping(checks.get(kind, {})).items():
             version_of(mapping(check), known, f"evidence of {kind} {name}")
     return version
 
@@ -109,9 +114,12 @@ def without_marks(value: Any) -> Any:
 
 def _restarting(was: Values) -> Document:
     return {
-        "looks": was["_look"], "spent": was["_spent"], "sums": was["_sums"], "value": was["value"],
+        "looks": was["_look"],
+        "spent": was["_spent"],
+        "sums": was["_sums"],
+        "value": was["value"],
         "highest": was["highest"],
-    }  # fmt: skip
+    }
 
 
 def _product(was: Values) -> Document:
@@ -137,8 +145,11 @@ def _rate(was: Values) -> Document:
         "worse": _worse(was["_worse"]),
         "sound": {"relative": _product(sound["relative"]), "below": _product(sound["below"])},
         "better": _lower(was["_better"]),
-        "all": was["_all"], "here": was["_here"], "pace": was["pace"], "note": was["note"],
-    }  # fmt: skip
+        "all": was["_all"],
+        "here": was["_here"],
+        "pace": was["pace"],
+        "note": was["note"],
+    }
 
 
 def _latency(was: Values) -> Document:
@@ -148,16 +159,25 @@ def _latency(was: Values) -> Document:
         "faster": _restarting(was["_faster"]["_evidence"]),
         "waiting": [pairs(side) for side in was["_waiting"]],
         "here": [pairs(side) for side in was["_here"]],
-        "looks": was["_looks"], "judged": was["_judged"], "pace": was["pace"],
-    }  # fmt: skip
+        "looks": was["_looks"],
+        "judged": was["_judged"],
+        "pace": was["pace"],
+    }
 
 
 def _goal(was: Values) -> Document:
     return {
-        "fewer": _lower(was["_fewer"]), "more": _restarting(was["_more"]), "less": _less(was["_less"]),
-        "richer": _less(was["_richer"]), "past": pairs(was["_past"]), "carried": was["_carried"],
-        "values": was["_values"], "here": was["_here"], "worth": was["_worth"], "squares": was["_squares"],
-    }  # fmt: skip
+        "fewer": _lower(was["_fewer"]),
+        "more": _restarting(was["_more"]),
+        "less": _less(was["_less"]),
+        "richer": _less(was["_richer"]),
+        "past": pairs(was["_past"]),
+        "carried": was["_carried"],
+        "values": was["_values"],
+        "here": was["_here"],
+        "worth": was["_worth"],
+        "squares": was["_squares"],
+    }
 
 
 def _resource(was: Values) -> Document:
@@ -166,9 +186,12 @@ def _resource(was: Values) -> Document:
 
 def _threshold(was: Values) -> Document:
     return {
-        "bad": was["_bad"], "values": was["_values"], "broken": was["_words"], "problem": was["_problem"],
+        "bad": was["_bad"],
+        "values": was["_values"],
+        "broken": was["_words"],
+        "problem": was["_problem"],
         "samples": was["_samples"],
-    }  # fmt: skip
+    }
 
 
 def _hard_limit(was: Values) -> Document:
@@ -177,9 +200,11 @@ def _hard_limit(was: Values) -> Document:
 
 def _sample_ratio(was: Values) -> Document:
     return {
-        "logs": was["_ratio"]["_logs"], "canary": was["_ratio"]["canary"], "total": was["_ratio"]["total"],
+        "logs": was["_ratio"]["_logs"],
+        "canary": was["_ratio"]["canary"],
+        "total": was["_ratio"]["total"],
         "expected": was["_ratio"]["expected"],
-    }  # fmt: skip
+    }
 
 
 SINGLE: dict[str, tuple[str, Callable[[Values], Document]]] = {

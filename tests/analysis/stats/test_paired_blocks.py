@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from canaryproxy.analysis.resources import ENOUGH, PerRequest
+from canaryproxy.analysis.stats.paired_blocks import MIN_BLOCKS, PerRequest
 
 
 def after(ratio: float, blocks: int, noise: float = 0.05, seed: int = 1) -> PerRequest:
@@ -31,7 +31,7 @@ def test_what_is_tolerated_is_no_evidence() -> None:
 
 
 def test_few_blocks_say_nothing() -> None:
-    found = after(3, ENOUGH - 1)
+    found = after(3, MIN_BLOCKS - 1)
     assert found.more == 0
     assert found.interval(0.05) is None
     assert PerRequest(1.1).ratio is None
@@ -47,7 +47,7 @@ def test_the_interval_holds_the_ratio_and_narrows() -> None:
 
 def test_readings_that_are_all_the_same_are_not_infinitely_certain() -> None:
     found = PerRequest(1.1)
-    for _ in range(ENOUGH):
+    for _ in range(MIN_BLOCKS):
         found.block(1.2, 1.0)
     assert math.isfinite(found.more)
     assert found.interval(1e-9) is None

@@ -12,7 +12,7 @@ from canaryproxy.model.document import Document, plain, real, whole, wholes
 LOOKS = 600
 """Looks that make up the past."""
 
-ENOUGH = 60
+MIN_UPDATES = 60
 """Looks without which there is no past to compare with."""
 
 TIMES = 2.0
@@ -22,7 +22,7 @@ SLACK = 1.2
 ALARM = math.log(86_400)
 """One false alarm in a day of looks, or fewer."""
 
-LEAST = 0.05
+MIN_RATE = 0.05
 """Errors per look that are believed at least, so that a first error after quiet hours is no alarm."""
 
 
@@ -43,7 +43,7 @@ class Drift:
     @property
     def mean(self) -> float:
         """Errors per look believed to be normal."""
-        return max(self._total / len(self._past), LEAST) if self._past else LEAST
+        return max(self._total / len(self._past), MIN_RATE) if self._past else MIN_RATE
 
     @property
     def alarmed(self) -> bool:
@@ -54,7 +54,7 @@ class Drift:
         """The errors since the last look. While alarmed, the past stays what it was; what lasts as long as the past
         did is the new normal.
         """
-        if len(self._past) >= ENOUGH:
+        if len(self._past) >= MIN_UPDATES:
             self.sum = max(0.0, self.sum) + errors * math.log(TIMES) - SLACK * self.mean * (TIMES - 1)
             self.sum = min(self.sum, 2 * ALARM)
         if self.alarmed:

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from canaryproxy.analysis.dispersion import Dispersion, EndpointSeconds
-from canaryproxy.analysis.rates import Block
+from canaryproxy.analysis.stats.dispersion import Dispersion, EndpointSeconds
+from canaryproxy.analysis.stats.rate_tests import Block
 
 
 def watched(stall: bool, seconds: int = 4000, endpoints: int = 4) -> Dispersion:

@@ -7,31 +7,32 @@ control again.
 
 from collections import deque
 
-from canaryproxy.analysis import intervals, words
+from canaryproxy.analysis import wording
 from canaryproxy.analysis.checks.hard_limit import TIMES, HardLimitCheck
-from canaryproxy.analysis.evidence import Restarting, evenly
-from canaryproxy.analysis.finding import SUSPICIOUS
-from canaryproxy.analysis.rates import ABOVE_FLOOR, Block, log_floor
-from canaryproxy.analysis.spec import Errors, HardLimit
+from canaryproxy.analysis.finding import SUSPICIOUS_P
+from canaryproxy.analysis.spec import ErrorSpec, HardLimitSpec
+from canaryproxy.analysis.stats import intervals
+from canaryproxy.analysis.stats.eprocess import EDetector, even_weights
+from canaryproxy.analysis.stats.rate_tests import ABOVE_FLOOR, Block, log_floor
 from canaryproxy.model.document import Document, items, number, whole, wholes
 
-MINUTES = 600
+BASELINE_MINUTES = 600
 """Looks of stable that are remembered."""
 
 LEAST, MOST = 0.001, 0.4
 """Rates that are held against a canary, at least and at most."""
 
 
-class Stable:
+class StableBaseline:
     """What stable was like lately: requests and failures, look by look."""
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[int, int]] = deque(maxlen=MINUTES)
+        self._looks: deque[tuple[int, int]] = deque(maxlen=BASELINE_MINUTES)
 
     def __repr__(self) -> str:
-        return f"<Stable failed {self.failed} of {self.ended}>"
+        return f"<StableBaseline failed {self.failed} of {self.ended}>"
 
-    def look(self, ended: int, failed: int) -> None:
+    def update(self, ended: int, failed: int) -> None:
         """A second has passed; seconds without a request tell nothing."""
         if ended:
             self._looks.append((ended, failed))
@@ -58,43 +59,46 @@ class Stable:
     def restore(self, data: object) -> None:
         """Go on from there. Raises `ValueError` and `TypeError`."""
         looks = [wholes(one, 2) for one in items(data)]
-        self._looks = deque(((ended, failed) for ended, failed in looks), maxlen=MINUTES)
+        self._looks = deque(((ended, failed) for ended, failed in looks), maxlen=BASELINE_MINUTES)
 
 
-class Alone:
+class Uncontrolled:
     """One stretch of time without a control."""
 
-    def __init__(self, errors: Errors, limit: HardLimit | None, stable: Stable) -> None:
+    def __init__(self, errors: ErrorSpec, limit: HardLimitSpec | None, stable: StableBaseline) -> None:
         highest = intervals.rate(stable.failed, stable.ended)[1] if stable.ended else errors.floor
-        self._known = stable.rate
+        self._baseline = stable.rate
         self._against(min(max(errors.floor, LEAST, errors.tolerance * highest), MOST))
         self._limit = None if limit is None else HardLimitCheck(limit)
         self._ended = self._failed = 0
 
     def __repr__(self) -> str:
-        return f"<Alone: {self._evidence!r} that it fails more than {self._bound:.2%}>"
+        return f"<Uncontrolled: {self._evidence!r} that it fails more than {self._bound:.2%}>"
 
-    def look(self, ended: int, failed: int) -> None:
+    def update(self, ended: int, failed: int) -> None:
         """A second has passed, with so many requests of the canary."""
         self._ended += ended
         self._failed += failed
         if ended:
             self._evidence.bet([log_floor(ended, failed, one, self._bound) for one in self._above])
         if self._limit is not None:
-            self._limit.count(Block(ended, failed, TIMES * ended, TIMES * ended * self._known))
+            self._limit.count(Block(ended, failed, TIMES * ended, TIMES * ended * self._baseline))
             self._limit.reported()
 
     def snapshot(self) -> Document:
         """As plain data. What it is held against is part of it: stable has not been seen since."""
         return {
-            "known": self._known, "bound": self._bound, "evidence": self._evidence.snapshot(),
-            "hard_limit": None if self._limit is None else self._limit.snapshot(), "ended": self._ended,
+            "known": self._baseline,
+            "bound": self._bound,
+            "evidence": self._evidence.snapshot(),
+            "hard_limit": None if self._limit is None else self._limit.snapshot(),
+            "ended": self._ended,
             "failed": self._failed,
-        }  # fmt: skip
+        }
 
     def restore(self, data: Document) -> None:
         """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
-        self._known, bound = number(data["known"]), number(data["bound"])
+        self._baseline, bound = number(data["known"]), number(data["bound"])
         self._against(min(max(bound, LEAST), MOST))
         self._evidence.restore(data["evidence"])
         if self._limit is not None:
@@ -105,16 +109,16 @@ class Alone:
         """The rate that is held against the canary."""
         self._bound = bound
         self._above = tuple(one for one in ABOVE_FLOOR if one * bound < 1)
-        self._evidence = Restarting(evenly(len(self._above)))
+        self._evidence = EDetector(even_weights(len(self._above)))
 
     @property
-    def suspicion(self) -> str:
+    def p_suspicious(self) -> str:
         """Why it is suspicious, in a sentence; empty if it is not."""
         limit = self._limit is not None and self._limit.failed
-        if self._evidence.value < SUSPICIOUS and not limit:
+        if self._evidence.value < SUSPICIOUS_P and not limit:
             return ""
-        said = words.evidence(self._evidence.value, SUSPICIOUS)
+        said = wording.evidence(self._evidence.value, SUSPICIOUS_P)
         return (
-            f"canary failed {self._failed:,} of {words.some(self._ended, 'request')} with all of the traffic, stable "
-            f"{words.percent(self._known)} before, {said}"
+            f"canary failed {self._failed:,} of {wording.counted(self._ended, 'request')} with all of the traffic, stable "
+            f"{wording.percent(self._baseline)} before, {said}"
         )

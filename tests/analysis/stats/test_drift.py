@@ -3,7 +3,7 @@
 import math
 import random
 
-from canaryproxy.analysis.drift import ENOUGH, LOOKS, Drift
+from canaryproxy.analysis.stats.drift import LOOKS, MIN_UPDATES, Drift
 
 
 def poisson(rng: random.Random, mean: float) -> int:
@@ -59,9 +59,9 @@ def test_the_alarm_ends_when_stable_recovers() -> None:
 
 def test_what_lasts_becomes_normal() -> None:
     drift = Drift()
-    for _ in range(ENOUGH):
+    for _ in range(MIN_UPDATES):
         drift.look(1)
-    for _ in range(2 * LOOKS + ENOUGH):
+    for _ in range(2 * LOOKS + MIN_UPDATES):
         drift.look(5)
     assert not drift.alarmed
     assert drift.mean == 5

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from canaryproxy.analysis.migration import V, from_0, migrated, without_marks
+from canaryproxy.analysis.snapshot_migration import V, from_0, migrated, without_marks
 from canaryproxy.model.document import TooNewError, added
 from tests.support.golden import alike, plain
 from tests.support.judged import JUDGED, fresh, seen
@@ -37,8 +37,19 @@ def test_all_that_it_knew_is_written_in_the_form_of_now(name: str) -> None:
     was = from_0(golden_judge["stored"])
     assert added(was, now) == {}
     was["failed"] = was["failed"] and {**was["failed"]}
-    for kept in ("unit", "weight", "panel", "exposed", "placebo", "at_risk", "goals_at_risk", "judged", "requests",
-                 "stable", "failed"):  # fmt: skip
+    for kept in (
+        "unit",
+        "weight",
+        "panel",
+        "exposed",
+        "placebo",
+        "at_risk",
+        "goals_at_risk",
+        "judged",
+        "requests",
+        "stable",
+        "failed",
+    ):
         assert now[kept] == was[kept], kept
     assert now["v"] == V
 
@@ -56,8 +67,14 @@ def test_no_name_of_an_attribute_is_stored(name: str) -> None:
 
 
 def test_marks_of_every_kind_are_taken_off() -> None:
-    marked = {"a": {"x": {"t": [1, {"f": "inf"}]}, "y": {"d": [["k", {"s": [1]}], [3, {"q": [2], "n": 7}]]},
-                    "z": {"o": "Block", "v": [1, 2, 3, 4]}, "w": None}}  # fmt: skip
+    marked = {
+        "a": {
+            "x": {"t": [1, {"f": "inf"}]},
+            "y": {"d": [["k", {"s": [1]}], [3, {"q": [2], "n": 7}]]},
+            "z": {"o": "Block", "v": [1, 2, 3, 4]},
+            "w": None,
+        }
+    }
     assert without_marks(marked) == {"x": [1, "inf"], "y": {"k": [1], 3: [2]}, "z": [1, 2, 3, 4], "w": None}
 
 

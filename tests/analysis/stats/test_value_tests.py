@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from canaryproxy.analysis.values import STAKES, Less, Takings, log_less
+from canaryproxy.analysis.stats.value_tests import STAKES, LowerValues, ValueBlock, log_less
 
 
 @pytest.mark.parametrize("stake", STAKES)
@@ -18,7 +18,7 @@ def test_one_distribution_for_both_is_worth_no_evidence_on_average(stake: float)
         chance = math.prod(chances[one] for one in outcome)
         canary = [values[one] for one in outcome[:2] if one]
         stable = [values[one] for one in outcome[2:] if one]
-        mean += chance * math.exp(log_less(Takings(2, canary, 3, stable), stake, 10.0))
+        mean += chance * math.exp(log_less(ValueBlock(2, canary, 3, stable), stake, 10.0))
     assert mean <= 1
 
 
@@ -28,9 +28,9 @@ def orders(rng: random.Random, visits: int, share: float, value: float) -> list[
 
 def evidence(share: float, value: float, margin: float = 1.0, *, more: bool = False) -> float:
     rng = random.Random(4)
-    less = Less(margin)
+    less = LowerValues(margin)
     for _ in range(300):
-        takings = Takings(100, orders(rng, 100, share, value), 100, orders(rng, 100, 0.04, 30))
+        takings = ValueBlock(100, orders(rng, 100, share, value), 100, orders(rng, 100, 0.04, 30))
         less.bet(takings.exchanged() if more else takings, 300.0)
     return less.value
 
@@ -47,6 +47,6 @@ def test_what_is_tolerated_is_no_loss() -> None:
 
 
 def test_events_above_the_cap_count_as_the_cap() -> None:
-    assert log_less(Takings(1, [1e9], 1, []), 0.5, 10) == log_less(Takings(1, [10], 1, []), 0.5, 10)
-    assert not Takings(0, [], 1, []).whole
-    assert Takings(1, [], 1, []).whole
+    assert log_less(ValueBlock(1, [1e9], 1, []), 0.5, 10) == log_less(ValueBlock(1, [10], 1, []), 0.5, 10)
+    assert not ValueBlock(0, [], 1, []).as_integers
+    assert ValueBlock(1, [], 1, []).as_integers

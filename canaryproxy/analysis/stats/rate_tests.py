@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from canaryproxy.analysis.evidence import Product, Restarting, evenly
+from canaryproxy.analysis.stats.eprocess import EDetector, EProcess, even_weights
 from canaryproxy.model.document import Document, plains, reals
 
 HIGHER = (1.25, 1.6, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
@@ -23,7 +23,7 @@ LOWER = (0.9, 0.75, 0.5, 0.25, 0.05)
 """Ratios that are bet on where a rate is to be shown lower."""
 
 
-NO_NEWS = (0.0,) * max(len(HIGHER), len(LOWER))
+NO_DATA = (0.0,) * max(len(HIGHER), len(LOWER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,11 @@ class Block:
 
     def __add__(self, other: "Block") -> "Block":
         return Block(
-            self.canary + other.canary, self.canary_failed + other.canary_failed,
-            self.stable + other.stable, self.stable_failed + other.stable_failed,
-        )  # fmt: skip
+            self.canary + other.canary,
+            self.canary_failed + other.canary_failed,
+            self.stable + other.stable,
+            self.stable_failed + other.stable_failed,
+        )
 
     def snapshot(self) -> list[float | str]:
         """As plain data."""
@@ -82,11 +84,11 @@ def log_floor(units: float, failed: float, multiple: float, floor: float) -> flo
 
 def _logs(block: Block, alternatives: Sequence[float], ratio: float, dispersion: float) -> Sequence[float]:
     if not block.canary_failed and not block.stable_failed:
-        return NO_NEWS[: len(alternatives)]
+        return NO_DATA[: len(alternatives)]
     return [log_relative(block, one, ratio) / dispersion for one in alternatives]
 
 
-class Worse:
+class HigherRate:
     """Evidence that the canary's rate is more than `ratio` times stable's *and* above `floor` (0..1).
 
     Both must be shown, so the evidence is the smaller of two: an e-value for "one of them does not hold".
@@ -98,11 +100,11 @@ class Worse:
         self._ratio = ratio
         self._floor = floor
         self._above = tuple(one for one in ABOVE_FLOOR if one * floor < 1)
-        self.relative = Restarting(evenly(len(HIGHER)))
-        self.floor = Restarting(evenly(len(self._above))) if floor else None
+        self.relative = EDetector(even_weights(len(HIGHER)))
+        self.floor = EDetector(even_weights(len(self._above))) if floor else None
 
     def __repr__(self) -> str:
-        return f"<Worse: {self.relative!r} and {self.floor!r}>"
+        return f"<HigherRate: {self.relative!r} and {self.floor!r}>"
 
     def bet(self, block: Block, fresh: float | None = None, *, look: bool = True, dispersion: float = 1.0) -> None:
         """Bet on a block. `fresh` are the canary's units that no earlier block had, where a unit may appear in many.
@@ -121,18 +123,16 @@ class Worse:
 
     def snapshot(self) -> Document:
         """As plain data."""
-        return {
-            "relative": self.relative.snapshot(), "floor": None if self.floor is None else self.floor.snapshot()
-        }  # fmt: skip
+        return {"relative": self.relative.snapshot(), "floor": None if self.floor is None else self.floor.snapshot()}
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises as `Restarting.restore` does."""
+        """Go on from there. Raises as `EDetector.restore` does."""
         self.relative.restore(data["relative"])
         if self.floor is not None:
             self.floor.restore(data["floor"])
 
 
-class NoWorse:
+class NotHigherRate:
     """Evidence that the canary's rate is below `ratio` times stable's *or* below `bound` (0..1): non-inferiority.
 
     "At least as bad as the greater of the two" lies in what both halves test, so their mean is an e-value too.
@@ -143,14 +143,14 @@ class NoWorse:
     def __init__(self, ratio: float, bound: float) -> None:
         self._ratio = ratio
         self._bound = bound
-        self.relative = Product(evenly(len(LOWER)))
-        self.below = Product(evenly(len(LOWER)))
+        self.relative = EProcess(even_weights(len(LOWER)))
+        self.below = EProcess(even_weights(len(LOWER)))
 
     def __repr__(self) -> str:
-        return f"<NoWorse: {self.relative!r} or {self.below!r}>"
+        return f"<NotHigherRate: {self.relative!r} or {self.below!r}>"
 
     def bet(self, block: Block, fresh: float | None = None, *, dispersion: float = 1.0) -> None:
-        """Bet on a block. `fresh` and `dispersion` as in `Worse.bet`."""
+        """Bet on a block. `fresh` and `dispersion` as in `HigherRate.bet`."""
         self.relative.bet(_logs(block, LOWER, self._ratio, dispersion))
         units = block.canary if fresh is None else fresh
         self.below.bet([log_floor(units, block.canary_failed, one, self._bound) / dispersion for one in LOWER])
@@ -165,25 +165,25 @@ class NoWorse:
         return {"relative": self.relative.snapshot(), "below": self.below.snapshot()}
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises as `Restarting.restore` does."""
+        """Go on from there. Raises as `EDetector.restore` does."""
         self.relative.restore(data["relative"])
         self.below.restore(data["below"])
 
 
-class Lower:
+class LowerRate:
     """Evidence that the canary's rate is less than stable's over `margin` (1 and more): fewer errors, fewer buyers."""
 
     __slots__ = ("_margin", "relative")
 
     def __init__(self, margin: float = 1.0) -> None:
         self._margin = margin
-        self.relative = Restarting(evenly(len(LOWER)))
+        self.relative = EDetector(even_weights(len(LOWER)))
 
     def __repr__(self) -> str:
-        return f"<Lower: {self.relative!r}>"
+        return f"<LowerRate: {self.relative!r}>"
 
     def bet(self, block: Block, *, look: bool = True, dispersion: float = 1.0) -> None:
-        """Bet on a block. `dispersion` as in `Worse.bet`."""
+        """Bet on a block. `dispersion` as in `HigherRate.bet`."""
         self.relative.bet(_logs(block, LOWER, 1 / self._margin, dispersion), look=look)
 
     @property
@@ -196,5 +196,5 @@ class Lower:
         return {"relative": self.relative.snapshot()}
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises as `Restarting.restore` does."""
+        """Go on from there. Raises as `EDetector.restore` does."""
         self.relative.restore(data["relative"])

@@ -45,12 +45,12 @@ def evidence(value: float, threshold: float) -> str:
     return f"evidence {shown} {'≥' if value >= threshold else 'of'} {number(threshold)}"
 
 
-def some(count: int, unit: str) -> str:
+def counted(count: int, unit: str) -> str:
     """A count of units."""
     return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"
 
 
-def about(count: float) -> str:
+def approximate(count: float) -> str:
     """A count that is only guessed: two digits of it."""
     if count < 100:
         return f"{math.ceil(count):,}"
@@ -58,7 +58,7 @@ def about(count: float) -> str:
     return f"{math.ceil(count / scale) * scale:,}"
 
 
-def wanted(count: float, unit: str, pace: float) -> str:
+def missing_text(count: float, unit: str, pace: float) -> str:
     """So many more units of the canary, and how long that takes at `pace` units a second (0 for nobody knows)."""
-    units = f"about {about(count)} more canary {unit}s"
+    units = f"about {approximate(count)} more canary {unit}s"
     return f"{units}, about {seconds(float(f'{count / pace:.2g}'))}" if pace else units

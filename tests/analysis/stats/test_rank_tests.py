@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.analysis.latency import (
+from canaryproxy.analysis.stats.rank_tests import (
     LAST,
     LOWEST,
     WEIGHTS,
     Faster,
     Histogram,
     NoSlower,
-    Past,
     Ranks,
+    RankTable,
     Shift,
     Slower,
-    Table,
+    StableHistory,
     exceedance,
     lehmann,
 )
@@ -63,9 +63,10 @@ def test_the_mean_over_all_outcomes_is_what_was_computed_elsewhere() -> None:
 
 
 @given(
-    st.lists(st.floats(0.01, 1), min_size=3, max_size=3), st.lists(st.floats(0.01, 1), min_size=3, max_size=3),
+    st.lists(st.floats(0.01, 1), min_size=3, max_size=3),
+    st.lists(st.floats(0.01, 1), min_size=3, max_size=3),
     st.sampled_from((0.9, 0.45, 0.25, 4.0)),
-)  # fmt: skip
+)
 def test_whatever_the_true_distribution_is_it_is_worth_no_evidence_on_average(
     truth: list[float], table: list[float], exponent: float
 ) -> None:
@@ -77,7 +78,7 @@ def test_whatever_the_true_distribution_is_it_is_worth_no_evidence_on_average(
 def test_the_table_bets_as_the_formulas_say() -> None:
     past = {0: 30, 1: 30, 2: 25, 3: 10, 4: 4, 5: 1}
     canary, stable = {0: 1, 1: 1, 2: 2, 3: 3, 4: 2, 5: 1}, {0: 28, 1: 31, 2: 24, 3: 11, 4: 4, 5: 2}
-    logs = Table(past, slower=True).logs(canary, stable)
+    logs = RankTable(past, slower=True).logs(canary, stable)
     for log, expected in zip(logs, (1.042434462, 1.945967632, 3.002577579, 3.792945246, 3.683200426), strict=False):
         assert log == pytest.approx(expected, abs=1e-9)
     threshold, share = Ranks(past).tail(0.95)
@@ -110,7 +111,7 @@ def test_latencies_of_another_scale_are_judged_alike(moved: int) -> None:
 def test_proportional_histograms_speak_against_a_difference() -> None:
     past = histogram(random.Random(1), 10_000)
     block = {one: count * 10 for one, count in past.items()}
-    assert all(log < 0 for log in Table(past, slower=True).logs(past, block))
+    assert all(log < 0 for log in RankTable(past, slower=True).logs(past, block))
 
 
 @given(st.integers(-200, 100), st.sampled_from((1, 2, 4)))
@@ -143,7 +144,7 @@ Kind = type[Slower] | type[NoSlower] | type[Faster]
 def bet_on(
     kind: Kind, blocks: Iterable[tuple[Histogram, Histogram]], floor: float = 0.002, by: float = 1.1
 ) -> Slower | NoSlower | Faster:
-    past = Past()
+    past = StableHistory()
     judge = kind(past, by, floor)
     for canary, stable in blocks:
         judge.bet(canary, stable)
@@ -192,7 +193,7 @@ def test_the_first_hundred_of_stable_are_only_learnt_from() -> None:
 
 
 def test_ranks_are_read_anew_once_there_is_a_tenth_more() -> None:
-    past = Past()
+    past = StableHistory()
     past.add({0: 99})
     assert past.table(slower=True) is None
     past.add({0: 1})
@@ -205,7 +206,7 @@ def test_ranks_are_read_anew_once_there_is_a_tenth_more() -> None:
 
 
 def test_the_slowest_in_a_thousand_are_of_those_that_were_answered() -> None:
-    past = Past()
+    past = StableHistory()
     assert past.slowest is None
     past.add({LAST: 5})
     assert past.slowest is None

@@ -8,32 +8,32 @@ fail by themselves.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from canaryproxy.analysis import words
+from canaryproxy.analysis import wording
 from canaryproxy.analysis.checks.goals import GoalCheck
 from canaryproxy.analysis.checks.hard_limit import HardLimitCheck
 from canaryproxy.analysis.checks.latency import LatencyCheck
 from canaryproxy.analysis.checks.rates import RateCheck
 from canaryproxy.analysis.checks.resources import ResourceCheck
 from canaryproxy.analysis.checks.sample_ratio import SampleRatioCheck
-from canaryproxy.analysis.checks.thresholds import Bounds, ThresholdCheck
-from canaryproxy.analysis.evidence import anytime_p
-from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS, Finding, Samples, Verdict
-from canaryproxy.analysis.latency import Past
-from canaryproxy.analysis.migration import CHECKS, NAMED_CHECKS
-from canaryproxy.analysis.spec import Limits, Spec, Unit
+from canaryproxy.analysis.checks.thresholds import ThresholdBounds, ThresholdCheck
+from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS_P, Finding, SampleSizes, Verdict
+from canaryproxy.analysis.snapshot_migration import CHECKS, NAMED_CHECKS
+from canaryproxy.analysis.spec import AnalysisSpec, FixedLimits, Unit
+from canaryproxy.analysis.stats.eprocess import anytime_p
+from canaryproxy.analysis.stats.rank_tests import StableHistory
 from canaryproxy.model.document import VERSION, Document, mapping, plain, real
 from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.telemetry.record.histogram import quantile
 
-ENOUGH = 20
+MIN_GROUPS = 20
 """Requests of the canary that fixed bounds of our own need."""
 
 
-ILL = 0.5
+STABLE_ILL_RATE = 0.5
 """Of its requests: a stable that fails so many is nothing to compare with."""
 
 SHARES = {"errors": 0.5, "latency": 0.3}
-OTHERS = 0.2
+OTHER_SHARE = 0.2
 """Shares of the evidence, among those that are there; the others have theirs together."""
 
 LOOKS_BAD = 5
@@ -43,13 +43,13 @@ LOOKS_BAD = 5
 Check = RateCheck | LatencyCheck | GoalCheck | ResourceCheck | ThresholdCheck | HardLimitCheck | SampleRatioCheck
 
 
-class Panel:
+class CheckSet:
     """Everything that judges one canary, from the beginning of its evidence. `past` are stable's latencies before and
     since: whoever owns them adds what comes while there is no canary.
     """
 
-    def __init__(self, spec: Spec, unit: Unit, past: Past) -> None:
-        errors, latency, refusals = spec.errors, spec.latency, spec.refusals
+    def __init__(self, spec: AnalysisSpec, unit: Unit, past: StableHistory) -> None:
+        errors, latency, refusals = spec.errors, spec.latency, spec.client_errors
         self.spec = spec
         self._shares = shares(spec)
         self.errors = None
@@ -64,30 +64,31 @@ class Panel:
                 dry_run=errors.dry_run,
             )
         self.latency = None if latency is None else LatencyCheck(latency, self._alarm("latency", "rollback"), past)
-        self.refusals = None
+        self.client_errors = None
         if refusals is not None:
-            self.refusals = RateCheck(
+            self.client_errors = RateCheck(
                 "refusals",
                 "answered 4xx to",
                 refusals.tolerance,
                 refusals.floor,
-                self._alarm("refusals", refusals.on_harm),
-                action=refusals.on_harm,
+                self._alarm("refusals", refusals.on_failure),
+                action=refusals.on_failure,
                 dry_run=refusals.dry_run,
             )
         goal_unit: Unit = "user" if unit == "user" else "request"
         self.goals = {
-            goal.goal: GoalCheck(goal, self._alarm(f"goal:{goal.goal}", goal.on_harm), goal_unit) for goal in spec.goals
+            goal.goal: GoalCheck(goal, self._alarm(f"goal:{goal.goal}", goal.on_failure), goal_unit)
+            for goal in spec.goals
         }
         self.resources = {
-            one.name: ResourceCheck(one, self._alarm(f"resource:{one.name}", one.on_harm)) for one in spec.resources
+            one.name: ResourceCheck(one, self._alarm(f"resource:{one.name}", one.on_failure)) for one in spec.resources
         }
         self.externals = {
             one.name: ThresholdCheck(
                 f"check:{one.name}",
-                Bounds(one.most, one.least, one.times),
+                ThresholdBounds(one.max, one.min, one.times),
                 one.failures,
-                action=one.on_harm,
+                action=one.on_failure,
                 dry_run=one.dry_run,
             )
             for one in spec.externals
@@ -101,27 +102,27 @@ class Panel:
         self._highest: dict[str, float] = {}
 
     def __repr__(self) -> str:
-        return f"<Panel: evidence {self.evidence:.3g}>"
+        return f"<CheckSet: evidence {self.evidence:.3g}>"
 
-    def look(self) -> None:
+    def update(self) -> None:
         """A second has passed."""
-        for one in self._weighed:
+        for one in self._evidence_weights:
             self._highest[one.name] = max(self._highest.get(one.name, 1.0), one.harm)
 
-    def look_at_bounds(self) -> None:
+    def update_bounds(self) -> None:
         """Hold what is shown against fixed bounds."""
         if self.error_bounds is not None and self.errors is not None:
             found = self.errors.finding()
-            _hold(self.error_bounds, found.canary, found.stable, found.samples)
+            _add_samples(self.error_bounds, found.canary, found.stable, found.samples)
         if self.latency_bounds is not None and self.latency is not None and self.spec.latency is not None:
             canary, stable = self.latency.shown()
             q = self.spec.latency.q
-            samples = Samples(sum(canary.values()), sum(stable.values()))
-            _hold(self.latency_bounds, quantile(canary, q), quantile(stable, q), samples)
+            samples = SampleSizes(sum(canary.values()), sum(stable.values()))
+            _add_samples(self.latency_bounds, quantile(canary, q), quantile(stable, q), samples)
 
     def step(self) -> None:
         """The weight has changed."""
-        for one in (self.errors, self.latency, self.refusals, *self.goals.values(), *self.bounds):
+        for one in (self.errors, self.latency, self.client_errors, *self.goals.values(), *self.bounds):
             if one is not None:
                 one.step()
 
@@ -139,16 +140,16 @@ class Panel:
         return min(SHOWN, self.spec.alarm)
 
     @property
-    def _weighed(self) -> Iterator[RateCheck | LatencyCheck | GoalCheck | ResourceCheck]:
+    def _evidence_weights(self) -> Iterator[RateCheck | LatencyCheck | GoalCheck | ResourceCheck]:
         """Checks that have evidence of harm."""
-        for one in (self.errors, self.latency, self.refusals, *self.goals.values(), *self.resources.values()):
+        for one in (self.errors, self.latency, self.client_errors, *self.goals.values(), *self.resources.values()):
             if one is not None:
                 yield one
 
     @property
     def evidence(self) -> float:
         """That the canary is worse, of all checks that may take it back."""
-        harms = [self._shares[one.name] * one.harm for one in self._weighed if one.name in self._shares]
+        harms = [self._shares[one.name] * one.harm for one in self._evidence_weights if one.name in self._shares]
         return sum(harms) if harms else 1.0
 
     def worst(self, findings: Sequence[Finding]) -> Finding:
@@ -169,7 +170,7 @@ class Panel:
         checks = (
             self.errors,
             self.latency,
-            self.refusals,
+            self.client_errors,
             *self.goals.values(),
             *self.resources.values(),
             *self.bounds,
@@ -221,7 +222,7 @@ class Panel:
         return {
             "errors": self.errors,
             "latency": self.latency,
-            "refusals": self.refusals,
+            "refusals": self.client_errors,
             "hard_limit": self.limit,
             "error_bounds": self.error_bounds,
             "latency_bounds": self.latency_bounds,
@@ -237,7 +238,7 @@ class Panel:
     def _stored_evidence(self) -> dict[str, RateCheck | LatencyCheck | GoalCheck | ResourceCheck]:
         """Checks that have evidence of harm, by the name that the highest of it is stored under."""
         single: dict[str, RateCheck | LatencyCheck | None]
-        single = {"errors": self.errors, "latency": self.latency, "refusals": self.refusals}
+        single = {"errors": self.errors, "latency": self.latency, "refusals": self.client_errors}
         return {
             **{name: check for name, check in single.items() if check is not None},
             **{f"goal:{name}": check for name, check in self.goals.items()},
@@ -256,88 +257,88 @@ def _snapshot(check: Check | None, version: int) -> Document | None:
     return None if check is None else {VERSION: version, **check.snapshot()}
 
 
-def _hold(check: ThresholdCheck, canary: float | None, stable: float | None, samples: Samples) -> None:
-    if canary is None or samples.canary < ENOUGH:
-        check.unread(f"fewer than {ENOUGH} requests of the canary at this weight")
+def _add_samples(check: ThresholdCheck, canary: float | None, stable: float | None, samples: SampleSizes) -> None:
+    if canary is None or samples.canary < MIN_GROUPS:
+        check.unread(f"fewer than {MIN_GROUPS} requests of the canary at this weight")
     else:
         check.read(canary, stable, samples)
 
 
-def shares(spec: Spec) -> dict[str, float]:
+def shares(spec: AnalysisSpec) -> dict[str, float]:
     """The share of each check that may take the canary back, by its name."""
     parts = {
         name: SHARES[name]
         for name, one in (("errors", spec.errors), ("latency", spec.latency))
         if one is not None and not one.dry_run
     }
-    refusals = () if spec.refusals is None else (("refusals", spec.refusals),)
+    refusals = () if spec.client_errors is None else (("refusals", spec.client_errors),)
     goals = ((f"goal:{one.goal}", one) for one in spec.goals)
     resources = ((f"resource:{one.name}", one) for one in spec.resources)
-    others = [name for name, one in (*refusals, *goals, *resources) if one.on_harm == "rollback" and not one.dry_run]
-    parts |= {name: OTHERS / len(others) for name in others}
+    others = [name for name, one in (*refusals, *goals, *resources) if one.on_failure == "rollback" and not one.dry_run]
+    parts |= {name: OTHER_SHARE / len(others) for name in others}
     total = sum(parts.values())
     return {name: part / total for name, part in parts.items()}
 
 
-def _bounds(name: str, limits: Limits, *, dry_run: bool) -> ThresholdCheck | None:
+def _bounds(name: str, limits: FixedLimits, *, dry_run: bool) -> ThresholdCheck | None:
     if not limits:
         return None
-    return ThresholdCheck(name, Bounds(limits.most, None, limits.times), LOOKS_BAD, dry_run=dry_run)
+    return ThresholdCheck(name, ThresholdBounds(limits.max, None, limits.times), LOOKS_BAD, dry_run=dry_run)
 
 
-def verdict_of(
-    panel: Panel, findings: Sequence[Finding], *, weight: int, aim: int, drifting: bool, judged: int
+def overall_verdict(
+    check_set: CheckSet, findings: Sequence[Finding], *, weight: int, aim: int, drifting: bool, judged: int
 ) -> tuple[Verdict, str]:
     """The verdict with its reason in a sentence, for going on to the weight `aim`. `judged` are the canary's requests
     since the weight last changed.
     """
-    failing = _failing(panel, findings)
+    failing = _failing(check_set, findings)
     if failing:
         return "fail", failing
-    held = next(_obstacles(panel, findings, weight, aim, judged, drifting=drifting), "")
-    return ("inconclusive", held) if held else ("pass", _calm(findings))
+    held = next(_obstacles(check_set, findings, weight, aim, judged, drifting=drifting), "")
+    return ("inconclusive", held) if held else ("pass", _all_calm(findings))
 
 
-def _failing(panel: Panel, findings: Sequence[Finding]) -> str:
+def _failing(check_set: CheckSet, findings: Sequence[Finding]) -> str:
     """Why the canary is to be taken back; empty if it is not."""
-    for broken in panel.broken:
+    for broken in check_set.broken:
         return broken.sentence
-    return panel.worst(findings).sentence if panel.evidence >= panel.spec.alarm else ""
+    return check_set.worst(findings).sentence if check_set.evidence >= check_set.spec.alarm else ""
 
 
 def _obstacles(
-    panel: Panel, findings: Sequence[Finding], weight: int, aim: int, judged: int, *, drifting: bool
+    check_set: CheckSet, findings: Sequence[Finding], weight: int, aim: int, judged: int, *, drifting: bool
 ) -> Iterator[str]:
     """What stands against going on, the most serious first."""
-    spec = panel.spec
-    yield from filter(None, (_holds(finding) for finding in findings if not finding.dry_run))
-    if panel.evidence >= SUSPICIOUS:
-        yield f"suspicious: {panel.worst(findings).sentence}"
-    if panel.sample_ratio.alarmed:
-        yield panel.sample_ratio.finding().sentence
+    spec = check_set.spec
+    yield from filter(None, (_is_held(finding) for finding in findings if not finding.dry_run))
+    if check_set.evidence >= SUSPICIOUS_P:
+        yield f"suspicious: {check_set.worst(findings).sentence}"
+    if check_set.sample_ratio.alarmed:
+        yield check_set.sample_ratio.finding().sentence
     for finding in findings:
-        if finding.name == "errors" and (finding.stable or 0.0) >= ILL:
-            yield f"stable itself fails {words.percent(finding.stable or 0.0)} of its requests: no time for a rollout"
+        if finding.name == "errors" and (finding.stable or 0.0) >= STABLE_ILL_RATE:
+            yield f"stable itself fails {wording.percent(finding.stable or 0.0)} of its requests: no time for a rollout"
     if drifting:
         yield "stable fails more than it used to: the environment is unstable"
     if not weight:
         yield "the canary has no share of the traffic"
     if judged < spec.min_requests:
         yield f"{judged:,} canary requests were judged, {spec.min_requests:,} are wanted"
-    unproven = panel.unproven if aim > spec.prove_above else []
+    unproven = check_set.unproven if aim > spec.prove_above else []
     if unproven:
         missing = [finding.missing for finding in findings if finding.name in unproven and finding.missing]
         yield "; ".join(missing) or f"not proven no worse yet: {' and '.join(unproven)}"
     if weight < aim == FULL_WEIGHT:
-        yield from (f"{one.name}: {one.missing}" for one in findings if _awaited(one))
+        yield from (f"{one.name}: {one.missing}" for one in findings if _missing_text(one))
 
 
-def _awaited(finding: Finding) -> bool:
+def _missing_text(finding: Finding) -> bool:
     """Whether all of the traffic waits for it to have seen enough."""
     return finding.name.startswith(("goal:", "resource:")) and bool(finding.missing) and not finding.dry_run
 
 
-def _holds(finding: Finding) -> str:
+def _is_held(finding: Finding) -> str:
     """Why this check lets nothing go on; empty if it does."""
     if finding.action == "hold" and finding.verdict == "fail":
         return finding.sentence
@@ -346,7 +347,7 @@ def _holds(finding: Finding) -> str:
     return ""
 
 
-def _calm(findings: Sequence[Finding]) -> str:
+def _all_calm(findings: Sequence[Finding]) -> str:
     better = [one.name for one in findings if one.comparison == "better"]
     said = f"better: {', '.join(better)}; " if better else ""
     errors = next((one.sentence for one in findings if one.name == "errors"), "")

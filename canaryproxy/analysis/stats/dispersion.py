@@ -7,7 +7,7 @@ not, evidence is counted in endpoint-seconds and divided by what is left of it (
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from canaryproxy.analysis.rates import NOTHING, Block
+from canaryproxy.analysis.stats.rate_tests import NOTHING, Block
 from canaryproxy.model.document import Document, mapping, plain, real, whole
 
 WINDOW = 10
@@ -41,9 +41,11 @@ class Moments:
     def snapshot(self) -> Document:
         """As plain data."""
         return {
-            "windows": plain(self.windows), "total": plain(self.total), "squares": plain(self.squares),
+            "windows": plain(self.windows),
+            "total": plain(self.total),
+            "squares": plain(self.squares),
             "open": self.open,
-        }  # fmt: skip
+        }
 
     @classmethod
     def restored(cls, data: Document) -> "Moments":
@@ -135,8 +137,11 @@ class Dispersion:
 
     def snapshot(self) -> Document:
         """As plain data, without times of a clock that another process does not know."""
-        return {"seconds": self.seconds, "failed": _snapshots(self._counted.failed),
-                "failed_seconds": _snapshots(self._counted.seconds)}  # fmt: skip
+        return {
+            "seconds": self.seconds,
+            "failed": _snapshots(self._counted.failed),
+            "failed_seconds": _snapshots(self._counted.seconds),
+        }
 
     def restore(self, data: Document) -> None:
         """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""

@@ -9,21 +9,21 @@ from collections.abc import Sequence
 
 from canaryproxy.model.document import Document, plain, plains, real, reals, whole
 
-HORIZON = 3600
+MAX_HORIZON = 3600
 """Looks over which about half of the later bets are spread."""
 
-MOST = 1e300
+MAX_FACTOR = 1e300
 """Evidence beyond this says no more."""
 
-_LOG_MOST = math.log(MOST)
+_LOG_MAX_FACTOR = math.log(MAX_FACTOR)
 
 
 def exp(log: float) -> float:
-    """E to the power of `log`, at most `MOST`."""
-    return MOST if log >= _LOG_MOST else math.exp(log)
+    """E to the power of `log`, at most `MAX_FACTOR`."""
+    return MAX_FACTOR if log >= _LOG_MAX_FACTOR else math.exp(log)
 
 
-def start_weight(look: int, horizon: int = HORIZON) -> float:
+def start_weight(look: int, horizon: int = MAX_HORIZON) -> float:
     """The share of the starting wealth that is bet from this look (1, 2, ...) on: half of it at once, the rest spread,
     so that what begins an hour into a healthy canary is still found in seconds (e-detectors, Shin, Ramdas and Rinaldo,
     arXiv 2203.03532).
@@ -31,7 +31,7 @@ def start_weight(look: int, horizon: int = HORIZON) -> float:
     return 0.5 * horizon / (horizon + look) ** 2 + (0.5 if look == 1 else 0.0)
 
 
-class Restarting:
+class EDetector:
     """A mixture over alternatives and over moments at which the harm may have begun.
 
     For each alternative `M <- e * (M + start_weight)`; the evidence is the weighted sum of the M and of the wealth not
@@ -40,7 +40,7 @@ class Restarting:
 
     __slots__ = ("_horizon", "_look", "_spent", "_sums", "_weights", "highest", "value")
 
-    def __init__(self, weights: Sequence[float], horizon: int = HORIZON) -> None:
+    def __init__(self, weights: Sequence[float], horizon: int = MAX_HORIZON) -> None:
         self._weights = tuple(weights)
         self._horizon = horizon
         self._sums = [0.0] * len(self._weights)
@@ -50,7 +50,7 @@ class Restarting:
         self.highest = 1.0
 
     def __repr__(self) -> str:
-        return f"<Restarting: {self.value:.3g} after {self._look} looks>"
+        return f"<EDetector: {self.value:.3g} after {self._look} looks>"
 
     def bet(self, logs: Sequence[float], *, look: bool = True) -> None:
         """Multiply by the block's e-values, given as logarithms for each alternative. Only a `look` brings in new
@@ -64,7 +64,7 @@ class Restarting:
         sums = self._sums
         for number, log in enumerate(logs):
             grown = (sums[number] + start) * exp(log)
-            sums[number] = min(MOST, grown)
+            sums[number] = min(MAX_FACTOR, grown)
         held = math.fsum(weight * one for weight, one in zip(self._weights, sums, strict=True))
         self.value = held + (1.0 - self._spent)
         self.highest = max(self.highest, self.value)
@@ -72,9 +72,12 @@ class Restarting:
     def snapshot(self) -> Document:
         """What it has come to, as plain data."""
         return {
-            "looks": self._look, "spent": self._spent, "sums": plains(self._sums), "value": plain(self.value),
+            "looks": self._look,
+            "spent": self._spent,
+            "sums": plains(self._sums),
+            "value": plain(self.value),
             "highest": plain(self.highest),
-        }  # fmt: skip
+        }
 
     def restore(self, data: Document) -> None:
         """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
@@ -85,7 +88,7 @@ class Restarting:
         self.highest = real(data.get("highest", self.value))
 
 
-class Product:
+class EProcess:
     """A mixture over alternatives without restarts: proof that all is well wants the long memory."""
 
     __slots__ = ("_logs", "_weights", "highest", "value")
@@ -97,7 +100,7 @@ class Product:
         self.highest = 1.0
 
     def __repr__(self) -> str:
-        return f"<Product: {self.value:.3g}>"
+        return f"<EProcess: {self.value:.3g}>"
 
     def bet(self, logs: Sequence[float]) -> None:
         """Multiply by the block's e-values, given as logarithms for each alternative."""
@@ -111,13 +114,13 @@ class Product:
         return {"logs": plains(self._logs), "value": plain(self.value), "highest": plain(self.highest)}
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises as `Restarting.restore` does."""
+        """Go on from there. Raises as `EDetector.restore` does."""
         self._logs = reals(data["logs"], len(self._weights))
         self.value = real(data["value"])
         self.highest = real(data.get("highest", self.value))
 
 
-def evenly(count: int) -> tuple[float, ...]:
+def even_weights(count: int) -> tuple[float, ...]:
     """Equal weights."""
     return (1.0 / count,) * count
 

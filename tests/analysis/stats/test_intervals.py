@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from canaryproxy.analysis import intervals
+from canaryproxy.analysis.stats import intervals
 from canaryproxy.telemetry.record.logarithm import bucket_of
 
 

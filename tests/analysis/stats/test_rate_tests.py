@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.analysis.rates import HIGHER, LOWER, NOTHING, Block, Lower, NoWorse, Worse, log_floor, log_relative
+from canaryproxy.analysis.stats.rate_tests import (
+    HIGHER,
+    LOWER,
+    NOTHING,
+    Block,
+    HigherRate,
+    LowerRate,
+    NotHigherRate,
+    log_floor,
+    log_relative,
+)
 
 
 def binomial(n: int, k: int, p: float) -> float:
@@ -44,10 +54,12 @@ def test_the_mean_over_all_outcomes_is_what_was_computed_elsewhere(
 def test_given_the_errors_and_who_made_them_by_chance_the_mean_is_below_one_too() -> None:
     canary, stable, errors = 3, 12, 4
     mean = math.fsum(
-        math.comb(canary, a) * math.comb(stable, errors - a) / math.comb(canary + stable, errors)
+        math.comb(canary, a)
+        * math.comb(stable, errors - a)
+        / math.comb(canary + stable, errors)
         * math.exp(log_relative(Block(canary, a, stable, errors - a), 5, 1))
         for a in range(canary + 1)
-    )  # fmt: skip
+    )
     assert mean == pytest.approx(0.71497242, abs=1e-8)
 
 
@@ -94,7 +106,7 @@ def test_a_block_may_be_split_where_the_share_stays(c: int, s: int, a: int, b: i
 
 
 def test_without_errors_there_is_no_evidence_of_harm_and_soon_some_of_health() -> None:
-    worse, sound = Worse(1.1, 0.001), NoWorse(1.5, 0.005)
+    worse, sound = HigherRate(1.1, 0.001), NotHigherRate(1.5, 0.005)
     for _ in range(40):
         worse.bet(Block(50, 0, 950, 0))
         sound.bet(Block(50, 0, 950, 0))
@@ -104,14 +116,14 @@ def test_without_errors_there_is_no_evidence_of_harm_and_soon_some_of_health() -
 
 
 def test_an_outage_of_both_blames_nobody() -> None:
-    worse = Worse(1.1, 0.001)
+    worse = HigherRate(1.1, 0.001)
     for _ in range(60):
         worse.bet(Block(5, 3, 95, 57))
     assert worse.value < 1
 
 
 def test_a_tripled_rate_below_the_floor_is_no_harm() -> None:
-    worse = Worse(1.1, 0.001)
+    worse = HigherRate(1.1, 0.001)
     for _ in range(200):
         worse.bet(Block(100_000, 30, 100_000, 10))
     assert worse.relative.value > 1e6
@@ -119,7 +131,7 @@ def test_a_tripled_rate_below_the_floor_is_no_harm() -> None:
 
 
 def test_a_dead_canary_is_found_in_a_handful_of_requests() -> None:
-    worse = Worse(1.1, 0.001)
+    worse = HigherRate(1.1, 0.001)
     requests = 0
     while worse.value < 100:
         worse.bet(Block(1, 1, 19, 0))
@@ -128,14 +140,14 @@ def test_a_dead_canary_is_found_in_a_handful_of_requests() -> None:
 
 
 def test_a_rate_that_falls_is_shown_lower() -> None:
-    lower = Lower(1.1)
+    lower = LowerRate(1.1)
     for _ in range(100):
         lower.bet(Block(50, 0, 50, 2))
     assert lower.value > 1e3
 
 
 def test_a_unit_seen_before_is_not_counted_twice_against_the_floor() -> None:
-    often, once = Worse(1.1, 0.001), Worse(1.1, 0.001)
+    often, once = HigherRate(1.1, 0.001), HigherRate(1.1, 0.001)
     for number in range(50):
         often.bet(Block(20, 0, 100, 0), fresh=20 if not number else 0)
     once.bet(Block(20, 0, 100, 0))
@@ -145,7 +157,7 @@ def test_a_unit_seen_before_is_not_counted_twice_against_the_floor() -> None:
 
 
 def test_without_a_floor_the_ratio_decides() -> None:
-    worse = Worse(1.0, 0.0)
+    worse = HigherRate(1.0, 0.0)
     for _ in range(20):
         worse.bet(Block(100_000, 30, 100_000, 10))
     assert worse.value == worse.relative.value > 100

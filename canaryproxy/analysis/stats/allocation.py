@@ -4,7 +4,7 @@ comparison means much: a self-check of the router, and of whatever picks users (
 
 import math
 
-from canaryproxy.analysis.evidence import exp
+from canaryproxy.analysis.stats.eprocess import exp
 from canaryproxy.model.document import Document, plain, plains, real, reals, whole
 
 RATIOS = (0.5, 0.67, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25, 1.5, 2.0)
@@ -44,11 +44,14 @@ class SampleRatio:
     def snapshot(self) -> Document:
         """As plain data."""
         return {
-            "logs": plains(self._logs), "canary": self.canary, "total": self.total, "expected": plain(self.expected),
-        }  # fmt: skip
+            "logs": plains(self._logs),
+            "canary": self.canary,
+            "total": self.total,
+            "expected": plain(self.expected),
+        }
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises as `Restarting.restore` does."""
+        """Go on from there. Raises as `EDetector.restore` does."""
         self._logs = reals(data["logs"], len(RATIOS))
         self.canary = whole(data["canary"])
         self.total = whole(data["total"])

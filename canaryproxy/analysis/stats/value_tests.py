@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from canaryproxy.analysis.evidence import Restarting, evenly
+from canaryproxy.analysis.stats.eprocess import EDetector, even_weights
 from canaryproxy.model.document import Document
 
 STAKES = (0.1, 0.3, 0.6, 0.9)
@@ -16,7 +16,7 @@ STAKES = (0.1, 0.3, 0.6, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
-class Takings:
+class ValueBlock:
     """Units of both versions in a block, and the values of those that had an event."""
 
     canary: float
@@ -25,16 +25,16 @@ class Takings:
     stable_values: Sequence[float]
 
     @property
-    def whole(self) -> bool:
+    def as_integers(self) -> bool:
         """Whether it can be judged: both versions were there."""
         return self.canary > 0 and self.stable > 0
 
-    def exchanged(self) -> "Takings":
+    def exchanged(self) -> "ValueBlock":
         """With the roles exchanged: what is less for one is more for the other."""
-        return Takings(self.stable, self.stable_values, self.canary, self.canary_values)
+        return ValueBlock(self.stable, self.stable_values, self.canary, self.canary_values)
 
 
-def log_less(takings: Takings, stake: float, cap: float, margin: float = 1.0) -> float:
+def log_less(takings: ValueBlock, stake: float, cap: float, margin: float = 1.0) -> float:
     """Ln e of a block against "the canary's values are distributed like stable's, or higher", the canary's multiplied
     by `margin` (1 and more) before.
     """
@@ -45,19 +45,19 @@ def log_less(takings: Takings, stake: float, cap: float, margin: float = 1.0) ->
     return won - math.fsum(math.log1p(-share * stake * one) for one in (*canary, *stable))
 
 
-class Less:
+class LowerValues:
     """Evidence that the canary's values are less than stable's over `margin` (1 and more)."""
 
     __slots__ = ("_margin", "evidence")
 
     def __init__(self, margin: float = 1.0) -> None:
         self._margin = margin
-        self.evidence = Restarting(evenly(len(STAKES)))
+        self.evidence = EDetector(even_weights(len(STAKES)))
 
     def __repr__(self) -> str:
-        return f"<Less: {self.evidence!r}>"
+        return f"<LowerValues: {self.evidence!r}>"
 
-    def bet(self, takings: Takings, cap: float) -> None:
+    def bet(self, takings: ValueBlock, cap: float) -> None:
         """Bet on a block; the cap must have been fixed before."""
         self.evidence.bet([log_less(takings, stake, cap, self._margin) for stake in STAKES])
 
@@ -71,5 +71,5 @@ class Less:
         return {"less": self.evidence.snapshot()}
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises as `Restarting.restore` does."""
+        """Go on from there. Raises as `EDetector.restore` does."""
         self.evidence.restore(data["less"])
