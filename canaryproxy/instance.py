@@ -22,7 +22,7 @@ from canaryproxy.admin.door import Room
 from canaryproxy.admin.doors import Doors
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
-from canaryproxy.config.admin import AccessLogConfig, AdminConfig
+from canaryproxy.config.schema.admin import AccessLogConfig, AdminConfig
 from canaryproxy.control import asking, files, health, hooks, memory, scraping
 from canaryproxy.control.changes import Reload
 from canaryproxy.control.compile import begin

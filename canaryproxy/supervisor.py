@@ -19,7 +19,7 @@ from setproctitle import setproctitle
 
 from canaryproxy import MODE, __version__
 from canaryproxy.config import Config
-from canaryproxy.config.route import VersionConfig
+from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.control.changes import Reload
 from canaryproxy.control.exposure import shut
 from canaryproxy.control.listen import heard
@@ -50,9 +50,11 @@ NO_SHARES: Mapping[str, str] = MappingProxyType({})
 
 
 def banner(
-    config: Config, addresses: tuple[tuple[str, int], ...], admin: tuple[str, int] | None = None,
+    config: Config,
+    addresses: tuple[tuple[str, int], ...],
+    admin: tuple[str, int] | None = None,
     shares: Mapping[str, str] = NO_SHARES,
-) -> str:  # fmt: skip
+) -> str:
     """The one line that says what listens where, and what each canary gets: by `shares`, else by the file."""
     listening = ", ".join(urls(config, addresses))
     files = {name: f"{percent(route.weight)} %" for name, route in config.routes.items()}

@@ -12,8 +12,8 @@ import trustme
 
 from canaryproxy import instance as instance_module
 from canaryproxy.config import Config, from_flags, load
-from canaryproxy.config.admin import AccessLogConfig
 from canaryproxy.config.load import ServerFlags
+from canaryproxy.config.schema.admin import AccessLogConfig
 from canaryproxy.instance import CannotKeep, CannotLog, Instance, check_log, open_store
 from canaryproxy.model.report import Delta
 from canaryproxy.store.memory import MemoryStore

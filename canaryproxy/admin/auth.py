@@ -7,7 +7,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from canaryproxy.admin.problems import Problem
-from canaryproxy.config.admin import AdminConfig, TokenConfig
+from canaryproxy.config.schema.admin import AdminConfig, TokenConfig
 from canaryproxy.control.ledger import Actor
 
 ANYONE = "anyone"
@@ -51,9 +51,10 @@ class Gate:
         if token is not None:
             return Actor(token.name, token.role, address)
         raise Problem(
-            "unauthenticated", "send Authorization: Bearer TOKEN" if authorization is None else "nobody has this token",
+            "unauthenticated",
+            "send Authorization: Bearer TOKEN" if authorization is None else "nobody has this token",
             headers={"WWW-Authenticate": 'Bearer realm="canaryproxy"'},
-        )  # fmt: skip
+        )
 
     def authorize(self, actor: Actor, role: str) -> None:
         """Whether the actor has that role. Raises `Problem`."""

@@ -10,8 +10,8 @@ from canaryproxy.admin.calls import Answer, Call, kept, tagged
 from canaryproxy.admin.models import Model, Phase
 from canaryproxy.admin.preconditions import tag
 from canaryproxy.admin.problems import Problem
-from canaryproxy.config.canary import NO_CANARY, BadVersion, CanarySet, canary_set
-from canaryproxy.config.section import as_written
+from canaryproxy.config.canary_document import NO_CANARY, CanaryDocument, InvalidVersionError, canary_set
+from canaryproxy.config.schema.section import as_written
 
 
 class Canary(Model):
@@ -34,9 +34,7 @@ async def show_canary(call: Call) -> Answer:
     """What it is, and who said so."""
     knowledge, route = call.knowledge, call.route
     source = knowledge.plane.ledger.state[route].canary_source
-    return Answer(
-        Canary(route=route, canary=knowledge.canary(route), source=source), headers=tagged(call)
-    )  # fmt: skip
+    return Answer(Canary(route=route, canary=knowledge.canary(route), source=source), headers=tagged(call))
 
 
 async def put_canary(call: Call) -> Answer:
@@ -44,7 +42,7 @@ async def put_canary(call: Call) -> Answer:
     route, new = call.route, not call.knowledge.has_canary(call.route)
     try:
         canary = await asyncio.to_thread(canary_set, call.body)
-    except BadVersion as error:
+    except InvalidVersionError as error:
         errors = [{"path": path, "problem": words} for path, words in error.problems]
         raise Problem("invalid", str(error), {"errors": errors}) from None
     return replace(await _set_canary(call, route, canary), status=201 if new else 200)
@@ -55,12 +53,16 @@ async def delete_canary(call: Call) -> Answer:
     return await _set_canary(call, call.route, NO_CANARY)
 
 
-async def _set_canary(call: Call, route: str, canary: CanarySet) -> Answer:
+async def _set_canary(call: Call, route: str, canary: CanaryDocument) -> Answer:
     knowledge = call.knowledge
     changed = await kept(call, knowledge.plane.reconfiguration.set_canary(route, canary, call.actor, call.revision))
     state = knowledge.plane.ledger.state[call.route]
     body = CanaryChanged(
-        route=route, canary=None if canary.version is None else as_written(canary.version), source="api",
-        weight=state.weight / 100, phase=state.rollout.phase, generation=changed.generation,
-    )  # fmt: skip
+        route=route,
+        canary=None if canary.version is None else as_written(canary.version),
+        source="api",
+        weight=state.weight / 100,
+        phase=state.rollout.phase,
+        generation=changed.generation,
+    )
     return Answer(body, headers={"ETag": tag(changed.revision)})

@@ -16,11 +16,11 @@ from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.rollout_models import VERBS, BeginBody, body_of
 from canaryproxy.admin.rollout_views import report_of, rollout_of, rollouts_of
 from canaryproxy.admin.views import BREATH, VERDICTS, entry
-from canaryproxy.config.problem import Wrong
-from canaryproxy.config.quantity import duration
-from canaryproxy.config.rules import RuleConfig
-from canaryproxy.config.rules_document import BadRule, rule_from_written
-from canaryproxy.config.written import rule_as_written
+from canaryproxy.config.problems import InvalidValueError
+from canaryproxy.config.rules_document import InvalidRuleError, rule_from_written
+from canaryproxy.config.schema.rules import RuleConfig
+from canaryproxy.config.types.quantity import duration
+from canaryproxy.config.write_rules import rule_as_written
 from canaryproxy.control.controller import Rules
 from canaryproxy.control.store import UnwritableState
 from canaryproxy.model.table import FULL_WEIGHT
@@ -133,7 +133,7 @@ async def _changed(call: Call, change: Callable[[Rules], Rules]) -> tuple[Answer
 def _rule(body: object) -> RuleConfig:
     try:
         return rule_from_written(body)
-    except BadRule as error:
+    except InvalidRuleError as error:
         errors = [{"path": path, "problem": words} for path, words in error.problems]
         raise Problem("invalid", str(error), {"errors": errors}) from None
 
@@ -188,8 +188,8 @@ async def _stats(call: Call) -> Answer:
     asked = call.query.get("window", DEFAULT_WINDOW)
     try:
         seconds = duration(SHORTEST_WINDOW, MAX_WINDOW_SECONDS)(asked)
-    except Wrong as wrong:
-        raise Problem("invalid", f"window: {wrong.mend}") from None
+    except InvalidValueError as wrong:
+        raise Problem("invalid", f"window: {wrong.hint}") from None
     return Answer(call.knowledge.stats(route, seconds))
 
 

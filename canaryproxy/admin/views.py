@@ -11,10 +11,10 @@ from typing import Any
 from canaryproxy import MODE, __version__
 from canaryproxy.admin import endpoints, models, rollout_models
 from canaryproxy.admin.problems import Problem
-from canaryproxy.config.affinity import affinity_text
-from canaryproxy.config.expiry import held
-from canaryproxy.config.section import as_written
-from canaryproxy.config.written import rule_as_written
+from canaryproxy.config.certificate_expiry import held
+from canaryproxy.config.schema.section import as_written
+from canaryproxy.config.types.affinity import affinity_text
+from canaryproxy.config.write_rules import rule_as_written
 from canaryproxy.control.calling import REFUSED
 from canaryproxy.control.endpoints import names
 from canaryproxy.control.plane import ControlPlane

@@ -41,7 +41,7 @@ def check(
 
 def summary(config: "Config") -> list[dict[str, object]]:
     """The routes as plain data: what is matched, where it goes, the canary's share in percent, who is exempt."""
-    from canaryproxy.config.affinity import affinity_text
+    from canaryproxy.config.types.affinity import affinity_text
 
     return [
         {
@@ -59,7 +59,7 @@ def summary(config: "Config") -> list[dict[str, object]]:
 
 
 def _show(path: Path, config: "Config", warnings: list[str]) -> None:
-    from canaryproxy.config.affinity import affinity_text
+    from canaryproxy.config.types.affinity import affinity_text
 
     screen = console()
     table = Sheet()

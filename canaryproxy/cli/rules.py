@@ -60,8 +60,8 @@ def read_rule(name: str) -> dict[str, Any]:
 
 def read_mapping(name: str, wanted: str) -> dict[str, Any]:
     """What is written in a file; `wanted` says what it should hold. Raises `typer.BadParameter`."""
-    from canaryproxy.config.document import read_document
-    from canaryproxy.config.nodes import Unreadable
+    from canaryproxy.config.yaml.document import read_document
+    from canaryproxy.config.yaml.nodes import UnreadableYamlError
 
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
@@ -69,8 +69,8 @@ def read_mapping(name: str, wanted: str) -> dict[str, Any]:
         raise typer.BadParameter(f"{name} cannot be read: {error}") from None
     try:
         document = read_document(text, {})
-    except Unreadable as error:
-        raise typer.BadParameter(f"{name}:{error.place.line}: {error.wrong.mend}") from None
+    except UnreadableYamlError as error:
+        raise typer.BadParameter(f"{name}:{error.position.line}: {error.wrong.hint}") from None
     if not isinstance(document.tree, dict):
         raise typer.BadParameter(f"{name} holds no {wanted}")
     return document.tree

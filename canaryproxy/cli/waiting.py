@@ -56,22 +56,28 @@ class Waiting:
             routes = [self._remote.call("GET", f"/api/v1/routes/{segment(self._route)}")]
         going = {one["route"]: one["rollout_id"] for one in routes if one["phase"] in UNDER_WAY}
         self._settled = [
-            {"route": one["route"], "result": one["phase"], "id": one["rollout_id"],
-             "canary_version": one["canary_version"], "why": one["reason"]}
-            for one in routes if one["route"] not in going
-        ]  # fmt: skip
+            {
+                "route": one["route"],
+                "result": one["phase"],
+                "id": one["rollout_id"],
+                "canary_version": one["canary_version"],
+                "why": one["reason"],
+            }
+            for one in routes
+            if one["route"] not in going
+        ]
         return going
 
 
 def seconds(text: str) -> float:
     """A duration as written. Raises `typer.BadParameter`."""
-    from canaryproxy.config.problem import Wrong
-    from canaryproxy.config.quantity import duration
+    from canaryproxy.config.problems import InvalidValueError
+    from canaryproxy.config.types.quantity import duration
 
     try:
         return duration(0.1, 86_400)(text)
-    except Wrong as wrong:
-        raise typer.BadParameter(wrong.mend, param_hint="--timeout") from None
+    except InvalidValueError as wrong:
+        raise typer.BadParameter(wrong.hint, param_hint="--timeout") from None
 
 
 def wait(waiting: Waiting, patience: float, *, as_json: bool = False) -> int:

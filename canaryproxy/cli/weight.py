@@ -32,14 +32,14 @@ def weight(
 
 def share(text: str) -> float:
     """A percentage as written. Raises `typer.BadParameter`."""
-    from canaryproxy.config.problem import Wrong
-    from canaryproxy.config.quantity import percent
-    from canaryproxy.config.scalar import typed
+    from canaryproxy.config.problems import InvalidValueError
+    from canaryproxy.config.types.quantity import percent
+    from canaryproxy.config.yaml.scalars import typed_scalar
 
     try:
-        return percent(typed(text)) / 100
-    except Wrong as wrong:
-        raise typer.BadParameter(wrong.mend, param_hint="PERCENT") from None
+        return percent(typed_scalar(text)) / 100
+    except InvalidValueError as wrong:
+        raise typer.BadParameter(wrong.hint, param_hint="PERCENT") from None
 
 
 def segment(name: str) -> str:

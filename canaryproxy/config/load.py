@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from canaryproxy.config.claims import conflicts
-from canaryproxy.config.contents import read_bounded
-from canaryproxy.config.document import MAX_BYTES, Document, Spot, Tree, read_document
-from canaryproxy.config.explain import Explainer
-from canaryproxy.config.nodes import Unreadable
-from canaryproxy.config.problem import ConfigError, Loc, Problem
-from canaryproxy.config.quantity import is_off
-from canaryproxy.config.scalar import typed
-from canaryproxy.config.schema import Config, Fault, Rejected, validate
-from canaryproxy.config.shape import full_form
-from canaryproxy.config.strays import strays
+from canaryproxy.config.conflicts import find_conflicts
+from canaryproxy.config.diagnose import Diagnosis
+from canaryproxy.config.problems import ConfigError, ConfigProblem, Loc
+from canaryproxy.config.schema.root import Config, SchemaError, SchemaFault, validate
+from canaryproxy.config.short_form import full_form
+from canaryproxy.config.types.files import read_bounded
+from canaryproxy.config.types.quantity import is_off
+from canaryproxy.config.unused_weights import strays
+from canaryproxy.config.yaml.document import MAX_BYTES, Document, SourceValue, YamlTree, read_document
+from canaryproxy.config.yaml.nodes import UnreadableYamlError
+from canaryproxy.config.yaml.scalars import typed_scalar
 
 _FLAGS: Mapping[Loc, str] = {
     ("stable",): "--stable",
@@ -41,9 +41,9 @@ def parse(text: str, name: str, environ: Mapping[str, str]) -> Config:
     """Read a config's text; `name` is what problems call the file. Raises `ConfigError`."""
     try:
         document = read_document(text, environ)
-    except Unreadable as error:
-        line, column = error.place
-        problem = Problem(name, line, column, "", error.wrong.found or "", error.wrong.mend)
+    except UnreadableYamlError as error:
+        line, column = error.position
+        problem = ConfigProblem(name, line, column, "", error.wrong.found or "", error.wrong.hint)
         raise ConfigError((problem,)) from None
     return _config(document, name)
 
@@ -68,40 +68,44 @@ def from_flags(
     server: ServerFlags = NO_FLAGS,
 ) -> Config:
     """The short form from command-line flags. Problems name the flag. Raises `ConfigError`."""
-    tree: dict[str, Tree] = {"stable": stable}
-    spots: dict[Loc, Spot] = {(): Spot(None), ("stable",): Spot(None, stable)}
+    tree: dict[str, YamlTree] = {"stable": stable}
+    source_values: dict[Loc, SourceValue] = {(): SourceValue(None), ("stable",): SourceValue(None, stable)}
     if canary is not None:
         tree["canary"] = canary
-        spots["canary",] = Spot(None, canary)
+        source_values["canary",] = SourceValue(None, canary)
     if weight is not None:
-        tree["weight"] = typed(weight)
-        spots["weight",] = Spot(None, weight)
+        tree["weight"] = typed_scalar(weight)
+        source_values["weight",] = SourceValue(None, weight)
     given = {"listen": listen, "state": server.state, "workers": server.workers, "admin": server.admin_listen}
-    section: dict[str, Tree] = {}
+    section: dict[str, YamlTree] = {}
     for key, text in given.items():
         if text is not None:
-            section[key] = typed(text) if key == "workers" else text
-            spots["server", key] = Spot(None, text)
+            section[key] = typed_scalar(text) if key == "workers" else text
+            source_values["server", key] = SourceValue(None, text)
     if server.admin_listen is not None and not is_off(server.admin_listen):
         section["admin"] = {"listen": server.admin_listen}
-        spots["server", "admin", "listen"] = Spot(None, server.admin_listen)
+        source_values["server", "admin", "listen"] = SourceValue(None, server.admin_listen)
     if section:
         tree["server"] = section
-    return _config(Document(tree, spots), "", _FLAGS)
+    return _config(Document(tree, source_values), "", _FLAGS)
 
 
 def _config(document: Document, file: str, names: Mapping[Loc, str] | None = None) -> Config:
     shaped = full_form(document.tree)
-    faults: list[Fault] = [*shaped.faults, *conflicts(shaped.tree, document.spots), *strays(shaped.tree)]
+    faults: list[SchemaFault] = [
+        *shaped.faults,
+        *find_conflicts(shaped.tree, document.source_values),
+        *strays(shaped.tree),
+    ]
     config: Config | None = None
     if shaped.tree is not None:
         try:
             config = validate(shaped.tree)
-        except Rejected as rejected:
+        except SchemaError as rejected:
             faults += rejected.faults
     if config is not None and not faults and not document.faults:
         return config
-    explainer = Explainer(file, document, short=shaped.short, names=names or {})
+    explainer = Diagnosis(file, document, short=shaped.short, names=names or {})
     raise ConfigError(explainer.problems(faults))
 
 
@@ -109,19 +113,19 @@ def _read(path: Path) -> str:
     try:
         data = read_bounded(path, MAX_BYTES + 1)
     except FileNotFoundError:
-        found, mend = (
+        found, hint = (
             "no such file",
             "check the path; without a file, use --stable URL, and --canary URL where there is one",
         )
     except IsADirectoryError:
-        found, mend = "a directory", "name the file in it"
+        found, hint = "a directory", "name the file in it"
     except PermissionError:
-        found, mend = "a file that may not be read", "give this user permission to read it"
+        found, hint = "a file that may not be read", "give this user permission to read it"
     except (OSError, ValueError) as error:
-        found, mend = f"a file that cannot be read ({getattr(error, 'strerror', None) or error})", "check the path"
+        found, hint = f"a file that cannot be read ({getattr(error, 'strerror', None) or error})", "check the path"
     else:
         return _decoded(data, str(path))
-    raise ConfigError((Problem(str(path), None, None, "", found, mend),))
+    raise ConfigError((ConfigProblem(str(path), None, None, "", found, hint),))
 
 
 def _decoded(data: bytes, name: str) -> str:
@@ -132,4 +136,4 @@ def _decoded(data: bytes, name: str) -> str:
             return data[: error.start].decode("utf-8") + " " * 8
         line = data.count(b"\n", 0, error.start) + 1
         column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8")) + 1
-    raise ConfigError((Problem(name, line, column, "", "a byte that is not UTF-8", "save the file as UTF-8"),))
+    raise ConfigError((ConfigProblem(name, line, column, "", "a byte that is not UTF-8", "save the file as UTF-8"),))

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from canaryproxy.config.problem import Loc, Wrong
-from canaryproxy.config.route import VERSION_EXPECTED
-from canaryproxy.config.schema import SECTIONS
+from canaryproxy.config.problems import InvalidValueError, Loc
+from canaryproxy.config.schema.root import SECTIONS
+from canaryproxy.config.schema.route import VERSION_EXPECTED
 
 DEFAULT_PATH = Path("docs/configuration.md")
 
@@ -116,8 +116,8 @@ def _asked(read: Callable[[object], object]) -> str:
     """What a reader says it expects."""
     try:
         read(object())
-    except Wrong as wrong:
-        return wrong.mend.removeprefix("expected ")
+    except InvalidValueError as wrong:
+        return wrong.hint.removeprefix("expected ")
     return ""
 
 

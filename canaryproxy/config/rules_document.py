@@ -2,13 +2,13 @@
 
 from pydantic import TypeAdapter, ValidationError
 
-from canaryproxy.config.problem import Loc, Wrong, path_text
-from canaryproxy.config.rules import RuleConfig, rule_list
+from canaryproxy.config.problems import InvalidValueError, Loc, path_text
+from canaryproxy.config.schema.rules import RuleConfig, rule_list
 
 _RULES = TypeAdapter(tuple[RuleConfig, ...])
 
 
-class BadRule(ValueError):
+class InvalidRuleError(ValueError):
     """Not a rule: `problems` has (path, what is wrong) for each fault."""
 
     def __init__(self, problems: list[tuple[str, str]]) -> None:
@@ -17,16 +17,16 @@ class BadRule(ValueError):
 
 
 def rule_from_written(written: object) -> RuleConfig:
-    """One rule as in the config. Raises `BadRule`."""
+    """One rule as in the config. Raises `InvalidRuleError`."""
     return _checked([written])[0]
 
 
 def rules_from_written(written: object) -> tuple[RuleConfig, ...]:
-    """Several, with names of their own. Raises `BadRule`."""
+    """Several, with names of their own. Raises `InvalidRuleError`."""
     try:
         rule_list(written)
-    except Wrong as wrong:
-        raise BadRule([("", wrong.mend)]) from None
+    except InvalidValueError as wrong:
+        raise InvalidRuleError([("", wrong.hint)]) from None
     return _checked(written)
 
 
@@ -35,12 +35,14 @@ def _checked(written: object) -> tuple[RuleConfig, ...]:
         return _RULES.validate_python(written if isinstance(written, tuple) else tuple(_sequence(written)))
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-    raise BadRule([(path_text(_shown(item["loc"])), _words(item["type"], item.get("ctx", {}))) for item in found])
+    raise InvalidRuleError(
+        [(path_text(_shown(item["loc"])), _words(item["type"], item.get("ctx", {}))) for item in found]
+    )
 
 
 def _sequence(written: object) -> list[object]:
     if not isinstance(written, list):
-        raise BadRule([("", "expected a list of rules")])
+        raise InvalidRuleError([("", "expected a list of rules")])
     return written
 
 
@@ -50,6 +52,6 @@ def _shown(loc: Loc) -> Loc:
 
 def _words(kind: str, context: dict[str, object]) -> str:
     wrong = context.get("error")
-    if isinstance(wrong, Wrong):
-        return wrong.mend
+    if isinstance(wrong, InvalidValueError):
+        return wrong.hint
     return {"missing": "is missing", "extra_forbidden": "is not a key of a rule"}.get(kind, "expected a mapping")

@@ -5,8 +5,8 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from canaryproxy.config.outbound import secure, texts
-from canaryproxy.config.sources import ROUTE, VERSION, CheckConfig
+from canaryproxy.config.schema.outbound import secure, texts
+from canaryproxy.config.schema.sources import ROUTE, VERSION, CheckConfig
 from canaryproxy.control.calling import ContextOf, host_of, is_secure
 from canaryproxy.control.scraping import NoAnswer, fetch
 from canaryproxy.model.table import VersionName

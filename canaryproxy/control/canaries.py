@@ -4,8 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from canaryproxy.config import Config
-from canaryproxy.config.route import VersionConfig
-from canaryproxy.config.rules import RuleConfig
+from canaryproxy.config.schema.route import VersionConfig
+from canaryproxy.config.schema.rules import RuleConfig
 from canaryproxy.control.changes import Rolled
 from canaryproxy.control.endpoints import which
 from canaryproxy.control.events import Events, announce

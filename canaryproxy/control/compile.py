@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from canaryproxy.config import Config
-from canaryproxy.config.certificate import identity
-from canaryproxy.config.rollout import WrittenStep
-from canaryproxy.config.route import RouteConfig, VersionConfig
-from canaryproxy.config.schema import ListenerTlsConfig
+from canaryproxy.config.schema.rollout import WrittenStep
+from canaryproxy.config.schema.root import ListenerTlsConfig
+from canaryproxy.config.schema.route import RouteConfig, VersionConfig
+from canaryproxy.config.types.certificate import identity
 from canaryproxy.control.endpoints import Answers, usable
 from canaryproxy.control.state import RouteState, State
 from canaryproxy.ipc.messages import AccessLog, ListenerSettings, Publication, WorkerConfig

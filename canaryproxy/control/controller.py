@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from canaryproxy.config import Config
-from canaryproxy.config.rules import RuleConfig, RuleSet
+from canaryproxy.config.schema.rules import RuleConfig, RuleSet
 from canaryproxy.control.canaries import MOST_NAMED, NoCanary
 from canaryproxy.control.changes import Changed, NoSuchRoute, Rolled
 from canaryproxy.control.events import Events, announce, tell_change
@@ -44,7 +44,7 @@ class Controller:
 
     def __init__(
         self, topology: Topology, ledger: Ledger, tables: Tables, events: Events, wall: Callable[[], float]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._topology = topology
         self._ledger = ledger
         self._tables = tables
@@ -114,9 +114,7 @@ class Controller:
 
         return await self._change(route, "rules", changed, actor, revision)
 
-    async def _change(
-        self, route: str, action: str, change: Change, actor: Actor, revision: int | None
-    ) -> Changed:  # fmt: skip
+    async def _change(self, route: str, action: str, change: Change, actor: Actor, revision: int | None) -> Changed:
         async with self._ledger.writing:
             after, detail = await self.write(route, action, change, actor, revision)
             self.refresh()
@@ -128,7 +126,7 @@ class Controller:
 
     async def write(
         self, route: str, action: str, change: Change, actor: Actor, revision: int | None
-    ) -> tuple[RouteState, str]:  # fmt: skip
+    ) -> tuple[RouteState, str]:
         """Store what `change` makes of a route, and have it hold; it is not published yet. To be called while changes
         are locked out (`Ledger.writing`). Returns the state after it, and what is different, in words.
         """
@@ -183,9 +181,9 @@ class Controller:
             event, reaches=bool(self._tables.reached_by(route)), latched=bool(before.latched), waiting=before.waiting
         )
         rollout, told = transition(plan, before.rollout, event, self._wall())
-        return (before, ()) if rollout == before.rollout else (
-            rolled(before, rollout, event.report, self._wall()), told
-        )  # fmt: skip
+        return (
+            (before, ()) if rollout == before.rollout else (rolled(before, rollout, event.report, self._wall()), told)
+        )
 
     def _entry(
         self, after: RouteState, told: Sequence[Told], event: Event, actor: Actor

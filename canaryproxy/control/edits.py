@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from canaryproxy.config import Config
-from canaryproxy.config.rollout import RolloutConfig
-from canaryproxy.config.route import RouteConfig
+from canaryproxy.config.schema.rollout import RolloutConfig
+from canaryproxy.config.schema.route import RouteConfig
 from canaryproxy.control.fingerprint import heard_later, heard_of
 from canaryproxy.control.state import RouteState, rolled
 from canaryproxy.rollout.machine import transition

@@ -7,9 +7,9 @@ on 127.0.0.1 or on ::1 only shows when connecting. Unknown health counts as heal
 import ipaddress
 from collections.abc import Iterable, Mapping, Set
 
-from canaryproxy.config.address import Origin
-from canaryproxy.config.outbound import UpstreamTlsConfig, secure
-from canaryproxy.config.route import RouteConfig, VersionConfig
+from canaryproxy.config.schema.outbound import UpstreamTlsConfig, secure
+from canaryproxy.config.schema.route import RouteConfig, VersionConfig
+from canaryproxy.config.types.address import Origin
 from canaryproxy.model.table import Endpoint
 
 Answers = Mapping[str, tuple[str, ...]]

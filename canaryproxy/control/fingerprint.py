@@ -11,30 +11,47 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from canaryproxy.config import Config
-from canaryproxy.config.address import Origin
-from canaryproxy.config.goal import statuses_text
-from canaryproxy.config.health import HealthConfig
-from canaryproxy.config.outbound import UpstreamTlsConfig
-from canaryproxy.config.quantity import duration_text
-from canaryproxy.config.rollout import RolloutConfig, steps_text
-from canaryproxy.config.route import RouteConfig, VersionConfig
-from canaryproxy.config.rules import RuleConfig
-from canaryproxy.config.stored import dump_rules
+from canaryproxy.config.schema.goals import statuses_text
+from canaryproxy.config.schema.health import HealthConfig
+from canaryproxy.config.schema.outbound import UpstreamTlsConfig
+from canaryproxy.config.schema.rollout import RolloutConfig, steps_text
+from canaryproxy.config.schema.route import RouteConfig, VersionConfig
+from canaryproxy.config.schema.rules import RuleConfig
+from canaryproxy.config.stored_form import dump_rules
+from canaryproxy.config.types.address import Origin
+from canaryproxy.config.types.quantity import duration_text
 from canaryproxy.model.document import Document, unknown
 
 HEARD = frozenset(("canary", "stable", "plan", "analysis", "removed"))
 """Keys of what was heard of a route; any other is a later version's."""
 
 VERSION_DEFAULTS: Document = {
-    "url": None, "endpoints": [], "connect_timeout": "1s", "response_timeout": "30s", "keep_alive": "4s", "version": "",
-    "health": None, "max_in_flight": None, "tls": None,
-}  # fmt: skip
+    "url": None,
+    "endpoints": [],
+    "connect_timeout": "1s",
+    "response_timeout": "30s",
+    "keep_alive": "4s",
+    "version": "",
+    "health": None,
+    "max_in_flight": None,
+    "tls": None,
+}
 HEALTH_DEFAULTS: Document = {
-    "host": None, "port": None, "scheme": None, "headers": {}, "status": None, "interval": "2s",
-    "timeout": "1s", "unhealthy": 3, "healthy": 1, "version_header": None,
-}  # fmt: skip
+    "host": None,
+    "port": None,
+    "scheme": None,
+    "headers": {},
+    "status": None,
+    "interval": "2s",
+    "timeout": "1s",
+    "unhealthy": 3,
+    "healthy": 1,
+    "version_header": None,
+}
 ANY_BUT_ERRORS = ((200, 399),)
-"""Statuses of health checks for which none is digested. They have their own text where they are written as two ranges."""
+"""Statuses of health checks for which none is digested. They have their own text where they are written as two
+ranges.
+"""
 
 TLS_DEFAULTS = {"ca": None, "server_name": None, "cert": None, "key": None}
 """What is left out of the text that is digested: the defaults of the form, not those of the config."""

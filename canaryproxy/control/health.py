@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Se
 from dataclasses import dataclass, field, replace
 
 from canaryproxy.config import Config
-from canaryproxy.config.health import HealthConfig
-from canaryproxy.config.outbound import texts
-from canaryproxy.config.route import VersionConfig
+from canaryproxy.config.schema.health import HealthConfig
+from canaryproxy.config.schema.outbound import texts
+from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.control.calling import ContextOf, Failed, called
 from canaryproxy.control.endpoints import endpoints_of
 from canaryproxy.control.failures import Reminder
@@ -222,9 +222,11 @@ def over_http(context_of: ContextOf) -> Ask:
         at = endpoint if check.port is None else replace(endpoint, port=check.port)
         url = f"{'http' if tls is None else 'https'}://{at.authority}{check.path}"
         headers = {
-            "host": check.host or at.site, "user-agent": "canaryproxy-health", **dict(check.headers),
+            "host": check.host or at.site,
+            "user-agent": "canaryproxy-health",
+            **dict(check.headers),
             "connection": "close",
-        }  # fmt: skip
+        }
         try:
             async with called("GET", url, headers, check.timeout, tls, context_of) as response:
                 version = named(response.headers.get(check.version_header, "")) if check.version_header else ""
@@ -245,10 +247,18 @@ def named(said: str) -> str:
 def check_of(health: HealthConfig) -> Check:
     """How the endpoints of a version are asked."""
     return Check(
-        path=health.path, interval=health.interval, timeout=health.timeout, unhealthy=health.unhealthy,
-        healthy=health.healthy, version_header=health.version_header or "", host=health.host or "", port=health.port,
-        plain=health.scheme == "http", headers=texts(health.headers), statuses=health.status,
-    )  # fmt: skip
+        path=health.path,
+        interval=health.interval,
+        timeout=health.timeout,
+        unhealthy=health.unhealthy,
+        healthy=health.healthy,
+        version_header=health.version_header or "",
+        host=health.host or "",
+        port=health.port,
+        plain=health.scheme == "http",
+        headers=texts(health.headers),
+        statuses=health.status,
+    )
 
 
 def turned_ill(

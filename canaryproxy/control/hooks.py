@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from canaryproxy.config.hook import Called, HookConfig, NotifyConfig, When
-from canaryproxy.config.outbound import secure, texts
+from canaryproxy.config.schema.hooks import HookConfig, NotifyConfig, OutboundCallConfig, When
+from canaryproxy.config.schema.outbound import secure, texts
 from canaryproxy.control.calling import ContextOf, Failed, called, first_words, host_of, is_secure
 from canaryproxy.control.events import named
 from canaryproxy.control.failures import Failures, Key
@@ -20,7 +20,7 @@ from canaryproxy.rollout.state import Phase, Rollout, Told
 
 log = logging.getLogger("canaryproxy")
 
-Post = Callable[[Called, Mapping[str, Any]], Awaitable[str]]
+Post = Callable[[OutboundCallConfig, Mapping[str, Any]], Awaitable[str]]
 """(whom, document) -> why it did not agree; empty where it did."""
 
 AGAIN = 10.0
@@ -34,9 +34,13 @@ RANKS = {"info": 0, "warning": 1, "critical": 2}
 COLOURS = {"info": "#2eb67d", "warning": "#ecb22e", "critical": "#e01e5a"}
 
 FLAGGER: dict[Phase, str] = {
-    "idle": "Initialized", "progressing": "Progressing", "paused": "Waiting", "baking": "Promoting",
-    "succeeded": "Succeeded", "rolled_back": "Failed",
-}  # fmt: skip
+    "idle": "Initialized",
+    "progressing": "Progressing",
+    "paused": "Waiting",
+    "baking": "Promoting",
+    "succeeded": "Succeeded",
+    "rolled_back": "Failed",
+}
 """What Flagger calls the phases."""
 
 Moment = tuple[str, When, float]
@@ -94,9 +98,16 @@ class Hooks:
         del self._asking[moment]
 
     def tell(
-        self, route: str, hooks: Sequence[HookConfig], notify: NotifyConfig | None, rollout: Rollout,
-        told: Sequence[Told], at: float, *, turned: bool,
-    ) -> None:  # fmt: skip
+        self,
+        route: str,
+        hooks: Sequence[HookConfig],
+        notify: NotifyConfig | None,
+        rollout: Rollout,
+        told: Sequence[Told],
+        at: float,
+        *,
+        turned: bool,
+    ) -> None:
         """Tell everybody what has happened, those who wait for an end once, as the phase has `turned`; nobody waits for
         them.
         """
@@ -105,7 +116,7 @@ class Hooks:
                 ended = turned and hook.when == ENDS.get(rollout.phase) and one is told[-1]
                 if hook.when == "event" or ended:
                     self._send(route, hook, document(route, rollout, hook, one, at))
-            if notify is not None and RANKS[one.severity] >= RANKS[notify.least]:
+            if notify is not None and RANKS[one.severity] >= RANKS[notify.min_severity]:
                 self._send(route, notify, notice(route, rollout, notify, one, at))
 
     def _send(self, route: str, whom: HookConfig | NotifyConfig, what: Mapping[str, Any]) -> None:
@@ -149,13 +160,23 @@ def document(
     """What a hook is told."""
     words = dict(hook.metadata)
     if told is not None:
-        words |= {"eventMessage": told.words, "eventType": "Normal" if told.severity == "info" else "Warning",
-                  "timestamp": str(int(1000 * at))}  # fmt: skip
+        words |= {
+            "eventMessage": told.words,
+            "eventType": "Normal" if told.severity == "info" else "Warning",
+            "timestamp": str(int(1000 * at)),
+        }
     return {
-        "name": route, "namespace": "", "phase": FLAGGER[rollout.phase], "metadata": words, "hook": hook.name,
-        "when": hook.when, "step": rollout.step, "weight": rollout.weight / 100, "reason": rollout.reason,
+        "name": route,
+        "namespace": "",
+        "phase": FLAGGER[rollout.phase],
+        "metadata": words,
+        "hook": hook.name,
+        "when": hook.when,
+        "step": rollout.step,
+        "weight": rollout.weight / 100,
+        "reason": rollout.reason,
         **named(rollout.identity),
-    }  # fmt: skip
+    }
 
 
 def notice(route: str, rollout: Rollout, notify: NotifyConfig, told: Told, at: float) -> dict[str, Any]:
@@ -167,9 +188,16 @@ def notice(route: str, rollout: Rollout, notify: NotifyConfig, told: Told, at: f
         }
     when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
-        "at": when, "route": route, "severity": told.severity, "phase": rollout.phase, "reason": rollout.reason,
-        "step": rollout.step, "weight": rollout.weight / 100, "sentence": told.words, **named(rollout.identity),
-    }  # fmt: skip
+        "at": when,
+        "route": route,
+        "severity": told.severity,
+        "phase": rollout.phase,
+        "reason": rollout.reason,
+        "step": rollout.step,
+        "weight": rollout.weight / 100,
+        "sentence": told.words,
+        **named(rollout.identity),
+    }
 
 
 def caption(rollout: Rollout) -> str:
@@ -191,10 +219,12 @@ def unformatted(text: str) -> str:
 def over_http(context_of: ContextOf) -> Post:
     """POST a document; why the answer was no 2xx, empty where it was."""
 
-    async def post(whom: Called, what: Mapping[str, Any]) -> str:
+    async def post(whom: OutboundCallConfig, what: Mapping[str, Any]) -> str:
         headers = {
-            "content-type": "application/json", "user-agent": "canaryproxy-hook", **dict(texts(whom.headers)),
-        }  # fmt: skip
+            "content-type": "application/json",
+            "user-agent": "canaryproxy-hook",
+            **dict(texts(whom.headers)),
+        }
         if whom.secret:
             headers["authorization"] = f"Bearer {whom.secret}"
         tls = secure(host_of(whom.url), whom.tls) if is_secure(whom.url) else None

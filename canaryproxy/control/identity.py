@@ -20,11 +20,11 @@ from canaryproxy.analysis.spec import (
     LatencySpec,
     ResourceSpec,
 )
-from canaryproxy.config.address import Origin
-from canaryproxy.config.certificate import PemFile
-from canaryproxy.config.health import HealthConfig
-from canaryproxy.config.outbound import UpstreamTlsConfig
-from canaryproxy.config.route import RouteConfig, VersionConfig
+from canaryproxy.config.schema.health import HealthConfig
+from canaryproxy.config.schema.outbound import UpstreamTlsConfig
+from canaryproxy.config.schema.route import RouteConfig, VersionConfig
+from canaryproxy.config.types.address import Origin
+from canaryproxy.config.types.certificate import PemFile
 from canaryproxy.model.table import Affinity
 
 

@@ -18,7 +18,7 @@ from canaryproxy.analysis.finding import JudgeReport, Verdict
 from canaryproxy.analysis.judge import Judge
 from canaryproxy.analysis.spec import AnalysisSpec
 from canaryproxy.config import Config
-from canaryproxy.config.route import RouteConfig
+from canaryproxy.config.schema.route import RouteConfig
 from canaryproxy.control.courtesy import give_way
 from canaryproxy.control.events import Events
 from canaryproxy.control.subscriptions import Failing, Verdicts

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Literal, ParamSpec, TypeVar
 
 from canaryproxy.config import Config
-from canaryproxy.config.canary import CanarySet
+from canaryproxy.config.canary_document import CanaryDocument
 from canaryproxy.control.differences import differences
 from canaryproxy.control.fingerprint import Fingerprint, fingerprints
 from canaryproxy.control.state import Audit, RouteState, State, latch, later, reconcile, revised
@@ -74,7 +74,7 @@ class Heard:
 
     config: Config
     fingerprints: Mapping[str, Fingerprint]
-    canaries: Mapping[str, CanarySet]
+    canaries: Mapping[str, CanaryDocument]
     before: State
     state: State
     said: Mapping[str, Told]
@@ -311,14 +311,22 @@ class Ledger:
         """Do something with the store on its own thread. The others may all wait for names that are not resolved."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(what, *arguments, **named))
 
-    def _audit(
-        self, actor: Actor, action: str, route: str, detail: str, generation: int, after: RouteState
-    ) -> Audit:  # fmt: skip
+    def _audit(self, actor: Actor, action: str, route: str, detail: str, generation: int, after: RouteState) -> Audit:
         about = after.rollout.identity
         return Audit(
-            self._wall(), actor.name, actor.role, actor.address, action, route, detail, "kept", generation, about.id,
-            about.stable, about.canary,
-        )  # fmt: skip
+            self._wall(),
+            actor.name,
+            actor.role,
+            actor.address,
+            action,
+            route,
+            detail,
+            "kept",
+            generation,
+            about.id,
+            about.stable,
+            about.canary,
+        )
 
 
 def _as(before: RouteState, after: RouteState) -> Rollout:
@@ -335,7 +343,7 @@ def _fingerprints(config: Config) -> dict[str, Fingerprint]:
     return fingerprints(config)
 
 
-def _looked_up(config: Config, state: State) -> tuple[dict[str, Fingerprint], dict[str, CanarySet]]:
+def _looked_up(config: Config, state: State) -> tuple[dict[str, Fingerprint], dict[str, CanaryDocument]]:
     """Fingerprints by route, and the canaries set over the API whose files have changed. Blocks."""
     found = _fingerprints(config)
     said = {name: one.canary for name, one in state.items() if name in found and one.canary is not None}
@@ -343,7 +351,7 @@ def _looked_up(config: Config, state: State) -> tuple[dict[str, Fingerprint], di
     return found, {name: canary for name, canary in renewed.items() if canary is not said[name]}
 
 
-def _renewed(state: State, canaries: Mapping[str, CanarySet]) -> dict[str, RouteState]:
+def _renewed(state: State, canaries: Mapping[str, CanaryDocument]) -> dict[str, RouteState]:
     """With what the files of these canaries hold now."""
     return {name: replace(one, canary=canaries[name]) if name in canaries else one for name, one in state.items()}
 

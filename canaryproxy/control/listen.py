@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 
-from canaryproxy.config.address import EVERY_IPV4, EVERY_IPV6
+from canaryproxy.config.types.address import EVERY_IPV4, EVERY_IPV6
 
 BACKLOG = 4096
 """The kernel caps it at net.core.somaxconn."""

@@ -3,7 +3,7 @@ memory there is.
 """
 
 from canaryproxy.config import Config
-from canaryproxy.config.quantity import size_text
+from canaryproxy.config.types.quantity import size_text
 from canaryproxy.control import files
 from canaryproxy.control.cpus import usable_cpus
 from canaryproxy.dataplane.memory_limit import cgroup_memory, physical

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from canaryproxy.config import Config
-from canaryproxy.config.route import VersionConfig
+from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.control.ledger import Ledger
 from canaryproxy.control.topology import Topology
 from canaryproxy.model.table import VersionName
@@ -40,9 +40,7 @@ class Noted:
 class Versions:
     """What the canaries of all routes call themselves. `now` is a clock in seconds, `wall` tells those since 1970."""
 
-    def __init__(
-        self, topology: Topology, ledger: Ledger, now: Callable[[], float], wall: Callable[[], float]
-    ) -> None:  # fmt: skip
+    def __init__(self, topology: Topology, ledger: Ledger, now: Callable[[], float], wall: Callable[[], float]) -> None:
         self._topology = topology
         self._ledger = ledger
         self._now = now

@@ -10,7 +10,7 @@ from typing import Any
 
 from canaryproxy.analysis.finding import JudgeReport
 from canaryproxy.analysis.report import report
-from canaryproxy.config.rollout import NEEDED_FOR_PROOF, expected_seconds
+from canaryproxy.config.schema.rollout import NEEDED_FOR_PROOF, expected_seconds
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ledger import Ledger
 from canaryproxy.control.remembering import Memory

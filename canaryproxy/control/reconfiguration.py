@@ -15,8 +15,8 @@ from dataclasses import replace
 from functools import partial
 
 from canaryproxy.config import Config, ConfigError
-from canaryproxy.config.canary import CanarySet
-from canaryproxy.config.expiry import complaints, held
+from canaryproxy.config.canary_document import CanaryDocument
+from canaryproxy.config.certificate_expiry import complaints, held
 from canaryproxy.control import edits
 from canaryproxy.control.canaries import announce_all, check_removable, difference, tell, told
 from canaryproxy.control.changes import Changed, Reload, Rolled, say_refused
@@ -44,10 +44,19 @@ class Reconfiguration:
     """
 
     def __init__(
-        self, topology: Topology, ledger: Ledger, tables: Tables, controller: Controller, judges: Judges,
-        intake: Intake, rollouts: Rollouts, events: Events, load: Callable[[], Config] | None,
-        now: Callable[[], float], wall: Callable[[], float],
-    ) -> None:  # fmt: skip
+        self,
+        topology: Topology,
+        ledger: Ledger,
+        tables: Tables,
+        controller: Controller,
+        judges: Judges,
+        intake: Intake,
+        rollouts: Rollouts,
+        events: Events,
+        load: Callable[[], Config] | None,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
         self._started_with = topology.config.server.lasting
         self._topology = topology
         self._ledger = ledger
@@ -211,8 +220,8 @@ class Reconfiguration:
         )
 
     async def set_canary(
-        self, route: str, canary: CanarySet, actor: Actor, revision: int | None = None
-    ) -> Changed:  # fmt: skip
+        self, route: str, canary: CanaryDocument, actor: Actor, revision: int | None = None
+    ) -> Changed:
         """Make it the canary, or remove the one that there is; returns when every worker follows.
 
         Raises what `Controller.set_weight` does, `NoCanary` where there is none to remove, and `Illegal` while it is in

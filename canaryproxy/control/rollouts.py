@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from canaryproxy.config.hook import When
+from canaryproxy.config.schema.hooks import When
 from canaryproxy.control.canaries import NoCanary
 from canaryproxy.control.changes import NoSuchRoute, Reload, Rolled
 from canaryproxy.control.controller import Controller
@@ -44,10 +44,20 @@ class Rollouts:
     """
 
     def __init__(
-        self, topology: Topology, ledger: Ledger, controller: Controller, judges: Judges, versions: Versions,
-        observations: Observations, memory: Memory, hooks: Hooks, notifier: Notifier, verdicts: Verdicts,
-        now: Callable[[], float], wall: Callable[[], float],
-    ) -> None:  # fmt: skip
+        self,
+        topology: Topology,
+        ledger: Ledger,
+        controller: Controller,
+        judges: Judges,
+        versions: Versions,
+        observations: Observations,
+        memory: Memory,
+        hooks: Hooks,
+        notifier: Notifier,
+        verdicts: Verdicts,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
         self._topology = topology
         self._ledger = ledger
         self._controller = controller
@@ -92,9 +102,17 @@ class Rollouts:
         return self._observations.new_plan(route)
 
     async def do(
-        self, route: str, verb: Verb, actor: Actor, *, full: bool = False, version: str = "", stable: str = "",
-        only: str = "", revision: int | None = None,
-    ) -> Rolled:  # fmt: skip
+        self,
+        route: str,
+        verb: Verb,
+        actor: Actor,
+        *,
+        full: bool = False,
+        version: str = "",
+        stable: str = "",
+        only: str = "",
+        revision: int | None = None,
+    ) -> Rolled:
         """Follow a verb; `version` and `stable` are what they call the versions, `only` is the id of the one rollout
         that they mean. Raises what `Controller.roll` does; no gate is asked for what is stale.
         """

@@ -12,8 +12,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from canaryproxy.config.outbound import secure, texts
-from canaryproxy.config.sources import ResourceConfig
+from canaryproxy.config.schema.outbound import secure, texts
+from canaryproxy.config.schema.sources import ResourceConfig
 from canaryproxy.control.calling import MOST, ContextOf, Failed, called, counted, first_words
 from canaryproxy.control.reasons import answered, encoded, one_line
 from canaryproxy.control.redaction import LONGEST
@@ -163,9 +163,13 @@ def over_http(context_of: ContextOf) -> Scrape:
 
 
 async def fetch(
-    url: str, headers: Mapping[str, str], seconds: float, tls: UpstreamTls | None = None,
-    context_of: ContextOf | None = None, **more: Any,
-) -> bytes:  # fmt: skip
+    url: str,
+    headers: Mapping[str, str],
+    seconds: float,
+    tls: UpstreamTls | None = None,
+    context_of: ContextOf | None = None,
+    **more: Any,
+) -> bytes:
     """The body of a 200. Raises `NoAnswer`."""
     body = bytearray()
     await read(url, headers, seconds, body.extend, MOST, tls, context_of, **more)
@@ -173,9 +177,15 @@ async def fetch(
 
 
 async def read(
-    url: str, headers: Mapping[str, str], seconds: float, take: Callable[[bytes], None], most: int,
-    tls: UpstreamTls | None = None, context_of: ContextOf | None = None, **more: Any,
-) -> None:  # fmt: skip
+    url: str,
+    headers: Mapping[str, str],
+    seconds: float,
+    take: Callable[[bytes], None],
+    most: int,
+    tls: UpstreamTls | None = None,
+    context_of: ContextOf | None = None,
+    **more: Any,
+) -> None:
     """Give the body of a 200 to `take`, piece by piece. Raises `NoAnswer`."""
     try:
         async with called("GET", url, headers, seconds, tls, context_of, most=most, **more) as response:

@@ -14,7 +14,7 @@ from canaryproxy.analysis.check_set import CheckSet
 from canaryproxy.analysis.checks.resources import ResourceCheck
 from canaryproxy.analysis.usage import CounterReading, ReadingProblem, Usage
 from canaryproxy.config import Config
-from canaryproxy.config.sources import CheckConfig, ResourceConfig
+from canaryproxy.config.schema.sources import CheckConfig, ResourceConfig
 from canaryproxy.control.asking import Ask
 from canaryproxy.control.failures import Failures, What, keys_of
 from canaryproxy.control.judges import Judges

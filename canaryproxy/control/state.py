@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from canaryproxy.config import Config
-from canaryproxy.config.canary import CanarySet
-from canaryproxy.config.route import RouteConfig
-from canaryproxy.config.rules import RuleSet
+from canaryproxy.config.canary_document import CanaryDocument
+from canaryproxy.config.schema.route import RouteConfig
+from canaryproxy.config.schema.rules import RuleSet
 from canaryproxy.control.fingerprint import Fingerprint, heard_of
 from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.machine import transition
@@ -54,7 +54,7 @@ class RouteState:
     past: tuple[Record, ...] = ()
     waiting: int | None = None
     heard: Mapping[str, str] = field(default_factory=dict, hash=False)
-    canary: CanarySet | None = None
+    canary: CanaryDocument | None = None
     file_canary: str | None = None
     file_route: str = ""
     revision: int = 0
@@ -147,7 +147,7 @@ def _weighed_by_file(before: RouteState, weight: int, said: bool) -> RouteState:
     return replace(before, weight=weight, weight_source="file", file_weight=weight, waiting=None)
 
 
-def canary_said(before: RouteState, canary: CanarySet, now: float) -> RouteState:
+def canary_said(before: RouteState, canary: CanaryDocument, now: float) -> RouteState:
     """Somebody set the canary, or that there is to be none."""
     return _with_or_without(before, replace(before, canary=canary), now)
 
@@ -208,7 +208,7 @@ def latch(config: Config, fingerprints: Mapping[str, Fingerprint], why: str) -> 
             file_canary=fingerprints[name].canary,
         )
         for name, route in config.routes.items()
-    }  # fmt: skip
+    }
 
 
 def revised(before: RouteState | None, after: RouteState, route: RouteConfig, now: float) -> RouteState:
@@ -242,9 +242,7 @@ def rolled(before: RouteState, rollout: Rollout, report: Mapping[str, Any], now:
     was found of the canary until now.
     """
     past = remembered(before.past, before.rollout, rollout, report, now)
-    after = replace(
-        before, rollout=rollout, weight=rollout.weight, weight_source="rollout", latched="", past=past
-    )  # fmt: skip
+    after = replace(before, rollout=rollout, weight=rollout.weight, weight_source="rollout", latched="", past=past)
     if rollout.phase != "idle" or before.waiting is None:
         return after
     return replace(after, weight=before.waiting, weight_source="file", file_weight=before.waiting, waiting=None)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Set
 
 from canaryproxy.config import Config
-from canaryproxy.config.route import VersionConfig
+from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.control.endpoints import endpoints_of, names
 from canaryproxy.control.health import Ask, Check, Health, checks
 from canaryproxy.control.resolve import Lookup, Resolver

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from canaryproxy.config.stored import dump_canary, dump_rules, load_canary, load_rules
+from canaryproxy.config.stored_form import dump_canary, dump_rules, load_canary, load_rules
 from canaryproxy.control.fingerprint import HEARD
 from canaryproxy.control.state import RouteState, Source
 from canaryproxy.model.document import VERSION, items, mapping, text, unknown, version_of, whole

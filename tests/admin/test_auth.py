@@ -5,7 +5,7 @@ import pytest
 from canaryproxy.admin.auth import Gate, find
 from canaryproxy.admin.problems import Problem
 from canaryproxy.config import parse
-from canaryproxy.config.admin import AdminConfig
+from canaryproxy.config.schema.admin import AdminConfig
 
 TOKENS = "{tokens: [{name: ci, role: write, token: a}, {name: eyes, role: read, token: b}]}"
 
@@ -19,8 +19,13 @@ def config(admin: str) -> AdminConfig:
 def test_a_token_is_found_by_its_value_alone() -> None:
     tokens = config(TOKENS).tokens
     assert [getattr(find(given, tokens), "name", None) for given in ("a", "b", "", "c", "A", "é")] == [
-        "ci", "eyes", None, None, None, None,
-    ]  # fmt: skip
+        "ci",
+        "eyes",
+        None,
+        None,
+        None,
+        None,
+    ]
 
 
 def test_roles() -> None:

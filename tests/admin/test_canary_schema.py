@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.admin.canary_schema import CANARY_SCHEMA
-from canaryproxy.config.canary import canary_set, version_from_written
+from canaryproxy.config.canary_document import canary_set, version_from_written
 
 
 def drawn(schema: dict[str, Any]) -> st.SearchStrategy[Any]:

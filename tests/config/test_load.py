@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.config import Config, ConfigError, from_flags, load, parse
-from canaryproxy.config.address import Origin
-from canaryproxy.config.document import MAX_BYTES, read_document
-from canaryproxy.config.nodes import LOADERS
-from canaryproxy.config.schema import SECTIONS
+from canaryproxy.config.schema.root import SECTIONS
+from canaryproxy.config.types.address import Origin
+from canaryproxy.config.yaml.document import MAX_BYTES, read_document
+from canaryproxy.config.yaml.nodes import LOADERS
 from canaryproxy.control.compile import compile_table
 from tests.support.authority import Authority
 
@@ -44,7 +44,7 @@ def test_two_lines_are_a_working_config() -> None:
 @pytest.mark.parametrize("loader", LOADERS, ids=lambda loader: loader.__name__)
 @pytest.mark.parametrize("case", sorted(BROKEN.glob("*.yaml")), ids=lambda case: case.stem)
 def test_a_broken_config_is_told_line_path_and_mend(case: Path, loader: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("canaryproxy.config.nodes.compose.__defaults__", (loader,))
+    monkeypatch.setattr("canaryproxy.config.yaml.nodes.compose.__defaults__", (loader,))
     with pytest.raises(ConfigError) as error:
         parse(case.read_text("utf-8"), case.name, ENVIRON)
     expected = case.with_suffix(".txt").read_text("utf-8")
@@ -80,16 +80,17 @@ def test_an_example_loads_and_compiles_without_a_warning(example: Path, tls: Pat
 
 
 ELSEWHERE = {
-    ("routes", "*", "analysis", "checks", "*", "token_file"), ("routes", "*", "rollout", "hooks", "*", "token_file"),
+    ("routes", "*", "analysis", "checks", "*", "token_file"),
+    ("routes", "*", "rollout", "hooks", "*", "token_file"),
     ("routes", "*", "rollout", "notify", "token_file"),
-}  # fmt: skip
+}
 """Beside its like it would be an error, and what it names has to be there."""
 
 
 def test_the_example_of_everything_has_every_key() -> None:
     texts = [(EXAMPLES / name).read_text("utf-8") for name in ("everything.yaml", "https.yaml")]
-    spots = [loc for text in texts for loc in read_document(text, {}).spots]
-    written = {tuple("*" if isinstance(part, int) or part == "shop" else part for part in loc) for loc in spots}
+    source_values = [loc for text in texts for loc in read_document(text, {}).source_values]
+    written = {tuple("*" if isinstance(part, int) or part == "shop" else part for part in loc) for loc in source_values}
     for path, section in SECTIONS.items():
         for key in section.model_fields if "stable" not in path else ():
             assert (*path, key) in written or (*path, key) in ELSEWHERE
@@ -197,9 +198,13 @@ def test_any_flags_are_a_config_or_problems(stable: str, canary: str, weight: st
 # Whatever comes.
 
 SCALARS = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
     st.sampled_from(["http://a", "http://b:80/", ":80", "*.a", "/x", "5%", "1s", "64KiB", "off", "${A}", "${", "a.b"]),
-)  # fmt: skip
+)
 KEYS = st.one_of(
     st.sampled_from(sorted({key for one in SECTIONS.values() for key in one.model_fields})),
     st.sampled_from(["shop", "Shop", "stabel", "<<", "[key]", "default", ""]),
@@ -227,7 +232,7 @@ def config_or_problems(text: str) -> None:
         assert error.problems
         for problem in error.problems:
             assert problem.found
-            assert problem.mend
+            assert problem.hint
             assert str(problem).startswith("f:")
             assert "\n" not in str(problem)
 

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from canaryproxy.config import parse
-from canaryproxy.config.document import Tree, read_document
 from canaryproxy.config.reference import DEFAULT_PATH, main, render
-from canaryproxy.config.schema import SECTIONS
+from canaryproxy.config.schema.root import SECTIONS
+from canaryproxy.config.yaml.document import YamlTree, read_document
 from tests.support.authority import Authority
 
 REPOSITORY = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_every_example_is_valid_in_its_place(tmp_path: Path) -> None:
                 parse(yaml.safe_dump(tree), f"{path} {key}", {})
 
 
-SECURE: dict[str, dict[str, Tree]] = {
+SECURE: dict[str, dict[str, YamlTree]] = {
     "hooks": {"name": "a", "when": "end", "url": "https://x"},
     "notify": {"url": "https://x"},
     "resources": {"name": "a", "counter": "a", "port": 1},
@@ -73,10 +73,15 @@ def parse_example(path: tuple[str | int, ...], key: str, example: str) -> str:
     """A whole config around one `key: example`."""
     value = read_document(f"{key}: {example}", {}).tree
     assert isinstance(value, dict)
-    needed: dict[str, dict[str, Tree]] = {
-        "rules": {"name": "a", "to": "canary"}, "health": {"path": "/"}, "listen": {"address": ":1"},
-        "probes": {"listen": ":9901"}, "tokens": {"name": "ci", "role": "read"}, "mirror": {"percent": 1}, "goals": {"name": "a"},
-    }  # fmt: skip
+    needed: dict[str, dict[str, YamlTree]] = {
+        "rules": {"name": "a", "to": "canary"},
+        "health": {"path": "/"},
+        "listen": {"address": ":1"},
+        "probes": {"listen": ":9901"},
+        "tokens": {"name": "ci", "role": "read"},
+        "mirror": {"percent": 1},
+        "goals": {"name": "a"},
+    }
     section = next((str(part) for part in reversed(path) if part != "*"), "")
     judged = "analysis" in (*path, key)
     value = {**({"goal": "add_to_cart"} if judged and section == "goals" else needed.get(section, {})), **value}

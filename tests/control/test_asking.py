@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from canaryproxy.config.sources import CheckConfig
+from canaryproxy.config.schema.sources import CheckConfig
 from canaryproxy.control.asking import decoded, filled, finite, json_number, over_http, prometheus_number
 from canaryproxy.control.scraping import NoAnswer
 from canaryproxy.dataplane.tls import client_context

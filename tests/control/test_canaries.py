@@ -1,4 +1,6 @@
-"""Canaries that come and go, in the file and over the API: weight, rules, rollout, latch, what is kept and what is told."""
+"""Canaries that come and go, in the file and over the API: weight, rules, rollout, latch, what is kept and what is
+told.
+"""
 
 import asyncio
 import logging
@@ -9,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.config import Config, parse
-from canaryproxy.config.canary import NO_CANARY, CanarySet, canary_set
-from canaryproxy.config.rules import RuleSet
+from canaryproxy.config.canary_document import NO_CANARY, CanaryDocument, canary_set
 from canaryproxy.config.rules_document import rules_from_written
+from canaryproxy.config.schema.rules import RuleSet
 from canaryproxy.control.canaries import NoCanary, check_removable, difference, told
 from canaryproxy.control.fingerprint import fingerprints
 from canaryproxy.control.ledger import Actor, Stale
@@ -39,7 +41,7 @@ def heard(state: RouteState | None, text: str, now: float = 50.0) -> RouteState:
     return reconcile(known, said, fingerprints(said), now)["default"]
 
 
-def api(url: str) -> CanarySet:
+def api(url: str) -> CanaryDocument:
     return canary_set({"url": url})
 
 
@@ -188,7 +190,9 @@ def test_what_is_kept_of_a_canary_is_read_again_or_ends_the_rollout() -> None:
     state = canary_said(heard(None, PLAIN), canary_set({"url": "https://x", "connect_timeout": "2s"}), 9.0)
     assert read_state(write_state(state)) == state
     rollout = Rollout("progressing", steps=STEPS, step=0, weight=100)
-    lost = replace(state, canary=CanarySet(state.canary.written, None, "no such file"), rollout=rollout, weight=100)  # type: ignore[union-attr]
+    lost = replace(
+        state, canary=CanaryDocument(state.canary.written, None, "no such file"), rollout=rollout, weight=100
+    )  # type: ignore[union-attr]
     after = heard(lost, PLAIN)
     assert (after.plain, after.weight, after.rollout.reason) == (True, 0, "removed")
     assert "no such file" in after.rollout.why
@@ -235,11 +239,20 @@ def test_the_later_of_file_and_api_always_holds_and_nothing_is_ever_sent_to_no_c
     ("changes", "said"),
     [
         ({"weight": 500}, "the canary gets 5 %; set its weight to 0 before it is removed"),
-        ({"weight": WHOLE, "rollout": Rollout("succeeded", weight=WHOLE)}, "the canary gets 100 %; reset the rollout before it is removed"),
-        ({"rollout": Rollout("progressing", steps=STEPS, step=0)}, "the rollout is progressing; abort it before the canary is removed"),
-        ({"rollout": Rollout("rolled_back", steps=STEPS, step=0, weight=5)}, "the rollout is rolled_back; abort it before the canary is removed"),
+        (
+            {"weight": WHOLE, "rollout": Rollout("succeeded", weight=WHOLE)},
+            "the canary gets 100 %; reset the rollout before it is removed",
+        ),
+        (
+            {"rollout": Rollout("progressing", steps=STEPS, step=0)},
+            "the rollout is progressing; abort it before the canary is removed",
+        ),
+        (
+            {"rollout": Rollout("rolled_back", steps=STEPS, step=0, weight=5)},
+            "the rollout is rolled_back; abort it before the canary is removed",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_canary_in_use_is_not_removed(changes: dict[str, object], said: str) -> None:
     with pytest.raises(Illegal, match=said.replace("(", r"\(")):
         check_removable("shop", replace(heard(None, TWO), **changes), ())  # type: ignore[arg-type]

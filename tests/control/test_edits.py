@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from canaryproxy.config import parse
-from canaryproxy.config.rollout import RolloutConfig
-from canaryproxy.config.route import RouteConfig
+from canaryproxy.config.schema.rollout import RolloutConfig
+from canaryproxy.config.schema.route import RouteConfig
 from canaryproxy.control import edits
 from canaryproxy.control.edits import EFFECTS, PLAN, compare, differing
 from canaryproxy.control.fingerprint import heard_of

@@ -3,7 +3,7 @@
 import pytest
 
 from canaryproxy.config import parse
-from canaryproxy.config.route import RouteConfig
+from canaryproxy.config.schema.route import RouteConfig
 from canaryproxy.control.endpoints import endpoints_of, is_resolved, names, usable
 from canaryproxy.model.table import Endpoint
 
@@ -26,8 +26,11 @@ def test_every_address_of_every_name_is_an_endpoint_once() -> None:
     ).stable
     answers = {"a": ("10.0.0.1", "10.0.0.2"), "b": ("10.0.0.2",)}
     assert [(one.host, one.name) for one in endpoints_of(version, answers)] == [
-        ("10.0.0.1", "a"), ("10.0.0.2", "a"), ("10.0.0.2", "b"), ("10.0.0.9", ""),
-    ]  # fmt: skip
+        ("10.0.0.1", "a"),
+        ("10.0.0.2", "a"),
+        ("10.0.0.2", "b"),
+        ("10.0.0.9", ""),
+    ]
     assert endpoints_of(version, answers)[0].site == "a:1"
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from canaryproxy.config import parse
-from canaryproxy.config.route import RouteConfig
 from canaryproxy.config.rules_document import rules_from_written
+from canaryproxy.config.schema.route import RouteConfig
 from canaryproxy.control.edits import compare, follow
 from canaryproxy.control.fingerprint import canary_digest, fingerprint, fingerprints, heard_of, rules_digest
 from canaryproxy.control.state import RouteState
@@ -95,8 +95,11 @@ def test_without_rules_or_a_canary_they_are_empty() -> None:
 )
 def test_what_is_heard_of_a_plan_is_what_d8fb47b_heard(rollout: str, plan: str) -> None:
     assert heard_of(route(f"rollout: {rollout}\n")) == {
-        "canary": "http://b:80", "stable": "http://a:80", "plan": plan, "analysis": "on",
-    }  # fmt: skip
+        "canary": "http://b:80",
+        "stable": "http://a:80",
+        "plan": plan,
+        "analysis": "on",
+    }
 
 
 def test_what_is_heard_of_a_canary_is_where_it_is_and_its_version() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from canaryproxy.config.hook import Called, HookConfig, NotifyConfig
+from canaryproxy.config.schema.hooks import HookConfig, NotifyConfig, OutboundCallConfig
 from canaryproxy.control import hooks as module
 from canaryproxy.control.failures import Failures
 from canaryproxy.control.hooks import AGAIN, Hooks, document, notice, over_http
@@ -24,7 +24,7 @@ GATE = HookConfig.model_validate({"name": "g", "when": "raise", "url": "http://g
 HERE = Rollout("progressing", step=1, weight=2500, step_since=7.0)
 
 
-def whom(url: str, **more: object) -> Called:
+def whom(url: str, **more: object) -> OutboundCallConfig:
     return NotifyConfig.model_validate({"url": url, "timeout": "5s", **more})
 
 
@@ -36,7 +36,7 @@ class Bench:
         self.failures = Failures(lambda: self.now)
         self.hooks = Hooks(self.post, lambda: self.now, self.failures)
 
-    async def post(self, whom: Called, what: Mapping[str, Any]) -> str:
+    async def post(self, whom: OutboundCallConfig, what: Mapping[str, Any]) -> str:
         self.calls += 1
         return self.answers.pop(0) if self.answers else ""
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from canaryproxy.config import ConfigError, Problem, parse
-from canaryproxy.config.canary import canary_set
+from canaryproxy.config import ConfigError, ConfigProblem, parse
+from canaryproxy.config.canary_document import canary_set
 from canaryproxy.control.health import Answer, Check
 from canaryproxy.control.ledger import Actor, Heard
 from canaryproxy.control.plane import ControlPlane
@@ -38,7 +38,7 @@ async def test_an_unchanged_file_publishes_nothing() -> None:
 
 async def test_a_broken_file_keeps_the_old_config_and_says_why() -> None:
     plane, traffic = await controlled(
-        ConfigError((Problem("a.yaml", 3, 1, "weight", '"x"', "a percentage"),)), config("6")
+        ConfigError((ConfigProblem("a.yaml", 3, 1, "weight", '"x"', "a percentage"),)), config("6")
     )
     reload = await plane.reconfiguration.reload()
     assert "a.yaml:3:1: weight" in reload.problem

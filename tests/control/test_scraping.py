@@ -6,7 +6,7 @@ import gzip
 import pytest
 from aiohttp import web
 
-from canaryproxy.config.sources import ResourceConfig
+from canaryproxy.config.schema.sources import ResourceConfig
 from canaryproxy.control import scraping
 from canaryproxy.control.calling import REFUSED
 from canaryproxy.control.scraping import LONGEST_LINE, NoAnswer, Told, Wanted, fetch, over_http

@@ -8,7 +8,7 @@ import pytest
 
 from canaryproxy.analysis.finding import Finding
 from canaryproxy.config import Config, parse
-from canaryproxy.config.sources import CheckConfig, ResourceConfig
+from canaryproxy.config.schema.sources import CheckConfig, ResourceConfig
 from canaryproxy.control.events import Events
 from canaryproxy.control.failures import Failures
 from canaryproxy.control.judges import Judges

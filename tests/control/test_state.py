@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.config import Config, parse
-from canaryproxy.config.rules import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
+from canaryproxy.config.schema.rules import RuleSet
 from canaryproxy.control.fingerprint import Fingerprint, fingerprints
 from canaryproxy.control.state import RouteState, latch, reconcile, share, weighed
 from canaryproxy.rollout.plan import Step

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from canaryproxy.config import Config, ConfigError
-from canaryproxy.config.document import read_document
 from canaryproxy.config.load import parse
+from canaryproxy.config.yaml.document import read_document
 
 ROOT = Path(__file__).parents[2]
 BROKEN = sorted((ROOT / "tests" / "config" / "broken").glob("*.yaml"))
@@ -22,12 +22,44 @@ MARKS = ("zq7x", "8642")
 """What none of our own words hold, as text and as a number."""
 
 UNFIT = (
-    "zq7x", "8642", "8642.5", "8642%", "1.8642%", "8642s", "8642 S", "1h8642m", "8642mib", "8642 kb", "-8642", "zq7x:8642",
-    "ZQ7X.example:99999", "zq7x://host", "http://zq7x/p8642?q=1#f", "http://u:zq7x@host", "http://zq7x host", "//zq7x",
-    "http://zq7xé.example", "*.zq7x:8642", "zq7x.*", "/zq7x//a", "/zq7x*", "/%7Aq7x?q", "/zq7x é", "10.86.42.99/8",
-    "::ffff:86.42.86.42", "[::ffff:86.42.86.42]:8642", "localhost:8642", "*:8642", "(zq7x", "[zq7x", "${zq7x}", "zq7x ", "Zq7X",
-    "zq7x\x1b[31m\n2:1: forged", "zq7x" * 2_000,
-)  # fmt: skip
+    "zq7x",
+    "8642",
+    "8642.5",
+    "8642%",
+    "1.8642%",
+    "8642s",
+    "8642 S",
+    "1h8642m",
+    "8642mib",
+    "8642 kb",
+    "-8642",
+    "zq7x:8642",
+    "ZQ7X.example:99999",
+    "zq7x://host",
+    "http://zq7x/p8642?q=1#f",
+    "http://u:zq7x@host",
+    "http://zq7x host",
+    "//zq7x",
+    "http://zq7xé.example",
+    "*.zq7x:8642",
+    "zq7x.*",
+    "/zq7x//a",
+    "/zq7x*",
+    "/%7Aq7x?q",
+    "/zq7x é",
+    "10.86.42.99/8",
+    "::ffff:86.42.86.42",
+    "[::ffff:86.42.86.42]:8642",
+    "localhost:8642",
+    "*:8642",
+    "(zq7x",
+    "[zq7x",
+    "${zq7x}",
+    "zq7x ",
+    "Zq7X",
+    "zq7x\x1b[31m\n2:1: forged",
+    "zq7x" * 2_000,
+)
 
 
 def leaves(tree: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -146,19 +178,25 @@ PAIRS: dict[str, tuple[Any, dict[tuple[Any, ...], str]]] = {
         {("rollout", "steps", 0): "86.42", ("rollout", "prove_above"): "1.8642%"},
     ),
     "a certificate that is none": (
-        {"stable": "https://a", "server": {"listen": [{"address": ":1", "tls": {"certs": [{"cert": "x", "key": "x"}]}}]}},
+        {
+            "stable": "https://a",
+            "server": {"listen": [{"address": ":1", "tls": {"certs": [{"cert": "x", "key": "x"}]}}]},
+        },
         {("server", "listen", 0, "tls", "certs", 0, key): str(ROOT / "tests" / "zq7x.pem") for key in ("cert", "key")},
     ),
     "a regular expression that is none": (
-        {"stable": "http://a", "canary": "http://b",
-         "rules": [{"name": "r", "to": "canary", "headers": {"x-y": {"regex": "x"}}}]},
+        {
+            "stable": "http://a",
+            "canary": "http://b",
+            "rules": [{"name": "r", "to": "canary", "headers": {"x-y": {"regex": "x"}}}],
+        },
         {("rules", 0, "headers", "x-y", "regex"): "(zq7x"},
     ),
     "a webhook with credentials": (
         {"stable": "http://a", "canary": "http://b", "rollout": {"notify": {"url": "x"}}},
         {("rollout", "notify", "url"): "https://u:zq7x@chat.test/zq7x"},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", PAIRS)

@@ -29,22 +29,59 @@ STORING = {
     *map(
         Path,
         (
-            "config/stored.py", "control/evidence.py", "control/fingerprint.py", "control/identity.py",
-            "control/judges.py", "control/ledger.py", "control/remembering.py", "control/state.py",
-            "model/document.py", "rollout/codec.py", "rollout/identity.py", "rollout/record.py", "rollout/state.py",
+            "config/stored_form.py",
+            "control/evidence.py",
+            "control/fingerprint.py",
+            "control/identity.py",
+            "control/judges.py",
+            "control/ledger.py",
+            "control/remembering.py",
+            "control/state.py",
+            "model/document.py",
+            "rollout/codec.py",
+            "rollout/identity.py",
+            "rollout/record.py",
+            "rollout/state.py",
         ),
     ),
-}  # fmt: skip
+}
 """Modules that write or read what is stored."""
 
 CODEC_NAMES = {"snapshot", "restore", "restored", "dump", "dump_record", "dump_route", "dump_rules", "dump_entry"}
 
 REFLECTION = {
-    "asdict", "astuple", "fields", "getattr", "setattr", "vars", "dir", "hasattr", "get_args", "get_type_hints",
-    "get_origin", "TypeAdapter", "model_fields", "model_dump", "model_dump_json", "model_validate",
-    "model_validate_json", "as_written", "__dict__", "__name__", "__qualname__", "__slots__", "__annotations__",
-    "__class__", "__dataclass_fields__", "__members__", "_fields", "_asdict", "pickle", "msgspec", "inspect",
-}  # fmt: skip
+    "asdict",
+    "astuple",
+    "fields",
+    "getattr",
+    "setattr",
+    "vars",
+    "dir",
+    "hasattr",
+    "get_args",
+    "get_type_hints",
+    "get_origin",
+    "TypeAdapter",
+    "model_fields",
+    "model_dump",
+    "model_dump_json",
+    "model_validate",
+    "model_validate_json",
+    "as_written",
+    "__dict__",
+    "__name__",
+    "__qualname__",
+    "__slots__",
+    "__annotations__",
+    "__class__",
+    "__dataclass_fields__",
+    "__members__",
+    "_fields",
+    "_asdict",
+    "pickle",
+    "msgspec",
+    "inspect",
+}
 """What gives names of classes, attributes, parameters or types as text."""
 
 
@@ -109,19 +146,28 @@ def test_what_stores_asks_nothing_for_its_name(module: Path) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "asdict(x)", "dataclasses.fields(x)", "getattr(x, name)", "type(x).__name__", "Identity(**data)", "cls(*row)",
-        "x.__dict__", "typing.get_args(Unit)", "RuleConfig.model_fields", "[setattr(x, n, 1) for n in names]",
+        "asdict(x)",
+        "dataclasses.fields(x)",
+        "getattr(x, name)",
+        "type(x).__name__",
+        "Identity(**data)",
+        "cls(*row)",
+        "x.__dict__",
+        "typing.get_args(Unit)",
+        "RuleConfig.model_fields",
+        "[setattr(x, n, 1) for n in names]",
     ],
-)  # fmt: skip
+)
 def test_reflection_is_found_where_it_is(code: str) -> None:
     assert reflections(ast.parse(code))
 
 
 def test_every_module_that_has_a_codec_is_looked_at() -> None:
     having = {
-        module for module in modules()
+        module
+        for module in modules()
         if any(isinstance(node, ast.FunctionDef) and node.name in CODEC_NAMES for node in ast.walk(tree(module)))
-    }  # fmt: skip
+    }
     assert having <= STORING
 
 

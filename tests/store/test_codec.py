@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.config.canary import NO_CANARY, canary_set
-from canaryproxy.config.rules import RuleSet
+from canaryproxy.config.canary_document import NO_CANARY, canary_set
 from canaryproxy.config.rules_document import rules_from_written
+from canaryproxy.config.schema.rules import RuleSet
 from canaryproxy.control.state import RouteState
 from canaryproxy.model.document import TooNewError
 from canaryproxy.rollout.state import Rollout
@@ -19,19 +19,39 @@ from tests.rollout.test_codec import LATER as LATER_ROLLOUT
 from tests.rollout.test_codec import ROLLOUTS
 
 WRITTEN: list[dict[str, Any]] = [
-    {"name": "t", "headers": {"x-a": {"in": ["1", "2"]}}, "cookies": {"b": {"present": True}}, "percent": 12.5,
-     "path": {"prefix": "/a"}, "sources": ["10.0.0.0/8"], "methods": ["GET"], "query": {"q": "1"}, "to": "canary",
-     "preview": True, "analyse": True},
-]  # fmt: skip
+    {
+        "name": "t",
+        "headers": {"x-a": {"in": ["1", "2"]}},
+        "cookies": {"b": {"present": True}},
+        "percent": 12.5,
+        "path": {"prefix": "/a"},
+        "sources": ["10.0.0.0/8"],
+        "methods": ["GET"],
+        "query": {"q": "1"},
+        "to": "canary",
+        "preview": True,
+        "analyse": True,
+    },
+]
 RULES = RuleSet(rules_from_written(WRITTEN))
 LATER = LATER_ROLLOUT.map(lambda later: {name: one for name, one in later.items() if name not in KNOWN})
 STATES = st.builds(
-    RouteState, st.integers(0, 10_000), st.sampled_from(["file", "api", "rollout"]), st.integers(0, 10_000), st.text(),
-    st.sampled_from([None, RULES, RuleSet(())]), st.text(), ROLLOUTS, LATER,
-    waiting=st.none() | st.integers(0, 10_000), heard=st.dictionaries(st.text(), st.text(), max_size=4),
-    canary=st.sampled_from([None, NO_CANARY, canary_set("http://b"), canary_set({"url": "https://b", "health": {"path": "/"}})]),
+    RouteState,
+    st.integers(0, 10_000),
+    st.sampled_from(["file", "api", "rollout"]),
+    st.integers(0, 10_000),
+    st.text(),
+    st.sampled_from([None, RULES, RuleSet(())]),
+    st.text(),
+    ROLLOUTS,
+    LATER,
+    waiting=st.none() | st.integers(0, 10_000),
+    heard=st.dictionaries(st.text(), st.text(), max_size=4),
+    canary=st.sampled_from(
+        [None, NO_CANARY, canary_set("http://b"), canary_set({"url": "https://b", "health": {"path": "/"}})]
+    ),
     file_canary=st.none() | st.sampled_from(["", "abc"]),
-)  # fmt: skip
+)
 STATE = RouteState(1250, "api", 500, "abc", RULES, "", Rollout())
 
 
@@ -73,12 +93,16 @@ def test_a_field_that_an_older_version_did_not_have_gets_its_default(name: str) 
 @pytest.mark.parametrize(
     "later",
     [
-        {"v": V + 1}, {"v": V + 1, "weight": "none"}, {"rollout": {"v": 99}},
-        {"rules": [{**WRITTEN[0], "weekday": "monday"}]}, {"rules": [{"name": "a", "path": {"glob": "*"}, "to": "canary"}]},
+        {"v": V + 1},
+        {"v": V + 1, "weight": "none"},
+        {"rollout": {"v": 99}},
+        {"rules": [{**WRITTEN[0], "weekday": "monday"}]},
+        {"rules": [{"name": "a", "path": {"glob": "*"}, "to": "canary"}]},
         {"rules": [{"name": "a", "headers": {"x-a": {"suffix": "b"}}, "to": "canary"}]},
-        {"canary": '{"url": "http://b", "shape": "round"}'}, {"canary": '{"url": "http://b", "health": {"depth": 2}}'},
+        {"canary": '{"url": "http://b", "shape": "round"}'},
+        {"canary": '{"url": "http://b", "health": {"depth": 2}}'},
     ],
-)  # fmt: skip
+)
 def test_what_must_not_be_acted_on_by_this_version_is_too_new(later: dict[str, object]) -> None:
     with pytest.raises(TooNewError):
         read_state(changed(**later))
@@ -87,11 +111,26 @@ def test_what_must_not_be_acted_on_by_this_version_is_too_new(later: dict[str, o
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"weight": 20_000}, {"weight": True}, {"weight": "5"}, {"file_weight": -1}, {"weight_source": "x"},
-        {"weight_source": []}, {"file_rules": None}, {"latched": False}, {"rules": "none"}, {"rules": [{"name": "a"}]},
-        {"rules": [3]}, {"heard": {"plan": 3}}, {"heard": []}, {"canary": 3}, {"rollout": []}, {"rollout": {}}, {"v": None}, {"v": 0.5},
+        {"weight": 20_000},
+        {"weight": True},
+        {"weight": "5"},
+        {"file_weight": -1},
+        {"weight_source": "x"},
+        {"weight_source": []},
+        {"file_rules": None},
+        {"latched": False},
+        {"rules": "none"},
+        {"rules": [{"name": "a"}]},
+        {"rules": [3]},
+        {"heard": {"plan": 3}},
+        {"heard": []},
+        {"canary": 3},
+        {"rollout": []},
+        {"rollout": {}},
+        {"v": None},
+        {"v": 0.5},
     ],
-)  # fmt: skip
+)
 def test_anything_else_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises((ValueError, TypeError, KeyError)):
         read_state(changed(**wrong))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from canaryproxy.config.rules import RuleSet
 from canaryproxy.config.rules_document import rules_from_written
+from canaryproxy.config.schema.rules import RuleSet
 from canaryproxy.control.state import Audit, RouteState
 from canaryproxy.control.store import CorruptState, NotOurState, TooNewState, UnreadableState, UnwritableState
 from canaryproxy.store import sqlite
@@ -19,12 +19,24 @@ from canaryproxy.store.sqlite import SqliteStore
 from canaryproxy.store.tables import TABLES
 
 RULES = RuleSet(
-    rules_from_written([
-        {"name": "t", "headers": {"x-a": {"in": ["1", "2"]}}, "cookies": {"b": {"present": True}}, "percent": 12.5,
-         "path": {"prefix": "/a"}, "sources": ["10.0.0.0/8"], "methods": ["GET"], "query": {"q": "1"}, "to": "canary",
-         "preview": True, "analyse": True},
-    ])
-)  # fmt: skip
+    rules_from_written(
+        [
+            {
+                "name": "t",
+                "headers": {"x-a": {"in": ["1", "2"]}},
+                "cookies": {"b": {"present": True}},
+                "percent": 12.5,
+                "path": {"prefix": "/a"},
+                "sources": ["10.0.0.0/8"],
+                "methods": ["GET"],
+                "query": {"q": "1"},
+                "to": "canary",
+                "preview": True,
+                "analyse": True,
+            },
+        ]
+    )
+)
 STATE = {"shop": RouteState(1250, "api", 500, "abc", RULES), "blog": RouteState(0, "file", 100, "", latched="damaged")}
 
 
@@ -130,11 +142,15 @@ def test_a_path_that_cannot_even_be_looked_at_is_told_and_breaks_nothing(tmp_pat
 @pytest.mark.parametrize(
     "change",
     [
-        "PRAGMA user_version = 0", "UPDATE routes SET state = '{'", "UPDATE routes SET state = '{}'",
-        "UPDATE routes SET state = replace(state, '1250', '20000')", "UPDATE routes SET state = replace(state, 'api', 'x')",
-        "UPDATE routes SET state = replace(state, 'x-a', 'bad name')", "DROP TABLE routes",
+        "PRAGMA user_version = 0",
+        "UPDATE routes SET state = '{'",
+        "UPDATE routes SET state = '{}'",
+        "UPDATE routes SET state = replace(state, '1250', '20000')",
+        "UPDATE routes SET state = replace(state, 'api', 'x')",
+        "UPDATE routes SET state = replace(state, 'x-a', 'bad name')",
+        "DROP TABLE routes",
     ],
-)  # fmt: skip
+)
 def test_content_that_cannot_be_trusted_is_corrupt(change: str, tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "a.db")
     store.save(STATE)

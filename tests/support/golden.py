@@ -13,7 +13,7 @@ from typing import Any
 
 from canaryproxy.analysis.finding import JudgeReport
 from canaryproxy.config import parse
-from canaryproxy.config.written import rule_as_written
+from canaryproxy.config.write_rules import rule_as_written
 from canaryproxy.control.plane import ControlPlane
 from canaryproxy.control.subscriptions import Subscription
 from canaryproxy.store.sqlite import SqliteStore

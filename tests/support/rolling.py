@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from canaryproxy.config import parse
-from canaryproxy.config.hook import Called
+from canaryproxy.config.schema.hooks import OutboundCallConfig
 from canaryproxy.control.ledger import Actor
 from canaryproxy.control.plane import ControlPlane
 from canaryproxy.control.state import Audit, RouteState, State
@@ -70,7 +70,7 @@ class Bench(ControlPlane):
         self.rng = random.Random(7)
         self.errors = {"stable": 0.0, "canary": 0.0}
 
-    async def post(self, whom: Called, what: Mapping[str, Any]) -> str:
+    async def post(self, whom: OutboundCallConfig, what: Mapping[str, Any]) -> str:
         self.posted.append((whom.url, dict(what)))
         return self.refusals.get(whom.url, "")
 

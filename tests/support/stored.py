@@ -13,9 +13,9 @@ from canaryproxy.analysis.finding import Exposure, Finding, JudgeReport, SampleS
 from canaryproxy.analysis.judge import Judge
 from canaryproxy.analysis.report import report
 from canaryproxy.config import parse
-from canaryproxy.config.canary import canary_set
-from canaryproxy.config.rules import RuleSet
+from canaryproxy.config.canary_document import canary_set
 from canaryproxy.config.rules_document import rules_from_written
+from canaryproxy.config.schema.rules import RuleSet
 from canaryproxy.control import evidence
 from canaryproxy.control.evidence import Evidence
 from canaryproxy.control.judges import UNJUDGED

@@ -1,0 +1,264 @@
+"""Faults of a tree to problems for a reader: the place, what was found, what to write instead.
+
+Pure. Unknown keys get "did you mean", the section they belong under, or the news that the feature is
+planned. A key that is missing because it was misspelt is not reported twice. Values whose key or variable speaks of a
+token, secret or password are never shown. No value that comes from the environment is: it is shown as it was written,
+`${NAME}`, and what to write instead is not made of it either.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from canaryproxy.config.problems import ConfigProblem, InvalidValueError, Loc, path_text
+from canaryproxy.config.schema.root import SECTIONS, SchemaFault
+from canaryproxy.config.schema.route import RouteConfig
+from canaryproxy.config.short_form import DEFAULT_ROUTE
+from canaryproxy.config.yaml.document import Document, SourceValue, YamlTree
+
+MAX_PROBLEMS = 1000
+"""Problems worth listing one by one."""
+
+_SECRET_WORDS = ("token", "secret", "password")
+TOKENS, CHECKS = ("server", "admin", "tokens"), (("analysis", "checks"), ("rollout", "hooks"), ("rollout", "notify"))
+"""Where the schema says itself what it found, without the value."""
+
+SENT = frozenset(("health", "resources", "checks", "hooks", "notify"))
+"""Sections with headers that are sent, whose values may be secrets."""
+
+CALLED = frozenset(("url", "prometheus"))
+"""Keys of these that are URLs whose path and query may be secrets."""
+
+_QUERY = re.compile(r"(?<=[?#]).*", re.DOTALL)
+_PATH = re.compile(r"(?<![:/])/.+|(?<=[?#]).*", re.DOTALL)
+_USER = re.compile(r"(?<=://)[^/?#\s]*(?=@)")
+
+_MAX_SHOWN_LENGTH = 60
+_MAX_KEY_LENGTH = 64
+_NO_NAMES: Mapping[Loc, str] = MappingProxyType({})
+
+
+class Diagnosis:
+    """Words for the faults of one document.
+
+    `short`: it was written in the two-line form. `names` replaces paths by what the reader knows them
+    as (the flags of the command line).
+    """
+
+    def __init__(self, file: str, document: Document, *, short: bool, names: Mapping[Loc, str] = _NO_NAMES) -> None:
+        self._file = file
+        self._document = document
+        self._short = short
+        self._names = names
+        self._expanded = {
+            loc: source_value.variables
+            for loc, source_value in document.source_values.items()
+            if source_value.variables
+        }
+
+    def problems(self, faults: Iterable[SchemaFault]) -> Iterator[ConfigProblem]:
+        """One problem per fault, less those that follow from another one."""
+        shown = {loc for loc, _, _ in self._document.faults}
+        for loc, position, wrong in self._document.faults:
+            yield ConfigProblem(
+                self._file, position.line, position.column, path_text(loc), wrong.found or "", wrong.hint
+            )
+        written = [fault._replace(loc=self._written(fault.loc)) for fault in faults]
+        meant = self._meant(written)
+        count = 0
+        for fault in written:
+            follows = fault.loc in meant if fault.kind == "missing" else self._nearest(fault.loc) in shown
+            if follows and fault.kind != "unknown":
+                continue
+            count += 1
+            if count > MAX_PROBLEMS:
+                yield ConfigProblem(
+                    self._file, None, None, "", "more problems", f"mend the first {MAX_PROBLEMS} and try again"
+                )
+                return
+            yield self._problem(fault, meant)
+
+    def _written(self, loc: Loc) -> Loc:
+        return loc[2:] if self._short and loc[:2] == ("routes", DEFAULT_ROUTE) else loc
+
+    def _nearest(self, loc: Loc) -> Loc:
+        """The longest part of a path that stands in the text."""
+        while loc and loc not in self._document.source_values:
+            loc = loc[:-1]
+        return loc
+
+    def _meant(self, faults: list[SchemaFault]) -> dict[Loc, str]:
+        """What misspelt keys were meant to be: by the misspelt path the key, by the meant path itself."""
+        meant: dict[Loc, str] = {}
+        for fault in [fault for fault in faults if fault.kind == "unknown"][:MAX_PROBLEMS]:
+            above, key = fault.loc[:-1], str(fault.loc[-1])
+            known = self._keys(above)
+            if len(key) > _MAX_KEY_LENGTH:
+                continue
+            for close in difflib.get_close_matches(key.lower().replace("-", "_"), known, n=1, cutoff=0.7):
+                meant[fault.loc] = close
+                meant.setdefault((*above, close), close)
+                if close == "routes":
+                    meant.update({("stable",): close, ("canary",): close})
+        return meant
+
+    def _problem(self, fault: SchemaFault, meant: Mapping[Loc, str]) -> ConfigProblem:
+        loc = self._nearest(fault.loc)
+        if fault.kind == "missing":
+            return self._at(loc, fault.loc, "missing", f"add `{fault.loc[-1]}: {self._example(fault.loc)}`")
+        if fault.kind == "unknown":
+            return self._at(loc, loc, *self._unknown(loc, meant))
+        wrong = fault.wrong or self._mapping_expected(loc)
+        found, hint = wrong.found or f"found {self._shown(loc)}", wrong.hint
+        if wrong.found is None and _is_called(loc):
+            found = self._called(loc)
+        if self._is_secret(loc) and not (_is_shown(loc) and wrong.found is not None):
+            found, hint = "a value that is not shown", f"write it like {self._example(loc)}"
+        elif self._variables(loc):
+            found, hint = self._unvalued(loc, wrong)
+        return self._at(loc, loc, found, hint)
+
+    def _unvalued(self, loc: Loc, wrong: InvalidValueError) -> tuple[str, str]:
+        """What was found and what to do about a value from the environment, or one with such values in it."""
+        source_value = self._document.source_values[loc]
+        if wrong.plain is not None:
+            wrong = wrong.plain
+        elif source_value.variables or not self._is_section(loc):
+            return self._placeholder(loc, source_value), wrong.expected or f"write it like {self._example(loc)}"
+        return wrong.found or self._placeholder(loc, source_value), wrong.hint
+
+    def _placeholder(self, loc: Loc, source_value: SourceValue) -> str:
+        if source_value.raw is not None:
+            return f"found {_quoted(source_value.raw)}, whose value is not shown"
+        kind = _described(_value(self._document.tree, loc), source_value)
+        return f"found {kind} with {', '.join(f'${{{name}}}' for name in self._variables(loc))}"
+
+    def _variables(self, loc: Loc) -> tuple[str, ...]:
+        """Those that went into a value, or into any that is part of it."""
+        if loc not in self._document.source_values:
+            return ()
+        return tuple(
+            sorted(
+                {name for at, source_value in self._expanded.items() if at[: len(loc)] == loc for name in source_value}
+            )
+        )
+
+    def _at(self, loc: Loc, path: Loc, found: str, hint: str) -> ConfigProblem:
+        source_value = self._document.source_values.get(loc)
+        line, column = (
+            source_value.position if source_value is not None and source_value.position is not None else (None, None)
+        )
+        return ConfigProblem(self._file, line, column, self._names.get(path) or path_text(path), found, hint)
+
+    def _unknown(self, loc: Loc, meant: Mapping[Loc, str]) -> tuple[str, str]:
+        above, key = loc[:-1], str(loc[-1])
+        known = "known here: " + ", ".join(self._keys(above))
+        if loc in meant:
+            return "unknown key", f"did you mean `{meant[loc]}`? {known}"
+        homes = self._homes(key)
+        return "unknown key", f"it belongs under {homes}" if homes else known
+
+    def _section(self, loc: Loc) -> Loc:
+        """The path of the schema that stands for a path of the text."""
+        full = loc
+        if self._short and loc[:1] not in ((), ("server",)):
+            full = ("routes", DEFAULT_ROUTE, *loc)
+        for path in SECTIONS:
+            if len(path) == len(full) and all(one in ("*", other) for one, other in zip(path, full, strict=True)):
+                return path
+        return ()
+
+    def _is_section(self, loc: Loc) -> bool:
+        """Whether its parts were read one by one, each with its own fault: what is wrong is how they go together."""
+        return not loc or bool(self._section(loc))
+
+    def _keys(self, loc: Loc) -> list[str]:
+        keys = list(SECTIONS[self._section(loc)].model_fields)
+        return [*RouteConfig.model_fields, *keys] if self._short and not loc else keys
+
+    def _homes(self, key: str) -> str:
+        """The sections that know a key, for one that strayed."""
+        if len(key) > _MAX_KEY_LENGTH:
+            return ""
+        homes = [path for path, section in SECTIONS.items() if path and key in section.model_fields]
+        if self._short:
+            homes = [path[2:] if path[:2] == ("routes", "*") else path for path in homes]
+        names = [path_text(path).replace(".*", ".<name>", 1) for path in homes if path]
+        return " or ".join(f"`{name}`" for name in names)
+
+    def _example(self, loc: Loc) -> str:
+        section = SECTIONS[self._section(loc[:-1])]
+        if self._short and len(loc) == 1:
+            section = RouteConfig
+        field = section.model_fields.get(str(loc[-1])) if loc else None
+        return str(field.examples[0]) if field is not None and field.examples else "the reference says"
+
+    def _mapping_expected(self, loc: Loc) -> InvalidValueError:
+        if loc == ("routes",):
+            return InvalidValueError(
+                "expected routes by name, each a mapping with `stable`, and `canary` where there is one"
+            )
+        if loc and not self._section(loc):
+            return InvalidValueError(f"expected a mapping: write `{loc[-1]}: {self._example(loc)}`")
+        keys = self._keys(loc)
+        needed = [key for key, field in SECTIONS[self._section(loc)].model_fields.items() if field.is_required()]
+        if len(keys) == 1 or (loc and len(needed) == 1):
+            key = needed[0] if needed else keys[0]
+            return InvalidValueError(f"expected a mapping: write `{key}: {self._example((*loc, key))}`")
+        return InvalidValueError(f"expected a mapping with keys such as `{'`, `'.join(keys[:4])}`; or remove the key")
+
+    def _shown(self, loc: Loc) -> str:
+        return _described(_value(self._document.tree, loc), self._document.source_values.get(loc))
+
+    def _called(self, loc: Loc) -> str:
+        """A URL that is called, as far as its host."""
+        value = _value(self._document.tree, loc)
+        if not isinstance(value, str):
+            return f"found {self._shown(loc)}"
+        return f"found {_quoted(_PATH.sub('/...', value, count=1))}" if "://" in value else "a value that is not shown"
+
+    def _is_secret(self, loc: Loc) -> bool:
+        source_value = self._document.source_values.get(loc)
+        names = [part for part in loc if isinstance(part, str)] + list(
+            source_value.variables if source_value is not None else ()
+        )
+        return _is_sent(loc) or any(word in name.lower() for name in names for word in _SECRET_WORDS)
+
+
+def _value(tree: YamlTree, loc: Loc) -> YamlTree:
+    for part in loc:
+        tree = tree[part]  # type: ignore[index]
+    return tree
+
+
+def _described(value: YamlTree, source_value: SourceValue | None) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, (dict, list)):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    if isinstance(value, str):
+        return _quoted(value)
+    written = source_value.raw if source_value is not None and source_value.raw is not None else str(value)
+    return written.lower() if isinstance(value, bool) else written
+
+
+def _quoted(text: str) -> str:
+    if "://" in text:
+        text = _QUERY.sub("...", _USER.sub("...", text), count=1)
+    short = text if len(text) <= _MAX_SHOWN_LENGTH else text[:_MAX_SHOWN_LENGTH] + "..."
+    return json.dumps(short, ensure_ascii=False)
+
+
+def _is_shown(loc: Loc) -> bool:
+    return loc[:3] == TOKENS or loc[2:4] in CHECKS or loc[:2] in CHECKS or _is_sent(loc)
+
+
+def _is_called(loc: Loc) -> bool:
+    return loc[-1:] != () and loc[-1] in CALLED and not SENT.isdisjoint(loc[:-1])
+
+
+def _is_sent(loc: Loc) -> bool:
+    """Whether it is a header that goes out, or part of one."""
+    return "headers" in loc[:-1] and not SENT.isdisjoint(loc[: loc.index("headers")])

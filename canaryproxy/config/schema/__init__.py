@@ -1,0 +1,1 @@
+"""The schema of the config: its sections, keys and defaults."""

@@ -1,0 +1,1 @@
+"""YAML text to a tree of plain values that remembers where each of them stands."""

@@ -1,0 +1,142 @@
+"""Hosts, paths and names: one spelling for each, a mend for each slip."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from canaryproxy.config.problems import InvalidValueError
+from canaryproxy.config.types.match import host_pattern, path_prefix, route_name
+from canaryproxy.routing.host import host_name
+from canaryproxy.routing.path import normalise
+
+
+def refused(read: Callable[[Any], object], written: object) -> InvalidValueError | None:
+    try:
+        read(written)
+    except InvalidValueError as wrong:
+        return wrong
+    return None
+
+
+def mend_of(read: Callable[[Any], object], written: object) -> str:
+    wrong = refused(read, written)
+    assert wrong is not None
+    return wrong.hint
+
+
+@pytest.mark.parametrize("name", ["default", "shop", "0", "a.b_c-d", "x" * 63])
+def test_a_route_name_is_fit_for_a_label(name: str) -> None:
+    assert route_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("My Shop", ": write my-shop"), ("-a", ": write a"), ("Büro!", ": write b-ro"), ("x" * 64, ": write " + "x" * 63)],
+)
+def test_a_route_name_nearly_right_is_mended(name: str, hint: str) -> None:
+    assert mend_of(route_name, name).endswith(hint)
+
+
+@pytest.mark.parametrize("name", ["", "...", "\n", None, 5])
+def test_a_route_name_beyond_mending_is_told_the_rule(name: object) -> None:
+    assert mend_of(route_name, name).endswith("such as shop")
+
+
+@pytest.mark.parametrize(
+    ("written", "pattern"),
+    [
+        ("shop.example.com", "shop.example.com"),
+        ("Shop.Example.COM.", "shop.example.com"),
+        ("*.Example.com.", "*.example.com"),
+        ("localhost", "localhost"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("[0:0::1]", "[::1]"),
+    ],
+)
+def test_a_host_pattern_has_one_spelling(written: str, pattern: str) -> None:
+    assert host_pattern(written) == pattern
+    assert host_name(pattern.removeprefix("*.").encode()).decode() == pattern.removeprefix("*.")
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("http://a", "without scheme and path"),
+        ("a/b", "without scheme and path"),
+        ("*", "leave out `hosts`"),
+        ("a.*", "only for whole labels at the front"),
+        ("*a.example", "only for whole labels at the front"),
+        ("*.*.example", "only for whole labels at the front"),
+        ("a:80", "whatever its port: write a"),
+        (":80", "expected a host such as"),
+        ("::1", "put an IPv6 address in brackets"),
+        ("[::1]:80", "whatever its port: write [::1]"),
+        ("[x]", "not an IPv6 address"),
+        ("*.0.0.1", "neither a host name nor"),
+        ("*.1.2.3.4", "no parts to leave open"),
+        ("a b", "expected a host name"),
+        ("büro.example", "xn--bro-hoa.example"),
+        ("", "expected a host such as"),
+        (" a", "expected a host such as"),
+        (None, "expected a host such as"),
+        (80, "expected a host such as"),
+    ],
+)
+def test_a_host_pattern_nearly_right_is_mended(written: object, hint: str) -> None:
+    assert hint in mend_of(host_pattern, written)
+
+
+@pytest.mark.parametrize(
+    ("written", "prefix"),
+    [("/", "/"), ("/api", "/api"), ("/api/", "/api"), ("/a%2fb", "/a%2Fb"), ("/a;b=c/@x", "/a;b=c/@x"), ("/~x", "/~x")],
+)
+def test_a_path_prefix_has_one_spelling(written: str, prefix: str) -> None:
+    assert path_prefix(written) == prefix
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("api", "write /api"),
+        ("http://a/b", "begins with /"),
+        ("", "begins with /"),
+        (None, "begins with /"),
+        (5, "begins with /"),
+        ("/a?b", "no query and no fragment: write /a"),
+        ("/a#b", "no query and no fragment: write /a"),
+        ("/a/*", "is a prefix already: write /a"),
+        ("/*", "is a prefix already: write /"),
+        ("/a b", "percent-encoding: write /a%20b"),
+        ("/ü", "percent-encoding: write /%C3%BC"),
+        ("/%zz", "two hexadecimal digits"),
+        ("/100%", "two hexadecimal digits"),
+        ("/%41%2d", "written plainly: /A-"),
+        ("/%00", "no request has %00"),
+        ("/a/./b", "no segments . and .."),
+        ("/..", "no segments . and .."),
+        ("/%2e", "written plainly: /."),
+        ("//", "no empty segments: write /"),
+        ("/a//b", "no empty segments: write /a/b"),
+        ("/" + "a" * 2048, "at most 2048 characters"),
+    ],
+)
+def test_a_path_nearly_right_is_mended(written: object, hint: str) -> None:
+    assert hint in mend_of(path_prefix, written)
+
+
+@given(st.text(max_size=20))
+def test_whatever_is_accepted_is_spelt_as_requests_are_matched(text: str) -> None:
+    if refused(path_prefix, f"/{text}") is None:
+        prefix = path_prefix(f"/{text}")
+        assert normalise(prefix.encode()) == prefix.encode()
+        assert path_prefix(prefix) == prefix
+
+
+@given(st.one_of(st.text(), st.none(), st.integers()))
+def test_no_value_makes_the_readers_fail_otherwise(written: object) -> None:
+    for read in (route_name, host_pattern, path_prefix):
+        wrong = refused(read, written)
+        assert read(read(written)) == read(written) if wrong is None else wrong.hint
