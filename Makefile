@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 # Plain Python is the reference of what is compiled: it runs the tests of the hot modules, the twins and every numbered
 # promise of docs/http.md (tests/test_layout.py holds this list against them).
-PLAIN := tests/http tests/integration tests/model tests/dataplane tests/routing tests/twins tests/control/test_health.py \
+PLAIN := tests/http tests/integration tests/model tests/dataplane tests/routing tests/twins tests/probes/test_health.py \
   tests/telemetry/record/test_distinct_users.py tests/telemetry/record/test_logarithm.py tests/telemetry/record/test_recorder.py tests/test_mode.py
 COMPILE := $(BIN)/python setup.py --quiet build_ext --inplace
 # An extra that is stripped leaves the requirement that names it open: pip refuses the lock once a newer release exists.

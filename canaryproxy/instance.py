@@ -23,24 +23,26 @@ from canaryproxy.admin.doors import Doors
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import Config
 from canaryproxy.config.schema.admin import AccessLogConfig, AdminConfig
-from canaryproxy.control import asking, files, health, hooks, memory, scraping
-from canaryproxy.control.changes import Reload
-from canaryproxy.control.compile import begin
-from canaryproxy.control.cpus import usable_cpus
-from canaryproxy.control.events import LISTENERS
-from canaryproxy.control.listen import display, heard
+from canaryproxy.control import hooks
+from canaryproxy.control.compile import worker_config
+from canaryproxy.control.control_plane import ControlPlane, Environment
+from canaryproxy.control.events import MAX_SUBSCRIBERS
+from canaryproxy.control.file_watch import Watches
 from canaryproxy.control.opening import Aside, beside_state, open_sockets
-from canaryproxy.control.plane import ControlPlane, Outside
-from canaryproxy.control.processes import Processes
+from canaryproxy.control.ports import ForeignStateError, Store
 from canaryproxy.control.reconfiguration import warn_of_certificates
-from canaryproxy.control.resolve import Lookup, system_lookup
-from canaryproxy.control.store import NotOurState, Store
-from canaryproxy.control.subscriptions import Deltas, Subscription, WorkerGone, WorkerReport, WorkersChanged
-from canaryproxy.control.watch import Watches
-from canaryproxy.control.workers import Workers
+from canaryproxy.control.results import Reload
 from canaryproxy.dataplane.tls import client_context
 from canaryproxy.ipc.messages import WorkerConfig
 from canaryproxy.model.report import Delta
+from canaryproxy.probes import external_checks, health, scrape
+from canaryproxy.probes.resolve import Lookup, system_lookup
+from canaryproxy.processes import file_limits, memory_budget
+from canaryproxy.processes.cpus import usable_cpus
+from canaryproxy.processes.listen import display, listening_text
+from canaryproxy.processes.spawn import Processes
+from canaryproxy.processes.subscriptions import Deltas, Subscription, WorkerGone, WorkerReport, WorkersChanged
+from canaryproxy.processes.workers import Workers
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
 from canaryproxy.telemetry.record.distinct_users import SECRET_BYTES, UserNumbers
@@ -95,13 +97,13 @@ class Instance:
     async def start(self) -> None:
         """Open the sockets, publish the first table, start the workers. Returns when they serve.
 
-        Raises `CannotListen`, `CannotLog`, `CannotKeep` and `Strange`.
+        Raises `ListenError`, `CannotLog`, `CannotKeep` and `IncompatibleWorkerError`.
         """
         server = self._config.server
         store = open_store(server.state)
         check_log(server.access_log, *filter(None, (self._path, place(server.state))))
-        self._files_open = files.raise_file_limit(files.wanted_files(self._config))
-        for words in memory.warnings(self._config, self._files_open):
+        self._files_open = file_limits.raise_file_limit(file_limits.wanted_files(self._config))
+        for words in memory_budget.warnings(self._config, self._files_open):
             log.warning("%s", words)
         aside, sockets = open_sockets(self._config)
         self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
@@ -118,20 +120,20 @@ class Instance:
         count = self._config.server.workers or usable_cpus()
         identity, secret = f"canaryproxy-{secrets.token_hex(4)}", secrets.token_bytes(SECRET_BYTES)
         self._numbers = UserNumbers(secret)
-        self.connections = files.connections(self._config, self._files_open)
-        buffers = memory.buffers(self._config, self.connections)
+        self.connections = file_limits.connections(self._config, self._files_open)
+        buffers = memory_budget.buffers(self._config, self.connections)
 
         def first(slot: int) -> WorkerConfig:
-            return limited(begin(self._config, slot, count, identity, secret), self.connections, buffers)
+            return limited(worker_config(self._config, slot, count, identity, secret), self.connections, buffers)
 
         deltas: Deltas = Subscription()
         self.workers = Workers(count, Processes(sockets, count), first, deltas)
-        outside = Outside(
+        outside = Environment(
             self._lookup,
             health.over_http(client_context),
             hooks.over_http(client_context),
-            scraping.over_http(client_context),
-            asking.over_http(client_context),
+            scrape.over_http(client_context),
+            external_checks.over_http(client_context),
             random.random,
             time.monotonic,
             time.time,
@@ -144,7 +146,7 @@ class Instance:
             deltas,
             outside,
             workers=count,
-            listeners=min(LISTENERS, max(files.connections_aside(self._files_open) // 4, 1)),
+            listeners=min(MAX_SUBSCRIBERS, max(file_limits.connections_aside(self._files_open) // 4, 1)),
         )
         if self._report is not None:
             deltas.subscribe(partial(hand_on, self._report))
@@ -153,10 +155,10 @@ class Instance:
         """The admin API listens before anything is served, so that it can be asked how far we are."""
         await self._open_doors(aside)
         reload = await self.plane.reconfiguration.start()
-        await self.plane.rollouts.recall()
+        await self.plane.rollouts.load_evidence()
         await self.workers.start()
         self.plane.rollouts.reloaded(reload)
-        for work in (again(self._judge), again(self.plane.rollouts.remember), self._expire()):
+        for work in (again(self._judge), again(self.plane.rollouts.store_evidence), self._expire()):
             self._tasks.append(asyncio.get_running_loop().create_task(work))
         if self._path is not None:
             watches = Watches()
@@ -167,7 +169,7 @@ class Instance:
         knowledge = Knowledge(
             self.plane, self.workers, time.monotonic, self._urls, self.connections, self._numbers, self.doors.facts
         )
-        places = files.connections_aside(self._files_open)
+        places = file_limits.connections_aside(self._files_open)
         room, scrapes = Room.of(places), scrapes_of(knowledge)
         if aside.admin is not None:
             gate = Gate(self._admin)
@@ -189,8 +191,8 @@ class Instance:
 
     async def _judge(self) -> None:
         """Look at every canary."""
-        await self.plane.judges.look(time.monotonic())
-        await self.plane.rollouts.look()
+        await self.plane.judges.tick(time.monotonic())
+        await self.plane.rollouts.tick()
 
     async def reload(self) -> Reload:
         """Read the config again and say in the log what came of it."""
@@ -247,7 +249,7 @@ def hand_on(report: Callable[[Delta], None], news: WorkerReport | WorkerGone | W
 def urls(config: Config, addresses: Sequence[tuple[str, int]]) -> list[str]:
     """Where requests come in, as URLs, in the order of the file."""
     return [
-        f"{'https' if listener.tls else 'http'}://{heard(listener.address, at)}"
+        f"{'https' if listener.tls else 'http'}://{listening_text(listener.address, at)}"
         for listener, at in zip(config.server.listen, addresses, strict=False)
     ]
 
@@ -290,7 +292,7 @@ def open_store(path: str, environ: Mapping[str, str] = os.environ) -> Store:
     store = SqliteStore(file)
     try:
         store.check()
-    except NotOurState as error:
+    except ForeignStateError as error:
         raise CannotKeep(f"`state: {path}` cannot be used: {error}; `state: memory` keeps nothing") from None
     return store
 

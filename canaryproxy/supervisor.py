@@ -20,13 +20,13 @@ from setproctitle import setproctitle
 from canaryproxy import MODE, __version__
 from canaryproxy.config import Config
 from canaryproxy.config.schema.route import VersionConfig
-from canaryproxy.control.changes import Reload
-from canaryproxy.control.exposure import shut
-from canaryproxy.control.listen import heard
+from canaryproxy.control.results import Reload
 from canaryproxy.control.state import share
 from canaryproxy.escape import escaped
 from canaryproxy.instance import Instance, urls
 from canaryproxy.log import caught, in_background
+from canaryproxy.processes.confinement import deny_dumps
+from canaryproxy.processes.listen import listening_text
 from canaryproxy.worker import runner
 
 log = logging.getLogger("canaryproxy")
@@ -68,7 +68,7 @@ def banner(
         named = (name if found[name] == file else f"{name}: canary at {found[name]}" for name, file in files.items())
         to = f"{len(files)} routes ({', '.join(named)})"
     asked = config.server.admin
-    api = "" if admin is None or asked is None else f", admin http://{heard(asked.listen, admin)}"
+    api = "" if admin is None or asked is None else f", admin http://{listening_text(asked.listen, admin)}"
     return f"canaryproxy {__version__} ({MODE}): {listening} -> {to}{api} (pid {os.getpid()})"
 
 
@@ -116,7 +116,9 @@ def _reap_ended() -> None:
 
 
 async def serve(instance: Instance, announce: Callable[[], None]) -> int:
-    """Run `instance` until a signal ends it; returns the exit code. Raises `CannotListen` and `Strange`."""
+    """Run `instance` until a signal ends it; returns the exit code. Raises `ListenError` and
+    `IncompatibleWorkerError`.
+    """
     loop = asyncio.get_running_loop()
     stopping: asyncio.Queue[signal.Signals] = asyncio.Queue()
     reloads: set[asyncio.Task[Reload]] = set()
@@ -189,10 +191,10 @@ async def _lived(
 
 
 def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path | None = None) -> int:
-    """The process: serve `config` until a signal; returns the exit code. Raises `CannotListen`."""
+    """The process: serve `config` until a signal; returns the exit code. Raises `ListenError`."""
     setproctitle(f"canaryproxy: supervisor {path or ''}".strip())
     instance = Instance(config, load=load, path=path)
-    shut()
+    deny_dumps()
     with caught(), in_background():
         with runner() as running:
             code = running.run(

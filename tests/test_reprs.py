@@ -41,19 +41,8 @@ from canaryproxy.analysis.usage import Usage
 from canaryproxy.cli.demo.robin import Robin
 from canaryproxy.cli.output import Sheet
 from canaryproxy.config import parse
-from canaryproxy.control import bounds
-from canaryproxy.control.failures import Reminder
-from canaryproxy.control.health import Check, Health, Streak
-from canaryproxy.control.listen import listen_on
-from canaryproxy.control.precedence import Precedence
-from canaryproxy.control.processes import Processes
-from canaryproxy.control.resolve import Resolver
-from canaryproxy.control.scraping import Wanted
-from canaryproxy.control.sources import Sources
-from canaryproxy.control.subscriptions import Subscription
-from canaryproxy.control.vocabulary import Vocabulary
-from canaryproxy.control.worker_link import WorkerLink
-from canaryproxy.control.workers import Workers
+from canaryproxy.control.change_priority import ChangePriority
+from canaryproxy.control.measurements import Measurements
 from canaryproxy.dataplane.buffers import Buffers
 from canaryproxy.dataplane.connection_count import memory_size
 from canaryproxy.dataplane.failover import FailoverPlan
@@ -70,6 +59,17 @@ from canaryproxy.model.head import ResponseHead
 from canaryproxy.model.rule import Rule
 from canaryproxy.model.safety import Mirror, Shield
 from canaryproxy.model.table import RoutingTable
+from canaryproxy.probes.failing_dependencies import Reminder
+from canaryproxy.probes.health import Health, HealthCheckSpec, Streak
+from canaryproxy.probes.resolve import Resolver
+from canaryproxy.probes.scrape import SampleFilter
+from canaryproxy.processes import message_validation
+from canaryproxy.processes.known_names import KnownNames
+from canaryproxy.processes.listen import listen_on
+from canaryproxy.processes.spawn import Processes
+from canaryproxy.processes.subscriptions import Subscription
+from canaryproxy.processes.worker_link import WorkerLink
+from canaryproxy.processes.workers import Workers
 from canaryproxy.routing.affinity import ClientKey
 from canaryproxy.routing.cache_control import CacheAdvisor
 from canaryproxy.routing.compile_cache import CompileCache
@@ -210,24 +210,24 @@ def single(folder: Path) -> Iterator[object]:
         SlidingCount(),
         DistinctUsers(),
         CompileCache(),
-        Streak(Check("/")),
-        Wanted("x"),
+        Streak(HealthCheckSpec("/")),
+        SampleFilter("x"),
         Churn(5),
         ReceiveWindow(),
         Sheet(),
         Robin([1]),
         SqliteStore(folder / "a.db"),
-        bounds.Check(Vocabulary(), 0, 1),
+        message_validation.DeltaValidator(KnownNames(), 0, 1),
         TimeShare(0.0),
         CacheAdvisor((b"Cookie",), ROUTE.caching),
         Instance(parse(PLAIN, "f", {})),
-        Turns("read", Precedence(), {}),
+        Turns("read", ChangePriority(), {}),
         ReplayBuffer(Buffers()),
         FailoverPlan(build_choices(ROUTE, "weight")[0].decisions()[0]),
         WorkerLink(
             1,
             1,
-            bounds.Border(Vocabulary(), 1, 0.0),
+            message_validation.WorkerMessageValidator(KnownNames(), 1, 0.0),
             received=lambda *_: None,
             lost=lambda _: None,
             refuse=lambda *_: None,
@@ -240,7 +240,7 @@ async def connected(found: Shown) -> None:
     api = await Api().start()
     app = admin_application(api.knowledge, api.gate)
     show(found, api, *app.values(), *(route.handler for route in app.router.routes()), *app.middlewares)
-    show(found, Sources(api.judges, lambda _: 500, None, None, None, lambda: 1.0, api.failures))  # type: ignore[arg-type]
+    show(found, Measurements(api.judges, lambda _: 500, None, None, None, lambda: 1.0, api.failures))  # type: ignore[arg-type]
     show(found, Health(lambda: None, None, lambda: 1.0), Resolver(None, frozenset, lambda: None, lambda: 1.0))  # type: ignore[arg-type]
     show(found, Workers(1, Processes([], 1), unready, Subscription()))
     api.stop()

@@ -13,8 +13,8 @@ import pytest
 from canaryproxy import MODE, __version__, supervisor
 from canaryproxy.config import Config, from_flags, load
 from canaryproxy.config.load import ServerFlags
-from canaryproxy.control.listen import CannotListen
 from canaryproxy.instance import Instance
+from canaryproxy.processes.listen import ListenError
 from canaryproxy.supervisor import banner, notify, percent, serve
 from canaryproxy.worker import runner
 from tests.support.world import GET, PATIENCE, Origin
@@ -139,7 +139,7 @@ def test_what_outlasts_the_drain_is_told(caplog: pytest.LogCaptureFixture, monke
 
 
 def test_an_address_that_cannot_be_listened_on_ends_the_start() -> None:
-    with pytest.raises(CannotListen):
+    with pytest.raises(ListenError):
         supervisor.run(config(listen="192.0.2.1:1"))
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from canaryproxy.config import parse
-from canaryproxy.control.compile import begin, compile_table
-from canaryproxy.control.listen import listen_on
+from canaryproxy.control.compile import compile_table, worker_config
 from canaryproxy.dataplane.connection_count import memory_size
 from canaryproxy.ipc.channel import Channel
 from canaryproxy.ipc.messages import AccessLog, Acknowledged, Certificates, Drain, Drained, ListenerSettings, Message
 from canaryproxy.ipc.table_diff import EMPTY, diff
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.report import Delta
+from canaryproxy.processes.listen import listen_on
 from canaryproxy.worker import LONGEST_PERIOD, REPORT_PERIOD, Worker, pause_after
 from tests.support.admin import until
 from tests.support.authority import Authority
@@ -60,7 +60,7 @@ async def working(
     await told.wire.connect(loop, ours)
     config = parse(CONFIG.format(port=port, weight=0), "f", {})
     first = replace(
-        begin(config, 0, 1, "canaryproxy-x"), table=diff(EMPTY, compile_table(config, 4)), access_log=access_log
+        worker_config(config, 0, 1, "canaryproxy-x"), table=diff(EMPTY, compile_table(config, 4)), access_log=access_log
     )
     if tls is not None:
         first = replace(first, listeners=(ListenerSettings(tls),))

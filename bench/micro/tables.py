@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from canaryproxy.config import parse
-from canaryproxy.control.compile import Known, compile_table
+from canaryproxy.control.compile import KnownRoutes, compile_table
 from canaryproxy.control.fingerprint import Fingerprint
-from canaryproxy.control.state import reconcile, weighed
+from canaryproxy.control.state import reconcile, with_weight
 from canaryproxy.instance import Instance
 from canaryproxy.ipc.codec import Decoder, encode
 from canaryproxy.ipc.messages import Publication
@@ -46,10 +46,10 @@ def timed(what: str, work: Callable[[], T]) -> T:
 def one_change() -> None:
     """Step by step, from the state to the worker's index."""
     config = parse(TEXT, "bench", {})
-    known: Known = {}
+    known: KnownRoutes = {}
     state = reconcile({}, config, dict.fromkeys(config.routes, Fingerprint("", "")))
     first = timed("compile all", lambda: compile_table(config, 1, state=state, known=known))
-    state["r5"] = weighed(state["r5"], 700, 500)
+    state["r5"] = with_weight(state["r5"], 700, 500)
     second = timed("compile after one weight", lambda: compile_table(config, 2, state=state, known=known))
     told = timed("difference", lambda: diff(first, second))
     data = timed("encode", lambda: encode(told))

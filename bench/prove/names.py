@@ -9,8 +9,8 @@ from bench.ports import free_port
 from bench.prove import Disproved
 from bench.prove.canary import OK, Counts, client
 from canaryproxy.config import parse
-from canaryproxy.control import resolve
 from canaryproxy.instance import Instance
+from canaryproxy.probes import resolve
 
 CLIENTS = 20
 PHASE = 2.0
@@ -64,7 +64,7 @@ def names_come_and_go() -> str:
 
 
 async def _names_come_and_go() -> str:
-    resolve.PERIOD = PERIOD
+    resolve.PERIOD_SECONDS = PERIOD
     pods = Addresses(free_port())
     await pods.add("127.0.0.1")
     origin = f"http://shop.internal:{pods._port}"  # noqa: SLF001
@@ -94,8 +94,12 @@ async def _names_come_and_go() -> str:
     await instance.stop()
     failed = sum(count for (_, code), count in counts.answers.items() if code != "200")
     sentence = f"{'; '.join(said)}; {counts.answers.total():,} requests, {failed} failed"
-    if failed or counts.outcomes.keys() - {("stable", "success"), ("canary", "success"), ("stable", "client_abort"),
-                                           ("canary", "client_abort")}:  # fmt: skip
+    if failed or counts.outcomes.keys() - {
+        ("stable", "success"),
+        ("canary", "success"),
+        ("stable", "client_abort"),
+        ("canary", "client_abort"),
+    }:
         raise Disproved(f"{sentence}; {dict(counts.outcomes)}")
     return sentence
 

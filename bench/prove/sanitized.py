@@ -12,9 +12,18 @@ from bench.prove import Disproved
 from bench.prove.conformance import ROUNDS, command, verdict
 
 PARTS = (
-    "tests/http1", "tests/integration", "tests/link", "tests/model", "tests/proxy", "tests/routing", "tests/telemetry",
-    "tests/twins", "tests/test_forkserver.py", "tests/test_worker.py", "tests/control/test_workers.py",
-)  # fmt: skip
+    "tests/http1",
+    "tests/integration",
+    "tests/link",
+    "tests/model",
+    "tests/proxy",
+    "tests/routing",
+    "tests/telemetry",
+    "tests/twins",
+    "tests/test_forkserver.py",
+    "tests/test_worker.py",
+    "tests/processes/test_workers.py",
+)
 """What runs compiled code: HTTP, the data plane, and workers as processes."""
 
 OTHERS = "tests/integration/test_others.py"

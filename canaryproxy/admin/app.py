@@ -18,7 +18,7 @@ from canaryproxy.admin.reading import Reading, Written, sent
 from canaryproxy.admin.scrapes import Scrapes
 from canaryproxy.admin.stream import stream
 from canaryproxy.admin.views import Knowledge
-from canaryproxy.control.ledger import Actor
+from canaryproxy.control.route_states import Actor
 from canaryproxy.model.client import plain
 from canaryproxy.telemetry.read import exposition
 

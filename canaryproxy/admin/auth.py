@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from canaryproxy.admin.problems import Problem
 from canaryproxy.config.schema.admin import AdminConfig, TokenConfig
-from canaryproxy.control.ledger import Actor
+from canaryproxy.control.route_states import Actor
 
 ANYONE = "anyone"
 """The actor where no tokens are configured."""

@@ -8,11 +8,11 @@ from canaryproxy.admin import models
 from canaryproxy.admin.preconditions import entity_tags, tag
 from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.views import Knowledge
-from canaryproxy.control.canaries import NoCanary
-from canaryproxy.control.changes import NoSuchRoute
-from canaryproxy.control.ledger import Actor, Stale
-from canaryproxy.control.store import UnwritableState
-from canaryproxy.control.workers import NotAcknowledged
+from canaryproxy.control.canary_changes import NoCanaryError
+from canaryproxy.control.ports import UnwritableStateError
+from canaryproxy.control.results import NoSuchRouteError
+from canaryproxy.control.route_states import Actor, RevisionConflictError
+from canaryproxy.processes.workers import NotAcknowledgedError
 from canaryproxy.rollout.state import Illegal
 
 Done = TypeVar("Done")
@@ -62,15 +62,15 @@ async def kept(call: Call, change: Awaitable[Done]) -> Done:
     """The outcome of a change, its failures as problems."""
     try:
         return await change
-    except NoSuchRoute:
+    except NoSuchRouteError:
         raise Problem("no-such-route", "it has just left the config") from None
-    except Stale:
+    except RevisionConflictError:
         raise Problem("stale", "read the route again", headers=tagged(call)) from None
-    except NoCanary as error:
+    except NoCanaryError as error:
         raise Problem("no-canary", str(error)) from None
     except Illegal as error:
         raise Problem("phase", str(error)) from None
-    except UnwritableState as error:
+    except UnwritableStateError as error:
         raise Problem("state-unwritable", f"nothing was changed: {error}", headers={"Retry-After": "5"}) from None
-    except NotAcknowledged as error:
+    except NotAcknowledgedError as error:
         raise Problem("not-acknowledged", f"kept and published, but {error}") from None

@@ -24,8 +24,8 @@ from canaryproxy.admin.newcomers import take
 from canaryproxy.admin.places import Places
 from canaryproxy.admin.receive_window import RESET
 from canaryproxy.admin.visitor import Visitor
-from canaryproxy.control.courtesy import give_way
 from canaryproxy.model.client_prefix import client_prefix
+from canaryproxy.processes.yield_cpu import yield_cpu
 
 AT_ONCE = 32
 """Newcomers that are taken in one turn of the loop, and connections that are read in one, at most. Of newcomers a
@@ -251,7 +251,7 @@ class Door:
                 self._arrive(connection, address_of(peer))
             if len(found) + refused < most:
                 return
-            give_way()
+            yield_cpu()
 
     def _crowds(self, peer: str) -> bool:
         """Whether one of its address would have to give way before it is heard."""

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from canaryproxy.control import failures, health
+from canaryproxy.probes import failing_dependencies, health
 
 
 class Model(BaseModel):
@@ -70,17 +70,21 @@ class Failing(Model):
     at: float
 
 
-def checked(finding: health.Finding | None) -> HealthCheck | None:
+def checked(finding: health.HealthFinding | None) -> HealthCheck | None:
     """What the checks of an endpoint found last."""
     if finding is None:
         return None
     reason = finding.reason
     return HealthCheck.model_construct(
-        passed=finding.passed, reason=None if reason is None else reason.words,
-        kind=None if reason is None else reason.kind, since=finding.since, consecutive=finding.row, at=finding.at,
-    )  # fmt: skip
+        passed=finding.passed,
+        reason=None if reason is None else reason.words,
+        kind=None if reason is None else reason.kind,
+        since=finding.since,
+        consecutive=finding.row,
+        at=finding.at,
+    )
 
 
-def failing(one: failures.Failing) -> Failing:
+def failing(one: failing_dependencies.FailingDependency) -> Failing:
     """One that fails."""
     return Failing(what=one.what, name=one.name, reason=one.reason, since=one.since, consecutive=one.row, at=one.at)

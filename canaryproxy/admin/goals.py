@@ -27,9 +27,9 @@ def report(knowledge: Knowledge, name: str, body: models.GoalBody) -> models.Goa
     plane.counters.goal_reached(side, body.goal, 1, body.value)
     event = GoalDelta(*side, body.goal, True, 1, body.value, {value_bucket(body.value): 1})
     plane.window.goal_reached(event, now)
-    plane.judges.reach(event)
+    plane.judges.goal_reached(event)
     if user:
-        plane.judges.met(plane.users.goal_reached((*side, body.goal), {user: body.value}, 0, now))
+        plane.judges.users_seen(plane.users.goal_reached((*side, body.goal), {user: body.value}, 0, now))
     return models.GoalCounted(route=name, goal=body.goal, version=side[1], value=body.value)
 
 

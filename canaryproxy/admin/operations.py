@@ -22,7 +22,7 @@ from canaryproxy.config.schema.rules import RuleConfig
 from canaryproxy.config.types.quantity import duration
 from canaryproxy.config.write_rules import rule_as_written
 from canaryproxy.control.controller import Rules
-from canaryproxy.control.store import UnwritableState
+from canaryproxy.control.ports import UnwritableStateError
 from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.rollout.state import Verb
 from canaryproxy.telemetry.read.window import MAX_WINDOW_SECONDS
@@ -260,7 +260,7 @@ async def _history(call: Call) -> Answer:
         raise Problem("invalid", f"limit: expected a whole number from 1 to {MOST_ENTRIES}")
     try:
         audits = await call.knowledge.plane.ledger.history(route, int(asked))
-    except UnwritableState as error:
+    except UnwritableStateError as error:
         raise Problem("state-unwritable", str(error)) from None
     return Answer(models.History(route=route, entries=list(map(entry, audits))))
 

@@ -36,7 +36,7 @@ def report_of(knowledge: Knowledge, route: str, wanted: str | None = None) -> mo
         why=None if record is None else record.why or None,
         began=None if record is None else record.began or None,
         ended=None if record is None else record.ended or None,
-        **(found or knowledge.plane.observations.found(route)),
+        **(found or knowledge.plane.observations.report(route)),
     )
 
 

@@ -18,7 +18,7 @@ from aiohttp import web
 from canaryproxy.admin.deliver import deliver
 from canaryproxy.admin.sharing import Sharing
 from canaryproxy.admin.turns import Room
-from canaryproxy.control.precedence import Precedence
+from canaryproxy.control.change_priority import ChangePriority
 from canaryproxy.model.client_prefix import client_prefix
 from canaryproxy.telemetry.read import exposition
 from canaryproxy.telemetry.read.exposition import Exposition, ExpositionFormat
@@ -68,7 +68,7 @@ class Scrapes:
         self,
         facts: Callable[[], Awaitable[InstanceFacts]],
         now: Callable[[], float],
-        precedence: Precedence,
+        precedence: ChangePriority,
         refused: MutableMapping[str, int],
         state: Callable[[], object] = lambda: None,
     ) -> None:

@@ -9,7 +9,7 @@ from aiohttp import web
 from canaryproxy.admin.deliver import deliver
 from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.receive_window import LEAST_PIECE, ReceiveWindow, Seen, cut, piece, see
-from canaryproxy.control.events import Event, Events, Queue
+from canaryproxy.control.events import EventBus, PublishedEvent, Queue
 from canaryproxy.model.client_prefix import client_prefix
 
 HEARTBEAT = 2.0
@@ -25,7 +25,7 @@ COMMENT = b": still here\n"
 PADDING = b":" + b" " * 1022 + b"\n"
 
 
-def written(event: Event) -> bytes:
+def written(event: PublishedEvent) -> bytes:
     """An event on the wire."""
     told: dict[str, object] = {"at": event.at}
     if event.route:
@@ -40,12 +40,12 @@ def heartbeat(size: int) -> bytes:
 
 
 async def stream(
-    request: web.Request, events: Events, headers: Mapping[str, str], owner: str = ""
+    request: web.Request, events: EventBus, headers: Mapping[str, str], owner: str = ""
 ) -> web.StreamResponse:
     """Tell one client everything from now on, until it goes, falls behind, does not read, gives way, or we end. `owner`
     is its token's name. Raises `Problem`.
     """
-    queue = events.listen(client_prefix(request.remote or ""), owner)
+    queue = events.subscribe(client_prefix(request.remote or ""), owner)
     if queue is None:
         raise Problem("too-many-listeners", headers={"Retry-After": "10"})
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **headers})
@@ -54,11 +54,11 @@ async def stream(
         await deliver(request, response, b"retry: 2000\n\n")
         await _pass_on(request, response, events, queue)
     finally:
-        events.leave(queue)
+        events.unsubscribe(queue)
     return response
 
 
-async def _pass_on(request: web.Request, response: web.StreamResponse, events: Events, queue: Queue) -> None:
+async def _pass_on(request: web.Request, response: web.StreamResponse, events: EventBus, queue: Queue) -> None:
     """Everything until the end. Raises `ConnectionResetError` where the client does not read."""
     loop, reading = asyncio.get_running_loop(), ReceiveWindow()
     beat, beats = loop.time() + HEARTBEAT, 0

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 
 from canaryproxy.admin.problems import Problem
-from canaryproxy.control.precedence import Precedence
+from canaryproxy.control.change_priority import ChangePriority
 
 MOST_WAITING = 64
 """Readers that wait for their turn."""
@@ -28,7 +28,7 @@ def refused(what: str, counts: MutableMapping[str, int]) -> Problem:
 class Turns:
     """Turns of those who read `what`. Who is refused is counted in `counts`."""
 
-    def __init__(self, what: str, precedence: Precedence, counts: MutableMapping[str, int]) -> None:
+    def __init__(self, what: str, precedence: ChangePriority, counts: MutableMapping[str, int]) -> None:
         self._what = what
         self._precedence = precedence
         self._counts = counts
@@ -49,7 +49,7 @@ class Turns:
         finally:
             self._waiting -= 1
         try:
-            await self._precedence.give()
+            await self._precedence.yield_to_changes()
             yield
             await asyncio.sleep(0)
         finally:

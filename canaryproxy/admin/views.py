@@ -15,11 +15,11 @@ from canaryproxy.config.certificate_expiry import held
 from canaryproxy.config.schema.section import as_written
 from canaryproxy.config.types.affinity import affinity_text
 from canaryproxy.config.write_rules import rule_as_written
-from canaryproxy.control.calling import REFUSED
-from canaryproxy.control.endpoints import names
-from canaryproxy.control.plane import ControlPlane
+from canaryproxy.control.control_plane import ControlPlane
 from canaryproxy.control.state import Audit
-from canaryproxy.control.workers import Workers
+from canaryproxy.probes.endpoints import names
+from canaryproxy.probes.http_client import REFUSED
+from canaryproxy.processes.workers import Workers
 from canaryproxy.rollout.identity import label
 from canaryproxy.rollout.state import UNDER_WAY
 from canaryproxy.telemetry.read.listener_metrics import ListenerFacts

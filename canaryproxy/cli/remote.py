@@ -65,9 +65,13 @@ class Remote:
     token: str | None = None
 
     def call(
-        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None,
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: dict[str, str] | None = None,
         patience: float = PATIENCE,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """One call, answered with its document. Raises `Refused`."""
         return asyncio.run(self.calls([(method, path)], body, headers, patience))[0]
 
@@ -80,9 +84,12 @@ class Remote:
         return asyncio.run(self.calls([("GET", path) for path in paths]))
 
     async def calls(
-        self, wanted: list[tuple[str, str]], body: object = None, headers: dict[str, str] | None = None,
+        self,
+        wanted: list[tuple[str, str]],
+        body: object = None,
+        headers: dict[str, str] | None = None,
         patience: float = PATIENCE,
-    ) -> list[Any]:  # fmt: skip
+    ) -> list[Any]:
         """Several calls at once. Raises `Refused`."""
         return [told for told, _ in await self._answers(wanted, body, headers, patience)]
 
@@ -91,7 +98,7 @@ class Remote:
     ) -> list[tuple[Any, str]]:
         import aiohttp
 
-        from canaryproxy.control.reasons import reason_of
+        from canaryproxy.probes.failure_reasons import reason_of
 
         given = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         timeout = aiohttp.ClientTimeout(total=patience)

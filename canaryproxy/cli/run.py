@@ -49,17 +49,17 @@ def run(
     from canaryproxy import supervisor
     from canaryproxy.config import ConfigError
     from canaryproxy.config.load import ServerFlags
-    from canaryproxy.control.listen import CannotListen
-    from canaryproxy.control.workers import Strange
     from canaryproxy.instance import CannotKeep, CannotLog
     from canaryproxy.log import configure
+    from canaryproxy.processes.listen import ListenError
+    from canaryproxy.processes.workers import IncompatibleWorkerError
 
     load = _source(config, stable, canary, weight, listen, ServerFlags(admin_listen, state, workers))
     try:
         loaded = load()
         configure(loaded.server.log.level, loaded.server.log.format)
         code = supervisor.run(loaded, load=load if config else None, path=config)
-    except (ConfigError, CannotListen, CannotLog, CannotKeep, Strange) as error:
+    except (ConfigError, ListenError, CannotLog, CannotKeep, IncompatibleWorkerError) as error:
         say(*str(error).splitlines(), err=True)
         code = 1
     raise typer.Exit(code)
@@ -76,8 +76,15 @@ def _source(
     """How the config is read, from what was given. Raises `typer.BadParameter` for what does not go together."""
     from canaryproxy.config import from_flags, load
 
-    flags = {"--stable": stable, "--canary": canary, "--weight": weight, "--listen": listen,
-             "--admin-listen": server.admin_listen, "--state": server.state, "--workers": server.workers}  # fmt: skip
+    flags = {
+        "--stable": stable,
+        "--canary": canary,
+        "--weight": weight,
+        "--listen": listen,
+        "--admin-listen": server.admin_listen,
+        "--state": server.state,
+        "--workers": server.workers,
+    }
     given = [flag for flag, value in flags.items() if value is not None]
     if path is not None:
         if given:

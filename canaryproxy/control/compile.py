@@ -14,12 +14,12 @@ from canaryproxy.config.schema.rollout import WrittenStep
 from canaryproxy.config.schema.root import ListenerTlsConfig
 from canaryproxy.config.schema.route import RouteConfig, VersionConfig
 from canaryproxy.config.types.certificate import identity
-from canaryproxy.control.endpoints import Answers, usable
 from canaryproxy.control.state import RouteState, State
 from canaryproxy.ipc.messages import AccessLog, ListenerSettings, Publication, WorkerConfig
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version, VersionName
+from canaryproxy.probes.endpoints import Answers, usable
 
 NO_ANSWERS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 NO_STATE: State = MappingProxyType({})
@@ -31,7 +31,7 @@ def compile_table(
     answers: Answers = NO_ANSWERS,
     unhealthy: Set[Endpoint] = frozenset(),
     state: State = NO_STATE,
-    known: "Known | None" = None,
+    known: "KnownRoutes | None" = None,
     workers: int = 1,
 ) -> RoutingTable:
     """The table of a config, of what was changed since, what its names mean now and which endpoints are ill.
@@ -67,7 +67,7 @@ class Inputs(NamedTuple):
         return self.route is other.route and self.state is other.state and self[2:] == other[2:]
 
 
-Known = dict[str, tuple[Inputs, Route]]
+KnownRoutes = dict[str, tuple[Inputs, Route]]
 
 
 def _route(
@@ -156,7 +156,7 @@ def plane_settings(config: Config) -> PlaneSettings:
     )
 
 
-def begin(config: Config, slot: int, slots: int, identity: str, secret: bytes = b"") -> WorkerConfig:
+def worker_config(config: Config, slot: int, slots: int, identity: str, secret: bytes = b"") -> WorkerConfig:
     """What the worker of a slot is told first, all but its table. Users are numbered under the `secret`."""
     server = config.server
     log = server.access_log

@@ -13,15 +13,15 @@ from dataclasses import replace
 
 from canaryproxy.config import Config
 from canaryproxy.config.schema.rules import RuleConfig, RuleSet
-from canaryproxy.control.canaries import MOST_NAMED, NoCanary
-from canaryproxy.control.changes import Changed, NoSuchRoute, Rolled
-from canaryproxy.control.events import Events, announce, tell_change
-from canaryproxy.control.health import turned_ill
-from canaryproxy.control.ledger import Actor, Ledger, Stale
-from canaryproxy.control.state import RouteState, State, rolled, waits, weighed
-from canaryproxy.control.tables import Tables
+from canaryproxy.control.canary_changes import MAX_NAMED, NoCanaryError
+from canaryproxy.control.events import EventBus, publish_rollout, publish_route_change
+from canaryproxy.control.results import Changed, NoSuchRouteError, RolloutResult
+from canaryproxy.control.route_states import Actor, RevisionConflictError, RouteStates
+from canaryproxy.control.state import RouteState, State, waits, with_rollout, with_weight
+from canaryproxy.control.table_publisher import TablePublisher
 from canaryproxy.control.topology import Topology
 from canaryproxy.model.table import Endpoint
+from canaryproxy.probes.health import newly_unhealthy
 from canaryproxy.rollout.machine import NOTICED, known, transition
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.state import Event, Illegal, Told, summary
@@ -33,7 +33,7 @@ Rules = tuple[RuleConfig, ...]
 Change = Callable[[RouteState], tuple[RouteState, str]]
 """A route's state -> the one after a change, and what is different, in words. May raise."""
 
-KEEPING = 5.0
+STORE_TIMEOUT_SECONDS = 5.0
 """Seconds for which a change that takes from a canary waits for the disk: longer than any healthy one takes, and short
 enough that a caller gets an answer before clients commonly give up. The change holds by then, and is stored later.
 """
@@ -43,10 +43,15 @@ class Controller:
     """Changes the state of routes and publishes what comes of it. `wall` tells seconds since the epoch."""
 
     def __init__(
-        self, topology: Topology, ledger: Ledger, tables: Tables, events: Events, wall: Callable[[], float]
+        self,
+        topology: Topology,
+        route_states: RouteStates,
+        tables: TablePublisher,
+        events: EventBus,
+        wall: Callable[[], float],
     ) -> None:
         self._topology = topology
-        self._ledger = ledger
+        self._route_states = route_states
         self._tables = tables
         self._events = events
         self._wall = wall
@@ -65,7 +70,7 @@ class Controller:
     @property
     def state(self) -> State:
         """What holds for each route beside the config."""
-        return self._ledger.state
+        return self._route_states.state
 
     @property
     def generation(self) -> int:
@@ -80,17 +85,18 @@ class Controller:
     async def set_weight(self, route: str, weight: int, actor: Actor, revision: int | None = None) -> Changed:
         """Send `weight` basis points to the canary, and return when every worker does.
 
-        Raises `NoSuchRoute`, `NoCanary`, `Stale` if `revision` is not the route's, `Illegal` while a rollout says what
-        it is, `UnwritableState`, and `NotAcknowledged`: then it is kept and published all the same.
+        Raises `NoSuchRouteError`, `NoCanaryError`, `RevisionConflictError` if `revision` is not the route's, `Illegal`
+        while a rollout says what it is, `UnwritableStateError`, and `NotAcknowledgedError`: then it is kept and
+        published all the same.
         """
 
         def change(before: RouteState) -> tuple[RouteState, str]:
             if before.plain and weight:
-                raise NoCanary(route)
+                raise NoCanaryError(route)
             if not (before.settable or before.plain):
                 phase = before.rollout.phase
                 raise Illegal(f"the rollout is {phase}, and says what the weight is; {known(phase)}")
-            after = weighed(before, weight, self.config.routes[route].weight)
+            after = with_weight(before, weight, self.config.routes[route].weight)
             return after, f"{before.weight / 100:g} -> {weight / 100:g}"
 
         return await self._change(route, "weight", change, actor, revision)
@@ -107,20 +113,22 @@ class Controller:
             if of_steps:
                 raise Illegal(f"a step of the rollout has a rule {min(of_steps)}; give this one another name")
             if before.plain and any(rule.reaches_canary for rule in now):
-                raise NoCanary(route)
-            listed = ", ".join(rule.name for rule in now[:MOST_NAMED])
-            more = " ..." if len(now) > MOST_NAMED else ""
+                raise NoCanaryError(route)
+            listed = ", ".join(rule.name for rule in now[:MAX_NAMED])
+            more = " ..." if len(now) > MAX_NAMED else ""
             return replace(before, rules=RuleSet(now)), f"{len(was)} rules -> {listed or 'none'}{more}"
 
         return await self._change(route, "rules", changed, actor, revision)
 
     async def _change(self, route: str, action: str, change: Change, actor: Actor, revision: int | None) -> Changed:
-        async with self._ledger.writing:
+        async with self._route_states.writing:
             after, detail = await self.write(route, action, change, actor, revision)
             self.refresh()
-            changed = Changed(self.generation, self._ledger.revision(route))
-        tell_change(self._events, self._wall(), route, action, detail, after.weight, actor.name, changed.generation)
-        await self.keep_for_a_while()
+            changed = Changed(self.generation, self._route_states.revision(route))
+        publish_route_change(
+            self._events, self._wall(), route, action, detail, after.weight, actor.name, changed.generation
+        )
+        await self.retry_writes()
         await self._tables.acknowledged(changed.generation)
         return changed
 
@@ -128,61 +136,68 @@ class Controller:
         self, route: str, action: str, change: Change, actor: Actor, revision: int | None
     ) -> tuple[RouteState, str]:
         """Store what `change` makes of a route, and have it hold; it is not published yet. To be called while changes
-        are locked out (`Ledger.writing`). Returns the state after it, and what is different, in words.
+        are locked out (`RouteStates.writing`). Returns the state after it, and what is different, in words.
         """
         before = self.state.get(route)
         if before is None:
-            raise NoSuchRoute(route)
+            raise NoSuchRouteError(route)
         self.expect(route, revision)
         after, detail = change(before)
-        return await self._ledger.write(route, after, actor, action, detail, self.generation), detail
+        return await self._route_states.write(route, after, actor, action, detail, self.generation), detail
 
     def expect(self, route: str, revision: int | None) -> None:
-        """Raises `Stale` if the route has another revision than the caller builds upon."""
-        if revision is not None and revision != self._ledger.revision(route):
-            raise Stale(route)
+        """Raises `RevisionConflictError` if the route has another revision than the caller builds upon."""
+        if revision is not None and revision != self._route_states.revision(route):
+            raise RevisionConflictError(route)
 
-    async def roll(self, route: str, plan: Plan, event: Event, actor: Actor, revision: int | None = None) -> Rolled:
+    async def apply_event(
+        self, route: str, plan: Plan, event: Event, actor: Actor, revision: int | None = None
+    ) -> RolloutResult:
         """Let something happen to a route's rollout. What takes from the canary has its effect first and is kept then;
         everything else is kept first. Who has to know that every worker follows waits for `acknowledged`.
 
-        Raises `NoSuchRoute`, `NoCanary`, `Stale` if `revision` is not the route's, `Illegal` for a verb that the phase
-        does not know, and `UnwritableState`.
+        Raises `NoSuchRouteError`, `NoCanaryError`, `RevisionConflictError` if `revision` is not the route's, `Illegal`
+        for a verb that the phase does not know, and `UnwritableStateError`.
         """
         self.expect(route, revision)
-        after, told = self._rolled(route, plan, event)
-        if event.kind == "abort" and after is self.state[route] and self._ledger.writing.locked():
+        after, told = self._transition(route, plan, event)
+        if event.kind == "abort" and after is self.state[route] and self._route_states.writing.locked():
             # A raise may be on its way to the disk: another object makes it stale when it comes back.
             after = replace(after)
         elif waits(self.state[route], after, event):
             # Asked twice, before the lock and under it. Before it, since what takes from the canary must not wait for a
             # disk that another change may be waiting for; under it, since that other change may have come first.
-            async with self._ledger.writing:
+            async with self._route_states.writing:
                 self.expect(route, revision)
-                after, told = self._rolled(route, plan, event)
+                after, told = self._transition(route, plan, event)
                 if waits(self.state[route], after, event):
-                    after = await self._ledger.write(route, after, *self._entry(after, told, event, actor))
+                    after = await self._route_states.write(route, after, *self._entry(after, told, event, actor))
         if after is not self.state[route]:
-            self._ledger.put(route, after, *self._entry(after, told, event, actor))
+            self._route_states.put(route, after, *self._entry(after, told, event, actor))
         self.refresh()
-        done = Rolled(after.rollout, told, self.generation, self._ledger.revision(route))
-        announce(self._events, self._wall(), route, done.rollout, told, actor.name, done.generation)
-        await self.keep_for_a_while()
-        return replace(done, durable=self._ledger.durable)
+        done = RolloutResult(after.rollout, told, self.generation, self._route_states.revision(route))
+        publish_rollout(self._events, self._wall(), route, done.rollout, told, actor.name, done.generation)
+        await self.retry_writes()
+        return replace(done, durable=self._route_states.durable)
 
-    def _rolled(self, route: str, plan: Plan, event: Event) -> tuple[RouteState, tuple[Told, ...]]:
-        """What an event would make of a route. Raises as `roll` does."""
+    def _transition(self, route: str, plan: Plan, event: Event) -> tuple[RouteState, tuple[Told, ...]]:
+        """What an event would make of a route. Raises as `apply_event` does."""
         before = self.state.get(route)
         if before is None:
-            raise NoSuchRoute(route)
+            raise NoSuchRouteError(route)
         if before.plain and event.kind not in NOTICED:
-            raise NoCanary(route)
+            raise NoCanaryError(route)
         event = replace(
-            event, reaches=bool(self._tables.reached_by(route)), latched=bool(before.latched), waiting=before.waiting
+            event,
+            reaches=bool(self._tables.open_canary_paths(route)),
+            latched=bool(before.latched),
+            waiting=before.waiting,
         )
         rollout, told = transition(plan, before.rollout, event, self._wall())
         return (
-            (before, ()) if rollout == before.rollout else (rolled(before, rollout, event.report, self._wall()), told)
+            (before, ())
+            if rollout == before.rollout
+            else (with_rollout(before, rollout, event.report, self._wall()), told)
         )
 
     def _entry(
@@ -192,21 +207,21 @@ class Controller:
         words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, told)
         return actor, action, words, self.generation
 
-    async def keep_for_a_while(self) -> None:
+    async def retry_writes(self) -> None:
         """Store what holds and is not stored. A disk that hangs is not waited for: what holds, holds."""
-        if not self._ledger.durable:
+        if not self._route_states.durable:
             task = asyncio.get_running_loop().create_task(self.keep())
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
-            await asyncio.wait({task}, timeout=KEEPING)
+            await asyncio.wait({task}, timeout=STORE_TIMEOUT_SECONDS)
 
     async def keep(self) -> None:
         """Store what could not be stored before, if there is anything."""
-        async with self._ledger.writing:
-            await self._ledger.keep()
+        async with self._route_states.writing:
+            await self._route_states.keep()
 
     async def acknowledged(self, generation: int) -> None:
-        """Wait until every worker follows. Raises `NotAcknowledged`."""
+        """Wait until every worker follows. Raises `NotAcknowledgedError`."""
         await self._tables.acknowledged(generation)
 
     def _endpoints_changed(self, _: None) -> None:
@@ -215,8 +230,8 @@ class Controller:
         self._ill = self._topology.health.unhealthy
         if not turned:  # a name means something else
             return
-        for name, sides in turned_ill(self.config, self._topology.endpoints, turned):
-            self._events.tell("health", self._wall(), name, **self._topology.health.described(sides))
+        for name, sides in newly_unhealthy(self.config, self._topology.endpoints, turned):
+            self._events.publish("health", self._wall(), name, **self._topology.health.described(sides))
 
     def refresh(self) -> None:
         """Publish the table of this moment, unless it is the one that serves already."""

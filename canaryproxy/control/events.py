@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from canaryproxy.control.changes import Reload
+from canaryproxy.control.results import Reload
 from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.state import Rollout, Told
 
@@ -18,16 +18,16 @@ log = logging.getLogger("canaryproxy")
 
 LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.ERROR}
 
-WAITING = 256
+MAX_WAITING = 256
 """Events that may wait for one listener."""
 
-LISTENERS = 64
+MAX_SUBSCRIBERS = 64
 
-NONE_GONE: Mapping[str, Identity] = MappingProxyType({})
+NO_CANARIES_REMOVED: Mapping[str, Identity] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class PublishedEvent:
     """`kind` of what happened is weight, rules, canary, config, health, verdict, phase or worker; `at` since 1970."""
 
     number: int
@@ -37,12 +37,12 @@ class Event:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
-Queue = asyncio.Queue[Event | None]
+Queue = asyncio.Queue[PublishedEvent | None]
 """What happens from the moment on that somebody listens, None at its end."""
 
 
 @dataclass(slots=True)
-class Listener:
+class Subscriber:
     """Who listens: an address, and a token's name where there are tokens. `lags`: it seems not to read."""
 
     address: str
@@ -50,19 +50,19 @@ class Listener:
     lags: bool = False
 
 
-class Events:
+class EventBus:
     """Tells every listener what happens from now on: `places` of them at most. Of a route with which rollout and
     versions it is `about`, where somebody knows that.
     """
 
-    def __init__(self, about: Callable[[str], Identity] | None = None, places: int = LISTENERS) -> None:
+    def __init__(self, about: Callable[[str], Identity] | None = None, places: int = MAX_SUBSCRIBERS) -> None:
         self._about = about
         self._places = places
         self._number = 0
-        self._listeners: dict[Queue, Listener] = {}
+        self._listeners: dict[Queue, Subscriber] = {}
 
     def __repr__(self) -> str:
-        return f"<Events {self._number}, {len(self._listeners)} listeners>"
+        return f"<EventBus {self._number}, {len(self._listeners)} listeners>"
 
     @property
     def number(self) -> int:
@@ -74,18 +74,18 @@ class Events:
         """How many are listening."""
         return len(self._listeners)
 
-    def tell(self, kind: str, at: float, route: str = "", **detail: object) -> None:
+    def publish(self, kind: str, at: float, route: str = "", **detail: object) -> None:
         """Something happened."""
         self._number += 1
-        names = named(self._about(route)) if route and self._about is not None else {}
-        event = Event(self._number, kind, at, route, {**names, **detail})
+        names = identity_fields(self._about(route)) if route and self._about is not None else {}
+        event = PublishedEvent(self._number, kind, at, route, {**names, **detail})
         for queue in list(self._listeners):
-            if queue.qsize() >= WAITING:
+            if queue.qsize() >= MAX_WAITING:
                 self._dismiss(queue)
             else:
                 queue.put_nowait(event)
 
-    def listen(self, address: str = "", owner: str = "") -> Queue | None:
+    def subscribe(self, address: str = "", owner: str = "") -> Queue | None:
         """A queue of what happens from now on; or None while too many listen. An address and a token have half of the
         places each, where they are known. Where it is full, one that seems not to read gives way, and for a newcomer
         of another address the longest-lived of the address that has the most.
@@ -106,7 +106,7 @@ class Events:
             if self._over_share(address, owner):
                 return None
         queue: Queue = asyncio.Queue()
-        self._listeners[queue] = Listener(address, owner)
+        self._listeners[queue] = Subscriber(address, owner)
         return queue
 
     def lags(self, queue: Queue, *, lags: bool) -> None:
@@ -135,7 +135,7 @@ class Events:
         del self._listeners[queue]
         queue.put_nowait(None)
 
-    def leave(self, queue: Queue) -> None:
+    def unsubscribe(self, queue: Queue) -> None:
         """Listen no more."""
         self._listeners.pop(queue, None)
 
@@ -146,33 +146,48 @@ class Events:
         self._listeners.clear()
 
 
-def named(identity: Identity) -> dict[str, str | None]:
+def identity_fields(identity: Identity) -> dict[str, str | None]:
     """Which rollout something is about, and which versions; null for what is not known."""
     return {
-        "rollout_id": identity.id or None, "stable_version": identity.stable or None,
+        "rollout_id": identity.id or None,
+        "stable_version": identity.stable or None,
         "canary_version": identity.canary or None,
-    }  # fmt: skip
+    }
 
 
-def announce(
-    events: Events, at: float, route: str, rollout: Rollout, told: Sequence[Told], actor: str, generation: int
+def publish_rollout(
+    events: EventBus, at: float, route: str, rollout: Rollout, notice: Sequence[Told], actor: str, generation: int
 ) -> None:
     """Say what came of a rollout, in the log and to whoever listens."""
-    for one in told:
-        names = named(rollout.identity)
+    for one in notice:
+        names = identity_fields(rollout.identity)
         fields = {"route": route, "phase": rollout.phase, "actor": actor, "generation": generation, **names}
         log.log(LEVELS[one.severity], "%s: %s", route, one.words, extra={"fields": fields})
-        events.tell(
-            "phase", at, route, phase=rollout.phase, reason=rollout.reason, step=rollout.step,
-            weight=rollout.weight / 100, severity=one.severity, sentence=one.words, actor=actor,
-            generation=generation, **names,
-        )  # fmt: skip
+        events.publish(
+            "phase",
+            at,
+            route,
+            phase=rollout.phase,
+            reason=rollout.reason,
+            step=rollout.step,
+            weight=rollout.weight / 100,
+            severity=one.severity,
+            sentence=one.words,
+            actor=actor,
+            generation=generation,
+            **names,
+        )
 
 
-def configured(
-    events: Events, at: float, heard: Mapping[str, Told], reload: Reload, actor: str, generation: int,
-    gone: Mapping[str, Identity] = NONE_GONE,
-) -> None:  # fmt: skip
+def publish_config(
+    events: EventBus,
+    at: float,
+    heard: Mapping[str, Told],
+    reload: Reload,
+    actor: str,
+    generation: int,
+    gone: Mapping[str, Identity] = NO_CANARIES_REMOVED,
+) -> None:
     """Say what an edited config does to routes and to their rollouts. `gone` are the rollouts of routes that have left
     it.
     """
@@ -182,28 +197,35 @@ def configured(
         for one in notes:
             _said(events, at, route, one, actor, generation)
     for route, done in reload.begun.items():
-        announce(events, at, route, done.rollout, done.told, actor, generation)
+        publish_rollout(events, at, route, done.rollout, done.notice, actor, generation)
 
 
 def _said(
-    events: Events, at: float, route: str, told: Told, actor: str, generation: int, gone: Identity | None = None
+    events: EventBus, at: float, route: str, notice: Told, actor: str, generation: int, gone: Identity | None = None
 ) -> None:
     """Say what an edited config does to a route, in the log and as an event."""
-    names = {} if gone is None else named(gone)
+    names = {} if gone is None else identity_fields(gone)
     fields = {"route": route, "actor": actor, "generation": generation, **names}
-    log.log(LEVELS[told.severity], "%s: %s", route, told.words, extra={"fields": fields})
-    events.tell(
-        "config", at, route, applied=True, severity=told.severity, sentence=told.words, actor=actor,
-        generation=generation, **names,
-    )  # fmt: skip
+    log.log(LEVELS[notice.severity], "%s: %s", route, notice.words, extra={"fields": fields})
+    events.publish(
+        "config",
+        at,
+        route,
+        applied=True,
+        severity=notice.severity,
+        sentence=notice.words,
+        actor=actor,
+        generation=generation,
+        **names,
+    )
 
 
-def tell_change(
-    events: Events, at: float, route: str, action: str, change: str, weight: int, actor: str, generation: int
+def publish_route_change(
+    events: EventBus, at: float, route: str, action: str, change: str, weight: int, actor: str, generation: int
 ) -> None:
     """Say what was changed over the API, in the log and to whoever listens. `weight` is the route's now."""
     fields = {"action": action, "route": route, "actor": actor, "generation": generation}
     log.info("%s of %s: %s, by %s, generation %d", action, route, change, actor, generation, extra={"fields": fields})
-    events.tell(
+    events.publish(
         action, at, route, weight=weight / 100, change=change, source="api", actor=actor, generation=generation
-    )  # fmt: skip
+    )

@@ -11,11 +11,11 @@ from typing import Any
 
 from canaryproxy.config.schema.hooks import HookConfig, NotifyConfig, OutboundCallConfig, When
 from canaryproxy.config.schema.outbound import secure, texts
-from canaryproxy.control.calling import ContextOf, Failed, called, first_words, host_of, is_secure
-from canaryproxy.control.events import named
-from canaryproxy.control.failures import Failures, Key
-from canaryproxy.control.reasons import answered
-from canaryproxy.control.redaction import site
+from canaryproxy.control.events import identity_fields
+from canaryproxy.probes.failing_dependencies import FailingDependencies, Key
+from canaryproxy.probes.failure_reasons import answered
+from canaryproxy.probes.http_client import CallFailedError, ContextOf, called, first_words, host_of, is_secure
+from canaryproxy.probes.redaction import site
 from canaryproxy.rollout.state import Phase, Rollout, Told
 
 log = logging.getLogger("canaryproxy")
@@ -23,14 +23,14 @@ log = logging.getLogger("canaryproxy")
 Post = Callable[[OutboundCallConfig, Mapping[str, Any]], Awaitable[str]]
 """(whom, document) -> why it did not agree; empty where it did."""
 
-AGAIN = 10.0
+RETRY_SECONDS = 10.0
 """Seconds after which a gate that was closed is asked again."""
 
-PAUSE = 1.0
-LONGEST_PAUSE = 60.0
+PAUSE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 60.0
 """Seconds before the first retry; twice as long before each other one, up to a minute."""
 
-RANKS = {"info": 0, "warning": 1, "critical": 2}
+SEVERITY_ORDER = {"info": 0, "warning": 1, "critical": 2}
 COLOURS = {"info": "#2eb67d", "warning": "#ecb22e", "critical": "#e01e5a"}
 
 FLAGGER: dict[Phase, str] = {
@@ -50,7 +50,7 @@ Moment = tuple[str, When, float]
 class Hooks:
     """All that are under way. `now` is a clock in seconds."""
 
-    def __init__(self, post: Post, now: Callable[[], float], failures: Failures) -> None:
+    def __init__(self, post: Post, now: Callable[[], float], failures: FailingDependencies) -> None:
         self._post = post
         self._failures = failures
         self._now = now
@@ -77,7 +77,7 @@ class Hooks:
             return ""
         moment = (route, at, rollout.step_since)
         asked, answer = self._answers.get(moment, (0.0, None))
-        if (answer is None or (answer and self._now() - asked >= AGAIN)) and moment not in self._asking:
+        if (answer is None or (answer and self._now() - asked >= RETRY_SECONDS)) and moment not in self._asking:
             self._forget(moment)
             self._asking[moment] = asyncio.get_running_loop().create_task(self._find_out(moment, hooks, rollout))
         return answer
@@ -97,13 +97,13 @@ class Hooks:
         self._answers[moment] = (self._now(), answer)
         del self._asking[moment]
 
-    def tell(
+    def notify(
         self,
         route: str,
         hooks: Sequence[HookConfig],
         notify: NotifyConfig | None,
         rollout: Rollout,
-        told: Sequence[Told],
+        rollout_notice: Sequence[Told],
         at: float,
         *,
         turned: bool,
@@ -111,12 +111,12 @@ class Hooks:
         """Tell everybody what has happened, those who wait for an end once, as the phase has `turned`; nobody waits for
         them.
         """
-        for one in told:
+        for one in rollout_notice:
             for hook in hooks:
-                ended = turned and hook.when == ENDS.get(rollout.phase) and one is told[-1]
+                ended = turned and hook.when == ENDS.get(rollout.phase) and one is rollout_notice[-1]
                 if hook.when == "event" or ended:
                     self._send(route, hook, document(route, rollout, hook, one, at))
-            if notify is not None and RANKS[one.severity] >= RANKS[notify.min_severity]:
+            if notify is not None and SEVERITY_ORDER[one.severity] >= SEVERITY_ORDER[notify.min_severity]:
                 self._send(route, notify, notice(route, rollout, notify, one, at))
 
     def _send(self, route: str, whom: HookConfig | NotifyConfig, what: Mapping[str, Any]) -> None:
@@ -126,11 +126,11 @@ class Hooks:
 
     async def _call(self, route: str, whom: HookConfig | NotifyConfig, what: Mapping[str, Any]) -> str:
         """Try until an answer comes; why there was none or no agreement."""
-        pause, refusal = PAUSE, ""
+        pause, refusal = PAUSE_SECONDS, ""
         for attempt in range(whom.retries + 1):
             if attempt:
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                pause = min(2 * pause, MAX_PAUSE_SECONDS)
             refusal = await self._post(whom, what)
             if not refusal or refusal.startswith("it answered 4"):
                 break
@@ -155,14 +155,14 @@ ENDS: dict[Phase, When] = {"succeeded": "end", "rolled_back": "rollback"}
 
 
 def document(
-    route: str, rollout: Rollout, hook: HookConfig, told: Told | None = None, at: float = 0.0
+    route: str, rollout: Rollout, hook: HookConfig, rollout_notice: Told | None = None, at: float = 0.0
 ) -> dict[str, Any]:
     """What a hook is told."""
     words = dict(hook.metadata)
-    if told is not None:
+    if rollout_notice is not None:
         words |= {
-            "eventMessage": told.words,
-            "eventType": "Normal" if told.severity == "info" else "Warning",
+            "eventMessage": rollout_notice.words,
+            "eventType": "Normal" if rollout_notice.severity == "info" else "Warning",
             "timestamp": str(int(1000 * at)),
         }
     return {
@@ -175,28 +175,30 @@ def document(
         "step": rollout.step,
         "weight": rollout.weight / 100,
         "reason": rollout.reason,
-        **named(rollout.identity),
+        **identity_fields(rollout.identity),
     }
 
 
-def notice(route: str, rollout: Rollout, notify: NotifyConfig, told: Told, at: float) -> dict[str, Any]:
+def notice(route: str, rollout: Rollout, notify: NotifyConfig, rollout_notice: Told, at: float) -> dict[str, Any]:
     """What a chat or a pager is told."""
     if notify.style == "slack":
         return {
-            "text": unformatted(f"{route}: {told.words}"),
-            "attachments": [{"color": COLOURS[told.severity], "text": unformatted(caption(rollout)), "ts": int(at)}],
+            "text": unformatted(f"{route}: {rollout_notice.words}"),
+            "attachments": [
+                {"color": COLOURS[rollout_notice.severity], "text": unformatted(caption(rollout)), "ts": int(at)}
+            ],
         }
     when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "at": when,
         "route": route,
-        "severity": told.severity,
+        "severity": rollout_notice.severity,
         "phase": rollout.phase,
         "reason": rollout.reason,
         "step": rollout.step,
         "weight": rollout.weight / 100,
-        "sentence": told.words,
-        **named(rollout.identity),
+        "sentence": rollout_notice.words,
+        **identity_fields(rollout.identity),
     }
 
 
@@ -234,7 +236,7 @@ def over_http(context_of: ContextOf) -> Post:
             ) as response:
                 said = await first_words(response, whom.url, headers)
                 return "" if 200 <= response.status < 300 else f"{answered(response.status)}{said}"
-        except Failed as error:
+        except CallFailedError as error:
             return str(error)
 
     return post

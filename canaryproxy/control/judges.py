@@ -19,39 +19,39 @@ from canaryproxy.analysis.judge import Judge
 from canaryproxy.analysis.spec import AnalysisSpec
 from canaryproxy.config import Config
 from canaryproxy.config.schema.route import RouteConfig
-from canaryproxy.control.courtesy import give_way
-from canaryproxy.control.events import Events
-from canaryproxy.control.subscriptions import Failing, Verdicts
+from canaryproxy.control.events import EventBus
 from canaryproxy.model.document import Document, TooNewError
 from canaryproxy.model.report import CounterDelta, Delta, GoalDelta, OpenRequests
+from canaryproxy.processes.subscriptions import FailingVerdict, Verdicts
+from canaryproxy.processes.yield_cpu import yield_cpu
 from canaryproxy.telemetry.read.users import UserDelta
 
 log = logging.getLogger("canaryproxy")
 
-UNJUDGED = AnalysisSpec(errors=None, latency=None, client_errors=None, limits=None)
+NO_ANALYSIS = AnalysisSpec(errors=None, latency=None, client_errors=None, limits=None)
 """Of a route whose canary nobody wants judged: its share is still watched."""
 
-NOBODY = Judge(UNJUDGED, affinity=False, rng=lambda: 0.0)
+NO_ROUTES = Judge(NO_ANALYSIS, affinity=False, rng=lambda: 0.0)
 """Of a route that has only just come."""
 
-WITHOUT = "the route has no canary"
+NO_CANARY = "the route has no canary"
 """Why nothing is known of it."""
 
-PATIENT = 5
+PATIENCE_SECONDS = 5
 """Looks between two times that it is asked whether something else than a failure is to be said."""
 
-BREATH = 10
+ROUTES_PER_TURN = 10
 """Routes that are looked at before others get their turn on the loop."""
 
 
 @dataclass(slots=True)
-class Report:
+class RouteReport:
     """What a worker says of one route."""
 
     cells: list[CounterDelta] = field(default_factory=list)
     goals: list[GoalDelta] = field(default_factory=list)
     waiting: list[OpenRequests] = field(default_factory=list)
-    news: list[UserDelta] = field(default_factory=list)
+    new_users: list[UserDelta] = field(default_factory=list)
 
 
 class Weights(Protocol):
@@ -60,12 +60,12 @@ class Weights(Protocol):
     def weight_of(self, route: str, /) -> int | None:
         """A route's weight of now, in basis points; None if there is no such route."""
 
-    def aim_of(self, route: str, /) -> int | None:
+    def next_weight_of(self, route: str, /) -> int | None:
         """The weight that its rollout aims at; None where none is under way."""
 
 
 @dataclass(frozen=True, slots=True)
-class Configured:
+class ConfigChange:
     """Judges for another config, ready and not at work yet: the `fresh` ones begin without evidence; those of the
     `other` canaries begin again, with what they know of stable.
     """
@@ -86,46 +86,46 @@ class Judges:
         now: float,
         weights: Weights,
         generation: Callable[[], int],
-        dice: Callable[[], float],
-        events: Events,
+        rng: Callable[[], float],
+        events: EventBus,
         wall: Callable[[], float],
         verdicts: Verdicts,
     ) -> None:
         self._weights = weights
         self._generation = generation
-        self._dice = dice
+        self._dice = rng
         self._events = events
         self._wall = wall
         self._verdicts = verdicts
         self._routes: dict[str, RouteConfig] = {}
         self._judges: dict[str, Judge] = {}
         self._plain: Set[str] = frozenset()
-        self._said: dict[str, str] = {}
-        self._told: dict[int, float] = {}
+        self._last_verdict: dict[str, str] = {}
+        self._reported_until: dict[int, float] = {}
         self._waited: dict[int, frozenset[str]] = {}
-        self._looks = 0
+        self._ticks = 0
         self.configure(config, now)
 
     def __repr__(self) -> str:
         return f"<Judges of {len(self._judges)} routes>"
 
-    def prepared(self, config: Config) -> Configured:
+    def prepared(self, config: Config) -> ConfigChange:
         """Judges for a config, made and not at work yet: whatever may go wrong with one does so here."""
         routes = {name: route for name, route in config.routes.items() if route.canary is not None}
         known = {name: self._routes.get(name) for name in routes}
         fresh = {
             name: self._judge(routes[name])
             for name, before in known.items()
-            if before is None or judged_otherwise(before, routes[name])
+            if before is None or analysis_changed(before, routes[name])
         }
         other = frozenset(
             name
             for name, before in known.items()
             if name not in fresh and before is not None and before.canary != routes[name].canary
         )
-        return Configured(config, fresh, other)
+        return ConfigChange(config, fresh, other)
 
-    def take(self, configured: Configured, now: float) -> set[str]:
+    def take(self, configured: ConfigChange, now: float) -> set[str]:
         """Let them work; those without a canary have no judge. One whose canary is another now, or who is judged
         otherwise, begins again, with the requests of the next second; returns those.
         """
@@ -133,7 +133,7 @@ class Judges:
         routes = {name: one for name, one in configured.config.routes.items() if one.canary is not None}
         for gone in self._judges.keys() - routes.keys():
             del self._judges[gone]
-            self._said.pop(gone, None)
+            self._last_verdict.pop(gone, None)
         self._judges |= configured.fresh
         begun = [name for name in routes if name in configured.fresh or name in configured.other]
         for name in begun:
@@ -147,36 +147,36 @@ class Judges:
         return self.take(self.prepared(config), now)
 
     def _judge(self, route: RouteConfig) -> Judge:
-        return Judge(route.spec or UNJUDGED, affinity=route.affinity is not None, rng=self._dice)
+        return Judge(route.spec or NO_ANALYSIS, affinity=route.affinity is not None, rng=self._dice)
 
-    def add(self, slot: int, delta: Delta, news: list[UserDelta]) -> None:
+    def add(self, slot: int, delta: Delta, new_users: list[UserDelta]) -> None:
         """File a worker's report, and what its users are new to."""
-        self._told[slot] = delta.at
-        reports = by_route(delta, news, self._judges.keys())
+        self._reported_until[slot] = delta.at
+        reports = by_route(delta, new_users, self._judges.keys())
         waited = frozenset(name for name, report in reports.items() if report.waiting)
         before, self._waited[slot] = self._waited.get(slot, frozenset()), waited
         for name in (before & self._judges.keys()) - reports.keys():
-            reports[name] = Report()
+            reports[name] = RouteReport()
         current = delta.generation == self._generation()
         for name in reports:
-            with self._trying(name) as judge:
+            with self._guarded(name) as judge:
                 self._file(name, judge, slot, delta.at, reports[name], current=current)
 
-    def _file(self, name: str, judge: Judge, slot: int, at: float, report: Report, *, current: bool) -> None:
+    def _file(self, name: str, judge: Judge, slot: int, at: float, report: RouteReport, *, current: bool) -> None:
         judge.advance(at, self._weights.weight_of(name) or 0)
         for cell in report.cells:
             judge.count(cell, current=current)
         for goal in report.goals:
             judge.goal_reached(goal)
-        for one in report.news:
+        for one in report.new_users:
             judge.users_seen(one)
         judge.reported(slot, at, report.waiting)
         failed = judge.failed(at)
-        if failed is not None and self._said.get(name) != "fail":
-            self._say(name, failed)
+        if failed is not None and self._last_verdict.get(name) != "fail":
+            self._log_verdict(name, failed)
 
     @contextmanager
-    def _trying(self, name: str) -> Iterator[Judge]:
+    def _guarded(self, name: str) -> Iterator[Judge]:
         """The judge of a route. One that breaks takes nothing with it: what serves and counts goes on, and the judge
         begins anew.
         """
@@ -186,16 +186,16 @@ class Judges:
             log.exception("%s: the judge broke, and begins anew without its evidence", name)
             self._judges[name] = self._judge(self._routes[name])
 
-    def reach(self, goal: GoalDelta) -> None:
+    def goal_reached(self, goal: GoalDelta) -> None:
         """Events of a version, reported through the API."""
         if goal.route in self._judges:
-            with self._trying(goal.route) as judge:
+            with self._guarded(goal.route) as judge:
                 judge.goal_reached(goal)
 
-    def met(self, news: list[UserDelta]) -> None:
+    def users_seen(self, new_users: list[UserDelta]) -> None:
         """What users are new to, reported through the API."""
-        for one in (one for one in news if one.route in self._judges):
-            with self._trying(one.route) as judge:
+        for one in (one for one in new_users if one.route in self._judges):
+            with self._guarded(one.route) as judge:
                 judge.users_seen(one)
 
     def renew(self, route: str, now: float) -> None:
@@ -219,68 +219,68 @@ class Judges:
             return False
         return True
 
-    def panel(self, route: str) -> CheckSet | None:
+    def check_set(self, route: str) -> CheckSet | None:
         """The checks of a route's canary, for what comes from outside; another one for every beginning."""
         judge = self._judges.get(route)
         return None if judge is None else judge.check_set
 
-    def gone(self, slot: int) -> None:
+    def worker_exited(self, slot: int) -> None:
         """A worker is no more."""
-        self._told.pop(slot, None)
+        self._reported_until.pop(slot, None)
         self._waited.pop(slot, None)
         for judge in self._judges.values():
             judge.worker_exited(slot)
 
-    async def look(self, now: float) -> None:
+    async def tick(self, now: float) -> None:
         """A second has passed. Routes without traffic are not looked at, and what is not urgent is said now and
         then.
         """
-        told = min(self._told.values(), default=now)
-        self._looks += 1
+        reported_until = min(self._reported_until.values(), default=now)
+        self._ticks += 1
         for number, name in enumerate(list(self._judges)):
-            if number % BREATH == BREATH - 1:
+            if number % ROUTES_PER_TURN == ROUTES_PER_TURN - 1:
                 await asyncio.sleep(0)
             if name in self._judges:
-                with self._trying(name) as judge:
-                    self._look_at(name, judge, now, told, say=(self._looks + number) % PATIENT == 0)
-            give_way()
+                with self._guarded(name) as judge:
+                    self._tick_one(name, judge, now, reported_until, say=(self._ticks + number) % PATIENCE_SECONDS == 0)
+            yield_cpu()
 
-    def _look_at(self, name: str, judge: Judge, now: float, told: float, *, say: bool) -> None:
+    def _tick_one(self, name: str, judge: Judge, now: float, reported_until: float, *, say: bool) -> None:
         weight = self._weights.weight_of(name) or 0
         if weight or not judge.idle:
-            judge.tick(now, weight, told, self._weights.aim_of(name))
+            judge.tick(now, weight, reported_until, self._weights.next_weight_of(name))
         if say or judge.failed(now):
-            self._say(name, judge.analysis(now))
+            self._log_verdict(name, judge.analysis(now))
 
     def analysis(self, route: str, now: float) -> JudgeReport:
         """What is known of a route's canary; of one that has only just come into the config, that nothing is."""
         if route in self._plain:
-            return replace(NOBODY.analysis(now), reason=WITHOUT)
-        return self._judges.get(route, NOBODY).analysis(now)
+            return replace(NO_ROUTES.analysis(now), reason=NO_CANARY)
+        return self._judges.get(route, NO_ROUTES).analysis(now)
 
     def verdict(self, route: str, now: float) -> Verdict:
         """That of its analysis; without a share nothing needs to be looked at to know it."""
-        judge = self._judges.get(route, NOBODY)
+        judge = self._judges.get(route, NO_ROUTES)
         if judge.failed(now) is None and not self._weights.weight_of(route):
             return "inconclusive"
         return judge.analysis(now).verdict
 
-    def _say(self, name: str, analysis: JudgeReport) -> None:
+    def _log_verdict(self, name: str, analysis: JudgeReport) -> None:
         """Tell when the verdict is another one; in the log only what somebody should do something about."""
-        before = self._said.get(name)
+        before = self._last_verdict.get(name)
         if before == analysis.verdict:
             return
-        self._said[name] = analysis.verdict
+        self._last_verdict[name] = analysis.verdict
         if analysis.verdict == "fail":
             log.warning("%s: the canary fails: %s", name, analysis.reason)
-            self._verdicts.publish(Failing(name, analysis))
+            self._verdicts.publish(FailingVerdict(name, analysis))
         if before is not None or analysis.verdict == "fail":
-            self._events.tell("verdict", self._wall(), name, verdict=analysis.verdict, reason=analysis.reason)
+            self._events.publish("verdict", self._wall(), name, verdict=analysis.verdict, reason=analysis.reason)
 
 
-def by_route(delta: Delta, news: Sequence[UserDelta], judged: Set[str]) -> dict[str, Report]:
+def by_route(delta: Delta, new_users: Sequence[UserDelta], judged: Set[str]) -> dict[str, RouteReport]:
     """What a worker reports of the routes that are judged, and is analysed, by route."""
-    found: defaultdict[str, Report] = defaultdict(Report)
+    found: defaultdict[str, RouteReport] = defaultdict(RouteReport)
     for cell in delta.cells:
         if cell.key.analysed and cell.key.route in judged:
             found[cell.key.route].cells.append(cell)
@@ -290,11 +290,11 @@ def by_route(delta: Delta, news: Sequence[UserDelta], judged: Set[str]) -> dict[
     for open_one in delta.overdue:
         if open_one.key.analysed and open_one.key.route in judged:
             found[open_one.key.route].waiting.append(open_one)
-    for one in (one for one in news if one.route in judged):
-        found[one.route].news.append(one)
+    for one in (one for one in new_users if one.route in judged):
+        found[one.route].new_users.append(one)
     return found
 
 
-def judged_otherwise(before: RouteConfig, after: RouteConfig) -> bool:
+def analysis_changed(before: RouteConfig, after: RouteConfig) -> bool:
     """Whether evidence of one is none for the other."""
     return before.affinity != after.affinity or before.spec != after.spec

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from canaryproxy.analysis import wording
-from canaryproxy.control.changes import Rolled
 from canaryproxy.control.hooks import Hooks
-from canaryproxy.control.ledger import Ledger
-from canaryproxy.control.observations import Observations
+from canaryproxy.control.results import RolloutResult
+from canaryproxy.control.rollout_observer import RolloutObserver
+from canaryproxy.control.route_states import RouteStates
 from canaryproxy.control.topology import Topology
 from canaryproxy.rollout.state import Rollout
 
@@ -29,10 +29,15 @@ class Notifier:
     """
 
     def __init__(
-        self, topology: Topology, ledger: Ledger, observations: Observations, hooks: Hooks, wall: Callable[[], float]
+        self,
+        topology: Topology,
+        route_states: RouteStates,
+        observations: RolloutObserver,
+        hooks: Hooks,
+        wall: Callable[[], float],
     ) -> None:
         self._topology = topology
-        self._ledger = ledger
+        self._ledger = route_states
         self._observations = observations
         self._hooks = hooks
         self._wall = wall
@@ -41,7 +46,7 @@ class Notifier:
     def __repr__(self) -> str:
         return f"<Notifier: {self.ended.total()} ended>"
 
-    def follow_up(self, route: str, before: Rollout, done: Rolled) -> None:
+    def follow_up(self, route: str, before: Rollout, done: RolloutResult) -> None:
         """A route's rollout was `before`, and is what was `done`: count it, and tell everybody."""
         turned = done.rollout.phase != before.phase
         if turned and done.rollout.phase in ENDS:
@@ -56,7 +61,7 @@ class Notifier:
         if done.rollout.step != before.step:
             self._warn(route)
         hooks, notify = config.rollout.hooks, config.rollout.notify
-        self._hooks.tell(route, hooks, notify, done.rollout, done.told, self._wall(), turned=turned)
+        self._hooks.notify(route, hooks, notify, done.rollout, done.notice, self._wall(), turned=turned)
 
     def _warn(self, route: str) -> None:
         """Say it before a step that takes longer than it may."""

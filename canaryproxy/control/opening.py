@@ -8,8 +8,8 @@ from pathlib import Path
 
 from canaryproxy.config import Config
 from canaryproxy.control.compile import listen_addresses
-from canaryproxy.control.listen import CannotListen, listen_on
-from canaryproxy.control.unix_socket import Bound, listen_at
+from canaryproxy.processes.listen import ListenError, listen_on
+from canaryproxy.processes.unix_socket import Bound, listen_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Aside:
 
 
 def open_sockets(config: Config) -> tuple[Aside, list[socket.socket]]:
-    """Sockets of the control plane, then those for requests. Raises `CannotListen`."""
+    """Sockets of the control plane, then those for requests. Raises `ListenError`."""
     opened: list[socket.socket] = []
 
     def listening(host: str, port: int) -> socket.socket:
@@ -45,7 +45,7 @@ def open_sockets(config: Config) -> tuple[Aside, list[socket.socket]]:
         sockets = [listening(host, port) for host, port in listen_addresses(config)]
         path = None if probes is None or probes.socket is None else beside_state(probes.socket)
         return Aside(first, second, None if path is None else listen_at(path)), sockets
-    except CannotListen:
+    except ListenError:
         for sock in opened:
             sock.close()
         raise

@@ -17,25 +17,25 @@ from functools import partial
 from canaryproxy.config import Config, ConfigError
 from canaryproxy.config.canary_document import CanaryDocument
 from canaryproxy.config.certificate_expiry import complaints, held
-from canaryproxy.control import edits
-from canaryproxy.control.canaries import announce_all, check_removable, difference, tell, told
-from canaryproxy.control.changes import Changed, Reload, Rolled, say_refused
+from canaryproxy.control import config_edits
+from canaryproxy.control.canary_changes import canary_text, check_removable, difference, publish_all, publish_change
 from canaryproxy.control.controller import Controller
-from canaryproxy.control.endpoints import names, names_of
-from canaryproxy.control.events import Events, configured, tell_change
-from canaryproxy.control.intake import Intake
+from canaryproxy.control.events import EventBus, publish_config, publish_route_change
 from canaryproxy.control.judges import Judges
-from canaryproxy.control.ledger import OPERATOR, Actor, Ledger
-from canaryproxy.control.rollouts import Rollouts
-from canaryproxy.control.state import RouteState, State, canary_said, effective, gone, reported, settled
-from canaryproxy.control.tables import Tables
+from canaryproxy.control.report_intake import Intake
+from canaryproxy.control.results import Changed, Reload, RolloutResult, say_refused
+from canaryproxy.control.rollout_engine import RolloutEngine
+from canaryproxy.control.route_states import OPERATOR, Actor, RouteStates
+from canaryproxy.control.state import RouteState, State, effective, gone, reported, settled, with_canary
+from canaryproxy.control.table_publisher import TablePublisher
 from canaryproxy.control.topology import Topology
-from canaryproxy.control.workers import NotAcknowledged
+from canaryproxy.probes.endpoints import names, names_of
+from canaryproxy.processes.workers import NotAcknowledgedError
 from canaryproxy.rollout.state import summary
 
 log = logging.getLogger("canaryproxy")
 
-OURS = "canaryproxy made a mistake with it, which the log describes; the config may be right"
+OWN_FAULT = "canaryproxy made a mistake with it, which the log describes; the config may be right"
 
 
 class Reconfiguration:
@@ -46,20 +46,20 @@ class Reconfiguration:
     def __init__(
         self,
         topology: Topology,
-        ledger: Ledger,
-        tables: Tables,
+        route_states: RouteStates,
+        tables: TablePublisher,
         controller: Controller,
         judges: Judges,
         intake: Intake,
-        rollouts: Rollouts,
-        events: Events,
+        rollouts: RolloutEngine,
+        events: EventBus,
         load: Callable[[], Config] | None,
         now: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
         self._started_with = topology.config.server.lasting
         self._topology = topology
-        self._ledger = ledger
+        self._ledger = route_states
         self._tables = tables
         self._controller = controller
         self._judges = judges
@@ -79,16 +79,16 @@ class Reconfiguration:
         """Recall the state, follow what was edited since, resolve names once, publish a table, and keep looking. What
         it comes to for rollouts is to be followed up once workers serve (`Rollouts.reloaded`).
         """
-        heard = await self._ledger.recall(self._topology.file)
+        heard = await self._ledger.load(self._topology.file)
         self._topology.config = effective(self._topology.file, self._ledger.state)
-        reload = self._follow(edits.compare(None, self._topology.config), self._ledger.state)
+        reload = self._follow(config_edits.compare(None, self._topology.config), self._ledger.state)
         await self._topology.start()
         self._controller.refresh()
-        configured(self._events, self._wall(), heard, reload, OPERATOR.name, self._tables.generation)
+        publish_config(self._events, self._wall(), heard, reload, OPERATOR.name, self._tables.generation)
         self._intake.follow(self._topology.config, self._judges.configure(self._topology.config, self._now()))
         async with self._ledger.writing:
             await self._ledger.keep()
-        self._topology.keep_looking()
+        self._topology.run()
         return reload
 
     async def reload(self) -> Reload:
@@ -111,7 +111,7 @@ class Reconfiguration:
         if reload.restart:
             log.warning("`server:` differs from what this process was started with; that part needs a restart")
         if reload.problem or reload.changed:
-            self._events.tell("config", self._wall(), applied=not reload.problem, generation=reload.generation)
+            self._events.publish("config", self._wall(), applied=not reload.problem, generation=reload.generation)
         return reload
 
     async def _read(self, load: Callable[[], Config]) -> Reload:
@@ -125,7 +125,7 @@ class Reconfiguration:
             return Reload(self._tables.generation, problem=str(error))
         except Exception:
             log.exception("the config could not be applied")
-            return Reload(self._tables.generation, problem=OURS)
+            return Reload(self._tables.generation, problem=OWN_FAULT)
         finally:
             self._topology.coming = frozenset()
 
@@ -134,7 +134,7 @@ class Reconfiguration:
         try:
             await self._tables.acknowledged(generation)
             log.info("the config was applied as generation %d", generation)
-        except NotAcknowledged as error:
+        except NotAcknowledgedError as error:
             log.error("the config was published, but %s", error)
 
     async def _adopt(self, config: Config) -> Reload:
@@ -142,39 +142,41 @@ class Reconfiguration:
         restart = config.server.lasting != self._started_with
         before, was = self._topology.config, self._ledger.state
         guessed = effective(config, was)
-        compared = await asyncio.to_thread(edits.compare, before, guessed)
-        heard = await self._ledger.hear(config, self._tables.generation)
+        compared = await asyncio.to_thread(config_edits.compare, before, guessed)
+        heard = await self._ledger.apply_config(config, self._tables.generation)
         generation = self._tables.generation
-        with self._whole_or_not():
+        with self._all_or_nothing():
             self._ledger.follow(heard)
-            compared = edits.compare_again(compared, before, guessed, effective(config, self._ledger.state))
-            reload = self._take(config, compared, was)
-        certified = not restart and self._tables.certify(config)
+            compared = config_edits.compare_again(compared, before, guessed, effective(config, self._ledger.state))
+            reload = self._apply_reload(config, compared, was)
+        certified = not restart and self._tables.update_certificates(config)
         left = gone(was, self._ledger.state)
-        configured(self._events, self._wall(), heard.said, reload, OPERATOR.name, self._tables.generation, left)
-        tell(self._events, self._wall(), before, self._topology.config, self._tables.generation)
+        publish_config(self._events, self._wall(), heard.notices, reload, OPERATOR.name, self._tables.generation, left)
+        publish_change(self._events, self._wall(), before, self._topology.config, self._tables.generation)
         self._rollouts.reloaded(reload)
         await self._ledger.keep()
         changed = certified or self._tables.generation != generation
         return replace(reload, generation=self._tables.generation, changed=changed, restart=restart)
 
     @contextmanager
-    def _whole_or_not(self) -> Iterator[None]:
+    def _all_or_nothing(self) -> Iterator[None]:
         """Config and state are either both those of the end of the block, or both as they were before."""
         file, config = self._topology.file, self._topology.config
-        with self._ledger.whole_or_not():
+        with self._ledger.all_or_nothing():
             try:
                 yield
             except BaseException:
                 self._topology.file, self._topology.config = file, config
                 raise
 
-    def _take(self, file: Config, compared: Mapping[str, edits.Edit], was: State, actor: Actor = OPERATOR) -> Reload:
+    def _apply_reload(
+        self, file: Config, compared: Mapping[str, config_edits.Edit], was: State, actor: Actor = OPERATOR
+    ) -> Reload:
         """Make it the config, with the canaries of the API. Rollouts may have ended with their canaries since `was`."""
         self._topology.file = file
         config = self._topology.config = effective(file, self._ledger.state)
         turned = [name for name in compared if name in was and settled(was[name], self._ledger.state[name])]
-        ended = {name: self._settle(name, actor) for name in turned}
+        ended = {name: self._conclude(name, actor) for name in turned}
         reload = self._follow(compared, was, actor)
         judges = self._judges.prepared(config)
         asked = self._topology.checks(config)
@@ -185,20 +187,22 @@ class Reconfiguration:
         self._tables.publish(table)
         return replace(reload, begun={**ended, **reload.begun})
 
-    def _settle(self, route: str, actor: Actor) -> Rolled:
+    def _conclude(self, route: str, actor: Actor) -> RolloutResult:
         """A rollout has ended with its canary, or may begin with a new one: what was found goes into its record."""
         state = reported(self._ledger.state[route], self._rollouts.change(route).report)
-        self._ledger.put(route, state, actor, "rollout", summary(state.rollout, told(state)), self._tables.generation)
-        return Rolled(state.rollout, told(state), self._tables.generation, self._ledger.revision(route))
+        self._ledger.put(
+            route, state, actor, "rollout", summary(state.rollout, canary_text(state)), self._tables.generation
+        )
+        return RolloutResult(state.rollout, canary_text(state), self._tables.generation, self._ledger.revision(route))
 
-    def _follow(self, compared: Mapping[str, edits.Edit], was: State, actor: Actor = OPERATOR) -> Reload:
+    def _follow(self, compared: Mapping[str, config_edits.Edit], was: State, actor: Actor = OPERATOR) -> Reload:
         """What an edited config does to rollouts, before another canary gets anything. `was` is the state before it."""
-        found: dict[str, edits.Followed] = {}
+        found: dict[str, config_edits.FollowedEdit] = {}
         generation = self._tables.generation
         for name, edit in compared.items():
             before = self._ledger.state[name]
             plan, change = partial(self._rollouts.new_plan, name), self._rollouts.change(name)
-            one = edits.follow(before, edit, plan, self._wall(), change)
+            one = config_edits.follow(before, edit, plan, self._wall(), change)
             if one.words or one.changed:
                 found[name] = one
             if one.words:
@@ -208,13 +212,13 @@ class Reconfiguration:
                 self._ledger.note(name, one.state)
             if edit.keys and name in was and was[name].revision == self._ledger.revision(name):
                 self._ledger.revise(name)
-        rolled_on = {name: Rolled(one.state.rollout, one.turns, generation, 0) for name, one in found.items()}
+        rolled_on = {name: RolloutResult(one.state.rollout, one.turns, generation, 0) for name, one in found.items()}
         return Reload(
             generation,
             others=frozenset(
                 name for name, one in found.items() if "canary" in one.changed and one.state.heard["canary"]
             ),
-            begun={name: done for name, done in rolled_on.items() if done.told},
+            begun={name: done for name, done in rolled_on.items() if done.notice},
             edits={name: one.notes for name, one in found.items() if one.notes},
             renewed=frozenset(name for name, one in found.items() if "stable" in one.changed),
         )
@@ -224,15 +228,15 @@ class Reconfiguration:
     ) -> Changed:
         """Make it the canary, or remove the one that there is; returns when every worker follows.
 
-        Raises what `Controller.set_weight` does, `NoCanary` where there is none to remove, and `Illegal` while it is in
-        use.
+        Raises what `Controller.set_weight` does, `NoCanaryError` where there is none to remove, and `Illegal` while it
+        is in use.
         """
 
         def change(before: RouteState) -> tuple[RouteState, str]:
             if canary.version is None:
                 check_removable(route, before, self._controller.rules(route))
             words = difference(self._topology.config.routes[route].canary, canary.version)
-            return canary_said(before, canary, self._wall()), words
+            return with_canary(before, canary, self._wall()), words
 
         async with self._reloading:
             try:
@@ -245,20 +249,20 @@ class Reconfiguration:
             finally:
                 self._topology.coming = frozenset()
         now = self._wall()
-        tell_change(self._events, now, route, "canary", detail, after.weight, actor.name, changed.generation)
-        announce_all(self._events, now, reload.begun, actor.name, self._tables.generation)
+        publish_route_change(self._events, now, route, "canary", detail, after.weight, actor.name, changed.generation)
+        publish_all(self._events, now, reload.begun, actor.name, self._tables.generation)
         self._rollouts.reloaded(reload)
-        await self._controller.keep_for_a_while()
+        await self._controller.retry_writes()
         await self._tables.acknowledged(changed.generation)
         return changed
 
     def _take_canary(self, route: str, before: RouteState, after: RouteState, actor: Actor) -> Reload:
         """It is stored already; a mistake of ours takes that back, too."""
         config = effective(self._topology.file, self._ledger.state)
-        edit = replace(edits.compared(self._topology.config.routes[route], config.routes[route]), by_file=False)
+        edit = replace(config_edits.compared(self._topology.config.routes[route], config.routes[route]), by_file=False)
         try:
-            with self._whole_or_not():
-                return self._take(self._topology.file, {route: edit}, {route: before}, actor)
+            with self._all_or_nothing():
+                return self._apply_reload(self._topology.file, {route: edit}, {route: before}, actor)
         except BaseException:
             if self._ledger.state[route] is after:
                 self._ledger.note(route, before)

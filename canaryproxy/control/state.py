@@ -37,10 +37,10 @@ class RouteState:
     none could be left out. `latched` says why the canary is off until somebody decides, empty if it is not. While a
     `rollout` is under way the weight is its; `past` are the last ones, the oldest first. `extra` is what a later
     version has stored of the route: kept as it is.
-    `waiting` is a weight of the file that has no effect before the route is idle, None where none waits; `heard` what
-    else of the file has to be known again by the next process (`control.edits`). `file_route` is a digest of all that
-    the file says of the route but its rules, empty in what was kept without one. `revision` is another number after
-    every change that a caller may build upon, and rises: microseconds since 1970 (`later`), 0 before it is known.
+    `waiting` is a weight of the file that has no effect before the route is idle, None where none waits; `with_rules`
+    what else of the file has to be known again by the next process (`control.edits`). `file_route` is a digest of all
+    that the file says of the route but its rules, empty in what was kept without one. `revision` is another number
+    after every change that a caller may build upon, and rises: microseconds since 1970 (`later`), 0 before it is known.
     """
 
     weight: int
@@ -113,10 +113,10 @@ def reconcile(
     state: State, config: Config, fingerprints: Mapping[str, Fingerprint], now: float = 0.0
 ) -> dict[str, RouteState]:
     """The state once a config is heard, at `now`; `fingerprints` are those of its routes."""
-    return {name: heard(state.get(name), route, fingerprints[name], now) for name, route in config.routes.items()}
+    return {name: with_rules(state.get(name), route, fingerprints[name], now) for name, route in config.routes.items()}
 
 
-def heard(before: RouteState | None, route: RouteConfig, said: Fingerprint, now: float = 0.0) -> RouteState:
+def with_rules(before: RouteState | None, route: RouteConfig, said: Fingerprint, now: float = 0.0) -> RouteState:
     """One route's state once its config is heard, of which `said` is the fingerprint."""
     weight, (rules, canary) = route.weight, said
     if before is None:
@@ -131,10 +131,10 @@ def heard(before: RouteState | None, route: RouteConfig, said: Fingerprint, now:
     if after.plain:
         return replace(after, file_weight=weight, waiting=None)
     came = before.plain and after.canary is None and weight > 0
-    return _weighed_by_file(after, weight, said=came or weight != after.file_weight)
+    return _weight_from_file(after, weight, said=came or weight != after.file_weight)
 
 
-def _weighed_by_file(before: RouteState, weight: int, said: bool) -> RouteState:
+def _weight_from_file(before: RouteState, weight: int, said: bool) -> RouteState:
     """The file says so: `said` by an edit, or of a canary that comes with it. It waits while a rollout or a latch says
     what the weight is; one that waited before a rollout succeeded goes on waiting, so that nothing but `reset` takes
     from the canary what it has won.
@@ -147,7 +147,7 @@ def _weighed_by_file(before: RouteState, weight: int, said: bool) -> RouteState:
     return replace(before, weight=weight, weight_source="file", file_weight=weight, waiting=None)
 
 
-def canary_said(before: RouteState, canary: CanaryDocument, now: float) -> RouteState:
+def with_canary(before: RouteState, canary: CanaryDocument, now: float) -> RouteState:
     """Somebody set the canary, or that there is to be none."""
     return _with_or_without(before, replace(before, canary=canary), now)
 
@@ -237,7 +237,7 @@ def effective(config: Config, state: State) -> Config:
     return config.model_copy(update={"routes": routes})
 
 
-def rolled(before: RouteState, rollout: Rollout, report: Mapping[str, Any], now: float) -> RouteState:
+def with_rollout(before: RouteState, rollout: Rollout, report: Mapping[str, Any], now: float) -> RouteState:
     """A rollout has gone on: what it says of the weight holds, and what waited for its end does then. `report` is what
     was found of the canary until now.
     """
@@ -254,7 +254,7 @@ def waits(before: RouteState, after: RouteState, event: Event) -> bool:
     return after is not before and not takes
 
 
-def weighed(before: RouteState, weight: int, file_weight: int) -> RouteState:
+def with_weight(before: RouteState, weight: int, file_weight: int) -> RouteState:
     """Somebody set the weight: that is a decision, so a latch is over."""
     return replace(before, weight=weight, weight_source="api", file_weight=file_weight, latched="", waiting=None)
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Set
 
 from canaryproxy.config import Config
 from canaryproxy.config.schema.route import VersionConfig
-from canaryproxy.control.endpoints import endpoints_of, names
-from canaryproxy.control.health import Ask, Check, Health, checks
-from canaryproxy.control.resolve import Lookup, Resolver
-from canaryproxy.control.subscriptions import Subscription
 from canaryproxy.model.table import Endpoint
+from canaryproxy.probes.endpoints import endpoints_of, names
+from canaryproxy.probes.health import Ask, Health, HealthCheckSpec, checks
+from canaryproxy.probes.resolve import Lookup, Resolver
+from canaryproxy.processes.subscriptions import Subscription
 
 log = logging.getLogger("canaryproxy")
 
@@ -48,13 +48,13 @@ class Topology:
         """Resolve what is not known yet, and keep looking until it is part of the config."""
         self.coming = asked - self.resolver.answers.keys()
         if self.coming:
-            await self.resolver.look(self.coming)
+            await self.resolver.resolve(self.coming)
 
     async def start(self) -> None:
         """Resolve every name once."""
-        await self.resolver.look(self.names())
+        await self.resolver.resolve(self.names())
 
-    def keep_looking(self) -> None:
+    def run(self) -> None:
         """Resolve names again and again from now on."""
         self._resolving = asyncio.get_running_loop().create_task(self.resolver.run())
 
@@ -64,11 +64,11 @@ class Topology:
         if self._resolving is not None:
             self._resolving.cancel()
 
-    def checks(self, config: Config) -> dict[Endpoint, Check]:
+    def checks(self, config: Config) -> dict[Endpoint, HealthCheckSpec]:
         """How every endpoint of a config with a health check is asked."""
         return checks(config, self.resolver.answers)
 
-    def unhealthy(self, asked: Mapping[Endpoint, Check]) -> Set[Endpoint]:
+    def unhealthy(self, asked: Mapping[Endpoint, HealthCheckSpec]) -> Set[Endpoint]:
         """Those that are ill, of the endpoints that are asked; of any other that is not known any more."""
         return self.health.unhealthy & asked.keys()
 

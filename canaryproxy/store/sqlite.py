@@ -17,8 +17,14 @@ from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from canaryproxy.control import evidence
+from canaryproxy.control.ports import (
+    CorruptStateError,
+    ForeignStateError,
+    TooNewStateError,
+    UnreadableStateError,
+    UnwritableStateError,
+)
 from canaryproxy.control.state import Audit, RouteState, State
-from canaryproxy.control.store import CorruptState, NotOurState, TooNewState, UnreadableState, UnwritableState
 from canaryproxy.model.document import TooNewError
 from canaryproxy.store.codec import read_state, write_state
 from canaryproxy.store.place import APPLICATION, is_damage, occupied, quietly, recognise, resolved
@@ -67,31 +73,32 @@ class SqliteStore:
         return f"<SqliteStore {self._path}>"
 
     def check(self) -> None:
-        """Whether there may be a state at the path. Raises `NotOurState` for what is surely something else."""
+        """Whether there may be a state at the path. Raises `ForeignStateError` for what is surely something else."""
         words = occupied(self._path)
         with contextlib.suppress(OSError):
             if not words and recognise(self._path).kind == "foreign":
                 words = f"{self._path} is a database of another program"
         if words:
-            raise NotOurState(f"{words}; nothing was changed")
+            raise ForeignStateError(f"{words}; nothing was changed")
 
     def load(self) -> State | None:
         """What was kept, None on a first start.
 
-        Raises `CorruptState` for a file of ours that is damaged: it is moved aside. What is not known to be ours, or of
-        a later version, is neither written nor moved, whatever is asked afterwards: raises `UnreadableState` and
-        `TooNewState`. Raises `UnreadableState` also for a file that cannot be read at present.
+        Raises `CorruptStateError` for a file of ours that is damaged: it is moved aside. What is not known to be ours,
+        or of a later version, is neither written nor moved, whatever is asked afterwards: raises `UnreadableStateError`
+        and
+        `TooNewStateError`. Raises `UnreadableStateError` also for a file that cannot be read at present.
         """
         try:
             kind = self._recognised()
         except OSError as error:
-            raise UnreadableState(f"{self._path}: {error.strerror}") from None
-        except TooNewState as error:
+            raise UnreadableStateError(f"{self._path}: {error.strerror}") from None
+        except TooNewStateError as error:
             self._refused = str(error)
             raise
-        except NotOurState as error:
+        except ForeignStateError as error:
             self._refused = str(error)
-            raise UnreadableState(str(error)) from None
+            raise UnreadableStateError(str(error)) from None
         if kind == "nothing" and self._absent():
             return None
         self._opened = self._path.stat()
@@ -102,27 +109,29 @@ class SqliteStore:
             state = {name: read_state(text) for name, text in rows}
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, sqlite3.DatabaseError) and not is_damage(error):
-                raise UnreadableState(f"{self._path}: {error}") from None
-            raise CorruptState(f"{self._path} is damaged ({error}){self._put_aside()}") from None
+                raise UnreadableStateError(f"{self._path}: {error}") from None
+            raise CorruptStateError(f"{self._path} is damaged ({error}){self._put_aside()}") from None
         self._saved = state
         return state
 
     def _recognised(self) -> str:
-        """What is at the path. Raises `NotOurState`, `TooNewState`, and `OSError` where it cannot be seen."""
+        """What is at the path. Raises `ForeignStateError`, `TooNewStateError`, and `OSError` where it cannot be
+        seen.
+        """
         if words := occupied(self._path):
-            raise NotOurState(words)
+            raise ForeignStateError(words)
         found = recognise(self._path)
         if found.kind in ("foreign", "unknown"):
             what = "a database of another program" if found.kind == "foreign" else "not known to be a state of ours"
-            raise NotOurState(f"{self._path} is {what}, and stays as it is; name another file as `state`")
+            raise ForeignStateError(f"{self._path} is {what}, and stays as it is; name another file as `state`")
         if found.version > SCHEMA:
-            raise TooNewState(_too_new(self._path, f"it has schema {found.version}, known is {SCHEMA}"))
+            raise TooNewStateError(_too_new(self._path, f"it has schema {found.version}, known is {SCHEMA}"))
         if found.kind == "ours" and self._moved():
             self._look_for_later()
         return found.kind
 
     def _look_for_later(self) -> None:
-        """Whether anything in the file must not be acted on by this version. Raises `TooNewState`."""
+        """Whether anything in the file must not be acted on by this version. Raises `TooNewStateError`."""
         with contextlib.suppress(sqlite3.DatabaseError), quietly(self._path) as connection:
             for query, read in ((READ_ROUTES, read_state), (READ_EVIDENCE, evidence.load)):
                 with contextlib.suppress(sqlite3.OperationalError):
@@ -130,13 +139,13 @@ class SqliteStore:
                         try:
                             read(text)
                         except TooNewError as error:
-                            raise TooNewState(_too_new(self._path, f"{name}: {error}")) from None
+                            raise TooNewStateError(_too_new(self._path, f"{name}: {error}")) from None
                         except (ValueError, KeyError, TypeError):
                             continue
 
     def _read(self) -> list[tuple[str, str]]:
         """Where it cannot be written: beside another instance as SQLite reads it, on a read-only volume as it is."""
-        with contextlib.suppress(UnwritableState):
+        with contextlib.suppress(UnwritableStateError):
             return self._rows(self._open())
         uri = f"{self._path.absolute().as_uri()}?mode=ro"
         try:
@@ -158,7 +167,7 @@ class SqliteStore:
         return list(connection.execute(READ_ROUTES))
 
     def _open(self) -> sqlite3.Connection:
-        """The connection for writing. Raises `UnwritableState`."""
+        """The connection for writing. Raises `UnwritableStateError`."""
         if self._connection is not None and not self._moved():
             return self._connection
         self.close()
@@ -186,19 +195,19 @@ class SqliteStore:
             self._release()
             if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
                 raise
-            raise UnwritableState(f"{self._path}: {error}") from None
+            raise UnwritableStateError(f"{self._path}: {error}") from None
         self._connection = connection
         return connection
 
     def _refuse(self) -> None:
-        """Raise `UnwritableState` for what is not ours to write, also where that has come to the path since."""
+        """Raise `UnwritableStateError` for what is not ours to write, also where that has come to the path since."""
         try:
             if self._refused or self._recognised() == "damaged":
-                raise UnwritableState(self._refused or f"{self._path} is damaged")
-        except (NotOurState, TooNewState) as error:
-            raise UnwritableState(str(error)) from None
+                raise UnwritableStateError(self._refused or f"{self._path} is damaged")
+        except (ForeignStateError, TooNewStateError) as error:
+            raise UnwritableStateError(str(error)) from None
         except OSError as error:
-            raise UnwritableState(f"{self._path}: {error.strerror}") from None
+            raise UnwritableStateError(f"{self._path}: {error.strerror}") from None
 
     def _absent(self) -> bool:
         """Whether there is surely no file; of one that cannot be seen it is not known."""
@@ -222,15 +231,15 @@ class SqliteStore:
         try:
             lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
         except OSError as error:
-            raise UnwritableState(f"{beside}: {error.strerror}") from None
+            raise UnwritableStateError(f"{beside}: {error.strerror}") from None
         if not stat.S_ISREG(os.fstat(lock).st_mode):
             os.close(lock)
-            raise UnwritableState(f"{beside} is no regular file")
+            raise UnwritableStateError(f"{beside} is no regular file")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            raise UnwritableState(f"{self._path} is in use by another canaryproxy") from None
+            raise UnwritableStateError(f"{self._path} is in use by another canaryproxy") from None
         self._lock = lock
 
     def _put_aside(self) -> str:
@@ -251,11 +260,11 @@ class SqliteStore:
         return f"; it was moved to {aside}"
 
     def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
-        """Keep a state and who changed it, durably, or raise `UnwritableState` and change nothing."""
+        """Keep a state and who changed it, durably, or raise `UnwritableStateError` and change nothing."""
         try:
             connection = self._open()
         except sqlite3.DatabaseError as error:
-            raise UnwritableState(f"{self._path}: {error}") from None
+            raise UnwritableStateError(f"{self._path}: {error}") from None
         changed = [(name, write_state(one)) for name, one in state.items() if self._saved.get(name) != one]
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -268,21 +277,21 @@ class SqliteStore:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             self.close()
-            raise UnwritableState(f"{self._path}: {error}") from None
+            raise UnwritableStateError(f"{self._path}: {error}") from None
         self._saved = dict(state)
 
     def history(self, route: str, limit: int) -> list[Audit]:
-        """What was done to a route, the newest first. Raises `UnwritableState` if it cannot be read."""
+        """What was done to a route, the newest first. Raises `UnwritableStateError` if it cannot be read."""
         if self._connection is None and self._absent():
             return []
         try:
             rows = self._open().execute(READ_ENTRIES, (route, limit))
             return [load_entry(row) for row in rows]
         except sqlite3.Error as error:
-            raise UnwritableState(f"{self._path}: {error}") from None
+            raise UnwritableStateError(f"{self._path}: {error}") from None
 
     def remember(self, learnt: Mapping[str, str], keep: Set[str]) -> None:
-        """Keep what judges have learnt, and forget all but those to `keep`. Raises `UnwritableState`."""
+        """Keep what judges have learnt, and forget all but those to `keep`. Raises `UnwritableStateError`."""
         try:
             connection = self._open()
             connection.execute("BEGIN IMMEDIATE")
@@ -292,16 +301,16 @@ class SqliteStore:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             self.close()
-            raise UnwritableState(f"{self._path}: {error}") from None
+            raise UnwritableStateError(f"{self._path}: {error}") from None
 
     def learnt(self) -> dict[str, str]:
-        """What judges had learnt. Raises `UnwritableState` if it cannot be read."""
+        """What judges had learnt. Raises `UnwritableStateError` if it cannot be read."""
         if self._connection is None and (self._refused or self._absent()):
             return {}
         try:
             return dict(self._open().execute(READ_EVIDENCE).fetchall())
         except sqlite3.Error as error:
-            raise UnwritableState(f"{self._path}: {error}") from None
+            raise UnwritableStateError(f"{self._path}: {error}") from None
 
     def close(self) -> None:
         """Let go of the file."""

@@ -7,7 +7,7 @@ from canaryproxy.admin.calls import Call
 from canaryproxy.admin.operations import OPERATIONS
 from canaryproxy.admin.problems import Problem
 from canaryproxy.analysis.finding import Finding, JudgeReport, SampleSizes
-from canaryproxy.control.ledger import OPERATOR
+from canaryproxy.control.route_states import OPERATOR
 from tests.support.admin import Api
 
 

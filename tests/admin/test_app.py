@@ -60,7 +60,7 @@ async def test_what_is_asked_before_the_state_is_read_is_told_to_come_again(aioh
     response = await client.post("/api/v1/routes/shop/rollout/abort")
     assert await problem(response) == (503, "not-ready")
     assert (await client.get("/metrics")).status == 200
-    await api.ledger.recall(api.topology.config)
+    await api.ledger.load(api.topology.config)
     assert (await client.get("/api/v1/routes/shop")).status == 200
     response = await client.put("/api/v1/routes/shop/weight", json={"canary": 1})
     assert await problem(response) == (503, "not-ready")
@@ -82,9 +82,11 @@ async def test_without_a_write_token_nothing_changes(headers: dict[str, str], ai
     api = await Api(TOKENS).start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     changes: list[tuple[str, str, Any]] = [
-        ("PUT", WEIGHT, {"canary": 50}), ("POST", "/api/v1/routes/shop/rules", {"name": "a", "to": "canary"}),
-        ("PUT", "/api/v1/routes/shop/rules/a", {"name": "a", "to": "canary"}), ("DELETE", "/api/v1/routes/shop/rules/a", None),
-    ]  # fmt: skip
+        ("PUT", WEIGHT, {"canary": 50}),
+        ("POST", "/api/v1/routes/shop/rules", {"name": "a", "to": "canary"}),
+        ("PUT", "/api/v1/routes/shop/rules/a", {"name": "a", "to": "canary"}),
+        ("DELETE", "/api/v1/routes/shop/rules/a", None),
+    ]
     for method, path, body in changes:
         response = await client.request(method, path, json=body, headers=headers)
         assert await problem(response) in ((401, "unauthenticated"), (403, "forbidden"))
@@ -156,14 +158,25 @@ async def test_a_web_page_cannot_use_its_visitors_browser(aiohttp_client: Client
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (b"{", "malformed"), (b"\xff{}", "malformed"), (b"", "malformed"), (b"[" * 100_000, "malformed"),
-        (b"{}", "invalid"), (b"[]", "invalid"), (b"null", "invalid"), (b'{"canary": "5"}', "invalid"),
-        (b'{"canary": true}', "invalid"), (b'{"canary": NaN}', "invalid"), (b'{"canary": 0.001}', "invalid"),
-        (b'{"canary": -1}', "invalid"), (b'{"canary": 100.01}', "invalid"), (b'{"canary": 1e999}', "invalid"),
-        (b'{"canary": 5, "stable": 95}', "invalid"), (b'{"canary": 1' + b"0" * 400 + b"}", "invalid"),
+        (b"{", "malformed"),
+        (b"\xff{}", "malformed"),
+        (b"", "malformed"),
+        (b"[" * 100_000, "malformed"),
+        (b"{}", "invalid"),
+        (b"[]", "invalid"),
+        (b"null", "invalid"),
+        (b'{"canary": "5"}', "invalid"),
+        (b'{"canary": true}', "invalid"),
+        (b'{"canary": NaN}', "invalid"),
+        (b'{"canary": 0.001}', "invalid"),
+        (b'{"canary": -1}', "invalid"),
+        (b'{"canary": 100.01}', "invalid"),
+        (b'{"canary": 1e999}', "invalid"),
+        (b'{"canary": 5, "stable": 95}', "invalid"),
+        (b'{"canary": 1' + b"0" * 400 + b"}", "invalid"),
         (b" " * (LARGEST_BODY + 1), "too-large"),
     ],
-)  # fmt: skip
+)
 async def test_what_is_no_weight_is_refused_and_changes_nothing(
     body: bytes, expected: str, aiohttp_client: Client
 ) -> None:

@@ -5,7 +5,7 @@ import pytest
 from canaryproxy.admin.calls import Call, tagged
 from canaryproxy.admin.preconditions import tag
 from canaryproxy.admin.problems import Problem
-from canaryproxy.control.ledger import Actor
+from canaryproxy.control.route_states import Actor
 from tests.support.admin import Api
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from canaryproxy.admin.preconditions import tag
-from canaryproxy.control.store import Store
+from canaryproxy.control.ports import Store
 from canaryproxy.store.sqlite import SqliteStore
 from tests.admin.test_operations import RULE, call, refused
 from tests.support.admin import Api
@@ -37,18 +37,22 @@ async def test_a_plain_route_says_so_everywhere() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [
-        *(("POST", f"/{{route}}/rollout/{verb}", {}) for verb in ("start", "pause", "resume", "promote", "abort", "retry", "reset")),
+        *(
+            ("POST", f"/{{route}}/rollout/{verb}", {})
+            for verb in ("start", "pause", "resume", "promote", "abort", "retry", "reset")
+        ),
         ("PUT", "/{route}/weight", {"canary": 0.01}),
         ("POST", "/{route}/rules", RULE),
         ("PUT", "/{route}/rules/{rule}", RULE),
         ("DELETE", CANARY, None),
     ],
-)  # fmt: skip
+)
 async def test_what_needs_a_canary_is_refused_with_a_sentence(method: str, path: str, body: object) -> None:
     slug, detail = await refused(await gateway(), method, path, body, route="docs")
     assert (slug, detail) == (
-        "no-canary", "docs has no canary; name one in the config, or with PUT /api/v1/routes/docs/canary",
-    )  # fmt: skip
+        "no-canary",
+        "docs has no canary; name one in the config, or with PUT /api/v1/routes/docs/canary",
+    )
 
 
 async def test_no_weight_and_rules_to_stable_need_none() -> None:
@@ -61,23 +65,32 @@ async def test_no_weight_and_rules_to_stable_need_none() -> None:
 async def test_a_canary_comes_and_goes_and_everybody_is_told_what_holds() -> None:
     api = await gateway()
     answer = await call(api, "PUT", CANARY, "http://127.0.0.1:3", route="docs")
-    assert (answer.status, answer.body.model_dump()) == (201, {
-        "route": "docs", "canary": {"url": "http://127.0.0.1:3"}, "source": "api", "weight": 0.0, "phase": "idle",
-        "generation": 2,
-    })  # fmt: skip
+    assert (answer.status, answer.body.model_dump()) == (
+        201,
+        {
+            "route": "docs",
+            "canary": {"url": "http://127.0.0.1:3"},
+            "source": "api",
+            "weight": 0.0,
+            "phase": "idle",
+            "generation": 2,
+        },
+    )
     assert answer.headers["ETag"] == tag(api.ledger.revision("docs"))
     more = {"endpoints": ["http://127.0.0.1:3", "http://127.0.0.1:4"], "health": {"path": "/ok"}, "keep_alive": "10s"}
     answer = await call(api, "PUT", CANARY, more, route="docs")
     assert (answer.status, answer.body.model_dump()["canary"]) == (200, more)
     assert (await call(api, "PUT", "/{route}/weight", {"canary": 5}, route="docs")).status == 200
     assert await refused(api, "DELETE", CANARY, route="docs") == (
-        "phase", "the canary gets 5 %; set its weight to 0 before it is removed",
-    )  # fmt: skip
+        "phase",
+        "the canary gets 5 %; set its weight to 0 before it is removed",
+    )
     await call(api, "PUT", "/{route}/weight", {"canary": 0}, route="docs")
     await call(api, "POST", "/{route}/rules", RULE, route="docs")
     assert await refused(api, "DELETE", CANARY, route="docs") == (
-        "phase", "rules reach the canary, remove them first: testers",
-    )  # fmt: skip
+        "phase",
+        "rules reach the canary, remove them first: testers",
+    )
     await call(api, "DELETE", "/{route}/rules/{rule}", route="docs")
     gone = await call(api, "DELETE", CANARY, route="docs")
     assert (gone.status, gone.body.model_dump()["canary"], gone.body.model_dump()["source"]) == (200, None, "api")
@@ -108,7 +121,7 @@ async def test_a_canary_of_the_api_is_there_after_a_restart(tmp_path: Path) -> N
     again = await gateway(SqliteStore(tmp_path / "state.db"))
     assert again.workers.tables[-1].routes[1].versions[1].endpoints[0].port == 3
     assert (await call(again, "GET", CANARY, route="docs")).body.model_dump()["source"] == "api"
-    assert again.judges.panel("docs") is not None
+    assert again.judges.check_set("docs") is not None
     await again.close()
 
 

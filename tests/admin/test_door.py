@@ -16,7 +16,7 @@ from canaryproxy.admin.churn import STRETCH, STRETCHES
 from canaryproxy.admin.door import Door, Room
 from canaryproxy.admin.newcomers import Newcomer, Refusable
 from canaryproxy.admin.visitor import Visitor
-from canaryproxy.control.listen import listen_on
+from canaryproxy.processes.listen import listen_on
 from tests.support.admin import until
 from tests.support.world import run
 

@@ -11,8 +11,8 @@ from aiohttp import web
 from canaryproxy.admin import doors as doors_module
 from canaryproxy.admin.door import REASONS, Room
 from canaryproxy.admin.doors import WORDS, Doors
-from canaryproxy.control.listen import listen_on
-from canaryproxy.control.unix_socket import listen_at
+from canaryproxy.processes.listen import listen_on
+from canaryproxy.processes.unix_socket import listen_at
 from tests.support.admin import until
 from tests.support.world import run
 

@@ -1,10 +1,10 @@
 """What the API shows of endpoints and of whoever fails."""
 
 from canaryproxy.admin.endpoints import checked, failing
-from canaryproxy.control import failures
-from canaryproxy.control.health import Finding
-from canaryproxy.control.reasons import answered
 from canaryproxy.model.table import Endpoint
+from canaryproxy.probes import failing_dependencies
+from canaryproxy.probes.failure_reasons import answered
+from canaryproxy.probes.health import HealthFinding
 from tests.support.admin import Api
 
 BLOG = """  checked:
@@ -15,31 +15,43 @@ BLOG = """  checked:
 
 
 def test_a_finding_says_why_since_when_and_how_often() -> None:
-    shown = checked(Finding(answered(503), 4, since=1.0, at=7.0))
+    shown = checked(HealthFinding(answered(503), 4, since=1.0, at=7.0))
     assert shown is not None
     assert shown.model_dump() == {
-        "passed": False, "reason": "it answered 503", "kind": "status", "since": 1.0, "consecutive": 4, "at": 7.0,
-    }  # fmt: skip
-    passed = checked(Finding(None, 2, since=1.0, at=3.0))
+        "passed": False,
+        "reason": "it answered 503",
+        "kind": "status",
+        "since": 1.0,
+        "consecutive": 4,
+        "at": 7.0,
+    }
+    passed = checked(HealthFinding(None, 2, since=1.0, at=3.0))
     assert passed is not None
     assert (passed.passed, passed.reason, passed.kind) == (True, None, None)
     assert checked(None) is None
 
 
 def test_one_that_fails_keeps_its_words() -> None:
-    shown = failing(failures.Failing("hook", "gate", "it answered 500", since=1.0, at=3.0, row=2))
+    shown = failing(failing_dependencies.FailingDependency("hook", "gate", "it answered 500", since=1.0, at=3.0, row=2))
     assert shown.model_dump() == {
-        "what": "hook", "name": "gate", "reason": "it answered 500", "since": 1.0, "consecutive": 2, "at": 3.0,
-    }  # fmt: skip
+        "what": "hook",
+        "name": "gate",
+        "reason": "it answered 500",
+        "since": 1.0,
+        "consecutive": 2,
+        "at": 3.0,
+    }
 
 
 async def test_a_route_shows_both_and_no_secret() -> None:
     api = Api(route=BLOG)
     await api.reconfiguration.start()
     ill = Endpoint("127.0.0.1", 2)
-    api.topology.health.findings[ill] = Finding(answered(503), 4, since=1.0, at=7.0)
+    api.topology.health.findings[ill] = HealthFinding(answered(503), 4, since=1.0, at=7.0)
     api.failures.bad(("shop", "check", "load"), "it refused the connection")
-    api.topology.resolver.failing["elsewhere"] = failures.Failing("name", "elsewhere", "unknown", 1.0, 1.0)
+    api.topology.resolver.failing["elsewhere"] = failing_dependencies.FailingDependency(
+        "name", "elsewhere", "unknown", 1.0, 1.0
+    )
     checked_route = api.knowledge.route("checked")
     assert checked_route.endpoints.canary[0].check is not None
     assert checked_route.endpoints.canary[0].check.reason == "it answered 503"

@@ -11,9 +11,9 @@ from canaryproxy.admin.calls import Answer, Call
 from canaryproxy.admin.operations import OPERATIONS, Operation
 from canaryproxy.admin.preconditions import tag
 from canaryproxy.admin.problems import Problem
-from canaryproxy.control.ledger import Actor
+from canaryproxy.control.ports import UnwritableStateError
+from canaryproxy.control.route_states import Actor
 from canaryproxy.control.state import Audit, State
-from canaryproxy.control.store import UnwritableState
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
 from tests.support.admin import Api, FakeWorkers
@@ -25,10 +25,10 @@ class Full(MemoryStore):
     """A disk that is full."""
 
     def save(self, _: State, audits: Sequence[Audit] = ()) -> None:
-        raise UnwritableState("no space left")
+        raise UnwritableStateError("no space left")
 
     def history(self, route: str, limit: int) -> list[Audit]:
-        raise UnwritableState("no disk")
+        raise UnwritableStateError("no disk")
 
 
 async def call(api: Api, method: str, path: str, body: Any = None, **more: Any) -> Answer:
@@ -51,8 +51,12 @@ async def test_a_weight_is_kept_published_and_waited_for() -> None:
     api = await Api().start()
     answer = await call(api, "PUT", "/{route}/weight", {"canary": 12.5})
     assert answer.body.model_dump() == {
-        "route": "shop", "canary": 12.5, "stable": 87.5, "generation": 2, "source": "api",
-    }  # fmt: skip
+        "route": "shop",
+        "canary": 12.5,
+        "stable": 87.5,
+        "generation": 2,
+        "source": "api",
+    }
     assert api.workers.tables[-1].routes[0].weight == 1250
     state = (await call(api, "GET", "/{route}")).body.model_dump()
     assert (state["weight"], state["source"], state["phase"], state["generation"]) == (12.5, "api", "idle", 2)
@@ -138,8 +142,9 @@ async def test_the_same_request_again_is_stale_and_moves_nothing_twice() -> None
 async def test_what_cannot_be_kept_is_not_done() -> None:
     api = await Api(store=Full()).start()
     assert await refused(api, "PUT", "/{route}/weight", {"canary": 50}) == (
-        "state-unwritable", "nothing was changed: no space left",
-    )  # fmt: skip
+        "state-unwritable",
+        "nothing was changed: no space left",
+    )
     assert api.workers.tables[-1].routes[0].weight == 500
     assert (await refused(api, "GET", "/{route}/history"))[0] == "state-unwritable"
 
@@ -149,8 +154,9 @@ async def test_what_is_not_acknowledged_is_said_to_be_kept() -> None:
     api.workers.slow = True
     slug, detail = await refused(api, "PUT", "/{route}/weight", {"canary": 50})
     assert (slug, detail) == (
-        "not-acknowledged", "kept and published, but not every worker has acknowledged generation 2",
-    )  # fmt: skip
+        "not-acknowledged",
+        "kept and published, but not every worker has acknowledged generation 2",
+    )
     assert api.workers.tables[-1].routes[0].weight == 5000
 
 
@@ -238,6 +244,7 @@ async def test_there_is_a_number_of_rules_that_a_route_cannot_exceed(monkeypatch
     await call(api, "POST", "/{route}/rules", RULE)
     for method, path in (("POST", "/{route}/rules"), ("PUT", "/{route}/rules/{rule}")):
         assert await refused(api, method, path, {**RULE, "name": "b"}, rule="b") == (
-            "invalid", "a route has 1 rules at most",
-        )  # fmt: skip
+            "invalid",
+            "a route has 1 rules at most",
+        )
     await call(api, "PUT", "/{route}/rules/{rule}", {**RULE, "to": "stable"})

@@ -8,7 +8,7 @@ from canaryproxy.admin.calls import Call
 from canaryproxy.admin.operations import OPERATIONS
 from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.rollout_models import VERBS
-from canaryproxy.control.ledger import OPERATOR
+from canaryproxy.control.route_states import OPERATOR
 from canaryproxy.rollout.state import Verb
 from tests.support.admin import Api
 
@@ -56,8 +56,10 @@ async def test_the_last_ones_are_there_after_a_rollback_and_after_a_reset() -> N
     three = (await did(api, "start", version="v44"))["id"]
     listed = (await asked(api, "GET", "rollouts"))["rollouts"]
     assert [(x["id"], x["result"], x["canary_version"], x["superseded_by"]) for x in listed] == [
-        (three, "under_way", "v44", None), (two, "superseded", "v43", three), (one, "rolled_back", "v42", None),
-    ]  # fmt: skip
+        (three, "under_way", "v44", None),
+        (two, "superseded", "v43", three),
+        (one, "rolled_back", "v42", None),
+    ]
     assert await asked(api, "GET", "rollouts/{rollout}", rollout=two) == listed[1]
 
 

@@ -11,16 +11,16 @@ from aiohttp.web import Application
 
 from canaryproxy.admin import stream
 from canaryproxy.admin.app import admin_application
-from canaryproxy.control.events import LISTENERS, Event
+from canaryproxy.control.events import MAX_SUBSCRIBERS, PublishedEvent
 from tests.support.admin import READ, TOKENS, WRITE, Api, until
 
 Client = Callable[[Application], Awaitable[TestClient]]  # type: ignore[type-arg]
 
 
 def test_an_event_is_three_lines_and_an_empty_one() -> None:
-    told = stream.written(Event(7, "weight", 1.5, "shop", {"weight": 5, "note": "a\nb"}))
+    told = stream.written(PublishedEvent(7, "weight", 1.5, "shop", {"weight": 5, "note": "a\nb"}))
     assert told == b'id: 7\nevent: weight\ndata: {"at": 1.5, "route": "shop", "weight": 5, "note": "a\\nb"}\n\n'
-    assert b"route" not in stream.written(Event(8, "worker", 1.5))
+    assert b"route" not in stream.written(PublishedEvent(8, "worker", 1.5))
 
 
 async def test_silence_is_broken_by_comments_and_too_many_are_refused(
@@ -33,8 +33,8 @@ async def test_silence_is_broken_by_comments_and_too_many_are_refused(
     async with asyncio.timeout(60):
         while b"still here" not in await response.content.readline():
             pass
-    for number in range(LISTENERS - 1):
-        assert api.events.listen(f"10.0.0.{number}") is not None
+    for number in range(MAX_SUBSCRIBERS - 1):
+        assert api.events.subscribe(f"10.0.0.{number}") is not None
     assert (await client.get("/api/v1/events")).status == 503
     api.events.close()
     response.close()
@@ -90,7 +90,7 @@ async def test_places_are_shared_between_tokens(aiohttp_client: Client) -> None:
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     events = api.events
     for _ in range(2):
-        assert events.listen("10.0.0.9", "eyes") is not None
+        assert events.subscribe("10.0.0.9", "eyes") is not None
     assert (await client.get("/api/v1/events", headers=READ)).status == 503
     response = await client.get("/api/v1/events", headers=WRITE)
     assert response.status == 200

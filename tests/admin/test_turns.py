@@ -7,12 +7,12 @@ import pytest
 from canaryproxy.admin import turns
 from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.turns import Room, Turns
-from canaryproxy.control.precedence import Precedence
+from canaryproxy.control.change_priority import ChangePriority
 
 
 async def test_the_loop_has_a_turn_between_two_readers_even_where_none_of_them_waits_for_anything() -> None:
     order: list[str] = []
-    mine = Turns("read", Precedence(), {})
+    mine = Turns("read", ChangePriority(), {})
 
     async def read() -> None:
         async with mine.turn():
@@ -30,7 +30,7 @@ async def test_the_loop_has_a_turn_between_two_readers_even_where_none_of_them_w
 async def test_few_wait_and_the_rest_are_refused_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "MOST_WAITING", 2)
     counts: dict[str, int] = {}
-    mine = Turns("history", Precedence(), counts)
+    mine = Turns("history", ChangePriority(), counts)
     open_now, served = asyncio.Event(), 0
 
     async def read() -> None:
@@ -54,7 +54,7 @@ async def test_few_wait_and_the_rest_are_refused_and_counted(monkeypatch: pytest
 
 async def test_who_goes_while_he_waits_leaves_his_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "MOST_WAITING", 1)
-    mine = Turns("read", Precedence(), {})
+    mine = Turns("read", ChangePriority(), {})
     async with mine.turn():
         for _ in range(3):
             task = asyncio.get_running_loop().create_task(mine.turn().__aenter__())

@@ -6,10 +6,10 @@ from typer.testing import CliRunner
 
 from canaryproxy.cli import app
 from canaryproxy.cli.failures import failures, moment
-from canaryproxy.control.failures import Failing
-from canaryproxy.control.health import Finding
-from canaryproxy.control.reasons import answered
 from canaryproxy.model.table import Endpoint
+from canaryproxy.probes.failing_dependencies import FailingDependency
+from canaryproxy.probes.failure_reasons import answered
+from canaryproxy.probes.health import HealthFinding
 from tests.support.admin import Api
 from tests.support.live import live
 
@@ -23,7 +23,7 @@ ROUTE = """  checked:
 def test_status_says_why_since_when_and_how_often() -> None:
     api = Api(route=ROUTE)
     with live(api) as served:
-        api.topology.health.findings[Endpoint("127.0.0.1", 2)] = Finding(answered(503), 4, since=0.0, at=7.0)
+        api.topology.health.findings[Endpoint("127.0.0.1", 2)] = HealthFinding(answered(503), 4, since=0.0, at=7.0)
         api.failures.bad(("shop", "check", "load"), "it refused the connection")
         done = CliRunner().invoke(app, ["status", "--admin", served.url])
         told = json.loads(CliRunner().invoke(app, ["status", "checked", "--json", "--admin", served.url]).stdout)
@@ -40,5 +40,5 @@ def test_where_nothing_fails_there_is_no_table() -> None:
     endpoint = {"endpoint": "a:1", "name": "", "state": "healthy", "check": passed}
     assert failures([{"route": "a", "endpoints": {"stable": [endpoint], "canary": []}, "failing": []}]) is None
     assert failures([{"route": "a", "endpoints": {"stable": [{**endpoint, "check": None}], "canary": []}}]) is None
-    assert Failing("name", "a", "b", 0, 0).row == 1
+    assert FailingDependency("name", "a", "b", 0, 0).row == 1
     assert moment(86_400.0) == "1970-01-02 00:00:00"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from canaryproxy.config import from_flags, parse
 from canaryproxy.config.types.quantity import percent_text
-from canaryproxy.control.compile import begin, compile_table, listen_addresses, plane_settings
+from canaryproxy.control.compile import compile_table, listen_addresses, plane_settings, worker_config
 from canaryproxy.model.forwarded import Forwarding
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
 from canaryproxy.model.table import Affinity, Caching, Endpoint, Route, RoutingTable, Version
@@ -134,4 +134,4 @@ def test_any_valid_config_compiles_to_a_table_that_says_the_same(routes: dict[st
 
 def test_a_worker_is_sent_what_trusted_proxies_write() -> None:
     config = parse(FULL, "f", {})
-    assert begin(config, 0, 1, "canaryproxy-test").forwarding == plane_settings(config).forwarding
+    assert worker_config(config, 0, 1, "canaryproxy-test").forwarding == plane_settings(config).forwarding

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from canaryproxy.config import parse
-from canaryproxy.control.changes import Changed, NoSuchRoute
-from canaryproxy.control.ledger import Actor, Stale
-from canaryproxy.control.plane import ControlPlane
+from canaryproxy.control.control_plane import ControlPlane
+from canaryproxy.control.ports import UnwritableStateError
+from canaryproxy.control.results import Changed, NoSuchRouteError
+from canaryproxy.control.route_states import Actor, RevisionConflictError
 from canaryproxy.control.state import RouteState, State
-from canaryproxy.control.store import UnwritableState
 from canaryproxy.rollout.plan import WHOLE, Step
 from canaryproxy.rollout.state import Rollout
 from canaryproxy.store.memory import MemoryStore
@@ -75,7 +75,7 @@ async def test_a_state_that_cannot_be_kept_leaves_the_file_in_charge_and_changes
     plane, traffic = kept(tmp_path / "missing" / "a.db")
     await plane.reconfiguration.start()
     assert "the state cannot be kept" in caplog.text
-    with pytest.raises(UnwritableState):
+    with pytest.raises(UnwritableStateError):
         await plane.controller.set_weight("default", 1, OPS)
     assert [table.routes[0].weight for table in traffic.tables] == [500]
     plane.reconfiguration._load = lambda: config("7")
@@ -93,7 +93,7 @@ async def test_a_state_that_cannot_be_read_sends_nobody_to_the_canary(
     assert "the state cannot be read" in caplog.text
     route = traffic.tables[0].routes[0]
     assert (route.weight, route.aborted) == (0, True)
-    with pytest.raises(UnwritableState):
+    with pytest.raises(UnwritableStateError):
         await plane.controller.set_weight("default", 1, OPS)
     await ended(plane)
 
@@ -116,9 +116,9 @@ async def test_changes_at_the_same_time_are_made_one_after_another(tmp_path: Pat
     assert [change.generation for change in changes] == list(range(2, 22))
     assert sorted({change.revision for change in changes}) == [change.revision for change in changes]
     assert [table.routes[0].weight for table in traffic.tables[1:]] == list(range(1, 21))
-    with pytest.raises(Stale):
+    with pytest.raises(RevisionConflictError):
         await plane.controller.set_weight("default", 1, OPS, revision=3)
-    with pytest.raises(NoSuchRoute):
+    with pytest.raises(NoSuchRouteError):
         await plane.controller.set_weight("nope", 1, OPS)
     await ended(plane)
 

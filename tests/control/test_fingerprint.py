@@ -9,7 +9,7 @@ import pytest
 from canaryproxy.config import parse
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.config.schema.route import RouteConfig
-from canaryproxy.control.edits import compare, follow
+from canaryproxy.control.config_edits import compare, follow
 from canaryproxy.control.fingerprint import canary_digest, fingerprint, fingerprints, heard_of, rules_digest
 from canaryproxy.control.state import RouteState
 from canaryproxy.rollout.plan import Plan

@@ -12,9 +12,9 @@ from aiohttp import web
 
 from canaryproxy.config.schema.hooks import HookConfig, NotifyConfig, OutboundCallConfig
 from canaryproxy.control import hooks as module
-from canaryproxy.control.failures import Failures
-from canaryproxy.control.hooks import AGAIN, Hooks, document, notice, over_http
+from canaryproxy.control.hooks import RETRY_SECONDS, Hooks, document, notice, over_http
 from canaryproxy.dataplane.tls import client_context
+from canaryproxy.probes.failing_dependencies import FailingDependencies
 from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.state import Rollout, Told
 from tests.support.secure import secure_server
@@ -33,7 +33,7 @@ class Bench:
         self.now = 0.0
         self.answers: list[str] = []
         self.calls = 0
-        self.failures = Failures(lambda: self.now)
+        self.failures = FailingDependencies(lambda: self.now)
         self.hooks = Hooks(self.post, lambda: self.now, self.failures)
 
     async def post(self, whom: OutboundCallConfig, what: Mapping[str, Any]) -> str:
@@ -53,7 +53,7 @@ async def test_a_gate_is_asked_once_and_again_later_while_it_is_closed() -> None
     assert bench.hooks.gate("shop", [GATE], "raise", HERE) is None
     assert await bench.gate() == "gate g: it answered 403"
     assert bench.calls == 1
-    bench.now += AGAIN
+    bench.now += RETRY_SECONDS
     assert await bench.gate() == ""
     assert (await bench.gate(), bench.calls) == ("", 2)
     assert bench.hooks.gate("shop", [GATE], "promotion", HERE) == ""
@@ -63,7 +63,7 @@ async def test_a_gate_is_asked_once_and_again_later_while_it_is_closed() -> None
 
 
 async def test_no_answer_is_tried_again_and_a_refusal_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSE", 0.0)
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
     bench = Bench()
     bench.answers = ["connection refused", "it answered 503"]
     assert await bench.hooks.ask("shop", [GATE], "raise", HERE) == ""
@@ -164,7 +164,7 @@ async def test_a_webhook_is_called_with_its_headers_over_its_own_tls(tmp_path: P
 async def test_a_webhook_that_fails_is_said_now_and_then_and_its_secret_path_never(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "PAUSE", 0.0)
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
     bench = Bench()
     hook = HookConfig.model_validate(
         {"name": "g", "when": "raise", "url": "http://chat.test:81/s3cret?x", "retries": 0}

@@ -7,10 +7,10 @@ import random
 import pytest
 
 from canaryproxy.config import Config, parse
-from canaryproxy.control.events import Events
-from canaryproxy.control.judges import Judges, judged_otherwise
-from canaryproxy.control.subscriptions import Failing, Subscription, Verdicts
+from canaryproxy.control.events import EventBus
+from canaryproxy.control.judges import Judges, analysis_changed
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, OpenRequests, UsersDelta
+from canaryproxy.processes.subscriptions import FailingVerdict, Subscription, Verdicts
 from canaryproxy.telemetry.read.users import UserRegistry
 from tests.support.plane import Weights
 
@@ -35,7 +35,7 @@ class Bench:
 
     def __init__(self, affinity: str = "none") -> None:
         self.weights = Weights({"shop": 500})
-        self.events = Events()
+        self.events = EventBus()
         self.book = UserRegistry()
         self.verdicts: Verdicts = Subscription()
         self.judges = Judges(
@@ -48,7 +48,7 @@ class Bench:
             lambda: 7.0,
             self.verdicts,
         )
-        self.queue = self.events.listen()
+        self.queue = self.events.subscribe()
 
     def report(self, at: float, canary_fails: bool = False, **more: object) -> None:
         cells = tuple(
@@ -73,7 +73,7 @@ class Bench:
 
 def test_a_canary_that_fails_everything_is_known_with_the_first_report(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
-    heard: list[Failing] = []
+    heard: list[FailingVerdict] = []
     bench.verdicts.subscribe(heard.append)
     with caplog.at_level(logging.WARNING):
         bench.report(10.0, canary_fails=True)
@@ -82,7 +82,7 @@ def test_a_canary_that_fails_everything_is_known_with_the_first_report(caplog: p
     assert [(one.route, one.analysis.verdict) for one in heard] == [("shop", "fail")]
     assert analysis.verdict == "fail"
     assert "the canary fails: canary failed 3 of 3 requests" in caplog.text
-    asyncio.run(bench.judges.look(11.0))
+    asyncio.run(bench.judges.tick(11.0))
     assert len(caplog.records) == 1
 
 
@@ -90,10 +90,10 @@ def test_a_verdict_that_changes_is_an_event() -> None:
     bench = Bench()
 
     async def test() -> None:
-        await bench.judges.look(9.0)
+        await bench.judges.tick(9.0)
         for second in range(10, 60):
             bench.report(second + 0.5)
-            await bench.judges.look(second + 1.0)
+            await bench.judges.tick(second + 1.0)
 
     asyncio.run(test())
     assert bench.queue is not None
@@ -130,12 +130,12 @@ def test_goals_and_users_are_told_on() -> None:
         GoalDelta("gone", "canary", "x", True, 1, 1.0),
     )
     bench.report(10.0, users=users, goals=goals)
-    asyncio.run(bench.judges.look(11.0))
+    asyncio.run(bench.judges.tick(11.0))
     checks = {one.name: one for one in bench.judges.analysis("shop", 11.0).checks}
     assert checks["errors"].sentence.startswith("canary failed 1 of 2 users, stable 0 of 45")
     assert checks["goal:cart"].sentence.startswith("cart: 1 of the canary's 2 users, 0 of stable's 45")
-    bench.judges.met(bench.book.goal_reached(("shop", "canary", "cart"), {2: 1.0}, 0, 11.0))
-    asyncio.run(bench.judges.look(12.0))
+    bench.judges.users_seen(bench.book.goal_reached(("shop", "canary", "cart"), {2: 1.0}, 0, 11.0))
+    asyncio.run(bench.judges.tick(12.0))
     checks = {one.name: one for one in bench.judges.analysis("shop", 12.0).checks}
     assert checks["goal:cart"].sentence.startswith("cart: 2 of the canary's 2 users")
 
@@ -147,16 +147,16 @@ def test_who_waits_is_told_and_a_worker_that_is_gone_is_forgotten() -> None:
         OpenRequests(CounterKey("shop", "canary", "e", "rule:x", False), 10, 40),
     )
     bench.report(10.0, overdue=waiting)
-    bench.judges.gone(1)
+    bench.judges.worker_exited(1)
     bench.report(15.0, overdue=waiting)
-    asyncio.run(bench.judges.look(15.0))
+    asyncio.run(bench.judges.tick(15.0))
     assert "canary failed 40 of" in bench.judges.analysis("shop", 15.0).reason
 
 
 def test_a_route_is_judged_by_its_goals_and_its_affinity() -> None:
     routes = [config(affinity=one).routes["shop"] for one in ("none", "cookie")]
-    assert judged_otherwise(routes[0], routes[1])
-    assert not judged_otherwise(routes[0], routes[0])
+    assert analysis_changed(routes[0], routes[1])
+    assert not analysis_changed(routes[0], routes[0])
 
 
 def test_a_judge_that_breaks_takes_nothing_with_it(
@@ -178,5 +178,5 @@ def test_a_judge_that_breaks_takes_nothing_with_it(
     assert bench.judges.analysis("shop", 10.6).verdict == "fail"
     with monkeypatch.context() as broken_judge:
         broken_judge.setattr("canaryproxy.analysis.judge.Judge.tick", broken)
-        asyncio.run(bench.judges.look(11.0))
+        asyncio.run(bench.judges.tick(11.0))
     assert bench.judges.analysis("shop", 11.0).verdict == "inconclusive"

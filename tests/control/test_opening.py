@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from canaryproxy.config import Config, parse
-from canaryproxy.control.listen import CannotListen
 from canaryproxy.control.opening import beside_state, open_sockets
+from canaryproxy.processes.listen import ListenError
 
 
 def config(server: str) -> Config:
@@ -37,7 +37,7 @@ def test_nothing_stays_open_where_one_cannot_be(tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             admin = free.getsockname()[1]
         wanted = f"listen: '127.0.0.1:{port}', admin: {{listen: '127.0.0.1:{admin}'}}, probes: {{socket: {tmp_path}/a}}"
-        with pytest.raises(CannotListen, match=f"127.0.0.1:{port}: another process"):
+        with pytest.raises(ListenError, match=f"127.0.0.1:{port}: another process"):
             open_sockets(config(wanted))
         socket.create_server(("127.0.0.1", admin)).close()
         assert not (tmp_path / "a").exists()

@@ -10,10 +10,10 @@ import pytest
 
 from canaryproxy.config import ConfigError, ConfigProblem, parse
 from canaryproxy.config.canary_document import canary_set
-from canaryproxy.control.health import Answer, Check
-from canaryproxy.control.ledger import Actor, Heard
-from canaryproxy.control.plane import ControlPlane
+from canaryproxy.control.control_plane import ControlPlane
+from canaryproxy.control.route_states import Actor, AppliedConfig
 from canaryproxy.model.table import Endpoint
+from canaryproxy.probes.health import HealthAnswer, HealthCheckSpec
 from canaryproxy.store.sqlite import SqliteStore
 from tests.support.authority import Authority
 from tests.support.plane import Traffic, config, controlled, plane_of
@@ -79,7 +79,7 @@ async def test_a_name_that_changes_its_meaning_is_a_new_table_and_nothing_else_i
     plane.controller.refresh()
     assert len(traffic.tables) == 1
     answers["b"] = ("10.0.0.2", "10.0.0.3")
-    await plane.topology.resolver.look(frozenset("b"))
+    await plane.topology.resolver.resolve(frozenset("b"))
     plane.controller.refresh()
     assert [len(table.routes[0].versions[1].endpoints) for table in traffic.tables] == [1, 2]
     assert plane.tables.generation == 2
@@ -89,8 +89,8 @@ async def test_a_name_that_changes_its_meaning_is_a_new_table_and_nothing_else_i
 async def test_an_endpoint_that_is_ill_leaves_the_table_and_comes_back() -> None:
     ill = True
 
-    async def ask(_: Endpoint, __: Check) -> Answer:
-        return Answer(not ill)
+    async def ask(_: Endpoint, __: HealthCheckSpec) -> HealthAnswer:
+        return HealthAnswer(not ill)
 
     checked = parse(
         "stable: http://a\ncanary: {url: http://b, health: {path: /, interval: 5ms, unhealthy: 1}}", "f", {}
@@ -194,14 +194,14 @@ async def test_what_was_taken_from_a_canary_while_a_config_was_stored_holds_thou
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plane, _ = await controlled(config("20"))
-    hear = plane.ledger.hear
+    hear = plane.ledger.apply_config
 
-    async def meanwhile(*asked: Any) -> Heard:
+    async def meanwhile(*asked: Any) -> AppliedConfig:
         heard = await hear(*asked)
         plane.ledger.put("default", replace(plane.ledger.state["default"], latched="taken back"), OPS, "abort", "", 1)
         return heard
 
-    monkeypatch.setattr(plane.ledger, "hear", meanwhile)
+    monkeypatch.setattr(plane.ledger, "apply_config", meanwhile)
     monkeypatch.setattr(plane.tables, "compiled", broken)
     assert (await plane.reconfiguration.reload()).problem
     assert (plane.ledger.state["default"].off, plane.ledger.state["default"].weight) == (True, 500)

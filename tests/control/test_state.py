@@ -10,7 +10,7 @@ from canaryproxy.config import Config, parse
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.config.schema.rules import RuleSet
 from canaryproxy.control.fingerprint import Fingerprint, fingerprints
-from canaryproxy.control.state import RouteState, latch, reconcile, share, weighed
+from canaryproxy.control.state import RouteState, latch, reconcile, share, with_weight
 from canaryproxy.rollout.plan import Step
 from canaryproxy.rollout.state import Rollout
 
@@ -29,7 +29,7 @@ def test_the_file_speaks_first() -> None:
 
 
 def test_a_weight_of_the_api_outlives_a_file_that_says_the_same_as_before() -> None:
-    state = {"default": weighed(heard({}, config("5"))["default"], 1250, 500)}
+    state = {"default": with_weight(heard({}, config("5"))["default"], 1250, 500)}
     state = heard(state, config("5"))
     assert (state["default"].weight, state["default"].weight_source) == (1250, "api")
     state = heard(state, config("6"))
@@ -48,7 +48,7 @@ def test_a_latch_keeps_the_canary_off_until_somebody_sets_a_weight() -> None:
     assert (state["default"].weight, state["default"].latched) == (0, "damaged")
     after = heard(state, config("60"))
     assert (after["default"].weight, after["default"].latched) == (0, "damaged")
-    decided = {"default": weighed(after["default"], 100, 6000)}
+    decided = {"default": with_weight(after["default"], 100, 6000)}
     assert decided["default"].latched == ""
     assert heard(decided, config("60"))["default"].weight == 100
 
@@ -63,7 +63,7 @@ def test_the_later_change_always_wins(steps: list[tuple[str, int]]) -> None:
     state = heard({}, config(str(written)))
     for kind, value in steps:
         if kind == "api":
-            state = {"default": weighed(state["default"], value * 100, written * 100)}
+            state = {"default": with_weight(state["default"], value * 100, written * 100)}
             expected = value
         elif kind == "file":
             expected = value if value != written else expected

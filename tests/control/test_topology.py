@@ -3,9 +3,9 @@
 import pytest
 
 from canaryproxy.config import parse
-from canaryproxy.control.health import Answer, Check
 from canaryproxy.control.topology import Topology
 from canaryproxy.model.table import Endpoint
+from canaryproxy.probes.health import HealthAnswer, HealthCheckSpec
 from tests.support.admin import until
 from tests.support.plane import healthy, lookup
 
@@ -27,8 +27,9 @@ async def test_endpoints_are_those_of_the_versions_that_there_are() -> None:
     found = topology()
     await found.start()
     assert {name: [state for _, state in side] for name, side in found.endpoints("shop").items()} == {
-        "stable": ["healthy"], "canary": ["unknown"],
-    }  # fmt: skip
+        "stable": ["healthy"],
+        "canary": ["unknown"],
+    }
     assert {name: [one.host for one, _ in side] for name, side in found.endpoints("docs").items()} == {
         "stable": ["10.0.0.1"]
     }
@@ -44,8 +45,8 @@ async def test_a_name_that_is_to_come_is_looked_up_and_kept() -> None:
 
 
 async def test_a_mistake_of_those_who_hear_of_a_change_ends_no_health_check(caplog: pytest.LogCaptureFixture) -> None:
-    async def ask(_: Endpoint, __: Check) -> Answer:
-        return Answer(passed=False)
+    async def ask(_: Endpoint, __: HealthCheckSpec) -> HealthAnswer:
+        return HealthAnswer(passed=False)
 
     def broken(_: None) -> None:
         raise ZeroDivisionError

@@ -15,8 +15,8 @@ import pytest
 
 from bench.ports import free_port
 from canaryproxy.config import parse
+from canaryproxy.control.evidence_identity import identity
 from canaryproxy.control.fingerprint import fingerprint, heard_of
-from canaryproxy.control.identity import identity
 from tests.data.state.make import CANARY, STABLE, restored
 from tests.e2e.test_judgement import analysis_until, told, traffic, versions
 from tests.e2e.test_rollout import cli
@@ -63,8 +63,9 @@ def moved(state: Path, routes: str) -> None:
         state,
         "UPDATE routes SET state = json_set(state, '$.heard', json(?), '$.file_canary', ?) "
         "WHERE json_extract(state, '$.heard') IS NOT NULL",
-        json.dumps(heard), canary,
-    )  # fmt: skip
+        json.dumps(heard),
+        canary,
+    )
 
 
 @pytest.mark.parametrize("version", ["64e2905", "d8fb47b"])
@@ -156,10 +157,28 @@ def test_what_cannot_be_the_state_is_said_at_the_start_and_stays(name: str, tmp_
     make(tmp_path / "state.db")
     before = {one.name: one.lstat().st_mtime_ns for one in tmp_path.iterdir()}
     done = subprocess.run(
-        [sys.executable, "-m", "canaryproxy", "run", "--stable", "http://127.0.0.1:1", "--canary", "http://127.0.0.1:2",
-         "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--state", str(tmp_path / "state.db")],
-        capture_output=True, text=True, cwd=ROOT, check=False, timeout=60,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "canaryproxy",
+            "run",
+            "--stable",
+            "http://127.0.0.1:1",
+            "--canary",
+            "http://127.0.0.1:2",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--state",
+            str(tmp_path / "state.db"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert words in done.stderr

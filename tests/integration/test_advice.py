@@ -26,8 +26,10 @@ PLAN = Plan((Step(100, 60.0), Step(5000, 60.0), Step(WHOLE, 60.0)))
 
 ALERTS, OPERATIONS, HOWTO = "monitoring/alerts.yml", "docs/operations.md", "docs/howto/ci-and-gitops.md"
 STARTING, MACHINE, LEDGER = (
-    "canaryproxy/rollout/starting.py", "canaryproxy/rollout/machine.py", "canaryproxy/control/ledger.py",
-)  # fmt: skip
+    "canaryproxy/rollout/starting.py",
+    "canaryproxy/rollout/machine.py",
+    "canaryproxy/control/route_states.py",
+)
 
 
 class Advice(NamedTuple):

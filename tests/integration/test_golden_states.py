@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from canaryproxy.control.ledger import Actor
+from canaryproxy.control.route_states import Actor
 from canaryproxy.rollout.state import Rollout, Verb
 from tests.data.state.make import LATER, NAMED, SCENARIOS, restored
 from tests.support.golden import AWAY, Started, alike, observed
@@ -81,8 +81,9 @@ def test_the_later_ones_hold_names_records_and_canaries_of_the_api() -> None:
     assert '"version": "c1"' in shops["api-canary"]["canary"]
     assert shops["api-canary"]["analysis"]["exposed"]["requests"] > 10
     assert [(one["given"], one["result"]) for one in shops["superseded"]["past"]] == [
-        ("v1", "rolled_back"), ("v2", "superseded"),
-    ]  # fmt: skip
+        ("v1", "rolled_back"),
+        ("v2", "superseded"),
+    ]
     assert shops["superseded"]["identity"]["given"] == "v3"
     assert (shops["api-removed"]["canary"], shops["api-removed"]["phase"]) == ("", "rolled_back")
     assert shops["api-removed"]["heard"]["removed"]
@@ -106,7 +107,7 @@ def test_it_is_still_that_once_this_version_has_written_it(name: str, tmp_path: 
     async def write() -> None:
         started = Started(path, routes(name), wanted["wall"])
         await started.start()
-        await started.rollouts.remember()
+        await started.rollouts.store_evidence()
         await started.ledger.remember(await started.ledger.learnt(), set(started.ledger.state))
         state = started.ledger.state
         started.store._saved = {}
@@ -125,7 +126,7 @@ async def asked(name: str, path: Path, verb: Verb) -> Rollout:
     started = Started(path, routes(name), expected(name)["wall"])
     await started.start()
     await started.rollouts.do("shop", verb, OPERATOR)
-    await started.rollouts.remember()
+    await started.rollouts.store_evidence()
     await started.end()
     again = Started(path, routes(name), expected(name)["wall"])
     await again.start()
@@ -198,15 +199,26 @@ def test_every_kind_of_check_has_evidence_in_one_of_them(version: str) -> None:
     found = expected(f"{version}/progressing")["routes"]["shop"]["analysis"]["checks"]
     checks = {check["name"]: check for check in found}
     assert {
-        "errors", "latency", "refusals", "goal:cart", "goal:revenue", "resource:cpu", "check:quality", "errors:limits",
-        "latency:limits", "limit:error_rate", "sample-ratio",
-    } == checks.keys()  # fmt: skip
+        "errors",
+        "latency",
+        "refusals",
+        "goal:cart",
+        "goal:revenue",
+        "resource:cpu",
+        "check:quality",
+        "errors:limits",
+        "latency:limits",
+        "limit:error_rate",
+        "sample-ratio",
+    } == checks.keys()
     assert all(check["canary"] is not None for check in checks.values())
     assert all(check["samples"]["canary"] for name, check in checks.items() if name != "check:quality")
     shops = [expected(f"{version}/{name}")["routes"]["shop"] for name in NAMES]
     assert {one["unit"] for shop in shops for one in shop["analysis"]["checks"]} > {
-        "request", "user", "endpoint-second",
-    }  # fmt: skip
+        "request",
+        "user",
+        "endpoint-second",
+    }
 
 
 def test_what_this_version_adds_is_there_too() -> None:

@@ -13,13 +13,13 @@ import pytest
 
 from canaryproxy import instance as module
 from canaryproxy.config import parse
-from canaryproxy.control import workers
-from canaryproxy.control.processes import Born
 from canaryproxy.instance import Instance
 from canaryproxy.ipc.build_identity import own_build
 from canaryproxy.ipc.codec import DOWN, HEADER, Decoder, encode
 from canaryproxy.ipc.messages import VERSION, Acknowledged, Drain, Drained, Publication, WorkerConfig
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, UsersDelta
+from canaryproxy.processes import workers
+from canaryproxy.processes.spawn import Spawned
 from tests.support.admin import until
 from tests.support.world import run
 
@@ -46,7 +46,7 @@ class Launcher:
     def start(self, barren: Callable[[str], None]) -> None:
         """Nothing to do."""
 
-    def launch(self, _: Born) -> socket.socket:
+    def launch(self, _: Spawned) -> socket.socket:
         mine, theirs = socket.socketpair()
         mine.setblocking(False)
         theirs.setblocking(False)
@@ -154,7 +154,7 @@ def test_one_that_begins_a_frame_and_never_ends_it_is_replaced(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Byte by byte, so that it never stands still."""
-    monkeypatch.setattr(workers, "SILENT", 4)
+    monkeypatch.setattr(workers, "SILENT_TICKS", 4)
 
     async def test() -> None:
         async with instance(monkeypatch) as (made, launcher):
@@ -176,8 +176,8 @@ def test_one_that_speaks_of_another_time_for_ever_is_replaced(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What is judged waits for the slowest worker: one whose clock stands still would hold all of it back."""
-    monkeypatch.setattr(workers, "LATE", 4)
-    monkeypatch.setattr(workers, "TICK", 0.02)
+    monkeypatch.setattr(workers, "LATE_TICKS", 4)
+    monkeypatch.setattr(workers, "TICK_SECONDS", 0.02)
 
     async def test() -> None:
         async with instance(monkeypatch) as (made, launcher):
@@ -198,7 +198,7 @@ def test_one_that_acknowledges_blindly_and_reads_nothing_is_replaced(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Generations can be guessed. Unread messages gather in the supervisor."""
-    monkeypatch.setattr(workers, "SILENT", 4)
+    monkeypatch.setattr(workers, "SILENT_TICKS", 4)
 
     async def test() -> None:
         async with instance(monkeypatch) as (made, launcher):

@@ -6,11 +6,11 @@ from ipaddress import ip_network
 
 import pytest
 
-from canaryproxy.control.listen import listen_on
 from canaryproxy.dataplane.listener import accept_some
 from canaryproxy.http.proxy_protocol import V2_SIGNATURE
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, Network, PlaneSettings, Timeouts
+from canaryproxy.processes.listen import listen_on
 from tests.proxy.test_tls import OURS, SHOP, trusting
 from tests.support.world import GET, World, read_head, run, world
 

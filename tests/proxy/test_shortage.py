@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import pytest
 
-from canaryproxy.control.listen import listen_on
 from canaryproxy.dataplane.resource_exhaustion import (
     FULL,
     LOG_PERIOD_SECONDS,
@@ -32,6 +31,7 @@ from canaryproxy.dataplane.upstream_stream import ResponseHandler
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.settings import Limits
+from canaryproxy.processes.listen import listen_on
 from tests.proxy.test_tls import OURS as TRUSTED
 from tests.proxy.test_tls import secure_origin, to
 from tests.support.admin import until

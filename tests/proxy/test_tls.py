@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from canaryproxy.control.listen import listen_on
 from canaryproxy.dataplane.tls import SniContexts, client_context, in_memory
 from canaryproxy.model.certificate import CertificateIdentity, ListenerTls, UpstreamTls
 from canaryproxy.model.settings import Timeouts
 from canaryproxy.model.table import Endpoint
+from canaryproxy.processes.listen import listen_on
 from tests.support.authority import Authority
 from tests.support.world import GET, STAY, World, read_head, read_response, run, world
 

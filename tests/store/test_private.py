@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from canaryproxy.control.ports import CorruptStateError
 from canaryproxy.control.state import RouteState
-from canaryproxy.control.store import CorruptState
 from canaryproxy.store.private import tighten
 from canaryproxy.store.sqlite import SqliteStore
 
@@ -56,7 +56,7 @@ def test_a_damaged_file_that_is_set_aside_is_private(tmp_path: Path) -> None:
     kept(path).close()
     path.write_bytes(b"?" * 4096)
     path.chmod(0o644)
-    with pytest.raises(CorruptState):
+    with pytest.raises(CorruptStateError):
         SqliteStore(path).load()
     assert modes(tmp_path)["state.db.damaged-1"] == 0o600
 

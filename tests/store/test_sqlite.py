@@ -12,8 +12,14 @@ import pytest
 
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.config.schema.rules import RuleSet
+from canaryproxy.control.ports import (
+    CorruptStateError,
+    ForeignStateError,
+    TooNewStateError,
+    UnreadableStateError,
+    UnwritableStateError,
+)
 from canaryproxy.control.state import Audit, RouteState
-from canaryproxy.control.store import CorruptState, NotOurState, TooNewState, UnreadableState, UnwritableState
 from canaryproxy.store import sqlite
 from canaryproxy.store.sqlite import SqliteStore
 from canaryproxy.store.tables import TABLES
@@ -84,7 +90,7 @@ def test_a_second_instance_reads_and_is_refused_to_write_until_the_first_is_gone
     first, second = SqliteStore(tmp_path / "a.db"), SqliteStore(tmp_path / "a.db")
     first.save(STATE)
     assert second.load() == STATE
-    with pytest.raises(UnwritableState, match="in use by another canaryproxy"):
+    with pytest.raises(UnwritableStateError, match="in use by another canaryproxy"):
         second.save({})
     first.close()
     second.save({})
@@ -103,7 +109,7 @@ def test_a_state_of_ours_that_is_no_database_any_more_is_moved_aside(content: by
     path.write_bytes(content)
     (tmp_path / "a.db.damaged-1").symlink_to("nowhere")
     store = SqliteStore(path)
-    with pytest.raises(CorruptState, match=r"moved to .*a\.db\.damaged-2"):
+    with pytest.raises(CorruptStateError, match=r"moved to .*a\.db\.damaged-2"):
         store.load()
     assert (tmp_path / "a.db.damaged-2").read_bytes() == content
     store.save(STATE)
@@ -116,9 +122,9 @@ def test_a_file_that_was_never_ours_is_neither_written_nor_moved(content: bytes,
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
     store = SqliteStore(path)
-    with pytest.raises(UnreadableState, match="not known to be a state of ours, and stays as it is"):
+    with pytest.raises(UnreadableStateError, match="not known to be a state of ours, and stays as it is"):
         store.load()
-    with pytest.raises(UnwritableState, match="not known to be a state of ours"):
+    with pytest.raises(UnwritableStateError, match="not known to be a state of ours"):
         store.save(STATE)
     assert store.learnt() == {}
     store.close()
@@ -129,10 +135,10 @@ def test_a_file_that_was_never_ours_is_neither_written_nor_moved(content: bytes,
 def test_a_path_that_cannot_even_be_looked_at_is_told_and_breaks_nothing(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / ("a" * 300))
     store.check()
-    with pytest.raises(UnreadableState, match="File name too long"):
+    with pytest.raises(UnreadableStateError, match="File name too long"):
         store.load()
     for ask in (store.learnt, lambda: store.save(STATE), lambda: store.history("shop", 1)):
-        with pytest.raises(UnwritableState, match="File name too long"):
+        with pytest.raises(UnwritableStateError, match="File name too long"):
             ask()
     store.close()
     missing = SqliteStore(tmp_path / "nowhere" / "state.db")
@@ -158,7 +164,7 @@ def test_content_that_cannot_be_trusted_is_corrupt(change: str, tmp_path: Path) 
     with sqlite3.connect(tmp_path / "a.db") as connection:
         connection.execute(change)
     connection.close()
-    with pytest.raises(CorruptState):
+    with pytest.raises(CorruptStateError):
         SqliteStore(tmp_path / "a.db").load()
 
 
@@ -166,7 +172,7 @@ def test_a_place_that_cannot_be_written_is_told_at_the_write(tmp_path: Path) -> 
     store = SqliteStore(tmp_path / "missing" / "a.db")
     assert store.load() is None
     assert store.history("shop", 1) == []
-    with pytest.raises(UnwritableState, match="No such file"):
+    with pytest.raises(UnwritableStateError, match="No such file"):
         store.save(STATE)
     (tmp_path / "missing").mkdir()
     store.save(STATE)
@@ -175,9 +181,9 @@ def test_a_place_that_cannot_be_written_is_told_at_the_write(tmp_path: Path) -> 
 
 def test_a_directory_in_its_place_can_be_neither_read_nor_written(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path)
-    with pytest.raises(UnreadableState):
+    with pytest.raises(UnreadableStateError):
         store.load()
-    with pytest.raises(UnwritableState):
+    with pytest.raises(UnwritableStateError):
         store.save(STATE)
     assert not Path(f"{tmp_path}.lock").exists()
 
@@ -191,9 +197,9 @@ def test_a_file_that_another_process_has_locked_is_not_touched(tmp_path: Path, m
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("UPDATE routes SET name = name")
-        with pytest.raises(UnreadableState, match="locked"):
+        with pytest.raises(UnreadableStateError, match="locked"):
             store.load()
-        with pytest.raises(UnwritableState, match="locked"):
+        with pytest.raises(UnwritableStateError, match="locked"):
             store.save({})
     assert store.load() == STATE
     store.close()
@@ -218,9 +224,9 @@ def test_one_that_is_damaged_while_it_runs_refuses_the_write(tmp_path: Path) -> 
     store.save(STATE)
     store.close()
     path.write_bytes(b"no database at all" * 500)
-    with pytest.raises(UnwritableState):
+    with pytest.raises(UnwritableStateError):
         store.save(STATE)
-    with pytest.raises(CorruptState):
+    with pytest.raises(CorruptStateError):
         store.load()
 
 
@@ -229,7 +235,7 @@ def test_a_write_that_fails_changes_nothing_and_the_next_one_tries_again(tmp_pat
     store.save(STATE)
     assert store._connection is not None
     store._connection.close()
-    with pytest.raises(UnwritableState):
+    with pytest.raises(UnwritableStateError):
         store.save({})
     store.save({"blog": STATE["blog"]})
     store.close()
@@ -284,14 +290,14 @@ def test_a_state_of_a_later_version_is_neither_used_nor_written_nor_moved(
     before = digests(path.parent)
     later = SqliteStore(path)
     later.check()
-    with pytest.raises(TooNewState, match="written by a newer canaryproxy"):
+    with pytest.raises(TooNewStateError, match="written by a newer canaryproxy"):
         later.load()
     for write in (
         lambda: later.save(STATE, [audit(1)]),
         lambda: later.remember({}, set()),
         lambda: later.history("a", 1),
     ):
-        with pytest.raises(UnwritableState, match="written by a newer canaryproxy"):
+        with pytest.raises(UnwritableStateError, match="written by a newer canaryproxy"):
             write()
     assert later.learnt() == {}
     later.close()
@@ -311,7 +317,7 @@ def test_one_that_comes_to_the_path_while_it_runs_is_not_written_either(tmp_path
     store.save(STATE)
     other.replace(path)
     before = path.read_bytes()
-    with pytest.raises(UnwritableState, match="newer"):
+    with pytest.raises(UnwritableStateError, match="newer"):
         store.save({})
     store.close()
     assert path.read_bytes() == before
@@ -389,11 +395,11 @@ def test_a_database_of_another_program_is_refused_at_the_start(making: tuple[str
             connection.execute(statement)
     before = digests(tmp_path)
     store = SqliteStore(path)
-    with pytest.raises(NotOurState, match="another program"):
+    with pytest.raises(ForeignStateError, match="another program"):
         store.check()
-    with pytest.raises(UnreadableState, match="another program"):
+    with pytest.raises(UnreadableStateError, match="another program"):
         store.load()
-    with pytest.raises(UnwritableState, match="another program"):
+    with pytest.raises(UnwritableStateError, match="another program"):
         store.save(STATE)
     store.close()
     assert digests(tmp_path) == before
@@ -406,7 +412,7 @@ def test_a_named_pipe_that_comes_to_the_path_while_it_runs_is_not_opened(tmp_pat
     store.save(STATE)
     path.unlink()
     os.mkfifo(path)
-    with pytest.raises(UnwritableState, match="a named pipe"):
+    with pytest.raises(UnwritableStateError, match="a named pipe"):
         store.save({})
     store.close()
 
@@ -417,7 +423,7 @@ def test_two_links_to_one_file_are_one_state_with_one_lock(tmp_path: Path) -> No
     link.symlink_to(tmp_path / "data" / "a.db")
     first, second = SqliteStore(link), SqliteStore(tmp_path / "data" / "a.db")
     first.save(STATE)
-    with pytest.raises(UnwritableState, match="in use by another canaryproxy"):
+    with pytest.raises(UnwritableStateError, match="in use by another canaryproxy"):
         second.save({})
     first.close()
     assert second.load() == STATE
@@ -432,7 +438,7 @@ def test_a_damaged_file_is_moved_with_its_log_of_changes(tmp_path: Path) -> None
     store.close()
     path.write_bytes(b"gone" * 99)
     (tmp_path / "a.db-wal").write_bytes(b"changes")
-    with pytest.raises(CorruptState):
+    with pytest.raises(CorruptStateError):
         SqliteStore(path).load()
     assert (tmp_path / "a.db.damaged-1-wal").read_bytes() == b"changes"
 
@@ -469,6 +475,6 @@ def test_on_a_read_only_volume_it_is_read_as_it_lies_there(tmp_path: Path, monke
 
     monkeypatch.setattr(sqlite3, "connect", read_only)
     assert store.load() == STATE
-    with pytest.raises(UnwritableState):
+    with pytest.raises(UnwritableStateError):
         store.save({})
     store.close()

@@ -8,14 +8,14 @@ from typing import Any
 from canaryproxy.admin.auth import Gate
 from canaryproxy.admin.views import Knowledge
 from canaryproxy.config import parse
-from canaryproxy.control.events import LISTENERS
-from canaryproxy.control.plane import ControlPlane
-from canaryproxy.control.store import Store
-from canaryproxy.control.subscriptions import Subscription
-from canaryproxy.control.workers import NotAcknowledged
+from canaryproxy.control.control_plane import ControlPlane
+from canaryproxy.control.events import MAX_SUBSCRIBERS
+from canaryproxy.control.ports import Store
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from canaryproxy.model.table import RoutingTable
+from canaryproxy.processes.subscriptions import Subscription
+from canaryproxy.processes.workers import NotAcknowledgedError
 from canaryproxy.store.memory import MemoryStore
 from tests.support.plane import outside
 
@@ -46,14 +46,14 @@ class FakeWorkers:
     async def acknowledged(self, generation: int) -> None:
         """At once, or never."""
         if self.slow:
-            raise NotAcknowledged(f"not every worker has acknowledged generation {generation}")
+            raise NotAcknowledgedError(f"not every worker has acknowledged generation {generation}")
 
 
 class Api(ControlPlane):
     """Everything behind the API. `clock` is the time of the deltas and of the gate."""
 
     def __init__(
-        self, server: str = "", store: Store | None = None, route: str = "", listeners: int = LISTENERS
+        self, server: str = "", store: Store | None = None, route: str = "", listeners: int = MAX_SUBSCRIBERS
     ) -> None:
         self.clock = 1000.0
         self.workers = FakeWorkers()

@@ -5,10 +5,10 @@ from typing import Any
 
 from canaryproxy.analysis.judge import Judge
 from canaryproxy.config import Config, parse
-from canaryproxy.control.events import Events
+from canaryproxy.control.events import EventBus
 from canaryproxy.control.judges import Judges
-from canaryproxy.control.subscriptions import Subscription
 from canaryproxy.model.report import Delta
+from canaryproxy.processes.subscriptions import Subscription
 from canaryproxy.telemetry.read.counters import Counters
 from canaryproxy.telemetry.read.users import UserRegistry
 from canaryproxy.telemetry.read.window import Window
@@ -49,7 +49,7 @@ class Filed:
             Weights({"shop": 500, "blog": 500}),
             lambda: 1,
             random.Random(1).random,
-            Events(),
+            EventBus(),
             lambda: 1.8e9,
             Subscription(),
         )
@@ -67,8 +67,8 @@ class Filed:
         """A second has passed."""
         before = dict(self.judges._judges)
         for number, name in enumerate(list(self.judges._judges)):
-            with self.judges._trying(name) as judge:
-                self.judges._look_at(name, judge, now, now, say=number == 0)
+            with self.judges._guarded(name) as judge:
+                self.judges._tick_one(name, judge, now, now, say=number == 0)
         assert self.judges._judges == before, "a judge broke"
 
     def ask(self, now: float) -> None:

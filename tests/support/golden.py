@@ -14,8 +14,8 @@ from typing import Any
 from canaryproxy.analysis.finding import JudgeReport
 from canaryproxy.config import parse
 from canaryproxy.config.write_rules import rule_as_written
-from canaryproxy.control.plane import ControlPlane
-from canaryproxy.control.subscriptions import Subscription
+from canaryproxy.control.control_plane import ControlPlane
+from canaryproxy.processes.subscriptions import Subscription
 from canaryproxy.store.sqlite import SqliteStore
 from tests.support.admin import FakeWorkers
 from tests.support.plane import outside
@@ -46,7 +46,7 @@ class Started(ControlPlane):
     async def start(self) -> None:
         """As the instance does it."""
         await self.reconfiguration.start()
-        await self.rollouts.recall()
+        await self.rollouts.load_evidence()
 
     async def end(self) -> None:
         """So that another one may start on the file."""
@@ -83,7 +83,7 @@ class Started(ControlPlane):
             "before": rollout.before,
             "controls": rollout.controls,
             "warned": rollout.warned,
-            "lost": self.observations.facts(name).lost,
+            "lost": self.observations.observe(name).lost,
             "analysis": plain(self.judges.analysis(name, self.clock)),
             "history": [asdict(one) for one in await self.ledger.history(name, 100)],
             **since(state),

@@ -4,21 +4,21 @@ from collections.abc import Callable
 from typing import Any
 
 from canaryproxy.config import Config, from_flags
-from canaryproxy.control.health import Answer, Ask, Check
+from canaryproxy.control.control_plane import ControlPlane, Environment
 from canaryproxy.control.hooks import Post
-from canaryproxy.control.plane import ControlPlane, Outside
-from canaryproxy.control.resolve import Lookup, system_lookup
-from canaryproxy.control.scraping import NoAnswer
-from canaryproxy.control.store import Store
-from canaryproxy.control.subscriptions import Subscription
+from canaryproxy.control.ports import Store
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.table import Endpoint, RoutingTable
+from canaryproxy.probes.health import Ask, HealthAnswer, HealthCheckSpec
+from canaryproxy.probes.resolve import Lookup, system_lookup
+from canaryproxy.probes.scrape import ScrapeError
+from canaryproxy.processes.subscriptions import Subscription
 from canaryproxy.store.memory import MemoryStore
 
 
-async def healthy(_: Endpoint, __: Check) -> Answer:
+async def healthy(_: Endpoint, __: HealthCheckSpec) -> HealthAnswer:
     """Every endpoint is."""
-    return Answer(passed=True)
+    return HealthAnswer(passed=True)
 
 
 async def unreachable(*_: object) -> str:
@@ -28,15 +28,20 @@ async def unreachable(*_: object) -> str:
 
 async def unknown(*_: object) -> Any:
     """A source that does not answer."""
-    raise NoAnswer("it does not answer")
+    raise ScrapeError("it does not answer")
 
 
 def outside(
-    now: Callable[[], float], wall: Callable[[], float], *, lookup: Lookup = system_lookup, ask: Ask = healthy,
-    post: Post = unreachable, dice: Callable[[], float] = lambda: 0.5,
-) -> Outside:  # fmt: skip
+    now: Callable[[], float],
+    wall: Callable[[], float],
+    *,
+    lookup: Lookup = system_lookup,
+    ask: Ask = healthy,
+    post: Post = unreachable,
+    dice: Callable[[], float] = lambda: 0.5,
+) -> Environment:
     """A world in which all is well, but that no one answers."""
-    return Outside(lookup, ask, post, unknown, unknown, dice, now, wall)
+    return Environment(lookup, ask, post, unknown, unknown, dice, now, wall)
 
 
 class Traffic:
@@ -71,9 +76,15 @@ def config(weight: str = "5", listen: str | None = None) -> Config:
 
 
 def plane_of(
-    config: Config, traffic: Traffic, store: Store | None = None, load: Callable[[], Config] | None = None, *,
-    ask: Ask = healthy, lookup: Lookup = lookup, wall: float = 5.0,
-) -> ControlPlane:  # fmt: skip
+    config: Config,
+    traffic: Traffic,
+    store: Store | None = None,
+    load: Callable[[], Config] | None = None,
+    *,
+    ask: Ask = healthy,
+    lookup: Lookup = lookup,
+    wall: float = 5.0,
+) -> ControlPlane:
     """A control plane over a world in which all is well."""
     world = outside(lambda: 1000.0, lambda: wall, lookup=lookup, ask=ask)
     return ControlPlane(config, load, store or MemoryStore(), traffic, Subscription(), world)

@@ -7,13 +7,13 @@ from typing import Any
 
 from canaryproxy.config import parse
 from canaryproxy.config.schema.hooks import OutboundCallConfig
-from canaryproxy.control.ledger import Actor
-from canaryproxy.control.plane import ControlPlane
+from canaryproxy.control.control_plane import ControlPlane
+from canaryproxy.control.ports import Store, UnwritableStateError
+from canaryproxy.control.route_states import Actor
 from canaryproxy.control.state import Audit, RouteState, State
-from canaryproxy.control.store import Store, UnwritableState
-from canaryproxy.control.subscriptions import Deltas, Subscription, WorkerReport
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from canaryproxy.model.table import VersionName
+from canaryproxy.processes.subscriptions import Deltas, Subscription, WorkerReport
 from canaryproxy.store.memory import MemoryStore
 from tests.support.admin import FakeWorkers
 from tests.support.plane import outside
@@ -41,7 +41,7 @@ class Fragile(MemoryStore):
 
     def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
         if self.full:
-            raise UnwritableState("the disk is full")
+            raise UnwritableStateError("the disk is full")
         self.kept = state
         super().save(state, audits)
 
@@ -98,8 +98,8 @@ class Bench(ControlPlane):
         sides: tuple[tuple[VersionName, int], ...] = (("stable", rate - canary), ("canary", canary))
         cells = tuple(self._cell(version, count) for version, count in sides if count)
         self.reports.publish(WorkerReport(0, Delta(self.tables.generation, self.now, cells)))
-        await self.judges.look(self.now)
-        await self.rollouts.look()
+        await self.judges.tick(self.now)
+        await self.rollouts.tick()
         await self.settled()
         for _ in range(3):
             await asyncio.sleep(0)

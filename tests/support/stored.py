@@ -18,7 +18,7 @@ from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.config.schema.rules import RuleSet
 from canaryproxy.control import evidence
 from canaryproxy.control.evidence import Evidence
-from canaryproxy.control.judges import UNJUDGED
+from canaryproxy.control.judges import NO_ANALYSIS
 from canaryproxy.control.state import RouteState
 from canaryproxy.rollout.identity import Identity
 from canaryproxy.rollout.plan import Step
@@ -158,7 +158,7 @@ def written_again(path: Path, routes: str) -> dict[str, dict[str, str]]:
 
 def _judged_again(route: Any, stored: dict[str, Any]) -> dict[str, Any]:
     """A judge's evidence once a judge has taken it up, at a moment at which no float has to be rounded."""
-    judge = Judge(route.spec or UNJUDGED, affinity=route.affinity is not None, rng=random.Random(3).random)
+    judge = Judge(route.spec or NO_ANALYSIS, affinity=route.affinity is not None, rng=random.Random(3).random)
     now = next((age - math.floor(age) for age in stored["warm"].values()), 0.0)
     judge.restore(json.loads(json.dumps(stored)), now)
     found: dict[str, Any] = judge.snapshot(now)

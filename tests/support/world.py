@@ -11,7 +11,6 @@ from typing import Any
 
 import uvloop
 
-from canaryproxy.control.listen import listen_on
 from canaryproxy.dataplane.client_h1 import ClientConnection
 from canaryproxy.dataplane.connection_count import SharedConnectionCount
 from canaryproxy.dataplane.eviction import ConnectionSlots
@@ -23,6 +22,7 @@ from canaryproxy.model.forwarded import Forwarding
 from canaryproxy.model.report import Delta
 from canaryproxy.model.settings import Limits, Network, PlaneSettings, Timeouts
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
+from canaryproxy.processes.listen import listen_on
 from canaryproxy.telemetry.record.access_log import AccessLogEntry
 
 PATIENCE = 60.0

@@ -20,8 +20,8 @@ from canaryproxy.cli.demo.beside import Met, closing, facts, rows
 from canaryproxy.cli.demo.robin import Robin
 from canaryproxy.cli.demo.shop import STABLE, ShopVersion, start_shop
 from canaryproxy.config import parse
-from canaryproxy.control.listen import display
 from canaryproxy.instance import Instance
+from canaryproxy.processes.listen import display
 from canaryproxy.worker import runner
 
 STABLE_REPLICAS = 9
@@ -80,8 +80,9 @@ async def _run(rate: float, seconds: float, *, as_json: bool) -> int:
             console.print(
                 f"Nine stable replicas and a canary that fails 30 % of its requests, twice: behind a round-robin of "
                 f"connections (http://127.0.0.1:{robin}), and behind canaryproxy at {WEIGHT:g} % ({here}). The same "
-                f"{CUSTOMERS} customers and {TESTERS} testers visit both.\n", highlight=False,
-            )  # fmt: skip
+                f"{CUSTOMERS} customers and {TESTERS} testers visit both.\n",
+                highlight=False,
+            )
         load = asyncio.create_task(_visits({f"http://127.0.0.1:{robin}": primitive, here: ours}, rate, dice))
         try:
             await _watch(console, primitive, ours, ended, seconds, quiet=as_json)

@@ -23,8 +23,8 @@ from canaryproxy.cli.demo.shop import CANARY, STABLE, start_shop
 from canaryproxy.cli.demo.traffic import customers
 from canaryproxy.cli.explain import as_lines, client, explanation, request_head
 from canaryproxy.config import Config, load
-from canaryproxy.control.listen import display
 from canaryproxy.instance import Instance
+from canaryproxy.processes.listen import display
 from canaryproxy.worker import runner
 
 PORT = 8080

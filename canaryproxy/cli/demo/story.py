@@ -16,9 +16,9 @@ from canaryproxy.cli import output
 from canaryproxy.cli.demo.shop import CANARY, STABLE, STAND, ShopVersion, Stand, start_shop
 from canaryproxy.cli.demo.traffic import visitors
 from canaryproxy.config import load
-from canaryproxy.control.ledger import Actor
-from canaryproxy.control.listen import display
+from canaryproxy.control.route_states import Actor
 from canaryproxy.instance import Instance
+from canaryproxy.processes.listen import display
 from canaryproxy.rollout.state import Rollout
 from canaryproxy.worker import runner
 
@@ -123,8 +123,10 @@ async def _tell(console: Console, instance: Instance, stand: Stand) -> None:
     console.print(
         "Two versions of a small shop, visitors, and canaryproxy before them. Steps and warm-up are shorter than the\n"
         f"defaults, so that it takes minutes: {PROFILE}\nLook on with `canaryproxy status --watch{admin}`.\n",
-        highlight=False, markup=False, soft_wrap=True,
-    )  # fmt: skip
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
     await asyncio.sleep(QUIET)
     for number, chapter in enumerate(CHAPTERS, 1):
         console.print(f"{number}. {chapter.title}", style="bold", highlight=False)

@@ -1,0 +1,79 @@
+"""What it means for a route that its canary comes, goes or is another one: whether it may, and what is said of it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from canaryproxy.config import Config
+from canaryproxy.config.schema.route import VersionConfig
+from canaryproxy.config.schema.rules import RuleConfig
+from canaryproxy.control.events import EventBus, publish_rollout
+from canaryproxy.control.results import RolloutResult
+from canaryproxy.control.state import RouteState
+from canaryproxy.probes.endpoints import which
+from canaryproxy.rollout.state import Illegal, Told
+
+log = logging.getLogger("canaryproxy")
+
+MAX_NAMED = 20
+"""Rules that are named one by one."""
+
+
+class NoCanaryError(Exception):
+    """The route has no canary; the message says what to do."""
+
+    def __init__(self, route: str) -> None:
+        super().__init__(f"{route} has no canary; name one in the config, or with PUT /api/v1/routes/{route}/canary")
+
+
+def check_removable(route: str, state: RouteState, rules: Sequence[RuleConfig]) -> None:
+    """Whether the canary may be removed: nothing may be sent to it. Raises `NoCanaryError` and `Illegal`."""
+    if state.plain:
+        raise NoCanaryError(route)
+    if state.rollout.moves:
+        raise Illegal(f"the rollout is {state.rollout.phase}; abort it before the canary is removed")
+    if state.weight:
+        first = "reset the rollout" if state.rollout.phase == "succeeded" else "set its weight to 0"
+        raise Illegal(f"the canary gets {state.weight / 100:g} %; {first} before it is removed")
+    names = [rule.name for rule in rules if rule.reaches_canary]
+    if names:
+        raise Illegal(f"rules reach the canary, remove them first: {', '.join(names[:MAX_NAMED])}")
+
+
+def canary_text(state: RouteState) -> tuple[Told, ...]:
+    """What there is to tell of a rollout that has ended with its canary, or may begin with a new one."""
+    if state.rollout.phase == "rolled_back":
+        return (Told("warning", f"the rollout has ended, all traffic goes to stable: {state.rollout.why}"),)
+    words = "the canary was removed after its rollout" if state.plain else "a canary again; a rollout may begin"
+    return (Told("info", words),)
+
+
+def difference(before: VersionConfig | None, after: VersionConfig | None) -> str:
+    """What was the canary, and what is now: where, as which version, and that its settings are others."""
+    was, now = _shown(before), _shown(after)
+    if was != now:
+        return f"{was} -> {now}"
+    return f"{now}, as it was" if before == after else f"{now}, with other settings"
+
+
+def _shown(canary: VersionConfig | None) -> str:
+    if canary is None:
+        return "none"
+    where = " ".join(map(str, canary.origins))
+    return f"{where} ({canary.version})" if canary.version else where
+
+
+def publish_change(events: EventBus, at: float, before: Config, after: Config, generation: int) -> None:
+    """Say in the log and to whoever listens which canaries have come, gone, or are others by the config."""
+    for name in before.routes.keys() & after.routes.keys():
+        was, now = before.routes[name].canary, after.routes[name].canary
+        if which(was) == which(now):
+            continue
+        words, fields = difference(was, now), {"action": "canary", "route": name, "generation": generation}
+        log.info("canary of %s: %s, by the config, generation %d", name, words, generation, extra={"fields": fields})
+        events.publish("canary", at, name, change=words, source="file", actor="operator", generation=generation)
+
+
+def publish_all(events: EventBus, at: float, begun: Mapping[str, RolloutResult], actor: str, generation: int) -> None:
+    """Say what other canaries, and canaries that are no more, have done to rollouts."""
+    for route, done in begun.items():
+        publish_rollout(events, at, route, done.rollout, done.notice, actor, generation)

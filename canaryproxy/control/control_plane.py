@@ -1,0 +1,143 @@
+"""The control plane as a graph of objects, each made of those before it: the order of this file is the order in which
+they depend on each other. What would be a circle goes through a subscription (`control.subscriptions`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from canaryproxy.config import Config
+from canaryproxy.control import hooks as webhooks
+from canaryproxy.control.controller import Controller
+from canaryproxy.control.events import MAX_SUBSCRIBERS, EventBus
+from canaryproxy.control.evidence_keeper import EvidenceKeeper
+from canaryproxy.control.hooks import Hooks
+from canaryproxy.control.judges import Judges
+from canaryproxy.control.measurements import Measurements
+from canaryproxy.control.notifier import Notifier
+from canaryproxy.control.ports import Store
+from canaryproxy.control.reconfiguration import Reconfiguration
+from canaryproxy.control.report_intake import Intake
+from canaryproxy.control.rollout_engine import RolloutEngine
+from canaryproxy.control.rollout_observer import RolloutObserver
+from canaryproxy.control.route_states import RouteStates
+from canaryproxy.control.table_publisher import TablePublisher
+from canaryproxy.control.topology import Topology
+from canaryproxy.control.version_tracker import VersionTracker
+from canaryproxy.probes import external_checks, scrape
+from canaryproxy.probes.failing_dependencies import FailingDependencies
+from canaryproxy.probes.health import Ask
+from canaryproxy.probes.resolve import Lookup
+from canaryproxy.processes.subscriptions import Deltas, Subscription, Verdicts
+from canaryproxy.processes.workers import TrafficControl
+from canaryproxy.telemetry.read.counters import Counters
+from canaryproxy.telemetry.read.users import UserRegistry
+from canaryproxy.telemetry.read.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the control plane asks of the world: names, health checks, webhooks, and numbers of other systems; `clock`
+    is the clock of the deltas, `wall` tells seconds since the epoch, `dice` give numbers from 0 up to 1.
+    """
+
+    lookup: Lookup
+    ask: Ask
+    post: webhooks.Post
+    scrape: scrape.Scrape
+    number: external_checks.Ask
+    dice: Callable[[], float]
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+
+
+class ControlPlane:
+    """All parts, tied together. `load` reads the config file again, None where there is none; `traffic` is the data
+    plane, of so many `workers`, which publishes what it reports to `deltas`. So many `listeners` hear of events.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        load: Callable[[], Config] | None,
+        store: Store,
+        traffic: TrafficControl,
+        deltas: Deltas,
+        outside: Environment,
+        *,
+        workers: int = 1,
+        listeners: int = MAX_SUBSCRIBERS,
+    ) -> None:
+        now, wall = outside.clock, outside.wall
+        self.counters, self.window, self.users = Counters(), Window(), UserRegistry()
+        self.failures = FailingDependencies(wall)
+        self.topology = Topology(config, outside.lookup, outside.ask, wall)
+        self.ledger = RouteStates(store, wall)
+        self.versions = VersionTracker(self.topology, self.ledger, now, wall)
+        self.events = EventBus(self.versions.about, listeners)
+        self.tables = TablePublisher(traffic, config, workers)
+        self.controller = Controller(self.topology, self.ledger, self.tables, self.events, wall)
+        self.verdicts: Verdicts = Subscription()
+        self.judges = Judges(
+            config, now(), self.ledger, lambda: self.tables.generation, outside.dice, self.events, wall, self.verdicts
+        )
+        self.memory = EvidenceKeeper(self.topology, self.ledger, self.judges, self.versions, now, wall)
+        self.observations = RolloutObserver(
+            self.topology, self.ledger, self.judges, self.memory, self.window, self.users, now
+        )
+        self.hooks = Hooks(outside.post, now, self.failures)
+        self.notifier = Notifier(self.topology, self.ledger, self.observations, self.hooks, wall)
+        self.rollouts = RolloutEngine(
+            self.topology,
+            self.ledger,
+            self.controller,
+            self.judges,
+            self.versions,
+            self.observations,
+            self.memory,
+            self.hooks,
+            self.notifier,
+            self.verdicts,
+            now,
+            wall,
+        )
+        self.sources = Measurements(
+            self.judges,
+            self.ledger.weight_of,
+            self.topology.endpoints,
+            outside.scrape,
+            outside.number,
+            now,
+            self.failures,
+        )
+        self.intake = Intake(
+            deltas, self.ledger, self.counters, self.window, self.users, self.judges, self.sources, self.events, wall
+        )
+        self.reconfiguration = Reconfiguration(
+            self.topology,
+            self.ledger,
+            self.tables,
+            self.controller,
+            self.judges,
+            self.intake,
+            self.rollouts,
+            self.events,
+            load,
+            now,
+            wall,
+        )
+
+    def __repr__(self) -> str:
+        return f"<ControlPlane, {self.controller!r}>"
+
+    def stop(self) -> None:
+        """Look, ask and tell no more; what was published last goes on."""
+        self.topology.stop()
+        self.sources.stop()
+        self.hooks.stop()
+        self.events.close()
+
+    async def close(self) -> None:
+        """Let go of the store, once what is being stored is stored; what could not be stored before is tried again."""
+        async with self.ledger.writing:
+            await self.ledger.keep()
+            await self.ledger.close()

@@ -1,0 +1,116 @@
+"""What judges have learnt of canaries under way outlives the process, and what nobody watched does not count."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from canaryproxy.control import evidence
+from canaryproxy.control.evidence import Evidence
+from canaryproxy.control.evidence_identity import identity
+from canaryproxy.control.judges import Judges
+from canaryproxy.control.ports import UnwritableStateError
+from canaryproxy.control.route_states import RouteStates
+from canaryproxy.control.topology import Topology
+from canaryproxy.control.version_tracker import VersionTracker
+from canaryproxy.model.document import TooNewError
+
+log = logging.getLogger("canaryproxy")
+
+MAX_STORED = 20
+"""Routes in a second."""
+
+
+class EvidenceKeeper:
+    """Writes it down once a second, and reads it at the start. `now` is the clock of the deltas, `wall` tells seconds
+    since 1970.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        route_states: RouteStates,
+        judges: Judges,
+        versions: VersionTracker,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self._topology = topology
+        self._ledger = route_states
+        self._judges = judges
+        self._versions = versions
+        self._now = now
+        self._wall = wall
+        self._unwatched: dict[str, tuple[float, float]] = {}
+        self._extra: dict[str, tuple[float, Mapping[str, Any]]] = {}
+        self._written = True
+        self._turn = 0
+
+    def __repr__(self) -> str:
+        return f"<EvidenceKeeper: {self._unwatched}>"
+
+    def lost(self, route: str) -> float:
+        """Seconds of the present step in which nobody watched."""
+        step, lost = self._unwatched.get(route, (0.0, 0.0))
+        return lost if step == self._began(route) else 0.0
+
+    async def store(self, routes: Sequence[str]) -> None:
+        """Write down what is known of these, many of them in turns, and forget all others."""
+        if not routes and not self._written:
+            return
+        first = self._turn % len(routes) if routes else 0
+        some = [*routes[first:], *routes[:first]][:MAX_STORED]
+        self._turn = first + len(some)
+        documents = {route: evidence.dump(self._snapshot(route)) for route in some}
+        try:
+            await self._ledger.remember(documents, set(routes))
+            self._written = bool(routes)
+        except UnwritableStateError as error:
+            log.debug("what is known of canaries cannot be kept: %s", error)
+
+    def _snapshot(self, route: str) -> Evidence:
+        began, extra = self._extra.get(route, (0.0, {}))
+        return Evidence(
+            self._wall(),
+            self._identity(route),
+            self._versions.known(route),
+            self._began(route),
+            self.lost(route),
+            self._judges.snapshot(route, self._now()),
+            extra if began == self._rollout(route) else {},
+        )
+
+    def _began(self, route: str) -> float:
+        return self._ledger.state[route].rollout.step_since
+
+    def _rollout(self, route: str) -> float:
+        """When the rollout began: what a later version stored of it is of no other."""
+        return self._ledger.state[route].rollout.began
+
+    def _identity(self, route: str) -> str:
+        return identity(self._topology.config.routes[route])
+
+    async def restore(self, routes: Sequence[str]) -> None:
+        """What the process before knew of these."""
+        learnt = await self._ledger.learnt()
+        for route in routes:
+            try:
+                found = evidence.load(learnt[route]) if route in learnt else None
+            except (TooNewError, ValueError, TypeError, KeyError) as error:
+                log.warning(
+                    "%s: what was known of the canary is of no use, it is judged from the beginning: %r", route, error
+                )
+                found = None
+            self._recall(route, found)
+
+    def _recall(self, route: str, found: Evidence | None) -> None:
+        began = since = self._began(route)
+        lost = 0.0
+        if found is not None and found.version:
+            self._versions.restore(route, found.version)
+        if found is not None and found.of != self._identity(route):
+            log.warning("%s: the config has another canary or judges it otherwise; the evidence starts over", route)
+        elif found is not None:
+            self._extra[route] = self._rollout(route), found.extra
+            if self._judges.restore(route, found.judge, self._now()):
+                since, lost = found.at, found.lost if found.step == began else 0.0
+        self._unwatched[route] = (began, lost + max(self._wall() - since, 0.0))

@@ -1,0 +1,76 @@
+"""Where the reports of workers go: counters and windows for display, judges and sources for analysis."""
+
+from collections.abc import Callable, Iterable
+
+from canaryproxy.config import Config
+from canaryproxy.control.events import EventBus
+from canaryproxy.control.judges import Judges
+from canaryproxy.control.measurements import Measurements
+from canaryproxy.control.route_states import RouteStates
+from canaryproxy.model.report import Delta
+from canaryproxy.processes.subscriptions import Deltas, WorkerGone, WorkerReport, WorkersChanged
+from canaryproxy.processes.yield_cpu import yield_cpu
+from canaryproxy.telemetry.read.counters import Counters
+from canaryproxy.telemetry.read.users import UserRegistry
+from canaryproxy.telemetry.read.window import Window
+
+
+class Intake:
+    """Files every report, and tells what becomes of workers. `wall` tells seconds since the epoch."""
+
+    def __init__(
+        self,
+        deltas: Deltas,
+        route_states: RouteStates,
+        counters: Counters,
+        window: Window,
+        users: UserRegistry,
+        judges: Judges,
+        sources: Measurements,
+        events: EventBus,
+        wall: Callable[[], float],
+    ) -> None:
+        self._ledger = route_states
+        self._counters = counters
+        self._window = window
+        self._users = users
+        self._judges = judges
+        self._sources = sources
+        self._events = events
+        self._wall = wall
+        deltas.subscribe(self._take)
+
+    def __repr__(self) -> str:
+        return f"<Intake into {self._counters}>"
+
+    def follow(self, config: Config, begun: Iterable[str]) -> None:
+        """Forget the routes that a config has not; those that have `begun` again have users with another canary before
+        them.
+        """
+        self._counters.retain(config.routes.keys())
+        self._window.retain(config.routes.keys())
+        self._users.retain(config.routes.keys())
+        for route in begun:
+            self._users.begin(route)
+        self._sources.configure(config)
+
+    def _take(self, news: WorkerReport | WorkerGone | WorkersChanged) -> None:
+        if isinstance(news, WorkerReport):
+            self._file(news.slot, news.delta)
+        elif isinstance(news, WorkerGone):
+            self._counters.worker_exited(news.slot)
+            self._judges.worker_exited(news.slot)
+        else:
+            self._events.publish("worker", self._wall(), detail=news.words)
+
+    def _file(self, slot: int, delta: Delta) -> None:
+        """Requests come first: in between, workers get the CPU if they wait for it."""
+        self._counters.add(slot, delta)
+        yield_cpu()
+        self._window.add(delta)
+        yield_cpu()
+        fresh = self._users.add(delta, self._ledger.weight_of)
+        yield_cpu()
+        self._judges.add(slot, delta, fresh)
+        yield_cpu()
+        self._sources.add(delta)

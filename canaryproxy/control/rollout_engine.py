@@ -1,0 +1,288 @@
+"""Rollouts that go on by themselves: what is known is told to the machine, once a second and whenever a canary fails.
+
+Deciding is pure (`canaryproxy.rollout`), what follows is kept and published by the controller; here they only meet.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from canaryproxy.config.schema.hooks import When
+from canaryproxy.control.canary_changes import NoCanaryError
+from canaryproxy.control.change_priority import ChangePriority
+from canaryproxy.control.controller import Controller
+from canaryproxy.control.evidence_keeper import EvidenceKeeper
+from canaryproxy.control.hooks import Hooks
+from canaryproxy.control.judges import Judges
+from canaryproxy.control.notifier import Notifier
+from canaryproxy.control.ports import UnwritableStateError
+from canaryproxy.control.results import NoSuchRouteError, Reload, RolloutResult
+from canaryproxy.control.rollout_observer import RolloutObserver
+from canaryproxy.control.route_states import Actor, RevisionConflictError, RouteStates
+from canaryproxy.control.state import NO_ROLLOUT, State
+from canaryproxy.control.topology import Topology
+from canaryproxy.control.version_tracker import VersionTracker, as_named, retried, with_missing
+from canaryproxy.probes.endpoints import which
+from canaryproxy.processes.subscriptions import FailingVerdict, Verdicts
+from canaryproxy.processes.workers import NotAcknowledgedError
+from canaryproxy.rollout.machine import transition
+from canaryproxy.rollout.plan import WHOLE, Plan
+from canaryproxy.rollout.starting import REMOVED
+from canaryproxy.rollout.state import UNDER_WAY, Event, Illegal, Rollout, Verb
+
+log = logging.getLogger("canaryproxy")
+
+ENGINE = Actor("canaryproxy", "engine")
+
+
+class RolloutEngine:
+    """The rollouts of an instance. `now` is the clock of the deltas, `wall` tells seconds since 1970. A canary that
+    `verdicts` say is failing is acted on at once.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        route_states: RouteStates,
+        controller: Controller,
+        judges: Judges,
+        versions: VersionTracker,
+        observer: RolloutObserver,
+        evidence_keeper: EvidenceKeeper,
+        hooks: Hooks,
+        notifier: Notifier,
+        verdicts: Verdicts,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self._topology = topology
+        self._ledger = route_states
+        self._controller = controller
+        self._judges = judges
+        self._versions = versions
+        self._observations = observer
+        self._evidence_keeper = evidence_keeper
+        self._hooks = hooks
+        self._notifier = notifier
+        self._now = now
+        self._wall = wall
+        self.precedence = ChangePriority()
+        self._urgent: set[asyncio.Task[None]] = set()
+        self._troubled: set[str] = set()
+        self._state: State = {}
+        self._moving: list[str] = []
+        self._aborts: Counter[str] = Counter()
+        verdicts.subscribe(self._on_fail)
+
+    def __repr__(self) -> str:
+        return f"<RolloutEngine: {len(self.under_way)} under way>"
+
+    @property
+    def under_way(self) -> list[str]:
+        """Routes whose rollout goes on by itself. Found again only when some route has changed."""
+        state = self._ledger.state
+        if state is not self._state:
+            self._state = state
+            self._moving = [name for name, one in state.items() if one.rollout.moves]
+        return self._moving
+
+    def of(self, route: str) -> Rollout:
+        """A route's rollout as it is now."""
+        return self._ledger.state[route].rollout
+
+    def change(self, route: str) -> Event:
+        """That a route's canary is another one: what it is called, and what was found of the one before."""
+        return Event("changed", identity=self._versions.now(route), report=self._observations.report(route))
+
+    def new_plan(self, route: str) -> Plan:
+        """What a rollout that begins now follows."""
+        return self._observations.new_plan(route)
+
+    async def do(
+        self,
+        route: str,
+        verb: Verb,
+        actor: Actor,
+        *,
+        full: bool = False,
+        version: str = "",
+        stable: str = "",
+        only: str = "",
+        revision: int | None = None,
+    ) -> RolloutResult:
+        """Follow a verb; `version` and `stable` are what they call the versions, `only` is the id of the one rollout
+        that they mean. Raises what `Controller.roll` does; no gate is asked for what is stale.
+        """
+        canary = self._canary(route)
+        self._controller.expect(route, revision)
+        if canary == which(None):
+            raise NoCanaryError(route)
+        aborts = self._aborts[route]
+        if verb == "abort" and only in ("", self.of(route).identity.id):
+            self._aborts[route] += 1
+        identity = self._versions.now(route, version, stable)
+        event = Event(verb, full=full, by=actor.name, identity=identity, only=only)
+        plan = self._observations.plan(route)
+        if verb == "retry" and not version:
+            event = replace(event, identity=retried(self.of(route).identity, identity))
+        if verb in ("start", "retry"):
+            plan, before = self._observations.new_plan(route), self.of(route)
+            would = transition(plan, before, event, self._wall())[0]
+            hooks = () if would == before else self._topology.config.routes[route].rollout.hooks
+            refusal = await self._hooks.ask(route, hooks, "start", replace(before, identity=event.identity))
+            if self._canary(route) != canary:
+                refusal = "while the gates were asked, the canary became another one"
+            elif self.of(route).identity.id != before.identity.id:
+                refusal = f"while the gates were asked, {self.of(route).identity} began"
+            if self._aborts[route] != aborts:
+                refusal = "aborted while the gates were asked"
+            if refusal:
+                raise Illegal(refusal)
+        return await self._roll(route, plan, event, actor, revision)
+
+    def _canary(self, route: str) -> object:
+        """Which canary it is. Raises `NoSuchRouteError`."""
+        config = self._topology.config.routes.get(route)
+        if config is None or route not in self._ledger.state:
+            raise NoSuchRouteError(route)
+        return which(config.canary)
+
+    async def _roll(
+        self, route: str, plan: Plan, event: Event, actor: Actor, revision: int | None = None
+    ) -> RolloutResult:
+        before, event = self.of(route), replace(event, report=self._observations.report(route))
+        if event.kind == "changed":
+            self._judges.renew(route, self._now())
+        with self.precedence.change():
+            done = await self._controller.apply_event(route, plan, event, actor, revision)
+        if event.kind in ("start", "retry") and done.rollout.identity.id != before.identity.id:
+            self._judges.renew(route, self._now())
+        self._notifier.follow_up(route, before, done)
+        await self._controller.acknowledged(done.generation)
+        return done
+
+    def reloaded(self, reload: Reload) -> None:
+        """The config is another one: rollouts of other canaries have begun anew with it, or may begin by themselves."""
+        for route in reload.renewed:
+            self._judges.renew(route, self._now())
+        for route, done in reload.begun.items():
+            ended_before = done.rollout.phase == "rolled_back" and done.rollout.reason != REMOVED
+            self._notifier.follow_up(route, done.rollout if ended_before else NO_ROLLOUT, done)
+        for route in [route for route in self.under_way if route in reload.edits]:
+            done = RolloutResult(self.of(route), reload.edits[route], reload.generation, 0)
+            self._notifier.follow_up(route, done.rollout, done)
+        for route in reload.others:
+            self._begin(route)
+
+    async def _changed(self, route: str) -> None:
+        """The canary is another one, and stands where the one before stood."""
+        if route not in self._topology.config.routes:
+            return
+        rollout, event = self.of(route), Event("changed", identity=self._versions.now(route))
+        if rollout.phase in UNDER_WAY:
+            event = as_named(rollout.identity, event, self._wall() - rollout.began)
+        await self._roll(route, self._observations.new_plan(route), event, ENGINE)
+        self._begin(route)
+
+    def _begin(self, route: str) -> None:
+        """Where a rollout begins by itself, let it. Its gates may take their time; nobody waits."""
+        state = self._ledger.state[route]
+        wanted = self._auto(route)
+        free = state.rollout.phase == "idle" or (state.rollout.off and state.rollout.reason != "manual")
+        now = self._versions.now(route)
+        if wanted and free and not state.latched and not (now.stable and now.stable == now.canary):
+            self._run_urgent(route, self.do(route, "start", ENGINE))
+
+    def _auto(self, route: str) -> bool:
+        return self._topology.config.routes[route].rollout.start == "auto"
+
+    async def tick(self) -> None:
+        """A second has passed."""
+        for route in self._versions.others():
+            await self._guarded(route, self._changed(route))
+        for route in self._versions.merged():
+            if self._auto(route) and self.of(route).phase == "succeeded":
+                await self._guarded(route, self.do(route, "reset", ENGINE))
+        for route in self.under_way:
+            await self._guarded(route, self._go_on(route))
+
+    async def _go_on(self, route: str) -> None:
+        await self._name(route)
+        await self.tick_route(route)
+
+    async def _name(self, route: str) -> None:
+        """Note what the versions are called once they say so."""
+        mine, now = self.of(route).identity, self._versions.now(route)
+        now = with_missing(mine, now)
+        if self.of(route).phase in UNDER_WAY and now != mine:
+            await self._roll(route, self._observations.plan(route), Event("named", identity=now), ENGINE)
+
+    async def store_evidence(self) -> None:
+        """Keep what is known of canaries under way, and what could not be kept before."""
+        await self._controller.keep()
+        await self._evidence_keeper.store(self.under_way)
+
+    async def load_evidence(self) -> None:
+        """Go on where the process before ended."""
+        for route, state in self._ledger.state.items():
+            if state.rollout.identity.announced:
+                self._versions.restore(route, state.rollout.identity.announced)
+        await self._evidence_keeper.restore(self.under_way)
+
+    def _on_fail(self, failing: FailingVerdict) -> None:
+        """A canary has just been found to fail: nothing is waited for."""
+        self._run_urgent(failing.route, self.tick_route(failing.route))
+
+    def _run_urgent(self, route: str, work: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.get_running_loop().create_task(self._guarded(route, work))
+        self._urgent.add(task)
+        task.add_done_callback(self._urgent.discard)
+
+    async def tick_route(self, route: str) -> None:
+        """Tell the machine what is known, and follow it."""
+        if route not in self._topology.config.routes or not self.of(route).moves:
+            return
+        plan, observation, now = self._observations.plan(route), self._observations.observe(route), self._wall()
+        before = self.of(route)
+        after = transition(plan, before, Event("tick", observation), now)[0]
+        if before.reason == "gate" or (before.step is not None and after.step == before.step + 1):
+            said = self._gate(route)
+            if said is None and before.reason != "gate":
+                return
+            observation = replace(observation, gate=before.why if said is None else said)
+            after = transition(plan, before, Event("tick", observation), now)[0]
+        if after != before:
+            await self._roll(route, plan, Event("tick", observation), ENGINE)
+
+    def _gate(self, route: str) -> str | None:
+        """What the gates before the next weight say; None while it is not known."""
+        hooks = self._topology.config.routes[route].rollout.hooks
+        moments: tuple[When, ...] = ("raise", "promotion") if self.of(route).aim == WHOLE else ("raise",)
+        answers = [self._hooks.gate(route, hooks, moment, self.of(route)) for moment in moments]
+        if None in answers:
+            return None
+        return next(filter(None, answers), "")
+
+    async def _guarded(self, route: str, work: Coroutine[Any, Any, object]) -> None:
+        """What cannot be kept is not done, but for what takes from a canary; it is tried again. A mistake of ours stops
+        one rollout and nothing else.
+        """
+        try:
+            await work
+        except Illegal as error:
+            log.warning("the rollout of %s does not begin by itself: %s", route, error)
+        except (RevisionConflictError, NoCanaryError, NoSuchRouteError):
+            log.info("the rollout of %s was changed by another call or the config meanwhile", route)
+        except UnwritableStateError as error:
+            if route not in self._troubled:
+                log.error("the rollout of %s cannot go on, its state cannot be kept: %s", route, error)
+            self._troubled.add(route)
+        except NotAcknowledgedError as error:
+            log.error("%s: %s", route, error)
+        except Exception:
+            log.exception("the rollout of %s could not go on", route)
+        else:
+            self._troubled.discard(route)

@@ -1,0 +1,130 @@
+"""What is known of a rollout at a moment: the judge's verdict, the health of endpoints, and how much traffic there is.
+
+Nothing here decides anything; `canaryproxy.rollout` does, given this.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from canaryproxy.analysis.finding import JudgeReport
+from canaryproxy.analysis.report import report
+from canaryproxy.config.schema.rollout import NEEDED_FOR_PROOF, expected_seconds
+from canaryproxy.control.evidence_keeper import EvidenceKeeper
+from canaryproxy.control.judges import Judges
+from canaryproxy.control.route_states import RouteStates
+from canaryproxy.control.topology import Topology
+from canaryproxy.rollout.plan import Plan
+from canaryproxy.rollout.replan import followed
+from canaryproxy.rollout.state import Facts, Rollout
+from canaryproxy.telemetry.read.users import UserRegistry
+from canaryproxy.telemetry.read.window import Window
+from canaryproxy.telemetry.record.distinct_users import DistinctUsers
+
+TRAFFIC_WINDOW_SECONDS = 10.0
+"""Seconds of traffic that tell how long a step will take: long enough for a rate that does not jump, short enough to
+follow a change of load within a step.
+"""
+
+NO_USERS = DistinctUsers()
+
+
+class RolloutObserver:
+    """Looks at the routes of an instance. `now` is the clock of the deltas."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        route_states: RouteStates,
+        judges: Judges,
+        memory: EvidenceKeeper,
+        window: Window,
+        users: UserRegistry,
+        now: Callable[[], float],
+    ) -> None:
+        self._topology = topology
+        self._ledger = route_states
+        self._judges = judges
+        self._memory = memory
+        self._window = window
+        self._users = users
+        self._now = now
+
+    def __repr__(self) -> str:
+        return f"<RolloutObserver of {self._topology!r}>"
+
+    def rollout(self, route: str) -> Rollout:
+        """A route's rollout as it is now."""
+        return self._ledger.state[route].rollout
+
+    def traffic(self, route: str) -> float:
+        """Requests a second lately, of both versions."""
+        sides = (
+            self._window.sample((route, version), self._now(), TRAFFIC_WINDOW_SECONDS)
+            for version in ("stable", "canary")
+        )
+        return sum(side.requests for side in sides) / TRAFFIC_WINDOW_SECONDS
+
+    def plan(self, route: str) -> Plan:
+        """What its rollout follows: the steps are those of its start."""
+        return followed(self.new_plan(route), self.rollout(route))
+
+    def new_plan(self, route: str) -> Plan:
+        """What a rollout that begins now follows."""
+        return self._topology.config.routes[route].rollout.plan(self.traffic(route))
+
+    def estimate(self, route: str) -> float:
+        """Seconds that the present step takes, about; infinite where there is no traffic."""
+        rollout, config = self.rollout(route), self._topology.config.routes[route]
+        if rollout.step is None or config.spec is None:
+            return 0.0
+        step = rollout.steps[rollout.step]
+        proof = (rollout.aim or 0) > config.rollout.prove_above
+        needed = max(config.spec.min_requests, NEEDED_FOR_PROOF if proof else 0)
+        return expected_seconds(step.dwell, step.weight, needed, self.traffic(route))
+
+    def canary_users(self, route: str) -> int | None:
+        """The canary's users since the weight is what it is; None where users are not distinguished."""
+        config = self._topology.config.routes[route]
+        if config.canary is None or config.affinity is None:
+            return None
+        step = self._users.weight_period(route, self._ledger.state[route].weight, self._now())
+        return len(step.seen.get("canary", NO_USERS))
+
+    def report(self, route: str) -> dict[str, Any]:
+        """What is to be said of the canary as it is known now, as plain data."""
+        return report(self._judges.analysis(route, self._now()), self.canary_users(route))
+
+    def observe(self, route: str) -> Facts:
+        """What is known of a route now."""
+        config = self._topology.config.routes[route]
+        healthy = {
+            version: [state != "unhealthy" for _, state in side]
+            for version, side in self._topology.endpoints(route).items()
+        }
+        checked = config.canary is not None and config.canary.health is not None
+        estimate = self.estimate(route)
+        analysis = self._judges.analysis(route, self._now())
+        facts = Facts(
+            analysis.verdict if config.spec is not None else "pass",
+            analysis.reason,
+            beyond=analysis.exposed.excess_failures,
+            alone="" if analysis.dry_run else analysis.uncontrolled,
+            stable_ill=not any(healthy["stable"]),
+            estimate=estimate if math.isfinite(estimate) else 0.0,
+            lost=self._memory.lost(route),
+            urgent=any(one.name == "limit:error_rate" and one.verdict == "fail" for one in analysis.checks),
+        )
+        if checked and healthy["canary"] and not any(healthy["canary"]):
+            why = "no endpoint of the canary passes its health check"
+            return replace(facts, verdict="fail", why=why, urgent=True)
+        rollout = self.rollout(route)
+        if rollout.phase == "progressing" and not rollout.weight and facts.verdict != "fail":
+            return replace(facts, verdict="pass", why="a step without traffic of its own")
+        return replace(facts, verdict="inconclusive") if _dry(analysis) else facts
+
+
+def _dry(analysis: JudgeReport) -> bool:
+    """Whether a failing verdict is only reported."""
+    return analysis.dry_run and analysis.verdict == "fail"

@@ -1,0 +1,157 @@
+"""Canaries that are replaced where they are by another one: they say so in the answer to their health check."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from canaryproxy.config import Config
+from canaryproxy.config.schema.route import VersionConfig
+from canaryproxy.control.route_states import RouteStates
+from canaryproxy.control.topology import Topology
+from canaryproxy.model.table import VersionName
+from canaryproxy.rollout.identity import NAMELESS, Identity, identifier
+from canaryproxy.rollout.state import UNDER_WAY, Event
+
+log = logging.getLogger("canaryproxy")
+
+SETTLE_SECONDS = 10.0
+"""Seconds for which a canary has to say that it is another one."""
+
+
+@dataclass(slots=True)
+class CanaryName:
+    """What a canary calls itself: what it is known as, and what it has said since when."""
+
+    known: str
+    announced: str
+    since: float
+
+    def update(self, announced: str, now: float) -> bool:
+        """Whether it is another one now: it has said so for long enough."""
+        if announced != self.announced:
+            self.announced, self.since = announced, now
+        if self.announced == self.known or now - self.since < SETTLE_SECONDS:
+            return False
+        self.known = self.announced
+        return True
+
+
+class VersionTracker:
+    """What the canaries of all routes call themselves. `now` is a clock in seconds, `wall` tells those since 1970."""
+
+    def __init__(
+        self, topology: Topology, route_states: RouteStates, now: Callable[[], float], wall: Callable[[], float]
+    ) -> None:
+        self._topology = topology
+        self._ledger = route_states
+        self._now = now
+        self._wall = wall
+        self._names: dict[str, CanaryName] = {}
+        self._alike: dict[str, float] = {}
+        self._config: Config | None = None
+        self._announcing: list[str] = []
+        self._named: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<VersionTracker of {len(self._names)} routes>"
+
+    def known(self, route: str) -> str:
+        """What a route's canary is known as; empty where it has said nothing."""
+        noted = self._names.get(route)
+        return "" if noted is None else noted.known
+
+    def restore(self, route: str, version: str) -> None:
+        """What it was known as to the process before."""
+        self._names[route] = CanaryName(version, version, self._now())
+
+    def announced_name(self, route: str, side: VersionName) -> str:
+        """What all healthy endpoints of a side call themselves, empty where they differ or do not say; without a health
+        check that asks them, what the config calls it.
+        """
+        config: VersionConfig | None = getattr(self._topology.config.routes[route], side)
+        if config is None:
+            return ""
+        if config.health is None or not config.health.version_header:
+            return config.version
+        ends, said = self._topology.endpoints(route)[side], self._topology.health.versions
+        told = {said.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
+        return told.pop() if len(told) == 1 else ""
+
+    def now(self, route: str, given: str = "", stable: str = "") -> Identity:
+        """The identity of a rollout that would begin now; `given` and `stable` are names that a request gives."""
+        canary = self.announced_name(route, "canary")
+        fresh = identifier(self._wall(), secrets.randbits(32))
+        return Identity(fresh, given, canary, stable or self.announced_name(route, "stable"))
+
+    def identity(self, route: str) -> Identity:
+        """Of the rollout that there is; in idle, what the versions are called now. The name of one that has ended is
+        not that of the canary which stands there now.
+        """
+        rollout = self._ledger.state[route].rollout
+        if rollout.phase == "idle":
+            return replace(self.now(route), id="")
+        return with_missing(rollout.identity, self.now(route)) if rollout.phase in UNDER_WAY else rollout.identity
+
+    def about(self, route: str) -> Identity:
+        """The same of a name that need not be a route's."""
+        known = route in self._ledger.state and route in self._topology.config.routes
+        return self.identity(route) if known else NAMELESS
+
+    def _look_again(self) -> None:
+        """Find the routes with a canary that has a name, and those where it tells it: only when the config changes."""
+        if self._config is self._topology.config:
+            return
+        self._config = self._topology.config
+        canaries = {name: route.canary for name, route in self._config.routes.items() if route.canary is not None}
+        telling = {name for name, one in canaries.items() if one.health is not None and one.health.version_header}
+        self._announcing = list(filter(telling.__contains__, canaries))
+        self._named = [name for name, one in canaries.items() if one.version or name in telling]
+
+    def others(self) -> list[str]:
+        """Routes whose canary has called itself something else for a while: a deployment has come to its end."""
+        self._look_again()
+        found = []
+        for route in self._announcing:
+            told = self.announced_name(route, "canary")
+            if told:
+                noted = self._names.setdefault(route, CanaryName(told, told, self._now()))
+                if noted.update(told, self._now()):
+                    log.info("%s: the canary is %s now", route, told)
+                    found.append(route)
+        return found
+
+    def merged(self) -> list[str]:
+        """Routes whose stable has been called the same as the canary for a while: it has become what the canary is."""
+        self._look_again()
+        found, now = [], self._now()
+        for route in self._named:
+            stable = self.announced_name(route, "stable")
+            if not stable or stable != self.announced_name(route, "canary"):
+                self._alike.pop(route, None)
+            elif now - self._alike.setdefault(route, now) >= SETTLE_SECONDS:
+                found.append(route)
+        return found
+
+
+def with_missing(mine: Identity, now: Identity) -> Identity:
+    """What is not known yet of a rollout, as it is called now. Pure."""
+    return Identity(mine.id, mine.given, mine.announced or now.announced, mine.stable or now.stable)
+
+
+def retried(before: Identity, now: Identity) -> Identity:
+    """A second try goes by the name given to the first, unless the canary calls itself something else now. Pure."""
+    other = before.announced and now.announced and before.announced != now.announced
+    return now if other else replace(now, given=before.given)
+
+
+def as_named(mine: Identity, changed: Event, age: float) -> Event:
+    """A canary under way calls itself something else, `age` seconds after its rollout began. What was named at the
+    start may only just have arrived: then it is that one still. Pure.
+    """
+    said = changed.identity.announced
+    if mine.given and said == mine.given:
+        return replace(changed, kind="named", identity=replace(mine, announced=said))
+    if mine.given and mine.announced != mine.given and age < 2 * SETTLE_SECONDS:
+        return replace(changed, identity=replace(mine, announced=said))
+    return changed

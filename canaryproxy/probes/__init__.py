@@ -1,0 +1,1 @@
+"""What the control plane asks other services: health checks, DNS, scrapes, external checks."""

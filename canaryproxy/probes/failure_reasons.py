@@ -1,0 +1,151 @@
+"""Why a service that was asked over HTTP gave no good answer: one short sentence and a word for machines. Pure.
+
+Every request of the control plane ends here when it fails: health checks, sources of numbers, webhooks. The text of an
+error is never passed on whole: aiohttp's and yarl's quote the URL, whose path may be a secret.
+"""
+
+import errno
+import os
+import ssl
+from dataclasses import dataclass
+from socket import gaierror
+from typing import Literal
+
+import aiohttp
+
+Kind = Literal[
+    "status",
+    "timeout",
+    "refused",
+    "reset",
+    "closed",
+    "unreachable",
+    "dns",
+    "tls",
+    "not_http",
+    "too_much",
+    "ours",
+    "other",
+]
+
+Why = Literal["head", "framing", "size", "encoded"]
+"""What was too much of an answer."""
+
+EXCESS: dict[Why, str] = {
+    "head": "its head is longer than",
+    "framing": "it cuts its answer into pieces so small that what frames them is more than",
+    "size": "it answered with more than",
+}
+
+MAX_REASON_LENGTH = 200
+"""Characters of a text that is not ours."""
+
+NO_WAY = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL))
+BROKEN = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED))
+
+LACKING = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+"""What this machine is short of: it says nothing of the one who was to be asked."""
+
+NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
+"""What OpenSSL says of a peer that does not speak TLS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why there was no good answer; `why` it was too much, if it was."""
+
+    kind: Kind
+    words: str
+    why: Why | None = None
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def answered(status: int) -> Reason:
+    """It answered, and not what was wanted."""
+    return Reason("status", f"it answered {status}")
+
+
+def too_much(why: Why, most: int) -> Reason:
+    """It says more than is read of it."""
+    return Reason("too_much", f"{EXCESS[why]} {most >> 10} KiB", why)
+
+
+def encoded(how: str) -> Reason:
+    """It is compressed: what comes of it might be of any size."""
+    return Reason("too_much", f"it answered in {one_line(how)}, which was not asked for", "encoded")
+
+
+def ours(what: str) -> Reason:
+    """Something is lacking here, which says nothing of the one who was to be asked."""
+    return Reason("ours", f"it could not be asked: {what}")
+
+
+def late(seconds: float, *, connected: bool = True) -> Reason:
+    """Nothing came in time."""
+    what = "it did not answer within" if connected else "no connection to it was made within"
+    return Reason("timeout", f"{what} {seconds:g} s")
+
+
+def reason_of(error: BaseException, seconds: float, *, connected: bool = True) -> Reason:
+    """What an error of a request means that was given so many seconds. `connected`: it got as far as a connection."""
+    if isinstance(error, MemoryError):
+        return ours("no memory is left here")
+    if isinstance(error, TimeoutError):
+        return late(seconds, connected=connected)
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return _tls(error.certificate_error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _of_system(error.os_error)
+    if isinstance(error, aiohttp.ClientError) and not isinstance(error, OSError):
+        return _of_answer(error)
+    return _of_system(error) if isinstance(error, OSError) else _of_ours(error)
+
+
+def _of_answer(error: aiohttp.ClientError) -> Reason:
+    """There was a connection, and what came on it was no whole answer."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return Reason("closed", "it closed the connection without an answer")
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return Reason("closed", "its answer broke off")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return Reason("not_http", f"it does not speak HTTP/1.1: {one_line(error.message)}")
+    return _of_ours(error)
+
+
+def _of_ours(error: BaseException) -> Reason:
+    return Reason("other", f"it cannot be asked like this ({type(error).__name__})")
+
+
+def _of_system(error: BaseException) -> Reason:
+    if isinstance(error, gaierror):
+        return Reason("dns", f"its name cannot be resolved: {one_line(error.strerror or str(error))}")
+    if isinstance(error, ssl.SSLError):
+        return _tls(error)
+    number = getattr(error, "errno", None)
+    if number == errno.ECONNREFUSED:
+        return Reason("refused", "it refused the connection")
+    if number in BROKEN or isinstance(error, ConnectionError):
+        return Reason("reset", "it reset the connection")
+    if number in LACKING:
+        return ours(f"{os.strerror(number)} here")
+    words = os.strerror(number) if isinstance(number, int) and number > 0 else str(error)
+    return Reason("unreachable" if number in NO_WAY else "other", one_line(words).lower() or type(error).__name__)
+
+
+def _tls(error: BaseException) -> Reason:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Reason("tls", f"its certificate is not accepted: {one_line(error.verify_message)}")
+    if isinstance(error, ssl.SSLError):
+        code = getattr(error, "reason", None) or ""
+        if code in NO_TLS:
+            return Reason("tls", "it does not speak TLS")
+        return Reason("tls", f"the TLS handshake failed: {one_line(code.lower().replace('_', ' ') or str(error))}")
+    return Reason("tls", f"its certificate is not accepted: {one_line(str(error))}")
+
+
+def one_line(text: str) -> str:
+    """A text that is not ours on one line, cut where they are long, without what does not print."""
+    line = " ".join(text.split())
+    return "".join(one if one.isprintable() else "?" for one in line[:MAX_REASON_LENGTH])

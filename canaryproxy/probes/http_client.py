@@ -1,0 +1,289 @@
+"""One request of the control plane to another service over HTTP, each on a connection of its own.
+
+Redirects are not followed, proxies of the environment are not used, cookies are not kept. What fails, fails with a
+`Reason`. Who answers may be hostile: every byte counts that arrives, before the head and behind it, and little is read
+at a time, so that no answer holds up the loop or takes memory. Nothing is decompressed: a limit on what arrives would
+be none on what comes of it.
+"""
+
+import asyncio
+import contextlib
+import errno
+import functools
+import socket
+import ssl
+import weakref
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+
+from canaryproxy.dataplane.resource_exhaustion import no_descriptor, reachable
+from canaryproxy.model.certificate import UpstreamTls
+from canaryproxy.model.client import read_address
+from canaryproxy.probes.failure_reasons import Reason, Why, ours, reason_of, too_much
+from canaryproxy.probes.redaction import MAX_QUOTED_LENGTH, quoted
+
+ContextOf = Callable[[UpstreamTls], ssl.SSLContext]
+
+MAX_HEAD_BYTES = 65_536
+"""Bytes up to the end of the head of an answer, interim answers (1xx) included. So much may frame a body, too, and as
+much as the body itself: a byte in a chunk of its own costs as much to read as a thousand in one.
+"""
+
+MAX_RESPONSE_BYTES = 131_072
+"""Bytes of an answer, where the caller does not say how many: of health checks and webhooks little is read, and JSON of
+that length is parsed in some milliseconds.
+"""
+
+LATE_REASON = 1.5
+"""Times the seconds of a request after which its timeout fires only where the loop was held up."""
+
+READ = 8_192
+"""Bytes that the kernel keeps for a connection, about, and so that are read at once. It doubles the number."""
+
+SLICE = 8_192
+"""Bytes that are parsed before others get their turn on the loop: some milliseconds' work at the worst."""
+
+SWITCHED = 101
+"""No interim answer: the head of another protocol, which we have not asked for."""
+
+REFUSED: Counter[Why] = Counter()
+"""Answers of this process's requests that were too much to be read."""
+
+
+class CallFailedError(Exception):
+    """There was no answer that can be used; the message says why."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.words)
+        self.reason = reason
+
+
+class BoundedResponse(ResponseHandler):
+    """Takes `most` bytes in all, and `MAX_HEAD_BYTES` until the head is there. What has arrived is parsed when it is
+    its turn, and until then no more is read.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
+        super().__init__(loop)
+        self._most = most
+        self._taken = 0
+        self._headed = False
+        self._arrived = bytearray()
+        self.refused: Reason | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Something has arrived, or may be parsed now that could not be before."""
+        self._arrived += data
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+        turns().wait(self)
+
+    def eof_received(self) -> None:
+        """No more will come."""
+        self._finish()
+        super().eof_received()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """It is over."""
+        self._finish()
+        super().connection_lost(exc)
+
+    def parse(self) -> bool:
+        """Parse a little; False where nothing is left."""
+        data = bytes(self._arrived[:SLICE])
+        del self._arrived[:SLICE]
+        if self._parser is not None:
+            self._taken += len(data)
+        super().data_received(data)
+        self._check()
+        if not self._arrived and self.transport is not None and not (self._reading_paused or self._buffer_paused):
+            self.transport.resume_reading()
+        return bool(self._arrived)
+
+    def _finish(self) -> None:
+        while self._arrived:
+            self.parse()
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """A head: that of the answer, or one that goes before it."""
+        if data[0].code >= 200 or data[0].code == SWITCHED:
+            self._headed = True
+        super().feed_data(data, size)
+
+    def _check(self) -> None:
+        body = 0 if self._payload is None else self._payload.total_bytes
+        if self._taken > MAX_HEAD_BYTES and not self._headed:
+            self._refuse(too_much("head", MAX_HEAD_BYTES))
+        elif self._taken > self._most:
+            self._refuse(too_much("size", self._most))
+        elif self._payload is not None and self._taken > MAX_HEAD_BYTES + 2 * body:
+            self._refuse(too_much("framing", MAX_HEAD_BYTES))
+
+    def _refuse(self, reason: Reason) -> None:
+        if self.refused is not None or self.transport is None:
+            return
+        self.refused = reason
+        self._arrived.clear()
+        error = aiohttp.ClientPayloadError(reason.words)
+        payload = self._payload
+        self.set_exception(error)
+        if payload is not None:
+            payload.set_exception(error)
+        self.transport.abort()
+
+
+class TurnScheduler:
+    """A slice of one answer is parsed in each round of a loop, however many are under way."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = weakref.ref(loop)
+        self._waiting: dict[BoundedResponse, None] = {}
+
+    def wait(self, one: BoundedResponse) -> None:
+        """It has something to be parsed."""
+        if not self._waiting:
+            self._soon()
+        self._waiting[one] = None
+
+    def _soon(self) -> None:
+        loop = self._loop()
+        if loop is not None:
+            loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        one = next(iter(self._waiting))
+        del self._waiting[one]
+        try:
+            if one.parse():
+                self._waiting[one] = None
+        finally:
+            if self._waiting:
+                self._soon()
+
+
+_TURNS: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, TurnScheduler] = weakref.WeakKeyDictionary()
+
+
+def turns() -> TurnScheduler:
+    """Those of the loop that runs."""
+    loop = asyncio.get_running_loop()
+    if loop not in _TURNS:
+        _TURNS[loop] = TurnScheduler(loop)
+    return _TURNS[loop]
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Makes connections that are measured."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(socket_factory=_small, force_close=True)
+        self.made: list[BoundedResponse] = []
+        self._factory = functools.partial(self._measured, most)  # type: ignore[assignment]
+
+    def _measured(self, most: int) -> BoundedResponse:
+        self.made.append(BoundedResponse(asyncio.get_running_loop(), most))
+        return self.made[-1]
+
+    @property
+    def refused(self) -> Reason | None:
+        """Why an answer was too much."""
+        return next((one.refused for one in self.made if one.refused is not None), None)
+
+
+def _small(info: Any) -> socket.socket:
+    """A socket that takes little at a time."""
+    family, kind, protocol, _, _ = info
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READ)
+    return made
+
+
+@contextlib.asynccontextmanager
+async def called(
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    seconds: float,
+    tls: UpstreamTls | None = None,
+    context_of: ContextOf | None = None,
+    *,
+    most: int | None = None,
+    **more: Any,
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """The response, whose body is still to come: `most` bytes with the head. Raises `CallFailedError`, also where the
+    body is read.
+    """
+    connected = False
+
+    async def connect(*_: object) -> None:
+        nonlocal connected
+        connected = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(connect)
+    connector = _Connector(MAX_RESPONSE_BYTES if most is None else most)
+    began = asyncio.get_running_loop().time()
+    try:
+        if tls is not None and context_of is not None:
+            more |= {"ssl": context_of(tls), "server_hostname": tls.server_name}
+        async with (
+            aiohttp.ClientSession(
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(total=seconds),
+                auto_decompress=False,
+                headers={"accept-encoding": "identity", **headers},
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=[trace],
+            ) as session,
+            session.request(method, url, allow_redirects=False, **more) as response,
+        ):
+            yield response
+    except (aiohttp.ClientError, OSError, ValueError, MemoryError) as error:
+        reason = connector.refused or reason_of(error, seconds, connected=connected)
+        took = asyncio.get_running_loop().time() - began
+        raise CallFailedError(counted(_lacking(reason, error, url, took / seconds))) from None
+    finally:
+        await connector.close()
+
+
+def _lacking(reason: Reason, error: BaseException, url: str, share: float) -> Reason:
+    """The same, or that it is something here that was lacking, which says nothing of the one who was asked: a local
+    port, a descriptor to read the authorities of its certificate with, or the CPU. `share`: of the time that there was.
+    """
+    if reason.kind == "timeout" and share > LATE_REASON:
+        return ours("this process was too busy to hear its answer")
+    if reason.kind == "tls" and no_descriptor():
+        return ours("no descriptor is left to read authorities with")
+    host, port = host_of(url), urlsplit(url).port or 80
+    number = getattr(getattr(error, "os_error", error), "errno", None)
+    if number == errno.EADDRNOTAVAIL and read_address(host) is not None and reachable(host, port):
+        return ours("no local port is left")
+    return reason
+
+
+def counted(reason: Reason) -> Reason:
+    """A reason, counted if it is that an answer was too much."""
+    if reason.why is not None:
+        REFUSED[reason.why] += 1
+    return reason
+
+
+async def first_words(response: aiohttp.ClientResponse, url: str, headers: Mapping[str, str]) -> str:
+    """The beginning of what it says, in a line and without what it was sent, behind a colon."""
+    said = quoted(await response.content.read(MAX_QUOTED_LENGTH), url, headers)
+    return f": {said}" if said else ""
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, as its certificate is to name it."""
+    return urlsplit(url).hostname or ""
+
+
+def is_secure(url: str) -> bool:
+    """Whether a URL asks for TLS."""
+    return url.lower().startswith("https:")

@@ -1,0 +1,74 @@
+"""What must not be said of services that are asked or called: the path and the query of their URL, which of a chat's
+webhook are the secret itself, and the headers that go out. Pure.
+
+A service that refuses often says what it was sent ("Cannot POST /services/T00/B00/XXX"). Its words are shown without
+that.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from canaryproxy.escape import escaped
+
+HIDDEN = "***"
+
+MIN_SECRET_LENGTH = 4
+"""Characters of a header's or a parameter's value, and of a beginning of one, that are worth hiding."""
+
+MIN_SEGMENT_LENGTH = 8
+"""Characters of a segment of a path; shorter ones are words such as `api`."""
+
+MAX_QUOTED_LENGTH = 200
+"""Characters of a service's words that are shown."""
+
+OURS = frozenset(("accept", "connection", "content-type", "host", "user-agent"))
+"""Headers that are no secret."""
+
+
+def site(url: str) -> str:
+    """Scheme, host and port of a URL, and a sign that there is more: what follows may be a secret."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    more = "/..." if parts.path.strip("/") or parts.query else ""
+    return f"{parts.scheme}://{place}{more}"
+
+
+def quoted(body: bytes, url: str, headers: Mapping[str, str]) -> str:
+    """The beginning of what a service said, in a line and without what it was sent; empty where it said no text."""
+    text = " ".join(body.decode("utf-8", "replace").split())
+    if "\ufffd" in text[:MAX_QUOTED_LENGTH] or not text[:MAX_QUOTED_LENGTH].isprintable():
+        return ""
+    return escaped(redacted(text, secrets(url, headers)), MAX_QUOTED_LENGTH)
+
+
+def secrets(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What of a request may be secret, the longest first."""
+    found = {one for one in _of_url(url) if one}
+    for name, value in headers.items():
+        if name.lower() not in OURS:
+            found |= {one for one in (value, *value.split(" ")) if len(one) >= MIN_SECRET_LENGTH}
+    found |= {unquote(one) for one in found}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def _of_url(url: str) -> Iterator[str]:
+    parts = urlsplit(url)
+    if len(parts.path) > MIN_SECRET_LENGTH:
+        yield parts.path
+    yield from (one for one in parts.path.split("/") if len(one) >= MIN_SEGMENT_LENGTH)
+    yield parts.query
+    values = [value for _, value in parse_qsl(parts.query)]
+    values += [one.partition("=")[2] for one in parts.query.split("&")]
+    yield from (value for value in values if len(value) >= MIN_SECRET_LENGTH)
+
+
+def redacted(text: str, secret: Iterable[str]) -> str:
+    """The text without these, and without the beginning of one at its end, where it was cut."""
+    known = list(secret)
+    for one in known:
+        text = text.replace(one, HIDDEN)
+    for one in known:
+        for size in range(min(len(one) - 1, len(text)), MIN_SECRET_LENGTH - 1, -1):
+            if text.endswith(one[:size]):
+                return text[:-size] + HIDDEN
+    return text

@@ -1,0 +1,201 @@
+"""What endpoints tell of themselves: their `/metrics`, in the format of Prometheus.
+
+An endpoint may be hostile. Its answer is looked through as it comes, a few kilobytes at a time, and only lines of the
+metric that is wanted are kept, so many and so long; what is kept is parsed in steps.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from canaryproxy.config.schema.outbound import secure, texts
+from canaryproxy.config.schema.sources import ResourceConfig
+from canaryproxy.escape import escaped
+from canaryproxy.model.certificate import UpstreamTls
+from canaryproxy.model.table import Endpoint
+from canaryproxy.probes.failure_reasons import answered, encoded, one_line
+from canaryproxy.probes.http_client import MAX_RESPONSE_BYTES, CallFailedError, ContextOf, called, counted, first_words
+from canaryproxy.probes.redaction import MAX_QUOTED_LENGTH
+
+BEGAN = "process_start_time_seconds"
+
+MAX_BYTES = 4 * 1024 * 1024
+"""Bytes of an answer that are looked through. Of those that are known only a proxy of a large mesh has more."""
+
+MAX_SAMPLES = 10_000
+"""Lines of the metric that is wanted."""
+
+MAX_LINE_BYTES = 4_096
+"""Bytes of one of them: parsing takes the square of its length."""
+
+MAX_KEPT_BYTES = 1024 * 1024
+"""Bytes of all of them."""
+
+STEP = 4_096
+"""Bytes of lines that are parsed before others get their turn on the loop."""
+
+READ = 65_536
+
+TIMEOUT_SECONDS = 5.0
+"""Seconds."""
+
+
+class ScrapeError(Exception):
+    """What was asked for could not be had; the message says why, in a line of bounded length: part of it is what was
+    answered.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(escaped(words, MAX_QUOTED_LENGTH))
+
+
+SampleValues = tuple[float, float | None]
+"""A value, and when the process that tells it began (None if it does not say)."""
+
+Scrape = Callable[[Endpoint, ResourceConfig], Awaitable[SampleValues]]
+
+
+class SampleFilter:
+    """Lines of one metric, picked from a text as it comes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        names = b"|".join(re.escape(one.encode()) for one in (name, BEGAN))
+        self._pattern = re.compile(rb"^(?:%b)[{ \t].*" % names, re.MULTILINE)
+        self._rest = b""
+        self._skipping = False
+        self._kept = 0
+        self.lines: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<SampleFilter of {self._name}, {len(self.lines)} lines>"
+
+    def feed(self, data: bytes) -> None:
+        """More of the text. Raises `ScrapeError`."""
+        text = self._rest + data
+        end = text.rfind(b"\n") + 1
+        begin = text.find(b"\n") + 1 if self._skipping else 0
+        if end:
+            self._skipping = False
+            for found in self._pattern.finditer(text, begin, end):
+                self._keep(found[0])
+        self._rest = b"" if self._skipping else text[end:]
+        if len(self._rest) > MAX_LINE_BYTES:
+            if self._pattern.match(self._rest):
+                self._keep(self._rest)
+            self._rest, self._skipping = b"", True
+
+    def end(self) -> None:
+        """The text is over. Raises `ScrapeError`."""
+        self.feed(b"\n")
+
+    def _keep(self, line: bytes) -> None:
+        if len(line) > MAX_LINE_BYTES:
+            raise ScrapeError(f"a line of its {self._name} is longer than {MAX_LINE_BYTES} bytes")
+        self._kept += len(line)
+        if len(self.lines) >= MAX_SAMPLES or self._kept > MAX_KEPT_BYTES:
+            most = f"{MAX_SAMPLES} samples, or {MAX_KEPT_BYTES >> 10} KiB of them"
+            raise ScrapeError(f"it tells too much of {self._name}: more than {most}")
+        self.lines.append(line.rstrip(b"\r").decode("utf-8", "replace"))
+
+    async def values(self) -> SampleValues:
+        """The sum of the metric's samples, whatever their labels. Raises `ScrapeError`."""
+        total, count, began = 0.0, 0, None
+        for lines in _steps(self.lines):
+            for name, value in _parsed(lines):
+                if name == self._name:
+                    total, count = total + value, count + 1
+                if name == BEGAN and began is None:
+                    began = value
+            await asyncio.sleep(0)
+        if not count or not abs(total) < float("inf"):
+            raise ScrapeError(f"its {self._name} is {total}" if count else f"it tells no {self._name}")
+        return total, began
+
+
+def _steps(lines: Sequence[str]) -> Iterator[list[str]]:
+    """They are so long together that each step takes some milliseconds at most."""
+    step: list[str] = []
+    size = 0
+    for line in lines:
+        if step and size + len(line) > STEP:
+            yield step
+            step, size = [], 0
+        step.append(line)
+        size += len(line)
+    if step:
+        yield step
+
+
+def _parsed(lines: list[str]) -> list[tuple[str, float]]:
+    """Samples by their names. Raises `ScrapeError`."""
+    try:
+        families = list(text_string_to_metric_families("\n".join(lines) + "\n"))
+    except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
+        raise ScrapeError(f"it does not speak Prometheus's format: {one_line(str(error))}") from None
+    return [(sample.name, sample.value) for family in families for sample in family.samples]
+
+
+def over_http(context_of: ContextOf) -> Scrape:
+    """Ask an endpoint, each time on a connection of its own: behind one address there may be several processes, and
+    only new connections show that.
+    """
+
+    async def scrape(endpoint: Endpoint, resource: ResourceConfig) -> SampleValues:
+        at, tls = endpoint, endpoint.tls
+        headers = {"host": endpoint.site}
+        if resource.port is not None:
+            at = replace(endpoint, port=resource.port)
+            tls = None if resource.tls is None else secure(endpoint.name or endpoint.host, resource.tls)
+            headers = {} if not endpoint.name or tls is None else {"host": at.site}
+        headers |= {"user-agent": "canaryproxy-scrape", **dict(texts(resource.headers)), "connection": "close"}
+        url = f"{'http' if tls is None else 'https'}://{at.authority}{resource.scrape}"
+        wanted = SampleFilter(resource.counter or resource.gauge or "")
+        await read(url, headers, TIMEOUT_SECONDS, wanted.feed, MAX_BYTES, tls, context_of)
+        wanted.end()
+        return await wanted.values()
+
+    return scrape
+
+
+async def fetch(
+    url: str,
+    headers: Mapping[str, str],
+    seconds: float,
+    tls: UpstreamTls | None = None,
+    context_of: ContextOf | None = None,
+    **more: Any,
+) -> bytes:
+    """The body of a 200. Raises `ScrapeError`."""
+    body = bytearray()
+    await read(url, headers, seconds, body.extend, MAX_RESPONSE_BYTES, tls, context_of, **more)
+    return bytes(body)
+
+
+async def read(
+    url: str,
+    headers: Mapping[str, str],
+    seconds: float,
+    take: Callable[[bytes], None],
+    most: int,
+    tls: UpstreamTls | None = None,
+    context_of: ContextOf | None = None,
+    **more: Any,
+) -> None:
+    """Give the body of a 200 to `take`, piece by piece. Raises `ScrapeError`."""
+    try:
+        async with called("GET", url, headers, seconds, tls, context_of, most=most, **more) as response:
+            if response.status != 200:
+                raise ScrapeError(f"{answered(response.status)}{await first_words(response, url, headers)}")
+            how = response.headers.get("Content-Encoding", "identity").strip().lower()
+            if how not in ("", "identity"):
+                raise ScrapeError(str(counted(encoded(how))))
+            async for piece in response.content.iter_chunked(READ):
+                take(piece)
+                await asyncio.sleep(0)
+    except CallFailedError as error:
+        raise ScrapeError(str(error)) from None

@@ -1,0 +1,379 @@
+"""What a worker may say, and when. Pure.
+
+A worker parses what strangers send, so it may be theirs one day. What it says is believed within bounds: names that
+were published, numbers that one worker can have counted in the time it speaks of, a clock that goes as ours does. What
+is beyond is no mistake of a worker that is ours: `OutOfBoundsError` says which, and its link is cut. Within the bounds
+a worker can lie about its own traffic: no other process can know it.
+
+Sums of a report are bounded as a whole (`RATE`): ten million requests in a quarter of a second are none.
+"""
+
+import math
+from collections.abc import Mapping, Set
+
+from canaryproxy.dataplane.failover import FALLBACK, SHIELD, WITHDRAWN
+from canaryproxy.ipc.messages import Acknowledged, Drained, Introduction, Message
+from canaryproxy.model.goal import MAX_VALUE
+from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, OpenRequests, UsersDelta
+from canaryproxy.model.table import FULL_WEIGHT
+from canaryproxy.processes.known_names import KnownNames, RouteNames
+from canaryproxy.telemetry.read.connection_metrics import EVICTED, TURNED_AWAY
+from canaryproxy.telemetry.record.distinct_users import MAX_KEPT
+from canaryproxy.telemetry.record.histogram import MIN_VALUE, ZERO_BUCKET, value_bucket
+from canaryproxy.telemetry.record.logarithm import MAX_SECONDS, MIN_SECONDS, bucket_of
+
+RATE = 10_000_000.0
+"""Counts that a worker can report for each second it speaks of. A request of a user who is new, reaching a goal, makes
+fifty; a worker serves a few ten thousand requests a second at most.
+"""
+
+USER = 10.0
+EVENT = 20.0
+"""Counts that one user, and one event of a goal, stand for: filing them costs so much more."""
+
+GOALS = 10
+"""Goals of a route that one request reaches: with more of them a request may reach more, and this is enough."""
+
+ENTRIES = 2**13
+"""Cells, versions' users, goals or mirrors of one report. What is longer is sent in parts (`link.codec.ENTRIES`)."""
+
+OPEN = 2**20
+"""Exchanges that one worker can have open: descriptors that a process may have (fs.nr_open)."""
+
+MAX_BYTES = 2**62
+"""Bytes that the buffers of one worker can hold: what stands for no limit."""
+
+SAMPLED = 2 * MAX_KEPT // 5
+"""Users that a sample has at least: whenever one has more than `MAX_KEPT`, half of them go."""
+
+MAX_LEVEL = 64
+"""Levels that a sample may have: a user is a number of 64 bits."""
+
+MAX_AHEAD_SECONDS = 1.0
+"""Seconds that a worker's clock may be ahead of ours, which is the same one."""
+
+BURST = 1000.0
+MESSAGES = 100.0
+ANSWERS = 3.0
+"""Messages that a worker may send at once, for every second, and for every table. Of its own accord it sends four a
+second; to a table it answers with two."""
+
+MAX_TEXT_LENGTH = 4096
+"""Characters of what a worker says of itself."""
+
+OUTCOMES: frozenset[str] = frozenset(map(str, Outcome))
+RESCUES: frozenset[str] = frozenset((FALLBACK, SHIELD, WITHDRAWN))
+STATUSES: frozenset[int] = frozenset(range(100, 600))
+BUCKETS: frozenset[int] = frozenset(range(bucket_of(MIN_SECONDS), bucket_of(MAX_SECONDS) + 1))
+VALUES: frozenset[int] = frozenset((ZERO_BUCKET, *range(value_bucket(MIN_VALUE), value_bucket(MAX_VALUE) + 1)))
+
+ALLOWED: dict[str, tuple[frozenset[int] | frozenset[str], str]] = {
+    "outcomes": (OUTCOMES, "names of outcomes"),
+    "retried": (OUTCOMES, "names of outcomes"),
+    "rescues": (RESCUES, "kinds of rescues"),
+    "codes": (STATUSES, "statuses from 100 to 599"),
+    "replies": (STATUSES, "statuses from 100 to 599"),
+    "refused": (STATUSES, "statuses from 100 to 599"),
+    "turned_away": (frozenset(TURNED_AWAY), f"reasons: {', '.join(TURNED_AWAY)}"),
+    "evicted": (frozenset(EVICTED), f"reasons: {', '.join(EVICTED)}"),
+    "latency": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
+    "duration": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
+    "connect": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
+    "values": (VALUES, f"{ZERO_BUCKET} or buckets from {min(VALUES - {ZERO_BUCKET})} to {max(VALUES)}"),
+}
+"""What counts of these names are keyed by, and how that is said."""
+
+SHOWN = 80
+"""Characters that are shown of what was out of bounds."""
+
+
+class OutOfBoundsError(Exception):
+    """A worker has said what no worker of ours would: the field, what it had, and what is allowed."""
+
+    def __init__(self, field: str, found: object, allowed: str) -> None:
+        super().__init__(f"{field} is {shown(found)}, allowed: {allowed}")
+
+
+def shown(found: object) -> str:
+    """For one line of a log: escaped and short."""
+    text = ascii(found)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} characters)"
+
+
+class WorkerMessageValidator:
+    """What one worker has said so far, and may say next. `began`: the generation that it was started with, and `at` the
+    time of that on the clock of reports.
+    """
+
+    def __init__(self, known_names: KnownNames, began: int, at: float) -> None:
+        self._vocabulary = known_names
+        self._acknowledged = began
+        self._newest = began
+        self._first = int(at) - 1
+        self._at = at
+        self._room = RATE
+        self._messages = BURST
+        self._heard = at
+        self._introduced = self._serves = self._draining = self._drained = False
+
+    def __repr__(self) -> str:
+        return f"<WorkerMessageValidator at generation {self._acknowledged}>"
+
+    # What we say.
+
+    def published(self, generation: int) -> None:
+        """The worker was sent another table."""
+        self._newest = generation
+        self._messages += ANSWERS
+
+    def draining(self) -> None:
+        """The worker was sent `Drain`."""
+        self._draining = True
+
+    # What it says.
+
+    def check(self, message: Message, now: float, floor: float = -math.inf) -> None:
+        """Whether it may say that now. Reports must not speak of a time before `floor`. Raises `OutOfBoundsError`."""
+        self._count_message(now)
+        if isinstance(message, Introduction):
+            self._introduce(message)
+        elif not self._introduced:
+            raise OutOfBoundsError("the first message", type(message).__name__, "an introduction")
+        elif self._drained:
+            raise OutOfBoundsError("a message after the last one", type(message).__name__, "none")
+        elif isinstance(message, Delta):
+            self._report(message, now, floor)
+        elif isinstance(message, Acknowledged):
+            self._acknowledge(message.generation)
+        elif isinstance(message, Drained):
+            self._end(message.cut)
+        else:
+            raise OutOfBoundsError("a message", type(message).__name__, "those of workers")
+
+    def _count_message(self, now: float) -> None:
+        passed, self._heard = max(now - self._heard, 0.0), now
+        self._messages = min(self._messages + passed * MESSAGES, max(self._messages, BURST)) - 1
+        if self._messages < 0:
+            raise OutOfBoundsError("messages", f"more than {BURST:,.0f} at once", f"{MESSAGES:g} a second")
+
+    def _introduce(self, introduction: Introduction) -> None:
+        if self._introduced:
+            raise OutOfBoundsError("an introduction", "a second one", "one, at the beginning")
+        for name in ("version", "why", "package", "python"):
+            text = getattr(introduction, name)
+            if len(text) > MAX_TEXT_LENGTH or not text.isprintable():
+                raise OutOfBoundsError(f"{name} of the introduction", text, f"{MAX_TEXT_LENGTH} printable characters")
+        self._introduced = True
+
+    def _acknowledge(self, generation: int) -> None:
+        """One that is not the first acknowledges what came after those before."""
+        least = self._acknowledged + self._serves
+        if not least <= generation <= self._newest:
+            raise OutOfBoundsError("the generation acknowledged", generation, f"{least} to {self._newest}")
+        self._acknowledged, self._serves = generation, True
+        if generation == self._newest:
+            self._messages = min(self._messages, BURST)
+
+    def _end(self, cut: int) -> None:
+        if not self._draining:
+            raise OutOfBoundsError("an end of draining", cut, "after `Drain`, once")
+        within("exchanges cut", cut, 0, OPEN)
+        self._drained = True
+
+    def _report(self, delta: Delta, now: float, floor: float) -> None:
+        if not self._serves:
+            raise OutOfBoundsError("a report", "one before it serves", "after the first acknowledgement")
+        within("generation", delta.generation, self._acknowledged, self._newest)
+        since = self._at
+        if not max(since, floor) <= delta.at <= now + MAX_AHEAD_SECONDS:
+            raise OutOfBoundsError("at", delta.at, f"{max(since, floor):.3f} to {now + MAX_AHEAD_SECONDS:.3f}")
+        if delta.at > since:
+            self._room = min(self._room, RATE) + RATE * (delta.at - since)
+            self._at = delta.at
+        self._room -= self._spent(delta)
+
+    def _spent(self, delta: Delta) -> float:
+        """All that was counted, once nothing of it is out of bounds."""
+        check = DeltaValidator(self._vocabulary, self._first, int(delta.at) + 1)
+        for name in ("cells", "users", "goals", "mirrors"):
+            if len(getattr(delta, name)) > ENTRIES:
+                raise OutOfBoundsError(f"the length of {name}", len(getattr(delta, name)), f"at most {ENTRIES}")
+        for cell in delta.cells:
+            check.cell(cell)
+        for users in delta.users:
+            check.users(users)
+        for goal in delta.goals:
+            check.goal(goal)
+        for mirror in delta.mirrors:
+            check.words(mirror.route)
+            check.number("sent", mirror.sent)
+            check.number("dropped", mirror.dropped)
+            check.counts("outcomes", mirror.outcomes)
+        check.counts("refused", delta.refused)
+        check.counts("turned_away", delta.turned_away)
+        check.counts("evicted", delta.evicted)
+        check.standing(delta)
+        if check.spent > self._room:
+            raise OutOfBoundsError("the sum of all counts", int(check.spent), f"at most {int(self._room)} by then")
+        return check.spent
+
+
+class DeltaValidator:
+    """One report, whose requests began in seconds `first` to `last`. `spent` is the sum of all that was counted."""
+
+    __slots__ = ("_first", "_last", "_routes", "_vocabulary", "spent")
+
+    def __init__(self, known_names: KnownNames, first: int, last: int) -> None:
+        self._vocabulary = known_names
+        self._routes = known_names.routes
+        self._first = first
+        self._last = last
+        self.spent = 0.0
+
+    def __repr__(self) -> str:
+        return f"<DeltaValidator: {self.spent} spent>"
+
+    def number(self, field: str, count: int) -> None:
+        """One that was counted."""
+        if count < 0:
+            raise OutOfBoundsError(field, count, "no negative number")
+        self.spent += count
+
+    def counts(self, field: str, counts: Mapping[int, int] | Mapping[str, int]) -> None:
+        """Some that were counted by something."""
+        allowed, words = ALLOWED[field]
+        if not allowed.issuperset(counts):
+            raise OutOfBoundsError(f"a key of {field}", next(key for key in counts if key not in allowed), words)
+        numbers = counts.values()
+        if numbers and min(numbers) < 0:
+            raise OutOfBoundsError(field, min(numbers), "no negative number")
+        self.spent += sum(numbers)
+
+    def words(self, route: str) -> RouteNames:
+        """The names of a route."""
+        words = self._routes.get(route)
+        if words is None:
+            raise OutOfBoundsError("route", route, "routes that were published")
+        return words
+
+    def side(self, route: str, version: str) -> RouteNames:
+        """The names of a route that has this version."""
+        words = self.words(route)
+        if version not in words.endpoints:
+            raise OutOfBoundsError(f"version of route {shown(route)}", version, ", ".join(words.endpoints))
+        return words
+
+    def key(self, key: CounterKey, second: int) -> None:
+        """What was decided, and when."""
+        words = self.side(key.route, key.version)
+        if key.endpoint not in words.endpoints[key.version]:
+            raise OutOfBoundsError(
+                f"endpoint of route {shown(key.route)}", key.endpoint, "endpoints that were published"
+            )
+        if key.reason not in KnownNames.REASONS and key.reason not in words.rules:
+            raise OutOfBoundsError(f"reason of route {shown(key.route)}", key.reason, "rules that were published")
+        if not self._first <= second <= self._last:
+            raise OutOfBoundsError("second", second, f"{self._first} to {self._last}")
+
+    def cell(self, cell: CounterDelta) -> None:
+        """Counts of one decision and second. Most are empty."""
+        self.key(cell.key, cell.second)
+        self.number("starts", cell.starts)
+        for field, counts in (
+            ("outcomes", cell.outcomes),
+            ("codes", cell.codes),
+            ("duration", cell.duration),
+            ("latency", cell.latency),
+            ("connect", cell.connect),
+            ("retried", cell.retried),
+            ("rescues", cell.rescues),
+            ("replies", cell.replies),
+        ):
+            if counts:
+                self.counts(field, counts)
+        if cell.ejections:
+            self.number("ejections", cell.ejections)
+
+    def users(self, users: UsersDelta) -> None:
+        """Users of one version."""
+        self.side(users.route, users.version)
+        within("weight", users.weight, 0, FULL_WEIGHT)
+        self.sample("users seen", users.seen, users.level)
+        self.sample("users failed", users.failed, users.level)
+        sampled(max(len(users.seen), len(users.failed)), users.level)
+
+    def sample(self, field: str, users: Set[int], level: int, goals: int = 1) -> None:
+        """Users that a sample of this level has, each of whom may be one for so many goals."""
+        within("level", level, 0, MAX_LEVEL)
+        if users:
+            within(f"the number of {field}", len(users), 0, MAX_KEPT)
+            within(f"the least of {field}", min(users), 0, 2**64 - 1)
+            within(f"the greatest of {field}", max(users), 0, 2 ** (64 - level) - 1)
+            self.spent += (len(users) << level) * USER / goals
+
+    def goal(self, goal: GoalDelta) -> None:
+        """Events of one goal."""
+        words = self.side(goal.route, goal.version)
+        if goal.goal not in words.goals:
+            raise OutOfBoundsError(f"goal of route {shown(goal.route)}", goal.goal, "goals that were published")
+        goals = max(min(len(words.goals), GOALS), 1)
+        if goal.events < 0:
+            raise OutOfBoundsError("events", goal.events, "no negative number")
+        self.spent += goal.events * EVENT / goals
+        self.counts("values", goal.values)
+        if sum(goal.values.values()) != goal.events:
+            raise OutOfBoundsError("the sum of values", sum(goal.values.values()), f"that of events, {goal.events}")
+        most = MAX_VALUE * goal.events * (1 + 1e-9)
+        within("value", goal.value, 0.0, most)
+        self.sample("users of a goal", goal.users.keys(), goal.level, goals)
+        sampled(len(goal.users), goal.level)
+        if goal.users:
+            within("the number of users of a goal", len(goal.users), 0, goal.events)
+            within("the sum of users' values", sum(goal.users.values()), 0.0, most)
+            within("the least of users' values", min(goal.users.values()), 0.0, most)
+
+    def standing(self, delta: Delta) -> None:
+        """How things stand at the moment."""
+        for field, by_side in (("in_flight", delta.in_flight), ("tunnels", delta.tunnels)):
+            for route, version in by_side:
+                self.side(route, version)
+            numbers(field, by_side)
+        self.overdue(delta.overdue)
+        within("held", delta.held, 0, MAX_BYTES)
+        within("room", delta.room, 0, MAX_BYTES)
+        within("shed", delta.shed, 0, OPEN)
+        if delta.ejected and not delta.ejected <= self._vocabulary.authorities:
+            odd = next(one for one in delta.ejected if one not in self._vocabulary.authorities)
+            raise OutOfBoundsError("an endpoint in ejected", odd, "endpoints that were published")
+
+    def overdue(self, waiting: tuple[OpenRequests, ...]) -> None:
+        """Requests without a response."""
+        count = 0
+        for one in waiting:
+            self.key(one.key, one.second)
+            within("count of overdue", one.count, 0, OPEN)
+            count += one.count
+        within("the sum of overdue", count, 0, OPEN)
+
+
+def within(field: str, number: float, least: float, most: float) -> None:
+    """Whether a number is one of these; NaN is none."""
+    if not least <= number <= most:
+        raise OutOfBoundsError(
+            field, number, f"{least:,.10g} to {most:,.10g}" if most < 2**53 else f"{least} to {most}"
+        )
+
+
+def numbers(field: str, counts: Mapping[tuple[str, str], int]) -> None:
+    """Things that are open."""
+    if counts:
+        if min(counts.values()) < 0:
+            raise OutOfBoundsError(field, min(counts.values()), "no negative number")
+        within(f"the sum of {field}", sum(counts.values()), 0, OPEN)
+
+
+def sampled(count: int, level: int) -> None:
+    """Whether so many are a sample: where there are few, all of them are in it."""
+    if level and count < SAMPLED:
+        raise OutOfBoundsError("level", level, f"0 for {count} users; at least {SAMPLED} are a sample")

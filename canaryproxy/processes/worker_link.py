@@ -1,0 +1,90 @@
+"""One worker process as the supervisor sees it: its link, its handle, and how it stands."""
+
+from collections.abc import Callable
+
+from canaryproxy.ipc.channel import Channel
+from canaryproxy.ipc.codec import UP
+from canaryproxy.ipc.messages import Drain, Message, Publication
+from canaryproxy.processes.message_validation import WorkerMessageValidator
+from canaryproxy.processes.spawn import Handle
+
+
+class WorkerLink:
+    """One worker process as we see it. `began`: the generation that it was started with; `validator` knows what it may
+    say. Bytes that are no message are `refuse`d, with a reason.
+    """
+
+    def __init__(
+        self,
+        slot: int,
+        began: int,
+        validator: WorkerMessageValidator,
+        *,
+        received: Callable[["WorkerLink", Message], None],
+        lost: Callable[["WorkerLink"], None],
+        refuse: Callable[["WorkerLink", str], None],
+    ) -> None:
+        self.slot = slot
+        self.began = began
+        self.border = validator
+        self.acknowledged = -1
+        self.silence = 0
+        self.unacknowledged = 0
+        self.unread = 0
+        self.doomed = False
+        self.strange = False
+        self.cut: int | None = None
+        self.handle: Handle | None = None
+        self.wire = Channel(
+            lambda message: received(self, message),
+            lambda: lost(self),
+            UP,
+            refuse=lambda words: refuse(self, words),
+            fair=True,
+        )
+
+    def __repr__(self) -> str:
+        return f"<WorkerLink {self.slot} pid {self.pid} generation {self.acknowledged}>"
+
+    @property
+    def ready(self) -> bool:
+        """Whether it serves."""
+        return self.acknowledged >= 0
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, once known."""
+        return None if self.handle is None else self.handle.pid
+
+    def spawned(self, handle: Handle) -> None:
+        """The process exists."""
+        if self.doomed:
+            handle.kill()
+            handle.close()
+        else:
+            self.handle = handle
+
+    def close(self) -> None:
+        """It is gone, or will be at once; its handle is not needed any more."""
+        self.kill()
+        if self.handle is not None:
+            self.handle.close()
+            self.handle = None
+
+    def publish(self, publication: Publication) -> None:
+        """Tell it another table."""
+        self.border.published(publication.generation)
+        self.wire.send(publication)
+
+    def drain(self) -> None:
+        """Tell it to finish."""
+        self.border.draining()
+        self.wire.send(Drain())
+
+    def kill(self) -> None:
+        """End it at once. One whose process is not known loses its link, and is killed should it be known later."""
+        self.doomed = True
+        if self.handle is not None:
+            self.handle.kill()
+        else:
+            self.wire.abort()

@@ -1,0 +1,393 @@
+"""The workers: started, told every table, watched, replaced.
+
+A table is published by sending it to all of them; it holds for the whole instance once each worker has
+acknowledged it, or is gone: a successor begins with the newest table. So whoever waits for a generation waits for
+the workers that began before it. One that does not acknowledge within two seconds is killed, as is one that says
+nothing at all for ten. Patience is counted in ticks that this process lived through, so that a supervisor which was
+stopped itself does not blame its workers.
+
+A worker parses what strangers send. One that says what no worker of ours would (`bounds`), or cannot be understood, is
+killed and replaced, too.
+"""
+
+import asyncio
+import logging
+import socket
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, Protocol
+
+from canaryproxy.ipc.build_identity import difference as what_differs
+from canaryproxy.ipc.build_identity import own_build
+from canaryproxy.ipc.messages import Acknowledged, Certificates, Drained, Introduction, Message, WorkerConfig
+from canaryproxy.ipc.table_diff import EMPTY, diff
+from canaryproxy.model.certificate import ListenerTls
+from canaryproxy.model.report import Delta
+from canaryproxy.model.table import RoutingTable
+from canaryproxy.processes.known_names import KnownNames
+from canaryproxy.processes.message_validation import OutOfBoundsError, WorkerMessageValidator
+from canaryproxy.processes.spawn import Spawned
+from canaryproxy.processes.subscriptions import Deltas, WorkerGone, WorkerReport, WorkersChanged
+from canaryproxy.processes.worker_link import WorkerLink
+
+log = logging.getLogger("canaryproxy")
+
+TICK_SECONDS = 0.25
+"""Seconds."""
+
+UNACKNOWLEDGED = 8
+SILENT_TICKS = 40
+"""Ticks after which a worker that does not acknowledge, or says or reads nothing at all, is replaced."""
+
+LATE_TICKS = 80
+"""Ticks: what a worker reports may not be of a time before that, or it would hold the judging back."""
+
+GARBLED, BOUNDS, FAILED = "garbled", "bounds", "failed"
+REJECTION_REASONS = (GARBLED, BOUNDS, FAILED)
+"""Why a worker's link is cut: what it said was not understood, was out of bounds, could not be filed."""
+
+MIN_BACKOFF_SECONDS = 0.1
+MAX_BACKOFF_SECONDS = 5.0
+"""Seconds until a worker that died before it was ready is replaced; they double."""
+
+DRAIN_MARGIN_SECONDS = 2.0
+"""Seconds that a worker may take longer to drain than it was told."""
+
+
+class TrafficControl(Protocol):
+    """What the controller needs of the data plane."""
+
+    def publish(self, table: RoutingTable) -> None:
+        """Make `table` the one that request heads are decided by, as soon as may be."""
+
+    def update_certificates(self, certificates: list[ListenerTls | None]) -> None:
+        """New certificates for the listeners, in their order."""
+
+    async def acknowledged(self, generation: int) -> None:
+        """Return once that table, or a later one, decides everywhere. Raises `NotAcknowledgedError`."""
+
+
+class NotAcknowledgedError(Exception):
+    """A table was published, and not every worker has said in time that it follows it."""
+
+
+class IncompatibleWorkerError(Exception):
+    """Workers cannot run as we do; the message is one line for the user."""
+
+
+class Launch(Protocol):
+    """Starts worker processes."""
+
+    def start(self, barren: Callable[[str], None]) -> None:
+        """Be ready to launch; `cannot_spawn` is called with a sentence where no worker comes of it."""
+
+    def spawn(self, spawned: Spawned) -> socket.socket:
+        """Start a worker; returns our end of its link. `spawned` gets its handle."""
+
+    def retire(self) -> None:
+        """Launch no more; close the listening sockets of this side."""
+
+    def abort(self) -> None:
+        """End all of them at once."""
+
+
+class Workers:
+    """`count` workers, kept alive. `begin` makes what the worker of a slot is told first, all but its table and later
+    certificates: a successor begins with the settings that its fellows have, whatever the config says by then.
+
+    What they report, and what becomes of them, is published to `deltas`. `stranded` is set when no worker is left and
+    none can follow; why, says `problem`.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        processes: Launch,
+        begin: Callable[[int], WorkerConfig],
+        deltas: Deltas,
+    ) -> None:
+        self.count = count
+        self.restarts = 0
+        self.refused = Counter(dict.fromkeys(REJECTION_REASONS, 0))
+        self.problem = ""
+        self.stranded = asyncio.Event()
+        self._started = False
+        self._processes = processes
+        self._worker_config = begin
+        self._deltas = deltas
+        self._certificates: list[ListenerTls | None] | None = None
+        self._table = EMPTY
+        self._vocabulary = KnownNames()
+        self._ticks: deque[float] = deque(maxlen=LATE_TICKS)
+        self._links: dict[int, WorkerLink] = {}
+        self._failures = [0] * count
+        self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self._loop = asyncio.get_running_loop()
+
+    def __repr__(self) -> str:
+        return f"<Workers {self.ready} of {self.count} ready, generation {self._table.generation}>"
+
+    @property
+    def ready(self) -> int:
+        """Workers that serve."""
+        return sum(link.ready for link in self._links.values())
+
+    @property
+    def draining(self) -> bool:
+        """Whether this is the end."""
+        return self._draining
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the workers whose process is known, by slot."""
+        return [link.pid for _, link in sorted(self._links.items()) if link.pid is not None]
+
+    async def start(self) -> None:
+        """Start all workers and wait until they serve. A table must have been published.
+
+        Raises `IncompatibleWorkerError` where they do not run what we run, or not at all.
+        """
+        try:
+            self._processes.start(self._give_up)
+        except OSError as error:
+            raise IncompatibleWorkerError(f"the fork server cannot be started: {error.strerror or error}") from None
+        for slot in range(self.count):
+            self._launch(slot)
+        self._start_in_steps(self._watch())
+        await self._wait(lambda: self.problem != "" or self.ready == self.count)
+        if self.problem:
+            raise IncompatibleWorkerError(self.problem)
+        self._started = True
+
+    def _give_up(self, problem: str) -> None:
+        """No worker that can serve will come."""
+        if not self._started:
+            self.problem = self.problem or problem
+            self._settle()
+            return
+        self.problem = problem
+        if not self.ready and not self._draining:
+            self.stranded.set()
+
+    def _start_in_steps(self, steps: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(steps)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _launch(self, slot: int) -> None:
+        if self._draining:
+            return
+        began = self._table.generation
+        validator = WorkerMessageValidator(self._vocabulary, began, self._loop.time())
+        link = WorkerLink(
+            slot,
+            began,
+            validator,
+            received=self._received,
+            lost=self._lost,
+            refuse=lambda link, words: self._refuse(link, GARBLED, words),
+        )
+        try:
+            sock = self._processes.spawn(link.spawned)
+        except OSError as error:
+            delay = self._delay(slot)
+            log.error("worker %d cannot be started: %s; trying again in %g s", slot + 1, error, delay)
+            self._loop.call_later(delay, self._launch, slot)
+            return
+        self._links[slot] = link
+        link.wire.send(self._first_message(slot))
+        connecting = self._loop.create_task(link.wire.connect(self._loop, sock))
+        self._connecting.add(connecting)
+        connecting.add_done_callback(self._connecting.discard)
+
+    def _first_message(self, slot: int) -> WorkerConfig:
+        first = replace(self._worker_config(slot), table=diff(EMPTY, self._table))
+        if self._certificates is None:
+            return first
+        pairs = zip(first.listeners, self._certificates, strict=True)
+        return replace(first, listeners=tuple(replace(one, tls=tls) for one, tls in pairs))
+
+    # Tables.
+
+    def publish(self, table: RoutingTable) -> None:
+        """Send a table to all workers."""
+        publication = diff(self._table, table)
+        self._table = table
+        self._vocabulary.add(publication)
+        for link in self._links.values():
+            link.publish(publication)
+
+    async def acknowledged(self, generation: int, patience: float | None = 5.0) -> None:
+        """Return once no request head that arrives from now on is decided by a table before `generation`.
+
+        Raises `NotAcknowledgedError` after `patience` seconds.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                await self._wait(lambda: self._has_generation(generation))
+        except TimeoutError:
+            raise NotAcknowledgedError(f"not every worker has acknowledged generation {generation}") from None
+
+    def _has_generation(self, generation: int) -> bool:
+        """A worker that began with a generation cannot follow an older one."""
+        return all(max(link.acknowledged, link.began) >= generation for link in self._links.values())
+
+    async def _wait(self, condition: Callable[[], bool]) -> None:
+        if condition():
+            return
+        future = self._loop.create_future()
+        self._waiters.append((condition, future))
+        try:
+            await future
+        finally:
+            self._waiters.remove((condition, future))
+
+    def _settle(self) -> None:
+        for condition, future in self._waiters:
+            if not future.done() and condition():
+                future.set_result(None)
+
+    def update_certificates(self, certificates: list[ListenerTls | None]) -> None:
+        """New certificates for the listeners, in their order."""
+        self._certificates = certificates
+        for link in self._links.values():
+            link.wire.send(Certificates(tuple(certificates)))
+
+    # What workers say.
+
+    def _received(self, link: WorkerLink, message: Message) -> None:
+        if link.strange:
+            return
+        try:
+            link.border.check(message, self._loop.time(), self._ticks[0] if len(self._ticks) == LATE_TICKS else 0.0)
+        except OutOfBoundsError as error:
+            self._refuse(link, BOUNDS, str(error))
+            return
+        link.silence = 0
+        if isinstance(message, Delta):
+            self._file(link, message)
+        elif isinstance(message, Introduction):
+            self._introduced(link, message)
+        elif isinstance(message, Acknowledged):
+            fresh = not link.ready
+            link.acknowledged = message.generation
+            link.unacknowledged = 0
+            if fresh:
+                self._failures[link.slot] = 0
+                self._deltas.publish(WorkersChanged(f"worker {link.slot + 1} serves"))
+            self._settle()
+        elif isinstance(message, Drained):
+            link.cut = message.cut
+
+    def _file(self, link: WorkerLink, delta: Delta) -> None:
+        """One report that cannot be filed must not keep others from it."""
+        try:
+            self._deltas.publish(WorkerReport(link.slot, delta))
+        except Exception as error:
+            log.exception("what worker %d reports cannot be filed", link.slot + 1)
+            self._refuse(link, FAILED, f"{type(error).__name__} while it was filed")
+
+    def _refuse(self, link: WorkerLink, reason: str, words: str) -> None:
+        """It says what no worker of ours says: it may not be ours any more."""
+        self.refused[reason] += 1
+        log.error(
+            "worker %d (pid %s) is killed and replaced, what it says is refused: %s",
+            link.slot + 1,
+            link.pid,
+            words,
+            extra={"fields": {"action": "refuse", "worker": link.slot + 1, "pid": link.pid, "reason": reason}},
+        )
+        link.kill()
+        link.wire.abort()
+
+    def _introduced(self, link: WorkerLink, introduction: Introduction) -> None:
+        """Only one that runs what we run may serve."""
+        words = what_differs(introduction, own_build())
+        if words:
+            link.strange = True
+            link.kill()
+            link.wire.abort()
+            problem = f"worker {link.slot + 1} cannot be used: {words}; restart canaryproxy to run one of them alone"
+            if self._started:
+                log.error("%s", problem)
+            self._give_up(problem)
+
+    def _lost(self, link: WorkerLink) -> None:
+        """Its link is gone, so it is or will be: nothing it holds may outlive its link."""
+        pid = link.pid
+        link.close()
+        if self._links.get(link.slot) is not link:
+            return
+        del self._links[link.slot]
+        self._deltas.publish(WorkerGone(link.slot))
+        self._settle()
+        if self._draining:
+            return
+        self.restarts += 1
+        if link.ready:
+            log.warning("worker %d (pid %s) ended; it is replaced", link.slot + 1, pid)
+            self._launch(link.slot)
+        else:
+            delay = self._delay(link.slot)
+            log.error("worker %d died before it was ready; another one follows in %g s", link.slot + 1, delay)
+            self._loop.call_later(delay, self._launch, link.slot)
+        self._deltas.publish(WorkersChanged(f"worker {link.slot + 1} ended"))
+
+    def _delay(self, slot: int) -> float:
+        """Seconds until the next try, after one more that came to nothing."""
+        delay: float = min(MIN_BACKOFF_SECONDS * 2 ** self._failures[slot], MAX_BACKOFF_SECONDS)
+        self._failures[slot] += 1
+        return delay
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            self._ticks.append(self._loop.time())
+            for link in list(self._links.values()):
+                self._watch_one(link)
+
+    def _watch_one(self, link: WorkerLink) -> None:
+        link.silence += 1
+        behind = link.ready and link.acknowledged < self._table.generation
+        link.unacknowledged = link.unacknowledged + 1 if behind else 0
+        link.unread = link.unread + 1 if link.wire.congested else 0
+        if link.doomed or self._draining:
+            return
+        if link.unacknowledged > UNACKNOWLEDGED:
+            log.error("worker %d (pid %s) does not acknowledge; it is killed", link.slot + 1, link.pid)
+            link.kill()
+        elif link.silence > SILENT_TICKS:
+            log.error("worker %d (pid %s) is silent; it is killed", link.slot + 1, link.pid)
+            link.kill()
+        elif link.unread > SILENT_TICKS:
+            log.error("worker %d (pid %s) does not read its messages; it is killed", link.slot + 1, link.pid)
+            link.kill()
+
+    # The end.
+
+    async def drain(self, patience: float) -> int:
+        """Have all workers finish within `patience` seconds; returns the number of exchanges that were cut."""
+        self._draining = True
+        self._processes.retire()
+        links = list(self._links.values())
+        for link in links:
+            link.drain()
+        deadline = self._loop.time() + patience + DRAIN_MARGIN_SECONDS
+        while self._links and self._loop.time() < deadline:  # noqa: ASYNC110 - a few looks a second, once in a life
+            await asyncio.sleep(TICK_SECONDS / 10)
+        self.abort()
+        return sum(link.cut or 0 for link in links)
+
+    def abort(self) -> None:
+        """End all workers now."""
+        self._draining = True
+        for link in list(self._links.values()):
+            link.kill()
+            link.wire.abort()
+        self._processes.abort()
+        for task in self._tasks:
+            task.cancel()
