@@ -13,7 +13,7 @@ from canaryproxy.control.ports import UnwritableStateError
 from canaryproxy.control.results import NoSuchRouteError
 from canaryproxy.control.route_states import Actor, RevisionConflictError
 from canaryproxy.processes.workers import NotAcknowledgedError
-from canaryproxy.rollout.state import Illegal
+from canaryproxy.rollout.state import IllegalTransitionError
 
 Done = TypeVar("Done")
 
@@ -68,7 +68,7 @@ async def kept(call: Call, change: Awaitable[Done]) -> Done:
         raise Problem("stale", "read the route again", headers=tagged(call)) from None
     except NoCanaryError as error:
         raise Problem("no-canary", str(error)) from None
-    except Illegal as error:
+    except IllegalTransitionError as error:
         raise Problem("phase", str(error)) from None
     except UnwritableStateError as error:
         raise Problem("state-unwritable", f"nothing was changed: {error}", headers={"Retry-After": "5"}) from None

@@ -7,7 +7,7 @@ from typing import Any
 from canaryproxy.admin import rollout_models as models
 from canaryproxy.admin.problems import Problem
 from canaryproxy.admin.views import Knowledge
-from canaryproxy.rollout.record import Record, records
+from canaryproxy.rollout.record import RolloutRecord, records
 
 
 def rollouts_of(knowledge: Knowledge, route: str) -> models.Rollouts:
@@ -40,12 +40,12 @@ def report_of(knowledge: Knowledge, route: str, wanted: str | None = None) -> mo
     )
 
 
-def _records(knowledge: Knowledge, route: str) -> list[Record]:
+def _records(knowledge: Knowledge, route: str) -> list[RolloutRecord]:
     state = knowledge.plane.ledger.state[route]
     return records(state.past, replace(state.rollout, identity=knowledge.plane.versions.identity(route)))
 
 
-def _found(knowledge: Knowledge, route: str, wanted: str) -> Record:
+def _found(knowledge: Knowledge, route: str, wanted: str) -> RolloutRecord:
     known = _records(knowledge, route)
     for one in known:
         if one.identity.id == wanted:
@@ -53,7 +53,7 @@ def _found(knowledge: Knowledge, route: str, wanted: str) -> Record:
     raise Problem("no-such-rollout", f"the last ones are: {', '.join(one.identity.id for one in known) or 'none'}")
 
 
-def _shown(route: str, record: Record) -> models.RolloutRecord:
+def _shown(route: str, record: RolloutRecord) -> models.RolloutRecord:
     return models.RolloutRecord(
         route=route,
         id=record.identity.id,

@@ -186,7 +186,7 @@ class Knowledge:
         """Where a rollout stands."""
         rollout, plan = self.plane.rollouts.of(name), self.plane.observations.plan(name)
         active = rollout.phase in UNDER_WAY
-        aim = rollout.aim if rollout.phase != "baking" else None
+        aim = rollout.next_weight if rollout.phase != "baking" else None
         dwell = plan.steps[rollout.step].dwell if active and rollout.step is not None else 0.0
         estimate = self.plane.observations.estimate(name) if active else 0.0
         names = self.plane.versions.identity(name)

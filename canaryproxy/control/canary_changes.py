@@ -10,7 +10,7 @@ from canaryproxy.control.events import EventBus, publish_rollout
 from canaryproxy.control.results import RolloutResult
 from canaryproxy.control.state import RouteState
 from canaryproxy.probes.endpoints import which
-from canaryproxy.rollout.state import Illegal, Told
+from canaryproxy.rollout.state import IllegalTransitionError, Notice
 
 log = logging.getLogger("canaryproxy")
 
@@ -26,25 +26,27 @@ class NoCanaryError(Exception):
 
 
 def check_removable(route: str, state: RouteState, rules: Sequence[RuleConfig]) -> None:
-    """Whether the canary may be removed: nothing may be sent to it. Raises `NoCanaryError` and `Illegal`."""
+    """Whether the canary may be removed: nothing may be sent to it. Raises `NoCanaryError` and
+    `IllegalTransitionError`.
+    """
     if state.plain:
         raise NoCanaryError(route)
     if state.rollout.moves:
-        raise Illegal(f"the rollout is {state.rollout.phase}; abort it before the canary is removed")
+        raise IllegalTransitionError(f"the rollout is {state.rollout.phase}; abort it before the canary is removed")
     if state.weight:
         first = "reset the rollout" if state.rollout.phase == "succeeded" else "set its weight to 0"
-        raise Illegal(f"the canary gets {state.weight / 100:g} %; {first} before it is removed")
+        raise IllegalTransitionError(f"the canary gets {state.weight / 100:g} %; {first} before it is removed")
     names = [rule.name for rule in rules if rule.reaches_canary]
     if names:
-        raise Illegal(f"rules reach the canary, remove them first: {', '.join(names[:MAX_NAMED])}")
+        raise IllegalTransitionError(f"rules reach the canary, remove them first: {', '.join(names[:MAX_NAMED])}")
 
 
-def canary_text(state: RouteState) -> tuple[Told, ...]:
+def canary_text(state: RouteState) -> tuple[Notice, ...]:
     """What there is to tell of a rollout that has ended with its canary, or may begin with a new one."""
     if state.rollout.phase == "rolled_back":
-        return (Told("warning", f"the rollout has ended, all traffic goes to stable: {state.rollout.why}"),)
+        return (Notice("warning", f"the rollout has ended, all traffic goes to stable: {state.rollout.why}"),)
     words = "the canary was removed after its rollout" if state.plain else "a canary again; a rollout may begin"
-    return (Told("info", words),)
+    return (Notice("info", words),)
 
 
 def difference(before: VersionConfig | None, after: VersionConfig | None) -> str:

@@ -15,7 +15,7 @@ from canaryproxy.control.fingerprint import heard_later, heard_of
 from canaryproxy.control.state import RouteState, with_rollout
 from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import Plan
-from canaryproxy.rollout.state import UNDER_WAY, Event, Kind, Severity, Told
+from canaryproxy.rollout.state import UNDER_WAY, Kind, Notice, RolloutEvent, Severity
 
 REQUEST = "from the next request on"
 NOW = "from now on"
@@ -126,8 +126,8 @@ class FollowedEdit:
     """
 
     state: RouteState
-    turns: tuple[Told, ...]
-    notes: tuple[Told, ...]
+    turns: tuple[Notice, ...]
+    notes: tuple[Notice, ...]
     changed: frozenset[str]
 
     @property
@@ -136,17 +136,17 @@ class FollowedEdit:
         return "; ".join(one.words for one in (*self.turns, *self.notes))
 
 
-def follow(before: RouteState, edit: Edit, plan: Callable[[], Plan], now: float, change: Event) -> FollowedEdit:
+def follow(before: RouteState, edit: Edit, plan: Callable[[], Plan], now: float, change: RolloutEvent) -> FollowedEdit:
     """What an edit does to a route: a rollout starts over for another canary, by the event `change`, and goes on by
     another plan.
     """
     changed = differing(before.heard, edit.is_immediate_change) - _back_again(before, edit)
     heard = _to_hear(before, edit)
     after = replace(before, heard=heard) if before.heard != heard else before
-    turns: tuple[Told, ...] = ()
+    turns: tuple[Notice, ...] = ()
     kind = _kind(before, edit, changed)
     if kind is not None:
-        event = change if kind == "changed" else Event(kind)
+        event = change if kind == "changed" else RolloutEvent(kind)
         rollout, turns = transition(plan(), before.rollout, event, now)
         after = after if rollout == before.rollout else with_rollout(after, rollout, event.report, now)
     return FollowedEdit(after, turns, _notes(after, edit, changed), changed)
@@ -173,7 +173,7 @@ def _kind(before: RouteState, edit: Edit, changed: frozenset[str]) -> Kind | Non
     return "edited" if "plan" in changed and before.rollout.phase in UNDER_WAY else None
 
 
-def _notes(state: RouteState, edit: Edit, changed: frozenset[str]) -> tuple[Told, ...]:
+def _notes(state: RouteState, edit: Edit, changed: frozenset[str]) -> tuple[Notice, ...]:
     """What there is to say of an edit, of which `changed` is what a rollout has to follow. Another canary, another
     plan, weights and rules have words of their own.
     """
@@ -193,7 +193,7 @@ def _notes(state: RouteState, edit: Edit, changed: frozenset[str]) -> tuple[Told
         words.append(f"the canary is {'not judged any more, its steps go by the clock' if off else 'judged'}")
     elif active and (edit.over or "stable" in changed):
         words.append("the evidence about the canary starts over")
-    return (Told(severity, "; ".join(words)),) if words else ()
+    return (Notice(severity, "; ".join(words)),) if words else ()
 
 
 def waits(state: RouteState) -> str:

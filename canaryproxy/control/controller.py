@@ -22,9 +22,9 @@ from canaryproxy.control.table_publisher import TablePublisher
 from canaryproxy.control.topology import Topology
 from canaryproxy.model.table import Endpoint
 from canaryproxy.probes.health import newly_unhealthy
-from canaryproxy.rollout.machine import NOTICED, known, transition
+from canaryproxy.rollout.machine import NOTICE_SECONDS, known, transition
 from canaryproxy.rollout.plan import Plan
-from canaryproxy.rollout.state import Event, Illegal, Told, summary
+from canaryproxy.rollout.state import IllegalTransitionError, Notice, RolloutEvent, summary
 
 log = logging.getLogger("canaryproxy")
 
@@ -85,9 +85,9 @@ class Controller:
     async def set_weight(self, route: str, weight: int, actor: Actor, revision: int | None = None) -> Changed:
         """Send `weight` basis points to the canary, and return when every worker does.
 
-        Raises `NoSuchRouteError`, `NoCanaryError`, `RevisionConflictError` if `revision` is not the route's, `Illegal`
-        while a rollout says what it is, `UnwritableStateError`, and `NotAcknowledgedError`: then it is kept and
-        published all the same.
+        Raises `NoSuchRouteError`, `NoCanaryError`, `RevisionConflictError` if `revision` is not the route's,
+        `IllegalTransitionError` while a rollout says what it is, `UnwritableStateError`, and `NotAcknowledgedError`:
+        then it is kept and published all the same.
         """
 
         def change(before: RouteState) -> tuple[RouteState, str]:
@@ -95,7 +95,7 @@ class Controller:
                 raise NoCanaryError(route)
             if not (before.settable or before.plain):
                 phase = before.rollout.phase
-                raise Illegal(f"the rollout is {phase}, and says what the weight is; {known(phase)}")
+                raise IllegalTransitionError(f"the rollout is {phase}, and says what the weight is; {known(phase)}")
             after = with_weight(before, weight, self.config.routes[route].weight)
             return after, f"{before.weight / 100:g} -> {weight / 100:g}"
 
@@ -111,7 +111,9 @@ class Controller:
             now = change(was)
             of_steps = self.config.routes[route].rollout.rule_names & {rule.name for rule in now}
             if of_steps:
-                raise Illegal(f"a step of the rollout has a rule {min(of_steps)}; give this one another name")
+                raise IllegalTransitionError(
+                    f"a step of the rollout has a rule {min(of_steps)}; give this one another name"
+                )
             if before.plain and any(rule.reaches_canary for rule in now):
                 raise NoCanaryError(route)
             listed = ", ".join(rule.name for rule in now[:MAX_NAMED])
@@ -151,13 +153,13 @@ class Controller:
             raise RevisionConflictError(route)
 
     async def apply_event(
-        self, route: str, plan: Plan, event: Event, actor: Actor, revision: int | None = None
+        self, route: str, plan: Plan, event: RolloutEvent, actor: Actor, revision: int | None = None
     ) -> RolloutResult:
         """Let something happen to a route's rollout. What takes from the canary has its effect first and is kept then;
         everything else is kept first. Who has to know that every worker follows waits for `acknowledged`.
 
-        Raises `NoSuchRouteError`, `NoCanaryError`, `RevisionConflictError` if `revision` is not the route's, `Illegal`
-        for a verb that the phase does not know, and `UnwritableStateError`.
+        Raises `NoSuchRouteError`, `NoCanaryError`, `RevisionConflictError` if `revision` is not the route's,
+        `IllegalTransitionError` for a verb that the phase does not know, and `UnwritableStateError`.
         """
         self.expect(route, revision)
         after, told = self._transition(route, plan, event)
@@ -180,12 +182,12 @@ class Controller:
         await self.retry_writes()
         return replace(done, durable=self._route_states.durable)
 
-    def _transition(self, route: str, plan: Plan, event: Event) -> tuple[RouteState, tuple[Told, ...]]:
+    def _transition(self, route: str, plan: Plan, event: RolloutEvent) -> tuple[RouteState, tuple[Notice, ...]]:
         """What an event would make of a route. Raises as `apply_event` does."""
         before = self.state.get(route)
         if before is None:
             raise NoSuchRouteError(route)
-        if before.plain and event.kind not in NOTICED:
+        if before.plain and event.kind not in NOTICE_SECONDS:
             raise NoCanaryError(route)
         event = replace(
             event,
@@ -201,7 +203,7 @@ class Controller:
         )
 
     def _entry(
-        self, after: RouteState, told: Sequence[Told], event: Event, actor: Actor
+        self, after: RouteState, told: Sequence[Notice], event: RolloutEvent, actor: Actor
     ) -> tuple[Actor, str, str, int]:
         action = event.kind if event.kind != "tick" else "rollout"
         words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, told)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from canaryproxy.control.results import Reload
-from canaryproxy.rollout.identity import Identity
-from canaryproxy.rollout.state import Rollout, Told
+from canaryproxy.rollout.identity import RolloutIdentity
+from canaryproxy.rollout.state import Notice, Rollout
 
 log = logging.getLogger("canaryproxy")
 
@@ -23,7 +23,7 @@ MAX_WAITING = 256
 
 MAX_SUBSCRIBERS = 64
 
-NO_CANARIES_REMOVED: Mapping[str, Identity] = MappingProxyType({})
+NO_CANARIES_REMOVED: Mapping[str, RolloutIdentity] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class EventBus:
     versions it is `about`, where somebody knows that.
     """
 
-    def __init__(self, about: Callable[[str], Identity] | None = None, places: int = MAX_SUBSCRIBERS) -> None:
+    def __init__(self, about: Callable[[str], RolloutIdentity] | None = None, places: int = MAX_SUBSCRIBERS) -> None:
         self._about = about
         self._places = places
         self._number = 0
@@ -146,7 +146,7 @@ class EventBus:
         self._listeners.clear()
 
 
-def identity_fields(identity: Identity) -> dict[str, str | None]:
+def identity_fields(identity: RolloutIdentity) -> dict[str, str | None]:
     """Which rollout something is about, and which versions; null for what is not known."""
     return {
         "rollout_id": identity.id or None,
@@ -156,7 +156,7 @@ def identity_fields(identity: Identity) -> dict[str, str | None]:
 
 
 def publish_rollout(
-    events: EventBus, at: float, route: str, rollout: Rollout, notice: Sequence[Told], actor: str, generation: int
+    events: EventBus, at: float, route: str, rollout: Rollout, notice: Sequence[Notice], actor: str, generation: int
 ) -> None:
     """Say what came of a rollout, in the log and to whoever listens."""
     for one in notice:
@@ -182,11 +182,11 @@ def publish_rollout(
 def publish_config(
     events: EventBus,
     at: float,
-    heard: Mapping[str, Told],
+    heard: Mapping[str, Notice],
     reload: Reload,
     actor: str,
     generation: int,
-    gone: Mapping[str, Identity] = NO_CANARIES_REMOVED,
+    gone: Mapping[str, RolloutIdentity] = NO_CANARIES_REMOVED,
 ) -> None:
     """Say what an edited config does to routes and to their rollouts. `gone` are the rollouts of routes that have left
     it.
@@ -201,7 +201,13 @@ def publish_config(
 
 
 def _said(
-    events: EventBus, at: float, route: str, notice: Told, actor: str, generation: int, gone: Identity | None = None
+    events: EventBus,
+    at: float,
+    route: str,
+    notice: Notice,
+    actor: str,
+    generation: int,
+    gone: RolloutIdentity | None = None,
 ) -> None:
     """Say what an edited config does to a route, in the log and as an event."""
     names = {} if gone is None else identity_fields(gone)

@@ -16,7 +16,7 @@ from canaryproxy.probes.failing_dependencies import FailingDependencies, Key
 from canaryproxy.probes.failure_reasons import answered
 from canaryproxy.probes.http_client import CallFailedError, ContextOf, called, first_words, host_of, is_secure
 from canaryproxy.probes.redaction import site
-from canaryproxy.rollout.state import Phase, Rollout, Told
+from canaryproxy.rollout.state import Notice, Phase, Rollout
 
 log = logging.getLogger("canaryproxy")
 
@@ -103,7 +103,7 @@ class Hooks:
         hooks: Sequence[HookConfig],
         notify: NotifyConfig | None,
         rollout: Rollout,
-        rollout_notice: Sequence[Told],
+        rollout_notice: Sequence[Notice],
         at: float,
         *,
         turned: bool,
@@ -155,7 +155,7 @@ ENDS: dict[Phase, When] = {"succeeded": "end", "rolled_back": "rollback"}
 
 
 def document(
-    route: str, rollout: Rollout, hook: HookConfig, rollout_notice: Told | None = None, at: float = 0.0
+    route: str, rollout: Rollout, hook: HookConfig, rollout_notice: Notice | None = None, at: float = 0.0
 ) -> dict[str, Any]:
     """What a hook is told."""
     words = dict(hook.metadata)
@@ -179,7 +179,7 @@ def document(
     }
 
 
-def notice(route: str, rollout: Rollout, notify: NotifyConfig, rollout_notice: Told, at: float) -> dict[str, Any]:
+def notice(route: str, rollout: Rollout, notify: NotifyConfig, rollout_notice: Notice, at: float) -> dict[str, Any]:
     """What a chat or a pager is told."""
     if notify.style == "slack":
         return {

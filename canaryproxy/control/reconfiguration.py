@@ -228,8 +228,8 @@ class Reconfiguration:
     ) -> Changed:
         """Make it the canary, or remove the one that there is; returns when every worker follows.
 
-        Raises what `Controller.set_weight` does, `NoCanaryError` where there is none to remove, and `Illegal` while it
-        is in use.
+        Raises what `Controller.set_weight` does, `NoCanaryError` where there is none to remove, and
+        `IllegalTransitionError` while it is in use.
         """
 
         def change(before: RouteState) -> tuple[RouteState, str]:

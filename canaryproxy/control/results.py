@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from canaryproxy.rollout.state import Rollout, Told
+from canaryproxy.rollout.state import Notice, Rollout
 
 MAX_LOGGED = 20
 """Problems of a config that the log names; `canaryproxy check` names all."""
@@ -31,7 +31,7 @@ class RolloutResult:
     """What came of an event of a rollout. `durable`: it is on the disk."""
 
     rollout: Rollout
-    notice: tuple[Told, ...]
+    notice: tuple[Notice, ...]
     generation: int
     revision: int
     durable: bool = True
@@ -54,7 +54,7 @@ class Reload:
     problem: str = ""
     others: frozenset[str] = frozenset()
     begun: Mapping[str, RolloutResult] = field(default_factory=dict)
-    edits: Mapping[str, tuple[Told, ...]] = field(default_factory=dict)
+    edits: Mapping[str, tuple[Notice, ...]] = field(default_factory=dict)
     renewed: frozenset[str] = frozenset()
 
 

@@ -29,9 +29,9 @@ from canaryproxy.probes.endpoints import which
 from canaryproxy.processes.subscriptions import FailingVerdict, Verdicts
 from canaryproxy.processes.workers import NotAcknowledgedError
 from canaryproxy.rollout.machine import transition
-from canaryproxy.rollout.plan import WHOLE, Plan
+from canaryproxy.rollout.plan import FULL_WEIGHT, Plan
 from canaryproxy.rollout.starting import REMOVED
-from canaryproxy.rollout.state import UNDER_WAY, Event, Illegal, Rollout, Verb
+from canaryproxy.rollout.state import UNDER_WAY, IllegalTransitionError, Rollout, RolloutEvent, Verb
 
 log = logging.getLogger("canaryproxy")
 
@@ -93,9 +93,9 @@ class RolloutEngine:
         """A route's rollout as it is now."""
         return self._ledger.state[route].rollout
 
-    def change(self, route: str) -> Event:
+    def change(self, route: str) -> RolloutEvent:
         """That a route's canary is another one: what it is called, and what was found of the one before."""
-        return Event("changed", identity=self._versions.now(route), report=self._observations.report(route))
+        return RolloutEvent("changed", identity=self._versions.now(route), report=self._observations.report(route))
 
     def new_plan(self, route: str) -> Plan:
         """What a rollout that begins now follows."""
@@ -124,7 +124,7 @@ class RolloutEngine:
         if verb == "abort" and only in ("", self.of(route).identity.id):
             self._aborts[route] += 1
         identity = self._versions.now(route, version, stable)
-        event = Event(verb, full=full, by=actor.name, identity=identity, only=only)
+        event = RolloutEvent(verb, full=full, by=actor.name, identity=identity, only=only)
         plan = self._observations.plan(route)
         if verb == "retry" and not version:
             event = replace(event, identity=retried(self.of(route).identity, identity))
@@ -140,7 +140,7 @@ class RolloutEngine:
             if self._aborts[route] != aborts:
                 refusal = "aborted while the gates were asked"
             if refusal:
-                raise Illegal(refusal)
+                raise IllegalTransitionError(refusal)
         return await self._roll(route, plan, event, actor, revision)
 
     def _canary(self, route: str) -> object:
@@ -151,7 +151,7 @@ class RolloutEngine:
         return which(config.canary)
 
     async def _roll(
-        self, route: str, plan: Plan, event: Event, actor: Actor, revision: int | None = None
+        self, route: str, plan: Plan, event: RolloutEvent, actor: Actor, revision: int | None = None
     ) -> RolloutResult:
         before, event = self.of(route), replace(event, report=self._observations.report(route))
         if event.kind == "changed":
@@ -181,7 +181,7 @@ class RolloutEngine:
         """The canary is another one, and stands where the one before stood."""
         if route not in self._topology.config.routes:
             return
-        rollout, event = self.of(route), Event("changed", identity=self._versions.now(route))
+        rollout, event = self.of(route), RolloutEvent("changed", identity=self._versions.now(route))
         if rollout.phase in UNDER_WAY:
             event = as_named(rollout.identity, event, self._wall() - rollout.began)
         await self._roll(route, self._observations.new_plan(route), event, ENGINE)
@@ -218,7 +218,7 @@ class RolloutEngine:
         mine, now = self.of(route).identity, self._versions.now(route)
         now = with_missing(mine, now)
         if self.of(route).phase in UNDER_WAY and now != mine:
-            await self._roll(route, self._observations.plan(route), Event("named", identity=now), ENGINE)
+            await self._roll(route, self._observations.plan(route), RolloutEvent("named", identity=now), ENGINE)
 
     async def store_evidence(self) -> None:
         """Keep what is known of canaries under way, and what could not be kept before."""
@@ -247,20 +247,20 @@ class RolloutEngine:
             return
         plan, observation, now = self._observations.plan(route), self._observations.observe(route), self._wall()
         before = self.of(route)
-        after = transition(plan, before, Event("tick", observation), now)[0]
+        after = transition(plan, before, RolloutEvent("tick", observation), now)[0]
         if before.reason == "gate" or (before.step is not None and after.step == before.step + 1):
             said = self._gate(route)
             if said is None and before.reason != "gate":
                 return
             observation = replace(observation, gate=before.why if said is None else said)
-            after = transition(plan, before, Event("tick", observation), now)[0]
+            after = transition(plan, before, RolloutEvent("tick", observation), now)[0]
         if after != before:
-            await self._roll(route, plan, Event("tick", observation), ENGINE)
+            await self._roll(route, plan, RolloutEvent("tick", observation), ENGINE)
 
     def _gate(self, route: str) -> str | None:
         """What the gates before the next weight say; None while it is not known."""
         hooks = self._topology.config.routes[route].rollout.hooks
-        moments: tuple[When, ...] = ("raise", "promotion") if self.of(route).aim == WHOLE else ("raise",)
+        moments: tuple[When, ...] = ("raise", "promotion") if self.of(route).next_weight == FULL_WEIGHT else ("raise",)
         answers = [self._hooks.gate(route, hooks, moment, self.of(route)) for moment in moments]
         if None in answers:
             return None
@@ -272,7 +272,7 @@ class RolloutEngine:
         """
         try:
             await work
-        except Illegal as error:
+        except IllegalTransitionError as error:
             log.warning("the rollout of %s does not begin by itself: %s", route, error)
         except (RevisionConflictError, NoCanaryError, NoSuchRouteError):
             log.info("the rollout of %s was changed by another call or the config meanwhile", route)

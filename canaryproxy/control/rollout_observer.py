@@ -17,7 +17,7 @@ from canaryproxy.control.route_states import RouteStates
 from canaryproxy.control.topology import Topology
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.replan import followed
-from canaryproxy.rollout.state import Facts, Rollout
+from canaryproxy.rollout.state import Observation, Rollout
 from canaryproxy.telemetry.read.users import UserRegistry
 from canaryproxy.telemetry.read.window import Window
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers
@@ -80,7 +80,7 @@ class RolloutObserver:
         if rollout.step is None or config.spec is None:
             return 0.0
         step = rollout.steps[rollout.step]
-        proof = (rollout.aim or 0) > config.rollout.prove_above
+        proof = (rollout.next_weight or 0) > config.rollout.prove_above
         needed = max(config.spec.min_requests, NEEDED_FOR_PROOF if proof else 0)
         return expected_seconds(step.dwell, step.weight, needed, self.traffic(route))
 
@@ -96,7 +96,7 @@ class RolloutObserver:
         """What is to be said of the canary as it is known now, as plain data."""
         return report(self._judges.analysis(route, self._now()), self.canary_users(route))
 
-    def observe(self, route: str) -> Facts:
+    def observe(self, route: str) -> Observation:
         """What is known of a route now."""
         config = self._topology.config.routes[route]
         healthy = {
@@ -106,11 +106,11 @@ class RolloutObserver:
         checked = config.canary is not None and config.canary.health is not None
         estimate = self.estimate(route)
         analysis = self._judges.analysis(route, self._now())
-        facts = Facts(
+        facts = Observation(
             analysis.verdict if config.spec is not None else "pass",
             analysis.reason,
-            beyond=analysis.exposed.excess_failures,
-            alone="" if analysis.dry_run else analysis.uncontrolled,
+            excess_failures=analysis.exposed.excess_failures,
+            uncontrolled="" if analysis.dry_run else analysis.uncontrolled,
             stable_ill=not any(healthy["stable"]),
             estimate=estimate if math.isfinite(estimate) else 0.0,
             lost=self._memory.lost(route),

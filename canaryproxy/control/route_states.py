@@ -27,7 +27,7 @@ from canaryproxy.control.ports import (
 )
 from canaryproxy.control.state import Audit, RouteState, State, latch, later, reconcile, revised
 from canaryproxy.control.state_differences import differences
-from canaryproxy.rollout.state import Rollout, Told
+from canaryproxy.rollout.state import Notice, Rollout
 
 log = logging.getLogger("canaryproxy")
 
@@ -83,7 +83,7 @@ class AppliedConfig:
     canaries: Mapping[str, CanaryDocument]
     before: State
     state: State
-    notices: Mapping[str, Told]
+    notices: Mapping[str, Notice]
 
 
 class RouteStates:
@@ -117,7 +117,7 @@ class RouteStates:
     def next_weight_of(self, route: str) -> int | None:
         """The weight that its rollout aims at, in basis points; None where none is under way."""
         state = self.state.get(route)
-        return None if state is None else state.rollout.aim
+        return None if state is None else state.rollout.next_weight
 
     @property
     def condition(self) -> StorageHealth:
@@ -128,7 +128,7 @@ class RouteStates:
             return StorageHealth("unwritable", self._write_error)
         return self._health_at_load if any(one.latched for one in self.state.values()) else StorageHealth()
 
-    async def load(self, config: Config) -> dict[str, Told]:
+    async def load(self, config: Config) -> dict[str, Notice]:
         """What was kept, as this config continues it, and what that changes. State that is lost never sends anyone to a
         canary.
         """
@@ -212,7 +212,7 @@ class RouteStates:
             self.durable = False
             raise
 
-    def _audits(self, changes: Mapping[str, Told], state: Mapping[str, RouteState], generation: int) -> list[Audit]:
+    def _audits(self, changes: Mapping[str, Notice], state: Mapping[str, RouteState], generation: int) -> list[Audit]:
         return [
             self._audit(OPERATOR, "config", name, one.words, generation, state[name]) for name, one in changes.items()
         ]

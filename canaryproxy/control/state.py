@@ -14,11 +14,11 @@ from canaryproxy.config.canary_document import CanaryDocument
 from canaryproxy.config.schema.route import RouteConfig
 from canaryproxy.config.schema.rules import RuleSet
 from canaryproxy.control.fingerprint import Fingerprint, heard_of
-from canaryproxy.rollout.identity import Identity
+from canaryproxy.rollout.identity import RolloutIdentity
 from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import Plan
-from canaryproxy.rollout.record import Record, remembered
-from canaryproxy.rollout.state import Event, Facts, Rollout, counted
+from canaryproxy.rollout.record import RolloutRecord, with_record
+from canaryproxy.rollout.state import Observation, Rollout, RolloutEvent, failure_text
 
 Source = Literal["file", "api", "rollout"]
 
@@ -51,7 +51,7 @@ class RouteState:
     latched: str = ""
     rollout: Rollout = NO_ROLLOUT
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    past: tuple[Record, ...] = ()
+    past: tuple[RolloutRecord, ...] = ()
     waiting: int | None = None
     heard: Mapping[str, str] = field(default_factory=dict, hash=False)
     canary: CanaryDocument | None = None
@@ -159,11 +159,11 @@ def _with_or_without(before: RouteState, after: RouteState, now: float) -> Route
     if not after.plain:
         if not before.plain:
             return after
-        return replace(after, rollout=transition(NO_PLAN, after.rollout, Event("added"), now)[0])
+        return replace(after, rollout=transition(NO_PLAN, after.rollout, RolloutEvent("added"), now)[0])
     why = "" if after.canary is None else after.canary.problem
-    facts = Facts(why=f"what is kept of the canary does not hold up: {why}" if why else "")
-    rollout = transition(NO_PLAN, after.rollout, Event("removed", facts), now)[0]
-    past = remembered(after.past, after.rollout, rollout, {}, now)
+    facts = Observation(why=f"what is kept of the canary does not hold up: {why}" if why else "")
+    rollout = transition(NO_PLAN, after.rollout, RolloutEvent("removed", facts), now)[0]
+    past = with_record(after.past, after.rollout, rollout, {}, now)
     after = replace(after, rollout=rollout, rules=_harmless(after.rules), past=past)
     return replace(after, weight=0, weight_source=after.canary_source) if after.weight else after
 
@@ -173,7 +173,7 @@ def settled(before: RouteState, after: RouteState) -> bool:
     return before.plain != after.plain and before.rollout != after.rollout
 
 
-def gone(before: State, after: State) -> dict[str, Identity]:
+def gone(before: State, after: State) -> dict[str, RolloutIdentity]:
     """The rollouts of routes that are no more."""
     return {name: one.rollout.named for name, one in before.items() if name not in after}
 
@@ -241,14 +241,14 @@ def with_rollout(before: RouteState, rollout: Rollout, report: Mapping[str, Any]
     """A rollout has gone on: what it says of the weight holds, and what waited for its end does then. `report` is what
     was found of the canary until now.
     """
-    past = remembered(before.past, before.rollout, rollout, report, now)
+    past = with_record(before.past, before.rollout, rollout, report, now)
     after = replace(before, rollout=rollout, weight=rollout.weight, weight_source="rollout", latched="", past=past)
     if rollout.phase != "idle" or before.waiting is None:
         return after
     return replace(after, weight=before.waiting, weight_source="file", file_weight=before.waiting, waiting=None)
 
 
-def waits(before: RouteState, after: RouteState, event: Event) -> bool:
+def waits(before: RouteState, after: RouteState, event: RolloutEvent) -> bool:
     """Whether a change has to be on the disk first: all have that take nothing from the canary, but for a name."""
     takes = after.rollout.off or after.weight < before.weight or event.kind in ("changed", "named")
     return after is not before and not takes
@@ -268,7 +268,7 @@ def share(state: RouteState) -> str:
     if rollout.phase == "idle":
         return words if state.weight_source == "file" else f"{words} (by the {NAMES[state.weight_source]})"
     reason = f", {rollout.reason}" if rollout.reason else ""
-    step = "" if rollout.step is None else f", {counted(rollout)}"
+    step = "" if rollout.step is None else f", {failure_text(rollout)}"
     return f"{words} (rollout: {rollout.phase.replace('_', ' ')}{reason}{step})"
 
 

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 
 from canaryproxy.control.config_edits import waits
 from canaryproxy.control.state import RouteState
-from canaryproxy.rollout.state import Severity, Told, counted
+from canaryproxy.rollout.state import Notice, Severity, failure_text
 
 
-def differences(before: Mapping[str, RouteState], after: Mapping[str, RouteState]) -> dict[str, Told]:
+def differences(before: Mapping[str, RouteState], after: Mapping[str, RouteState]) -> dict[str, Notice]:
     """What a config has changed about each route, in words."""
     changed = {name: _heard(before.get(name), one) for name, one in after.items() if before.get(name) != one}
     said = {name: one for name, one in changed.items() if one is not None}
     return said | {name: _gone(before[name]) for name in before.keys() - after.keys()}
 
 
-def _heard(before: RouteState | None, after: RouteState) -> Told | None:
+def _heard(before: RouteState | None, after: RouteState) -> Notice | None:
     """None where nothing was edited: an older version had not kept what the file says of the canary."""
     if before is None:
-        return Told(
+        return Notice(
             "info", "new route, without a canary" if after.plain else f"new route, weight {after.weight / 100:g}"
         )
     words = _of_canary(before, after)
@@ -38,7 +38,7 @@ def _heard(before: RouteState | None, after: RouteState) -> Told | None:
         words.append("rules of the file" if before.rules is None else "rules of the file, in place of the API's")
     if not words and before.file_weight == after.file_weight:
         return None
-    return Told(severity, "; ".join(words) or "weight of the file, as it was")
+    return Notice(severity, "; ".join(words) or "weight of the file, as it was")
 
 
 def _of_canary(before: RouteState, after: RouteState) -> list[str]:
@@ -50,10 +50,10 @@ def _of_canary(before: RouteState, after: RouteState) -> list[str]:
     return ["another canary of the file" if before.canary is None else "the canary of the file, in place of the API's"]
 
 
-def _gone(before: RouteState) -> Told:
+def _gone(before: RouteState) -> Notice:
     """A route has left the config, or has another name now: then that is a new one."""
     rollout = before.rollout
     if rollout.phase == "idle":
-        return Told("info", "the route has left the config, and is forgotten")
-    words = f"the route has left the config, and with it its rollout: {rollout.phase}, {counted(rollout)}"
-    return Told("warning", f"{words}, {before.weight / 100:g} % to the canary")
+        return Notice("info", "the route has left the config, and is forgotten")
+    words = f"the route has left the config, and with it its rollout: {rollout.phase}, {failure_text(rollout)}"
+    return Notice("warning", f"{words}, {before.weight / 100:g} % to the canary")

@@ -10,8 +10,8 @@ from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.control.route_states import RouteStates
 from canaryproxy.control.topology import Topology
 from canaryproxy.model.table import VersionName
-from canaryproxy.rollout.identity import NAMELESS, Identity, identifier
-from canaryproxy.rollout.state import UNDER_WAY, Event
+from canaryproxy.rollout.identity import NAMELESS, RolloutIdentity, identifier
+from canaryproxy.rollout.state import UNDER_WAY, RolloutEvent
 
 log = logging.getLogger("canaryproxy")
 
@@ -78,13 +78,13 @@ class VersionTracker:
         told = {said.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
         return told.pop() if len(told) == 1 else ""
 
-    def now(self, route: str, given: str = "", stable: str = "") -> Identity:
+    def now(self, route: str, given: str = "", stable: str = "") -> RolloutIdentity:
         """The identity of a rollout that would begin now; `given` and `stable` are names that a request gives."""
         canary = self.announced_name(route, "canary")
         fresh = identifier(self._wall(), secrets.randbits(32))
-        return Identity(fresh, given, canary, stable or self.announced_name(route, "stable"))
+        return RolloutIdentity(fresh, given, canary, stable or self.announced_name(route, "stable"))
 
-    def identity(self, route: str) -> Identity:
+    def identity(self, route: str) -> RolloutIdentity:
         """Of the rollout that there is; in idle, what the versions are called now. The name of one that has ended is
         not that of the canary which stands there now.
         """
@@ -93,7 +93,7 @@ class VersionTracker:
             return replace(self.now(route), id="")
         return with_missing(rollout.identity, self.now(route)) if rollout.phase in UNDER_WAY else rollout.identity
 
-    def about(self, route: str) -> Identity:
+    def about(self, route: str) -> RolloutIdentity:
         """The same of a name that need not be a route's."""
         known = route in self._ledger.state and route in self._topology.config.routes
         return self.identity(route) if known else NAMELESS
@@ -134,18 +134,18 @@ class VersionTracker:
         return found
 
 
-def with_missing(mine: Identity, now: Identity) -> Identity:
+def with_missing(mine: RolloutIdentity, now: RolloutIdentity) -> RolloutIdentity:
     """What is not known yet of a rollout, as it is called now. Pure."""
-    return Identity(mine.id, mine.given, mine.announced or now.announced, mine.stable or now.stable)
+    return RolloutIdentity(mine.id, mine.given, mine.announced or now.announced, mine.stable or now.stable)
 
 
-def retried(before: Identity, now: Identity) -> Identity:
+def retried(before: RolloutIdentity, now: RolloutIdentity) -> RolloutIdentity:
     """A second try goes by the name given to the first, unless the canary calls itself something else now. Pure."""
     other = before.announced and now.announced and before.announced != now.announced
     return now if other else replace(now, given=before.given)
 
 
-def as_named(mine: Identity, changed: Event, age: float) -> Event:
+def as_named(mine: RolloutIdentity, changed: RolloutEvent, age: float) -> RolloutEvent:
     """A canary under way calls itself something else, `age` seconds after its rollout began. What was named at the
     start may only just have arrived: then it is that one still. Pure.
     """

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from canaryproxy.model.document import VERSION, items, mapping, number, text, truth, unknown, version_of, whole
-from canaryproxy.rollout.identity import Identity, identifier
-from canaryproxy.rollout.plan import WHOLE, Step
-from canaryproxy.rollout.record import Record, Result
+from canaryproxy.rollout.identity import RolloutIdentity, identifier
+from canaryproxy.rollout.plan import FULL_WEIGHT, Step
+from canaryproxy.rollout.record import Result, RolloutRecord
 from canaryproxy.rollout.state import Phase, Rollout
 
 V = 1
@@ -50,7 +50,7 @@ STORED_RESULTS = {result: stored for stored, result in RESULTS.items()}
 STORED_REASONS = {reason: stored for stored, reason in REASONS.items()}
 
 
-def _dump_identity(identity: Identity) -> dict[str, str]:
+def _dump_identity(identity: RolloutIdentity) -> dict[str, str]:
     """Its keys stand among those of the rollout."""
     return {
         "id": identity.id,
@@ -121,7 +121,7 @@ def load(data: Mapping[str, Any]) -> Rollout:
     )
 
 
-def dump_record(record: Record) -> dict[str, Any]:
+def dump_record(record: RolloutRecord) -> dict[str, Any]:
     """Plain data, for JSON."""
     return {
         **record.extra,
@@ -137,13 +137,13 @@ def dump_record(record: Record) -> dict[str, Any]:
     }
 
 
-KNOWN_OF_RECORD = frozenset(dump_record(Record(Identity(), "succeeded")))
+KNOWN_OF_RECORD = frozenset(dump_record(RolloutRecord(RolloutIdentity(), "succeeded")))
 
 
-def load_record(data: Mapping[str, Any]) -> Record:
+def load_record(data: Mapping[str, Any]) -> RolloutRecord:
     """What `dump_record` gave. Without an id and a result it is none. Raises as `load` does."""
     version_of(data, V, "a record of a rollout")
-    return Record(
+    return RolloutRecord(
         identity=replace(_identity(data), id=text(data["id"])),
         result=_result(data["result"]),
         reason=_reason(data),
@@ -156,7 +156,7 @@ def load_record(data: Mapping[str, Any]) -> Record:
     )
 
 
-def _known(data: Mapping[str, Any], since: float) -> Identity:
+def _known(data: Mapping[str, Any], since: float) -> RolloutIdentity:
     """A rollout that an older version has begun gets an id here, and the same one every time."""
     mine = _identity(data)
     if "id" in data or data["phase"] == "idle":
@@ -164,8 +164,8 @@ def _known(data: Mapping[str, Any], since: float) -> Identity:
     return replace(mine, id=identifier(number(data.get("began", 0.0)) or since, 0))
 
 
-def _identity(data: Mapping[str, Any]) -> Identity:
-    return Identity(
+def _identity(data: Mapping[str, Any]) -> RolloutIdentity:
+    return RolloutIdentity(
         id=text(data.get("id", "")),
         given=text(data.get("given", "")),
         announced=text(data.get("announced", "")),
@@ -208,6 +208,6 @@ def _place(value: object, steps: int) -> int | None:
 
 
 def _weight(value: object) -> int:
-    if whole(value) > WHOLE:
+    if whole(value) > FULL_WEIGHT:
         raise ValueError(f"{value!r} is no weight")
     return cast("int", value)

@@ -17,7 +17,7 @@ SAFE = frozenset(string.ascii_letters + string.digits + "._:/@+-")
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class RolloutIdentity:
     """`given` is the canary's version as the request that began the rollout names it, `announced` as the canary itself
     does (or the config for it), `stable` is stable's. Each is empty where it is not known.
     """
@@ -32,7 +32,7 @@ class Identity:
         """The canary's version."""
         return self.given or self.announced
 
-    def same_canary(self, other: "Identity") -> bool | None:
+    def same_canary(self, other: "RolloutIdentity") -> bool | None:
         """Whether `other`, which comes later, is about the same version; None where that cannot be known."""
         mine = {self.given, self.announced} - {""}
         if other.given:
@@ -45,7 +45,7 @@ class Identity:
         return f"rollout {self.id}{f' of {self.canary}' if self.canary else ''}"
 
 
-NAMELESS = Identity()
+NAMELESS = RolloutIdentity()
 
 
 def identifier(now: float, dice: int) -> str:

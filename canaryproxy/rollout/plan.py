@@ -8,22 +8,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-WHOLE = 10_000
+FULL_WEIGHT = 10_000
 """The weight of a canary that gets everything."""
 
 OnTimeout = Literal["pause", "abort"]
 Start = Literal["manual", "auto"]
 
-ENOUGH = 1300
+MIN_REQUESTS_PER_STEP = 1300
 """Canary requests that a step of `auto` has in two dwells: what a proof of "no worse" takes of a healthy service."""
 
-GENTLE = 2000
+MIN_FIRST_WEIGHT = 2000
 """The highest first weight of `auto`."""
 
 GROWTH = 3.0
 """Times the weight before, of `auto`."""
 
-FINEST = 1
+MIN_WEIGHT = 1
 """The lowest first weight, 0.01 %."""
 
 
@@ -81,7 +81,7 @@ class Curve:
     def weights(self) -> tuple[int, ...]:
         """All of them."""
         last = max(self.count - 1, 1)
-        return rising(round(100 * (WHOLE / 100) ** (number / last)) for number in range(self.count))
+        return rising(round(100 * (FULL_WEIGHT / 100) ** (number / last)) for number in range(self.count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ Shape = Range | Curve | Auto
 
 def rising(weights: Iterable[int]) -> tuple[int, ...]:
     """Each once and in order, and the whole at the end."""
-    return tuple(sorted({*weights, WHOLE}))
+    return tuple(sorted({*weights, FULL_WEIGHT}))
 
 
 def resolved(shape: Shape, dwell: float, rate: float) -> tuple[Step, ...]:
@@ -108,9 +108,13 @@ def auto_weights(dwell: float, rate: float) -> tuple[int, ...]:
     again and again. Half comes before the whole, since no more than half may see what is not proven.
     """
     seen = 2 * dwell * rate
-    weight = float(max(math.ceil(WHOLE * ENOUGH / seen), FINEST) if seen * GENTLE > WHOLE * ENOUGH else GENTLE)
+    weight = float(
+        max(math.ceil(FULL_WEIGHT * MIN_REQUESTS_PER_STEP / seen), MIN_WEIGHT)
+        if seen * MIN_FIRST_WEIGHT > FULL_WEIGHT * MIN_REQUESTS_PER_STEP
+        else MIN_FIRST_WEIGHT
+    )
     weights = []
-    while weight < WHOLE / 2:
+    while weight < FULL_WEIGHT / 2:
         weights.append(round(weight))
         weight *= GROWTH
-    return rising((*weights, WHOLE // 2))
+    return rising((*weights, FULL_WEIGHT // 2))

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from canaryproxy.rollout.plan import Plan
-from canaryproxy.rollout.state import Event, Kind, Rollout, Told, counted
+from canaryproxy.rollout.state import Kind, Notice, Rollout, RolloutEvent, failure_text
 
-ANOTHER: tuple[Kind, ...] = ("start", "retry", "changed", "edited")
+PLAN_CHANGED: tuple[Kind, ...] = ("start", "retry", "changed", "edited")
 """What goes by the steps of another plan than the rollout has."""
 
 
@@ -16,7 +16,7 @@ def followed(plan: Plan, state: Rollout) -> Plan:
     return replace(plan, steps=state.steps) if state.steps and state.moves else plan
 
 
-def replan(plan: Plan, state: Rollout, _: Event, __: float) -> tuple[Rollout, tuple[Told, ...]]:
+def replan(plan: Plan, state: Rollout, _: RolloutEvent, __: float) -> tuple[Rollout, tuple[Notice, ...]]:
     """What lies behind stays as it was, what lies ahead is as the plan says now; the step of now keeps its weight."""
     number = state.step or 0
     here = next((one for one in plan.steps if one.weight == state.steps[number].weight), state.steps[number])
@@ -24,5 +24,5 @@ def replan(plan: Plan, state: Rollout, _: Event, __: float) -> tuple[Rollout, tu
     patience = 0.0 if plan.step_timeout is None else state.step_since + max(plan.step_timeout, here.dwell)
     after = replace(state, steps=(*state.steps[:number], here, *ahead), timeout_at=patience)
     then = f"then {', '.join(f'{one.weight / 100:g} %' for one in ahead)}" if ahead else "the last one"
-    words = f"the plan of the config changed: {counted(after)} stays at {state.weight / 100:g} %, {then}"
-    return after, (Told("info", words),)
+    words = f"the plan of the config changed: {failure_text(after)} stays at {state.weight / 100:g} %, {then}"
+    return after, (Notice("info", words),)

@@ -7,41 +7,41 @@ may not.
 """
 
 from canaryproxy.rollout.plan import Plan
-from canaryproxy.rollout.state import UNDER_WAY, Event, Rollout
+from canaryproxy.rollout.state import UNDER_WAY, Rollout, RolloutEvent
 
 REMOVED = "removed"
 """Reason of a rollout that ended because there is no canary any more."""
 
 
-def was_removed(_: Plan, state: Rollout, __: Event, ___: float) -> bool:
+def was_removed(_: Plan, state: Rollout, __: RolloutEvent, ___: float) -> bool:
     """It ended with its canary, which says nothing against the next one."""
     return state.reason == REMOVED
 
 
-def may_begin(_: Plan, state: Rollout, event: Event, __: float) -> bool:
+def may_begin(_: Plan, state: Rollout, event: RolloutEvent, __: float) -> bool:
     """After an end: it is another version, or nothing speaks for it being the same one that a person stopped."""
     stopped = state.phase == "rolled_back" and state.reason == "manual"
-    return another(_, state, event, __) or (state.identity.same_canary(event.identity) is None and not stopped)
+    return is_another(_, state, event, __) or (state.identity.same_canary(event.identity) is None and not stopped)
 
 
-def another(_: Plan, state: Rollout, event: Event, __: float) -> bool:
+def is_another(_: Plan, state: Rollout, event: RolloutEvent, __: float) -> bool:
     """While one is under way: it is another version, which takes the place of the one before."""
     same = state.identity.same_canary(event.identity)
     return same is False or (same is None and bool(event.identity.given))
 
 
-def repeated(_: Plan, state: Rollout, event: Event, __: float) -> bool:
+def repeated(_: Plan, state: Rollout, event: RolloutEvent, __: float) -> bool:
     """One of the very version that is asked for by name is under way, or has succeeded: a job may be run again."""
     return bool(event.identity.given) and state.identity.same_canary(event.identity) is True
 
 
-def gone(state: Rollout, wanted: str) -> str:
+def removed_text(state: Rollout, wanted: str) -> str:
     """Why a verb that is meant for one rollout alone has no effect on this one."""
     now = "no rollout is there now" if state.phase == "idle" else f"now it is {state.identity}, {state.phase}"
     return f"rollout {wanted} is over: {now}"
 
 
-def refusal(state: Rollout, event: Event) -> str:
+def refusal(state: Rollout, event: RolloutEvent) -> str:
     """Why it does not start, and what does; empty where this module has no part in that."""
     if event.kind != "start":
         return ""

@@ -7,15 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from canaryproxy.rollout.identity import NAMELESS, Identity
+from canaryproxy.rollout.identity import NAMELESS, RolloutIdentity
 from canaryproxy.rollout.plan import Step
 
 Phase = Literal["idle", "progressing", "paused", "baking", "succeeded", "rolled_back"]
 Verb = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset"]
 Kind = Literal[
-    "start", "pause", "resume", "promote", "abort", "retry", "reset", "tick", "changed", "named", "edited", "removed",
+    "start",
+    "pause",
+    "resume",
+    "promote",
+    "abort",
+    "retry",
+    "reset",
+    "tick",
+    "changed",
+    "named",
+    "edited",
+    "removed",
     "added",
-]  # fmt: skip
+]
 Severity = Literal["info", "warning", "critical"]
 
 UNDER_WAY: frozenset[Phase] = frozenset(("progressing", "paused", "baking"))
@@ -48,7 +59,7 @@ class Rollout:
     controls: int = 0
     warned: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    identity: Identity = NAMELESS
+    identity: RolloutIdentity = NAMELESS
 
     @property
     def off(self) -> bool:
@@ -56,12 +67,12 @@ class Rollout:
         return self.phase == "rolled_back" and not self.weight
 
     @property
-    def named(self) -> Identity:
+    def named(self) -> RolloutIdentity:
         """Which one there is now: none in idle."""
         return NAMELESS if self.phase == "idle" else self.identity
 
     @property
-    def aim(self) -> int | None:
+    def next_weight(self) -> int | None:
         """The weight that is to come; None where none is under way."""
         if self.phase not in UNDER_WAY or self.step is None:
             return None
@@ -74,10 +85,10 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known at a tick. `verdict` and `why` are the judge's, for leaving this step; `beyond` is by how many
-    requests the canary failed more than stable's rate explains; `alone` says why a canary without a control is
-    suspicious, empty if it is not; `stable_ill` that stable itself cannot be gone back to; `gate` says why somebody
+class Observation:
+    """What is known at a tick. `verdict` and `why` are the judge's, for leaving this step; `excess_failures` is by how
+    many requests the canary failed more than stable's rate explains; `uncontrolled` says why a canary without a control
+    is suspicious, empty if it is not; `stable_ill` that stable itself cannot be gone back to; `gate` says why somebody
     outside does not let it go on, empty if they do; `estimate` are the seconds that the step will take, as far as can
     be told; `lost` are those of it in which nobody watched. `urgent`: there is no time to take it
     back step by step.
@@ -85,8 +96,8 @@ class Facts:
 
     verdict: Literal["pass", "fail", "inconclusive"] = "inconclusive"
     why: str = ""
-    beyond: float = 0.0
-    alone: str = ""
+    excess_failures: float = 0.0
+    uncontrolled: str = ""
     stable_ill: bool = False
     gate: str = ""
     estimate: float = 0.0
@@ -95,7 +106,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class RolloutEvent:
     """What happened. `changed`: the canary is another one; `removed`: there is none any more; `added`: there is one
     again. `reaches`: something sends requests to the canary although no rollout runs; `latched`: the canary is off for
     another reason than a rollout; `waiting`: the weight that the file has for the time after it; `edited`: the plan is
@@ -104,38 +115,38 @@ class Event:
     """
 
     kind: Kind
-    facts: Facts = Facts()
+    observation: Observation = Observation()
     full: bool = False
     reaches: bool = False
     latched: bool = False
     waiting: int | None = None
     by: str = ""
-    identity: Identity = NAMELESS
+    identity: RolloutIdentity = NAMELESS
     report: Mapping[str, Any] = field(default_factory=dict, hash=False)
     only: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Notice:
     """Something to tell everybody, in a sentence."""
 
     severity: Severity
     words: str
 
 
-def counted(rollout: Rollout) -> str:
+def failure_text(rollout: Rollout) -> str:
     """The step as people count, from one on: the same words in log, events, history and `status`. Data
     (`step` of the API, of hooks and of metrics) counts from zero.
     """
     return "no step" if rollout.step is None else f"step {rollout.step + 1} of {len(rollout.steps)}"
 
 
-def summary(rollout: Rollout, told: Sequence[Told]) -> str:
+def summary(rollout: Rollout, notice: Sequence[Notice]) -> str:
     """What came of an event, for the book."""
-    return "; ".join(one.words for one in told) or f"{rollout.phase}, {counted(rollout)}"
+    return "; ".join(one.words for one in notice) or f"{rollout.phase}, {failure_text(rollout)}"
 
 
-class Illegal(Exception):
+class IllegalTransitionError(Exception):
     """A verb that the phase does not know; the message names those that it does."""
 
 

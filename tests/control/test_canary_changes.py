@@ -18,8 +18,8 @@ from canaryproxy.control.canary_changes import NoCanaryError, canary_text, check
 from canaryproxy.control.fingerprint import fingerprints
 from canaryproxy.control.route_states import Actor, RevisionConflictError
 from canaryproxy.control.state import RouteState, effective, reconcile, with_canary, with_weight
-from canaryproxy.rollout.plan import WHOLE, Step
-from canaryproxy.rollout.state import Event, Facts, Illegal, Rollout, Verb
+from canaryproxy.rollout.plan import FULL_WEIGHT, Step
+from canaryproxy.rollout.state import IllegalTransitionError, Observation, Rollout, RolloutEvent, Verb
 from canaryproxy.store.codec import read_state, write_state
 from tests.support.admin import Api
 from tests.support.rolling import JO, Bench, started
@@ -28,7 +28,7 @@ CI = Actor("ci", "write")
 PLAIN = "stable: http://a\n"
 TWO = PLAIN + "canary: http://b\n"
 TESTERS = RuleSet(rules_from_written([{"name": "t", "to": "canary"}, {"name": "s", "to": "stable"}]))
-STEPS = (Step(100, 60.0), Step(WHOLE, 60.0))
+STEPS = (Step(100, 60.0), Step(FULL_WEIGHT, 60.0))
 
 
 def config(text: str) -> Config:
@@ -85,7 +85,9 @@ def test_a_rollout_ends_with_its_canary_and_the_next_canary_begins_with_nothing(
 
 
 def test_a_rollout_that_succeeded_is_over_when_its_canary_is_removed() -> None:
-    done = replace(heard(None, TWO), rollout=Rollout("succeeded", steps=STEPS, step=1, weight=WHOLE), weight=WHOLE)
+    done = replace(
+        heard(None, TWO), rollout=Rollout("succeeded", steps=STEPS, step=1, weight=FULL_WEIGHT), weight=FULL_WEIGHT
+    )
     gone = heard(done, PLAIN)
     assert (gone.rollout.phase, gone.weight, "removed" in canary_text(gone)[0].words) == ("idle", 0, True)
 
@@ -240,7 +242,7 @@ def test_the_later_of_file_and_api_always_holds_and_nothing_is_ever_sent_to_no_c
     [
         ({"weight": 500}, "the canary gets 5 %; set its weight to 0 before it is removed"),
         (
-            {"weight": WHOLE, "rollout": Rollout("succeeded", weight=WHOLE)},
+            {"weight": FULL_WEIGHT, "rollout": Rollout("succeeded", weight=FULL_WEIGHT)},
             "the canary gets 100 %; reset the rollout before it is removed",
         ),
         (
@@ -254,12 +256,12 @@ def test_the_later_of_file_and_api_always_holds_and_nothing_is_ever_sent_to_no_c
     ],
 )
 def test_a_canary_in_use_is_not_removed(changes: dict[str, object], said: str) -> None:
-    with pytest.raises(Illegal, match=said.replace("(", r"\(")):
+    with pytest.raises(IllegalTransitionError, match=said.replace("(", r"\(")):
         check_removable("shop", replace(heard(None, TWO), **changes), ())  # type: ignore[arg-type]
 
 
 def test_a_canary_that_rules_reach_is_not_removed() -> None:
-    with pytest.raises(Illegal, match=r"rules reach the canary, remove them first: t$"):
+    with pytest.raises(IllegalTransitionError, match=r"rules reach the canary, remove them first: t$"):
         check_removable("shop", heard(None, TWO), TESTERS.rules)
     check_removable("shop", heard(None, TWO), TESTERS.rules[1:])
     check_removable("shop", replace(heard(None, TWO), rollout=Rollout("rolled_back", "manual")), ())
@@ -294,7 +296,7 @@ async def test_the_api_gives_a_route_a_canary_and_takes_it_again() -> None:
     assert (table.versions[1].endpoints[0].port, table.weight, table.affinity is not None) == (7, 0, True)
     assert bench.judges.check_set("docs") is not None
     await bench.controller.set_weight("docs", 500, CI)
-    with pytest.raises(Illegal, match="set its weight to 0"):
+    with pytest.raises(IllegalTransitionError, match="set its weight to 0"):
         await bench.reconfiguration.set_canary("docs", NO_CANARY, CI)
     await bench.controller.set_weight("docs", 0, CI)
     await bench.reconfiguration.set_canary("docs", NO_CANARY, CI)
@@ -372,7 +374,7 @@ async def test_a_verb_that_meets_the_removal_of_the_canary_begins_nothing(verb: 
     with pytest.raises(NoCanaryError):
         await asked
     with pytest.raises(NoCanaryError):
-        await bench.controller.apply_event("docs", bench.observations.plan("docs"), Event(verb), CI)
+        await bench.controller.apply_event("docs", bench.observations.plan("docs"), RolloutEvent(verb), CI)
     state = bench.ledger.state["docs"]
     assert (state.plain, state.weight, state.rollout.phase) == (True, 0, "idle")
 
@@ -395,7 +397,10 @@ async def test_a_canary_that_the_judge_took_back_does_not_begin_by_itself_for_ha
     await bench.reconfiguration.start()
     await bench.rollouts.do("shop", "start", JO)
     await bench.controller.apply_event(
-        "shop", bench.observations.plan("shop"), Event("tick", Facts("fail", "it failed")), Actor("e", "engine")
+        "shop",
+        bench.observations.plan("shop"),
+        RolloutEvent("tick", Observation("fail", "it failed")),
+        Actor("e", "engine"),
     )
 
     async def say(url: str) -> None:
@@ -433,7 +438,9 @@ async def test_rules_of_the_file_reach_nothing_while_the_api_says_there_is_no_ca
 async def test_one_on_its_way_back_that_is_removed_is_counted_once() -> None:
     bench = await started("steps: [10, 50, 100], rollback: 1h")
     await bench.rollouts.do("shop", "promote", JO)
-    await bench.rollouts._roll("shop", bench.observations.plan("shop"), Event("tick", Facts("fail", "it failed")), JO)
+    await bench.rollouts._roll(
+        "shop", bench.observations.plan("shop"), RolloutEvent("tick", Observation("fail", "it failed")), JO
+    )
     assert (bench.shop.rollout.phase, bench.shop.weight) == ("rolled_back", 1000)
     bench.text = _without
     await bench.reload()

@@ -11,7 +11,7 @@ from canaryproxy.control.ports import UnwritableStateError
 from canaryproxy.control.results import Changed, NoSuchRouteError
 from canaryproxy.control.route_states import Actor, RevisionConflictError
 from canaryproxy.control.state import RouteState, State
-from canaryproxy.rollout.plan import WHOLE, Step
+from canaryproxy.rollout.plan import FULL_WEIGHT, Step
 from canaryproxy.rollout.state import Rollout
 from canaryproxy.store.memory import MemoryStore
 from canaryproxy.store.sqlite import SqliteStore
@@ -136,9 +136,13 @@ class Kept(MemoryStore):
 
 async def test_another_canary_is_followed_before_its_name_is_looked_up() -> None:
     """Looking may take long, and the API is open meanwhile."""
-    rollout = Rollout("progressing", steps=(Step(1000, 60.0), Step(WHOLE, 60.0)), step=1, weight=WHOLE, began=1.0)
+    rollout = Rollout(
+        "progressing", steps=(Step(1000, 60.0), Step(FULL_WEIGHT, 60.0)), step=1, weight=FULL_WEIGHT, began=1.0
+    )
     found = parse("stable: http://127.0.0.1:1\ncanary: http://new.test\n", "f", {})
-    known = RouteState(WHOLE, "rollout", 0, "", rollout=rollout, heard={"canary": "http://old.test"}, file_canary="old")
+    known = RouteState(
+        FULL_WEIGHT, "rollout", 0, "", rollout=rollout, heard={"canary": "http://old.test"}, file_canary="old"
+    )
     seen: list[int] = []
 
     async def slow(_: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from canaryproxy.control.config_edits import compare, follow
 from canaryproxy.control.fingerprint import canary_digest, fingerprint, fingerprints, heard_of, rules_digest
 from canaryproxy.control.state import RouteState
 from canaryproxy.rollout.plan import Plan
-from canaryproxy.rollout.state import Event
+from canaryproxy.rollout.state import RolloutEvent
 from tests.support.authority import Authority
 from tests.support.stored import RULES
 
@@ -113,8 +113,8 @@ def test_what_is_heard_of_a_canary_is_where_it_is_and_its_version() -> None:
 def test_what_a_later_version_has_heard_beside_is_kept_through_an_edit() -> None:
     config = parse("stable: http://a\ncanary: http://b\n", "f", {})
     before = RouteState(500, "file", 500, "", heard={**heard_of(config.routes["default"]), "schedule": "nights"})
-    after = follow(before, compare(None, config)["default"], lambda: Plan(()), 5.0, Event("changed")).state
+    after = follow(before, compare(None, config)["default"], lambda: Plan(()), 5.0, RolloutEvent("changed")).state
     assert after.heard["schedule"] == "nights"
     edited = parse("stable: http://c\ncanary: http://b\n", "f", {})
-    after = follow(before, compare(config, edited)["default"], lambda: Plan(()), 5.0, Event("changed")).state
+    after = follow(before, compare(config, edited)["default"], lambda: Plan(()), 5.0, RolloutEvent("changed")).state
     assert (after.heard["schedule"], after.heard["stable"]) == ("nights", "http://c:80")

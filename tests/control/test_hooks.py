@@ -15,8 +15,8 @@ from canaryproxy.control import hooks as module
 from canaryproxy.control.hooks import RETRY_SECONDS, Hooks, document, notice, over_http
 from canaryproxy.dataplane.tls import client_context
 from canaryproxy.probes.failing_dependencies import FailingDependencies
-from canaryproxy.rollout.identity import Identity
-from canaryproxy.rollout.state import Rollout, Told
+from canaryproxy.rollout.identity import RolloutIdentity
+from canaryproxy.rollout.state import Notice, Rollout
 from tests.support.secure import secure_server
 from tests.support.silent import silent
 
@@ -84,17 +84,17 @@ async def test_a_mistake_of_ours_keeps_the_gate_closed(monkeypatch: pytest.Monke
 
 
 def test_documents_have_the_shape_of_flaggers() -> None:
-    told = document("shop", HERE, GATE, Told("warning", "paused"), 5.0)
+    told = document("shop", HERE, GATE, Notice("warning", "paused"), 5.0)
     assert (told["name"], told["phase"], told["weight"], told["step"]) == ("shop", "Progressing", 25, 1)
     assert told["metadata"] == {"eventMessage": "paused", "eventType": "Warning", "timestamp": "5000"}
 
 
 def test_who_hears_of_a_rollout_hears_which_one_it_is_and_of_which_versions() -> None:
-    named = replace(HERE, identity=Identity("20261128-022013-k3f9z", "v42", "1.4", "v41"))
+    named = replace(HERE, identity=RolloutIdentity("20261128-022013-k3f9z", "v42", "1.4", "v41"))
     names = {"rollout_id": "20261128-022013-k3f9z", "stable_version": "v41", "canary_version": "v42"}
     notify = NotifyConfig.model_validate({"url": "http://chat"})
     slack = NotifyConfig.model_validate({"url": "http://chat", "style": "slack"})
-    one = Told("info", "started")
+    one = Notice("info", "started")
     assert document("shop", named, GATE, one, 5.0).items() >= names.items()
     assert notice("shop", named, notify, one, 5.0).items() >= names.items()
     text = notice("shop", named, slack, one, 5.0)["attachments"][0]["text"]
@@ -105,10 +105,10 @@ def test_who_hears_of_a_rollout_hears_which_one_it_is_and_of_which_versions() ->
 
 def test_a_chat_gets_a_sentence_and_a_colour() -> None:
     slack = NotifyConfig.model_validate({"url": "http://chat", "style": "slack"})
-    said = notice("shop", HERE, slack, Told("critical", "rolled back"), 5.0)
+    said = notice("shop", HERE, slack, Notice("critical", "rolled back"), 5.0)
     assert said["text"] == "shop: rolled back"
     assert said["attachments"][0]["color"] == "#e01e5a"
-    plain = notice("shop", HERE, NotifyConfig.model_validate({"url": "http://chat"}), Told("info", "started"), 5.0)
+    plain = notice("shop", HERE, NotifyConfig.model_validate({"url": "http://chat"}), Notice("info", "started"), 5.0)
     assert (plain["at"], plain["severity"], plain["sentence"]) == ("1970-01-01T00:00:05.000Z", "info", "started")
 
 
@@ -184,5 +184,7 @@ async def test_a_webhook_that_fails_is_said_now_and_then_and_its_secret_path_nev
 
 def test_a_chat_is_shown_no_markup_of_others() -> None:
     slack = NotifyConfig.model_validate({"url": "http://chat", "style": "slack"})
-    sent = notice("shop", HERE, slack, Told("warning", "gate g: it answered 403: <!channel> <http://x|y> & more"), 1.0)
+    sent = notice(
+        "shop", HERE, slack, Notice("warning", "gate g: it answered 403: <!channel> <http://x|y> & more"), 1.0
+    )
     assert sent["text"] == "shop: gate g: it answered 403: &lt;!channel&gt; &lt;http://x|y&gt; &amp; more"

@@ -15,7 +15,7 @@ from canaryproxy.control.results import NoSuchRouteError
 from canaryproxy.control.route_states import RevisionConflictError
 from canaryproxy.control.state import Audit, State
 from canaryproxy.model.table import Endpoint
-from canaryproxy.rollout.state import Illegal
+from canaryproxy.rollout.state import IllegalTransitionError
 from canaryproxy.store.codec import read_state, write_state
 from tests.support.rolling import JO, Bench, started
 
@@ -54,11 +54,11 @@ async def test_both_failing_together_takes_nothing_back() -> None:
 
 async def test_while_it_is_under_way_nobody_sets_the_weight_and_the_file_waits() -> None:
     bench = await started()
-    with pytest.raises(Illegal, match="the rollout is progressing"):
+    with pytest.raises(IllegalTransitionError, match="the rollout is progressing"):
         await bench.controller.set_weight("shop", 500, JO)
     with pytest.raises(NoSuchRouteError):
         await bench.rollouts.do("other", "start", JO)
-    with pytest.raises(Illegal, match="knows: abort, pause, promote"):
+    with pytest.raises(IllegalTransitionError, match="knows: abort, pause, promote"):
         await bench.rollouts.do("shop", "start", JO)
 
 
@@ -246,7 +246,7 @@ async def test_gates_are_asked_before_anything_goes_on_and_the_others_are_told()
     bench = Bench(HOOKS)
     bench.refusals["http://g/start"] = "it answered 403: not on fridays"
     await bench.reconfiguration.start()
-    with pytest.raises(Illegal, match="gate may-start: it answered 403: not on fridays"):
+    with pytest.raises(IllegalTransitionError, match="gate may-start: it answered 403: not on fridays"):
         await bench.rollouts.do("shop", "start", JO)
     assert bench.shop.rollout.phase == "idle"
     bench.refusals = {"http://g/raise": "it answered 409"}
@@ -282,7 +282,7 @@ async def test_an_abort_while_the_gates_are_asked_is_the_last_word() -> None:
     await asyncio.sleep(0)
     await bench.rollouts.do("shop", "abort", JO)
     asked.set()
-    with pytest.raises(Illegal, match="aborted while the gates were asked"):
+    with pytest.raises(IllegalTransitionError, match="aborted while the gates were asked"):
         await starting
     assert not bench.shop.rollout.moves
 
@@ -349,7 +349,7 @@ async def test_reset_ends_a_latch_too() -> None:
     assert bench.shop.off
     await bench.rollouts.do("shop", "reset", JO)
     assert (bench.shop.latched, bench.shop.off) == ("", False)
-    with pytest.raises(Illegal):
+    with pytest.raises(IllegalTransitionError):
         await bench.rollouts.do("shop", "reset", JO)
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from canaryproxy.control.results import NoSuchRouteError
 from canaryproxy.control.version_tracker import VersionTracker, as_named, retried, with_missing
-from canaryproxy.rollout.identity import Identity
-from canaryproxy.rollout.state import Event, Illegal
+from canaryproxy.rollout.identity import RolloutIdentity
+from canaryproxy.rollout.state import IllegalTransitionError, RolloutEvent
 from tests.support.rolling import JO, TEXT, Bench
 
 
@@ -98,7 +98,7 @@ async def test_a_name_that_is_not_known_at_the_start_is_noted_when_it_is(named: 
     begun = (await named.rollouts.do("shop", "start", JO)).rollout.identity
     named.called = {"stable": "1.0", "canary": "1.1"}
     await named.second()
-    assert named.shop.rollout.identity == Identity(begun.id, "", "1.1", "1.0")
+    assert named.shop.rollout.identity == RolloutIdentity(begun.id, "", "1.1", "1.0")
     named.called = {"stable": "", "canary": ""}
     await named.second()
     assert named.shop.rollout.identity.canary == "1.1"
@@ -141,7 +141,7 @@ async def test_a_start_whose_gates_take_long_does_not_take_the_place_of_a_later_
     answers[1].set()
     assert (await late).rollout.identity.canary == "v3"
     answers[0].set()
-    with pytest.raises(Illegal, match=r"while the gates were asked, rollout .* of v3 began"):
+    with pytest.raises(IllegalTransitionError, match=r"while the gates were asked, rollout .* of v3 began"):
         await early
     assert bench.shop.rollout.identity.canary == "v3"
 
@@ -164,7 +164,7 @@ async def test_a_start_whose_gates_were_asked_about_another_canary_or_a_route_th
     bench.text = lambda _: text.format(rollout="", more="", canary="") if "{" in text else text
     await bench.reload()
     answer.set()
-    with pytest.raises((Illegal, NoSuchRouteError), match=r"the canary became another one|^shop$"):
+    with pytest.raises((IllegalTransitionError, NoSuchRouteError), match=r"the canary became another one|^shop$"):
         await early
     assert all(one.rollout.phase == "idle" for one in bench.ledger.state.values())
 
@@ -181,7 +181,7 @@ async def test_an_abort_of_another_rollout_does_not_stop_a_start_that_asks_its_g
     bench.rollouts._hooks._post = slow
     start = asyncio.create_task(bench.rollouts.do("shop", "start", JO, version="v2"))
     await asyncio.sleep(0)
-    with pytest.raises(Illegal, match="rollout 20200101-000000-aaaaa is over"):
+    with pytest.raises(IllegalTransitionError, match="rollout 20200101-000000-aaaaa is over"):
         await bench.rollouts.do("shop", "abort", JO, only="20200101-000000-aaaaa")
     answer.set()
     assert (await start).rollout.phase == "progressing"
@@ -264,29 +264,31 @@ async def test_without_being_asked_to_nothing_is_reset(named: Named) -> None:
 
 
 def test_what_is_known_of_a_rollout_is_not_overwritten() -> None:
-    now = Identity("two", "", "1.1", "1.0")
-    assert with_missing(Identity("one"), now) == Identity("one", "", "1.1", "1.0")
-    assert with_missing(Identity("one", "v", "a", "b"), now) == Identity("one", "v", "a", "b")
+    now = RolloutIdentity("two", "", "1.1", "1.0")
+    assert with_missing(RolloutIdentity("one"), now) == RolloutIdentity("one", "", "1.1", "1.0")
+    assert with_missing(RolloutIdentity("one", "v", "a", "b"), now) == RolloutIdentity("one", "v", "a", "b")
 
 
 def test_a_second_try_keeps_the_name_unless_the_canary_is_another_one() -> None:
-    assert retried(Identity("one", "v1", "1.0"), Identity("two", "", "1.0")).given == "v1"
-    assert retried(Identity("one", "v1", "1.0"), Identity("two")).given == "v1"
-    assert retried(Identity("one", "v1", "1.0"), Identity("two", "", "1.1")).given == ""
+    assert retried(RolloutIdentity("one", "v1", "1.0"), RolloutIdentity("two", "", "1.0")).given == "v1"
+    assert retried(RolloutIdentity("one", "v1", "1.0"), RolloutIdentity("two")).given == "v1"
+    assert retried(RolloutIdentity("one", "v1", "1.0"), RolloutIdentity("two", "", "1.1")).given == ""
 
 
 @pytest.mark.parametrize(
     ("mine", "said", "age", "kind", "same"),
     [
-        (Identity("one", "v2", "v1"), "v2", 500.0, "named", True),
-        (Identity("one", "sha2", "1.0"), "1.1", 15.0, "changed", True),
-        (Identity("one", "sha2", "1.0"), "1.1", 25.0, "changed", False),
-        (Identity("one", "v2", "v2"), "v3", 15.0, "changed", False),
-        (Identity("one", "", "v1"), "v2", 15.0, "changed", False),
+        (RolloutIdentity("one", "v2", "v1"), "v2", 500.0, "named", True),
+        (RolloutIdentity("one", "sha2", "1.0"), "1.1", 15.0, "changed", True),
+        (RolloutIdentity("one", "sha2", "1.0"), "1.1", 25.0, "changed", False),
+        (RolloutIdentity("one", "v2", "v2"), "v3", 15.0, "changed", False),
+        (RolloutIdentity("one", "", "v1"), "v2", 15.0, "changed", False),
     ],
 )
-def test_whether_it_is_the_one_that_was_named(mine: Identity, said: str, age: float, kind: str, same: bool) -> None:
-    event = as_named(mine, Event("changed", identity=Identity("two", "", said)), age)
+def test_whether_it_is_the_one_that_was_named(
+    mine: RolloutIdentity, said: str, age: float, kind: str, same: bool
+) -> None:
+    event = as_named(mine, RolloutEvent("changed", identity=RolloutIdentity("two", "", said)), age)
     assert (event.kind, event.identity.id == "one") == (kind, same)
 
 

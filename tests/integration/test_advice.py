@@ -14,15 +14,15 @@ from typer.testing import CliRunner
 
 from canaryproxy.cli import app
 from canaryproxy.control.state import RouteState
-from canaryproxy.rollout.identity import Identity
+from canaryproxy.rollout.identity import RolloutIdentity
 from canaryproxy.rollout.machine import legal, transition
-from canaryproxy.rollout.plan import WHOLE, Plan, Step
-from canaryproxy.rollout.state import Event, Facts, Illegal, Phase, Rollout, Verb
+from canaryproxy.rollout.plan import FULL_WEIGHT, Plan, Step
+from canaryproxy.rollout.state import IllegalTransitionError, Observation, Phase, Rollout, RolloutEvent, Verb
 from tests.support.process import ROOT
 
 ANY: tuple[Phase, ...] = get_args(Phase)
 VERBS: tuple[str, ...] = (*get_args(Verb), "weight")
-PLAN = Plan((Step(100, 60.0), Step(5000, 60.0), Step(WHOLE, 60.0)))
+PLAN = Plan((Step(100, 60.0), Step(5000, 60.0), Step(FULL_WEIGHT, 60.0)))
 
 ALERTS, OPERATIONS, HOWTO = "monitoring/alerts.yml", "docs/operations.md", "docs/howto/ci-and-gitops.md"
 STARTING, MACHINE, LEDGER = (
@@ -88,13 +88,13 @@ def in_phase(phase: Phase) -> Rollout:
     """A rollout that has come there as rollouts do, of version v1."""
     if phase == "idle":
         return Rollout()
-    state, _ = transition(PLAN, Rollout(), Event("start", identity=Identity("one", "v1")), 0.0)
-    events: dict[Phase, tuple[Event, ...]] = {
+    state, _ = transition(PLAN, Rollout(), RolloutEvent("start", identity=RolloutIdentity("one", "v1")), 0.0)
+    events: dict[Phase, tuple[RolloutEvent, ...]] = {
         "progressing": (),
-        "paused": (Event("pause"),),
-        "baking": (Event("promote", full=True),),
-        "succeeded": (Event("promote", full=True), Event("promote")),
-        "rolled_back": (Event("tick", Facts("fail", "canary failed")),),
+        "paused": (RolloutEvent("pause"),),
+        "baking": (RolloutEvent("promote", full=True),),
+        "succeeded": (RolloutEvent("promote", full=True), RolloutEvent("promote")),
+        "rolled_back": (RolloutEvent("tick", Observation("fail", "canary failed")),),
     }
     for event in events[phase]:
         state, _ = transition(PLAN, state, event, 1.0)
@@ -110,7 +110,7 @@ def test_what_is_advised_is_legal_there(one: Advice) -> None:
             assert RouteState(0, "file", 0, "", latched="the kept state was damaged", rollout=state).settable
             continue
         assert one.verb in legal(phase)
-        transition(PLAN, state, Event(one.verb, reaches=True, identity=Identity("two", "v2")), 2.0)
+        transition(PLAN, state, RolloutEvent(one.verb, reaches=True, identity=RolloutIdentity("two", "v2")), 2.0)
 
 
 @pytest.mark.parametrize("one", ADVICE, ids=lambda one: f"{one.file}-{one.verb}")
@@ -122,8 +122,8 @@ def test_the_words_stand_there_and_name_the_verb(one: Advice) -> None:
 def test_what_used_to_be_advised_is_refused() -> None:
     for phase in ("progressing", "paused", "baking", "rolled_back"):
         assert not RouteState(0, "file", 0, "", rollout=in_phase(phase)).settable
-    with pytest.raises(Illegal):
-        transition(PLAN, in_phase("idle"), Event("retry"), 2.0)
+    with pytest.raises(IllegalTransitionError):
+        transition(PLAN, in_phase("idle"), RolloutEvent("retry"), 2.0)
 
 
 COMMAND = re.compile(r"canaryproxy ([a-z]+)\b[^`|\n]*")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from canaryproxy.model.document import TooNewError
 from canaryproxy.rollout.codec import KNOWN, PHASES, REASONS, RESULTS, V, dump, dump_record, load, load_record
-from canaryproxy.rollout.identity import Identity
+from canaryproxy.rollout.identity import RolloutIdentity
 from canaryproxy.rollout.plan import Step
-from canaryproxy.rollout.record import Record, Result
+from canaryproxy.rollout.record import Result, RolloutRecord
 from canaryproxy.rollout.state import Phase, Rollout
 
 JSON = st.recursive(
@@ -26,10 +26,24 @@ STEPS = st.lists(st.builds(Step, st.integers(0, 10_000), TIMES, st.booleans(), L
 STEP = (Step(100, 60.0), Step(5000, 1.5, hold=True), Step(10_000, 60.0))
 
 ROLLOUTS = st.builds(
-    Rollout, st.sampled_from(sorted(PHASES.values())), st.text(), st.text(), STEPS.map(tuple), st.integers(0, 2), st.integers(0, 10_000),
-    TIMES, TIMES, TIMES, TIMES, st.booleans(), st.sampled_from(sorted(PHASES.values())), st.integers(0, 5), st.booleans(), LATER,
-    st.builds(Identity, st.text(), st.text(), st.text(), st.text()),
-)  # fmt: skip
+    Rollout,
+    st.sampled_from(sorted(PHASES.values())),
+    st.text(),
+    st.text(),
+    STEPS.map(tuple),
+    st.integers(0, 2),
+    st.integers(0, 10_000),
+    TIMES,
+    TIMES,
+    TIMES,
+    TIMES,
+    st.booleans(),
+    st.sampled_from(sorted(PHASES.values())),
+    st.integers(0, 5),
+    st.booleans(),
+    LATER,
+    st.builds(RolloutIdentity, st.text(), st.text(), st.text(), st.text()),
+)
 
 
 def stored(rollout: Rollout) -> dict[str, Any]:
@@ -106,14 +120,14 @@ def test_every_phase_and_every_result_has_a_stored_name() -> None:
 @pytest.mark.parametrize("reason", [*REASONS.values(), "", "one of a later version"])
 def test_a_reason_is_kept_whether_it_is_known_or_not(reason: str) -> None:
     assert load(stored(Rollout(reason=reason))).reason == reason
-    record = Record(Identity("a"), "superseded", reason)
+    record = RolloutRecord(RolloutIdentity("a"), "superseded", reason)
     assert load_record(json.loads(json.dumps(dump_record(record)))) == record
 
 
 @pytest.mark.parametrize("wrong", [{"result": "lost"}, {"result": []}, {"reason": 3}, {"id": None}])
 def test_what_is_no_record_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises((ValueError, TypeError)):
-        load_record({**dump_record(Record(Identity("a"), "superseded")), **wrong})
+        load_record({**dump_record(RolloutRecord(RolloutIdentity("a"), "superseded")), **wrong})
 
 
 @pytest.mark.parametrize("later", [V + 1, 99])
@@ -125,12 +139,28 @@ def test_a_version_that_is_too_new_is_said_to_be_that(later: int) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"phase": "flying"}, {"weight": 10_001}, {"weight": True}, {"step": 3}, {"step": None}, {"since": "now"},
-        {"since": float("nan")}, {"why": 7}, {"released": 1}, {"controls": "one"}, {"steps": [[1]]}, {"steps": 3},
-        {"steps": [[0, "x", False]]}, {"steps": [[0, 1, False, {}, 1]]}, {"before": ""}, {"v": "1"}, {"v": -1},
-        {"v": True}, {"step": 0.5}, {"phase": []},
+        {"phase": "flying"},
+        {"weight": 10_001},
+        {"weight": True},
+        {"step": 3},
+        {"step": None},
+        {"since": "now"},
+        {"since": float("nan")},
+        {"why": 7},
+        {"released": 1},
+        {"controls": "one"},
+        {"steps": [[1]]},
+        {"steps": 3},
+        {"steps": [[0, "x", False]]},
+        {"steps": [[0, 1, False, {}, 1]]},
+        {"before": ""},
+        {"v": "1"},
+        {"v": -1},
+        {"v": True},
+        {"step": 0.5},
+        {"phase": []},
     ],
-)  # fmt: skip
+)
 def test_anything_else_is_refused(wrong: dict[str, object]) -> None:
     whole = dump(replace(Rollout("progressing", step=0), steps=STEP))
     with pytest.raises((ValueError, TypeError)):

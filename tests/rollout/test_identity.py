@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.rollout.identity import LABEL, SAFE, Identity, identifier, label
+from canaryproxy.rollout.identity import LABEL, SAFE, RolloutIdentity, identifier, label
 
 HOUR = 1_764_295_213.7
 
@@ -40,19 +40,19 @@ def test_two_of_one_second_differ_by_their_dice(one: int, other: int) -> None:
         (("", ""), ("", "1.0"), None),
         (("", ""), ("", ""), None),
     ],
-)  # fmt: skip
+)
 def test_a_canary_is_the_same_by_name_or_by_what_it_calls_itself(
     before: tuple[str, str], after: tuple[str, str], same: bool | None
 ) -> None:
     """`given` and `announced` of a rollout and of the one that is to come."""
-    assert Identity("a", *before).same_canary(Identity("b", *after)) is same
+    assert RolloutIdentity("a", *before).same_canary(RolloutIdentity("b", *after)) is same
 
 
 def test_the_name_that_was_given_goes_before_what_the_canary_calls_itself() -> None:
-    assert Identity("a", "sha1", "1.0").canary == "sha1"
-    assert Identity("a", "", "1.0").canary == "1.0"
-    assert str(Identity("a", "sha1")) == "rollout a of sha1"
-    assert str(Identity("a")) == "rollout a"
+    assert RolloutIdentity("a", "sha1", "1.0").canary == "sha1"
+    assert RolloutIdentity("a", "", "1.0").canary == "1.0"
+    assert str(RolloutIdentity("a", "sha1")) == "rollout a of sha1"
+    assert str(RolloutIdentity("a")) == "rollout a"
 
 
 @given(st.text())

@@ -9,14 +9,27 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from canaryproxy.rollout.identity import Identity
-from canaryproxy.rollout.machine import CONTROL, QUIET, TABLE, transition
-from canaryproxy.rollout.plan import WHOLE, Plan, Step
-from canaryproxy.rollout.state import UNDER_WAY, Event, Facts, Illegal, Kind, Phase, Rollout, Told, Verb
+from canaryproxy.rollout.identity import RolloutIdentity
+from canaryproxy.rollout.machine import CONTROL_SECONDS, QUIET_SECONDS, TABLE, transition
+from canaryproxy.rollout.plan import FULL_WEIGHT, Plan, Step
+from canaryproxy.rollout.state import (
+    UNDER_WAY,
+    IllegalTransitionError,
+    Kind,
+    Notice,
+    Observation,
+    Phase,
+    Rollout,
+    RolloutEvent,
+    Verb,
+)
 
-PLAN = Plan(tuple(Step(weight, 60.0) for weight in (100, 500, 2500, 5000, WHOLE)))
-NOTHING = Facts()
-PASS, FAIL = Facts("pass", "nothing is shown to be worse"), Facts("fail", "canary failed 13 of 640 requests")
+PLAN = Plan(tuple(Step(weight, 60.0) for weight in (100, 500, 2500, 5000, FULL_WEIGHT)))
+NOTHING = Observation()
+PASS, FAIL = (
+    Observation("pass", "nothing is shown to be worse"),
+    Observation("fail", "canary failed 13 of 640 requests"),
+)
 PHASES: tuple[Phase, ...] = get_args(Phase)
 VERBS: tuple[Verb, ...] = get_args(Verb)
 
@@ -28,15 +41,17 @@ class Run:
         self.plan = plan
         self.state = Rollout()
         self.now = 1000.0
-        self.told: list[Told] = []
+        self.told: list[Notice] = []
 
-    def do(self, kind: Kind, facts: Facts = NOTHING, *, wait: float = 0.0, full: bool = False, by: str = "") -> Rollout:
+    def do(
+        self, kind: Kind, facts: Observation = NOTHING, *, wait: float = 0.0, full: bool = False, by: str = ""
+    ) -> Rollout:
         self.now += wait
-        self.state, told = transition(self.plan, self.state, Event(kind, facts, full, by=by), self.now)
+        self.state, told = transition(self.plan, self.state, RolloutEvent(kind, facts, full, by=by), self.now)
         self.told.extend(told)
         return self.state
 
-    def tick(self, facts: Facts, wait: float = 1.0) -> Rollout:
+    def tick(self, facts: Observation, wait: float = 1.0) -> Rollout:
         return self.do("tick", facts, wait=wait)
 
 
@@ -61,9 +76,13 @@ def test_a_good_canary_climbs_step_by_step_bakes_and_succeeds() -> None:
         if (run.state.phase, run.state.weight) != (before.phase, before.weight):
             seen.append((run.state.phase, run.state.weight))
     assert seen == [
-        ("progressing", 100), ("progressing", 500), ("progressing", 2500), ("progressing", 5000), ("baking", WHOLE),
-        ("succeeded", WHOLE),
-    ]  # fmt: skip
+        ("progressing", 100),
+        ("progressing", 500),
+        ("progressing", 2500),
+        ("progressing", 5000),
+        ("baking", FULL_WEIGHT),
+        ("succeeded", FULL_WEIGHT),
+    ]
     assert run.now - 1000 == 4 * 60 + 300
     assert run.told[0].words == "started by ci; step 1 of 5, the canary gets 1 %"
     assert run.told[-1].words.startswith("succeeded: the canary has proven itself")
@@ -72,7 +91,7 @@ def test_a_good_canary_climbs_step_by_step_bakes_and_succeeds() -> None:
 def test_a_step_lasts_its_time_and_until_the_verdict_is_a_pass() -> None:
     run = started()
     assert run.tick(PASS, 59).step == 0
-    assert run.tick(Facts("inconclusive"), 100).step == 0
+    assert run.tick(Observation("inconclusive"), 100).step == 0
     assert run.tick(PASS).step == 1
     assert run.tick(PASS).step == 1
 
@@ -108,8 +127,8 @@ def test_somebody_may_abort_all_the_same() -> None:
 
 def test_the_blast_radius_may_be_bounded() -> None:
     run = started(replace(PLAN, max_failed=20))
-    assert run.tick(Facts("inconclusive", beyond=19.4)).phase == "progressing"
-    assert run.tick(Facts("inconclusive", beyond=20.2)).reason == "max_failed"
+    assert run.tick(Observation("inconclusive", excess_failures=19.4)).phase == "progressing"
+    assert run.tick(Observation("inconclusive", excess_failures=20.2)).reason == "max_failed"
     assert "failed 20 requests more than stable would have, 20 are allowed" in run.told[-1].words
 
 
@@ -125,8 +144,8 @@ def test_a_dry_run_says_what_it_would_have_done_once_and_goes_on() -> None:
 
 def test_a_dry_run_of_a_bake_goes_back_to_nothing() -> None:
     run = baking(replace(PLAN, dry_run=True))
-    assert run.tick(replace(PASS, alone="canary failed 80 of 300")).weight == WHOLE
-    assert run.tick(replace(PASS, alone="canary failed 80 of 300"), 600).phase == "succeeded"
+    assert run.tick(replace(PASS, uncontrolled="canary failed 80 of 300")).weight == FULL_WEIGHT
+    assert run.tick(replace(PASS, uncontrolled="canary failed 80 of 300"), 600).phase == "succeeded"
 
 
 def test_a_pause_stops_the_advance_and_resume_goes_on_with_the_clock_running() -> None:
@@ -164,61 +183,61 @@ def test_a_gate_that_is_closed_pauses_and_one_that_opens_goes_on() -> None:
 
 def test_a_step_may_take_three_times_what_was_expected_and_half_an_hour_in_any_case() -> None:
     run = started()
-    run.tick(Facts("inconclusive", "needs more", estimate=30.0))
+    run.tick(Observation("inconclusive", "needs more", estimate=30.0))
     assert run.state.timeout_at - run.state.step_since == 1800
     slow = started()
-    slow.tick(Facts("inconclusive", "needs about 900 more", estimate=3600.0))
-    assert slow.tick(Facts("inconclusive", "needs about 900 more"), 10_700).phase == "progressing"
-    assert slow.tick(Facts("inconclusive", "needs about 900 more"), 200).reason == "timeout"
+    slow.tick(Observation("inconclusive", "needs about 900 more", estimate=3600.0))
+    assert slow.tick(Observation("inconclusive", "needs about 900 more"), 10_700).phase == "progressing"
+    assert slow.tick(Observation("inconclusive", "needs about 900 more"), 200).reason == "timeout"
     assert slow.state.why == "this step took too long: needs about 900 more"
     slow.do("resume")
-    assert slow.tick(Facts("inconclusive"), 500).phase == "progressing"
+    assert slow.tick(Observation("inconclusive"), 500).phase == "progressing"
 
 
 def test_what_follows_a_timeout_is_the_users_choice() -> None:
     run = started(replace(PLAN, step_timeout=120.0, on_timeout="abort"))
-    assert run.tick(Facts("inconclusive"), 121).phase == "rolled_back"
+    assert run.tick(Observation("inconclusive"), 121).phase == "rolled_back"
     assert run.state.reason == "timeout"
-    assert started(run.plan).tick(Facts("inconclusive", stable_ill=True), 121).phase == "paused"
+    assert started(run.plan).tick(Observation("inconclusive", stable_ill=True), 121).phase == "paused"
     whole = started(replace(PLAN, max_duration=600.0))
-    assert whole.tick(Facts("inconclusive"), 601).reason == "timeout"
+    assert whole.tick(Observation("inconclusive"), 601).reason == "timeout"
     assert "the rollout took too long" in whole.told[-1].words
     whole.do("resume")
-    assert whole.tick(Facts("inconclusive"), 599).phase == "progressing"
+    assert whole.tick(Observation("inconclusive"), 599).phase == "progressing"
 
 
 def test_a_suspicious_bake_goes_back_to_half_to_compare_and_on_when_it_is_calm() -> None:
     run = baking()
-    assert (run.state.phase, run.state.weight) == ("baking", WHOLE)
-    run.tick(Facts("pass", alone="errors 3 % where stable had 0.1 %"), 10)
-    assert (run.state.phase, run.state.weight, run.state.reason) == ("baking", CONTROL, "control")
-    assert run.tick(PASS, QUIET - 1).weight == CONTROL
-    assert run.tick(PASS, 2).weight == WHOLE
+    assert (run.state.phase, run.state.weight) == ("baking", FULL_WEIGHT)
+    run.tick(Observation("pass", uncontrolled="errors 3 % where stable had 0.1 %"), 10)
+    assert (run.state.phase, run.state.weight, run.state.reason) == ("baking", CONTROL_SECONDS, "control")
+    assert run.tick(PASS, QUIET_SECONDS - 1).weight == CONTROL_SECONDS
+    assert run.tick(PASS, 2).weight == FULL_WEIGHT
     assert run.tick(PASS, 299).phase == "baking"
     assert run.tick(PASS, 2).phase == "succeeded"
 
 
 def test_a_second_suspicion_pauses_at_half() -> None:
     run = baking()
-    alone = Facts("pass", alone="errors 3 %")
+    alone = Observation("pass", uncontrolled="errors 3 %")
     run.tick(alone)
-    run.tick(PASS, QUIET)
+    run.tick(PASS, QUIET_SECONDS)
     state = run.tick(alone)
-    assert (state.phase, state.reason, state.weight) == ("paused", "inconclusive", CONTROL)
+    assert (state.phase, state.reason, state.weight) == ("paused", "inconclusive", CONTROL_SECONDS)
     assert "with all of the traffic, and not with half of it" in state.why
-    assert run.do("resume").weight == WHOLE
+    assert run.do("resume").weight == FULL_WEIGHT
     assert run.do("promote").phase == "succeeded"
 
 
 def test_beside_stable_again_a_bake_that_fails_is_taken_back() -> None:
     run = baking()
-    run.tick(Facts("pass", alone="errors 60 %"))
+    run.tick(Observation("pass", uncontrolled="errors 60 %"))
     assert run.tick(FAIL).phase == "rolled_back"
 
 
 def test_a_bake_stays_where_it_is_if_there_is_no_stable_to_compare_with() -> None:
     run = baking()
-    assert run.tick(Facts("pass", alone="errors 60 %", stable_ill=True)).weight == WHOLE
+    assert run.tick(Observation("pass", uncontrolled="errors 60 %", stable_ill=True)).weight == FULL_WEIGHT
 
 
 def test_it_may_be_taken_back_step_by_step_unless_there_is_no_time() -> None:
@@ -229,7 +248,7 @@ def test_it_may_be_taken_back_step_by_step_unless_there_is_no_time() -> None:
     assert run.tick(FAIL, 9).weight == 500
     assert run.tick(PASS, 1).weight == 100
     assert (run.tick(PASS, 10).weight, run.state.off) == (0, True)
-    for end in (Event("abort"), Event("tick", replace(FAIL, urgent=True))):
+    for end in (RolloutEvent("abort"), RolloutEvent("tick", replace(FAIL, urgent=True))):
         again = started(run.plan)
         again.do("promote")
         again.tick(FAIL)
@@ -260,14 +279,14 @@ def test_another_canary_begins_anew_at_the_first_step() -> None:
 def test_an_idle_route_is_aborted_only_where_something_reaches_its_canary() -> None:
     run = Run()
     assert run.do("abort").phase == "idle"
-    state, _ = transition(PLAN, run.state, Event("abort", reaches=True), 5.0)
+    state, _ = transition(PLAN, run.state, RolloutEvent("abort", reaches=True), 5.0)
     assert state.off
 
 
 def test_what_was_taken_back_stays_until_somebody_retries_or_resets() -> None:
     run = started()
     run.do("abort")
-    for facts in (PASS, FAIL, Facts()):
+    for facts in (PASS, FAIL, Observation()):
         assert run.tick(facts, 10_000).phase == "rolled_back"
     assert run.do("abort").phase == "rolled_back"
     assert run.do("retry").step == 0
@@ -276,10 +295,10 @@ def test_what_was_taken_back_stays_until_somebody_retries_or_resets() -> None:
 
 
 def test_a_latch_that_is_not_a_rollouts_is_ended_by_reset() -> None:
-    state, told = transition(PLAN, Rollout(), Event("reset", latched=True, by="jo"), 5.0)
+    state, told = transition(PLAN, Rollout(), RolloutEvent("reset", latched=True, by="jo"), 5.0)
     assert (state.phase, told[0].words) == ("idle", "reset by jo; all traffic goes to stable")
-    with pytest.raises(Illegal):
-        transition(PLAN, Rollout(), Event("reset"), 5.0)
+    with pytest.raises(IllegalTransitionError):
+        transition(PLAN, Rollout(), RolloutEvent("reset"), 5.0)
 
 
 @pytest.mark.parametrize(
@@ -296,33 +315,51 @@ def test_a_latch_that_is_not_a_rollouts_is_ended_by_reset() -> None:
 def test_each_phase_knows_its_verbs_and_names_them(phase: Phase, verbs: set[str]) -> None:
     for verb in VERBS:
         if verb in verbs:
-            state = Rollout(phase, step=0, weight=100, identity=Identity("one", "v1"))
-            transition(PLAN, state, Event(verb, latched=True, identity=Identity("two", "v2")), 5.0)
+            state = Rollout(phase, step=0, weight=100, identity=RolloutIdentity("one", "v1"))
+            transition(PLAN, state, RolloutEvent(verb, latched=True, identity=RolloutIdentity("two", "v2")), 5.0)
             continue
-        with pytest.raises(Illegal, match=f"a rollout that is {phase} knows: {', '.join(sorted(verbs))}"):
-            transition(PLAN, Rollout(phase, step=0, weight=100), Event(verb), 5.0)
+        with pytest.raises(
+            IllegalTransitionError, match=f"a rollout that is {phase} knows: {', '.join(sorted(verbs))}"
+        ):
+            transition(PLAN, Rollout(phase, step=0, weight=100), RolloutEvent(verb), 5.0)
 
 
 def test_a_plan_of_the_whole_alone_is_a_switch_that_bakes() -> None:
-    run = started(Plan((Step(WHOLE, 0.0),)))
-    assert (run.state.phase, run.state.weight) == ("baking", WHOLE)
+    run = started(Plan((Step(FULL_WEIGHT, 0.0),)))
+    assert (run.state.phase, run.state.weight) == ("baking", FULL_WEIGHT)
 
 
 FACTS = st.builds(
-    Facts, st.sampled_from(("pass", "fail", "inconclusive")), st.just("words"), st.floats(0, 30),
-    st.sampled_from(("", "", "", "suspicious")), st.booleans(), st.sampled_from(("", "", "closed")),
-    st.sampled_from((0.0, 50.0, 5000.0)), st.sampled_from((0.0, 5.0)), st.booleans(),
-)  # fmt: skip
+    Observation,
+    st.sampled_from(("pass", "fail", "inconclusive")),
+    st.just("words"),
+    st.floats(0, 30),
+    st.sampled_from(("", "", "", "suspicious")),
+    st.booleans(),
+    st.sampled_from(("", "", "closed")),
+    st.sampled_from((0.0, 50.0, 5000.0)),
+    st.sampled_from((0.0, 5.0)),
+    st.booleans(),
+)
 PLANS = st.builds(
     Plan,
-    st.lists(st.integers(1, WHOLE - 1), max_size=5, unique=True).flatmap(
+    st.lists(st.integers(1, FULL_WEIGHT - 1), max_size=5, unique=True).flatmap(
         lambda weights: st.tuples(
-            *(st.builds(Step, st.just(one), st.floats(0, 120), st.booleans()) for one in (*sorted(weights), WHOLE))
+            *(
+                st.builds(Step, st.just(one), st.floats(0, 120), st.booleans())
+                for one in (*sorted(weights), FULL_WEIGHT)
+            )
         )
     ),
-    st.floats(0, 600), st.none() | st.floats(1, 600), st.sampled_from(("pause", "abort")), st.floats(100, 5000),
-    st.none() | st.integers(1, 40), st.just("manual"), st.booleans(), st.none() | st.floats(1, 100),
-)  # fmt: skip
+    st.floats(0, 600),
+    st.none() | st.floats(1, 600),
+    st.sampled_from(("pause", "abort")),
+    st.floats(100, 5000),
+    st.none() | st.integers(1, 40),
+    st.just("manual"),
+    st.booleans(),
+    st.none() | st.floats(1, 100),
+)
 
 
 VERSIONS = st.sampled_from(("", "", "v1", "v2"))
@@ -335,12 +372,12 @@ class AnyRollout(RuleBasedStateMachine):
     def begin(self, plan: Plan) -> None:
         self.plan, self.state, self.now = plan, Rollout(), 1000.0
 
-    def happen(self, event: Event) -> None:
+    def happen(self, event: RolloutEvent) -> None:
         before = self.state
         rows = [row for row in TABLE if row.kind == event.kind and before.phase in row.phases]
         try:
             self.state, _ = transition(self.plan, before, event, self.now)
-        except Illegal:
+        except IllegalTransitionError:
             assert event.kind not in ("tick", "changed", "named", "abort")
             assert not any(row.guard(self.plan, before, event, self.now) for row in rows)
             return
@@ -351,7 +388,7 @@ class AnyRollout(RuleBasedStateMachine):
             assert self.state.phase in row.to
         self.unearned(before, event)
 
-    def unearned(self, before: Rollout, event: Event) -> None:
+    def unearned(self, before: Rollout, event: RolloutEvent) -> None:
         """What must never come of anything."""
         after = self.state
         same = before.identity.same_canary(event.identity)
@@ -362,11 +399,11 @@ class AnyRollout(RuleBasedStateMachine):
             assert after.weight <= before.weight
         if event.kind == "tick":
             if after.weight > before.weight and before.phase != "baking":
-                assert event.facts.verdict == "pass" or self.plan.dry_run
+                assert event.observation.verdict == "pass" or self.plan.dry_run
                 assert before.step is not None
                 assert after.step == before.step + 1
-                assert self.now - before.step_since - event.facts.lost >= self.plan.steps[before.step].dwell
-            if event.facts.verdict == "fail" and not event.facts.stable_ill and not self.plan.dry_run:
+                assert self.now - before.step_since - event.observation.lost >= self.plan.steps[before.step].dwell
+            if event.observation.verdict == "fail" and not event.observation.stable_ill and not self.plan.dry_run:
                 assert after.phase not in UNDER_WAY
             assert after.phase != "succeeded" or before.phase in ("baking", "succeeded")
         if event.kind == "abort" and before.phase != "idle":
@@ -374,23 +411,23 @@ class AnyRollout(RuleBasedStateMachine):
             assert after.weight == 0
 
     @rule(facts=FACTS, wait=st.sampled_from((0.2, 1.0, 30.0, 61.0, 700.0)))
-    def tick(self, facts: Facts, wait: float) -> None:
+    def tick(self, facts: Observation, wait: float) -> None:
         self.now += wait
-        self.happen(Event("tick", facts))
+        self.happen(RolloutEvent("tick", facts))
 
     @rule(verb=st.sampled_from(VERBS), full=st.booleans(), reaches=st.booleans(), given=VERSIONS, announced=VERSIONS)
     def verb(self, verb: Verb, full: bool, reaches: bool, given: str, announced: str) -> None:
-        identity = Identity(f"{self.now}", given, announced)
-        self.happen(Event(verb, full=full, reaches=reaches, by="jo", identity=identity))
+        identity = RolloutIdentity(f"{self.now}", given, announced)
+        self.happen(RolloutEvent(verb, full=full, reaches=reaches, by="jo", identity=identity))
 
     @precondition(lambda self: self.state.phase == "idle")
     @rule()
     def start(self) -> None:
-        self.happen(Event("start"))
+        self.happen(RolloutEvent("start"))
 
     @rule()
     def changed(self) -> None:
-        self.happen(Event("changed"))
+        self.happen(RolloutEvent("changed"))
 
     @invariant()
     def makes_sense(self) -> None:
@@ -401,15 +438,15 @@ class AnyRollout(RuleBasedStateMachine):
         if state.phase == "idle" or (state.phase == "rolled_back" and self.plan.ramp is None):
             assert state.weight == 0
         if state.phase == "progressing":
-            assert state.weight == self.plan.steps[state.step].weight < WHOLE
+            assert state.weight == self.plan.steps[state.step].weight < FULL_WEIGHT
         if state.phase == "baking":
-            assert state.weight in (WHOLE, CONTROL)
+            assert state.weight in (FULL_WEIGHT, CONTROL_SECONDS)
             assert state.step == len(self.plan.steps) - 1
         if state.phase == "paused":
             assert state.reason in ("manual", "step", "gate", "timeout", "inconclusive")
             assert state.weight > 0
         if state.phase == "succeeded":
-            assert state.weight == WHOLE
+            assert state.weight == FULL_WEIGHT
 
 
 TestAnyRollout = AnyRollout.TestCase

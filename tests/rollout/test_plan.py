@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.rollout.plan import WHOLE, Auto, Curve, Range, auto_weights, resolved
+from canaryproxy.rollout.plan import FULL_WEIGHT, Auto, Curve, Range, auto_weights, resolved
 
 
 def test_a_range_has_even_steps_and_ends_at_the_whole() -> None:
@@ -22,7 +22,7 @@ def test_a_curve_grows_by_the_same_factor() -> None:
 def test_auto_begins_where_a_proof_fits_into_two_dwells(rate: float, first: int) -> None:
     weights = auto_weights(60.0, rate)
     assert weights[0] == first
-    assert weights[-2:] == (5000, WHOLE)
+    assert weights[-2:] == (5000, FULL_WEIGHT)
 
 
 @given(st.floats(0, 1e7), st.floats(1, 3600))
@@ -30,7 +30,7 @@ def test_auto_always_rises_to_the_whole(rate: float, dwell: float) -> None:
     steps = resolved(Auto(), dwell, rate)
     weights = [step.weight for step in steps]
     assert weights == sorted(set(weights))
-    assert weights[-1] == WHOLE
+    assert weights[-1] == FULL_WEIGHT
     assert {step.dwell for step in steps} == {dwell}
 
 

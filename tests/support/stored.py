@@ -20,9 +20,9 @@ from canaryproxy.control import evidence
 from canaryproxy.control.evidence import Evidence
 from canaryproxy.control.judges import NO_ANALYSIS
 from canaryproxy.control.state import RouteState
-from canaryproxy.rollout.identity import Identity
+from canaryproxy.rollout.identity import RolloutIdentity
 from canaryproxy.rollout.plan import Step
-from canaryproxy.rollout.record import Record
+from canaryproxy.rollout.record import RolloutRecord
 from canaryproxy.rollout.state import Rollout
 from canaryproxy.store.codec import read_state, write_state
 
@@ -102,10 +102,10 @@ def route_state() -> RouteState:
         before="baking",
         controls=2,
         warned=True,
-        identity=Identity(id="20261128-020013-k3f9z", given="v2", announced="v2-rc", stable="v1"),
+        identity=RolloutIdentity(id="20261128-020013-k3f9z", given="v2", announced="v2-rc", stable="v1"),
     )
-    past = Record(
-        identity=Identity(id="20261127-020013-aaaaa", given="v1", stable="v0"),
+    past = RolloutRecord(
+        identity=RolloutIdentity(id="20261127-020013-aaaaa", given="v1", stable="v0"),
         result="superseded",
         reason="superseded",
         why="why",

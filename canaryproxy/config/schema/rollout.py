@@ -24,13 +24,13 @@ from canaryproxy.config.types.quantity import (
 )
 from canaryproxy.config.types.sequence import sequence
 from canaryproxy.model.safety import Mirror
-from canaryproxy.rollout.plan import WHOLE, Auto, Curve, OnTimeout, Plan, Range, Shape, Start, Step, resolved
+from canaryproxy.rollout.plan import FULL_WEIGHT, Auto, Curve, OnTimeout, Plan, Range, Shape, Start, Step, resolved
 
 Part = TypeVar("Part")
 
 NO_RULES = RuleSet(())
 
-DEFAULT_STEPS = (100, 500, 2500, 5000, WHOLE)
+DEFAULT_STEPS = (100, 500, 2500, 5000, FULL_WEIGHT)
 MAX_STEPS = 100
 DAY = 86_400.0
 STEPS_EXPECTED = (
@@ -66,7 +66,7 @@ def steps(value: object) -> Steps:
         raise InvalidValueError(STEPS_EXPECTED)
     found = tuple(_step(one) for one in value)
     weights = [step.weight for step in found]
-    if weights != sorted(set(weights)) or weights[-1] != WHOLE:
+    if weights != sorted(set(weights)) or weights[-1] != FULL_WEIGHT:
         raise InvalidValueError(STEPS_EXPECTED, found=f"weights {', '.join(map(percent_text, weights))}")
     return found
 
@@ -305,5 +305,5 @@ NEEDED_FOR_PROOF = 1600
 
 def expected_seconds(dwell: float, weight: int, needed: int, rate: float) -> float:
     """How long a step takes at `rate` requests a second in all; infinite without traffic."""
-    pace = rate * weight / WHOLE
+    pace = rate * weight / FULL_WEIGHT
     return max(dwell, needed / pace) if pace > 0 else math.inf
