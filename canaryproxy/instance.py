@@ -43,8 +43,8 @@ from canaryproxy.processes.listen import display, listening_text
 from canaryproxy.processes.spawn import Processes
 from canaryproxy.processes.subscriptions import Deltas, Subscription, WorkerGone, WorkerReport, WorkersChanged
 from canaryproxy.processes.workers import Workers
-from canaryproxy.store.memory import MemoryStore
-from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.storage.memory import MemoryStore
+from canaryproxy.storage.sqlite import SqliteStore
 from canaryproxy.telemetry.record.distinct_users import SECRET_BYTES, UserNumbers
 from canaryproxy.telemetry.record.log_writer import open_log
 

@@ -16,8 +16,8 @@ from canaryproxy.config.load import ServerFlags
 from canaryproxy.config.schema.admin import AccessLogConfig
 from canaryproxy.instance import CannotKeep, CannotLog, Instance, check_log, open_store
 from canaryproxy.model.report import Delta
-from canaryproxy.store.memory import MemoryStore
-from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.storage.memory import MemoryStore
+from canaryproxy.storage.sqlite import SqliteStore
 from canaryproxy.worker import runner
 from tests.support.world import GET, PATIENCE, Origin
 

@@ -76,7 +76,7 @@ from canaryproxy.routing.compile_cache import CompileCache
 from canaryproxy.routing.compiled_route import build_choices
 from canaryproxy.routing.patterns import Pattern, PatternSet, Prefix
 from canaryproxy.routing.route_index import RouteIndex
-from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.storage.sqlite import SqliteStore
 from canaryproxy.telemetry.read.users import SlidingCount
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbers
 from canaryproxy.worker import Worker

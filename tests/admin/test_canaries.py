@@ -6,7 +6,7 @@ import pytest
 
 from canaryproxy.admin.preconditions import tag
 from canaryproxy.control.ports import Store
-from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.storage.sqlite import SqliteStore
 from tests.admin.test_operations import RULE, call, refused
 from tests.support.admin import Api
 

@@ -14,8 +14,8 @@ from canaryproxy.admin.problems import Problem
 from canaryproxy.control.ports import UnwritableStateError
 from canaryproxy.control.route_states import Actor
 from canaryproxy.control.state import Audit, State
-from canaryproxy.store.memory import MemoryStore
-from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.storage.memory import MemoryStore
+from canaryproxy.storage.sqlite import SqliteStore
 from tests.support.admin import Api, FakeWorkers
 
 RULE = {"name": "testers", "headers": {"x-internal-tester": "true"}, "to": "canary"}

@@ -20,7 +20,7 @@ from canaryproxy.control.route_states import Actor, RevisionConflictError
 from canaryproxy.control.state import RouteState, effective, reconcile, with_canary, with_weight
 from canaryproxy.rollout.plan import FULL_WEIGHT, Step
 from canaryproxy.rollout.state import IllegalTransitionError, Observation, Rollout, RolloutEvent, Verb
-from canaryproxy.store.codec import read_state, write_state
+from canaryproxy.storage.codec import read_state, write_state
 from tests.support.admin import Api
 from tests.support.rolling import JO, Bench, started
 

@@ -16,7 +16,7 @@ from canaryproxy.control.config_edits import EFFECTS, PLAN, compare, differing
 from canaryproxy.control.fingerprint import heard_of
 from canaryproxy.rollout.plan import Step
 from canaryproxy.rollout.state import IllegalTransitionError
-from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.storage.sqlite import SqliteStore
 from tests.support.rolling import JO, Bench
 
 BASE: dict[str, str] = {

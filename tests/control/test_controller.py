@@ -13,8 +13,8 @@ from canaryproxy.control.route_states import Actor, RevisionConflictError
 from canaryproxy.control.state import RouteState, State
 from canaryproxy.rollout.plan import FULL_WEIGHT, Step
 from canaryproxy.rollout.state import Rollout
-from canaryproxy.store.memory import MemoryStore
-from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.storage.memory import MemoryStore
+from canaryproxy.storage.sqlite import SqliteStore
 from tests.support.plane import Traffic, config, plane_of
 
 OPS = Actor("ci", "write", "127.0.0.1")

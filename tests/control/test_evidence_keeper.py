@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from canaryproxy.config import parse
-from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.storage.sqlite import SqliteStore
 from tests.support.rolling import JO, Bench, started
 
 
@@ -73,8 +73,8 @@ async def test_what_is_known_of_another_canary_is_of_no_use(tmp_path: Path, capl
 async def test_time_in_which_nobody_watched_adds_up(tmp_path: Path) -> None:
     bench = await started("steps: [25, 100]")
     kept: dict[str, str] = {}
-    bench.store.remember = lambda learnt, _: kept.update(learnt)  # type: ignore[method-assign, assignment]
-    bench.store.learnt = lambda: dict(kept)  # type: ignore[method-assign]
+    bench.store.store_evidence = lambda learnt, _: kept.update(learnt)  # type: ignore[method-assign, assignment]
+    bench.store.stored_evidence = lambda: dict(kept)  # type: ignore[method-assign]
     for away in (600, 2):
         await bench.second()
         await bench.rollouts.store_evidence()

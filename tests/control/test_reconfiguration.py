@@ -14,7 +14,7 @@ from canaryproxy.control.control_plane import ControlPlane
 from canaryproxy.control.route_states import Actor, AppliedConfig
 from canaryproxy.model.table import Endpoint
 from canaryproxy.probes.health import HealthAnswer, HealthCheckSpec
-from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.storage.sqlite import SqliteStore
 from tests.support.authority import Authority
 from tests.support.plane import Traffic, config, controlled, plane_of
 

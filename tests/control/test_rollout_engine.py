@@ -16,7 +16,7 @@ from canaryproxy.control.route_states import RevisionConflictError
 from canaryproxy.control.state import Audit, State
 from canaryproxy.model.table import Endpoint
 from canaryproxy.rollout.state import IllegalTransitionError
-from canaryproxy.store.codec import read_state, write_state
+from canaryproxy.storage.codec import read_state, write_state
 from tests.support.rolling import JO, Bench, started
 
 

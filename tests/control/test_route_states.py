@@ -19,8 +19,8 @@ from canaryproxy.control.ports import (
 )
 from canaryproxy.control.route_states import OPERATOR, RouteStates, StorageHealth
 from canaryproxy.control.state import Audit, State, with_weight
-from canaryproxy.store.codec import read_state, write_state
-from canaryproxy.store.memory import MemoryStore
+from canaryproxy.storage.codec import read_state, write_state
+from canaryproxy.storage.memory import MemoryStore
 from tests.support.rolling import JO, Bench, started
 
 FAILS, WORKS = "what holds cannot be kept", "what holds is kept again"

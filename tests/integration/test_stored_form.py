@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from canaryproxy.control import evidence
-from canaryproxy.store.codec import read_state, write_state
+from canaryproxy.storage.codec import read_state, write_state
 from tests.data.state.make import restored
 from tests.support.judged import JUDGED, fresh, seen
 from tests.support.stored import one_evidence, route_state, written_again

@@ -14,7 +14,7 @@ from canaryproxy.config.schema.rules import RuleSet
 from canaryproxy.control.state import RouteState
 from canaryproxy.model.document import TooNewError
 from canaryproxy.rollout.state import Rollout
-from canaryproxy.store.codec import KNOWN, V, read_state, write_state
+from canaryproxy.storage.codec import KNOWN, V, read_state, write_state
 from tests.rollout.test_codec import LATER as LATER_ROLLOUT
 from tests.rollout.test_codec import ROLLOUTS
 

@@ -1,7 +1,7 @@
 """The store that forgets."""
 
 from canaryproxy.control.state import Audit
-from canaryproxy.store.memory import MemoryStore
+from canaryproxy.storage.memory import MemoryStore
 
 
 def test_it_keeps_no_state_and_the_history_of_this_process() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from canaryproxy.store.place import APPLICATION, Found, occupied, quietly, recognise, resolved
+from canaryproxy.storage.location import APPLICATION, StateFileInfo, identify, occupied, quietly, resolved
 
 
 def database(path: Path, *statements: str) -> Path:
@@ -53,29 +53,32 @@ def test_a_regular_file_and_nothing_are_free(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statements", "found"),
     [
-        ((f"PRAGMA application_id = {APPLICATION}", "PRAGMA user_version = 9"), Found("ours", 9)),
-        (("CREATE TABLE routes (name TEXT PRIMARY KEY, state TEXT NOT NULL)", "PRAGMA user_version = 1"), Found("ours", 1)),
-        (("CREATE TABLE learnt (name TEXT PRIMARY KEY, told TEXT)", "CREATE TABLE more (a)"), Found("ours")),
-        (("CREATE TABLE routes (name TEXT, state TEXT, of_a_later_version TEXT)",), Found("ours")),
-        (("CREATE TABLE routes (name TEXT, theirs TEXT, state TEXT)",), Found("foreign")),
-        (("PRAGMA application_id = 5", "CREATE TABLE routes (name TEXT, state TEXT)"), Found("foreign")),
-        (("CREATE TABLE a (b)", "DROP TABLE a"), Found("ours")),
+        ((f"PRAGMA application_id = {APPLICATION}", "PRAGMA user_version = 9"), StateFileInfo("ours", 9)),
+        (
+            ("CREATE TABLE routes (name TEXT PRIMARY KEY, state TEXT NOT NULL)", "PRAGMA user_version = 1"),
+            StateFileInfo("ours", 1),
+        ),
+        (("CREATE TABLE learnt (name TEXT PRIMARY KEY, told TEXT)", "CREATE TABLE more (a)"), StateFileInfo("ours")),
+        (("CREATE TABLE routes (name TEXT, state TEXT, of_a_later_version TEXT)",), StateFileInfo("ours")),
+        (("CREATE TABLE routes (name TEXT, theirs TEXT, state TEXT)",), StateFileInfo("foreign")),
+        (("PRAGMA application_id = 5", "CREATE TABLE routes (name TEXT, state TEXT)"), StateFileInfo("foreign")),
+        (("CREATE TABLE a (b)", "DROP TABLE a"), StateFileInfo("ours")),
     ],
-)  # fmt: skip
+)
 def test_a_database_is_known_by_its_application_id_or_by_tables_of_ours(
-    statements: tuple[str, ...], found: Found, tmp_path: Path
+    statements: tuple[str, ...], found: StateFileInfo, tmp_path: Path
 ) -> None:
-    assert recognise(database(tmp_path / "a.db", *statements)) == found
+    assert identify(database(tmp_path / "a.db", *statements)) == found
 
 
 def test_a_damaged_file_is_ours_if_it_still_holds_what_only_ours_do(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"\0" * 100 + b"CREATE TABLE routes (name TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT")
-    assert recognise(path).kind == "damaged"
+    assert identify(path).kind == "damaged"
     path.write_bytes(b"CREATE TABLE cities (name TEXT)")
-    assert recognise(path).kind == "unknown"
+    assert identify(path).kind == "unknown"
     path.with_name("a.lock").touch()
-    assert recognise(path).kind == "damaged"
+    assert identify(path).kind == "damaged"
 
 
 def test_pages_that_are_lost_do_not_hide_a_later_schema(tmp_path: Path) -> None:
@@ -85,7 +88,7 @@ def test_pages_that_are_lost_do_not_hide_a_later_schema(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[100:200] = b"\xff" * 100
     path.write_bytes(content)
-    assert recognise(path) == Found("damaged", 9)
+    assert identify(path) == StateFileInfo("damaged", 9)
 
 
 def test_a_log_of_changes_is_read_and_not_worked_in(tmp_path: Path) -> None:
@@ -115,5 +118,5 @@ def test_a_copy_is_made_beside_the_file_where_there_is_no_other_place(
 
 def test_a_file_that_may_not_be_read_is_none_of_anything(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
-        recognise(tmp_path)
-    assert recognise(tmp_path / "nothing") == Found("nothing")
+        identify(tmp_path)
+    assert identify(tmp_path / "nothing") == StateFileInfo("nothing")

@@ -9,8 +9,8 @@ import pytest
 
 from canaryproxy.control.ports import CorruptStateError
 from canaryproxy.control.state import RouteState
-from canaryproxy.store.private import tighten
-from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.storage.permissions import tighten
+from canaryproxy.storage.sqlite import SqliteStore
 
 
 @pytest.fixture(autouse=True, params=[0o000, 0o022, 0o077])

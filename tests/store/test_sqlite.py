@@ -20,9 +20,9 @@ from canaryproxy.control.ports import (
     UnwritableStateError,
 )
 from canaryproxy.control.state import Audit, RouteState
-from canaryproxy.store import sqlite
-from canaryproxy.store.sqlite import SqliteStore
-from canaryproxy.store.tables import TABLES
+from canaryproxy.storage import sqlite
+from canaryproxy.storage.schema import TABLES
+from canaryproxy.storage.sqlite import SqliteStore
 
 RULES = RuleSet(
     rules_from_written(
@@ -126,7 +126,7 @@ def test_a_file_that_was_never_ours_is_neither_written_nor_moved(content: bytes,
         store.load()
     with pytest.raises(UnwritableStateError, match="not known to be a state of ours"):
         store.save(STATE)
-    assert store.learnt() == {}
+    assert store.stored_evidence() == {}
     store.close()
     assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
@@ -137,12 +137,12 @@ def test_a_path_that_cannot_even_be_looked_at_is_told_and_breaks_nothing(tmp_pat
     store.check()
     with pytest.raises(UnreadableStateError, match="File name too long"):
         store.load()
-    for ask in (store.learnt, lambda: store.save(STATE), lambda: store.history("shop", 1)):
+    for ask in (store.stored_evidence, lambda: store.save(STATE), lambda: store.history("shop", 1)):
         with pytest.raises(UnwritableStateError, match="File name too long"):
             ask()
     store.close()
     missing = SqliteStore(tmp_path / "nowhere" / "state.db")
-    assert (missing.load(), missing.learnt(), missing.history("shop", 1)) == (None, {}, [])
+    assert (missing.load(), missing.stored_evidence(), missing.history("shop", 1)) == (None, {}, [])
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_directory_in_its_place_can_be_neither_read_nor_written(tmp_path: Path
 
 
 def test_a_file_that_another_process_has_locked_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "BUSY", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     path = tmp_path / "a.db"
     store = SqliteStore(path)
     store.save(STATE)
@@ -275,7 +275,7 @@ def test_a_state_of_a_later_version_is_neither_used_nor_written_nor_moved(
     store = SqliteStore(path)
     store.save(STATE)
     told = {"at": 1.0, "of": "", "version": "", "step": 0.0, "lost": 0.0, "judge": {"v": 1}}
-    store.remember({"shop": json.dumps(told)}, {"shop"})
+    store.store_evidence({"shop": json.dumps(told)}, {"shop"})
     assert store._connection is not None
     store._connection.execute(change)
     if killed:
@@ -294,12 +294,12 @@ def test_a_state_of_a_later_version_is_neither_used_nor_written_nor_moved(
         later.load()
     for write in (
         lambda: later.save(STATE, [audit(1)]),
-        lambda: later.remember({}, set()),
+        lambda: later.store_evidence({}, set()),
         lambda: later.history("a", 1),
     ):
         with pytest.raises(UnwritableStateError, match="written by a newer canaryproxy"):
             write()
-    assert later.learnt() == {}
+    assert later.stored_evidence() == {}
     later.close()
     assert digests(path.parent) == before
 

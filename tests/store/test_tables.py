@@ -6,19 +6,40 @@ import sqlite3
 from pathlib import Path
 
 from canaryproxy.control.state import Audit, RouteState
-from canaryproxy.store.sqlite import SqliteStore
-from canaryproxy.store.tables import EVIDENCE, IDENTITY, TABLES, dump_entry, load_entry
+from canaryproxy.storage.schema import EVIDENCE, IDENTITY, TABLES, dump_entry, load_entry
+from canaryproxy.storage.sqlite import SqliteStore
 
 ENTRY = Audit(
-    at=1.5, actor="ci", role="write", address="10.0.0.1", action="start", route="shop", detail="words", outcome="kept",
-    generation=7, rollout_id="20261128-020013-k3f9z", stable_version="v41", canary_version="v42",
-)  # fmt: skip
+    at=1.5,
+    actor="ci",
+    role="write",
+    address="10.0.0.1",
+    action="start",
+    route="shop",
+    detail="words",
+    outcome="kept",
+    generation=7,
+    rollout_id="20261128-020013-k3f9z",
+    stable_version="v41",
+    canary_version="v42",
+)
 
 
 def test_an_entry_is_stored_column_by_column() -> None:
     assert dump_entry(ENTRY) == (
-        1.5, "ci", "write", "10.0.0.1", "start", "shop", "words", "kept", 7, "20261128-020013-k3f9z", "v41", "v42",
-    )  # fmt: skip
+        1.5,
+        "ci",
+        "write",
+        "10.0.0.1",
+        "start",
+        "shop",
+        "words",
+        "kept",
+        7,
+        "20261128-020013-k3f9z",
+        "v41",
+        "v42",
+    )
     assert load_entry(dump_entry(ENTRY)) == ENTRY
 
 
@@ -41,7 +62,7 @@ def test_a_column_that_a_later_version_has_added_is_kept_through_a_change(tmp_pa
     path = tmp_path / "a.db"
     store = SqliteStore(path)
     store.save({"shop": RouteState(0, "file", 0, "")})
-    store.remember({"shop": json.dumps({"at": 1})}, {"shop"})
+    store.store_evidence({"shop": json.dumps({"at": 1})}, {"shop"})
     store.close()
     with contextlib.closing(sqlite3.connect(path)) as later:
         for table in ("routes", "learnt", "history"):
@@ -51,8 +72,8 @@ def test_a_column_that_a_later_version_has_added_is_kept_through_a_change(tmp_pa
     store = SqliteStore(path)
     assert store.load() == {"shop": RouteState(0, "file", 0, "")}
     store.save({"shop": RouteState(500, "api", 0, "")}, [ENTRY])
-    store.remember({"shop": json.dumps({"at": 2})}, {"shop"})
-    assert store.learnt() == {"shop": '{"at": 2}'}
+    store.store_evidence({"shop": json.dumps({"at": 2})}, {"shop"})
+    assert store.stored_evidence() == {"shop": '{"at": 2}'}
     assert store.history("shop", 5) == [ENTRY]
     store.close()
     with contextlib.closing(sqlite3.connect(path)) as later:

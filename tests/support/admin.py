@@ -16,7 +16,7 @@ from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from canaryproxy.model.table import RoutingTable
 from canaryproxy.processes.subscriptions import Subscription
 from canaryproxy.processes.workers import NotAcknowledgedError
-from canaryproxy.store.memory import MemoryStore
+from canaryproxy.storage.memory import MemoryStore
 from tests.support.plane import outside
 
 TOKENS = "tokens: [{name: ci, role: write, token: write-me}, {name: eyes, role: read, token: read-me}]"

@@ -16,7 +16,7 @@ from canaryproxy.config import parse
 from canaryproxy.config.write_rules import rule_as_written
 from canaryproxy.control.control_plane import ControlPlane
 from canaryproxy.processes.subscriptions import Subscription
-from canaryproxy.store.sqlite import SqliteStore
+from canaryproxy.storage.sqlite import SqliteStore
 from tests.support.admin import FakeWorkers
 from tests.support.plane import outside
 

@@ -13,7 +13,7 @@ from canaryproxy.probes.health import Ask, HealthAnswer, HealthCheckSpec
 from canaryproxy.probes.resolve import Lookup, system_lookup
 from canaryproxy.probes.scrape import ScrapeError
 from canaryproxy.processes.subscriptions import Subscription
-from canaryproxy.store.memory import MemoryStore
+from canaryproxy.storage.memory import MemoryStore
 
 
 async def healthy(_: Endpoint, __: HealthCheckSpec) -> HealthAnswer:

@@ -14,7 +14,7 @@ from canaryproxy.control.state import Audit, RouteState, State
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from canaryproxy.model.table import VersionName
 from canaryproxy.processes.subscriptions import Deltas, Subscription, WorkerReport
-from canaryproxy.store.memory import MemoryStore
+from canaryproxy.storage.memory import MemoryStore
 from tests.support.admin import FakeWorkers
 from tests.support.plane import outside
 

@@ -24,7 +24,7 @@ from canaryproxy.rollout.identity import RolloutIdentity
 from canaryproxy.rollout.plan import Step
 from canaryproxy.rollout.record import RolloutRecord
 from canaryproxy.rollout.state import Rollout
-from canaryproxy.store.codec import read_state, write_state
+from canaryproxy.storage.codec import read_state, write_state
 
 RULES: list[dict[str, Any]] = [
     {

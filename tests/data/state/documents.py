@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from canaryproxy.control import evidence
-from canaryproxy.store.codec import write_state
+from canaryproxy.storage.codec import write_state
 from tests.data.state.make import restored
 from tests.support.stored import one_evidence, route_state, written_again
 

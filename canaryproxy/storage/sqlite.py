@@ -26,10 +26,10 @@ from canaryproxy.control.ports import (
 )
 from canaryproxy.control.state import Audit, RouteState, State
 from canaryproxy.model.document import TooNewError
-from canaryproxy.store.codec import read_state, write_state
-from canaryproxy.store.place import APPLICATION, is_damage, occupied, quietly, recognise, resolved
-from canaryproxy.store.private import keep_private, tighten
-from canaryproxy.store.tables import (
+from canaryproxy.storage.codec import read_state, write_state
+from canaryproxy.storage.location import APPLICATION, identify, is_damage, occupied, quietly, resolved
+from canaryproxy.storage.permissions import keep_private, tighten
+from canaryproxy.storage.schema import (
     EVIDENCE,
     FORGET_ENTRIES,
     FORGET_EVIDENCE,
@@ -51,10 +51,10 @@ from canaryproxy.store.tables import (
 
 log = logging.getLogger("canaryproxy")
 
-KEPT = 100_000
+MAX_AUDITS = 100_000
 """Entries of the history that are kept."""
 
-BUSY = 1.0
+BUSY_SECONDS = 1.0
 """Seconds that a lock of another process is waited for."""
 
 
@@ -76,7 +76,7 @@ class SqliteStore:
         """Whether there may be a state at the path. Raises `ForeignStateError` for what is surely something else."""
         words = occupied(self._path)
         with contextlib.suppress(OSError):
-            if not words and recognise(self._path).kind == "foreign":
+            if not words and identify(self._path).kind == "foreign":
                 words = f"{self._path} is a database of another program"
         if words:
             raise ForeignStateError(f"{words}; nothing was changed")
@@ -110,7 +110,7 @@ class SqliteStore:
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, sqlite3.DatabaseError) and not is_damage(error):
                 raise UnreadableStateError(f"{self._path}: {error}") from None
-            raise CorruptStateError(f"{self._path} is damaged ({error}){self._put_aside()}") from None
+            raise CorruptStateError(f"{self._path} is damaged ({error}){self._move_aside()}") from None
         self._saved = state
         return state
 
@@ -120,7 +120,7 @@ class SqliteStore:
         """
         if words := occupied(self._path):
             raise ForeignStateError(words)
-        found = recognise(self._path)
+        found = identify(self._path)
         if found.kind in ("foreign", "unknown"):
             what = "a database of another program" if found.kind == "foreign" else "not known to be a state of ours"
             raise ForeignStateError(f"{self._path} is {what}, and stays as it is; name another file as `state`")
@@ -149,7 +149,7 @@ class SqliteStore:
             return self._rows(self._open())
         uri = f"{self._path.absolute().as_uri()}?mode=ro"
         try:
-            with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY)) as connection:
+            with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
                 return self._rows(connection)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
@@ -176,7 +176,9 @@ class SqliteStore:
         connection = None
         try:
             keep_private(self._path)
-            connection = sqlite3.connect(self._path, timeout=BUSY, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
             fresh = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -242,7 +244,7 @@ class SqliteStore:
             raise UnwritableStateError(f"{self._path} is in use by another canaryproxy") from None
         self._lock = lock
 
-    def _put_aside(self) -> str:
+    def _move_aside(self) -> str:
         """Move a damaged file away, its log of changes with it, so that it can be examined; where it went, in words."""
         self.close()
         number = 1
@@ -273,7 +275,7 @@ class SqliteStore:
             connection.executemany(FORGET_ROUTE, lost)
             for audit in audits:
                 done = connection.execute(WRITE_ENTRY, dump_entry(audit))
-                connection.execute(FORGET_ENTRIES, ((done.lastrowid or 0) - KEPT,))
+                connection.execute(FORGET_ENTRIES, ((done.lastrowid or 0) - MAX_AUDITS,))
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             self.close()
@@ -290,7 +292,7 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise UnwritableStateError(f"{self._path}: {error}") from None
 
-    def remember(self, learnt: Mapping[str, str], keep: Set[str]) -> None:
+    def store_evidence(self, learnt: Mapping[str, str], keep: Set[str]) -> None:
         """Keep what judges have learnt, and forget all but those to `keep`. Raises `UnwritableStateError`."""
         try:
             connection = self._open()
@@ -303,7 +305,7 @@ class SqliteStore:
             self.close()
             raise UnwritableStateError(f"{self._path}: {error}") from None
 
-    def learnt(self) -> dict[str, str]:
+    def stored_evidence(self) -> dict[str, str]:
         """What judges had learnt. Raises `UnwritableStateError` if it cannot be read."""
         if self._connection is None and (self._refused or self._absent()):
             return {}

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from canaryproxy.store.place import COMPANIONS
+from canaryproxy.storage.location import COMPANIONS
 
 MODE = 0o600
 

@@ -23,9 +23,22 @@ HEADER = 100
 APPLICATION = int.from_bytes(b"cnry")
 """`PRAGMA application_id` of our files, so that every later version knows them. Files of 64e2905 have none."""
 
-OUR_TABLES = {"routes": ("name", "state"), "learnt": ("name", "told"), "history": (
-    "id", "at", "actor", "role", "address", "action", "route", "detail", "outcome", "generation",
-)}  # fmt: skip
+OUR_TABLES = {
+    "routes": ("name", "state"),
+    "learnt": ("name", "told"),
+    "history": (
+        "id",
+        "at",
+        "actor",
+        "role",
+        "address",
+        "action",
+        "route",
+        "detail",
+        "outcome",
+        "generation",
+    ),
+}
 """What a file without an application id is known by: tables of ours, with their columns and any added behind them."""
 
 MARKS = (b"CREATE TABLE routes (name TEXT PRIMARY KEY, state TEXT NOT NULL)", b'"weight_source"')
@@ -38,13 +51,17 @@ COMPANIONS = (".lock", "-wal", "-shm", "-journal")
 """Ends of the names of files that go with it."""
 
 KINDS = (
-    (stat.S_ISDIR, "a directory"), (stat.S_ISCHR, "a character device"), (stat.S_ISBLK, "a block device"),
-    (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISLNK, "a symbolic link"),
-)  # fmt: skip
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISCHR, "a character device"),
+    (stat.S_ISBLK, "a block device"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISLNK, "a symbolic link"),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StateFileInfo:
     """What is there. `ours` may be written, `damaged` was ours once, `foreign` is another program's database, `unknown`
     has content that says nothing. `version` is the `user_version` of one that is ours.
     """
@@ -64,37 +81,41 @@ def occupied(path: Path) -> str:
     return ""
 
 
-def recognise(path: Path) -> Found:
+def identify(path: Path) -> StateFileInfo:
     """What is at a path that leads to a regular file or to nothing. Raises `OSError` where that cannot be seen."""
     try:
         with path.open("rb") as file:
             begin = file.read(HEADER)
     except FileNotFoundError:
-        return Found("nothing")
+        return StateFileInfo("nothing")
     if not begin:
-        return Found("nothing")
+        return StateFileInfo("nothing")
     if not begin.startswith(MAGIC):
-        return Found("damaged" if _was_ours(path) else "unknown")
+        return StateFileInfo("damaged" if _was_ours(path) else "unknown")
     try:
         with quietly(path) as connection:
             return _database(connection)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise OSError(None, str(error)) from None
-        return Found("damaged", int.from_bytes(begin[60:64])) if _was_ours(path) else Found("unknown")
+        return StateFileInfo("damaged", int.from_bytes(begin[60:64])) if _was_ours(path) else StateFileInfo("unknown")
 
 
-def _database(connection: sqlite3.Connection) -> Found:
+def _database(connection: sqlite3.Connection) -> StateFileInfo:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     if application == APPLICATION:
-        return Found("ours", version)
+        return StateFileInfo("ours", version)
     if application:
-        return Found("foreign")
+        return StateFileInfo("foreign")
     if not tables:
-        return Found("foreign" if version else "ours")
-    return Found("ours", version) if any(_is_ours(connection, name) for name in tables) else Found("foreign")
+        return StateFileInfo("foreign" if version else "ours")
+    return (
+        StateFileInfo("ours", version)
+        if any(_is_ours(connection, name) for name in tables)
+        else StateFileInfo("foreign")
+    )
 
 
 def _is_ours(connection: sqlite3.Connection, name: str) -> bool:

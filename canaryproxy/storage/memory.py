@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence, Set
 
 from canaryproxy.control.state import Audit, State
 
-LONGEST = 10_000
+MAX_AUDITS = 10_000
 """Entries of the history."""
 
 
@@ -13,7 +13,7 @@ class MemoryStore:
     """Forgets everything when the process ends."""
 
     def __init__(self) -> None:
-        self._audits: deque[Audit] = deque(maxlen=LONGEST)
+        self._audits: deque[Audit] = deque(maxlen=MAX_AUDITS)
 
     def __repr__(self) -> str:
         return f"<MemoryStore {len(self._audits)} entries>"
@@ -31,10 +31,10 @@ class MemoryStore:
         found = [audit for audit in reversed(self._audits) if audit.route == route]
         return found[:limit]
 
-    def remember(self, _: Mapping[str, str], __: Set[str]) -> None:
+    def store_evidence(self, _: Mapping[str, str], __: Set[str]) -> None:
         """There is nothing that would outlive the judges."""
 
-    def learnt(self) -> dict[str, str]:
+    def stored_evidence(self) -> dict[str, str]:
         """Nothing was kept."""
         return {}
 
