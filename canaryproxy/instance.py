@@ -16,11 +16,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from canaryproxy.admin.accept_loop import ConnectionQuota
 from canaryproxy.admin.app import admin_application, probes_application, scrapes_of
-from canaryproxy.admin.auth import Gate
-from canaryproxy.admin.door import Room
-from canaryproxy.admin.doors import Doors
-from canaryproxy.admin.views import Knowledge
+from canaryproxy.admin.auth import Authenticator
+from canaryproxy.admin.listeners import ControlListeners
+from canaryproxy.admin.views import Views
 from canaryproxy.config import Config
 from canaryproxy.config.schema.admin import AccessLogConfig, AdminConfig
 from canaryproxy.control import hooks
@@ -86,7 +86,7 @@ class Instance:
         self._report = report
         self._lookup = lookup
         self._tasks: list[asyncio.Task[None]] = []
-        self.doors = Doors()
+        self.doors = ControlListeners()
         self.addresses: tuple[tuple[str, int], ...] = ()
         self.admin_address: tuple[str, int] | None = None
         self.probes_address: tuple[str, int] | None = None
@@ -166,13 +166,13 @@ class Instance:
             self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self._path, watches)))
 
     async def _open_doors(self, aside: Aside) -> None:
-        knowledge = Knowledge(
+        knowledge = Views(
             self.plane, self.workers, time.monotonic, self._urls, self.connections, self._numbers, self.doors.facts
         )
         places = file_limits.connections_aside(self._files_open)
-        room, scrapes = Room.of(places), scrapes_of(knowledge)
+        room, scrapes = ConnectionQuota.of(places), scrapes_of(knowledge)
         if aside.admin is not None:
-            gate = Gate(self._admin)
+            gate = Authenticator(self._admin)
             app = admin_application(knowledge, gate, scrapes)
             self.admin_address = await self.doors.serve("admin", app, aside.admin, room)
         if aside.probes is not None:

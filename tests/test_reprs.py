@@ -24,13 +24,13 @@ from typing import Any
 import pytest
 
 import canaryproxy
+from canaryproxy.admin.accept_loop import ConnectionQuota
 from canaryproxy.admin.app import admin_application
-from canaryproxy.admin.churn import Churn
-from canaryproxy.admin.door import Room
-from canaryproxy.admin.doors import Doors
+from canaryproxy.admin.control_connection import ControlConnection
+from canaryproxy.admin.fair_queue import FairQueue
+from canaryproxy.admin.listeners import ControlListeners
 from canaryproxy.admin.receive_window import ReceiveWindow
-from canaryproxy.admin.turns import Turns
-from canaryproxy.admin.visitor import Visitor
+from canaryproxy.admin.turnover import Turnover
 from canaryproxy.analysis.checks.hard_limit import HardLimitCheck
 from canaryproxy.analysis.spec import ErrorSpec, HardLimitSpec
 from canaryproxy.analysis.stats.eprocess import EProcess
@@ -212,7 +212,7 @@ def single(folder: Path) -> Iterator[object]:
         CompileCache(),
         Streak(HealthCheckSpec("/")),
         SampleFilter("x"),
-        Churn(5),
+        Turnover(5),
         ReceiveWindow(),
         Sheet(),
         Robin([1]),
@@ -221,7 +221,7 @@ def single(folder: Path) -> Iterator[object]:
         TimeShare(0.0),
         CacheAdvisor((b"Cookie",), ROUTE.caching),
         Instance(parse(PLAIN, "f", {})),
-        Turns("read", ChangePriority(), {}),
+        FairQueue("read", ChangePriority(), {}),
         ReplayBuffer(Buffers()),
         FailoverPlan(build_choices(ROUTE, "weight")[0].decisions()[0]),
         WorkerLink(
@@ -253,12 +253,12 @@ async def connected(found: Shown) -> None:
         while not w.listeners[1].pending_count:
             await asyncio.sleep(0.005)
         show(found, w)
-    doors = Doors()
-    door = await doors.serve("admin", app, listen_on("127.0.0.1", 0), Room(4, 3, 2, 2))
+    doors = ControlListeners()
+    door = await doors.serve("admin", app, listen_on("127.0.0.1", 0), ConnectionQuota(4, 3, 2, 2))
     show(found, doors, door)
     await doors.cleanup()
     with socket.socket() as one, mmap.mmap(-1, memory_size(1)) as memory:
-        show(found, Visitor(None, one), ForkServer(one, memory, []))  # type: ignore[arg-type]
+        show(found, ControlConnection(None, one), ForkServer(one, memory, []))  # type: ignore[arg-type]
         show(found, Worker(asyncio.get_running_loop(), [], memory))
 
 

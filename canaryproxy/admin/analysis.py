@@ -7,9 +7,9 @@ from canaryproxy.analysis.finding import Finding, JudgeReport
 from canaryproxy.analysis.stats.eprocess import MAX_FACTOR
 
 
-def analysis_of(route: str, found: JudgeReport) -> models.Analysis:
+def analysis_of(route: str, found: JudgeReport) -> models.AnalysisDocument:
     """The whole, with every check."""
-    return models.Analysis(
+    return models.AnalysisDocument(
         route=route,
         verdict=found.verdict,
         reason=found.reason,
@@ -23,12 +23,12 @@ def analysis_of(route: str, found: JudgeReport) -> models.Analysis:
     )
 
 
-def _check(found: Finding) -> models.Check:
-    told = asdict(found)
-    told["interval"] = None if found.interval is None else list(found.interval)
+def _check(found: Finding) -> models.CheckDocument:
+    schema = asdict(found)
+    schema["interval"] = None if found.interval is None else list(found.interval)
     for name in ("evidence", "threshold", "better", "proof"):
-        told[name] = _shown(told[name])
-    return models.Check(**told)
+        schema[name] = _shown(schema[name])
+    return models.CheckDocument(**schema)
 
 
 def _shown(value: float | None) -> float | None:

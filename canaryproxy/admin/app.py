@@ -10,32 +10,32 @@ from functools import partial
 from aiohttp import web, web_response
 from aiohttp.typedefs import Handler, Middleware
 
-from canaryproxy.admin.auth import Gate
-from canaryproxy.admin.calls import Call
+from canaryproxy.admin.api_call import ApiCall
+from canaryproxy.admin.auth import Authenticator
+from canaryproxy.admin.event_stream import stream
+from canaryproxy.admin.metrics_endpoint import MetricsEndpoint
 from canaryproxy.admin.operations import OPERATIONS, Operation
-from canaryproxy.admin.problems import CONTENT_TYPE, Problem
-from canaryproxy.admin.reading import Reading, Written, sent
-from canaryproxy.admin.scrapes import Scrapes
-from canaryproxy.admin.stream import stream
-from canaryproxy.admin.views import Knowledge
+from canaryproxy.admin.problems import CONTENT_TYPE, ApiError
+from canaryproxy.admin.read_responses import EncodedResponse, ReadResponder, send_response
+from canaryproxy.admin.views import Views
 from canaryproxy.control.route_states import Actor
 from canaryproxy.model.client import plain
 from canaryproxy.telemetry.read import exposition
 
 log = logging.getLogger("canaryproxy")
 
-LARGEST_BODY = 256 * 1024
-BODY_PATIENCE = 10.0
+MAX_BODY_BYTES = 256 * 1024
+BODY_TIMEOUT_SECONDS = 10.0
 """Seconds for a body to arrive."""
 
-LATE = 0.3
+LATE_SECONDS = 0.3
 """Seconds that the answer to a failed login takes."""
 
-MOST_LATE = 32
+MAX_LATE = 32
 """Failed logins that may wait for their answer; more are refused at once. A good token is never kept waiting."""
 
-MOST_SAID = 10
-SAID_PERIOD = 10.0
+MAX_LOGGED = 10
+LOG_PERIOD_SECONDS = 10.0
 """Failed logins that have a line each in the log, in so many seconds."""
 
 HEADERS = {
@@ -50,46 +50,48 @@ SERVER = "canaryproxy"
 
 web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]  # its own answers to malformed requests pass through no code of ours
 
-KNOWLEDGE = web.AppKey("knowledge", Knowledge)
-SCRAPES = web.AppKey("scrapes", Scrapes)
-READING = web.AppKey("reading", Reading)
+VIEWS_KEY = web.AppKey("knowledge", Views)
+SCRAPES = web.AppKey("scrapes", MetricsEndpoint)
+READING = web.AppKey("reading", ReadResponder)
 
 
-def admin_application(knowledge: Knowledge, gate: Gate, scrapes: Scrapes | None = None) -> web.Application:
+def admin_application(
+    views: Views, authenticator: Authenticator, scrapes: MetricsEndpoint | None = None
+) -> web.Application:
     """The admin API. `scrapes` are those of the probes, which get the same renderings."""
-    app = _application(knowledge, gate, scrapes)
-    app[READING] = Reading(knowledge)
+    app = _application(views, authenticator, scrapes)
+    app[READING] = ReadResponder(views)
     for operation in OPERATIONS:
-        app.router.add_route(operation.method, operation.path, partial(_operate, gate, operation))
+        app.router.add_route(operation.method, operation.path, partial(_operate, authenticator, operation))
         if operation.method == "GET":
-            app.router.add_route("HEAD", operation.path, partial(_operate, gate, operation))
-    app.router.add_get("/api/v1/events", partial(_events, gate), allow_head=False)
-    app.router.add_get("/openapi.json", partial(_openapi, gate))
-    app.router.add_get("/docs", partial(_docs, gate))
+            app.router.add_route("HEAD", operation.path, partial(_operate, authenticator, operation))
+    app.router.add_get("/api/v1/events", partial(_events, authenticator), allow_head=False)
+    app.router.add_get("/openapi.json", partial(_openapi, authenticator))
+    app.router.add_get("/docs", partial(_docs, authenticator))
     return app
 
 
-def probes_application(knowledge: Knowledge, scrapes: Scrapes | None = None) -> web.Application:
+def probes_application(views: Views, scrapes: MetricsEndpoint | None = None) -> web.Application:
     """Health and metrics alone, for whoever comes."""
-    return _application(knowledge, None, scrapes)
+    return _application(views, None, scrapes)
 
 
-def scrapes_of(knowledge: Knowledge) -> Scrapes:
+def scrapes_of(views: Views) -> MetricsEndpoint:
     """Who answers scrapers, on all listeners."""
-    plane = knowledge.plane
-    return Scrapes(
-        knowledge.facts,
-        knowledge.now,
+    plane = views.plane
+    return MetricsEndpoint(
+        views.facts,
+        views.now,
         plane.rollouts.precedence,
-        knowledge.refused,
+        views.rejected_requests,
         lambda: (plane.tables.generation, plane.events.number),
     )
 
 
-def _application(knowledge: Knowledge, gate: Gate | None, scrapes: Scrapes | None) -> web.Application:
-    app = web.Application(middlewares=[_guarded(gate)], client_max_size=LARGEST_BODY)
-    app[KNOWLEDGE] = knowledge
-    app[SCRAPES] = scrapes or scrapes_of(knowledge)
+def _application(views: Views, authenticator: Authenticator | None, scrapes: MetricsEndpoint | None) -> web.Application:
+    app = web.Application(middlewares=[_guarded(authenticator)], client_max_size=MAX_BODY_BYTES)
+    app[VIEWS_KEY] = views
+    app[SCRAPES] = scrapes or scrapes_of(views)
     app.on_shutdown.append(_stop)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
@@ -103,7 +105,7 @@ async def _stop(app: web.Application) -> None:
         app[READING].stop()
 
 
-class Failures:
+class FailureLog:
     """Failed logins: those that wait for their answer, and what the log says of them."""
 
     def __init__(self) -> None:
@@ -111,46 +113,48 @@ class Failures:
         self._said = self._unsaid = 0
         self._over: asyncio.TimerHandle | None = None
 
-    def say(self, request: web.Request) -> None:
+    def record(self, request: web.Request) -> None:
         """Say it in the log: the first ones, then how many more there were. Whoever guesses must not fill it."""
         if self._over is None:
-            self._over = asyncio.get_running_loop().call_later(SAID_PERIOD, self._again)
-        if self._said < MOST_SAID:
+            self._over = asyncio.get_running_loop().call_later(LOG_PERIOD_SECONDS, self._log_again)
+        if self._said < MAX_LOGGED:
             self._said += 1
             log.warning("a login from %s failed: %s %s", _from(request), request.method, request.rel_url.path)
         else:
             self._unsaid += 1
 
-    def _again(self) -> None:
+    def _log_again(self) -> None:
         unsaid, self._said, self._unsaid, self._over = self._unsaid, 0, 0, None
         if unsaid:
-            log.warning("%d more logins failed in %g s", unsaid, SAID_PERIOD, extra={"fields": {"failed": unsaid}})
+            log.warning(
+                "%d more logins failed in %g s", unsaid, LOG_PERIOD_SECONDS, extra={"fields": {"failed": unsaid}}
+            )
 
-    async def slow(self, problem: Problem) -> Problem:
+    async def record_slow(self, problem: ApiError) -> ApiError:
         """What is answered, after a while."""
-        if self._waiting >= MOST_LATE:
-            return Problem("too-many", "too many failed logins at a time", headers={"Retry-After": "1"})
+        if self._waiting >= MAX_LATE:
+            return ApiError("too-many", "too many failed logins at a time", headers={"Retry-After": "1"})
         self._waiting += 1
         try:
-            await asyncio.sleep(LATE)
+            await asyncio.sleep(LATE_SECONDS)
         finally:
             self._waiting -= 1
         return problem
 
 
-def _guarded(gate: Gate | None) -> Middleware:
-    failures = Failures()
+def _guarded(authenticator: Authenticator | None) -> Middleware:
+    failures = FailureLog()
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            if gate is not None:
-                gate.check_host(request.host or "", request.headers.get("Origin"))
+            if authenticator is not None:
+                authenticator.check_host(request.host or "", request.headers.get("Origin"))
             response = await handler(request)
-        except Problem as problem:
+        except ApiError as problem:
             if problem.slug == "unauthenticated" and "Authorization" in request.headers:
-                failures.say(request)
-                problem = await failures.slow(problem)
+                failures.record(request)
+                problem = await failures.record_slow(problem)
             response = _problem(problem)
         except web.HTTPException as error:
             response = _problem(_of(error))
@@ -158,7 +162,7 @@ def _guarded(gate: Gate | None) -> Middleware:
             raise
         except Exception:
             log.exception("%s %s failed", request.method, request.rel_url.path)
-            response = _problem(Problem("failed", "the log of the proxy says more"))
+            response = _problem(ApiError("failed", "the log of the proxy says more"))
         if not response.prepared:
             response.headers.update(HEADERS)
         return response
@@ -171,47 +175,47 @@ def _from(request: web.Request) -> str:
     return plain(request.remote or "")
 
 
-def _problem(problem: Problem) -> web.Response:
+def _problem(problem: ApiError) -> web.Response:
     return web.Response(
         body=problem.body(), status=problem.status, content_type=CONTENT_TYPE, headers=dict(problem.headers)
     )
 
 
-def _of(error: web.HTTPException) -> Problem:
+def _of(error: web.HTTPException) -> ApiError:
     """Aiohttp's own answers as problems."""
     if isinstance(error, web.HTTPMethodNotAllowed):
-        return Problem("method-not-allowed", headers={"Allow": ", ".join(sorted(error.allowed_methods))})
+        return ApiError("method-not-allowed", headers={"Allow": ", ".join(sorted(error.allowed_methods))})
     if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return Problem("too-large", f"at most {LARGEST_BODY} bytes")
+        return ApiError("too-large", f"at most {MAX_BODY_BYTES} bytes")
     if error.status == web.HTTPNotFound.status_code:
-        return Problem("not-found", "GET /docs tells what there is")
-    return Problem("malformed", error.reason)
+        return ApiError("not-found", "GET /docs tells what there is")
+    return ApiError("malformed", error.reason)
 
 
-async def _operate(gate: Gate, operation: Operation, request: web.Request) -> web.StreamResponse:
-    actor = gate.authenticate(request.headers.get("Authorization"), _from(request))
-    gate.authorize(actor, operation.role)
+async def _operate(authenticator: Authenticator, operation: Operation, request: web.Request) -> web.StreamResponse:
+    actor = authenticator.authenticate(request.headers.get("Authorization"), _from(request))
+    authenticator.authorize(actor, operation.role)
     call = await _call(operation, request, actor)
     if operation.role == "write":
-        call.knowledge.begun()
-        with call.knowledge.plane.rollouts.precedence.change():
-            written = Written.of(await operation.run(call))
-        return await sent(request, written, HEADERS)
+        call.views.started()
+        with call.views.plane.rollouts.precedence.change():
+            written = EncodedResponse.of(await operation.run(call))
+        return await send_response(request, written, HEADERS)
     return await request.app[READING].answer(request, operation, call, HEADERS)
 
 
-async def _call(operation: Operation, request: web.Request, actor: Actor) -> Call:
+async def _call(operation: Operation, request: web.Request, actor: Actor) -> ApiCall:
     body: object = {} if operation.optional else None
     if operation.body is not None and not (operation.optional and not request.can_read_body):
         if request.content_type != "application/json":
-            raise Problem("not-json", "send Content-Type: application/json")
+            raise ApiError("not-json", "send Content-Type: application/json")
         try:
-            async with asyncio.timeout(BODY_PATIENCE):
+            async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
                 body = parsed(await request.read())
         except TimeoutError:
-            raise Problem("too-slow") from None
-    return Call(
-        request.app[KNOWLEDGE],
+            raise ApiError("too-slow") from None
+    return ApiCall(
+        request.app[VIEWS_KEY],
         actor,
         dict(request.match_info),
         dict(request.query),
@@ -221,26 +225,26 @@ async def _call(operation: Operation, request: web.Request, actor: Actor) -> Cal
 
 
 def parsed(data: bytes) -> object:
-    """JSON in UTF-8. Raises `Problem`."""
+    """JSON in UTF-8. Raises `ApiError`."""
     try:
         return json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
-        raise Problem("malformed", "the body is not JSON in UTF-8") from None
+        raise ApiError("malformed", "the body is not JSON in UTF-8") from None
 
 
-async def _events(gate: Gate, request: web.Request) -> web.StreamResponse:
-    actor = gate.authenticate(request.headers.get("Authorization"), _from(request))
-    gate.authorize(actor, "read")
-    owner = actor.name if gate.guarded else ""
-    return await stream(request, request.app[KNOWLEDGE].plane.events, HEADERS, owner)
+async def _events(authenticator: Authenticator, request: web.Request) -> web.StreamResponse:
+    actor = authenticator.authenticate(request.headers.get("Authorization"), _from(request))
+    authenticator.authorize(actor, "read")
+    owner = actor.name if authenticator.guarded else ""
+    return await stream(request, request.app[VIEWS_KEY].plane.events, HEADERS, owner)
 
 
-async def _openapi(gate: Gate, request: web.Request) -> web.StreamResponse:
-    return await sent(request, request.app[READING].openapi(guarded=gate.guarded), HEADERS)
+async def _openapi(authenticator: Authenticator, request: web.Request) -> web.StreamResponse:
+    return await send_response(request, request.app[READING].openapi(guarded=authenticator.guarded), HEADERS)
 
 
-async def _docs(gate: Gate, request: web.Request) -> web.StreamResponse:
-    return await sent(request, request.app[READING].docs(guarded=gate.guarded), HEADERS)
+async def _docs(authenticator: Authenticator, request: web.Request) -> web.StreamResponse:
+    return await send_response(request, request.app[READING].docs(guarded=authenticator.guarded), HEADERS)
 
 
 async def _healthz(_: web.Request) -> web.Response:
@@ -248,12 +252,10 @@ async def _healthz(_: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    knowledge = request.app[KNOWLEDGE]
-    if not knowledge.ready:
-        raise Problem("not-ready", f"{knowledge.workers.ready} of {knowledge.workers.count} workers serve")
-    return web.json_response(
-        {"status": "ready", "workers": knowledge.workers.ready, "listen": list(knowledge.addresses())}
-    )
+    views = request.app[VIEWS_KEY]
+    if not views.ready:
+        raise ApiError("not-ready", f"{views.workers.ready} of {views.workers.count} workers serve")
+    return web.json_response({"status": "ready", "workers": views.workers.ready, "listen": list(views.addresses())})
 
 
 async def _metrics(request: web.Request) -> web.StreamResponse:

@@ -6,22 +6,22 @@ import ipaddress
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.problems import ApiError
 from canaryproxy.config.schema.admin import AdminConfig, TokenConfig
 from canaryproxy.control.route_states import Actor
 
-ANYONE = "anyone"
+ANONYMOUS = "anyone"
 """The actor where no tokens are configured."""
 
 
-class Gate:
+class Authenticator:
     """Decides on requests to the admin API by its config of the moment."""
 
     def __init__(self, config: Callable[[], AdminConfig | None]) -> None:
         self._config = config
 
     def __repr__(self) -> str:
-        return f"<Gate {'guarded' if self.guarded else 'open'}>"
+        return f"<Authenticator {'guarded' if self.guarded else 'open'}>"
 
     @property
     def guarded(self) -> bool:
@@ -30,36 +30,38 @@ class Gate:
         return config is not None and not config.open
 
     def check_host(self, host: str, origin: str | None) -> None:
-        """Refuse what a web page sends through its visitor's browser. Raises `Problem`.
+        """Refuse what a web page sends through its visitor's browser. Raises `ApiError`.
 
         With tokens any name will do: a browser that was tricked has none to send.
         """
         config = self._config()
         name = _hostname(host)
         if config is not None and config.open and not _is_local(name) and name not in config.hosts:
-            raise Problem("unknown-host", f"add it to server.admin.hosts, or call the API by its address: {name[:100]}")
+            raise ApiError(
+                "unknown-host", f"add it to server.admin.hosts, or call the API by its address: {name[:100]}"
+            )
         if origin is not None and origin.partition("://")[2] != host:
-            raise Problem("cross-site")
+            raise ApiError("cross-site")
 
     def authenticate(self, authorization: str | None, address: str) -> Actor:
-        """Who sends this header from this address. Raises `Problem`."""
+        """Who sends this header from this address. Raises `ApiError`."""
         config = self._config()
         if config is None or config.open:
-            return Actor(ANYONE, "write", address)
+            return Actor(ANONYMOUS, "write", address)
         scheme, _, given = (authorization or "").partition(" ")
         token = find(given.strip(), config.tokens) if scheme.lower() == "bearer" else None
         if token is not None:
             return Actor(token.name, token.role, address)
-        raise Problem(
+        raise ApiError(
             "unauthenticated",
             "send Authorization: Bearer TOKEN" if authorization is None else "nobody has this token",
             headers={"WWW-Authenticate": 'Bearer realm="canaryproxy"'},
         )
 
     def authorize(self, actor: Actor, role: str) -> None:
-        """Whether the actor has that role. Raises `Problem`."""
+        """Whether the actor has that role. Raises `ApiError`."""
         if role == "write" and actor.role != "write":
-            raise Problem("forbidden", f"{actor.name} may read only")
+            raise ApiError("forbidden", f"{actor.name} may read only")
 
 
 def find(given: str, tokens: tuple[TokenConfig, ...]) -> TokenConfig | None:

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from canaryproxy.admin.calls import Answer, Call, kept, tagged
+from canaryproxy.admin.api_call import ApiCall, ApiResponse, after_change, tagged
 from canaryproxy.admin.models import Model, Phase
 from canaryproxy.admin.preconditions import tag
-from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.problems import ApiError
 from canaryproxy.config.canary_document import NO_CANARY, CanaryDocument, InvalidVersionError, canary_set
 from canaryproxy.config.schema.section import as_written
 
@@ -30,33 +30,33 @@ class CanaryChanged(Canary):
     generation: int
 
 
-async def show_canary(call: Call) -> Answer:
+async def show_canary(call: ApiCall) -> ApiResponse:
     """What it is, and who said so."""
-    knowledge, route = call.knowledge, call.route
-    source = knowledge.plane.ledger.state[route].canary_source
-    return Answer(Canary(route=route, canary=knowledge.canary(route), source=source), headers=tagged(call))
+    views, route = call.views, call.route
+    source = views.plane.ledger.state[route].canary_source
+    return ApiResponse(Canary(route=route, canary=views.canary(route), source=source), headers=tagged(call))
 
 
-async def put_canary(call: Call) -> Answer:
+async def put_canary(call: ApiCall) -> ApiResponse:
     """Give the route a canary. The files that it names are read in a thread: a disk may hang."""
-    route, new = call.route, not call.knowledge.has_canary(call.route)
+    route, new = call.route, not call.views.has_canary(call.route)
     try:
         canary = await asyncio.to_thread(canary_set, call.body)
     except InvalidVersionError as error:
         errors = [{"path": path, "problem": words} for path, words in error.problems]
-        raise Problem("invalid", str(error), {"errors": errors}) from None
+        raise ApiError("invalid", str(error), {"errors": errors}) from None
     return replace(await _set_canary(call, route, canary), status=201 if new else 200)
 
 
-async def delete_canary(call: Call) -> Answer:
+async def delete_canary(call: ApiCall) -> ApiResponse:
     """Remove it."""
     return await _set_canary(call, call.route, NO_CANARY)
 
 
-async def _set_canary(call: Call, route: str, canary: CanaryDocument) -> Answer:
-    knowledge = call.knowledge
-    changed = await kept(call, knowledge.plane.reconfiguration.set_canary(route, canary, call.actor, call.revision))
-    state = knowledge.plane.ledger.state[call.route]
+async def _set_canary(call: ApiCall, route: str, canary: CanaryDocument) -> ApiResponse:
+    views = call.views
+    changed = await after_change(call, views.plane.reconfiguration.set_canary(route, canary, call.actor, call.revision))
+    state = views.plane.ledger.state[call.route]
     body = CanaryChanged(
         route=route,
         canary=None if canary.version is None else as_written(canary.version),
@@ -65,4 +65,4 @@ async def _set_canary(call: Call, route: str, canary: CanaryDocument) -> Answer:
         phase=state.rollout.phase,
         generation=changed.generation,
     )
-    return Answer(body, headers={"ETag": tag(changed.revision)})
+    return ApiResponse(body, headers={"ETag": tag(changed.revision)})

@@ -13,7 +13,7 @@ class Model(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class HealthCheck(Model):
+class HealthCheckDocument(Model):
     """What the health checks of an endpoint found last. Times as seconds since 1970."""
 
     passed: bool = Field(description="Whether the last one passed. The endpoint may still be of the other side.")
@@ -39,25 +39,25 @@ class HealthCheck(Model):
     at: float = Field(description="The last one.")
 
 
-class Endpoint(Model):
+class EndpointDocument(Model):
     """Where requests go. `ejected`: left alone for a while after failures."""
 
     endpoint: str
     name: str
     state: Literal["healthy", "unhealthy", "ejected", "unknown"]
-    check: HealthCheck | None = Field(
+    check: HealthCheckDocument | None = Field(
         default=None, description="What its health checks found last; null without any, and before the first."
     )
 
 
-class Endpoints(Model):
+class EndpointsDocument(Model):
     """Of both versions."""
 
-    stable: list[Endpoint]
-    canary: list[Endpoint]
+    stable: list[EndpointDocument]
+    canary: list[EndpointDocument]
 
 
-class Failing(Model):
+class FailingDocument(Model):
     """A source of numbers that does not answer, a webhook that does not agree, a name that cannot be resolved. Times as
     seconds since 1970.
     """
@@ -70,12 +70,12 @@ class Failing(Model):
     at: float
 
 
-def checked(finding: health.HealthFinding | None) -> HealthCheck | None:
+def checked(finding: health.HealthFinding | None) -> HealthCheckDocument | None:
     """What the checks of an endpoint found last."""
     if finding is None:
         return None
     reason = finding.reason
-    return HealthCheck.model_construct(
+    return HealthCheckDocument.model_construct(
         passed=finding.passed,
         reason=None if reason is None else reason.words,
         kind=None if reason is None else reason.kind,
@@ -85,6 +85,8 @@ def checked(finding: health.HealthFinding | None) -> HealthCheck | None:
     )
 
 
-def failing(one: failing_dependencies.FailingDependency) -> Failing:
+def failing(one: failing_dependencies.FailingDependency) -> FailingDocument:
     """One that fails."""
-    return Failing(what=one.what, name=one.name, reason=one.reason, since=one.since, consecutive=one.row, at=one.at)
+    return FailingDocument(
+        what=one.what, name=one.name, reason=one.reason, since=one.since, consecutive=one.row, at=one.at
+    )

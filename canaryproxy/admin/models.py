@@ -12,10 +12,10 @@ from canaryproxy.model.goal import MAX_VALUE
 from canaryproxy.model.table import FULL_WEIGHT
 
 Model = endpoints.Model
-Endpoints = endpoints.Endpoints
-Failing = endpoints.Failing
+Endpoints = endpoints.EndpointsDocument
+Failing = endpoints.FailingDocument
 
-NEARLY = 1e-6
+ROUNDING_TOLERANCE = 1e-6
 """Basis points by which a number may miss two decimals, as sums of floats do."""
 
 
@@ -24,7 +24,7 @@ def two_decimals(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError("expected a number from 0 to 100 with at most two decimals")  # noqa: TRY004 - pydantic's way
     points = value * (FULL_WEIGHT // 100)
-    if not 0 <= value <= 100 or abs(points - round(points)) > NEARLY:
+    if not 0 <= value <= 100 or abs(points - round(points)) > ROUNDING_TOLERANCE:
         raise ValueError("expected a number from 0 to 100 with at most two decimals")
     return float(value)
 
@@ -63,7 +63,7 @@ class Weight(Model):
 Rule = dict[str, Any]
 
 
-class Condition(Model):
+class StorageDocument(Model):
     """How what is changed while it runs is kept. `too_new`: the file is of a newer version, so every canary is off and
     changes are refused; `unreadable` and `damaged`: every canary is off until that is decided; `unwritable`: changes
     are refused at present.
@@ -73,7 +73,7 @@ class Condition(Model):
     detail: str | None = Field(description="What is wrong, null where nothing is.")
 
 
-class Route(Model):
+class RouteDocument(Model):
     """All that is known of a route. Weights in percent."""
 
     route: str
@@ -99,7 +99,7 @@ class Route(Model):
     rules: list[Rule]
     rules_source: Literal["file", "api"]
     endpoints: Endpoints
-    state: Condition
+    state: StorageDocument
     failing: list[Failing] = Field(
         default=[], description="Whom this proxy asks or calls for the route, and who gives no good answer."
     )
@@ -109,7 +109,7 @@ class Routes(Model):
     """Every route."""
 
     generation: int
-    routes: list[Route]
+    routes: list[RouteDocument]
 
 
 class Rules(Model):
@@ -146,7 +146,7 @@ class StepUsers(Model):
     error: float
 
 
-class Step(Model):
+class StepDocument(Model):
     """What users met since the weight is what it is, `seconds` ago."""
 
     weight: float
@@ -188,17 +188,17 @@ class Stats(Model):
     route: str
     window: float
     versions: VersionsStats
-    step: Step | None = Field(description="Users since the weight was last changed; null without affinity.")
+    step: StepDocument | None = Field(description="Users since the weight was last changed; null without affinity.")
 
 
-class Samples(Model):
+class SamplesDocument(Model):
     """Units of both versions that were compared."""
 
     canary: int
     stable: int
 
 
-class Check(Model):
+class CheckDocument(Model):
     """One check. Values are of the weight as it is now, evidence is of all since the canary is judged and counts from
     its threshold on. `interval` is where the ratio lies (95 %, at any time); an upper limit of null is none.
     """
@@ -212,7 +212,7 @@ class Check(Model):
     ratio: float | None
     interval: list[float | None] | None
     unit: str
-    samples: Samples
+    samples: SamplesDocument
     evidence: float | None
     threshold: float | None
     better: float | None = Field(description="Evidence that the canary is better; 20 and more is told as such.")
@@ -225,7 +225,7 @@ class Check(Model):
     p: float | None = Field(description='For "worse": a p-value that may be looked at at any time.')
 
 
-class Analysis(Model):
+class AnalysisDocument(Model):
     """Whether the canary is worse, no different or better, and why. `seconds` since the weight was last changed."""
 
     route: str
@@ -239,12 +239,12 @@ class Analysis(Model):
         description="What evidence is divided by because a slice of stable looked ill; 1 if none did."
     )
     dry_run: bool
-    checks: list[Check]
+    checks: list[CheckDocument]
 
 
 VersionName = Literal["stable", "canary"]
 
-LONGEST_KEY = 4096
+MAX_KEY_LENGTH = 4096
 
 
 def given(value: object) -> object:
@@ -269,13 +269,13 @@ class GoalBody(Model):
         WithJsonSchema({"enum": ["stable", "canary"], "type": "string", "description": "Whose event it is."}),
     ] = None
     key: Annotated[
-        Annotated[str, Field(min_length=1, max_length=LONGEST_KEY)] | None,
+        Annotated[str, Field(min_length=1, max_length=MAX_KEY_LENGTH)] | None,
         BeforeValidator(given),
         WithJsonSchema(
             {
                 "type": "string",
                 "minLength": 1,
-                "maxLength": LONGEST_KEY,
+                "maxLength": MAX_KEY_LENGTH,
                 "description": "The user's affinity key: the value of the cookie or header, or the client's address. "
                 "The user is counted once.",
             }
@@ -292,7 +292,7 @@ class GoalCounted(Model):
     value: float
 
 
-class Entry(Model):
+class HistoryEntryDocument(Model):
     """Something that was done."""
 
     at: str
@@ -308,11 +308,11 @@ class Entry(Model):
     canary_version: str | None
 
 
-class History(Model):
+class HistoryDocument(Model):
     """The newest first."""
 
     route: str
-    entries: list[Entry]
+    entries: list[HistoryEntryDocument]
 
 
 class ProblemDocument(BaseModel):

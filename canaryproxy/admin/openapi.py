@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from canaryproxy import __version__
 from canaryproxy.admin import models
 from canaryproxy.admin.canary_schema import CANARY_SCHEMA
-from canaryproxy.admin.operations import MOST_ENTRIES, OPERATIONS, Operation
+from canaryproxy.admin.operations import MAX_ENTRIES, OPERATIONS, Operation
 from canaryproxy.admin.problems import CONTENT_TYPE, TITLES
 from canaryproxy.admin.rule_schema import RULE_SCHEMA
 
@@ -30,7 +30,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "limit": {
         "in": "query",
         "required": False,
-        "schema": {"type": "integer", "minimum": 1, "maximum": MOST_ENTRIES, "default": 100},
+        "schema": {"type": "integer", "minimum": 1, "maximum": MAX_ENTRIES, "default": 100},
     },
 }
 
@@ -82,7 +82,7 @@ def document(*, guarded: bool) -> dict[str, Any]:
 def _described(operation: Operation) -> dict[str, Any]:
     names = re.findall(r"\{(\w+)\}", operation.path)
     words = "".join(part.title() for part in re.findall(r"[a-z]+", operation.path[7:]))
-    told: dict[str, Any] = {
+    schema: dict[str, Any] = {
         "operationId": f"{operation.method.lower()}{words}",
         "summary": operation.summary,
         "parameters": [{"name": name, **PARAMETERS[name]} for name in (*names, *operation.query)],
@@ -90,11 +90,11 @@ def _described(operation: Operation) -> dict[str, Any]:
     }
     if operation.body is not None:
         name = f"{operation.body.title()}Body" if isinstance(operation.body, str) else operation.body.__name__
-        told["requestBody"] = {
+        schema["requestBody"] = {
             "required": not operation.optional,
             "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}},
         }
-    return told
+    return schema
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
@@ -126,8 +126,12 @@ def _open(path: str, summary: str, kind: str) -> dict[str, Any]:
 
 
 def _events() -> dict[str, Any]:
-    good = {"200": {"description": "A stream without an end", "content": {"text/event-stream": {"schema": {
-        "type": "string"}}}}}  # fmt: skip
+    good = {
+        "200": {
+            "description": "A stream without an end",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    }
     return {
         "operationId": "events",
         "summary": "Server-Sent Events: weight, rules, canary, config, health, worker",

@@ -8,14 +8,14 @@ from pydantic import ValidationError
 
 from canaryproxy.admin import models, rollout_models
 from canaryproxy.admin.analysis import analysis_of
-from canaryproxy.admin.calls import Answer, Call, kept, tagged
+from canaryproxy.admin.api_call import ApiCall, ApiResponse, after_change, tagged
 from canaryproxy.admin.canaries import Canary, CanaryChanged, delete_canary, put_canary, show_canary
 from canaryproxy.admin.goals import report
 from canaryproxy.admin.preconditions import tag
-from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.problems import ApiError
 from canaryproxy.admin.rollout_models import VERBS, BeginBody, body_of
 from canaryproxy.admin.rollout_views import report_of, rollout_of, rollouts_of
-from canaryproxy.admin.views import BREATH, VERDICTS, entry
+from canaryproxy.admin.views import ROUTES_PER_TURN, VERDICTS, entry
 from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.rules_document import InvalidRuleError, rule_from_written
 from canaryproxy.config.schema.rules import RuleConfig
@@ -30,10 +30,10 @@ from canaryproxy.telemetry.read.window import MAX_WINDOW_SECONDS
 Role = Literal["read", "write"]
 Body = TypeVar("Body", bound=models.Model)
 
-SHORTEST_WINDOW = 1.0
-DEFAULT_WINDOW = "60s"
-MOST_ENTRIES = 1000
-MOST_RULES = 10_000
+MIN_WINDOW_SECONDS = 1.0
+DEFAULT_WINDOW_SECONDS = "60s"
+MAX_ENTRIES = 1000
+MAX_RULES = 10_000
 """Of one route."""
 
 
@@ -48,7 +48,7 @@ class Operation:
     path: str
     summary: str
     role: Role
-    run: Callable[[Call], Awaitable[Answer]]
+    run: Callable[[ApiCall], Awaitable[ApiResponse]]
     answer: type[models.Model]
     body: type[models.Model] | Literal["rule", "canary"] | None = None
     problems: tuple[str, ...] = ()
@@ -59,27 +59,27 @@ class Operation:
     lane: str = "read"
 
 
-async def _routes(call: Call) -> Answer:
-    knowledge = call.knowledge
-    knowledge.recalled()
+async def _routes(call: ApiCall) -> ApiResponse:
+    views = call.views
+    views.evidence_loaded()
     routes = []
-    for number, name in enumerate(list(knowledge.plane.topology.config.routes)):
-        if number % BREATH == BREATH - 1:
-            await knowledge.plane.rollouts.precedence.breathe()
-        if name in knowledge.plane.topology.config.routes:
-            routes.append(knowledge.route(name))
-    return Answer(models.Routes(generation=knowledge.plane.tables.generation, routes=routes))
+    for number, name in enumerate(list(views.plane.topology.config.routes)):
+        if number % ROUTES_PER_TURN == ROUTES_PER_TURN - 1:
+            await views.plane.rollouts.precedence.breathe()
+        if name in views.plane.topology.config.routes:
+            routes.append(views.route(name))
+    return ApiResponse(models.Routes(generation=views.plane.tables.generation, routes=routes))
 
 
-async def _route(call: Call) -> Answer:
-    return Answer(call.knowledge.route(call.route), headers=tagged(call))
+async def _route(call: ApiCall) -> ApiResponse:
+    return ApiResponse(call.views.route(call.route), headers=tagged(call))
 
 
-async def _set_weight(call: Call) -> Answer:
+async def _set_weight(call: ApiCall) -> ApiResponse:
     route = call.route
     body = _checked(models.WeightBody, call.body)
-    change = call.knowledge.plane.controller.set_weight(route, body.basis_points, call.actor, call.revision)
-    changed = await kept(call, change)
+    change = call.views.plane.controller.set_weight(route, body.basis_points, call.actor, call.revision)
+    changed = await after_change(call, change)
     canary = body.basis_points / 100
     weight = models.Weight(
         route=route,
@@ -88,7 +88,7 @@ async def _set_weight(call: Call) -> Answer:
         generation=changed.generation,
         source="api",
     )
-    return Answer(weight, headers={"ETag": tag(changed.revision)})
+    return ApiResponse(weight, headers={"ETag": tag(changed.revision)})
 
 
 def _checked(model: type[Body], body: object) -> Body:
@@ -99,20 +99,20 @@ def _checked(model: type[Body], body: object) -> Body:
     errors = [
         {"path": ".".join(map(str, one["loc"])), "problem": one["msg"].removeprefix("Value error, ")} for one in found
     ]
-    raise Problem(
+    raise ApiError(
         "invalid", "; ".join(f"{one['path'] or 'body'}: {one['problem']}" for one in errors), {"errors": errors}
     )
 
 
-async def _rules(call: Call) -> Answer:
-    state, route = call.knowledge.plane.ledger.state, call.route
-    return Answer(
-        models.Rules(rules=call.knowledge.rules(route), source=state[route].rules_source),
+async def _rules(call: ApiCall) -> ApiResponse:
+    state, route = call.views.plane.ledger.state, call.route
+    return ApiResponse(
+        models.Rules(rules=call.views.rules(route), source=state[route].rules_source),
         headers=tagged(call),
     )
 
 
-async def _changed(call: Call, change: Callable[[Rules], Rules]) -> tuple[Answer, bool]:
+async def _changed(call: ApiCall, change: Callable[[Rules], Rules]) -> tuple[ApiResponse, bool]:
     """What the rules were made into, and whether one more came: of this change, whatever comes after it."""
     route = call.route
     before: Rules = ()
@@ -123,11 +123,11 @@ async def _changed(call: Call, change: Callable[[Rules], Rules]) -> tuple[Answer
         before, after = rules, change(rules)
         return after
 
-    changed = await kept(call, call.knowledge.plane.controller.set_rules(route, seen, call.actor, call.revision))
+    changed = await after_change(call, call.views.plane.controller.set_rules(route, seen, call.actor, call.revision))
     body = models.RulesChanged(
         rules=list(map(rule_as_written, after)), source="api", route=route, generation=changed.generation
     )
-    return Answer(body, headers={"ETag": tag(changed.revision)}), len(after) > len(before)
+    return ApiResponse(body, headers={"ETag": tag(changed.revision)}), len(after) > len(before)
 
 
 def _rule(body: object) -> RuleConfig:
@@ -135,32 +135,32 @@ def _rule(body: object) -> RuleConfig:
         return rule_from_written(body)
     except InvalidRuleError as error:
         errors = [{"path": path, "problem": words} for path, words in error.problems]
-        raise Problem("invalid", str(error), {"errors": errors}) from None
+        raise ApiError("invalid", str(error), {"errors": errors}) from None
 
 
 def _more(rules: Rules, rule: RuleConfig) -> Rules:
-    if len(rules) >= MOST_RULES:
-        raise Problem("invalid", f"a route has {MOST_RULES} rules at most")
+    if len(rules) >= MAX_RULES:
+        raise ApiError("invalid", f"a route has {MAX_RULES} rules at most")
     return (*rules, rule)
 
 
-async def _add_rule(call: Call) -> Answer:
+async def _add_rule(call: ApiCall) -> ApiResponse:
     rule = _rule(call.body)
 
     def change(rules: Rules) -> Rules:
         if any(one.name == rule.name for one in rules):
-            raise Problem("rule-exists", f"PUT rules/{rule.name} replaces it")
+            raise ApiError("rule-exists", f"PUT rules/{rule.name} replaces it")
         return _more(rules, rule)
 
     answer, _ = await _changed(call, change)
     return replace(answer, status=201)
 
 
-async def _put_rule(call: Call) -> Answer:
+async def _put_rule(call: ApiCall) -> ApiResponse:
     name = call.path["rule"]
     rule = _rule(call.body)
     if rule.name != name:
-        raise Problem("rule-name", f"the body says {rule.name}, the path {name[:64]}")
+        raise ApiError("rule-name", f"the body says {rule.name}, the path {name[:64]}")
 
     def change(rules: Rules) -> Rules:
         if all(one.name != name for one in rules):
@@ -171,42 +171,42 @@ async def _put_rule(call: Call) -> Answer:
     return replace(answer, status=201 if added else 200)
 
 
-async def _delete_rule(call: Call) -> Answer:
+async def _delete_rule(call: ApiCall) -> ApiResponse:
     name = call.path["rule"]
 
     def change(rules: Rules) -> Rules:
         if all(one.name != name for one in rules):
-            raise Problem("no-such-rule", f"rules are: {', '.join(one.name for one in rules[:20]) or 'none'}")
+            raise ApiError("no-such-rule", f"rules are: {', '.join(one.name for one in rules[:20]) or 'none'}")
         return tuple(one for one in rules if one.name != name)
 
     answer, _ = await _changed(call, change)
     return answer
 
 
-async def _stats(call: Call) -> Answer:
+async def _stats(call: ApiCall) -> ApiResponse:
     route = call.route
-    asked = call.query.get("window", DEFAULT_WINDOW)
+    asked = call.query.get("window", DEFAULT_WINDOW_SECONDS)
     try:
-        seconds = duration(SHORTEST_WINDOW, MAX_WINDOW_SECONDS)(asked)
+        seconds = duration(MIN_WINDOW_SECONDS, MAX_WINDOW_SECONDS)(asked)
     except InvalidValueError as wrong:
-        raise Problem("invalid", f"window: {wrong.hint}") from None
-    return Answer(call.knowledge.stats(route, seconds))
+        raise ApiError("invalid", f"window: {wrong.hint}") from None
+    return ApiResponse(call.views.stats(route, seconds))
 
 
-async def _analysis(call: Call) -> Answer:
-    return Answer(analysis_of(call.route, call.knowledge.plane.judges.analysis(call.route, call.knowledge.now())))
+async def _analysis(call: ApiCall) -> ApiResponse:
+    return ApiResponse(analysis_of(call.route, call.views.plane.judges.analysis(call.route, call.views.now())))
 
 
-async def _rollout(call: Call) -> Answer:
-    return Answer(call.knowledge.rollout(call.route), headers=tagged(call))
+async def _rollout(call: ApiCall) -> ApiResponse:
+    return ApiResponse(call.views.rollout(call.route), headers=tagged(call))
 
 
-def _verb(verb: Verb) -> Callable[[Call], Awaitable[Answer]]:
-    async def run(call: Call) -> Answer:
+def _verb(verb: Verb) -> Callable[[ApiCall], Awaitable[ApiResponse]]:
+    async def run(call: ApiCall) -> ApiResponse:
         route = call.route
         body = _checked(body_of(verb), call.body)
         names = (body.version, body.stable_version) if isinstance(body, BeginBody) else ("", "")
-        change = call.knowledge.plane.rollouts.do(
+        change = call.views.plane.rollouts.do(
             route,
             verb,
             call.actor,
@@ -216,53 +216,53 @@ def _verb(verb: Verb) -> Callable[[Call], Awaitable[Answer]]:
             only=body.rollout_id or "",
             revision=call.revision,
         )
-        done = await kept(call, change)
-        answer, mine = call.knowledge.rollout(call.route), done.rollout.identity.id
+        done = await after_change(call, change)
+        answer, mine = call.views.rollout(call.route), done.rollout.identity.id
         if answer.id is not None and answer.id != mine:
             answer = answer.model_copy(update={"id": mine})
-        return Answer(answer, headers={"ETag": tag(done.revision)})
+        return ApiResponse(answer, headers={"ETag": tag(done.revision)})
 
     return run
 
 
-async def _is_verdict(call: Call) -> Answer:
+async def _is_verdict(call: ApiCall) -> ApiResponse:
     wanted = call.path["verdict"]
     if wanted not in VERDICTS:
-        raise Problem("invalid", f"verdict: expected {', '.join(VERDICTS)}")
-    found = call.knowledge.plane.judges.analysis(call.route, call.knowledge.now())
+        raise ApiError("invalid", f"verdict: expected {', '.join(VERDICTS)}")
+    found = call.views.plane.judges.analysis(call.route, call.views.now())
     if found.verdict != wanted:
-        raise Problem("verdict", f"{found.verdict}: {found.reason}")
-    return Answer(analysis_of(call.route, found))
+        raise ApiError("verdict", f"{found.verdict}: {found.reason}")
+    return ApiResponse(analysis_of(call.route, found))
 
 
-async def _report(call: Call) -> Answer:
-    return Answer(report_of(call.knowledge, call.route, call.path.get("rollout")))
+async def _report(call: ApiCall) -> ApiResponse:
+    return ApiResponse(report_of(call.views, call.route, call.path.get("rollout")))
 
 
-async def _rollouts(call: Call) -> Answer:
-    return Answer(rollouts_of(call.knowledge, call.route))
+async def _rollouts(call: ApiCall) -> ApiResponse:
+    return ApiResponse(rollouts_of(call.views, call.route))
 
 
-async def _one_rollout(call: Call) -> Answer:
-    return Answer(rollout_of(call.knowledge, call.route, call.path["rollout"]))
+async def _one_rollout(call: ApiCall) -> ApiResponse:
+    return ApiResponse(rollout_of(call.views, call.route, call.path["rollout"]))
 
 
-async def _reach_goal(call: Call) -> Answer:
+async def _reach_goal(call: ApiCall) -> ApiResponse:
     route, body = call.route, _checked(models.GoalBody, call.body)
     _ = call.revision
-    return Answer(report(call.knowledge, route, body), headers=tagged(call))
+    return ApiResponse(report(call.views, route, body), headers=tagged(call))
 
 
-async def _history(call: Call) -> Answer:
+async def _history(call: ApiCall) -> ApiResponse:
     route = call.route
     asked = call.query.get("limit", "100")
-    if not (asked.isascii() and asked.isdecimal() and len(asked) <= 4 and 1 <= int(asked) <= MOST_ENTRIES):
-        raise Problem("invalid", f"limit: expected a whole number from 1 to {MOST_ENTRIES}")
+    if not (asked.isascii() and asked.isdecimal() and len(asked) <= 4 and 1 <= int(asked) <= MAX_ENTRIES):
+        raise ApiError("invalid", f"limit: expected a whole number from 1 to {MAX_ENTRIES}")
     try:
-        audits = await call.knowledge.plane.ledger.history(route, int(asked))
+        audits = await call.views.plane.ledger.history(route, int(asked))
     except UnwritableStateError as error:
-        raise Problem("state-unwritable", str(error)) from None
-    return Answer(models.History(route=route, entries=list(map(entry, audits))))
+        raise ApiError("state-unwritable", str(error)) from None
+    return ApiResponse(models.HistoryDocument(route=route, entries=list(map(entry, audits))))
 
 
 _CHANGES = (
@@ -286,7 +286,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "One route with its full state",
         "read",
         _route,
-        models.Route,
+        models.RouteDocument,
         problems=("no-such-route",),
     ),
     Operation(
@@ -402,7 +402,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Whether the canary is worse, and on what evidence",
         "read",
         _analysis,
-        models.Analysis,
+        models.AnalysisDocument,
         problems=("no-such-route",),
     ),
     Operation(
@@ -411,7 +411,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Whether the verdict is this one, for webhooks that go by the status",
         "read",
         _is_verdict,
-        models.Analysis,
+        models.AnalysisDocument,
         problems=("no-such-route", "invalid", "verdict"),
     ),
     Operation(
@@ -420,7 +420,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Where the rollout stands",
         "read",
         _rollout,
-        rollout_models.Rollout,
+        rollout_models.RolloutDocument,
         problems=("no-such-route",),
     ),
     *(
@@ -430,7 +430,7 @@ OPERATIONS: tuple[Operation, ...] = (
             words,
             "write",
             _verb(verb),
-            rollout_models.Rollout,
+            rollout_models.RolloutDocument,
             body_of(verb),
             (*_CHANGES, "no-such-route"),
             optional=True,
@@ -443,7 +443,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "What the new version is like beside the old one",
         "read",
         _report,
-        rollout_models.Report,
+        rollout_models.ReportDocument,
         problems=("no-such-route",),
     ),
     Operation(
@@ -452,7 +452,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "The last rollouts, the newest first",
         "read",
         _rollouts,
-        rollout_models.Rollouts,
+        rollout_models.RolloutsDocument,
         problems=("no-such-route",),
     ),
     Operation(
@@ -461,7 +461,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "How one of them stands or has ended",
         "read",
         _one_rollout,
-        rollout_models.RolloutRecord,
+        rollout_models.RolloutRecordDocument,
         problems=("no-such-route", "no-such-rollout"),
     ),
     Operation(
@@ -470,7 +470,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "The report of one of them",
         "read",
         _report,
-        rollout_models.Report,
+        rollout_models.ReportDocument,
         problems=("no-such-route", "no-such-rollout"),
     ),
     Operation(
@@ -499,7 +499,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Who did what, the newest first",
         "read",
         _history,
-        models.History,
+        models.HistoryDocument,
         problems=("no-such-route", "invalid", "state-unwritable"),
         query=("limit",),
         lane="history",

@@ -2,7 +2,7 @@
 
 import re
 
-from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.problems import ApiError
 
 ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 """A tag may hold a comma."""
@@ -17,7 +17,7 @@ def tag(revision: int) -> str:
 
 def entity_tags(field: str) -> frozenset[str] | None:
     """The tags of an `If-Match`, None for `*`. They are compared strongly, so a weak one is like no other. Raises
-    `Problem` for what is no list of tags.
+    `ApiError` for what is no list of tags.
     """
     if field.strip(" \t") == "*":
         return None
@@ -28,4 +28,4 @@ def entity_tags(field: str) -> frozenset[str] | None:
         if not after:
             return frozenset(found)
         rest = after.lstrip(", \t") if after.startswith(",") else ""
-    raise Problem("malformed", 'If-Match: expected * or tags in quotes, as ETag gives them, such as "64f3a1b2c3d4e"')
+    raise ApiError("malformed", 'If-Match: expected * or tags in quotes, as ETag gives them, such as "64f3a1b2c3d4e"')

@@ -10,7 +10,7 @@ TYPE_BASE = "urn:canaryproxy:problem:"
 
 CONTENT_TYPE = "application/problem+json"
 
-LONGEST_DETAIL = 4_000
+MAX_DETAIL_LENGTH = 4_000
 """Characters of what is said about an error; part of it may be what was sent."""
 
 TITLES: dict[str, tuple[int, str]] = {
@@ -48,7 +48,7 @@ TITLES: dict[str, tuple[int, str]] = {
 
 
 @dataclass(slots=True, eq=False)
-class Problem(Exception):
+class ApiError(Exception):
     """One error. `detail` is a sentence for whoever reads it; `more` are members of its own. Context managers set the
     traceback of what passes through them, so it cannot be frozen.
     """
@@ -65,9 +65,13 @@ class Problem(Exception):
 
     def body(self) -> bytes:
         """The document."""
-        told: dict[str, object] = {
-            "type": TYPE_BASE + self.slug, "title": TITLES[self.slug][1], "status": self.status,
-        }  # fmt: skip
+        schema: dict[str, object] = {
+            "type": TYPE_BASE + self.slug,
+            "title": TITLES[self.slug][1],
+            "status": self.status,
+        }
         if self.detail:
-            told["detail"] = self.detail if len(self.detail) <= LONGEST_DETAIL else self.detail[:LONGEST_DETAIL] + CUT
-        return escaped_json(json.dumps({**told, **self.more})).encode() + b"\n"
+            schema["detail"] = (
+                self.detail if len(self.detail) <= MAX_DETAIL_LENGTH else self.detail[:MAX_DETAIL_LENGTH] + CUT
+            )
+        return escaped_json(json.dumps({**schema, **self.more})).encode() + b"\n"

@@ -12,10 +12,10 @@ import struct
 import termios
 from typing import NamedTuple, cast
 
-LOOKS = 3
+STALLED_CHECKS = 3
 """Looks in a row at which a client has taken nothing until it counts as one that does not read."""
 
-LEAST_PIECE = 4096
+MIN_PIECE_BYTES = 4096
 """Bytes that are sent between two looks, at least; more where the window is said in larger units (RFC 7323)."""
 
 RESET = struct.pack("ii", 1, 0)
@@ -57,7 +57,7 @@ def silent(connection: socket.socket) -> bool:
         return True
 
 
-class Seen(NamedTuple):
+class WindowSample(NamedTuple):
     """Of a connection: bytes that it would take (None where the system does not say), in which unit that is said, bytes
     that it has been sent and has not acknowledged, and all that it has acknowledged.
     """
@@ -83,26 +83,26 @@ class ReceiveWindow:
     @property
     def lags(self) -> bool:
         """Whether it looks as if it did not read."""
-        return self._behind >= LOOKS - 1
+        return self._behind >= STALLED_CHECKS - 1
 
-    def look(self, seen: Seen) -> bool:
+    def update(self, seen: WindowSample) -> bool:
         """Whether it reads, as far as is known now. At least a `piece` has been sent since the last look."""
         window = seen.window
-        narrower = window is not None and window < self._last and window <= self._widest - LEAST_PIECE
+        narrower = window is not None and window < self._last and window <= self._widest - MIN_PIECE_BYTES
         stuck = seen.unacknowledged > 0 and seen.acknowledged <= self._acknowledged
         self._behind = self._behind + 1 if narrower or stuck else 0
         self._acknowledged = seen.acknowledged
         if window is not None:
             self._last, self._widest = window, max(self._widest, window)
-        return self._behind < LOOKS
+        return self._behind < STALLED_CHECKS
 
 
-def piece(seen: Seen) -> int:
+def piece(seen: WindowSample) -> int:
     """How many bytes between two looks narrow the window of a client that does not read so that it shows."""
-    return max(LEAST_PIECE, 2 * seen.unit)
+    return max(MIN_PIECE_BYTES, 2 * seen.unit)
 
 
-def see(file: int) -> Seen:
+def read_window(file: int) -> WindowSample:
     """Of a connected TCP socket. Raises `OSError`."""
     sock = socket.socket(fileno=file)
     try:
@@ -111,7 +111,7 @@ def see(file: int) -> Seen:
         sock.detach()
     window = struct.unpack_from("I", info, WINDOW_AT)[0] if len(info) >= WINDOW_AT + 4 else None
     acked = struct.unpack_from("Q", info, ACKED_AT)[0] if len(info) >= ACKED_AT + 8 else 0
-    return Seen(window, 1 << (info[SCALE_AT] & SCALE_BITS), unacknowledged(file), acked)
+    return WindowSample(window, 1 << (info[SCALE_AT] & SCALE_BITS), unacknowledged(file), acked)
 
 
 def unacknowledged(file: int) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from canaryproxy.admin.models import Model, Phase, Samples
+from canaryproxy.admin.models import Model, Phase, SamplesDocument
 from canaryproxy.rollout.record import Result
 from canaryproxy.rollout.state import Verb
 
@@ -36,9 +36,7 @@ class RolloutBody(Model):
 class BeginBody(RolloutBody):
     """How a verb is meant with which a rollout begins, and what the versions are called."""
 
-    version: VersionText = Field(
-        default="", description="What the canary's version is called.", examples=["v42"]
-    )  # fmt: skip
+    version: VersionText = Field(default="", description="What the canary's version is called.", examples=["v42"])
     stable_version: VersionText = Field(default="", description="What stable's version is called.", examples=["v41"])
 
 
@@ -47,7 +45,7 @@ def body_of(verb: Verb) -> type[RolloutBody]:
     return BeginBody if verb in ("start", "retry") else RolloutBody
 
 
-class Rollout(Model):
+class RolloutDocument(Model):
     """Where a rollout stands. Weights in percent, times as seconds since 1970."""
 
     route: str
@@ -73,7 +71,7 @@ class Rollout(Model):
     )
 
 
-class RolloutRecord(Model):
+class RolloutRecordDocument(Model):
     """One rollout and how it stands or has ended. Times as seconds since 1970."""
 
     route: str
@@ -88,11 +86,11 @@ class RolloutRecord(Model):
     ended: float | None
 
 
-class Rollouts(Model):
+class RolloutsDocument(Model):
     """The last rollouts of a route, the newest first; the first may be under way."""
 
     route: str
-    rollouts: list[RolloutRecord]
+    rollouts: list[RolloutRecordDocument]
 
 
 class Comparison(Model):
@@ -105,11 +103,11 @@ class Comparison(Model):
     ratio: float | None
     interval: list[float | None] | None
     unit: str
-    samples: Samples
+    samples: SamplesDocument
     sentence: str
 
 
-class Exposed(Model):
+class ExposedDocument(Model):
     """What the canary was trusted with since it is judged."""
 
     requests: int
@@ -118,7 +116,7 @@ class Exposed(Model):
     users: int | None = Field(description="Its users since the weight was last changed; null without affinity.")
 
 
-class Report(Model):
+class ReportDocument(Model):
     """What the new version is like beside the old one, check by check."""
 
     route: str
@@ -133,5 +131,5 @@ class Report(Model):
     reason: str
     weight: float
     seconds: float
-    exposed: Exposed
+    exposed: ExposedDocument
     comparison: list[Comparison]

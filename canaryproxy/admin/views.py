@@ -10,7 +10,7 @@ from typing import Any
 
 from canaryproxy import MODE, __version__
 from canaryproxy.admin import endpoints, models, rollout_models
-from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.problems import ApiError
 from canaryproxy.config.certificate_expiry import held
 from canaryproxy.config.schema.section import as_written
 from canaryproxy.config.types.affinity import affinity_text
@@ -27,24 +27,24 @@ from canaryproxy.telemetry.read.metrics import InstanceFacts, RouteFacts
 from canaryproxy.telemetry.read.window import GoalCount, Sample
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbers
 
-BREATH = 10
+ROUTES_PER_TURN = 10
 """Routes that are looked at before others get their turn on the loop."""
 
-NOBODY = DistinctUsers()
+NO_USERS = DistinctUsers()
 
 VERDICTS = {"pass": 1, "inconclusive": 0, "fail": -1}
 """As the metric has them."""
 
-MOST_RULE_SERIES = 100
+MAX_RULE_SERIES = 100
 """Rules of a route that have a series before they decide anything."""
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
+class Views:
     """Everything there is to show. `now` tells seconds on the clock of the deltas, `addresses` where requests come
     in; `connections` is how many clients are served at once, at most; `numbers` those that users are counted by;
-    `listeners` counts the connections of the control plane's listeners, `refused` readers of this API who were turned
-    away.
+    `listeners` counts the connections of the control plane's listeners, `rejected_requests` readers of this API who
+    were turned away.
     """
 
     plane: ControlPlane
@@ -54,7 +54,7 @@ class Knowledge:
     connections: int = 0
     numbers: UserNumbers = field(default_factory=lambda: UserNumbers(b""))
     listeners: Callable[[], ListenerFacts] = ListenerFacts
-    refused: dict[str, int] = field(default_factory=dict)
+    rejected_requests: dict[str, int] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -62,28 +62,28 @@ class Knowledge:
         return self.plane.tables.generation > 0 and self.workers.ready > 0 and not self.workers.draining
 
     def known(self, route: str) -> str:
-        """The route's name, if there is such a route. Raises `Problem`."""
+        """The route's name, if there is such a route. Raises `ApiError`."""
         if route not in self.plane.topology.config.routes:
-            raise Problem("no-such-route", f"routes are: {', '.join(list(self.plane.topology.config.routes)[:20])}")
-        self.recalled()
+            raise ApiError("no-such-route", f"routes are: {', '.join(list(self.plane.topology.config.routes)[:20])}")
+        self.evidence_loaded()
         return route
 
-    def begun(self) -> None:
-        """Whether changes may come: a first table is published. Raises `Problem`."""
+    def started(self) -> None:
+        """Whether changes may come: a first table is published. Raises `ApiError`."""
         if not self.plane.tables.generation:
-            raise Problem("not-ready", "it starts, and nothing is served yet", headers={"Retry-After": "1"})
+            raise ApiError("not-ready", "it starts, and nothing is served yet", headers={"Retry-After": "1"})
 
-    def recalled(self) -> None:
-        """Whether it is known what holds. Raises `Problem`."""
+    def evidence_loaded(self) -> None:
+        """Whether it is known what holds. Raises `ApiError`."""
         if not self.plane.ledger.state:
-            raise Problem("not-ready", "the state is being read", headers={"Retry-After": "1"})
+            raise ApiError("not-ready", "the state is being read", headers={"Retry-After": "1"})
 
-    def route(self, name: str) -> models.Route:
+    def route(self, name: str) -> models.RouteDocument:
         """All that is known of a route."""
         ledger = self.plane.ledger
         config, state = self.plane.topology.config.routes[name], ledger.state[name]
         names = self.plane.versions.identity(name)
-        return models.Route(
+        return models.RouteDocument(
             route=name,
             generation=self.plane.tables.generation,
             hosts=list(config.hosts),
@@ -105,7 +105,7 @@ class Knowledge:
             rules=self.rules(name),
             rules_source=state.rules_source,
             endpoints=self.endpoints(name),
-            state=models.Condition(condition=ledger.condition.health, detail=ledger.condition.detail or None),
+            state=models.StorageDocument(condition=ledger.condition.health, detail=ledger.condition.detail or None),
             failing=self.failing(name),
         )
 
@@ -124,7 +124,7 @@ class Knowledge:
         for version, side in self.plane.topology.endpoints(name).items():
             ejected = self.plane.counters.ejected(endpoint.authority for endpoint, _ in side)
             found[version] = [
-                endpoints.Endpoint.model_construct(
+                endpoints.EndpointDocument.model_construct(
                     endpoint=endpoint.authority,
                     name=endpoint.name,
                     state="ejected" if endpoint.authority in ejected and state != "unhealthy" else state,
@@ -159,14 +159,14 @@ class Knowledge:
         """Whether the route has one."""
         return self.plane.topology.config.routes[name].canary is not None
 
-    def _knows_users(self, name: str) -> bool:
+    def _has_users(self, name: str) -> bool:
         """Whether users are told apart: without a canary nobody's key is looked at."""
         return self.has_canary(name) and self.plane.topology.config.routes[name].affinity is not None
 
-    def _step(self, name: str, now: float) -> models.Step | None:
+    def _step(self, name: str, now: float) -> models.StepDocument | None:
         """What users met since the weight is what it is; nothing without affinity."""
         state = self.plane.ledger.state[name]
-        if not self._knows_users(name):
+        if not self._has_users(name):
             return None
         step = self.plane.users.weight_period(name, state.weight, now)
         met = {
@@ -176,13 +176,13 @@ class Knowledge:
                 error=_rounded(seen.error) or 0.0,
             )
             for version in ("stable", "canary")
-            for seen, failed in [(step.seen.get(version, NOBODY), step.failed.get(version, NOBODY))]
+            for seen, failed in [(step.seen.get(version, NO_USERS), step.failed.get(version, NO_USERS))]
         }
-        return models.Step(
+        return models.StepDocument(
             weight=state.weight / 100, seconds=round(now - step.since, 3), stable=met["stable"], canary=met["canary"]
         )
 
-    def rollout(self, name: str) -> rollout_models.Rollout:
+    def rollout(self, name: str) -> rollout_models.RolloutDocument:
         """Where a rollout stands."""
         rollout, plan = self.plane.rollouts.of(name), self.plane.observations.plan(name)
         active = rollout.phase in UNDER_WAY
@@ -190,7 +190,7 @@ class Knowledge:
         dwell = plan.steps[rollout.step].dwell if active and rollout.step is not None else 0.0
         estimate = self.plane.observations.estimate(name) if active else 0.0
         names = self.plane.versions.identity(name)
-        return rollout_models.Rollout(
+        return rollout_models.RolloutDocument(
             route=name,
             id=names.id or None,
             stable_version=names.stable or None,
@@ -213,7 +213,7 @@ class Knowledge:
         )
 
     def _goals(self, sample: Sample, side: tuple[str, str], now: float, seconds: float) -> dict[str, models.GoalStats]:
-        config, known = self.plane.topology.config.routes[side[0]], self._knows_users(side[0])
+        config, known = self.plane.topology.config.routes[side[0]], self._has_users(side[0])
         users = self.plane.users.seen(side, now, seconds).count
         found = {}
         for goal in config.goals:
@@ -229,7 +229,7 @@ class Knowledge:
         return found
 
     def _version(self, sample: Sample, side: tuple[str, str], now: float, seconds: float) -> models.VersionStats:
-        known = self._knows_users(side[0])
+        known = self._has_users(side[0])
         seen, failed = self.plane.users.seen(side, now, seconds), self.plane.users.failed(side, now, seconds)
         return models.VersionStats(
             requests=sample.requests,
@@ -252,7 +252,7 @@ class Knowledge:
         config, ledger = self.plane.topology.config, self.plane.ledger
         routes = []
         for number, name in enumerate(list(config.routes)):
-            if number % BREATH == BREATH - 1:
+            if number % ROUTES_PER_TURN == ROUTES_PER_TURN - 1:
                 await self.plane.rollouts.precedence.breathe()
             if name in self.plane.topology.config.routes and ledger.state:
                 routes.append(self._facts(name))
@@ -271,7 +271,7 @@ class Knowledge:
             state=ledger.condition.health,
             build={"version": __version__, "python": platform.python_version(), "mode": MODE.label},
             buckets=config.server.metrics.buckets,
-            refused_readers=self.refused,
+            refused_readers=self.rejected_requests,
             refused_answers={str(why): count for why, count in REFUSED.items()},
             certificates=[((one.role, one.place, one.file), one.ends) for one in held(config)],
         )
@@ -279,9 +279,9 @@ class Knowledge:
     def _facts(self, name: str) -> RouteFacts:
         rules = self.plane.controller.rules(name)
         reasons = ["weight", "abort"] if self.has_canary(name) else ["weight"]
-        if self._knows_users(name):
+        if self._has_users(name):
             reasons.insert(1, "affinity")
-        reasons += [f"rule:{rule.name}" for rule in rules[:MOST_RULE_SERIES]]
+        reasons += [f"rule:{rule.name}" for rule in rules[:MAX_RULE_SERIES]]
 
         def endpoints() -> Mapping[tuple[str, str], int]:
             if name not in self.plane.topology.config.routes:
@@ -312,10 +312,10 @@ class Knowledge:
         )
 
 
-def entry(audit: Audit) -> models.Entry:
+def entry(audit: Audit) -> models.HistoryEntryDocument:
     """A line of the history."""
     at = datetime.fromtimestamp(audit.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return models.Entry(
+    return models.HistoryEntryDocument(
         at=at,
         actor=audit.actor,
         role=audit.role,

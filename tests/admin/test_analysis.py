@@ -3,9 +3,9 @@
 import math
 
 from canaryproxy.admin.analysis import analysis_of
-from canaryproxy.admin.calls import Call
+from canaryproxy.admin.api_call import ApiCall
 from canaryproxy.admin.operations import OPERATIONS
-from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.problems import ApiError
 from canaryproxy.analysis.finding import Finding, JudgeReport, SampleSizes
 from canaryproxy.control.route_states import OPERATOR
 from tests.support.admin import Api
@@ -36,8 +36,8 @@ async def test_a_webhook_goes_by_the_status_whether_the_verdict_is_as_it_wants()
     async def asked(verdict: str) -> str:
         path = {"route": "shop", "verdict": verdict}
         try:
-            answer = await gate.run(Call(api.knowledge, OPERATOR, path, {}))
-        except Problem as problem:
+            answer = await gate.run(ApiCall(api.knowledge, OPERATOR, path, {}))
+        except ApiError as problem:
             return f"{problem.status} {problem.detail}"
         return str(answer.status)
 

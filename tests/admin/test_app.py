@@ -12,7 +12,7 @@ from aiohttp.web import Application
 
 from canaryproxy import MODE
 from canaryproxy.admin import app as application
-from canaryproxy.admin.app import LARGEST_BODY, admin_application, probes_application
+from canaryproxy.admin.app import MAX_BODY_BYTES, admin_application, probes_application
 from canaryproxy.admin.problems import TITLES
 from tests.support.admin import READ, TOKENS, WRITE, Api, until
 
@@ -23,7 +23,7 @@ WEIGHT = "/api/v1/routes/shop/weight"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(application, "LATE", 0.0)
+    monkeypatch.setattr(application, "LATE_SECONDS", 0.0)
 
 
 async def problem(response: ClientResponse) -> tuple[int, str]:
@@ -108,26 +108,26 @@ async def test_failed_logins_do_not_fill_the_log(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The first have a line each, of the others their number is said, and then it begins again."""
-    monkeypatch.setattr(application, "SAID_PERIOD", 3600.0)
-    failures, request = application.Failures(), make_mocked_request("GET", "/api/v1/routes")
+    monkeypatch.setattr(application, "LOG_PERIOD_SECONDS", 3600.0)
+    failures, request = application.FailureLog(), make_mocked_request("GET", "/api/v1/routes")
     for _ in range(2):
         caplog.clear()
         for _ in range(100):
-            failures.say(request)
+            failures.record(request)
         timer = failures._over
         assert timer is not None
         timer.cancel()
-        failures._again()
+        failures._log_again()
         lines = [record.getMessage() for record in caplog.records]
-        assert sum(": GET /api/v1/routes" in line for line in lines) == application.MOST_SAID
-        assert lines[application.MOST_SAID :] == ["90 more logins failed in 3600 s"]
+        assert sum(": GET /api/v1/routes" in line for line in lines) == application.MAX_LOGGED
+        assert lines[application.MAX_LOGGED :] == ["90 more logins failed in 3600 s"]
 
 
 async def test_failed_logins_are_slowed_a_good_token_never_is(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(application, "LATE", 0.2)
-    monkeypatch.setattr(application, "MOST_LATE", 3)
+    monkeypatch.setattr(application, "LATE_SECONDS", 0.2)
+    monkeypatch.setattr(application, "MAX_LATE", 3)
     api = await Api(TOKENS).start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     loop = asyncio.get_running_loop()
@@ -174,7 +174,7 @@ async def test_a_web_page_cannot_use_its_visitors_browser(aiohttp_client: Client
         (b'{"canary": 1e999}', "invalid"),
         (b'{"canary": 5, "stable": 95}', "invalid"),
         (b'{"canary": 1' + b"0" * 400 + b"}", "invalid"),
-        (b" " * (LARGEST_BODY + 1), "too-large"),
+        (b" " * (MAX_BODY_BYTES + 1), "too-large"),
     ],
 )
 async def test_what_is_no_weight_is_refused_and_changes_nothing(
@@ -190,7 +190,7 @@ async def test_what_is_no_weight_is_refused_and_changes_nothing(
 async def test_a_body_that_does_not_come_is_not_waited_for(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(application, "BODY_PATIENCE", 0.02)
+    monkeypatch.setattr(application, "BODY_TIMEOUT_SECONDS", 0.02)
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     reader, writer = await asyncio.open_connection(client.host, client.port)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.problems import ApiError
 from canaryproxy.model.report import Delta, GoalDelta, UsersDelta
 from canaryproxy.routing.affinity import bucket_of
 from canaryproxy.routing.hashing import Hash
@@ -90,7 +90,7 @@ async def test_without_affinity_there_are_no_users() -> None:
     told = await stats(api)
     assert told["step"] is None
     assert (told["versions"]["canary"]["users"], told["versions"]["canary"]["goals"]["cart"]["users"]) == (None, None)
-    with pytest.raises(Problem):
+    with pytest.raises(ApiError):
         await call(api, "POST", "/{route}/goals", {"goal": "cart", "version": "canary"}, route="none")
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from canaryproxy.admin import operations
-from canaryproxy.admin.calls import Answer, Call
+from canaryproxy.admin.api_call import ApiCall, ApiResponse
 from canaryproxy.admin.operations import OPERATIONS, Operation
 from canaryproxy.admin.preconditions import tag
-from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.problems import ApiError
 from canaryproxy.control.ports import UnwritableStateError
 from canaryproxy.control.route_states import Actor
 from canaryproxy.control.state import Audit, State
@@ -31,18 +31,18 @@ class Full(MemoryStore):
         raise UnwritableStateError("no disk")
 
 
-async def call(api: Api, method: str, path: str, body: Any = None, **more: Any) -> Answer:
+async def call(api: Api, method: str, path: str, body: Any = None, **more: Any) -> ApiResponse:
     """An operation by its method and the last part of its path; names in `more`."""
     full = f"/api/v1/routes{path}"
     operation = next(one for one in OPERATIONS if (one.method, one.path) == (method, full))
     names = {"route": more.pop("route", "shop"), "rule": more.pop("rule", "testers")}
     return await operation.run(
-        Call(api.knowledge, Actor("ci", "write"), names, more.pop("query", {}), body, more.pop("if_match", None))
+        ApiCall(api.knowledge, Actor("ci", "write"), names, more.pop("query", {}), body, more.pop("if_match", None))
     )
 
 
 async def refused(api: Api, method: str, path: str, body: Any = None, **more: Any) -> tuple[str, str]:
-    with pytest.raises(Problem) as problem:
+    with pytest.raises(ApiError) as problem:
         await call(api, method, path, body, **more)
     return problem.value.slug, problem.value.detail
 
@@ -109,7 +109,7 @@ async def test_every_change_honours_if_match_and_a_stale_one_changes_nothing(ope
     body: Any = BODIES.get(path.rsplit("/", 1)[1], {})
     before = api.ledger.state["shop"]
     for stale in ('"00000000-0"', '"", "x"', f"W/{tag(api.ledger.revision('shop'))}"):
-        with pytest.raises(Problem) as problem:
+        with pytest.raises(ApiError) as problem:
             await call(api, operation.method, path, body, if_match=stale)
         assert problem.value.slug == "stale"
         assert problem.value.headers["ETag"] == tag(api.ledger.revision("shop"))
@@ -239,7 +239,7 @@ async def test_a_route_that_leaves_the_config_at_that_moment_is_a_404() -> None:
 
 
 async def test_there_is_a_number_of_rules_that_a_route_cannot_exceed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations, "MOST_RULES", 1)
+    monkeypatch.setattr(operations, "MAX_RULES", 1)
     api = await Api().start()
     await call(api, "POST", "/{route}/rules", RULE)
     for method, path in (("POST", "/{route}/rules"), ("PUT", "/{route}/rules/{rule}")):

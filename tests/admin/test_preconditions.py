@@ -3,7 +3,7 @@
 import pytest
 
 from canaryproxy.admin.preconditions import entity_tags, tag
-from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.problems import ApiError
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_a_star_is_any() -> None:
 
 @pytest.mark.parametrize("field", ["", " ", ",", "a", '"a', 'a"', '"a" "b"', '"a";"b"', '*, "a"', '"a", *', 'w/"a"'])
 def test_what_is_no_list_of_tags_is_malformed(field: str) -> None:
-    with pytest.raises(Problem) as problem:
+    with pytest.raises(ApiError) as problem:
         entity_tags(field)
     assert problem.value.status == 400
 

@@ -4,22 +4,25 @@ import json
 
 import pytest
 
-from canaryproxy.admin.problems import LONGEST_DETAIL, TITLES, Problem
+from canaryproxy.admin.problems import MAX_DETAIL_LENGTH, TITLES, ApiError
 
 
 @pytest.mark.parametrize("slug", TITLES)
 def test_every_problem_has_type_title_and_status(slug: str) -> None:
-    told = json.loads(Problem(slug, "because", {"more": 1}).body())
+    told = json.loads(ApiError(slug, "because", {"more": 1}).body())
     assert told == {
-        "type": f"urn:canaryproxy:problem:{slug}", "title": TITLES[slug][1], "status": TITLES[slug][0],
-        "detail": "because", "more": 1,
-    }  # fmt: skip
-    assert "detail" not in json.loads(Problem(slug).body())
+        "type": f"urn:canaryproxy:problem:{slug}",
+        "title": TITLES[slug][1],
+        "status": TITLES[slug][0],
+        "detail": "because",
+        "more": 1,
+    }
+    assert "detail" not in json.loads(ApiError(slug).body())
 
 
 def test_what_is_said_of_an_error_is_bounded_and_prints() -> None:
-    body = Problem("invalid", "x\x7f\x9b\n" * 10_000, {"errors": ["\x7f"]}).body()
+    body = ApiError("invalid", "x\x7f\x9b\n" * 10_000, {"errors": ["\x7f"]}).body()
     assert body.decode().removesuffix("\n").isprintable()
     told = json.loads(body)
-    assert told["detail"] == ("x\x7f\x9b\n" * 10_000)[:LONGEST_DETAIL] + "..."
+    assert told["detail"] == ("x\x7f\x9b\n" * 10_000)[:MAX_DETAIL_LENGTH] + "..."
     assert told["errors"] == ["\x7f"]

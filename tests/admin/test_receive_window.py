@@ -7,14 +7,14 @@ import time
 import pytest
 
 from canaryproxy.admin.receive_window import (
-    LEAST_PIECE,
-    LOOKS,
+    MIN_PIECE_BYTES,
+    STALLED_CHECKS,
     ReceiveWindow,
-    Seen,
+    WindowSample,
     connected_for,
     cut,
     piece,
-    see,
+    read_window,
     unacknowledged,
 )
 from tests.support.admin import until
@@ -23,17 +23,17 @@ from tests.support.world import run
 WIDE = 65536
 
 
-def looks(*seen: Seen) -> list[bool]:
+def looks(*seen: WindowSample) -> list[bool]:
     reading = ReceiveWindow()
-    return [reading.look(one) for one in seen]
+    return [reading.update(one) for one in seen]
 
 
-def window(size: int | None, queued: int = 0) -> Seen:
-    return Seen(size, 128, queued)
+def window(size: int | None, queued: int = 0) -> WindowSample:
+    return WindowSample(size, 128, queued)
 
 
 def test_a_window_that_narrows_at_every_look_is_a_client_that_does_not_read() -> None:
-    found = looks(*(window(WIDE - number * LEAST_PIECE) for number in range(6)))
+    found = looks(*(window(WIDE - number * MIN_PIECE_BYTES) for number in range(6)))
     assert found == [True, True, True, False, False, False]
 
 
@@ -42,7 +42,7 @@ def test_a_window_that_is_as_wide_as_ever_is_one_that_reads() -> None:
 
 
 def test_a_window_that_opens_again_is_one_that_reads_slowly() -> None:
-    sizes = [WIDE, WIDE - LEAST_PIECE, WIDE - 2 * LEAST_PIECE, WIDE - LEAST_PIECE] * 5
+    sizes = [WIDE, WIDE - MIN_PIECE_BYTES, WIDE - 2 * MIN_PIECE_BYTES, WIDE - MIN_PIECE_BYTES] * 5
     assert all(looks(*map(window, sizes)))
 
 
@@ -56,22 +56,22 @@ def test_what_is_never_acknowledged_is_not_read_either() -> None:
 
 
 def test_a_slow_line_is_no_client_that_does_not_read() -> None:
-    assert all(looks(*(Seen(WIDE, 128, 30_000, number * 1000) for number in range(20))))
+    assert all(looks(*(WindowSample(WIDE, 128, 30_000, number * 1000) for number in range(20))))
 
 
 def test_a_client_seems_not_to_read_one_look_before_it_is_sure() -> None:
     reading = ReceiveWindow()
     assert not reading.lags
-    for _ in range(LOOKS):
-        assert reading.look(window(WIDE, 1))
+    for _ in range(STALLED_CHECKS):
+        assert reading.update(window(WIDE, 1))
     assert reading.lags
     assert reading.look(window(WIDE))
     assert not reading.lags
 
 
 def test_pieces_are_large_enough_to_show_in_the_unit_of_the_window() -> None:
-    assert piece(Seen(WIDE, 128, 0)) == LEAST_PIECE
-    assert piece(Seen(WIDE, 16384, 0)) == 32768
+    assert piece(WindowSample(WIDE, 128, 0)) == MIN_PIECE_BYTES
+    assert piece(WindowSample(WIDE, 16384, 0)) == 32768
 
 
 @pytest.mark.parametrize("reads", [True, False])
@@ -84,8 +84,8 @@ def test_a_real_client_is_found_out_by_its_window(reads: bool) -> None:
         with ours:
             reading, alive = ReceiveWindow(), True
             for _ in range(40):
-                seen = see(ours.fileno())
-                alive = alive and reading.look(seen)
+                seen = read_window(ours.fileno())
+                alive = alive and reading.update(seen)
                 ours.sendall(b" " * piece(seen))
                 if reads:
                     client.recv(piece(seen), socket.MSG_WAITALL)
@@ -119,7 +119,9 @@ def test_a_cut_connection_leaves_nothing_with_the_kernel_and_what_was_taken_ends
 
 
 def test_what_has_ended_already_can_be_cut() -> None:
-    """A transport of uvloop that is closed has a socket whose number is -1, which is a `ValueError` for what asks it."""
+    """A transport of uvloop that is closed has a socket whose number is -1, which is a `ValueError` for what asks
+    it.
+    """
 
     async def test() -> None:
         async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0) as server:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from canaryproxy.admin.calls import Call
+from canaryproxy.admin.api_call import ApiCall
 from canaryproxy.admin.operations import OPERATIONS
-from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.problems import ApiError
 from canaryproxy.admin.rollout_models import VERBS
 from canaryproxy.control.route_states import OPERATOR
 from canaryproxy.rollout.state import Verb
@@ -16,7 +16,7 @@ from tests.support.admin import Api
 async def asked(api: Api, method: str, path: str, body: object = None, **names: str) -> dict[str, Any]:
     whole = f"/api/v1/routes/{{route}}/{path}"
     (operation,) = (one for one in OPERATIONS if (one.method, one.path) == (method, whole))
-    answer = await operation.run(Call(api.knowledge, OPERATOR, {"route": "shop", **names}, {}, body))
+    answer = await operation.run(ApiCall(api.knowledge, OPERATOR, {"route": "shop", **names}, {}, body))
     return answer.body.model_dump()
 
 
@@ -66,11 +66,11 @@ async def test_the_last_ones_are_there_after_a_rollback_and_after_a_reset() -> N
 async def test_one_that_is_not_known_is_a_problem_that_names_those_that_are() -> None:
     api = await Api().start()
     for path in ("rollouts/{rollout}", "rollouts/{rollout}/report"):
-        with pytest.raises(Problem) as none:
+        with pytest.raises(ApiError) as none:
             await asked(api, "GET", path, rollout="20200101-000000-aaaaa")
         assert (none.value.slug, none.value.detail) == ("no-such-rollout", "the last ones are: none")
     begun = await did(api, "start")
-    with pytest.raises(Problem) as other:
+    with pytest.raises(ApiError) as other:
         await asked(api, "GET", "rollouts/{rollout}", rollout="nope")
     assert begun["id"] in other.value.detail
 
@@ -84,11 +84,11 @@ async def test_where_none_was_the_report_is_of_what_is_known_now() -> None:
 async def test_only_a_start_names_versions_and_only_with_visible_characters() -> None:
     api = await Api().start()
     for verb in VERBS.keys() - {"start", "retry"}:
-        with pytest.raises(Problem) as wrong:
+        with pytest.raises(ApiError) as wrong:
             await did(api, verb, version="v1")
         assert (wrong.value.slug, wrong.value.detail.startswith("version: ")) == ("invalid", True)
     for name in ("v 1", "v\n", "x" * 201, "vé", None, 7):
-        with pytest.raises(Problem) as unfit:
+        with pytest.raises(ApiError) as unfit:
             await did(api, "start", version=name)
         assert unfit.value.slug == "invalid"
     assert api.rollouts.of("shop").phase == "idle"
@@ -99,7 +99,7 @@ async def test_the_same_version_is_refused_after_an_abort_and_the_next_one_start
     await did(api, "start", version="v42")
     await did(api, "abort")
     for body in ({"version": "v42"}, {}):
-        with pytest.raises(Problem) as refused:
+        with pytest.raises(ApiError) as refused:
             await did(api, "start", **body)
         assert refused.value.slug == "phase"
         assert "retry" in refused.value.detail

@@ -28,18 +28,31 @@ WRONG = {"Authorization": "Bearer wrong"}
 RULE = {"name": "r", "to": "canary", "headers": {"x-y": "\x9b5m\u202e\u200bname"}}
 
 BODIES: list[Any] = [
-    STRANGE, [STRANGE], {STRANGE: STRANGE}, {"canary": STRANGE}, {"canary": {"url": STRANGE, STRANGE: 1}},
-    {"canary": f"http://{STRANGE}"}, {"name": STRANGE, "to": STRANGE}, {**RULE, "name": STRANGE}, RULE,
-    {**RULE, "name": "s", "headers": {STRANGE: {"regex": f"({STRANGE}"}}}, {"rules": [RULE, {**RULE, "name": "t", "to": STRANGE}]},
-    {"version": STRANGE, "stable_version": STRANGE, "rollout_id": STRANGE}, {"goal": STRANGE, "key": STRANGE},
-    {"goal": "purchase", "key": "\ud800"}, {"name": LONG, "to": "canary"}, {"canary": LONG}, {"rollout_id": LONG},
-    {"version": "\ud800"}, {**RULE, "name": "u", "headers": {"x-y": "\ud800"}},
-]  # fmt: skip
+    STRANGE,
+    [STRANGE],
+    {STRANGE: STRANGE},
+    {"canary": STRANGE},
+    {"canary": {"url": STRANGE, STRANGE: 1}},
+    {"canary": f"http://{STRANGE}"},
+    {"name": STRANGE, "to": STRANGE},
+    {**RULE, "name": STRANGE},
+    RULE,
+    {**RULE, "name": "s", "headers": {STRANGE: {"regex": f"({STRANGE}"}}},
+    {"rules": [RULE, {**RULE, "name": "t", "to": STRANGE}]},
+    {"version": STRANGE, "stable_version": STRANGE, "rollout_id": STRANGE},
+    {"goal": STRANGE, "key": STRANGE},
+    {"goal": "purchase", "key": "\ud800"},
+    {"name": LONG, "to": "canary"},
+    {"canary": LONG},
+    {"rollout_id": LONG},
+    {"version": "\ud800"},
+    {**RULE, "name": "u", "headers": {"x-y": "\ud800"}},
+]
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(application, "LATE", 0.0)
+    monkeypatch.setattr(application, "LATE_SECONDS", 0.0)
 
 
 def harmless(data: bytes, most: int = 16_384) -> bool:

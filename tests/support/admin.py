@@ -5,8 +5,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from canaryproxy.admin.auth import Gate
-from canaryproxy.admin.views import Knowledge
+from canaryproxy.admin.auth import Authenticator
+from canaryproxy.admin.views import Views
 from canaryproxy.config import parse
 from canaryproxy.control.control_plane import ControlPlane
 from canaryproxy.control.events import MAX_SUBSCRIBERS
@@ -63,8 +63,8 @@ class Api(ControlPlane):
         super().__init__(
             parse(text, "f", {}), None, self.store, self.workers, Subscription(), world, listeners=listeners
         )
-        self.knowledge = Knowledge(self, self.workers, lambda: self.clock)  # type: ignore[arg-type]
-        self.gate = Gate(lambda: self.topology.config.server.admin)
+        self.knowledge = Views(self, self.workers, lambda: self.clock)  # type: ignore[arg-type]
+        self.gate = Authenticator(lambda: self.topology.config.server.admin)
 
     async def start(self) -> "Api":
         """Publish the first table."""

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from canaryproxy.admin.deliver import deliver
-from canaryproxy.admin.problems import Problem
-from canaryproxy.admin.receive_window import LEAST_PIECE, ReceiveWindow, Seen, cut, piece, see
+from canaryproxy.admin.problems import ApiError
+from canaryproxy.admin.receive_window import MIN_PIECE_BYTES, ReceiveWindow, WindowSample, cut, piece, read_window
+from canaryproxy.admin.slow_writes import deliver
 from canaryproxy.control.events import EventBus, PublishedEvent, Queue
 from canaryproxy.model.client_prefix import client_prefix
 
-HEARTBEAT = 2.0
+HEARTBEAT_SECONDS = 2.0
 """Seconds between two comments, which show a client that the stream lives, and us whether the client reads."""
 
 OPENING = 4
@@ -25,12 +25,12 @@ COMMENT = b": still here\n"
 PADDING = b":" + b" " * 1022 + b"\n"
 
 
-def written(event: PublishedEvent) -> bytes:
+def encode_event(event: PublishedEvent) -> bytes:
     """An event on the wire."""
-    told: dict[str, object] = {"at": event.at}
+    schema: dict[str, object] = {"at": event.at}
     if event.route:
-        told["route"] = event.route
-    data = json.dumps({**told, **event.detail})
+        schema["route"] = event.route
+    data = json.dumps({**schema, **event.detail})
     return f"id: {event.number}\nevent: {event.kind}\ndata: {data}\n\n".encode()
 
 
@@ -43,11 +43,11 @@ async def stream(
     request: web.Request, events: EventBus, headers: Mapping[str, str], owner: str = ""
 ) -> web.StreamResponse:
     """Tell one client everything from now on, until it goes, falls behind, does not read, gives way, or we end. `owner`
-    is its token's name. Raises `Problem`.
+    is its token's name. Raises `ApiError`.
     """
     queue = events.subscribe(client_prefix(request.remote or ""), owner)
     if queue is None:
-        raise Problem("too-many-listeners", headers={"Retry-After": "10"})
+        raise ApiError("too-many-listeners", headers={"Retry-After": "10"})
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **headers})
     try:
         await response.prepare(request)
@@ -61,38 +61,38 @@ async def stream(
 async def _pass_on(request: web.Request, response: web.StreamResponse, events: EventBus, queue: Queue) -> None:
     """Everything until the end. Raises `ConnectionResetError` where the client does not read."""
     loop, reading = asyncio.get_running_loop(), ReceiveWindow()
-    beat, beats = loop.time() + HEARTBEAT, 0
+    beat, beats = loop.time() + HEARTBEAT_SECONDS, 0
     while True:
         try:
             async with asyncio.timeout_at(beat):
                 event = await queue.get()
         except TimeoutError:
-            beat = loop.time() + HEARTBEAT
-            size, beats = _look(request, reading), beats + 1
+            beat = loop.time() + HEARTBEAT_SECONDS
+            size, beats = _watch_client(request, reading), beats + 1
             events.lags(queue, lags=reading.lags)
             await deliver(request, response, heartbeat(max(size, OPENING_PIECE) if beats <= OPENING else size))
             continue
         if event is None:
             return
-        await deliver(request, response, written(event))
+        await deliver(request, response, encode_event(event))
 
 
-def _look(request: web.Request, reading: ReceiveWindow) -> int:
+def _watch_client(request: web.Request, reading: ReceiveWindow) -> int:
     """Cut off a client that does not read, with `ConnectionResetError`; else how many bytes the next heartbeat has."""
-    seen = _seen(request)
+    seen = _client_state(request)
     if seen is None:
-        return LEAST_PIECE
-    if not reading.look(seen):
+        return MIN_PIECE_BYTES
+    if not reading.update(seen):
         if request.transport is not None:
             cut(request.transport)
         raise ConnectionResetError("the client does not read")
     return piece(seen)
 
 
-def _seen(request: web.Request) -> Seen | None:
+def _client_state(request: web.Request) -> WindowSample | None:
     """What TCP says of its client; None where it says nothing."""
     sock = None if request.transport is None else request.transport.get_extra_info("socket")
     try:
-        return None if sock is None else see(sock.fileno())
+        return None if sock is None else read_window(sock.fileno())
     except (OSError, ValueError):
         return None

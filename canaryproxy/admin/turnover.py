@@ -1,16 +1,16 @@
 """How fast the places of a listener change hands. Pure."""
 
-BRIEF = 0.25
+SHORT_SECONDS = 0.25
 """Seconds: where all places change hands within them, to let a silent newcomer in is of no use to it."""
 
 STRETCHES = 5
 """Of the brief time, of which one is enough to tell: the kernel's queue overflows within a tenth of a second."""
 
-STRETCH = BRIEF / STRETCHES
+STRETCH = SHORT_SECONDS / STRETCHES
 """Seconds."""
 
 
-class Churn:
+class Turnover:
     """Counts newcomers for whom another connection had to end, or that were refused in its place."""
 
     def __init__(self, places: int) -> None:
@@ -20,7 +20,7 @@ class Churn:
         self._before = 0
 
     def __repr__(self) -> str:
-        return f"<Churn {self._before} in {STRETCH} s, of {self._places} places>"
+        return f"<Turnover {self._before} in {STRETCH} s, of {self._places} places>"
 
     def add(self, now: float, count: int = 1) -> None:
         """So many more, at this time."""
@@ -28,7 +28,9 @@ class Churn:
         self._count += count
 
     def whole(self, now: float) -> bool:
-        """Whether places change hands so fast that all do within the `BRIEF` time: in this stretch or the last."""
+        """Whether places change hands so fast that all do within the `SHORT_SECONDS` time: in this stretch or the
+        last.
+        """
         self._turn(now)
         return max(self._before, self._count) * STRETCHES >= self._places
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from canaryproxy.admin.problems import Problem
-from canaryproxy.admin.sharing import Sharing
+from canaryproxy.admin.problems import ApiError
+from canaryproxy.admin.single_flight import SingleFlight
 
 
 class Making:
@@ -30,7 +30,7 @@ class Making:
         return number
 
 
-def ask(sharing: Sharing[int]) -> asyncio.Task[int]:
+def ask(sharing: SingleFlight[int]) -> asyncio.Task[int]:
     return asyncio.get_running_loop().create_task(sharing.get())
 
 
@@ -41,7 +41,7 @@ async def rest() -> None:
 
 async def test_all_who_ask_meanwhile_or_within_the_second_get_one() -> None:
     making = Making()
-    sharing = Sharing("it", making.make, lambda: making.clock, 1.0)
+    sharing = SingleFlight("it", making.make, lambda: making.clock, 1.0)
     tasks = [ask(sharing) for _ in range(200)]
     await rest()
     making.clock = 0.4
@@ -54,7 +54,7 @@ async def test_all_who_ask_meanwhile_or_within_the_second_get_one() -> None:
 
 async def test_who_asks_after_a_change_gets_nothing_that_was_begun_before_it() -> None:
     making, state = Making(), [0]
-    sharing = Sharing("it", making.make, lambda: making.clock, 60.0, lambda: state[0])
+    sharing = SingleFlight("it", making.make, lambda: making.clock, 60.0, lambda: state[0])
     first = ask(sharing)
     await rest()
     state[0] = 1
@@ -72,7 +72,7 @@ async def test_who_asks_after_a_change_gets_nothing_that_was_begun_before_it() -
 
 async def test_without_an_age_who_asks_meanwhile_gets_the_next_one_and_all_of_them_the_same() -> None:
     making = Making()
-    sharing = Sharing("it", making.make, lambda: making.clock)
+    sharing = SingleFlight("it", making.make, lambda: making.clock)
     first = ask(sharing)
     await rest()
     others = [ask(sharing) for _ in range(200)]
@@ -90,12 +90,12 @@ async def test_what_fails_fails_for_all_who_wait_and_the_next_begins_again(
 ) -> None:
     making = Making()
     making.error = RuntimeError("the details")
-    sharing = Sharing("it", making.make, lambda: making.clock, kept)
+    sharing = SingleFlight("it", making.make, lambda: making.clock, kept)
     tasks = [ask(sharing) for _ in range(3)]
     await rest()
     making.may_end.set()
     failures = await asyncio.gather(*tasks, return_exceptions=True)
-    assert {one.slug for one in failures if isinstance(one, Problem)} == {"failed"}
+    assert {one.slug for one in failures if isinstance(one, ApiError)} == {"failed"}
     assert len({id(one) for one in failures}) == 3
     assert "RuntimeError: the details" in caplog.text
     making.error = None
@@ -104,7 +104,7 @@ async def test_what_fails_fails_for_all_who_wait_and_the_next_begins_again(
 
 async def test_who_goes_takes_nothing_from_the_others() -> None:
     making = Making()
-    sharing = Sharing("it", making.make, lambda: making.clock, 1.0)
+    sharing = SingleFlight("it", making.make, lambda: making.clock, 1.0)
     first, second = ask(sharing), ask(sharing)
     await rest()
     first.cancel()
@@ -119,7 +119,7 @@ async def test_who_goes_takes_nothing_from_the_others() -> None:
 
 async def test_at_the_end_nothing_is_made_any_more() -> None:
     making = Making()
-    sharing = Sharing("it", making.make, lambda: making.clock)
+    sharing = SingleFlight("it", making.make, lambda: making.clock)
     tasks = [ask(sharing) for _ in range(3)]
     await rest()
     tasks.append(ask(sharing))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from canaryproxy.admin import doors as doors_module
-from canaryproxy.admin.door import REASONS, Room
-from canaryproxy.admin.doors import WORDS, Doors
+from canaryproxy.admin import listeners as doors_module
+from canaryproxy.admin.accept_loop import REASONS, ConnectionQuota
+from canaryproxy.admin.listeners import REASON_TEXTS, ControlListeners
 from canaryproxy.processes.listen import listen_on
 from canaryproxy.processes.unix_socket import listen_at
 from tests.support.admin import until
@@ -33,7 +33,7 @@ async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> b
     return answer
 
 
-def gone(doors: Doors) -> float:
+def gone(doors: ControlListeners) -> float:
     """Silent connections that gave way to newer ones, or were refused since they would have."""
     dropped = doors.facts().dropped
     return dropped["probes", "evicted"] + dropped["probes", "silent"]
@@ -41,8 +41,8 @@ def gone(doors: Doors) -> float:
 
 def test_a_flood_of_one_takes_no_place_of_another(tmp_path: Path) -> None:
     async def test() -> None:
-        doors = Doors()
-        room = Room(4, 3, 2, 2)
+        doors = ControlListeners()
+        room = ConnectionQuota(4, 3, 2, 2)
         admin = await doors.serve("admin", application(), listen_on("127.0.0.1", 0), room)
         probes = await doors.serve("probes", application(), listen_on("127.0.0.1", 0), room)
         await doors.serve_local(application(), listen_at(tmp_path / "a.sock"))
@@ -70,8 +70,8 @@ def test_what_is_dropped_is_one_log_line_in_a_while(
     caplog.set_level(logging.WARNING)
 
     async def test() -> None:
-        doors = Doors()
-        address = await doors.serve("probes", application(), listen_on("127.0.0.1", 0), Room(4, 3, 2, 2))
+        doors = ControlListeners()
+        address = await doors.serve("probes", application(), listen_on("127.0.0.1", 0), ConnectionQuota(4, 3, 2, 2))
         flood = [socket.create_connection(address) for _ in range(10)]
         await until(lambda: "connections to the probes listener: " in caplog.text)
         flood += [socket.create_connection(address) for _ in range(10)]
@@ -82,5 +82,5 @@ def test_what_is_dropped_is_one_log_line_in_a_while(
             sock.close()
 
     run(test())
-    assert doors_module.LOG_PERIOD == 10.0
-    assert set(WORDS) == set(REASONS)
+    assert doors_module.LOG_PERIOD_SECONDS == 10.0
+    assert set(REASON_TEXTS) == set(REASONS)

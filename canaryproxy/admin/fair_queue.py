@@ -9,23 +9,23 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 
-from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.problems import ApiError
 from canaryproxy.control.change_priority import ChangePriority
 
-MOST_WAITING = 64
+MAX_WAITING = 64
 """Readers that wait for their turn."""
 
-AGAIN = "1"
+RETRY_AFTER_SECONDS = "1"
 """Seconds after which those who are refused may ask again."""
 
 
-def refused(what: str, counts: MutableMapping[str, int]) -> Problem:
+def too_many_readers(what: str, counts: MutableMapping[str, int]) -> ApiError:
     """What one more is answered; it is counted."""
     counts[what] = counts.get(what, 0) + 1
-    return Problem("too-many-readers", "ask again in a second", headers={"Retry-After": AGAIN})
+    return ApiError("too-many-readers", "ask again in a second", headers={"Retry-After": RETRY_AFTER_SECONDS})
 
 
-class Turns:
+class FairQueue:
     """Turns of those who read `what`. Who is refused is counted in `counts`."""
 
     def __init__(self, what: str, precedence: ChangePriority, counts: MutableMapping[str, int]) -> None:
@@ -36,13 +36,13 @@ class Turns:
         self._waiting = 0
 
     def __repr__(self) -> str:
-        return f"<Turns, {self._waiting} wait>"
+        return f"<FairQueue, {self._waiting} wait>"
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """It is one's turn until the end of the block. Raises `Problem`."""
-        if self._waiting >= MOST_WAITING:
-            raise refused(self._what, self._counts)
+        """It is one's turn until the end of the block. Raises `ApiError`."""
+        if self._waiting >= MAX_WAITING:
+            raise too_many_readers(self._what, self._counts)
         self._waiting += 1
         try:
             await self._lock.acquire()
@@ -56,7 +56,7 @@ class Turns:
             self._lock.release()
 
 
-class Room:
+class ReaderQuota:
     """Room for `most`, of which one address may take `each`. Who is refused is counted in `counts`."""
 
     def __init__(self, what: str, most: int, each: int, counts: MutableMapping[str, int]) -> None:
@@ -67,22 +67,22 @@ class Room:
         self._inside: Counter[str] = Counter()
 
     def __repr__(self) -> str:
-        return f"<Room for {self._most}, {self._inside.total()} inside>"
+        return f"<ReaderQuota for {self._most}, {self._inside.total()} inside>"
 
     def full(self, address: str) -> bool:
         """Whether there is no room for one more of that address, whoever else there is."""
         return self._inside[address] >= self._each
 
     @property
-    def crowded(self) -> bool:
+    def has_waiters(self) -> bool:
         """Whether there is no room for anybody."""
         return self._inside.total() >= self._most
 
     @contextlib.contextmanager
     def entered(self, address: str) -> Iterator[None]:
-        """Be inside until the end of the block. Raises `Problem`."""
+        """Be inside until the end of the block. Raises `ApiError`."""
         if self._inside[address] >= self._each or self._inside.total() >= self._most:
-            raise refused(self._what, self._counts)
+            raise too_many_readers(self._what, self._counts)
         self._inside[address] += 1
         try:
             yield

@@ -15,41 +15,41 @@ from time import perf_counter
 
 from aiohttp import web
 
-from canaryproxy.admin.deliver import deliver
-from canaryproxy.admin.sharing import Sharing
-from canaryproxy.admin.turns import Room
+from canaryproxy.admin.fair_queue import ReaderQuota
+from canaryproxy.admin.single_flight import SingleFlight
+from canaryproxy.admin.slow_writes import deliver
 from canaryproxy.control.change_priority import ChangePriority
 from canaryproxy.model.client_prefix import client_prefix
 from canaryproxy.telemetry.read import exposition
 from canaryproxy.telemetry.read.exposition import Exposition, ExpositionFormat
 from canaryproxy.telemetry.read.metrics import InstanceFacts
 
-KEPT = 1.0
+CACHE_SECONDS = 1.0
 """Seconds for which a rendering is kept, from the moment its facts were read."""
 
-BREATH = 0.002
+TURN_SECONDS = 0.002
 """Seconds of rendering between two turns of others. Fewer pieces at a time, and a flood of requests, of which each turn
 takes some, would make a rendering take as many turns as it has pieces.
 """
 
-MOST = 64
+MAX_READERS = 64
 """Scrapers that are answered at a time, those who wait for the rendering included."""
 
-OF_AN_ADDRESS = 16
+MAX_PER_ADDRESS = 16
 """How many of them may have the same address."""
 
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 """Seconds in which the whole answer is to be taken."""
 
 SLOW = 1.0
 """Seconds of reading after which a scraper gives way to one more, of its own address where that has its share."""
 
-MOST_HELD = 32 * 1024 * 1024
+MAX_BUFFERED_BYTES = 32 * 1024 * 1024
 """Bytes of renderings that are held for those who have not read them. One is held in any case."""
 
 
 @dataclass(slots=True, eq=False)
-class Reader:
+class ScrapeReader:
     """One who gets a rendering."""
 
     request: web.Request
@@ -59,7 +59,7 @@ class Reader:
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Scrapes:
+class MetricsEndpoint:
     """Answers all who scrape. `facts` are read for each rendering, on the clock `now`; `state` is another one after
     each change.
     """
@@ -74,13 +74,13 @@ class Scrapes:
     ) -> None:
         self._facts = facts
         self._precedence = precedence
-        self._sharing = Sharing("a rendering of the metrics", self._render, now, KEPT, state)
-        self._room = Room("metrics", MOST, OF_AN_ADDRESS, refused)
-        self._readers: dict[Reader, None] = {}
+        self._sharing = SingleFlight("a rendering of the metrics", self._render, now, CACHE_SECONDS, state)
+        self._room = ReaderQuota("metrics", MAX_READERS, MAX_PER_ADDRESS, refused)
+        self._readers: dict[ScrapeReader, None] = {}
         self._held: list[Exposition] = []
 
     def __repr__(self) -> str:
-        return f"<Scrapes, {len(self._readers)} are sent>"
+        return f"<MetricsEndpoint, {len(self._readers)} are sent>"
 
     @property
     def under_way(self) -> int:
@@ -92,18 +92,18 @@ class Scrapes:
     ) -> web.StreamResponse:
         """Answer one. Raises `Problem`."""
         address = client_prefix(request.remote or "")
-        await self._make_way(address)
+        await self._evict_reader(address)
         with self._room.entered(address):
             response = web.StreamResponse(headers={"Content-Type": form.content_type, **headers})
             if request.method == "HEAD":
                 await response.prepare(request)
                 return response
             rendering = await self._sharing.get()
-            reader = Reader(request, rendering, address, asyncio.get_running_loop().time())
+            reader = ScrapeReader(request, rendering, address, asyncio.get_running_loop().time())
             response.content_length = reader.rendering.length(form)
             self._readers[reader] = None
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(TIMEOUT_SECONDS):
                     await self._send(reader, response, form)
             except TimeoutError:
                 _cut(reader)
@@ -113,12 +113,12 @@ class Scrapes:
                 reader.gone.set()
             return response
 
-    async def _make_way(self, address: str) -> None:
+    async def _evict_reader(self, address: str) -> None:
         """Where there is no room for one more, a slow one is given up: of this address where that has its share, else
         of the one that has the most; of these the one that has been reading for longest.
         """
         full = self._room.full(address)
-        if not full and not self._room.crowded:
+        if not full and not self._room.has_waiters:
             return
         before = asyncio.get_running_loop().time() - SLOW
         slow = [one for one in self._readers if one.since <= before and (one.address == address or not full)]
@@ -132,7 +132,7 @@ class Scrapes:
             async with asyncio.timeout(SLOW):
                 await victim.gone.wait()
 
-    async def _send(self, reader: Reader, response: web.StreamResponse, form: ExpositionFormat) -> None:
+    async def _send(self, reader: ScrapeReader, response: web.StreamResponse, form: ExpositionFormat) -> None:
         await response.prepare(reader.request)
         for block in reader.rendering.blocks(form):
             await deliver(reader.request, response, block)
@@ -145,18 +145,18 @@ class Scrapes:
         since = perf_counter()
         for piece in exposition.render(facts):
             pieces.append(piece)
-            if perf_counter() - since >= BREATH:
+            if perf_counter() - since >= TURN_SECONDS:
                 await self._precedence.breathe()
                 since = perf_counter()
         made = Exposition(tuple(pieces))
-        self._make_room(made)
+        self._evict_renderings(made)
         return made
 
-    def _make_room(self, made: Exposition) -> None:
+    def _evict_renderings(self, made: Exposition) -> None:
         """Give those up who hold the oldest renderings, where they and the new one are too much."""
         self._held = [one for one in self._held if any(reader.rendering is one for reader in self._readers)]
         size = made.size + sum(one.size for one in self._held)
-        while self._held and size > MOST_HELD:
+        while self._held and size > MAX_BUFFERED_BYTES:
             oldest = self._held.pop(0)
             size -= oldest.size
             for reader in [one for one in self._readers if one.rendering is oldest]:
@@ -168,6 +168,6 @@ class Scrapes:
         self._sharing.stop()
 
 
-def _cut(reader: Reader) -> None:
+def _cut(reader: ScrapeReader) -> None:
     if reader.request.transport is not None:
         reader.request.transport.abort()

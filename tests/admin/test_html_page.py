@@ -1,7 +1,7 @@
 """The human page."""
 
+from canaryproxy.admin.html_page import page
 from canaryproxy.admin.openapi import document
-from canaryproxy.admin.page import page
 
 
 def test_it_names_every_call_and_runs_nothing() -> None:

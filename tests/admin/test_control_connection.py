@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from canaryproxy.admin.visitor import Visitor
+from canaryproxy.admin.control_connection import ControlConnection
 
 
 class Remembering:
@@ -16,13 +16,13 @@ class Remembering:
     def __init__(self) -> None:
         self.heard: list[object] = []
 
-    def paused(self, visitor: Visitor) -> None:
+    def paused(self, visitor: ControlConnection) -> None:
         self.heard.append(("paused", visitor.complete))
 
-    def resumed(self, visitor: Visitor) -> None:
+    def resumed(self, visitor: ControlConnection) -> None:
         self.heard.append(("resumed", visitor.complete))
 
-    def lost(self, visitor: Visitor) -> None:
+    def lost(self, visitor: ControlConnection) -> None:
         self.heard.append(("lost", visitor.complete))
 
 
@@ -63,12 +63,12 @@ class Wire(asyncio.Transport):
 
 
 @contextlib.contextmanager
-def visiting() -> Iterator[tuple[Remembering, Visitor, socket.socket]]:
+def visiting() -> Iterator[tuple[Remembering, ControlConnection, socket.socket]]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     host = Remembering()
     with ours, theirs:
-        yield host, Visitor(host, ours), theirs
+        yield host, ControlConnection(host, ours), theirs
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 100])
@@ -80,7 +80,7 @@ def test_a_head_is_complete_with_its_empty_line_however_it_is_cut(size: int) -> 
             theirs.sendall(whole[start : start + size])
             assert visitor.read(1000)
         assert visitor.complete
-        assert visitor.held == len(whole.lstrip())
+        assert visitor.buffered_bytes == len(whole.lstrip())
 
 
 @pytest.mark.parametrize("sent", [b"\r\n\r\n", b"\r\n" * 9, b"GET / HTTP/1.1\r\nA: b\r\n"])
@@ -149,6 +149,6 @@ def test_what_a_client_takes_counts_from_the_pause_and_from_each_look() -> None:
         wire.unsent = 1000
         visitor.pause_writing()
         wire.unsent = 800
-        assert visitor.took(200)
+        assert visitor.consume(200)
         wire.unsent = 799
-        assert not visitor.took(200)
+        assert not visitor.consume(200)

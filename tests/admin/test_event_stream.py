@@ -9,7 +9,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application
 
-from canaryproxy.admin import stream
+from canaryproxy.admin import event_stream
 from canaryproxy.admin.app import admin_application
 from canaryproxy.control.events import MAX_SUBSCRIBERS, PublishedEvent
 from tests.support.admin import READ, TOKENS, WRITE, Api, until
@@ -18,15 +18,15 @@ Client = Callable[[Application], Awaitable[TestClient]]  # type: ignore[type-arg
 
 
 def test_an_event_is_three_lines_and_an_empty_one() -> None:
-    told = stream.written(PublishedEvent(7, "weight", 1.5, "shop", {"weight": 5, "note": "a\nb"}))
+    told = event_stream.encode_event(PublishedEvent(7, "weight", 1.5, "shop", {"weight": 5, "note": "a\nb"}))
     assert told == b'id: 7\nevent: weight\ndata: {"at": 1.5, "route": "shop", "weight": 5, "note": "a\\nb"}\n\n'
-    assert b"route" not in stream.written(PublishedEvent(8, "worker", 1.5))
+    assert b"route" not in event_stream.encode_event(PublishedEvent(8, "worker", 1.5))
 
 
 async def test_silence_is_broken_by_comments_and_too_many_are_refused(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.01)
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     response = await client.get("/api/v1/events")
@@ -56,7 +56,7 @@ async def hanging(client: TestClient) -> asyncio.StreamWriter:  # type: ignore[t
 async def test_a_client_that_does_not_read_is_cut_though_nothing_happens_and_one_that_reads_stays(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.05)
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     events = api.events
@@ -78,7 +78,7 @@ async def test_a_client_that_does_not_read_is_cut_though_nothing_happens_and_one
 
 
 async def test_a_heartbeat_is_a_comment_of_its_size() -> None:
-    beat = stream.heartbeat(5000)
+    beat = event_stream.heartbeat(5000)
     assert 5000 <= len(beat) < 6200
     assert max(map(len, beat.split(b"\n"))) < 1024
     assert all(line == b"" or line.startswith(b":") for line in beat.split(b"\n"))

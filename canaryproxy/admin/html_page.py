@@ -17,7 +17,7 @@ def page(document: dict[str, Any]) -> str:
     """The page of an OpenAPI document."""
     info = document["info"]
     calls = [
-        _call(method, path, told) for path, methods in document["paths"].items() for method, told in methods.items()
+        _call(method, path, data) for path, methods in document["paths"].items() for method, data in methods.items()
     ]
     schemas = [
         f"<details><summary><code>{_text(name)}</code></summary>"
@@ -32,13 +32,13 @@ def page(document: dict[str, Any]) -> str:
     )
 
 
-def _call(method: str, path: str, told: dict[str, Any]) -> str:
+def _call(method: str, path: str, schema: dict[str, Any]) -> str:
     rows = "".join(
         f"<tr><td><code>{_text(status)}</code><td>{_text(response['description'])}"
-        for status, response in told["responses"].items()
+        for status, response in schema["responses"].items()
     )
     return (
-        f"<h2><b>{method.upper()}</b> <code>{_text(path)}</code></h2>{_text(told['summary'])}."
+        f"<h2><b>{method.upper()}</b> <code>{_text(path)}</code></h2>{_text(schema['summary'])}."
         f"<details><summary>Answers</summary><table>{rows}</table></details>"
     )
 

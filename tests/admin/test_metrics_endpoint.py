@@ -7,7 +7,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application
 
-from canaryproxy.admin import deliver, scrapes
+from canaryproxy.admin import metrics_endpoint, slow_writes
 from canaryproxy.admin.app import admin_application, probes_application, scrapes_of
 from canaryproxy.telemetry.read import exposition
 from canaryproxy.telemetry.read.exposition import ExpositionPiece, render
@@ -38,7 +38,7 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def test_two_hundred_scrapers_of_both_ports_share_one_rendering_and_the_rest_come_again(
     aiohttp_client: Client, rendered: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scrapes, "OF_AN_ADDRESS", 30)
+    monkeypatch.setattr(metrics_endpoint, "MAX_PER_ADDRESS", 30)
     api = await Api(route=MANY).start()
     shared = scrapes_of(api.knowledge)
     clients = [
@@ -59,7 +59,7 @@ async def test_two_hundred_scrapers_of_both_ports_share_one_rendering_and_the_re
     refused = [(again, text) for status, again, text in answers if status == 503]
     assert len(served) + len(refused) == 200
     assert all(again == "1" and "urn:canaryproxy:problem:too-many-readers" in text for again, text in refused)
-    api.clock += scrapes.KEPT
+    api.clock += metrics_endpoint.CACHE_SECONDS
     text = await (await clients[0].get("/metrics")).text()
     assert f'canaryproxy_admin_refused_total{{what="metrics"}} {len(refused)}.0' in text
     assert len(rendered) == 2
@@ -68,7 +68,7 @@ async def test_two_hundred_scrapers_of_both_ports_share_one_rendering_and_the_re
 async def test_a_weight_changes_while_a_rendering_is_under_way_and_before_its_next_piece(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scrapes, "BREATH", 0.0)
+    monkeypatch.setattr(metrics_endpoint, "TURN_SECONDS", 0.0)
     api = await Api(route=MANY).start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     made: list[float] = []
@@ -198,18 +198,18 @@ async def test_who_does_not_read_keeps_no_old_rendering_once_they_are_too_much(
         def size(self) -> int:
             return 20_000_000
 
-    monkeypatch.setattr(scrapes, "Exposition", Long)
-    monkeypatch.setattr(deliver, "PATIENCE", 60.0)
+    monkeypatch.setattr(metrics_endpoint, "Exposition", Long)
+    monkeypatch.setattr(slow_writes, "TIMEOUT_SECONDS", 60.0)
     api = await Api().start()
     shared = scrapes_of(api.knowledge)
     client = await aiohttp_client(probes_application(api.knowledge, shared))
     reader, writer = await asyncio.open_connection(client.host, client.port, limit=1024)
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     await reader.readline()
-    await until(lambda: repr(shared) == "<Scrapes, 1 are sent>")
+    await until(lambda: repr(shared) == "<MetricsEndpoint, 1 are sent>")
     api.clock += 2
     assert len(await (await client.get("/metrics")).read()) == 20_000_000
-    await until(lambda: repr(shared) == "<Scrapes, 0 are sent>")
+    await until(lambda: repr(shared) == "<MetricsEndpoint, 0 are sent>")
     assert len(rendered) == 2
     writer.close()
 
@@ -217,7 +217,7 @@ async def test_who_does_not_read_keeps_no_old_rendering_once_they_are_too_much(
 async def test_who_trickles_is_given_up_after_a_while_in_all(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scrapes, "PATIENCE", 0.2)
+    monkeypatch.setattr(metrics_endpoint, "TIMEOUT_SECONDS", 0.2)
     api = await Api(route=MANY).start()
     shared = scrapes_of(api.knowledge)
     client = await aiohttp_client(probes_application(api.knowledge, shared))
@@ -231,10 +231,10 @@ async def test_who_trickles_is_given_up_after_a_while_in_all(
         def length(self, _: exposition.ExpositionFormat) -> int:
             return 1 << 40
 
-    monkeypatch.setattr(scrapes, "Exposition", Endless)
+    monkeypatch.setattr(metrics_endpoint, "Exposition", Endless)
     writer.write(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-    await until(lambda: repr(shared) == "<Scrapes, 1 are sent>")
-    await until(lambda: repr(shared) == "<Scrapes, 0 are sent>")
+    await until(lambda: repr(shared) == "<MetricsEndpoint, 1 are sent>")
+    await until(lambda: repr(shared) == "<MetricsEndpoint, 0 are sent>")
     writer.close()
 
 
@@ -250,16 +250,19 @@ async def test_who_does_not_read_gives_way_to_one_more_of_the_same_address(
         def length(self, _: exposition.ExpositionFormat) -> int:
             return 20_000_000
 
-    monkeypatch.setattr(scrapes, "Exposition", Long)
-    monkeypatch.setattr(scrapes, "SLOW", 0.2)
-    monkeypatch.setattr(deliver, "PATIENCE", 60.0)
+    monkeypatch.setattr(metrics_endpoint, "Exposition", Long)
+    monkeypatch.setattr(metrics_endpoint, "SLOW", 0.2)
+    monkeypatch.setattr(slow_writes, "TIMEOUT_SECONDS", 60.0)
     api = await Api().start()
     shared = scrapes_of(api.knowledge)
     client = await aiohttp_client(probes_application(api.knowledge, shared))
-    silent = [await asyncio.open_connection(client.host, client.port, limit=1024) for _ in range(scrapes.OF_AN_ADDRESS)]
+    silent = [
+        await asyncio.open_connection(client.host, client.port, limit=1024)
+        for _ in range(metrics_endpoint.MAX_PER_ADDRESS)
+    ]
     for _, writer in silent:
         writer.write(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-    await until(lambda: repr(shared) == f"<Scrapes, {scrapes.OF_AN_ADDRESS} are sent>")
+    await until(lambda: repr(shared) == f"<MetricsEndpoint, {metrics_endpoint.MAX_PER_ADDRESS} are sent>")
     assert (await client.get("/metrics")).status == 503, "none of them has been slow for long"
     await asyncio.sleep(0.25)
     response = await client.get("/metrics")

@@ -11,24 +11,24 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from canaryproxy.admin.door import Door, Reason, Room
+from canaryproxy.admin.accept_loop import AcceptLoop, ConnectionQuota, Reason
 from canaryproxy.processes.unix_socket import Bound
 from canaryproxy.telemetry.read.listener_metrics import ListenerFacts
 
 log = logging.getLogger("canaryproxy")
 
-CLOSING = 1.0
+CLOSE_SECONDS = 1.0
 """Seconds that calls under way may take at the end."""
-LINGERING = 2.0
+LINGER_SECONDS = 2.0
 """Seconds in which the body of a call that was answered without it is read all the same."""
 
 LOCAL = 16
 """Connections to the Unix socket: only probes of our own user come that way."""
 
-LOG_PERIOD = 10.0
+LOG_PERIOD_SECONDS = 10.0
 """Seconds between two log lines about dropped connections."""
 
-WORDS: Mapping[Reason, str] = {
+REASON_TEXTS: Mapping[Reason, str] = {
     "evicted": "gave way to newer ones",
     "header_timeout": "sent no whole request in time",
     "header_too_large": "sent too large a request head",
@@ -39,38 +39,47 @@ WORDS: Mapping[Reason, str] = {
 }
 
 
-class Doors:
+class ControlListeners:
     """Those of one instance."""
 
     def __init__(self) -> None:
-        self._doors: list[Door] = []
+        self._doors: list[AcceptLoop] = []
         self._runners: list[web.AppRunner] = []
         self._files: list[Bound] = []
         self._dropped: Counter[tuple[str, Reason]] = Counter()
-        self._logged = -LOG_PERIOD
+        self._logged = -LOG_PERIOD_SECONDS
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        return f"<Doors {self._doors}>"
+        return f"<ControlListeners {self._doors}>"
 
-    async def serve(self, name: str, app: web.Application, sock: socket.socket, room: Room) -> tuple[str, int]:
+    async def serve(
+        self, name: str, app: web.Application, sock: socket.socket, room: ConnectionQuota
+    ) -> tuple[str, int]:
         """Serve an application; where."""
         server = await self._server(app)
         address: tuple[str, int] = sock.getsockname()[:2]
-        self._open(Door(name, sock, room, time.monotonic, self._note), server)
+        self._open(AcceptLoop(name, sock, room, time.monotonic, self._note), server)
         return address
 
     async def serve_local(self, app: web.Application, bound: Bound, most: int = LOCAL) -> None:
         """Serve an application on a Unix socket, to `most` at a time or fewer."""
         self._files.append(bound)
         server = await self._server(app)
-        self._open(Door("socket", bound.sock, Room.unshared(min(most, LOCAL)), time.monotonic, self._note), server)
+        self._open(
+            AcceptLoop("socket", bound.sock, ConnectionQuota.unshared(min(most, LOCAL)), time.monotonic, self._note),
+            server,
+        )
 
     def facts(self) -> ListenerFacts:
         """How many connections there are, and how many have been dropped."""
         return ListenerFacts(
-            {door.name: door.connections for door in self._doors},
-            {(door.name, reason): count for door in self._doors for reason, count in door.dropped.items()},
+            {accept_loop.name: accept_loop.connections for accept_loop in self._doors},
+            {
+                (accept_loop.name, reason): count
+                for accept_loop in self._doors
+                for reason, count in accept_loop.dropped.items()
+            },
         )
 
     def close(self) -> None:
@@ -80,8 +89,8 @@ class Doors:
             self._timer = None
         for bound in self._files:
             bound.remove()
-        for door in self._doors:
-            door.close()
+        for accept_loop in self._doors:
+            accept_loop.close()
 
     async def cleanup(self) -> None:
         """Close, and end what is under way."""
@@ -91,7 +100,7 @@ class Doors:
 
     async def _server(self, app: web.Application) -> web.Server:
         running = web.AppRunner(
-            app, access_log=None, shutdown_timeout=CLOSING, handle_signals=False, lingering_time=LINGERING
+            app, access_log=None, shutdown_timeout=CLOSE_SECONDS, handle_signals=False, lingering_time=LINGER_SECONDS
         )
         self._runners.append(running)
         await running.setup()
@@ -99,15 +108,15 @@ class Doors:
             raise RuntimeError("an application that was set up has no server")
         return running.server
 
-    def _open(self, door: Door, server: web.Server) -> None:
-        self._doors.append(door)
-        door.open(server)
+    def _open(self, accept_loop: AcceptLoop, server: web.Server) -> None:
+        self._doors.append(accept_loop)
+        accept_loop.open(server)
 
     def _note(self, name: str, reason: Reason, count: int) -> None:
         """Count them for the next line."""
         self._dropped[name, reason] += count
         if self._timer is None:
-            wait = max(self._logged + LOG_PERIOD - time.monotonic(), 0.0)
+            wait = max(self._logged + LOG_PERIOD_SECONDS - time.monotonic(), 0.0)
             self._timer = asyncio.get_running_loop().call_later(wait, self._say)
 
     def _say(self) -> None:
@@ -115,6 +124,6 @@ class Doors:
         found, self._dropped = self._dropped, Counter()
         for name in dict.fromkeys(name for name, _ in found):
             counts: dict[str, object] = {reason: count for (of, reason), count in found.items() if of == name}
-            parts = ", ".join(f"{count} {WORDS[reason]}" for (of, reason), count in found.items() if of == name)
+            parts = ", ".join(f"{count} {REASON_TEXTS[reason]}" for (of, reason), count in found.items() if of == name)
             fields = {"listener": name, **counts}
             log.warning("connections to the %s listener: %s", name, parts, extra={"fields": fields})

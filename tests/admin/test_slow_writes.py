@@ -7,7 +7,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application
 
-from canaryproxy.admin import deliver, scrapes
+from canaryproxy.admin import metrics_endpoint, slow_writes
 from canaryproxy.admin.app import admin_application
 from canaryproxy.telemetry.read.exposition import Exposition, ExpositionFormat
 from tests.support.admin import Api, until
@@ -25,7 +25,7 @@ async def ask(client: TestClient, path: str) -> tuple[asyncio.StreamReader, asyn
 async def test_an_events_client_that_does_not_read_is_cut_off(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliver, "PATIENCE", 0.05)
+    monkeypatch.setattr(slow_writes, "TIMEOUT_SECONDS", 0.05)
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     _, writer = await ask(client, "/api/v1/events")
@@ -38,7 +38,7 @@ async def test_an_events_client_that_does_not_read_is_cut_off(
 
 
 async def test_a_scraper_that_does_not_read_is_cut_off(aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliver, "PATIENCE", 0.05)
+    monkeypatch.setattr(slow_writes, "TIMEOUT_SECONDS", 0.05)
     pieces = 0
 
     class Long(Exposition):
@@ -51,7 +51,7 @@ async def test_a_scraper_that_does_not_read_is_cut_off(aiohttp_client: Client, m
         def length(self, _: ExpositionFormat) -> int:
             return 10_000 * 100_000
 
-    monkeypatch.setattr(scrapes, "Exposition", Long)
+    monkeypatch.setattr(metrics_endpoint, "Exposition", Long)
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     reader, writer = await ask(client, "/metrics")

@@ -3,56 +3,56 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.admin.places import Places
+from canaryproxy.admin.connection_slots import ControlSlots
 
 MOST, BUSY, SHARE, BUSY_SHARE = 6, 4, 4, 2
 
 
-def places() -> Places[str]:
-    return Places(MOST, BUSY, SHARE, BUSY_SHARE)
+def places() -> ControlSlots[str]:
+    return ControlSlots(MOST, BUSY, SHARE, BUSY_SHARE)
 
 
-def filled(*addresses: str) -> Places[str]:
+def filled(*addresses: str) -> ControlSlots[str]:
     """One connection after the other, named by its address and its number."""
     made = places()
     for number, address in enumerate(addresses):
-        assert made.enter(f"{address}{number}", address, float(number)) is None
+        assert made.take(f"{address}{number}", address, float(number)) is None
     return made
 
 
 def test_the_longest_idle_of_the_address_that_has_the_most_gives_way() -> None:
     made = filled("a", "b", "b", "b", "a", "c")
-    assert made.enter("new", "d", 9.0) == "b1"
+    assert made.take("new", "d", 9.0) == "b1"
     assert len(made) == MOST
 
 
 def test_where_all_have_one_the_longest_idle_gives_way() -> None:
     made = filled("a", "b", "c", "d", "e", "f")
-    assert made.enter("g6", "g", 9.0) == "a0"
-    assert made.enter("h7", "h", 9.0) == "b1"
+    assert made.take("g6", "g", 9.0) == "a0"
+    assert made.take("h7", "h", 9.0) == "b1"
 
 
 def test_an_address_with_its_share_displaces_its_own() -> None:
     made = filled("a", "a", "a", "a", "b")
-    assert made.enter("new", "a", 9.0) == "a0"
+    assert made.take("new", "a", 9.0) == "a0"
     assert len(made) == 5
 
 
 def test_an_address_whose_share_is_busy_gets_no_more() -> None:
-    made = Places[str](8, 8, 2, 8)
+    made = ControlSlots[str](8, 8, 2, 8)
     for name in ("a0", "a1"):
-        assert made.enter(name, "a", 0.0) is None
+        assert made.take(name, "a", 0.0) is None
         assert made.begin(name) is None
-    assert made.enter("a2", "a", 1.0) == "a2"
+    assert made.take("a2", "a", 1.0) == "a2"
     assert len(made) == 2
-    assert made.enter("b0", "b", 1.0) is None
+    assert made.take("b0", "b", 1.0) is None
 
 
 def test_busy_ones_never_take_all_places_so_a_newcomer_finds_one() -> None:
     made = filled("a", "b", "c", "d", "e", "f")
     assert [made.begin(name) for name in ("a0", "b1", "c2", "d3")] == [None] * 4
     assert made.begin("e4") == "e4"
-    assert made.enter("new", "g", 9.0) == "e4"
+    assert made.take("new", "g", 9.0) == "e4"
 
 
 def test_an_address_begins_its_share_of_requests() -> None:
@@ -104,7 +104,7 @@ def test_those_that_take_nothing_are_found_by_when_it_began() -> None:
     made.stall("a0", 1.0)
     made.stall("b1", 3.0)
     assert made.stalled_since(2.0) == ["a0"]
-    made.leave("a0")
+    made.release("a0")
     assert made.stalled_since(2.0) == []
     assert made.stalled_since(3.0) == ["b1"]
 
@@ -112,14 +112,14 @@ def test_those_that_take_nothing_are_found_by_when_it_began() -> None:
 def test_the_longest_idle_give_their_descriptors() -> None:
     made = filled("a", "b", "c")
     made.begin("a0")
-    assert made.give(2) == ["b1", "c2"]
-    assert made.give(2) == []
+    assert made.free_slots(2) == ["b1", "c2"]
+    assert made.free_slots(2) == []
 
 
 def test_what_is_gone_already_changes_nothing() -> None:
     made = filled("a")
-    made.leave("a0")
-    made.leave("a0")
+    made.release("a0")
+    made.release("a0")
     made.end("a0", 1.0)
     made.stall("a0", 1.0)
     made.flow("a0", 1.0)
@@ -148,7 +148,7 @@ def test_no_order_of_events_breaks_a_bound_or_keeps_a_newcomer_out(works: list[t
         name = f"{number % 4}/{now}"
         known = list(address)
         if work == "enter":
-            victim = made.enter(name, name[0], float(now))
+            victim = made.take(name, name[0], float(now))
             mine = [one for one, of in address.items() if of == name[0]]
             assert (victim == name) is (len(mine) >= SHARE and all(one in busy for one in mine))
             if victim != name:
@@ -169,7 +169,7 @@ def test_no_order_of_events_breaks_a_bound_or_keeps_a_newcomer_out(works: list[t
                 made.end(one, float(now))
                 busy.discard(one)
             elif work == "leave":
-                made.leave(one)
+                made.release(one)
                 gone(one)
             elif work in ("stall", "flow"):
                 getattr(made, work)(one, float(now))
@@ -184,10 +184,10 @@ def test_no_order_of_events_breaks_a_bound_or_keeps_a_newcomer_out(works: list[t
 def test_an_address_crowds_with_its_equal_part_of_all_places_as_with_the_most_of_them() -> None:
     """A flood from many addresses is refused as cheaply as one from a single address."""
     made = filled("a", "a", "b", "b", "c")
-    assert not made.crowds("a")  # there is room
-    made.enter("d5", "d", 5.0)
-    assert [made.crowds(address) for address in "abcde"] == [True, True, False, False, False]
+    assert not made.exceeds_share("a")  # there is room
+    made.take("d5", "d", 5.0)
+    assert [made.exceeds_share(address) for address in "abcde"] == [True, True, False, False, False]
     bigger = filled("a", "a", "a", "b", "b", "c")
-    assert [bigger.crowds(address) for address in "abcd"] == [True, True, False, False]
+    assert [bigger.exceeds_share(address) for address in "abcd"] == [True, True, False, False]
     shared = filled("a", "a", "a", "a")
-    assert shared.crowds("a")
+    assert shared.exceeds_share("a")

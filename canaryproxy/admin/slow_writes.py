@@ -6,7 +6,7 @@ from aiohttp import web
 
 from canaryproxy.admin.receive_window import cut
 
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 """Seconds for a piece to be taken."""
 
 
@@ -16,7 +16,7 @@ async def deliver(request: web.Request, response: web.StreamResponse, piece: byt
     Raises `ConnectionResetError` then.
     """
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await response.write(piece)
     except TimeoutError:
         if request.transport is not None:

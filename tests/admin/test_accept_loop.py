@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from canaryproxy.admin import door as door_module
+from canaryproxy.admin import accept_loop as door_module
 from canaryproxy.admin import newcomers, receive_window
-from canaryproxy.admin.churn import STRETCH, STRETCHES
-from canaryproxy.admin.door import Door, Room
+from canaryproxy.admin.accept_loop import AcceptLoop, ConnectionQuota
+from canaryproxy.admin.control_connection import ControlConnection
 from canaryproxy.admin.newcomers import Newcomer, Refusable
-from canaryproxy.admin.visitor import Visitor
+from canaryproxy.admin.turnover import STRETCH, STRETCHES
 from canaryproxy.processes.listen import listen_on
 from tests.support.admin import until
 from tests.support.world import run
@@ -28,7 +28,7 @@ Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Api:
     """A server behind a door. `now` is its clock, ahead of the real one as a test says, or frozen."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: ConnectionQuota) -> None:
         self.going = asyncio.Event()
         self.ahead = 0.0
         self.frozen = 0.0
@@ -37,7 +37,7 @@ class Api:
         self.clients: list[Client] = []
         self.sock = listen_on("127.0.0.1", 0)
         self.port = self.sock.getsockname()[1]
-        self.door = Door("probes", self.sock, room, self.now, self._note)
+        self.door = AcceptLoop("probes", self.sock, room, self.now, self._note)
 
     def _note(self, name: str, reason: str, count: int) -> None:
         self.noted += [(name, reason)] * count
@@ -78,7 +78,7 @@ class Api:
 
 
 @asynccontextmanager
-async def api(room: Room, patience: float = 30.0) -> AsyncIterator[Api]:
+async def api(room: ConnectionQuota, patience: float = 30.0) -> AsyncIterator[Api]:
     made = Api(room)
     app = web.Application()
     app.router.add_get("/slow", made.slow)
@@ -99,7 +99,7 @@ async def api(room: Room, patience: float = 30.0) -> AsyncIterator[Api]:
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door_module, "SWEEP", 0.01)
+    monkeypatch.setattr(door_module, "SWEEP_SECONDS", 0.01)
 
 
 async def asked(client: Client, path: bytes, method: bytes = b"GET") -> bytes:
@@ -119,12 +119,12 @@ async def ended(client: Client) -> bool:
     return True
 
 
-SMALL = Room(8, 6, 4, 3)
+SMALL = ConnectionQuota(8, 6, 4, 3)
 
 
 def test_silent_connections_make_room_oldest_first() -> None:
     async def test() -> None:
-        async with api(Room(2, 1, 2, 1)) as made:
+        async with api(ConnectionQuota(2, 1, 2, 1)) as made:
             first = await made.connect()
             second = await made.connect()
             third = await made.connect()
@@ -176,7 +176,7 @@ def test_a_head_that_does_not_end_is_cut_whatever_there_is_of_it(sent: bytes) ->
             await client[1].drain()
             await asyncio.sleep(0.02)
             assert made.door.connections == 1
-            made.ahead = door_module.HEAD_PATIENCE + 0.1
+            made.ahead = door_module.HEAD_TIMEOUT_SECONDS + 0.1
             assert await ended(client)
             assert made.door.dropped["header_timeout"] == 1
             assert made.door.connections == 0
@@ -190,7 +190,7 @@ def test_an_error_in_a_sweep_does_not_end_the_sweeping() -> None:
             await made.connect()
             sweeping, failed = made.door._places.stalled_since, 0
 
-            def broken(moment: float) -> list[Visitor]:
+            def broken(moment: float) -> list[ControlConnection]:
                 nonlocal failed
                 failed += 1
                 if failed < 3:
@@ -200,7 +200,7 @@ def test_an_error_in_a_sweep_does_not_end_the_sweeping() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda *_: None)
             made.door._places.stalled_since = broken  # type: ignore[method-assign]
             await until(lambda: failed >= 3)
-            made.ahead = door_module.HEAD_PATIENCE
+            made.ahead = door_module.HEAD_TIMEOUT_SECONDS
             await until(lambda: made.door.connections == 0)
 
     run(test())
@@ -214,7 +214,7 @@ def test_bytes_that_trickle_win_no_time() -> None:
                 client[1].write(bytes([byte]))
                 await asyncio.sleep(0.002)
                 made.ahead += 0.2
-            made.ahead = door_module.HEAD_PATIENCE + 0.1
+            made.ahead = door_module.HEAD_TIMEOUT_SECONDS + 0.1
             assert await ended(client)
             assert made.door.dropped["header_timeout"] == 1
 
@@ -225,10 +225,10 @@ def test_the_time_for_a_head_holds_after_an_answer_too() -> None:
     async def test() -> None:
         async with api(SMALL) as made:
             client = await made.connect()
-            made.ahead = door_module.HEAD_PATIENCE - 1.0
+            made.ahead = door_module.HEAD_TIMEOUT_SECONDS - 1.0
             assert await asked(client, b"/quick") == b"200 quick"
             client[1].write(b"GET /quick HT")
-            made.ahead += door_module.HEAD_PATIENCE - 1.0
+            made.ahead += door_module.HEAD_TIMEOUT_SECONDS - 1.0
             await asyncio.sleep(0.05)
             assert made.door.connections == 1
             made.ahead += 1.1
@@ -269,7 +269,7 @@ def test_a_refused_request_keeps_no_place_whether_or_not_its_body_comes(head: by
             client = await made.connect()
             client[1].write(head)
             assert (await client[0].readline()).split(b" ")[1] == status
-            made.ahead = door_module.HEAD_PATIENCE + 0.1
+            made.ahead = door_module.HEAD_TIMEOUT_SECONDS + 0.1
             assert await ended(client)
             assert made.door.connections == 0
 
@@ -326,7 +326,7 @@ def test_a_head_that_is_too_large_is_refused_before_there_is_a_parser() -> None:
 
 def test_requests_under_way_leave_places_and_one_more_is_refused_with_a_problem() -> None:
     async def test() -> None:
-        async with api(Room(4, 2, 4, 2)) as made:
+        async with api(ConnectionQuota(4, 2, 4, 2)) as made:
             busy = [await made.connect() for _ in range(2)]
             waiting = [asyncio.get_running_loop().create_task(asked(one, b"/slow")) for one in busy]
             await until(lambda: made.under_way == 2)
@@ -346,7 +346,7 @@ def test_requests_under_way_leave_places_and_one_more_is_refused_with_a_problem(
 
 def test_a_kept_alive_connection_is_refused_alike() -> None:
     async def test() -> None:
-        async with api(Room(4, 1, 4, 1)) as made:
+        async with api(ConnectionQuota(4, 1, 4, 1)) as made:
             kept = await made.connect()
             assert await asked(kept, b"/quick") == b"200 quick"
             busy = asyncio.get_running_loop().create_task(asked(await made.connect(), b"/slow"))
@@ -370,7 +370,7 @@ def test_a_client_that_does_not_take_its_answer_is_cut_though_it_takes_a_byte_no
             for _ in range(4):
                 await asyncio.sleep(0.03)
                 sock.recv(1)
-                made.ahead += door_module.WRITE_PATIENCE * 0.3
+                made.ahead += door_module.WRITE_TIMEOUT_SECONDS * 0.3
             await until(lambda: made.door.connections == 0)
             assert made.door.dropped["write_timeout"] == 1
             sock.close()
@@ -396,7 +396,7 @@ def test_a_client_that_takes_its_answer_slowly_gets_it_whole() -> None:
 
 def test_one_that_takes_nothing_gives_way_to_a_request_where_all_are_busy() -> None:
     async def test() -> None:
-        async with api(Room(4, 1, 4, 1)) as made:
+        async with api(ConnectionQuota(4, 1, 4, 1)) as made:
             deaf = await made.connect()
             deaf[1].write(REQUEST % (b"GET", b"/large"))
             await until(lambda: made.under_way == 1)
@@ -452,7 +452,7 @@ def test_without_a_descriptor_the_longest_idle_gives_its_own(monkeypatch: pytest
                     raise failures.pop()
                 return take(sock, most, refusable)
 
-            monkeypatch.setattr(door_module, "OUT_OF_FILES_PAUSE", 0.01)
+            monkeypatch.setattr(door_module, "OUT_OF_FILES_PAUSE_SECONDS", 0.01)
             monkeypatch.setattr(door_module, "take", fail)
             client = await asyncio.open_connection("127.0.0.1", made.port)
             assert await asked(client, b"/quick") == b"200 quick"
@@ -482,15 +482,15 @@ def test_closed_the_door_lets_what_is_under_way_end_and_nothing_else() -> None:
 
 def test_the_room_is_shared_out_so_that_something_is_left_of_everything() -> None:
     for most in (4, 32, 1024):
-        room = Room.of(most)
+        room = ConnectionQuota.of(most)
         assert 0 < room.busy_share <= room.busy < room.most
         assert 0 < room.share < room.most
-    assert Room.unshared(16) == Room(16, 12, 16, 16)
+    assert ConnectionQuota.unshared(16) == ConnectionQuota(16, 12, 16, 16)
 
 
 def test_a_flood_of_whole_requests_makes_nobody_wait_in_vain() -> None:
     async def test() -> None:
-        async with api(Room.of(64)) as made:
+        async with api(ConnectionQuota.of(64)) as made:
 
             async def once(source: str) -> bytes:
                 client = await asyncio.open_connection("127.0.0.1", made.port, local_addr=(source, 0))
@@ -562,7 +562,7 @@ def test_no_more_newcomers_are_taken_in_a_turn_than_a_quarter_of_the_places(monk
         return [], most
 
     async def test() -> None:
-        async with api(Room.unshared(48)) as made:
+        async with api(ConnectionQuota.unshared(48)) as made:
             monkeypatch.setattr(door_module, "take", take)
             made.door._accept()
             assert asked == [8, 4]
@@ -573,7 +573,7 @@ def test_no_more_newcomers_are_taken_in_a_turn_than_a_quarter_of_the_places(monk
 
 def test_in_a_flood_a_newcomer_that_has_not_had_the_time_to_send_something_is_let_in() -> None:
     async def test() -> None:
-        async with api(Room.unshared(8)) as made:
+        async with api(ConnectionQuota.unshared(8)) as made:
             made.frozen = made.now()
             await flood(made)
             client = await made.connect()
@@ -586,7 +586,7 @@ def test_in_a_flood_a_newcomer_that_has_not_had_the_time_to_send_something_is_le
 @pytest.mark.usefixtures("_at_once")
 def test_in_a_flood_a_silent_newcomer_of_its_address_is_refused_and_one_with_a_request_is_answered() -> None:
     async def test() -> None:
-        async with api(Room.unshared(8)) as made:
+        async with api(ConnectionQuota.unshared(8)) as made:
             made.frozen = made.now()
             await flood(made)
             await knock(made)
@@ -602,7 +602,7 @@ def test_in_a_flood_a_silent_newcomer_of_its_address_is_refused_and_one_with_a_r
 @pytest.mark.usefixtures("_at_once")
 def test_in_a_flood_a_silent_newcomer_of_another_address_is_let_in() -> None:
     async def test() -> None:
-        async with api(Room(8, 4, 8, 4)) as made:
+        async with api(ConnectionQuota(8, 4, 8, 4)) as made:
             made.frozen = made.now()
             await flood(made)
             operator = await made.connect("127.0.0.9")
@@ -617,7 +617,7 @@ def test_in_a_flood_a_silent_newcomer_of_another_address_is_let_in() -> None:
 @pytest.mark.usefixtures("_at_once")
 def test_after_a_flood_silent_newcomers_are_let_in_again() -> None:
     async def test() -> None:
-        async with api(Room.unshared(8)) as made:
+        async with api(ConnectionQuota.unshared(8)) as made:
             made.frozen = made.now()
             await flood(made)
             made.frozen += 2.2 * STRETCH

@@ -9,9 +9,9 @@ import pytest
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application
 
-from canaryproxy.admin import openapi, reading, turns
+from canaryproxy.admin import fair_queue, openapi, read_responses
 from canaryproxy.admin.app import admin_application
-from canaryproxy.admin.views import Knowledge
+from canaryproxy.admin.views import Views
 from tests.support.admin import READ, TOKENS, WRITE, Api, until
 
 Client = Callable[[Application], Awaitable[TestClient]]  # type: ignore[type-arg]
@@ -19,9 +19,15 @@ Client = Callable[[Application], Awaitable[TestClient]]  # type: ignore[type-arg
 MANY = "".join(f"  r{n}: {{hosts: [r{n}.test], stable: 'http://127.0.0.1:1'}}\n" for n in range(300))
 
 DEAR = (
-    "/api/v1/routes", "/api/v1/routes/shop", "/api/v1/routes/shop/stats?window=1h", "/api/v1/routes/shop/history",
-    "/api/v1/routes/shop/analysis", "/api/v1/routes/shop/rollout/report", "/openapi.json", "/docs",
-)  # fmt: skip
+    "/api/v1/routes",
+    "/api/v1/routes/shop",
+    "/api/v1/routes/shop/stats?window=1h",
+    "/api/v1/routes/shop/history",
+    "/api/v1/routes/shop/analysis",
+    "/api/v1/routes/shop/rollout/report",
+    "/openapi.json",
+    "/docs",
+)
 
 
 @pytest.mark.parametrize("path", DEAR)
@@ -58,14 +64,14 @@ async def test_all_routes_are_collected_once_for_all_who_wait_and_show_what_was_
     api = await Api(route=MANY).start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     looked = 0
-    route = Knowledge.route
+    route = Views.route
 
-    def counted(self: Knowledge, name: str) -> object:
+    def counted(self: Views, name: str) -> object:
         nonlocal looked
         looked += name == "shop"
         return route(self, name)
 
-    monkeypatch.setattr(Knowledge, "route", counted)
+    monkeypatch.setattr(Views, "route", counted)
     first = [asyncio.get_running_loop().create_task(client.get("/api/v1/routes")) for _ in range(10)]
     await until(lambda: looked == 1)
     await client.put("/api/v1/routes/shop/weight", json={"canary": 77})
@@ -80,8 +86,8 @@ async def test_all_routes_are_collected_once_for_all_who_wait_and_show_what_was_
 async def test_readers_beyond_those_who_may_wait_come_again(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "MOST_WAITING", 3)
-    monkeypatch.setattr(reading, "MOST", 3)
+    monkeypatch.setattr(fair_queue, "MAX_WAITING", 3)
+    monkeypatch.setattr(read_responses, "MAX_READERS", 3)
     api = await Api(route=MANY).start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     for path, what in (("/api/v1/routes", "read"), ("/api/v1/routes/shop/history", "history")):
@@ -89,11 +95,11 @@ async def test_readers_beyond_those_who_may_wait_come_again(
         assert {one.status for one in answers} == {200, 503}
         refused = [one for one in answers if one.status == 503]
         assert {one.headers["Retry-After"] for one in refused} == {"1"}
-        assert api.knowledge.refused[what] == len(refused)
+        assert api.knowledge.rejected_requests[what] == len(refused)
 
 
 async def test_who_may_not_read_takes_no_turn(aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "MOST_WAITING", 0)
+    monkeypatch.setattr(fair_queue, "MAX_WAITING", 0)
     api = await Api(TOKENS).start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     assert (await client.get("/api/v1/routes/shop")).status == 401
@@ -123,8 +129,8 @@ async def test_the_description_is_written_down_once(aiohttp_client: Client, monk
 async def test_a_long_answer_is_cut_off_where_it_is_not_read(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "PATIENCE", 0.2)
-    monkeypatch.setattr(reading, "PIECE", 1_000)
+    monkeypatch.setattr(read_responses, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(read_responses, "PIECE", 1_000)
     api = await Api(route=MANY).start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     reader, writer = await asyncio.open_connection(client.host, client.port, limit=64)

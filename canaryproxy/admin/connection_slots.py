@@ -23,7 +23,7 @@ class _Address(Generic[T]):
         self.idle: dict[T, None] = {}
 
 
-class Places(Generic[T]):
+class ControlSlots(Generic[T]):
     """Room for `most` connections, with requests under way on at most `busy` of them. An address has at most `share`
     of the places and `busy_share` of the requests.
     """
@@ -41,12 +41,12 @@ class Places(Generic[T]):
         self._top = 0
 
     def __repr__(self) -> str:
-        return f"<Places {len(self)} of {self._most}, {len(self) - len(self._idle)} of them busy>"
+        return f"<ControlSlots {len(self)} of {self._most}, {len(self) - len(self._idle)} of them busy>"
 
     def __len__(self) -> int:
         return len(self._of)
 
-    def enter(self, one: T, address: str, now: float) -> T | None:
+    def take(self, one: T, address: str, now: float) -> T | None:
         """`one` has connected. Which connection has to end for it: none, another, or itself where nothing gives way."""
         mine = self._addresses.get(address)
         victim = None
@@ -57,7 +57,7 @@ class Places(Generic[T]):
         if victim is one:
             return one
         if victim is not None:
-            self.leave(victim)
+            self.release(victim)
         mine = self._addresses.get(address)
         if mine is None:
             mine = self._addresses[address] = _Address(address)
@@ -68,7 +68,7 @@ class Places(Generic[T]):
         self._rank(mine)
         return victim
 
-    def crowds(self, address: str) -> bool:
+    def exceeds_share(self, address: str) -> bool:
         """Whether there is no room for one more of this address but the place of another of it, or of one that is as
         big, or it has its equal part of all places already.
         """
@@ -81,7 +81,7 @@ class Places(Generic[T]):
         return big and len(self._of) >= self._most
 
     def begin(self, one: T) -> T | None:
-        """A request of `one` is under way. Which connection has to end for it, as `enter`; itself is not removed."""
+        """A request of `one` is under way. Which connection has to end for it, as `take`; itself is not removed."""
         mine = self._of.get(one)
         if mine is None or one not in self._idle:
             return None
@@ -94,7 +94,7 @@ class Places(Generic[T]):
         if victim is one:
             return one
         if victim is not None:
-            self.leave(victim)
+            self.release(victim)
         del self._idle[one]
         del mine.idle[one]
         mine.busy += 1
@@ -125,7 +125,7 @@ class Places(Generic[T]):
         if self._stalled.pop(one, None) is not None and one in self._idle:
             self.end(one, now)
 
-    def leave(self, one: T) -> None:
+    def release(self, one: T) -> None:
         """It is gone. Nothing happens where it is so already."""
         mine = self._of.pop(one, None)
         if mine is None:
@@ -144,18 +144,18 @@ class Places(Generic[T]):
         """Those that have been idle from before `moment` on; they are gone now."""
         found = list(itertools.takewhile(lambda one: self._idle[one] <= moment, self._idle))
         for one in found:
-            self.leave(one)
+            self.release(one)
         return found
 
     def stalled_since(self, moment: float) -> list[T]:
         """Those whose clients have not taken their answers from before `moment` on."""
         return list(itertools.takewhile(lambda one: self._stalled[one] <= moment, self._stalled))
 
-    def give(self, most: int) -> list[T]:
+    def free_slots(self, most: int) -> list[T]:
         """The longest idle, where descriptors have run out; they are gone now."""
         found = list(self._idle)[:most]
         for one in found:
-            self.leave(one)
+            self.release(one)
         return found
 
     def _longest_idle(self, otherwise: T) -> T:

@@ -23,25 +23,25 @@ TOKEN = frozenset(b"!#$%&'*+-.^_`|~" + string.digits.encode() + string.ascii_let
 """Bytes that a method may have (RFC 9110 5.6.2)."""
 
 
-class Host(Protocol):
+class ConnectionOwner(Protocol):
     """Where it visits: hears what becomes of it."""
 
-    def paused(self, visitor: "Visitor") -> None:
+    def paused(self, connection: "ControlConnection") -> None:
         """Its client does not take its answer."""
 
-    def resumed(self, visitor: "Visitor") -> None:
+    def resumed(self, connection: "ControlConnection") -> None:
         """It takes it again."""
 
-    def lost(self, visitor: "Visitor") -> None:
+    def lost(self, connection: "ControlConnection") -> None:
         """It is gone."""
 
 
-class Visitor(asyncio.Protocol):
+class ControlConnection(asyncio.Protocol):
     """A connection that `host` has accepted."""
 
     __slots__ = ("_aborted", "_host", "_received", "_transport", "_unsent", "complete", "file", "inner", "sock")
 
-    def __init__(self, host: Host, sock: socket.socket) -> None:
+    def __init__(self, host: ConnectionOwner, sock: socket.socket) -> None:
         self.sock = sock
         self.file = sock.fileno()
         self.inner: asyncio.Protocol | None = None
@@ -53,10 +53,10 @@ class Visitor(asyncio.Protocol):
         self._unsent = 0
 
     def __repr__(self) -> str:
-        return f"<Visitor {self.file} {'inside' if self.inner is not None else 'waiting'}>"
+        return f"<ControlConnection {self.file} {'inside' if self.inner is not None else 'waiting'}>"
 
     @property
-    def held(self) -> int:
+    def buffered_bytes(self) -> int:
         """Bytes of its head that have arrived."""
         return len(self._received)
 
@@ -76,7 +76,7 @@ class Visitor(asyncio.Protocol):
         )
         return True
 
-    def took(self, least: int) -> bool:
+    def consume(self, least: int) -> bool:
         """Whether its client has taken so much of its answer since the writing paused, or since the last look."""
         unsent = 0 if self._transport is None else self._transport.get_write_buffer_size()
         taken, self._unsent = self._unsent - unsent, unsent

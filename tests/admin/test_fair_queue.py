@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from canaryproxy.admin import turns
-from canaryproxy.admin.problems import Problem
-from canaryproxy.admin.turns import Room, Turns
+from canaryproxy.admin import fair_queue
+from canaryproxy.admin.fair_queue import FairQueue, ReaderQuota
+from canaryproxy.admin.problems import ApiError
 from canaryproxy.control.change_priority import ChangePriority
 
 
 async def test_the_loop_has_a_turn_between_two_readers_even_where_none_of_them_waits_for_anything() -> None:
     order: list[str] = []
-    mine = Turns("read", ChangePriority(), {})
+    mine = FairQueue("read", ChangePriority(), {})
 
     async def read() -> None:
         async with mine.turn():
@@ -28,9 +28,9 @@ async def test_the_loop_has_a_turn_between_two_readers_even_where_none_of_them_w
 
 
 async def test_few_wait_and_the_rest_are_refused_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "MOST_WAITING", 2)
+    monkeypatch.setattr(fair_queue, "MAX_WAITING", 2)
     counts: dict[str, int] = {}
-    mine = Turns("history", ChangePriority(), counts)
+    mine = FairQueue("history", ChangePriority(), counts)
     open_now, served = asyncio.Event(), 0
 
     async def read() -> None:
@@ -43,7 +43,7 @@ async def test_few_wait_and_the_rest_are_refused_and_counted(monkeypatch: pytest
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     refused = [task.exception() for task in done]
     assert all(
-        isinstance(one, Problem) and one.status == 503 and one.headers == {"Retry-After": "1"} for one in refused
+        isinstance(one, ApiError) and one.status == 503 and one.headers == {"Retry-After": "1"} for one in refused
     )
     open_now.set()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -53,8 +53,8 @@ async def test_few_wait_and_the_rest_are_refused_and_counted(monkeypatch: pytest
 
 
 async def test_who_goes_while_he_waits_leaves_his_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "MOST_WAITING", 1)
-    mine = Turns("read", ChangePriority(), {})
+    monkeypatch.setattr(fair_queue, "MAX_WAITING", 1)
+    mine = FairQueue("read", ChangePriority(), {})
     async with mine.turn():
         for _ in range(3):
             task = asyncio.get_running_loop().create_task(mine.turn().__aenter__())
@@ -68,16 +68,16 @@ async def test_who_goes_while_he_waits_leaves_his_place(monkeypatch: pytest.Monk
 
 def test_one_address_cannot_take_all_the_room_and_what_was_taken_is_given_back() -> None:
     counts: dict[str, int] = {}
-    room = Room("metrics", 3, 2, counts)
+    room = ReaderQuota("metrics", 3, 2, counts)
     with room.entered("a"), room.entered("a"):
-        with pytest.raises(Problem), room.entered("a"):
+        with pytest.raises(ApiError), room.entered("a"):
             pass
-        with room.entered("b"), pytest.raises(Problem), room.entered("c"):
+        with room.entered("b"), pytest.raises(ApiError), room.entered("c"):
             pass
     with room.entered("a"):
         assert not room.full("a")
         with room.entered("a"):
             assert room.full("a")
-            assert not room.crowded
+            assert not room.has_waiters
     assert not room.full("a")
     assert counts == {"metrics": 2}

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from canaryproxy.admin import models
 from canaryproxy.admin.preconditions import entity_tags, tag
-from canaryproxy.admin.problems import Problem
-from canaryproxy.admin.views import Knowledge
+from canaryproxy.admin.problems import ApiError
+from canaryproxy.admin.views import Views
 from canaryproxy.control.canary_changes import NoCanaryError
 from canaryproxy.control.ports import UnwritableStateError
 from canaryproxy.control.results import NoSuchRouteError
@@ -15,14 +15,14 @@ from canaryproxy.control.route_states import Actor, RevisionConflictError
 from canaryproxy.processes.workers import NotAcknowledgedError
 from canaryproxy.rollout.state import IllegalTransitionError
 
-Done = TypeVar("Done")
+Result = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiCall:
     """A request as an operation sees it. `body` is the parsed JSON, None without one."""
 
-    knowledge: Knowledge
+    views: Views
     actor: Actor
     path: dict[str, str]
     query: dict[str, str]
@@ -31,21 +31,21 @@ class Call:
 
     @property
     def route(self) -> str:
-        """The route in the path. Raises `Problem` for an unknown one."""
-        return self.knowledge.known(self.path["route"])
+        """The route in the path. Raises `ApiError` for an unknown one."""
+        return self.views.known(self.path["route"])
 
     @property
     def revision(self) -> int | None:
-        """The revision that the caller builds upon, None if it did not say. Raises `Problem` where it is none."""
+        """The revision that the caller builds upon, None if it did not say. Raises `ApiError` where it is none."""
         wanted = None if self.if_match is None else entity_tags(self.if_match)
-        revision = self.knowledge.plane.ledger.revision(self.route)
+        revision = self.views.plane.ledger.revision(self.route)
         if wanted is not None and tag(revision) not in wanted:
-            raise Problem("stale", "read the route again", headers=tagged(self))
+            raise ApiError("stale", "read the route again", headers=tagged(self))
         return None if wanted is None else revision
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """What an operation says."""
 
     body: models.Model
@@ -53,24 +53,24 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def tagged(call: Call) -> dict[str, str]:
+def tagged(call: ApiCall) -> dict[str, str]:
     """The entity tag of the route as it is now."""
-    return {"ETag": tag(call.knowledge.plane.ledger.revision(call.route))}
+    return {"ETag": tag(call.views.plane.ledger.revision(call.route))}
 
 
-async def kept(call: Call, change: Awaitable[Done]) -> Done:
+async def after_change(call: ApiCall, change: Awaitable[Result]) -> Result:
     """The outcome of a change, its failures as problems."""
     try:
         return await change
     except NoSuchRouteError:
-        raise Problem("no-such-route", "it has just left the config") from None
+        raise ApiError("no-such-route", "it has just left the config") from None
     except RevisionConflictError:
-        raise Problem("stale", "read the route again", headers=tagged(call)) from None
+        raise ApiError("stale", "read the route again", headers=tagged(call)) from None
     except NoCanaryError as error:
-        raise Problem("no-canary", str(error)) from None
+        raise ApiError("no-canary", str(error)) from None
     except IllegalTransitionError as error:
-        raise Problem("phase", str(error)) from None
+        raise ApiError("phase", str(error)) from None
     except UnwritableStateError as error:
-        raise Problem("state-unwritable", f"nothing was changed: {error}", headers={"Retry-After": "5"}) from None
+        raise ApiError("state-unwritable", f"nothing was changed: {error}", headers={"Retry-After": "5"}) from None
     except NotAcknowledgedError as error:
-        raise Problem("not-acknowledged", f"kept and published, but {error}") from None
+        raise ApiError("not-acknowledged", f"kept and published, but {error}") from None

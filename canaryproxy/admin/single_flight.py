@@ -10,46 +10,50 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from canaryproxy.admin.problems import Problem
+from canaryproxy.admin.problems import ApiError
 
 log = logging.getLogger("canaryproxy")
 
-Made = TypeVar("Made")
+Result = TypeVar("Made")
 
 
-class Sharing(Generic[Made]):
+class SingleFlight(Generic[Result]):
     """Shares what `make` makes; its age counts from the beginning of the making. `now` tells seconds, and `state` is
     another value after every change that whoever asks next has to see.
     """
 
     def __init__(
-        self, name: str, make: Callable[[], Awaitable[Made]], now: Callable[[], float], kept: float = 0.0,
+        self,
+        name: str,
+        make: Callable[[], Awaitable[Result]],
+        now: Callable[[], float],
+        kept: float = 0.0,
         state: Callable[[], object] = lambda: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._name = name
         self._make = make
         self._now = now
         self._kept = kept
         self._state = state
-        self._last: tuple[float, object, Made] | None = None
+        self._last: tuple[float, object, Result] | None = None
         self._known: object = None
-        self._running: asyncio.Task[Made | Problem] | None = None
-        self._next: asyncio.Task[Made | Problem] | None = None
+        self._running: asyncio.Task[Result | ApiError] | None = None
+        self._next: asyncio.Task[Result | ApiError] | None = None
 
     def __repr__(self) -> str:
-        return f"<Sharing of {self._name}, {'made just now' if self._running else 'at rest'}>"
+        return f"<SingleFlight of {self._name}, {'made just now' if self._running else 'at rest'}>"
 
-    async def get(self) -> Made:
+    async def get(self) -> Result:
         """What there is, or will be. It is finished even if the one who asked for it goes: others may wait. Raises
-        `Problem`.
+        `ApiError`.
         """
         if self._last is not None:
             begun, known, last = self._last
             if self._now() - begun < self._kept and known == self._state():
                 return last
-        made = await asyncio.shield(self._under_way())
-        if isinstance(made, Problem):
-            raise Problem(made.slug, made.detail, made.more, made.headers)
+        made = await asyncio.shield(self._in_progress())
+        if isinstance(made, ApiError):
+            raise ApiError(made.slug, made.detail, made.more, made.headers)
         return made
 
     def stop(self) -> None:
@@ -57,7 +61,7 @@ class Sharing(Generic[Made]):
         for task in filter(None, (self._running, self._next)):
             task.cancel()
 
-    def _under_way(self) -> "asyncio.Task[Made | Problem]":
+    def _in_progress(self) -> "asyncio.Task[Result | ApiError]":
         running, state = self._running, self._state()
         if running is None:
             self._known = state
@@ -69,7 +73,7 @@ class Sharing(Generic[Made]):
             self._next = asyncio.get_running_loop().create_task(self._run(running))
         return self._next
 
-    async def _run(self, before: "asyncio.Task[Made | Problem] | None") -> Made | Problem:
+    async def _run(self, before: "asyncio.Task[Result | ApiError] | None") -> Result | ApiError:
         if before is not None:
             await asyncio.wait({before})
             self._running, self._next = self._next, None
@@ -77,11 +81,11 @@ class Sharing(Generic[Made]):
         self._known = known
         try:
             made = await self._make()
-        except Problem as problem:
+        except ApiError as problem:
             return problem
         except Exception:
             log.exception("%s could not be made", self._name)
-            return Problem("failed", "the log of the proxy says more")
+            return ApiError("failed", "the log of the proxy says more")
         else:
             if self._kept:
                 self._last = begun, known, made
