@@ -31,28 +31,28 @@ FORMATS = ("text", "json")
 BAR = " | "
 """What stands between the lines of a traceback."""
 
-DEEPEST = 3
+MAX_DEPTH = 3
 """Levels of a field's value that are kept apart."""
 
 
-LONGEST_LINE = PIPE_BUF - 1
+MAX_LINE_BYTES = PIPE_BUF - 1
 """Bytes of a line without its end. A pipe takes so many at once: longer ones of several processes would be mixed, and
 the rest of one could pass for another.
 """
 
-LONGEST_MESSAGE = 2_000
+MAX_MESSAGE_LENGTH = 2_000
 """Bytes of a message that are shown."""
 
 SHARES = (1, 2, 4, 8, 16, 32, 64)
 """How much of its texts is shown of an event that is too long for a line: all, a half, and so on."""
 
-LONGEST_FIELD = 1_000
-LONGEST_TRACEBACK = 3_000
-MOST_ITEMS = 64
+MAX_FIELD_LENGTH = 1_000
+MAX_TRACEBACK_LENGTH = 3_000
+MAX_ITEMS = 64
 """Characters of one field's value and of the end of a traceback, and items of a list or a mapping."""
 
 
-class Text(logging.Formatter):
+class TextFormatter(logging.Formatter):
     """One line to read: time of day, level, message, and the traceback of what broke, bars between its lines."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Text(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - named by the library
         """The line without a traceback."""
-        record.message = _head(escaped(record.message), LONGEST_MESSAGE)
+        record.message = _head(escaped(record.message), MAX_MESSAGE_LENGTH)
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
@@ -70,16 +70,16 @@ class Text(logging.Formatter):
         record.exc_text = None
         if not rest:
             return line
-        room = LONGEST_LINE - len(line.encode()) - len(BAR)
+        room = MAX_LINE_BYTES - len(line.encode()) - len(BAR)
         return f"{line}{BAR}{_tail(BAR.join(map(escaped, rest)), room)}"
 
 
-class Json(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """One JSON object a line: `time` (UTC, RFC 3339), `level`, `message`, `process`, then the event's fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        return next(line for share in SHARES if len(line := self._line(record, share)) <= LONGEST_LINE)
+        return next(line for share in SHARES if len(line := self._line(record, share)) <= MAX_LINE_BYTES)
 
     def _line(self, record: logging.LogRecord, share: int) -> str:
         """It, with texts so many times shorter than they may be."""
@@ -87,13 +87,13 @@ class Json(logging.Formatter):
         line: dict[str, object] = {
             "time": f"{seconds}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
-            "message": _cut(record.getMessage(), LONGEST_MESSAGE // share),
+            "message": _cut(record.getMessage(), MAX_MESSAGE_LENGTH // share),
             "process": record.process,
             **_bounded(getattr(record, "fields", {}), share),
         }
         if record.exc_info:
             text = self.formatException(record.exc_info)
-            most = LONGEST_TRACEBACK // share
+            most = MAX_TRACEBACK_LENGTH // share
             line["exception"] = text if len(text) <= most else CUT + text[-most:]
         return escaped_json(json.dumps(line, default=str))
 
@@ -116,16 +116,16 @@ def _tail(text: str, most: int) -> str:
 
 def _bounded(value: Any, share: int, depth: int = 0) -> Any:
     """A field's value with no more of it than fits a line."""
-    most, longest = MOST_ITEMS // share, LONGEST_FIELD // share
-    if isinstance(value, dict) and depth < DEEPEST:
+    most, longest = MAX_ITEMS // share, MAX_FIELD_LENGTH // share
+    if isinstance(value, dict) and depth < MAX_DEPTH:
         pairs = list(value.items())[: most if depth else None]
         return {_cut(str(key), longest): _bounded(one, share, depth + 1) for key, one in pairs}
-    if isinstance(value, (list, tuple)) and depth < DEEPEST:
+    if isinstance(value, (list, tuple)) and depth < MAX_DEPTH:
         return [_bounded(one, share, depth + 1) for one in value[:most]]
     return value if value is None or isinstance(value, (int, float)) else _cut(str(value), longest)
 
 
-class Background(logging.Handler):
+class BackgroundHandler(logging.Handler):
     """Has a thread of its own write the lines, so that a reader that does not read never holds up who logs. Lines that
     find no room are dropped, and their number is said as soon as there is some.
     """
@@ -141,7 +141,7 @@ class Background(logging.Handler):
         self._thread.start()
 
     def __repr__(self) -> str:
-        return f"<Background log: {self._lines.qsize()} lines waiting, {self._dropped + self._lost} dropped>"
+        return f"<BackgroundHandler log: {self._lines.qsize()} lines waiting, {self._dropped + self._lost} dropped>"
 
     def emit(self, record: logging.LogRecord) -> None:
         """Leave the line to the thread."""
@@ -197,7 +197,7 @@ def in_background() -> Iterator[None]:
     finally:
         handlers, root.handlers = root.handlers, before
         for handler in handlers:
-            if isinstance(handler, Background):
+            if isinstance(handler, BackgroundHandler):
                 handler.stop()
 
 
@@ -207,7 +207,7 @@ def behind(handler: logging.Handler) -> logging.Handler:
         number = handler.stream.fileno() if isinstance(handler, logging.StreamHandler) else None
     except (OSError, ValueError):
         number = None
-    return handler if number is None else Background(number, handler.formatter)
+    return handler if number is None else BackgroundHandler(number, handler.formatter)
 
 
 def configure(level: str | None = None, form: str | None = None) -> None:
@@ -218,7 +218,7 @@ def configure(level: str | None = None, form: str | None = None) -> None:
         raise ValueError(f"no such log: {level}:{form}")
     os.environ[FORMAT] = f"{level}:{form}"
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Json() if form == "json" else Text())
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

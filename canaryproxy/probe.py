@@ -15,16 +15,16 @@ SOCKET = "CANARYPROXY_PROBES_SOCKET"
 """The environment variable that names the socket."""
 DEFAULT = "probes.sock"
 
-PATIENCE = 2.0
+TIMEOUT_SECONDS = 2.0
 """Seconds for the whole answer."""
-LONGEST = 600.0
+MAX_TIMEOUT_SECONDS = 600.0
 
 PATHS = {"live": "/healthz", "ready": "/readyz"}
 OPTIONS = ("--socket", "--address", "--timeout")
-LARGEST_ANSWER = 64 * 1024
+MAX_ANSWER_BYTES = 64 * 1024
 
 
-class Unwell(Exception):
+class ProbeFailedError(Exception):
     """It does not live, or is not ready; the message is one line for the user."""
 
 
@@ -36,7 +36,7 @@ class Question(NamedTuple):
     what: str = "live"
     socket: str = ""
     address: str = ""
-    patience: float = PATIENCE
+    patience: float = TIMEOUT_SECONDS
 
 
 def placed(path: str, environ: Mapping[str, str]) -> str:
@@ -75,11 +75,11 @@ def patience(value: str) -> float | None:
         seconds = float(value.removesuffix("s"))
     except ValueError:
         return None
-    return seconds if 0 < seconds <= LONGEST else None
+    return seconds if 0 < seconds <= MAX_TIMEOUT_SECONDS else None
 
 
 def ask(question: Question, environ: Mapping[str, str]) -> str:
-    """How it is, in a word. Raises `Unwell`."""
+    """How it is, in a word. Raises `ProbeFailedError`."""
     path = placed(question.socket or environ.get(SOCKET, "") or DEFAULT, environ)
     where, family = path, socket.AF_UNIX
     address: str | tuple[str, int] = path
@@ -95,28 +95,28 @@ def ask(question: Question, environ: Mapping[str, str]) -> str:
             )
             answer = _answer(sock, deadline)
     except TimeoutError:
-        raise Unwell(
+        raise ProbeFailedError(
             f"{where}: no answer within {question.patience:g} s; it hangs, is stopped, or gets no CPU"
         ) from None
     except BlockingIOError:
-        raise Unwell(f"{where}: its queue is full; it hangs, or is stopped") from None
+        raise ProbeFailedError(f"{where}: its queue is full; it hangs, or is stopped") from None
     except FileNotFoundError:
-        raise Unwell(f"{where}: no such socket; is it running, with `server.probes.socket`?") from None
+        raise ProbeFailedError(f"{where}: no such socket; is it running, with `server.probes.socket`?") from None
     except ConnectionRefusedError:
-        raise Unwell(f"{where}: nothing listens there") from None
+        raise ProbeFailedError(f"{where}: nothing listens there") from None
     except (OSError, ValueError) as error:
-        raise Unwell(f"{where}: {getattr(error, 'strerror', None) or error}") from None
+        raise ProbeFailedError(f"{where}: {getattr(error, 'strerror', None) or error}") from None
     status = answer.split(b" ", 2)[1:2]
     if status == [b"200"]:
         return {"live": "alive", "ready": "ready"}[question.what]
-    raise Unwell(f"{where}: {_problem(answer)}")
+    raise ProbeFailedError(f"{where}: {_problem(answer)}")
 
 
 def _tcp(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
-    """A family and an address of it. Raises `Unwell`."""
+    """A family and an address of it. Raises `ProbeFailedError`."""
     host, _, port = address.rpartition(":")
     if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise Unwell(f"{address}: expected an address such as 127.0.0.1:9901")
+        raise ProbeFailedError(f"{address}: expected an address such as 127.0.0.1:9901")
     host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
     return (socket.AF_INET6 if ":" in host else socket.AF_INET), (host, int(port))
 
@@ -124,12 +124,12 @@ def _tcp(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
 def _answer(sock: socket.socket, deadline: float) -> bytes:
     """All of it, which has to be there by the deadline. Raises `TimeoutError`."""
     answer = b""
-    while len(answer) < LARGEST_ANSWER:
+    while len(answer) < MAX_ANSWER_BYTES:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
         sock.settimeout(left)
-        more = sock.recv(LARGEST_ANSWER)
+        more = sock.recv(MAX_ANSWER_BYTES)
         if not more:
             break
         answer += more
@@ -158,7 +158,7 @@ def run(question: Question, environ: Mapping[str, str]) -> int:
     """Ask and say it in one line; the exit code: 0 where all is well, else 1."""
     try:
         print(ask(question, environ), flush=True)
-    except Unwell as error:
+    except ProbeFailedError as error:
         print(f"canaryproxy probe: {error}", file=sys.stderr)
         return 1
     return 0

@@ -15,8 +15,18 @@ SOURCES = Path(PACKAGE)
 ROOT = str(SOURCES.parent)
 HERE = str(Path.cwd())
 DATA_PLANE = (
-    "forkserver.py", "worker.py", "log.py", "mode.py", "isolated.py", "proxy", "telemetry", "routing", "http1", "link", "model",
-)  # fmt: skip
+    "app/forkserver.py",
+    "app/worker.py",
+    "log.py",
+    "mode.py",
+    "isolated.py",
+    "proxy",
+    "telemetry",
+    "routing",
+    "http1",
+    "link",
+    "model",
+)
 """As the import contract in pyproject.toml has it."""
 
 NOT_IN_WORKERS = {"prometheus_client", "numpy"}
@@ -54,10 +64,19 @@ def test_options_of_the_interpreter_are_handed_on(monkeypatch: pytest.MonkeyPatc
     assert "-B" in found
     assert found[-4:] == ["-X", "pycache_prefix=/var/cache/x", "-W", "error"]
     said = subprocess.run(
-        [sys.executable, "-O", "-X", "utf8", "-c",
-         f"import sys; sys.path.append({ROOT!r}); from canaryproxy.isolated import options; print(*options())"],
-        capture_output=True, text=True, check=True, cwd="/",
-    ).stdout.split()  # fmt: skip
+        [
+            sys.executable,
+            "-O",
+            "-X",
+            "utf8",
+            "-c",
+            f"import sys; sys.path.append({ROOT!r}); from canaryproxy.isolated import options; print(*options())",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+    ).stdout.split()
     assert {"-I", "-S", "-O", "utf8"} <= set(said)
 
 
@@ -107,8 +126,13 @@ def test_the_child_loads_this_very_package_and_runs_the_module(tmp_path: Path) -
     python, *rest = command("child_of_ours", "a", "b")
     rest.insert(rest.index("--"), str(module))
     done = subprocess.run(
-        [python, *rest], capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, check=False
-    )  # fmt: skip
+        [python, *rest],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        check=False,
+    )
     assert done.stdout.split() == [str(SOURCES / "__init__.py"), "1", "1", "a", "b"], done.stderr
 
 

@@ -23,7 +23,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_json_lines_carry_the_fields(monkeypatch: pytest.MonkeyPatch) -> None:
     record = logging.LogRecord("canaryproxy", logging.WARNING, "f", 1, "weight of %s", ("shop",), None)
     record.fields = {"route": "shop", "generation": 2}
-    line = json.loads(log.Json().format(record))
+    line = json.loads(log.JsonFormatter().format(record))
     assert (line["level"], line["message"], line["route"], line["generation"]) == (
         "warning",
         "weight of shop",
@@ -38,7 +38,7 @@ def test_an_exception_is_part_of_the_line() -> None:
         raise ValueError("x")
     except ValueError:
         record = logging.LogRecord("canaryproxy", logging.ERROR, "f", 1, "failed", (), sys.exc_info())
-    assert "ValueError: x" in json.loads(log.Json().format(record))["exception"]
+    assert "ValueError: x" in json.loads(log.JsonFormatter().format(record))["exception"]
 
 
 def test_workers_inherit_level_and_format(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,14 +47,14 @@ def test_workers_inherit_level_and_format(monkeypatch: pytest.MonkeyPatch) -> No
     log.configure("debug", "json")
     log.configure()
     assert [one["level"] for one in found] == ["DEBUG", "DEBUG"]
-    assert isinstance(found[1]["handlers"][0].formatter, log.Json)  # type: ignore[index]
+    assert isinstance(found[1]["handlers"][0].formatter, log.JsonFormatter)  # type: ignore[index]
     with pytest.raises(ValueError, match="no such log"):
         log.configure("loud", "json")
 
 
 def test_who_logs_does_not_wait_for_a_reader_and_what_was_dropped_is_counted() -> None:
     reading, writing = os.pipe()
-    background = log.Background(writing, log.Json(), room=10)
+    background = log.BackgroundHandler(writing, log.JsonFormatter(), room=10)
     for number in range(2_000):
         background.handle(logging.makeLogRecord({"msg": f"line {number} {'x' * 1_000}"}))
     lines: list[str] = []
@@ -77,7 +77,7 @@ def test_who_logs_does_not_wait_for_a_reader_and_what_was_dropped_is_counted() -
 def test_a_file_that_does_not_block_loses_nothing() -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    background = log.Background(writing, log.Json())
+    background = log.BackgroundHandler(writing, log.JsonFormatter())
     for number in range(200):
         background.handle(logging.makeLogRecord({"msg": f"line {number} {'x' * 1_000}"}))
     lines: list[str] = []
@@ -105,7 +105,7 @@ def test_a_full_disk_costs_the_lines_of_that_time_alone(monkeypatch: pytest.Monk
             raise
 
     monkeypatch.setattr(os, "write", noticed)
-    background = log.Background(full, log.Json())
+    background = log.BackgroundHandler(full, log.JsonFormatter())
     background.handle(logging.makeLogRecord({"msg": "lost"}))
     assert [failed.acquire(timeout=10.0) for _ in ("the line", "the line that says how many were lost")] == [True, True]
     reading, writing = os.pipe()
@@ -122,7 +122,7 @@ def test_a_full_disk_costs_the_lines_of_that_time_alone(monkeypatch: pytest.Monk
 
 def test_an_end_does_not_wait_for_a_reader() -> None:
     reading, writing = os.pipe()
-    background = log.Background(writing)
+    background = log.BackgroundHandler(writing)
     for _ in range(1_000):
         background.handle(logging.makeLogRecord({"msg": "x" * 1_000}))
     background.stop(0.05)
@@ -135,11 +135,11 @@ def test_a_block_logs_in_the_background_in_the_same_form(capfd: pytest.CaptureFi
     root = logging.getLogger()
     before = root.handlers
     one = logging.StreamHandler()
-    one.setFormatter(log.Json())
+    one.setFormatter(log.JsonFormatter())
     root.handlers = [one]
     try:
         with log.in_background():
-            assert isinstance(root.handlers[0], log.Background)
+            assert isinstance(root.handlers[0], log.BackgroundHandler)
             logging.getLogger("canaryproxy").warning("hello")
         assert root.handlers == [one]
     finally:
@@ -148,7 +148,7 @@ def test_a_block_logs_in_the_background_in_the_same_form(capfd: pytest.CaptureFi
 
 
 STRANGE = st.text(st.characters(), max_size=200)
-FORMATTERS = [log.Text(), log.Json()]
+FORMATTERS = [log.TextFormatter(), log.JsonFormatter()]
 
 
 def made(
@@ -172,7 +172,9 @@ def test_a_record_is_one_line_of_visible_characters_whatever_is_in_it(message: s
 
 @given(STRANGE, STRANGE)
 def test_json_reads_back_as_what_was_said(message: str, field: str) -> None:
-    line = json.loads(log.Json().format(made(message, {"field": field, "list": [field], "map": {"key": field}})))
+    line = json.loads(
+        log.JsonFormatter().format(made(message, {"field": field, "list": [field], "map": {"key": field}}))
+    )
     assert (line["message"], line["field"], line["list"], line["map"]) == (message, field, [field], {"key": field})
 
 
@@ -183,15 +185,15 @@ def test_no_line_is_longer_than_a_pipe_takes_at_once_and_the_end_of_a_traceback_
         line = formatter.format(record)
         assert line.isprintable()
         assert len(line.encode()) < PIPE_BUF
-    text = log.Text().format(record)
+    text = log.TextFormatter().format(record)
     assert text.endswith("end")
-    assert json.loads(log.Json().format(record))["exception"].endswith("end")
+    assert json.loads(log.JsonFormatter().format(record))["exception"].endswith("end")
 
 
 def test_a_traceback_that_another_formatter_has_kept_is_escaped_all_the_same() -> None:
     record = made("failed", error=ValueError("\x1b[31m\nforged"))
     logging.Formatter().format(record)
-    assert "ValueError: \\x1b[31m | forged" in log.Text().format(record)
+    assert "ValueError: \\x1b[31m | forged" in log.TextFormatter().format(record)
 
 
 def test_what_no_code_catches_is_logged_as_everything_else(caplog: pytest.LogCaptureFixture) -> None:
@@ -205,5 +207,5 @@ def test_what_no_code_catches_is_logged_as_everything_else(caplog: pytest.LogCap
         thread.join()
         sys.unraisablehook(SimpleNamespace(exc_type=ValueError, exc_value=ValueError("late"), exc_traceback=None))
     assert [one.getMessage() for one in caplog.records] == ["a thread ended", "an error could not be raised"]
-    assert "\\x1b" in log.Text().format(caplog.records[0])
+    assert "\\x1b" in log.TextFormatter().format(caplog.records[0])
     assert threading.excepthook is before

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from canaryproxy import probe
-from canaryproxy.probe import Question, Unwell, ask, read
+from canaryproxy.probe import ProbeFailedError, Question, ask, read
 
 ALIVE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 NOT_READY = (
@@ -72,7 +72,7 @@ def test_the_socket_lies_beside_the_state_where_nothing_else_is_said(tmp_path: P
     ],
 )
 def test_any_other_answer_is_a_no_in_one_line(tmp_path: Path, pieces: tuple[bytes, ...], words: str) -> None:
-    with answering(tmp_path / "a", *pieces), pytest.raises(Unwell, match=words):
+    with answering(tmp_path / "a", *pieces), pytest.raises(ProbeFailedError, match=words):
         ask(Question(socket=str(tmp_path / "a")), {})
 
 
@@ -80,7 +80,7 @@ def test_any_other_answer_is_a_no_in_one_line(tmp_path: Path, pieces: tuple[byte
 def test_the_time_is_for_the_whole_answer_so_a_trickle_wins_none(tmp_path: Path, pieces: tuple[bytes, ...]) -> None:
     with (
         answering(tmp_path / "a", *pieces, pause=0.02),
-        pytest.raises(Unwell, match=r"no answer within 0\.2 s; it hangs"),
+        pytest.raises(ProbeFailedError, match=r"no answer within 0\.2 s; it hangs"),
     ):
         ask(Question(socket=str(tmp_path / "a"), patience=0.2), {})
 
@@ -93,7 +93,7 @@ def test_a_process_that_takes_no_connections_is_said_to_hang(tmp_path: Path) -> 
         for caller in callers:
             caller.setblocking(False)
             caller.connect_ex(str(tmp_path / "a"))
-        with pytest.raises(Unwell, match="hangs"):
+        with pytest.raises(ProbeFailedError, match="hangs"):
             ask(Question(socket=str(tmp_path / "a"), patience=0.1), {})
         for caller in callers:
             caller.close()
@@ -101,19 +101,19 @@ def test_a_process_that_takes_no_connections_is_said_to_hang(tmp_path: Path) -> 
 
 def test_where_there_is_no_socket_it_says_so_or_asks_the_address(tmp_path: Path) -> None:
     path = str(tmp_path / "a")
-    with pytest.raises(Unwell, match=r"no such socket; is it running, with `server\.probes\.socket`"):
+    with pytest.raises(ProbeFailedError, match=r"no such socket; is it running, with `server\.probes\.socket`"):
         ask(Question(socket=path), {})
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        with pytest.raises(Unwell, match=f"^127.0.0.1:{port}: no answer within"):
+        with pytest.raises(ProbeFailedError, match=f"^127.0.0.1:{port}: no answer within"):
             ask(Question(socket=path, address=f"127.0.0.1:{port}", patience=0.05), {})
-    with pytest.raises(Unwell, match="nothing listens there"):
+    with pytest.raises(ProbeFailedError, match="nothing listens there"):
         ask(Question(socket=path, address=f":{port}"), {})
-    with pytest.raises(Unwell, match="expected an address such as"):
+    with pytest.raises(ProbeFailedError, match="expected an address such as"):
         ask(Question(socket=path, address="localhost"), {})
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(path)
-    with pytest.raises(Unwell, match=f"^{path}: nothing listens there"):
+    with pytest.raises(ProbeFailedError, match=f"^{path}: nothing listens there"):
         ask(Question(socket=path, address=f"127.0.0.1:{port}"), {})
 
 
@@ -156,8 +156,11 @@ def test_it_loads_next_to_nothing(tmp_path: Path) -> None:
         )
         done = subprocess.run(
             [sys.executable, "-c", script, "probe", "--socket", str(tmp_path / "a")],
-            capture_output=True, text=True, check=False, env={**os.environ, "CANARYPROXY_PLAIN": "1"},
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "CANARYPROXY_PLAIN": "1"},
+        )
     said, _, modules = done.stdout.partition("\n")
     assert (said, done.returncode) == ("alive", 0)
     assert not {"typer", "asyncio", "aiohttp", "pydantic", "yaml", "json", "canaryproxy.cli"} & set(modules.split())

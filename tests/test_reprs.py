@@ -38,6 +38,9 @@ from canaryproxy.analysis.stats.rate_tests import LowerRate, NotHigherRate
 from canaryproxy.analysis.stats.value_tests import LowerValues
 from canaryproxy.analysis.uncontrolled import StableBaseline, Uncontrolled
 from canaryproxy.analysis.usage import Usage
+from canaryproxy.app.forkserver import ForkServer
+from canaryproxy.app.instance import Instance
+from canaryproxy.app.worker import Worker
 from canaryproxy.cli.demo.robin import Robin
 from canaryproxy.cli.output import Sheet
 from canaryproxy.config import parse
@@ -48,12 +51,10 @@ from canaryproxy.dataplane.connection_count import memory_size
 from canaryproxy.dataplane.failover import FailoverPlan
 from canaryproxy.dataplane.replay_buffer import ReplayBuffer
 from canaryproxy.dataplane.slow_clients import SlowClients
-from canaryproxy.forkserver import ForkServer
 from canaryproxy.http.h1.body import BodyEnd
-from canaryproxy.instance import Instance
 from canaryproxy.ipc.channel import TimeShare
 from canaryproxy.ipc.messages import WorkerConfig
-from canaryproxy.log import Background, Json
+from canaryproxy.log import BackgroundHandler, JsonFormatter
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.head import ResponseHead
 from canaryproxy.model.rule import Rule
@@ -79,7 +80,6 @@ from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.storage.sqlite import SqliteStore
 from canaryproxy.telemetry.read.users import SlidingCount
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbers
-from canaryproxy.worker import Worker
 from tests.proxy.test_tls import SHOP, connect, listen
 from tests.routing.test_affinity import ROUTE
 from tests.routing.test_goal_matcher import PAID
@@ -271,7 +271,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
             show(found, root)
     run(connected(found))
     reading, writing = os.pipe()
-    background = Background(writing, Json())
+    background = BackgroundHandler(writing, JsonFormatter())
     show(found, background)
     background.stop()
     os.close(reading)

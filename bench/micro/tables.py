@@ -14,16 +14,16 @@ import urllib.request
 from collections.abc import Callable
 from typing import TypeVar
 
+from canaryproxy.app.instance import Instance
+from canaryproxy.app.worker import runner
 from canaryproxy.config import parse
 from canaryproxy.control.compile import KnownRoutes, compile_table
 from canaryproxy.control.fingerprint import Fingerprint
 from canaryproxy.control.state import reconcile, with_weight
-from canaryproxy.instance import Instance
 from canaryproxy.ipc.codec import Decoder, encode
 from canaryproxy.ipc.messages import Publication
 from canaryproxy.ipc.table_diff import EMPTY, apply, diff
 from canaryproxy.routing.route_index import RouteIndex
-from canaryproxy.worker import runner
 
 ROUTES = 1000
 NAP = 0.0005

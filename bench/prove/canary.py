@@ -11,8 +11,8 @@ import uvloop
 
 from bench.ports import free_port
 from bench.prove import Disproved
+from canaryproxy.app.instance import Instance
 from canaryproxy.config import parse
-from canaryproxy.instance import Instance
 from canaryproxy.model.report import Delta
 
 CLIENTS = 20

@@ -8,8 +8,8 @@ import uvloop
 from bench.ports import free_port
 from bench.prove import Disproved
 from bench.prove.canary import OK, Counts, client
+from canaryproxy.app.instance import Instance
 from canaryproxy.config import parse
-from canaryproxy.instance import Instance
 from canaryproxy.probes import resolve
 
 CLIENTS = 20

@@ -20,8 +20,8 @@ PARTS = (
     "tests/routing",
     "tests/telemetry",
     "tests/twins",
-    "tests/test_forkserver.py",
-    "tests/test_worker.py",
+    "tests/app/test_forkserver.py",
+    "tests/app/test_worker.py",
     "tests/processes/test_workers.py",
 )
 """What runs compiled code: HTTP, the data plane, and workers as processes."""

@@ -8,8 +8,8 @@ import uvloop
 from bench.ports import free_port
 from bench.prove import Disproved
 from bench.prove.canary import Pod
+from canaryproxy.app.instance import Instance
 from canaryproxy.config import Config, parse
-from canaryproxy.instance import Instance
 
 BROWSERS = 10_000
 VISITS = 20

@@ -46,10 +46,10 @@ def run(
 
     SIGHUP or a changed file reloads the routes; SIGTERM and Ctrl-C finish what is open first.
     """
-    from canaryproxy import supervisor
+    from canaryproxy.app import supervisor
+    from canaryproxy.app.instance import LogSetupError, StorageUnavailableError
     from canaryproxy.config import ConfigError
     from canaryproxy.config.load import ServerFlags
-    from canaryproxy.instance import CannotKeep, CannotLog
     from canaryproxy.log import configure
     from canaryproxy.processes.listen import ListenError
     from canaryproxy.processes.workers import IncompatibleWorkerError
@@ -59,7 +59,7 @@ def run(
         loaded = load()
         configure(loaded.server.log.level, loaded.server.log.format)
         code = supervisor.run(loaded, load=load if config else None, path=config)
-    except (ConfigError, ListenError, CannotLog, CannotKeep, IncompatibleWorkerError) as error:
+    except (ConfigError, ListenError, LogSetupError, StorageUnavailableError, IncompatibleWorkerError) as error:
         say(*str(error).splitlines(), err=True)
         code = 1
     raise typer.Exit(code)

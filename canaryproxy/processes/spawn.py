@@ -26,7 +26,7 @@ from canaryproxy.processes.confinement import environment
 
 log = logging.getLogger("canaryproxy")
 
-MODULE = "canaryproxy.forkserver"
+MODULE = "canaryproxy.app.forkserver"
 
 RETRY_SECONDS = 0.5
 """Seconds from the end of a fork server, or a try that failed, to the next one."""

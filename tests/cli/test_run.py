@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from canaryproxy import supervisor
+from canaryproxy.app import supervisor
 from canaryproxy.cli import app
 from canaryproxy.config import Config
 

@@ -68,9 +68,13 @@ def started(
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [*command, "run", *QUIET, *arguments], cwd=cwd, env={**kept, **environ},
-            stdout=subprocess.PIPE, stderr=stderr, text=True,
-        )  # fmt: skip
+            [*command, "run", *QUIET, *arguments],
+            cwd=cwd,
+            env={**kept, **environ},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
     assert process.stdout is not None
     try:
         yield process, log
@@ -167,7 +171,7 @@ def upgrade(tree: Path) -> None:
 
 def test_a_worker_of_another_version_at_the_start_is_an_error(tmp_path: Path, origins: dict[str, int]) -> None:
     tree = source_tree(tmp_path / "tree")
-    server = tree / "canaryproxy" / "forkserver.py"
+    server = tree / "canaryproxy" / "app/forkserver.py"
     server.write_text(f'import canaryproxy\ncanaryproxy.__version__ = "9.9.9"\n{server.read_text()}')
     arguments = [*two_urls(origins), "--workers", "2", "--listen", "127.0.0.1:0"]
     with started(tmp_path, [sys.executable, "-m", "canaryproxy"], tree, arguments, **PLAIN) as (process, log):
@@ -179,7 +183,7 @@ def test_a_worker_of_another_version_at_the_start_is_an_error(tmp_path: Path, or
 
 def test_a_fork_server_that_cannot_run_at_the_start_is_an_error(tmp_path: Path, origins: dict[str, int]) -> None:
     tree = source_tree(tmp_path / "tree")
-    (tree / "canaryproxy" / "forkserver.py").write_text("raise SystemExit('it is broken')\n")
+    (tree / "canaryproxy" / "app/forkserver.py").write_text("raise SystemExit('it is broken')\n")
     arguments = [*two_urls(origins), "--workers", "2", "--listen", "127.0.0.1:0"]
     with started(tmp_path, [sys.executable, "-m", "canaryproxy"], tree, arguments, **PLAIN) as (process, log):
         assert process.wait(PATIENCE) == 1

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import pytest
 
-from canaryproxy import instance as module
+from canaryproxy.app import instance as module
+from canaryproxy.app.instance import Instance
 from canaryproxy.config import parse
-from canaryproxy.instance import Instance
 from canaryproxy.ipc.build_identity import own_build
 from canaryproxy.ipc.codec import DOWN, HEADER, Decoder, encode
 from canaryproxy.ipc.messages import VERSION, Acknowledged, Drain, Drained, Publication, WorkerConfig

@@ -15,7 +15,7 @@ from yarl import URL
 from canaryproxy.admin import app as application
 from canaryproxy.admin.app import admin_application
 from canaryproxy.admin.operations import OPERATIONS
-from canaryproxy.log import Json, Text
+from canaryproxy.log import JsonFormatter, TextFormatter
 from tests.support.admin import TOKENS, WRITE, Api
 
 Client = Callable[[Application], Awaitable[TestClient]]  # type: ignore[type-arg]
@@ -92,7 +92,7 @@ async def test_no_answer_and_no_log_line_has_what_a_terminal_follows(
                     assert json.loads(said) if answer.status != 400 or len(name) < 1_000 else b"more than" in said, said
     assert {200, 401, 404, 422} <= statuses or len(name) > 1_000
     for record in caplog.records:
-        for formatter in (Text(), Json()):
+        for formatter in (TextFormatter(), JsonFormatter()):
             line = formatter.format(record)
             assert line.isprintable()
             assert len(line.encode()) < 4096

@@ -15,14 +15,14 @@ from rich.live import Live
 from rich.table import Table
 
 from canaryproxy import log
+from canaryproxy.app.instance import Instance
+from canaryproxy.app.worker import runner
 from canaryproxy.cli import output
 from canaryproxy.cli.demo.beside import Met, closing, facts, rows
 from canaryproxy.cli.demo.robin import Robin
 from canaryproxy.cli.demo.shop import STABLE, ShopVersion, start_shop
 from canaryproxy.config import parse
-from canaryproxy.instance import Instance
 from canaryproxy.processes.listen import display
-from canaryproxy.worker import runner
 
 STABLE_REPLICAS = 9
 WEIGHT = 1.0

@@ -17,15 +17,15 @@ from rich.live import Live
 from rich.table import Table
 
 from canaryproxy import log
+from canaryproxy.app.instance import Instance
+from canaryproxy.app.worker import runner
 from canaryproxy.cli import output
 from canaryproxy.cli.demo.figures import Board, Figures
 from canaryproxy.cli.demo.shop import CANARY, STABLE, start_shop
 from canaryproxy.cli.demo.traffic import customers
 from canaryproxy.cli.explain import as_lines, client, explanation, request_head
 from canaryproxy.config import Config, load
-from canaryproxy.instance import Instance
 from canaryproxy.processes.listen import display
-from canaryproxy.worker import runner
 
 PORT = 8080
 ADMIN_PORT = 9900

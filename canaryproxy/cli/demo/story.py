@@ -12,15 +12,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from canaryproxy.app.instance import Instance
+from canaryproxy.app.worker import runner
 from canaryproxy.cli import output
 from canaryproxy.cli.demo.shop import CANARY, STABLE, STAND, ShopVersion, Stand, start_shop
 from canaryproxy.cli.demo.traffic import visitors
 from canaryproxy.config import load
 from canaryproxy.control.route_states import Actor
-from canaryproxy.instance import Instance
 from canaryproxy.processes.listen import display
 from canaryproxy.rollout.state import Rollout
-from canaryproxy.worker import runner
 
 ROUTE = "shop"
 TELLER = Actor("demo", "write")

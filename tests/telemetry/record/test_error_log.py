@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from canaryproxy.log import Json
+from canaryproxy.log import JsonFormatter
 from canaryproxy.model.decision import Decision, VersionChoice
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.table import Endpoint, Route, Version
@@ -50,7 +50,7 @@ def test_a_line_says_which_request_which_endpoint_and_why(errors: ErrorLog, capl
         "shop: canary at 192.0.2.1:80: http_protocol_error: the response's Content-Length is repeated (request 4f-1)"
     )
     assert record.levelname == "WARNING"
-    line = json.loads(Json().format(record))
+    line = json.loads(JsonFormatter().format(record))
     assert {
         name: line[name] for name in ("event", "route", "version", "endpoint", "error", "reason", "request_id")
     } == {

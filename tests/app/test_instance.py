@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import trustme
 
-from canaryproxy import instance as instance_module
+from canaryproxy.app import instance as instance_module
+from canaryproxy.app.instance import Instance, LogSetupError, StorageUnavailableError, check_log, open_store
+from canaryproxy.app.worker import runner
 from canaryproxy.config import Config, from_flags, load
 from canaryproxy.config.load import ServerFlags
 from canaryproxy.config.schema.admin import AccessLogConfig
-from canaryproxy.instance import CannotKeep, CannotLog, Instance, check_log, open_store
 from canaryproxy.model.report import Delta
 from canaryproxy.storage.memory import MemoryStore
 from canaryproxy.storage.sqlite import SqliteStore
-from canaryproxy.worker import runner
 from tests.support.world import GET, PATIENCE, Origin
 
 ASIDE = ServerFlags(admin_listen="127.0.0.1:0", state="memory", workers="1")
@@ -45,7 +45,7 @@ def test_an_instance_serves_reloads_by_itself_and_reports(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(instance_module, "WATCH_PERIOD", 0.02)
+    monkeypatch.setattr(instance_module, "WATCH_PERIOD_SECONDS", 0.02)
     path = tmp_path / "a.yaml"
     reports: list[Delta] = []
 
@@ -81,7 +81,7 @@ def test_an_instance_serves_reloads_by_itself_and_reports(
 def test_a_certificate_that_ends_is_warned_of_at_the_start_after_a_reload_and_every_day(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(instance_module, "WATCH_PERIOD", 0.02)
+    monkeypatch.setattr(instance_module, "WATCH_PERIOD_SECONDS", 0.02)
     path, authority = tmp_path / "a.yaml", trustme.CA()
 
     def write_pair(left: timedelta) -> None:
@@ -107,7 +107,7 @@ def test_a_certificate_that_ends_is_warned_of_at_the_start_after_a_reload_and_ev
         )
         assert (series % tmp_path).encode() in shown
         caplog.clear()
-        monkeypatch.setattr(instance_module, "DAY", 0.0)
+        monkeypatch.setattr(instance_module, "DAY_SECONDS", 0.0)
         daily = asyncio.ensure_future(instance._expire())
         async with asyncio.timeout(PATIENCE):
             while caplog.text.count("expired on") < 2:
@@ -185,7 +185,7 @@ rules:
 async def test_a_look_that_fails_is_not_the_last_one(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(instance_module, "JUDGE_PERIOD", 0.0)
+    monkeypatch.setattr(instance_module, "JUDGE_PERIOD_SECONDS", 0.0)
     looks = 0
     done = asyncio.Event()
 
@@ -196,7 +196,7 @@ async def test_a_look_that_fails_is_not_the_last_one(
             raise OverflowError("a mistake of ours")
         done.set()
 
-    task = asyncio.create_task(instance_module.again(look))
+    task = asyncio.create_task(instance_module.run_every_second(look))
     async with asyncio.timeout(PATIENCE):
         await done.wait()
     task.cancel()
@@ -210,16 +210,16 @@ def test_an_access_log_goes_where_lines_may_be_appended(tmp_path: Path) -> None:
     for fit in ("-", str(tmp_path / "a.log"), str(reader), "/dev/null", "/dev/stdout"):
         check_log(AccessLogConfig(path=fit))
     os.close(held)
-    with pytest.raises(CannotLog, match="nothing reads"):
+    with pytest.raises(LogSetupError, match="nothing reads"):
         check_log(AccessLogConfig(path=str(reader)))
-    with pytest.raises(CannotLog, match="directory"):
+    with pytest.raises(LogSetupError, match="directory"):
         check_log(AccessLogConfig(path=str(tmp_path)))
 
 
 def test_an_access_log_is_not_written_onto_a_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stat.S_ISBLK", lambda _: True)
     (tmp_path / "a.log").write_text("kept")
-    with pytest.raises(CannotLog, match="a block device"):
+    with pytest.raises(LogSetupError, match="a block device"):
         check_log(AccessLogConfig(path=str(tmp_path / "a.log")))
     assert (tmp_path / "a.log").read_text() == "kept"
 
@@ -227,12 +227,14 @@ def test_an_access_log_is_not_written_onto_a_disk(tmp_path: Path, monkeypatch: p
 def test_an_access_log_is_not_written_into_the_config_or_the_state(tmp_path: Path) -> None:
     state, link = tmp_path / "state.db", tmp_path / "link"
     link.symlink_to(state)
-    with pytest.raises(CannotLog, match="the config or the state"):
+    with pytest.raises(LogSetupError, match="the config or the state"):
         check_log(AccessLogConfig(path=str(link)), tmp_path / "a.yaml", state)
 
 
 def test_a_state_that_is_no_regular_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CannotKeep, match=r"`state: /dev/null` cannot be used: /dev/null is a character device"):
+    with pytest.raises(
+        StorageUnavailableError, match=r"`state: /dev/null` cannot be used: /dev/null is a character device"
+    ):
         open_store("/dev/null")
     assert isinstance(open_store("memory"), MemoryStore)
     assert isinstance(open_store(str(tmp_path / "a.db")), SqliteStore)

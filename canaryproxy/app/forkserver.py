@@ -21,7 +21,7 @@ from types import FrameType
 
 from setproctitle import setproctitle
 
-from canaryproxy import worker
+from canaryproxy.app import worker
 from canaryproxy.ipc.fork_messages import FORK, PID, RETIRE
 from canaryproxy.log import caught, configure
 

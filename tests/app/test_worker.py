@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from canaryproxy.app.worker import MAX_REPORT_PERIOD_SECONDS, REPORT_PERIOD_SECONDS, Worker, pause_after
 from canaryproxy.config import parse
 from canaryproxy.control.compile import compile_table, worker_config
 from canaryproxy.dataplane.connection_count import memory_size
@@ -21,7 +22,6 @@ from canaryproxy.ipc.table_diff import EMPTY, diff
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.report import Delta
 from canaryproxy.processes.listen import listen_on
-from canaryproxy.worker import LONGEST_PERIOD, REPORT_PERIOD, Worker, pause_after
 from tests.support.admin import until
 from tests.support.authority import Authority
 from tests.support.world import GET, Origin, run
@@ -153,7 +153,13 @@ def test_what_comes_right_behind_the_beginning_is_not_lost() -> None:
 
 @pytest.mark.parametrize(
     ("cells", "pause"),
-    [(0, REPORT_PERIOD), (100, REPORT_PERIOD), (250, 2.5 * REPORT_PERIOD), (500, 1.0), (100_000, LONGEST_PERIOD)],
+    [
+        (0, REPORT_PERIOD_SECONDS),
+        (100, REPORT_PERIOD_SECONDS),
+        (250, 2.5 * REPORT_PERIOD_SECONDS),
+        (500, 1.0),
+        (100_000, MAX_REPORT_PERIOD_SECONDS),
+    ],
 )
 def test_the_longer_a_report_the_later_the_next_but_within_a_second(cells: int, pause: float) -> None:
     assert pause_after(cells) == pytest.approx(pause)

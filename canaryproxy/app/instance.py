@@ -21,6 +21,7 @@ from canaryproxy.admin.app import admin_application, probes_application, scrapes
 from canaryproxy.admin.auth import Authenticator
 from canaryproxy.admin.listeners import ControlListeners
 from canaryproxy.admin.views import Views
+from canaryproxy.app.sockets import ControlSockets, open_sockets, probe_socket_path
 from canaryproxy.config import Config
 from canaryproxy.config.schema.admin import AccessLogConfig, AdminConfig
 from canaryproxy.control import hooks
@@ -28,7 +29,6 @@ from canaryproxy.control.compile import worker_config
 from canaryproxy.control.control_plane import ControlPlane, Environment
 from canaryproxy.control.events import MAX_SUBSCRIBERS
 from canaryproxy.control.file_watch import Watches
-from canaryproxy.control.opening import Aside, beside_state, open_sockets
 from canaryproxy.control.ports import ForeignStateError, Store
 from canaryproxy.control.reconfiguration import warn_of_certificates
 from canaryproxy.control.results import Reload
@@ -50,19 +50,19 @@ from canaryproxy.telemetry.record.log_writer import open_log
 
 log = logging.getLogger("canaryproxy")
 
-JUDGE_PERIOD = 1.0
+JUDGE_PERIOD_SECONDS = 1.0
 """Seconds between two looks at a canary."""
-WATCH_PERIOD = 1.0
+WATCH_PERIOD_SECONDS = 1.0
 """Seconds between two looks at the config file."""
-DAY = 86_400.0
+DAY_SECONDS = 86_400.0
 """Seconds between two warnings of a certificate that ends."""
 
 
-class CannotKeep(Exception):
+class StorageUnavailableError(Exception):
     """What the config names as the state cannot be one; the message is one line for the user."""
 
 
-class CannotLog(Exception):
+class LogSetupError(Exception):
     """The access log cannot be opened; the message is one line for the user."""
 
 
@@ -86,7 +86,7 @@ class Instance:
         self._report = report
         self._lookup = lookup
         self._tasks: list[asyncio.Task[None]] = []
-        self.doors = ControlListeners()
+        self.control_listeners = ControlListeners()
         self.addresses: tuple[tuple[str, int], ...] = ()
         self.admin_address: tuple[str, int] | None = None
         self.probes_address: tuple[str, int] | None = None
@@ -97,22 +97,22 @@ class Instance:
     async def start(self) -> None:
         """Open the sockets, publish the first table, start the workers. Returns when they serve.
 
-        Raises `ListenError`, `CannotLog`, `CannotKeep` and `IncompatibleWorkerError`.
+        Raises `ListenError`, `LogSetupError`, `StorageUnavailableError` and `IncompatibleWorkerError`.
         """
         server = self._config.server
         store = open_store(server.state)
-        check_log(server.access_log, *filter(None, (self._path, place(server.state))))
+        check_log(server.access_log, *filter(None, (self._path, state_location(server.state))))
         self._files_open = file_limits.raise_file_limit(file_limits.wanted_files(self._config))
         for words in memory_budget.warnings(self._config, self._files_open):
             log.warning("%s", words)
-        aside, sockets = open_sockets(self._config)
+        control_sockets, sockets = open_sockets(self._config)
         self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
         self._compose(sockets, store)
         try:
-            await self._go(aside)
+            await self._start_services(control_sockets)
         except BaseException:
             await self.abort()
-            aside.close()
+            control_sockets.close()
             raise
 
     def _compose(self, sockets: list[socket.socket], store: Store) -> None:
@@ -151,36 +151,46 @@ class Instance:
         if self._report is not None:
             deltas.subscribe(partial(hand_on, self._report))
 
-    async def _go(self, aside: Aside) -> None:
+    async def _start_services(self, control_sockets: ControlSockets) -> None:
         """The admin API listens before anything is served, so that it can be asked how far we are."""
-        await self._open_doors(aside)
+        await self._open_doors(control_sockets)
         reload = await self.plane.reconfiguration.start()
         await self.plane.rollouts.load_evidence()
         await self.workers.start()
         self.plane.rollouts.reloaded(reload)
-        for work in (again(self._judge), again(self.plane.rollouts.store_evidence), self._expire()):
+        for work in (
+            run_every_second(self._judge_loop),
+            run_every_second(self.plane.rollouts.store_evidence),
+            self._expire(),
+        ):
             self._tasks.append(asyncio.get_running_loop().create_task(work))
         if self._path is not None:
             watches = Watches()
             watches.poll(self._files(self._path))
             self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self._path, watches)))
 
-    async def _open_doors(self, aside: Aside) -> None:
-        knowledge = Views(
-            self.plane, self.workers, time.monotonic, self._urls, self.connections, self._numbers, self.doors.facts
+    async def _open_doors(self, control_sockets: ControlSockets) -> None:
+        views = Views(
+            self.plane,
+            self.workers,
+            time.monotonic,
+            self._urls,
+            self.connections,
+            self._numbers,
+            self.control_listeners.facts,
         )
         places = file_limits.connections_aside(self._files_open)
-        room, scrapes = ConnectionQuota.of(places), scrapes_of(knowledge)
-        if aside.admin is not None:
-            gate = Authenticator(self._admin)
-            app = admin_application(knowledge, gate, scrapes)
-            self.admin_address = await self.doors.serve("admin", app, aside.admin, room)
-        if aside.probes is not None:
-            self.probes_address = await self.doors.serve(
-                "probes", probes_application(knowledge, scrapes), aside.probes, room
+        room, scrapes = ConnectionQuota.of(places), scrapes_of(views)
+        if control_sockets.admin is not None:
+            authenticator = Authenticator(self._admin)
+            app = admin_application(views, authenticator, scrapes)
+            self.admin_address = await self.control_listeners.serve("admin", app, control_sockets.admin, room)
+        if control_sockets.probes is not None:
+            self.probes_address = await self.control_listeners.serve(
+                "probes", probes_application(views, scrapes), control_sockets.probes, room
             )
-        if aside.local is not None:
-            await self.doors.serve_local(probes_application(knowledge, scrapes), aside.local, places)
+        if control_sockets.local is not None:
+            await self.control_listeners.serve_local(probes_application(views, scrapes), control_sockets.local, places)
 
     def _urls(self) -> list[str]:
         return urls(self._config, self.addresses)
@@ -189,7 +199,7 @@ class Instance:
         """Tokens as the config has them now."""
         return self.config.server.admin
 
-    async def _judge(self) -> None:
+    async def _judge_loop(self) -> None:
         """Look at every canary."""
         await self.plane.judges.tick(time.monotonic())
         await self.plane.rollouts.tick()
@@ -202,7 +212,7 @@ class Instance:
         """Say every day which certificates end soon."""
         while True:
             warn_of_certificates(self.config, time.time())
-            await asyncio.sleep(DAY)
+            await asyncio.sleep(DAY_SECONDS)
 
     @property
     def config(self) -> Config:
@@ -224,7 +234,7 @@ class Instance:
         self.plane.stop()
         for task in self._tasks:
             task.cancel()
-        await self.doors.cleanup()
+        await self.control_listeners.cleanup()
         await self.plane.close()
 
     def _files(self, path: Path) -> tuple[Path, ...]:
@@ -233,7 +243,7 @@ class Instance:
 
     async def _watch(self, path: Path, watches: Watches) -> None:
         while True:
-            await asyncio.sleep(WATCH_PERIOD)
+            await asyncio.sleep(WATCH_PERIOD_SECONDS)
             for gone in await asyncio.to_thread(watches.poll, self._files(path)):
                 log.warning("the file %s is gone; what it said last goes on", gone)
             if watches.changed:
@@ -254,10 +264,10 @@ def urls(config: Config, addresses: Sequence[tuple[str, int]]) -> list[str]:
     ]
 
 
-async def again(what: Callable[[], Awaitable[None]]) -> None:
+async def run_every_second(what: Callable[[], Awaitable[None]]) -> None:
     """Once a second, for ever, whatever happens."""
     while True:
-        await asyncio.sleep(JUDGE_PERIOD)
+        await asyncio.sleep(JUDGE_PERIOD_SECONDS)
         try:
             await what()
         except Exception:
@@ -266,34 +276,36 @@ async def again(what: Callable[[], Awaitable[None]]) -> None:
 
 def check_log(config: AccessLogConfig | None, *others: Path) -> None:
     """Whether workers will be able to write the access log, if one is wanted: into a file, a pipe or a terminal, but
-    none of the `others`. Raises `CannotLog`.
+    none of the `others`. Raises `LogSetupError`.
     """
     if config is None or config.path == "-":
         return
     if os.path.realpath(config.path) in map(os.path.realpath, others):
-        raise CannotLog(f"cannot write the access log {config.path}: it is the config or the state")
+        raise LogSetupError(f"cannot write the access log {config.path}: it is the config or the state")
     try:
         os.close(open_log(config.path))
     except OSError as error:
         why = "it is a socket, or a named pipe that nothing reads" if error.errno == errno.ENXIO else error.strerror
-        raise CannotLog(f"cannot write the access log {config.path}: {why}") from None
+        raise LogSetupError(f"cannot write the access log {config.path}: {why}") from None
 
 
-def place(state: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+def state_location(state: str, environ: Mapping[str, str] = os.environ) -> Path | None:
     """The file of the state, if it has one."""
-    return None if state == "memory" else beside_state(state, environ)
+    return None if state == "memory" else probe_socket_path(state, environ)
 
 
 def open_store(path: str, environ: Mapping[str, str] = os.environ) -> Store:
-    """Where the state is kept. Raises `CannotKeep` for what is surely no place of ours."""
-    file = place(path, environ)
+    """Where the state is kept. Raises `StorageUnavailableError` for what is surely no place of ours."""
+    file = state_location(path, environ)
     if file is None:
         return MemoryStore()
     store = SqliteStore(file)
     try:
         store.check()
     except ForeignStateError as error:
-        raise CannotKeep(f"`state: {path}` cannot be used: {error}; `state: memory` keeps nothing") from None
+        raise StorageUnavailableError(
+            f"`state: {path}` cannot be used: {error}; `state: memory` keeps nothing"
+        ) from None
     return store
 
 

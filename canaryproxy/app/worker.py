@@ -45,15 +45,15 @@ from canaryproxy.time_slice import shorten
 
 log = logging.getLogger("canaryproxy")
 
-REPORT_PERIOD = 0.25
-LONGEST_PERIOD = 1.0
+REPORT_PERIOD_SECONDS = 0.25
+MAX_REPORT_PERIOD_SECONDS = 1.0
 """Seconds between two deltas."""
 
 FEW_CELLS = 100
 """A delta with more of them is long: the next one waits in proportion, so that a worker with a thousand busy routes
 does not spend its time on telling about them."""
 
-YOUNG_OBJECTS, YOUNG_ROUNDS, OLD_ROUNDS = 1_000, 4, 100
+GC_GEN0_THRESHOLD, YOUNG_ROUNDS, OLD_ROUNDS = 1_000, 4, 100
 """Objects made before the youngest are searched for garbage, such searches before the next older ones are, and of those
 before all are. Each holds the loop: with 10,000 objects, 3 to 5 ms twice a second under a flood of connections."""
 
@@ -141,7 +141,7 @@ class Worker:
 
     async def _report(self, plane: DataPlane) -> None:
         """Deltas, also as a sign of life. While the supervisor does not read, counts gather here."""
-        pause = REPORT_PERIOD
+        pause = REPORT_PERIOD_SECONDS
         while True:
             await asyncio.sleep(pause)
             if not self.wire.congested:
@@ -170,7 +170,7 @@ class Worker:
 
 def pause_after(cells: int) -> float:
     """Seconds until the next delta, after one with so many cells."""
-    return min(max(cells / FEW_CELLS, 1.0) * REPORT_PERIOD, LONGEST_PERIOD)
+    return min(max(cells / FEW_CELLS, 1.0) * REPORT_PERIOD_SECONDS, MAX_REPORT_PERIOD_SECONDS)
 
 
 async def _live(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) -> None:
@@ -180,7 +180,7 @@ async def _live(link: socket.socket, sockets: list[socket.socket], memory: mmap.
     await worker.wire.connect(loop, link)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, YOUNG_ROUNDS, OLD_ROUNDS)
+    gc.set_threshold(GC_GEN0_THRESHOLD, YOUNG_ROUNDS, OLD_ROUNDS)
     await worker.ended.wait()
     worker.close()
 

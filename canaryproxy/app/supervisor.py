@@ -18,29 +18,29 @@ from types import MappingProxyType
 from setproctitle import setproctitle
 
 from canaryproxy import MODE, __version__
+from canaryproxy.app.instance import Instance, urls
+from canaryproxy.app.worker import runner
 from canaryproxy.config import Config
 from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.control.results import Reload
 from canaryproxy.control.state import share
 from canaryproxy.escape import escaped
-from canaryproxy.instance import Instance, urls
 from canaryproxy.log import caught, in_background
 from canaryproxy.processes.confinement import deny_dumps
 from canaryproxy.processes.listen import listening_text
-from canaryproxy.worker import runner
 
 log = logging.getLogger("canaryproxy")
 
-REAP_PERIOD = 1.0
+REAP_PERIOD_SECONDS = 1.0
 """Seconds between two looks for orphans that have ended."""
 
-YOUNG_OBJECTS = 10_000
+GC_GEN0_THRESHOLD = 10_000
 """Objects made before the youngest are searched for garbage: a report of a thousand busy routes has as many, and none
 of it is garbage until it is filed.
 """
 
 
-THREAD_SWITCH = 0.0005
+SWITCH_INTERVAL_SECONDS = 0.0005
 """Seconds for which a thread that waits for the interpreter lets another one go on. The thread that keeps a change
 waits for it after every call of SQLite: with Python's 5 ms a change took a third longer while requests kept the loop
 busy.
@@ -105,7 +105,7 @@ def notify(words: str) -> None:
 async def reap() -> None:
     """As PID 1 of a container we inherit orphans; none of them lingers. SIGCHLD belongs to the event loop."""
     while True:
-        await asyncio.sleep(REAP_PERIOD)
+        await asyncio.sleep(REAP_PERIOD_SECONDS)
         _reap_ended()
 
 
@@ -139,13 +139,13 @@ async def serve(instance: Instance, announce: Callable[[], None]) -> int:
     loop.add_signal_handler(signal.SIGHUP, hang_up)
     reaping = loop.create_task(reap()) if os.getpid() == 1 else None
     try:
-        return await _lived(instance, announce, stopping, started)
+        return await _run_until_stopped(instance, announce, stopping, started)
     finally:
         if reaping is not None:
             reaping.cancel()
 
 
-async def _lived(
+async def _run_until_stopped(
     instance: Instance, announce: Callable[[], None], stopping: "asyncio.Queue[signal.Signals]", started: asyncio.Event
 ) -> int:
     """From the start to the end; `stopping` brings the signals that end it. Returns the exit code."""
@@ -162,8 +162,8 @@ async def _lived(
     started.set()
     gc.collect()
     gc.freeze()
-    sys.setswitchinterval(THREAD_SWITCH)
-    gc.set_threshold(YOUNG_OBJECTS)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    gc.set_threshold(GC_GEN0_THRESHOLD)
     announce()
     notify("READY=1")
     stranded = loop.create_task(instance.workers.stranded.wait())

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
+from canaryproxy.app.forkserver import ForkServer
 from canaryproxy.dataplane.connection_count import memory_size
-from canaryproxy.forkserver import ForkServer
 from canaryproxy.ipc.fork_messages import FORK, PID, RETIRE
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from canaryproxy.app.sockets import open_sockets, probe_socket_path
 from canaryproxy.config import Config, parse
-from canaryproxy.control.opening import beside_state, open_sockets
 from canaryproxy.processes.listen import ListenError
 
 
@@ -45,6 +45,6 @@ def test_nothing_stays_open_where_one_cannot_be(tmp_path: Path) -> None:
 
 def test_relative_paths_count_from_the_directory_of_the_state() -> None:
     environ = {"STATE_DIRECTORY": "/var/lib/canaryproxy:/other"}
-    assert beside_state("a.sock", environ) == Path("/var/lib/canaryproxy/a.sock")
-    assert beside_state("/run/a.sock", environ) == Path("/run/a.sock")
-    assert beside_state("a.sock", {}) == Path("a.sock")
+    assert probe_socket_path("a.sock", environ) == Path("/var/lib/canaryproxy/a.sock")
+    assert probe_socket_path("/run/a.sock", environ) == Path("/run/a.sock")
+    assert probe_socket_path("a.sock", {}) == Path("a.sock")

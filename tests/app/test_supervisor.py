@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from canaryproxy import MODE, __version__, supervisor
+from canaryproxy import MODE, __version__
+from canaryproxy.app import supervisor
+from canaryproxy.app.instance import Instance
+from canaryproxy.app.supervisor import banner, notify, percent, serve
+from canaryproxy.app.worker import runner
 from canaryproxy.config import Config, from_flags, load
 from canaryproxy.config.load import ServerFlags
-from canaryproxy.instance import Instance
 from canaryproxy.processes.listen import ListenError
-from canaryproxy.supervisor import banner, notify, percent, serve
-from canaryproxy.worker import runner
 from tests.support.world import GET, PATIENCE, Origin
 
 ASIDE = ServerFlags(admin_listen="127.0.0.1:0", state="memory", workers="1")

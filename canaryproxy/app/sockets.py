@@ -13,7 +13,7 @@ from canaryproxy.processes.unix_socket import Bound, listen_at
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class ControlSockets:
     """Sockets of the admin API and of the probes, where wanted."""
 
     admin: socket.socket | None
@@ -28,7 +28,7 @@ class Aside:
             self.local.remove()
 
 
-def open_sockets(config: Config) -> tuple[Aside, list[socket.socket]]:
+def open_sockets(config: Config) -> tuple[ControlSockets, list[socket.socket]]:
     """Sockets of the control plane, then those for requests. Raises `ListenError`."""
     opened: list[socket.socket] = []
 
@@ -43,15 +43,15 @@ def open_sockets(config: Config) -> tuple[Aside, list[socket.socket]]:
             for one in (admin, probes)
         )
         sockets = [listening(host, port) for host, port in listen_addresses(config)]
-        path = None if probes is None or probes.socket is None else beside_state(probes.socket)
-        return Aside(first, second, None if path is None else listen_at(path)), sockets
+        path = None if probes is None or probes.socket is None else probe_socket_path(probes.socket)
+        return ControlSockets(first, second, None if path is None else listen_at(path)), sockets
     except ListenError:
         for sock in opened:
             sock.close()
         raise
 
 
-def beside_state(path: str, environ: Mapping[str, str] = os.environ) -> Path:
+def probe_socket_path(path: str, environ: Mapping[str, str] = os.environ) -> Path:
     """A relative path counts from the directory that the service manager or the image has for the state
     (STATE_DIRECTORY, systemd.exec(5)), else from the working directory.
     """

@@ -1,0 +1,1 @@
+"""Processes and wiring: the instance, its supervisor, and the workers."""
