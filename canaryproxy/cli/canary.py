@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from canaryproxy.cli.output import say, say_json
-from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
+from canaryproxy.cli.remote import ADMIN, Admin, Json, Remote, RemoteError, Token, fail
 from canaryproxy.cli.rules import read_mapping
 from canaryproxy.cli.weight import segment
 
@@ -38,27 +38,27 @@ def canary(
     remote, path = Remote(admin, token), f"/api/v1/routes/{segment(route)}/canary"
     try:
         if remove:
-            told = remote.call("DELETE", path)
+            data = remote.call("DELETE", path)
         elif file is not None:
-            told = remote.call("PUT", path, read_mapping(file, "canary: expected a mapping with `url`"))
+            data = remote.call("PUT", path, read_mapping(file, "canary: expected a mapping with `url`"))
         elif url is not None:
-            told = remote.call("PUT", path, {"url": url})
+            data = remote.call("PUT", path, {"url": url})
         else:
-            told = remote.call("GET", path)
-    except Refused as error:
+            data = remote.call("GET", path)
+    except RemoteError as error:
         raise fail(error) from None
     if as_json:
-        say_json(told)
+        say_json(data)
     else:
-        say(sentence(told))
+        say(sentence(data))
 
 
-def sentence(told: dict[str, Any]) -> str:
+def sentence(data: dict[str, Any]) -> str:
     """What holds now."""
-    if told["canary"] is None:
-        return f"{told['route']}: no canary, by {told['source']}; all traffic goes to stable"
-    text = f"{told['route']}: canary {where(told['canary'])}, by {told['source']}"
-    return f"{text}, {told['weight']:g} % to canary, {told['phase']}" if "weight" in told else text
+    if data["canary"] is None:
+        return f"{data['route']}: no canary, by {data['source']}; all traffic goes to stable"
+    text = f"{data['route']}: canary {where(data['canary'])}, by {data['source']}"
+    return f"{text}, {data['weight']:g} % to canary, {data['phase']}" if "weight" in data else text
 
 
 def where(canary: dict[str, Any]) -> str:

@@ -38,12 +38,12 @@ def explain(
     except ConfigError as error:
         say(*map(str, error.problems), err=True)
         raise typer.Exit(1) from None
-    told = explanation(loaded, request_head(method, url, header or [], cookie or []), client(loaded, url, source))
+    data = explanation(loaded, request_head(method, url, header or [], cookie or []), client(loaded, url, source))
     if as_json:
-        say_json(as_data(told))
+        say_json(as_data(data))
     else:
-        say(*as_lines(told))
-    if told is None:
+        say(*as_lines(data))
+    if data is None:
         raise typer.Exit(1)
 
 
@@ -96,32 +96,32 @@ def explanation(config: "Config", head: "RequestHead", sender: "Client") -> "Exp
     return explain_request(RouteIndex(compile_table(config, 1)), head, sender, random.random)
 
 
-def as_data(told: "Explanation | None") -> dict[str, object]:
+def as_data(data: "Explanation | None") -> dict[str, object]:
     """For programs: percentages where users see them, `version` null where each request draws anew."""
-    if told is None:
+    if data is None:
         return {"route": None, "version": None, "reason": "no_route", "sentence": "no route has this host and path"}
     return {
-        "route": told.route,
-        "version": told.version,
-        "reason": told.reason,
-        "canary_percent": told.share / 100,
-        "bucket": told.bucket,
-        "below": told.weight,
-        "new_cookie": told.fresh,
+        "route": data.route,
+        "version": data.version,
+        "reason": data.reason,
+        "canary_percent": data.share / 100,
+        "bucket": data.bucket,
+        "below": data.weight,
+        "new_cookie": data.fresh,
         "rules": [
             {"name": rule.name, "matches": rule.matches, "decides": rule.decides, "why": rule.why}
-            for rule in told.rules
+            for rule in data.rules
         ],
-        "sentence": told.sentence,
+        "sentence": data.sentence,
     }
 
 
-def as_lines(told: "Explanation | None") -> list[str]:
+def as_lines(data: "Explanation | None") -> list[str]:
     """For people."""
-    if told is None:
+    if data is None:
         return ["404: no route has this host and path"]
-    lines = [told.sentence, f"route {told.route}, reason {told.reason}"]
-    if told.bucket is not None:
-        lines.append(f"bucket {told.bucket} of 0 to 9999, compared with {told.weight}")
-    lines += [f"{'->' if rule.decides else '  '} rule {rule.name}: {rule.why}" for rule in told.rules]
+    lines = [data.sentence, f"route {data.route}, reason {data.reason}"]
+    if data.bucket is not None:
+        lines.append(f"bucket {data.bucket} of 0 to 9999, compared with {data.weight}")
+    lines += [f"{'->' if rule.decides else '  '} rule {rule.name}: {rule.why}" for rule in data.rules]
     return lines

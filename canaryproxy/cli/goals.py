@@ -15,8 +15,8 @@ def goals(routes: Iterable[dict[str, Any]]) -> Sheet | None:
         for column in ("events", "value", "of requests", "of users"):
             shown.add_column(f"{version} {column}", justify="right")
     for route in routes:
-        told = route["stats"]["versions"]
-        versions = [told[version]["goals"] if told[version] else {} for version in ("stable", "canary")]
+        data = route["stats"]["versions"]
+        versions = [data[version]["goals"] if data[version] else {} for version in ("stable", "canary")]
         for goal in versions[0]:
             cells = [cell for side in versions for cell in figures(side.get(goal))]
             shown.add_row(route["route"], goal, *cells)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from canaryproxy.cli.output import Sheet, console, say_json
-from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
+from canaryproxy.cli.remote import ADMIN, Admin, Json, Remote, RemoteError, Token, fail
 from canaryproxy.cli.weight import segment
 
 
@@ -19,21 +19,21 @@ def history(
 ) -> None:
     """Show what was done to a route, when, and by whom."""
     try:
-        told = Remote(admin, token).call("GET", f"/api/v1/routes/{segment(route)}/history?limit={limit}")
-    except Refused as error:
+        data = Remote(admin, token).call("GET", f"/api/v1/routes/{segment(route)}/history?limit={limit}")
+    except RemoteError as error:
         raise fail(error) from None
     if as_json:
-        say_json(told)
+        say_json(data)
         return
-    console().print(table(told))
+    console().print(table(data))
 
 
-def table(told: dict[str, Any]) -> Sheet:
+def table(data: dict[str, Any]) -> Sheet:
     """The entries, the newest first."""
     shown = Sheet()
     for column in ("when", "who", "from", "what", "", "version", "rollout", "until then"):
         shown.add_column(column, free=not column)
-    for entry in told["entries"]:
+    for entry in data["entries"]:
         generation = "" if entry["generation"] is None else str(entry["generation"])
         when = entry["at"].replace("T", " ").removesuffix("Z")
         about = (entry["canary_version"] or "", entry["rollout_id"] or "")

@@ -23,7 +23,7 @@ def judgements(routes: list[dict[str, Any]]) -> Sheet | None:
         shown.add_row(route["route"], "", _styled(analysis["verdict"]), "", analysis["reason"])
         for check in analysis["checks"]:
             shown.add_row(
-                "", check["name"], _styled(check["verdict"]), _styled(check["comparison"] or ""), _because(check)
+                "", check["name"], _styled(check["verdict"]), _styled(check["comparison"] or ""), _reason(check)
             )
     return shown
 
@@ -32,5 +32,5 @@ def _styled(word: str) -> "Text":
     return line(word, STYLES.get(word, ""))
 
 
-def _because(check: dict[str, Any]) -> str:
+def _reason(check: dict[str, Any]) -> str:
     return f"{check['sentence']}; {check['missing']}" if check["missing"] else str(check["sentence"])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 ADMIN = "http://127.0.0.1:9900"
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 """Seconds for a call."""
 
 GATED = 600.0
@@ -35,10 +35,10 @@ Token = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
-LONGEST = 2_000
+MAX_DETAIL_LENGTH = 2_000
 """Characters of a refusal that are shown."""
 
-LARGEST = 64 * 1024 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """Bytes of an answer; that of a thousand routes has a tenth of it."""
 
 HINTS = {
@@ -49,7 +49,7 @@ HINTS = {
 }
 
 
-class Refused(Exception):
+class RemoteError(Exception):
     """The API refused, with this status, or could not be reached; the message is one line for the user."""
 
     def __init__(self, words: str, status: int | None = None) -> None:
@@ -70,17 +70,17 @@ class Remote:
         path: str,
         body: object = None,
         headers: dict[str, str] | None = None,
-        patience: float = PATIENCE,
+        patience: float = TIMEOUT_SECONDS,
     ) -> Any:
-        """One call, answered with its document. Raises `Refused`."""
+        """One call, answered with its document. Raises `RemoteError`."""
         return asyncio.run(self.calls([(method, path)], body, headers, patience))[0]
 
     def tagged(self, path: str) -> tuple[Any, str]:
-        """A document with its entity tag. Raises `Refused`."""
-        return asyncio.run(self._answers([("GET", path)], None, None, PATIENCE))[0]
+        """A document with its entity tag. Raises `RemoteError`."""
+        return asyncio.run(self._answers([("GET", path)], None, None, TIMEOUT_SECONDS))[0]
 
     def gather(self, *paths: str) -> list[Any]:
-        """Several documents at once. Raises `Refused`."""
+        """Several documents at once. Raises `RemoteError`."""
         return asyncio.run(self.calls([("GET", path) for path in paths]))
 
     async def calls(
@@ -88,10 +88,10 @@ class Remote:
         wanted: list[tuple[str, str]],
         body: object = None,
         headers: dict[str, str] | None = None,
-        patience: float = PATIENCE,
+        patience: float = TIMEOUT_SECONDS,
     ) -> list[Any]:
-        """Several calls at once. Raises `Refused`."""
-        return [told for told, _ in await self._answers(wanted, body, headers, patience)]
+        """Several calls at once. Raises `RemoteError`."""
+        return [data for data, _ in await self._answers(wanted, body, headers, patience)]
 
     async def _answers(
         self, wanted: list[tuple[str, str]], body: object, headers: dict[str, str] | None, patience: float
@@ -106,35 +106,39 @@ class Remote:
             async with aiohttp.ClientSession(timeout=timeout, headers={**given, **(headers or {})}) as session:
                 return await asyncio.gather(*(self._call(session, method, path, body) for method, path in wanted))
         except TimeoutError:
-            raise Refused(f"{self.url} does not answer within {patience:g} s") from None
+            raise RemoteError(f"{self.url} does not answer within {patience:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             reason = reason_of(error, patience)
-            raise Refused(f"{self.url} cannot be reached: {reason}; is it running? --admin says where") from None
+            raise RemoteError(f"{self.url} cannot be reached: {reason}; is it running? --admin says where") from None
 
     async def _call(self, session: "aiohttp.ClientSession", method: str, path: str, body: object) -> tuple[Any, str]:
         async with session.request(method, self.url.rstrip("/") + path, json=body, allow_redirects=False) as response:
             data = bytearray()
             async for piece in response.content.iter_any():
                 data += piece
-                if len(data) > LARGEST:
-                    raise Refused(f"{self.url} answers with more than {LARGEST >> 20} MiB, that is no canaryproxy")
+                if len(data) > MAX_RESPONSE_BYTES:
+                    raise RemoteError(
+                        f"{self.url} answers with more than {MAX_RESPONSE_BYTES >> 20} MiB, that is no canaryproxy"
+                    )
             try:
-                told = json.loads(data)
+                document = json.loads(data)
             except (ValueError, RecursionError):
-                raise Refused(f"{self.url} is no canaryproxy: it answered {response.status}") from None
+                raise RemoteError(f"{self.url} is no canaryproxy: it answered {response.status}") from None
             if response.status >= 400:
-                raise Refused(refusal(response.status, told), response.status)
-            return told, response.headers.get("ETag", "")
+                raise RemoteError(refusal(response.status, document), response.status)
+            return document, response.headers.get("ETag", "")
 
 
-def refusal(status: int, told: Any) -> str:
+def refusal(status: int, data: Any) -> str:
     """A problem document in one line."""
-    title = told.get("title", "refused") if isinstance(told, dict) else "refused"
-    detail = told.get("detail", "") if isinstance(told, dict) else ""
-    return escaped("; ".join(part for part in (f"{status} {title}", detail, HINTS.get(status, "")) if part), LONGEST)
+    title = data.get("title", "refused") if isinstance(data, dict) else "refused"
+    detail = data.get("detail", "") if isinstance(data, dict) else ""
+    return escaped(
+        "; ".join(part for part in (f"{status} {title}", detail, HINTS.get(status, "")) if part), MAX_DETAIL_LENGTH
+    )
 
 
-def fail(error: Refused, code: int = 1) -> typer.Exit:
+def fail(error: RemoteError, code: int = 1) -> typer.Exit:
     """Say why and end with that code."""
     say(str(error), err=True)
     return typer.Exit(code)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from canaryproxy.cli.output import say, say_json
-from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
+from canaryproxy.cli.remote import ADMIN, Admin, Json, Remote, RemoteError, Token, fail
 from canaryproxy.cli.weight import segment
 
 
@@ -21,37 +21,37 @@ def report(
     base = f"/api/v1/routes/{segment(route)}"
     path = f"{base}/rollout/report" if rollout is None else f"{base}/rollouts/{segment(rollout)}/report"
     try:
-        told = Remote(admin, token).call("GET", path)
-    except Refused as error:
+        data = Remote(admin, token).call("GET", path)
+    except RemoteError as error:
         raise fail(error) from None
     if as_json:
-        say_json(told)
+        say_json(data)
     else:
-        say(*lines(told))
+        say(*lines(data))
 
 
-def lines(told: dict[str, Any]) -> list[str]:
+def lines(data: dict[str, Any]) -> list[str]:
     """A heading, what the canary was trusted with, and a line for everything that was compared. Of one that is over the
     heading says all; the verdict on leaving its last step is of no interest.
     """
-    exposed = told["exposed"]
+    exposed = data["exposed"]
     users = "" if exposed["users"] is None else f" of {exposed['users']:,} users"
-    over = told["result"] in ("succeeded", "rolled_back", "superseded")
+    over = data["result"] in ("succeeded", "rolled_back", "superseded")
     return [
-        heading(told),
-        *([] if over else [f"verdict: {told['verdict']}: {told['reason']}"]),
+        heading(data),
+        *([] if over else [f"verdict: {data['verdict']}: {data['reason']}"]),
         f"the canary got {exposed['requests']:,} requests{users} and failed {exposed['failed']:,}, "
         f"{exposed['beyond_stable']:.1f} more than stable would have",
-        *(f"{one['name']}: {one['comparison']}: {one['sentence']}" for one in told["comparison"]),
+        *(f"{one['name']}: {one['comparison']}: {one['sentence']}" for one in data["comparison"]),
     ]
 
 
-def heading(told: dict[str, Any]) -> str:
+def heading(data: dict[str, Any]) -> str:
     """Which rollout, and how it ended."""
-    if told["rollout_id"] is None:
-        return f"{told['route']}: no rollout yet"
-    versions = told["canary_version"] or "a version without a name"
-    if told["stable_version"]:
-        versions += f" beside {told['stable_version']}"
-    why = f": {told['why']}" if told["why"] else ""
-    return f"{told['route']}: rollout {told['rollout_id']} of {versions}, {told['result'].replace('_', ' ')}{why}"
+    if data["rollout_id"] is None:
+        return f"{data['route']}: no rollout yet"
+    versions = data["canary_version"] or "a version without a name"
+    if data["stable_version"]:
+        versions += f" beside {data['stable_version']}"
+    why = f": {data['why']}" if data["why"] else ""
+    return f"{data['route']}: rollout {data['rollout_id']} of {versions}, {data['result'].replace('_', ' ')}{why}"

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from canaryproxy.cli.output import say, say_json
-from canaryproxy.cli.remote import ADMIN, GATED, Admin, Json, Refused, Remote, Token, fail
-from canaryproxy.cli.waiting import REFUSED, Timeout, Waiting, seconds
+from canaryproxy.cli.remote import ADMIN, GATED, Admin, Json, Remote, RemoteError, Token, fail
+from canaryproxy.cli.waiting import REFUSED, RolloutWaiter, Timeout, seconds
 from canaryproxy.cli.waiting import wait as wait_for
 from canaryproxy.cli.weight import segment
 
@@ -120,65 +120,71 @@ def _names(version: str, stable: str) -> dict[str, Any]:
 
 def _begin(
     route: str, verb: str, remote: Remote, body: dict[str, Any], patience: float | None, *, quiet: bool, as_json: bool
-) -> None:  # fmt: skip
+) -> None:
     """Ask for it, and wait for the end of the rollout that it has begun, if `patience` is given."""
     try:
-        told = remote.call("POST", f"/api/v1/routes/{segment(route)}/rollout/{verb}", body, patience=GATED)
-    except Refused as error:
+        data = remote.call("POST", f"/api/v1/routes/{segment(route)}/rollout/{verb}", body, patience=GATED)
+    except RemoteError as error:
         raise fail(error, REFUSED if patience is not None else 1) from None
     if patience is None or not as_json:
         if as_json and not quiet:
-            say_json(told)
+            say_json(data)
         else:
-            say(str(told["id"]) if quiet else sentence(told))
+            say(str(data["id"]) if quiet else sentence(data))
     if patience is not None:
-        raise typer.Exit(wait_for(Waiting(remote, route, told["id"]), patience, as_json=as_json))
+        raise typer.Exit(wait_for(RolloutWaiter(remote, route, data["id"]), patience, as_json=as_json))
 
 
 def _do(
-    route: str, verb: str, admin: str, token: str | None, body: dict[str, Any] | None = None, *, as_json: bool,
+    route: str,
+    verb: str,
+    admin: str,
+    token: str | None,
+    body: dict[str, Any] | None = None,
+    *,
+    as_json: bool,
     expected: int | None = None,
-) -> None:  # fmt: skip
+) -> None:
     try:
         remote, path = Remote(admin, token), f"/api/v1/routes/{segment(route)}/rollout"
         headers = None if expected is None else {"If-Match": _at(remote, path, expected)}
-        told = remote.call("POST", f"{path}/{verb}", body or {}, headers)
-    except Refused as error:
+        data = remote.call("POST", f"{path}/{verb}", body or {}, headers)
+    except RemoteError as error:
         raise fail(error) from None
-    nothing = ": nothing reaches the canary, nothing was changed" if verb == "abort" and told["phase"] == "idle" else ""
+    nothing = ": nothing reaches the canary, nothing was changed" if verb == "abort" and data["phase"] == "idle" else ""
     if as_json:
-        say_json(told)
+        say_json(data)
     else:
-        say(sentence(told) + nothing)
+        say(sentence(data) + nothing)
 
 
 def _at(remote: Remote, path: str, expected: int) -> str:
-    """The tag of a rollout that is at a step, counted from 1. Raises `Refused` where it is at another."""
-    told, tag = remote.tagged(path)
-    if told["step"] is None or told["step"] + 1 != expected:
-        raise Refused(f"it is not at step {expected}; {sentence(told)}")
+    """The tag of a rollout that is at a step, counted from 1. Raises `RemoteError` where it is at another."""
+    data, tag = remote.tagged(path)
+    if data["step"] is None or data["step"] + 1 != expected:
+        raise RemoteError(f"it is not at step {expected}; {sentence(data)}")
     return tag
 
 
-def sentence(told: dict[str, Any]) -> str:
+def sentence(data: dict[str, Any]) -> str:
     """Where it stands now."""
-    text = f"{told['route']}: {told['phase']}"
-    if told["reason"]:
-        text += f" ({told['reason']})"
-    text += f", {told['weight']:g} % to canary"
-    if told["step"] is not None and told["phase"] in ("progressing", "paused"):
-        text += f", step {told['step'] + 1} of {len(told['steps'])}"
-    if told["next"] is not None:
-        text += f", then {told['next']:g} %"
-    if told["estimate"] is not None:
-        text += f" in about {_time(told['estimate'])}"
-    if told["why"]:
-        text += f": {told['why']}"
-    if told["id"]:
-        text += f"; rollout {told['id']}"
-    if told["id"] and told["canary_version"]:
-        text += f" of {told['canary_version']}"
-    if not told["durable"]:
+    text = f"{data['route']}: {data['phase']}"
+    if data["reason"]:
+        text += f" ({data['reason']})"
+    text += f", {data['weight']:g} % to canary"
+    if data["step"] is not None and data["phase"] in ("progressing", "paused"):
+        text += f", step {data['step'] + 1} of {len(data['steps'])}"
+    if data["next"] is not None:
+        text += f", then {data['next']:g} %"
+    if data["estimate"] is not None:
+        text += f" in about {_time(data['estimate'])}"
+    if data["why"]:
+        text += f": {data['why']}"
+    if data["id"]:
+        text += f"; rollout {data['id']}"
+    if data["id"] and data["canary_version"]:
+        text += f" of {data['canary_version']}"
+    if not data["durable"]:
         text += "; it could not be kept on the disk"
     return text
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from canaryproxy.cli.output import say, say_json
-from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
+from canaryproxy.cli.remote import ADMIN, Admin, Json, Remote, RemoteError, Token, fail
 from canaryproxy.cli.weight import segment
 
 
@@ -37,20 +37,20 @@ def rules(
     remote, path = Remote(admin, token), f"/api/v1/routes/{segment(route)}/rules"
     try:
         if add is not None:
-            told = remote.call("POST", path, read_rule(add))
+            data = remote.call("POST", path, read_rule(add))
         elif replace is not None:
             rule = read_rule(replace)
-            told = remote.call("PUT", f"{path}/{segment(str(rule.get('name', '')))}", rule)
+            data = remote.call("PUT", f"{path}/{segment(str(rule.get('name', '')))}", rule)
         elif remove is not None:
-            told = remote.call("DELETE", f"{path}/{segment(remove)}")
+            data = remote.call("DELETE", f"{path}/{segment(remove)}")
         else:
-            told = remote.call("GET", path)
-    except Refused as error:
+            data = remote.call("GET", path)
+    except RemoteError as error:
         raise fail(error) from None
     if as_json:
-        say_json(told)
+        say_json(data)
     else:
-        say(*lines(route, told))
+        say(*lines(route, data))
 
 
 def read_rule(name: str) -> dict[str, Any]:
@@ -76,14 +76,14 @@ def read_mapping(name: str, wanted: str) -> dict[str, Any]:
     return document.tree
 
 
-def lines(route: str, told: dict[str, Any]) -> Iterator[str]:
+def lines(route: str, data: dict[str, Any]) -> Iterator[str]:
     """The rules in order, one a line."""
-    if not told["rules"]:
+    if not data["rules"]:
         yield f"{route} has no rules"
         return
-    count = len(told["rules"])
-    yield f"{route}: {count} rule{'s' * (count > 1)}, by {told['source']}; the first match decides"
-    for number, rule in enumerate(told["rules"], 1):
+    count = len(data["rules"])
+    yield f"{route}: {count} rule{'s' * (count > 1)}, by {data['source']}; the first match decides"
+    for number, rule in enumerate(data["rules"], 1):
         yield f"{number:3}. {in_words(rule)}"
 
 

@@ -11,9 +11,9 @@ from canaryproxy.cli.failures import failures
 from canaryproxy.cli.goals import goals
 from canaryproxy.cli.judgements import judgements
 from canaryproxy.cli.output import Sheet, console, is_rich, line, say_json
-from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
+from canaryproxy.cli.remote import ADMIN, Admin, Json, Remote, RemoteError, Token, fail
 from canaryproxy.cli.rollout import sentence
-from canaryproxy.cli.waiting import Timeout, Waiting, seconds
+from canaryproxy.cli.waiting import RolloutWaiter, Timeout, seconds
 from canaryproxy.cli.waiting import wait as wait_for
 from canaryproxy.cli.weight import segment
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.text import Text  # noqa: TID251 - the type alone
 
-PERIOD = 1.0
+PERIOD_SECONDS = 1.0
 """Seconds between two looks."""
 
 
@@ -46,13 +46,13 @@ def status(
         raise typer.BadParameter("it goes with ROUTE and --wait", param_hint="--rollout")
     remote, screen = Remote(admin, token), console()
     if wait:
-        raise typer.Exit(wait_for(Waiting(remote, route, rollout), seconds(timeout), as_json=as_json))
+        raise typer.Exit(wait_for(RolloutWaiter(remote, route, rollout), seconds(timeout), as_json=as_json))
     if watch:
         _watch(remote, route, screen)
         return
     try:
-        routes = look(remote, route)
-    except Refused as error:
+        routes = read_status(remote, route)
+    except RemoteError as error:
         raise fail(error) from None
     if as_json:
         say_json(routes if route is None else routes[0])
@@ -60,9 +60,9 @@ def status(
         screen.print(page(routes))
 
 
-def look(remote: Remote, route: str | None) -> list[dict[str, Any]]:
+def read_status(remote: Remote, route: str | None) -> list[dict[str, Any]]:
     """The routes, each with its stats of the last minute, what the judge says, and where its rollout stands. Raises
-    `Refused`.
+    `RemoteError`.
     """
     if route is None:
         routes = remote.call("GET", "/api/v1/routes")["routes"]
@@ -70,10 +70,10 @@ def look(remote: Remote, route: str | None) -> list[dict[str, Any]]:
         routes = [remote.call("GET", f"/api/v1/routes/{segment(route)}")]
     paths = [f"/api/v1/routes/{segment(one['route'])}" for one in routes]
     parts = ("stats?window=60s", "analysis", "rollout")
-    told = remote.gather(*(f"{path}/{part}" for part in parts for path in paths))
+    data = remote.gather(*(f"{path}/{part}" for part in parts for path in paths))
     count = len(paths)
     return [
-        {**one, "stats": told[number], "analysis": told[count + number], "rollout": told[2 * count + number]}
+        {**one, "stats": data[number], "analysis": data[count + number], "rollout": data[2 * count + number]}
         for number, one in enumerate(routes)
     ]
 
@@ -86,18 +86,18 @@ def _watch(remote: Remote, route: str | None, screen: "Console") -> None:
 
     def shown() -> "Group | Text":
         try:
-            return page(look(remote, route))
-        except Refused as error:
+            return page(read_status(remote, route))
+        except RemoteError as error:
             return line(str(error), "red")
 
     with suppress(KeyboardInterrupt):
         if not is_rich(sys.stdout, os.environ):
             while True:
                 screen.print(shown())
-                time.sleep(PERIOD)
+                time.sleep(PERIOD_SECONDS)
         with Live(shown(), console=screen, auto_refresh=False) as live:
             while True:
-                time.sleep(PERIOD)
+                time.sleep(PERIOD_SECONDS)
                 live.update(shown(), refresh=True)
 
 
@@ -154,9 +154,12 @@ def table(routes: list[dict[str, Any]]) -> Sheet:
         for version in ("stable", "canary") if route["canary"] is not None else ("stable",):
             first = version == "stable"
             cells = [
-                route["route"] if first else "", version, *figures(route, version),
-                route["source"] if first else "", _phase(route) if first else "",
-            ]  # fmt: skip
+                route["route"] if first else "",
+                version,
+                *figures(route, version),
+                route["source"] if first else "",
+                _phase(route) if first else "",
+            ]
             style = "red" if not first and route["reason"] else ""
             shown.add_row(*cells, style=style)
     return shown
@@ -178,11 +181,15 @@ def figures(route: dict[str, Any], version: str) -> list[str]:
     serving = sum(one["state"] in ("healthy", "unknown") for one in side)
     rate = mine["error_rate"]
     return [
-        f"{round(weight, 2):g} %", "-" if observed is None else f"{observed:.2f} %", f"{serving}/{len(side)}",
-        f"{mine['requests']:,}", "-" if rate is None else f"{100 * rate:.2f} %",
+        f"{round(weight, 2):g} %",
+        "-" if observed is None else f"{observed:.2f} %",
+        f"{serving}/{len(side)}",
+        f"{mine['requests']:,}",
+        "-" if rate is None else f"{100 * rate:.2f} %",
         "-" if mine["users"] is None else f"{mine['users']:,} ({mine['users_failed']:,})",
-        *(_milliseconds(mine[name]) for name in ("p50", "p95", "p99")), str(mine["in_flight"]),
-    ]  # fmt: skip
+        *(_milliseconds(mine[name]) for name in ("p50", "p95", "p99")),
+        str(mine["in_flight"]),
+    ]
 
 
 def _milliseconds(value: float | None) -> str:

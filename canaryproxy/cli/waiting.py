@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from canaryproxy.cli.output import say, say_json
-from canaryproxy.cli.remote import Refused, Remote
+from canaryproxy.cli.remote import Remote, RemoteError
 from canaryproxy.cli.weight import segment
 
-PERIOD = 1.0
+PERIOD_SECONDS = 1.0
 """Seconds between two looks."""
 
 SUCCEEDED = 0
@@ -31,7 +31,7 @@ Outcome = dict[str, Any]
 """Route, result, and what is known of the rollout, if there is one."""
 
 
-class Waiting:
+class RolloutWaiter:
     """Waits for one rollout by its id, or for all that are under way at the first look."""
 
     def __init__(self, remote: Remote, route: str | None, rollout: str | None = None) -> None:
@@ -40,8 +40,8 @@ class Waiting:
         self._wanted: dict[str, str] | None = None if rollout is None or route is None else {route: rollout}
         self._settled: list[Outcome] = []
 
-    def look(self) -> list[Outcome]:
-        """How each stands. Raises `Refused`."""
+    def poll(self) -> list[Outcome]:
+        """How each stands. Raises `RemoteError`."""
         self._remote.call("GET", "/readyz")
         if self._wanted is None:
             self._wanted = self._first()
@@ -80,13 +80,13 @@ def seconds(text: str) -> float:
         raise typer.BadParameter(wrong.hint, param_hint="--timeout") from None
 
 
-def wait(waiting: Waiting, patience: float, *, as_json: bool = False) -> int:
+def wait(waiting: RolloutWaiter, patience: float, *, as_json: bool = False) -> int:
     """Look until it is over; the exit code."""
     deadline = time.monotonic() + patience
     said: list[str] = []
     while True:
         try:
-            found = waiting.look()
+            found = waiting.poll()
             now = [*map(sentence, found)]
             if all(one["result"] != "under_way" for one in found):
                 if as_json:
@@ -94,7 +94,7 @@ def wait(waiting: Waiting, patience: float, *, as_json: bool = False) -> int:
                 else:
                     say(*now)
                 return code(found)
-        except Refused as error:
+        except RemoteError as error:
             if error.status not in PASSING:
                 say(str(error), err=True)
                 return REFUSED
@@ -105,7 +105,7 @@ def wait(waiting: Waiting, patience: float, *, as_json: bool = False) -> int:
         if time.monotonic() >= deadline:
             say("the time is over", err=True)
             return TIMED_OUT
-        time.sleep(min(PERIOD, max(0.0, deadline - time.monotonic())))
+        time.sleep(min(PERIOD_SECONDS, max(0.0, deadline - time.monotonic())))
 
 
 def code(found: list[Outcome]) -> int:

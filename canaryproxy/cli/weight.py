@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from canaryproxy.cli.output import say, say_json
-from canaryproxy.cli.remote import ADMIN, Admin, Json, Refused, Remote, Token, fail
+from canaryproxy.cli.remote import ADMIN, Admin, Json, Remote, RemoteError, Token, fail
 
 
 def weight(
@@ -21,13 +21,13 @@ def weight(
     `canaryproxy weight shop 12.5`
     """
     try:
-        told = Remote(admin, token).call("PUT", f"/api/v1/routes/{segment(route)}/weight", {"canary": share(percent)})
-    except Refused as error:
+        data = Remote(admin, token).call("PUT", f"/api/v1/routes/{segment(route)}/weight", {"canary": share(percent)})
+    except RemoteError as error:
         raise fail(error) from None
     if as_json:
-        say_json(told)
+        say_json(data)
     else:
-        say(sentence(told))
+        say(sentence(data))
 
 
 def share(text: str) -> float:
@@ -49,9 +49,9 @@ def segment(name: str) -> str:
     return quote(name, safe="", errors="surrogatepass")
 
 
-def sentence(told: dict[str, Any]) -> str:
+def sentence(data: dict[str, Any]) -> str:
     """What holds now."""
     return (
-        f"{told['route']}: {told['canary']:g} % to canary, {told['stable']:g} % to stable "
-        f"(generation {told['generation']})"
+        f"{data['route']}: {data['canary']:g} % to canary, {data['stable']:g} % to stable "
+        f"(generation {data['generation']})"
     )

@@ -12,10 +12,19 @@ from tests.support.admin import Api
 from tests.support.live import Live, live
 
 TOLD = {
-    "route": "shop", "phase": "progressing", "reason": None, "weight": 5.0, "next": 25.0, "estimate": 61.2, "durable": True,
-    "step": 1, "steps": [1.0, 5.0, 25.0, 100.0], "why": None, "id": "20261128-022013-k3f9z",
+    "route": "shop",
+    "phase": "progressing",
+    "reason": None,
+    "weight": 5.0,
+    "next": 25.0,
+    "estimate": 61.2,
+    "durable": True,
+    "step": 1,
+    "steps": [1.0, 5.0, 25.0, 100.0],
+    "why": None,
+    "id": "20261128-022013-k3f9z",
     "canary_version": "v42",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -61,8 +70,10 @@ def test_a_start_says_its_id_and_names_the_versions() -> None:
         assert (done.exit_code, done.stdout.count("\n")) == (0, 1)
         told = json.loads(run(served, "status", "shop", "--json").stdout)
         assert (told["rollout_id"], told["stable_version"], told["canary_version"]) == (
-            done.stdout.strip(), "v41", "v42",
-        )  # fmt: skip
+            done.stdout.strip(),
+            "v41",
+            "v42",
+        )
         assert run(served, "start", "shop", "--version", "v42", "-q").stdout == done.stdout
         assert f"rollout {done.stdout.strip()} of v42" in run(served, "start", "shop", "--version", "v42").stdout
         assert run(served, "abort", "shop").exit_code == 0
@@ -72,7 +83,7 @@ def test_a_start_says_its_id_and_names_the_versions() -> None:
 
 
 def test_a_start_may_wait_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("canaryproxy.cli.waiting.PERIOD", 0.01)
+    monkeypatch.setattr("canaryproxy.cli.waiting.PERIOD_SECONDS", 0.01)
     with live(Api()) as served:
         late = run(served, "start", "shop", "--version", "v42", "--wait", "--timeout", "100ms")
         assert (late.exit_code, "the time is over" in late.stderr) == (TIMED_OUT, True)

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from canaryproxy.cli import app
-from canaryproxy.cli.remote import Refused, Remote
-from canaryproxy.cli.status import figures, look, page, waits
+from canaryproxy.cli.remote import Remote, RemoteError
+from canaryproxy.cli.status import figures, page, read_status, waits
 from tests.support.admin import Api
 from tests.support.live import live
 
@@ -34,14 +34,16 @@ def test_a_table_of_every_route() -> None:
 
 def test_a_weight_of_the_file_that_waits_is_said() -> None:
     with live(Api()) as served:
-        routes = [{**one, "waiting_weight": 30.0, "phase": "progressing"} for one in look(Remote(served.url), "shop")]
+        routes = [
+            {**one, "waiting_weight": 30.0, "phase": "progressing"} for one in read_status(Remote(served.url), "shop")
+        ]
         assert waits(routes[0]) == "shop: the file's weight of 30 % waits for `reset`"
         assert any("waits for" in str(part) for part in page(routes).renderables)
 
 
 def test_figures_of_a_quiet_route_are_dashes() -> None:
     with live(Api()) as served:
-        route = look(Remote(served.url), "shop")[0]
+        route = read_status(Remote(served.url), "shop")[0]
         assert figures(route, "canary") == ["5 %", "-", "1/1", "0", "-", "-", "-", "-", "-", "0"]
 
 
@@ -58,10 +60,10 @@ def test_watching_survives_an_instance_that_is_away_and_ends_with_ctrl_c(monkeyp
         nonlocal looks
         looks += 1
         if looks == 2:
-            raise Refused("it cannot be reached")
+            raise RemoteError("it cannot be reached")
         if looks == 4:
             raise KeyboardInterrupt
-        return look(remote, route)
+        return read_status(remote, route)
 
     monkeypatch.setattr(module, "PERIOD", 0.0)
     monkeypatch.setattr(module, "look", told)

@@ -15,7 +15,7 @@ from canaryproxy.cli.waiting import (
     SUCCEEDED,
     SUPERSEDED,
     TIMED_OUT,
-    Waiting,
+    RolloutWaiter,
     code,
     sentence,
     wait,
@@ -43,7 +43,7 @@ class Shop:
 
 @pytest.fixture
 def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
-    monkeypatch.setattr("canaryproxy.cli.waiting.PERIOD", 0.01)
+    monkeypatch.setattr("canaryproxy.cli.waiting.PERIOD_SECONDS", 0.01)
     with live(Api()) as served:
         yield Shop(served)
 
@@ -69,8 +69,8 @@ def test_the_end_of_the_rollout_that_was_asked_for_even_after_a_reset(shop: Shop
 
 def test_another_ones_success_is_none_of_ours(shop: Shop) -> None:
     first = shop.start("v1")
-    waiting = Waiting(Remote(shop.served.url), "shop")
-    assert [one["id"] for one in waiting.look()] == [first]
+    waiting = RolloutWaiter(Remote(shop.served.url), "shop")
+    assert [one["id"] for one in waiting.poll()] == [first]
     second = shop.start("v2")
     for _ in range(6):
         shop.run("promote", "shop")
@@ -96,7 +96,7 @@ def test_all_routes_without_a_name(shop: Shop) -> None:
 
 
 def test_an_instance_that_is_not_there_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("canaryproxy.cli.waiting.PERIOD", 0.01)
+    monkeypatch.setattr("canaryproxy.cli.waiting.PERIOD_SECONDS", 0.01)
     done = CliRunner().invoke(app, ["status", "--wait", "--timeout", "100ms", "--admin", "http://127.0.0.1:1"])
     assert (done.exit_code, done.stderr.count("cannot be reached"), "time is over" in done.stderr) == (3, 1, True)
     assert CliRunner().invoke(app, ["status", "--wait", "--timeout", "soon"]).exit_code == 2

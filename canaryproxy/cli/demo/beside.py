@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Met:
+class CustomerResults:
     """What one way did to its customers. `versions` has the versions that each customer got; `hurt` those customers who
     saw a failure; testers count apart, `testers` by the version that they got.
     """
@@ -47,36 +47,36 @@ class Met:
         return 100 * self.testers["canary"] / total if total else 0.0
 
 
-ROWS: tuple[tuple[str, Callable[[Met], str]], ...] = (
-    ("requests of customers", lambda met: f"{met.requests:,}"),
-    ("share of the canary", lambda met: f"{met.share:.2f} %"),
-    ("failed for customers", lambda met: f"{met.failed:,}"),
-    ("customers hurt", lambda met: f"{len(met.hurt):,} of {len(met.versions):,}"),
-    ("customers who got both versions", lambda met: f"{met.torn:,}"),
-    ("testers who met the canary", lambda met: f"{met.tested:.0f} %"),
+ROWS: tuple[tuple[str, Callable[[CustomerResults], str]], ...] = (
+    ("requests of customers", lambda results: f"{results.requests:,}"),
+    ("share of the canary", lambda results: f"{results.share:.2f} %"),
+    ("failed for customers", lambda results: f"{results.failed:,}"),
+    ("customers hurt", lambda results: f"{len(results.hurt):,} of {len(results.versions):,}"),
+    ("customers who got both versions", lambda results: f"{results.torn:,}"),
+    ("testers who met the canary", lambda results: f"{results.tested:.0f} %"),
 )
 """What is shown of both ways."""
 
 
-def rows(primitive: Met, ours: Met) -> list[tuple[str, str, str]]:
+def rows(primitive: CustomerResults, ours: CustomerResults) -> list[tuple[str, str, str]]:
     """(what, the primitive way, ours)."""
     return [(what, say(primitive), say(ours)) for what, say in ROWS]
 
 
-def facts(met: Met) -> dict[str, float]:
+def facts(results: CustomerResults) -> dict[str, float]:
     """The same as numbers."""
     return {
-        "requests": met.requests,
-        "canary_percent": round(met.share, 3),
-        "failed": met.failed,
-        "customers": len(met.versions),
-        "customers_hurt": len(met.hurt),
-        "customers_with_both_versions": met.torn,
-        "testers_on_canary_percent": round(met.tested, 1),
+        "requests": results.requests,
+        "canary_percent": round(results.share, 3),
+        "failed": results.failed,
+        "customers": len(results.versions),
+        "customers_hurt": len(results.hurt),
+        "customers_with_both_versions": results.torn,
+        "testers_on_canary_percent": round(results.tested, 1),
     }
 
 
-def closing(primitive: Met, ours: Met, weight: float, back: float) -> Iterator[str]:
+def closing(primitive: CustomerResults, ours: CustomerResults, weight: float, back: float) -> Iterator[str]:
     """What the primitive way cannot do, each with what was measured; `back` is how long the way back took, seconds."""
     yield "What replica counts cannot do, measured just now:"
     yield (

@@ -18,7 +18,7 @@ from canaryproxy import log
 from canaryproxy.app.instance import Instance
 from canaryproxy.app.worker import runner
 from canaryproxy.cli import output
-from canaryproxy.cli.demo.beside import Met, closing, facts, rows
+from canaryproxy.cli.demo.beside import CustomerResults, closing, facts, rows
 from canaryproxy.cli.demo.robin import Robin
 from canaryproxy.cli.demo.shop import STABLE, ShopVersion, start_shop
 from canaryproxy.config import parse
@@ -29,7 +29,7 @@ WEIGHT = 1.0
 CUSTOMERS = 300
 TESTERS = 5
 SECONDS = 30.0
-AT_ONCE = 60
+MAX_CONCURRENT = 60
 SEED = 91
 BAD = ShopVersion("canary", "Welcome to the new shop!", 0.009, 0.3)
 """A canary with a bug: three in ten of its answers are failures."""
@@ -51,12 +51,12 @@ def run_compare(*, rate: float, seconds: float | None, as_json: bool) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _both(dice: random.Random) -> AsyncIterator[tuple[int, Instance]]:
+async def _both(rng: random.Random) -> AsyncIterator[tuple[int, Instance]]:
     """The replicas, the round-robin's port, and the proxy before the same replicas."""
     async with contextlib.AsyncExitStack() as stack:
         ports = []
         for version in (*[STABLE] * STABLE_REPLICAS, BAD):
-            shop, port = await start_shop(version, dice)
+            shop, port = await start_shop(version, rng)
             stack.push_async_callback(shop.cleanup)
             ports.append(port)
         robin = Robin(ports)
@@ -69,12 +69,12 @@ async def _both(dice: random.Random) -> AsyncIterator[tuple[int, Instance]]:
 
 
 async def _run(rate: float, seconds: float, *, as_json: bool) -> int:
-    console, ended, dice = output.console(), asyncio.Event(), random.Random(SEED)
+    console, ended, rng = output.console(), asyncio.Event(), random.Random(SEED)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     log.configure()
-    primitive, ours = Met(), Met()
-    async with _both(dice) as (robin, instance):
+    primitive, ours = CustomerResults(), CustomerResults()
+    async with _both(rng) as (robin, instance):
         here = f"http://{display(instance.addresses[0])}"
         if not as_json:
             console.print(
@@ -83,7 +83,7 @@ async def _run(rate: float, seconds: float, *, as_json: bool) -> int:
                 f"{CUSTOMERS} customers and {TESTERS} testers visit both.\n",
                 highlight=False,
             )
-        load = asyncio.create_task(_visits({f"http://127.0.0.1:{robin}": primitive, here: ours}, rate, dice))
+        load = asyncio.create_task(_visits({f"http://127.0.0.1:{robin}": primitive, here: ours}, rate, rng))
         try:
             await _watch(console, primitive, ours, ended, seconds, quiet=as_json)
         finally:
@@ -92,43 +92,49 @@ async def _run(rate: float, seconds: float, *, as_json: bool) -> int:
                 await load
         back = await _way_back(instance)
     if as_json:
-        told = {"round_robin": facts(primitive), "canaryproxy": facts(ours), "way_back_seconds": round(back, 6)}
-        print(json.dumps(told, indent=2))
+        data = {"round_robin": facts(primitive), "canaryproxy": facts(ours), "way_back_seconds": round(back, 6)}
+        print(json.dumps(data, indent=2))
     else:
         console.print("\n".join(closing(primitive, ours, WEIGHT, back)), highlight=False, soft_wrap=True)
     return 0
 
 
-async def _visits(ways: dict[str, Met], rate: float, dice: random.Random) -> None:
+async def _visits(ways: dict[str, CustomerResults], rate: float, rng: random.Random) -> None:
     """Customers and testers, each visit a connection of its own, the same on both ways."""
     connector = aiohttp.TCPConnector(force_close=True, limit=0)
     timeout = aiohttp.ClientTimeout(total=10)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session, asyncio.TaskGroup() as group:
         under_way: set[asyncio.Task[None]] = set()
         while True:
-            await asyncio.sleep(dice.expovariate(rate))
-            if len(under_way) >= AT_ONCE:
+            await asyncio.sleep(rng.expovariate(rate))
+            if len(under_way) >= MAX_CONCURRENT:
                 continue
-            customer = dice.randrange(CUSTOMERS + TESTERS)
-            for base, met in ways.items():
-                task = group.create_task(_visit(session, base, customer, met))
+            customer = rng.randrange(CUSTOMERS + TESTERS)
+            for base, results in ways.items():
+                task = group.create_task(_visit(session, base, customer, results))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
 
 
-async def _visit(session: aiohttp.ClientSession, base: str, customer: int, met: Met) -> None:
+async def _visit(session: aiohttp.ClientSession, base: str, customer: int, results: CustomerResults) -> None:
     tester = customer >= CUSTOMERS
     headers = {"X-Customer": f"customer-{customer}"} | ({"X-Internal-Tester": "true"} if tester else {})
     try:
         async with session.get(f"{base}/products", headers=headers) as response:
             version = (await response.json())["version"]
-            met.count(customer, version, failed=response.status >= 500, tester=tester)
+            results.count(customer, version, failed=response.status >= 500, tester=tester)
     except (aiohttp.ClientError, TimeoutError):
-        met.count(customer, "none", failed=True, tester=tester)
+        results.count(customer, "none", failed=True, tester=tester)
 
 
 async def _watch(
-    console: Console, primitive: Met, ours: Met, ended: asyncio.Event, seconds: float, *, quiet: bool
+    console: Console,
+    primitive: CustomerResults,
+    ours: CustomerResults,
+    ended: asyncio.Event,
+    seconds: float,
+    *,
+    quiet: bool,
 ) -> None:
     """Show both ways once a second until the end."""
     clock = asyncio.get_running_loop().time
@@ -146,7 +152,7 @@ async def _watch(
             console.print(table(primitive, ours))
 
 
-def table(primitive: Met, ours: Met) -> Table:
+def table(primitive: CustomerResults, ours: CustomerResults) -> Table:
     """Both ways side by side."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     shown.add_column("")

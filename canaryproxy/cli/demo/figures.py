@@ -11,7 +11,7 @@ RECENT = 10.0
 
 
 @dataclass(slots=True)
-class Tally:
+class VersionTally:
     """What one version has done so far. `latency` maps histogram bucket to count."""
 
     requests: int = 0
@@ -38,7 +38,7 @@ class Board:
 
     def __init__(self, route: str) -> None:
         self._route = route
-        self._tallies = {"stable": Tally(), "canary": Tally()}
+        self._tallies = {"stable": VersionTally(), "canary": VersionTally()}
         self._began: float | None = None
         self._at = 0.0
 
@@ -67,7 +67,7 @@ class Board:
         total = sum(tally.requests for tally in self._tallies.values())
         return [self._figures(version, tally, total) for version, tally in self._tallies.items()]
 
-    def _figures(self, version: str, tally: Tally, total: int) -> Figures:
+    def _figures(self, version: str, tally: VersionTally, total: int) -> Figures:
         began = self._at if self._began is None else self._began
         span = min(self._at - began, RECENT)
         return Figures(

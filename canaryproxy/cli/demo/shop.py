@@ -40,14 +40,14 @@ CANARY = ShopVersion("canary", "Welcome to the new shop!", 0.009, 0.002)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 STAND = web.AppKey("stand", Stand)
-DICE = web.AppKey("dice", random.Random)
+RNG_KEY = web.AppKey("dice", random.Random)
 
 
 @web.middleware
 async def _mannered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    version, dice = request.app[STAND].version, request.app[DICE]
-    await asyncio.sleep(dice.lognormvariate(0, 0.4) * version.delay)
-    if dice.random() < version.errors:
+    version, rng = request.app[STAND].version, request.app[RNG_KEY]
+    await asyncio.sleep(rng.lognormvariate(0, 0.4) * version.delay)
+    if rng.random() < version.errors:
         return web.json_response({"version": version.name, "error": "out of luck"}, status=500)
     return await handler(request)
 
@@ -63,7 +63,7 @@ async def _account(request: web.Request) -> web.Response:
 
 async def _products(request: web.Request) -> web.Response:
     version = request.app[STAND].version
-    tempting = request.app[DICE].random() < version.tempting
+    tempting = request.app[RNG_KEY].random() < version.tempting
     return web.json_response({"version": version.name, "products": PRODUCTS, "tempting": tempting})
 
 
@@ -72,19 +72,19 @@ async def _cart(request: web.Request) -> web.Response:
     return web.json_response({"version": request.app[STAND].version.name, "added": wanted}, status=201)
 
 
-def shop(version: ShopVersion, dice: random.Random) -> web.Application:
-    """The application of one version; `dice` decides delays and errors."""
+def shop(version: ShopVersion, rng: random.Random) -> web.Application:
+    """The application of one version; `rng` decides delays and errors."""
     app = web.Application(middlewares=[_mannered])
     app[STAND] = Stand(version)
-    app[DICE] = dice
+    app[RNG_KEY] = rng
     pages = {"/": _home, "/account": _account, "/products": _products}
     app.add_routes([*(web.get(path, page) for path, page in pages.items()), web.post("/cart", _cart)])
     return app
 
 
-async def start_shop(version: ShopVersion, dice: random.Random) -> tuple[web.AppRunner, int]:
+async def start_shop(version: ShopVersion, rng: random.Random) -> tuple[web.AppRunner, int]:
     """Serve a version on a free loopback port; returns the runner, to be cleaned up, and the port."""
-    runner = web.AppRunner(shop(version, dice), access_log=None)
+    runner = web.AppRunner(shop(version, rng), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

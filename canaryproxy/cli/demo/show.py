@@ -156,9 +156,9 @@ def explained(path: Path, arguments: list[str]) -> list[str]:
     """An `explain` command that works, and what it says first."""
     *options, method, url = arguments
     config, headers = load(path, os.environ), options[1::2]
-    told = explanation(config, request_head(method, url, headers, []), client(config, url, "127.0.0.1"))
+    data = explanation(config, request_head(method, url, headers, []), client(config, url, "127.0.0.1"))
     command = f"{program()} {shlex.join(['explain', str(path), *arguments])}"
-    return [f"  {command}", f"    {as_lines(told)[0]}"]
+    return [f"  {command}", f"    {as_lines(data)[0]}"]
 
 
 async def _show(

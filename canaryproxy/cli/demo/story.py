@@ -25,10 +25,10 @@ from canaryproxy.rollout.state import Rollout
 ROUTE = "shop"
 TELLER = Actor("demo", "write")
 SEED = 7
-PATIENCE = 180.0
+TIMEOUT_SECONDS = 180.0
 """Seconds that a chapter may take."""
 
-QUIET = 4.0
+QUIET_SECONDS = 4.0
 """Seconds of traffic before the first chapter, so that stable is known."""
 
 PROFILE = "rollout: {steps: [5, 25, 50, 100], every: 6s, bake: 6s}, analysis: {warmup: 1s, min_requests: 40}"
@@ -81,12 +81,12 @@ async def _run(path: Path, rate: float, seconds: float | None) -> int:
         teller = loop.create_task(_tell(console, instance, stand))
         waiting = loop.create_task(ended.wait())
         await asyncio.wait((teller, waiting), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        told = teller.done()
+        data = teller.done()
         for task in (teller, waiting):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await teller
-    if told:
+    if data:
         console.print(
             "\nThat was all. `canaryproxy demo --play` keeps two shops up for you to try things on.", highlight=False
         )
@@ -127,7 +127,7 @@ async def _tell(console: Console, instance: Instance, stand: Stand) -> None:
         markup=False,
         soft_wrap=True,
     )
-    await asyncio.sleep(QUIET)
+    await asyncio.sleep(QUIET_SECONDS)
     for number, chapter in enumerate(CHAPTERS, 1):
         console.print(f"{number}. {chapter.title}", style="bold", highlight=False)
         stand.version = chapter.version
@@ -143,7 +143,7 @@ async def _follow(console: Console, instance: Instance, chapter: Chapter) -> str
     """Until it is over; the sentence that says why."""
     clock = asyncio.get_running_loop().time
     begin, weight = clock(), -1
-    while clock() - begin < PATIENCE:
+    while clock() - begin < TIMEOUT_SECONDS:
         now = instance.plane.rollouts.of(ROUTE)
         reason = instance.plane.judges.analysis(ROUTE, clock()).reason
         if now.weight != weight and now.weight:
@@ -154,7 +154,7 @@ async def _follow(console: Console, instance: Instance, chapter: Chapter) -> str
         if chapter.held and reason.startswith(chapter.held):
             return f"{clock() - begin:5.1f} s  held at {weight / 100:g} %: {reason}"
         await asyncio.sleep(0.1)
-    return f"nothing came of it in {PATIENCE:.0f} s: {instance.plane.judges.analysis(ROUTE, clock()).reason}"
+    return f"nothing came of it in {TIMEOUT_SECONDS:.0f} s: {instance.plane.judges.analysis(ROUTE, clock()).reason}"
 
 
 def _is_over(rollout: Rollout) -> bool:

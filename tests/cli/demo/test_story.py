@@ -55,12 +55,12 @@ async def test_each_chapter_ends_with_its_sentence(monkeypatch: pytest.MonkeyPat
     assert (await follow(CHAPTERS[1], back, [""])).endswith("rolled_back: canary failed 3 of 29 users")
     held = await follow(CHAPTERS[3], [Rollout("progressing", weight=2500)], ["", "cart: 10 of the canary's 50 users"])
     assert held.endswith("held at 25 %: cart: 10 of the canary's 50 users")
-    monkeypatch.setattr(story, "PATIENCE", 0.05)
+    monkeypatch.setattr(story, "TIMEOUT_SECONDS", 0.05)
     assert (await follow(CHAPTERS[0], [Rollout("progressing", weight=500)], ["needs more"])).endswith("needs more")
 
 
 async def test_all_chapters_are_told_and_cleared_up_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(story, "QUIET", 0.0)
+    monkeypatch.setattr(story, "QUIET_SECONDS", 0.0)
     out = io.StringIO()
     cardboard, stand = Cardboard([Rollout("progressing", weight=500)], ["cart: less"]), Stand(CANARY)
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from canaryproxy.cli.demo import traffic
-from canaryproxy.cli.demo.traffic import AT_ONCE, customers
+from canaryproxy.cli.demo.traffic import MAX_CONCURRENT, customers
 
 
 async def test_customers_come_and_no_more_than_allowed_wait_at_once() -> None:
@@ -19,7 +19,7 @@ async def test_customers_come_and_no_more_than_allowed_wait_at_once() -> None:
         nonlocal waiting, most
         waiting += 1
         most = max(most, waiting)
-        if most == AT_ONCE:
+        if most == MAX_CONCURRENT:
             enough.set()
         await asyncio.sleep(0.2)
         waiting -= 1
@@ -33,7 +33,7 @@ async def test_customers_come_and_no_more_than_allowed_wait_at_once() -> None:
         visiting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await visiting
-    assert most == AT_ONCE
+    assert most == MAX_CONCURRENT
 
 
 async def test_a_service_that_is_away_does_not_end_the_stream() -> None:
