@@ -80,14 +80,14 @@ from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.storage.sqlite import SqliteStore
 from canaryproxy.telemetry.read.users import SlidingCount
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbers
-from tests.proxy.test_tls import SHOP, connect, listen
+from tests.dataplane.test_tls import SHOP, connect, listen
 from tests.routing.test_affinity import ROUTE
 from tests.routing.test_goal_matcher import PAID
 from tests.routing.test_rule_index import facts, header
 from tests.support.admin import Api
+from tests.support.cluster import STAY, read_response, run, running_cluster
 from tests.support.judged import seen
 from tests.support.stand import CANARY, STABLE, stand
-from tests.support.world import STAY, read_response, run, world
 
 GET = b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
@@ -244,7 +244,7 @@ async def connected(found: Shown) -> None:
     show(found, Health(lambda: None, None, lambda: 1.0), Resolver(None, frozenset, lambda: None, lambda: 1.0))  # type: ignore[arg-type]
     show(found, Workers(1, Processes([], 1), unready, Subscription()))
     api.stop()
-    async with world() as w:
+    async with running_cluster() as w:
         port = await listen(w, ListenerTls((SHOP,)))
         for reader, writer in (await w.connect(), await connect(w, port, "shop.test")):
             writer.write(STAY)

@@ -18,7 +18,7 @@ from canaryproxy.admin.newcomers import Newcomer, Refusable
 from canaryproxy.admin.turnover import STRETCH, STRETCHES
 from canaryproxy.processes.listen import listen_on
 from tests.support.admin import until
-from tests.support.world import run
+from tests.support.cluster import run
 
 REQUEST = b"%b %b HTTP/1.1\r\nHost: a\r\n\r\n"
 LARGE = 16 * 2**20
@@ -488,7 +488,7 @@ def test_the_room_is_shared_out_so_that_something_is_left_of_everything() -> Non
     assert ConnectionQuota.unshared(16) == ConnectionQuota(16, 12, 16, 16)
 
 
-def test_a_flood_of_whole_requests_makes_nobody_wait_in_vain() -> None:
+def test_a_flood_of_whole_requests_makes_no_one_wait_in_vain() -> None:
     async def test() -> None:
         async with api(ConnectionQuota.of(64)) as made:
 

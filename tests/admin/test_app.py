@@ -28,10 +28,10 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def problem(response: ClientResponse) -> tuple[int, str]:
     assert response.content_type == "application/problem+json"
-    told = json.loads(await response.read())
-    assert told["status"] == response.status
-    slug = told["type"].removeprefix("urn:canaryproxy:problem:")
-    assert TITLES[slug] == (response.status, told["title"])
+    data = json.loads(await response.read())
+    assert data["status"] == response.status
+    slug = data["type"].removeprefix("urn:canaryproxy:problem:")
+    assert TITLES[slug] == (response.status, data["title"])
     return response.status, slug
 
 
@@ -51,7 +51,7 @@ async def test_health_readiness_and_metrics_are_open(aiohttp_client: Client) -> 
     assert (await client.get("/api/v1/routes")).status == 404
 
 
-async def test_what_is_asked_before_the_state_is_read_is_told_to_come_again(aiohttp_client: Client) -> None:
+async def test_what_is_asked_before_the_state_is_read_is_asked_to_come_again(aiohttp_client: Client) -> None:
     api = Api()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     for path in ("routes", "routes/shop", "routes/shop/rollout", "routes/shop/canary", "routes/shop/stats?window=10s"):
@@ -98,8 +98,8 @@ async def test_the_history_names_who_did_what(aiohttp_client: Client) -> None:
     api = await Api(TOKENS).start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     assert (await client.put(WEIGHT, json={"canary": 12.5}, headers=WRITE)).status == 200
-    told = await (await client.get("/api/v1/routes/shop/history", headers=READ)).json()
-    assert [(one["actor"], one["action"], one["detail"], one["at"]) for one in told["entries"]] == [
+    data = await (await client.get("/api/v1/routes/shop/history", headers=READ)).json()
+    assert [(one["actor"], one["action"], one["detail"], one["at"]) for one in data["entries"]] == [
         ("ci", "weight", "5 -> 12.5", "2027-01-15T08:00:00.500Z")
     ]
 
@@ -235,11 +235,11 @@ async def test_documentation_and_events(aiohttp_client: Client) -> None:
     stream = await client.get("/api/v1/events")
     assert await stream.content.readline() == b"retry: 2000\n"
     await client.put(WEIGHT, json={"canary": 20})
-    told = b""
+    document = b""
     async with asyncio.timeout(60):
-        while b"data:" not in told:
-            told = await stream.content.readline()
-    data = json.loads(told.removeprefix(b"data: "))
+        while b"data:" not in document:
+            document = await stream.content.readline()
+    data = json.loads(document.removeprefix(b"data: "))
     assert (data["route"], data["weight"], data["actor"], data["generation"]) == ("shop", 20.0, "anyone", 2)
     api.events.close()
     await stream.content.read()
@@ -281,17 +281,17 @@ async def test_a_rollout_is_driven_by_its_verbs_with_a_body_or_without(aiohttp_c
     api = await Api().start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))
     path = "/api/v1/routes/shop/rollout"
-    told = await (await client.get(path)).json()
-    assert (told["phase"], told["step"], told["steps"]) == ("idle", None, [1, 5, 25, 50, 100])
+    data = await (await client.get(path)).json()
+    assert (data["phase"], data["step"], data["steps"]) == ("idle", None, [1, 5, 25, 50, 100])
     started = await client.post(f"{path}/start")
-    told = await started.json()
-    assert (started.status, told["phase"], told["step"], told["weight"], told["next"]) == (200, "progressing", 0, 1, 5)
-    assert told["not_before"] == told["since"] + 60
+    data = await started.json()
+    assert (started.status, data["phase"], data["step"], data["weight"], data["next"]) == (200, "progressing", 0, 1, 5)
+    assert data["not_before"] == data["since"] + 60
     assert started.headers["ETag"]
     assert await problem(await client.post(f"{path}/start", json={})) == (409, "phase")
     assert await problem(await client.put("/api/v1/routes/shop/weight", json={"canary": 5})) == (409, "phase")
-    told = await (await client.get("/api/v1/routes/shop")).json()
-    assert (told["phase"], told["step"], told["source"], told["weight"]) == ("progressing", 0, "rollout", 1)
+    data = await (await client.get("/api/v1/routes/shop")).json()
+    assert (data["phase"], data["step"], data["source"], data["weight"]) == ("progressing", 0, "rollout", 1)
     assert (await (await client.post(f"{path}/pause", json={})).json())["reason"] == "manual"
     assert await problem(await client.post(f"{path}/promote", json={"full": "yes"})) == (422, "invalid")
     assert await problem(await client.post(f"{path}/promote", json={"ful": True})) == (422, "invalid")
@@ -299,8 +299,8 @@ async def test_a_rollout_is_driven_by_its_verbs_with_a_body_or_without(aiohttp_c
     nothing = await client.post(f"{path}/promote", data=b"null", headers={"Content-Type": "application/json"})
     assert await problem(nothing) == (422, "invalid")
     assert (await (await client.post(f"{path}/promote", json={"full": True})).json())["phase"] == "baking"
-    told = await (await client.post(f"{path}/abort")).json()
-    assert (told["phase"], told["reason"], told["weight"], told["durable"]) == ("rolled_back", "manual", 0, True)
+    data = await (await client.post(f"{path}/abort")).json()
+    assert (data["phase"], data["reason"], data["weight"], data["durable"]) == ("rolled_back", "manual", 0, True)
     assert (await client.post(f"{path}/abort")).status == 200
     text = await (await client.get("/metrics")).text()
     assert 'canaryproxy_rollout_phase{phase="rolled_back",route="shop"} 1.0' in text

@@ -29,8 +29,8 @@ async def test_a_plain_route_says_so_everywhere() -> None:
     assert (analysis["verdict"], analysis["reason"]) == ("inconclusive", "the route has no canary")
     assert (await call(api, "GET", "/{route}/rollout", route="docs")).body.model_dump()["phase"] == "idle"
     assert (await call(api, "GET", "/{route}/rollout/report", route="docs")).body.model_dump()["comparison"] == []
-    told = (await call(api, "GET", CANARY, route="docs")).body.model_dump()
-    assert told == {"route": "docs", "canary": None, "source": "file"}
+    data = (await call(api, "GET", CANARY, route="docs")).body.model_dump()
+    assert data == {"route": "docs", "canary": None, "source": "file"}
     assert (await call(api, "GET", CANARY)).body.model_dump()["canary"] == {"url": "http://127.0.0.1:2"}
 
 
@@ -62,7 +62,7 @@ async def test_no_weight_and_rules_to_stable_need_none() -> None:
     assert (await call(api, "POST", "/{route}/rules", rule, route="docs")).status == 201
 
 
-async def test_a_canary_comes_and_goes_and_everybody_is_told_what_holds() -> None:
+async def test_a_canary_comes_and_goes_and_everyone_is_notified() -> None:
     api = await gateway()
     answer = await call(api, "PUT", CANARY, "http://127.0.0.1:3", route="docs")
     assert (answer.status, answer.body.model_dump()) == (

@@ -16,14 +16,14 @@ class Remembering:
     def __init__(self) -> None:
         self.heard: list[object] = []
 
-    def paused(self, visitor: ControlConnection) -> None:
-        self.heard.append(("paused", visitor.complete))
+    def paused(self, connection: ControlConnection) -> None:
+        self.heard.append(("paused", connection.complete))
 
-    def resumed(self, visitor: ControlConnection) -> None:
-        self.heard.append(("resumed", visitor.complete))
+    def resumed(self, connection: ControlConnection) -> None:
+        self.heard.append(("resumed", connection.complete))
 
-    def lost(self, visitor: ControlConnection) -> None:
-        self.heard.append(("lost", visitor.complete))
+    def lost(self, connection: ControlConnection) -> None:
+        self.heard.append(("lost", connection.complete))
 
 
 class Inner(asyncio.Protocol):
@@ -74,81 +74,81 @@ def visiting() -> Iterator[tuple[Remembering, ControlConnection, socket.socket]]
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 100])
 def test_a_head_is_complete_with_its_empty_line_however_it_is_cut(size: int) -> None:
     whole = b"\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"
-    with visiting() as (_, visitor, theirs):
+    with visiting() as (_, connection, theirs):
         for start in range(0, len(whole), size):
-            assert not visitor.complete
+            assert not connection.complete
             theirs.sendall(whole[start : start + size])
-            assert visitor.read(1000)
-        assert visitor.complete
-        assert visitor.buffered_bytes == len(whole.lstrip())
+            assert connection.read(1000)
+        assert connection.complete
+        assert connection.buffered_bytes == len(whole.lstrip())
 
 
 @pytest.mark.parametrize("sent", [b"\r\n\r\n", b"\r\n" * 9, b"GET / HTTP/1.1\r\nA: b\r\n"])
 def test_empty_lines_and_half_a_head_are_none(sent: bytes) -> None:
-    with visiting() as (_, visitor, theirs):
+    with visiting() as (_, connection, theirs):
         theirs.sendall(sent)
-        assert visitor.read(1000)
-        assert not visitor.complete
+        assert connection.read(1000)
+        assert not connection.complete
 
 
 @pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\n\n", b"GET / HTTP/1.1\r\nA: b\n", b"\r\n\x16\x03\x01"])
 def test_what_the_parser_refuses_in_any_case_is_not_waited_for(sent: bytes) -> None:
-    with visiting() as (_, visitor, theirs):
+    with visiting() as (_, connection, theirs):
         theirs.sendall(sent)
-        assert visitor.read(1000)
-        assert visitor.complete
+        assert connection.read(1000)
+        assert connection.complete
 
 
-def test_what_has_ended_or_says_nothing_is_told_apart() -> None:
-    with visiting() as (_, visitor, theirs):
+def test_what_has_ended_or_says_nothing_is_distinguished() -> None:
+    with visiting() as (_, connection, theirs):
         with pytest.raises(BlockingIOError):
-            visitor.read(10)
+            connection.read(10)
         theirs.close()
-        assert not visitor.read(10)
+        assert not connection.read(10)
 
 
 def test_last_words_arrive_where_there_is_no_protocol_yet() -> None:
-    with visiting() as (_, visitor, theirs):
-        visitor.abort(b"no room")
+    with visiting() as (_, connection, theirs):
+        connection.abort(b"no room")
         assert (theirs.recv(100), theirs.recv(100)) == (b"no room", b"")
 
 
 def test_the_protocol_gets_what_was_read_before_and_hears_everything_after() -> None:
-    with visiting() as (host, visitor, theirs):
+    with visiting() as (host, connection, theirs):
         theirs.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        visitor.read(1000)
+        connection.read(1000)
         inner, wire = Inner(), Wire()
-        visitor.enter(inner)
-        visitor.connection_made(wire)
-        visitor.data_received(b"more")
-        visitor.pause_writing()
-        visitor.resume_writing()
-        assert visitor.eof_received() is None
-        visitor.connection_lost(None)
+        connection.enter(inner)
+        connection.connection_made(wire)
+        connection.data_received(b"more")
+        connection.pause_writing()
+        connection.resume_writing()
+        assert connection.eof_received() is None
+        connection.connection_lost(None)
         assert inner.heard == [wire, b"GET / HTTP/1.1\r\n\r\n", b"more", "pause", "resume", "eof", None]
         assert host.heard == [("paused", True), ("resumed", True), ("lost", True)]
-        visitor.abort(b"")
+        connection.abort(b"")
         assert wire.aborted
 
 
 def test_what_was_aborted_while_it_was_let_in_does_not_live_on() -> None:
-    with visiting() as (_, visitor, _theirs):
+    with visiting() as (_, connection, _theirs):
         inner, wire = Inner(), Wire()
-        visitor.enter(inner)
-        visitor.abort(b"words for nobody yet")
-        visitor.connection_made(wire)
+        connection.enter(inner)
+        connection.abort(b"words for nobody yet")
+        connection.connection_made(wire)
         assert wire.aborted
         assert inner.heard == [wire]
 
 
 def test_what_a_client_takes_counts_from_the_pause_and_from_each_look() -> None:
-    with visiting() as (_, visitor, _theirs):
+    with visiting() as (_, connection, _theirs):
         wire = Wire()
-        visitor.enter(Inner())
-        visitor.connection_made(wire)
+        connection.enter(Inner())
+        connection.connection_made(wire)
         wire.unsent = 1000
-        visitor.pause_writing()
+        connection.pause_writing()
         wire.unsent = 800
-        assert visitor.consume(200)
+        assert connection.consume(200)
         wire.unsent = 799
-        assert not visitor.consume(200)
+        assert not connection.consume(200)

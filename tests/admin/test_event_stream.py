@@ -18,8 +18,8 @@ Client = Callable[[Application], Awaitable[TestClient]]  # type: ignore[type-arg
 
 
 def test_an_event_is_three_lines_and_an_empty_one() -> None:
-    told = event_stream.encode_event(PublishedEvent(7, "weight", 1.5, "shop", {"weight": 5, "note": "a\nb"}))
-    assert told == b'id: 7\nevent: weight\ndata: {"at": 1.5, "route": "shop", "weight": 5, "note": "a\\nb"}\n\n'
+    data = event_stream.encode_event(PublishedEvent(7, "weight", 1.5, "shop", {"weight": 5, "note": "a\nb"}))
+    assert data == b'id: 7\nevent: weight\ndata: {"at": 1.5, "route": "shop", "weight": 5, "note": "a\\nb"}\n\n'
     assert b"route" not in event_stream.encode_event(PublishedEvent(8, "worker", 1.5))
 
 

@@ -35,9 +35,9 @@ async def test_an_event_of_a_version_is_counted_for_it() -> None:
         "value": 19.5,
     }
     await report(api, goal="purchase", version="canary")
-    told = (await stats(api))["versions"]["canary"]["goals"]
-    assert told["purchase"] == {"events": 2, "value": 20.5, "users": 0, "per_request": 0.2, "per_user": None}
-    assert told["cart"] == {"events": 0, "value": 0.0, "users": 0, "per_request": 0.0, "per_user": None}
+    data = (await stats(api))["versions"]["canary"]["goals"]
+    assert data["purchase"] == {"events": 2, "value": 20.5, "users": 0, "per_request": 0.2, "per_user": None}
+    assert data["cart"] == {"events": 0, "value": 0.0, "users": 0, "per_request": 0.0, "per_user": None}
     assert api.counters.sums("shop", "canary").goal_values == {"purchase": 20.5}
 
 
@@ -51,8 +51,8 @@ async def test_an_event_of_a_user_is_that_of_the_version_that_had_them_and_the_u
     api.users.add(Delta(1, api.clock, users=(UsersDelta("shop", "canary", 500, 0, users),)), lambda _: 500)
     for _ in range(2):
         assert (await report(api, goal="purchase", key=high))["version"] == "canary"
-    told = (await stats(api))["versions"]["canary"]
-    assert (told["users"], told["goals"]["purchase"]["events"], told["goals"]["purchase"]["users"]) == (1, 3, 2)
+    data = (await stats(api))["versions"]["canary"]
+    assert (data["users"], data["goals"]["purchase"]["events"], data["goals"]["purchase"]["users"]) == (1, 3, 2)
 
 
 @pytest.mark.parametrize(
@@ -87,23 +87,23 @@ async def test_without_affinity_there_are_no_users() -> None:
     assert (await refused(api, "POST", "/{route}/goals", {"goal": "cart", "key": "a"}))[0] == "no-affinity"
     slug, detail = await refused(api, "POST", "/{route}/goals", {"goal": "sale", "version": "canary"})
     assert (slug, detail) == ("no-such-goal", "goals of shop are: cart")
-    told = await stats(api)
-    assert told["step"] is None
-    assert (told["versions"]["canary"]["users"], told["versions"]["canary"]["goals"]["cart"]["users"]) == (None, None)
+    data = await stats(api)
+    assert data["step"] is None
+    assert (data["versions"]["canary"]["users"], data["versions"]["canary"]["goals"]["cart"]["users"]) == (None, None)
     with pytest.raises(ApiError):
         await call(api, "POST", "/{route}/goals", {"goal": "cart", "version": "canary"}, route="none")
 
 
-async def test_what_the_traffic_showed_is_told_by_request_and_by_user() -> None:
+async def test_what_the_traffic_showed_is_reported_by_request_and_by_user() -> None:
     api = await Api(route=GOALS).start()
     api.served("stable", 100)
     seen = UsersDelta("shop", "stable", 500, 0, frozenset(range(1, 21)), frozenset((3,)))
     event = GoalDelta("shop", "stable", "cart", True, 10, 10.0, {}, 0, dict.fromkeys(range(1, 6), 2.0))
     by_rule = GoalDelta("shop", "stable", "cart", False, 7, 7.0)
-    told = Delta(1, api.clock, users=(seen,), goals=(event, by_rule))
-    api.counters.add(0, told)
-    api.window.add(told)
-    api.users.add(told, lambda _: 500)
+    data = Delta(1, api.clock, users=(seen,), goals=(event, by_rule))
+    api.counters.add(0, data)
+    api.window.add(data)
+    api.users.add(data, lambda _: 500)
     api.clock += 5
     found = await stats(api)
     stable = found["versions"]["stable"]

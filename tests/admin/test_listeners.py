@@ -14,7 +14,7 @@ from canaryproxy.admin.listeners import REASON_TEXTS, ControlListeners
 from canaryproxy.processes.listen import listen_on
 from canaryproxy.processes.unix_socket import listen_at
 from tests.support.admin import until
-from tests.support.world import run
+from tests.support.cluster import run
 
 
 def application() -> web.Application:

@@ -13,24 +13,24 @@ async def test_every_call_of_the_router_is_described_and_the_other_way_round() -
         for route in app.router.routes()
         if route.resource is not None and route.method != "HEAD"
     }
-    told = {(method.upper(), path) for path, methods in document(guarded=True)["paths"].items() for method in methods}
-    assert routed - told == {("GET", "/openapi.json"), ("GET", "/docs")}
-    assert told <= routed
+    data = {(method.upper(), path) for path, methods in document(guarded=True)["paths"].items() for method in methods}
+    assert routed - data == {("GET", "/openapi.json"), ("GET", "/docs")}
+    assert data <= routed
 
 
 def test_the_verbs_of_a_rollout_need_no_body() -> None:
     paths = document(guarded=True)["paths"]
     verbs = {
-        path.rpartition("/")[2]: told["post"] for path, told in paths.items() if "/rollout/" in path and "post" in told
+        path.rpartition("/")[2]: data["post"] for path, data in paths.items() if "/rollout/" in path and "post" in data
     }
     assert verbs.keys() == {"start", "pause", "resume", "promote", "abort", "retry", "reset"}
-    assert not any(told["requestBody"]["required"] for told in verbs.values())
+    assert not any(data["requestBody"]["required"] for data in verbs.values())
 
 
 def test_every_reference_leads_somewhere() -> None:
-    told = document(guarded=True)
-    text = str(told)
+    data = document(guarded=True)
+    text = str(data)
     names = {part.partition("'")[0] for part in text.split("#/components/schemas/")[1:]}
-    assert names <= told["components"]["schemas"].keys()
-    operations = [one for methods in told["paths"].values() for one in methods.values()]
+    assert names <= data["components"]["schemas"].keys()
+    operations = [one for methods in data["paths"].values() for one in methods.values()]
     assert len({one["operationId"] for one in operations}) == len(operations)

@@ -175,7 +175,7 @@ async def test_rules_are_added_replaced_in_place_and_removed() -> None:
     assert [rule["name"] for rule in listed["rules"]] == ["testers", "new"]
 
 
-async def test_rules_that_cannot_be_are_told_where_and_why() -> None:
+async def test_rules_that_cannot_be_are_reported_where_and_why() -> None:
     api = await Api().start()
     await call(api, "POST", "/{route}/rules", RULE)
     assert (await refused(api, "POST", "/{route}/rules", RULE))[0] == "rule-exists"
@@ -193,9 +193,9 @@ async def test_stats_of_the_last_seconds() -> None:
     api = await Api().start()
     api.served("canary", 40, 2)
     api.served("stable", 60)
-    told = (await call(api, "GET", "/{route}/stats")).body.model_dump()
-    canary = told["versions"]["canary"]
-    assert (told["window"], canary["requests"], canary["errors"], canary["error_rate"]) == (60.0, 40, 2, 0.05)
+    data = (await call(api, "GET", "/{route}/stats")).body.model_dump()
+    canary = data["versions"]["canary"]
+    assert (data["window"], canary["requests"], canary["errors"], canary["error_rate"]) == (60.0, 40, 2, 0.05)
     assert canary["p50"] == pytest.approx(2 ** (-191.5 / 32))
     assert (canary["in_flight"], canary["users"], canary["goals"]) == (1, None, {})
     assert (await call(api, "GET", "/{route}")).body.model_dump()["observed_weight"] == 40.0

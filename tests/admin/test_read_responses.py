@@ -78,8 +78,8 @@ async def test_all_routes_are_collected_once_for_all_who_wait_and_show_what_was_
     later = [asyncio.get_running_loop().create_task(client.get("/api/v1/routes")) for _ in range(20)]
     await asyncio.gather(*first)
     for answer in await asyncio.gather(*later):
-        told = json.loads(await answer.read())
-        assert next(one["weight"] for one in told["routes"] if one["route"] == "shop") == 77
+        data = json.loads(await answer.read())
+        assert next(one["weight"] for one in data["routes"] if one["route"] == "shop") == 77
     assert looked <= 6
 
 

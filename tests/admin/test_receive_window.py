@@ -18,7 +18,7 @@ from canaryproxy.admin.receive_window import (
     unacknowledged,
 )
 from tests.support.admin import until
-from tests.support.world import run
+from tests.support.cluster import run
 
 WIDE = 65536
 

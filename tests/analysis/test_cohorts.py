@@ -31,7 +31,7 @@ def test_what_no_canary_request_began_beside_waits_for_the_next_one() -> None:
     assert list(cohorts.blocks()) == [Block(1, 0, 10, 1)]
 
 
-def test_latencies_are_told_when_the_cohort_is_closed_in_coarser_buckets() -> None:
+def test_latencies_are_reported_when_the_cohort_is_closed_in_coarser_buckets() -> None:
     cohorts = Cohorts()
     cohorts.count(cell("stable", 5, {-100: 2, -99: 1}), 3, 0, timed=True)
     cohorts.count(cell("canary", 5, {-100: 1}), 1, 0, timed=False)

@@ -63,7 +63,7 @@ def test_an_equal_canary_is_judged_alike_whatever_its_share(weight: int) -> None
     assert "nothing is shown to be worse" in analysis.reason
 
 
-def test_both_getting_worse_together_blames_nobody() -> None:
+def test_both_getting_worse_together_blames_no_one() -> None:
     world = World(Version(0.001), Version(0.001))
     world.run(90)
     for version in (world.stable, world.canary):
@@ -82,7 +82,7 @@ def test_half_as_slow_again_is_found_after_the_warm_up() -> None:
     assert "95 % of the canary's requests took" in world.judge.analysis(world.now).reason
 
 
-def test_a_slow_minute_that_begins_within_the_warm_up_blames_nobody() -> None:
+def test_a_slow_minute_that_begins_within_the_warm_up_blames_no_one() -> None:
     world = World(weight=0)
     world.run(5)
     world.weight = 500
@@ -109,7 +109,7 @@ def test_a_canary_that_hangs_is_found_before_any_of_its_requests_has_ended() -> 
     assert world.judge.check_set.errors is not None
 
 
-def test_a_better_canary_is_told_to_be() -> None:
+def test_a_better_canary_is_reported_to_be() -> None:
     spec = AnalysisSpec(goals=(GoalSpec("cart"),))
     world = World(Version(0.02, buys=0.05), Version(0.002, median=0.012, buys=0.1), weight=5000, spec=spec, goal="cart")
     world.run(200)
@@ -192,7 +192,7 @@ def test_a_failing_verdict_stands_until_the_canary_has_no_share_any_more() -> No
     assert (analysis.verdict, analysis.reason) == ("inconclusive", "the canary has no share of the traffic")
 
 
-def test_another_weight_begins_what_is_shown_anew_and_keeps_the_evidence() -> None:
+def test_another_weight_restarts_what_is_shown_and_keeps_the_evidence() -> None:
     world = World(Version(0.01), Version(0.02))
     world.run(30)
     before = world.judge.analysis(world.now)
@@ -237,7 +237,7 @@ def test_fixed_bounds_fail_after_five_looks_in_a_row() -> None:
     assert World(weight=5000, spec=slow).run(60, failing) is not None
 
 
-def test_what_somebody_else_knows_holds_when_it_is_unknown_and_fails_when_it_is_bad() -> None:
+def test_what_an_external_source_knows_holds_when_it_is_unknown_and_fails_when_it_is_bad() -> None:
     world = World(weight=5000, spec=AnalysisSpec(externals=(ExternalSpec("load", max=1.0),)))
     world.run(30)
     assert "nothing was read yet" in world.judge.analysis(world.now).reason
@@ -275,7 +275,7 @@ def test_failures_that_come_in_bad_seconds_of_machines_are_counted_by_them() -> 
     assert world.run(60, failing) is not None
 
 
-def test_where_stables_endpoints_stall_now_and_then_nobody_counts_requests() -> None:
+def test_where_stables_endpoints_stall_now_and_then_no_one_counts_requests() -> None:
     world = World(weight=0, rate=0.0, spec=AnalysisSpec(latency=None))
     rng = random.Random(4)
     for second in range(1000, 4700):
@@ -506,7 +506,7 @@ def at(document: Any, path: tuple[str, ...]) -> Any:
 def test_what_a_later_version_has_added_anywhere_is_written_back() -> None:
     """An older reader keeps unknown fields at every level, and the evidence of checks that it does not know."""
     world = JUDGED["everything"]()
-    told = stored(world.judge, world.now)
+    data = stored(world.judge, world.now)
     named = {
         ("warm",),
         ("goals_at_risk",),
@@ -514,14 +514,14 @@ def test_what_a_later_version_has_added_anywhere_is_written_back() -> None:
         ("stable", "dispersion", "failed"),
         ("stable", "dispersion", "failed_seconds"),
     }
-    places = [path for path in objects(told) if path not in named]
+    places = [path for path in objects(data) if path not in named]
     assert len(places) > 30
     for path in places:
-        at(told, path)["later"] = LATER
-    told["panel"]["saturation"] = {"v": 3, "evidence": {"looks": 9}}
-    told["panel"]["goals"]["of another release"] = {"fewer": 1}
+        at(data, path)["later"] = LATER
+    data["panel"]["saturation"] = {"v": 3, "evidence": {"looks": 9}}
+    data["panel"]["goals"]["of another release"] = {"fewer": 1}
     judge = fresh(world)
-    judge.restore(told, world.now)
+    judge.restore(data, world.now)
     world.judge = judge
     world.run(3)
     after = stored(world.judge, world.now)
@@ -533,10 +533,10 @@ def test_what_a_later_version_has_added_anywhere_is_written_back() -> None:
 
 def test_of_another_canary_only_what_is_known_of_stable_is_kept() -> None:
     world = JUDGED["everything"]()
-    told = stored(world.judge, world.now)
-    told["later"] = told["panel"]["later"] = told["stable"]["later"] = LATER
+    data = stored(world.judge, world.now)
+    data["later"] = data["panel"]["later"] = data["stable"]["later"] = LATER
     judge = fresh(world)
-    judge.restore(told, world.now)
+    judge.restore(data, world.now)
     judge.restart(world.now, first=int(world.now))
     after = stored(judge, world.now)
     assert after["stable"]["later"] == LATER
@@ -546,12 +546,12 @@ def test_of_another_canary_only_what_is_known_of_stable_is_kept() -> None:
 
 def test_a_check_that_an_older_version_did_not_have_begins_now() -> None:
     world = JUDGED["everything"]()
-    told = stored(world.judge, world.now)
+    data = stored(world.judge, world.now)
     for name in ("refusals", "sample_ratio", "highest"):
-        del told["panel"][name]
-    told["panel"]["resources"] = {}
+        del data["panel"][name]
+    data["panel"]["resources"] = {}
     judge = fresh(world)
-    judge.restore(told, world.now)
+    judge.restore(data, world.now)
     checks = {one.name: one for one in judge.analysis(world.now).checks}
     assert checks["refusals"].samples.canary == checks["resource:cpu"].samples.canary == 0
     assert checks["errors"].samples.canary > 0
@@ -582,14 +582,14 @@ def test_a_check_that_an_older_version_did_not_have_begins_now() -> None:
 def test_damaged_evidence_is_refused(path: tuple[str, ...]) -> None:
     world = JUDGED["everything"]()
     for damage in (7.5, "x", [1], {"y": 1}):
-        told = stored(world.judge, world.now)
-        if type(at(told, path)) is type(damage):
+        data = stored(world.judge, world.now)
+        if type(at(data, path)) is type(damage):
             continue
-        at(told, path[:-1])[path[-1]] = damage
+        at(data, path[:-1])[path[-1]] = damage
         if path == ("seconds",) and damage == 7.5:
             continue
         with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
-            fresh(world).restore(told, world.now)
+            fresh(world).restore(data, world.now)
 
 
 @pytest.mark.parametrize(
@@ -598,8 +598,8 @@ def test_damaged_evidence_is_refused(path: tuple[str, ...]) -> None:
 )
 def test_evidence_of_a_later_version_is_said_to_be_that(path: tuple[str, ...]) -> None:
     world = JUDGED["everything"]()
-    told = stored(world.judge, world.now)
-    assert at(told, path)["v"] == 1
-    at(told, path)["v"] = 99
+    data = stored(world.judge, world.now)
+    assert at(data, path)["v"] == 1
+    at(data, path)["v"] = 99
     with pytest.raises(TooNewError, match="version 99"):
-        fresh(world).restore(told, world.now)
+        fresh(world).restore(data, world.now)

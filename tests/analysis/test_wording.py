@@ -48,7 +48,7 @@ def test_guesses_have_two_digits_and_one_of_a_kind_no_plural() -> None:
     assert wording.percent(0.0025) == "0.25 %"
 
 
-def test_what_is_wanted_is_told_in_units_and_in_time() -> None:
+def test_what_is_wanted_is_reported_in_units_and_in_time() -> None:
     assert wording.missing_text(912, "request", 15.2) == "about 920 more canary requests, about 60 s"
     assert wording.missing_text(5000, "user", 2.0) == "about 5,000 more canary users, about 41.7 min"
     assert wording.missing_text(5000, "user", 0.0) == "about 5,000 more canary users"

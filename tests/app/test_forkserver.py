@@ -36,7 +36,7 @@ def test_it_forks_answers_and_retires() -> None:
             sock.close()
 
 
-def test_an_order_without_a_link_forks_nobody() -> None:
+def test_an_order_without_a_link_forks_no_one() -> None:
     """Where no descriptor was left for it, the order arrives alone."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     before = signal.getsignal(signal.SIGCHLD)

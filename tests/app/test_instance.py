@@ -19,7 +19,7 @@ from canaryproxy.config.schema.admin import AccessLogConfig
 from canaryproxy.model.report import Delta
 from canaryproxy.storage.memory import MemoryStore
 from canaryproxy.storage.sqlite import SqliteStore
-from tests.support.world import GET, PATIENCE, Origin
+from tests.support.cluster import GET, PATIENCE, Origin
 
 ASIDE = ServerFlags(admin_listen="127.0.0.1:0", state="memory", workers="1")
 

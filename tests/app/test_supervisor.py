@@ -18,7 +18,7 @@ from canaryproxy.app.worker import runner
 from canaryproxy.config import Config, from_flags, load
 from canaryproxy.config.load import ServerFlags
 from canaryproxy.processes.listen import ListenError
-from tests.support.world import GET, PATIENCE, Origin
+from tests.support.cluster import GET, PATIENCE, Origin
 
 ASIDE = ServerFlags(admin_listen="127.0.0.1:0", state="memory", workers="1")
 
@@ -127,7 +127,7 @@ def test_signals_drain_and_a_second_one_ends_at_once(
         assert running.run(_signalled(numbers, caplog, busy=busy)) == code
 
 
-def test_what_outlasts_the_drain_is_told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_outlasts_the_drain_is_reported(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     async def cut(_: Instance) -> int:
         await Instance.abort(_)
         return 3
@@ -184,7 +184,7 @@ def test_a_start_that_fails_leaves_nothing_open() -> None:
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_the_service_manager_is_told(abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_service_manager_is_notified(abstract: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notify("READY=1")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         name = f"canaryproxy-test-{os.getpid()}" if abstract else str(tmp_path / "notify")

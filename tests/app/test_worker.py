@@ -24,7 +24,7 @@ from canaryproxy.model.report import Delta
 from canaryproxy.processes.listen import listen_on
 from tests.support.admin import until
 from tests.support.authority import Authority
-from tests.support.world import GET, Origin, run
+from tests.support.cluster import GET, Origin, run
 
 CONFIG = "server: {{timeouts: {{drain: 200ms}}}}\nstable: http://127.0.0.1:{port}\ncanary: http://127.0.0.1:1\nweight: {weight}\n"
 
@@ -32,7 +32,7 @@ CONFIG = "server: {{timeouts: {{drain: 200ms}}}}\nstable: http://127.0.0.1:{port
 END = "-----END CERTIFICATE-----\n"
 
 
-class Told:
+class Received:
     """What came up the link."""
 
     def __init__(self) -> None:
@@ -48,16 +48,16 @@ class Told:
 @asynccontextmanager
 async def working(
     port: int = 1, access_log: AccessLog | None = None, tls: ListenerTls | None = None, behind: tuple[Message, ...] = ()
-) -> AsyncIterator[tuple[Told, Worker, int]]:
+) -> AsyncIterator[tuple[Received, Worker, int]]:
     """A worker that was told to begin, and what came right behind that."""
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
     for sock in (ours, theirs):
         sock.setblocking(False)
-    listening, told = listen_on("127.0.0.1", 0), Told()
+    listening, data = listen_on("127.0.0.1", 0), Received()
     worker = Worker(loop, [listening], mmap.mmap(-1, memory_size(2)))
     await worker.wire.connect(loop, theirs)
-    await told.wire.connect(loop, ours)
+    await data.wire.connect(loop, ours)
     config = parse(CONFIG.format(port=port, weight=0), "f", {})
     first = replace(
         worker_config(config, 0, 1, "canaryproxy-x"), table=diff(EMPTY, compile_table(config, 4)), access_log=access_log
@@ -65,11 +65,11 @@ async def working(
     if tls is not None:
         first = replace(first, listeners=(ListenerSettings(tls),))
     for message in (first, *behind):
-        told.wire.send(message)
+        data.wire.send(message)
     try:
-        yield told, worker, listening.getsockname()[1]
+        yield data, worker, listening.getsockname()[1]
     finally:
-        told.wire.abort()
+        data.wire.abort()
         worker.wire.abort()
         worker.close()
         listening.close()
@@ -82,23 +82,23 @@ def test_it_serves_reports_and_follows_tables(tmp_path: Path) -> None:
         server = await asyncio.start_server(origin.serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         log = AccessLog(str(tmp_path / "access.log"), "text")
-        async with working(port, access_log=log) as (told, worker, at):
-            await until(lambda: bool(told.of(Acknowledged)))
-            assert told.of(Acknowledged) == [Acknowledged(4)]
+        async with working(port, access_log=log) as (data, worker, at):
+            await until(lambda: bool(data.of(Acknowledged)))
+            assert data.of(Acknowledged) == [Acknowledged(4)]
             reader, writer = await asyncio.open_connection("127.0.0.1", at)
             writer.write(GET)
             assert (await reader.read()).endswith(b"ok")
             writer.close()
             before = compile_table(parse(CONFIG.format(port=port, weight=0), "f", {}), 4)
-            told.wire.send(diff(before, compile_table(parse(CONFIG.format(port=port, weight=7), "f", {}), 5)))
-            told.wire.send(Certificates((None,)))
-            await until(lambda: Acknowledged(5) in told.messages)
-            index = told.messages.index(Acknowledged(5))
-            assert isinstance(told.messages[index - 1], Delta)
-            assert sum(cell.starts for delta in told.messages if isinstance(delta, Delta) for cell in delta.cells) == 1
-            told.wire.send(Drain())
-            await asyncio.wait_for(told.lost.wait(), 60)
-            assert isinstance(told.messages[-1], Drained)
+            data.wire.send(diff(before, compile_table(parse(CONFIG.format(port=port, weight=7), "f", {}), 5)))
+            data.wire.send(Certificates((None,)))
+            await until(lambda: Acknowledged(5) in data.messages)
+            index = data.messages.index(Acknowledged(5))
+            assert isinstance(data.messages[index - 1], Delta)
+            assert sum(cell.starts for delta in data.messages if isinstance(delta, Delta) for cell in delta.cells) == 1
+            data.wire.send(Drain())
+            await asyncio.wait_for(data.lost.wait(), 60)
+            assert isinstance(data.messages[-1], Drained)
             await asyncio.wait_for(worker.ended.wait(), 60)
         assert (tmp_path / "access.log").read_text().count("\n") == 1
         server.close()
@@ -110,9 +110,9 @@ def test_it_serves_reports_and_follows_tables(tmp_path: Path) -> None:
 
 def test_it_ends_with_its_link() -> None:
     async def test() -> None:
-        async with working() as (told, worker, _):
-            await until(lambda: bool(told.of(Acknowledged)))
-            told.wire.close()
+        async with working() as (data, worker, _):
+            await until(lambda: bool(data.of(Acknowledged)))
+            data.wire.close()
             await asyncio.wait_for(worker.ended.wait(), 60)
 
     run(test())
@@ -139,9 +139,9 @@ def test_what_comes_right_behind_the_beginning_is_not_lost() -> None:
     behind = (diff(begun, tables[1]), Certificates((new,)), diff(tables[1], tables[2]))
 
     async def test() -> None:
-        async with working(tls=old, behind=behind) as (told, _, at):
-            await until(lambda: Acknowledged(6) in told.messages)
-            assert told.of(Acknowledged) == [Acknowledged(4), Acknowledged(5), Acknowledged(6)]
+        async with working(tls=old, behind=behind) as (data, _, at):
+            await until(lambda: Acknowledged(6) in data.messages)
+            assert data.of(Acknowledged) == [Acknowledged(4), Acknowledged(5), Acknowledged(6)]
             trusting = ssl.create_default_context(cadata=authority.pem.decode())
             _, writer = await asyncio.open_connection("127.0.0.1", at, ssl=trusting, server_hostname="shop.test")
             shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)

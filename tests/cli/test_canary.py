@@ -55,11 +55,15 @@ def test_status_has_one_line_for_a_plain_route() -> None:
         rows = [line.split() for line in text.splitlines()]
         assert code == 0
         assert [row[:2] for row in rows[1:6]] == [
-            ["shop", "stable"], ["shop", "canary"], ["docs", "stable"], ["blog", "stable"], ["blog", "canary"],
-        ]  # fmt: skip
+            ["shop", "stable"],
+            ["shop", "canary"],
+            ["docs", "stable"],
+            ["blog", "stable"],
+            ["blog", "canary"],
+        ]
         assert rows[3][-1] == "no-canary"
         goal = next(row for row in rows if "sale" in row)
         assert goal[-4:] == ["-", "-", "-", "-"]
-        told = json.loads(said(served, "status", "docs", "--json")[1])
-        assert (told["canary"], told["stats"]["versions"]["canary"]) == (None, None)
+        data = json.loads(said(served, "status", "docs", "--json")[1])
+        assert (data["canary"], data["stats"]["versions"]["canary"]) == (None, None)
         assert said(served, "status", "docs", "--wait") == (0, "docs idle\n")

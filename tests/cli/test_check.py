@@ -49,7 +49,7 @@ def test_json_is_for_machines(invoke: CliRunner, tmp_path: Path) -> None:
     assert not json.loads(result.output)["valid"]
 
 
-def test_a_broken_file_is_an_exit_code_and_a_line_to_mend(invoke: CliRunner, tmp_path: Path) -> None:
+def test_a_broken_file_is_an_exit_code_and_a_line_to_fix(invoke: CliRunner, tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("stable: http://a:1\ncanary: http://b:1\nwieght: 3\n")
     result = invoke.invoke(app, ["check", str(path)])
@@ -58,7 +58,7 @@ def test_a_broken_file_is_an_exit_code_and_a_line_to_mend(invoke: CliRunner, tmp
     assert "weight" in result.output
 
 
-def test_the_version_is_told(invoke: CliRunner) -> None:
+def test_the_version_is_reported(invoke: CliRunner) -> None:
     assert invoke.invoke(app, ["--version"]).output == f"canaryproxy {__version__} ({MODE})\n"
 
 

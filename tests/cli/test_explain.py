@@ -51,8 +51,8 @@ def test_the_source_and_a_cookie_can_be_given(tmp_path: Path) -> None:
 
 
 def test_json_is_for_programs(tmp_path: Path) -> None:
-    told = json.loads(explain(tmp_path, "--json", "GET", "http://shop.test/")[1])
-    assert (told["version"], told["canary_percent"], told["new_cookie"]) == (None, 5.0, True)
+    data = json.loads(explain(tmp_path, "--json", "GET", "http://shop.test/")[1])
+    assert (data["version"], data["canary_percent"], data["new_cookie"]) == (None, 5.0, True)
     code, output = explain(tmp_path, "--json", "GET", "http://else.test/")
     assert (code, json.loads(output)["reason"]) == (1, "no_route")
     assert explain(tmp_path, "GET", "http://else.test/") == (1, "404: no route has this host and path\n")
@@ -74,7 +74,7 @@ def test_what_the_proxy_would_refuse_is_refused_here(tmp_path: Path, arguments: 
     assert words in " ".join(output.replace("│", " ").split())
 
 
-def test_a_broken_config_is_told(tmp_path: Path) -> None:
+def test_a_broken_config_is_reported(tmp_path: Path) -> None:
     code, output = explain(tmp_path, "GET", "/", text="stable: 5")
     assert code == 1
     assert "shop.yaml" in output

@@ -26,13 +26,13 @@ def test_status_says_why_since_when_and_how_often() -> None:
         api.topology.health.findings[Endpoint("127.0.0.1", 2)] = HealthFinding(answered(503), 4, since=0.0, at=7.0)
         api.failures.bad(("shop", "check", "load"), "it refused the connection")
         done = CliRunner().invoke(app, ["status", "--admin", served.url])
-        told = json.loads(CliRunner().invoke(app, ["status", "checked", "--json", "--admin", served.url]).stdout)
+        data = json.loads(CliRunner().invoke(app, ["status", "checked", "--json", "--admin", served.url]).stdout)
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["checked", "canary", "127.0.0.1:2", "healthy", "4", "1970-01-01T00:00:00", "it", "answered", "503"] in lines
     assert any(
         line[:3] == ["shop", "check", "load"] and line[-3:] == ["refused", "the", "connection"] for line in lines
     )
-    assert told["endpoints"]["canary"][0]["check"]["kind"] == "status"
+    assert data["endpoints"]["canary"][0]["check"]["kind"] == "status"
 
 
 def test_where_nothing_fails_there_is_no_table() -> None:

@@ -13,14 +13,14 @@ def test_both_versions_stand_side_by_side() -> None:
     api = Api(route="    affinity: cookie\n    goals: [{name: cart, path: /cart}, {name: sold}]\n")
     api.served("canary", 50)
     event = GoalDelta("shop", "canary", "cart", True, 5, 12.5, {31: 5}, 0, {1: 12.5})
-    told = Delta(
+    data = Delta(
         1,
         api.clock,
         users=(UsersDelta("shop", "canary", 500, 0, frozenset((1, 2, 3, 4)), frozenset((1,))),),
         goals=(event,),
     )
-    api.window.add(told)
-    api.users.add(told, lambda _: 500)
+    api.window.add(data)
+    api.users.add(data, lambda _: 500)
     with live(api) as served:
         done = CliRunner().invoke(app, ["status", "--admin", served.url], env={"COLUMNS": "240"})
     lines = done.stdout.splitlines()

@@ -35,6 +35,6 @@ def test_who_did_what_the_newest_first() -> None:
         run(app, ["reset", "shop", "--admin", served.url])
         run(app, ["weight", "shop", "1", "--admin", served.url])
         run(app, ["weight", "shop", "2", "--admin", served.url])
-        told = run(app, ["history", "shop", "--limit", "1", "--json", "--admin", served.url]).stdout
-        assert [entry["detail"] for entry in json.loads(told)["entries"]] == ["1 -> 2"]
+        data = run(app, ["history", "shop", "--limit", "1", "--json", "--admin", served.url]).stdout
+        assert [entry["detail"] for entry in json.loads(data)["entries"]] == ["1 -> 2"]
         assert run(app, ["history", "nope", "--admin", served.url]).exit_code == 1

@@ -153,7 +153,7 @@ def test_an_output_that_knows_ascii_alone_gets_nothing_else(arguments: list[str]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["check", str(CONFIG)], ["check", "--json", str(CONFIG)]])
-def test_an_output_that_nobody_reads_ends_a_command_without_a_word(arguments: list[str]) -> None:
+def test_an_output_that_no_one_reads_ends_a_command_without_a_word(arguments: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = run(*arguments, stdout=writing)

@@ -34,7 +34,7 @@ def test_one_that_does_not_answer_is_not_waited_for() -> None:
             Remote(f"http://127.0.0.1:{mute.getsockname()[1]}").call("GET", "/readyz", patience=0.05)
 
 
-def test_something_else_that_listens_there_is_told_apart() -> None:
+def test_something_else_that_listens_there_is_distinguished() -> None:
     with live(Api()) as served, pytest.raises(RemoteError, match="no canaryproxy"):
         Remote(served.url).call("GET", "/docs")
 

@@ -9,26 +9,32 @@ from canaryproxy.cli.report import lines
 from tests.support.admin import Api
 from tests.support.live import live
 
-TOLD = {
-    "route": "shop", "rollout_id": "a", "canary_version": "v42", "stable_version": "v41", "result": "rolled_back",
-    "why": "canary failed 13 of 640 requests", "verdict": "fail", "reason": "it fails",
+DATA = {
+    "route": "shop",
+    "rollout_id": "a",
+    "canary_version": "v42",
+    "stable_version": "v41",
+    "result": "rolled_back",
+    "why": "canary failed 13 of 640 requests",
+    "verdict": "fail",
+    "reason": "it fails",
     "exposed": {"requests": 1640, "failed": 13, "beyond_stable": 12.42, "users": 17},
     "comparison": [{"name": "errors", "comparison": "worse", "sentence": "2 % beside 0.1 %"}],
-}  # fmt: skip
+}
 
 
 def test_a_report_for_people() -> None:
-    assert lines(TOLD) == [
+    assert lines(DATA) == [
         "shop: rollout a of v42 beside v41, rolled back: canary failed 13 of 640 requests",
         "the canary got 1,640 requests of 17 users and failed 13, 12.4 more than stable would have",
         "errors: worse: 2 % beside 0.1 %",
     ]
-    nameless = {**TOLD, "canary_version": None, "stable_version": None, "why": None, "result": "under_way"}
+    nameless = {**DATA, "canary_version": None, "stable_version": None, "why": None, "result": "under_way"}
     assert lines(nameless)[:2] == [
         "shop: rollout a of a version without a name, under way",
         "verdict: fail: it fails",
     ]
-    assert lines({**TOLD, "rollout_id": None})[0] == "shop: no rollout yet"
+    assert lines({**DATA, "rollout_id": None})[0] == "shop: no rollout yet"
 
 
 def test_it_is_there_after_a_rollback_and_a_reset_and_by_id() -> None:

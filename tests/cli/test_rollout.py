@@ -11,7 +11,7 @@ from canaryproxy.cli.waiting import REFUSED, TIMED_OUT
 from tests.support.admin import Api
 from tests.support.live import Live, live
 
-TOLD = {
+DATA = {
     "route": "shop",
     "phase": "progressing",
     "reason": None,
@@ -56,8 +56,8 @@ TOLD = {
         ),
     ],
 )
-def test_where_it_stands_is_told_in_a_line(more: dict[str, object], words: str) -> None:
-    assert sentence({**TOLD, **more}) == words
+def test_where_it_stands_is_reported_in_a_line(more: dict[str, object], words: str) -> None:
+    assert sentence({**DATA, **more}) == words
 
 
 def run(served: Live, *words: str) -> Result:
@@ -68,8 +68,8 @@ def test_a_start_says_its_id_and_names_the_versions() -> None:
     with live(Api()) as served:
         done = run(served, "start", "shop", "--version", "v42", "--stable-version", "v41", "--quiet")
         assert (done.exit_code, done.stdout.count("\n")) == (0, 1)
-        told = json.loads(run(served, "status", "shop", "--json").stdout)
-        assert (told["rollout_id"], told["stable_version"], told["canary_version"]) == (
+        data = json.loads(run(served, "status", "shop", "--json").stdout)
+        assert (data["rollout_id"], data["stable_version"], data["canary_version"]) == (
             done.stdout.strip(),
             "v41",
             "v42",

@@ -27,8 +27,8 @@ def test_a_table_of_every_route() -> None:
         assert lines[1].split()[:6] == ["shop", "stable", "95%", "95.00%", "1/1", "950"]
         assert lines[2].split()[:7] == ["shop", "canary", "5%", "5.00%", "1/1", "50", "10.00%"]
         assert lines[3].split()[:3] == ["blog", "stable", "100%"]
-        told = json.loads(CliRunner().invoke(app, ["status", "shop", "--json", "--admin", served.url]).stdout)
-        assert (told["weight"], told["stats"]["versions"]["canary"]["errors"]) == (5.0, 5)
+        data = json.loads(CliRunner().invoke(app, ["status", "shop", "--json", "--admin", served.url]).stdout)
+        assert (data["weight"], data["stats"]["versions"]["canary"]["errors"]) == (5.0, 5)
         assert CliRunner().invoke(app, ["status", "nope", "--admin", served.url]).exit_code == 1
 
 
@@ -56,7 +56,7 @@ def test_a_rollout_is_waited_for_on_one_route_alone() -> None:
 def test_watching_survives_an_instance_that_is_away_and_ends_with_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
 
-    def told(remote: Remote, route: str | None) -> list[dict[str, Any]]:
+    def data(remote: Remote, route: str | None) -> list[dict[str, Any]]:
         nonlocal looks
         looks += 1
         if looks == 2:
@@ -66,7 +66,7 @@ def test_watching_survives_an_instance_that_is_away_and_ends_with_ctrl_c(monkeyp
         return read_status(remote, route)
 
     monkeypatch.setattr(module, "PERIOD", 0.0)
-    monkeypatch.setattr(module, "look", told)
+    monkeypatch.setattr(module, "look", data)
     with live(Api()) as served:
         done = CliRunner().invoke(app, ["status", "--watch", "--admin", served.url], env=WIDE)
         assert (done.exit_code, done.stdout.count("it cannot be reached"), done.stdout.count("blog")) == (0, 1, 4)

@@ -74,8 +74,8 @@ def test_another_ones_success_is_none_of_ours(shop: Shop) -> None:
     second = shop.start("v2")
     for _ in range(6):
         shop.run("promote", "shop")
-    told = f"shop superseded, version v1, rollout {first}: rollout {second} of v2 took its place"
-    assert shop.waited("--rollout", first) == (SUPERSEDED, told)
+    data = f"shop superseded, version v1, rollout {first}: rollout {second} of v2 took its place"
+    assert shop.waited("--rollout", first) == (SUPERSEDED, data)
     assert wait(waiting, 0.1) == SUPERSEDED
     assert shop.waited("--rollout", second)[0] == SUCCEEDED
 
@@ -91,8 +91,8 @@ def test_all_routes_without_a_name(shop: Shop) -> None:
     shop.run("abort", "shop")
     done = shop.run("status", "--wait", "--json")
     assert done.exit_code == ROLLED_BACK
-    told = {one["route"]: one for one in json.loads(done.stdout)}
-    assert (told["shop"]["id"], told["shop"]["result"], told["blog"]["result"]) == (mine, "rolled_back", "idle")
+    data = {one["route"]: one for one in json.loads(done.stdout)}
+    assert (data["shop"]["id"], data["shop"]["result"], data["blog"]["result"]) == (mine, "rolled_back", "idle")
 
 
 def test_an_instance_that_is_not_there_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

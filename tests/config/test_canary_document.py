@@ -78,7 +78,7 @@ def test_what_is_no_version_is_refused_with_its_paths(written: object, said: lis
         canary_set(written)
     assert [path for path, _ in refused.value.problems] == [path for path, _ in said]
     if written != "none":
-        assert all(words in told for (_, words), (_, told) in zip(said, refused.value.problems, strict=True))
+        assert all(words in data for (_, words), (_, data) in zip(said, refused.value.problems, strict=True))
 
 
 def test_none_is_a_canary_of_the_api_too() -> None:

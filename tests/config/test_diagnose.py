@@ -108,20 +108,20 @@ def test_the_value_of_a_secret_variable_is_not_shown() -> None:
     assert lines == ["f:1:1: weight: a value that is not shown; write it like 5"]
 
 
-def test_a_fault_inside_a_short_form_is_told_where_the_user_wrote() -> None:
+def test_a_fault_inside_a_short_form_is_reported_where_the_user_wrote() -> None:
     assert explained("routes:\n  shop:\n    stable: x", value("routes", "shop", "stable", "url")) == [
         'f:3:5: routes.shop.stable: found "x"; mend it'
     ]
 
 
-def test_a_key_missing_because_it_was_misspelt_is_not_told_twice() -> None:
+def test_a_key_missing_because_it_was_misspelt_is_not_reported_twice() -> None:
     faults = SchemaFault(("routes", "a", "stabel"), "unknown"), SchemaFault(("routes", "a", "stable"), "missing")
     lines = explained("routes:\n  a:\n    stabel: x", *faults)
     assert len(lines) == 1
     assert "did you mean `stable`?" in lines[0]
 
 
-def test_a_value_whose_variable_is_unset_is_not_told_twice() -> None:
+def test_a_value_whose_variable_is_unset_is_not_reported_twice() -> None:
     lines = explained("a: ${X}\nb: 1", value("a"), value("b"))
     assert [line.split(":")[1] for line in lines] == ["1", "2"]
 

@@ -43,7 +43,9 @@ def test_two_lines_are_a_working_config() -> None:
 
 @pytest.mark.parametrize("loader", LOADERS, ids=lambda loader: loader.__name__)
 @pytest.mark.parametrize("case", sorted(BROKEN.glob("*.yaml")), ids=lambda case: case.stem)
-def test_a_broken_config_is_told_line_path_and_mend(case: Path, loader: type, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_config_is_reported_line_path_and_hint(
+    case: Path, loader: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("canaryproxy.config.yaml.nodes.compose.__defaults__", (loader,))
     with pytest.raises(ConfigError) as error:
         parse(case.read_text("utf-8"), case.name, ENVIRON)
@@ -119,7 +121,7 @@ def test_an_example_takes_its_values_from_the_environment() -> None:
 # Files.
 
 
-def test_a_file_that_is_not_there_is_told_so(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         load(tmp_path / "no.yaml", {})
     assert str(error.value).startswith(f"{tmp_path / 'no.yaml'}: no such file; check the path")
@@ -130,7 +132,7 @@ def test_a_directory_is_no_config(tmp_path: Path) -> None:
         load(tmp_path, {})
 
 
-def test_a_file_that_may_not_be_read_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_read_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, flags: int) -> int:
         raise PermissionError(13, f"Permission denied ({flags})", str(path))
 
@@ -140,12 +142,12 @@ def test_a_file_that_may_not_be_read_is_told_so(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000])
-def test_an_impossible_name_is_told_so(name: str) -> None:
+def test_an_impossible_name_is_reported(name: str) -> None:
     with pytest.raises(ConfigError, match="a file that cannot be read"):
         load(Path(name), {})
 
 
-def test_a_file_that_is_not_utf8_is_told_where(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_reported_where(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(TWO_LINES.encode() + "# ü".encode() + b"\xe9\n")
     with pytest.raises(ConfigError) as error:

@@ -3,7 +3,7 @@
 from canaryproxy.config.problems import ConfigError, ConfigProblem, path_text
 
 
-def test_a_problem_is_one_line_with_place_path_find_and_mend() -> None:
+def test_a_problem_is_one_line_with_place_path_find_and_hint() -> None:
     problem = ConfigProblem("config.yaml", 12, 5, "routes.shop.weight", 'found "abc"', "expected a percentage")
     assert str(problem) == 'config.yaml:12:5: routes.shop.weight: found "abc"; expected a percentage'
 

@@ -7,7 +7,7 @@ from canaryproxy.config.short_form import full_form
 from canaryproxy.config.yaml.document import YamlTree
 
 
-def told(tree: YamlTree) -> list[tuple[str, str]]:
+def reported(tree: YamlTree) -> list[tuple[str, str]]:
     shaped = full_form(tree)
     return [(path_text(fault.loc), fault.wrong.found or "") for fault in shaped.faults if fault.wrong is not None]
 
@@ -54,6 +54,8 @@ def test_a_mixture_is_refused_key_by_key_and_the_rest_goes_on() -> None:
         ({"routes": []}, [("routes", "no routes")]),
     ],
 )
-def test_a_tree_that_has_neither_form_is_told_what_is_missing(tree: YamlTree, expected: list[tuple[str, str]]) -> None:
+def test_a_tree_that_has_neither_form_is_reported_what_is_missing(
+    tree: YamlTree, expected: list[tuple[str, str]]
+) -> None:
     assert full_form(tree).tree is None
-    assert told(tree) == expected
+    assert reported(tree) == expected

@@ -60,7 +60,7 @@ def test_a_rule_that_reaches_the_canary_needs_one(rule: str, stray: bool) -> Non
     assert parse(f"{text}canary: http://b\n", "f", {}).routes["default"].rules
 
 
-def test_what_is_wrong_in_itself_is_told_once() -> None:
+def test_what_is_wrong_in_itself_is_reported_once() -> None:
     assert wrong(f"{STABLE}weight: 500\n") == [(2, "weight")]
     assert wrong(f"{STABLE}rules: [{{name: a, to: stable, percent: x}}]\n") == [(2, "rules[0].percent")]
     assert wrong(f"{STABLE}rules: [5]\n") == [(2, "rules[0]")]

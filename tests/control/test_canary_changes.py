@@ -22,7 +22,7 @@ from canaryproxy.rollout.plan import FULL_WEIGHT, Step
 from canaryproxy.rollout.state import IllegalTransitionError, Observation, Rollout, RolloutEvent, Verb
 from canaryproxy.storage.codec import read_state, write_state
 from tests.support.admin import Api
-from tests.support.rolling import JO, Bench, started
+from tests.support.rollout_driver import JO, Bench, started
 
 CI = Actor("ci", "write")
 PLAIN = "stable: http://a\n"
@@ -269,7 +269,7 @@ def test_a_canary_that_rules_reach_is_not_removed() -> None:
         check_removable("shop", heard(None, PLAIN), ())
 
 
-def test_a_change_is_told_with_both_ends() -> None:
+def test_a_change_is_reported_with_both_ends() -> None:
     sides = config("stable: {endpoints: ['http://a', 'http://b:1']}\ncanary: http://c").routes["default"].sides
     assert difference(None, sides[1]) == "none -> http://c:80"
     assert difference(sides[0], None) == "http://a:80 http://b:1 -> none"
@@ -351,7 +351,7 @@ async def test_another_canary_over_the_api_begins_a_rollout_under_way_at_its_fir
     assert bench.shop.rollout.step == 0
 
 
-async def test_what_another_canary_does_to_a_rollout_is_kept_at_once_and_told_of_whoever_set_it() -> None:
+async def test_what_another_canary_does_to_a_rollout_is_kept_at_once_and_reported_no_matter_who_set_it() -> None:
     bench = await started("steps: [10, 50, 100]")
     await bench.reconfiguration.set_canary("shop", api("http://127.0.0.1:9"), CI)
     assert bench.ledger.durable

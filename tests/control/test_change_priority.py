@@ -26,7 +26,7 @@ async def test_who_reads_waits_until_all_changes_are_done() -> None:
     assert done == ["changed", "read"]
 
 
-async def test_without_a_change_nobody_waits() -> None:
+async def test_without_a_change_no_one_waits() -> None:
     first = ChangePriority()
     reading = first.yield_to_changes()
     with pytest.raises(StopIteration):

@@ -17,7 +17,7 @@ from canaryproxy.control.fingerprint import heard_of
 from canaryproxy.rollout.plan import Step
 from canaryproxy.rollout.state import IllegalTransitionError
 from canaryproxy.storage.sqlite import SqliteStore
-from tests.support.rolling import JO, Bench
+from tests.support.rollout_driver import JO, Bench
 
 BASE: dict[str, str] = {
     "hosts": "[a.test]",

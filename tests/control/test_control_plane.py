@@ -3,7 +3,7 @@
 from canaryproxy.control.route_states import OPERATOR
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from canaryproxy.processes.subscriptions import WorkerReport
-from tests.support.rolling import JO, started
+from tests.support.rollout_driver import JO, started
 
 
 async def test_reports_of_a_canary_that_fails_take_it_back_without_waiting_for_a_look() -> None:

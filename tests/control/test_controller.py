@@ -49,7 +49,7 @@ async def test_a_weight_of_the_api_outlives_the_process_until_the_file_says_some
         await ended(plane)
 
 
-async def test_a_damaged_state_turns_the_canary_off_until_somebody_decides(
+async def test_a_damaged_state_turns_the_canary_off_until_an_operator_decides(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "a.db").write_bytes(b"not a database" * 100)
@@ -84,7 +84,7 @@ async def test_a_state_that_cannot_be_kept_leaves_the_file_in_charge_and_changes
     await ended(plane)
 
 
-async def test_a_state_that_cannot_be_read_sends_nobody_to_the_canary(
+async def test_a_state_that_cannot_be_read_sends_no_one_to_the_canary(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An operator may have taken it back, whatever the file says."""
@@ -104,8 +104,8 @@ async def test_the_history_tells_changes_of_the_file_and_of_the_api_alike(tmp_pa
     await plane.controller.set_weight("default", 700, OPS)
     plane.reconfiguration._load = lambda: config("8")
     await plane.reconfiguration.reload()
-    told = [(audit.actor, audit.action, audit.detail) for audit in await plane.ledger.history("default", 10)]
-    assert told == [("operator", "config", "weight 7 -> 8"), ("ci", "weight", "5 -> 7")]
+    data = [(audit.actor, audit.action, audit.detail) for audit in await plane.ledger.history("default", 10)]
+    assert data == [("operator", "config", "weight 7 -> 8"), ("ci", "weight", "5 -> 7")]
     await ended(plane)
 
 

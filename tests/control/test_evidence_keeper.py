@@ -7,7 +7,7 @@ import pytest
 
 from canaryproxy.config import parse
 from canaryproxy.storage.sqlite import SqliteStore
-from tests.support.rolling import JO, Bench, started
+from tests.support.rollout_driver import JO, Bench, started
 
 
 async def test_a_process_goes_on_where_the_one_before_ended(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ async def test_what_is_known_of_another_canary_is_of_no_use(tmp_path: Path, capl
     assert caplog.text.count("is of no use, it is judged from the beginning") == 1
 
 
-async def test_time_in_which_nobody_watched_adds_up(tmp_path: Path) -> None:
+async def test_time_in_which_no_one_watched_adds_up(tmp_path: Path) -> None:
     bench = await started("steps: [25, 100]")
     kept: dict[str, str] = {}
     bench.store.store_evidence = lambda learnt, _: kept.update(learnt)  # type: ignore[method-assign, assignment]

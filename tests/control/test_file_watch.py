@@ -48,7 +48,9 @@ def test_a_swapped_configmap_is_seen(tmp_path: Path) -> None:
     assert watch.poll() is Change.CONTENT
 
 
-def test_a_file_that_vanishes_is_told_once_and_compared_with_its_last_content_when_it_returns(tmp_path: Path) -> None:
+def test_a_file_that_vanishes_is_reported_once_and_compared_with_its_last_content_when_it_returns(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("one")
     watch = Watch(path)

@@ -84,9 +84,9 @@ async def test_a_mistake_of_ours_keeps_the_gate_closed(monkeypatch: pytest.Monke
 
 
 def test_documents_have_the_shape_of_flaggers() -> None:
-    told = document("shop", HERE, GATE, Notice("warning", "paused"), 5.0)
-    assert (told["name"], told["phase"], told["weight"], told["step"]) == ("shop", "Progressing", 25, 1)
-    assert told["metadata"] == {"eventMessage": "paused", "eventType": "Warning", "timestamp": "5000"}
+    data = document("shop", HERE, GATE, Notice("warning", "paused"), 5.0)
+    assert (data["name"], data["phase"], data["weight"], data["step"]) == ("shop", "Progressing", 25, 1)
+    assert data["metadata"] == {"eventMessage": "paused", "eventType": "Warning", "timestamp": "5000"}
 
 
 def test_who_hears_of_a_rollout_hears_which_one_it_is_and_of_which_versions() -> None:

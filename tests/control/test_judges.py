@@ -102,7 +102,7 @@ def test_a_verdict_that_changes_is_an_event() -> None:
     assert (event.kind, event.route, event.detail["verdict"]) == ("verdict", "shop", "pass")
 
 
-def test_another_canary_begins_anew_and_another_stable_does_not() -> None:
+def test_another_canary_starts_over_and_another_stable_does_not() -> None:
     bench = Bench()
     bench.report(10.0, canary_fails=True)
     bench.report(10.2, canary_fails=True)
@@ -119,7 +119,7 @@ def test_another_canary_begins_anew_and_another_stable_does_not() -> None:
     assert bench.judges.analysis("new", 11.0).verdict == "inconclusive"
 
 
-def test_goals_and_users_are_told_on() -> None:
+def test_goals_and_users_are_reported_on() -> None:
     bench = Bench(affinity="cookie")
     users = (
         UsersDelta("shop", "canary", 500, 0, frozenset((1, 2)), frozenset((2,))),
@@ -140,7 +140,7 @@ def test_goals_and_users_are_told_on() -> None:
     assert checks["goal:cart"].sentence.startswith("cart: 2 of the canary's 2 users")
 
 
-def test_who_waits_is_told_and_a_worker_that_is_gone_is_forgotten() -> None:
+def test_who_waits_is_reported_and_a_worker_that_is_gone_is_forgotten() -> None:
     bench = Bench()
     waiting = (
         OpenRequests(CounterKey("shop", "canary", "e", "weight", True), 10, 40),

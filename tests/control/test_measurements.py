@@ -141,7 +141,7 @@ async def test_who_does_not_answer_is_unknown_said_once_and_known_again(
     bench.sources.stop()
 
 
-async def test_nobody_is_asked_without_a_canary(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_one_is_asked_without_a_canary(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch)
     bench.weights["shop"] = 0
     bench.sources.configure(config())

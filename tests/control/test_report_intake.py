@@ -2,7 +2,7 @@
 
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from canaryproxy.processes.subscriptions import WorkerGone, WorkerReport, WorkersChanged
-from tests.support.rolling import JO, Bench
+from tests.support.rollout_driver import JO, Bench
 
 
 async def test_a_report_is_counted_and_judged_and_who_is_gone_has_nothing_open() -> None:

@@ -17,7 +17,7 @@ from canaryproxy.control.state import Audit, State
 from canaryproxy.model.table import Endpoint
 from canaryproxy.rollout.state import IllegalTransitionError
 from canaryproxy.storage.codec import read_state, write_state
-from tests.support.rolling import JO, Bench, started
+from tests.support.rollout_driver import JO, Bench, started
 
 
 async def test_a_good_canary_is_raised_to_the_whole_and_succeeds() -> None:
@@ -38,8 +38,8 @@ async def test_a_canary_that_fails_is_taken_back_with_the_report_that_shows_it()
     await bench.second()
     assert (bench.shop.rollout.phase, bench.weight("shop"), bench.shop.off) == ("rolled_back", 0, True)
     assert bench.tables.table.routes[0].aborted
-    told = [queue.get_nowait() for _ in range(queue.qsize())]
-    (phase,) = [one for one in told if one is not None and one.kind == "phase"]
+    data = [queue.get_nowait() for _ in range(queue.qsize())]
+    (phase,) = [one for one in data if one is not None and one.kind == "phase"]
     assert phase.detail["phase"] == "rolled_back"
     assert "rolled back at 25 %: canary failed" in str(phase.detail["sentence"])
 
@@ -52,7 +52,7 @@ async def test_both_failing_together_takes_nothing_back() -> None:
     assert bench.shop.rollout.phase == "progressing"
 
 
-async def test_while_it_is_under_way_nobody_sets_the_weight_and_the_file_waits() -> None:
+async def test_while_it_is_under_way_no_one_sets_the_weight_and_the_file_waits() -> None:
     bench = await started()
     with pytest.raises(IllegalTransitionError, match="the rollout is progressing"):
         await bench.controller.set_weight("shop", 500, JO)
@@ -108,7 +108,7 @@ async def test_what_could_not_be_kept_is_kept_as_soon_as_there_is_room() -> None
     assert next(iter(await bench.ledger.history("shop", 5))).action == "abort"
 
 
-async def test_a_rollback_waits_for_nobody_whose_disk_hangs_and_is_kept_in_the_end() -> None:
+async def test_a_rollback_waits_for_no_one_whose_disk_hangs_and_is_kept_in_the_end() -> None:
     bench = await started("steps: [25, 50, 100]")
     hanging, saves = threading.Event(), bench.store.save
 
@@ -154,7 +154,7 @@ async def test_a_file_that_is_heard_meanwhile_undoes_no_rollback() -> None:
     assert bench.store.kept["shop"].file_rules == bench.shop.file_rules != ""
 
 
-async def test_another_canary_begins_anew_and_one_may_begin_by_itself() -> None:
+async def test_another_canary_starts_over_and_one_may_begin_by_itself() -> None:
     bench = await started("steps: [25, 50, 100]")
     await bench.rollouts.do("shop", "promote", JO)
     bench.port = 3
@@ -242,7 +242,7 @@ HOOKS = """hooks: [
   notify: {url: 'http://chat', least: warning}, steps: [25, 50, 100]"""
 
 
-async def test_gates_are_asked_before_anything_goes_on_and_the_others_are_told() -> None:
+async def test_gates_are_asked_before_anything_goes_on_and_the_others_are_notified() -> None:
     bench = Bench(HOOKS)
     bench.refusals["http://g/start"] = "it answered 403: not on fridays"
     await bench.reconfiguration.start()
@@ -258,11 +258,11 @@ async def test_gates_are_asked_before_anything_goes_on_and_the_others_are_told()
     asked = sum(url == "http://g/raise" for url, _ in bench.posted)
     bench.refusals = {}
     await bench.until("succeeded", 200)
-    told = [url for url, _ in bench.posted]
+    data = [url for url, _ in bench.posted]
     assert asked == 1
-    assert told.count("http://g/raise") == 3
-    assert (told.count("http://g/all"), told.count("http://h/end"), told.count("http://h/back")) == (1, 1, 0)
-    assert told.count("http://h/event") >= 5
+    assert data.count("http://g/raise") == 3
+    assert (data.count("http://g/all"), data.count("http://h/end"), data.count("http://h/back")) == (1, 1, 0)
+    assert data.count("http://h/event") >= 5
     (gate,) = [what for url, what in bench.posted if url == "http://g/all"]
     assert (gate["name"], gate["phase"], gate["metadata"]) == ("shop", "Progressing", {"team": "shop"})
     assert all(what["severity"] != "info" for url, what in bench.posted if url == "http://chat")
@@ -316,7 +316,7 @@ async def test_another_canary_has_the_weight_of_the_first_step_from_its_first_re
     assert not bench.ledger.durable
 
 
-async def test_one_that_is_taken_back_step_by_step_is_told_of_once() -> None:
+async def test_one_that_is_taken_back_step_by_step_is_reported_of_once() -> None:
     bench = await started("rollback: 5s, " + HOOKS)
     await bench.rollouts.do("shop", "promote", JO)
     bench.errors["canary"] = 0.1
@@ -363,7 +363,7 @@ async def test_while_a_gate_is_not_known_the_canary_is_watched_all_the_same() ->
     assert bench.shop.off
 
 
-async def test_a_rollback_is_told_and_waits_for_nobody() -> None:
+async def test_a_rollback_is_reported_and_waits_for_no_one() -> None:
     bench = await started(HOOKS)
     bench.errors["canary"] = 1.0
     await bench.second()
@@ -395,9 +395,9 @@ async def test_its_state_is_kept_as_it_is() -> None:
     bench = await started("steps: [25, {weight: 50, hold: true}, 100]")
     state = bench.shop
     assert read_state(write_state(state)) == state
-    told = json.loads(write_state(state))
-    del told["rollout"]
-    assert read_state(json.dumps(told)).rollout.phase == "idle"
+    data = json.loads(write_state(state))
+    del data["rollout"]
+    assert read_state(json.dumps(data)).rollout.phase == "idle"
 
 
 async def ramping(bench: Bench) -> None:

@@ -21,7 +21,7 @@ from canaryproxy.control.route_states import OPERATOR, RouteStates, StorageHealt
 from canaryproxy.control.state import Audit, State, with_weight
 from canaryproxy.storage.codec import read_state, write_state
 from canaryproxy.storage.memory import MemoryStore
-from tests.support.rolling import JO, Bench, started
+from tests.support.rollout_driver import JO, Bench, started
 
 FAILS, WORKS = "what holds cannot be kept", "what holds is kept again"
 
@@ -36,7 +36,7 @@ async def seconds(bench: Bench, count: int) -> None:
         await bench.rollouts.store_evidence()
 
 
-async def test_a_full_disk_is_told_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_full_disk_is_reported_once_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
     bench = await started("steps: [25, 50, 100]")
     await seconds(bench, 3)
     assert (caplog.text.count(FAILS), caplog.text.count(WORKS)) == (0, 0)
@@ -53,7 +53,7 @@ async def test_a_full_disk_is_told_once_and_so_is_its_end(caplog: pytest.LogCapt
         await bench.rollouts.do("shop", "retry", JO)
 
 
-async def test_what_another_change_has_kept_along_is_told_to_be_kept(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_another_change_has_kept_along_is_reported_as_kept(caplog: pytest.LogCaptureFixture) -> None:
     bench = await started("steps: [25, 50, 100]")
     bench.store.full = True
     await bench.rollouts.do("shop", "abort", JO)
@@ -118,7 +118,7 @@ async def test_one_that_can_be_written_again_is_known_again() -> None:
     assert not ledger.state["blog"].off
 
 
-async def test_damage_is_told_until_every_canary_was_decided_on() -> None:
+async def test_damage_is_reported_until_every_canary_was_decided_on() -> None:
     ledger = RouteStates(Broken(CorruptStateError("torn, moved to x")), lambda: 0.0)
     await ledger.load(of(SHOP))
     assert (ledger.condition.health, ledger.condition.detail) == ("damaged", "torn, moved to x")
@@ -126,7 +126,7 @@ async def test_damage_is_told_until_every_canary_was_decided_on() -> None:
     assert ledger.condition.health == "ok"
 
 
-async def test_a_write_that_fails_is_told_until_one_succeeds() -> None:
+async def test_a_write_that_fails_is_reported_until_one_succeeds() -> None:
     store = Broken(CorruptStateError("x"))
     store.error = None
     ledger = RouteStates(store, lambda: 0.0)

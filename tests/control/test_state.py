@@ -43,7 +43,7 @@ def test_rules_of_the_api_hold_until_those_of_the_file_change() -> None:
     assert heard(state, config("5", "[{name: b, to: stable}]"))["default"].rules is None
 
 
-def test_a_latch_keeps_the_canary_off_until_somebody_sets_a_weight() -> None:
+def test_a_latch_keeps_the_canary_off_until_an_operator_sets_a_weight() -> None:
     state = latch(config("50"), {"default": Fingerprint("", "")}, "damaged")
     assert (state["default"].weight, state["default"].latched) == (0, "damaged")
     after = heard(state, config("60"))

@@ -9,20 +9,20 @@ from canaryproxy.control.results import NoSuchRouteError
 from canaryproxy.control.version_tracker import VersionTracker, as_named, retried, with_missing
 from canaryproxy.rollout.identity import RolloutIdentity
 from canaryproxy.rollout.state import IllegalTransitionError, RolloutEvent
-from tests.support.rolling import JO, TEXT, Bench
+from tests.support.rollout_driver import JO, TEXT, Bench
 
 
-async def test_a_canary_that_calls_itself_something_else_begins_anew_once_it_has_settled(
+async def test_a_canary_that_calls_itself_something_else_starts_over_once_it_has_settled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bench = Bench("steps: [5, 25, 50, 100], start: auto", canary=", health: {path: /, version_header: x-version}")
-    told = "1.0"
-    monkeypatch.setattr(VersionTracker, "announced_name", lambda *words: told if words[-1] == "canary" else "")
+    data = "1.0"
+    monkeypatch.setattr(VersionTracker, "announced_name", lambda *words: data if words[-1] == "canary" else "")
     await bench.reconfiguration.start()
     for _ in range(3):
         await bench.second()
     assert bench.shop.rollout.phase == "idle"
-    told = "2.0"
+    data = "2.0"
     for _ in range(10):
         await bench.second()
     assert bench.shop.rollout.phase == "idle"
@@ -30,11 +30,11 @@ async def test_a_canary_that_calls_itself_something_else_begins_anew_once_it_has
     assert (bench.shop.rollout.phase, bench.weight("shop")) == ("progressing", 500)
     await bench.until("progressing")
     await bench.rollouts.do("shop", "promote", JO)
-    for told in ("3.0", "2.0", "3.0", ""):  # noqa: B007
+    for data in ("3.0", "2.0", "3.0", ""):  # noqa: B007
         for _ in range(2):
             await bench.second()
     assert bench.shop.rollout.step == 1
-    told = "3.0"
+    data = "3.0"
     for _ in range(7):
         await bench.second()
     assert bench.shop.rollout.step == 0
@@ -76,10 +76,10 @@ async def test_every_event_and_every_entry_says_which_rollout_and_which_versions
     mine = done.rollout.identity
     await named.rollouts.do("shop", "abort", JO)
     await named.rollouts.do("shop", "reset", JO)
-    told = [queue.get_nowait() for _ in range(queue.qsize())]
+    data = [queue.get_nowait() for _ in range(queue.qsize())]
     about = [
         (one.detail["rollout_id"], one.detail["stable_version"], one.detail["canary_version"])
-        for one in told
+        for one in data
         if one is not None
     ]
     assert about == [(None, "1.0", "1.1"), *[(mine.id, "1.0", "1.1")] * 3]

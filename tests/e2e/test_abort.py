@@ -83,10 +83,10 @@ def post(admin: int, path: str) -> dict[str, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=PATIENCE)
     connection.request("POST", path, b"{}", {"Content-Type": "application/json"})
     answer = connection.getresponse()
-    told: dict[str, Any] = json.loads(answer.read())
+    data: dict[str, Any] = json.loads(answer.read())
     connection.close()
-    assert answer.status == 200, told
-    return told
+    assert answer.status == 200, data
+    return data
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -122,8 +122,8 @@ def test_nothing_reaches_an_aborted_canary_by_any_path_in_any_phase(tmp_path: Pa
         with canaryproxy(tmp_path, str(path), port=port):
             wait_for(admin)
             for name, verbs in VERBS.items():
-                told = [post(admin, f"/api/v1/routes/{name}/rollout/{verb}") for verb in verbs]
-                assert told[-1]["phase"] == PHASES[name]
+                data = [post(admin, f"/api/v1/routes/{name}/rollout/{verb}") for verb in verbs]
+                assert data[-1]["phase"] == PHASES[name]
 
             def reached(name: str) -> bool:
                 ask(port, f"{name}.test")
@@ -131,8 +131,8 @@ def test_nothing_reaches_an_aborted_canary_by_any_path_in_any_phase(tmp_path: Pa
 
             for name in ROUTES:
                 until(lambda name=name: reached(name))  # type: ignore[misc]
-                told = [post(admin, f"/api/v1/routes/{name}/rollout/abort")]
-                assert (told[0]["phase"], told[0]["reason"], told[0]["weight"]) == ("rolled_back", "manual", 0)
+                data = [post(admin, f"/api/v1/routes/{name}/rollout/abort")]
+                assert (data[0]["phase"], data[0]["reason"], data[0]["weight"]) == ("rolled_back", "manual", 0)
             settled(canary)
             canary.seen.clear()
             for name in ROUTES:
@@ -155,7 +155,7 @@ def test_where_nothing_reaches_it_an_abort_changes_nothing_and_says_so(tmp_path:
         )
         with canaryproxy(tmp_path, str(path), port=port):
             wait_for(admin)
-            told = post(admin, "/api/v1/routes/default/rollout/abort")
-            assert (told["phase"], told["reason"]) == ("idle", None)
+            data = post(admin, "/api/v1/routes/default/rollout/abort")
+            assert (data["phase"], data["reason"]) == ("idle", None)
 
             assert cli(admin, "abort", "default")[1].strip().endswith("nothing reaches the canary, nothing was changed")

@@ -48,7 +48,7 @@ def test_no_log_is_written_into_what_would_take_the_place_of_a_closed_descriptor
         assert process.wait(PATIENCE) == 0
 
 
-def test_a_log_that_is_not_read_keeps_nobody_from_aborting(origins: dict[str, int], tmp_path: Path) -> None:
+def test_a_log_that_is_not_read_keeps_no_one_from_aborting(origins: dict[str, int], tmp_path: Path) -> None:
     """Neither workers nor the control plane wait for its reader."""
     port, admin = free_port(), free_port()
     config = tmp_path / "config.yaml"

@@ -65,11 +65,24 @@ def test_testers_and_sticky_browsers_over_https_leave_their_lines_in_the_log(
         assert len({curl(*jar, *url) for _ in range(6)}) == 1
         assert (tmp_path / "jar").read_text().count("canaryproxy") == 1
         assert {curl(*url) for _ in range(30)} == {"stable", "canary"}
-        told = subprocess.run(
-            [sys.executable, "-m", "canaryproxy", "explain", str(path), "--header", "x-internal-tester: true", "GET", "/"],
-            capture_output=True, text=True, check=True, cwd=ROOT,
-        )  # fmt: skip
-        assert told.stdout.startswith("canary, because rule testers")
+        data = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "canaryproxy",
+                "explain",
+                str(path),
+                "--header",
+                "x-internal-tester: true",
+                "GET",
+                "/",
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
+        assert data.stdout.startswith("canary, because rule testers")
         log = tmp_path / "access.log"
         until(lambda: len(log.read_text().splitlines()) == 37)
         lines = [json.loads(line) for line in log.read_text().splitlines()]
@@ -123,15 +136,37 @@ def test_curl_speaks_a_websocket_handshake(tmp_path: Path) -> None:
         async with serve(greet, "127.0.0.1", 0) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             with canaryproxy(
-                tmp_path, "--stable", f"http://127.0.0.1:{port}", "--canary", f"http://127.0.0.1:{port}", "--listen", "{listen}"
-            ) as proxy:  # fmt: skip
+                tmp_path,
+                "--stable",
+                f"http://127.0.0.1:{port}",
+                "--canary",
+                f"http://127.0.0.1:{port}",
+                "--listen",
+                "{listen}",
+            ) as proxy:
                 done = await asyncio.to_thread(
                     subprocess.run,
-                    ["curl", "-sS", "-m", "5", "-i", "-N", "-H", "Connection: Upgrade", "-H", "Upgrade: websocket",
-                     "-H", "Sec-WebSocket-Version: 13", "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-                     "--http1.1", f"http://127.0.0.1:{proxy.port}/"],
-                    capture_output=True, check=False,
-                )  # fmt: skip
+                    [
+                        "curl",
+                        "-sS",
+                        "-m",
+                        "5",
+                        "-i",
+                        "-N",
+                        "-H",
+                        "Connection: Upgrade",
+                        "-H",
+                        "Upgrade: websocket",
+                        "-H",
+                        "Sec-WebSocket-Version: 13",
+                        "-H",
+                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+                        "--http1.1",
+                        f"http://127.0.0.1:{proxy.port}/",
+                    ],
+                    capture_output=True,
+                    check=False,
+                )
         assert done.stdout.startswith(b"HTTP/1.1 101 ")
         assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in done.stdout
         assert b"\x81\x07welcome" in done.stdout

@@ -70,7 +70,7 @@ def config(folder: Path, versions: dict[str, Any], port: int, admin: int, analys
     return path
 
 
-def told(admin: int, path: str) -> Any:
+def reported(admin: int, path: str) -> Any:
     connection = http.client.HTTPConnection("127.0.0.1", admin, timeout=PATIENCE)
     try:
         connection.request("GET", path)
@@ -82,7 +82,7 @@ def told(admin: int, path: str) -> Any:
 def analysis_until(admin: int, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     deadline = time.monotonic() + PATIENCE
     while True:
-        found: dict[str, Any] = told(admin, "/api/v1/routes/shop/analysis")
+        found: dict[str, Any] = reported(admin, "/api/v1/routes/shop/analysis")
         if holds(found):
             return found
         assert time.monotonic() < deadline, found
@@ -127,7 +127,7 @@ def judged(folder: Path, versions: dict[str, Any], analysis: str = "") -> Iterat
             yield admin, path
 
 
-def test_a_canary_that_fails_is_told_everywhere_and_another_one_begins_anew(
+def test_a_canary_that_fails_is_reported_everywhere_and_another_one_starts_over(
     versions: dict[str, Any], tmp_path: Path
 ) -> None:
     with judged(tmp_path, versions) as (admin, path):
@@ -148,8 +148,8 @@ def test_a_canary_that_fails_is_told_everywhere_and_another_one_begins_anew(
         connection.request("GET", "/metrics")
         assert 'canaryproxy_verdict{route="shop"} -1.0' in connection.getresponse().read().decode()
         connection.close()
-        assert told(admin, "/api/v1/routes/shop")["verdict"] == "fail"
-        report = told(admin, "/api/v1/routes/shop/rollout/report")
+        assert reported(admin, "/api/v1/routes/shop")["verdict"] == "fail"
+        report = reported(admin, "/api/v1/routes/shop/rollout/report")
         assert {one["name"]: one["comparison"] for one in report["comparison"]}["errors"] == "worse"
         assert report["exposed"]["beyond_stable"] >= 5
 

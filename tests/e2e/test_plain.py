@@ -80,8 +80,16 @@ def metrics(proxy: Proxy) -> str:
 def test_one_flag_is_enough_and_a_canary_of_the_api_is_there_after_a_restart(
     origins: dict[str, int], tmp_path: Path
 ) -> None:
-    flags = ("--stable", f"http://127.0.0.1:{origins['stable']}", "--listen", "{listen}", "--workers", "2",
-             "--state", str(tmp_path / "state.db"))  # fmt: skip
+    flags = (
+        "--stable",
+        f"http://127.0.0.1:{origins['stable']}",
+        "--listen",
+        "{listen}",
+        "--workers",
+        "2",
+        "--state",
+        str(tmp_path / "state.db"),
+    )
     route = "/api/v1/routes/default"
     with canaryproxy(tmp_path, *flags) as proxy:
         assert "canary " not in proxy.banner.partition("->")[2]
@@ -93,8 +101,8 @@ def test_one_flag_is_enough_and_a_canary_of_the_api_is_there_after_a_restart(
         traffic = Traffic(proxy.port)
         traffic.start()
         traffic.until("stable")
-        code, told = call(proxy, "PUT", f"{route}/canary", f"http://127.0.0.1:{origins['canary']}")
-        assert (code, told["weight"], told["source"]) == (201, 0.0, "api")
+        code, data = call(proxy, "PUT", f"{route}/canary", f"http://127.0.0.1:{origins['canary']}")
+        assert (code, data["weight"], data["source"]) == (201, 0.0, "api")
         assert call(proxy, "PUT", f"{route}/weight", {"canary": 100})[0] == 200
         assert ask(proxy.port) == "canary"
         traffic.until("canary")
@@ -111,8 +119,11 @@ def test_one_flag_is_enough_and_a_canary_of_the_api_is_there_after_a_restart(
         assert call(proxy, "DELETE", f"{route}/canary")[1]["canary"] is None
         assert ask(proxy.port) == "stable"
         assert [one["action"] for one in call(proxy, "GET", f"{route}/history")[1]["entries"]] == [
-            "canary", "weight", "weight", "canary",
-        ]  # fmt: skip
+            "canary",
+            "weight",
+            "weight",
+            "canary",
+        ]
 
 
 def written(path: Path, port: int, stable: int, more: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.ports import free_port
-from tests.e2e.test_judgement import told, traffic, versions
+from tests.e2e.test_judgement import reported, traffic, versions
 from tests.support.nginx import wait_for
 from tests.support.process import ROOT, canaryproxy
 
@@ -42,16 +42,16 @@ def test_a_good_canary_is_promoted_and_a_bad_one_rolled_back(versions: dict[str,
             )
             assert cli(admin, "weight", "shop", "5")[0] == 1
             status, words = cli(admin, "status", "shop", "--wait", "--timeout", "60s")
-            rollout = told(admin, "/api/v1/routes/shop/rollout")["id"]
+            rollout = reported(admin, "/api/v1/routes/shop/rollout")["id"]
             assert (status, words.strip().splitlines()[-1]) == (0, f"shop succeeded, rollout {rollout}"), words
-            assert told(admin, "/api/v1/routes/shop")["weight"] == 100
+            assert reported(admin, "/api/v1/routes/shop")["weight"] == 100
             assert cli(admin, "reset", "shop")[1].startswith("shop: idle, 0 % to canary")
             versions["canary"].status = 500
             assert cli(admin, "start", "shop")[0] == 0
             status, words = cli(admin, "status", "shop", "--wait", "--timeout", "60s")
             assert status == 1, words
             assert words.strip().splitlines()[-1].startswith("shop rolled_back, rollout "), words
-            why = told(admin, "/api/v1/routes/shop/rollout")["why"]
+            why = reported(admin, "/api/v1/routes/shop/rollout")["why"]
             assert why.startswith("canary failed ")
             history = json.loads(cli(admin, "history", "shop", "--json")[1])["entries"]
             assert "rolled back at 20 %: canary failed" in history[0]["detail"]
@@ -60,9 +60,9 @@ def test_a_good_canary_is_promoted_and_a_bad_one_rolled_back(versions: dict[str,
             assert cli(admin, "abort", "shop")[1].startswith("shop: rolled_back (")
     with canaryproxy(tmp_path, str(path), port=port):
         wait_for(admin)
-        assert told(admin, "/api/v1/routes/shop")["phase"] == "rolled_back"
-        listed = told(admin, "/api/v1/routes/shop/rollouts")["rollouts"]
+        assert reported(admin, "/api/v1/routes/shop")["phase"] == "rolled_back"
+        listed = reported(admin, "/api/v1/routes/shop/rollouts")["rollouts"]
         assert [one["result"] for one in listed] == ["rolled_back", "rolled_back", "succeeded"]
         assert listed[2]["id"] == rollout
-        report = told(admin, f"/api/v1/routes/shop/rollouts/{rollout}/report")
+        report = reported(admin, f"/api/v1/routes/shop/rollouts/{rollout}/report")
         assert (report["result"], report["exposed"]["requests"] > 0) == ("succeeded", True)

@@ -18,7 +18,7 @@ from canaryproxy.config import parse
 from canaryproxy.control.evidence_identity import identity
 from canaryproxy.control.fingerprint import fingerprint, heard_of
 from tests.data.state.make import CANARY, STABLE, restored
-from tests.e2e.test_judgement import analysis_until, told, traffic, versions
+from tests.e2e.test_judgement import analysis_until, reported, traffic, versions
 from tests.e2e.test_rollout import cli
 from tests.support.nginx import wait_for
 from tests.support.process import ROOT, canaryproxy
@@ -81,10 +81,10 @@ def test_a_rollout_that_was_killed_under_the_version_before_goes_on(
     before = json.loads((golden / "progressing.json").read_text())["routes"]["shop"]
     with canaryproxy(tmp_path, str(config(tmp_path, routes, port, admin)), port=port) as proxy:
         wait_for(admin)
-        rollout = told(admin, "/api/v1/routes/shop/rollout")
+        rollout = reported(admin, "/api/v1/routes/shop/rollout")
         assert (rollout["phase"], rollout["step"], rollout["weight"]) == ("progressing", 1, 50)
         assert (rollout["began"], rollout["since"]) == (before["began"], before["since"])
-        evidence = told(admin, "/api/v1/routes/shop/analysis")
+        evidence = reported(admin, "/api/v1/routes/shop/analysis")
         was = {check["name"]: check for check in before["analysis"]["checks"]}
         for check in evidence["checks"]:
             if check["name"] != "check:quality":
@@ -94,8 +94,8 @@ def test_a_rollout_that_was_killed_under_the_version_before_goes_on(
         with traffic(port):
             analysis_until(admin, lambda found: samples(found) > seen + 20)
         assert cli(admin, "promote", "shop")[0] == 0
-        assert told(admin, "/api/v1/routes/shop/rollout")["step"] == 2
-        entries = told(admin, "/api/v1/routes/shop/history")["entries"]
+        assert reported(admin, "/api/v1/routes/shop/rollout")["step"] == 2
+        entries = reported(admin, "/api/v1/routes/shop/history")["entries"]
         assert [one["action"] for one in entries][-2:] == [one["action"] for one in before["history"]][-2:]
         assert "is of no use" not in proxy.log.read_text()
     assert not list(tmp_path.glob("*.damaged-*"))
@@ -113,7 +113,7 @@ def test_beside_a_state_of_a_newer_version_stable_is_served_and_the_file_stays(
     with canaryproxy(tmp_path, str(path), port=port) as proxy:
         wait_for(admin)
         assert "written by a newer canaryproxy" in proxy.log.read_text()
-        shop = told(admin, "/api/v1/routes/shop")
+        shop = reported(admin, "/api/v1/routes/shop")
         assert (shop["weight"], shop["state"]["condition"]) == (0, "too_new")
         assert "version" in shop["reason"]
         for words in (("weight", "shop", "5"), ("start", "shop"), ("reset", "shop")):
@@ -122,8 +122,8 @@ def test_beside_a_state_of_a_newer_version_stable_is_served_and_the_file_stays(
         assert "state too new" in cli(admin, "status")[1]
         assert 'canaryproxy_state_condition{condition="too_new"} 1.0' in metrics(admin)
         path.write_text(path.read_text().replace("weight: 50}", f"weight: 60}}, blog: {{{sides}, weight: 100}}"))
-        analysis_until(admin, lambda _: len(told(admin, "/api/v1/routes")["routes"]) == 2)
-        assert [one["weight"] for one in told(admin, "/api/v1/routes")["routes"]] == [0, 0]
+        analysis_until(admin, lambda _: len(reported(admin, "/api/v1/routes")["routes"]) == 2)
+        assert [one["weight"] for one in reported(admin, "/api/v1/routes")["routes"]] == [0, 0]
         status, said = cli(admin, "abort", "shop", "--json")
         assert (status, json.loads(said)["durable"]) == (0, False)
     assert digests(tmp_path) == before

@@ -9,8 +9,8 @@ import pytest
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.safety import Shield
 from canaryproxy.model.table import Affinity, Caching
-from tests.proxy.test_tunnel import ASK, echo
-from tests.support.world import GET, Behaviour, read_head, run, world
+from tests.dataplane.test_tunnel import ASK, echo
+from tests.support.cluster import GET, Behaviour, read_head, run, running_cluster
 
 COOKIE = Affinity("cookie", "canaryproxy")
 TESTERS = Rule("testers", (Condition("header", "exact", ("1",), "x-tester"),), "canary")
@@ -51,7 +51,7 @@ STATUSES = [
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_and_method_is_treated_alike(method: bytes, status: bytes) -> None:
     async def test() -> None:
-        async with world(**STICKY) as w:
+        async with running_cluster(**STICKY) as w:
 
             async def ask(*lines: bytes) -> bytes:
                 response = saying(b"Connection: close", *lines, status=status)
@@ -77,7 +77,7 @@ def test_every_status_and_method_is_treated_alike(method: bytes, status: bytes) 
 
 def test_chunks_and_answers_that_end_with_the_connection_are_treated_alike() -> None:
     async def test() -> None:
-        async with world(**STICKY) as w:
+        async with running_cluster(**STICKY) as w:
             for rest in (b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", b"\r\nok"):
 
                 async def behave(
@@ -95,7 +95,7 @@ def test_chunks_and_answers_that_end_with_the_connection_are_treated_alike() -> 
 
 def test_a_client_that_has_its_cookie_gets_no_other_and_vary_all_the_same() -> None:
     async def test() -> None:
-        async with world(**STICKY) as w:
+        async with running_cluster(**STICKY) as w:
             known = GET.replace(b"\r\n\r\n", b"\r\nCookie: canaryproxy=0123456789abcdef\r\n\r\n")
             answer = await w.ask(known)
             assert (values(answer, b"Set-Cookie"), values(answer, b"Cache-Control"), values(answer, b"Vary")) == (
@@ -109,14 +109,14 @@ def test_a_client_that_has_its_cookie_gets_no_other_and_vary_all_the_same() -> N
 
 def test_who_does_not_send_the_field_gets_an_answer_that_varies_too() -> None:
     async def test() -> None:
-        async with world(rules=(TESTERS,)) as w:
+        async with running_cluster(rules=(TESTERS,)) as w:
             plain = await w.ask(GET)
             tester = await w.ask(GET.replace(b"\r\n\r\n", b"\r\nX-Tester: 1\r\n\r\n"))
             assert len(w.canary.heads) == 1
             assert values(plain, b"Vary") == values(tester, b"Vary") == [b"X-Tester"]
-        async with world(rules=(TESTERS,), aborted=True) as w:
+        async with running_cluster(rules=(TESTERS,), aborted=True) as w:
             assert values(await w.ask(GET), b"Vary") == []
-        async with world(affinity=COOKIE) as w:
+        async with running_cluster(affinity=COOKIE) as w:
             answer = await w.ask(GET)
             assert (values(answer, b"Vary"), len(values(answer, b"Set-Cookie"))) == ([], 1)
 
@@ -125,7 +125,7 @@ def test_who_does_not_send_the_field_gets_an_answer_that_varies_too() -> None:
 
 def test_what_the_config_asks_for_is_sent_on_shared_answers_too() -> None:
     async def test() -> None:
-        async with world(**STICKY, caching=Caching(cookie=True, vary_cookie=True)) as w:
+        async with running_cluster(**STICKY, caching=Caching(cookie=True, vary_cookie=True)) as w:
             w.stable.behaviour = w.canary.behaviour = w.stable.answering(saying(b"Cache-Control: public"))
             answer = await w.ask(GET)
             assert (len(values(answer, b"Set-Cookie")), values(answer, b"Vary")) == (1, [b"Cookie"])
@@ -141,11 +141,11 @@ def test_an_answer_by_the_other_version_and_one_of_our_own_vary_as_all_others_do
 
     async def test() -> None:
         tester = GET.replace(b"\r\n\r\n", b"\r\nX-Tester: 1\r\n\r\n")
-        async with world(rules=(TESTERS,), shield=Shield(5.0, 10_000)) as w:
+        async with running_cluster(rules=(TESTERS,), shield=Shield(5.0, 10_000)) as w:
             w.canary.behaviour = refuse
             answer = await w.ask(tester)
             assert (answer[9:12], values(answer, b"Vary")) == (b"200", [b"X-Tester"])
-        async with world(rules=(TESTERS,), fallback=frozenset()) as w:
+        async with running_cluster(rules=(TESTERS,), fallback=frozenset()) as w:
 
             async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 await read_head(reader)
@@ -165,7 +165,7 @@ def test_a_switch_of_protocols_and_what_comes_before_an_answer() -> None:
         writer.write(b"HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n" + saying())
 
     async def test() -> None:
-        async with world(**STICKY) as w:
+        async with running_cluster(**STICKY) as w:
             w.stable.behaviour = w.canary.behaviour = hinting
             interim, _, final = (await w.ask(GET)).partition(b"\r\n\r\n")
             assert not re.search(rb"Vary|Cookie|Cache-Control", interim)

@@ -16,8 +16,8 @@ from canaryproxy.model.settings import Limits
 from canaryproxy.routing.decide import decide
 from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.routing.split import Splits
+from tests.support.cluster import run, running_cluster
 from tests.support.decisions import Case, cases
-from tests.support.world import run, world
 
 CASES = cases()
 
@@ -52,17 +52,17 @@ def test_explain_says_what_the_table_says(case: Case, tmp_path: Path) -> None:
         command += ["--header", f"{name}: {value}"]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, shlex.join(command)
-    told = json.loads(result.output)
-    assert (told["version"], told["reason"]) == (case.version, case.reason)
-    decided = [rule["name"] for rule in told["rules"] if rule["decides"]]
+    data = json.loads(result.output)
+    assert (data["version"], data["reason"]) == (case.version, case.reason)
+    decided = [rule["name"] for rule in data["rules"] if rule["decides"]]
     assert decided == ([case.reason.removeprefix("rule:")] if case.reason.startswith("rule:") else [])
-    assert all(rule["why"] for rule in told["rules"])
+    assert all(rule["why"] for rule in data["rules"])
 
 
 def test_the_live_proxy_does_what_the_table_says() -> None:
     async def test() -> None:
         trusted = CASES[0].read().server.trusted_proxies
-        async with world(trusted=trusted) as w:
+        async with running_cluster(trusted=trusted) as w:
             for generation, case in enumerate(CASES, 2):
                 w.publish(case.table(w.stable_port, w.canary_port), generation)
                 answer = await w.ask(case.head.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))

@@ -11,7 +11,7 @@ from canaryproxy.model.forwarded import Forwarding
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import Affinity
 from canaryproxy.telemetry.record.access_log import AccessLogEntry
-from tests.support.world import GET, run, world
+from tests.support.cluster import GET, run, running_cluster
 
 TRUSTED: dict[str, Any] = {"trusted": (ip_network("127.0.0.0/8"),)}
 STANDARD: dict[str, Any] = {"forwarding": Forwarding("rfc7239")}
@@ -38,7 +38,7 @@ def test_only_the_family_that_the_balancer_writes_says_who_the_client_is(
     async def test() -> None:
         entries: list[AccessLogEntry] = []
         cookie = Affinity("cookie", "canaryproxy")
-        async with world(rules=(NEAR,), affinity=cookie, access_log=entries.append, **kinds) as w:
+        async with running_cluster(rules=(NEAR,), affinity=cookie, access_log=entries.append, **kinds) as w:
             answer = await w.ask(ask(BOTH))
             (entry,) = entries
             assert (entry.client, entry.peer, entry.scheme, entry.version) == (client, b"127.0.0.1", scheme, version)
@@ -55,7 +55,7 @@ def test_only_the_family_that_the_balancer_writes_says_who_the_client_is(
 
 def test_the_cookie_is_secure_where_the_balancer_says_so() -> None:
     async def test() -> None:
-        async with world(affinity=Affinity("cookie", "canaryproxy"), **TRUSTED, **STANDARD) as w:
+        async with running_cluster(affinity=Affinity("cookie", "canaryproxy"), **TRUSTED, **STANDARD) as w:
             assert b"; SameSite=Lax; Secure\r\n" in await w.ask(ask(b"Forwarded: for=203.0.113.9;proto=https\r\n"))
             assert b"; SameSite=Lax\r\n" in await w.ask(ask(b"X-Forwarded-Proto: https\r\n"))
 
@@ -74,7 +74,7 @@ def test_no_rule_sees_what_is_not_passed_on() -> None:
             (TRUSTED, b"admin"),
             ({"forwarding": Forwarding(allowed=("x-forwarded-user",))}, b"admin"),
         ):
-            async with world(rules=rules, **kinds) as w:
+            async with running_cluster(rules=rules, **kinds) as w:
                 await w.ask(ask(field))
                 assert (len(w.canary.heads), b"X-Forwarded-User: " in (w.canary.heads or w.stable.heads)[0]) == (
                     (1, True) if seen else (0, False)

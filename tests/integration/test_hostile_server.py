@@ -26,19 +26,26 @@ ALLOWED = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[hl]")
 """What our own drawing writes: colours, and the cursor hidden and shown."""
 
 COMMANDS: dict[str, list[str]] = {
-    "status": ["status"], "a status": ["status", "shop"], "rules": ["rules", "shop"], "history": ["history", "shop"],
-    "report": ["report", "shop"], "weight": ["weight", "shop", "5"], "canary": ["canary", "shop"],
-    "start": ["start", "shop"], "abort": ["abort", "shop"], "waiting": ["status", "--wait"],
-}  # fmt: skip
+    "status": ["status"],
+    "a status": ["status", "shop"],
+    "rules": ["rules", "shop"],
+    "history": ["history", "shop"],
+    "report": ["report", "shop"],
+    "weight": ["weight", "shop", "5"],
+    "canary": ["canary", "shop"],
+    "start": ["start", "shop"],
+    "abort": ["abort", "shop"],
+    "waiting": ["status", "--wait"],
+}
 
 
-def poisoned(told: Any) -> Any:
+def poisoned(data: Any) -> Any:
     """The document with poison at the end of every text."""
-    if isinstance(told, dict):
-        return {key: poisoned(one) for key, one in told.items()}
-    if isinstance(told, list):
-        return [poisoned(one) for one in told]
-    return told + POISON if isinstance(told, str) else told
+    if isinstance(data, dict):
+        return {key: poisoned(one) for key, one in data.items()}
+    if isinstance(data, list):
+        return [poisoned(one) for one in data]
+    return data + POISON if isinstance(data, str) else data
 
 
 @pytest.fixture
@@ -46,8 +53,8 @@ def hostile(monkeypatch: pytest.MonkeyPatch) -> None:
     honest: Callable[..., Any] = Remote._call
 
     async def call(remote: Remote, session: Any, method: str, path: str, body: object) -> tuple[Any, str]:
-        told, tag = await honest(remote, session, method, path.replace(segment(POISON), ""), body)
-        return poisoned(told), tag
+        data, tag = await honest(remote, session, method, path.replace(segment(POISON), ""), body)
+        return poisoned(data), tag
 
     monkeypatch.setattr(Remote, "_call", call)
 
@@ -85,10 +92,10 @@ def test_json_reads_as_what_the_server_said_and_has_no_control_character(command
         assert POISON in str(next(iter(texts(json.loads(done.stdout)))))
 
 
-def texts(told: Any) -> list[str]:
-    if isinstance(told, dict):
-        told = list(told.values())
-    return [text for one in told for text in texts(one)] if isinstance(told, list) else [told] * isinstance(told, str)
+def texts(data: Any) -> list[str]:
+    if isinstance(data, dict):
+        data = list(data.values())
+    return [text for one in data for text in texts(one)] if isinstance(data, list) else [data] * isinstance(data, str)
 
 
 def test_an_error_that_no_code_foresees_is_shown_escaped(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta,
 from canaryproxy.processes import workers
 from canaryproxy.processes.spawn import Spawned
 from tests.support.admin import until
-from tests.support.world import run
+from tests.support.cluster import run
 
 CONFIG = """
 server: {listen: '127.0.0.1:0', admin: off, state: memory, workers: 2}

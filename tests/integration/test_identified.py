@@ -7,10 +7,10 @@ import pytest
 
 from canaryproxy.model.settings import Limits
 from canaryproxy.telemetry.record.access_log import AccessLogEntry
-from tests.proxy.test_attempts import read_and_refuse
-from tests.proxy.test_shortage import busy
-from tests.proxy.test_tunnel import ASK, SWITCH
-from tests.support.world import GET, OK, STAY, read_head, run, world
+from tests.dataplane.test_attempts import read_and_refuse
+from tests.dataplane.test_shortage import busy
+from tests.dataplane.test_tunnel import ASK, SWITCH
+from tests.support.cluster import GET, OK, STAY, read_head, run, running_cluster
 
 
 def ids(head: bytes) -> list[bytes]:
@@ -22,7 +22,7 @@ def ids(head: bytes) -> list[bytes]:
 def test_client_version_and_log_get_one_id(method: bytes, status: bytes) -> None:
     async def test() -> None:
         entries: list[AccessLogEntry] = []
-        async with world(access_log=entries.append) as w:
+        async with running_cluster(access_log=entries.append) as w:
             w.stable.behaviour = w.stable.answering(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
             for field in (b"", b"X-Request-Id: mine\r\n"):
                 answer = await w.ask(GET.replace(b"GET", method).replace(b"\r\n\r\n", b"\r\n" + field + b"\r\n"))
@@ -35,7 +35,7 @@ def test_client_version_and_log_get_one_id(method: bytes, status: bytes) -> None
 def test_an_id_of_the_origins_own_is_kept_and_the_log_has_the_one_it_was_sent() -> None:
     async def test() -> None:
         entries: list[AccessLogEntry] = []
-        async with world(access_log=entries.append) as w:
+        async with running_cluster(access_log=entries.append) as w:
             w.stable.behaviour = w.stable.answering(OK.replace(b"Content", b"x-request-id: theirs\r\nContent"))
             assert ids(await w.ask(GET)) == [b"theirs"]
             assert [entries[0].request_id] == ids(w.stable.heads[0])
@@ -47,7 +47,7 @@ def test_an_id_of_the_origins_own_is_kept_and_the_log_has_the_one_it_was_sent() 
 def test_every_answer_of_our_own_has_an_id_that_the_log_has_too() -> None:
     async def test() -> None:
         entries: list[AccessLogEntry] = []
-        async with world(hosts=("shop.test",), access_log=entries.append, limits=Limits(uri_bytes=64)) as w:
+        async with running_cluster(hosts=("shop.test",), access_log=entries.append, limits=Limits(uri_bytes=64)) as w:
             w.stable.behaviour = read_and_refuse
             asked = [
                 GET,
@@ -79,7 +79,7 @@ def test_every_answer_of_our_own_has_an_id_that_the_log_has_too() -> None:
 
 def test_one_connection_too_many_is_turned_away_with_an_id() -> None:
     async def test() -> None:
-        async with world(limits=Limits(max_connections=1)) as w:
+        async with running_cluster(limits=Limits(max_connections=1)) as w:
             await busy(w)
             assert len(ids(await w.ask(b""))) == 1
 
@@ -93,7 +93,7 @@ def test_an_interim_response_has_none_and_a_switch_of_protocols_one() -> None:
             writer.write(b"HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n" + (SWITCH if b"Upgrade" in head else OK))
 
     async def test() -> None:
-        async with world() as w:
+        async with running_cluster() as w:
             w.stable.behaviour = hinting
             for asked, status in ((STAY, b"200"), (ASK, b"101")):
                 reader, writer = await w.connect()
@@ -109,7 +109,7 @@ def test_a_repeated_attempt_carries_the_same_id() -> None:
     """H27."""
 
     async def test() -> None:
-        async with world(weight=10_000, add_version=True) as w:
+        async with running_cluster(weight=10_000, add_version=True) as w:
             seen: list[bytes] = []
 
             async def once(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:

@@ -4,15 +4,15 @@ import asyncio
 
 from canaryproxy.model.settings import Timeouts
 from canaryproxy.telemetry.record.access_log import AccessLogEntry
-from tests.proxy.test_attempts import read_and_refuse
-from tests.proxy.test_tunnel import echo, gone, tunnel
-from tests.support.world import GET, STAY, read_head, read_response, run, world
+from tests.dataplane.test_attempts import read_and_refuse
+from tests.dataplane.test_tunnel import echo, gone, tunnel
+from tests.support.cluster import GET, STAY, read_head, read_response, run, running_cluster
 
 
 def test_an_exchange_is_one_line_with_all_that_was_decided_and_measured() -> None:
     async def test() -> None:
         entries: list[AccessLogEntry] = []
-        async with world(weight=10_000, access_log=entries.append) as w:
+        async with running_cluster(weight=10_000, access_log=entries.append) as w:
             reader, writer = await w.connect()
             writer.write(b"PUT /a?b HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 3\r\nX-Request-Id: abc\r\n\r\nxyz")
             await read_response(reader)
@@ -33,7 +33,7 @@ def test_an_exchange_is_one_line_with_all_that_was_decided_and_measured() -> Non
 def test_a_rescue_says_so_and_names_who_answered() -> None:
     async def test() -> None:
         entries: list[AccessLogEntry] = []
-        async with world(weight=10_000, access_log=entries.append) as w:
+        async with running_cluster(weight=10_000, access_log=entries.append) as w:
             w.canary.behaviour = read_and_refuse
             await w.ask(GET)
             (entry,) = entries
@@ -48,7 +48,7 @@ def test_a_rescue_says_so_and_names_who_answered() -> None:
 def test_a_request_that_reaches_no_decision_is_logged_too() -> None:
     async def test() -> None:
         entries: list[AccessLogEntry] = []
-        async with world(hosts=("shop.test",), access_log=entries.append) as w:
+        async with running_cluster(hosts=("shop.test",), access_log=entries.append) as w:
             await w.ask(GET.replace(b"shop.test", b"else.test"))
             await w.ask(b"nonsense\r\n\r\n")
             await w.ask(GET.replace(b"GET / ", b"OPTIONS / ").replace(b"\r\n\r\n", b"\r\nMax-Forwards: 0\r\n\r\n"))
@@ -70,7 +70,7 @@ def test_a_client_that_leaves_is_a_499_and_a_tunnel_is_logged_at_its_end() -> No
             asked.set()
             await reader.read()
 
-        async with world(access_log=entries.append, timeouts=Timeouts(half_close=0.1)) as w:
+        async with running_cluster(access_log=entries.append, timeouts=Timeouts(half_close=0.1)) as w:
             asked = asyncio.Event()
             w.stable.behaviour = silent
             _, writer = await w.connect()

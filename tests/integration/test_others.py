@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.support.cluster import run, running_cluster
 from tests.support.nginx import nginx
-from tests.support.world import run, world
 
 BIG = bytes(range(256)) * 8192
 
@@ -31,7 +31,7 @@ def test_curl_through_to_nginx(tmp_path: Path) -> None:
     (tmp_path / "files" / "big").write_bytes(BIG)
 
     async def test(port: int) -> None:
-        async with world(stable_port=port) as w:
+        async with running_cluster(stable_port=port) as w:
             base = f"http://127.0.0.1:{w.port}"
             assert (await curl(base + "/")).stdout == b"stable-nginx\n"
             assert (await curl("--http1.0", base + "/")).stdout == b"stable-nginx\n"
@@ -49,11 +49,11 @@ def test_curl_through_to_nginx(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("nginx")
-def test_an_nginx_that_closes_connections_after_a_few_requests_costs_nobody_an_error(tmp_path: Path) -> None:
+def test_an_nginx_that_closes_connections_after_a_few_requests_costs_no_one_an_error(tmp_path: Path) -> None:
     """H43."""
 
     async def test(port: int) -> None:
-        async with world(stable_port=port) as w, aiohttp.ClientSession() as session:
+        async with running_cluster(stable_port=port) as w, aiohttp.ClientSession() as session:
 
             async def visits() -> None:
                 for _ in range(100):
@@ -83,7 +83,7 @@ def test_uploads_and_expectations_of_curl_reach_an_aiohttp_app(tmp_path: Path) -
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         (tmp_path / "big").write_bytes(BIG)
-        async with world(stable_port=runner.addresses[0][1]) as w:
+        async with running_cluster(stable_port=runner.addresses[0][1]) as w:
             url = f"http://127.0.0.1:{w.port}/echo"
             upload = await curl("-T", str(tmp_path / "big"), "-H", "Expect: 100-continue", url)
             assert b'"size": 2097152, "same": true, "chunked": false' in upload.stdout
@@ -103,7 +103,7 @@ def test_an_http_1_0_server_of_the_standard_library(tmp_path: Path) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
     async def test() -> None:
-        async with world(stable_port=server.server_address[1]) as w, aiohttp.ClientSession() as session:
+        async with running_cluster(stable_port=server.server_address[1]) as w, aiohttp.ClientSession() as session:
             for _ in range(3):
                 async with session.get(f"http://127.0.0.1:{w.port}/hello.txt") as response:
                     assert await response.read() == BIG

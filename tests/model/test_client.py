@@ -36,7 +36,7 @@ def test_of_a_new_client_no_number_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "address"),
+    ("data", "address"),
     [
         ("::ffff:10.1.1.1", "10.1.1.1"),
         ("::FFFF:10.1.1.1", "10.1.1.1"),
@@ -48,8 +48,8 @@ def test_of_a_new_client_no_number_is_known() -> None:
         ("", ""),
     ],
 )
-def test_a_client_of_a_listener_for_both_families_has_its_ipv4_address(told: str, address: str) -> None:
-    assert plain(told) == address
+def test_a_client_of_a_listener_for_both_families_has_its_ipv4_address(data: str, address: str) -> None:
+    assert plain(data) == address
 
 
 def test_such_a_client_is_trusted_and_named_by_its_ipv4_address() -> None:

@@ -91,7 +91,7 @@ def in_place(tree: Path, **environ: str) -> str:
     return run(tree, "setup.py", "--quiet", "build_ext", "--inplace", **environ)
 
 
-def told(tree: Path, **environ: str) -> str:
+def reported(tree: Path, **environ: str) -> str:
     return run(tree, "-m", "canaryproxy", "--version", **environ)
 
 
@@ -116,7 +116,7 @@ def test_without_cython_or_headers_it_says_what_is_missing(tree: Path) -> None:
     compiler.write_text("#!/bin/sh\necho 'fatal error: Python.h: No such file or directory' >&2; exit 1\n")
     compiler.chmod(0o755)
     assert "Python.h is missing; on Debian and Ubuntu: apt-get install python3-dev" in in_place(tree, CC=str(compiler))
-    assert told(tree).endswith("(plain Python, CPython " + sys.version.split()[0] + ")\n")
+    assert reported(tree).endswith("(plain Python, CPython " + sys.version.split()[0] + ")\n")
 
 
 def test_plain_can_be_asked_for_and_compiled_insisted_on(tree: Path) -> None:
@@ -141,8 +141,8 @@ def test_with_a_compiler_the_wheel_is_compiled_and_can_still_run_plain(tree: Pat
     assert not list((tree / "canaryproxy").rglob("*.c"))
     installed = tree / "installed"
     run(tree, "-m", "pip", "install", "--no-deps", "--no-index", "--target", str(installed), str(made))
-    assert "(compiled, CPython " in told(installed)
-    assert f"(plain Python: {SWITCH}=1, CPython " in told(installed, CANARYPROXY_PLAIN="1")
+    assert "(compiled, CPython " in reported(installed)
+    assert f"(plain Python: {SWITCH}=1, CPython " in reported(installed, CANARYPROXY_PLAIN="1")
 
 
 @with_gcc
@@ -151,7 +151,7 @@ def test_in_place_an_edit_runs_at_once_and_is_compiled_the_next_time(tree: Path)
     first, last = in_place(tree).splitlines()
     assert first.startswith("canaryproxy: compiling 1 module on ")
     assert last.startswith("canaryproxy: compiled 1 in ")
-    assert "(compiled, " in told(tree)
+    assert "(compiled, " in reported(tree)
     built = (tree / "build").rglob(f"*{SUFFIX}")
     before = [path.stat().st_mtime_ns for path in built]
     assert in_place(tree) == ""
@@ -161,14 +161,14 @@ def test_in_place_an_edit_runs_at_once_and_is_compiled_the_next_time(tree: Path)
     os.utime(source, (0, 0))
     edited = f"import {ONE} as it; print(it.EDITED, it.__file__)"
     assert run(tree, "-c", edited) == f"True {source}\n"
-    assert "changed since they were compiled" in told(tree)
+    assert "changed since they were compiled" in reported(tree)
     in_place(tree)
     assert run(tree, "-c", edited) == f"True {extension}\n"
     stray = extension.with_name(f"record{SUFFIX}")
     stray.touch()
     in_place(tree, CC="/nowhere/cc")
     assert not list((tree / "canaryproxy").rglob("*.so"))
-    assert "(plain Python, " in told(tree)
+    assert "(plain Python, " in reported(tree)
 
 
 @with_gcc
@@ -194,7 +194,7 @@ def test_what_was_compiled_for_one_build_is_taken_by_the_next(tree: Path) -> Non
     _, said = wheel(tree)
     assert "canaryproxy: compiling" not in said
     assert in_place(tree) == ""
-    assert "(compiled, " in told(tree)
+    assert "(compiled, " in reported(tree)
     assert "compiling 1 module" in in_place(tree, CFLAGS="-O1")
 
 

@@ -77,8 +77,10 @@ def curl(build: Build, path: str) -> tuple[int, str]:
     """Ask inside the container's network: status, 0 without an answer, and body."""
     done = subprocess.run(
         build.enter("curl", "--silent", "--max-time", "5", "--write-out", "\n%{http_code}", f"http://127.0.0.1:{path}"),
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     body, _, status = done.stdout.rpartition("\n")
     return int(status), body
 
@@ -133,8 +135,8 @@ def healthy(build: Build) -> bool:
 def test_every_step_of_the_dockerfile_can_be_taken(build: Build) -> None:
     said = build.inside("chroot", build.image.root, "/opt/canaryproxy/bin/canaryproxy", "--help")
     assert "explain" in said
-    told = build.inside("chroot", build.image.root, "env", "-i", "/opt/canaryproxy/bin/canaryproxy", "--version")
-    assert "(compiled, " in told
+    data = build.inside("chroot", build.image.root, "env", "-i", "/opt/canaryproxy/bin/canaryproxy", "--version")
+    assert "(compiled, " in data
     owner = build.inside("stat", "--format", "%u:%g %a", f"{build.image.root}/var/lib/canaryproxy").strip()
     assert owner == "65532:65532 750"
     assert build.inside("sh", "-c", f"ls {build.image.root}/build 2>/dev/null || true") == ""
@@ -143,7 +145,9 @@ def test_every_step_of_the_dockerfile_can_be_taken(build: Build) -> None:
     assert build.image.ports == [8080, 9900, 9901]
 
 
-def test_the_container_serves_as_nobody_writes_only_state_and_drains(build: Build, tmp_path: Path) -> None:
+def test_the_container_serves_as_an_unprivileged_user_writes_only_state_and_drains(
+    build: Build, tmp_path: Path
+) -> None:
     log = tmp_path / "container.log"
     assert not healthy(build)
     with origins(build):
@@ -181,6 +185,26 @@ def _inside(build: Build, first: int, *command: str) -> "subprocess.CompletedPro
     """What `docker exec` does."""
     environ = [f"{key}={value}" for key, value in build.image.environ.items() if not key.startswith("PIP_")]
     return subprocess.run(
-        ["nsenter", "--target", str(first), "--mount", "--net", "--pid", "--root", "--wd", "--setuid", "65532", "--setgid", "65532",
-         "env", "-i", *environ, *command], capture_output=True, text=True, check=False, timeout=PATIENCE,
-    )  # fmt: skip
+        [
+            "nsenter",
+            "--target",
+            str(first),
+            "--mount",
+            "--net",
+            "--pid",
+            "--root",
+            "--wd",
+            "--setuid",
+            "65532",
+            "--setgid",
+            "65532",
+            "env",
+            "-i",
+            *environ,
+            *command,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )

@@ -25,10 +25,7 @@ pytestmark = [pytest.mark.needs("kubectl"), pytest.mark.needs("nginx")]
 @pytest.fixture(scope="module")
 def apps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
     with contextlib.ExitStack() as stack:
-        yield {
-            name: stack.enter_context(nginx(tmp_path_factory.mktemp(name), name))
-            for name in ("stable", "canary")
-        }  # fmt: skip
+        yield {name: stack.enter_context(nginx(tmp_path_factory.mktemp(name), name)) for name in ("stable", "canary")}
 
 
 def ask(port: int, method: str = "GET", path: str = "/", body: object = None, token: str = "") -> tuple[int, str]:
@@ -49,11 +46,15 @@ class Pod:
         self.port, self.admin, self.probes = free_port(), free_port(), free_port()
         text, _ = config(overlay, folder)
         for old, new in (
-            ("0.0.0.0:8080", f"127.0.0.1:{self.port}"), (":9900", f":{self.admin}"), (":9901", f":{self.probes}"),
-            ("127.0.0.1:8081", f"127.0.0.1:{apps['stable']}"), ("app-canary:8080", f"127.0.0.1:{apps['canary']}"),
-            ("/run/secrets/canaryproxy/token", str(folder / "token")), ("/var/lib/canaryproxy", str(folder)),
+            ("0.0.0.0:8080", f"127.0.0.1:{self.port}"),
+            (":9900", f":{self.admin}"),
+            (":9901", f":{self.probes}"),
+            ("127.0.0.1:8081", f"127.0.0.1:{apps['stable']}"),
+            ("app-canary:8080", f"127.0.0.1:{apps['canary']}"),
+            ("/run/secrets/canaryproxy/token", str(folder / "token")),
+            ("/var/lib/canaryproxy", str(folder)),
             ("/run/canaryproxy", str(folder)),
-        ):  # fmt: skip
+        ):
             text = text.replace(old, new)
         self.text = text
 
@@ -78,8 +79,8 @@ def test_a_sidecar_is_driven_by_its_api_on_the_pods_address_with_a_token(apps: d
         assert pod.served() == "stable"
         assert ask(pod.admin, "PUT", weight, {"canary": 100})[0] == 401
         assert ask(pod.admin, "PUT", weight, {"canary": 100}, "a-wrong-token-altogether")[0] == 401
-        status, told = ask(pod.admin, "PUT", weight, {"canary": 100}, TOKEN)
-        assert (status, json.loads(told)["source"]) == (200, "api")
+        status, data = ask(pod.admin, "PUT", weight, {"canary": 100}, TOKEN)
+        assert (status, json.loads(data)["source"]) == (200, "api")
         assert pod.served() == "canary"
     with running(pod, tmp_path, path):
         assert pod.served() == "canary"

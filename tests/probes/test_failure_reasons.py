@@ -74,7 +74,7 @@ async def failure(url: str, tls: UpstreamTls | None = None) -> CallFailedError:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "closed"),
     ],
 )
-async def test_real_servers_that_misbehave_are_told_apart(said: bytes, kind: Kind) -> None:
+async def test_real_servers_that_misbehave_are_distinguished(said: bytes, kind: Kind) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(said)

@@ -23,7 +23,7 @@ from canaryproxy.probes.health import (
     found,
     over_http,
 )
-from tests.proxy.test_tls import OURS
+from tests.dataplane.test_tls import OURS
 from tests.support.secure import secure_server
 
 
@@ -124,11 +124,11 @@ async def test_any_status_from_200_to_399_is_healthy_and_redirects_are_not_follo
     app.router.add_get("/{status}", answer)
     server = await aiohttp_server(app)  # type: ignore[operator]
     endpoint = Endpoint("127.0.0.1", server.port, "shop.internal")
-    told = await over_http(client_context)(endpoint, HealthCheckSpec(path))
-    assert told == HealthAnswer(healthy, reason=None if healthy else answered(int(path[1:])))
+    data = await over_http(client_context)(endpoint, HealthCheckSpec(path))
+    assert data == HealthAnswer(healthy, reason=None if healthy else answered(int(path[1:])))
 
 
-async def test_nobody_there_is_unhealthy_and_so_is_silence_and_a_wrong_certificate() -> None:
+async def test_no_one_there_is_unhealthy_and_so_is_silence_and_a_wrong_certificate() -> None:
     ask = over_http(client_context)
     assert not (await ask(Endpoint("127.0.0.1", free_port()), HealthCheckSpec("/"))).passed
 
@@ -151,10 +151,10 @@ async def test_nobody_there_is_unhealthy_and_so_is_silence_and_a_wrong_certifica
 async def test_an_endpoint_may_tell_its_version(aiohttp_server: object) -> None:
     app = web.Application()
 
-    async def told(_: web.Request) -> web.Response:
+    async def data(_: web.Request) -> web.Response:
         return web.Response(headers={"X-Version": "2.1"})
 
-    app.router.add_get("/", told)
+    app.router.add_get("/", data)
     server = await aiohttp_server(app)  # type: ignore[operator]
     endpoint = Endpoint("127.0.0.1", server.port)
     asked = HealthCheckSpec("/", interval=0.005, version_header="x-version")
@@ -259,11 +259,11 @@ async def test_the_host_header_changes_nothing_about_the_name_in_the_certificate
         endpoint = Endpoint("127.0.0.1", port, tls=UpstreamTls("shop.internal", authority.pem))
         assert (await over_http(client_context)(endpoint, HealthCheckSpec("/", host="www.shop.test"))).passed
         wrong = Endpoint("127.0.0.1", port, tls=UpstreamTls("www.shop.test", authority.pem))
-        told = await over_http(client_context)(wrong, HealthCheckSpec("/", host="www.shop.test"))
+        data = await over_http(client_context)(wrong, HealthCheckSpec("/", host="www.shop.test"))
     assert hosts == ["www.shop.test"]
-    assert told.reason is not None
-    assert told.reason.kind == "tls"
-    assert "ostname mismatch" in told.reason.words
+    assert data.reason is not None
+    assert data.reason.kind == "tls"
+    assert "ostname mismatch" in data.reason.words
 
 
 @pytest.mark.parametrize(
@@ -286,8 +286,8 @@ async def test_a_version_is_visible_ascii_whatever_an_endpoint_says(header: byte
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        told = await over_http(client_context)(
+        data = await over_http(client_context)(
             Endpoint("127.0.0.1", port), HealthCheckSpec("/", version_header="x-version")
         )
-    assert told.passed
-    assert told.version == version
+    assert data.passed
+    assert data.version == version

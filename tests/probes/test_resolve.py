@@ -27,7 +27,7 @@ class Names:
         return Resolver(self.lookup, lambda: frozenset(names), self.changed, lambda: 5.0, period)
 
 
-async def test_an_answer_is_kept_sorted_and_a_change_is_told() -> None:
+async def test_an_answer_is_kept_sorted_and_a_change_is_reported() -> None:
     server = Names(shop=("10.0.0.2", "10.0.0.1"))
     resolver = server.resolver("shop")
     assert await resolver.resolve(frozenset(("shop",)))

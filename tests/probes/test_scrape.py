@@ -25,7 +25,7 @@ broken{ line
 """
 
 
-async def told(text: str, name: str, pieces: int = 1_000_000) -> SampleValues:
+async def reported(text: str, name: str, pieces: int = 1_000_000) -> SampleValues:
     wanted, data = SampleFilter(name), text.encode()
     for start in range(0, len(data), pieces):
         wanted.feed(data[start : start + pieces])
@@ -35,10 +35,10 @@ async def told(text: str, name: str, pieces: int = 1_000_000) -> SampleValues:
 
 @pytest.mark.parametrize("pieces", [1, 7, 1_000_000])
 async def test_samples_of_a_metric_are_added_up_and_others_not_even_read(pieces: int) -> None:
-    assert await told(TEXT, "process_cpu_seconds_total", pieces) == (2.0, 1.7e9)
-    assert await told("rss 5\n", "rss", pieces) == (5.0, None)
-    assert await told('rss 5\r\nrss{a="b"}\t1', "rss", pieces) == (6.0, None)
-    assert await told(f'rss_more{{a="{"x" * 10_000}"}} 1\nrss 5\nrss_of_others 7\n', "rss", pieces) == (5.0, None)
+    assert await reported(TEXT, "process_cpu_seconds_total", pieces) == (2.0, 1.7e9)
+    assert await reported("rss 5\n", "rss", pieces) == (5.0, None)
+    assert await reported('rss 5\r\nrss{a="b"}\t1', "rss", pieces) == (6.0, None)
+    assert await reported(f'rss_more{{a="{"x" * 10_000}"}} 1\nrss 5\nrss_of_others 7\n', "rss", pieces) == (5.0, None)
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ async def test_samples_of_a_metric_are_added_up_and_others_not_even_read(pieces:
 async def test_what_is_garbled_or_too_much_is_no_answer(text: str, words: str) -> None:
     for pieces in (1009, 1_000_000):
         with pytest.raises(ScrapeError, match=words):
-            await told(text, "rss", pieces)
+            await reported(text, "rss", pieces)
 
 
 async def test_an_error_of_the_parser_is_one_short_line_without_control_characters() -> None:
     with pytest.raises(ScrapeError) as caught:
-        await told(f"rss \x1b[31m{'x' * 3000}", "rss")
+        await reported(f"rss \x1b[31m{'x' * 3000}", "rss")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 300
 
@@ -77,7 +77,7 @@ async def test_what_is_kept_is_parsed_in_steps_between_which_others_have_their_t
             await asyncio.sleep(0)
 
     counting = asyncio.get_running_loop().create_task(count())
-    assert await told('rss{a="b"} 1\n' * 9_000, "rss") == (9_000.0, None)
+    assert await reported('rss{a="b"} 1\n' * 9_000, "rss") == (9_000.0, None)
     counting.cancel()
     assert turns > 20
 
@@ -110,7 +110,7 @@ async def test_an_endpoint_is_asked_by_its_name_on_a_connection_of_its_own() -> 
     assert [one.host for one in asked] == [f"shop:{port}", f"127.0.0.1:{port}"]
 
 
-async def test_who_refuses_or_errs_or_says_too_much_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_refuses_or_errs_or_says_too_much_is_reported_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     runner, port, _ = await serve(404)
     with pytest.raises(ScrapeError, match="it answered 404: not here"):
         await fetch(f"http://127.0.0.1:{port}/", {}, 5)
@@ -154,6 +154,6 @@ async def test_who_does_not_answer_is_not_waited_for() -> None:
 
 async def test_a_page_that_is_not_prometheus_s_is_quoted_in_a_line_of_bounded_length() -> None:
     with pytest.raises(ScrapeError) as caught:
-        await told("cpu{\x1b[31m\u202e" + "x" * 100_000 + "\n", "cpu")
+        await reported("cpu{\x1b[31m\u202e" + "x" * 100_000 + "\n", "cpu")
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) <= 250

@@ -58,7 +58,7 @@ def keys_of(one: Route) -> set[CounterKey]:
     waiting: list[VersionChoice | None] = [
         entry.stable,
         entry.canary,
-        *(side for lot in lots for side in (lot.below, lot.above)),
+        *(side for split in lots for side in (split.below, split.above)),
     ]
     keys = set()
     while waiting:

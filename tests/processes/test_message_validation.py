@@ -409,35 +409,35 @@ INTS = (0, 1, -1, 2, 200, 599, 99, 600, 100, -639, 525, 10_000, 2**31, 2**40, 2*
 FLOATS = (99.5, 100.25, 0.0, -1.0, 1e9, 1e300, math.nan, math.inf, -math.inf, 5e-324)
 
 
-def changed(value: Any, dice: random.Random, often: float) -> Any:
+def changed(value: Any, rng: random.Random, often: float) -> Any:
     """Something like it, with the same types, of which parts were changed."""
     if isinstance(value, (bool, int, float, str)):
-        if dice.random() >= often:
+        if rng.random() >= often:
             return value
         if isinstance(value, bool):
             return not value
-        return dice.choice(TEXTS if isinstance(value, str) else FLOATS if isinstance(value, float) else INTS)
+        return rng.choice(TEXTS if isinstance(value, str) else FLOATS if isinstance(value, float) else INTS)
     if isinstance(value, CounterKey):
-        return CounterKey(*(changed(one, dice, often) for one in value))
+        return CounterKey(*(changed(one, rng, often) for one in value))
     if isinstance(value, tuple):
-        many = value * dice.choice((0, 2, 3)) if dice.random() < often and len(value) < 5 else value
-        return tuple(changed(one, dice, often) for one in many)
+        many = value * rng.choice((0, 2, 3)) if rng.random() < often and len(value) < 5 else value
+        return tuple(changed(one, rng, often) for one in many)
     if isinstance(value, frozenset):
-        return frozenset(changed(one, dice, often) for one in value)
+        return frozenset(changed(one, rng, often) for one in value)
     if isinstance(value, dict):
-        return {changed(key, dice, often): changed(one, dice, often) for key, one in value.items()}
-    return type(value)(*(changed(getattr(value, field.name), dice, often) for field in fields(value)))
+        return {changed(key, rng, often): changed(one, rng, often) for key, one in value.items()}
+    return type(value)(*(changed(getattr(value, field.name), rng, often) for field in fields(value)))
 
 
 @given(st.integers(0, 2**64), st.sampled_from([0.003, 0.01, 0.03, 0.2]))
 @settings(max_examples=300)
 def test_mutated_reports_are_filed_or_refused_and_nothing_else(seed: int, often: float) -> None:
     """Through the bytes, the bounds, and all that the supervisor does with a report."""
-    dice, made, filed = random.Random(seed), border(), Filed()
+    rng, made, filed = random.Random(seed), border(), Filed()
     now, refusals = 100.5, 0
     for _ in range(5):
         try:
-            for heard in Decoder(UP).feed(encode(changed(WHOLE, dice, often))):
+            for heard in Decoder(UP).feed(encode(changed(WHOLE, rng, often))):
                 made.check(heard, now, 90.0)
                 assert isinstance(heard, Delta)
                 filed.add(heard)

@@ -15,7 +15,7 @@ from canaryproxy.processes import spawn as module
 from canaryproxy.processes.listen import listen_on
 from canaryproxy.processes.spawn import Handle, Processes
 from tests.support.admin import until
-from tests.support.world import run
+from tests.support.cluster import run
 
 
 def test_a_worker_is_forked_and_ends_with_its_link() -> None:
@@ -200,7 +200,7 @@ def test_stopped_workers_end_with_a_supervisor_that_had_answers_waiting() -> Non
     run(test())
 
 
-def test_fork_servers_that_end_before_a_worker_comes_of_them_are_told_of(
+def test_fork_servers_that_end_before_a_worker_comes_of_them_are_reported_of(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)

@@ -106,7 +106,7 @@ def test_the_file_of_another_is_not_removed(tmp_path: Path) -> None:
     bound.remove()
 
 
-def test_whoever_holds_the_lock_of_the_directory_stops_neither_start_nor_end(
+def test_a_held_lock_of_the_directory_stops_neither_start_nor_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every user who may read it can."""

@@ -13,7 +13,7 @@ from canaryproxy.processes.known_names import KnownNames
 from canaryproxy.processes.message_validation import WorkerMessageValidator
 from canaryproxy.processes.spawn import Handle
 from canaryproxy.processes.worker_link import WorkerLink
-from tests.support.world import run
+from tests.support.cluster import run
 
 
 def made() -> WorkerLink:

@@ -26,7 +26,7 @@ from canaryproxy.processes.spawn import Processes, Spawned
 from canaryproxy.processes.subscriptions import Deltas, Subscription, WorkerGone, WorkerReport, WorkersChanged
 from canaryproxy.processes.workers import IncompatibleWorkerError, NotAcknowledgedError, Workers
 from tests.support.admin import until
-from tests.support.world import GET, Origin, reset, run
+from tests.support.cluster import GET, Origin, reset, run
 
 
 class Fleet:

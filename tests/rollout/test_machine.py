@@ -41,14 +41,14 @@ class Run:
         self.plan = plan
         self.state = Rollout()
         self.now = 1000.0
-        self.told: list[Notice] = []
+        self.notices: list[Notice] = []
 
     def do(
         self, kind: Kind, facts: Observation = NOTHING, *, wait: float = 0.0, full: bool = False, by: str = ""
     ) -> Rollout:
         self.now += wait
-        self.state, told = transition(self.plan, self.state, RolloutEvent(kind, facts, full, by=by), self.now)
-        self.told.extend(told)
+        self.state, data = transition(self.plan, self.state, RolloutEvent(kind, facts, full, by=by), self.now)
+        self.notices.extend(data)
         return self.state
 
     def tick(self, facts: Observation, wait: float = 1.0) -> Rollout:
@@ -84,8 +84,8 @@ def test_a_good_canary_climbs_step_by_step_bakes_and_succeeds() -> None:
         ("succeeded", FULL_WEIGHT),
     ]
     assert run.now - 1000 == 4 * 60 + 300
-    assert run.told[0].words == "started by ci; step 1 of 5, the canary gets 1 %"
-    assert run.told[-1].words.startswith("succeeded: the canary has proven itself")
+    assert run.notices[0].words == "started by ci; step 1 of 5, the canary gets 1 %"
+    assert run.notices[-1].words.startswith("succeeded: the canary has proven itself")
 
 
 def test_a_step_lasts_its_time_and_until_the_verdict_is_a_pass() -> None:
@@ -104,21 +104,21 @@ def test_a_failing_canary_is_taken_back_at_once_whatever_goes_on(phase: Phase) -
     assert run.state.phase == phase
     state = run.tick(FAIL)
     assert (state.phase, state.reason, state.weight, state.off) == ("rolled_back", "verdict", 0, True)
-    assert "canary failed 13 of 640 requests" in run.told[-1].words
-    assert run.told[-1].words.endswith(f"1.0 s after step {5 if phase == 'baking' else 1} of 5 began")
-    assert run.told[-1].severity == "critical"
+    assert "canary failed 13 of 640 requests" in run.notices[-1].words
+    assert run.notices[-1].words.endswith(f"1.0 s after step {5 if phase == 'baking' else 1} of 5 began")
+    assert run.notices[-1].severity == "critical"
 
 
 def test_it_is_never_taken_back_onto_a_stable_that_is_ill_but_held() -> None:
     run = started()
     ill = replace(FAIL, stable_ill=True)
     assert (run.tick(ill).phase, run.state.reason, run.state.weight) == ("paused", "inconclusive", 100)
-    assert run.told[-1].severity == "critical"
+    assert run.notices[-1].severity == "critical"
     assert run.tick(ill).phase == "paused"
     assert run.tick(FAIL).phase == "rolled_back"
 
 
-def test_somebody_may_abort_all_the_same() -> None:
+def test_an_operator_may_abort_all_the_same() -> None:
     run = started()
     run.tick(replace(FAIL, stable_ill=True))
     assert run.do("abort", by="jo").phase == "rolled_back"
@@ -129,7 +129,7 @@ def test_the_blast_radius_may_be_bounded() -> None:
     run = started(replace(PLAN, max_failed=20))
     assert run.tick(Observation("inconclusive", excess_failures=19.4)).phase == "progressing"
     assert run.tick(Observation("inconclusive", excess_failures=20.2)).reason == "max_failed"
-    assert "failed 20 requests more than stable would have, 20 are allowed" in run.told[-1].words
+    assert "failed 20 requests more than stable would have, 20 are allowed" in run.notices[-1].words
 
 
 def test_a_dry_run_says_what_it_would_have_done_once_and_goes_on() -> None:
@@ -137,7 +137,7 @@ def test_a_dry_run_says_what_it_would_have_done_once_and_goes_on() -> None:
     for _ in range(60):
         run.tick(FAIL)
     assert run.state.step == 1
-    assert [one.words for one in run.told if "would have" in one.words] == [
+    assert [one.words for one in run.notices if "would have" in one.words] == [
         "would have rolled back (dry run): canary failed 13 of 640 requests"
     ]
 
@@ -158,7 +158,7 @@ def test_a_pause_stops_the_advance_and_resume_goes_on_with_the_clock_running() -
     assert run.tick(PASS).step == 1
 
 
-def test_a_step_that_holds_waits_for_somebody() -> None:
+def test_a_step_that_holds_waits_for_an_operator() -> None:
     run = started(replace(PLAN, steps=(Step(100, 60.0, hold=True), *PLAN.steps[1:])))
     assert run.tick(PASS, 61).reason == "step"
     assert run.do("promote").step == 1
@@ -201,7 +201,7 @@ def test_what_follows_a_timeout_is_the_users_choice() -> None:
     assert started(run.plan).tick(Observation("inconclusive", stable_ill=True), 121).phase == "paused"
     whole = started(replace(PLAN, max_duration=600.0))
     assert whole.tick(Observation("inconclusive"), 601).reason == "timeout"
-    assert "the rollout took too long" in whole.told[-1].words
+    assert "the rollout took too long" in whole.notices[-1].words
     whole.do("resume")
     assert whole.tick(Observation("inconclusive"), 599).phase == "progressing"
 
@@ -259,7 +259,7 @@ def test_it_may_be_taken_back_step_by_step_unless_there_is_no_time() -> None:
     assert urgent.tick(replace(FAIL, urgent=True)).off
 
 
-def test_another_canary_begins_anew_at_the_first_step() -> None:
+def test_another_canary_starts_over_at_the_first_step() -> None:
     run = started()
     run.tick(PASS, 61)
     run.do("pause")
@@ -283,7 +283,7 @@ def test_an_idle_route_is_aborted_only_where_something_reaches_its_canary() -> N
     assert state.off
 
 
-def test_what_was_taken_back_stays_until_somebody_retries_or_resets() -> None:
+def test_what_was_taken_back_stays_until_an_operator_retries_or_resets() -> None:
     run = started()
     run.do("abort")
     for facts in (PASS, FAIL, Observation()):
@@ -295,8 +295,8 @@ def test_what_was_taken_back_stays_until_somebody_retries_or_resets() -> None:
 
 
 def test_a_latch_that_is_not_a_rollouts_is_ended_by_reset() -> None:
-    state, told = transition(PLAN, Rollout(), RolloutEvent("reset", latched=True, by="jo"), 5.0)
-    assert (state.phase, told[0].words) == ("idle", "reset by jo; all traffic goes to stable")
+    state, data = transition(PLAN, Rollout(), RolloutEvent("reset", latched=True, by="jo"), 5.0)
+    assert (state.phase, data[0].words) == ("idle", "reset by jo; all traffic goes to stable")
     with pytest.raises(IllegalTransitionError):
         transition(PLAN, Rollout(), RolloutEvent("reset"), 5.0)
 

@@ -28,14 +28,14 @@ def test_the_share_of_now_stays_and_the_plan_still_rises_to_the_whole(
     weight = was.steps[step].weight
     phase: Phase = "baking" if weight == FULL_WEIGHT else "progressing"
     at = replace(begun, step=step, weight=weight, phase=phase)
-    after, told = transition(now, at, RolloutEvent("edited"), 200.0)
+    after, document = transition(now, at, RolloutEvent("edited"), 200.0)
     weights = [one.weight for one in after.steps]
     assert (after.step, after.weight, after.phase, after.since) == (step, weight, phase, at.since)
     assert weights == sorted(set(weights))
     assert weights[-1] == FULL_WEIGHT
     assert after.steps[:step] == at.steps[:step]
     assert [one for one in after.steps[step:] if one.weight > weight] == [s for s in now.steps if s.weight > weight]
-    assert f"step {step + 1} of {len(weights)} stays" in told[0].words
+    assert f"step {step + 1} of {len(weights)} stays" in document[0].words
     assert transition(now, after, RolloutEvent("edited"), 300.0)[0] == after
     assert after.timeout_at == 0.0 if now.step_timeout is None else after.timeout_at >= 100.0 + now.step_timeout
 

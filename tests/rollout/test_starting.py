@@ -47,7 +47,7 @@ def test_the_same_version_needs_another_word(by: str) -> None:
     assert do(state, "retry", "two", "v1").phase == "progressing"
 
 
-def test_where_nobody_knows_the_version_only_what_the_judge_took_back_starts() -> None:
+def test_where_no_one_knows_the_version_only_what_the_judge_took_back_starts() -> None:
     assert do(taken_back("one"), "start", "two").phase == "progressing"
     with pytest.raises(
         IllegalTransitionError, match=r"taken back by a person \(aborted by ci\).*name the version, or `retry`"
@@ -94,9 +94,9 @@ def test_another_version_takes_the_place_of_one_under_way(phase: str) -> None:
     if phase == "paused":
         state = do(state, "pause")
     assert state.phase == phase
-    after, told = transition(PLAN, state, RolloutEvent("start", by="ci", identity=RolloutIdentity("two", "v2")), 1000.0)
+    after, data = transition(PLAN, state, RolloutEvent("start", by="ci", identity=RolloutIdentity("two", "v2")), 1000.0)
     assert (after.phase, after.step, after.weight) == ("paused" if phase == "paused" else "progressing", 0, 100)
-    assert told[0].words == (
+    assert data[0].words == (
         "started by ci: rollout two of v2, in place of rollout one of v1; step 1 of 3, the canary gets 1 %"
     )
 
@@ -123,9 +123,9 @@ def test_a_reset_remembers_which_one_it_was_and_lifts_every_latch() -> None:
 
 def test_a_canary_that_changes_is_another_rollout() -> None:
     state = do(Rollout(), "start", "one", "", "1.0")
-    after, told = transition(PLAN, state, RolloutEvent("changed", identity=RolloutIdentity("two", "", "1.1")), 1.0)
+    after, data = transition(PLAN, state, RolloutEvent("changed", identity=RolloutIdentity("two", "", "1.1")), 1.0)
     assert after.identity.id == "two"
-    assert "rollout two of 1.1, in place of rollout one of 1.0" in told[0].words
+    assert "rollout two of 1.1, in place of rollout one of 1.0" in data[0].words
     named = transition(PLAN, state, RolloutEvent("named", identity=replace(state.identity, stable="0.9")), 1.0)
     assert (named[0].identity.stable, named[0].step, named[1]) == ("0.9", 0, ())
 

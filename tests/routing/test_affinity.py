@@ -73,7 +73,7 @@ def test_raising_the_weight_moves_users_only_to_the_canary_and_lowering_it_only_
     assert ("canary", "stable") not in set(zip(before, after, strict=True))
 
 
-def test_from_5_to_20_percent_nobody_moves_back_and_down_again_only_those_above() -> None:
+def test_from_5_to_20_percent_no_one_moves_back_and_down_again_only_those_above() -> None:
     five = versions(dataclasses.replace(ROUTE, weight=500), 10_000)
     twenty = versions(dataclasses.replace(ROUTE, weight=2_000), 10_000)
     moves = Counter(zip(five, twenty, strict=True))
@@ -154,12 +154,12 @@ def test_the_cookie_has_the_attributes_of_its_scheme(affinity: Affinity, secure:
 
 
 def test_an_id_is_random_well_formed_and_never_what_a_client_made_up() -> None:
-    dice = random.Random(5).random
-    ids = {key.value for _ in range(1_000) if (key := AffinityKey(COOKIE).key(RequestView(head(), CLIENT), dice))}
+    rng = random.Random(5).random
+    ids = {key.value for _ in range(1_000) if (key := AffinityKey(COOKIE).key(RequestView(head(), CLIENT), rng))}
     assert len(ids) == 1_000
     assert all(map(is_client_id, ids))
     for odd in (b"x", b"a" * 65, b"0123456789abcde!", b"0123456789abcdef\x80"):
-        key = AffinityKey(COOKIE).key(RequestView(head(b"Cookie: canaryproxy=" + odd + b"\r\n"), CLIENT), dice)
+        key = AffinityKey(COOKIE).key(RequestView(head(b"Cookie: canaryproxy=" + odd + b"\r\n"), CLIENT), rng)
         assert key is not None
         assert key.cookie
 
@@ -180,9 +180,9 @@ def test_a_key_that_came_in_a_header_is_not_taken_for_a_cookie_of_ours() -> None
     client = Client("192.0.2.1")
     asked, followed = head(b"X-User: bob\r\n"), head(b"Cookie: canaryproxy=bob\r\n")
     asked.host, followed.host = b"a.test", b"b.test"
-    told = decide(index, asked, client, splits, idle)[1]
-    assert told is not None
-    assert told.value == b"bob"
+    data = decide(index, asked, client, splits, idle)[1]
+    assert data is not None
+    assert data.value == b"bob"
     fresh = decide(index, followed, client, splits, idle)[1]
     assert fresh is not None
     assert fresh.value != b"bob"

@@ -37,16 +37,16 @@ class Loads:
 
 
 def test_the_less_busy_of_two_is_chosen() -> None:
-    dice = random.Random(1).random
+    rng = random.Random(1).random
     loads = Loads(c1=State(5), c2=State(4), c3=State(6))
-    chosen = Counter(pick(VERDICT.decisions(), loads, dice).endpoint for _ in range(3_000))
+    chosen = Counter(pick(VERDICT.decisions(), loads, rng).endpoint for _ in range(3_000))
     assert Endpoint("c", 3) not in chosen
     assert chosen[Endpoint("c", 2)] > chosen[Endpoint("c", 1)] > 800
 
 
 def test_equal_loads_get_equal_shares() -> None:
-    dice = random.Random(1).random
-    chosen = Counter(pick(RESCUE.decisions(), Loads(), dice).endpoint for _ in range(8_000))
+    rng = random.Random(1).random
+    chosen = Counter(pick(RESCUE.decisions(), Loads(), rng).endpoint for _ in range(8_000))
     assert len(chosen) == 4
     assert all(1_800 < count < 2_200 for count in chosen.values())
 
@@ -72,17 +72,17 @@ def test_any_dice_choose_two_different_ones(one: float, other: float) -> None:
 
 
 def test_after_a_failure_comes_another_of_the_version_then_the_stand_in_then_nothing() -> None:
-    dice, verdicts = random.Random(1).random, (VERDICT, VERDICT.fallback)
+    rng, verdicts = random.Random(1).random, (VERDICT, VERDICT.fallback)
     tried = [Endpoint("c", 1)]
     for _ in range(2):
-        then = pick_untried(verdicts, tried, lambda _: True, Loads(), dice)
+        then = pick_untried(verdicts, tried, lambda _: True, Loads(), rng)
         assert then is not None
         assert then.version is CANARY
         assert then.endpoint not in tried
         assert then.endpoint is not None
         tried.append(then.endpoint)
-    then = pick_untried(verdicts, tried, lambda _: True, Loads(), dice)
+    then = pick_untried(verdicts, tried, lambda _: True, Loads(), rng)
     assert then is not None
     assert then.version is STABLE
-    assert pick_untried(verdicts, tried, lambda _: False, Loads(), dice) is None
-    assert pick_untried((RESCUE, None), STABLE.endpoints, lambda _: True, Loads(), dice) is None
+    assert pick_untried(verdicts, tried, lambda _: False, Loads(), rng) is None
+    assert pick_untried((RESCUE, None), STABLE.endpoints, lambda _: True, Loads(), rng) is None

@@ -32,8 +32,8 @@ def test_a_percentage_without_affinity_is_drawn_exactly_from_a_split_of_the_rule
 def test_a_certain_rule_draws_nothing_and_needs_no_key() -> None:
     route = dataclasses.replace(ROUTE, affinity=COOKIE, rules=(dataclasses.replace(TESTERS, percent=10_000),))
     entry, splits = CompiledRoute(route), Splits(random.Random(2).random)
-    lot, key = entry.split_for(facts(plain=b"X-Tester: 1\r\n"), splits.rng)
-    assert (key, lot.certain) == (None, True)
+    split, key = entry.split_for(facts(plain=b"X-Tester: 1\r\n"), splits.rng)
+    assert (key, split.certain) == (None, True)
     index = RouteIndex(RoutingTable(1, (route,)))
     decision, key, user, _ = decide(index, head(b"X-Tester: 1\r\n"), CLIENT, splits, idle)
     assert (decision.version.name, key, user, len(splits)) == ("canary", None, 0, 0)

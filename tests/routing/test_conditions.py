@@ -21,7 +21,7 @@ from tests.routing.test_rule_index import facts
         (Condition("source", "in", ("10.0.0.0/8",)), "source must be in 10.0.0.0/8, and it is 192.0.2.1"),
     ],
 )
-def test_what_does_not_hold_is_told_in_words(condition: Condition, words: str) -> None:
+def test_what_does_not_hold_is_reported_in_words(condition: Condition, words: str) -> None:
     asked = facts(b"/alpha?q=x+y", b"X-A: 2\r\nX-A: 3\r\n")
     assert not compile_condition(condition).matches(asked)
     assert mismatch_reason(condition, asked) == words

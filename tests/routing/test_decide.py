@@ -78,7 +78,9 @@ def got(name: bytes, user: bytes, fields: bytes, client: Client) -> tuple[str, s
 
 
 @given(st.lists(ASKED, min_size=3, max_size=30))
-def test_a_connection_gets_what_a_fresh_one_would_whoever_came_before(asked: list[tuple[bytes, bytes, bytes]]) -> None:
+def test_a_connection_gets_what_a_fresh_one_would_no_matter_who_came_before(
+    asked: list[tuple[bytes, bytes, bytes]],
+) -> None:
     """The number made of the last key is kept, and holds for this key under this salt alone."""
     connection = Client("192.0.2.1")
     for name, user, fields in asked:

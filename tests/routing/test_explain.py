@@ -15,35 +15,35 @@ RULE = Rule("testers", (Condition("header", "exact", ("1",), "x-tester"),), "can
 SECOND = Rule("all", (), "stable")
 
 
-def told(route: Route, asked: RequestHead | None = None) -> Explanation:
+def reported(route: Route, asked: RequestHead | None = None) -> Explanation:
     explanation = explain(RouteIndex(RoutingTable(1, (route,))), asked or head(), CLIENT, DICE)
     assert explanation is not None
     return explanation
 
 
 def test_a_drawn_request_names_both_shares() -> None:
-    why = told(dataclasses.replace(ROUTE, affinity=None, weight=500))
+    why = reported(dataclasses.replace(ROUTE, affinity=None, weight=500))
     assert why.sentence == "canary for 5 % and stable for the others, by the weight; each request draws anew"
     assert (why.version, why.share, why.bucket) == (None, 500, None)
 
 
 def test_a_new_browser_gets_a_cookie() -> None:
-    why = told(dataclasses.replace(ROUTE, affinity=COOKIE, weight=500))
+    why = reported(dataclasses.replace(ROUTE, affinity=COOKIE, weight=500))
     assert why.fresh
     assert why.sentence.endswith("a new client gets a cookie and stays with what it draws")
 
 
-def test_a_known_client_is_told_its_bucket() -> None:
-    why = told(dataclasses.replace(ROUTE, weight=9_999), head(b"X-User: user-1\r\n"))
+def test_a_known_client_is_reported_its_bucket() -> None:
+    why = reported(dataclasses.replace(ROUTE, weight=9_999), head(b"X-User: user-1\r\n"))
     assert why.version == "canary"
     assert f"bucket {why.bucket} is below 9999 (99.99 %, by the weight)" in why.sentence
 
 
 def test_each_rule_says_why_it_does_not_decide() -> None:
-    why = told(dataclasses.replace(ROUTE, rules=(RULE, SECOND, RULE)), head(b"X-Tester: 0\r\n"))
+    why = reported(dataclasses.replace(ROUTE, rules=(RULE, SECOND, RULE)), head(b"X-Tester: 0\r\n"))
     assert [rule.decides for rule in why.rules] == [False, True, False]
     assert why.rules[0].why == 'header x-tester must be "1", and it is "0"'
-    both = told(dataclasses.replace(ROUTE, rules=(RULE, SECOND)), head(b"X-Tester: 1\r\n"))
+    both = reported(dataclasses.replace(ROUTE, rules=(RULE, SECOND)), head(b"X-Tester: 1\r\n"))
     assert [(rule.matches, rule.why) for rule in both.rules] == [
         (True, "matches, and decides"),
         (True, "matches too, but testers comes first"),
@@ -52,7 +52,7 @@ def test_each_rule_says_why_it_does_not_decide() -> None:
 
 
 def test_an_abort_is_the_reason_where_it_is_one() -> None:
-    why = told(dataclasses.replace(ROUTE, rules=(RULE,), aborted=True), head(b"X-Tester: 1\r\n"))
+    why = reported(dataclasses.replace(ROUTE, rules=(RULE,), aborted=True), head(b"X-Tester: 1\r\n"))
     assert why.sentence == "stable, because the canary is aborted"
     assert why.rules[0].why == "matches, but the canary is aborted and this is no preview"
 

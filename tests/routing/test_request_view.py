@@ -105,7 +105,7 @@ def test_one_cookie_is_what_all_of_them_have_of_it(fields: bytes) -> None:
         assert one.values("cookie", name) == one.cookie(name) == every.get(name, ())
 
 
-def test_values_are_told_by_their_subject() -> None:
+def test_values_are_reported_by_their_subject() -> None:
     seen = facts(b"X: header\r\nCookie: x=cookie\r\n", b"/?x=query&x=again")
     assert [seen.values(subject, b"x") for subject in ("header", "cookie", "query")] == [
         (b"header",),

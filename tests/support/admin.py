@@ -59,7 +59,7 @@ class Api(ControlPlane):
         self.workers = FakeWorkers()
         text = f"server: {{state: memory, admin: {{{server}}}}}\nroutes:\n  shop:\n    hosts: [a.test]\n    stable: http://127.0.0.1:1\n    canary: http://127.0.0.1:2\n    weight: 5\n{route}  blog: {{hosts: [b.test], stable: 'http://127.0.0.1:1', canary: 'http://127.0.0.1:2'}}\n"
         self.store = store or MemoryStore()
-        world = outside(lambda: self.clock, lambda: 1_800_000_000.5, dice=random.Random(1).random)
+        world = outside(lambda: self.clock, lambda: 1_800_000_000.5, rng=random.Random(1).random)
         super().__init__(
             parse(text, "f", {}), None, self.store, self.workers, Subscription(), world, listeners=listeners
         )
@@ -76,8 +76,8 @@ class Api(ControlPlane):
         key = CounterKey("shop", version, "e", "weight", True)
         outcomes = {"success": count - errors, "error_5xx": errors}
         codes = {200: count - errors, 500: errors}
-        told = CounterDelta(key, int(self.clock), count, outcomes, codes=codes, **{"latency": {-192: count}, **cell})
-        delta = Delta(1, self.clock, (told,), in_flight={("shop", version): 1})
+        data = CounterDelta(key, int(self.clock), count, outcomes, codes=codes, **{"latency": {-192: count}, **cell})
+        delta = Delta(1, self.clock, (data,), in_flight={("shop", version): 1})
         self.counters.add(int(version == "canary"), delta)
         self.window.add(delta)
 

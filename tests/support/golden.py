@@ -37,7 +37,7 @@ class Started(ControlPlane):
         self.clock = NOW
         self.wall = wall
         self.store = SqliteStore(path)
-        world = outside(lambda: self.clock, lambda: self.wall, post=self.post, dice=random.Random(3).random)
+        world = outside(lambda: self.clock, lambda: self.wall, post=self.post, rng=random.Random(3).random)
         super().__init__(parse(routes, "golden", {}), None, self.store, FakeWorkers(), Subscription(), world)
 
     async def post(self, *_: object) -> str:

@@ -38,10 +38,10 @@ def outside(
     lookup: Lookup = system_lookup,
     ask: Ask = healthy,
     post: Post = unreachable,
-    dice: Callable[[], float] = lambda: 0.5,
+    rng: Callable[[], float] = lambda: 0.5,
 ) -> Environment:
     """A world in which all is well, but that no one answers."""
-    return Environment(lookup, ask, post, unknown, unknown, dice, now, wall)
+    return Environment(lookup, ask, post, unknown, unknown, rng, now, wall)
 
 
 class Traffic:

@@ -39,10 +39,10 @@ class Prometheus:
         url = f"http://127.0.0.1:{self._port}/api/v1/query?{urllib.parse.urlencode({'query': expr})}"
         try:
             with urllib.request.urlopen(url, timeout=60) as response:
-                told: dict[str, Any] = json.load(response)
+                data: dict[str, Any] = json.load(response)
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{expr}: {error.read().decode()}") from None
-        return [(one["metric"], float(one["value"][1])) for one in told["data"]["result"]]
+        return [(one["metric"], float(one["value"][1])) for one in data["data"]["result"]]
 
     def value(self, expr: str) -> float:
         """The value of the one series that a query gives; NaN while there is none."""
@@ -65,8 +65,13 @@ def prometheus(folder: Path, target: int, rules: Path, port: int = 0) -> Iterato
     assert program is not None
     config = folder / "prometheus.yml"
     config.write_text(CONFIG.format(target=target, rules=rules))
-    command = [program, f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb",
-               f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]  # fmt: skip
+    command = [
+        program,
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder}/tsdb",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=warn",
+    ]
     with (folder / "prometheus.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     try:

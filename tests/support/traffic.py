@@ -85,11 +85,11 @@ class World:
 
     def _requests(self, name: str, version: Version, count: int) -> None:
         second = int(self.now)
-        dice = self.rng.random
-        hung = sum(dice() < version.hangs for _ in range(count))
+        rng = self.rng.random
+        hung = sum(rng() < version.hangs for _ in range(count))
         ended = count - hung
-        failed = sum(dice() < version.errors for _ in range(ended))
-        refused = sum(dice() < version.refusals for _ in range(ended - failed))
+        failed = sum(rng() < version.errors for _ in range(ended))
+        refused = sum(rng() < version.refusals for _ in range(ended - failed))
         if hung:
             self.hanging[name, second] = self.hanging.get((name, second), 0) + hung
         latency: dict[int, int] = {}
@@ -105,7 +105,7 @@ class World:
             replies={500: failed, 404: refused},
         )
         self.judge.count(cell, current=True)
-        orders = [version.order * math.exp(0.5 * self.rng.gauss(0, 1)) for _ in range(ended) if dice() < version.buys]
+        orders = [version.order * math.exp(0.5 * self.rng.gauss(0, 1)) for _ in range(ended) if rng() < version.buys]
         if self.goal and orders:
             values: dict[int, int] = {}
             for value in orders:

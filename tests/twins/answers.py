@@ -39,7 +39,7 @@ from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbe
 from canaryproxy.telemetry.record.histogram import fold, merge, quantile, value_bucket
 from canaryproxy.telemetry.record.logarithm import bucket_of
 from canaryproxy.telemetry.record.recorder import Recorder
-from tests.http1.streams import Event, bytewise, joined, pieces, seen
+from tests.http.h1.streams import Event, bytewise, joined, pieces, seen
 
 Cuts = Sequence[int] | None
 """Where a stream is cut; None for every byte alone."""
@@ -145,7 +145,7 @@ def responses(data: bytes, cuts: Cuts, methods: Sequence[bytes], *, take_rest: b
                 if not isinstance(event, ResponseHead) or event.status >= 200:
                     reader.expect(next(asked, b"GET"))
     except RequestRejectedError as refused:
-        events.append(_told(refused))
+        events.append(_reported(refused))
     return [*joined(events), (reader.pending(), reader.until_close, reader.take_all())]
 
 
@@ -171,14 +171,14 @@ def hops(data: bytes, answer: bytes, address: str, version: bytes | None, *, clo
             for extra, body in ((b"X-Extra: 1\r\n", b""), (b"", b"hello")):
                 events.append((rewriter.response(reply, head, extra, close, body),))
     except RequestRejectedError as refused:
-        events.append(_told(refused))
+        events.append(_reported(refused))
     return events
 
 
 def decisions(streams: Sequence[bytes], address: str, seed: int) -> list[Event]:
     """Where requests go, one after the other over the same splits, and what is known of them."""
-    dice = random.Random(seed)
-    splits = Splits(dice.random)
+    rng = random.Random(seed)
+    splits = Splits(rng.random)
     client = Client(address, b"http", FRIENDS)
     weights = {"192.0.2.1:1": Load(1), "192.0.2.1:2": Load(3), "192.0.2.2:1": Load(2)}
     answer = ResponseHead(200, b"OK")
@@ -209,10 +209,10 @@ def decisions(streams: Sequence[bytes], address: str, seed: int) -> list[Event]:
             )
             decision, key, user, looked = decide_one(INDEX, head, client, splits, lambda one: _load(weights, one))
             reached = [] if decision.goals is None else decision.goals.match(head, client, answer, looked)
-            told = None if key is None else (key.value, key.cookie)
-            events.append((repr(decision), decision.analysed, decision.has_alternative, told, user, reached))
+            document = None if key is None else (key.value, key.cookie)
+            events.append((repr(decision), decision.analysed, decision.has_alternative, document, user, reached))
         except RequestRejectedError as refused:
-            events.append(_told(refused))
+            events.append(_reported(refused))
     return events
 
 
@@ -293,14 +293,14 @@ def _events(reader: RequestParser, parts: Iterable[bytes]) -> list[Event]:
         for part in parts:
             reader.feed(part)
             while (event := reader.next()) is not None:
-                told = (event.upgrade, event.encoded, event.end) if isinstance(event, RequestHead) else ()
-                events.append(seen(event) + told)
+                data = (event.upgrade, event.encoded, event.end) if isinstance(event, RequestHead) else ()
+                events.append(seen(event) + data)
     except RequestRejectedError as refused:
-        events.append(_told(refused))
+        events.append(_reported(refused))
     return joined(events)
 
 
-def _told(refused: RequestRejectedError) -> Event:
+def _reported(refused: RequestRejectedError) -> Event:
     return ("refused", refused.failure.name, str(refused))
 
 
@@ -352,14 +352,14 @@ class Plain:
 
 def main() -> None:
     """Answer until nobody asks any more."""
-    with sys.stdin.buffer as asked, sys.stdout.buffer as told:
+    with sys.stdin.buffer as asked, sys.stdout.buffer as data:
         while True:
             try:
                 question, args, kinds = pickle.load(asked)
             except EOFError:
                 return
-            pickle.dump(QUESTIONS[question](*args, **kinds), told)
-            told.flush()
+            pickle.dump(QUESTIONS[question](*args, **kinds), data)
+            data.flush()
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def test_without_stable_beside_it_nothing_is_known() -> None:
     assert check.failed
 
 
-def test_an_outage_of_both_that_begins_in_the_middle_of_a_second_blames_nobody() -> None:
+def test_an_outage_of_both_that_begins_in_the_middle_of_a_second_blames_no_one() -> None:
     rng = random.Random(3)
     for weight in (0.05, 0.5, 0.95):
         check = HardLimitCheck(HardLimitSpec())

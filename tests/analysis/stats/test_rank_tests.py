@@ -192,7 +192,7 @@ def test_the_first_hundred_of_stable_are_only_learnt_from() -> None:
     assert bet_on(Slower, [block] * 3, 0).value > 1
 
 
-def test_ranks_are_read_anew_once_there_is_a_tenth_more() -> None:
+def test_ranks_are_read_again_once_there_is_a_tenth_more() -> None:
     past = StableHistory()
     past.add({0: 99})
     assert past.table(slower=True) is None

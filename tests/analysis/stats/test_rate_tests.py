@@ -115,7 +115,7 @@ def test_without_errors_there_is_no_evidence_of_harm_and_soon_some_of_health() -
     assert sound.value > 20
 
 
-def test_an_outage_of_both_blames_nobody() -> None:
+def test_an_outage_of_both_blames_no_one() -> None:
     worse = HigherRate(1.1, 0.001)
     for _ in range(60):
         worse.bet(Block(5, 3, 95, 57))

@@ -15,15 +15,15 @@ def compare(*options: str) -> str:
 
 
 def test_the_outcome_as_numbers_shows_what_replica_counts_cannot_do() -> None:
-    told = json.loads(compare("--json"))
-    there, here = told["round_robin"], told["canaryproxy"]
+    data = json.loads(compare("--json"))
+    there, here = data["round_robin"], data["canaryproxy"]
     assert there["requests"] > 200
     assert abs(there["requests"] - here["requests"]) <= 5
     assert abs(there["canary_percent"] - 10) < 3
     assert here["canary_percent"] < 5
     assert (here["testers_on_canary_percent"], here["customers_with_both_versions"]) == (100.0, 0)
     assert there["customers_with_both_versions"] > 0
-    assert 0 < told["way_back_seconds"] < 5
+    assert 0 < data["way_back_seconds"] < 5
 
 
 def test_people_get_a_table_and_sentences() -> None:

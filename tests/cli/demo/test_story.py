@@ -17,7 +17,7 @@ from canaryproxy.config import parse
 from canaryproxy.rollout.state import Rollout
 
 
-def test_the_story_begins_with_a_good_canary_and_ends_when_told() -> None:
+def test_the_story_begins_with_a_good_canary_and_ends_on_request() -> None:
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["demo", "--seconds", "6", "--rate", "100"])
     assert result.exit_code == 0, result.output
     assert "canaryproxy status --watch --admin http://127.0.0.1:" in result.output
@@ -59,7 +59,7 @@ async def test_each_chapter_ends_with_its_sentence(monkeypatch: pytest.MonkeyPat
     assert (await follow(CHAPTERS[0], [Rollout("progressing", weight=500)], ["needs more"])).endswith("needs more")
 
 
-async def test_all_chapters_are_told_and_cleared_up_after(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_chapters_are_reported_and_cleared_up_after(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(story, "QUIET_SECONDS", 0.0)
     out = io.StringIO()
     cardboard, stand = Cardboard([Rollout("progressing", weight=500)], ["cart: less"]), Stand(CANARY)

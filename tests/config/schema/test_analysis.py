@@ -51,7 +51,7 @@ def test_fixed_bounds_are_there_where_they_are_wanted() -> None:
     assert spec("{errors: {max: none, vs_stable: off}, latency: {max: none}}") == AnalysisSpec()
 
 
-def test_goals_hold_unless_they_are_told_otherwise() -> None:
+def test_goals_hold_unless_configured_otherwise() -> None:
     found = spec(
         "{goals: [{goal: revenue, tolerance: 2%, on_harm: rollback}]}",
         "[{name: cart}, {name: revenue, header: x-value}]",
@@ -59,7 +59,7 @@ def test_goals_hold_unless_they_are_told_otherwise() -> None:
     assert found.goals == (GoalSpec("cart"), GoalSpec("revenue", 1.02, "rollback", valued=True))
 
 
-def test_what_is_excluded_is_told_by_path_and_by_agent() -> None:
+def test_what_is_excluded_is_reported_by_path_and_by_agent() -> None:
     route = config("{exclude: {paths: [/healthz], agents: [kube-probe]}}").routes["shop"]
     assert route.excluded == (
         Condition("path", "prefix", ("/healthz",)),

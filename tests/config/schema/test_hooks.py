@@ -22,7 +22,7 @@ def test_a_hook_has_a_moment_and_whom_to_call() -> None:
     assert metadata_text(hook.metadata) == "{a: b, b: c}"
 
 
-def test_who_is_told_may_be_a_chat() -> None:
+def test_a_notification_may_go_to_a_chat() -> None:
     notify = rollout("notify: {url: 'http://chat/', style: slack, least: critical, token: abc}").notify
     assert notify is not None
     assert (notify.style, notify.min_severity, notify.secret) == ("slack", "critical", "abc")

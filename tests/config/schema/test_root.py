@@ -62,7 +62,7 @@ def test_routes_keep_their_order() -> None:
     assert list(validate({"routes": dict.fromkeys(names, ROUTE)}).routes) == names
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_every_fault_is_reported_at_once() -> None:
     tree = {
         "server": {"limits": 5, "odd": 1, "listen": {}},
         "routes": {"A": {**ROUTE, "weight": "x", "canary": {"url": "b"}}, "b": {"stable": None}, "c": []},

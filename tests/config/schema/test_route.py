@@ -87,7 +87,7 @@ def test_a_shield_is_on_with_true_and_off_with_off(written: str, shield: Shield 
     assert (made.shield if made is not None else None) == shield
 
 
-def test_a_mirror_copies_what_changes_nothing_unless_told_so() -> None:
+def test_a_mirror_copies_what_changes_nothing_unless_configured_so() -> None:
     made = config("mirror: {percent: 0.25}").routes["default"].mirror
     assert made is not None
     assert made.mirror == Mirror(25, ("GET", "HEAD"), 65_536)

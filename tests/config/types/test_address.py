@@ -20,7 +20,7 @@ def refused(read: Callable[[Any], object], written: object) -> InvalidValueError
     return None
 
 
-def mend_of(read: Callable[[Any], object], written: object) -> str:
+def hint_of(read: Callable[[Any], object], written: object) -> str:
     wrong = refused(read, written)
     assert wrong is not None
     return wrong.hint
@@ -106,8 +106,8 @@ def test_every_address_survives_writing_and_reading(ip: object, port: int) -> No
         (70_000, "expected an address"),
     ],
 )
-def test_an_address_nearly_right_is_mended(written: object, hint: str) -> None:
-    assert hint in mend_of(listen_address, written)
+def test_an_address_nearly_right_is_corrected(written: object, hint: str) -> None:
+    assert hint in hint_of(listen_address, written)
 
 
 @pytest.mark.parametrize(
@@ -184,8 +184,8 @@ def test_an_origin_is_scheme_host_and_port(written: str, endpoint: tuple[str, in
         (9001, "expected a URL"),
     ],
 )
-def test_a_url_nearly_right_is_mended(written: object, hint: str) -> None:
-    assert hint in mend_of(origin, written)
+def test_a_url_nearly_right_is_corrected(written: object, hint: str) -> None:
+    assert hint in hint_of(origin, written)
 
 
 @pytest.mark.parametrize("written", ["http://me:hunter2@a", "https://me:hunter2@a/b", "me:hunter2@a"])
@@ -211,12 +211,12 @@ def test_no_other_value_makes_the_readers_fail_otherwise(value: object) -> None:
         assert wrong.hint
 
 
-def test_a_host_name_is_told_about_brackets() -> None:
-    assert mend_of(host_name, "::1") == "put an IPv6 address in brackets, like [::1]"
+def test_a_host_name_is_reported_about_brackets() -> None:
+    assert hint_of(host_name, "::1") == "put an IPv6 address in brackets, like [::1]"
 
 
 def test_a_name_that_dns_cannot_know_has_no_other_spelling() -> None:
-    assert mend_of(host_name, "ü" * 70).startswith("expected a host name")
+    assert hint_of(host_name, "ü" * 70).startswith("expected a host name")
 
 
 @pytest.mark.parametrize(
@@ -243,5 +243,5 @@ def test_a_network_is_a_prefix_or_a_single_address(written: str, expected: objec
         (None, "expected a network"),
     ],
 )
-def test_a_network_nearly_right_is_mended(written: object, hint: str) -> None:
-    assert hint in mend_of(network, written)
+def test_a_network_nearly_right_is_corrected(written: object, hint: str) -> None:
+    assert hint in hint_of(network, written)

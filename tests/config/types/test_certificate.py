@@ -17,7 +17,7 @@ from tests.support.authority import Authority
 AUTHORITY = Authority()
 
 
-def mend(read: object, *arguments: object) -> str:
+def hint(read: object, *arguments: object) -> str:
     with pytest.raises(InvalidValueError) as wrong:
         read(*arguments)  # type: ignore[operator]
     return wrong.value.hint
@@ -36,27 +36,27 @@ def test_a_certificate_without_names_serves_whom_nothing_else_fits() -> None:
     assert Authority().identity("192.0.2.1").names == ()
 
 
-def test_what_cannot_be_used_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_used_is_reported(tmp_path: Path) -> None:
     files = AUTHORITY.write(tmp_path, "shop", "shop.test")
     other = AUTHORITY.write(tmp_path, "other", "other.test")
     cert, key, stranger = (pem_file(str(path)) for path in (files.cert, files.key, other.key))
-    assert "does not belong to the first certificate" in mend(identity, cert, stranger)
-    assert "holds no private key" in mend(identity, cert, cert)
-    assert "holds no certificate" in mend(certificates, key)
+    assert "does not belong to the first certificate" in hint(identity, cert, stranger)
+    assert "holds no private key" in hint(identity, cert, cert)
+    assert "holds no certificate" in hint(certificates, key)
     secret = load_pem_private_key(files.key.read_bytes(), None).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")
     )
     files.key.write_bytes(secret)
-    assert "give the key without a passphrase" in mend(identity, cert, pem_file(str(files.key)))
+    assert "give the key without a passphrase" in hint(identity, cert, pem_file(str(files.key)))
 
 
-def test_what_is_no_pem_file_is_told(tmp_path: Path) -> None:
+def test_what_is_no_pem_file_is_reported(tmp_path: Path) -> None:
     large, empty = tmp_path / "large", tmp_path / "empty"
     large.write_bytes(b"-----BEGIN " + bytes(MAX_FILE_BYTES))
     empty.touch()
-    assert "not in PEM form" in mend(pem_file, str(large))
-    assert "not in PEM form" in mend(pem_file, str(empty))
-    assert "No such file" in mend(pem_file, str(tmp_path / "no"))
-    assert "Is a directory" in mend(pem_file, str(tmp_path))
+    assert "not in PEM form" in hint(pem_file, str(large))
+    assert "not in PEM form" in hint(pem_file, str(empty))
+    assert "No such file" in hint(pem_file, str(tmp_path / "no"))
+    assert "Is a directory" in hint(pem_file, str(tmp_path))
     for value in (5, "", None, "a\0b"):
-        assert "expected the path of a PEM file" in mend(pem_file, value)
+        assert "expected the path of a PEM file" in hint(pem_file, value)

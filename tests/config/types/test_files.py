@@ -58,7 +58,7 @@ def test_a_pipe_that_was_written_and_closed_before_is_read_too() -> None:
     os.close(reader)
 
 
-def test_a_pipe_that_nobody_writes_into_holds_nothing_up(tmp_path: Path) -> None:
+def test_a_pipe_that_no_one_writes_into_holds_nothing_up(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     with pytest.raises(TimeoutError, match="nothing was written into it"):

@@ -21,7 +21,7 @@ def refused(read: Callable[[Any], object], written: object) -> InvalidValueError
     return None
 
 
-def mend_of(read: Callable[[Any], object], written: object) -> str:
+def hint_of(read: Callable[[Any], object], written: object) -> str:
     wrong = refused(read, written)
     assert wrong is not None
     return wrong.hint
@@ -36,13 +36,13 @@ def test_a_route_name_is_fit_for_a_label(name: str) -> None:
     ("name", "hint"),
     [("My Shop", ": write my-shop"), ("-a", ": write a"), ("Büro!", ": write b-ro"), ("x" * 64, ": write " + "x" * 63)],
 )
-def test_a_route_name_nearly_right_is_mended(name: str, hint: str) -> None:
-    assert mend_of(route_name, name).endswith(hint)
+def test_a_route_name_nearly_right_is_corrected(name: str, hint: str) -> None:
+    assert hint_of(route_name, name).endswith(hint)
 
 
 @pytest.mark.parametrize("name", ["", "...", "\n", None, 5])
-def test_a_route_name_beyond_mending_is_told_the_rule(name: object) -> None:
-    assert mend_of(route_name, name).endswith("such as shop")
+def test_a_route_name_beyond_correction_is_reported_the_rule(name: object) -> None:
+    assert hint_of(route_name, name).endswith("such as shop")
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_a_host_pattern_has_one_spelling(written: str, pattern: str) -> None:
         (80, "expected a host such as"),
     ],
 )
-def test_a_host_pattern_nearly_right_is_mended(written: object, hint: str) -> None:
-    assert hint in mend_of(host_pattern, written)
+def test_a_host_pattern_nearly_right_is_corrected(written: object, hint: str) -> None:
+    assert hint in hint_of(host_pattern, written)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_a_path_prefix_has_one_spelling(written: str, prefix: str) -> None:
         ("/" + "a" * 2048, "at most 2048 characters"),
     ],
 )
-def test_a_path_nearly_right_is_mended(written: object, hint: str) -> None:
-    assert hint in mend_of(path_prefix, written)
+def test_a_path_nearly_right_is_corrected(written: object, hint: str) -> None:
+    assert hint in hint_of(path_prefix, written)
 
 
 @given(st.text(max_size=20))

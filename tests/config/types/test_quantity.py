@@ -106,7 +106,7 @@ def test_a_percentage_is_a_number_or_text_with_its_sign(written: object, points:
         "9" * 5000 + "%",
     ],
 )
-def test_what_is_no_percentage_is_told_what_one_is(written: object) -> None:
+def test_what_is_no_percentage_is_reported_what_one_is(written: object) -> None:
     with pytest.raises(InvalidValueError) as wrong:
         percent(written)
     assert wrong.value.hint == PERCENT_EXPECTED
@@ -121,7 +121,7 @@ def test_what_is_no_percentage_is_told_what_one_is(written: object) -> None:
         (" 5%", "write 5%"),
     ],
 )
-def test_a_percentage_nearly_right_is_mended(written: str, hint: str) -> None:
+def test_a_percentage_nearly_right_is_corrected(written: str, hint: str) -> None:
     with pytest.raises(InvalidValueError) as wrong:
         percent(written)
     assert wrong.value.hint == hint
@@ -162,7 +162,7 @@ def test_every_millisecond_survives_writing_and_reading(milliseconds: int) -> No
         ("-5s", "a duration cannot be negative; expected a duration from 1ms to 1h, such as 500ms, 10s or 5m"),
     ],
 )
-def test_a_duration_nearly_right_is_mended(written: object, hint: str) -> None:
+def test_a_duration_nearly_right_is_corrected(written: object, hint: str) -> None:
     with pytest.raises(InvalidValueError) as wrong:
         duration(0.001, 3600)(written)
     assert wrong.value.hint == hint
@@ -171,7 +171,7 @@ def test_a_duration_nearly_right_is_mended(written: object, hint: str) -> None:
 @pytest.mark.parametrize(
     "written", ["2h", "0s", "0.5ms", 0, -1, nan, inf, True, None, "", "s", "1d", "1e3s", [], "9" * 99]
 )
-def test_a_duration_out_of_range_or_unreadable_is_told_the_range(written: object) -> None:
+def test_a_duration_out_of_range_or_unreadable_is_reported_the_range(written: object) -> None:
     with pytest.raises(InvalidValueError) as wrong:
         duration(0.001, 3600)(written)
     assert wrong.value.hint == "expected a duration from 1ms to 1h, such as 500ms, 10s or 5m"
@@ -193,14 +193,14 @@ def test_every_size_survives_writing_and_reading(amount: int) -> None:
 @pytest.mark.parametrize(
     ("written", "hint"), [("64k", "64KiB"), ("64KB", "64KiB"), ("1 mb", "1MiB"), ("1 MiB", "1MiB")]
 )
-def test_a_size_with_a_loose_unit_is_mended(written: str, hint: str) -> None:
+def test_a_size_with_a_loose_unit_is_corrected(written: str, hint: str) -> None:
     with pytest.raises(InvalidValueError) as wrong:
         size(1, 2**40)(written)
     assert wrong.value.hint == f"write {hint} (1KiB is 1024 bytes)"
 
 
 @pytest.mark.parametrize("written", [0, -1, 2048, "2KiB", "1.5KiB", 1.5, True, None, "", "KiB", "9" * 99, []])
-def test_a_size_out_of_range_or_unreadable_is_told_the_range(written: object) -> None:
+def test_a_size_out_of_range_or_unreadable_is_reported_the_range(written: object) -> None:
     with pytest.raises(InvalidValueError) as wrong:
         size(1, 1024)(written)
     assert wrong.value.hint == "expected a size from 1 to 1KiB, such as 64KiB, 1MiB or 8192 (bytes)"
@@ -226,7 +226,7 @@ def test_a_count_is_a_whole_number_in_range() -> None:
 
 
 @pytest.mark.parametrize("written", [0, 101, 1.0, True, None, "101", "abc", [], nan])
-def test_what_is_no_count_is_told_the_range(written: object) -> None:
+def test_what_is_no_count_is_reported_the_range(written: object) -> None:
     with pytest.raises(InvalidValueError) as wrong:
         count(1, 100)(written)
     assert wrong.value.hint == "expected a whole number from 1 to 100"
@@ -240,7 +240,7 @@ def test_a_switch_is_true_or_off(written: object, value: bool) -> None:
 
 
 @pytest.mark.parametrize("written", ["true", "maybe", 1, 0, [], 1.0])
-def test_what_is_no_switch_is_told_so(written: object) -> None:
+def test_what_is_no_switch_is_reported(written: object) -> None:
     with pytest.raises(InvalidValueError, match="expected true or false"):
         switch(written)
 

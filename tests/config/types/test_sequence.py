@@ -18,7 +18,7 @@ def test_only_where_it_has_one_meaning_a_list_may_be_empty() -> None:
         assert wrong.value.found == "an empty list"
 
 
-def test_a_single_text_is_told_how_to_become_a_list() -> None:
+def test_a_single_text_is_shown_how_to_become_a_list() -> None:
     with pytest.raises(InvalidValueError, match=r"expected a list: write \[a.example\]"):
         sequence("a.example")
 
@@ -34,6 +34,6 @@ def test_a_single_listener_is_short_for_a_list_of_one(value: object) -> None:
     assert listeners(value) == ({"address": value},)
 
 
-def test_a_mapping_of_one_listener_is_told_how_to_become_a_list() -> None:
+def test_a_mapping_of_one_listener_is_shown_how_to_become_a_list() -> None:
     with pytest.raises(InvalidValueError, match="begin each with"):
         listeners({"address": ":80"})

@@ -91,7 +91,7 @@ def test_a_quoted_merge_key_is_an_ordinary_one() -> None:
     assert read_document('a: {"<<": 1}', {}).tree == {"a": {"<<": 1}}
 
 
-def test_a_fault_behind_aliases_is_told_once() -> None:
+def test_a_fault_behind_aliases_is_reported_once() -> None:
     document = read_document("a: &a {x: '${NOPE}', x: 1}\nb: *a\nc: {<<: *a}\n", {})
     assert [found for *_, found in faults(document)] == [
         "a key given before, at line 1",

@@ -40,7 +40,7 @@ def test_references_are_replaced_once(text: str, expanded: str) -> None:
     assert expand(text, ENVIRON).text == expanded
 
 
-def test_the_variables_are_told() -> None:
+def test_the_variables_are_reported() -> None:
     assert expand("${HOST}-${NOPE:-x}", ENVIRON) == Expanded("localhost-x", ("HOST", "NOPE"))
 
 

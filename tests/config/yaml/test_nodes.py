@@ -123,7 +123,7 @@ def test_any_text_is_composed_or_refused_whichever_parser_reads_it(text: str) ->
         assert error is None or (error.wrong.hint and error.position >= (1, 1) and error.position.column >= 1)
 
 
-def test_a_failure_of_the_parser_without_a_place_is_told_too() -> None:
+def test_a_failure_of_the_parser_without_a_place_is_reported_too() -> None:
     class Broken:
         def __init__(self, stream: str) -> None:
             raise yaml.YAMLError(f"cannot read {len(stream)} characters")

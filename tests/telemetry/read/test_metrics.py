@@ -28,8 +28,8 @@ def facts(routes: int = 1, *deltas: Delta) -> InstanceFacts:
     for delta in deltas:
         counters.add(0, delta)
         window.add(delta)
-    told = [RouteFacts(f"r{n}", 250, ("weight", "rule:a"), lambda: {("stable", "healthy"): 2}) for n in range(routes)]
-    return InstanceFacts(told, counters, window, 10.0, 2, 1, 7, True, {"version": "1"}, BUCKETS)
+    data = [RouteFacts(f"r{n}", 250, ("weight", "rule:a"), lambda: {("stable", "healthy"): 2}) for n in range(routes)]
+    return InstanceFacts(data, counters, window, 10.0, 2, 1, 7, True, {"version": "1"}, BUCKETS)
 
 
 def written(said: InstanceFacts, accept: str = "") -> bytes:
@@ -68,7 +68,7 @@ def test_every_series_is_there_at_0_from_the_start(accept: str) -> None:
     assert ("canaryproxy_observed_weight", of("canary")) not in found
 
 
-def test_what_was_counted_is_told() -> None:
+def test_what_was_counted_is_reported() -> None:
     key = CounterKey("r0", "canary", "e", "weight", True)
     cell = CounterDelta(
         key,
@@ -97,7 +97,7 @@ def test_what_was_counted_is_told() -> None:
 
 
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])
-def test_workers_that_were_killed_for_what_they_said_are_told_by_reason(accept: str) -> None:
+def test_workers_that_were_killed_for_what_they_said_are_reported_by_reason(accept: str) -> None:
     found = samples(replace(facts(), refused={"garbled": 0, "bounds": 3, "failed": 1}), accept)
     name = "canaryproxy_worker_reports_refused_total"
     assert {labels: value for (one, labels), value in found.items() if one == name} == {
@@ -160,7 +160,7 @@ def test_a_route_without_a_canary_has_no_series_that_is_about_one(accept: str) -
     assert ("canaryproxy_goal_events_total", tuple(sorted({**of_stable, "goal": "g"}.items()))) in found
 
 
-def test_rollouts_that_ended_are_still_told_when_their_canary_is_gone() -> None:
+def test_rollouts_that_ended_are_still_reported_when_their_canary_is_gone() -> None:
     said = facts()
     ended = {("rolled_back", "removed"): 1}
     plain = RouteFacts("plain", 0, ("weight",), dict, ended=ended, versions=("stable",))

@@ -47,8 +47,8 @@ def test_the_past_takes_bounded_room() -> None:
 
 
 def test_mean_and_quantiles_are_within_a_hundredth() -> None:
-    dice, window = random.Random(1), Window()
-    values = sorted(dice.lognormvariate(-4, 1) for _ in range(2000))
+    rng, window = random.Random(1), Window()
+    values = sorted(rng.lognormvariate(-4, 1) for _ in range(2000))
     key = CounterKey("shop", "canary", "e", "weight", True)
     for value in values:
         window.add(Delta(1, 5.0, (CounterDelta(key, 5, 1, {"success": 1}, latency={bucket_of(value): 1}),)))

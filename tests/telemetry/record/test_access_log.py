@@ -126,13 +126,13 @@ def test_json_says_everything() -> None:
 
 
 def test_json_names_the_rule_that_decided() -> None:
-    told = json.loads(as_json(ENTRY._replace(reason="rule:staff: all")))
-    assert (told["reason"], told["rule"]) == ("rule:staff: all", "staff: all")
+    data = json.loads(as_json(ENTRY._replace(reason="rule:staff: all")))
+    assert (data["reason"], data["rule"]) == ("rule:staff: all", "staff: all")
 
 
 def test_json_of_an_exchange_without_a_decision_has_null_and_empty_values() -> None:
-    told = json.loads(as_json(REFUSED))
-    assert (told["upstream_ms"], told["route"], told["flags"]) == (None, "", [])
+    data = json.loads(as_json(REFUSED))
+    assert (data["upstream_ms"], data["route"], data["flags"]) == (None, "", [])
 
 
 def test_text_is_one_line_to_read() -> None:
@@ -182,11 +182,11 @@ def test_any_entry_is_one_line_that_only_prints(render: Callable[[AccessLogEntry
 
 @given(entries)
 def test_json_parses_back(entry: AccessLogEntry) -> None:
-    told = json.loads(as_json(entry))
-    assert told["target"] == entry.target.decode("utf-8", "backslashreplace")
-    assert told["request_id"] == entry.request_id.decode("utf-8", "backslashreplace")
-    assert (told["route"], told["flags"], told["bytes_out"]) == (entry.route, list(entry.flags), entry.sent)
-    assert ("rule" in told) == entry.reason.startswith("rule:")
+    data = json.loads(as_json(entry))
+    assert data["target"] == entry.target.decode("utf-8", "backslashreplace")
+    assert data["request_id"] == entry.request_id.decode("utf-8", "backslashreplace")
+    assert (data["route"], data["flags"], data["bytes_out"]) == (entry.route, list(entry.flags), entry.sent)
+    assert ("rule" in data) == entry.reason.startswith("rule:")
 
 
 @given(entries)
@@ -197,7 +197,7 @@ def test_no_value_leaves_its_field_in_text(entry: AccessLogEntry) -> None:
     assert fields[-1].startswith("flags=")
 
 
-def test_losses_are_told_in_the_format_of_the_log() -> None:
+def test_losses_are_reported_in_the_format_of_the_log() -> None:
     assert json.loads(dropped_line(as_json, 7, AT)) == {"time": "2026-11-24T07:33:03.123Z", "dropped": 7}
     assert dropped_line(as_text, 7, AT) == "2026-11-24T07:33:03.123Z dropped=7"
 
@@ -206,7 +206,7 @@ NETWORKS = (ip_network("10.0.0.0/8"),)
 
 
 @pytest.mark.parametrize(
-    ("address", "family", "field", "told"),
+    ("address", "family", "field", "data"),
     [
         ("10.0.0.1", "x-forwarded", (b"x-forwarded-for", b"203.0.113.9, 10.2.2.2"), (b"203.0.113.9", b"http")),
         ("10.0.0.1", "x-forwarded", (b"x-forwarded-proto", b"https"), (b"10.0.0.1", b"https")),
@@ -219,11 +219,11 @@ NETWORKS = (ip_network("10.0.0.0/8"),)
     ],
 )
 def test_the_client_is_the_one_that_a_trusted_proxy_names(
-    address: str, family: str, field: tuple[bytes, bytes], told: tuple[bytes, bytes]
+    address: str, family: str, field: tuple[bytes, bytes], data: tuple[bytes, bytes]
 ) -> None:
     head = RequestHead(b"GET", b"/")
     head.special = [field]
     client = Client(address, networks=NETWORKS, forwarding=Forwarding(family))  # type: ignore[arg-type]
-    assert client_fields(client, head) == told
+    assert client_fields(client, head) == data
     entry = entry_without_decision(AT, client, head, 404, b"abc")
-    assert (entry.client, entry.peer, entry.scheme, entry.request_id) == (told[0], client.address, told[1], b"abc")
+    assert (entry.client, entry.peer, entry.scheme, entry.request_id) == (data[0], client.address, data[1], b"abc")

@@ -47,12 +47,12 @@ def test_samples_of_two_workers_are_the_sample_of_both(one: list[int], other: li
 
 
 def test_beyond_the_limit_the_estimate_is_as_good_as_it_says() -> None:
-    dice = random.Random(6)
+    rng = random.Random(6)
     errors = []
     for _ in range(40):
         seen = DistinctUsers(1_000)
         for _ in range(20_000):
-            seen.add(dice.getrandbits(64))
+            seen.add(rng.getrandbits(64))
         assert 500 <= seen.kept <= 1_000
         assert 0.03 < seen.error < 0.05
         errors.append((len(seen) / 20_000 - 1) / seen.error)
@@ -62,8 +62,8 @@ def test_beyond_the_limit_the_estimate_is_as_good_as_it_says() -> None:
 
 def test_a_bucket_says_nothing_of_who_is_sampled() -> None:
     """The sample goes by the highest bits, the bucket by the remainder: users of a small weight are not preferred."""
-    dice = random.Random(7)
-    users = [dice.getrandbits(64) for _ in range(200_000)]
+    rng = random.Random(7)
+    users = [rng.getrandbits(64) for _ in range(200_000)]
     kept = [user for user in users if stratum_of(user) >= 3]
     assert len(kept) / len(users) == pytest.approx(1 / 8, rel=0.03)
     share = sum(user % 10_000 < 2_500 for user in kept) / len(kept)
@@ -109,11 +109,11 @@ def test_crafted_keys_do_not_empty_the_sample_of_other_users() -> None:
     attack = crafted(200_000, 2 * most)
     victims = [b"person-%d" % number for number in range(500)]
     before, now, plain = DistinctUsers(most), DistinctUsers(most), DistinctUsers(most)
-    numbers, dice = UserNumbers(random.Random(5).randbytes(16)), random.Random(6)
+    numbers, rng = UserNumbers(random.Random(5).randbytes(16)), random.Random(6)
     for key in victims + attack:
         before.add(hashed.of(key))
         now.add(numbers.of(hashed.of(key)))
-        plain.add(dice.getrandbits(64))
+        plain.add(rng.getrandbits(64))
     assert before.level >= 7
     assert sum(hashed.of(key) in before for key in victims) < 15
     assert now.level == plain.level == 2

@@ -48,7 +48,7 @@ def put(sink: AccessLogWriter, *targets: str) -> None:
         sink.put(ENTRY._replace(target=target.encode()))
 
 
-def told(path: Path) -> list[str | int]:
+def reported(path: Path) -> list[str | int]:
     """The targets of the lines, and where entries were dropped, how many."""
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     return [line.get("dropped") or line["target"] for line in lines]
@@ -57,9 +57,9 @@ def told(path: Path) -> list[str | int]:
 def test_entries_are_written_soon_and_in_order(tmp_path: Path) -> None:
     with sink_to(tmp_path / "log") as sink:
         put(sink, "/1", "/2")
-        until(lambda: told(tmp_path / "log") == ["/1", "/2"])
+        until(lambda: reported(tmp_path / "log") == ["/1", "/2"])
         put(sink, "/3")
-        until(lambda: told(tmp_path / "log") == ["/1", "/2", "/3"])
+        until(lambda: reported(tmp_path / "log") == ["/1", "/2", "/3"])
     assert sink.dropped == 0
 
 
@@ -67,7 +67,7 @@ def test_the_file_is_appended_to_and_not_for_everybody_to_read(tmp_path: Path) -
     for target in ("/1", "/2"):
         with sink_to(tmp_path / "log") as sink:
             put(sink, target)
-    assert told(tmp_path / "log") == ["/1", "/2"]
+    assert reported(tmp_path / "log") == ["/1", "/2"]
     assert stat.S_IMODE((tmp_path / "log").stat().st_mode) & ~0o640 == 0
 
 
@@ -79,7 +79,7 @@ def test_closing_writes_what_waits_and_later_entries_are_dropped(
         put(sink, "/1", "/2")
     put(sink, "/3")
     sink.close()
-    assert told(tmp_path / "log") == ["/1", "/2"]
+    assert reported(tmp_path / "log") == ["/1", "/2"]
     assert sink.dropped == 1
 
 
@@ -91,12 +91,12 @@ def test_a_dash_is_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
     os.fstat(1)
 
 
-def test_what_is_over_the_limit_is_dropped_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_over_the_limit_is_dropped_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSE_SECONDS", 60.0)
     with sink_to(tmp_path / "log", limit=2) as sink:
         put(sink, "/1", "/2", "/3", "/4", "/5")
         assert sink.dropped == 3
-    assert told(tmp_path / "log") == ["/1", "/2", 3]
+    assert reported(tmp_path / "log") == ["/1", "/2", 3]
 
 
 def test_a_wrong_path_is_an_error_at_once(tmp_path: Path) -> None:
@@ -113,11 +113,11 @@ def test_a_named_pipe_without_a_reader_is_an_error_instead_of_a_wait(tmp_path: P
 def test_a_rotated_log_goes_on_in_a_new_file(tmp_path: Path) -> None:
     with sink_to(tmp_path / "log") as sink:
         put(sink, "/1")
-        until(lambda: told(tmp_path / "log") == ["/1"])
+        until(lambda: reported(tmp_path / "log") == ["/1"])
         (tmp_path / "log").rename(tmp_path / "log.1")
         put(sink, "/2")
-        until(lambda: told(tmp_path / "log") == ["/2"])
-    assert told(tmp_path / "log.1") == ["/1"]
+        until(lambda: reported(tmp_path / "log") == ["/2"])
+    assert reported(tmp_path / "log.1") == ["/1"]
 
 
 def test_the_path_is_looked_at_no_more_often_than_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,10 +125,10 @@ def test_the_path_is_looked_at_no_more_often_than_said(tmp_path: Path, monkeypat
     with sink_to(tmp_path / "log") as sink:
         (tmp_path / "log").rename(tmp_path / "log.1")
         put(sink, "/1")
-        until(lambda: told(tmp_path / "log.1") == ["/1"])
+        until(lambda: reported(tmp_path / "log.1") == ["/1"])
 
 
-def test_a_full_disk_is_one_warning_and_the_loss_is_told_afterwards(
+def test_a_full_disk_is_one_warning_and_the_loss_is_reported_afterwards(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "log"
@@ -141,9 +141,9 @@ def test_a_full_disk_is_one_warning_and_the_loss_is_told_afterwards(
         (tmp_path / "file").touch()
         (tmp_path / "new").symlink_to("file")
         (tmp_path / "new").rename(path)
-        until(lambda: told(path) == [3])
+        until(lambda: reported(path) == [3])
         put(sink, "/4")
-        until(lambda: told(path) == [3, "/4"])
+        until(lambda: reported(path) == [3, "/4"])
     assert sink.dropped == 3
     (warning,) = caplog.messages
     assert "No space left on device" in warning
@@ -159,7 +159,7 @@ def test_a_file_that_cannot_be_opened_again_is_tried_until_it_can(
         put(sink, "/1")
         until(lambda: sink.dropped == 1)
         folder.mkdir()
-        until(lambda: told(folder / "log") == [1])
+        until(lambda: reported(folder / "log") == [1])
     assert len(caplog.messages) == 1
 
 
@@ -168,7 +168,7 @@ def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
     with sink_to(tmp_path / "log") as sink:
         put(sink, "/1", "/2")
-    assert told(tmp_path / "log") == ["/1", "/2"]
+    assert reported(tmp_path / "log") == ["/1", "/2"]
 
 
 def test_a_torn_line_does_not_spoil_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ def test_a_torn_line_does_not_spoil_the_next(tmp_path: Path, monkeypatch: pytest
     assert {json.loads(line).get("dropped") or json.loads(line)["target"] for line in rest} == {"/4", 2}
 
 
-def test_a_pipe_that_nobody_reads_holds_nobody_up(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_pipe_that_no_one_reads_holds_no_one_up(caplog: pytest.LogCaptureFixture) -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     with suppress(BlockingIOError):

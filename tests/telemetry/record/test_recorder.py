@@ -87,7 +87,7 @@ def test_exchanges_open_for_a_second_are_overdue() -> None:
     assert [(one.second, one.count) for one in overdue] == [(5, 2)]
 
 
-def test_what_is_overdue_is_told_by_coarser_seconds_where_it_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_overdue_is_reported_by_coarser_seconds_where_it_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_OVERDUE", 5)
     recorder = Recorder()
     cells = [recorder.start(STABLE, float(second)) for second in range(100, 124)]
