@@ -69,8 +69,13 @@ def prometheus(folder: Path, target: int) -> Iterator[Prometheus]:
         "global: {scrape_interval: 250ms}\n"
         f"scrape_configs: [{{job_name: c, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]\n"
     )
-    command = [program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb",
-               f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]  # fmt: skip
+    command = [
+        program("prometheus"),
+        f"--config.file={config}",
+        f"--storage.tsdb.path={folder}/tsdb",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=warn",
+    ]
     with running(command, port=port):
         yield Prometheus(port)
 
@@ -78,13 +83,13 @@ def prometheus(folder: Path, target: int) -> Iterator[Prometheus]:
 class Saw:
     """What both sides counted."""
 
-    def __init__(self, locust: dict[str, float], stats: dict[str, Any], told: Prometheus) -> None:
+    def __init__(self, locust: dict[str, float], stats: dict[str, Any], data: Prometheus) -> None:
         self._locust = locust
         self._versions = stats["versions"]
-        self._codes = told.sums("canaryproxy_requests_total", "code")
-        self._reasons = told.sums("canaryproxy_decisions_total", "reason")
-        self._events = told.sums("canaryproxy_goal_events_total", "goal")
-        self._values = told.sums("canaryproxy_goal_value_total", "goal")
+        self._codes = data.sums("canaryproxy_requests_total", "code")
+        self._reasons = data.sums("canaryproxy_decisions_total", "reason")
+        self._events = data.sums("canaryproxy_goal_events_total", "goal")
+        self._values = data.sums("canaryproxy_goal_value_total", "goal")
 
     def _seen(self, version: str, what: str, *who: str) -> float:
         return sum(
@@ -137,20 +142,36 @@ def run(*, kill: bool) -> tuple[Saw, dict[str, float]]:
             stack.enter_context(running(command, port=port))
         site.start()
         stack.callback(end, site.proxy)
-        told = stack.enter_context(prometheus(folder, site.admin))
+        data = stack.enter_context(prometheus(folder, site.admin))
         counts = folder / "counts.json"
         _play(site, counts, kill=kill)
         time.sleep(1.5)
         locust = json.loads(counts.read_text())
-        return Saw(locust, site.call("GET", "/api/v1/routes/default/stats?window=10m")[1], told), locust
+        return Saw(locust, site.call("GET", "/api/v1/routes/default/stats?window=10m")[1], data), locust
 
 
 def _play(site: Site, counts: Path, *, kill: bool) -> None:
     command = [
-        sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--host", f"http://127.0.0.1:{site.port}",
-        "--users", str(CUSTOMERS), "--spawn-rate", "20", "--run-time", f"{SECONDS}s", "--stop-timeout", "10",
-        "--only-summary", "--loglevel", "ERROR",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "locust",
+        "-f",
+        str(LOCUSTFILE),
+        "--headless",
+        "--host",
+        f"http://127.0.0.1:{site.port}",
+        "--users",
+        str(CUSTOMERS),
+        "--spawn-rate",
+        "20",
+        "--run-time",
+        f"{SECONDS}s",
+        "--stop-timeout",
+        "10",
+        "--only-summary",
+        "--loglevel",
+        "ERROR",
+    ]
     with (site.folder / "locust.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "LOCUST_COUNTS": str(counts)})
     try:

@@ -93,6 +93,6 @@ def write(**_: Any) -> None:
     """Leave the counts behind."""
     target = os.environ.get("LOCUST_COUNTS")
     if target:
-        told: dict[str, float] = {**COUNTS, **{name: len(users) for name, users in USERS.items()}}
-        told.update({name: round(sum(values), 2) for name, values in REVENUE.items()})
-        Path(target).write_text(json.dumps(told, indent=2, sort_keys=True))
+        data: dict[str, float] = {**COUNTS, **{name: len(users) for name, users in USERS.items()}}
+        data.update({name: round(sum(values), 2) for name, values in REVENUE.items()})
+        Path(target).write_text(json.dumps(data, indent=2, sort_keys=True))

@@ -13,17 +13,17 @@ async def page(_: web.Request) -> web.Response:
 
 def shop(errors: float) -> web.Application:
     """The application; dice decide which carts and orders fail."""
-    dice = random.Random(5)
+    rng = random.Random(5)
 
     async def cart(_: web.Request) -> web.Response:
-        if dice.random() < errors:
+        if rng.random() < errors:
             return web.json_response({"error": "no cart"}, status=500)
         return web.json_response({"added": True}, status=201)
 
     async def checkout(_: web.Request) -> web.Response:
-        if dice.random() < errors:
+        if rng.random() < errors:
             return web.json_response({"error": "no till"}, status=503)
-        value = f"{dice.randrange(500, 20_000) / 100:.2f}"
+        value = f"{rng.randrange(500, 20_000) / 100:.2f}"
         return web.json_response({"paid": value}, status=201, headers={"X-Order-Value": value})
 
     app = web.Application()
@@ -33,6 +33,11 @@ def shop(errors: float) -> web.Application:
 
 if __name__ == "__main__":
     web.run_app(
-        shop(float(sys.argv[2])), host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=None,
-        keepalive_timeout=60, handle_signals=True,
-    )  # fmt: skip
+        shop(float(sys.argv[2])),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        access_log=None,
+        print=None,
+        keepalive_timeout=60,
+        handle_signals=True,
+    )

@@ -7,7 +7,7 @@ import statistics
 import time
 
 from bench.prove.crash import clients_of
-from bench.prove.pacer import end, start
+from bench.prove.pacing import end, start
 from bench.prove.publish import result, wrk
 from bench.prove.site import site
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bench.attacks.single import SINGLES
 from bench.locust.compare import after_kills, same
-from bench.prove import attacks, judged, rolled, sanitized
+from bench.prove import attacks, judge, rollout, sanitized
 from bench.prove.canary import broken_pod
 from bench.prove.change import drain_under_load, reload_under_load
 from bench.prove.crash import killed_instance, killed_workers, stopped_supervisor
@@ -106,72 +106,72 @@ CLAIMS = (
         "judge",
         "judge-dead",
         "A canary that fails everything has its verdict within 1.5 s of its first request",
-        judged.dead,
-        functools.partial(judged.dead, 1),
+        judge.dead,
+        functools.partial(judge.dead, 1),
     ),
-    Claim("judge", "judge-errors", "0.1 to 3 % errors are found", judged.errors),
-    Claim("judge", "judge-slow", "p95 half as slow again is found", judged.slow),
-    Claim("judge", "judge-together", "Both versions worse together: no verdict", judged.together),
+    Claim("judge", "judge-errors", "0.1 to 3 % errors are found", judge.errors),
+    Claim("judge", "judge-slow", "p95 half as slow again is found", judge.slow),
+    Claim("judge", "judge-together", "Both versions worse together: no verdict", judge.together),
     Claim(
         "judge",
         "judge-better",
         "30 % faster, more carts, 20 % less CPU: told to be better, with intervals",
-        judged.better,
+        judge.better,
     ),
-    Claim("judge", "judge-equal", "Of equal versions no difference is shown", judged.equal),
+    Claim("judge", "judge-equal", "Of equal versions no difference is shown", judge.equal),
     Claim(
         "judge",
         "judge-instant",
         "Of equal versions that answer in less than a millisecond neither, for ten minutes",
-        judged.instant,
+        judge.instant,
     ),
     Claim(
         "judge",
         "judge-hungry",
         "50 % more CPU a request is found at weight 50 by scraping, and not guessed at weight 5",
-        judged.hungry,
+        judge.hungry,
     ),
-    Claim("judge", "judge-many", "Judging 100 routes takes less than 5 % of a core", judged.many),
-    Claim("rollout", "rollout-good", "A rollout of equal versions reaches 100 and succeeds", rolled.good),
+    Claim("judge", "judge-many", "Judging 100 routes takes less than 5 % of a core", judge.many),
+    Claim("rollout", "rollout-good", "A rollout of equal versions reaches 100 and succeeds", rollout.good),
     Claim(
         "rollout",
         "rollout-dead",
         "A canary that fails everything is at weight 0 within 2 s, at most 30 requests failed",
-        rolled.dead,
-        functools.partial(rolled.dead, 1),
+        rollout.dead,
+        functools.partial(rollout.dead, 1),
     ),
-    Claim("rollout", "rollout-errors", "0.1 to 3 % errors are rolled back", rolled.errors),
-    Claim("rollout", "rollout-slow", "p95 half as slow again is rolled back", rolled.slow),
-    Claim("rollout", "rollout-sells", "A canary that sells half as much is held", rolled.sells_half),
-    Claim("rollout", "rollout-together", "Both versions worse together: nothing is rolled back", rolled.together),
+    Claim("rollout", "rollout-errors", "0.1 to 3 % errors are rolled back", rollout.errors),
+    Claim("rollout", "rollout-slow", "p95 half as slow again is rolled back", rollout.slow),
+    Claim("rollout", "rollout-sells", "A canary that sells half as much is held", rollout.sells_half),
+    Claim("rollout", "rollout-together", "Both versions worse together: nothing is rolled back", rollout.together),
     Claim(
-        "rollout", "rollout-twenty", "Of 20 equal canaries with 2 % errors at most one is rolled back", rolled.twenty
+        "rollout", "rollout-twenty", "Of 20 equal canaries with 2 % errors at most one is rolled back", rollout.twenty
     ),
     Claim(
         "rollout",
         "rollout-users",
         "With affinity a dead canary is at weight 0 within 2 s, counted in users",
-        rolled.users,
+        rollout.users,
     ),
     Claim(
         "rollout",
         "rollout-overload",
         "A canary that fails under full load alone is compared again, and pauses at half",
-        rolled.overload,
+        rollout.overload,
     ),
-    Claim("rollout", "rollout-outage", "A shared outage during the bake ends at 100 again", rolled.outage),
+    Claim("rollout", "rollout-outage", "A shared outage during the bake ends at 100 again", rollout.outage),
     Claim(
         "rollout",
         "rollout-abort",
         "After the 200 of an abort no request reaches the canary, in every phase",
-        rolled.aborted,
+        rollout.aborted,
     ),
     Claim(
         "rollout",
         "rollout-killed",
         "kill -9 at 50 moments of rollouts: no illegal state, lost abort, unearned step",
-        rolled.killed,
-        functools.partial(rolled.killed, 3),
+        rollout.killed,
+        functools.partial(rollout.killed, 3),
     ),
     Claim(
         "attacks",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.prove import Disproved
-from bench.prove.pacer import end, start
+from bench.prove.pacing import end, start
 from bench.prove.site import Site, site
 
 SLOWEST = 0.2
@@ -78,7 +78,7 @@ def clients_of(pid: int, port: int) -> set[int]:
 
 def killed_workers(seconds: int = 20, workers: int = 4) -> str:
     """Kill -9 of a random worker every second under load."""
-    dice = random.Random(20)
+    rng = random.Random(20)
     with site(workers) as made:
         made.weigh(20)
         stop, found = threading.Event(), Newcomers()
@@ -96,7 +96,7 @@ def killed_workers(seconds: int = 20, workers: int = 4) -> str:
         for _ in range(seconds):
             began = time.monotonic()
             restarts = made.metrics()["canaryproxy_worker_restarts_total"]
-            victim = dice.choice(made.workers())
+            victim = rng.choice(made.workers())
             os.kill(victim, signal.SIGSTOP)
             theirs |= clients_of(victim, made.port)
             os.kill(victim, signal.SIGKILL)
@@ -136,11 +136,11 @@ def _watch_counters(site: Site, stop: threading.Event, backwards: list[str]) -> 
 
 def killed_instance(times: int = 200) -> str:
     """Kill -9 of the whole instance at random moments while weights and rules are written."""
-    dice = random.Random(200)
+    rng = random.Random(200)
     acknowledged = 0
     with site(2, "{folder}/state.db") as made:
         for number in range(times):
-            known = _written(made, dice, number)
+            known = _written(made, rng, number)
             acknowledged += known[2]
             made.proxy.wait()
             all_gone(made)
@@ -156,9 +156,9 @@ Known = tuple[list[float], list[list[str]], int]
 """Weights and lists of rule names that may be found now, and how many writes were acknowledged."""
 
 
-def _written(site: Site, dice: random.Random, number: int) -> Known:
+def _written(site: Site, rng: random.Random, number: int) -> Known:
     """Write until a kill strikes at a random moment; what may be found afterwards."""
-    deadline = time.monotonic() + dice.uniform(0.0, 0.12)
+    deadline = time.monotonic() + rng.uniform(0.0, 0.12)
     state = site.call("GET", "/api/v1/routes/default")[1]
     weight, rules, count = state["weight"], [rule["name"] for rule in state["rules"]], 0
     killer = threading.Timer(max(0.0, deadline - time.monotonic()), _kill, (site,))
@@ -169,7 +169,7 @@ def _written(site: Site, dice: random.Random, number: int) -> Known:
         step += 1
         try:
             if step % 2:
-                wanted = round(dice.uniform(0, 100), 2)
+                wanted = round(rng.uniform(0, 100), 2)
                 weights = [weight, wanted]
                 if site.weigh(wanted) != 200:
                     raise Disproved("a write was refused")
@@ -177,8 +177,9 @@ def _written(site: Site, dice: random.Random, number: int) -> Known:
             else:
                 name = f"r-{number}-{step}"
                 lists = [rules, [*rules, name]]
-                status = site.call("POST", "/api/v1/routes/default/rules",
-                                   {"name": name, "headers": {"x-user": name}, "to": "canary"})[0]  # fmt: skip
+                status = site.call(
+                    "POST", "/api/v1/routes/default/rules", {"name": name, "headers": {"x-user": name}, "to": "canary"}
+                )[0]
                 if status != 201:
                     raise Disproved(f"a rule was refused: {status}")
                 rules = [*rules, name]

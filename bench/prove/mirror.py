@@ -70,7 +70,7 @@ class Side:
 
 def unharmed() -> str:
     """The claim."""
-    dice = random.Random(4)
+    rng = random.Random(4)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mirror-")))
         folder.chmod(0o755)
@@ -78,7 +78,7 @@ def unharmed() -> str:
         stack.enter_context(running(nginx_origin(folder, stable, "x" * 100), port=stable, core=1))
         sides = {state: _side(stack, folder, stable, state) for state in STATES}
         for number in range(-1, ROUNDS):
-            for state in dice.sample(STATES, len(STATES)):
+            for state in rng.sample(STATES, len(STATES)):
                 done = sides[state].load(SECONDS)
                 if done.errors:
                     raise Disproved(f"{done.errors} requests failed with the mirror {state}")
@@ -91,7 +91,7 @@ def unharmed() -> str:
 def _side(stack: contextlib.ExitStack, folder: Path, stable: int, state: str) -> Side:
     port, admin, canary = free_port(), free_port(), free_port()
     if not state.startswith("off") and state != "dead":
-        command = [sys.executable, "-m", "bench.prove.ailing", str(canary), state]
+        command = [sys.executable, "-m", "bench.prove.unhealthy", str(canary), state]
         stack.enter_context(running(command, port=canary, core=1))
     mirror = "" if state.startswith("off") else "mirror: {percent: 100}\n"
     config = folder / f"{state.replace(' ', '-')}.yaml"
@@ -115,10 +115,10 @@ def _verdict(sides: dict[str, Side]) -> str:
     }
     grown = {NAMES[state]: side.memory() - side.before for state, side in sides.items() if state in NAMES}
     rate = sides["off"].requests / ((ROUNDS + 1) * SECONDS)
-    told = ", ".join(f"{name} {1000 * rise:+.0f} µs" for name, rise in rises.items())
+    data = ", ".join(f"{name} {1000 * rise:+.0f} µs" for name, rise in rises.items())
     said = (
         f"at {rate:,.0f} requests/s all of which are copied, p99 without a mirror {statistics.median(off):.2f} ms (A/A "
-        f"{1000 * usual:+.0f} µs, {1000 * apart:.0f} µs apart); with a target that is {told}; memory grew "
+        f"{1000 * usual:+.0f} µs, {1000 * apart:.0f} µs apart); with a target that is {data}; memory grew "
         f"{max(grown.values()) / 2**20:.1f} MiB at most; {_sums(sides)}"
     )
     if max(rises.values()) >= MOST or max(grown.values()) > GROWTH:

@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.load import Load, read
 from bench.processes import program
 from bench.prove import Disproved
-from bench.prove.pacer import end, start
+from bench.prove.pacing import end, start
 from bench.prove.site import Site, site
 
 SCRIPT = Path(__file__).parent / "stamped.lua"
@@ -28,9 +28,20 @@ ORIGINS_FLUSH = 0.5
 def wrk(site: Site, connections: int, seconds: int) -> Iterator["subprocess.Popen[str]"]:
     """wrk, as fast as it can."""
     process = subprocess.Popen(
-        [program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", str(SCRIPT),
-         f"http://127.0.0.1:{site.port}"], stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [
+            program("wrk"),
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds}s",
+            "--timeout",
+            "20s",
+            "-s",
+            str(SCRIPT),
+            f"http://127.0.0.1:{site.port}",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         yield process
     finally:

@@ -32,7 +32,7 @@ def config(folder: Path, count: int, listen: int, origin: int) -> Path:
 
 def many_rules() -> str:
     """CPU per request with 10,000 rules to that with 10, interleaved."""
-    dice, costs = random.Random(1), {count: [0.0] * ROUNDS for count in COUNTS}
+    rng, costs = random.Random(1), {count: [0.0] * ROUNDS for count in COUNTS}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prove-")))
         folder.chmod(0o755)
@@ -44,7 +44,7 @@ def many_rules() -> str:
             command = canaryproxy(str(config(folder, count, port, origin)))
             proxies[count] = (port, stack.enter_context(running(command, port=port, core=0)))
         for number in range(-1, ROUNDS):
-            for count in dice.sample(COUNTS, len(COUNTS)):
+            for count in rng.sample(COUNTS, len(COUNTS)):
                 cost = measure(*proxies[count])
                 if number >= 0:
                     costs[count][number] = cost

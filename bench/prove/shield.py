@@ -28,7 +28,7 @@ def shielded(illness: str, shield: str, workers: int, weight: int = 10) -> Itera
         site.config.write_text(site.config.read_text() + f"weight: {weight}\nshield: {shield}\n")
         stable, canary = site.origins["stable"], site.origins["canary"]
         stack.enter_context(running(nginx_origin(folder, stable, "stable"), port=stable))
-        stack.enter_context(running([sys.executable, "-m", "bench.prove.ailing", str(canary), illness], port=canary))
+        stack.enter_context(running([sys.executable, "-m", "bench.prove.unhealthy", str(canary), illness], port=canary))
         site.start()
         stack.callback(end, site.proxy)
         yield site
@@ -43,7 +43,7 @@ def _counted(site: Site) -> dict[str, int]:
         "canary": sum(answered),
         "charged": int(found[f'canaryproxy_attempts_total{{outcome="error_5xx",{route},version="canary"}}']),
         "rescued": int(found[f'canaryproxy_rescues_total{{kind="shield",{route}}}']),
-    }  # fmt: skip
+    }
 
 
 def whole_budget() -> str:

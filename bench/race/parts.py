@@ -98,10 +98,10 @@ def latency(race: Race) -> Iterator[Row]:
     for number, runner in rounds(race, race.runners):
         name = runner.peer.name
         able = rate <= ROOM * capacity[name]
-        paced = int(rate if able else SHARE * capacity[name])
-        options = ("--connections", PACED, "--rate", paced, "--poisson", "--drain", 3000)
+        with_pacing = int(rate if able else SHARE * capacity[name])
+        options = ("--connections", PACED, "--rate", with_pacing, "--poisson", "--drain", 3000)
         cost, answers = runner.asked("--milliseconds", race.plan.milliseconds, *options)
-        values = {"paced": paced, "late": answers.late, "uncompleted": answers.uncompleted}
+        values = {"paced": with_pacing, "late": answers.late, "uncompleted": answers.uncompleted}
         yield Row("latency", name, "equal" if able else "own", number, values | per_request(cost, answers))
 
 
@@ -213,7 +213,16 @@ def rest(race: Race) -> Iterator[Row]:
 
 
 PARTS: dict[str, Callable[[Race], Iterator[Row]]] = {
-    "rest": rest, "requests": requests, "latency": latency, "idle": idle, "bodies": bodies, "connecting": connecting,
-    "tls": tls, "rules": rules, "routes": routes, "connections": connections, "workers": workers,
-}  # fmt: skip
+    "rest": rest,
+    "requests": requests,
+    "latency": latency,
+    "idle": idle,
+    "bodies": bodies,
+    "connecting": connecting,
+    "tls": tls,
+    "rules": rules,
+    "routes": routes,
+    "connections": connections,
+    "workers": workers,
+}
 QUICK = ("rest", "requests", "latency")

@@ -28,12 +28,21 @@ class Theme:
 LIGHT = Theme("", "#1f2328", "#818b98", "#0b8457", "#c3cad3")
 DARK = Theme("-dark", "#e6edf3", "#7d8590", "#3fb97f", "#3d4652")
 LINES = {
-    "HAProxy": "#4a7fd6", "nginx": "#d1772f", "Envoy": "#a05cc9", "Traefik": "#2aa5b5", "Caddy": "#c9a227",
-}  # fmt: skip
+    "HAProxy": "#4a7fd6",
+    "nginx": "#d1772f",
+    "Envoy": "#a05cc9",
+    "Traefik": "#2aa5b5",
+    "Caddy": "#c9a227",
+}
 STYLE: dict[str, Any] = {
-    "svg.hashsalt": "canaryproxy", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 10,
-    "axes.spines.top": False, "axes.spines.right": False, "figure.constrained_layout.use": True,
-}  # fmt: skip
+    "svg.hashsalt": "canaryproxy",
+    "svg.fonttype": "path",
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.constrained_layout.use": True,
+}
 Draw = Callable[[Results, Theme], Any]
 
 
@@ -42,9 +51,12 @@ def draw(results: Results, folder: Path) -> None:
     mpl.use("svg")
     folder.mkdir(exist_ok=True)
     pictures: dict[str, tuple[Draw, tuple[str, ...]]] = {
-        "cost": (cost, ("requests",)), "latency": (latency, ("latency",)), "idle": (idle, ("idle",)),
-        "bodies": (bodies, ("bodies",)), "scaling": (scaling, ("rules", "routes", "connections")),
-    }  # fmt: skip
+        "cost": (cost, ("requests",)),
+        "latency": (latency, ("latency",)),
+        "idle": (idle, ("idle",)),
+        "bodies": (bodies, ("bodies",)),
+        "scaling": (scaling, ("rules", "routes", "connections")),
+    }
     for name, (make, parts) in pictures.items():
         if any(results.part(part) for part in parts):
             for theme in (LIGHT, DARK):
@@ -127,8 +139,8 @@ def latency(results: Results, theme: Theme) -> Any:
     axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(alpha=0.25)
-    paced = rows.at("equal").spread("paced")
-    rate = f" at {paced.median:,.0f} requests/s" if paced else ""
+    with_pacing = rows.at("equal").spread("paced")
+    rate = f" at {with_pacing.median:,.0f} requests/s" if with_pacing else ""
     axes.set_title(f"Latency{rate}, 60 % of what HAProxy can", fontweight="bold", loc="left")
     axes.set_xlabel("share of requests answered within …, from when each was due; dotted: at 60 % of its own rate")
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9)
@@ -147,9 +159,15 @@ def curve(axes: Any, peer: str, rows: Rows, dotted: bool, theme: Theme) -> None:
     main = peer == OURS.name
     shade = theme.ours if main else LINES.get(peer, theme.soft)
     style = ":" if dotted else "--" if peer == FLOOR.name else "-"
-    axes.plot(places, [value.median / 1000 for _, value in found], style, color=shade,
-              linewidth=2.6 if main else 1.5, label=f"{peer} (less)" if dotted else peer,
-              zorder=3 if main else 2)  # fmt: skip
+    axes.plot(
+        places,
+        [value.median / 1000 for _, value in found],
+        style,
+        color=shade,
+        linewidth=2.6 if main else 1.5,
+        label=f"{peer} (less)" if dotted else peer,
+        zorder=3 if main else 2,
+    )
     if not dotted:
         low, high = [value.low / 1000 for _, value in found], [value.high / 1000 for _, value in found]
         axes.fill_between(places, low, high, color=shade, alpha=0.08, linewidth=0)
@@ -191,10 +209,23 @@ def scaling(results: Results, theme: Theme) -> Any:
             places = [place for place, _ in found]
             main = peer == OURS.name
             shade = theme.ours if main else LINES.get(peer, theme.soft)
-            axes.fill_between(places, [value.low for _, value in found], [value.high for _, value in found],
-                              color=shade, alpha=0.12, linewidth=0)  # fmt: skip
-            axes.plot(places, [value.median for _, value in found], "o-", color=shade, label=peer,
-                      markersize=4.5, linewidth=2.2 if main else 1.4)  # fmt: skip
+            axes.fill_between(
+                places,
+                [value.low for _, value in found],
+                [value.high for _, value in found],
+                color=shade,
+                alpha=0.12,
+                linewidth=0,
+            )
+            axes.plot(
+                places,
+                [value.median for _, value in found],
+                "o-",
+                color=shade,
+                label=peer,
+                markersize=4.5,
+                linewidth=2.2 if main else 1.4,
+            )
         axes.set(xscale="log", xlabel=part)
         axes.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.minorticks_off()

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench.prove import Disproved, pacer
+from bench.prove import Disproved, pacing
 from bench.prove.crash import all_gone
-from bench.prove.judged import RATE, Judged, loaded, split_up, wait
+from bench.prove.judge import RATE, Judged, loaded, split_up, wait
 from bench.prove.site import site
 
 QUICK = "rollout: {steps: [1, 5, 25, 50, 100], every: 10s, bake: 20s}\n"
@@ -28,10 +28,10 @@ class Rolled(Judged):
 
     def do(self, verb: str, **body: object) -> dict[str, Any]:
         """A verb. Raises `Disproved` where it is refused."""
-        status, told = self.call("POST", f"{PATH}/{verb}", body)
+        status, data = self.call("POST", f"{PATH}/{verb}", body)
         if status != 200:
-            raise Disproved(f"{verb} was answered {status}: {told}")
-        return told
+            raise Disproved(f"{verb} was answered {status}: {data}")
+        return data
 
     def until_phase(self, holds: Callable[[dict[str, Any]], bool], seconds: float) -> tuple[float, dict[str, Any]]:
         """Wait for a state; how long it took. Raises `Disproved`."""
@@ -40,9 +40,13 @@ class Rolled(Judged):
 
 @contextlib.contextmanager
 def rolled(
-    stable: str = "errors=0.001", canary: str = "errors=0.001", extra: str = QUICK, *, state: str = "memory",
+    stable: str = "errors=0.001",
+    canary: str = "errors=0.001",
+    extra: str = QUICK,
+    *,
+    state: str = "memory",
     rate: int = RATE,
-) -> Iterator[Rolled]:  # fmt: skip
+) -> Iterator[Rolled]:
     """A site under load, before its rollout begins."""
     ways = {"stable": stable, "canary": canary}
     with loaded(Rolled, ways, lambda plain: plain + extra, state=state, rate=rate) as made:
@@ -56,8 +60,8 @@ def is_back(found: dict[str, Any]) -> bool:
 
 def exposed(made: Rolled) -> dict[str, Any]:
     """What the canary was trusted with."""
-    told: dict[str, Any] = made.call("GET", f"{PATH}/report")[1]["exposed"]
-    return told
+    data: dict[str, Any] = made.call("GET", f"{PATH}/report")[1]["exposed"]
+    return data
 
 
 def good() -> str:
@@ -203,8 +207,8 @@ def twenty() -> str:
 
 def _condemned(made: Rolled, number: int) -> bool:
     """Whether more than 1 % of the last minute's canary requests failed."""
-    told = made.call("GET", f"/api/v1/routes/r{number}/stats?window=60s")[1]["versions"]["canary"]
-    return (told["error_rate"] or 0.0) > 0.01
+    data = made.call("GET", f"/api/v1/routes/r{number}/stats?window=60s")[1]["versions"]["canary"]
+    return (data["error_rate"] or 0.0) > 0.01
 
 
 BAKES = "rollout: {steps: [50, 100], every: 10s, bake: 200s}\n"
@@ -273,7 +277,7 @@ def aborted() -> str:
         made.config.write_text(made.config.read_text() + RULES)
         made.proxy.send_signal(signal.SIGHUP)
         time.sleep(1.5)
-        load = pacer.start(made.port, 1000)
+        load = pacing.start(made.port, 1000)
         time.sleep(1)
         spans = []
         for number in range(4):
@@ -288,7 +292,7 @@ def aborted() -> str:
                 time.sleep(0.4)
                 spans.append((answered, time.time_ns(), f"{phase} {number}"))
                 _call(made, "reset", {})
-        failed = pacer.end(load)
+        failed = pacing.end(load)
         time.sleep(0.5)
         stamps = {
             name: [int(line.rpartition("/")[2]) for line in made.logs[name].read_text().splitlines() if "/at/" in line]
@@ -307,24 +311,24 @@ def aborted() -> str:
 
 
 def _call(made: Any, verb: str, body: dict[str, Any]) -> None:
-    status, told = made.call("POST", f"{PATH}/{verb}", body)
+    status, data = made.call("POST", f"{PATH}/{verb}", body)
     if status != 200:
-        raise Disproved(f"{verb} was answered {status}: {told}")
+        raise Disproved(f"{verb} was answered {status}: {data}")
 
 
 def killed(times: int = 50) -> str:
     """Kill -9 of everything at random moments of running rollouts."""
-    dice = random.Random(50)
+    rng = random.Random(50)
     seen: dict[str, int] = {}
     extra = "rollout: {steps: [5, 25, 50, 100], every: 2s, bake: 3s}\nanalysis: {min_requests: 30}\n"
     with rolled(extra=extra, state="{folder}/state.db", rate=200) as made:
         made.do("start")
         for number in range(times):
-            time.sleep(dice.uniform(0.2, 2.5))
-            deed = dice.choice(("", "", "abort", "pause", "promote"))
+            time.sleep(rng.uniform(0.2, 2.5))
+            deed = rng.choice(("", "", "abort", "pause", "promote"))
             if deed == "abort" or (deed and made.rollout()["phase"] == "progressing"):
                 made.do(deed, full=deed == "promote")
-                time.sleep(dice.uniform(0, 1))
+                time.sleep(rng.uniform(0, 1))
             before = made.rollout()
             os.kill(made.proxy.pid, signal.SIGKILL)
             made.proxy.wait()
@@ -349,9 +353,13 @@ def killed(times: int = 50) -> str:
 def _judge(number: int, before: dict[str, Any], after: dict[str, Any], down: float, *, abort: bool) -> None:
     """What must not have become of it. One step may have been taken between the look and the kill."""
     legal = {
-        "progressing": {"progressing", "baking"}, "baking": {"baking", "succeeded"}, "succeeded": {"succeeded"},
-        "rolled_back": {"rolled_back"}, "idle": {"idle"}, "paused": {"paused"},
-    }  # fmt: skip
+        "progressing": {"progressing", "baking"},
+        "baking": {"baking", "succeeded"},
+        "succeeded": {"succeeded"},
+        "rolled_back": {"rolled_back"},
+        "idle": {"idle"},
+        "paused": {"paused"},
+    }
     order = before["steps"]
     fits = after["phase"] in legal[before["phase"]] and after["steps"] == order
     if abort:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.processes import end, running
-from bench.prove import Disproved, pacer
+from bench.prove import Disproved, pacing
 from bench.prove.site import Site, site
 
 RATE = 300
@@ -52,8 +52,8 @@ class Judged(Site):
 
     def report(self) -> dict[str, dict[str, Any]]:
         """What can be compared, by name."""
-        told = self.call("GET", "/api/v1/routes/default/rollout/report")[1]
-        return {one["name"]: one for one in told["comparison"]}
+        data = self.call("GET", "/api/v1/routes/default/rollout/report")[1]
+        return {one["name"]: one for one in data["comparison"]}
 
     def until(self, holds: Callable[[dict[str, Any]], bool], seconds: float) -> tuple[float, dict[str, Any]]:
         """Wait for an analysis; how long it took. Raises `Disproved` where it does not come."""
@@ -61,9 +61,11 @@ class Judged(Site):
 
 
 def wait(
-    look: Callable[[], dict[str, Any]], holds: Callable[[dict[str, Any]], bool], seconds: float,
+    look: Callable[[], dict[str, Any]],
+    holds: Callable[[dict[str, Any]], bool],
+    seconds: float,
     words: Callable[[dict[str, Any]], str],
-) -> tuple[float, dict[str, Any]]:  # fmt: skip
+) -> tuple[float, dict[str, Any]]:
     """Look until it holds; how long it took, and what was seen. Raises `Disproved` with the last look in words."""
     begin = time.monotonic()
     while not holds(found := look()):
@@ -78,9 +80,14 @@ AnySite = TypeVar("AnySite", bound=Judged)
 
 @contextlib.contextmanager
 def loaded(
-    kind: type[AnySite], ways: Mapping[str, str], config: Callable[[str], str], *, state: str = "memory",
-    rate: int = RATE, routes: int = 0,
-) -> Iterator[AnySite]:  # fmt: skip
+    kind: type[AnySite],
+    ways: Mapping[str, str],
+    config: Callable[[str], str],
+    *,
+    state: str = "memory",
+    rate: int = RATE,
+    routes: int = 0,
+) -> Iterator[AnySite]:
     """A site for some seconds under load. `ways` tells how each version behaves, `config` makes the site's of the plain
     one, `routes` is how many hosts the load is for.
     """
@@ -89,12 +96,12 @@ def loaded(
         made = kind(folder, 2, state.format(folder=folder))
         made.config.write_text(config(made.config.read_text()))
         for name, port in made.origins.items():
-            command = [sys.executable, "-m", "bench.prove.behaving", str(port), *ways[name].split()]
+            command = [sys.executable, "-m", "bench.prove.behaviour", str(port), *ways[name].split()]
             stack.enter_context(running(command, port=port))
         made.start()
         stack.callback(lambda: end(made.proxy))
-        load = pacer.start(made.port, rate, routes)
-        stack.callback(pacer.end, load)
+        load = pacing.start(made.port, rate, routes)
+        stack.callback(pacing.end, load)
         time.sleep(5)
         yield made
 
@@ -230,7 +237,7 @@ def instant() -> str:
     """Two equal versions that answer in less than a millisecond, for ten minutes."""
     seen: dict[str, int] = {}
     with site(2) as made:
-        load = pacer.start(made.port, RATE)
+        load = pacing.start(made.port, RATE)
         try:
             made.weigh(CANARY)
             begin = time.monotonic()
@@ -244,7 +251,7 @@ def instant() -> str:
                 time.sleep(1)
             _, stats = made.call("GET", "/api/v1/routes/default/stats?window=300s")
         finally:
-            pacer.end(load)
+            pacing.end(load)
     p50 = {name: 1e6 * one["p50"] for name, one in stats["versions"].items()}
     return (
         f"10 min, p50 {p50['stable']:.0f} µs of stable, {p50['canary']:.0f} µs of the canary: {', '.join(seen)}; "

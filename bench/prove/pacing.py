@@ -1,6 +1,6 @@
 """Requests at a steady rate, stamped like those of `stamped.lua`, from a process of its own.
 
-    python -m bench.prove.pacer PORT RATE [ROUTES]
+    python -m bench.prove.pacing PORT RATE [ROUTES]
 
 With ROUTES the requests go to r0.test, r1.test and so on in turn. Ends when
 its standard input does, and then prints every failure, one a line: the port
@@ -20,9 +20,11 @@ CONNECTIONS = 100
 def start(port: int, rate: int, routes: int = 0) -> "subprocess.Popen[str]":
     """Begin."""
     return subprocess.Popen(
-        [sys.executable, "-m", "bench.prove.pacer", str(port), str(rate), str(routes)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "bench.prove.pacing", str(port), str(rate), str(routes)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def end(process: "subprocess.Popen[str]") -> list[str]:

@@ -1,4 +1,4 @@
-"""A version that behaves as it is told: `python -m bench.prove.behaving PORT [NAME=VALUE ...]`.
+"""A version that behaves as it is told: `python -m bench.prove.behaviour PORT [NAME=VALUE ...]`.
 
 Answers take `late` seconds and a random bit more, all of it `times` as long; a share `errors` of them is a 500; a share
 `carts` says in `X-Cart` that something was put into the cart; each costs `cpu` seconds of CPU; beyond `limit` a second
@@ -21,11 +21,11 @@ JITTER = 0.25
 class Behaviour:
     """How it behaves now, and what it has seen."""
 
-    def __init__(self, told: list[str]) -> None:
+    def __init__(self, data: list[str]) -> None:
         self.ways = {"late": 0.02, "times": 1.0, "errors": 0.0, "carts": 0.0, "cpu": 0.0, "limit": 0.0}
         self.first = 0.0
         self._second = self._count = 0
-        for one in told:
+        for one in data:
             self.tell(*one.split("="))
 
     def tell(self, name: str, value: str) -> None:

@@ -1,4 +1,4 @@
-"""An upstream with an illness: `python -m bench.prove.ailing PORT ILLNESS`.
+"""An upstream with an illness: `python -m bench.prove.unhealthy PORT ILLNESS`.
 
 ILLNESS is `error` (503 to everything), `hang` (reads, never answers), `late=S` (answers after so many seconds), or
 `rate=N` (answers N requests a second in all, the others wait).
