@@ -44,7 +44,7 @@ class Plan:
     peers: Sequence[Peer]
     rounds: int
     milliseconds: int
-    dice: random.Random
+    rng: random.Random
 
     def having(self, *others: Peer) -> list[Peer]:
         """Those of ours that are among `others`."""
@@ -64,7 +64,7 @@ class Race:
 def rounds(race: Race, runners: Sequence[Runner], times: int = 1) -> Iterator[tuple[int, Runner]]:
     """Every runner in every round, in another order each time. `times`: as many rounds as planned, times this."""
     for number in range(1, race.plan.rounds * times + 1):
-        for runner in race.plan.dice.sample(runners, len(runners)):
+        for runner in race.plan.rng.sample(runners, len(runners)):
             yield number, runner
 
 
@@ -109,7 +109,7 @@ def idle(race: Race) -> Iterator[Row]:
     """What does a connection take that is kept but not used? Each proxy is a new one: memory is not given back."""
     peers = [peer for peer in race.plan.peers if peer.pools]
     for number in range(1, min(race.plan.rounds, IDLE_ROUNDS) + 1):
-        for peer in race.plan.dice.sample(peers, len(peers)):
+        for peer in race.plan.rng.sample(peers, len(peers)):
             with contextlib.ExitStack() as stack:
                 runner = race.track.enter(stack, peer)
                 time.sleep(SETTLE)

@@ -154,13 +154,13 @@ class AcceptLoop:
         name: str,
         sock: socket.socket,
         room: ConnectionQuota,
-        now: Callable[[], float],
+        clock: Callable[[], float],
         note: Callable[[str, Reason, int], None] = lambda *_: None,
     ) -> None:
         self.name = name
         self.dropped: Counter[Reason] = Counter(dict.fromkeys(REASONS, 0))
         self._sock = sock
-        self._now = now
+        self._clock = clock
         self._note = note
         self._places: ControlSlots[ControlConnection] = ControlSlots(room.most, room.busy, room.share, room.busy_share)
         self._churn = Turnover(room.most)
@@ -226,7 +226,7 @@ class AcceptLoop:
             try:
                 return await answer_once(request, handler)
             finally:
-                self._places.end(connection, self._now())
+                self._places.end(connection, self._clock())
 
         return working
 
@@ -239,12 +239,12 @@ class AcceptLoop:
         for taken in range(0, self._at_once, TURN_SECONDS):
             most = min(self._at_once - taken, TURN_SECONDS)
             try:
-                found, refused = take(self._sock, most, self._crowds if self._churn.whole(self._now()) else None)
+                found, refused = take(self._sock, most, self._crowds if self._churn.whole(self._clock()) else None)
             except OSError as error:
                 self._not_accepted(error)
                 return
             if refused:
-                self._churn.add(self._now(), refused)
+                self._churn.add(self._clock(), refused)
                 self.dropped["silent"] += refused
                 self._note(self.name, "silent", refused)
             for connection, peer in found:
@@ -258,7 +258,7 @@ class AcceptLoop:
         return self._places.exceeds_share(address_of(peer))
 
     def _new_connection(self, connection: socket.socket, address: str) -> None:
-        now = self._now()
+        now = self._clock()
         control_connection = ControlConnection(self, connection)
         victim = self._places.take(control_connection, address, now)
         if victim is not None:
@@ -324,7 +324,7 @@ class AcceptLoop:
             self._end(connection)
             return
         self._inside[inner] = connection
-        self._entering[connection] = self._now()
+        self._entering[connection] = self._clock()
         task = self._loop.create_task(self._connect(connection))
         self._arriving.add(task)
         task.add_done_callback(self._arriving.discard)
@@ -348,11 +348,11 @@ class AcceptLoop:
 
     def paused(self, connection: ControlConnection) -> None:
         """Its client does not take its answer."""
-        self._places.stall(connection, self._now())
+        self._places.stall(connection, self._clock())
 
     def resumed(self, connection: ControlConnection) -> None:
         """It takes it again."""
-        self._places.flow(connection, self._now())
+        self._places.flow(connection, self._clock())
 
     def lost(self, connection: ControlConnection) -> None:
         """It is gone."""
@@ -367,7 +367,7 @@ class AcceptLoop:
 
     def _sweep(self) -> None:
         self._rearm()
-        now = self._now()
+        now = self._clock()
         late = list(itertools.takewhile(lambda one: self._entering[one] <= now - HEAD_TIMEOUT_SECONDS, self._entering))
         for connection in late:
             self._drop(connection, "header_timeout")

@@ -46,7 +46,7 @@ class ReadResponder:
     """Who reads the API. What never changes is written down once."""
 
     def __init__(self, views: Views) -> None:
-        self._knowledge = views
+        self._views = views
         self._lanes: dict[str, FairQueue] = {}
         self._shared: dict[str, SingleFlight[EncodedResponse]] = {}
         self._room = ReaderQuota("read", MAX_READERS, MAX_READERS, views.rejected_requests)
@@ -70,13 +70,13 @@ class ReadResponder:
         async def make() -> EncodedResponse:
             return EncodedResponse.of(await operation.run(call))
 
-        return self._shared.setdefault(operation.path, SingleFlight(operation.path, make, self._knowledge.now))
+        return self._shared.setdefault(operation.path, SingleFlight(operation.path, make, self._views.now))
 
     def _lane(self, name: str) -> FairQueue:
         known = self._lanes.get(name)
         if known is None:
             known = self._lanes[name] = FairQueue(
-                name, self._knowledge.plane.rollouts.precedence, self._knowledge.rejected_requests
+                name, self._views.plane.rollouts.precedence, self._views.rejected_requests
             )
         return known
 

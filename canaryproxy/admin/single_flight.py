@@ -18,7 +18,7 @@ Result = TypeVar("Made")
 
 
 class SingleFlight(Generic[Result]):
-    """Shares what `make` makes; its age counts from the beginning of the making. `now` tells seconds, and `state` is
+    """Shares what `make` makes; its age counts from the beginning of the making. `clock` tells seconds, and `state` is
     another value after every change that whoever asks next has to see.
     """
 
@@ -26,13 +26,13 @@ class SingleFlight(Generic[Result]):
         self,
         name: str,
         make: Callable[[], Awaitable[Result]],
-        now: Callable[[], float],
+        clock: Callable[[], float],
         kept: float = 0.0,
         state: Callable[[], object] = lambda: None,
     ) -> None:
         self._name = name
         self._make = make
-        self._now = now
+        self._clock = clock
         self._kept = kept
         self._state = state
         self._last: tuple[float, object, Result] | None = None
@@ -49,7 +49,7 @@ class SingleFlight(Generic[Result]):
         """
         if self._last is not None:
             begun, known, last = self._last
-            if self._now() - begun < self._kept and known == self._state():
+            if self._clock() - begun < self._kept and known == self._state():
                 return last
         made = await asyncio.shield(self._in_progress())
         if isinstance(made, ApiError):
@@ -77,7 +77,7 @@ class SingleFlight(Generic[Result]):
         if before is not None:
             await asyncio.wait({before})
             self._running, self._next = self._next, None
-        begun, known = self._now(), self._state()
+        begun, known = self._clock(), self._state()
         self._known = known
         try:
             made = await self._make()

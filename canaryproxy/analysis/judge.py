@@ -48,7 +48,7 @@ class Judge:
     def __init__(self, spec: AnalysisSpec, *, affinity: bool, rng: Callable[[], float]) -> None:
         self.spec = spec
         self._affinity = affinity
-        self._dice = rng
+        self._rng = rng
         self._drift = Drift()
         self._dispersion = Dispersion()
         self._seconds = EndpointSeconds()
@@ -77,7 +77,7 @@ class Judge:
         self._failed: JudgeReport | None = None
         self._extra = {name: one for name, one in self._extra.items() if name == "stable"}
         self._exposed = ExposureCounter()
-        self._placebo = Placebo(errors.tolerance, errors.floor, self.spec.alarm, self._dice)
+        self._placebo = Placebo(errors.tolerance, errors.floor, self.spec.alarm, self._rng)
         self._new_step(now)
 
     def _new_step(self, now: float) -> None:

@@ -64,7 +64,7 @@ class Placebo:
         self._tolerance = tolerance
         self._floor = floor
         self._alarm = alarm
-        self._dice = rng
+        self._rng = rng
         self._worse = HigherRate(tolerance, floor)
         self._carried = NOTHING
         self.factor = 1.0
@@ -110,16 +110,16 @@ class Placebo:
     def _some(self, units: int, share: float) -> int:
         """How many of so many, each with this chance."""
         if units <= EXACT_LIMIT:
-            return sum(self._dice() < share for _ in range(units))
+            return sum(self._rng() < share for _ in range(units))
         mean, spread = units * share, math.sqrt(units * share * (1 - share))
-        normal = math.sqrt(-2 * math.log(1 - self._dice())) * math.cos(2 * math.pi * self._dice())
+        normal = math.sqrt(-2 * math.log(1 - self._rng())) * math.cos(2 * math.pi * self._rng())
         return min(max(round(mean + spread * normal), 0), units)
 
     def _some_of(self, failed: int, taken: int, units: int) -> int:
         """How many of the failed are among the taken, drawn without replacement."""
         found = 0
         for _ in range(failed):
-            if units and self._dice() * units < taken:
+            if units and self._rng() * units < taken:
                 taken -= 1
                 found += 1
             units -= 1

@@ -67,7 +67,7 @@ class Worker:
         self._memory = memory
         self._table = EMPTY
         self._plane: DataPlane | None = None
-        self._sink: AccessLogWriter | None = None
+        self._log_writer: AccessLogWriter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.wire = Channel(self._received, self._orphaned, DOWN)
         self.ended = asyncio.Event()
@@ -112,14 +112,14 @@ class Worker:
         setproctitle(f"canaryproxy: worker {begin.slot + 1}")
         shorten()
         if begin.access_log is not None:
-            self._sink = AccessLogWriter(begin.access_log.path, FORMATS[begin.access_log.format], now=time.time)
+            self._log_writer = AccessLogWriter(begin.access_log.path, FORMATS[begin.access_log.format], clock=time.time)
         PatternSet.warn = log.warning
         limited = cgroup_memory()
         plane = self._plane = DataPlane(
             PlaneSettings(begin.limits, begin.timeouts, tuple(map(ip_network, begin.trusted)), begin.forwarding),
             loop=self._loop,
             identity=begin.identity,
-            access_log=None if self._sink is None else self._sink.put,
+            access_log=None if self._log_writer is None else self._log_writer.put,
             connection_count=SharedConnectionCount(self._memory, begin.slot),
             secret=begin.secret,
             room=connections_within(limit()),
@@ -164,8 +164,8 @@ class Worker:
             task.cancel()
         if self._plane is not None:
             self._plane.abort()
-        if self._sink is not None:
-            self._sink.close()
+        if self._log_writer is not None:
+            self._log_writer.close()
 
 
 def pause_after(cells: int) -> float:

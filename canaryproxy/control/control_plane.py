@@ -37,7 +37,7 @@ from canaryproxy.telemetry.read.window import Window
 @dataclass(frozen=True, slots=True)
 class Environment:
     """What the control plane asks of the world: names, health checks, webhooks, and numbers of other systems; `clock`
-    is the clock of the deltas, `wall` tells seconds since the epoch, `dice` give numbers from 0 up to 1.
+    is the clock of the deltas, `wall_clock` tells seconds since the epoch, `rng` give numbers from 0 up to 1.
     """
 
     lookup: Lookup
@@ -45,9 +45,9 @@ class Environment:
     post: webhooks.Post
     scrape: scrape.Scrape
     number: external_checks.Ask
-    dice: Callable[[], float]
+    rng: Callable[[], float]
     clock: Callable[[], float]
-    wall: Callable[[], float]
+    wall_clock: Callable[[], float]
 
 
 class ControlPlane:
@@ -67,25 +67,32 @@ class ControlPlane:
         workers: int = 1,
         listeners: int = MAX_SUBSCRIBERS,
     ) -> None:
-        now, wall = outside.clock, outside.wall
+        now, wall_clock = outside.clock, outside.wall_clock
         self.counters, self.window, self.users = Counters(), Window(), UserRegistry()
-        self.failures = FailingDependencies(wall)
-        self.topology = Topology(config, outside.lookup, outside.ask, wall)
-        self.ledger = RouteStates(store, wall)
-        self.versions = VersionTracker(self.topology, self.ledger, now, wall)
+        self.failures = FailingDependencies(wall_clock)
+        self.topology = Topology(config, outside.lookup, outside.ask, wall_clock)
+        self.ledger = RouteStates(store, wall_clock)
+        self.versions = VersionTracker(self.topology, self.ledger, now, wall_clock)
         self.events = EventBus(self.versions.about, listeners)
         self.tables = TablePublisher(traffic, config, workers)
-        self.controller = Controller(self.topology, self.ledger, self.tables, self.events, wall)
+        self.controller = Controller(self.topology, self.ledger, self.tables, self.events, wall_clock)
         self.verdicts: Verdicts = Subscription()
         self.judges = Judges(
-            config, now(), self.ledger, lambda: self.tables.generation, outside.dice, self.events, wall, self.verdicts
+            config,
+            now(),
+            self.ledger,
+            lambda: self.tables.generation,
+            outside.rng,
+            self.events,
+            wall_clock,
+            self.verdicts,
         )
-        self.memory = EvidenceKeeper(self.topology, self.ledger, self.judges, self.versions, now, wall)
+        self.memory = EvidenceKeeper(self.topology, self.ledger, self.judges, self.versions, now, wall_clock)
         self.observations = RolloutObserver(
             self.topology, self.ledger, self.judges, self.memory, self.window, self.users, now
         )
         self.hooks = Hooks(outside.post, now, self.failures)
-        self.notifier = Notifier(self.topology, self.ledger, self.observations, self.hooks, wall)
+        self.notifier = Notifier(self.topology, self.ledger, self.observations, self.hooks, wall_clock)
         self.rollouts = RolloutEngine(
             self.topology,
             self.ledger,
@@ -98,7 +105,7 @@ class ControlPlane:
             self.notifier,
             self.verdicts,
             now,
-            wall,
+            wall_clock,
         )
         self.sources = Measurements(
             self.judges,
@@ -110,7 +117,15 @@ class ControlPlane:
             self.failures,
         )
         self.intake = Intake(
-            deltas, self.ledger, self.counters, self.window, self.users, self.judges, self.sources, self.events, wall
+            deltas,
+            self.ledger,
+            self.counters,
+            self.window,
+            self.users,
+            self.judges,
+            self.sources,
+            self.events,
+            wall_clock,
         )
         self.reconfiguration = Reconfiguration(
             self.topology,
@@ -123,7 +138,7 @@ class ControlPlane:
             self.events,
             load,
             now,
-            wall,
+            wall_clock,
         )
 
     def __repr__(self) -> str:

@@ -40,7 +40,7 @@ enough that a caller gets an answer before clients commonly give up. The change 
 
 
 class Controller:
-    """Changes the state of routes and publishes what comes of it. `wall` tells seconds since the epoch."""
+    """Changes the state of routes and publishes what comes of it. `wall_clock` tells seconds since the epoch."""
 
     def __init__(
         self,
@@ -48,13 +48,13 @@ class Controller:
         route_states: RouteStates,
         tables: TablePublisher,
         events: EventBus,
-        wall: Callable[[], float],
+        wall_clock: Callable[[], float],
     ) -> None:
         self._topology = topology
         self._route_states = route_states
         self._tables = tables
         self._events = events
-        self._wall = wall
+        self._wall_clock = wall_clock
         self._keeping: set[asyncio.Task[None]] = set()
         self._ill: frozenset[Endpoint] = frozenset()
         topology.changes.subscribe(self._endpoints_changed)
@@ -128,7 +128,7 @@ class Controller:
             self.refresh()
             changed = Changed(self.generation, self._route_states.revision(route))
         publish_route_change(
-            self._events, self._wall(), route, action, detail, after.weight, actor.name, changed.generation
+            self._events, self._wall_clock(), route, action, detail, after.weight, actor.name, changed.generation
         )
         await self.retry_writes()
         await self._tables.acknowledged(changed.generation)
@@ -162,7 +162,7 @@ class Controller:
         `IllegalTransitionError` for a verb that the phase does not know, and `UnwritableStateError`.
         """
         self.expect(route, revision)
-        after, told = self._transition(route, plan, event)
+        after, data = self._transition(route, plan, event)
         if event.kind == "abort" and after is self.state[route] and self._route_states.writing.locked():
             # A raise may be on its way to the disk: another object makes it stale when it comes back.
             after = replace(after)
@@ -171,14 +171,14 @@ class Controller:
             # disk that another change may be waiting for; under it, since that other change may have come first.
             async with self._route_states.writing:
                 self.expect(route, revision)
-                after, told = self._transition(route, plan, event)
+                after, data = self._transition(route, plan, event)
                 if waits(self.state[route], after, event):
-                    after = await self._route_states.write(route, after, *self._entry(after, told, event, actor))
+                    after = await self._route_states.write(route, after, *self._entry(after, data, event, actor))
         if after is not self.state[route]:
-            self._route_states.put(route, after, *self._entry(after, told, event, actor))
+            self._route_states.put(route, after, *self._entry(after, data, event, actor))
         self.refresh()
-        done = RolloutResult(after.rollout, told, self.generation, self._route_states.revision(route))
-        publish_rollout(self._events, self._wall(), route, done.rollout, told, actor.name, done.generation)
+        done = RolloutResult(after.rollout, data, self.generation, self._route_states.revision(route))
+        publish_rollout(self._events, self._wall_clock(), route, done.rollout, data, actor.name, done.generation)
         await self.retry_writes()
         return replace(done, durable=self._route_states.durable)
 
@@ -195,18 +195,18 @@ class Controller:
             latched=bool(before.latched),
             waiting=before.waiting,
         )
-        rollout, told = transition(plan, before.rollout, event, self._wall())
+        rollout, data = transition(plan, before.rollout, event, self._wall_clock())
         return (
             (before, ())
             if rollout == before.rollout
-            else (with_rollout(before, rollout, event.report, self._wall()), told)
+            else (with_rollout(before, rollout, event.report, self._wall_clock()), data)
         )
 
     def _entry(
-        self, after: RouteState, told: Sequence[Notice], event: RolloutEvent, actor: Actor
+        self, after: RouteState, data: Sequence[Notice], event: RolloutEvent, actor: Actor
     ) -> tuple[Actor, str, str, int]:
         action = event.kind if event.kind != "tick" else "rollout"
-        words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, told)
+        words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, data)
         return actor, action, words, self.generation
 
     async def retry_writes(self) -> None:
@@ -233,7 +233,7 @@ class Controller:
         if not turned:  # a name means something else
             return
         for name, sides in newly_unhealthy(self.config, self._topology.endpoints, turned):
-            self._events.publish("health", self._wall(), name, **self._topology.health.described(sides))
+            self._events.publish("health", self._wall_clock(), name, **self._topology.health.described(sides))
 
     def refresh(self) -> None:
         """Publish the table of this moment, unless it is the one that serves already."""

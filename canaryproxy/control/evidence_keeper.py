@@ -21,8 +21,8 @@ MAX_STORED = 20
 
 
 class EvidenceKeeper:
-    """Writes it down once a second, and reads it at the start. `now` is the clock of the deltas, `wall` tells seconds
-    since 1970.
+    """Writes it down once a second, and reads it at the start. `clock` is the clock of the deltas, `wall_clock` tells
+    seconds since 1970.
     """
 
     def __init__(
@@ -31,15 +31,15 @@ class EvidenceKeeper:
         route_states: RouteStates,
         judges: Judges,
         versions: VersionTracker,
-        now: Callable[[], float],
-        wall: Callable[[], float],
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
     ) -> None:
         self._topology = topology
-        self._ledger = route_states
+        self._route_states = route_states
         self._judges = judges
         self._versions = versions
-        self._now = now
-        self._wall = wall
+        self._clock = clock
+        self._wall_clock = wall_clock
         self._unwatched: dict[str, tuple[float, float]] = {}
         self._extra: dict[str, tuple[float, Mapping[str, Any]]] = {}
         self._written = True
@@ -62,7 +62,7 @@ class EvidenceKeeper:
         self._turn = first + len(some)
         documents = {route: evidence.dump(self._snapshot(route)) for route in some}
         try:
-            await self._ledger.remember(documents, set(routes))
+            await self._route_states.remember(documents, set(routes))
             self._written = bool(routes)
         except UnwritableStateError as error:
             log.debug("what is known of canaries cannot be kept: %s", error)
@@ -70,28 +70,28 @@ class EvidenceKeeper:
     def _snapshot(self, route: str) -> Evidence:
         began, extra = self._extra.get(route, (0.0, {}))
         return Evidence(
-            self._wall(),
+            self._wall_clock(),
             self._identity(route),
             self._versions.known(route),
             self._began(route),
             self.lost(route),
-            self._judges.snapshot(route, self._now()),
+            self._judges.snapshot(route, self._clock()),
             extra if began == self._rollout(route) else {},
         )
 
     def _began(self, route: str) -> float:
-        return self._ledger.state[route].rollout.step_since
+        return self._route_states.state[route].rollout.step_since
 
     def _rollout(self, route: str) -> float:
         """When the rollout began: what a later version stored of it is of no other."""
-        return self._ledger.state[route].rollout.began
+        return self._route_states.state[route].rollout.began
 
     def _identity(self, route: str) -> str:
         return identity(self._topology.config.routes[route])
 
     async def restore(self, routes: Sequence[str]) -> None:
         """What the process before knew of these."""
-        learnt = await self._ledger.learnt()
+        learnt = await self._route_states.learnt()
         for route in routes:
             try:
                 found = evidence.load(learnt[route]) if route in learnt else None
@@ -111,6 +111,6 @@ class EvidenceKeeper:
             log.warning("%s: the config has another canary or judges it otherwise; the evidence starts over", route)
         elif found is not None:
             self._extra[route] = self._rollout(route), found.extra
-            if self._judges.restore(route, found.judge, self._now()):
+            if self._judges.restore(route, found.judge, self._clock()):
                 since, lost = found.at, found.lost if found.step == began else 0.0
-        self._unwatched[route] = (began, lost + max(self._wall() - since, 0.0))
+        self._unwatched[route] = (began, lost + max(self._wall_clock() - since, 0.0))

@@ -48,12 +48,12 @@ Moment = tuple[str, When, float]
 
 
 class Hooks:
-    """All that are under way. `now` is a clock in seconds."""
+    """All that are under way. `clock` is a clock in seconds."""
 
-    def __init__(self, post: Post, now: Callable[[], float], failures: FailingDependencies) -> None:
+    def __init__(self, post: Post, clock: Callable[[], float], failures: FailingDependencies) -> None:
         self._post = post
         self._failures = failures
-        self._now = now
+        self._clock = clock
         self._answers: dict[Moment, tuple[float, str]] = {}
         self._asking: dict[Moment, asyncio.Task[None]] = {}
         self._telling: set[asyncio.Task[str]] = set()
@@ -77,7 +77,7 @@ class Hooks:
             return ""
         moment = (route, at, rollout.step_since)
         asked, answer = self._answers.get(moment, (0.0, None))
-        if (answer is None or (answer and self._now() - asked >= RETRY_SECONDS)) and moment not in self._asking:
+        if (answer is None or (answer and self._clock() - asked >= RETRY_SECONDS)) and moment not in self._asking:
             self._forget(moment)
             self._asking[moment] = asyncio.get_running_loop().create_task(self._find_out(moment, hooks, rollout))
         return answer
@@ -94,7 +94,7 @@ class Hooks:
         except Exception:
             log.exception("%s: a gate could not be asked", route)
             answer = "a gate could not be asked; the log says why"
-        self._answers[moment] = (self._now(), answer)
+        self._answers[moment] = (self._clock(), answer)
         del self._asking[moment]
 
     def notify(

@@ -76,8 +76,8 @@ class ConfigChange:
 
 
 class Judges:
-    """The judges of an instance. `generation` tells that of the table which holds the weights; `wall` the time of day.
-    What is found to fail is published to `verdicts`.
+    """The judges of an instance. `generation` tells that of the table which holds the weights; `wall_clock` the time of
+    day. What is found to fail is published to `verdicts`.
     """
 
     def __init__(
@@ -88,14 +88,14 @@ class Judges:
         generation: Callable[[], int],
         rng: Callable[[], float],
         events: EventBus,
-        wall: Callable[[], float],
+        wall_clock: Callable[[], float],
         verdicts: Verdicts,
     ) -> None:
         self._weights = weights
         self._generation = generation
-        self._dice = rng
+        self._rng = rng
         self._events = events
-        self._wall = wall
+        self._wall_clock = wall_clock
         self._verdicts = verdicts
         self._routes: dict[str, RouteConfig] = {}
         self._judges: dict[str, Judge] = {}
@@ -147,7 +147,7 @@ class Judges:
         return self.take(self.prepared(config), now)
 
     def _judge(self, route: RouteConfig) -> Judge:
-        return Judge(route.spec or NO_ANALYSIS, affinity=route.affinity is not None, rng=self._dice)
+        return Judge(route.spec or NO_ANALYSIS, affinity=route.affinity is not None, rng=self._rng)
 
     def add(self, slot: int, delta: Delta, new_users: list[UserDelta]) -> None:
         """File a worker's report, and what its users are new to."""
@@ -275,7 +275,7 @@ class Judges:
             log.warning("%s: the canary fails: %s", name, analysis.reason)
             self._verdicts.publish(FailingVerdict(name, analysis))
         if before is not None or analysis.verdict == "fail":
-            self._events.publish("verdict", self._wall(), name, verdict=analysis.verdict, reason=analysis.reason)
+            self._events.publish("verdict", self._wall_clock(), name, verdict=analysis.verdict, reason=analysis.reason)
 
 
 def by_route(delta: Delta, new_users: Sequence[UserDelta], judged: Set[str]) -> dict[str, RouteReport]:

@@ -58,7 +58,7 @@ class Measurements:
         endpoints: Endpoints,
         scrape: Scrape,
         ask: Ask,
-        now: Callable[[], float],
+        clock: Callable[[], float],
         failures: FailingDependencies,
     ) -> None:
         self._judges = judges
@@ -66,7 +66,7 @@ class Measurements:
         self._endpoints = endpoints
         self._scrape = scrape
         self._ask = ask
-        self._now = now
+        self._clock = clock
         self._sent: Counter[str] = Counter()
         self._copied: Counter[str] = Counter()
         self._measured: set[str] = set()
@@ -144,7 +144,7 @@ class Measurements:
         check = None if panel is None else panel.resources.get(source.name)
         if check is None:
             return None
-        now = self._now()
+        now = self._clock()
         if block is None or block.check is not check:
             usage = Usage(counter=source.counter is not None, per=source.per)
             block = MeasurementBlock(usage, check, now, self._copied[route])
@@ -174,7 +174,7 @@ class Measurements:
                 except ScrapeError as error:
                     usage.unread(endpoint.authority, str(error))
                 else:
-                    reading = CounterReading(self._now(), value, self._sent[endpoint.authority], began)
+                    reading = CounterReading(self._clock(), value, self._sent[endpoint.authority], began)
                     usage.read(version, endpoint.authority, reading)
 
         sides = self._endpoints(route).items()

@@ -24,8 +24,8 @@ people watch stay below it.
 
 
 class Notifier:
-    """Tells what becomes of rollouts. `ended` counts those that have, by route, phase and reason. `wall` tells seconds
-    since 1970.
+    """Tells what becomes of rollouts. `ended` counts those that have, by route, phase and reason. `wall_clock` tells
+    seconds since 1970.
     """
 
     def __init__(
@@ -34,13 +34,13 @@ class Notifier:
         route_states: RouteStates,
         observations: RolloutObserver,
         hooks: Hooks,
-        wall: Callable[[], float],
+        wall_clock: Callable[[], float],
     ) -> None:
         self._topology = topology
-        self._ledger = route_states
+        self._route_states = route_states
         self._observations = observations
         self._hooks = hooks
-        self._wall = wall
+        self._wall_clock = wall_clock
         self.ended: Counter[tuple[str, str, str]] = Counter()
 
     def __repr__(self) -> str:
@@ -54,18 +54,18 @@ class Notifier:
         config = self._topology.config.routes.get(route)
         if config is None:
             return
-        past = self._ledger.state[route].past
+        past = self._route_states.state[route].past
         begun = done.rollout.identity.id != before.identity.id
         if begun and past and past[-1].superseded_by == done.rollout.identity.id:
             self.ended[route, "superseded", ""] += 1
         if done.rollout.step != before.step:
             self._warn(route)
         hooks, notify = config.rollout.hooks, config.rollout.notify
-        self._hooks.notify(route, hooks, notify, done.rollout, done.notice, self._wall(), turned=turned)
+        self._hooks.notify(route, hooks, notify, done.rollout, done.notice, self._wall_clock(), turned=turned)
 
     def _warn(self, route: str) -> None:
         """Say it before a step that takes longer than it may."""
-        rollout, config = self._ledger.state[route].rollout, self._topology.config.routes[route].rollout
+        rollout, config = self._route_states.state[route].rollout, self._topology.config.routes[route].rollout
         estimate, traffic = self._observations.estimate(route), self._observations.traffic(route)
         if rollout.phase == "progressing" and estimate > (config.step_timeout or LONG):
             needs = (

@@ -40,7 +40,7 @@ OWN_FAULT = "canaryproxy made a mistake with it, which the log describes; the co
 
 class Reconfiguration:
     """Makes another config hold. `load` reads the file; it may raise `ConfigError`. `reloaded`: it held up last time.
-    `now` is the clock of the deltas, `wall` tells seconds since the epoch.
+    `clock` is the clock of the deltas, `wall_clock` tells seconds since the epoch.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Reconfiguration:
         rollouts: RolloutEngine,
         events: EventBus,
         load: Callable[[], Config] | None,
-        now: Callable[[], float],
-        wall: Callable[[], float],
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
     ) -> None:
         self._started_with = topology.config.server.lasting
         self._topology = topology
-        self._ledger = route_states
+        self._route_states = route_states
         self._tables = tables
         self._controller = controller
         self._judges = judges
@@ -67,8 +67,8 @@ class Reconfiguration:
         self._rollouts = rollouts
         self._events = events
         self._load = load
-        self._now = now
-        self._wall = wall
+        self._clock = clock
+        self._wall_clock = wall_clock
         self._reloading = asyncio.Lock()
         self.reloaded = True
 
@@ -79,15 +79,15 @@ class Reconfiguration:
         """Recall the state, follow what was edited since, resolve names once, publish a table, and keep looking. What
         it comes to for rollouts is to be followed up once workers serve (`Rollouts.reloaded`).
         """
-        heard = await self._ledger.load(self._topology.file)
-        self._topology.config = effective(self._topology.file, self._ledger.state)
-        reload = self._follow(config_edits.compare(None, self._topology.config), self._ledger.state)
+        heard = await self._route_states.load(self._topology.file)
+        self._topology.config = effective(self._topology.file, self._route_states.state)
+        reload = self._follow(config_edits.compare(None, self._topology.config), self._route_states.state)
         await self._topology.start()
         self._controller.refresh()
-        publish_config(self._events, self._wall(), heard, reload, OPERATOR.name, self._tables.generation)
-        self._intake.follow(self._topology.config, self._judges.configure(self._topology.config, self._now()))
-        async with self._ledger.writing:
-            await self._ledger.keep()
+        publish_config(self._events, self._wall_clock(), heard, reload, OPERATOR.name, self._tables.generation)
+        self._intake.follow(self._topology.config, self._judges.configure(self._topology.config, self._clock()))
+        async with self._route_states.writing:
+            await self._route_states.keep()
         self._topology.run()
         return reload
 
@@ -107,11 +107,11 @@ class Reconfiguration:
         elif reload.changed:
             await self._applied(reload.generation)
         if not reload.problem and tuple(held(self._topology.config)) != certified:
-            warn_of_certificates(self._topology.config, self._wall())
+            warn_of_certificates(self._topology.config, self._wall_clock())
         if reload.restart:
             log.warning("`server:` differs from what this process was started with; that part needs a restart")
         if reload.problem or reload.changed:
-            self._events.publish("config", self._wall(), applied=not reload.problem, generation=reload.generation)
+            self._events.publish("config", self._wall_clock(), applied=not reload.problem, generation=reload.generation)
         return reload
 
     async def _read(self, load: Callable[[], Config]) -> Reload:
@@ -119,7 +119,7 @@ class Reconfiguration:
         try:
             config = await asyncio.to_thread(load)
             await self._topology.expect(names(config.routes))
-            async with self._ledger.writing:
+            async with self._route_states.writing:
                 return await self._adopt(config)
         except ConfigError as error:
             return Reload(self._tables.generation, problem=str(error))
@@ -140,21 +140,25 @@ class Reconfiguration:
     async def _adopt(self, config: Config) -> Reload:
         """Between what the state hears and that the config holds nothing is waited for: a table is made of both."""
         restart = config.server.lasting != self._started_with
-        before, was = self._topology.config, self._ledger.state
+        before, was = self._topology.config, self._route_states.state
         guessed = effective(config, was)
         compared = await asyncio.to_thread(config_edits.compare, before, guessed)
-        heard = await self._ledger.apply_config(config, self._tables.generation)
+        heard = await self._route_states.apply_config(config, self._tables.generation)
         generation = self._tables.generation
         with self._all_or_nothing():
-            self._ledger.follow(heard)
-            compared = config_edits.compare_again(compared, before, guessed, effective(config, self._ledger.state))
+            self._route_states.follow(heard)
+            compared = config_edits.compare_again(
+                compared, before, guessed, effective(config, self._route_states.state)
+            )
             reload = self._apply_reload(config, compared, was)
         certified = not restart and self._tables.update_certificates(config)
-        left = gone(was, self._ledger.state)
-        publish_config(self._events, self._wall(), heard.notices, reload, OPERATOR.name, self._tables.generation, left)
-        publish_change(self._events, self._wall(), before, self._topology.config, self._tables.generation)
+        left = gone(was, self._route_states.state)
+        publish_config(
+            self._events, self._wall_clock(), heard.notices, reload, OPERATOR.name, self._tables.generation, left
+        )
+        publish_change(self._events, self._wall_clock(), before, self._topology.config, self._tables.generation)
         self._rollouts.reloaded(reload)
-        await self._ledger.keep()
+        await self._route_states.keep()
         changed = certified or self._tables.generation != generation
         return replace(reload, generation=self._tables.generation, changed=changed, restart=restart)
 
@@ -162,7 +166,7 @@ class Reconfiguration:
     def _all_or_nothing(self) -> Iterator[None]:
         """Config and state are either both those of the end of the block, or both as they were before."""
         file, config = self._topology.file, self._topology.config
-        with self._ledger.all_or_nothing():
+        with self._route_states.all_or_nothing():
             try:
                 yield
             except BaseException:
@@ -174,44 +178,46 @@ class Reconfiguration:
     ) -> Reload:
         """Make it the config, with the canaries of the API. Rollouts may have ended with their canaries since `was`."""
         self._topology.file = file
-        config = self._topology.config = effective(file, self._ledger.state)
-        turned = [name for name in compared if name in was and settled(was[name], self._ledger.state[name])]
+        config = self._topology.config = effective(file, self._route_states.state)
+        turned = [name for name in compared if name in was and settled(was[name], self._route_states.state[name])]
         ended = {name: self._conclude(name, actor) for name in turned}
         reload = self._follow(compared, was, actor)
         judges = self._judges.prepared(config)
         asked = self._topology.checks(config)
-        table = self._tables.compiled(self._topology, self._ledger.state, self._topology.unhealthy(asked))
+        table = self._tables.compiled(self._topology, self._route_states.state, self._topology.unhealthy(asked))
         # From here on it holds: what may fail comes before.
-        self._intake.follow(config, self._judges.take(judges, self._now()))
+        self._intake.follow(config, self._judges.take(judges, self._clock()))
         self._topology.health.watch(asked)
         self._tables.publish(table)
         return replace(reload, begun={**ended, **reload.begun})
 
     def _conclude(self, route: str, actor: Actor) -> RolloutResult:
         """A rollout has ended with its canary, or may begin with a new one: what was found goes into its record."""
-        state = reported(self._ledger.state[route], self._rollouts.change(route).report)
-        self._ledger.put(
+        state = reported(self._route_states.state[route], self._rollouts.change(route).report)
+        self._route_states.put(
             route, state, actor, "rollout", summary(state.rollout, canary_text(state)), self._tables.generation
         )
-        return RolloutResult(state.rollout, canary_text(state), self._tables.generation, self._ledger.revision(route))
+        return RolloutResult(
+            state.rollout, canary_text(state), self._tables.generation, self._route_states.revision(route)
+        )
 
     def _follow(self, compared: Mapping[str, config_edits.Edit], was: State, actor: Actor = OPERATOR) -> Reload:
         """What an edited config does to rollouts, before another canary gets anything. `was` is the state before it."""
         found: dict[str, config_edits.FollowedEdit] = {}
         generation = self._tables.generation
         for name, edit in compared.items():
-            before = self._ledger.state[name]
+            before = self._route_states.state[name]
             plan, change = partial(self._rollouts.new_plan, name), self._rollouts.change(name)
-            one = config_edits.follow(before, edit, plan, self._wall(), change)
+            one = config_edits.follow(before, edit, plan, self._wall_clock(), change)
             if one.words or one.changed:
                 found[name] = one
             if one.words:
                 action = "config" if edit.by_file else "rollout"
-                self._ledger.put(name, one.state, actor, action, one.words, generation)
+                self._route_states.put(name, one.state, actor, action, one.words, generation)
             elif one.state != before:
-                self._ledger.note(name, one.state)
-            if edit.keys and name in was and was[name].revision == self._ledger.revision(name):
-                self._ledger.revise(name)
+                self._route_states.note(name, one.state)
+            if edit.keys and name in was and was[name].revision == self._route_states.revision(name):
+                self._route_states.revise(name)
         rolled_on = {name: RolloutResult(one.state.rollout, one.turns, generation, 0) for name, one in found.items()}
         return Reload(
             generation,
@@ -236,19 +242,19 @@ class Reconfiguration:
             if canary.version is None:
                 check_removable(route, before, self._controller.rules(route))
             words = difference(self._topology.config.routes[route].canary, canary.version)
-            return with_canary(before, canary, self._wall()), words
+            return with_canary(before, canary, self._wall_clock()), words
 
         async with self._reloading:
             try:
                 await self._topology.expect(names_of(() if canary.version is None else (canary.version,)))
-                async with self._ledger.writing:
-                    was = self._ledger.state
+                async with self._route_states.writing:
+                    was = self._route_states.state
                     after, detail = await self._controller.write(route, "canary", change, actor, revision)
                     reload = self._take_canary(route, was[route], after, actor)
-                    changed = Changed(self._tables.generation, self._ledger.revision(route))
+                    changed = Changed(self._tables.generation, self._route_states.revision(route))
             finally:
                 self._topology.coming = frozenset()
-        now = self._wall()
+        now = self._wall_clock()
         publish_route_change(self._events, now, route, "canary", detail, after.weight, actor.name, changed.generation)
         publish_all(self._events, now, reload.begun, actor.name, self._tables.generation)
         self._rollouts.reloaded(reload)
@@ -258,15 +264,15 @@ class Reconfiguration:
 
     def _take_canary(self, route: str, before: RouteState, after: RouteState, actor: Actor) -> Reload:
         """It is stored already; a mistake of ours takes that back, too."""
-        config = effective(self._topology.file, self._ledger.state)
+        config = effective(self._topology.file, self._route_states.state)
         edit = replace(config_edits.compared(self._topology.config.routes[route], config.routes[route]), by_file=False)
         try:
             with self._all_or_nothing():
                 return self._apply_reload(self._topology.file, {route: edit}, {route: before}, actor)
         except BaseException:
-            if self._ledger.state[route] is after:
-                self._ledger.note(route, before)
-                self._ledger.revise(route)
+            if self._route_states.state[route] is after:
+                self._route_states.note(route, before)
+                self._route_states.revise(route)
             raise
 
 

@@ -16,7 +16,7 @@ from canaryproxy.telemetry.read.window import Window
 
 
 class Intake:
-    """Files every report, and tells what becomes of workers. `wall` tells seconds since the epoch."""
+    """Files every report, and tells what becomes of workers. `wall_clock` tells seconds since the epoch."""
 
     def __init__(
         self,
@@ -28,16 +28,16 @@ class Intake:
         judges: Judges,
         sources: Measurements,
         events: EventBus,
-        wall: Callable[[], float],
+        wall_clock: Callable[[], float],
     ) -> None:
-        self._ledger = route_states
+        self._route_states = route_states
         self._counters = counters
         self._window = window
         self._users = users
         self._judges = judges
         self._sources = sources
         self._events = events
-        self._wall = wall
+        self._wall_clock = wall_clock
         deltas.subscribe(self._take)
 
     def __repr__(self) -> str:
@@ -61,7 +61,7 @@ class Intake:
             self._counters.worker_exited(news.slot)
             self._judges.worker_exited(news.slot)
         else:
-            self._events.publish("worker", self._wall(), detail=news.words)
+            self._events.publish("worker", self._wall_clock(), detail=news.words)
 
     def _file(self, slot: int, delta: Delta) -> None:
         """Requests come first: in between, workers get the CPU if they wait for it."""
@@ -69,7 +69,7 @@ class Intake:
         yield_cpu()
         self._window.add(delta)
         yield_cpu()
-        fresh = self._users.add(delta, self._ledger.weight_of)
+        fresh = self._users.add(delta, self._route_states.weight_of)
         yield_cpu()
         self._judges.add(slot, delta, fresh)
         yield_cpu()

@@ -39,7 +39,8 @@ ENGINE = Actor("canaryproxy", "engine")
 
 
 class RolloutEngine:
-    """The rollouts of an instance. `now` is the clock of the deltas, `wall` tells seconds since 1970. A canary that
+    """The rollouts of an instance. `clock` is the clock of the deltas, `wall_clock` tells seconds since 1970. A canary
+    that
     `verdicts` say is failing is acted on at once.
     """
 
@@ -55,11 +56,11 @@ class RolloutEngine:
         hooks: Hooks,
         notifier: Notifier,
         verdicts: Verdicts,
-        now: Callable[[], float],
-        wall: Callable[[], float],
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
     ) -> None:
         self._topology = topology
-        self._ledger = route_states
+        self._route_states = route_states
         self._controller = controller
         self._judges = judges
         self._versions = versions
@@ -67,8 +68,8 @@ class RolloutEngine:
         self._evidence_keeper = evidence_keeper
         self._hooks = hooks
         self._notifier = notifier
-        self._now = now
-        self._wall = wall
+        self._clock = clock
+        self._wall_clock = wall_clock
         self.precedence = ChangePriority()
         self._urgent: set[asyncio.Task[None]] = set()
         self._troubled: set[str] = set()
@@ -83,7 +84,7 @@ class RolloutEngine:
     @property
     def under_way(self) -> list[str]:
         """Routes whose rollout goes on by itself. Found again only when some route has changed."""
-        state = self._ledger.state
+        state = self._route_states.state
         if state is not self._state:
             self._state = state
             self._moving = [name for name, one in state.items() if one.rollout.moves]
@@ -91,7 +92,7 @@ class RolloutEngine:
 
     def of(self, route: str) -> Rollout:
         """A route's rollout as it is now."""
-        return self._ledger.state[route].rollout
+        return self._route_states.state[route].rollout
 
     def change(self, route: str) -> RolloutEvent:
         """That a route's canary is another one: what it is called, and what was found of the one before."""
@@ -130,7 +131,7 @@ class RolloutEngine:
             event = replace(event, identity=retried(self.of(route).identity, identity))
         if verb in ("start", "retry"):
             plan, before = self._observations.new_plan(route), self.of(route)
-            would = transition(plan, before, event, self._wall())[0]
+            would = transition(plan, before, event, self._wall_clock())[0]
             hooks = () if would == before else self._topology.config.routes[route].rollout.hooks
             refusal = await self._hooks.ask(route, hooks, "start", replace(before, identity=event.identity))
             if self._canary(route) != canary:
@@ -146,7 +147,7 @@ class RolloutEngine:
     def _canary(self, route: str) -> object:
         """Which canary it is. Raises `NoSuchRouteError`."""
         config = self._topology.config.routes.get(route)
-        if config is None or route not in self._ledger.state:
+        if config is None or route not in self._route_states.state:
             raise NoSuchRouteError(route)
         return which(config.canary)
 
@@ -155,11 +156,11 @@ class RolloutEngine:
     ) -> RolloutResult:
         before, event = self.of(route), replace(event, report=self._observations.report(route))
         if event.kind == "changed":
-            self._judges.renew(route, self._now())
+            self._judges.renew(route, self._clock())
         with self.precedence.change():
             done = await self._controller.apply_event(route, plan, event, actor, revision)
         if event.kind in ("start", "retry") and done.rollout.identity.id != before.identity.id:
-            self._judges.renew(route, self._now())
+            self._judges.renew(route, self._clock())
         self._notifier.follow_up(route, before, done)
         await self._controller.acknowledged(done.generation)
         return done
@@ -167,7 +168,7 @@ class RolloutEngine:
     def reloaded(self, reload: Reload) -> None:
         """The config is another one: rollouts of other canaries have begun anew with it, or may begin by themselves."""
         for route in reload.renewed:
-            self._judges.renew(route, self._now())
+            self._judges.renew(route, self._clock())
         for route, done in reload.begun.items():
             ended_before = done.rollout.phase == "rolled_back" and done.rollout.reason != REMOVED
             self._notifier.follow_up(route, done.rollout if ended_before else NO_ROLLOUT, done)
@@ -183,13 +184,13 @@ class RolloutEngine:
             return
         rollout, event = self.of(route), RolloutEvent("changed", identity=self._versions.now(route))
         if rollout.phase in UNDER_WAY:
-            event = as_named(rollout.identity, event, self._wall() - rollout.began)
+            event = as_named(rollout.identity, event, self._wall_clock() - rollout.began)
         await self._roll(route, self._observations.new_plan(route), event, ENGINE)
         self._begin(route)
 
     def _begin(self, route: str) -> None:
         """Where a rollout begins by itself, let it. Its gates may take their time; nobody waits."""
-        state = self._ledger.state[route]
+        state = self._route_states.state[route]
         wanted = self._auto(route)
         free = state.rollout.phase == "idle" or (state.rollout.off and state.rollout.reason != "manual")
         now = self._versions.now(route)
@@ -227,7 +228,7 @@ class RolloutEngine:
 
     async def load_evidence(self) -> None:
         """Go on where the process before ended."""
-        for route, state in self._ledger.state.items():
+        for route, state in self._route_states.state.items():
             if state.rollout.identity.announced:
                 self._versions.restore(route, state.rollout.identity.announced)
         await self._evidence_keeper.restore(self.under_way)
@@ -245,11 +246,11 @@ class RolloutEngine:
         """Tell the machine what is known, and follow it."""
         if route not in self._topology.config.routes or not self.of(route).moves:
             return
-        plan, observation, now = self._observations.plan(route), self._observations.observe(route), self._wall()
+        plan, observation, now = self._observations.plan(route), self._observations.observe(route), self._wall_clock()
         before = self.of(route)
         after = transition(plan, before, RolloutEvent("tick", observation), now)[0]
         if before.reason == "gate" or (before.step is not None and after.step == before.step + 1):
-            said = self._gate(route)
+            said = self._authenticator(route)
             if said is None and before.reason != "gate":
                 return
             observation = replace(observation, gate=before.why if said is None else said)
@@ -257,7 +258,7 @@ class RolloutEngine:
         if after != before:
             await self._roll(route, plan, RolloutEvent("tick", observation), ENGINE)
 
-    def _gate(self, route: str) -> str | None:
+    def _authenticator(self, route: str) -> str | None:
         """What the gates before the next weight say; None while it is not known."""
         hooks = self._topology.config.routes[route].rollout.hooks
         moments: tuple[When, ...] = ("raise", "promotion") if self.of(route).next_weight == FULL_WEIGHT else ("raise",)

@@ -31,7 +31,7 @@ NO_USERS = DistinctUsers()
 
 
 class RolloutObserver:
-    """Looks at the routes of an instance. `now` is the clock of the deltas."""
+    """Looks at the routes of an instance. `clock` is the clock of the deltas."""
 
     def __init__(
         self,
@@ -41,27 +41,27 @@ class RolloutObserver:
         memory: EvidenceKeeper,
         window: Window,
         users: UserRegistry,
-        now: Callable[[], float],
+        clock: Callable[[], float],
     ) -> None:
         self._topology = topology
-        self._ledger = route_states
+        self._route_states = route_states
         self._judges = judges
         self._memory = memory
         self._window = window
         self._users = users
-        self._now = now
+        self._clock = clock
 
     def __repr__(self) -> str:
         return f"<RolloutObserver of {self._topology!r}>"
 
     def rollout(self, route: str) -> Rollout:
         """A route's rollout as it is now."""
-        return self._ledger.state[route].rollout
+        return self._route_states.state[route].rollout
 
     def traffic(self, route: str) -> float:
         """Requests a second lately, of both versions."""
         sides = (
-            self._window.sample((route, version), self._now(), TRAFFIC_WINDOW_SECONDS)
+            self._window.sample((route, version), self._clock(), TRAFFIC_WINDOW_SECONDS)
             for version in ("stable", "canary")
         )
         return sum(side.requests for side in sides) / TRAFFIC_WINDOW_SECONDS
@@ -89,12 +89,12 @@ class RolloutObserver:
         config = self._topology.config.routes[route]
         if config.canary is None or config.affinity is None:
             return None
-        step = self._users.weight_period(route, self._ledger.state[route].weight, self._now())
+        step = self._users.weight_period(route, self._route_states.state[route].weight, self._clock())
         return len(step.seen.get("canary", NO_USERS))
 
     def report(self, route: str) -> dict[str, Any]:
         """What is to be said of the canary as it is known now, as plain data."""
-        return report(self._judges.analysis(route, self._now()), self.canary_users(route))
+        return report(self._judges.analysis(route, self._clock()), self.canary_users(route))
 
     def observe(self, route: str) -> Observation:
         """What is known of a route now."""
@@ -105,7 +105,7 @@ class RolloutObserver:
         }
         checked = config.canary is not None and config.canary.health is not None
         estimate = self.estimate(route)
-        analysis = self._judges.analysis(route, self._now())
+        analysis = self._judges.analysis(route, self._clock())
         facts = Observation(
             analysis.verdict if config.spec is not None else "pass",
             analysis.reason,

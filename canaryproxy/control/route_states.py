@@ -87,11 +87,13 @@ class AppliedConfig:
 
 
 class RouteStates:
-    """The state of every route. `wall` tells seconds since the epoch. `durable`: all that holds is on the disk."""
+    """The state of every route. `wall_clock` tells seconds since the epoch. `durable`: all that holds is on the
+    disk.
+    """
 
-    def __init__(self, store: Store, wall: Callable[[], float]) -> None:
+    def __init__(self, store: Store, wall_clock: Callable[[], float]) -> None:
         self._store = store
-        self._wall = wall
+        self._wall_clock = wall_clock
         self._pending_audits: list[Audit] = []
         self._failing = False
         self._health_at_load = StorageHealth()
@@ -136,7 +138,7 @@ class RouteStates:
         kept = None
         try:
             kept = await self._in_thread(self._store.load)
-            self.state = reconcile(kept or {}, config, said, self._wall())
+            self.state = reconcile(kept or {}, config, said, self._wall_clock())
         except CorruptStateError as error:
             log.error("the state is lost, all weights are 0 until somebody sets them: %s", error)
             self.state = latch(config, said, "the kept state was damaged")
@@ -168,7 +170,7 @@ class RouteStates:
         """
         before = self.state
         prints, canaries = await asyncio.to_thread(_read_digests, config, before)
-        state = reconcile(_renewed(before, canaries), config, prints, self._wall())
+        state = reconcile(_renewed(before, canaries), config, prints, self._wall_clock())
         if self._health_at_load.health in UNREAD_HEALTH:
             reason = TOO_NEW_TEXT if self._health_at_load.health == "too_new" else UNREADABLE_TEXT
             lost = latch(config, prints, reason)
@@ -192,7 +194,7 @@ class RouteStates:
         put = [name for name, one in self.state.items() if name in state and changes.before.get(name) is not one]
         if put:
             renewed = _renewed(self.state, changes.canaries)
-            again = reconcile(renewed, changes.config, changes.fingerprints, self._wall())
+            again = reconcile(renewed, changes.config, changes.fingerprints, self._wall_clock())
             state |= self._stamped(self.state, {name: again[name] for name in put}, changes.config)
             self._queue_audits([])
         self.state = state
@@ -237,18 +239,18 @@ class RouteStates:
         """
         before = self.state.get(route)
         same = before is not None and after != before and after == replace(before, rollout=_as(before, after))
-        return after if same else replace(after, revision=later(self.revision(route), self._wall()))
+        return after if same else replace(after, revision=later(self.revision(route), self._wall_clock()))
 
     def _stamped(self, before: State, after: State, config: Config) -> dict[str, RouteState]:
         """What a config makes of all routes, those that it changes with a new revision."""
-        now = self._wall()
+        now = self._wall_clock()
         return {name: revised(before.get(name), one, config.routes[name], now) for name, one in after.items()}
 
     def revise(self, route: str) -> None:
         """Something about the route that is not in its state is another one, such as the content of a file that its
         config names; `keep` is to follow.
         """
-        self.note(route, replace(self.state[route], revision=later(self.revision(route), self._wall())))
+        self.note(route, replace(self.state[route], revision=later(self.revision(route), self._wall_clock())))
 
     def put(self, route: str, after: RouteState, actor: Actor, action: str, detail: str, generation: int) -> None:
         """A route's new state from now on; `keep` is to follow."""
@@ -320,7 +322,7 @@ class RouteStates:
     def _audit(self, actor: Actor, action: str, route: str, detail: str, generation: int, after: RouteState) -> Audit:
         about = after.rollout.identity
         return Audit(
-            self._wall(),
+            self._wall_clock(),
             actor.name,
             actor.role,
             actor.address,

@@ -19,15 +19,15 @@ log = logging.getLogger("canaryproxy")
 
 class Topology:
     """`config` is what holds: the `file`'s, with the canaries that were set over the API. `changes` is published to
-    whenever a name means something else or an endpoint has changed sides. `wall` tells seconds since the epoch.
+    whenever a name means something else or an endpoint has changed sides. `wall_clock` tells seconds since the epoch.
     """
 
-    def __init__(self, config: Config, lookup: Lookup, ask: Ask, wall: Callable[[], float]) -> None:
+    def __init__(self, config: Config, lookup: Lookup, ask: Ask, wall_clock: Callable[[], float]) -> None:
         self.file = self.config = config
         self.coming: frozenset[str] = frozenset()
         self.changes: Subscription[None] = Subscription()
-        self.resolver = Resolver(lookup, self.names, self._changed, wall)
-        self.health = Health(self._changed, ask, wall)
+        self.resolver = Resolver(lookup, self.names, self._changed, wall_clock)
+        self.health = Health(self._changed, ask, wall_clock)
         self._resolving: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:

@@ -38,15 +38,17 @@ class CanaryName:
 
 
 class VersionTracker:
-    """What the canaries of all routes call themselves. `now` is a clock in seconds, `wall` tells those since 1970."""
+    """What the canaries of all routes call themselves. `clock` is a clock in seconds, `wall_clock` tells those since
+    1970.
+    """
 
     def __init__(
-        self, topology: Topology, route_states: RouteStates, now: Callable[[], float], wall: Callable[[], float]
+        self, topology: Topology, route_states: RouteStates, clock: Callable[[], float], wall_clock: Callable[[], float]
     ) -> None:
         self._topology = topology
-        self._ledger = route_states
-        self._now = now
-        self._wall = wall
+        self._route_states = route_states
+        self._clock = clock
+        self._wall_clock = wall_clock
         self._names: dict[str, CanaryName] = {}
         self._alike: dict[str, float] = {}
         self._config: Config | None = None
@@ -63,7 +65,7 @@ class VersionTracker:
 
     def restore(self, route: str, version: str) -> None:
         """What it was known as to the process before."""
-        self._names[route] = CanaryName(version, version, self._now())
+        self._names[route] = CanaryName(version, version, self._clock())
 
     def announced_name(self, route: str, side: VersionName) -> str:
         """What all healthy endpoints of a side call themselves, empty where they differ or do not say; without a health
@@ -75,27 +77,27 @@ class VersionTracker:
         if config.health is None or not config.health.version_header:
             return config.version
         ends, said = self._topology.endpoints(route)[side], self._topology.health.versions
-        told = {said.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
-        return told.pop() if len(told) == 1 else ""
+        data = {said.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
+        return data.pop() if len(data) == 1 else ""
 
     def now(self, route: str, given: str = "", stable: str = "") -> RolloutIdentity:
         """The identity of a rollout that would begin now; `given` and `stable` are names that a request gives."""
         canary = self.announced_name(route, "canary")
-        fresh = identifier(self._wall(), secrets.randbits(32))
+        fresh = identifier(self._wall_clock(), secrets.randbits(32))
         return RolloutIdentity(fresh, given, canary, stable or self.announced_name(route, "stable"))
 
     def identity(self, route: str) -> RolloutIdentity:
         """Of the rollout that there is; in idle, what the versions are called now. The name of one that has ended is
         not that of the canary which stands there now.
         """
-        rollout = self._ledger.state[route].rollout
+        rollout = self._route_states.state[route].rollout
         if rollout.phase == "idle":
             return replace(self.now(route), id="")
         return with_missing(rollout.identity, self.now(route)) if rollout.phase in UNDER_WAY else rollout.identity
 
     def about(self, route: str) -> RolloutIdentity:
         """The same of a name that need not be a route's."""
-        known = route in self._ledger.state and route in self._topology.config.routes
+        known = route in self._route_states.state and route in self._topology.config.routes
         return self.identity(route) if known else NAMELESS
 
     def _look_again(self) -> None:
@@ -113,18 +115,18 @@ class VersionTracker:
         self._look_again()
         found = []
         for route in self._announcing:
-            told = self.announced_name(route, "canary")
-            if told:
-                noted = self._names.setdefault(route, CanaryName(told, told, self._now()))
-                if noted.update(told, self._now()):
-                    log.info("%s: the canary is %s now", route, told)
+            data = self.announced_name(route, "canary")
+            if data:
+                noted = self._names.setdefault(route, CanaryName(data, data, self._clock()))
+                if noted.update(data, self._clock()):
+                    log.info("%s: the canary is %s now", route, data)
                     found.append(route)
         return found
 
     def merged(self) -> list[str]:
         """Routes whose stable has been called the same as the canary for a while: it has become what the canary is."""
         self._look_again()
-        found, now = [], self._now()
+        found, now = [], self._clock()
         for route in self._named:
             stable = self.announced_name(route, "stable")
             if not stable or stable != self.announced_name(route, "canary"):

@@ -44,14 +44,14 @@ class Admission(WorkerContext):
         loop: asyncio.AbstractEventLoop,
         identity: str,
         now: Callable[[], float],
-        wall: Callable[[], float],
+        wall_clock: Callable[[], float],
         rng: Callable[[], float],
         access_log: Callable[[AccessLogEntry], None] | None,
         connection_count: SharedConnectionCount | None,
         room: float,
         secret: bytes = b"",
     ) -> None:
-        super().__init__(settings, loop, identity, now, wall, rng, access_log, secret)
+        super().__init__(settings, loop, identity, now, wall_clock, rng, access_log, secret)
         limits = settings.limits
         self._connection_count = connection_count or SharedConnectionCount()
         self._room = room

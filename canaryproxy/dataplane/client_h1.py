@@ -302,7 +302,7 @@ class ClientConnection(EvictableConnection):
         plane = self.plane
         if plane.telemetry.access_log is not None:
             plane.telemetry.access_log(
-                entry_without_decision(plane.clock.wall(), self.peer, head, status, request_id_of(identified))
+                entry_without_decision(plane.clock.wall_clock(), self.peer, head, status, request_id_of(identified))
             )
 
     # What the exchange asks of its connection.

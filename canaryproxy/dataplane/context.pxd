@@ -10,7 +10,7 @@ from canaryproxy.telemetry.record.recorder cimport Recorder
 cdef class Clock:
     cdef public object loop
     cdef public object now
-    cdef public object wall
+    cdef public object wall_clock
     cdef public double slack
     cdef public double tick
 

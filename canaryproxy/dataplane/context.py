@@ -35,17 +35,20 @@ NO_ENDPOINT = Endpoint("", 0)
 
 
 class Clock:
-    """How a worker tells the time. `now` is monotonic, `wall` is since the epoch, both in seconds; `tick` is what `now`
-    was when the last sweep began, and costs nothing; `slack` is what it may be behind. `loop` runs what is due.
+    """How a worker tells the time. `clock` is monotonic, `wall_clock` is since the epoch, both in seconds; `tick` is
+    what `clock` was when the last sweep began, and costs nothing; `slack` is what it may be behind. `loop` runs what is
+    due.
     """
 
-    __slots__ = ("loop", "now", "slack", "tick", "wall")
+    __slots__ = ("loop", "now", "slack", "tick", "wall_clock")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float], wall: Callable[[], float]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], wall_clock: Callable[[], float]
+    ) -> None:
         self.loop = loop
-        self.now = now
-        self.wall = wall
-        self.tick = now()
+        self.now = clock
+        self.wall_clock = wall_clock
+        self.tick = clock()
         self.slack = SWEEP_SECONDS
 
     def __repr__(self) -> str:
@@ -164,13 +167,13 @@ class WorkerContext:
         loop: asyncio.AbstractEventLoop,
         identity: str,
         now: Callable[[], float],
-        wall: Callable[[], float],
+        wall_clock: Callable[[], float],
         rng: Callable[[], float],
         access_log: Callable[[AccessLogEntry], None] | None,
         secret: bytes = b"",
     ) -> None:
         self.settings = settings
-        self.clock = Clock(loop, now, wall)
+        self.clock = Clock(loop, now, wall_clock)
         self.lifetime = Lifetime(settings.timeouts.keep_alive + SWEEP_SECONDS)
         self.telemetry = Telemetry(now, access_log, secret)
         self.head_rewriter = HeadRewriter(identity, int(rng() * 2**64))

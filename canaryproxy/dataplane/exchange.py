@@ -336,7 +336,7 @@ class Exchange(ResponseHandler):
             self.down.rearm()
         lines, caches = b"" if self._key is None else self._key.cookie, decision.caches
         if caches is not None:
-            lines = caches.lines(head, lines, context.clock.wall)
+            lines = caches.lines(head, lines, context.clock.wall_clock)
         if self.attempt.target.version_header is not None:
             lines += self._labels(self.attempt.target.version_header)
         goals = decision.goals
@@ -657,7 +657,7 @@ class Exchange(ResponseHandler):
         log, clock = self.context.telemetry.access_log, self.context.clock
         if log is not None:
             entry = entry_of(
-                clock.wall(),
+                clock.wall_clock(),
                 clock.now(),
                 self.request,
                 self.down.peer,

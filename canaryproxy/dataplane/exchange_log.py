@@ -13,7 +13,7 @@ SWITCHING = 101
 
 
 def entry_of(
-    wall: float,
+    wall_clock: float,
     now: float,
     request: RequestHead,
     peer: ForwardedClient,
@@ -28,8 +28,8 @@ def entry_of(
     sent: int,
     id_line: bytes,
 ) -> AccessLogEntry:
-    """The line for an exchange that ends at `wall`, which is `now` on the clock of its deadlines. It is of the version
-    that was decided on, and the outcome is what that is charged with.
+    """The line for an exchange that ends at `wall_clock`, which is `now` on the clock of its deadlines. It is of the
+    version that was decided on, and the outcome is what that is charged with.
     """
     duration = now - deadlines.started
     takeover = "" if plan is None else plan.takeover
@@ -37,7 +37,7 @@ def entry_of(
     client, scheme = client_fields(peer, request)
     endpoint = attempt.target.endpoint
     return AccessLogEntry(
-        wall - duration,
+        wall_clock - duration,
         client,
         peer.address,
         request.method,

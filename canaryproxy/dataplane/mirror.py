@@ -135,13 +135,13 @@ class Mirrors:
         head_rewriter: HeadRewriter,
         recorder: "Recorder",
         errors: ErrorLog,
-        now: "Callable[[], float]",
+        clock: "Callable[[], float]",
     ) -> None:
         self.sockets = sockets
         self.head_rewriter = head_rewriter
         self.recorder = recorder
         self.errors = errors
-        self.now = now
+        self.now = clock
         self._splits = splits
         self._queues: dict[str, MirrorQueue] = {}
         self._pools: dict[Endpoint, Pool] = {}

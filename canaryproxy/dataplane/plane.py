@@ -50,7 +50,7 @@ class DataPlane(Admission):
         loop: asyncio.AbstractEventLoop,
         identity: str,
         now: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
+        wall_clock: Callable[[], float] = time.time,  # noqa: TID251 - the default of an argument
         rng: Callable[[], float] = random.random,
         access_log: Callable[[AccessLogEntry], None] | None = None,
         connection_count: SharedConnectionCount | None = None,
@@ -58,7 +58,7 @@ class DataPlane(Admission):
         secret: bytes = b"",
         memory: Callable[[], float] | None = None,
     ) -> None:
-        super().__init__(settings, loop, identity, now, wall, rng, access_log, connection_count, room, secret)
+        super().__init__(settings, loop, identity, now, wall_clock, rng, access_log, connection_count, room, secret)
         self._generation = 0
         self._aborted: dict[str, float] = {}
         self._listeners: list[Listener] = []

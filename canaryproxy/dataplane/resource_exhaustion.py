@@ -64,8 +64,8 @@ def no_descriptor() -> bool:
 class ResourceExhaustion:
     """What is lacking, as one worker has seen it on its clock."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._counts: dict[str, int] = {}
         self._logged: dict[str, float] = {}
         self._reserve = reserved()
@@ -106,7 +106,7 @@ class ResourceExhaustion:
         """Log what has not been, if its time has come."""
         if not self._counts:
             return
-        now = self._now()
+        now = self._clock()
         for kind, count in list(self._counts.items()):
             if now - self._logged.get(kind, -LOG_PERIOD_SECONDS) >= LOG_PERIOD_SECONDS:
                 self._logged[kind] = now

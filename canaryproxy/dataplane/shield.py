@@ -133,11 +133,11 @@ class Shields:
     of those that have it.
     """
 
-    __slots__ = ("_loop", "_now", "budgets", "patiences")
+    __slots__ = ("_clock", "_loop", "budgets", "patiences")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
         self._loop = loop
-        self._now = now
+        self._clock = clock
         self.budgets: dict[str, RetryBudget] = {}
         self.patiences: dict[float, DeadlineQueue] = {}
 
@@ -159,13 +159,15 @@ class Shields:
         return (
             shield is not None
             and budget is not None
-            and budget.can_withdraw(shield.budget, self._now(), shield.timeout)
+            and budget.can_withdraw(shield.budget, self._clock(), shield.timeout)
         )
 
     def withdraw(self, decision: Decision) -> bool:
         """Whether the route's budget has an answer by stable left, which is spent."""
         shield, budget = decision.route.shield, self.budgets.get(decision.route.name)
-        return shield is not None and budget is not None and budget.withdraw(shield.budget, self._now(), shield.timeout)
+        return (
+            shield is not None and budget is not None and budget.withdraw(shield.budget, self._clock(), shield.timeout)
+        )
 
     def deadline_queue(self, decision: Decision) -> DeadlineQueue:
         """What keeps the time of the route's shield."""

@@ -22,7 +22,7 @@ class CacheAdvice(Protocol):
 
     vary: bytes
 
-    def lines(self, head: ResponseHead, cookie: bytes, wall: Callable[[], float]) -> bytes:
+    def lines(self, head: ResponseHead, cookie: bytes, wall_clock: Callable[[], float]) -> bytes:
         """Lines of ours for the final head of an answer, the one with a new cookie among them."""
 
 

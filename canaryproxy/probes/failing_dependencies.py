@@ -57,10 +57,10 @@ class FailingDependency:
 
 
 class FailingDependencies:
-    """All that fail at this moment. `wall` tells seconds since 1970."""
+    """All that fail at this moment. `wall_clock` tells seconds since 1970."""
 
-    def __init__(self, wall: Callable[[], float]) -> None:
-        self._wall = wall
+    def __init__(self, wall_clock: Callable[[], float]) -> None:
+        self._wall_clock = wall_clock
         self._failing: dict[Key, FailingDependency] = {}
         self._reminders: dict[Key, Reminder] = {}
 
@@ -69,7 +69,7 @@ class FailingDependencies:
 
     def bad(self, key: Key, reason: str) -> bool:
         """It failed; whether the log is to say so."""
-        now, before = self._wall(), self._failing.get(key)
+        now, before = self._wall_clock(), self._failing.get(key)
         if before is None:
             self._failing[key] = FailingDependency(key[1], key[2], reason, now, now)
         else:

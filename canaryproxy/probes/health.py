@@ -117,16 +117,16 @@ Ask = Callable[[Endpoint, HealthCheckSpec], Awaitable[HealthAnswer]]
 
 class Health:
     """Keeps `unhealthy`, the endpoints that are ill, `findings`, why, and `versions`, what they call themselves;
-    `changed` is called when one has changed sides. `wall` tells seconds since 1970.
+    `changed` is called when one has changed sides. `wall_clock` tells seconds since 1970.
     """
 
-    def __init__(self, changed: Callable[[], None], ask: Ask, wall: Callable[[], float]) -> None:
+    def __init__(self, changed: Callable[[], None], ask: Ask, wall_clock: Callable[[], float]) -> None:
         self.unhealthy: frozenset[Endpoint] = frozenset()
         self.findings: dict[Endpoint, HealthFinding] = {}
         self.versions: dict[Endpoint, str] = {}
         self._changed = changed
         self._ask = ask
-        self._wall = wall
+        self._wall_clock = wall_clock
         self._reminders: dict[Endpoint, Reminder] = {}
         self._lacking = Reminder()
         self._tasks: dict[tuple[Endpoint, HealthCheckSpec], asyncio.Task[None]] = {}
@@ -170,7 +170,7 @@ class Health:
                 self._lack(endpoint, answer.reason)
                 await asyncio.sleep(check.interval)
                 continue
-            finding = self.findings[endpoint] = found(self.findings.get(endpoint), answer, self._wall())
+            finding = self.findings[endpoint] = found(self.findings.get(endpoint), answer, self._wall_clock())
             if answer.passed and answer.version:
                 self.versions[endpoint] = answer.version
             changed = streak.add(passed=answer.passed)
@@ -190,7 +190,7 @@ class Health:
 
     def _lack(self, endpoint: Endpoint, reason: Reason) -> None:
         """We could not ask, which is held against nobody."""
-        if self._lacking.due(reason.words, self._wall()):
+        if self._lacking.due(reason.words, self._wall_clock()):
             log.error("health checks fail for want of something here, %s for one: %s", endpoint.authority, reason)
 
     def _say(

@@ -35,7 +35,7 @@ async def system_lookup(name: str) -> tuple[str, ...]:
 
 class Resolver:
     """Keeps `answers` for the names that `names` asks for, and `failing`, why there is none; `changed` is called when
-    an answer has changed. `wall` tells seconds since 1970.
+    an answer has changed. `wall_clock` tells seconds since 1970.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Resolver:
         lookup: Lookup,
         names: Callable[[], frozenset[str]],
         changed: Callable[[], None],
-        wall: Callable[[], float],
+        wall_clock: Callable[[], float],
         period: float | None = None,
     ) -> None:
         self.answers: dict[str, tuple[str, ...]] = {}
@@ -52,7 +52,7 @@ class Resolver:
         self._names = names
         self._changed = changed
         self._period = PERIOD_SECONDS if period is None else period
-        self._wall = wall
+        self._wall_clock = wall_clock
         self._reminders: dict[str, Reminder] = {}
 
     def __repr__(self) -> str:
@@ -94,7 +94,7 @@ class Resolver:
         return answer
 
     def _note(self, name: str, reason: str) -> None:
-        now, before = self._wall(), self.failing.get(name)
+        now, before = self._wall_clock(), self.failing.get(name)
         begun = FailingDependency("name", name, reason, now, now)
         self.failing[name] = begun if before is None else replace(before, reason=reason, at=now, row=before.row + 1)
         if self._reminders.setdefault(name, Reminder()).due(reason, now):

@@ -107,7 +107,7 @@ class WorkerMessageValidator:
     """
 
     def __init__(self, known_names: KnownNames, began: int, at: float) -> None:
-        self._vocabulary = known_names
+        self._known_names = known_names
         self._acknowledged = began
         self._newest = began
         self._first = int(at) - 1
@@ -195,7 +195,7 @@ class WorkerMessageValidator:
 
     def _spent(self, delta: Delta) -> float:
         """All that was counted, once nothing of it is out of bounds."""
-        check = DeltaValidator(self._vocabulary, self._first, int(delta.at) + 1)
+        check = DeltaValidator(self._known_names, self._first, int(delta.at) + 1)
         for name in ("cells", "users", "goals", "mirrors"):
             if len(getattr(delta, name)) > ENTRIES:
                 raise OutOfBoundsError(f"the length of {name}", len(getattr(delta, name)), f"at most {ENTRIES}")
@@ -222,10 +222,10 @@ class WorkerMessageValidator:
 class DeltaValidator:
     """One report, whose requests began in seconds `first` to `last`. `spent` is the sum of all that was counted."""
 
-    __slots__ = ("_first", "_last", "_routes", "_vocabulary", "spent")
+    __slots__ = ("_first", "_known_names", "_last", "_routes", "spent")
 
     def __init__(self, known_names: KnownNames, first: int, last: int) -> None:
-        self._vocabulary = known_names
+        self._known_names = known_names
         self._routes = known_names.routes
         self._first = first
         self._last = last
@@ -343,8 +343,8 @@ class DeltaValidator:
         within("held", delta.held, 0, MAX_BYTES)
         within("room", delta.room, 0, MAX_BYTES)
         within("shed", delta.shed, 0, OPEN)
-        if delta.ejected and not delta.ejected <= self._vocabulary.authorities:
-            odd = next(one for one in delta.ejected if one not in self._vocabulary.authorities)
+        if delta.ejected and not delta.ejected <= self._known_names.authorities:
+            odd = next(one for one in delta.ejected if one not in self._known_names.authorities)
             raise OutOfBoundsError("an endpoint in ejected", odd, "endpoints that were published")
 
     def overdue(self, waiting: tuple[OpenRequests, ...]) -> None:

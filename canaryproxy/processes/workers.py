@@ -118,7 +118,7 @@ class Workers:
         self._deltas = deltas
         self._certificates: list[ListenerTls | None] | None = None
         self._table = EMPTY
-        self._vocabulary = KnownNames()
+        self._known_names = KnownNames()
         self._ticks: deque[float] = deque(maxlen=LATE_TICKS)
         self._links: dict[int, WorkerLink] = {}
         self._failures = [0] * count
@@ -182,7 +182,7 @@ class Workers:
         if self._draining:
             return
         began = self._table.generation
-        validator = WorkerMessageValidator(self._vocabulary, began, self._loop.time())
+        validator = WorkerMessageValidator(self._known_names, began, self._loop.time())
         link = WorkerLink(
             slot,
             began,
@@ -217,7 +217,7 @@ class Workers:
         """Send a table to all workers."""
         publication = diff(self._table, table)
         self._table = table
-        self._vocabulary.add(publication)
+        self._known_names.add(publication)
         for link in self._links.values():
             link.publish(publication)
 

@@ -48,13 +48,13 @@ class RolloutIdentity:
 NAMELESS = RolloutIdentity()
 
 
-def identifier(now: float, dice: int) -> str:
-    """An id for a rollout that begins `now` (seconds since 1970): sorted by time, and by `dice` different from any
+def identifier(now: float, rng: int) -> str:
+    """An id for a rollout that begins `now` (seconds since 1970): sorted by time, and by `rng` different from any
     other of that second.
     """
     end = ""
     for _ in range(RANDOM):
-        dice, digit = divmod(dice, len(ALPHABET))
+        rng, digit = divmod(rng, len(ALPHABET))
         end += ALPHABET[digit]
     return f"{datetime.fromtimestamp(now, UTC):%Y%m%d-%H%M%S}-{end}"
 

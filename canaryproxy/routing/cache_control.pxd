@@ -9,4 +9,4 @@ cdef class CacheAdvisor:
     cdef tuple _names
     cdef tuple _without_cookie
 
-    cpdef bytes lines(self, ResponseHead head, bytes cookie, wall)
+    cpdef bytes lines(self, ResponseHead head, bytes cookie, wall_clock)

@@ -66,21 +66,21 @@ class CacheAdvisor:
     def __repr__(self) -> str:
         return f"<CacheAdvisor {self.vary!r}>"
 
-    def lines(self, head: ResponseHead, cookie: bytes, wall: Callable[[], float]) -> bytes:
+    def lines(self, head: ResponseHead, cookie: bytes, wall_clock: Callable[[], float]) -> bytes:
         """Lines of ours for the final head of an answer, whose plain lines may change. `cookie` is the line that gives
-        the client its affinity cookie, empty if it has one; `wall` tells seconds since the epoch.
+        the client its affinity cookie, empty if it has one; `wall_clock` tells seconds since the epoch.
         """
         if not cookie and not self.vary:
             return b""
         if has_cache_fields(head.plain):
-            return self._added(head, cookie, wall)
+            return self._added(head, cookie, wall_clock)
         return self._private + cookie if cookie else self.vary
 
-    def _added(self, head: ResponseHead, cookie: bytes, wall: Callable[[], float]) -> bytes:
+    def _added(self, head: ResponseHead, cookie: bytes, wall_clock: Callable[[], float]) -> bytes:
         values: Values = {}
         for name, value in split_fields(head.plain):
             values.setdefault(name, []).append(value)
-        sharing = sharing_of(values, wall)
+        sharing = sharing_of(values, wall_clock)
         names = self._names
         if sharing is SHARED:
             if not self._asked.cookie:
@@ -100,14 +100,14 @@ class CacheAdvisor:
         return cookie
 
 
-def sharing_of(values: Values, wall: Callable[[], float]) -> CacheScope:
+def sharing_of(values: Values, wall_clock: Callable[[], float]) -> CacheScope:
     """What an answer's fields, values by lower-case name, say about storing it."""
     if any(_by_target(name, lines) for name, lines in values.items()):
         return SHARED
     said, asks = _by_directives(tuple(values.get(b"cache-control", ())))
     if said in (SHARED, CLOSED):
         return said
-    return SHARED if _expires(values, wall, past=not asks) else said
+    return SHARED if _expires(values, wall_clock, past=not asks) else said
 
 
 def _by_target(name: bytes, lines: list[bytes]) -> bool:
@@ -160,7 +160,7 @@ def _directives(lines: tuple[bytes, ...]) -> tuple[dict[bytes, list[bytes]], boo
     return given, sound
 
 
-def _expires(values: Values, wall: Callable[[], float], *, past: bool) -> bool:
+def _expires(values: Values, wall_clock: Callable[[], float], *, past: bool) -> bool:
     """Whether Expires says when the answer expires; `past`: also one that has expired already counts, which a shared
     cache may store and use once it has asked. What is no date, as `0` or `-1`, gives no answer any life
     (RFC 9111 5.3).
@@ -169,7 +169,7 @@ def _expires(values: Values, wall: Callable[[], float], *, past: bool) -> bool:
     if past or not ends:
         return ends != []
     sent = next((date for date in map(_date, values.get(b"date", ())) if date is not None), None)
-    return max(ends) > (wall() if sent is None else sent)
+    return max(ends) > (wall_clock() if sent is None else sent)
 
 
 def _date(value: bytes) -> float | None:

@@ -149,7 +149,7 @@ async def test_another_canary_is_followed_before_its_name_is_looked_up() -> None
         seen.append(plane.ledger.state["default"].weight)
         return ("127.0.0.1",)
 
-    plane = plane_of(found, Traffic(), Kept({"default": known}), lookup=slow, wall=50.0)
+    plane = plane_of(found, Traffic(), Kept({"default": known}), lookup=slow, wall_clock=50.0)
     await plane.reconfiguration.start()
     plane.stop()
     assert seen == [100]

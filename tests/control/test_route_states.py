@@ -178,8 +178,8 @@ class Disk(MemoryStore):
         super().save(state, audits)
 
 
-async def recalled(store: Store, text: str = SHOP, wall: float = 1e9) -> RouteStates:
-    ledger = RouteStates(store, lambda: wall)
+async def recalled(store: Store, text: str = SHOP, wall_clock: float = 1e9) -> RouteStates:
+    ledger = RouteStates(store, lambda: wall_clock)
     await ledger.load(of(text))
     return ledger
 
@@ -188,7 +188,7 @@ async def test_the_revision_of_a_route_is_the_same_after_a_restart() -> None:
     disk = Disk()
     first = await recalled(disk)
     await first.write("shop", with_weight(first.state["shop"], 100, 5000), OPERATOR, "weight", "", 1)
-    again = await recalled(disk, wall=2e9)
+    again = await recalled(disk, wall_clock=2e9)
     assert again.revision("shop") == first.revision("shop")
 
 
@@ -217,7 +217,7 @@ async def test_a_revision_that_was_lost_with_its_process_is_never_that_of_someth
     first.put("shop", with_weight(first.state["shop"], 0, 5000), OPERATOR, "abort", "", 1)
     lost = first.revision("shop")
     disk.full = False
-    again = await recalled(disk, wall=1e9 + 0.01)
+    again = await recalled(disk, wall_clock=1e9 + 0.01)
     assert again.revision("shop") < lost
     await again.write("shop", with_weight(again.state["shop"], 9000, 5000), OPERATOR, "weight", "", 1)
     assert again.revision("shop") > lost
@@ -225,14 +225,14 @@ async def test_a_revision_that_was_lost_with_its_process_is_never_that_of_someth
 
 async def test_a_state_that_is_forgotten_takes_no_revision_with_it_that_comes_again() -> None:
     first = await recalled(MemoryStore())
-    assert (await recalled(MemoryStore(), wall=1e9 + 1)).revision("shop") > first.revision("shop")
+    assert (await recalled(MemoryStore(), wall_clock=1e9 + 1)).revision("shop") > first.revision("shop")
 
 
 async def test_revisions_rise_though_the_clock_goes_back() -> None:
-    wall = [1e9]
-    ledger = RouteStates(MemoryStore(), lambda: wall[0])
+    wall_clock = [1e9]
+    ledger = RouteStates(MemoryStore(), lambda: wall_clock[0])
     await ledger.load(of(SHOP))
-    seen, wall[0] = [ledger.revision("shop")], 1.0
+    seen, wall_clock[0] = [ledger.revision("shop")], 1.0
     for weight in (100, 200, 100):
         await ledger.write("shop", with_weight(ledger.state["shop"], weight, 5000), OPERATOR, "weight", "", 1)
         seen.append(ledger.revision("shop"))

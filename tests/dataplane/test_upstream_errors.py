@@ -179,7 +179,7 @@ class Pump(Hearer):
 
     def __init__(self, seed: int, size: int) -> None:
         super().__init__(stay=True)
-        self.dice = random.Random(seed)
+        self.rng = random.Random(seed)
         self.left = size
         self.sent = hashlib.blake2b()
         self.heard = hashlib.blake2b()
@@ -188,19 +188,19 @@ class Pump(Hearer):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.transport.set_write_buffer_limits(self.dice.choice([1_000, 65_536, 2 * MIB]))
+        self.transport.set_write_buffer_limits(self.rng.choice([1_000, 65_536, 2 * MIB]))
         asyncio.get_running_loop().call_soon(self.pump)
 
     def pump(self) -> None:
         while self.may and self.left:
-            start = self.dice.randrange(len(PATTERN))
-            piece = PATTERN[start : start + min(self.left, self.dice.choice([1, 700, 16_384, 300_000]))]
+            start = self.rng.randrange(len(PATTERN))
+            piece = PATTERN[start : start + min(self.left, self.rng.choice([1, 700, 16_384, 300_000]))]
             self.left -= len(piece)
             self.sent.update(piece)
             if not self.left:
                 self.transport.write(piece)
                 self.transport.write_eof()
-            elif self.dice.random() < 0.2:
+            elif self.rng.random() < 0.2:
                 self.transport.writelines([piece[:10], piece[10:]])
             else:
                 self.transport.write(piece)
@@ -215,9 +215,9 @@ class Pump(Hearer):
     def data_received(self, data: bytes) -> None:
         self.heard.update(data)
         self.received += len(data)
-        if self.dice.random() < 0.05:
+        if self.rng.random() < 0.05:
             self.transport.pause_reading()
-            asyncio.get_running_loop().call_later(self.dice.random() * 0.002, self.transport.resume_reading)
+            asyncio.get_running_loop().call_later(self.rng.random() * 0.002, self.transport.resume_reading)
 
 
 @on(ALIKE)

@@ -33,11 +33,11 @@ ROUNDING = 0.0 if sys.version_info < (3, 12) else 1e-9
 class Started(ControlPlane):
     """A control plane on a stored state, without processes; nothing passes but what a test lets pass."""
 
-    def __init__(self, path: Path, routes: str, wall: float) -> None:
+    def __init__(self, path: Path, routes: str, wall_clock: float) -> None:
         self.clock = NOW
-        self.wall = wall
+        self.wall_clock = wall_clock
         self.store = SqliteStore(path)
-        world = outside(lambda: self.clock, lambda: self.wall, post=self.post, rng=random.Random(3).random)
+        world = outside(lambda: self.clock, lambda: self.wall_clock, post=self.post, rng=random.Random(3).random)
         super().__init__(parse(routes, "golden", {}), None, self.store, FakeWorkers(), Subscription(), world)
 
     async def post(self, *_: object) -> str:
@@ -55,7 +55,7 @@ class Started(ControlPlane):
 
     async def said(self) -> dict[str, Any]:
         """All that it knows."""
-        return {"wall": self.wall, "routes": {name: await self._route(name) for name in self.ledger.state}}
+        return {"wall": self.wall_clock, "routes": {name: await self._route(name) for name in self.ledger.state}}
 
     async def _route(self, name: str) -> dict[str, Any]:
         state = self.ledger.state[name]
@@ -136,11 +136,11 @@ def last_entry(path: Path) -> float:
         return float(max(times))
 
 
-def observed(path: Path, routes: str, wall: float | None = None) -> dict[str, Any]:
+def observed(path: Path, routes: str, wall_clock: float | None = None) -> dict[str, Any]:
     """Start on the file, and say what it is taken for."""
 
     async def look() -> dict[str, Any]:
-        started = Started(path, routes, last_entry(path) + AWAY if wall is None else wall)
+        started = Started(path, routes, last_entry(path) + AWAY if wall_clock is None else wall_clock)
         await started.start()
         try:
             return await started.said()

@@ -33,7 +33,7 @@ async def unknown(*_: object) -> Any:
 
 def outside(
     now: Callable[[], float],
-    wall: Callable[[], float],
+    wall_clock: Callable[[], float],
     *,
     lookup: Lookup = system_lookup,
     ask: Ask = healthy,
@@ -41,7 +41,7 @@ def outside(
     rng: Callable[[], float] = lambda: 0.5,
 ) -> Environment:
     """A world in which all is well, but that no one answers."""
-    return Environment(lookup, ask, post, unknown, unknown, rng, now, wall)
+    return Environment(lookup, ask, post, unknown, unknown, rng, now, wall_clock)
 
 
 class Traffic:
@@ -83,10 +83,10 @@ def plane_of(
     *,
     ask: Ask = healthy,
     lookup: Lookup = lookup,
-    wall: float = 5.0,
+    wall_clock: float = 5.0,
 ) -> ControlPlane:
     """A control plane over a world in which all is well."""
-    world = outside(lambda: 1000.0, lambda: wall, lookup=lookup, ask=ask)
+    world = outside(lambda: 1000.0, lambda: wall_clock, lookup=lookup, ask=ask)
     return ControlPlane(config, load, store or MemoryStore(), traffic, Subscription(), world)
 
 

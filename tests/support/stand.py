@@ -176,7 +176,7 @@ class Stand:
             loop=self.loop,
             identity="stand",
             now=self.loop.time,
-            wall=self.loop.time,
+            wall_clock=self.loop.time,
             rng=lambda: 0.5,
             access_log=self.lines.append,
         )

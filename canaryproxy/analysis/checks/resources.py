@@ -95,8 +95,8 @@ class ResourceCheck:
         ratio = self._ratio.ratio
         if ratio is None:
             return f"{self.spec.name}: nothing was compared yet"
-        told = wording.times(ratio, self._ratio.interval(0.05), "stable's use per request")
-        return f"{self.spec.name}: {told} over {wording.counted(blocks, 'block')}, {wording.evidence(self.harm, self._threshold)}"
+        data = wording.times(ratio, self._ratio.interval(0.05), "stable's use per request")
+        return f"{self.spec.name}: {data} over {wording.counted(blocks, 'block')}, {wording.evidence(self.harm, self._threshold)}"
 
 
 def _incomparable(found: UsageBlock) -> ReadingProblem | None:

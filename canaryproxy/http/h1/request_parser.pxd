@@ -10,7 +10,7 @@ cdef class RequestParser:
     cdef object _limits
     cdef object _lines
     cdef ChunkedBody _chunked
-    cdef ReceiveBuffer _inbox
+    cdef ReceiveBuffer _buffer
     cdef LengthBody _length
     cdef Py_ssize_t _seen
     cdef Py_ssize_t _skipped

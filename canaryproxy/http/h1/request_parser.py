@@ -41,9 +41,9 @@ class RequestParser:
 
     __slots__ = (
         "_body",
+        "_buffer",
         "_chunked",
         "_host",
-        "_inbox",
         "_length",
         "_limits",
         "_lines",
@@ -58,7 +58,7 @@ class RequestParser:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._inbox = ReceiveBuffer()
+        self._buffer = ReceiveBuffer()
         self._length = LengthBody()
         self._chunked: ChunkedBody | None = None
         self._body: LengthBody | ChunkedBody | None = None
@@ -74,7 +74,7 @@ class RequestParser:
 
     def feed(self, data: bytes) -> None:
         """Append received bytes."""
-        buffer = self._inbox
+        buffer = self._buffer
         if buffer.position == len(buffer.data):
             buffer.data = data
             buffer.position = 0
@@ -83,21 +83,21 @@ class RequestParser:
 
     def pending(self) -> int:
         """Bytes received but not yet consumed by an event."""
-        buffer = self._inbox
+        buffer = self._buffer
         return len(buffer.data) - buffer.position
 
     def buffered_bytes(self) -> int:
         """Bytes kept here, consumed ones among them that lie before others."""
-        return len(self._inbox.data)
+        return len(self._buffer.data)
 
     def take_all(self) -> bytes:
         """Everything pending, consumed: for a connection that speaks something else from here on."""
-        return self._inbox.take_all()
+        return self._buffer.take_all()
 
     @property
     def mid_message(self) -> bool:
         """Whether an end of input now would cut a message in two."""
-        return self._body is not None or len(self._inbox) > 0
+        return self._body is not None or len(self._buffer) > 0
 
     def next(self) -> RequestHead | bytes | BodyEnd | None:
         """The next event, or None until more bytes come.
@@ -107,13 +107,13 @@ class RequestParser:
         body = self._body
         if body is None:
             return self._head()
-        event = body.next(self._inbox)
+        event = body.next(self._buffer)
         if type(event) is BodyEnd:
             self._body = None
         return event
 
     def _head(self) -> RequestHead | None:
-        buffer = self._inbox
+        buffer = self._buffer
         data, begin = buffer.data, buffer.position
         if self._seen and self._continues(data, begin):
             return None
@@ -182,7 +182,7 @@ class RequestParser:
             self._seen = len(data) - begin
 
     def _skip_empty_lines(self) -> None:
-        buffer = self._inbox
+        buffer = self._buffer
         while buffer.data.startswith(b"\r\n", buffer.position):
             buffer.position += 2
             self._skipped += 2

@@ -10,7 +10,7 @@ cdef class ResponseParser:
     cdef object _body
     cdef object _lines
     cdef ChunkedBody _chunked
-    cdef ReceiveBuffer _inbox
+    cdef ReceiveBuffer _buffer
     cdef LengthBody _length
     cdef bytes _method
     cdef int _interim

@@ -56,10 +56,10 @@ UNTIL_CLOSE = UntilClose()
 class ResponseParser:
     """Feed bytes, pull events; `expect` names the method of the request that is being answered."""
 
-    __slots__ = ("_body", "_chunked", "_inbox", "_interim", "_length", "_lines", "_method", "_seen")
+    __slots__ = ("_body", "_buffer", "_chunked", "_interim", "_length", "_lines", "_method", "_seen")
 
     def __init__(self) -> None:
-        self._inbox = ReceiveBuffer()
+        self._buffer = ReceiveBuffer()
         self._length = LengthBody()
         self._chunked: ChunkedBody | None = None
         self._lines: LineCheck | None = None
@@ -77,7 +77,7 @@ class ResponseParser:
 
     def feed(self, data: bytes) -> None:
         """Append received bytes."""
-        buffer = self._inbox
+        buffer = self._buffer
         if buffer.position == len(buffer.data):
             buffer.data = data
             buffer.position = 0
@@ -86,12 +86,12 @@ class ResponseParser:
 
     def pending(self) -> int:
         """Bytes received but not yet consumed: after a complete response, bytes nobody asked for."""
-        buffer = self._inbox
+        buffer = self._buffer
         return len(buffer.data) - buffer.position
 
     def take_all(self) -> bytes:
         """Everything pending, consumed: for a connection that speaks something else from here on."""
-        return self._inbox.take_all()
+        return self._buffer.take_all()
 
     @property
     def until_close(self) -> bool:
@@ -103,13 +103,13 @@ class ResponseParser:
         body = self._body
         if body is None:
             return self._head()
-        event = body.next(self._inbox)
+        event = body.next(self._buffer)
         if type(event) is BodyEnd:
             self._body = None
         return event
 
     def _head(self) -> ResponseHead | None:
-        buffer = self._inbox
+        buffer = self._buffer
         data, begin = buffer.data, buffer.position
         if self._seen and data.find(b"\n\r\n", begin + self._seen - 2) < 0:
             self._await_head(data, begin)
@@ -145,7 +145,7 @@ class ResponseParser:
         body = self._length
         if self._body is not body:
             return None
-        buffer = self._inbox
+        buffer = self._buffer
         begin = buffer.position
         if body.remaining > len(buffer.data) - begin:
             return None

@@ -52,10 +52,10 @@ class SuppressionWindow:
 
 
 class ErrorLog:
-    """The errors of a worker's endpoints. `now` tells monotonic seconds."""
+    """The errors of a worker's endpoints. `clock` tells monotonic seconds."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._windows: dict[ErrorKind, SuppressionWindow] = {}
 
     def __repr__(self) -> str:
@@ -66,9 +66,9 @@ class ErrorLog:
         endpoint = "" if target.endpoint is None else target.endpoint.authority
         kind = ErrorKind(target.route.name, target.version.name, endpoint, failure.error, mirror)
         window = self._windows.get(kind)
-        if window is None or window.until <= self._now():
+        if window is None or window.until <= self._clock():
             self._close(kind)
-            window = self._windows[kind] = SuppressionWindow(self._now() + PERIOD_SECONDS)
+            window = self._windows[kind] = SuppressionWindow(self._clock() + PERIOD_SECONDS)
         if window.lines >= MAX_LINES:
             window.suppressed += 1
             return

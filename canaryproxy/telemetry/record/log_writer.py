@@ -39,21 +39,21 @@ log = logging.getLogger("canaryproxy")
 class AccessLogWriter:
     """Writes entries to a file, or standard output for the path `-`. One thread may put.
 
-    `now` tells wall-clock seconds since the epoch. More than `limit` entries never wait. Opens the file at once:
+    `clock` tells wall-clock seconds since the epoch. More than `limit` entries never wait. Opens the file at once:
     raises `OSError` where that fails. Start it in the process that puts, threads do not survive a fork.
     """
 
     def __init__(
-        self, path: str, render: Callable[[AccessLogEntry], str], *, now: Callable[[], float], limit: int = 8192
+        self, path: str, render: Callable[[AccessLogEntry], str], *, clock: Callable[[], float], limit: int = 8192
     ) -> None:
         self._path = path
         self._render = render
-        self._now = now
+        self._clock = clock
         self._limit = limit
         self._waiting: deque[AccessLogEntry] = deque()
         self._refused = 0
         self._lost = 0
-        self._told = 0
+        self._reported = 0
         self._failing = False
         self._torn = False
         self._look_at = 0.0
@@ -92,16 +92,16 @@ class AccessLogWriter:
     def _write_batch(self) -> None:
         lines = [self._line(self._waiting.popleft()) for _ in range(len(self._waiting))]
         dropped = self.dropped
-        news = dropped - self._told
+        news = dropped - self._reported
         if news:
-            lines.append(dropped_line(self._render, news, self._now()))
+            lines.append(dropped_line(self._render, news, self._clock()))
         if not lines:
             return
         unwritten = self._write("".join(f"{line}\n" for line in lines).encode())
         if unwritten:
             self._lost += unwritten - bool(news)
         else:
-            self._told = dropped
+            self._reported = dropped
 
     def _line(self, entry: AccessLogEntry) -> str:
         """A line, in a pipe none that is longer than it takes at once: those of several workers would be mixed."""

@@ -35,7 +35,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def sink_to(
     path: Path | str, render: Callable[[AccessLogEntry], str] = as_json, limit: int = 8192
 ) -> Iterator[AccessLogWriter]:
-    sink = AccessLogWriter(str(path), render, now=lambda: AT, limit=limit)
+    sink = AccessLogWriter(str(path), render, clock=lambda: AT, limit=limit)
     try:
         yield sink
     finally:
@@ -84,7 +84,7 @@ def test_closing_writes_what_waits_and_later_entries_are_dropped(
 
 
 def test_a_dash_is_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
-    sink = AccessLogWriter("-", as_text, now=lambda: AT)
+    sink = AccessLogWriter("-", as_text, clock=lambda: AT)
     sink.put(ENTRY)
     sink.close()
     assert capfd.readouterr().out == as_text(ENTRY) + "\n"
@@ -101,13 +101,13 @@ def test_what_is_over_the_limit_is_dropped_and_reported(tmp_path: Path, monkeypa
 
 def test_a_wrong_path_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        AccessLogWriter(str(tmp_path / "missing" / "log"), as_json, now=lambda: AT)
+        AccessLogWriter(str(tmp_path / "missing" / "log"), as_json, clock=lambda: AT)
 
 
 def test_a_named_pipe_without_a_reader_is_an_error_instead_of_a_wait(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="No such device"):
-        AccessLogWriter(str(tmp_path / "pipe"), as_json, now=lambda: AT)
+        AccessLogWriter(str(tmp_path / "pipe"), as_json, clock=lambda: AT)
 
 
 def test_a_rotated_log_goes_on_in_a_new_file(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_pipe_that_no_one_reads_holds_no_one_up(caplog: pytest.LogCaptureFixtu
     with suppress(BlockingIOError):
         while os.write(writer, b"x" * 4096):
             continue
-    sink = AccessLogWriter(f"/dev/fd/{writer}", as_json, now=lambda: AT, limit=100)
+    sink = AccessLogWriter(f"/dev/fd/{writer}", as_json, clock=lambda: AT, limit=100)
     start = time.monotonic()
     for _ in range(10_000):
         sink.put(ENTRY)
