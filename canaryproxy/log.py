@@ -160,8 +160,8 @@ class BackgroundHandler(logging.Handler):
                 self._said += missing
 
     def _put(self, line: str) -> bool:
-        """Whether it could be written. Whoever shares the file may have set it not to block; a full disk has room
-        again some day.
+        """Whether it could be written. A process that shares the file may have set it not to block; a full disk has
+        room again some day.
         """
         data = f"{line}\n".encode(errors="backslashreplace")
         try:
@@ -211,7 +211,7 @@ def behind(handler: logging.Handler) -> logging.Handler:
 
 
 def configure(level: str | None = None, form: str | None = None) -> None:
-    """Set the log up, as given or else as the parent process was told. Raises `ValueError` for unknown words."""
+    """Set the log up, as given or else as in the parent process. Raises `ValueError` for unknown words."""
     inherited = os.environ.get(FORMAT, "info:text").partition(":")
     level, form = level or inherited[0], form or inherited[2]
     if level not in LEVELS or form not in FORMATS:

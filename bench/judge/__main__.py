@@ -29,7 +29,7 @@ def work(numbered: tuple[int, Task]) -> tuple[int, str, Row]:
 def main() -> None:
     """Run what is asked for, keep the rest from the last time, write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="+", default=[], help="parts to simulate anew; all without it")
+    parser.add_argument("--only", nargs="+", default=[], help="parts to simulate again; all without it")
     parser.add_argument("--page", action="store_true", help="only write the page from the numbers that are there")
     arguments = parser.parse_args()
     results: dict[str, list[Row]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}

@@ -41,7 +41,7 @@ class Found:
 
     @staticmethod
     def blank(runs: int, strikes: Sequence[int] = (1, 5)) -> "Found":
-        """Nobody has spoken."""
+        """No response yet."""
         judge, relative, z = (np.full(runs, NEVER) for _ in range(3))
         return Found(judge, relative, z, {one: np.full(runs, NEVER) for one in strikes}, np.zeros(runs))
 
@@ -56,9 +56,14 @@ Rates = Callable[[int], tuple[float, float]]
 
 
 def simulate(
-    setting: Setting, stocks: dict[int, Stock], seed: int, *, rates: Rates | None = None,
-    weight: Callable[[int], int] | None = None, until_found: bool = False,
-) -> Found:  # fmt: skip
+    setting: Setting,
+    stocks: dict[int, Stock],
+    seed: int,
+    *,
+    rates: Rates | None = None,
+    weight: Callable[[int], int] | None = None,
+    until_found: bool = False,
+) -> Found:
     """Let all runs go on for the time of the setting, or until the judge has spoken in each."""
     rng = np.random.default_rng(seed)
     runs = setting.runs

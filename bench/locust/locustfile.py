@@ -1,4 +1,4 @@
-"""Customers of the shop: they browse, add to the cart, pay; some are testers, who are told apart by a header.
+"""Customers of the shop: they browse, add to the cart, pay; some are testers, who are distinguished by a header.
 
     locust -f bench/locust/locustfile.py --host http://localhost:8080
 
@@ -76,7 +76,7 @@ class Customer(HttpUser):
 
     @task(1)
     def leave(self) -> None:
-        """Somebody else comes in their place, with no cookie and no connection."""
+        """Another customer comes in their place, with no cookie and no connection."""
         self.client.cookies.clear()
         self.client.close()
 

@@ -57,7 +57,7 @@ class Wire:
         """There are none."""
 
     def get_extra_info(self, _: str) -> tuple[str, int]:
-        """Whoever asks is told the peer's name."""
+        """The peer's name."""
         return "127.0.0.1", 1
 
     def get_write_buffer_size(self) -> int:

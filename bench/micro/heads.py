@@ -79,7 +79,7 @@ def with_httptools(data: bytes) -> Callable[[], object]:
 
 
 def with_h11(data: bytes) -> Callable[[], object]:
-    """h11, a connection each time, as it refuses to begin anew in mid-exchange."""
+    """h11, a connection each time, as it refuses to restart in mid-exchange."""
     role = h11.CLIENT if data.startswith(b"HTTP/") else h11.SERVER
 
     def parse() -> object:

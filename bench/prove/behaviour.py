@@ -3,7 +3,7 @@
 Answers take `late` seconds and a random bit more, all of it `times` as long; a share `errors` of them is a 500; a share
 `carts` says in `X-Cart` that something was put into the cart; each costs `cpu` seconds of CPU; beyond `limit` a second
 (0 for none) the rest are a 500. `PUT /behave/NAME/VALUE`
-changes one of these. `GET /first` tells when the first request came (seconds since 1970, 0 before), and begins anew;
+changes one of these. `GET /first` tells when the first request came (seconds since 1970, 0 before), and starts over;
 `GET /metrics` tells of the process, as every Prometheus client library does.
 """
 

@@ -1,4 +1,4 @@
-"""A canary with one pod that breaks in every way: no client pays for what can be mended, and it is charged for all."""
+"""A canary with one pod that breaks in every way: no client pays for what can be retried, and it is charged for all."""
 
 import asyncio
 import contextlib

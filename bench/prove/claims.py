@@ -54,7 +54,7 @@ CLAIMS = (
     Claim(
         "traffic",
         "canary",
-        "A canary pod that resets, refuses, returns costs clients nothing that can be mended",
+        "A canary pod that resets, refuses, returns costs clients no request that can be retried",
         broken_pod,
     ),
     Claim("traffic", "sticky", "Users stay put, and the share stays what was asked for", sticky),
@@ -115,7 +115,7 @@ CLAIMS = (
     Claim(
         "judge",
         "judge-better",
-        "30 % faster, more carts, 20 % less CPU: told to be better, with intervals",
+        "30 % faster, more carts, 20 % less CPU: reported as better, with intervals",
         judge.better,
     ),
     Claim("judge", "judge-equal", "Of equal versions no difference is shown", judge.equal),

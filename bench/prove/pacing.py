@@ -53,7 +53,7 @@ async def _client(port: int, rate: float, hosts: Iterator[bytes], failures: list
 
 
 async def _again(port: int, stop: asyncio.Event) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Another connection, as soon as there is somebody to connect to."""
+    """Another connection, as soon as there is a server to connect to."""
     while True:
         try:
             return await asyncio.open_connection("127.0.0.1", port)

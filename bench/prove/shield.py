@@ -1,4 +1,4 @@
-"""The shield: nobody sees a canary that fails, the canary is charged with all of it, and stable is not overrun."""
+"""The shield: no user sees a canary that fails, the canary is charged with all of it, and stable is not overrun."""
 
 import contextlib
 import http.client

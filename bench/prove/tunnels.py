@@ -71,7 +71,7 @@ def write(path: Path, listen: int, ports: list[int], weight: int) -> None:
 
 
 async def talk(tunnel: ClientConnection, number: int, stop: asyncio.Event) -> int:
-    """Messages back and forth until told to stop; how many came back."""
+    """Messages back and forth until stopped; how many came back."""
     count = 0
     while not stop.is_set():
         said = f"{number}:{count}:" + "x" * 200
@@ -92,9 +92,13 @@ async def _websockets() -> str:
         async def dial() -> ClientConnection:
             async with gate:
                 return await connect(
-                    f"wss://prove.test:{port}/", host="127.0.0.1", ssl=context, compression=None, ping_interval=None,
+                    f"wss://prove.test:{port}/",
+                    host="127.0.0.1",
+                    ssl=context,
+                    compression=None,
+                    ping_interval=None,
                     open_timeout=60,
-                )  # fmt: skip
+                )
 
         tunnels = await asyncio.gather(*(dial() for _ in range(TUNNELS)))
         before = serial(tunnels[0])

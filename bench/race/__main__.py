@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4, help="length of each measurement")
     parser.add_argument("--seed", type=int, default=1, help="of the order in each round")
     parser.add_argument("--no-write", action="store_true", help="print only")
-    parser.add_argument("--redraw", action="store_true", help="write the page and the pictures anew from results.json")
+    parser.add_argument("--redraw", action="store_true", help="write the page and the pictures again from results.json")
     arguments = parser.parse_args()
     if arguments.redraw:
         write(results.read())

@@ -203,7 +203,7 @@ def workers(race: Race) -> Iterator[Row]:
 
 
 def rest(race: Race) -> Iterator[Row]:
-    """What do they take while nobody asks for anything?"""
+    """What do they take while idle?"""
     time.sleep(SETTLE)
     before = [sum(runner.cpu().values()) for runner in race.runners]
     time.sleep(REST)

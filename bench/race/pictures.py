@@ -107,7 +107,7 @@ def spreads(rows: Rows, key: str) -> list[tuple[str, Spread]]:
 
 
 def cost(results: Results, theme: Theme) -> Any:
-    """CPU a request, as bars; the floor as a line that nobody gets below."""
+    """CPU a request, as bars; the floor as a line that no proxy gets below."""
     rows = results.part("requests")
     found = spreads(rows, "cpu")
     base = rows.of(HAPROXY.name).spread("cpu")

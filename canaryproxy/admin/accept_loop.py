@@ -196,7 +196,7 @@ class AcceptLoop:
         self._rearm()
 
     def close(self) -> None:
-        """Let nobody in any more. Requests under way go on; connections without one end."""
+        """Accept no more connections. Requests under way go on; connections without one end."""
         if self._epoll is None:
             return
         for timer in self._timers.values():

@@ -72,7 +72,7 @@ def admin_application(
 
 
 def probes_application(views: Views, scrapes: MetricsEndpoint | None = None) -> web.Application:
-    """Health and metrics alone, for whoever comes."""
+    """Health and metrics only, without authentication."""
     return _application(views, None, scrapes)
 
 
@@ -114,7 +114,7 @@ class FailureLog:
         self._over: asyncio.TimerHandle | None = None
 
     def record(self, request: web.Request) -> None:
-        """Say it in the log: the first ones, then how many more there were. Whoever guesses must not fill it."""
+        """Say it in the log: the first ones, then how many more there were. Guessed tokens must not flood the log."""
         if self._over is None:
             self._over = asyncio.get_running_loop().call_later(LOG_PERIOD_SECONDS, self._log_again)
         if self._said < MAX_LOGGED:

@@ -54,7 +54,7 @@ class Authenticator:
             return Actor(token.name, token.role, address)
         raise ApiError(
             "unauthenticated",
-            "send Authorization: Bearer TOKEN" if authorization is None else "nobody has this token",
+            "send Authorization: Bearer TOKEN" if authorization is None else "this token is not known",
             headers={"WWW-Authenticate": 'Bearer realm="canaryproxy"'},
         )
 

@@ -70,7 +70,7 @@ class ReaderQuota:
         return f"<ReaderQuota for {self._most}, {self._inside.total()} inside>"
 
     def full(self, address: str) -> bool:
-        """Whether there is no room for one more of that address, whoever else there is."""
+        """Whether there is no room for one more of that address, no matter how many others there are."""
         return self._inside[address] >= self._each
 
     @property

@@ -83,7 +83,7 @@ class ControlListeners:
         )
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Accept no more connections."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

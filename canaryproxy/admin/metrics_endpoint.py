@@ -164,7 +164,7 @@ class MetricsEndpoint:
         self._held.append(made)
 
     def stop(self) -> None:
-        """Nobody is answered any more."""
+        """Stop answering scrapes."""
         self._sharing.stop()
 
 

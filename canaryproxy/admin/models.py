@@ -215,13 +215,13 @@ class CheckDocument(Model):
     samples: SamplesDocument
     evidence: float | None
     threshold: float | None
-    better: float | None = Field(description="Evidence that the canary is better; 20 and more is told as such.")
+    better: float | None = Field(description="Evidence that the canary is better; 20 and more is reported as such.")
     proof: float | None = Field(description="Evidence that it is no worse than allowed.")
     proof_threshold: float | None
     missing: str
     action: Literal["rollback", "hold"]
     dry_run: bool
-    unknown: bool = Field(description="Somebody who should know does not answer.")
+    unknown: bool = Field(description="An external source does not answer.")
     p: float | None = Field(description='For "worse": a p-value that may be looked at at any time.')
 
 

@@ -68,7 +68,7 @@ def document(*, guarded: bool) -> dict[str, Any]:
             "title": "canaryproxy admin API",
             "version": API if guarded else __version__,
             "description": "Changes answer 200 once every worker follows them. Answers carry an `ETag`; send it "
-            "back as `If-Match` with a change, and the change is refused with 412 if somebody was faster.",
+            "back as `If-Match` with a change, and the change is refused with 412 if another change was made first.",
         },
         "paths": paths,
         "components": {

@@ -40,7 +40,7 @@ MAX_RULES = 10_000
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One call. `problems` are the slugs that it may answer beside those that every call may; `optional`: it needs no
-    body; `same`: everybody who asks gets the same answer, for which nobody waits twice. Readers take turns, those of
+    body; `same`: every reader gets the same answer, which is computed once. Readers take turns, those of
     each `lane` their own.
     """
 

@@ -49,7 +49,7 @@ TITLES: dict[str, tuple[int, str]] = {
 
 @dataclass(slots=True, eq=False)
 class ApiError(Exception):
-    """One error. `detail` is a sentence for whoever reads it; `more` are members of its own. Context managers set the
+    """One error. `detail` is a sentence for the reader; `more` are members of its own. Context managers set the
     traceback of what passes through them, so it cannot be frozen.
     """
 

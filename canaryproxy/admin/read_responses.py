@@ -97,7 +97,7 @@ class ReadResponder:
         return known
 
     def stop(self) -> None:
-        """Nobody reads any more."""
+        """Stop serving readers."""
         for sharing in self._shared.values():
             sharing.stop()
 
@@ -105,7 +105,7 @@ class ReadResponder:
 async def send_response(
     request: web.Request, written: EncodedResponse, headers: Mapping[str, str]
 ) -> web.StreamResponse:
-    """Send an answer, a long one in pieces: what a client does not read is held for nobody."""
+    """Send an answer, a long one in pieces: what a client does not read is not buffered."""
     charset = "utf-8"
     if len(written.body) <= PIECE or request.method == "HEAD":
         return web.Response(

@@ -63,7 +63,7 @@ class RolloutDocument(Model):
     next: float | None = Field(description="The weight that is to come.")
     not_before: float | None = Field(description="When it may come at the earliest.")
     timeout_at: float | None = Field(description="When the step has taken too long.")
-    estimate: float | None = Field(description="Seconds that the step takes, about; null where nobody knows.")
+    estimate: float | None = Field(description="Seconds that the step takes, about; null where it is not known.")
     verdict: Literal["pass", "fail", "inconclusive"]
     generation: int
     durable: bool = Field(

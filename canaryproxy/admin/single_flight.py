@@ -1,8 +1,8 @@
 """One answer for all who ask for the same: what is dear to make is made once at a time.
 
-With `kept` seconds, whoever comes while it is made, or soon after, gets what is there, unless something has been
-changed since its making began. With none, whoever comes while it is made waits for the next one, which knows all that
-was changed before it was asked for.
+With `kept` seconds, callers that come while it is made, or soon after, get this result, unless something has been
+changed since its making began. With none, callers that come while it is made wait for the next one, which knows all
+that was changed before it was asked for.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ Result = TypeVar("Made")
 
 class SingleFlight(Generic[Result]):
     """Shares what `make` makes; its age counts from the beginning of the making. `clock` tells seconds, and `state` is
-    another value after every change that whoever asks next has to see.
+    another value after every change that the next caller has to see.
     """
 
     def __init__(

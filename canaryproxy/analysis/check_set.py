@@ -45,7 +45,7 @@ Check = RateCheck | LatencyCheck | GoalCheck | ResourceCheck | ThresholdCheck | 
 
 class CheckSet:
     """Everything that judges one canary, from the beginning of its evidence. `past` are stable's latencies before and
-    since: whoever owns them adds what comes while there is no canary.
+    since: their owner adds what comes while there is no canary.
     """
 
     def __init__(self, spec: AnalysisSpec, unit: Unit, past: StableHistory) -> None:

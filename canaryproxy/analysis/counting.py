@@ -81,7 +81,7 @@ class BlockCounts:
 @dataclass(slots=True)
 class UsersAtRisk:
     """Users to whom something may happen for the first time in a step: those seen, less those to whom it has happened.
-    By chance it is the next user's turn whoever that is, so the share of the canary is its share of those at risk (the
+    By chance it is the next user's turn, any user's, so the share of the canary is its share of those at risk (the
     log-rank test as an e-process: ter Schure, Perez-Ortiz, Ly and Grünwald, arXiv 2011.06931).
     """
 

@@ -32,7 +32,7 @@ class Finding:
 
     `evidence` is for "worse", `better` for "better", `proof` for "no worse than allowed"; each counts from its
     threshold on. `missing` says what a pass still wants; empty for nothing. `action` is what a `worse` leads to.
-    `unknown`: somebody who should know does not answer. `p` is a p-value that may be looked at at any time.
+    `unknown`: an external source does not answer. `p` is a p-value that may be looked at at any time.
     """
 
     name: str

@@ -141,7 +141,7 @@ class Judge:
         return cell.second >= first + self.spec.warmup
 
     def reported(self, slot: int, at: float, waiting: Sequence[OpenRequests]) -> None:
-        """A worker has told everything until now; these requests of this route wait for a response."""
+        """A worker has reported everything until now; these requests of this route wait for a response."""
         self._waiting[slot] = waiting
         if self.check_set.limit is not None:
             self.check_set.limit.reported()
@@ -202,7 +202,7 @@ class Judge:
 
     @property
     def started(self) -> bool:
-        """Whether the canary has had a share since the last beginning, for all that was told."""
+        """Whether the canary has had a share since the last beginning, in all reports."""
         return self._weight > 0
 
     @property
@@ -212,7 +212,7 @@ class Judge:
 
     def tick(self, now: float, weight: int, reported_until: float, next_weight: int | None = None) -> None:
         """A second has passed; the weight is that of now, in basis points, `next_weight` the one that is to come. Every
-        worker has told everything until `reported_until`.
+        worker has reported everything until `reported_until`.
         """
         self.advance(now, weight)
         self._next_weight = weight if next_weight is None else next_weight
@@ -242,7 +242,7 @@ class Judge:
             self.check_set.latency.pace = requests
 
     def advance(self, now: float, weight: int) -> None:
-        """The weight that holds from now on: to be told before anything that it decided."""
+        """The weight that holds from now on: to be reported before anything that it decided."""
         if weight == self._weight:
             return
         before, self._weight = self._weight, weight

@@ -82,7 +82,7 @@ class ResourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class ExternalSpec:
-    """A number that somebody else knows: the canary's at most `max`, at least `min`, at most `times` stable's.
+    """A metric of an external source: the canary's at most `max`, at least `min`, at most `times` stable's.
     Broken at `failures` readings in a row it has failed.
     """
 

@@ -1,6 +1,6 @@
 """What versions use for each request, block by block, from what their endpoints tell of themselves. Pure.
 
-A counter that goes backwards at one address was either begun anew or belongs to another process than before: an address
+A counter that goes backwards at one address was either restarted or belongs to another process than before: an address
 that hides several pods shows a counter of one and then of another. Neither can be compared, so the block says why.
 """
 
@@ -71,7 +71,7 @@ class Usage:
         return f"<Usage of {', '.join(str(len(side.endpoints)) for side in self._sides)} endpoints>"
 
     def read(self, version: str, endpoint: str, reading: CounterReading) -> None:
-        """An endpoint has told."""
+        """An endpoint was read."""
         known = self._sides[side_of(version)].endpoints
         one = known.get(endpoint)
         if one is None:
@@ -79,7 +79,7 @@ class Usage:
             return
         if self._counter and (reading.value < one.last.value or reading.began != one.last.began):
             self._trouble = ReadingProblem(
-                f"the counter at {endpoint} went backwards: its process began anew, or the address hides several "
+                f"the counter at {endpoint} went backwards: its process restarted, or the address hides several "
                 "(name a headless Service, so that each pod has an address of its own)"
             )
         one.last = reading

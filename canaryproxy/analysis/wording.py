@@ -59,6 +59,6 @@ def approximate(count: float) -> str:
 
 
 def missing_text(count: float, unit: str, pace: float) -> str:
-    """So many more units of the canary, and how long that takes at `pace` units a second (0 for nobody knows)."""
+    """So many more units of the canary, and how long that takes at `pace` units a second (0 where that is unknown)."""
     units = f"about {approximate(count)} more canary {unit}s"
     return f"{units}, about {seconds(float(f'{count / pace:.2g}'))}" if pace else units

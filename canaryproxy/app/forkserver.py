@@ -3,7 +3,7 @@
 A fork takes milliseconds where a fresh interpreter takes a quarter of a second, so a worker that dies is replaced
 before a client notices, and all of them share the memory of the code. It takes orders over a socket: each
 message brings the link of a new worker and is answered with its pid and a pidfd. It ends with that socket, and
-takes its workers along unless it was told to retire.
+terminates its workers unless it was ordered to retire.
 
 It is started isolated (`canaryproxy.isolated`). Its arguments are numbers of inherited file descriptors: of the control
 socket, the shared memory, and the listeners.

@@ -251,7 +251,7 @@ class Instance:
 
 
 def hand_on(report: Callable[[Delta], None], news: WorkerReport | WorkerGone | WorkersChanged) -> None:
-    """Give somebody the counts alone."""
+    """Give the counts only."""
     if isinstance(news, WorkerReport):
         report(news.delta)
 
@@ -310,5 +310,5 @@ def open_store(path: str, environ: Mapping[str, str] = os.environ) -> Store:
 
 
 def limited(first: WorkerConfig, connections: int, buffers: int) -> WorkerConfig:
-    """What a worker is told first, with the number of clients that the files allow and its part of the memory."""
+    """The first message to a worker, with the number of clients that the files allow and its part of the memory."""
     return replace(first, limits=replace(first.limits, max_connections=connections, buffers=buffers))

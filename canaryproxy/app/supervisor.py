@@ -1,4 +1,4 @@
-"""The control-plane process: signals to reload and drain, what the system is told, and the exit code.
+"""The control-plane process: signals to reload and drain, notifications of the service manager, and the exit code.
 
 SIGHUP reloads, SIGTERM and SIGINT drain, a second one ends at once. As PID 1 it reaps orphans.
 """

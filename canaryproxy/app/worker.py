@@ -1,7 +1,7 @@
 """The data-plane process: a data plane at the end of a link.
 
-It lives as long as the link: when the supervisor is gone, nobody knows what its table should be, so it ends.
-Signals of the process group (Ctrl-C) are the supervisor's business; a worker is told to drain.
+It lives as long as the link: when the supervisor is gone, its table cannot be updated, so it ends.
+Signals of the process group (Ctrl-C) are the supervisor's business; a worker is ordered to drain.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ before all are. Each holds the loop: with 10,000 objects, 3 to 5 ms twice a seco
 
 
 class Worker:
-    """Serves inherited, listening sockets as it is told over `wire`. `memory` is shared by all workers."""
+    """Serves inherited, listening sockets as ordered over `channel`. `memory` is shared by all workers."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sockets: list[socket.socket], memory: mmap.mmap) -> None:
         self._loop = loop
@@ -133,7 +133,7 @@ class Worker:
         self._go(self._report(plane))
 
     def _publish(self, plane: DataPlane, publication: Publication) -> None:
-        """The next head is decided by this table. What was counted before is told before."""
+        """The next head is decided by this table. What was counted before is reported before."""
         self._table = apply(self._table, publication)
         self.wire.send(plane.deltas())
         plane.publish(self._table)

@@ -172,7 +172,7 @@ def _phase(route: dict[str, Any]) -> str:
 
 
 def figures(route: dict[str, Any], version: str) -> list[str]:
-    """What is told of a version: shares, endpoints that serve, and the last minute."""
+    """The figures of a version: shares, endpoints that serve, and the last minute."""
     mine = route["stats"]["versions"][version]
     weight, observed = route["weight"], route["observed_weight"]
     if version == "stable":

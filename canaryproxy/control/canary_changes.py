@@ -65,7 +65,7 @@ def _shown(canary: VersionConfig | None) -> str:
 
 
 def publish_change(events: EventBus, at: float, before: Config, after: Config, generation: int) -> None:
-    """Say in the log and to whoever listens which canaries have come, gone, or are others by the config."""
+    """Log and publish which canaries the config has added, removed or replaced."""
     for name in before.routes.keys() & after.routes.keys():
         was, now = before.routes[name].canary, after.routes[name].canary
         if which(was) == which(now):

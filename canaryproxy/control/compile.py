@@ -1,6 +1,6 @@
 """Config to routing table: the user's words to the machine's, and the only place a weight comes from.
 
-Pure. Traffic is a function of state: whoever wants another weight changes the state and compiles anew,
+Pure. Traffic is a function of state: to change a weight, change the state and compile again,
 nothing ever edits a table.
 """
 
@@ -129,7 +129,7 @@ def _version(name: VersionName, version: VersionConfig, endpoints: tuple[Endpoin
 
 
 def plane_settings(config: Config) -> PlaneSettings:
-    """What the data plane is told once, at start: a change here needs a restart."""
+    """The settings of the data plane, sent once at start: a change here needs a restart."""
     limits, timeouts = config.server.limits, config.server.timeouts
     return PlaneSettings(
         limits=Limits(
@@ -157,7 +157,7 @@ def plane_settings(config: Config) -> PlaneSettings:
 
 
 def worker_config(config: Config, slot: int, slots: int, identity: str, secret: bytes = b"") -> WorkerConfig:
-    """What the worker of a slot is told first, all but its table. Users are numbered under the `secret`."""
+    """The first message to the worker of a slot, without its table. Users are numbered under the `secret`."""
     server = config.server
     log = server.access_log
     settings = plane_settings(config)

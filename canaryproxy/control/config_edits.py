@@ -66,7 +66,7 @@ class Edit:
     """What another config says of a route: what is `is_immediate_change` of it, the `keys` that say something else, as
     they are written (`shield`, `rollout.bake`), and whether the evidence about the canary starts `over`. One that is
     not
-    `by_file` was asked for over the API, and is told there.
+    `by_file` was requested through the API, and is reported there.
     """
 
     is_immediate_change: Mapping[str, str]

@@ -1,6 +1,6 @@
-"""What happens, for whoever listens: a small broadcast that never waits for anybody.
+"""An event bus: a small broadcast that never waits for a subscriber.
 
-A listener that does not keep up loses its place and is told so by the end of its stream.
+A listener that does not keep up loses its place, and its stream ends.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class PublishedEvent:
 
 
 Queue = asyncio.Queue[PublishedEvent | None]
-"""What happens from the moment on that somebody listens, None at its end."""
+"""What happens from the time of the subscription on, None at its end."""
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Subscriber:
 
 class EventBus:
     """Tells every listener what happens from now on: `places` of them at most. Of a route with which rollout and
-    versions it is `about`, where somebody knows that.
+    versions it is `about`, where they are known.
     """
 
     def __init__(self, about: Callable[[str], RolloutIdentity] | None = None, places: int = MAX_SUBSCRIBERS) -> None:
@@ -158,7 +158,7 @@ def identity_fields(identity: RolloutIdentity) -> dict[str, str | None]:
 def publish_rollout(
     events: EventBus, at: float, route: str, rollout: Rollout, notice: Sequence[Notice], actor: str, generation: int
 ) -> None:
-    """Say what came of a rollout, in the log and to whoever listens."""
+    """Log and publish the result of a rollout event."""
     for one in notice:
         names = identity_fields(rollout.identity)
         fields = {"route": route, "phase": rollout.phase, "actor": actor, "generation": generation, **names}
@@ -229,7 +229,7 @@ def _said(
 def publish_route_change(
     events: EventBus, at: float, route: str, action: str, change: str, weight: int, actor: str, generation: int
 ) -> None:
-    """Say what was changed over the API, in the log and to whoever listens. `weight` is the route's now."""
+    """Log and publish a change made through the API. `weight` is the route's now."""
     fields = {"action": action, "route": route, "actor": actor, "generation": generation}
     log.info("%s of %s: %s, by %s, generation %d", action, route, change, actor, generation, extra={"fields": fields})
     events.publish(

@@ -1,4 +1,4 @@
-"""What judges have learnt of canaries under way outlives the process, and what nobody watched does not count."""
+"""What judges have learnt of canaries under way outlives the process, and time without supervision does not count."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +49,7 @@ class EvidenceKeeper:
         return f"<EvidenceKeeper: {self._unwatched}>"
 
     def lost(self, route: str) -> float:
-        """Seconds of the present step in which nobody watched."""
+        """Seconds of the present step without supervision."""
         step, lost = self._unwatched.get(route, (0.0, 0.0))
         return lost if step == self._began(route) else 0.0
 

@@ -1,5 +1,5 @@
-"""Webhooks of rollouts: gates are asked before something goes on, everybody else is told. The documents have the shape
-of Flagger's, so that whoever answers those can answer these.
+"""Webhooks of rollouts: gates are asked before the rollout continues, all other hooks are notified. The documents have
+the shape of Flagger's, so that a receiver of those can answer these.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Hooks:
         self._telling: set[asyncio.Task[str]] = set()
 
     def __repr__(self) -> str:
-        return f"<Hooks: {len(self._asking)} asked, {len(self._telling)} told>"
+        return f"<Hooks: {len(self._asking)} asked, {len(self._telling)} notified>"
 
     async def ask(self, route: str, hooks: Sequence[HookConfig], at: When, rollout: Rollout) -> str:
         """Ask all gates of a moment; why one does not agree, empty where all do."""
@@ -108,7 +108,7 @@ class Hooks:
         *,
         turned: bool,
     ) -> None:
-        """Tell everybody what has happened, those who wait for an end once, as the phase has `turned`; nobody waits for
+        """Notify all hooks of an event, those of an end once, as the phase has `turned`; nothing waits for
         them.
         """
         for one in rollout_notice:
@@ -146,7 +146,7 @@ class Hooks:
             log.warning("%s: the webhook %s at %s: %s", route, key[2], site(whom.url), refusal)
 
     def stop(self) -> None:
-        """The end: nobody is called any more."""
+        """Stop: no more calls are made."""
         for task in (*self._asking.values(), *self._telling):
             task.cancel()
 
@@ -157,7 +157,7 @@ ENDS: dict[Phase, When] = {"succeeded": "end", "rolled_back": "rollback"}
 def document(
     route: str, rollout: Rollout, hook: HookConfig, rollout_notice: Notice | None = None, at: float = 0.0
 ) -> dict[str, Any]:
-    """What a hook is told."""
+    """The document for a hook."""
     words = dict(hook.metadata)
     if rollout_notice is not None:
         words |= {
@@ -180,7 +180,7 @@ def document(
 
 
 def notice(route: str, rollout: Rollout, notify: NotifyConfig, rollout_notice: Notice, at: float) -> dict[str, Any]:
-    """What a chat or a pager is told."""
+    """The document for a chat or a pager."""
     if notify.style == "slack":
         return {
             "text": unformatted(f"{route}: {rollout_notice.words}"),

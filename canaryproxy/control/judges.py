@@ -1,4 +1,4 @@
-"""A judge for every canary: given what workers report, asked by whoever shows or acts.
+"""A judge for every canary: fed with the reports of workers, read by the API and the rollout engine.
 
 Judging is pure (`canaryproxy.analysis`); here it is only fed. Reports are bet on as they come, so that a canary that
 fails everything is known within a report or two; the rest is looked at once a second, a few routes at a time, since a
@@ -29,7 +29,7 @@ from canaryproxy.telemetry.read.users import UserDelta
 log = logging.getLogger("canaryproxy")
 
 NO_ANALYSIS = AnalysisSpec(errors=None, latency=None, client_errors=None, limits=None)
-"""Of a route whose canary nobody wants judged: its share is still watched."""
+"""Of a route whose canary is not to be judged: its share is still watched."""
 
 NO_ROUTES = Judge(NO_ANALYSIS, affinity=False, rng=lambda: 0.0)
 """Of a route that has only just come."""
@@ -266,7 +266,7 @@ class Judges:
         return judge.analysis(now).verdict
 
     def _log_verdict(self, name: str, analysis: JudgeReport) -> None:
-        """Tell when the verdict is another one; in the log only what somebody should do something about."""
+        """Tell when the verdict is another one; in the log only what needs an operator."""
         before = self._last_verdict.get(name)
         if before == analysis.verdict:
             return

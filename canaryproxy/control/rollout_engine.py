@@ -1,4 +1,5 @@
-"""Rollouts that go on by themselves: what is known is told to the machine, once a second and whenever a canary fails.
+"""Rollouts that go on by themselves: the observation is given to the state machine, once a second and whenever a canary
+fails.
 
 Deciding is pure (`canaryproxy.rollout`), what follows is kept and published by the controller; here they only meet.
 """
@@ -166,7 +167,9 @@ class RolloutEngine:
         return done
 
     def reloaded(self, reload: Reload) -> None:
-        """The config is another one: rollouts of other canaries have begun anew with it, or may begin by themselves."""
+        """The config is another one: rollouts of other canaries have been restarted with it, or may begin by
+        themselves.
+        """
         for route in reload.renewed:
             self._judges.renew(route, self._clock())
         for route, done in reload.begun.items():
@@ -189,7 +192,7 @@ class RolloutEngine:
         self._begin(route)
 
     def _begin(self, route: str) -> None:
-        """Where a rollout begins by itself, let it. Its gates may take their time; nobody waits."""
+        """Where a rollout begins by itself, let it. Its gates may take their time; nothing waits for them."""
         state = self._route_states.state[route]
         wanted = self._auto(route)
         free = state.rollout.phase == "idle" or (state.rollout.off and state.rollout.reason != "manual")

@@ -2,7 +2,7 @@
 
 A change is in the store before it holds (`write`), but for what a rollout takes from a canary: that holds at once
 (`put`) and is kept then (`keep`), tried again until the disk takes it. A new config is followed even if nothing can be
-kept. Whoever changes the state holds the lock `writing` from what is read until what is made of it holds, so that
+kept. A change of the state holds the lock `writing` from what is read until what is made of it holds, so that
 changes follow one another; only `put` needs no lock, so that an abort never waits for the disk.
 """
 
@@ -51,7 +51,7 @@ class Actor:
 
 
 OPERATOR = Actor("operator", "file")
-"""Whoever edits the config."""
+"""The author of the config file."""
 
 
 Health = Literal["ok", "unwritable", "unreadable", "too_new", "damaged"]
@@ -69,7 +69,7 @@ class StorageHealth:
 
 
 class RevisionConflictError(Exception):
-    """The route has changed since whoever asks looked at it."""
+    """The route has changed since the revision that the caller named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class RouteStates:
             kept = await self._in_thread(self._store.load)
             self.state = reconcile(kept or {}, config, said, self._wall_clock())
         except CorruptStateError as error:
-            log.error("the state is lost, all weights are 0 until somebody sets them: %s", error)
+            log.error("the state is lost, all weights are 0 until an operator sets them: %s", error)
             self.state = latch(config, said, "the kept state was damaged")
             self._health_at_load = StorageHealth("damaged", str(error))
         except TooNewStateError as error:
@@ -149,7 +149,7 @@ class RouteStates:
             self._health_at_load = StorageHealth("too_new", str(error))
             return {}
         except UnreadableStateError as error:
-            log.error("the state cannot be read, all weights are 0 until somebody sets them: %s", error)
+            log.error("the state cannot be read, all weights are 0 until an operator sets them: %s", error)
             self.state = self._stamped({}, latch(config, said, UNREADABLE_TEXT), config)
             self._health_at_load = StorageHealth("unreadable", str(error))
             return {}

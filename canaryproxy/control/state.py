@@ -1,7 +1,7 @@
 """What was changed while running, and how it and the file go together. Pure.
 
 Per key the later change wins. The file speaks only where its value differs from the one it had when it was last
-heard; so a weight set over the API outlives restarts and reloads until somebody edits that weight in the file. A
+heard; so a weight set over the API outlives restarts and reloads until that weight is edited in the file. A
 route that leaves the file is forgotten.
 """
 
@@ -34,7 +34,7 @@ class RouteState:
 
     `file_weight`, `file_rules` and `file_canary` (digests) are the file's, as last heard. `rules` are None while the
     file's hold, and so is `canary`. `file_canary` is empty where the file has no canary, and None in what was kept when
-    none could be left out. `latched` says why the canary is off until somebody decides, empty if it is not. While a
+    none could be left out. `latched` says why the canary is off until an operator decides, empty if it is not. While a
     `rollout` is under way the weight is its; `past` are the last ones, the oldest first. `extra` is what a later
     version has stored of the route: kept as it is.
     `waiting` is a weight of the file that has no effect before the route is idle, None where none waits; `with_rules`
@@ -71,7 +71,7 @@ class RouteState:
 
     @property
     def settable(self) -> bool:
-        """Whether somebody may set the weight: no rollout says what it is."""
+        """Whether an operator may set the weight: no rollout controls it."""
         return self.rollout.phase in ("idle", "succeeded")
 
     @property
@@ -148,7 +148,7 @@ def _weight_from_file(before: RouteState, weight: int, said: bool) -> RouteState
 
 
 def with_canary(before: RouteState, canary: CanaryDocument, now: float) -> RouteState:
-    """Somebody set the canary, or that there is to be none."""
+    """An operator set the canary, or removed it."""
     return _with_or_without(before, replace(before, canary=canary), now)
 
 
@@ -194,7 +194,7 @@ def _harmless(rules: RuleSet | None) -> RuleSet | None:
 
 
 def latch(config: Config, fingerprints: Mapping[str, Fingerprint], why: str) -> dict[str, RouteState]:
-    """The state when the kept one is lost: no canary gets anything until somebody decides, not even one that comes
+    """The state when the kept one is lost: no canary gets traffic until an operator decides, not even one that comes
     later, since what the API had said of it is lost, too.
     """
     return {
@@ -255,7 +255,7 @@ def waits(before: RouteState, after: RouteState, event: RolloutEvent) -> bool:
 
 
 def with_weight(before: RouteState, weight: int, file_weight: int) -> RouteState:
-    """Somebody set the weight: that is a decision, so a latch is over."""
+    """An operator set the weight: that is a decision, so a latch is over."""
     return replace(before, weight=weight, weight_source="api", file_weight=file_weight, latched="", waiting=None)
 
 

@@ -25,7 +25,7 @@ those are cut who hold the most."""
 
 PORTION = 65_536
 SMALL_PORTION = 16_384
-"""Bytes that are read at once from a peer that sends a lot; when it is tight, the second."""
+"""Bytes that are read at once from a peer that sends much; when it is tight, the second."""
 
 WATER = 32_768
 LOW_WATER = 8_192
@@ -36,7 +36,7 @@ PIECE = 64
 
 
 def no_op() -> None:
-    """Nobody cuts anything yet."""
+    """Does nothing: the default."""
 
 
 class Buffers:

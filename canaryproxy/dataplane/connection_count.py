@@ -91,7 +91,7 @@ class SharedConnectionCount:
     # By address.
 
     def clear_sketch(self) -> None:
-        """Nobody is here, whatever a predecessor has left."""
+        """Count from zero, whatever a predecessor has left."""
         begin = self._slot * ROWS * COLUMNS
         self._cells[begin : begin + ROWS * COLUMNS] = memoryview(bytes(SKETCH_BYTES)).cast("H")
 

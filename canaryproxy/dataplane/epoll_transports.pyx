@@ -6,7 +6,7 @@ short time in each turn of the loop, whatever they send. A connection behaves as
 pausing, half-closing; `connection_lost` is never called from within another call), so the same protocols run on the
 loop's own transports in plain Python, where epoll_transports.py stands for this module.
 
-Small pieces written while many connections have news leave together when all were served: whoever waits for them wakes
+Small pieces written while many connections have news leave together when all were served: a peer that waits for them wakes
 up once for all of them instead of once for each. Anything else that is written leaves at once. After a failed write everything that the peer had sent before is still read, so an answer that was
 on its way when the peer stopped taking our bytes is not lost.
 """
@@ -362,7 +362,7 @@ cdef class Connection(FastTransport):
         return 0
 
     def pause_reading(self):
-        """Read no more until told."""
+        """Pause reading."""
         self._paused = True
         if self._broken is not None:
             self._fail(self._broken)
@@ -437,7 +437,7 @@ cdef class Connection(FastTransport):
         return 0
 
     cdef int _report(self, error) except -1:
-        """The protocol went wrong: this connection ends, nobody else's."""
+        """The protocol went wrong: this connection ends, no other."""
         self._poller.loop.call_exception_handler(
             {"message": "a connection's protocol failed", "exception": error, "transport": self,
              "protocol": self._protocol}

@@ -7,7 +7,7 @@ request, unless its kind is already the larger part of those who could give way:
 displaces itself, and not those who have proven themselves.
 
 Nothing is done per request. A place is filed by when its holder was idle when it was last looked at; that can only have
-become later, so whoever is first in the heap and is still idle since then is the longest idle of all. One that is busy
+become later, so the first in the heap that is still idle since then is the longest idle of all. One that is busy
 is set aside until its holder says that it is idle again.
 """
 
@@ -22,8 +22,8 @@ GRACE_SECONDS = 1.0
 """Seconds that a newcomer has for its first request while there are others to give way."""
 
 YOUNG_SECONDS = 0.1
-"""Seconds of idleness in which nobody gives way: a request may be on its way, and a newcomer that is refused is better
-off than two that displace each other."""
+"""Seconds of idleness before a connection may be evicted: a request may be on its way, and a newcomer that is refused
+is better off than two that displace each other."""
 
 LARGE = 64
 """An address holds many places from one in so many of all on."""
@@ -179,7 +179,7 @@ class ClientGroup:
 
 class ConnectionSlots:
     """All places that are taken. `most`: as many as there may be; how many are many for one address follows of it.
-    Nobody gives way who is idle for less than `young` seconds.
+    A connection is not evicted that is idle for less than `young` seconds.
     """
 
     __slots__ = ("_big", "_groups", "_large", "_pool_of", "_young", "count")

@@ -177,7 +177,7 @@ class HandshakeQueue:
             self._turn = self._loop.call_soon(self._next)
 
     def close(self) -> None:
-        """Nobody's turn comes any more."""
+        """Stop: no more handshakes begin."""
         self._lines.clear()
         self._without.clear()
         if self._turn is not None:

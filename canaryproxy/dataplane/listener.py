@@ -1,7 +1,7 @@
 """From a listening socket to client connections.
 
-Workers share the socket. The event loop's own server would take all that wait at once, so that whoever wakes first
-had them all; here a worker that has more than its share leaves newcomers to the others for a moment. If they are
+Workers share the socket. The event loop's own server would take all that wait at once, so that the worker that wakes
+first had them all; here a worker that has more than its share leaves newcomers to the others for a moment. If they are
 still there then, because the others hang, it takes one, the next time two, and so on.
 
 Every connection takes a place from its first moment; where all are taken, another one gives way (`eviction`). What
@@ -79,7 +79,7 @@ class Listener:
         self.loop.add_reader(self._sock, self._readable)
 
     def _readable(self) -> None:
-        """Somebody waits."""
+        """A connection is waiting."""
         if self.plane.over_fair_share():
             self._pause(YIELD_SECONDS)
             return
@@ -97,7 +97,7 @@ class Listener:
         self._paused = self.loop.call_later(seconds, self._resume)
 
     def _resume(self) -> None:
-        """Whoever still waits has not been taken by others."""
+        """A connection that still waits was not accepted by another worker."""
         self._paused = None
         self.loop.add_reader(self._sock, self._readable)
         if self._accept(self._left):
@@ -116,7 +116,7 @@ class Listener:
 
     def _not_accepted(self, error: OSError) -> None:
         """Nothing is left for another client. Idle connections give their descriptors; without any, those who wait are
-        refused rather than kept waiting for somebody else's end.
+        refused rather than kept waiting for another connection to end.
         """
         sockets = self.plane.pools.sockets
         sockets.shortage.not_accepted(error)
@@ -128,7 +128,7 @@ class Listener:
         self._pause(OUT_OF_FILES_PAUSE_SECONDS)
 
     def _take(self, connection: socket.socket, address: str) -> None:
-        """Where there is no room it is told so, if nothing would come before HTTP, and closed."""
+        """Where there is no room it gets an error response, if nothing comes before HTTP, and is closed."""
         failure = self.plane.refusal(address)
         if failure is not None:
             with connection:
@@ -142,7 +142,7 @@ class Listener:
         return self.terminator is not None or self._proxy_protocol
 
     def _final_response(self, failure: Failure) -> bytes:
-        """What one is told for whom there is no room."""
+        """The response for a client for which there is no room."""
         return b"" if self._unknown_client else self.plane.last_words(failure)
 
     async def stop(self, patience: float) -> None:

@@ -1,9 +1,9 @@
 """Who is cut where the buffers of a worker hold more than they may: those who hold the most and move the least.
 
 A client that takes what it is sent holds little for long: while it is tight, its queue shrinks as it reads. One that
-does not keeps what it has. So what somebody holds, less what moved in the last second, says who is the greatest burden;
-small holders are cut where all others were not enough. Each is cut so that it can tell: by an answer of our own where
-none has begun, else by a reset.
+does not keeps what it has. So what a connection holds, less what moved in the last second, says which is the greatest
+burden; small holders are cut where all others were not enough. Each is cut so that it can tell: by an answer of our own
+where none has begun, else by a reset.
 """
 
 import ctypes

@@ -1,4 +1,5 @@
-"""When an endpoint that keeps failing is left alone, and for how long. Pure; times in monotonic seconds.
+"""Outlier detection: when an endpoint that keeps failing is ejected, and for how long. Pure; times in monotonic
+seconds.
 
 Connect errors, timeouts and resets in a row count, never what it answers: a 500 is the version's own word and
 wants to be judged, not hidden. Each ejection is twice as long as the one before; an endpoint that comes back
@@ -12,7 +13,7 @@ MAX_EJECTION_SECONDS = 60.0
 
 
 class OutlierDetector:
-    """The record of one endpoint. `active`: it is left alone now."""
+    """The record of one endpoint. `active`: it is ejected now."""
 
     __slots__ = ("_times", "_until", "active", "failures")
 

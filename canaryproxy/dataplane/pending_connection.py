@@ -206,7 +206,7 @@ class PendingConnection:
         self.close()
 
     def close(self) -> None:
-        """Be through with it. Whoever serves it now has its place and its socket."""
+        """Give it up. The connection that serves it now has its slot and its socket."""
         plane, place = self._listener.plane, self.place
         self._unwatch()
         self._listener.unregister(self)

@@ -195,7 +195,7 @@ class DataPlane(Admission):
     async def drain(self) -> int:
         """Stop gracefully: serve newcomers for a short grace, finish what is open, cut what is overdue.
 
-        A connection is told to close with its next answer; only one that stays idle is closed without. What the canary
+        A connection is closed with its next response; only one that stays idle is closed without. What the canary
         has not answered shortly before the end is asked of stable, where that may be done; what has no answer at the
         end gets ours.
         Returns the number of exchanges that had to be cut.

@@ -2,7 +2,7 @@
 
 Keyed by endpoint, so a pool survives table swaps. The idle time is kept below what servers allow, and a
 connection on which anything happened while idle is not lent: the keep-alive race is made rare before it
-is mended (see `retry`).
+is retried (see `failover`).
 """
 
 import asyncio

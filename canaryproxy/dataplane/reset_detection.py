@@ -1,6 +1,6 @@
 """Noticing a client's reset on connections we are not reading from.
 
-An event loop learns of a reset by reading. While reading is paused, or after the client's FIN, nobody
+An event loop learns of a reset by reading. While reading is paused, or after the client's FIN, nothing
 reads, so the sweep asks the kernel about all such sockets in one poll.
 """
 

@@ -58,6 +58,6 @@ class SlowClients:
             connection.slow = None
 
     def clear(self) -> None:
-        """Nobody has to be fast any more."""
+        """Stop the checks for slow clients."""
         while self._seen:
             self._seen.popitem()[0].slow = None

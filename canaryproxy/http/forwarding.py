@@ -57,7 +57,7 @@ sane_request_id = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
 
 
 class ForwardedClient(Client):
-    """A client connection as the next hop is told of it."""
+    """A client connection as the next hop sees it."""
 
     __slots__ = ("added_fields", "custom_fields", "forwarded_node")
 
@@ -140,7 +140,7 @@ class HeadRewriter:
         fields that stay, those that are ours, and those that come last. `self.identified` is the line with the
         request's id among ours.
 
-        `authority` stands in for the Host that an HTTP/1.0 request may lack; `version` is told to the
+        `authority` stands in for the Host that an HTTP/1.0 request may lack; `version` is sent to the
         upstream if not None. `upgrade` are the protocols that the connection may switch to; `request_id_line` the line
         that the request had on an earlier attempt. Raises `Refused(LOOP)` when the request has passed this instance
         before.

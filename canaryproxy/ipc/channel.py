@@ -1,8 +1,8 @@
 """One end of a link: messages over a connected stream socket.
 
-The same on both sides. Who is told what is up to `received` and `lost`. The supervisor gives each worker's link only so
-much of its time (`TimeShare`): others have their turn in between, and a worker that says too much waits, as behind any
-reader that is slow.
+The same on both sides. The meaning of messages is up to `received` and `lost`. The supervisor gives each worker's link
+only so much of its time (`TimeShare`): others have their turn in between, and a worker that says too much waits, as
+behind any reader that is slow.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Tables as differences: what a worker must be told to get from the table it has to the next one. Pure.
+"""Tables as differences: what a worker needs to get from the table it has to the next one. Pure.
 
 A weight that changes in one of a thousand routes is then a few hundred bytes, and rules that stay are neither
 sent nor compiled again.

@@ -59,7 +59,7 @@ class Client:
     it is one of the proxies whose word on earlier hops is taken, in the fields that `forwarding` names; `scheme` is
     `http` or `https`.
 
-    Whoever decides about requests remembers here the last `key` of the connection and the number, `user`, that its
+    Routing remembers here the last `key` of the connection and the number, `user`, that its
     `hash` made of it: nearly all requests of a connection bring the same one.
     """
 
@@ -131,7 +131,7 @@ class Client:
         return RequestOrigin(nearest, scheme, tuple(reversed(behind)), host)
 
     def source(self, special: Special) -> Address | None:
-        """The address of whoever sent a request with these special fields, None where it is unknown."""
+        """The address of the client that sent a request with these special fields, None where it is unknown."""
         return self.origin(special).address
 
     def secure(self, special: Special) -> bool:

@@ -93,7 +93,7 @@ class Decision:
     """Version + endpoint + reason. Shared by all requests that get it.
 
     Compared and hashed by identity, so the data plane can key its counters by the object itself. `version_header` is
-    the version's name where its endpoint is to be told of it, else None; times are those of the version, in seconds.
+    the version's name where it is sent to the endpoint, else None; times are those of the version, in seconds.
     """
 
     __slots__ = (

@@ -31,7 +31,7 @@ MAX_MARKS = 4 * MAX_HOPS
 """Commas, semicolons and backslashes in the `Forwarded` fields that are read."""
 
 SECURE = (b"https", b"wss")
-"""Schemes of a connection that nobody can read: some balancers write `wss` for a WebSocket."""
+"""Schemes of an encrypted connection: some balancers write `wss` for a WebSocket."""
 
 
 @dataclass(frozen=True, slots=True)

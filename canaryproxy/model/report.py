@@ -65,7 +65,7 @@ class UsersDelta:
     without a key there is no user to tell apart.
 
     `weight` is that of the table they were decided by, in basis points. Where there were too many, only those below
-    2^(64 - `level`) are told, one in 2^`level`.
+    2^(64 - `level`) are reported, one in 2^`level`.
     """
 
     route: str
@@ -80,7 +80,7 @@ class UsersDelta:
 class GoalDelta:
     """Business events of one goal since the last report; none where a route has no goals. `analysed` is False for
     requests decided by a rule; `values` is bucket -> count of the single events (`telemetry.histogram.value_bucket`);
-    `users` are those who had one with the sum of theirs, told as in `UsersDelta`.
+    `users` are those who had one with the sum of theirs, reported as in `UsersDelta`.
     """
 
     route: str

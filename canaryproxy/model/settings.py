@@ -45,7 +45,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class PlaneSettings:
-    """Everything the data plane is told once, at start."""
+    """The settings of the data plane, sent once at start."""
 
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)

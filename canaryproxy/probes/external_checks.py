@@ -1,4 +1,4 @@
-"""Numbers that somebody else knows: asked of Prometheus, or of any service that answers in JSON."""
+"""External checks: metrics asked of Prometheus, or of any service that answers in JSON."""
 
 import json
 import math

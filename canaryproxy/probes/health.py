@@ -189,7 +189,7 @@ class Health:
             return HealthAnswer(passed=False, reason=ours(type(error).__name__))
 
     def _lack(self, endpoint: Endpoint, reason: Reason) -> None:
-        """We could not ask, which is held against nobody."""
+        """The check failed for a local reason, which does not count against the endpoint."""
         if self._lacking.due(reason.words, self._wall_clock()):
             log.error("health checks fail for want of something here, %s for one: %s", endpoint.authority, reason)
 

@@ -72,7 +72,7 @@ class Processes:
         self._barren: Callable[[str], None] | None = None
 
     def __repr__(self) -> str:
-        return f"<Processes forked by {self._server.pid if self._server else 'nobody'}>"
+        return f"<Processes forked by {self._server.pid if self._server else 'no fork server'}>"
 
     @property
     def pid(self) -> int | None:

@@ -20,7 +20,7 @@ MAX_PATH_BYTES = 107
 """Bytes of a path that fit into an address (unix(7))."""
 
 LOCK_TIMEOUT_SECONDS = 1.0
-"""Seconds for whoever listens there to take a connection, as that its queue is full says enough; and for another
+"""Seconds for a listening process to accept a connection, as that its queue is full says enough; and for another
 process to let go of the directory.
 """
 RETRY_SECONDS = 0.02
@@ -49,7 +49,7 @@ def listen_at(path: Path) -> Bound:
     try:
         with _alone(path.parent):
             _clear(path)
-            os.fchmod(sock.fileno(), MODE)  # Linux makes the file of this mode: nobody else can connect in between
+            os.fchmod(sock.fileno(), MODE)  # Linux makes the file of this mode: no other user can connect in between
             sock.bind(str(path))
             path.chmod(MODE)
             sock.listen(BACKLOG)
@@ -82,7 +82,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _lock(handle: int) -> None:
-    """Wait for others, though not for ever: whoever may read the directory can hold its lock."""
+    """Wait for others, though not for ever: every user who may read the directory can hold its lock."""
     deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
     with contextlib.suppress(OSError):  # a file system without locks
         while time.monotonic() < deadline:

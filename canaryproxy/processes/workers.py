@@ -1,7 +1,7 @@
-"""The workers: started, told every table, watched, replaced.
+"""The workers: started, given every table, watched, replaced.
 
 A table is published by sending it to all of them; it holds for the whole instance once each worker has
-acknowledged it, or is gone: a successor begins with the newest table. So whoever waits for a generation waits for
+acknowledged it, or is gone: a successor begins with the newest table. So waiting for a generation is waiting for
 the workers that began before it. One that does not acknowledge within two seconds is killed, as is one that says
 nothing at all for ten. Patience is counted in ticks that this process lived through, so that a supervisor which was
 stopped itself does not blame its workers.
@@ -52,7 +52,7 @@ MAX_BACKOFF_SECONDS = 5.0
 """Seconds until a worker that died before it was ready is replaced; they double."""
 
 DRAIN_MARGIN_SECONDS = 2.0
-"""Seconds that a worker may take longer to drain than it was told."""
+"""Seconds that a worker may take longer to drain than configured."""
 
 
 class TrafficControl(Protocol):
@@ -93,7 +93,7 @@ class Launch(Protocol):
 
 
 class Workers:
-    """`count` workers, kept alive. `begin` makes what the worker of a slot is told first, all but its table and later
+    """`count` workers, kept alive. `begin` makes the first message to the worker of a slot, without its table and later
     certificates: a successor begins with the settings that its fellows have, whatever the config says by then.
 
     What they report, and what becomes of them, is published to `deltas`. `stranded` is set when no worker is left and

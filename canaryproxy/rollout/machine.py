@@ -121,7 +121,7 @@ def _estimable(_: Plan, state: Rollout, event: RolloutEvent, __: float) -> bool:
 
 
 def _watched(state: Rollout, event: RolloutEvent, now: float) -> float:
-    """Seconds of this step in which somebody watched."""
+    """Seconds of this step with supervision."""
     return now - state.step_since - event.observation.lost
 
 
@@ -190,7 +190,7 @@ def _start(plan: Plan, _: Rollout, event: RolloutEvent, now: float) -> tuple[Rol
 
 
 def _restart(plan: Plan, state: Rollout, event: RolloutEvent, now: float) -> tuple[Rollout, tuple[Notice, ...]]:
-    """A pause that somebody asked for stays one."""
+    """A manual pause stays one."""
     first = Rollout(phase="progressing", steps=plan.steps, began=now, identity=event.identity)
     words = "the canary is another one: begun anew" if event.kind == "changed" else f"started{_by(event)}"
     if state.identity.id and state.identity.id != event.identity.id:
@@ -244,7 +244,7 @@ def _pause_asked(_: Plan, state: Rollout, event: RolloutEvent, now: float) -> tu
 
 
 def _pause_held(_: Plan, state: Rollout, __: RolloutEvent, now: float) -> tuple[Rollout, tuple[Notice, ...]]:
-    return _pause(state, now, "step", "the plan holds here until somebody promotes", "warning")
+    return _pause(state, now, "step", "the plan holds here until an operator promotes", "warning")
 
 
 def _pause_gate(_: Plan, state: Rollout, event: RolloutEvent, now: float) -> tuple[Rollout, tuple[Notice, ...]]:
@@ -402,7 +402,7 @@ def _named(event: RolloutEvent) -> str:
 
 
 TABLE: tuple[Row, ...] = (
-    # What somebody asks for.
+    # Verbs of an operator.
     Row(("idle",), "start", "", _always, _start, ("progressing", "baking")),
     Row(("rolled_back", "succeeded"), "start", "another version", may_begin, _start, ("progressing", "baking")),
     Row(

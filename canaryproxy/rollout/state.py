@@ -37,11 +37,11 @@ UNDER_WAY: frozenset[Phase] = frozenset(("progressing", "paused", "baking"))
 class Rollout:
     """One route's rollout. `steps` are those of its plan, as they were at the start; `weight` is in basis points;
     `began` and `since` are when it and its phase began, `step_since` when its step did; `timeout_at` is when the step
-    has taken too long (0 before that is known). `reason` is a word, `why` a sentence. `released`: somebody let the step
-    go on that was to be held. `before`: the phase that a pause interrupted. `controls` counts how often a bake went
-    back to compare. `warned`: in a dry run, that it was said what would have happened. `identity`: which one it is; in
-    idle, which one was before. `extra` is what a later version has stored of this rollout: kept as it is, and gone with
-    it.
+    has taken too long (0 before that is known). `reason` is a word, `why` a sentence. `released`: an operator let the
+    step go on that was to be held. `before`: the phase that a pause interrupted. `controls` counts how often a bake
+    went back to compare. `warned`: in a dry run, that it was said what would have happened. `identity`: which one it
+    is; in idle, which one was before. `extra` is what a later version has stored of this rollout: kept as it is, and
+    gone with it.
     """
 
     phase: Phase = "idle"
@@ -88,9 +88,9 @@ class Rollout:
 class Observation:
     """What is known at a tick. `verdict` and `why` are the judge's, for leaving this step; `excess_failures` is by how
     many requests the canary failed more than stable's rate explains; `uncontrolled` says why a canary without a control
-    is suspicious, empty if it is not; `stable_ill` that stable itself cannot be gone back to; `gate` says why somebody
+    is suspicious, empty if it is not; `stable_ill` that stable itself cannot be gone back to; `gate` says why a gate
     outside does not let it go on, empty if they do; `estimate` are the seconds that the step will take, as far as can
-    be told; `lost` are those of it in which nobody watched. `urgent`: there is no time to take it
+    be estimated; `lost` are those of it without supervision. `urgent`: there is no time to take it
     back step by step.
     """
 

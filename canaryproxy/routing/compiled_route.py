@@ -1,6 +1,6 @@
 """A route as requests meet it: what its rules, affinity and weight make of one.
 
-`lot` answers what a request draws from before anything is drawn: the verdicts on either side of a weight,
+`split_for` answers what a request draws from before anything is drawn: the verdicts on either side of a weight,
 and whose bucket is compared with it. Precedence: abort, then rules in order, then affinity, then weight. The
 first rule that matches decides, whatever rules behind it say.
 """

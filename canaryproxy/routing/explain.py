@@ -1,6 +1,6 @@
-"""Why a request gets what it gets, told by the code that decides. Pure.
+"""Why a request gets what it gets, explained by the code that decides. Pure.
 
-Nothing is decided here: the route, the lot and the bucket are those of `decide`, and each rule's conditions
+Nothing is decided here: the route, the split and the bucket are those of `decide`, and each rule's conditions
 are the ones it would be asked. Only where the bucket is drawn anew for every request there is no single
 answer; then both versions are named with their shares.
 """

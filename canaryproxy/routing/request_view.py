@@ -1,6 +1,6 @@
 """What rules and affinity may know of a request: one normalised view of the bytes that are forwarded.
 
-Each part is read only when somebody asks: one field at a time, or all at once and then once. A field that is not passed
+Each part is read only when it is needed: one field at a time, or all at once and then once. A field that is not passed
 on cannot be matched: hop-by-hop ones, those that `Connection` names, and forwarding fields of a peer that is not
 trusted. Paths are compared as `path` spells them; names and values of the query are percent-decoded, `+` is a space.
 """

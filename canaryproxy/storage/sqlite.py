@@ -59,7 +59,7 @@ BUSY_SECONDS = 1.0
 
 
 class SqliteStore:
-    """The state in a file. Opened when first needed, so an unwritable place is found at the write and told then."""
+    """The state in a file. Opened when first needed, so an unwritable place is found, and reported, at the write."""
 
     def __init__(self, path: Path) -> None:
         self._path = resolved(path)

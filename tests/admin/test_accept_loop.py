@@ -532,7 +532,7 @@ def test_a_site_of_ipv6_is_one_address_however_many_it_uses(monkeypatch: pytest.
 
 @pytest.fixture
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has to wait until it counts as silent."""
+    """No client has to wait until it counts as silent."""
     monkeypatch.setattr(receive_window, "WAITED", 0.0)
 
 

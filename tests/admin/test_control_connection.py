@@ -135,7 +135,7 @@ def test_what_was_aborted_while_it_was_let_in_does_not_live_on() -> None:
     with visiting() as (_, connection, _theirs):
         inner, wire = Inner(), Wire()
         connection.enter(inner)
-        connection.abort(b"words for nobody yet")
+        connection.abort(b"words for no one yet")
         connection.connection_made(wire)
         assert wire.aborted
         assert inner.heard == [wire]

@@ -1,4 +1,4 @@
-"""What the API shows of endpoints and of whoever fails."""
+"""What the API shows of endpoints and of failing dependencies."""
 
 from canaryproxy.admin.endpoints import checked, failing
 from canaryproxy.model.table import Endpoint

@@ -1,4 +1,4 @@
-"""Hundreds of scrapers cost one rendering, and nobody who changes traffic waits for them. Over real sockets."""
+"""Hundreds of scrapers cost one rendering, and no change of traffic waits for them. Over real sockets."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator

@@ -1,4 +1,4 @@
-"""Readers of the API: each gets what holds, and hundreds of them hold up nobody who changes it."""
+"""Readers of the API: each gets what holds, and hundreds of them delay no change."""
 
 import asyncio
 import json

@@ -49,7 +49,7 @@ class Received:
 async def working(
     port: int = 1, access_log: AccessLog | None = None, tls: ListenerTls | None = None, behind: tuple[Message, ...] = ()
 ) -> AsyncIterator[tuple[Received, Worker, int]]:
-    """A worker that was told to begin, and what came right behind that."""
+    """A worker that was started, and what came right behind that."""
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
     for sock in (ours, theirs):

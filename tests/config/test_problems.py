@@ -1,4 +1,4 @@
-"""Problems and how they are told."""
+"""Problems and how they are reported."""
 
 from canaryproxy.config.problems import ConfigError, ConfigProblem, path_text
 

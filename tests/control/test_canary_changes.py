@@ -1,5 +1,5 @@
 """Canaries that come and go, in the file and over the API: weight, rules, rollout, latch, what is kept and what is
-told.
+reported.
 """
 
 import asyncio
@@ -357,7 +357,7 @@ async def test_what_another_canary_does_to_a_rollout_is_kept_at_once_and_reporte
     assert bench.ledger.durable
     assert bench.store.kept["shop"] == bench.shop
     first, second = await bench.ledger.history("shop", 2)
-    assert (first.action, first.actor, "begun anew" in first.detail) == ("rollout", "ci", True)
+    assert (first.action, first.actor, "restarted" in first.detail) == ("rollout", "ci", True)
     assert (second.action, second.actor) == ("canary", "ci")
 
 

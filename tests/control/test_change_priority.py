@@ -1,4 +1,4 @@
-"""Changes go first, and nobody waits for them for long."""
+"""Changes go first, and no reader waits for them for long."""
 
 import asyncio
 

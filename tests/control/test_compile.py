@@ -1,4 +1,4 @@
-"""Config to table: what was written is what the data plane is told."""
+"""Config to table: what was written is what the data plane gets."""
 
 from ipaddress import ip_network
 

@@ -1,4 +1,4 @@
-"""The broadcast: everybody hears, nobody holds up the others."""
+"""The broadcast: every subscriber gets every event, none delays another."""
 
 from canaryproxy.control.events import MAX_SUBSCRIBERS, MAX_WAITING, EventBus, Queue
 

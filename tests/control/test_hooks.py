@@ -1,4 +1,4 @@
-"""Webhooks: gates are asked until they agree, everybody else is told; over real sockets, too."""
+"""Webhooks: gates are asked until they agree, all others are notified; over real sockets, too."""
 
 import asyncio
 import logging

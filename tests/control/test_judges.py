@@ -1,4 +1,4 @@
-"""The judges of an instance: fed by reports, told of changes."""
+"""The judges of an instance: fed by reports, notified of changes."""
 
 import asyncio
 import logging

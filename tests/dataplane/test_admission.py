@@ -27,7 +27,7 @@ Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is idle may give way at once, so that no test has to wait."""
+    """An idle client may be evicted at once, so that no test has to wait."""
     monkeypatch.setattr("canaryproxy.dataplane.admission.YOUNG_SECONDS", SHORT)
 
 

@@ -1,4 +1,4 @@
-"""The account of a worker's buffers: when it is tight, when somebody is cut, and when it is calm again."""
+"""The account of a worker's buffers: when it is tight, when a connection is closed, and when it is calm again."""
 
 import pytest
 from hypothesis import given

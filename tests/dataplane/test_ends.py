@@ -11,7 +11,7 @@ from tests.support.simulation import ALIKE, Hearer, Simulation, on
 
 
 class Wire:
-    """A transport of somebody else."""
+    """A transport of another library."""
 
     def __init__(self) -> None:
         self.written: list[bytes] = []

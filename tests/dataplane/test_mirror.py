@@ -1,4 +1,4 @@
-"""Copies: what the canary gets of them, and that nobody else notices. H73, H75."""
+"""Copies: what the canary gets of them, and that no client notices. H73, H75."""
 
 import asyncio
 import dataclasses
@@ -24,7 +24,7 @@ async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
 
 
 class Tally:
-    """What was told of copies, added up."""
+    """What was reported of copies, added up."""
 
     def __init__(self, w: Cluster) -> None:
         self._w = w

@@ -1,4 +1,4 @@
-"""What this machine lacks is charged to nobody, logged now and then, and keeps no client waiting."""
+"""What this machine lacks is charged to no version, logged now and then, and keeps no client waiting."""
 
 import asyncio
 import contextlib
@@ -397,7 +397,7 @@ def test_clients_for_whom_no_descriptor_is_left_are_refused_and_not_kept_waiting
 
 
 async def busy(w: Cluster) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A client whose request is under way, so that it gives way to nobody."""
+    """A client whose request is under way, so that it is not evicted."""
 
     async def mute(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read()

@@ -1,4 +1,4 @@
-"""Where connections come from, whoever moves their bytes. TLS: test_tls.py; how they behave:
+"""Where connections come from, whichever transport moves their bytes. TLS: test_tls.py; how they behave:
 test_epoll_transports.py.
 """
 

@@ -29,7 +29,7 @@ PACKAGES = ("asyncio", "canaryproxy", "concurrent")
 
 @pytest.fixture
 def strangers(tmp_path: Path) -> Path:
-    """A directory of files that nobody may run: each that is run says so in `ran`."""
+    """A directory of files that must not be run: each that is run says so in `ran`."""
     folder = tmp_path / "strangers"
     text = STRAY.format(mark=str(tmp_path / "ran"))
     site = folder / f"user/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"

@@ -1,4 +1,6 @@
-"""The real process judges: what fails is told by API, event and metric; sources are asked, Prometheus and endpoints."""
+"""The real process judges: what fails is reported by API, event and metric; sources are asked, Prometheus and
+endpoints.
+"""
 
 import http.client
 import http.server

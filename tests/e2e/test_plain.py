@@ -17,7 +17,7 @@ __all__ = ["origins"]
 
 
 class Traffic(threading.Thread):
-    """One client after another, until it is told to stop; what it got, and what failed."""
+    """One client after another, until it is stopped; what it got, and what failed."""
 
     def __init__(self, port: int) -> None:
         super().__init__(daemon=True)

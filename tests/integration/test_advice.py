@@ -78,9 +78,9 @@ ADVICE = (
     Advice(STARTING, "name the version, or `retry`", TAKEN_BACK, "retry"),
     Advice(STARTING, "update stable, then `reset`", DONE, "reset"),
     Advice(STARTING, "to begin another one, name the version", ("progressing", "paused", "baking"), "start"),
-    Advice(MACHINE, "the plan holds here until somebody promotes", WAITING, "promote"),
+    Advice(MACHINE, "the plan holds here until an operator promotes", WAITING, "promote"),
     Advice(MACHINE, "update stable, then reset", DONE, "reset"),
-    Advice(LEDGER, "all weights are 0 until somebody sets them", IDLE, "weight"),
+    Advice(LEDGER, "all weights are 0 until an operator sets them", IDLE, "weight"),
 )
 
 

@@ -122,7 +122,7 @@ def test_it_is_still_that_once_this_version_has_written_it(name: str, tmp_path: 
 
 
 async def asked(name: str, path: Path, verb: Verb) -> Rollout:
-    """The rollout once somebody has asked for something, on the disk and taken up again."""
+    """The rollout after an operator's request, on the disk and taken up again."""
     started = Started(path, routes(name), expected(name)["wall"])
     await started.start()
     await started.rollouts.do("shop", verb, OPERATOR)

@@ -1,4 +1,4 @@
-"""The request id, from whoever made it to client, version and log. H77."""
+"""The request id, from its origin to client, version and log. H77."""
 
 import asyncio
 import re

@@ -18,7 +18,7 @@ from tests.support.cluster import PATIENCE, run
 
 
 class End:
-    """What one end was told."""
+    """What one end received."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []

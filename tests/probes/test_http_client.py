@@ -1,4 +1,4 @@
-"""One request to somebody else: what goes out with it. How it fails is in `test_reasons`."""
+"""One request to another service: what goes out with it. How it fails is in `test_reasons`."""
 
 import asyncio
 import errno

@@ -9,7 +9,7 @@ from canaryproxy.probes.resolve import Resolver, system_lookup
 
 
 class Names:
-    """A name server that is told what to say."""
+    """A scripted name server."""
 
     def __init__(self, **answers: tuple[str, ...]) -> None:
         self.answers = answers

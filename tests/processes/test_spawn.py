@@ -82,7 +82,7 @@ def test_workers_die_with_the_supervisors_end_of_the_control_socket() -> None:
 def test_an_answer_that_is_none_ends_the_fork_server_and_gives_no_worker_a_strangers_process(
     answer: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Also one that nobody asked for: the last, which is a process id."""
+    """Also an unexpected one: the last, which is a process id."""
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
 
     async def test() -> None:

@@ -415,7 +415,7 @@ def test_a_fork_server_that_cannot_be_started_is_one_line_for_the_user(monkeypat
 
 
 async def first_message(end: socket.socket) -> WorkerConfig:
-    """What a worker is told first."""
+    """The first message to a worker."""
     end.setblocking(False)
     decoder = Decoder()
     async with asyncio.timeout(60):

@@ -1,4 +1,4 @@
-"""Precedence: abort, rules in order, affinity, weight; most of it is told by decisions.yaml. H54."""
+"""Precedence: abort, rules in order, affinity, weight; most of it is tested by decisions.yaml. H54."""
 
 import dataclasses
 import random

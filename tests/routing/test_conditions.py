@@ -1,4 +1,4 @@
-"""Single conditions; most are told by tests/integration/decisions.yaml. H54."""
+"""Single conditions; most are tested by tests/integration/decisions.yaml. H54."""
 
 import pytest
 

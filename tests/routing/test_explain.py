@@ -1,4 +1,4 @@
-"""Explanations in words; that they agree with decisions is told by test_decisions. H57."""
+"""Explanations in words; that they agree with decisions is tested by test_decisions. H57."""
 
 import dataclasses
 import random

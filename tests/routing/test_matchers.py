@@ -1,4 +1,4 @@
-"""Conditions as objects; what configurations make of them is told in test_condition."""
+"""Conditions as objects; what configurations make of them is tested in test_condition."""
 
 from ipaddress import ip_network
 

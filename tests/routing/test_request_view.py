@@ -178,7 +178,7 @@ MANY = 200_000
 
 @pytest.mark.parametrize("subject", ["header", "cookie", "query"])
 def test_very_many_values_of_one_name_take_no_longer_than_they_are_long(subject: str) -> None:
-    """Clients choose how often they say a name; nobody else may have to wait for that."""
+    """Clients choose how often they say a name; no other client may have to wait for that."""
     head = RequestHead(b"GET", b"/?" + b"a=1&" * MANY)
     head.plain = b"a: 1\r\n" * MANY + b"cookie: " + b"a=1;" * MANY + b"\r\n"
     begun = time.process_time()

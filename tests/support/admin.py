@@ -25,7 +25,7 @@ READ = {"Authorization": "Bearer read-me"}
 
 
 class FakeWorkers:
-    """Workers that acknowledge at once, unless told otherwise."""
+    """Workers that acknowledge at once by default."""
 
     def __init__(self) -> None:
         self.tables: list[RoutingTable] = []

@@ -48,7 +48,7 @@ async def read_head(reader: asyncio.StreamReader) -> bytes:
 
 
 class Origin:
-    """A server that behaves as told, and remembers the heads that `answering` read."""
+    """A server that behaves as configured, and remembers the heads that `answering` read."""
 
     def __init__(self) -> None:
         self.connections = 0

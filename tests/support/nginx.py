@@ -50,9 +50,9 @@ def nginx(folder: Path, name: str, *, requests: int = 1000) -> Iterator[int]:
 
 
 def wait_for(port: int) -> None:
-    """Return when somebody listens on `port`, within 10 s."""
+    """Return when a server listens on `port`, within 10 s."""
     for _ in range(200):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.05)
-    raise TimeoutError(f"nobody listens on {port}")
+    raise TimeoutError(f"no server listens on {port}")

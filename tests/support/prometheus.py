@@ -1,4 +1,4 @@
-"""A real Prometheus on loopback, for tests of what it is told."""
+"""A real Prometheus on loopback, for tests of what it receives."""
 
 import contextlib
 import json

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 @contextlib.asynccontextmanager
 async def silent() -> AsyncIterator[int]:
-    """Its port. In the end it lets go of whoever is connected."""
+    """Its port. In the end it closes its connections."""
     over = asyncio.Event()
 
     async def wait(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

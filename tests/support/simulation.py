@@ -1,4 +1,4 @@
-"""Connections under test, on every loop and by whoever moves the bytes, with bare sockets at their far ends."""
+"""Connections under test, on every loop and with every transport, with bare sockets at their far ends."""
 
 import asyncio
 import contextlib
@@ -84,7 +84,7 @@ class Hearer(asyncio.Protocol):
 
     @contextlib.contextmanager
     def call(self) -> Any:
-        """Within it no end may be told."""
+        """Within it no end may be notified."""
         self.calling += 1
         yield
         self.calling -= 1
@@ -191,7 +191,7 @@ Story = Callable[[Simulation], Coroutine[Any, Any, None]]
 
 
 def on(kinds: Any) -> Callable[[Story], Callable[[Kind], None]]:
-    """Run a story on each of these. What the loop is told of must be looked at, or there must be nothing."""
+    """Run a story on each of these. What is reported to the loop must be looked at, or there must be nothing."""
 
     def wrap(story: Story) -> Callable[[Kind], None]:
         async def whole(direct: bool) -> None:

@@ -351,7 +351,7 @@ class Plain:
 
 
 def main() -> None:
-    """Answer until nobody asks any more."""
+    """Answer until the input ends."""
     with sys.stdin.buffer as asked, sys.stdout.buffer as data:
         while True:
             try:

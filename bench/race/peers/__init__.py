@@ -1,4 +1,4 @@
-"""The proxies we measure ourselves beside, each told to do the same work.
+"""The proxies we measure ourselves beside, each configured to do the same work.
 
 Keep-alive both ways, a 90/10 split between two origins, X-Forwarded-For/-Proto/-Host, a request id, Via both ways, no
 access log, one worker. What one cannot do is said beside its name.
@@ -8,9 +8,19 @@ from bench.race.peers import caddy, envoy, floor, haproxy, nginx, ours, traefik
 from bench.race.peers.peer import Certificate, Command, Peer, Place
 
 __all__ = [
-    "CADDY", "ENVOY", "FLOOR", "HAPROXY", "NGINX", "OURS", "PEERS", "TRAEFIK",
-    "Certificate", "Command", "Peer", "Place",
-]  # fmt: skip
+    "CADDY",
+    "ENVOY",
+    "FLOOR",
+    "HAPROXY",
+    "NGINX",
+    "OURS",
+    "PEERS",
+    "TRAEFIK",
+    "Certificate",
+    "Command",
+    "Peer",
+    "Place",
+]
 
 FLOOR = Peer(
     "floor", floor.command, "understands no HTTP: splits by connection, adds nothing", fields=(), tls=False, pools=False
@@ -20,9 +30,11 @@ NGINX = Peer("nginx", nginx.command)
 HAPROXY = Peer("HAProxy", haproxy.command)
 ENVOY = Peer("Envoy", envoy.command)
 TRAEFIK = Peer(
-    "Traefik", traefik.command, "makes no request ids",
+    "Traefik",
+    traefik.command,
+    "makes no request ids",
     fields=("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"),
-)  # fmt: skip
+)
 CADDY = Peer("Caddy", caddy.command)
 
 PEERS = (FLOOR, OURS, HAPROXY, NGINX, ENVOY, TRAEFIK, CADDY)

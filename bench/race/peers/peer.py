@@ -42,13 +42,17 @@ class Command:
 
 @dataclass(frozen=True)
 class Peer:
-    """`lacks`: the work it cannot be told to do, for the page. `fields`: what origins must find in a request."""
+    """`lacks`: the work it cannot be configured to do, for the page. `fields`: what origins must find in a request."""
 
     name: str
     command: Callable[[Place], Command]
     lacks: str = ""
     fields: tuple[str, ...] = (
-        "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id", "via",
-    )  # fmt: skip
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "x-request-id",
+        "via",
+    )
     tls: bool = True
     pools: bool = True

@@ -1,4 +1,4 @@
-"""Thresholds: fixed bounds on a value of the canary, for those who want them, ours or somebody else's. No statistics: a
+"""Thresholds: fixed bounds on a value of the canary, of our own measurements or of an external source. No statistics: a
 bound that is broken at several looks in a row has failed.
 """
 

@@ -84,7 +84,7 @@ class AdminConfig(Section):
 
     @property
     def open(self) -> bool:
-        """Whether nobody needs a token."""
+        """Whether the API needs no token."""
         return not self.tokens
 
     @property

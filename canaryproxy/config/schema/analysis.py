@@ -266,7 +266,7 @@ class AnalysisConfig(Section):
     )
     checks: Annotated[tuple[CheckConfig, ...], BeforeValidator(sequence)] = Field(
         default=(),
-        description="Numbers that somebody else knows. See below.",
+        description="External checks. See below.",
         examples=["[{name: load, prometheus: 'http://prom:9090', query: 'load{version=\"{{version}}\"}', max: 0.8}]"],
     )
     limits: Annotated[HardLimitConfig | None, BeforeValidator(none_if_off)] = Field(
@@ -298,7 +298,7 @@ class AnalysisConfig(Section):
 
     @property
     def sources(self) -> tuple[ResourceConfig | CheckConfig, ...]:
-        """Whoever has to be asked."""
+        """The external sources that have to be asked."""
         return (*self.resources, *self.checks)
 
     @property

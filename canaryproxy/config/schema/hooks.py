@@ -1,4 +1,4 @@
-"""The part of the schema for webhooks of rollouts: gates that have to agree, and hooks that are told."""
+"""The part of the schema for webhooks of rollouts: gates that have to agree, and hooks that are notified."""
 
 import re
 from pathlib import Path
@@ -40,7 +40,7 @@ def when(value: object) -> When:
 
 
 def severity(value: object) -> Severity:
-    """How much it takes to be told."""
+    """The minimum severity of a notification."""
     found = SEVERITIES.get(value) if isinstance(value, str) else None
     if found is None:
         raise InvalidValueError(f"expected one of {', '.join(SEVERITIES)}")
@@ -48,7 +48,7 @@ def severity(value: object) -> Severity:
 
 
 def style(value: object) -> Literal["json", "slack"]:
-    """How it is told."""
+    """The format of a notification."""
     if value == "json":
         return "json"
     if value == "slack":
@@ -57,7 +57,7 @@ def style(value: object) -> Literal["json", "slack"]:
 
 
 def metadata(value: object) -> tuple[tuple[str, str], ...]:
-    """Words for whoever is asked."""
+    """Metadata for the service that is called."""
     expected = f"expected up to {MAX_METADATA} texts by name"
     if not isinstance(value, dict) or len(value) > MAX_METADATA:
         raise InvalidValueError(expected)
@@ -82,7 +82,7 @@ Retries = Annotated[int, PlainValidator(count(0, 100)), ShownAs(str)]
 
 
 class OutboundCallConfig(Section):
-    """Whoever is called."""
+    """A service that is called."""
 
     url: Service = Field(
         description="Called by POST with a JSON document. Path and query may be secrets: they are never shown.",
@@ -128,7 +128,7 @@ class OutboundCallConfig(Section):
 
 class HookConfig(OutboundCallConfig):
     """A webhook. Those at `start`, `raise` and `promotion` are gates: nothing goes on until they answer 2xx. The others
-    are told, and their answer changes nothing.
+    are notified, and their answer changes nothing.
     """
 
     name: RuleName = Field(description="What it is called.", examples=["approval"])
@@ -137,11 +137,13 @@ class HookConfig(OutboundCallConfig):
         "`end`: after it has succeeded; `rollback`: after it was taken back; `event`: whatever happens.",
         examples=["promotion"],
     )
-    metadata: Metadata = Field(default=(), description="Words for whoever is called.", examples=["{team: shop}"])
+    metadata: Metadata = Field(
+        default=(), description="Metadata for the service that is called.", examples=["{team: shop}"]
+    )
 
 
 class NotifyConfig(OutboundCallConfig):
-    """Who is told of everything that happens to a rollout."""
+    """Receivers of every event of a rollout."""
 
     min_severity: SeverityWord = Field(
         default="info", description="`info`, `warning` or `critical`, and what is graver.", examples=["warning"]

@@ -178,12 +178,12 @@ Longest = Annotated[float, PlainValidator(duration(1, 365 * DAY)), ShownAs(durat
 
 
 class RolloutConfig(Section):
-    """How the canary is raised, once somebody starts it. `rollout: {}` takes all of these."""
+    """How the canary is raised, once it is started. `rollout: {}` takes all of these."""
 
     steps: StepsOf = Field(
         default=tuple(map(WrittenStep, DEFAULT_STEPS)),
         description="Weights in percent, rising to 100. Each is one number, or `{weight, for, hold}`: for how long at "
-        "least, and whether it is left only when somebody promotes; `rules` and `mirror` hold as long as it lasts, and "
+        "least, and whether it is left only when an operator promotes; `rules` and `mirror` hold as long as it lasts, and "
         "with them its weight may be 0. Or `auto`, by the traffic at the start; "
         "`{from, to, by}`; `{curve: exponential, count}`.",
         examples=[
@@ -228,12 +228,12 @@ class RolloutConfig(Section):
     )
     hooks: Annotated[tuple[HookConfig, ...], BeforeValidator(sequence)] = Field(
         default=(),
-        description="Webhooks that have to agree, or are told. See below.",
+        description="Webhooks that have to agree, or are notified. See below.",
         examples=["[{name: approval, when: promotion, url: 'http://approvals/shop'}]"],
     )
     notify: NotifyConfig | None = Field(
         default=None,
-        description="Who is told of everything. See below.",
+        description="Receivers of every event. See below.",
         examples=["{url: 'http://chat/hook', style: slack}"],
     )
     dry_run: Switch = Field(

@@ -254,7 +254,7 @@ class RouteConfig(Section):
 
     @cached_property
     def exceptions(self) -> tuple[Rule, ...]:
-        """The rules as the table has them: the same object as long as the config is, so nobody compiles them twice."""
+        """The rules as the table has them: the same object as long as the config is, so they are compiled once."""
         return RuleSet(self.rules).exceptions
 
     @model_validator(mode="after")

@@ -176,7 +176,7 @@ class ResourceConfig(Section):
 
 
 class CheckConfig(Section):
-    """A number that somebody else knows, held against fixed bounds. Whoever does not answer makes it unknown: the
+    """A metric of an external source, compared with fixed limits. A source that does not answer makes it unknown: the
     canary goes no further then, and is not taken back.
     """
 

@@ -7,7 +7,7 @@ from canaryproxy.config.problems import InvalidValueError
 
 
 def sequence(value: object) -> tuple[object, ...]:
-    """A list, empty or not. A single text is not one, and told how to become one."""
+    """A list, empty or not. A single text is an error that shows how to write a list."""
     if isinstance(value, list):
         return tuple(value)
     raise InvalidValueError(

@@ -22,7 +22,7 @@ class HeadSyntax(NamedTuple):
 
     `start` raises `RequestRejectedError` unless its argument, a line with its CRLF, is a valid start line; None where
     there is none. `start_limit` and `limit` are bytes of the start line and of the whole head, `fields` is
-    their number, folded lines counted. `folds` tolerates obs-fold (RFC 9112 5.2), for the caller to mend.
+    their number, folded lines counted. `folds` tolerates obs-fold (RFC 9112 5.2), for the caller to repair.
     """
 
     start: Callable[[bytes], None] | None

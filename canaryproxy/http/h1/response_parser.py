@@ -1,6 +1,6 @@
 """Responses in: bytes to `ResponseHead`s (interim and final), payload and `BodyEnd`.
 
-Obsolete line folding from an upstream is mended to a space (RFC 9112 5.2), everything else outside the
+Obsolete line folding from an upstream is replaced by a space (RFC 9112 5.2), everything else outside the
 grammar is refused. A response whose body is NONE is complete with its head, as is one of length 0; one
 that lasts until the close ends when the caller sees the close.
 """
@@ -85,7 +85,7 @@ class ResponseParser:
             buffer.feed(data)
 
     def pending(self) -> int:
-        """Bytes received but not yet consumed: after a complete response, bytes nobody asked for."""
+        """Bytes received but not yet consumed: after a complete response, unexpected bytes."""
         buffer = self._buffer
         return len(buffer.data) - buffer.position
 

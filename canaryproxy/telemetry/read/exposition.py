@@ -84,7 +84,7 @@ def render(facts: InstanceFacts) -> Iterator[ExpositionPiece]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exposition:
-    """A whole rendering. Whoever sends it shares the bytes with everybody else."""
+    """A whole rendering. All readers share its bytes."""
 
     pieces: Sequence[ExpositionPiece]
 

@@ -160,7 +160,7 @@ FORMATS: dict[str, Callable[[AccessLogEntry], str]] = {"json": as_json, "text": 
 
 
 def dropped_line(render: Callable[[AccessLogEntry], str], dropped: int, at: float) -> str:
-    """The line that stands for `dropped` entries, told at wall-clock second `at`, in the format of `render`."""
+    """The line that stands for `dropped` entries, reported at wall-clock second `at`, in the format of `render`."""
     if render is as_json:
         return _encode({"time": _timestamp(at), "dropped": dropped})
     return f"{_timestamp(at)} dropped={dropped}"

@@ -1,7 +1,7 @@
 """A bounded sink for the access log, in a thread of its own: a slow disk or pipe never holds up the event loop.
 
 The request path only appends to a deque. The thread looks a few times a second, renders what is waiting and
-writes it as one batch. Nobody is woken for an entry and nothing is locked: each counter has one writer. What
+writes it as one batch. No thread is woken for an entry and nothing is locked: each counter has one writer. What
 cannot be kept or written is dropped and counted, and the log itself says how much, as soon as it can.
 """
 

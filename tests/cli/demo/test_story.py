@@ -1,4 +1,4 @@
-"""The story: told in this process for as long as a test may take, its sentences with a stage of cardboard."""
+"""The story: run in this process for as long as a test may take, its sentences with a stage of cardboard."""
 
 import asyncio
 import io
@@ -27,7 +27,7 @@ def test_the_story_begins_with_a_good_canary_and_ends_on_request() -> None:
 
 
 class Cardboard:
-    """An instance whose rollouts do as they are told."""
+    """An instance whose rollouts follow a script."""
 
     admin_address = ("127.0.0.1", 1)
 

@@ -1,4 +1,4 @@
-"""Addresses: every common slip has its own mend."""
+"""Addresses: every common slip has its own hint."""
 
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network

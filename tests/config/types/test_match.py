@@ -1,4 +1,4 @@
-"""Hosts, paths and names: one spelling for each, a mend for each slip."""
+"""Hosts, paths and names: one spelling for each, a hint for each slip."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Quantities: what is read, what is refused and how it is mended."""
+"""Quantities: what is read, what is refused and how it is corrected."""
 
 from collections.abc import Callable
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Responses in: what is accepted, mended or refused, in any chunking. H numbers: docs/http.md."""
+"""Responses in: what is accepted, corrected or refused, in any chunking. H numbers: docs/http.md."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Distinct users: exact while few, estimated with a stated error when many, whoever counted them."""
+"""Distinct users: exact while few, estimated with a stated error when many, whichever worker counted them."""
 
 import random
 

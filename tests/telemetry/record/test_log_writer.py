@@ -1,4 +1,4 @@
-"""The sink: everything is written or counted, and nobody waits for it."""
+"""The sink: everything is written or counted, and no request waits for it."""
 
 import errno
 import json
