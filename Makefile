@@ -66,7 +66,7 @@ check: $(VENV)/dev ## Format, lint, types, import rules
 	@$(BIN)/mypy
 	@said=$$($(BIN)/lint-imports --no-cache) || { echo "$$said"; exit 1; }; echo "$$said" | tail -n 1
 
-format: $(VENV)/dev ## Format the code and mend what can be mended
+format: $(VENV)/dev ## Format the code and suggested fix what can be fixed
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --fix --quiet .
 
 docs: $(VENV)/dev ## Write the generated pages of docs/

@@ -40,7 +40,7 @@ class ApiCall:
         wanted = None if self.if_match is None else entity_tags(self.if_match)
         revision = self.views.plane.ledger.revision(self.route)
         if wanted is not None and tag(revision) not in wanted:
-            raise ApiError("stale", "read the route again", headers=tagged(self))
+            raise ApiError("revision-conflict", "read the route again", headers=tagged(self))
         return None if wanted is None else revision
 
 
@@ -65,11 +65,11 @@ async def after_change(call: ApiCall, change: Awaitable[Result]) -> Result:
     except NoSuchRouteError:
         raise ApiError("no-such-route", "it has just left the config") from None
     except RevisionConflictError:
-        raise ApiError("stale", "read the route again", headers=tagged(call)) from None
+        raise ApiError("revision-conflict", "read the route again", headers=tagged(call)) from None
     except NoCanaryError as error:
         raise ApiError("no-canary", str(error)) from None
     except IllegalTransitionError as error:
-        raise ApiError("phase", str(error)) from None
+        raise ApiError("illegal-phase", str(error)) from None
     except UnwritableStateError as error:
         raise ApiError("state-unwritable", f"nothing was changed: {error}", headers={"Retry-After": "5"}) from None
     except NotAcknowledgedError as error:

@@ -133,7 +133,7 @@ class FailureLog:
     async def record_slow(self, problem: ApiError) -> ApiError:
         """What is answered, after a while."""
         if self._waiting >= MAX_LATE:
-            return ApiError("too-many", "too many failed logins at a time", headers={"Retry-After": "1"})
+            return ApiError("too-many-requests", "too many failed logins at a time", headers={"Retry-After": "1"})
         self._waiting += 1
         try:
             await asyncio.sleep(LATE_SECONDS)
@@ -162,7 +162,7 @@ def _guarded(authenticator: Authenticator | None) -> Middleware:
             raise
         except Exception:
             log.exception("%s %s failed", request.method, request.rel_url.path)
-            response = _problem(ApiError("failed", "the log of the proxy says more"))
+            response = _problem(ApiError("internal-error", "the log of the proxy says more"))
         if not response.prepared:
             response.headers.update(HEADERS)
         return response

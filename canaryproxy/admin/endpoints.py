@@ -40,7 +40,7 @@ class HealthCheckDocument(Model):
 
 
 class EndpointDocument(Model):
-    """Where requests go. `ejected`: left alone for a while after failures."""
+    """Where requests go. `ejected`: ejected after failures."""
 
     endpoint: str
     name: str

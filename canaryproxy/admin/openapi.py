@@ -13,7 +13,15 @@ from canaryproxy.admin.operations import MAX_ENTRIES, OPERATIONS, Operation
 from canaryproxy.admin.problems import CONTENT_TYPE, TITLES
 from canaryproxy.admin.rule_schema import RULE_SCHEMA
 
-EVERYWHERE = ("unauthenticated", "too-many", "unknown-host", "cross-site", "malformed", "failed", "not-ready")
+EVERYWHERE = (
+    "unauthenticated",
+    "too-many-requests",
+    "unknown-host",
+    "cross-site",
+    "malformed",
+    "internal-error",
+    "not-ready",
+)
 """Problems that any call may answer."""
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -119,7 +127,7 @@ def problems(slugs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _open(path: str, summary: str, kind: str) -> dict[str, Any]:
-    slugs = ("unknown-host", "cross-site", "failed", *MORE.get(path, ()))
+    slugs = ("unknown-host", "cross-site", "internal-error", *MORE.get(path, ()))
     schema = {"type": "object"} if kind == "application/json" else {"type": "string"}
     good = {"200": {"description": "OK", "content": {kind: {"schema": schema}}}}
     return {"operationId": path[1:], "summary": summary, "security": [], "responses": {**good, **problems(slugs)}}

@@ -231,7 +231,7 @@ async def _is_verdict(call: ApiCall) -> ApiResponse:
         raise ApiError("invalid", f"verdict: expected {', '.join(VERDICTS)}")
     found = call.views.plane.judges.analysis(call.route, call.views.now())
     if found.verdict != wanted:
-        raise ApiError("verdict", f"{found.verdict}: {found.reason}")
+        raise ApiError("verdict-changed", f"{found.verdict}: {found.reason}")
     return ApiResponse(analysis_of(call.route, found))
 
 
@@ -271,10 +271,10 @@ _CHANGES = (
     "not-json",
     "too-large",
     "invalid",
-    "stale",
+    "revision-conflict",
     "state-unwritable",
     "not-acknowledged",
-    "phase",
+    "illegal-phase",
     "no-canary",
 )
 
@@ -342,10 +342,10 @@ OPERATIONS: tuple[Operation, ...] = (
             "malformed",
             "no-such-route",
             "no-such-rule",
-            "stale",
+            "revision-conflict",
             "state-unwritable",
             "not-acknowledged",
-            "phase",
+            "illegal-phase",
         ),
     ),
     Operation(
@@ -380,10 +380,10 @@ OPERATIONS: tuple[Operation, ...] = (
             "malformed",
             "no-such-route",
             "no-canary",
-            "stale",
+            "revision-conflict",
             "state-unwritable",
             "not-acknowledged",
-            "phase",
+            "illegal-phase",
         ),
     ),
     Operation(
@@ -412,7 +412,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "read",
         _is_verdict,
         models.AnalysisDocument,
-        problems=("no-such-route", "invalid", "verdict"),
+        problems=("no-such-route", "invalid", "verdict-changed"),
     ),
     Operation(
         "GET",
@@ -487,7 +487,7 @@ OPERATIONS: tuple[Operation, ...] = (
             "not-json",
             "too-large",
             "invalid",
-            "stale",
+            "revision-conflict",
             "no-such-route",
             "no-such-goal",
             "no-affinity",

@@ -84,8 +84,8 @@ class SingleFlight(Generic[Result]):
         except ApiError as problem:
             return problem
         except Exception:
-            log.exception("%s could not be made", self._name)
-            return ApiError("failed", "the log of the proxy says more")
+            log.exception("%s could not be computed", self._name)
+            return ApiError("internal-error", "the log of the proxy says more")
         else:
             if self._kept:
                 self._last = begun, known, made

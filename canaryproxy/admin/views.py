@@ -160,7 +160,7 @@ class Views:
         return self.plane.topology.config.routes[name].canary is not None
 
     def _has_users(self, name: str) -> bool:
-        """Whether users are told apart: without a canary no key is read."""
+        """Whether users are distinguished: without a canary no key is read."""
         return self.has_canary(name) and self.plane.topology.config.routes[name].affinity is not None
 
     def _step(self, name: str, now: float) -> models.StepDocument | None:

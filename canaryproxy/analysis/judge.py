@@ -2,7 +2,7 @@
 
 Errors are bet on whenever a report comes, everything else at looks, once a second. Evidence lasts from the moment the
 canary first gets a share (or a new canary, or `restart`) until there is none any more; a change of weight only begins
-anew what is shown. A failing verdict stands.
+again what is shown. A failing verdict stands.
 """
 
 import math
@@ -41,7 +41,7 @@ from canaryproxy.telemetry.record.histogram import value_of
 
 
 class Judge:
-    """One route's canary. `affinity`: its users can be told apart. `rng` give numbers from 0 up to 1, for the
+    """One route's canary. `affinity`: its users can be distinguished. `rng` give numbers from 0 up to 1, for the
     placebo.
     """
 

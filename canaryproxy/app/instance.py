@@ -67,7 +67,7 @@ class LogSetupError(Exception):
 
 
 class Instance:
-    """One proxy. `load` reads the config anew on reload; `path` is the file to watch, if there is one;
+    """One proxy. `load` reads the config again on reload; `path` is the file to watch, if there is one;
     `report` gets every delta of every worker.
     """
 
@@ -245,7 +245,7 @@ class Instance:
         while True:
             await asyncio.sleep(WATCH_PERIOD_SECONDS)
             for gone in await asyncio.to_thread(watches.poll, self._files(path)):
-                log.warning("the file %s is gone; what it said last goes on", gone)
+                log.warning("%s was deleted; keeping the last configuration", gone)
             if watches.changed:
                 await self.reload()
 
@@ -271,7 +271,7 @@ async def run_every_second(what: Callable[[], Awaitable[None]]) -> None:
         try:
             await what()
         except Exception:
-            log.exception("a look at the canaries failed; the next one is in a second")
+            log.exception("rollout tick failed, retrying in 1 s")
 
 
 def check_log(config: AccessLogConfig | None, *others: Path) -> None:

@@ -169,7 +169,7 @@ async def _run_until_stopped(
     stranded = loop.create_task(instance.workers.stranded.wait())
     await asyncio.wait((early, stranded), return_when=asyncio.FIRST_COMPLETED)
     if not early.done():
-        log.error("no worker is left and none can follow; this instance ends: %s", instance.workers.problem)
+        log.error("no worker is left and none can be started; stopping the instance: %s", instance.workers.problem)
         await instance.abort()
         return 1
     stranded.cancel()

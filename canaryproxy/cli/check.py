@@ -18,7 +18,7 @@ def check(
 ) -> None:
     """Validate a config file and show what it means.
 
-    Every problem is printed with its file, line, path and mend; the exit code is 1 then.
+    Every problem is printed with its file, line, path and suggested fix; the exit code is 1 then.
     """
     from canaryproxy.config import ConfigError, load
     from canaryproxy.processes.file_limits import reachable_files

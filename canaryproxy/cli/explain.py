@@ -97,7 +97,7 @@ def explanation(config: "Config", head: "RequestHead", sender: "Client") -> "Exp
 
 
 def as_data(data: "Explanation | None") -> dict[str, object]:
-    """For programs: percentages where users see them, `version` null where each request draws anew."""
+    """For programs: percentages where users see them, `version` null where each request draws a new bucket."""
     if data is None:
         return {"route": None, "version": None, "reason": "no_route", "sentence": "no route has this host and path"}
     return {

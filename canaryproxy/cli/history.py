@@ -31,7 +31,7 @@ def history(
 def table(data: dict[str, Any]) -> Sheet:
     """The entries, the newest first."""
     shown = Sheet()
-    for column in ("when", "who", "from", "what", "", "version", "rollout", "until then"):
+    for column in ("when", "actor", "from", "what", "", "version", "rollout", "previous"):
         shown.add_column(column, free=not column)
     for entry in data["entries"]:
         generation = "" if entry["generation"] is None else str(entry["generation"])

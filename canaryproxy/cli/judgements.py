@@ -16,8 +16,8 @@ def judgements(routes: list[dict[str, Any]]) -> Sheet | None:
     if not judged:
         return None
     shown = Sheet()
-    for column in ("route", "check", "verdict", "canary is", "because"):
-        shown.add_column(column, again=column == "route", free=column == "because")
+    for column in ("route", "check", "verdict", "comparison", "reason"):
+        shown.add_column(column, again=column == "route", free=column == "reason")
     for route in judged:
         analysis = route["analysis"]
         shown.add_row(route["route"], "", _styled(analysis["verdict"]), "", analysis["reason"])

@@ -44,7 +44,7 @@ MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 HINTS = {
     401: "set CANARYPROXY_TOKEN, or give --token",
     403: "use a token with the role write",
-    412: "look again and decide anew",
+    412: "look again and decide again",
     421: "add that name to server.admin.hosts, or call it by its address",
 }
 

@@ -75,7 +75,7 @@ class Diagnosis:
             count += 1
             if count > MAX_PROBLEMS:
                 yield ConfigProblem(
-                    self._file, None, None, "", "more problems", f"mend the first {MAX_PROBLEMS} and try again"
+                    self._file, None, None, "", "more problems", f"fix the first {MAX_PROBLEMS} and try again"
                 )
                 return
             yield self._problem(fault, meant)

@@ -1,4 +1,4 @@
-"""Problems of a config: one sentence each, with its place and its mend.
+"""Problems of a config: one sentence each, with its place and a suggested fix.
 
 A reader of a value raises `InvalidValueError` and knows neither the file nor the path. Who called it adds the
 place and makes a `ConfigProblem` of it. All problems of one config travel together in a `ConfigError`.

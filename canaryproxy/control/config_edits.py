@@ -43,7 +43,7 @@ EFFECTS: dict[str, str] = {
     "rollout.start": "for the next canary",
     "rollout.prove_above": NOW,
     "rollout.on_timeout": NOW,
-    "rollout.rollback": NOW,
+    "rollout.rollback_step": NOW,
     "rollout.max_duration": NOW,
     "rollout.max_failed": NOW,
     "rollout.dry_run": NOW,

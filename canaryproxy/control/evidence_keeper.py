@@ -65,7 +65,7 @@ class EvidenceKeeper:
             await self._route_states.remember(documents, set(routes))
             self._written = bool(routes)
         except UnwritableStateError as error:
-            log.debug("what is known of canaries cannot be kept: %s", error)
+            log.debug("evidence cannot be stored: %s", error)
 
     def _snapshot(self, route: str) -> Evidence:
         began, extra = self._extra.get(route, (0.0, {}))
@@ -108,7 +108,7 @@ class EvidenceKeeper:
         if found is not None and found.version:
             self._versions.restore(route, found.version)
         if found is not None and found.of != self._identity(route):
-            log.warning("%s: the config has another canary or judges it otherwise; the evidence starts over", route)
+            log.warning("%s: canary or analysis changed in the config; analysis restarted", route)
         elif found is not None:
             self._extra[route] = self._rollout(route), found.extra
             if self._judges.restore(route, found.judge, self._clock()):

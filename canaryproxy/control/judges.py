@@ -178,12 +178,12 @@ class Judges:
     @contextmanager
     def _guarded(self, name: str) -> Iterator[Judge]:
         """The judge of a route. One that breaks takes nothing with it: what serves and counts goes on, and the judge
-        begins anew.
+        starts over.
         """
         try:
             yield self._judges[name]
         except Exception:
-            log.exception("%s: the judge broke, and begins anew without its evidence", name)
+            log.exception("%s: judge failed; restarted without evidence", name)
             self._judges[name] = self._judge(self._routes[name])
 
     def goal_reached(self, goal: GoalDelta) -> None:
@@ -199,7 +199,7 @@ class Judges:
                 judge.users_seen(one)
 
     def renew(self, route: str, now: float) -> None:
-        """The canary is another one, or is looked at anew: forget what is known of it."""
+        """The canary is another one, or is looked at again: forget what is known of it."""
         if route in self._judges and self._judges[route].started:
             self._judges[route].restart(now, first=int(now) + 1)
 
@@ -208,7 +208,7 @@ class Judges:
         return self._judges[route].snapshot(now)
 
     def restore(self, route: str, data: Document, now: float) -> bool:
-        """Go on from there; False where it does not fit, and the judge begins anew."""
+        """Go on from there; False where it does not fit, and the judge starts over."""
         try:
             self._judges[route].restore(data, now)
         except (TooNewError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

@@ -187,7 +187,7 @@ class Measurements:
         if not problem and self._failures.good(key):
             log.info("%s: %s is known again", route, source.name)
         elif problem and self._failures.bad(key, problem):
-            log.warning("%s: %s is unknown, the canary goes no further until it is: %s", route, source.name, problem)
+            log.warning("%s: %s is not available; the rollout waits for it: %s", route, source.name, problem)
 
 
 def pause_of(resource: ResourceConfig) -> float:

@@ -61,7 +61,7 @@ class Reload:
 def say_refused(reload: Reload) -> None:
     """Say in the log why the config was not applied, a line for each problem."""
     problems = reload.problem.splitlines()
-    log.error("the config was not applied, generation %d goes on", reload.generation)
+    log.error("the config was not applied; generation %d stays active", reload.generation)
     for problem in problems[:MAX_LOGGED]:
         log.error("%s", problem)
     if len(problems) > MAX_LOGGED:

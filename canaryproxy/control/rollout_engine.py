@@ -277,16 +277,16 @@ class RolloutEngine:
         try:
             await work
         except IllegalTransitionError as error:
-            log.warning("the rollout of %s does not begin by itself: %s", route, error)
+            log.warning("automatic start of rollout %s failed: %s", route, error)
         except (RevisionConflictError, NoCanaryError, NoSuchRouteError):
-            log.info("the rollout of %s was changed by another call or the config meanwhile", route)
+            log.info("rollout of %s was changed concurrently", route)
         except UnwritableStateError as error:
             if route not in self._troubled:
-                log.error("the rollout of %s cannot go on, its state cannot be kept: %s", route, error)
+                log.error("rollout of %s cannot continue, its state cannot be written: %s", route, error)
             self._troubled.add(route)
         except NotAcknowledgedError as error:
             log.error("%s: %s", route, error)
         except Exception:
-            log.exception("the rollout of %s could not go on", route)
+            log.exception("rollout of %s failed to continue", route)
         else:
             self._troubled.discard(route)

@@ -144,7 +144,7 @@ class RouteStates:
             self.state = latch(config, said, "the kept state was damaged")
             self._health_at_load = StorageHealth("damaged", str(error))
         except TooNewStateError as error:
-            log.error("the state is of a newer version, every canary is off and nothing can be changed: %s", error)
+            log.error("state was written by a newer version; every canary is off and changes are refused: %s", error)
             self.state = self._stamped({}, latch(config, said, TOO_NEW_TEXT), config)
             self._health_at_load = StorageHealth("too_new", str(error))
             return {}
@@ -161,7 +161,7 @@ class RouteStates:
             try:
                 await self._save(self.state, self._audits(changes, {**(kept or {}), **self.state}, 0))
             except UnwritableStateError as error:
-                log.error("the state cannot be kept, changes are refused: %s", error)
+                log.error("state cannot be written; changes are refused: %s", error)
         return changes
 
     async def apply_config(self, config: Config, generation: int) -> AppliedConfig:
@@ -183,7 +183,7 @@ class RouteStates:
                 await self._save(state, audits)
             except UnwritableStateError as error:
                 self._queue_audits(audits)
-                log.error("the config is followed, but the state cannot be kept: %s", error)
+                log.error("the config is applied, but the state cannot be written: %s", error)
         return AppliedConfig(config, prints, canaries, before, state, said)
 
     def follow(self, changes: AppliedConfig) -> None:
@@ -271,11 +271,11 @@ class RouteStates:
                 await self._save(self.state)
         except UnwritableStateError as error:
             if not self._failing:
-                log.error("what holds cannot be kept, that will be tried again and again: %s", error)
+                log.error("state could not be written, retrying: %s", error)
             self._failing = True
             return
         if self._failing:
-            log.info("what holds is kept again")
+            log.info("state is written again")
         self._failing = False
 
     def _queue_audits(self, audits: list[Audit]) -> None:
@@ -308,7 +308,7 @@ class RouteStates:
         try:
             return await self._in_thread(self._store.stored_evidence)
         except UnwritableStateError as error:
-            log.error("what was known of canaries is lost, they are judged anew: %s", error)
+            log.error("stored evidence is lost; analysis restarted: %s", error)
             return {}
 
     async def close(self) -> None:
@@ -369,4 +369,4 @@ def _warn_latched(route: str, state: RouteState) -> None:
     canary = state.canary
     if canary is not None and canary.problem:
         so = "there is none until that holds up again" if canary.version is None else "it goes on as it was read last"
-        log.error("%s: the canary set over the API does not hold up, %s: %s", route, so, canary.problem)
+        log.error("%s: the canary set through the API is no longer valid, %s: %s", route, so, canary.problem)

@@ -52,7 +52,7 @@ class Pool:
 
     @property
     def ejected(self) -> bool:
-        """Whether the endpoint is left alone for a while."""
+        """Whether the endpoint is ejected."""
         return self.ejection.active
 
     def take_idle(self) -> UpstreamStream | None:

@@ -2,7 +2,7 @@
 
 TLS 1.2 and 1.3 with the library's own choice of ciphers; the control plane has made sure that certificates and
 keys can be used. A listener's identities can be replaced while it
-serves: every handshake picks its context anew, by the name the client asks for (RFC 6066 3).
+serves: every handshake picks its context again, by the name the client asks for (RFC 6066 3).
 """
 
 import contextlib

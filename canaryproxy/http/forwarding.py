@@ -1,6 +1,6 @@
 """One hop to the next: what is taken out of a head, what is put in, and the bytes that go on.
 
-Fields of the hop that ends here are removed (RFC 9110 7.6.1), framing is written anew from what was
+Fields of the hop that ends here are removed (RFC 9110 7.6.1), framing is rewritten from what was
 parsed, `Via` and the forwarding fields are added. Whatever a client names in Connection, it can neither
 delete the fields that the next server's safety rests on nor keep those that we set.
 """
@@ -51,7 +51,7 @@ OTHER_FORWARDING = (b"x-canary-mirror", b"x-real-ip")
 LOW_DIGITS = 3
 LOW_BITS = (1 << 4 * LOW_DIGITS) - 1
 LOW = tuple(b"%03x" % low for low in range(LOW_BITS + 1))
-"""The last digits of request ids; the others are written anew when these have come round."""
+"""The last digits of request ids; the others are rewritten when these have come round."""
 
 sane_request_id = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
 

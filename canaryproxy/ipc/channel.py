@@ -180,4 +180,4 @@ class Channel(asyncio.Protocol):
 
 def log_protocol_error(words: str) -> None:
     """Say why a link is cut."""
-    log.error("the link is not understood and is cut: %s", words)
+    log.error("protocol error on the IPC channel, closing it: %s", words)

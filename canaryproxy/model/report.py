@@ -33,7 +33,7 @@ class CounterDelta:
     `duration` what clients saw, `connect` the opening of upstream connections; all three as bucket index ->
     count (`telemetry.histogram`). `replies` are the statuses from 400 on that the version itself gave to first
     attempts, the client may have got another one. `rescues` counts by kind the requests that the other version
-    answered, `ejections` the times that an endpoint was left alone after failures of this version.
+    answered, `ejections` the times that an endpoint was ejected after failures of this version.
     """
 
     key: CounterKey

@@ -191,7 +191,7 @@ class Health:
     def _lack(self, endpoint: Endpoint, reason: Reason) -> None:
         """The check failed for a local reason, which does not count against the endpoint."""
         if self._lacking.due(reason.words, self._wall_clock()):
-            log.error("health checks fail for want of something here, %s for one: %s", endpoint.authority, reason)
+            log.error("health checks fail because of a local resource, for example %s: %s", endpoint.authority, reason)
 
     def _say(
         self, endpoint: Endpoint, check: HealthCheckSpec, finding: HealthFinding, streak: Streak, *, changed: bool

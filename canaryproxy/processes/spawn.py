@@ -139,7 +139,9 @@ class Processes:
         for one in descriptors:
             os.close(one)
         if data:
-            log.error("the fork server says %s, which is no answer; it ends with its workers", ascii(data[: PID.size]))
+            log.error(
+                "the fork server sent an invalid answer, %s; stopping it and its workers", ascii(data[: PID.size])
+            )
         self._lost()
 
     def _lost(self) -> None:
@@ -148,7 +150,7 @@ class Processes:
         self._births.clear()
         if self._retired:
             return
-        log.error("the fork server ended; another one follows")
+        log.error("the fork server ended; restarting it")
         asyncio.get_running_loop().call_later(RETRY_SECONDS, self._restart)
         self._ended += 1
         if self._ended == MAX_FAILED_STARTS and self._barren is not None:
@@ -161,7 +163,7 @@ class Processes:
         try:
             self._spawn()
         except OSError as error:
-            log.error("no fork server can be started: %s; trying again", error)
+            log.error("the fork server cannot be started: %s; retrying", error)
             asyncio.get_running_loop().call_later(RETRY_SECONDS, self._restart)
 
     def _hang_up(self) -> None:

@@ -288,14 +288,14 @@ class Workers:
         try:
             self._deltas.publish(WorkerReport(link.slot, delta))
         except Exception as error:
-            log.exception("what worker %d reports cannot be filed", link.slot + 1)
+            log.exception("the report of worker %d could not be processed", link.slot + 1)
             self._refuse(link, FAILED, f"{type(error).__name__} while it was filed")
 
     def _refuse(self, link: WorkerLink, reason: str, words: str) -> None:
         """It says what no worker of ours says: it may not be ours any more."""
         self.refused[reason] += 1
         log.error(
-            "worker %d (pid %s) is killed and replaced, what it says is refused: %s",
+            "worker %d (pid %s) is killed and replaced, its message is rejected: %s",
             link.slot + 1,
             link.pid,
             words,
@@ -333,7 +333,7 @@ class Workers:
             self._launch(link.slot)
         else:
             delay = self._delay(link.slot)
-            log.error("worker %d died before it was ready; another one follows in %g s", link.slot + 1, delay)
+            log.error("worker %d died before it was ready; restarting in %g s", link.slot + 1, delay)
             self._loop.call_later(delay, self._launch, link.slot)
         self._deltas.publish(WorkersChanged(f"worker {link.slot + 1} ended"))
 

@@ -192,7 +192,7 @@ def _start(plan: Plan, _: Rollout, event: RolloutEvent, now: float) -> tuple[Rol
 def _restart(plan: Plan, state: Rollout, event: RolloutEvent, now: float) -> tuple[Rollout, tuple[Notice, ...]]:
     """A manual pause stays one."""
     first = Rollout(phase="progressing", steps=plan.steps, began=now, identity=event.identity)
-    words = "the canary is another one: begun anew" if event.kind == "changed" else f"started{_by(event)}"
+    words = "the canary is another one: restarted" if event.kind == "changed" else f"started{_by(event)}"
     if state.identity.id and state.identity.id != event.identity.id:
         words += f"{_named(event)}, in place of {state.identity}"
     after, notice = _at(plan, first, 0, now, words)

@@ -22,7 +22,7 @@ class EndpointLoad(Protocol):
 
     @property
     def ejected(self) -> bool:
-        """Whether it is left alone for a while."""
+        """Whether it is ejected."""
 
 
 Loads = Callable[[Decision], EndpointLoad]

@@ -1,7 +1,7 @@
 """Why a request gets what it gets, explained by the code that decides. Pure.
 
 Nothing is decided here: the route, the split and the bucket are those of `decide`, and each rule's conditions
-are the ones it would be asked. Only where the bucket is drawn anew for every request there is no single
+are the ones it would be asked. Only where the bucket is drawn again for every request there is no single
 answer; then both versions are named with their shares.
 """
 
@@ -33,7 +33,7 @@ class RuleExplanation:
 class Explanation:
     """What a request would get.
 
-    `version` is None where each such request draws anew; `share` is the chance of the canary, and `weight` what
+    `version` is None where each such request draws a new bucket; `share` is the chance of the canary, and `weight` what
     the bucket is compared with, in basis points. `bucket` is the client's, None where none is looked up.
     `fresh`: the client would be given a cookie.
     """
@@ -115,5 +115,9 @@ def _sentence(
         return f"{version}, because this client's bucket {bucket} is {relation} {split.weight} ({share}, by {because})"
     if version is not None:
         return f"{version}, because {because} sends {share} to {below}"
-    how = "a new client gets a cookie and stays with what it draws" if key is not None else "each request draws anew"
+    how = (
+        "a new client gets a cookie and stays with what it draws"
+        if key is not None
+        else "each request draws a new bucket"
+    )
     return f"{below} for {share} and {above} for the others, by {because}; {how}"

@@ -7,7 +7,7 @@ from libc.string cimport memchr, memcmp
 ctypedef const unsigned char *Bytes
 
 cdef enum:
-    # Longer names count as this long where names are told apart.
+    # Longer names count as this long where names are distinguished.
     LONGEST = 63
 
 
@@ -159,7 +159,7 @@ cpdef bint is_normal(bytes path) except -1:
 
 
 cdef class FieldNames:
-    """See field_scan.py. Nearly every other name is told apart by its first byte and its length."""
+    """See field_scan.py. Nearly every other name is distinguished by its first byte and its length."""
 
     def __init__(self, names):
         cdef bytes name

@@ -77,7 +77,7 @@ class BlockSplit:
 
 
 class Splits:
-    """The splits of a worker. They outlive the tables, so a reload never begins a cycle anew."""
+    """The splits of a worker. They outlive the tables, so a reload never begins a cycle again."""
 
     __slots__ = ("_splits", "rng")
 

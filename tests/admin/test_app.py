@@ -137,7 +137,7 @@ async def test_failed_logins_are_slowed_a_good_token_never_is(
     assert (await client.get("/api/v1/routes", headers=WRITE)).status == 200
     assert loop.time() - began < 0.2
     answers = sorted([await problem(await one) for one in wrong])
-    assert answers == [(401, "unauthenticated")] * 3 + [(429, "too-many")] * 2
+    assert answers == [(401, "unauthenticated")] * 3 + [(429, "too-many-requests")] * 2
     assert loop.time() - began >= 0.2
     assert "Bearer" not in caplog.text
 
@@ -221,7 +221,7 @@ async def test_a_fault_of_ours_is_a_problem_without_its_entrails(
     del api.ledger.state["shop"]
     response = await client.get("/api/v1/routes/shop")
     assert "KeyError" not in await response.text()
-    assert await problem(response) == (500, "failed")
+    assert await problem(response) == (500, "internal-error")
     assert "KeyError" in caplog.text
 
 
@@ -288,8 +288,8 @@ async def test_a_rollout_is_driven_by_its_verbs_with_a_body_or_without(aiohttp_c
     assert (started.status, data["phase"], data["step"], data["weight"], data["next"]) == (200, "progressing", 0, 1, 5)
     assert data["not_before"] == data["since"] + 60
     assert started.headers["ETag"]
-    assert await problem(await client.post(f"{path}/start", json={})) == (409, "phase")
-    assert await problem(await client.put("/api/v1/routes/shop/weight", json={"canary": 5})) == (409, "phase")
+    assert await problem(await client.post(f"{path}/start", json={})) == (409, "illegal-phase")
+    assert await problem(await client.put("/api/v1/routes/shop/weight", json={"canary": 5})) == (409, "illegal-phase")
     data = await (await client.get("/api/v1/routes/shop")).json()
     assert (data["phase"], data["step"], data["source"], data["weight"]) == ("progressing", 0, "rollout", 1)
     assert (await (await client.post(f"{path}/pause", json={})).json())["reason"] == "manual"

@@ -200,7 +200,7 @@ async def test_a_look_that_fails_is_not_the_last_one(
     async with asyncio.timeout(PATIENCE):
         await done.wait()
     task.cancel()
-    assert caplog.text.count("a look at the canaries failed; the next one is in a second") == 1
+    assert caplog.text.count("rollout tick failed, retrying in 1 s") == 1
 
 
 def test_an_access_log_goes_where_lines_may_be_appended(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def explained(text: str, *faults: SchemaFault, short: bool = False, environ: dic
 
 
 def value(*loc: str | int) -> SchemaFault:
-    return SchemaFault(loc, "value", InvalidValueError("mend it"))
+    return SchemaFault(loc, "value", InvalidValueError("fix it"))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def value(*loc: str | int) -> SchemaFault:
 )
 def test_what_was_found_is_shown_as_it_was_written(written: str, found: str) -> None:
     lines = explained(f"a: {written}", value("a"))
-    assert lines == [f"f:1:1: a: found {found}; mend it"]
+    assert lines == [f"f:1:1: a: found {found}; fix it"]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_of_a_url_that_is_called_the_host_is_shown_at_most(written: str, shown: 
     lines = explained(
         f"rollout: {{notify: {{url: '{written}'}}}}".replace("'5'", "5"), value("rollout", "notify", "url")
     )
-    assert lines == [f"f:1:20: rollout.notify.url: {shown}; mend it"]
+    assert lines == [f"f:1:20: rollout.notify.url: {shown}; fix it"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_of_a_url_that_is_called_the_host_is_shown_at_most(written: str, shown: 
     [("http://a/b?key=hunter2", "http://a/b?..."), ("http://u:hunter2@a", "http://...@a"), ("a@b?c", "a@b?c")],
 )
 def test_of_any_url_neither_user_nor_query_is_shown(written: str, shown: str) -> None:
-    assert explained(f"a: {written}", value("a")) == [f'f:1:1: a: found "{shown}"; mend it']
+    assert explained(f"a: {written}", value("a")) == [f'f:1:1: a: found "{shown}"; fix it']
 
 
 def test_a_list_with_values_from_the_environment_names_the_variables() -> None:
@@ -110,7 +110,7 @@ def test_the_value_of_a_secret_variable_is_not_shown() -> None:
 
 def test_a_fault_inside_a_short_form_is_reported_where_the_user_wrote() -> None:
     assert explained("routes:\n  shop:\n    stable: x", value("routes", "shop", "stable", "url")) == [
-        'f:3:5: routes.shop.stable: found "x"; mend it'
+        'f:3:5: routes.shop.stable: found "x"; fix it'
     ]
 
 
@@ -158,14 +158,14 @@ def test_very_many_problems_are_cut_short(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(diagnose, "MAX_PROBLEMS", 2)
     lines = explained("a: 1\nb: 2\nc: 3\nd: 4", *(value(key) for key in "abcd"))
     assert len(lines) == 3
-    assert lines[-1] == "f: more problems; mend the first 2 and try again"
+    assert lines[-1] == "f: more problems; fix the first 2 and try again"
 
 
 def test_flags_are_named_instead_of_paths() -> None:
     document = Document({"weight": 7}, {(): SourceValue(None), ("weight",): SourceValue(None, "7")})
     explainer = Diagnosis("", document, short=True, names={("weight",): "--weight"})
     assert [str(problem) for problem in explainer.problems([value("routes", "default", "weight")])] == [
-        "--weight: found 7; mend it"
+        "--weight: found 7; fix it"
     ]
 
 

@@ -14,10 +14,10 @@ def test_a_problem_without_text_or_path_leaves_them_out() -> None:
 
 
 def test_an_error_tells_all_problems_in_the_order_of_the_text() -> None:
-    late, early = (ConfigProblem("f", line, 1, "", str(line), "mend") for line in (9, 2))
+    late, early = (ConfigProblem("f", line, 1, "", str(line), "fix") for line in (9, 2))
     error = ConfigError([late, early])
     assert error.problems == (early, late)
-    assert str(error) == "f:2:1: 2; mend\nf:9:1: 9; mend"
+    assert str(error) == "f:2:1: 2; fix\nf:9:1: 9; fix"
 
 
 def test_what_does_not_print_is_escaped() -> None:

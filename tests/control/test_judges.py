@@ -171,7 +171,7 @@ def test_a_judge_that_breaks_takes_nothing_with_it(
     with monkeypatch.context() as broken_judge:
         broken_judge.setattr("canaryproxy.analysis.judge.Judge.count", broken)
         bench.report(10.2)
-    assert "shop: the judge broke, and begins anew without its evidence" in caplog.text
+    assert "shop: judge failed; restarted without evidence" in caplog.text
     assert "ZeroDivisionError" in caplog.text
     for at in (10.4, 10.6):
         bench.report(at, canary_fails=True)

@@ -207,4 +207,4 @@ def test_an_upgrade_under_a_running_instance_keeps_what_serves_and_ends_when_not
         assert process.poll() is None
         os.kill(titles["canaryproxy: worker 2"], signal.SIGKILL)
         assert process.wait(PATIENCE) == 1
-        assert "no worker is left and none can follow; this instance ends" in log.read_text()
+        assert "no worker is left and none can be started; stopping the instance" in log.read_text()

@@ -91,5 +91,5 @@ def test_the_instance_goes_on_and_the_worker_is_replaced(
         assert "canaryproxy_worker_restarts_total 1.0" in said
         assert sum(f'refused_total{{reason="{why}"}} 1.0' in said for why in ("garbled", "bounds", "failed")) == 1
         assert ask(proxy.port)
-        assert f"worker 1 (pid {before[0]}) is killed and replaced, what it says is refused: " in proxy.log.read_text()
+        assert f"worker 1 (pid {before[0]}) is killed and replaced, its message is rejected: " in proxy.log.read_text()
         assert words in proxy.log.read_text()

@@ -144,7 +144,7 @@ def test_a_worker_that_is_not_ours_any_more_is_replaced(
 
     run(test())
     (line,) = [one.getMessage() for one in caplog.records if "is refused" in one.getMessage()]
-    assert line.startswith("worker 1 (pid None) is killed and replaced, what it says is refused: ")
+    assert line.startswith("worker 1 (pid None) is killed and replaced, its message is rejected: ")
     assert words in line
     assert line.isprintable()
     assert len(line) < 500

@@ -213,6 +213,6 @@ def test_fork_servers_that_end_before_a_worker_comes_of_them_are_reported_of(
         await until(lambda: bool(said))
         processes.abort()
         assert "ends before a worker comes of it" in said[0]
-        assert caplog.text.count("the fork server ended; another one follows") == module.MAX_FAILED_STARTS
+        assert caplog.text.count("the fork server ended; restarting it") == module.MAX_FAILED_STARTS
 
     run(test())

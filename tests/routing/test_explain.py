@@ -23,7 +23,7 @@ def reported(route: Route, asked: RequestHead | None = None) -> Explanation:
 
 def test_a_drawn_request_names_both_shares() -> None:
     why = reported(dataclasses.replace(ROUTE, affinity=None, weight=500))
-    assert why.sentence == "canary for 5 % and stable for the others, by the weight; each request draws anew"
+    assert why.sentence == "canary for 5 % and stable for the others, by the weight; each request draws a new bucket"
     assert (why.version, why.share, why.bucket) == (None, 500, None)
 
 

@@ -103,7 +103,7 @@ class GoalCheck:
             self._past[bucket] = self._past.get(bucket, 0) + 1
 
     def step(self) -> None:
-        """The weight has changed: what is shown begins anew, evidence does not."""
+        """The weight has changed: what is shown starts over, evidence does not."""
         self._here = NOTHING
         self._worth = [0.0, 0.0]
         self._squares = [0.0, 0.0]

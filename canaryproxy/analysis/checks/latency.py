@@ -93,7 +93,7 @@ class LatencyCheck:
         self._waiting = ({}, {})
 
     def step(self) -> None:
-        """The weight has changed: what is shown begins anew, evidence does not."""
+        """The weight has changed: what is shown starts over, evidence does not."""
         self._here = ({}, {})
 
     def snapshot(self) -> Document:

@@ -74,7 +74,7 @@ class RateCheck:
         self._all += block
 
     def step(self) -> None:
-        """The weight has changed: what is shown begins anew, evidence does not."""
+        """The weight has changed: what is shown starts over, evidence does not."""
         self._here = NOTHING
 
     def snapshot(self) -> Document:

@@ -71,7 +71,7 @@ class ThresholdCheck:
         self._problem = problem
 
     def step(self) -> None:
-        """The weight has changed: counting in a row begins anew."""
+        """The weight has changed: counting in a row starts over."""
         self._bad = 0
 
     def snapshot(self) -> Document:

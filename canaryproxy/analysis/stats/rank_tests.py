@@ -43,7 +43,7 @@ WEIGHTS = tuple(0.5 * one for one in even_weights(5)) + tuple(0.25 * one for one
 """Of the fifteen alternatives: half on the whole distribution, a quarter on each tail."""
 
 REFRESH_RATIO = 1.1
-"""The ranks are read anew once stable has this many times the requests. Old ranks only cost power."""
+"""The ranks are read again once stable has this many times the requests. Old ranks only cost power."""
 
 
 @dataclass(frozen=True, slots=True)

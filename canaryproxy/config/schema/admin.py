@@ -174,7 +174,7 @@ class AccessLogConfig(Section):
 
     path: LogPath = Field(
         default="-",
-        description="File to append to, or `-` for standard output. A file that is moved away is opened anew.",
+        description="File to append to, or `-` for standard output. A file that is moved away is reopened.",
         examples=["/var/log/canaryproxy/access.log"],
     )
     format: LogFormat = Field(default="json", description="`json`, or `text` for human eyes.", examples=["text"])

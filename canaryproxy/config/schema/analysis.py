@@ -157,7 +157,9 @@ class LatencyConfig(Section):
         description="And how much on top of that: a version with little traffic is always a little slower.",
         examples=["5ms"],
     )
-    quantile: Quantile = Field(default=99, description="What `max` and `vs_stable` are bounds of.", examples=["p95"])
+    quantile: Quantile = Field(
+        default=99, description="What `max` and `max_ratio_to_stable` are bounds of.", examples=["p95"]
+    )
     max: MaxTime = Field(default=None, description=f"A bound for the quantile itself. {BOUND}", examples=["500ms"])
     max_ratio_to_stable: Times = Field(
         default=None, description=f"A bound as a multiple of stable's. {BOUND}", examples=["1.5"]

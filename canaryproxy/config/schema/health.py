@@ -68,7 +68,7 @@ class HealthConfig(Section):
     version_header: HeaderName | None = Field(
         default=None,
         description="A response header in which it tells its version: a canary that tells another one is another "
-        "canary, and its rollout begins anew.",
+        "canary, and its rollout starts over.",
         examples=["x-version"],
     )
 

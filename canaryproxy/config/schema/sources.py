@@ -238,10 +238,11 @@ class CheckConfig(Section):
         if self.field and self.prometheus is not None:
             raise InvalidValueError("`field` is for the JSON of `url`", found="`field` beside `prometheus`")
         if self.max is None and self.min is None and self.max_ratio_to_stable is None:
-            raise InvalidValueError("give a bound: `max`, `min` or `vs_stable`", found="no bound")
+            raise InvalidValueError("give a bound: `max`, `min` or `max_ratio_to_stable`", found="no bound")
         if self.max_ratio_to_stable is not None and not self.by_version:
             raise InvalidValueError(
-                "name the version in the query or the URL", found="`vs_stable` and one value for both versions"
+                "name the version in the query or the URL",
+                found="`max_ratio_to_stable` and one value for both versions",
             )
         check_one_credential(self.headers, self.token, self.token_file)
         check_secure(self.prometheus or self.url, self.tls)

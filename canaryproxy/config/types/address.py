@@ -1,6 +1,6 @@
 """Addresses as users write them: where to listen, where upstreams are, whom to trust.
 
-Pure functions that raise `InvalidValueError`; nothing is resolved here. Every common slip has its own mend,
+Pure functions that raise `InvalidValueError`; nothing is resolved here. Every common slip has its own fix,
 most of them with the corrected text. Host names are compared in lower case (RFC 3986 3.2.2).
 """
 

@@ -1,6 +1,6 @@
 """Quantities as users write them: durations, sizes, percentages, counts, switches.
 
-Pure functions, in pairs: a reader (`duration("10s") == 10.0`) raises `InvalidValueError` with the mend, a writer
+Pure functions, in pairs: a reader (`duration("10s") == 10.0`) raises `InvalidValueError` with a hint, a writer
 (`duration_text(10.0) == "10s"`) gives back the shortest form. Arithmetic is exact (`Decimal`), so
 0.29 % is 29 basis points and not 28. YAML's numbers arrive as int or float; a bool is never a number.
 """

@@ -78,7 +78,7 @@ cdef bint _of_family(Bytes name, Py_ssize_t size) noexcept nogil:
 
 
 cdef class FieldFinder:
-    """Lower-case names. Nearly every other name is told apart by its first letter and its length. `family`: all names
+    """Lower-case names. Nearly every other name is distinguished by its first letter and its length. `family`: all names
     that begin with `x-forwarded` are among them.
     """
 

@@ -18,7 +18,9 @@ EVICTED = ("files", "full", "handshakes", "memory")
 def connection_families(counters: Counters) -> Iterator[Metric]:
     """By code, and by reason."""
     refused = CounterMetricFamily(
-        "canaryproxy_refused", "Requests answered by ourselves before any version was decided on.", labels=("code",)
+        "canaryproxy_rejected_requests",
+        "Requests answered by ourselves before any version was decided on.",
+        labels=("code",),
     )
     for code in sorted({*REFUSED_CODES, *counters.refused}):
         refused.add_metric((str(code),), counters.refused[code])

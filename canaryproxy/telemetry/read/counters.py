@@ -58,7 +58,7 @@ class WorkerGauges:
 
 
 class Counters:
-    """The sums of an instance. Workers are told apart by their slots."""
+    """The sums of an instance. Workers are distinguished by their slots."""
 
     def __init__(self) -> None:
         self.by_side: dict[Side, VersionSums] = {}

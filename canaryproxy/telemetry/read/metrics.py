@@ -360,7 +360,7 @@ ROUTE_FAMILIES: tuple[_Family, ...] = (
     _gauge("in_flight", "Exchanges open now.", lambda facts, _, side: facts.counters.in_flight(side)),
     _gauge("tunnels_open", "Tunnels (WebSocket) open now.", lambda facts, _, side: facts.counters.tunnels(side)),
     _endpoints,
-    _counter("ejections", "Times an endpoint was left alone after failures.", lambda sums: sums.ejections),
+    _counter("ejections", "Times an endpoint was ejected after failures.", lambda sums: sums.ejections),
     _goals("goal_events", "Business events.", lambda sums, goal: sums.goal_events[goal]),
     _goals("goal_value", "Sum of their values.", lambda sums, goal: sums.goal_values.get(goal, 0.0)),
     _mirror("mirror_requests", "Copies of stable's requests that were sent.", lambda sums: sums.mirror_sent),
@@ -383,5 +383,5 @@ ROUTE_FAMILIES: tuple[_Family, ...] = (
         lambda route: -1 if route.step is None else route.step,
     ),
     _checks("check_value", "Evidence of each check that the canary is worse.", 0),
-    _checks("check_threshold", "Evidence from which a check counts.", 1),
+    _checks("check_threshold", "Evidence at which a check reaches a verdict.", 1),
 )

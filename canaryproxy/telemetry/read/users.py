@@ -220,7 +220,7 @@ class UserRegistry:
         return step
 
     def begin(self, route: str) -> None:
-        """The route's step begins anew: its users have another canary before them."""
+        """The route's step starts over: its users have another canary before them."""
         self._steps.pop(route, None)
 
     def retain(self, routes: Set[str]) -> None:

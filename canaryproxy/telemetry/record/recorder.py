@@ -155,7 +155,7 @@ class CounterCell:
         self.rescues = _count(self.rescues, kind)
 
     def eject(self) -> None:
-        """An endpoint of this version is left alone for a while."""
+        """An endpoint of this version is ejected."""
         self.mark_dirty()
         self.ejections += 1
 

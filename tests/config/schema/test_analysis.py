@@ -42,25 +42,27 @@ def test_percentages_are_ratios_and_shares() -> None:
 
 
 def test_fixed_bounds_are_there_where_they_are_wanted() -> None:
-    found = spec("{errors: {max: 5%, vs_stable: 2}, latency: {quantile: p95, max: 500ms, vs_stable: 1.5}}")
+    found = spec(
+        "{errors: {max: 5%, max_ratio_to_stable: 2}, latency: {quantile: p95, max: 500ms, max_ratio_to_stable: 1.5}}"
+    )
     assert found.errors is not None
     assert found.latency is not None
     assert (found.errors.limits, found.latency.limits) == (FixedLimits(0.05, 2.0), FixedLimits(0.5, 1.5))
     assert found.latency.q == 0.95
     assert not AnalysisSpec().errors.limits  # type: ignore[union-attr]
-    assert spec("{errors: {max: none, vs_stable: off}, latency: {max: none}}") == AnalysisSpec()
+    assert spec("{errors: {max: none, max_ratio_to_stable: off}, latency: {max: none}}") == AnalysisSpec()
 
 
 def test_goals_hold_unless_configured_otherwise() -> None:
     found = spec(
-        "{goals: [{goal: revenue, tolerance: 2%, on_harm: rollback}]}",
+        "{goals: [{goal: revenue, tolerance: 2%, on_failure: rollback}]}",
         "[{name: cart}, {name: revenue, header: x-value}]",
     )
     assert found.goals == (GoalSpec("cart"), GoalSpec("revenue", 1.02, "rollback", valued=True))
 
 
 def test_what_is_excluded_is_reported_by_path_and_by_agent() -> None:
-    route = config("{exclude: {paths: [/healthz], agents: [kube-probe]}}").routes["shop"]
+    route = config("{exclude: {paths: [/healthz], user_agents: [kube-probe]}}").routes["shop"]
     assert route.excluded == (
         Condition("path", "prefix", ("/healthz",)),
         Condition("header", "prefix", ("kube-probe",), "user-agent"),

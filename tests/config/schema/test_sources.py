@@ -33,7 +33,7 @@ def test_a_resource_is_scraped_at_its_endpoints_and_holds() -> None:
 
 def test_a_check_asks_for_each_version_where_it_names_them() -> None:
     found = analysis(
-        "checks: [{name: a, prometheus: 'http://p', query: 'x{v=\"{{version}}\"}', vs_stable: 2}, "
+        "checks: [{name: a, prometheus: 'http://p', query: 'x{v=\"{{version}}\"}', max_ratio_to_stable: 2}, "
         "{name: b, url: 'http://q/{{version}}', min: 0.5, token: abc}, {name: c, url: 'http://q/', max: 1}]"
     )
     assert [one.by_version for one in found.checks] == [True, True, False]

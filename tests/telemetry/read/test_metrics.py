@@ -89,7 +89,7 @@ def test_what_was_counted_is_reported() -> None:
     assert found["canaryproxy_request_duration_seconds_count", of("canary")] == 4
     assert found["canaryproxy_request_duration_seconds_sum", of("canary")] == pytest.approx(20.06, rel=0.011)
     assert found["canaryproxy_rescues_total", (("kind", "fallback"), ("route", "r0"))] == 1
-    assert found["canaryproxy_refused_total", (("code", "404"),)] == 2
+    assert found["canaryproxy_rejected_requests_total", (("code", "404"),)] == 2
     assert (found["canaryproxy_observed_weight", of("canary")], found["canaryproxy_in_flight", of("canary")]) == (
         100,
         5,
