@@ -11,14 +11,14 @@ from canaryproxy.analysis.stats.rate_tests import NOTHING, Block, HigherRate
 CLOSE = 1e-9
 
 
-class Differs(Exception):
+class TwinDiffersError(Exception):
     """The twin says something else than the real code."""
 
 
 def compare(ours: float, theirs: float, where: str) -> None:
-    """Raise `Differs` unless two values are the same but for rounding."""
+    """Raise `TwinDiffersError` unless two values are the same but for rounding."""
     if abs(ours - theirs) > CLOSE * max(abs(ours), abs(theirs), 1.0):
-        raise Differs(f"{where}: the twin says {theirs!r}, the real code {ours!r}")
+        raise TwinDiffersError(f"{where}: the twin says {theirs!r}, the real code {ours!r}")
 
 
 def errors(rate: float, stock: Stock, rates: tuple[float, float], looks: int, runs: int, seed: int) -> int:

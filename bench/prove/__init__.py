@@ -1,8 +1,8 @@
 """The claims of the README, shown with real processes and real traffic (`make prove`).
 
-Each claim is a function that returns a sentence with its figures, or raises `Disproved`.
+Each claim is a function that returns a sentence with its figures, or raises `ClaimDisprovedError`.
 """
 
 
-class Disproved(Exception):
+class ClaimDisprovedError(Exception):
     """A claim does not hold; the message says what was seen."""

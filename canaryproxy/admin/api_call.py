@@ -15,7 +15,7 @@ from canaryproxy.control.route_states import Actor, RevisionConflictError
 from canaryproxy.processes.workers import NotAcknowledgedError
 from canaryproxy.rollout.state import IllegalTransitionError
 
-Result = TypeVar("Done")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from canaryproxy.admin.problems import ApiError
 
 log = logging.getLogger("canaryproxy")
 
-Result = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 class SingleFlight(Generic[Result]):

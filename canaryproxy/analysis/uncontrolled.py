@@ -119,6 +119,6 @@ class Uncontrolled:
             return ""
         said = wording.evidence(self._evidence.value, SUSPICIOUS_P)
         return (
-            f"canary failed {self._failed:,} of {wording.counted(self._ended, 'request')} with all of the traffic, stable "
-            f"{wording.percent(self._baseline)} before, {said}"
+            f"canary failed {self._failed:,} of {wording.counted(self._ended, 'request')} with all of the traffic, "
+            f"stable {wording.percent(self._baseline)} before, {said}"
         )

@@ -70,7 +70,8 @@ def _claim(
             found = f"a second claim to {path} on {'any host' if host == '*' else host}"
             if _expanded(source_values, *first, host_loc, path_loc):
                 found = "a second claim to the same host and path"
-            hint = f"remove it, or give it a host or path of its own; {_location_text(first[1], source_values)} has it already"
+            where = _location_text(first[1], source_values)
+            hint = f"remove it, or give it a host or path of its own; {where} has it already"
             yield SchemaFault(
                 again, "value", InvalidValueError(hint, found=found, plain=InvalidValueError(hint, found=found))
             )

@@ -69,7 +69,7 @@ class Processes:
         self._control: socket.socket | None = None
         self._retired = False
         self._ended = 0
-        self._barren: Callable[[str], None] | None = None
+        self._cannot_spawn: Callable[[str], None] | None = None
 
     def __repr__(self) -> str:
         return f"<Processes forked by {self._server.pid if self._server else 'no fork server'}>"
@@ -79,11 +79,11 @@ class Processes:
         """The fork server's."""
         return None if self._server is None else self._server.pid
 
-    def start(self, barren: Callable[[str], None] | None = None) -> None:
+    def start(self, cannot_spawn: Callable[[str], None] | None = None) -> None:
         """Start the fork server. Raises `OSError` where the system has no room for another process. `cannot_spawn` is
         called with a sentence when several in a row have ended and no worker has come of them.
         """
-        self._barren = barren
+        self._cannot_spawn = cannot_spawn
         self._spawn()
 
     def _spawn(self) -> None:
@@ -153,9 +153,9 @@ class Processes:
         log.error("the fork server ended; restarting it")
         asyncio.get_running_loop().call_later(RETRY_SECONDS, self._restart)
         self._ended += 1
-        if self._ended == MAX_FAILED_STARTS and self._barren is not None:
+        if self._ended == MAX_FAILED_STARTS and self._cannot_spawn is not None:
             code = None if self._server is None else self._server.returncode
-            self._barren(f"the fork server ends before a worker comes of it (exit code {code}); see the log")
+            self._cannot_spawn(f"the fork server ends before a worker comes of it (exit code {code}); see the log")
 
     def _restart(self) -> None:
         if self._retired:

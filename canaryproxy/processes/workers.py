@@ -79,7 +79,7 @@ class IncompatibleWorkerError(Exception):
 class Launch(Protocol):
     """Starts worker processes."""
 
-    def start(self, barren: Callable[[str], None]) -> None:
+    def start(self, cannot_spawn: Callable[[str], None]) -> None:
         """Be ready to launch; `cannot_spawn` is called with a sentence where no worker comes of it."""
 
     def spawn(self, spawned: Spawned) -> socket.socket:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.judge import equality, latency, twin
-from bench.judge.equality import Differs
+from bench.judge.equality import TwinDiffersError
 from bench.judge.splitter import CYCLE, Splitters, Stock, drawn
 
 
@@ -34,7 +34,7 @@ def test_a_twin_that_differs_is_noticed(stock: Stock, monkeypatch: pytest.Monkey
     monkeypatch.undo()
     monkeypatch.setattr("bench.judge.splitter.STOCK", 20)
     monkeypatch.setattr("bench.judge.equality.twin.Worse", lambda *_: judge)
-    with pytest.raises(Differs, match="errors, run 0"):
+    with pytest.raises(TwinDiffersError, match="errors, run 0"):
         equality.errors(100, stock, (0.01, 0.5), 50, 1, 1)
 
 

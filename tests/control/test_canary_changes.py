@@ -192,14 +192,14 @@ def test_what_is_kept_of_a_canary_is_read_again_or_ends_the_rollout() -> None:
     state = with_canary(heard(None, PLAIN), canary_set({"url": "https://x", "connect_timeout": "2s"}), 9.0)
     assert read_state(write_state(state)) == state
     rollout = Rollout("progressing", steps=STEPS, step=0, weight=100)
-    lost = replace(
-        state, canary=CanaryDocument(state.canary.written, None, "no such file"), rollout=rollout, weight=100
-    )  # type: ignore[union-attr]
+    assert state.canary is not None
+    document = CanaryDocument(state.canary.written, None, "no such file")
+    lost = replace(state, canary=document, rollout=rollout, weight=100)
     after = heard(lost, PLAIN)
     assert (after.plain, after.weight, after.rollout.reason) == (True, 0, "removed")
     assert "no such file" in after.rollout.why
     assert after.canary is not None
-    assert after.canary.written == state.canary.written  # type: ignore[union-attr]
+    assert after.canary.written == state.canary.written
 
 
 STEPS_OF = st.lists(

@@ -11,7 +11,7 @@ from canaryproxy.dataplane import eviction, slow_clients
 from canaryproxy.dataplane.connection_count import SharedConnectionCount
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
-from tests.dataplane.test_headcount import memory
+from tests.dataplane.test_connection_count import memory
 from tests.dataplane.test_listener import V1
 from tests.dataplane.test_listener import listen as listen_proxied
 from tests.dataplane.test_tls import SHOP, connect, listen
@@ -340,7 +340,7 @@ class Busy:
     def owing(self) -> bool:
         return False
 
-    def give_way(self) -> None:
+    def evict(self) -> None:
         raise AssertionError
 
 

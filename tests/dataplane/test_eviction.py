@@ -23,7 +23,7 @@ class Client:
     def owing(self) -> bool:
         return self.owes
 
-    def give_way(self) -> None:
+    def evict(self) -> None:
         self.gone = True
 
 

@@ -13,8 +13,8 @@ from tests.support.cluster import run
 class Applicant:
     """A client that has sent its hello."""
 
-    def __init__(self, hall: HandshakeQueue, neighbours: str, begun: list[str], *, gone: bool = False) -> None:
-        self.neighbours = neighbours
+    def __init__(self, hall: HandshakeQueue, client_group: str, begun: list[str], *, gone: bool = False) -> None:
+        self.client_group = client_group
         self.since = 0.0
         self.ended = False
         self.place: ConnectionSlot | None = None
@@ -28,7 +28,7 @@ class Applicant:
     def owing(self) -> bool:
         return True
 
-    def give_way(self) -> None:
+    def evict(self) -> None:
         self.ended = True
 
     def begin(self) -> bool:
@@ -36,7 +36,7 @@ class Applicant:
             return False
         self.since = asyncio.get_running_loop().time()
         self.place = self._hall.enter(self)
-        self._begun.append(self.neighbours)
+        self._begun.append(self.client_group)
         return True
 
 

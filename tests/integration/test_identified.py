@@ -8,7 +8,7 @@ import pytest
 from canaryproxy.model.settings import Limits
 from canaryproxy.telemetry.record.access_log import AccessLogEntry
 from tests.dataplane.test_attempts import read_and_refuse
-from tests.dataplane.test_shortage import busy
+from tests.dataplane.test_resource_exhaustion import busy
 from tests.dataplane.test_tunnel import ASK, SWITCH
 from tests.support.cluster import GET, OK, STAY, read_head, run, running_cluster
 

@@ -163,14 +163,14 @@ def test_one_that_dies_before_it_is_ready_is_replaced_with_growing_patience(
     class Stillborn:
         """Launches nothing."""
 
-        def start(self, barren: Callable[[str], None]) -> None:
+        def start(self, cannot_spawn: Callable[[str], None]) -> None:
             """Nothing to do."""
 
-        def launch(self, _: Spawned) -> socket.socket:
-            own_build, theirs = socket.socketpair()
-            own_build.setblocking(False)
+        def spawn(self, _: Spawned) -> socket.socket:
+            ours, theirs = socket.socketpair()
+            ours.setblocking(False)
             theirs.close()
-            return own_build
+            return ours
 
         def retire(self) -> None:
             """Nothing to do."""
@@ -312,10 +312,10 @@ class Impostor:
         self.ends: list[socket.socket] = []
         self.refusing = 0
 
-    def start(self, barren: Callable[[str], None]) -> None:
+    def start(self, cannot_spawn: Callable[[str], None]) -> None:
         """Nothing to do."""
 
-    def launch(self, _: Spawned) -> socket.socket:
+    def spawn(self, _: Spawned) -> socket.socket:
         if self.refusing:
             self.refusing -= 1
             raise OSError(24, "Too many open files")

@@ -40,7 +40,7 @@ class FakeWorkers:
         """Remember."""
         self.tables.append(table)
 
-    def certify(self, certificates: list[ListenerTls | None]) -> None:
+    def update_certificates(self, certificates: list[ListenerTls | None]) -> None:
         """Nothing to do."""
 
     async def acknowledged(self, generation: int) -> None:

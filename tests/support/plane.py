@@ -60,7 +60,7 @@ class Traffic:
         """Remember what was waited for."""
         self.waited.append(generation)
 
-    def certify(self, certificates: list[ListenerTls | None]) -> None:
+    def update_certificates(self, certificates: list[ListenerTls | None]) -> None:
         """Remember."""
         self.certificates = certificates
 
@@ -113,6 +113,6 @@ class Weights(dict[str, int]):
         """In basis points."""
         return self.get(route)
 
-    def aim_of(self, _: str) -> int | None:
+    def next_weight_of(self, _: str) -> int | None:
         """None is under way."""
         return None

@@ -145,7 +145,8 @@ class RateCheck:
         (failed_c, canary), (failed_s, stable) = counts
         if not canary:
             return f"no {self.unit} of the canary was judged yet"
-        said = f"canary {self._failed} {failed_c:,} of {wording.counted(canary, self.unit)}, stable {failed_s:,} of {stable:,}"
+        counted = wording.counted(canary, self.unit)
+        said = f"canary {self._failed} {failed_c:,} of {counted}, stable {failed_s:,} of {stable:,}"
         if ratio is not None and failed_c:
             said += f"; {wording.times(ratio, interval, 'the rate')}"
         said = f"{said}, {wording.evidence(self.harm, self._threshold)}"

@@ -96,7 +96,8 @@ class ResourceCheck:
         if ratio is None:
             return f"{self.spec.name}: nothing was compared yet"
         data = wording.times(ratio, self._ratio.interval(0.05), "stable's use per request")
-        return f"{self.spec.name}: {data} over {wording.counted(blocks, 'block')}, {wording.evidence(self.harm, self._threshold)}"
+        proven = wording.evidence(self.harm, self._threshold)
+        return f"{self.spec.name}: {data} over {wording.counted(blocks, 'block')}, {proven}"
 
 
 def _incomparable(found: UsageBlock) -> ReadingProblem | None:

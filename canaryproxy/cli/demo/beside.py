@@ -99,4 +99,7 @@ def closing(primitive: CustomerResults, ours: CustomerResults, weight: float, ba
         f"- The way back at once: PUT weight 0 was true for every worker after {1000 * back:.1f} ms. There a replica "
         "has to be scaled away, and connections that are open stay with it."
     )
-    yield "- Knowing: there, errors are not counted by version; here, /stats and /metrics show errors, latency and goals of both."
+    yield (
+        "- Knowing: there, errors are not counted by version; here, /stats and /metrics show errors, latency and goals "
+        "of both."
+    )

@@ -183,8 +183,8 @@ class RolloutConfig(Section):
     steps: StepsOf = Field(
         default=tuple(map(WrittenStep, DEFAULT_STEPS)),
         description="Weights in percent, rising to 100. Each is one number, or `{weight, for, hold}`: for how long at "
-        "least, and whether it is left only when an operator promotes; `rules` and `mirror` hold as long as it lasts, and "
-        "with them its weight may be 0. Or `auto`, by the traffic at the start; "
+        "least, and whether it is left only when an operator promotes; `rules` and `mirror` hold as long as it lasts, "
+        "and with them its weight may be 0. Or `auto`, by the traffic at the start; "
         "`{from, to, by}`; `{curve: exponential, count}`.",
         examples=[
             "[{weight: 0, for: 10m, mirror: {percent: 10}}, 1, {weight: 5, for: 10m}, {weight: 50, hold: true}, 100]"

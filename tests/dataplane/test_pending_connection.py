@@ -10,7 +10,7 @@ import pytest
 from canaryproxy.dataplane import handshakes
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
-from tests.dataplane.test_hello import HELLO, records
+from tests.dataplane.test_client_hello import HELLO, records
 from tests.dataplane.test_tls import OURS, SHOP, connect, listen, trusting
 from tests.support.admin import until
 from tests.support.cluster import STAY, Cluster, read_response, run, running_cluster

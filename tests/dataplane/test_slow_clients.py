@@ -13,7 +13,7 @@ class Client:
         self.doing: object | None = "an answer"
         self.moved = 0
 
-    def turn(self) -> tuple[object, int] | None:
+    def progress_mark(self) -> tuple[object, int] | None:
         return None if self.doing is None else (self.doing, self.moved)
 
 
