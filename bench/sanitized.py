@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 
 ROOT = Path(__file__).parents[1]
 TREE = ROOT / "build" / "sanitized"
@@ -86,7 +86,7 @@ def environment() -> dict[str, str]:
 
 
 def run(command: list[str], patience: float) -> str:
-    """What `command` prints, run in the sanitized tree for at most `patience` seconds. Raises `ClaimDisprovedError` for a report
+    """What `command` prints, run in the sanitized tree for at most `patience` seconds. Raises `DisprovedError` for a report
     of any of its processes.
     """
     shutil.rmtree(REPORTS, ignore_errors=True)
@@ -96,25 +96,23 @@ def run(command: list[str], patience: float) -> str:
     )
     reports = sorted(REPORTS.iterdir())
     if reports:
-        raise ClaimDisprovedError(f"{len(reports)} reports in {REPORTS}; the first: {reports[0].read_text()[:2000]}")
+        raise DisprovedError(f"{len(reports)} reports in {REPORTS}; the first: {reports[0].read_text()[:2000]}")
     if done.returncode:
-        raise ClaimDisprovedError(
-            f"{' '.join(command)} ended with {done.returncode}: {(done.stdout + done.stderr)[-2000:]}"
-        )
+        raise DisprovedError(f"{' '.join(command)} ended with {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
     return done.stdout
 
 
 def watched() -> str:
-    """Check that the build is sanitized, that processes run it, and that a fault is reported. Raises `ClaimDisprovedError`."""
+    """Check that the build is sanitized, that processes run it, and that a fault is reported. Raises `DisprovedError`."""
     where = run([sys.executable, "-c", "import canaryproxy as c; print(c.__file__, c.MODE)"], 60.0).strip()
     if not where.startswith(f"{TREE}/canaryproxy/") or " compiled" not in where:
-        raise ClaimDisprovedError(f"not the sanitized build: {where}")
+        raise DisprovedError(f"not the sanitized build: {where}")
     modules = sorted((TREE / "canaryproxy").rglob("*.so"))
     missing = [path.name for path in modules if b"__asan_init" not in path.read_bytes()]
     if missing or not modules:
-        raise ClaimDisprovedError(f"not sanitized: {missing or 'no extension at all'}")
+        raise DisprovedError(f"not sanitized: {missing or 'no extension at all'}")
     try:
         run([sys.executable, "-c", OVERRUN], 60.0)
-    except ClaimDisprovedError:
+    except DisprovedError:
         return f"{len(modules)} modules"
-    raise ClaimDisprovedError("64 bytes written to 5 were not reported")
+    raise DisprovedError("64 bytes written to 5 were not reported")

@@ -21,7 +21,7 @@ from bench.attacks.verdict import BASE, OURS
 from bench.base import base
 from bench.ports import free_port
 from bench.processes import end, family, wait_for
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 
 ROOT = Path(__file__).parents[2]
 SECRET = "single-attack-0123456789abcdef"
@@ -277,12 +277,12 @@ class Single:
     attack: Callable[[Build], Found]
 
     def show(self) -> str:
-        """What it did to the base and does here. Raises `ClaimDisprovedError` where it fails there or succeeds here."""
+        """What it did to the base and does here. Raises `DisprovedError` where it fails there or succeeds here."""
         before = self.attack(Build(BASE, *base()))
         now = self.attack(Build(OURS, Path(sys.executable), ROOT))
         said = f"{BASE}: {before.seen}; now: {now.seen}"
         if now.succeeded or not before.succeeded:
-            raise ClaimDisprovedError(said)
+            raise DisprovedError(said)
         return said
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.ports import free_port
 from bench.processes import end, program, running
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 from bench.prove.site import Site
 
 CUSTOMERS = 40
@@ -192,7 +192,7 @@ def same() -> str:
     users = sum(count for name, count in locust.items() if name.endswith(" users"))
     said = f"{requests:,} requests of {users:,} users: {len(pairs)} numbers compared, {len(wrong)} differ"
     if wrong or not requests or locust.get("lost"):
-        raise ClaimDisprovedError(f"{said}: {'; '.join(wrong)}; {locust.get('lost', 0)} lost")
+        raise DisprovedError(f"{said}: {'; '.join(wrong)}; {locust.get('lost', 0)} lost")
     return said
 
 
@@ -216,7 +216,7 @@ def after_kills() -> str:
         f"{missing:g} of them are in no counter, {most:.0f} may be missing"
     )
     if missing > most or missing < 0 or over:
-        raise ClaimDisprovedError(f"{said}; {'; '.join(over)}")
+        raise DisprovedError(f"{said}; {'; '.join(over)}")
     return said
 
 

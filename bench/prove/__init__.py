@@ -1,8 +1,8 @@
 """The claims of the README, shown with real processes and real traffic (`make prove`).
 
-Each claim is a function that returns a sentence with its figures, or raises `ClaimDisprovedError`.
+Each claim is a function that returns a sentence with its figures, or raises `DisprovedError`.
 """
 
 
-class ClaimDisprovedError(Exception):
+class DisprovedError(Exception):
     """A claim does not hold; the message says what was seen."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.prove import ClaimDisprovedError, report, sanitized
+from bench.prove import DisprovedError, report, sanitized
 from bench.prove.claims import CLAIMS, GROUPS, Claim
 from bench.prove.conformance import ROUNDS, ROUTES, conformance
 
@@ -81,7 +81,7 @@ def _try(claim: Claim) -> tuple[Claim, bool, str]:
 def _run(show: Callable[[], str]) -> tuple[bool, str]:
     try:
         return True, show()
-    except ClaimDisprovedError as error:
+    except DisprovedError as error:
         return False, str(error)
 
 

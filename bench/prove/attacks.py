@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from bench.processes import found
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 
 LONGEST = 3600.0
 
@@ -29,5 +29,5 @@ def _run(*options: str) -> str:
     last = lines[-1] if lines else done.stderr.strip().rpartition("\n")[2]
     if done.returncode:
         failed = [line for line in lines if line.startswith("FAILS")]
-        raise ClaimDisprovedError("; ".join([last, *failed]))
+        raise DisprovedError("; ".join([last, *failed]))
     return last

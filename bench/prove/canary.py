@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import uvloop
 
 from bench.ports import free_port
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 from canaryproxy.app.instance import Instance
 from canaryproxy.config import parse
 from canaryproxy.model.report import Delta
@@ -174,5 +174,5 @@ def judged(counts: Counts, phases: list[tuple[str, Counter[tuple[str, str]]]]) -
         or abs(share - 20) > 0.5
         or charged != counts.rescues["canary"] + sum(seen["POST"] for seen in failed.values())
     ):
-        raise ClaimDisprovedError(f"{said}; {failed}; {dict(counts.outcomes)}")
+        raise DisprovedError(f"{said}; {failed}; {dict(counts.outcomes)}")
     return said

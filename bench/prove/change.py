@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.ports import free_port
 from bench.processes import canaryproxy, nginx_origin, running, wait_for
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 from bench.prove.client import Tally, keep_asking
 
 CLIENTS = 40
@@ -75,7 +75,7 @@ async def _reload_under_load(times: int) -> str:
         spent = time.monotonic() - began
     said = f"{times} reloads in {spent:.1f} s, {tally.answered:,} requests answered, {len(tally.failures)} failed"
     if tally.failures or tally.refused or process.returncode not in (-9, 0):
-        raise ClaimDisprovedError(f"{said}; {tally.refused} refused; {tally.failures[:3]}")
+        raise DisprovedError(f"{said}; {tally.refused} refused; {tally.failures[:3]}")
     return said
 
 
@@ -102,7 +102,7 @@ async def _drain_under_load(times: int) -> str:
         answered += tally.answered
         after += tally.answered - before
         if tally.failures or code:
-            raise ClaimDisprovedError(f"exit code {code}, {len(tally.failures)} failed: {tally.failures[:3]}")
+            raise DisprovedError(f"exit code {code}, {len(tally.failures)} failed: {tally.failures[:3]}")
     return (
         f"{times} times: {answered:,} requests answered, {after:,} of them after the signal, 0 failed, "
         f"exit code 0, at most {slowest:.1f} s to the end"

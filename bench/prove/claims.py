@@ -23,7 +23,7 @@ from bench.prove.tunnels import websockets
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`show` returns a sentence with figures or raises `ClaimDisprovedError`; `small` does the same in at most 20 s."""
+    """`show` returns a sentence with figures or raises `DisprovedError`; `small` does the same in at most 20 s."""
 
     group: str
     name: str

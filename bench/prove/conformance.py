@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 
 ONE_ROUTE = (
     f"proxy={sys.executable} -m canaryproxy run --admin-listen off --state memory --listen 127.0.0.1:{{listen}} "
@@ -35,11 +35,11 @@ def command(bench: Path, routes: str, options: tuple[str, ...], out: str) -> lis
 
 
 def verdict(out: Path) -> str:
-    """What the results in a folder say. Raises `ClaimDisprovedError` where a case failed."""
+    """What the results in a folder say. Raises `DisprovedError` where a case failed."""
     cases = json.loads((out / "proxy.json").read_text())["cases"]
     failed = [case["id"] for case in cases if case["verdict"] == "FAIL"]
     warned = [case["id"] for case in cases if case["verdict"] == "WARN"]
     said = f"{len(cases)} cases: {len(cases) - len(failed)} passed, {len(failed)} failed, {len(warned)} warnings"
     if failed:
-        raise ClaimDisprovedError(f"{said}: {', '.join(failed)}")
+        raise DisprovedError(f"{said}: {', '.join(failed)}")
     return said

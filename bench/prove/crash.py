@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 from bench.prove.pacing import end, start
 from bench.prove.site import Site, site
 
@@ -60,7 +60,7 @@ def _back(site: Site, count: int, began: float) -> float:
     """Seconds until so many workers serve."""
     while site.metrics()["canaryproxy_workers"] < count:
         if time.monotonic() - began > 10:
-            raise ClaimDisprovedError("a worker does not come back")
+            raise DisprovedError("a worker does not come back")
         time.sleep(0.01)
     return time.monotonic() - began
 
@@ -117,7 +117,7 @@ def killed_workers(seconds: int = 20, workers: int = 4) -> str:
         f"back within {1000 * slowest_back:.0f} ms; {len(backwards)} counters went backwards"
     )
     if found.slowest > SLOWEST or slowest_back > BACK or backwards or others or not lost:
-        raise ClaimDisprovedError(f"{said}; {backwards[:3]} {others[:3]}")
+        raise DisprovedError(f"{said}; {backwards[:3]} {others[:3]}")
     return said
 
 
@@ -172,7 +172,7 @@ def _written(site: Site, rng: random.Random, number: int) -> Known:
                 wanted = round(rng.uniform(0, 100), 2)
                 weights = [weight, wanted]
                 if site.weigh(wanted) != 200:
-                    raise ClaimDisprovedError("a write was refused")
+                    raise DisprovedError("a write was refused")
                 weight, weights = wanted, [wanted]
             else:
                 name = f"r-{number}-{step}"
@@ -181,7 +181,7 @@ def _written(site: Site, rng: random.Random, number: int) -> Known:
                     "POST", "/api/v1/routes/default/rules", {"name": name, "headers": {"x-user": name}, "to": "canary"}
                 )[0]
                 if status != 201:
-                    raise ClaimDisprovedError(f"a rule was refused: {status}")
+                    raise DisprovedError(f"a rule was refused: {status}")
                 rules = [*rules, name]
                 lists = [rules]
             count += 1
@@ -207,14 +207,14 @@ def all_gone(site: Site) -> None:
                 time.sleep(0.01)
                 continue
             return
-    raise ClaimDisprovedError("workers outlive their supervisor")
+    raise DisprovedError("workers outlive their supervisor")
 
 
 def _check(site: Site, known: Known, number: int) -> None:
     state = site.call("GET", "/api/v1/routes/default")[1]
     names = [rule["name"] for rule in state["rules"]]
     if state["weight"] not in known[0] or names not in known[1] or state["reason"] is not None:
-        raise ClaimDisprovedError(
+        raise DisprovedError(
             f"round {number}: {state['weight']}, {names[-3:]}; expected {known[0]}, {[k[-3:] for k in known[1]]}"
         )
 
@@ -237,5 +237,5 @@ def stopped_supervisor() -> str:
         f"{counted:,.0f} requests counted"
     )
     if lost or restarts or counted < 6000:
-        raise ClaimDisprovedError(f"{said} {lost[:3]}")
+        raise DisprovedError(f"{said} {lost[:3]}")
     return said

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.processes import end, running
-from bench.prove import ClaimDisprovedError, pacing
+from bench.prove import DisprovedError, pacing
 from bench.prove.site import Site, site
 
 RATE = 300
@@ -56,7 +56,7 @@ class Judged(Site):
         return {one["name"]: one for one in data["comparison"]}
 
     def until(self, holds: Callable[[dict[str, Any]], bool], seconds: float) -> tuple[float, dict[str, Any]]:
-        """Wait for an analysis; how long it took. Raises `ClaimDisprovedError` where it does not come."""
+        """Wait for an analysis; how long it took. Raises `DisprovedError` where it does not come."""
         return wait(self.analysis, holds, seconds, lambda found: f"{found['verdict']}, {found['reason']}")
 
 
@@ -66,11 +66,11 @@ def wait(
     seconds: float,
     words: Callable[[dict[str, Any]], str],
 ) -> tuple[float, dict[str, Any]]:
-    """Look until it holds; how long it took, and what was seen. Raises `ClaimDisprovedError` with the last look in words."""
+    """Look until it holds; how long it took, and what was seen. Raises `DisprovedError` with the last look in words."""
     begin = time.monotonic()
     while not holds(found := look()):
         if time.monotonic() - begin > seconds:
-            raise ClaimDisprovedError(f"not within {seconds:.0f} s; the last word: {words(found)}")
+            raise DisprovedError(f"not within {seconds:.0f} s; the last word: {words(found)}")
         time.sleep(0.02)
     return time.monotonic() - begin, found
 
@@ -144,7 +144,7 @@ def dead(times: int = 5) -> str:
         f"{min(counts)} to {max(counts)} requests"
     )
     if max(took) > 1.5:
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return f"{said}; {found['reason']}"
 
 
@@ -186,7 +186,7 @@ def together() -> str:
                 seen.append((found["verdict"], found["reason"]))
                 time.sleep(0.5)
     if any(verdict == "fail" for verdict, _ in seen):
-        raise ClaimDisprovedError(next(reason for verdict, reason in seen if verdict == "fail"))
+        raise DisprovedError(next(reason for verdict, reason in seen if verdict == "fail"))
     unstable = sum("unstable" in reason for _, reason in seen)
     return (
         "30 s of 30 % errors and half as slow again, later 30 s of 60 %: no verdict, "
@@ -207,11 +207,11 @@ def better() -> str:
             if wanted <= shown:
                 break
             if time.monotonic() - begin > 420:
-                raise ClaimDisprovedError(f"better: {shown}; " + "; ".join(one["sentence"] for one in report.values()))
+                raise DisprovedError(f"better: {shown}; " + "; ".join(one["sentence"] for one in report.values()))
             time.sleep(1)
         worse = [name for name, one in report.items() if one["comparison"] == "worse"]
     if worse:
-        raise ClaimDisprovedError(f"said to be worse: {worse}")
+        raise DisprovedError(f"said to be worse: {worse}")
     said = "; ".join(f"{name}: {_interval(report[name])}" for name in sorted(wanted))
     return f"{time.monotonic() - begin:.0f} s at weight 50 (blocks of {BLOCK} s for CPU): {said}"
 
@@ -229,7 +229,7 @@ def equal() -> str:
         found, report = made.analysis(), made.report()
     others = {name: one["comparison"] for name, one in report.items() if one["comparison"] != "no difference shown"}
     if others or fails(found):
-        raise ClaimDisprovedError(f"{found['verdict']}: {found['reason']}; {others}")
+        raise DisprovedError(f"{found['verdict']}: {found['reason']}; {others}")
     return f"150 s at weight 5: {found['verdict']}, no difference shown in {', '.join(report)}"
 
 
@@ -247,7 +247,7 @@ def instant() -> str:
                     key = f"{one['name']} {one['comparison']}"
                     seen[key] = seen.get(key, 0) + 1
                 if report["verdict"] == "fail" or any("no difference" not in key for key in seen):
-                    raise ClaimDisprovedError(f"{report['verdict']}: {report['reason']}; {seen}")
+                    raise DisprovedError(f"{report['verdict']}: {report['reason']}; {seen}")
                 time.sleep(1)
             _, stats = made.call("GET", "/api/v1/routes/default/stats?window=300s")
         finally:
@@ -266,7 +266,7 @@ def hungry() -> str:
         _, found = made.until(lambda one: "can be compared while" in _cpu(one)["sentence"], 60)
         unequal = _cpu(found)["sentence"]
         if _cpu(found)["verdict"] != "inconclusive":
-            raise ClaimDisprovedError(unequal)
+            raise DisprovedError(unequal)
         made.weigh(50)
         took, found = made.until(lambda one: _cpu(one)["comparison"] == "worse", 300)
     return f"at weight 50 after {took:.0f} s, blocks of {BLOCK} s: {_cpu(found)['sentence']}. At weight 5: {unequal}"
@@ -292,7 +292,7 @@ def many() -> str:
         f"CPU a second with it, {1000 * off:.0f} without: judgement costs {100 * (on - off):.1f} % of a core"
     )
     if on - off >= 0.05:
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return said
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bench.ports import free_port
 from bench.processes import canaryproxy, family, rss_bytes, running
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 
 MIB = 1 << 20
 BLOCK = bytes(range(256)) * 256
@@ -155,5 +155,5 @@ async def _large_bodies(bodies: Bodies) -> str:
                 f"{name} of {bodies.mebibytes:,} MiB in {spent:.0f} s, memory grew by {peak.growth / MIB:.1f} MiB"
             )
             if seen != expected or peak.growth >= MOST:
-                raise ClaimDisprovedError(f"{said[-1]}; length and checksum {seen}, expected {expected}")
+                raise DisprovedError(f"{said[-1]}; length and checksum {seen}, expected {expected}")
     return "; ".join(said)

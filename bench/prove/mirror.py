@@ -18,7 +18,7 @@ from pathlib import Path
 from bench.load import Load, read
 from bench.ports import free_port
 from bench.processes import canaryproxy, family, nginx_origin, program, rss_bytes, running
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 from bench.prove.site import metrics_of
 
 ROUNDS = 11
@@ -81,7 +81,7 @@ def unharmed() -> str:
             for state in rng.sample(STATES, len(STATES)):
                 done = sides[state].load(SECONDS)
                 if done.errors:
-                    raise ClaimDisprovedError(f"{done.errors} requests failed with the mirror {state}")
+                    raise DisprovedError(f"{done.errors} requests failed with the mirror {state}")
                 sides[state].requests += done.requests
                 if number >= 0:
                     sides[state].p99.append(done.p99 / 1000)
@@ -122,7 +122,7 @@ def _verdict(sides: dict[str, Side]) -> str:
         f"{max(grown.values()) / 2**20:.1f} MiB at most; {_sums(sides)}"
     )
     if max(rises.values()) >= MOST or max(grown.values()) > GROWTH:
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return said
 
 
@@ -149,7 +149,7 @@ def _sums(sides: dict[str, Side]) -> str:
             not side.requests - waiting <= sent + gone <= side.requests + CONNECTIONS * (ROUNDS + 2)
             or not 0 <= under_way <= 64
         ):
-            raise ClaimDisprovedError(
+            raise DisprovedError(
                 f"{NAMES[state]}: {side.requests} requests, {sent:g} sent, {gone:g} dropped, {ended:g} ended"
             )
         dropped += gone

@@ -6,7 +6,7 @@ from collections import Counter
 import uvloop
 
 from bench.ports import free_port
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 from bench.prove.canary import OK, Counts, client
 from canaryproxy.app.instance import Instance
 from canaryproxy.config import parse
@@ -100,7 +100,7 @@ async def _names_come_and_go() -> str:
         ("stable", "client_abort"),
         ("canary", "client_abort"),
     }:
-        raise ClaimDisprovedError(f"{sentence}; {dict(counts.outcomes)}")
+        raise DisprovedError(f"{sentence}; {dict(counts.outcomes)}")
     return sentence
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.load import Load, read
 from bench.processes import program
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 from bench.prove.pacing import end, start
 from bench.prove.site import Site, site
 
@@ -109,7 +109,7 @@ def saturated(times: int = 200) -> str:
         f"a change took {1000 * statistics.median(took):.1f} ms (median), {1000 * took[-1]:.0f} ms at most"
     )
     if wrong or errors or refused or not seen:
-        raise ClaimDisprovedError(f"{said}; {len(refused)} changes not answered 200")
+        raise DisprovedError(f"{said}; {len(refused)} changes not answered 200")
     return said
 
 
@@ -129,7 +129,7 @@ def paced(rate: int = 2000, times: int = 100) -> str:
         f"{seen:,} requests between, {wrong} followed the old weight, {len(failed)} failed"
     )
     if median >= 20 or wrong or failed or not seen:
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return said
 
 
@@ -151,5 +151,5 @@ def stopped_worker() -> str:
         f"of {seen:,} requests between {wrong} followed the old weight"
     )
     if wrong or slowest > 5.5 or not set(statuses) <= {200, 504} or not gone:
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return said

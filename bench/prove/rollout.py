@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench.prove import ClaimDisprovedError, pacing
+from bench.prove import DisprovedError, pacing
 from bench.prove.crash import all_gone
 from bench.prove.judge import RATE, Judged, loaded, split_up, wait
 from bench.prove.site import site
@@ -27,14 +27,14 @@ class Rolled(Judged):
         return self.call("GET", PATH)[1]
 
     def do(self, verb: str, **body: object) -> dict[str, Any]:
-        """A verb. Raises `ClaimDisprovedError` where it is refused."""
+        """A verb. Raises `DisprovedError` where it is refused."""
         status, data = self.call("POST", f"{PATH}/{verb}", body)
         if status != 200:
-            raise ClaimDisprovedError(f"{verb} was answered {status}: {data}")
+            raise DisprovedError(f"{verb} was answered {status}: {data}")
         return data
 
     def until_phase(self, holds: Callable[[dict[str, Any]], bool], seconds: float) -> tuple[float, dict[str, Any]]:
-        """Wait for a state; how long it took. Raises `ClaimDisprovedError`."""
+        """Wait for a state; how long it took. Raises `DisprovedError`."""
         return wait(self.rollout, holds, seconds, lambda found: f"{found}; {self.analysis()['reason']}")
 
 
@@ -73,7 +73,7 @@ def good() -> str:
         while True:
             now = made.rollout()
             if now["phase"] in ("rolled_back", "paused"):
-                raise ClaimDisprovedError(f"{now['phase']}: {now['why']}")
+                raise DisprovedError(f"{now['phase']}: {now['why']}")
             if now["step"] != step:
                 step = now["step"]
                 seen.append(f"{now['weight']:g} % at {time.monotonic() - begin:.0f} s")
@@ -81,7 +81,7 @@ def good() -> str:
             if now["phase"] == "succeeded":
                 break
             if time.monotonic() - begin > 400:
-                raise ClaimDisprovedError(f"it takes too long: {seen}, {now}, {made.analysis()['reason']}")
+                raise DisprovedError(f"it takes too long: {seen}, {now}, {made.analysis()['reason']}")
             time.sleep(0.1)
     took = time.monotonic() - begin
     return (
@@ -109,7 +109,7 @@ def dead(times: int = 3) -> str:
     found = [_dead(FROM_FIVE) for _ in range(times)]
     said = f"{', '.join(f'{took:.2f} s and {failed} failed' for took, failed, _ in found)}; {found[0][2]}"
     if any(took > 2 or failed > 30 for took, failed, _ in found):
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return said
 
 
@@ -118,7 +118,7 @@ def users() -> str:
     found = [_dead(f"affinity: cookie\n{FROM_FIVE}") for _ in range(3)]
     said = f"{', '.join(f'{took:.2f} s and {failed} failed' for took, failed, _ in found)}; {found[0][2]}"
     if any(took > 2 or failed > 30 for took, failed, _ in found) or "users" not in found[0][2] + "limit":
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return said
 
 
@@ -149,7 +149,7 @@ def sells_half() -> str:
         now = made.rollout()
     said = f"after {took:.0f} s: {found['reason']}; 30 s later it is {now['phase']} at {now['weight']:g} %"
     if now["phase"] != "progressing" or now["weight"] == 100:
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return said
 
 
@@ -169,7 +169,7 @@ def together() -> str:
             for _ in range(30):
                 now = made.rollout()
                 if now["phase"] != "progressing":
-                    raise ClaimDisprovedError(f"{now['phase']}: {now['why']}")
+                    raise DisprovedError(f"{now['phase']}: {now['why']}")
                 time.sleep(1)
     where = f"{now['phase']} at {now['weight']:g} %"
     return f"30 s of 5 % errors and half as slow again, 30 s of 60 %: {where}, nothing rolled back"
@@ -201,7 +201,7 @@ def twenty() -> str:
         f"past 50 %, {under_way} still under way; a rule of 99 % in a minute would have condemned {len(condemned)}"
     )
     if len(back) + under_way > 1 or not condemned:
-        raise ClaimDisprovedError(f"{said}: {back}")
+        raise DisprovedError(f"{said}: {back}")
     return said
 
 
@@ -229,7 +229,7 @@ def overload() -> str:
         f"100 % again, {took:.1f} s later: {second['phase']} at {second['weight']:g} %, {second['why']}"
     )
     if half > 2.5 or second["weight"] != 50 or second["reason"] != "inconclusive":
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return said
 
 
@@ -252,7 +252,7 @@ def outage() -> str:
         f"then {found['phase']}"
     )
     if found["phase"] != "succeeded":
-        raise ClaimDisprovedError(f"{said}: {found['why']}")
+        raise DisprovedError(f"{said}: {found['why']}")
     return said
 
 
@@ -306,14 +306,14 @@ def aborted() -> str:
         f"{1000 * max(took):.0f} ms at most"
     )
     if strays or failed or not requests or not stamps["canary"]:
-        raise ClaimDisprovedError(f"{said}; {strays[:3]}")
+        raise DisprovedError(f"{said}; {strays[:3]}")
     return said
 
 
 def _call(made: Any, verb: str, body: dict[str, Any]) -> None:
     status, data = made.call("POST", f"{PATH}/{verb}", body)
     if status != 200:
-        raise ClaimDisprovedError(f"{verb} was answered {status}: {data}")
+        raise DisprovedError(f"{verb} was answered {status}: {data}")
 
 
 def killed(times: int = 50) -> str:
@@ -369,4 +369,4 @@ def _judge(number: int, before: dict[str, Any], after: dict[str, Any], down: flo
         fits = fits and step in (0, 1) and after["weight"] in (order[after["step"]], 50.0)
         fits = fits and (step == 0 or after["since"] <= time.time() - down)
     if not fits:
-        raise ClaimDisprovedError(f"round {number}: {before} became {after}")
+        raise DisprovedError(f"round {number}: {before} became {after}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.load import read
 from bench.ports import free_port
 from bench.processes import canaryproxy, cpu_seconds, nginx_origin, program, running
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 
 COUNTS = (10, 10_000)
 ROUNDS = 17
@@ -55,7 +55,7 @@ def many_rules() -> str:
         f"medians {statistics.median(costs[10]):.1f} and {statistics.median(costs[10_000]):.1f} µs)"
     )
     if ratio > MOST:
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return said
 
 
@@ -66,5 +66,5 @@ def measure(port: int, pid: int) -> float:
     command += ["-s", str(SCRIPT), f"http://127.0.0.1:{port}/"]
     done = read(subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS + 30).stdout)
     if done.errors:
-        raise ClaimDisprovedError(f"{done.errors} requests failed")
+        raise DisprovedError(f"{done.errors} requests failed")
     return (cpu_seconds(pid) - before) / done.requests * 1e6

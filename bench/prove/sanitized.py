@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from bench import sanitized
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 from bench.prove.conformance import ROUNDS, command, verdict
 
 PARTS = (
@@ -42,7 +42,7 @@ def tests() -> str:
     said = sanitized.run([sys.executable, *pytest, "--ignore", OTHERS, "--deselect", TIMED, *PARTS], PATIENCE)
     passed = re.search(r"(\d+) passed", said)
     if passed is None:
-        raise ClaimDisprovedError(f"no test ran: {said[-500:]}")
+        raise DisprovedError(f"no test ran: {said[-500:]}")
     return f"{passed[1]} tests passed, no report; {build}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.load import wrk
 from bench.processes import end, nginx_origin, running
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 from bench.prove.site import Site
 
 TIMEOUT = 0.3
@@ -57,7 +57,7 @@ def whole_budget() -> str:
         f"failed at the client, {seen['charged']:,} charged, error rate in /stats {100 * stats['error_rate']:g} %"
     )
     if done.errors or seen["charged"] != seen["canary"] or stats["error_rate"] != 1 or not seen["canary"]:
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return said
 
 
@@ -78,7 +78,7 @@ def default_budget() -> str:
         f"{seen['rescued']:,} (20 % are {allowed:,}), {failed:,} failed at the client"
     )
     if seen["rescued"] != allowed or failed != seen["canary"] - allowed or seen["charged"] != seen["canary"]:
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return said
 
 
@@ -94,20 +94,18 @@ def hanging(times: int = 100, late: float = 0.0) -> str:
             answer.read()
             spent.append(time.perf_counter() - began)
             if answer.status != 200:
-                raise ClaimDisprovedError(f"a request was answered {answer.status}")
+                raise DisprovedError(f"a request was answered {answer.status}")
         connection.close()
     # The split is random within a block: half of few requests is not drawn exactly.
     hung = sorted(one for one in spent if one >= TIMEOUT / 2)
     others = [one for one in spent if one < TIMEOUT / 2]
     if len(hung) < times // 5 or len(others) < times // 5:
-        raise ClaimDisprovedError(
-            f"{len(hung)} of {times} requests at weight 50 took {1000 * TIMEOUT / 2:g} ms or more"
-        )
+        raise DisprovedError(f"{len(hung)} of {times} requests at weight 50 took {1000 * TIMEOUT / 2:g} ms or more")
     usual = statistics.median(others)
     said = (
         f"timeout {1000 * TIMEOUT:g} ms, {times} requests at weight 50: stable's take {1000 * usual:.1f} ms (median), "
         f"{len(hung)} drawn for the canary {1000 * (hung[0] - usual):.1f} to {1000 * (hung[-1] - usual):.1f} ms more"
     )
     if hung[-1] - usual > TIMEOUT + late:
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return said

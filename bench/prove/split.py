@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.load import wrk
 from bench.ports import free_port
 from bench.processes import canaryproxy, nginx_origin, running
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 
 
 def split(weight: str, tolerance: float, enough: int = 100_000) -> str:
@@ -37,5 +37,5 @@ def split(weight: str, tolerance: float, enough: int = 100_000) -> str:
     share = 100 * counts["canary"] / total
     said = f"{answered:,} requests, {errors} errors, canary {counts['canary']:,} of {total:,} = {share:.4f} %"
     if errors or abs(share - float(weight)) > tolerance:
-        raise ClaimDisprovedError(said)
+        raise DisprovedError(said)
     return said

@@ -6,7 +6,7 @@ import contextlib
 import uvloop
 
 from bench.ports import free_port
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 from bench.prove.canary import Pod
 from canaryproxy.app.instance import Instance
 from canaryproxy.config import Config, parse
@@ -93,5 +93,5 @@ async def _sticky() -> str:
     )
     steady = all(one == seen[0] for one in seen) and lowered == seen[0] and seen[0] <= raised
     if not steady or abs(share - 5) > TOLERANCE or cookies != BROWSERS:
-        raise ClaimDisprovedError(f"{said}; {cookies:,} cookies; {sorted(map(len, seen))}")
+        raise DisprovedError(f"{said}; {cookies:,} cookies; {sorted(map(len, seen))}")
     return said

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from bench.ports import free_port
 from bench.processes import canaryproxy, running, wait_for
-from bench.prove import ClaimDisprovedError
+from bench.prove import DisprovedError
 
 TUNNELS = 1000
 AT_ONCE = 50
@@ -77,7 +77,7 @@ async def talk(tunnel: ClientConnection, number: int, stop: asyncio.Event) -> in
         said = f"{number}:{count}:" + "x" * 200
         await tunnel.send(said)
         if await tunnel.recv() != said:
-            raise ClaimDisprovedError(f"tunnel {number} got something else back")
+            raise DisprovedError(f"tunnel {number} got something else back")
         count += 1
         await asyncio.sleep(0.5)
     return count
@@ -125,7 +125,7 @@ async def _websockets() -> str:
         f"shown to newcomers, {len(dropped)} dropped"
     )
     if dropped or before == after:
-        raise ClaimDisprovedError(f"{said}; {dropped[:3]!r}; new certificate {before != after}")
+        raise DisprovedError(f"{said}; {dropped[:3]!r}; new certificate {before != after}")
     return said
 
 

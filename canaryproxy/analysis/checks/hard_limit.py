@@ -101,7 +101,8 @@ class HardLimitCheck:
             name=self.name,
             verdict=verdict,
             sentence=f"canary failed {block.canary_failed:,.0f} of its last "
-            f"{wording.counted(int(block.canary), 'request')} (limit {wording.percent(self._spec.error_rate)} of at least {self._spec.min_requests:,}), "
+            f"{wording.counted(int(block.canary), 'request')} "
+            f"(limit {wording.percent(self._spec.error_rate)} of at least {self._spec.min_requests:,}), "
             f"stable {block.stable_failed:,.0f} of {block.stable:,.0f}",
             canary=rate,
             stable=block.stable_failed / block.stable if block.stable else None,
