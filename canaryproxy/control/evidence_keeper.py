@@ -106,7 +106,7 @@ class EvidenceKeeper:
         began = since = self._began(route)
         lost = 0.0
         if found is not None and found.version:
-            self._versions.restore(route, found.version)
+            self._versions.resume(route, found.version)
         if found is not None and found.of != self._identity(route):
             log.warning("%s: canary or analysis changed in the config; analysis restarted", route)
         elif found is not None:

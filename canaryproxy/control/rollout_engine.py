@@ -233,7 +233,7 @@ class RolloutEngine:
         """Go on where the process before ended."""
         for route, state in self._route_states.state.items():
             if state.rollout.identity.announced:
-                self._versions.restore(route, state.rollout.identity.announced)
+                self._versions.resume(route, state.rollout.identity.announced)
         await self._evidence_keeper.restore(self.under_way)
 
     def _on_fail(self, failing: FailingVerdict) -> None:

@@ -63,7 +63,7 @@ class VersionTracker:
         noted = self._names.get(route)
         return "" if noted is None else noted.known
 
-    def restore(self, route: str, version: str) -> None:
+    def resume(self, route: str, version: str) -> None:
         """What it was known as to the process before."""
         self._names[route] = CanaryName(version, version, self._clock())
 

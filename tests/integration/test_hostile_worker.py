@@ -43,10 +43,10 @@ class Launcher:
         self.ends: list[socket.socket] = []
         self.sockets: list[socket.socket] = []
 
-    def start(self, barren: Callable[[str], None]) -> None:
+    def start(self, cannot_spawn: Callable[[str], None]) -> None:
         """Nothing to do."""
 
-    def launch(self, _: Spawned) -> socket.socket:
+    def spawn(self, _: Spawned) -> socket.socket:
         mine, theirs = socket.socketpair()
         mine.setblocking(False)
         theirs.setblocking(False)
@@ -143,7 +143,7 @@ def test_a_worker_that_is_not_ours_any_more_is_replaced(
             assert made.plane.counters.sums("shop", "canary").decisions == {"weight": 2}
 
     run(test())
-    (line,) = [one.getMessage() for one in caplog.records if "is refused" in one.getMessage()]
+    (line,) = [one.getMessage() for one in caplog.records if "is rejected" in one.getMessage()]
     assert line.startswith("worker 1 (pid None) is killed and replaced, its message is rejected: ")
     assert words in line
     assert line.isprintable()
@@ -191,7 +191,7 @@ def test_one_that_speaks_of_another_time_for_ever_is_replaced(
             assert made.workers.refused == {"garbled": 0, "bounds": 1, "failed": 0}
 
     run(test())
-    assert "is refused: at is" in caplog.text
+    assert "is rejected: at is" in caplog.text
 
 
 def test_one_that_acknowledges_blindly_and_reads_nothing_is_replaced(
