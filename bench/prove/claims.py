@@ -174,6 +174,12 @@ CLAIMS = (
         functools.partial(rollout.killed, 3),
     ),
     Claim(
+        "rollout",
+        "rollout-upgraded",
+        "kill -9 in the middle of a rollout under 64e2905, then the start of this version: the rollout goes on",
+        rollout.upgraded,
+    ),
+    Claim(
         "attacks",
         "attacks",
         "Floods of strangers and neighbours: weight and health within 100 ms, the bystander as behind nginx",

@@ -7,8 +7,10 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+from bench.base import base
 from bench.prove import DisprovedError, pacing
 from bench.prove.crash import all_gone
 from bench.prove.judge import RATE, Judged, loaded, split_up, wait
@@ -348,6 +350,59 @@ def killed(times: int = 50) -> str:
                 made.do("reset")
                 made.do("start")
     return f"{times} times, in phases {', '.join(f'{phase} {count}' for phase, count in sorted(seen.items()))}: none"
+
+
+class Upgraded(Rolled):
+    """A site that starts with the base, 64e2905, in an empty folder, and goes on with this checkout."""
+
+    def __init__(self, folder: Path, workers: int, state: str) -> None:
+        super().__init__(folder, workers, state)
+        self._newer = self.command
+        self.command = [str(base()[0]), "-P", *self._newer[1:]]
+        self.where = folder / "empty"
+        self.where.mkdir()
+
+    def upgrade(self) -> None:
+        """Kill the base and start this checkout on its state."""
+        os.kill(self.proxy.pid, signal.SIGKILL)
+        self.proxy.wait()
+        all_gone(self)
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            self.call("GET", "/healthz")
+        self.command, self.where = self._newer, None
+        self.start()
+
+
+def upgraded() -> str:
+    """Kill -9 of the base in the middle of a rollout; this checkout goes on with it."""
+    extra = "rollout: {steps: [20, 50, 100], every: 12s, bake: 5s}\nanalysis: {min_requests: 100}\n"
+    with loaded(
+        Upgraded, dict.fromkeys(("stable", "canary"), "errors=0.001"), lambda plain: plain + extra,
+        state="{folder}/state.db",
+    ) as made:  # fmt: skip
+        version = made.call("GET", "/openapi.json")[1]["info"]["version"]
+        made.do("start")
+        made.until_phase(lambda found: found["step"] == 1, 60)
+        time.sleep(6)
+        before, judged = made.rollout(), made.analysis()
+        made.upgrade()
+        after, kept = made.rollout(), made.analysis()
+        held = [(one["phase"], one["step"], one["weight"], one["began"]) for one in (before, after)]
+        samples = [_judged(one) for one in (judged, kept)]
+        took, _ = made.until_phase(lambda found: found["phase"] == "succeeded", 120)
+    said = (
+        f"killed in {held[0][0]}, step {held[0][1] + 1} at {held[0][2]:g} %; after the start {held[1][0]}, step "
+        f"{held[1][1] + 1} at {held[1][2]:g} %; {samples[1]:,} of {samples[0]:,} judged requests are known again; it "
+        f"succeeded after {took:.0f} s more (base {version})"
+    )
+    if held[0] != held[1] or samples[1] < 0.5 * samples[0]:
+        raise DisprovedError(said)
+    return said
+
+
+def _judged(analysis: dict[str, Any]) -> int:
+    """Requests of the canary that its checks have judged."""
+    return max(int(check["samples"]["canary"]) for check in analysis["checks"])
 
 
 def _judge(number: int, before: dict[str, Any], after: dict[str, Any], down: float, *, abort: bool) -> None:

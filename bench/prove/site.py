@@ -17,9 +17,10 @@ PATIENCE = 10.0
 
 
 class Site:
-    """`proxy` is the supervisor's process. `logs` are the origins' own."""
+    """`proxy` is the supervisor's process, started with `command` in `where`. `logs` are the origins' own."""
 
     proxy: "subprocess.Popen[bytes]"
+    where: Path | None = None
 
     def __init__(self, folder: Path, workers: int, state: str) -> None:
         self.folder = folder
@@ -32,12 +33,13 @@ class Site:
             f"workers: {workers}, state: '{state}'}}\n"
             f"stable: http://127.0.0.1:{self.origins['stable']}\ncanary: http://127.0.0.1:{self.origins['canary']}\n"
         )
+        self.command = canaryproxy(str(self.config))
         self._api: http.client.HTTPConnection | None = None
 
     def start(self) -> None:
         """Start the proxy and wait until it serves."""
         log = (self.folder / "proxy.log").open("ab")
-        self.proxy = subprocess.Popen(canaryproxy(str(self.config)), stdout=subprocess.DEVNULL, stderr=log)
+        self.proxy = subprocess.Popen(self.command, cwd=self.where, stdout=subprocess.DEVNULL, stderr=log)
         log.close()
         wait_for(self.admin, self.proxy)
         deadline = time.monotonic() + PATIENCE
