@@ -30,7 +30,7 @@ endef
 .NOTPARALLEL:
 .PHONY: help demo compile test test-plain coverage check check-locks check-release release format docs bench bench-full bench-judge bench-micro bench-base prove prove-small prove-attacks wheel lock clean
 
-help: ## Say what there is to make
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/runtime ## See four canaries raised and taken back; DEMO=--play for two shops to try things on
@@ -66,7 +66,7 @@ check: $(VENV)/dev ## Format, lint, types, import rules
 	@$(BIN)/mypy
 	@said=$$($(BIN)/lint-imports --no-cache) || { echo "$$said"; exit 1; }; echo "$$said" | tail -n 1
 
-format: $(VENV)/dev ## Format the code and suggested fix what can be fixed
+format: $(VENV)/dev ## Format the code and fix what can be fixed
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --fix --quiet .
 
 docs: $(VENV)/dev ## Write the generated pages of docs/
