@@ -22,6 +22,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(rf"(?:{'|'.join(FOLDERS)})/[\w./-]*")
 SUBPATH = re.compile(r"[\w/]+/\w+\.(?:py|pyx|pxd)")
 MODULE = re.compile(r"canaryproxy(?!\.(?:ya?ml|db)$)(?:\.\w+)+")
+MEMBER = re.compile(r"([a-z]\w*)\.(\w+)")
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]*)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -70,6 +71,17 @@ def test_every_file_of_code_exists_in_the_repository_or_the_package(page: Path) 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_dotted_name_of_the_package_exists(page: Path) -> None:
     assert [word for word in words(page) if MODULE.fullmatch(word) and not exists(word)] == []
+
+
+def test_every_constant_and_function_that_the_security_page_names_exists() -> None:
+    modules: dict[str, str] = {}
+    for path in (ROOT / "canaryproxy").rglob("*.py*"):
+        if path.suffix in (".py", ".pyx"):
+            modules[path.stem] = modules.get(path.stem, "") + path.read_text("utf-8")
+    named = [found for word in words(ROOT / "docs" / "security.md") if (found := MEMBER.fullmatch(word))]
+    mine = [found for found in named if found[1] != "server" and found[2] not in ("md", "py", "yaml")]
+    assert len(mine) > 50
+    assert [found[0] for found in mine if not re.search(rf"\b{found[2]}\b", modules.get(found[1], ""))] == []
 
 
 @pytest.mark.parametrize("page", LINKED, ids=name)
