@@ -93,3 +93,12 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
         if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+def test_the_readme_has_at_most_seven_hundred_words_and_its_make_targets_exist() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    targets = set(re.findall(r"\bmake ([a-z-]+)", text))
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert len(text.split()) <= 700
+    assert {"demo", "test", "bench-full"} <= targets
+    assert [one for one in sorted(targets) if not re.search(rf"^{one}:", makefile, re.MULTILINE)] == []
