@@ -102,3 +102,24 @@ def test_the_readme_has_at_most_seven_hundred_words_and_its_make_targets_exist()
     assert len(text.split()) <= 700
     assert {"demo", "test", "bench-full"} <= targets
     assert [one for one in sorted(targets) if not re.search(rf"^{one}:", makefile, re.MULTILINE)] == []
+
+
+def figures(section: str) -> dict[str, float]:
+    """The first figure of each proxy in a table of bench/RESULTS.md."""
+    text = (ROOT / "bench" / "RESULTS.md").read_text("utf-8").partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    found = re.findall(r"^\| (?:\*\*)?([A-Za-z]+)(?:\*\*)? \| ([\d.]+)", text, re.MULTILINE)
+    return {proxy: float(figure) for proxy, figure in found}
+
+
+def test_the_figures_of_the_readme_and_the_guarantees_are_those_that_were_measured() -> None:
+    cpu, idle = figures("CPU per request"), figures("Idle connections")
+    readme = [line.replace("**", "") for line in (ROOT / "README.md").read_text("utf-8").splitlines()]
+    order = ("canaryproxy", "Envoy", "nginx", "HAProxy", "Traefik")
+    assert f"| CPU per proxied request | {' | '.join(f'{cpu[one]:.0f} µs' for one in order)} |" in readme
+    (shown,) = (line for line in readme if line.startswith("| Memory per idle connection |"))
+    sizes = [float(size) for size in re.findall(r"([\d.]+) KiB", shown)]
+    assert all(abs(size - idle[one]) <= 0.051 for size, one in zip(sizes, order, strict=True))
+    guarantees = (ROOT / "docs" / "guarantees.md").read_text("utf-8")
+    assert re.findall(r"\| (\w+) \| ([\d.]+) µs \|", guarantees) == [
+        (one, f"{cpu[one]:.1f}") for one in sorted(order, key=lambda one: cpu[one])
+    ]
