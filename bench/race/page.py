@@ -106,8 +106,8 @@ def latency(results: Results) -> str:
 {table(head, lines)}
 
 Poisson arrivals at 60 % of HAProxy's saturation rate over 64 connections; a latency counts from the moment a request
-was due. `late` requests were sent a millisecond or more after that: no connection was free, or load and origins, which share a
-core, were behind. A proxy that cannot serve this rate is measured at 60 % of its own saturation rate.
+was due. `late` requests were sent a millisecond or more after that: no connection was free, or load and origins, which
+share a core, were behind. A proxy that cannot serve this rate is measured at 60 % of its own saturation rate.
 """
 
 
