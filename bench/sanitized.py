@@ -86,9 +86,8 @@ def environment() -> dict[str, str]:
 
 
 def run(command: list[str], patience: float) -> str:
-    """Run `command` in the sanitized tree for at most `patience` seconds and return its output.
-
-    Raises `DisprovedError` if a sanitizer reports an error in any of its processes.
+    """What `command` prints, run in the sanitized tree for at most `patience` seconds. Raises `DisprovedError` for a report
+    of any of its processes.
     """
     shutil.rmtree(REPORTS, ignore_errors=True)
     REPORTS.mkdir(parents=True)
@@ -104,7 +103,7 @@ def run(command: list[str], patience: float) -> str:
 
 
 def watched() -> str:
-    """Check that the build is sanitized, that processes run it, and that a fault raises `DisprovedError`."""
+    """Check that the build is sanitized, that processes run it, and that a fault is reported. Raises `DisprovedError`."""
     where = run([sys.executable, "-c", "import canaryproxy as c; print(c.__file__, c.MODE)"], 60.0).strip()
     if not where.startswith(f"{TREE}/canaryproxy/") or " compiled" not in where:
         raise DisprovedError(f"not the sanitized build: {where}")

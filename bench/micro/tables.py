@@ -2,7 +2,7 @@
 
     python -m bench.micro.tables
 
-Milliseconds. The loop's lag is how much later a short sleep ends than it should, while a client scrapes, reads
+Milliseconds. The loop's lag is how much later a short sleep ends than it should, while somebody scrapes, reads
 every route, or changes weights.
 """
 
