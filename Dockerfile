@@ -30,7 +30,7 @@ COPY config/container.yaml /etc/canaryproxy/canaryproxy.yaml
 ENV PATH=/opt/canaryproxy/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 STATE_DIRECTORY=/var/lib/canaryproxy
 # A number, so that Kubernetes can tell that it is not root.
 USER 65532:65532
-# Not the volume: whoever can write there is not to decide what lies in our working directory.
+# Not the volume: its writers must not control the content of the working directory.
 WORKDIR /
 VOLUME /var/lib/canaryproxy
 EXPOSE 8080 9900 9901

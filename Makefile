@@ -1,25 +1,25 @@
-# Everything sets itself up: a fresh Debian or Ubuntu with python3 (and its venv), make and git is enough. Where gcc and
-# python3-dev are there too, the hot modules are compiled.
-# The distribution's Python is preferred: it is built with profiles, which a self-built one often is not, and that
-# is worth a tenth of the CPU per request.
+# Each target installs what it needs. A fresh Debian or Ubuntu with python3 (and venv), make and git is sufficient. With gcc
+# and python3-dev the hot modules are compiled.
+# The distribution's Python is preferred: it is a profile-guided build, which a self-built one often is not, and takes a
+# tenth less CPU per request.
 PYTHON ?= $(shell for python in /usr/bin/python3 python3; do \
   $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; \
   done; echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Two processes: most tests wait for sockets. What is expensive to set up stays in one of them (xdist_group).
+# Two processes: most tests wait for sockets. Expensive fixtures stay in one of them (xdist_group).
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
-# Plain Python is the reference of what is compiled: it runs the tests of the hot modules, the twins and every numbered
-# promise of docs/http.md (tests/test_layout.py holds this list against them).
+# Plain Python is the reference for compiled code: it runs the tests of the hot modules, the twins and every numbered
+# promise of docs/http.md (tests/test_layout.py compares this list with them).
 PLAIN := tests/http tests/integration tests/model tests/dataplane tests/routing tests/twins tests/probes/test_health.py \
   tests/telemetry/record/test_distinct_users.py tests/telemetry/record/test_logarithm.py tests/telemetry/record/test_recorder.py tests/test_mode.py
 COMPILE := $(BIN)/python setup.py --quiet build_ext --inplace
-# An extra that is stripped leaves the requirement that names it open: pip refuses the lock once a newer release exists.
+# Without extras a requirement with an extra is not locked: pip rejects the lock once a newer release exists.
 LOCK := $(BIN)/uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-config \
   --quiet --upgrade --custom-compile-command "make lock"
 
-# What is compiled first, where one can watch, is only copied by pip, which keeps to itself what a build says.
+# Compile first, with visible progress; pip, which hides build output, then only copies the result.
 define INSTALL
 @$(COMPILE)
 @$(BIN)/python -m pip --disable-pip-version-check --verbose install --no-deps --no-build-isolation --editable . >$(VENV)/install.log 2>&1 \
@@ -33,7 +33,7 @@ endef
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/runtime ## See four canaries raised and taken back; DEMO=--play for two shops to try things on
+demo: $(VENV)/runtime ## Show four rollouts; DEMO=--play for two sample shops to experiment with
 	@$(BIN)/python -c 'from canaryproxy.mode import *; exit(available().why == CHANGED)' \
 	  || $(MAKE) --no-print-directory --assume-new setup.py $(VENV)/runtime
 	@$(BIN)/canaryproxy --version
@@ -57,7 +57,7 @@ test: $(VENV)/dev ## Run all tests, and those of the hot modules in plain Python
 test-plain: $(VENV)/dev ## Run the tests of the hot modules in plain Python
 	@CANARYPROXY_PLAIN=1 $(PYTEST) $(or $(TEST),$(PLAIN))
 
-coverage: $(VENV)/dev ## Compare what the last whole `make test` measured with the coverage floor of each package
+coverage: $(VENV)/dev ## Compare the last full `make test` with the coverage floor of each package
 	@$(BIN)/python tools/coverage_floors.py
 
 check: $(VENV)/dev ## Format, lint, types, import rules
@@ -66,13 +66,13 @@ check: $(VENV)/dev ## Format, lint, types, import rules
 	@$(BIN)/mypy
 	@said=$$($(BIN)/lint-imports --no-cache) || { echo "$$said"; exit 1; }; echo "$$said" | tail -n 1
 
-format: $(VENV)/dev ## Format the code and fix what can be fixed
+format: $(VENV)/dev ## Format the code and apply automatic fixes
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --fix --quiet .
 
 docs: $(VENV)/dev ## Write the generated pages of docs/
 	@$(BIN)/python -m canaryproxy.config.reference
 
-bench: $(VENV)/bench ## Compare with nginx, HAProxy, Envoy, Traefik, Caddy and a floor; under ten minutes
+bench: $(VENV)/bench ## Compare with nginx, HAProxy, Envoy, Traefik, Caddy and a minimal C relay; under ten minutes
 	@$(BIN)/python -m bench.race $(BENCH)
 
 bench-full: $(VENV)/bench ## The same with memory, bodies, connections, TLS and scaling; under an hour
@@ -90,7 +90,7 @@ prove: $(VENV)/bench ## Show all claims with real processes and traffic; CONFORM
 prove-small: $(VENV)/dev ## Show a scaled-down row of each group, at most 20 s each
 	@$(BIN)/python -m bench.prove --small
 
-prove-attacks: $(VENV)/bench ## Flood the base, this, nginx and HAProxy; about half an hour; ATTACKS="--only idle"
+prove-attacks: $(VENV)/bench ## Flood the base, this checkout, nginx and HAProxy; about half an hour; ATTACKS="--only idle"
 	@$(BIN)/python -m bench.attacks $(ATTACKS)
 
 bench-base: $(VENV)/bench ## CPU per request beside the base 64e2905, paired; BASE="--pairs 20 --config all"
@@ -107,7 +107,7 @@ wheel: $(VENV)/dev ## Write to dist/ a compiled wheel for this Python and machin
 	@$(BIN)/python setup.py --quiet sdist
 	@ls dist/*
 
-lock: $(VENV)/dev ## Pin versions and hashes again, extras included
+lock: $(VENV)/dev ## Update pinned versions and hashes, extras included
 	@$(PIP) install uv
 	@for set in runtime dev bench; do \
 	  extra=$$([ $$set = runtime ] || echo "--extra $$set"); [ $$set = bench ] && extra="$$extra --extra dev"; \
@@ -121,10 +121,10 @@ check-locks: ## Install every lock as if newer releases of everything existed
 check-release: ## Compare the version, the tag and CHANGELOG.md
 	@$(PYTHON) tools/release.py check
 
-release: ## Write the version and the dated section of a release: VERSION=0.2.0; docs/releasing.md says what follows
+release: ## Write the version and the dated section of a release: VERSION=0.2.0; next steps in docs/releasing.md
 	@$(PYTHON) tools/release.py cut $(VERSION) $(DATE)
 
-clean: ## Remove the environment, what was compiled, and caches
+clean: ## Remove the environment, compiled files and caches
 	@rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info build dist
 	@find canaryproxy -name '*.so' -delete -o -name 'compiled.*.digest' -delete
 

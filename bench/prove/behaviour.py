@@ -1,4 +1,4 @@
-"""A version that behaves as it is told: `python -m bench.prove.behaviour PORT [NAME=VALUE ...]`.
+"""A version whose behaviour is controlled by parameters: `python -m bench.prove.behaviour PORT [NAME=VALUE ...]`.
 
 Answers take `late` seconds and a random bit more, all of it `times` as long; a share `errors` of them is a 500; a share
 `carts` says in `X-Cart` that something was put into the cart; each costs `cpu` seconds of CPU; beyond `limit` a second

@@ -28,7 +28,7 @@ analysis:
 
 
 class Judged(Site):
-    """A site whose versions behave as they are told."""
+    """A site whose versions behave as configured."""
 
     def behave(self, version: str, **ways: float) -> None:
         """From now on."""

@@ -75,7 +75,7 @@ def requests(results: Results) -> str:
 
 {table(head, lines)}
 
-128 connections in a closed loop, 100-byte answers. A proxy that saturates its core is what the rate shows.
+128 connections in a closed loop, responses of 100 bytes. The rate is that of a proxy that saturates its core.
 """
 
 
@@ -106,8 +106,8 @@ def latency(results: Results) -> str:
 {table(head, lines)}
 
 Poisson arrivals at 60 % of HAProxy's saturation rate over 64 connections; a latency counts from the moment a request
-was due. `late` were sent a millisecond or more after that: no connection was free, or load and origins, which share a
-core, were behind. Who cannot answer so many is asked at 60 % of what it can.
+was due. `late` requests were sent a millisecond or more after that: no connection was free, or load and origins, which
+share a core, were behind. A proxy that cannot serve this rate is measured at 60 % of its own saturation rate.
 """
 
 
@@ -124,7 +124,7 @@ def idle(results: Results) -> str:
 
 {table(("proxy", "KiB a connection", "answered when asked again"), lines)}
 
-10,000 connections, each asked once, then kept: the growth of resident memory over all processes of the proxy.
+10,000 connections, each used once, then kept: the growth of resident memory over all processes of the proxy.
 """
 
 
@@ -162,7 +162,7 @@ def connecting(results: Results) -> str:
 
 {table(head, lines)}
 
-A connection for each request, 32 at once; the origins' are kept.
+One connection per request, 32 at once; connections to origins are kept.
 """
 
 
@@ -182,7 +182,7 @@ def tls(results: Results) -> str:
 
 {table(head, lines)}
 
-A certificate on P-256, 64 connections; every handshake is a full one, and its client's half runs on the load's core.
+A P-256 certificate, 64 connections; every handshake is a full one, and its client half runs on the load's core.
 """
 
 
@@ -217,9 +217,9 @@ def scaling(results: Results) -> str:
 
 {text}
 
-A third of the users has a rule where there are 10,000; each of 1,000 connections keeps to a host, which has a route
-where there are 1,000; of many connections at most 64 are asked at once. Two workers share the machine's cores with the
-load where there are only two: their CPU per request can be shown there, their throughput cannot.
+With 10,000 rules, a third of the users has one; with 1,000 routes, each of 1,000 connections keeps to the host of one
+route; of many connections at most 64 are used at once. On a machine with two cores, two workers share them with the
+load: their CPU per request can be shown there, their throughput cannot.
 """
 
 
@@ -234,7 +234,7 @@ def rest(results: Results) -> str:
 
 {table(("proxy", "MiB resident, all processes", "CPU ms a second"), lines)}
 
-One worker each. Memory that processes share counts in each of them.
+One worker each. Memory that processes share counts for each of them.
 """
 
 
@@ -265,7 +265,7 @@ def page(results: Results) -> str:
     lacking = "; ".join(f"{peer.name}: {peer.lacks}" for peer in PEERS if peer.lacks)
     return f"""# Beside nginx, HAProxy, Envoy, Traefik and Caddy
 
-Written by `make bench` and `make bench-full`; what it means and how it is done: [README](README.md). Medians
+Written by `make bench` and `make bench-full`; method and interpretation: [README](README.md). Medians
 (minimum-maximum); ratios are taken round by round. Equal work: keep-alive both ways, a 90/10 split, forwarded fields, a
 request id, Via, one worker, no access log. canaryproxy has a rule, cookie affinity, goals, admin API and state besides.
 What cannot be equal: {lacking}.

@@ -23,7 +23,12 @@ __all__ = [
 ]
 
 FLOOR = Peer(
-    "floor", floor.command, "understands no HTTP: splits by connection, adds nothing", fields=(), tls=False, pools=False
+    "floor",
+    floor.command,
+    "does no HTTP parsing, as a lower bound: splits by connection, adds nothing",
+    fields=(),
+    tls=False,
+    pools=False,
 )
 OURS = Peer("canaryproxy", ours.command)
 NGINX = Peer("nginx", nginx.command)
