@@ -86,8 +86,8 @@ def environment() -> dict[str, str]:
 
 
 def run(command: list[str], patience: float) -> str:
-    """What `command` prints, run in the sanitized tree for at most `patience` seconds. Raises `DisprovedError` for a report
-    of any of its processes.
+    """The output of `command`, run in the sanitized tree for at most `patience` seconds. Raises `DisprovedError` if one
+    of its processes writes a report.
     """
     shutil.rmtree(REPORTS, ignore_errors=True)
     REPORTS.mkdir(parents=True)
@@ -103,7 +103,10 @@ def run(command: list[str], patience: float) -> str:
 
 
 def watched() -> str:
-    """Check that the build is sanitized, that processes run it, and that a fault is reported. Raises `DisprovedError`."""
+    """Check that the build is sanitized, that processes run it, and that a fault is reported.
+
+    Raises `DisprovedError`.
+    """
     where = run([sys.executable, "-c", "import canaryproxy as c; print(c.__file__, c.MODE)"], 60.0).strip()
     if not where.startswith(f"{TREE}/canaryproxy/") or " compiled" not in where:
         raise DisprovedError(f"not the sanitized build: {where}")

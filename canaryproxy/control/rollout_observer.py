@@ -15,8 +15,8 @@ from canaryproxy.control.evidence_keeper import EvidenceKeeper
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.route_states import RouteStates
 from canaryproxy.control.topology import Topology
+from canaryproxy.rollout.machine import followed
 from canaryproxy.rollout.plan import Plan
-from canaryproxy.rollout.replan import followed
 from canaryproxy.rollout.state import Observation, Rollout
 from canaryproxy.telemetry.read.users import UserRegistry
 from canaryproxy.telemetry.read.window import Window
