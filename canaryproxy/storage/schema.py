@@ -1,6 +1,6 @@
-"""The tables of the state, and their rows. Names of tables and columns are stored: a rename in the code changes none.
+"""The tables of the state, and their rows. A rename in the code changes no name of a table or a column.
 
-A table or a column that a later version has added is left as it is: every statement names the columns that it means.
+Every statement names its columns, so tables and columns of a later version stay as they are.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from typing import Any
 from canaryproxy.control.state import Audit
 
 SCHEMA = 1
-"""`PRAGMA user_version` of the file. It rises only where an older reader would act wrongly: a table or a column that is
-added does not raise it.
+"""`PRAGMA user_version` of the file. It rises only if an older reader would act wrongly: an additional table or column
+does not raise it.
 """
 
 TABLES = """
@@ -23,10 +23,10 @@ CREATE INDEX IF NOT EXISTS history_by_route ON history (route, id);
 """
 
 EVIDENCE = "CREATE TABLE IF NOT EXISTS learnt (name TEXT PRIMARY KEY, told TEXT NOT NULL) STRICT"
-"""Came later than the others, with no change to them."""
+"""A later table: files of commit 64e2905 may lack it."""
 
 IDENTITY = ("rollout_id", "stable_version", "canary_version")
-"""Columns that came later to the history: an older version neither reads nor writes them."""
+"""Later columns of the history, which commit 64e2905 neither reads nor writes."""
 
 READ_ROUTES = "SELECT name, state FROM routes"
 READ_ROUTE_NAMES = "SELECT name FROM routes"
