@@ -1,5 +1,5 @@
-"""The sample ratio: whether the canary got the share it was given. If not, its users are not like stable's, and no
-comparison means much: a self-check of the router, and of whatever picks users (Fabijan et al. 2019).
+"""The sample ratio test: does the canary get the share that the weight promises? If not, its users differ from those of
+stable, and comparisons are not valid. A self-check of the router and of the selection of users (Fabijan et al. 2019).
 """
 
 import math
@@ -8,14 +8,14 @@ from canaryproxy.analysis.stats.eprocess import exp
 from canaryproxy.model.document import Document, plain, plains, real, reals, whole
 
 RATIOS = (0.5, 0.67, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25, 1.5, 2.0)
-"""By how much the odds of the canary may be off."""
+"""Alternatives: factors on the odds of the canary."""
 
 ALARM = 1000.0
-"""Evidence at which no rollout is raised any more: false once in a thousand rollouts."""
+"""Evidence at which no rollout advances: a false alarm in one of a thousand rollouts."""
 
 
 class SampleRatio:
-    """Evidence that units are not shared as the weight says (Lindon and Malek, arXiv 2011.03567, on a grid)."""
+    """Evidence that units are not split by the weight (Lindon and Malek, arXiv 2011.03567, on a grid)."""
 
     __slots__ = ("_logs", "canary", "expected", "total")
 
@@ -29,7 +29,7 @@ class SampleRatio:
         return f"<SampleRatio: {self.canary} of {self.total}, {self.expected:.0f} expected>"
 
     def bet(self, canary: int, total: int, weight: float) -> None:
-        """Units of the canary among all, drawn under this weight (0..1)."""
+        """Add units of the canary among all units drawn under this weight (0..1)."""
         self.canary += canary
         self.total += total
         self.expected += total * weight
@@ -38,7 +38,7 @@ class SampleRatio:
 
     @property
     def value(self) -> float:
-        """The evidence now."""
+        """The evidence."""
         return math.fsum(map(exp, self._logs)) / len(RATIOS)
 
     def snapshot(self) -> Document:
@@ -51,7 +51,7 @@ class SampleRatio:
         }
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises as `EDetector.restore` does."""
+        """Continue from a snapshot. Raises as `EDetector.restore` does."""
         self._logs = reals(data["logs"], len(RATIOS))
         self.canary = whole(data["canary"])
         self.total = whole(data["total"])
