@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from canaryproxy.analysis.finding import JudgeReport
-from canaryproxy.analysis.report import report
+from canaryproxy.analysis.finding import JudgeReport, report
 from canaryproxy.config.schema.rollout import NEEDED_FOR_PROOF, expected_seconds
 from canaryproxy.control.evidence_keeper import EvidenceKeeper
 from canaryproxy.control.judges import Judges

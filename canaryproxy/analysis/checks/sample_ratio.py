@@ -1,14 +1,15 @@
-"""The sample ratio as a check of ourselves: it freezes promotion and warns, it never takes anything back."""
+"""The sample ratio check: a self-check of the split, which stops the rollout with a warning and never rolls back."""
 
 from canaryproxy.analysis import wording
 from canaryproxy.analysis.finding import Finding, SampleSizes, Verdict
 from canaryproxy.analysis.spec import Action
 from canaryproxy.analysis.stats.allocation import ALARM, SampleRatio
 from canaryproxy.model.document import Document
+from canaryproxy.model.table import FULL_WEIGHT
 
 
 class SampleRatioCheck:
-    """Units drawn for the canary, beside those that the weight promised."""
+    """Units drawn for the canary, compared with the weight."""
 
     name = "sample-ratio"
     action: Action = "hold"
@@ -23,34 +24,34 @@ class SampleRatioCheck:
 
     @property
     def alarmed(self) -> bool:
-        """Whether the shares are not what they should be."""
+        """Whether the shares differ from the weight."""
         return self._ratio.value >= ALARM
 
     def draw(self, canary: int, stable: int, weight: int) -> None:
-        """Units drawn under this weight, in basis points."""
+        """Add units drawn under this weight, in basis points."""
         if canary + stable:
-            self._ratio.bet(canary, canary + stable, weight / 10_000)
+            self._ratio.bet(canary, canary + stable, weight / FULL_WEIGHT)
 
     def snapshot(self) -> Document:
         """As plain data."""
         return self._ratio.snapshot()
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        """Continue from a snapshot. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
         self._ratio.restore(data)
 
     def finding(self) -> Finding:
-        """What it says now."""
+        """The present finding."""
         found = self._ratio
         verdict: Verdict = "inconclusive" if self.alarmed or not found.total else "pass"
-        went = f"{found.canary:,} of {wording.counted(found.total, self._unit)} went to the canary"
-        said = f"{went}, {found.expected:,.0f} expected"
+        units = wording.counted(found.total, self._unit)
+        sentence = f"{found.canary:,} of {units} went to the canary, {found.expected:,.0f} expected"
         if self.alarmed:
-            said += ": the split is not what was asked for, so the versions' users differ"
+            sentence += ": the split is not what was asked for, so the versions' users differ"
         return Finding(
             name=self.name,
             verdict=verdict,
-            sentence=said,
+            sentence=sentence,
             canary=found.canary / found.total if found.total else None,
             ratio=found.canary / found.expected if found.expected else None,
             unit=self._unit,

@@ -114,7 +114,7 @@ def lehmann(rank: float, exponent: float) -> float:
 
 
 def exceedance(share: float, odds: float) -> tuple[float, float]:
-    """The likelihood ratios of a value beyond and of a value before the threshold, if the odds are `odds` times as high."""
+    """The likelihood ratios of a value beyond and before the threshold, with the odds multiplied by `odds`."""
     if not 0 < share < 1:
         return 1.0, 1.0
     grown = odds * share / (1 - share + odds * share)
@@ -231,8 +231,8 @@ class _Ranked:
         return f"<{type(self).__name__}: {self._evidence!r}>"
 
     def bet(self, canary: Histogram, stable: Histogram, *, dispersion: float = 1.0) -> None:
-        """Bet on a block with requests of both versions that is not in the past yet; the first blocks only fill the past.
-        `dispersion` divides the evidence of a block: see `HigherRate.bet`.
+        """Bet on a block with requests of both versions that is not in the past yet. The first blocks only fill the
+        past. `dispersion` divides the evidence of a block: see `HigherRate.bet`.
         """
         table = self._past.table(slower=self._slower)
         if table is not None:
