@@ -1,5 +1,5 @@
 """The product's evidence for thousands of runs at once: the same arithmetic as `canaryproxy.analysis`, on arrays whose
-last axis is the run. `bench.judge.equality` holds it against the real code, look by look.
+last axis is the run. `bench.judge.equality` compares it with the real code, look by look.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from canaryproxy.analysis.stats.rank_tests import LEHMANN, ODDS, TAILS, WEIGHTS,
 
 
 class Restarting:
-    """`analysis.evidence.Restarting` of many runs."""
+    """`EDetector` of many runs."""
 
     def __init__(self, weights: tuple[float, ...], runs: int) -> None:
         self._weights = np.array(weights)[:, None]
@@ -32,7 +32,7 @@ class Restarting:
 
 
 class Worse:
-    """`analysis.rates.Worse` of many runs, with blocks carried on until both versions are in them."""
+    """`HigherRate` of many runs; blocks are added up until both versions are in them."""
 
     def __init__(self, ratio: float, floor: float, runs: int) -> None:
         self._ratio, self._floor_at = ratio, floor
@@ -62,9 +62,7 @@ class Worse:
 
 
 class Slower:
-    """`analysis.latency.Slower` of many runs. `buckets` are those that values may fall into, all in a row; the first
-    stands for the lowest, too.
-    """
+    """`rank_tests.slower` of many runs. `buckets` is the range of buckets; lower values count as the first."""
 
     def __init__(self, tolerance: float, floor: float, buckets: range, runs: int) -> None:
         self._first = buckets.start
@@ -135,4 +133,4 @@ class Slower:
 
 
 CHUNK = 250
-"""Runs that are worked on at once: what fits into the processor's cache."""
+"""Number of runs in a batch: as many as fit into the cache of the processor."""

@@ -15,7 +15,7 @@ from canaryproxy.analysis.checks.latency import LatencyCheck
 from canaryproxy.analysis.checks.rates import RateCheck
 from canaryproxy.analysis.checks.resources import ResourceCheck
 from canaryproxy.analysis.checks.sample_ratio import SampleRatioCheck
-from canaryproxy.analysis.checks.thresholds import ThresholdBounds, ThresholdCheck
+from canaryproxy.analysis.checks.thresholds import ThresholdCheck
 from canaryproxy.analysis.finding import SHOWN, SUSPICIOUS_P, Finding, SampleSizes, Verdict
 from canaryproxy.analysis.snapshot_migration import CHECKS, NAMED_CHECKS
 from canaryproxy.analysis.spec import AnalysisSpec, ExternalSpec, FixedLimits, Unit
@@ -220,13 +220,12 @@ def shares(spec: AnalysisSpec) -> dict[str, float]:
 
 
 def _bounds(name: str, limits: FixedLimits, *, dry_run: bool) -> ThresholdCheck | None:
-    bounds = ThresholdBounds(limits.max, None, limits.times)
-    return ThresholdCheck(name, bounds, LOOKS_BAD, dry_run=dry_run) if limits else None
+    return ThresholdCheck(name, limits, LOOKS_BAD, dry_run=dry_run) if limits else None
 
 
 def _external(spec: ExternalSpec) -> ThresholdCheck:
-    bounds = ThresholdBounds(spec.max, spec.min, spec.times)
-    return ThresholdCheck(f"check:{spec.name}", bounds, spec.failures, action=spec.on_failure, dry_run=spec.dry_run)
+    limits = FixedLimits(spec.max, spec.times, spec.min)
+    return ThresholdCheck(f"check:{spec.name}", limits, spec.failures, action=spec.on_failure, dry_run=spec.dry_run)
 
 
 def overall_verdict(

@@ -30,6 +30,7 @@ from canaryproxy.analysis.snapshot_migration import STORED_UNITS, V, migrated, u
 from canaryproxy.analysis.spec import NO_ERRORS, AnalysisSpec, Unit
 from canaryproxy.analysis.stats.dispersion import ENDPOINTS, FEW_ENDPOINTS, Dispersion, EndpointSeconds
 from canaryproxy.analysis.stats.drift import Drift
+from canaryproxy.analysis.stats.eprocess import Parts, restore_parts, snapshots
 from canaryproxy.analysis.stats.rank_tests import StableHistory
 from canaryproxy.analysis.stats.rate_tests import Block
 from canaryproxy.analysis.uncontrolled import StableBaseline, Uncontrolled
@@ -317,6 +318,26 @@ class Judge:
 
     # Persistence.
 
+    @property
+    def _stable_parts(self) -> Parts:
+        """Evidence of stable, which outlives the canary, by stored name."""
+        return {
+            "latencies": self._past,
+            "drift": self._drift,
+            "dispersion": self._dispersion,
+            "looks": self._known,
+        }
+
+    @property
+    def _parts(self) -> Parts:
+        """Evidence of the canary, by stored name."""
+        return {
+            "panel": self.check_set,
+            "exposed": self._exposed,
+            "placebo": self._placebo,
+            "at_risk": self._risk,
+        }
+
     def snapshot(self, now: float) -> Document:
         """All evidence as plain data for JSON, with the fields of a later version."""
         failed = self._failed
@@ -327,17 +348,9 @@ class Judge:
             "seconds": now - self._step_since,
             "warm": {endpoint: now - first for endpoint, first in self._warm.items()},
             "failed": failed and {"reason": failed.reason, "evidence": plain(failed.evidence)},
-            "stable": {
-                "latencies": self._past.snapshot(),
-                "drift": self._drift.snapshot(),
-                "dispersion": self._dispersion.snapshot(),
-                "looks": self._known.snapshot(),
-            },
-            "panel": self.check_set.snapshot(),
-            "exposed": self._exposed.snapshot(),
-            "placebo": self._placebo.snapshot(),
-            "at_risk": self._risk.snapshot(),
-            "goals_at_risk": {goal: one.snapshot() for goal, one in self._goals_risk.items()},
+            "stable": snapshots(self._stable_parts),
+            **snapshots(self._parts),
+            "goals_at_risk": snapshots(self._goals_risk),
             "judged": self._judged,
             "requests": self._requests,
             "endpoints": sorted(self._endpoints),
@@ -349,18 +362,10 @@ class Judge:
         """Continue from a snapshot, with requests of the next second. Raises as `migrated` does."""
         data = migrated(stored)
         self.unit = unit_named(data["unit"])
-        stable = mapping(data["stable"])
-        self._past.restore(stable["latencies"])
-        self._drift.restore(stable["drift"])
-        self._dispersion.restore(stable["dispersion"])
-        self._known.restore(stable["looks"])
+        restore_parts(self._stable_parts, mapping(data["stable"]))
         self.check_set = CheckSet(self.spec, self.unit, self._past)
-        self.check_set.restore(mapping(data["panel"]))
-        self._exposed.restore(data["exposed"])
-        self._placebo.restore(data["placebo"])
-        self._risk.restore(data["at_risk"])
-        for goal, at_risk in self._goals_risk.items():
-            at_risk.restore(data["goals_at_risk"][goal])
+        restore_parts(self._parts, data)
+        restore_parts(self._goals_risk, data["goals_at_risk"])
         self._judged, self._requests = whole(data["judged"]), whole(data["requests"])
         self._endpoints, self._weight = set(items(data["endpoints"])), whole(data["weight"])
         self._next_weight, self._slice = self._weight, PlaceboSlice(self._weight)

@@ -157,13 +157,7 @@ GOAL: Form = {
     "squares": "_squares",
 }
 RESOURCE: Form = {"ratio": ("_ratio", {"logs": "logs"}), "last": "_last"}
-THRESHOLD: Form = {
-    "bad": "_bad",
-    "values": "_values",
-    "broken": "_words",
-    "problem": "_problem",
-    "samples": "_samples",
-}
+THRESHOLD: Form = {"bad": "_bad", "values": "_values", "broken": "_words", "problem": "_problem", "samples": "_samples"}
 HARD_LIMIT: Form = {"reports": "_reports", "open": "_open", "passed": "_said"}
 SAMPLE_RATIO: Form = {
     "logs": "_ratio._logs",

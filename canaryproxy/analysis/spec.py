@@ -5,6 +5,8 @@ seconds.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from canaryproxy.analysis import wording
+
 Action = Literal["rollback", "hold"]
 """The consequence of a failed check: a rollback, or a hold of the rollout."""
 
@@ -13,13 +15,24 @@ Unit = Literal["request", "user", "endpoint-second"]
 
 @dataclass(frozen=True, slots=True)
 class FixedLimits:
-    """Optional fixed bounds: the canary's value is at most `max`, and at most `times` stable's."""
+    """Optional fixed bounds: the canary's value is at least `min`, at most `max`, and at most `times` stable's."""
 
     max: float | None = None
     times: float | None = None
+    min: float | None = None
 
     def __bool__(self) -> bool:
-        return self.max is not None or self.times is not None
+        return self.max is not None or self.times is not None or self.min is not None
+
+    def broken(self, canary: float, stable: float | None) -> str:
+        """The text of the broken bound; empty for none."""
+        if self.max is not None and canary > self.max:
+            return f"above {wording.number(self.max)}"
+        if self.min is not None and canary < self.min:
+            return f"below {wording.number(self.min)}"
+        if self.times is not None and stable is not None and canary > self.times * stable:
+            return f"above {wording.number(self.times)} times stable's {wording.number(stable)}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

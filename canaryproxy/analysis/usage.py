@@ -5,10 +5,10 @@ counters are read in turn. Neither can be compared, so the block has a problem i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from canaryproxy.analysis.counting import CANARY, STABLE, side_of
+from canaryproxy.analysis.counting import side_of
 
 Per = Literal["request", "endpoint"]
 
@@ -50,27 +50,22 @@ class _Endpoint:
     count: int = 1
 
 
-@dataclass(slots=True)
-class _Side:
-    endpoints: dict[str, _Endpoint] = field(default_factory=dict)
-    copies: int = 0
-
-
 class Usage:
     """One block. `counter`: the value only increases; otherwise it is a gauge."""
 
     def __init__(self, *, counter: bool, per: Per = "request") -> None:
         self._counter = counter
         self._per = per
-        self._sides = (_Side(), _Side())
+        self._sides: tuple[dict[str, _Endpoint], dict[str, _Endpoint]] = ({}, {})
+        self._copies = 0
         self._problem: ReadingProblem | None = None
 
     def __repr__(self) -> str:
-        return f"<Usage of {', '.join(str(len(side.endpoints)) for side in self._sides)} endpoints>"
+        return f"<Usage of {', '.join(str(len(side)) for side in self._sides)} endpoints>"
 
     def read(self, version: str, endpoint: str, reading: CounterReading) -> None:
         """Add a reading of an endpoint."""
-        known = self._sides[side_of(version)].endpoints
+        known = self._sides[side_of(version)]
         one = known.get(endpoint)
         if one is None:
             known[endpoint] = _Endpoint(reading, reading, reading.value)
@@ -90,13 +85,13 @@ class Usage:
 
     def copied(self, count: int) -> None:
         """Set the number of mirrored requests to the canary; their endpoints are not known."""
-        self._sides[CANARY].copies = count
+        self._copies = count
 
     def next(self) -> "Usage":
         """The next block, which begins where this one ends."""
         after = Usage(counter=self._counter, per=self._per)
         for mine, theirs in zip(self._sides, after._sides, strict=True):
-            theirs.endpoints = {at: _Endpoint(one.last, one.last, one.last.value) for at, one in mine.endpoints.items()}
+            theirs |= {at: _Endpoint(one.last, one.last, one.last.value) for at, one in mine.items()}
         return after
 
     def close(self) -> UsageBlock | ReadingProblem:
@@ -104,9 +99,9 @@ class Usage:
         if self._problem is not None:
             return self._problem
         found = []
-        for name, side in (("canary", self._sides[CANARY]), ("stable", self._sides[STABLE])):
-            readings = {at: one for at, one in side.endpoints.items() if one.last.at > one.first.at}
-            requests = side.copies + sum(one.last.requests - one.first.requests for one in readings.values())
+        for name, side, copies in zip(("canary", "stable"), self._sides, (self._copies, 0), strict=True):
+            readings = {at: one for at, one in side.items() if one.last.at > one.first.at}
+            requests = copies + sum(one.last.requests - one.first.requests for one in readings.values())
             if not readings or not requests:
                 return ReadingProblem(
                     f"{name} had no {'requests' if readings else 'endpoint that could be read'} in a whole block"

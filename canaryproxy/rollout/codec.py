@@ -39,12 +39,7 @@ STORED_RESULTS = {result: stored for stored, result in RESULTS.items()}
 
 def _dump_identity(identity: RolloutIdentity) -> dict[str, str]:
     """Fields that stand beside the other fields of the rollout, not in an object of their own."""
-    return {
-        "id": identity.id,
-        "given": identity.given,
-        "announced": identity.announced,
-        "stable": identity.stable,
-    }
+    return {"id": identity.id, "given": identity.given, "announced": identity.announced, "stable": identity.stable}
 
 
 def _dump_step(step: Step) -> list[Any]:

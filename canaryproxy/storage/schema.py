@@ -51,36 +51,13 @@ FORGET_ENTRIES = "DELETE FROM history WHERE id <= ?"
 
 def dump_entry(entry: Audit) -> tuple[object, ...]:
     """The values of `WRITE_ENTRY`, in its order."""
-    return (
-        entry.at,
-        entry.actor,
-        entry.role,
-        entry.address,
-        entry.action,
-        entry.route,
-        entry.detail,
-        entry.outcome,
-        entry.generation,
-        entry.rollout_id,
-        entry.stable_version,
-        entry.canary_version,
-    )
+    who = (entry.at, entry.actor, entry.role, entry.address)
+    what = (entry.action, entry.route, entry.detail, entry.outcome, entry.generation)
+    return (*who, *what, entry.rollout_id, entry.stable_version, entry.canary_version)
 
 
 def load_entry(row: Sequence[Any]) -> Audit:
     """A row of `READ_ENTRIES`."""
     at, actor, role, address, action, route, detail, outcome, generation, rollout, stable, canary = row
-    return Audit(
-        at=at,
-        actor=actor,
-        role=role,
-        address=address,
-        action=action,
-        route=route,
-        detail=detail,
-        outcome=outcome,
-        generation=generation,
-        rollout_id=rollout,
-        stable_version=stable,
-        canary_version=canary,
-    )
+    # Positional, in the order of the fields: tests/storage/test_schema.py names each of them.
+    return Audit(at, actor, role, address, action, route, detail, outcome, generation, rollout, stable, canary)

@@ -8,7 +8,7 @@ from canaryproxy.analysis.finding import SHOWN, Finding, SampleSizes, comparison
 from canaryproxy.analysis.spec import Action, LatencySpec
 from canaryproxy.analysis.stats import intervals
 from canaryproxy.analysis.stats.eprocess import Parts, restore_parts, snapshots
-from canaryproxy.analysis.stats.rank_tests import LAST, Faster, NoSlower, Slower, StableHistory
+from canaryproxy.analysis.stats.rank_tests import LAST, StableHistory, faster, no_slower, slower
 from canaryproxy.model.document import Document, counts, items, pairs, plain, real, whole
 from canaryproxy.telemetry.record.histogram import quantile
 
@@ -43,9 +43,9 @@ class LatencyCheck:
         self._threshold = threshold
         self._past = past
         self.pace = 0.0
-        self._slower = Slower(past, spec.tolerance, spec.floor)
-        self._sound = NoSlower(past, max(PROVEN, spec.tolerance), spec.floor)
-        self._faster = Faster(past, spec.tolerance, spec.floor)
+        self._slower = slower(past, spec.tolerance, spec.floor)
+        self._sound = no_slower(past, max(PROVEN, spec.tolerance), spec.floor)
+        self._faster = faster(past, spec.tolerance, spec.floor)
         self._waiting: Pair = ({}, {})
         self._looks = 0
         self._here: Pair = ({}, {})

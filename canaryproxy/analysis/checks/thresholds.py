@@ -2,33 +2,12 @@
 statistics: the check fails if the bound is broken at several looks in a row.
 """
 
-from dataclasses import dataclass
-
 from canaryproxy.analysis import wording
 from canaryproxy.analysis.finding import Finding, SampleSizes, Verdict
-from canaryproxy.analysis.spec import Action
+from canaryproxy.analysis.spec import Action, FixedLimits
 from canaryproxy.model.document import Document, items, plain, real, text, whole, wholes
 
 NO_SAMPLES = SampleSizes()
-
-
-@dataclass(frozen=True, slots=True)
-class ThresholdBounds:
-    """The canary's value is at least `min`, at most `max`, and at most `times` stable's value."""
-
-    max: float | None = None
-    min: float | None = None
-    times: float | None = None
-
-    def broken(self, canary: float, stable: float | None) -> str:
-        """The text of the broken bound; empty for none."""
-        if self.max is not None and canary > self.max:
-            return f"above {wording.number(self.max)}"
-        if self.min is not None and canary < self.min:
-            return f"below {wording.number(self.min)}"
-        if self.times is not None and stable is not None and canary > self.times * stable:
-            return f"above {wording.number(self.times)} times stable's {wording.number(stable)}"
-        return ""
 
 
 class ThresholdCheck:
@@ -37,12 +16,12 @@ class ThresholdCheck:
     """
 
     def __init__(
-        self, name: str, bounds: ThresholdBounds, failures: int, *, action: Action = "rollback", dry_run: bool = False
+        self, name: str, limits: FixedLimits, failures: int, *, action: Action = "rollback", dry_run: bool = False
     ) -> None:
         self.name = name
         self.action: Action = action
         self.dry_run = dry_run
-        self._bounds = bounds
+        self._limits = limits
         self._failures = failures
         self._bad = 0
         self._values: tuple[float | None, float | None] = (None, None)
@@ -63,7 +42,7 @@ class ThresholdCheck:
         self._problem = ""
         self._values = canary, stable
         self._samples = samples
-        self._broken = self._bounds.broken(canary, stable)
+        self._broken = self._limits.broken(canary, stable)
         self._bad = self._bad + 1 if self._broken else 0
 
     def unread(self, problem: str) -> None:

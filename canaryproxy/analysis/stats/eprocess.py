@@ -168,6 +168,12 @@ class CompositeTest:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {' and '.join(map(repr, self._parts.values()))}>"
 
+    @property
+    def value(self) -> float:
+        """The evidence: that of the first part, unless a test combines several."""
+        part = next(iter(self._parts.values()))
+        return 1.0 if part is None else part.value
+
     def snapshot(self) -> Document:
         """As plain data."""
         return snapshots(self._parts)

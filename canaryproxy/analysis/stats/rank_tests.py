@@ -215,20 +215,21 @@ class StableHistory:
         self.total = sum(self._counts.values())
 
 
-class _Ranked:
-    """A test on blocks of both versions' histograms, by the past of stable."""
+class RankTest:
+    """A test on blocks of both versions' histograms, by the past of stable. The canary's histogram is shifted first."""
 
     __slots__ = ("_evidence", "_past", "_shift", "_slower")
 
-    _evidence: EDetector | EProcess
-
-    def __init__(self, past: StableHistory, shift: Shift, *, slower: bool) -> None:
+    def __init__(
+        self, past: StableHistory, shift: Shift, evidence: EDetector | EProcess, *, slower: bool = False
+    ) -> None:
         self._past = past
         self._shift = shift
+        self._evidence = evidence
         self._slower = slower
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self._evidence!r}>"
+        return f"<RankTest: {self._evidence!r}>"
 
     def bet(self, canary: Histogram, stable: Histogram, *, dispersion: float = 1.0) -> None:
         """Bet on a block with requests of both versions that is not in the past yet. The first blocks only fill the
@@ -253,31 +254,16 @@ class _Ranked:
         self._evidence.restore(data)
 
 
-class Slower(_Ranked):
+def slower(past: StableHistory, tolerance: float, floor: float) -> RankTest:
     """Evidence that the canary is slower than stable by more than `tolerance` (1.1 is 10 %) and `floor` seconds."""
-
-    __slots__ = ()
-
-    def __init__(self, past: StableHistory, tolerance: float, floor: float) -> None:
-        super().__init__(past, Shift(tolerance, floor, up=False), slower=True)
-        self._evidence = EDetector(WEIGHTS)
+    return RankTest(past, Shift(tolerance, floor, up=False), EDetector(WEIGHTS), slower=True)
 
 
-class NoSlower(_Ranked):
+def no_slower(past: StableHistory, margin: float, floor: float) -> RankTest:
     """Evidence that the canary is slower than stable by less than `margin` and `floor` seconds: non-inferiority."""
-
-    __slots__ = ()
-
-    def __init__(self, past: StableHistory, margin: float, floor: float) -> None:
-        super().__init__(past, Shift(margin, floor, up=True), slower=False)
-        self._evidence = EProcess(WEIGHTS)
+    return RankTest(past, Shift(margin, floor, up=True), EProcess(WEIGHTS))
 
 
-class Faster(_Ranked):
+def faster(past: StableHistory, tolerance: float, floor: float) -> RankTest:
     """Evidence that the canary is faster than stable by more than `tolerance` and `floor` seconds."""
-
-    __slots__ = ()
-
-    def __init__(self, past: StableHistory, tolerance: float, floor: float) -> None:
-        super().__init__(past, Shift(1 / tolerance, -floor, up=True), slower=False)
-        self._evidence = EDetector(WEIGHTS)
+    return RankTest(past, Shift(1 / tolerance, -floor, up=True), EDetector(WEIGHTS))

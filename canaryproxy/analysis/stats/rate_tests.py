@@ -159,8 +159,3 @@ class LowerRate(CompositeTest):
     def bet(self, block: Block, *, look: bool = True, dispersion: float = 1.0) -> None:
         """Bet on a block. `dispersion` as in `HigherRate.bet`."""
         self.relative.bet(_logs(block, LOWER, 1 / self._margin, dispersion), look=look)
-
-    @property
-    def value(self) -> float:
-        """The evidence."""
-        return self.relative.value

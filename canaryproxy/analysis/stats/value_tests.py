@@ -52,8 +52,3 @@ class LowerValues(CompositeTest):
     def bet(self, takings: ValueBlock, cap: float) -> None:
         """Bet on a block. The cap must not depend on the block."""
         self.evidence.bet([log_less(takings, stake, cap, self._margin) for stake in STAKES])
-
-    @property
-    def value(self) -> float:
-        """The evidence."""
-        return self.evidence.value
