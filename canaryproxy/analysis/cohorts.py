@@ -52,6 +52,7 @@ class Cohorts:
             if known:
                 self._hung[cell.key.version, second] -= known
                 ended, failed, latency = ended - known, max(0, failed - known), {}
+            # Late ends of requests that were not counted as hung go to the oldest open cohort.
             second = self._closed_until + 1
         block = Block(ended, failed, 0, 0) if canary else Block(0, 0, ended, failed)
         if not ended and not latency:

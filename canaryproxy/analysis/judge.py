@@ -183,6 +183,7 @@ class Judge:
     def _bet(self, block: Block, second: int) -> None:
         if self.check_set.errors is not None and self._weight:
             self.check_set.errors.bet(block, second, dispersion=self._dispersed)
+            # A block of stable without failures gives the placebo no evidence of noise.
             if self.unit == "request" and block.stable_failed:
                 self._placebo.bet(block, self._weight)
 
@@ -273,6 +274,7 @@ class Judge:
         """Close the cohorts whose wait is over."""
         check_set = self.check_set
         wait = 2 if check_set.latency is None else check_set.latency.wait
+        # The present second is not over, so the last complete cohort is that of the second before.
         until = clock - 1 - wait
         waiting = [one for side in self._waiting.values() for one in side]
         timed = clock >= min(self._warm.values(), default=0) + self.spec.warmup + wait
@@ -311,6 +313,7 @@ class Judge:
             else:
                 check.look(tally.block(hits), values)
         drawn = self._arrived if self._affinity else tally.drawn
+        # With affinity, users that a rule decided are among the new ones, and the weight does not apply to them.
         if not (self._affinity and tally.ruled):
             check_set.sample_ratio.draw(drawn[CANARY], drawn[STABLE], weight)
         self._arrived = pair()

@@ -93,6 +93,7 @@ class Placebo:
             return
         self._carried = NOTHING
         self._worse.bet(block, fresh, dispersion=dispersion * self.factor)
+        # Each alarm raises the factor by at least 5 %, so that it is reached in few alarms.
         if self.value >= self._alarm:
             self.factor *= max(math.log(self.value) / math.log(self._alarm), 1.05)
             self._worse = HigherRate(self._tolerance, self._floor)

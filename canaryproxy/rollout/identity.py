@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-"""Characters of the random end of an id, without those that are easily confused (0 and o, 1, i and l)."""
+"""Characters of the random end of an id, without 0, 1, i, l and o, which are easily confused."""
 
 RANDOM = 5
 """Number of random characters in an id."""

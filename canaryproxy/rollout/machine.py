@@ -64,6 +64,7 @@ def transition(plan: Plan, state: Rollout, event: RolloutEvent, now: float) -> O
     """
     if event.only and (event.only != state.identity.id or state.phase == "idle"):
         raise IllegalTransitionError(removed_text(state, event.only))
+    # The caller's plan may be older than an edit that the rollout has adopted.
     given = Situation(plan if event.kind in PLAN_CHANGED else followed(plan, state), state, event, now)
     for row in TABLE:
         if row.kind == event.kind and state.phase in row.phases and row.guard(given):

@@ -105,6 +105,7 @@ def _database(connection: sqlite3.Connection) -> StateFileInfo:
         return StateFileInfo("ours", version)
     if application:
         return StateFileInfo("foreign")
+    # An empty database may be one that SQLite created for us before the tables.
     if not tables:
         return StateFileInfo("foreign" if version else "ours")
     known = any(_is_ours(connection, name) for name in tables)
@@ -132,6 +133,7 @@ def quietly(path: Path) -> Iterator[sqlite3.Connection]:
     read, since SQLite would work the log into the database.
     """
     with contextlib.ExitStack() as stack:
+        # immutable: SQLite neither locks the file nor creates files beside it.
         uri = f"{path.absolute().as_uri()}?immutable=1"
         wal = Path(f"{path}-wal")
         if wal.exists() and wal.stat().st_size:

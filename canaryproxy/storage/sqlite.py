@@ -182,6 +182,7 @@ class SqliteStore:
         connection = None
         try:
             keep_private(self._path)
+            # Transactions are explicit. Calls come from an executor thread, one at a time.
             connection = sqlite3.connect(
                 self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
@@ -237,6 +238,7 @@ class SqliteStore:
             return
         beside = f"{self._path}.lock"
         try:
+            # Neither follow a link that another user has placed, nor block on a pipe.
             lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, MODE)
         except OSError as error:
             raise UnwritableStateError(f"{beside}: {error.strerror}") from None
@@ -272,6 +274,7 @@ class SqliteStore:
         """Write at once or not at all. Raises `UnwritableStateError`."""
         try:
             connection = self._open()
+            # IMMEDIATE takes the write lock now, so a busy database fails before anything is written.
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")

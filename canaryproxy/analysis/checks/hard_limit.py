@@ -54,6 +54,7 @@ class HardLimitCheck:
             return
         self._reports.append(self._open)
         failed, self._open = self._open.canary_failed, NOTHING
+        # Only a report with a failure of the canary can exceed the limit.
         if failed and self._exceeded(recent := self.recent()):
             self._passed = recent
 

@@ -183,6 +183,7 @@ class EndpointSeconds:
         for second in sorted(second for second in self._open if second <= until):
             block = placebo = NOTHING
             stable: dict[str, int] = {}
+            # Lower limits, so that the rate of a young or faultless stable is not 0.
             rate = max(self._failed, 1) / max(self._requests, 1000)
             for (version, endpoint), (ended, failed) in self._open.pop(second).items():
                 if not ended:

@@ -56,6 +56,7 @@ class Drift:
         """
         if len(self._past) >= MIN_UPDATES:
             self.sum = max(0.0, self.sum) + errors * math.log(TIMES) - SLACK * self.mean * (TIMES - 1)
+            # A limit, so that the alarm ends soon after the drift does.
             self.sum = min(self.sum, 2 * ALARM)
         if self.alarmed:
             self._alarmed_for += 1
