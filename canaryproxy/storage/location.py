@@ -101,14 +101,10 @@ def _database(connection: sqlite3.Connection) -> StateFileInfo:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    if application == APPLICATION:
-        return StateFileInfo("ours", version)
     if application:
-        return StateFileInfo("foreign")
-    # An empty database may be one that SQLite created for us before the tables.
-    if not tables:
-        return StateFileInfo("foreign" if version else "ours")
-    known = any(_is_ours(connection, name) for name in tables)
+        return StateFileInfo("ours", version) if application == APPLICATION else StateFileInfo("foreign")
+    # Without tables it is a file that was created for a state and never written.
+    known = any(_is_ours(connection, name) for name in tables) if tables else not version
     return StateFileInfo("ours", version) if known else StateFileInfo("foreign")
 
 
