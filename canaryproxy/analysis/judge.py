@@ -253,7 +253,11 @@ class Judge:
             self.restart(now, first=int(now))
         else:
             if FULL_WEIGHT in (before, weight):
-                self._counted_apart(int(now))
+                # Requests without a control are not compared, only those that begin from the next second on.
+                self._first = int(now) + 1
+                self._cohorts = Cohorts(closed_until=int(now))
+                if self.check_set.latency is not None:
+                    self.check_set.latency.drop()
             self.check_set.step()
             self._new_step(now)
         self._uncontrolled = self._without_control()
@@ -262,13 +266,6 @@ class Judge:
         if self._weight != FULL_WEIGHT or self.spec.errors is None:
             return None
         return Uncontrolled(self.spec.errors, self.spec.limits, self._known)
-
-    def _counted_apart(self, now: int) -> None:
-        """Requests without a control are not compared: only those that begin from the next second on are."""
-        self._first = now + 1
-        self._cohorts = Cohorts(closed_until=now)
-        if self.check_set.latency is not None:
-            self.check_set.latency.drop()
 
     def _close(self, clock: int) -> None:
         """Close the cohorts whose wait is over."""

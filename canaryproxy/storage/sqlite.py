@@ -26,37 +26,8 @@ from canaryproxy.control.ports import (
 )
 from canaryproxy.control.state import Audit, RouteState, State
 from canaryproxy.model.document import TooNewError
+from canaryproxy.storage import location, schema
 from canaryproxy.storage.codec import read_state, write_state
-from canaryproxy.storage.location import (
-    APPLICATION,
-    MODE,
-    identify,
-    is_damage,
-    keep_private,
-    occupied,
-    quietly,
-    resolved,
-    tighten,
-)
-from canaryproxy.storage.schema import (
-    EVIDENCE,
-    FORGET_ENTRIES,
-    FORGET_EVIDENCE,
-    FORGET_ROUTE,
-    IDENTITY,
-    READ_ENTRIES,
-    READ_EVIDENCE,
-    READ_EVIDENCE_NAMES,
-    READ_ROUTE_NAMES,
-    READ_ROUTES,
-    SCHEMA,
-    TABLES,
-    WRITE_ENTRY,
-    WRITE_EVIDENCE,
-    WRITE_ROUTE,
-    dump_entry,
-    load_entry,
-)
 
 log = logging.getLogger("canaryproxy")
 
@@ -71,7 +42,7 @@ class SqliteStore:
     """The state in a file. It is opened at first use, so an unwritable path is reported by the write."""
 
     def __init__(self, path: Path) -> None:
-        self._path = resolved(path)
+        self._path = location.resolved(path)
         self._connection: sqlite3.Connection | None = None
         self._opened: os.stat_result | None = None
         self._lock = -1
@@ -83,9 +54,9 @@ class SqliteStore:
 
     def check(self) -> None:
         """Raise `ForeignStateError` if the path surely leads to something else than a state file."""
-        words = occupied(self._path)
+        words = location.occupied(self._path)
         with contextlib.suppress(OSError):
-            if not words and identify(self._path).kind == "foreign":
+            if not words and location.identify(self._path).kind == "foreign":
                 words = f"{self._path} is a database of another program"
         if words:
             raise ForeignStateError(f"{words}; nothing was changed")
@@ -116,7 +87,7 @@ class SqliteStore:
             rows = self._read()
             state = {name: read_state(text) for name, text in rows}
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
-            if isinstance(error, sqlite3.DatabaseError) and not is_damage(error):
+            if isinstance(error, sqlite3.DatabaseError) and not location.is_damage(error):
                 raise UnreadableStateError(f"{self._path}: {error}") from None
             raise CorruptStateError(f"{self._path} is damaged ({error}){self._move_aside()}") from None
         self._saved = state
@@ -124,22 +95,24 @@ class SqliteStore:
 
     def _recognised(self) -> str:
         """The kind of the file. Raises `ForeignStateError`, `TooNewStateError`, and `OSError` if it cannot be read."""
-        if words := occupied(self._path):
+        if words := location.occupied(self._path):
             raise ForeignStateError(words)
-        found = identify(self._path)
+        found = location.identify(self._path)
         if found.kind in ("foreign", "unknown"):
             what = "a database of another program" if found.kind == "foreign" else "not a canaryproxy state file"
             raise ForeignStateError(f"{self._path} is {what}; it is not changed; set `state` to another file")
-        if found.version > SCHEMA:
-            raise TooNewStateError(_too_new(self._path, f"it has schema {found.version}, this version knows {SCHEMA}"))
+        if found.version > schema.SCHEMA:
+            raise TooNewStateError(
+                _too_new(self._path, f"it has schema {found.version}, this version knows {schema.SCHEMA}")
+            )
         if found.kind == "ours" and self._moved():
             self._look_for_later()
         return found.kind
 
     def _look_for_later(self) -> None:
         """Raise `TooNewStateError` if a document in the file is of a version that this one must not act on."""
-        with contextlib.suppress(sqlite3.DatabaseError), quietly(self._path) as connection:
-            for query, read in ((READ_ROUTES, read_state), (READ_EVIDENCE, evidence.load)):
+        with contextlib.suppress(sqlite3.DatabaseError), location.quietly(self._path) as connection:
+            for query, read in ((schema.READ_ROUTES, read_state), (schema.READ_EVIDENCE, evidence.load)):
                 with contextlib.suppress(sqlite3.OperationalError):
                     for name, text in connection.execute(query):
                         try:
@@ -160,17 +133,17 @@ class SqliteStore:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
                 raise
-        with quietly(self._path) as connection:
+        with location.quietly(self._path) as connection:
             return self._rows(connection)
 
     @staticmethod
     def _rows(connection: sqlite3.Connection) -> list[tuple[str, str]]:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version != SCHEMA:
-            raise ValueError(f"schema {version}, expected {SCHEMA}")
+        if version != schema.SCHEMA:
+            raise ValueError(f"schema {version}, expected {schema.SCHEMA}")
         if connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
             raise ValueError("its pages failed the check")
-        return list(connection.execute(READ_ROUTES))
+        return list(connection.execute(schema.READ_ROUTES))
 
     def _open(self) -> sqlite3.Connection:
         """The connection for writing. Raises `UnwritableStateError`."""
@@ -181,7 +154,7 @@ class SqliteStore:
         self._take_lock()
         connection = None
         try:
-            keep_private(self._path)
+            location.keep_private(self._path)
             # Transactions are explicit. Calls come from an executor thread, one at a time.
             connection = sqlite3.connect(
                 self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -190,19 +163,19 @@ class SqliteStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             if fresh:
-                connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
-            if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-                connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute(EVIDENCE)
+                connection.executescript(f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.SCHEMA}; COMMIT;")
+            if connection.execute("PRAGMA application_id").fetchone()[0] != location.APPLICATION:
+                connection.execute(f"PRAGMA application_id = {location.APPLICATION}")
+            connection.execute(schema.EVIDENCE)
             known = {row[1] for row in connection.execute("PRAGMA table_info(history)")}
-            for column in (one for one in IDENTITY if one not in known):
+            for column in (one for one in schema.IDENTITY if one not in known):
                 connection.execute(f"ALTER TABLE history ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
             self._opened = self._path.stat()
         except (sqlite3.Error, OSError) as error:
             if connection is not None:
                 connection.close()
             self._release()
-            if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+            if isinstance(error, sqlite3.DatabaseError) and location.is_damage(error):
                 raise
             raise UnwritableStateError(f"{self._path}: {error}") from None
         self._connection = connection
@@ -239,7 +212,7 @@ class SqliteStore:
         beside = f"{self._path}.lock"
         try:
             # Neither follow a link that another user has placed, nor block on a pipe.
-            lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, MODE)
+            lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, location.MODE)
         except OSError as error:
             raise UnwritableStateError(f"{beside}: {error.strerror}") from None
         if not stat.S_ISREG(os.fstat(lock).st_mode):
@@ -264,7 +237,7 @@ class SqliteStore:
                 Path(f"{self._path}-wal").rename(f"{aside}-wal")
             Path(f"{self._path}-shm").unlink(missing_ok=True)
             for one in (aside, Path(f"{aside}-wal")):
-                tighten(one)
+                location.tighten(one)
         except OSError as error:
             return f"; it cannot be moved aside ({error.strerror})"
         return f"; it was moved to {aside}"
@@ -286,32 +259,32 @@ class SqliteStore:
         """Store a state and its changes durably, or raise `UnwritableStateError` and change nothing."""
         with self._transaction() as connection:
             changed = [(name, write_state(one)) for name, one in state.items() if self._saved.get(name) != one]
-            lost = [row for row in connection.execute(READ_ROUTE_NAMES) if row[0] not in state]
-            connection.executemany(WRITE_ROUTE, changed)
-            connection.executemany(FORGET_ROUTE, lost)
+            lost = [row for row in connection.execute(schema.READ_ROUTE_NAMES) if row[0] not in state]
+            connection.executemany(schema.WRITE_ROUTE, changed)
+            connection.executemany(schema.FORGET_ROUTE, lost)
             for audit in audits:
-                done = connection.execute(WRITE_ENTRY, dump_entry(audit))
-                connection.execute(FORGET_ENTRIES, ((done.lastrowid or 0) - MAX_AUDITS,))
+                done = connection.execute(schema.WRITE_ENTRY, schema.dump_entry(audit))
+                connection.execute(schema.FORGET_ENTRIES, ((done.lastrowid or 0) - MAX_AUDITS,))
         self._saved = dict(state)
 
     def history(self, route: str, limit: int) -> list[Audit]:
         """The history of a route, newest first. Raises `UnwritableStateError` if it cannot be read."""
         if self._connection is None and self._absent():
             return []
-        return [load_entry(row) for row in self._rows_of(READ_ENTRIES, route, limit)]
+        return [schema.load_entry(row) for row in self._rows_of(schema.READ_ENTRIES, route, limit)]
 
     def store_evidence(self, learnt: Mapping[str, str], keep: Set[str]) -> None:
         """Store evidence by route, and delete that of all routes but `keep`. Raises `UnwritableStateError`."""
         with self._transaction() as connection:
-            known = [row[0] for row in connection.execute(READ_EVIDENCE_NAMES)]
-            connection.executemany(FORGET_EVIDENCE, [(one,) for one in known if one not in keep])
-            connection.executemany(WRITE_EVIDENCE, list(learnt.items()))
+            known = [row[0] for row in connection.execute(schema.READ_EVIDENCE_NAMES)]
+            connection.executemany(schema.FORGET_EVIDENCE, [(one,) for one in known if one not in keep])
+            connection.executemany(schema.WRITE_EVIDENCE, list(learnt.items()))
 
     def stored_evidence(self) -> dict[str, str]:
         """Evidence by route. Raises `UnwritableStateError` if it cannot be read."""
         if self._connection is None and (self._refused or self._absent()):
             return {}
-        return dict(self._rows_of(READ_EVIDENCE))
+        return dict(self._rows_of(schema.READ_EVIDENCE))
 
     def _rows_of(self, query: str, *values: object) -> list[Any]:
         try:

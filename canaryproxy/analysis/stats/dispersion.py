@@ -40,22 +40,13 @@ class Moments:
 
     def snapshot(self) -> Document:
         """As plain data."""
-        return {
-            "windows": plain(self.windows),
-            "total": plain(self.total),
-            "squares": plain(self.squares),
-            "open": self.open,
-        }
+        windows, total, squares = plain(self.windows), plain(self.total), plain(self.squares)
+        return {"windows": windows, "total": total, "squares": squares, "open": self.open}
 
     @classmethod
     def restored(cls, data: Document) -> "Moments":
         """The moments of `snapshot`. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
-        return cls(
-            windows=real(data["windows"]),
-            total=real(data["total"]),
-            squares=real(data["squares"]),
-            open=whole(data.get("open", 0)),
-        )
+        return cls(real(data["windows"]), real(data["total"]), real(data["squares"]), whole(data.get("open", 0)))
 
     def close(self) -> None:
         """End the window."""
