@@ -43,12 +43,9 @@ class PlaceboSlice:
     def users_seen(self, new_users: NewUsers) -> None:
         """Add users of stable that were seen, or failed, for the first time."""
         for users, counts in ((new_users.seen, self._fresh), (new_users.failed, self._failing)):
-            taken = sum(self._takes(user) for user in users)
+            taken = sum((user * SHUFFLE >> 32) % PARTS < self._below for user in users)
             counts[CANARY] += taken
             counts[STABLE] += len(users) - taken
-
-    def _takes(self, user: int) -> bool:
-        return (user * SHUFFLE >> 32) % PARTS < self._below
 
     def block(self) -> tuple[Block, int]:
         """The next block (users at risk, and those that failed), and the number of new users in the slice."""

@@ -80,34 +80,6 @@ NEARLY = 1e-9
 """Rounding error of the index of a bucket: an edge may come out slightly beside its true value."""
 
 
-class Ranks:
-    """The distribution of stable so far, and the rank of a bucket in it."""
-
-    __slots__ = ("_buckets", "_past", "total")
-
-    def __init__(self, past: Histogram) -> None:
-        self._buckets = sorted(past)
-        self._past = past
-        self.total = sum(past.values())
-
-    def __repr__(self) -> str:
-        return f"<Ranks of {self.total} requests>"
-
-    def middle(self, bucket: int) -> float:
-        """The share below the middle of a bucket."""
-        below = sum(count for one, count in self._past.items() if one < bucket)
-        return min((below + self._past.get(bucket, 0) / 2) / self.total, CLIP)
-
-    def tail(self, q: float) -> tuple[int, float]:
-        """The first bucket wholly above the q-quantile, and the share of requests from there on."""
-        left = self.total
-        for bucket in self._buckets:
-            left -= self._past[bucket]
-            if self.total - left >= q * self.total:
-                return bucket + 1, left / self.total
-        raise AssertionError("no bucket holds the quantile")
-
-
 def lehmann(rank: float, exponent: float) -> float:
     """The likelihood ratio of a rank under Lehmann's alternative."""
     return float(exponent * (1 - rank) ** (exponent - 1))
@@ -122,30 +94,39 @@ def exceedance(share: float, odds: float) -> tuple[float, float]:
 
 
 class RankTable:
-    """The fifteen bets for every bucket, by the past of stable. `slower`: bet on longer latencies, else on shorter."""
+    """The fifteen bets for every bucket, by the past of stable (`total` requests). `slower`: bet on longer latencies,
+    else on shorter ones.
+    """
 
     def __init__(self, past: Histogram, *, slower: bool) -> None:
-        self._ranks = Ranks(past)
+        self._past = past
+        self.total = sum(past.values())
         self._exponents = [one if slower else 1 / one for one in LEHMANN]
         self._tails = [
             (threshold, [exceedance(share, one if slower else 1 / one) for one in ODDS])
-            for threshold, share in map(self._ranks.tail, TAILS)
+            for threshold, share in map(self.tail, TAILS)
         ]
         self._known: dict[int, tuple[float, ...]] = {}
 
     def __repr__(self) -> str:
-        return f"<RankTable by {self._ranks!r}>"
+        return f"<RankTable of {self.total} requests>"
 
-    @property
-    def total(self) -> int:
-        """Requests of stable that the table is computed from."""
-        return self._ranks.total
+    def tail(self, q: float) -> tuple[int, float]:
+        """The first bucket wholly above the q-quantile, and the share of requests from there on."""
+        left = self.total
+        for bucket in sorted(self._past):
+            left -= self._past[bucket]
+            if self.total - left >= q * self.total:
+                return bucket + 1, left / self.total
+        raise AssertionError("no bucket holds the quantile")
 
     def of(self, bucket: int) -> tuple[float, ...]:
         """The likelihood ratios of a bucket, for each alternative."""
         known = self._known.get(bucket)
         if known is None:
-            rank = self._ranks.middle(bucket)
+            # The rank of the middle of the bucket.
+            below = sum(count for one, count in self._past.items() if one < bucket)
+            rank = min((below + self._past.get(bucket, 0) / 2) / self.total, CLIP)
             ratios = [lehmann(rank, one) for one in self._exponents]
             for threshold, odds in self._tails:
                 ratios += [beyond if bucket >= threshold else before for beyond, before in odds]
