@@ -24,7 +24,7 @@ def compare(ours: float, theirs: float, where: str) -> None:
 def errors(rate: float, stock: Stock, rates: tuple[float, float], looks: int, runs: int, seed: int) -> int:
     """Compare all runs of a setting at every look; returns the number of looks."""
     rng = np.random.default_rng(seed)
-    split, many = Splitters(runs, rng), twin.Worse(1.1, 0.001, runs)
+    split, many = Splitters(runs, rng), twin.HigherRates(1.1, 0.001, runs)
     real = [HigherRate(1.1, 0.001) for _ in range(runs)]
     carried = [NOTHING] * runs
     for look in range(looks):

@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.judge.rivals import Z_99, FixedRule, PeekedZ
 from bench.judge.splitter import Splitters, Stock
-from bench.judge.twin import Worse
+from bench.judge.twin import HigherRates
 
 ALARM = 100.0
 NEVER = -1
@@ -69,7 +69,7 @@ def simulate(
     runs = setting.runs
     split, judge, z, rule = (
         Splitters(runs, rng),
-        Worse(setting.ratio, setting.floor, runs),
+        HigherRates(setting.ratio, setting.floor, runs),
         PeekedZ(runs),
         FixedRule(0.01, runs),
     )

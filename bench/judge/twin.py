@@ -9,7 +9,7 @@ from canaryproxy.analysis.stats.eprocess import MAX_FACTOR, MAX_HORIZON
 from canaryproxy.analysis.stats.rank_tests import LEHMANN, ODDS, TAILS, WEIGHTS, Shift
 
 
-class Restarting:
+class EDetectors:
     """`EDetector` of many runs."""
 
     def __init__(self, weights: tuple[float, ...], runs: int) -> None:
@@ -31,7 +31,7 @@ class Restarting:
         self.value[which] = (self._weights * sums).sum(axis=0) + (1 - self._spent[which])
 
 
-class Worse:
+class HigherRates:
     """`HigherRate` of many runs; blocks are added up until both versions are in them."""
 
     def __init__(self, ratio: float, floor: float, runs: int) -> None:
@@ -39,8 +39,8 @@ class Worse:
         self._excess = np.array(rate_tests.HIGHER)[:, None]
         self._above = np.array([one for one in rate_tests.ABOVE_FLOOR if one * floor < 1])[:, None]
         self._carried = np.zeros((4, runs))
-        self.relative = Restarting((1 / len(rate_tests.HIGHER),) * len(rate_tests.HIGHER), runs)
-        self.floor = Restarting((1 / len(self._above),) * len(self._above), runs)
+        self.relative = EDetectors((1 / len(rate_tests.HIGHER),) * len(rate_tests.HIGHER), runs)
+        self.floor = EDetectors((1 / len(self._above),) * len(self._above), runs)
 
     def bet(self, canary: np.ndarray, canary_failed: np.ndarray, stable: np.ndarray, stable_failed: np.ndarray) -> None:
         """One look."""
@@ -73,7 +73,7 @@ class Slower:
         self._read = np.zeros(runs)
         self._table = np.ones((runs, len(buckets), len(WEIGHTS)))
         self._logs = np.zeros_like(self._table)
-        self.evidence = Restarting(WEIGHTS, runs)
+        self.evidence = EDetectors(WEIGHTS, runs)
 
     @property
     def value(self) -> np.ndarray:
