@@ -1,1 +1,1 @@
-"""Measurements of canaryproxy beside other proxies, and proofs of what it claims. Not part of the package."""
+"""Benchmarks of canaryproxy and other proxies, and proofs of its claims. Not part of the package."""

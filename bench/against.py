@@ -1,8 +1,8 @@
 """CPU per request of this checkout beside the base (64e2905), in pairs: `make bench-base`.
 
-Both run at once on core 0, one worker each, and are loaded one after the other in another order each time, so a machine
-whose speed drifts treats them alike. The CPU is that of the worker, from its own clock. Configurations: `two`, the two
-lines; `all`, with affinity, shield, rules, goals and a rollout under way.
+Both run at the same time on core 0 with one worker each, and are loaded in turn, in a random order, so that a drift of
+the machine's speed affects both. CPU is that of the worker, from its process clock. Configurations: `two` is the
+minimal one of two lines; `all` has affinity, shield, rules, goals and a rollout under way.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def spread(ratios: Sequence[float]) -> Spread:
 
 
 def student(freedom: int) -> float:
-    """The two-sided 95 % quantile of Student's t, to about one in a hundred: Cornish and Fisher's expansion."""
+    """The two-sided 95 % quantile of Student's t with about 1 % error, by the Cornish-Fisher expansion."""
     z = 1.959964
     first = (z**3 + z) / 4
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
@@ -70,7 +70,7 @@ def student(freedom: int) -> float:
 
 @contextlib.contextmanager
 def proxy(python: Path, config: str, folder: Path, origins: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """One that serves: its port and its worker. It starts in an empty folder: nothing is imported from here."""
+    """A running instance: its port and its worker. It starts in an empty folder, so it imports nothing from here."""
     folder.mkdir()
     listen, admin = free_port(), free_port()
     stable, canary = (f"http://127.0.0.1:{port}" for port in origins)
@@ -87,7 +87,7 @@ def proxy(python: Path, config: str, folder: Path, origins: tuple[int, int]) -> 
 
 
 def worker(pid: int) -> int:
-    """The one worker of an instance. Ends the run where none comes, or it does not run compiled code."""
+    """The worker of an instance. Ends the run if there is none, or if it runs plain code."""
     for _ in range(PATIENCE):
         for member in family(pid):
             if Path(f"/proc/{member}/cmdline").read_bytes().startswith(b"canaryproxy: worker"):
@@ -145,7 +145,7 @@ def compare(old: Path, new: Path, config: str, *, pairs: int, seconds: int) -> N
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m bench.against", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--config", nargs="+", choices=CONFIGS, default=CONFIGS)
     parser.add_argument("--pairs", type=int, default=20)

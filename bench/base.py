@@ -1,7 +1,7 @@
-"""The base that later work is measured against: commit 64e2905, built from git history into an environment of its own.
+"""The base of comparisons: commit 64e2905, built from git history into its own environment.
 
-Built once, compiled, with its own pinned packages, and kept in build/base/. It is started in an empty folder, so that
-nothing of this checkout is imported.
+It is built once, compiled, with its own pinned packages, and kept in build/base/. It starts in an empty folder, so it
+imports nothing of this checkout.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ FOLDER = ROOT / "build" / "base"
 
 
 def base() -> tuple[Path, Path]:
-    """Its interpreter and its checkout; both are made where they are missing. Ends the run where that fails."""
+    """The interpreter and the checkout of the base, built if missing. Ends the run if that fails."""
     whole = FOLDER / COMMIT
     python = whole / "venv" / "bin" / "python"
     if not (whole / "made").exists():

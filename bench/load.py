@@ -1,4 +1,4 @@
-"""wrk, and what it says."""
+"""The load generator wrk and its results."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ class Load(NamedTuple):
 
 
 def read(output: str) -> Load:
-    """The result line that the script prints. Raises `ValueError` where there is none."""
+    """The result line of the script. Raises `ValueError` if there is none."""
     found = re.search(r"^result requests=(\d+) errors=(\d+) p50=(\d+) p99=(\d+)$", output, re.MULTILINE)
     if found is None:
         raise ValueError(f"wrk said:\n{output}")
@@ -28,7 +28,7 @@ def read(output: str) -> Load:
 
 
 def wrk(port: int, *, connections: int, seconds: int, core: int | None = None) -> Load:
-    """Send browser-like requests to a loopback port for some seconds, as fast as they are answered."""
+    """Send browser-like requests to a loopback port for some seconds, as fast as responses come."""
     command = [program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT),
                f"http://127.0.0.1:{port}/"]  # fmt: skip
     if core is not None:

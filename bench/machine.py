@@ -1,4 +1,4 @@
-"""What something was measured on."""
+"""The machine of a measurement."""
 
 import platform
 import sys
@@ -14,5 +14,5 @@ def machine() -> str:
 
 
 def build() -> str:
-    """Whose interpreter this is: distributions build theirs with profiles, which matters here."""
+    """The build of the interpreter: those of distributions are optimised with profiles, which changes results."""
     return "the distribution's build" if sys.base_prefix == "/usr" else "not the distribution's build"

@@ -1,4 +1,4 @@
-"""Ports for servers of tests and claims that must be known before the server listens."""
+"""Ports for servers whose port must be known before they listen."""
 
 import itertools
 import os
@@ -6,12 +6,12 @@ import socket
 from collections.abc import Iterator
 
 FIRST, LAST = 12_000, 31_999
-"""Below the range that the system draws from for connections and for port 0 (net.ipv4.ip_local_port_range): what is
-free when it is asked for is still free when the server listens.
+"""Below the range of ports that the system assigns (net.ipv4.ip_local_port_range): a port that is free now is still
+free when the server listens.
 """
 
 SHARES = 8
-"""Processes of pytest-xdist that never ask for the same port."""
+"""Number of pytest-xdist processes that get different ports."""
 
 
 def _share() -> Iterator[int]:
@@ -25,7 +25,7 @@ _candidates = _share()
 
 
 def free_port() -> int:
-    """A port on which nothing listens, another one at each call."""
+    """A port on which nothing listens, different at each call."""
     for port in _candidates:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Programs that a measurement starts, on loopback, pinned to a core, ended by their own process ids."""
+"""Programs that a benchmark starts: on loopback, pinned to a core, ended by process id."""
 
 import contextlib
 import os
@@ -16,12 +16,12 @@ SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", 
 
 
 def found(name: str) -> str | None:
-    """The path of an external program, if it is there: first of this environment, then of the machine."""
+    """The path of an external program, if it exists: in this environment, else on the machine."""
     return shutil.which(name, path=os.pathsep.join((str(Path(sys.executable).parent), SEARCH_PATH)))
 
 
 def program(name: str) -> str:
-    """The path of an external program. Ends the run with a hint where it is missing."""
+    """The path of an external program. Ends the run with a hint if it is missing."""
     path = found(name)
     if path is None:
         sys.exit(f"{name} is missing; on Debian and Ubuntu: apt-get install {name}")
@@ -37,7 +37,7 @@ def running(
     log: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
-    """Start a command, wait until it listens on `port`, yield its id, end it. `core`: one, or taskset's list."""
+    """Start a command, wait until it listens on `port`, yield its id, end it. `core`: a list as of taskset."""
     pinned = command if core is None else [program("taskset"), "-c", str(core), *command]
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(log.open("w")) if log else subprocess.DEVNULL
@@ -63,7 +63,7 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 
 def end(process: "subprocess.Popen[bytes]") -> int:
-    """Ask a process to end, insist after 10 s; returns its exit code."""
+    """Send SIGTERM, and SIGKILL after 10 s; returns the exit code."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -85,9 +85,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 def process_seconds(pid: int) -> float:
-    """User and system time of one process, from the kernel's own accounting, to the nanosecond.
+    """User and system time of one process in seconds, from its CPU clock.
 
-    Every process has a clock; clock_getcpuclockid(3) makes its number from the process id like this.
+    The clock id is derived from the process id as in clock_getcpuclockid(3).
     """
     return time.clock_gettime_ns((~pid << 3) | PROCESS_CLOCK) / 1e9
 
@@ -101,7 +101,7 @@ def rss_bytes(pid: int) -> int:
 
 
 def nginx_origin(folder: Path, port: int, body: str, *, log: Path | None = None) -> list[str]:
-    """The command of an nginx that answers everything with `body`, and writes a line per request to `log`."""
+    """The command of an nginx that answers each request with `body`, and logs it to `log`."""
     access = f"access_log {log} short" if log else "access_log off"
     config = folder / f"origin-{port}.conf"
     config.write_text(
@@ -119,6 +119,6 @@ http {{
 
 
 def canaryproxy(*arguments: str) -> list[str]:
-    """The command of this checkout's proxy, run by the interpreter that runs us."""
+    """The command of this checkout's proxy, with the present interpreter."""
     aside = ["--admin-listen", "127.0.0.1:0", "--state", "memory"] if "--stable" in arguments else []
     return [sys.executable, "-m", "canaryproxy", "run", *aside, *arguments]

@@ -1,8 +1,8 @@
-"""A build of the hot modules that reports what C hides: reads and writes outside an object and use after free
-(AddressSanitizer), and undefined behaviour such as an overflow of a signed number (UndefinedBehaviorSanitizer).
+"""A build of the hot modules with AddressSanitizer (accesses outside an object, use after free) and
+UndefinedBehaviorSanitizer (such as overflows of signed numbers).
 
-The build lies in a copy of the tree, so that the one in place stays what it was. Python's own allocator is switched off
-in its processes: it hands out parts of large blocks, whose borders AddressSanitizer does not know.
+The build is in a copy of the tree, so the one in place does not change. Its processes do not use Python's allocator,
+which hands out parts of large blocks whose borders AddressSanitizer does not know.
 """
 
 import os
@@ -33,7 +33,7 @@ COPIED = (
     ".ci",
 )
 LIBRARIES = ("libasan.so", "libubsan.so", "libstdc++.so")
-"""Loaded first: AddressSanitizer replaces malloc, and the exceptions of C++ (google-re2) from their beginning."""
+"""Preloaded, since AddressSanitizer replaces malloc and the exceptions of C++ (google-re2) from the start."""
 
 FLAGS = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 OVERRUN = """\
@@ -42,11 +42,11 @@ libc = ctypes.CDLL(None)
 libc.strdup.restype = ctypes.c_void_p
 ctypes.memset(libc.strdup(b"1234"), 0, 64)
 """
-"""What AddressSanitizer must report, or it watches nothing: 64 bytes written to 5."""
+"""A fault that AddressSanitizer must report, to prove that it is active: 64 bytes written to 5."""
 
 
 def build() -> None:
-    """Copy the tree and compile it. Raises `CalledProcessError` where that fails."""
+    """Copy the tree and compile it. Raises `CalledProcessError` on failure."""
     TREE.mkdir(parents=True, exist_ok=True)
     for pattern in COPIED:
         for path in ROOT.glob(pattern):
@@ -58,7 +58,7 @@ def build() -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """A file, or a folder without what was compiled there; what lies in the copy's build folder stays."""
+    """Copy a file, or a folder without compiled files; the build folder of the copy stays."""
     if source.is_dir():
         shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.digest"))
@@ -67,7 +67,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def environment() -> dict[str, str]:
-    """What a process needs to be watched. Each of its reports becomes a file in `REPORTS`."""
+    """The environment of sanitized processes. Each report becomes a file in `REPORTS`."""
     options = f"log_path={REPORTS}/report:halt_on_error=1:print_stacktrace=1"
     found = [
         subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
@@ -86,8 +86,8 @@ def environment() -> dict[str, str]:
 
 
 def run(command: list[str], patience: float) -> str:
-    """What `command` prints, run in the sanitized tree for at most `patience` seconds. Raises `DisprovedError` for a report
-    of any of its processes.
+    """The output of `command`, run in the sanitized tree for at most `patience` seconds. Raises `DisprovedError` if one
+    of its processes writes a report.
     """
     shutil.rmtree(REPORTS, ignore_errors=True)
     REPORTS.mkdir(parents=True)
@@ -103,7 +103,10 @@ def run(command: list[str], patience: float) -> str:
 
 
 def watched() -> str:
-    """Check that the build is sanitized, that processes run it, and that a fault is reported. Raises `DisprovedError`."""
+    """Check that the build is sanitized, that processes run it, and that a fault is reported.
+
+    Raises `DisprovedError`.
+    """
     where = run([sys.executable, "-c", "import canaryproxy as c; print(c.__file__, c.MODE)"], 60.0).strip()
     if not where.startswith(f"{TREE}/canaryproxy/") or " compiled" not in where:
         raise DisprovedError(f"not the sanitized build: {where}")

@@ -1,1 +1,1 @@
-"""The judge in simulation: false alarms, delays, whole ramps, beside what others do."""
+"""Simulations of the judge: false alarms, delays, whole ramps, compared with other methods."""

@@ -1,4 +1,4 @@
-"""Simulate the judge (`make bench-judge`): writes JUDGE.md, its pictures and the numbers they are drawn from."""
+"""Simulate the judge (`make bench-judge`): writes JUDGE.md, its pictures and their data."""
 
 import argparse
 import json
@@ -21,13 +21,13 @@ stocks: Stocks = {}
 
 
 def work(numbered: tuple[int, Task]) -> tuple[int, str, Row]:
-    """One task in one of the processes."""
+    """Run one task."""
     number, task = numbered
     return number, task.part, task.work(stocks, SEED + number)
 
 
 def main() -> None:
-    """Run what is asked for, keep the rest from the last time, write the page."""
+    """Run the requested parts, keep the results of all others, write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", default=[], help="parts to simulate again; all without it")
     parser.add_argument("--page", action="store_true", help="only write the page from the numbers that are there")
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def simulate(only: list[str]) -> dict[str, list[Row]]:
-    """All rows of these parts; of all without any."""
+    """All rows of these parts, or of all parts."""
     global stocks  # noqa: PLW0603  # filled once, before the fork
     draws = drawn(SEED)
     stocks = {weight: Stock(draws, weight) for weight in WEIGHTS}

@@ -1,4 +1,4 @@
-"""Requests that are not independent: users who keep their version, machines that stall. The real code judges them."""
+"""Dependent requests: users that keep their version, machines that stall. Judged by the real code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from canaryproxy.model.table import VersionName
 NONE: Mapping[int, int] = MappingProxyType({})
 
 Counts = np.ndarray
-"""Rows of seconds: canary's units, those that failed, stable's units, those that failed."""
+"""A row per second: units of the canary, failed ones, units of stable, failed ones."""
 
 
 def crosses(blocks: Counts) -> bool:
@@ -35,7 +35,7 @@ def crosses(blocks: Counts) -> bool:
 
 
 def crosses_by_user(fresh: np.ndarray, failing: np.ndarray) -> bool:
-    """The same with every user counted once: those seen first and those failed first in a second, of both versions."""
+    """The same by users: those first seen and first failed in a second, of both versions."""
     judge, risk = HigherRate(1.1, 0.001), UsersAtRisk()
     for seen, hit in zip(fresh, failing, strict=True):
         block = risk.first_failures([int(one) for one in seen], [int(one) for one in hit])
@@ -48,7 +48,7 @@ def crosses_by_user(fresh: np.ndarray, failing: np.ndarray) -> bool:
 
 @dataclass(frozen=True)
 class Users:
-    """Sessions: users arrive by chance, come back every second for about twenty times, and a few of them fail often."""
+    """Sessions: users arrive at random, return every second for about twenty times, and a few of them fail often."""
 
     arrivals: float = 5.0
     visits: float = 20.0
@@ -58,8 +58,8 @@ class Users:
     weight: int = 500
 
     def run(self, rng: np.random.Generator, stock: Stock) -> tuple[bool, bool, bool]:
-        """One hour of equal versions. Whether the canary is condemned: counting requests of users who keep their
-        version, counting those users, and counting requests that are split one by one.
+        """One hour of equal versions. Whether the canary fails if the judge counts requests of users that keep their
+        version, counts those users, or counts requests that are split one by one.
         """
         count = rng.poisson(self.arrivals * self.seconds)
         begin = rng.integers(0, self.seconds, count)
@@ -89,7 +89,7 @@ class Users:
         return np.stack([self._count(at[side]) for side in sides], axis=1)
 
     def _split(self, rng: np.random.Generator, stock: Stock, sticky: Counts) -> Counts:
-        """The same requests, each of them drawn by the splitter."""
+        """The same requests, each drawn by the splitter."""
         split, rows = Splitters(1, rng), []
         for canary, canary_failed, stable, stable_failed in sticky:
             total, failed = canary + stable, canary_failed + stable_failed
@@ -101,8 +101,8 @@ class Users:
 
 @dataclass(frozen=True)
 class Machines:
-    """Equal machines of both versions, each of which stalls now and then and fails half of what it gets meanwhile.
-    `times` is by how much the canary's fail more often, `history` how long stable was watched before.
+    """Equal machines of both versions that sometimes stall and then fail half of their requests. `times` is the factor
+    by which those of the canary fail more often, `history` the seconds of observation of stable before the canary.
     """
 
     canaries: int
@@ -117,7 +117,7 @@ class Machines:
     seconds: int = 3600
 
     def run(self, seed: int) -> float | None:
-        """Seconds until the canary is condemned, by the whole judge; None if it is not."""
+        """Seconds until the whole judge fails the canary; None if it does not."""
         rng = np.random.default_rng(seed)
         spec = AnalysisSpec(unit=self.unit, latency=None, client_errors=None, limits=None)
         judge = Judge(spec, affinity=False, rng=rng.random)

@@ -1,30 +1,30 @@
-"""The twin is the real code: both get the same blocks, and their evidence is the same at every look."""
+"""Comparison of the twin with the real code: the same blocks must give the same evidence at every look."""
 
 import numpy as np
 
 from bench.judge import latency, twin
 from bench.judge.splitter import Splitters, Stock
 from canaryproxy.analysis.checks.latency import ALERT, PATIENT
-from canaryproxy.analysis.stats.rank_tests import Slower, StableHistory
+from canaryproxy.analysis.stats.rank_tests import StableHistory, slower
 from canaryproxy.analysis.stats.rate_tests import NOTHING, Block, HigherRate
 
 CLOSE = 1e-9
 
 
 class TwinDiffersError(Exception):
-    """The twin says something else than the real code."""
+    """The twin differs from the real code."""
 
 
 def compare(ours: float, theirs: float, where: str) -> None:
-    """Raise `TwinDiffersError` unless two values are the same but for rounding."""
+    """Raise `TwinDiffersError` unless two values are equal up to rounding."""
     if abs(ours - theirs) > CLOSE * max(abs(ours), abs(theirs), 1.0):
         raise TwinDiffersError(f"{where}: the twin says {theirs!r}, the real code {ours!r}")
 
 
 def errors(rate: float, stock: Stock, rates: tuple[float, float], looks: int, runs: int, seed: int) -> int:
-    """Compare all runs of a setting at every look; returns how many looks that were."""
+    """Compare all runs of a setting at every look; returns the number of looks."""
     rng = np.random.default_rng(seed)
-    split, many = Splitters(runs, rng), twin.Worse(1.1, 0.001, runs)
+    split, many = Splitters(runs, rng), twin.HigherRates(1.1, 0.001, runs)
     real = [HigherRate(1.1, 0.001) for _ in range(runs)]
     carried = [NOTHING] * runs
     for look in range(looks):
@@ -47,7 +47,7 @@ def latencies(setting: latency.Setting, stock: Stock, seconds: int, runs: int, s
     rng = np.random.default_rng(seed)
     split, many = Splitters(runs, rng), twin.Slower(setting.tolerance, setting.floor, latency.BUCKETS, runs)
     pasts = [StableHistory() for _ in range(runs)]
-    real = [Slower(past, setting.tolerance, setting.floor) for past in pasts]
+    real = [slower(past, setting.tolerance, setting.floor) for past in pasts]
     waiting = np.zeros((2, runs, len(latency.BUCKETS)))
     for second in range(1, seconds + 1):
         requests = rng.poisson(setting.rate, runs)

@@ -1,4 +1,4 @@
-"""Simulated errors: what a healthy canary risks, how soon a bad one is found, ramps, outages."""
+"""Simulated errors: false alarms of a healthy canary, delays of a bad one, ramps, outages."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.judge.rivals import Z_99, FixedRule, PeekedZ
 from bench.judge.splitter import Splitters, Stock
-from bench.judge.twin import Worse
+from bench.judge.twin import HigherRates
 
 ALARM = 100.0
 NEVER = -1
@@ -15,7 +15,7 @@ NEVER = -1
 
 @dataclass(frozen=True)
 class Setting:
-    """Traffic: requests per second, weight in basis points, rates of errors 0..1. `ratio` is what is tolerated."""
+    """Traffic: requests per second, weight in basis points, rates of errors 0..1. `ratio` is the tolerated one."""
 
     rate: float
     weight: int
@@ -30,7 +30,7 @@ class Setting:
 
 @dataclass
 class Found:
-    """The look at which each judge spoke first in each run, counted from 1; `NEVER` where it did not."""
+    """The look (from 1) of the first alarm of each judge in each run; `NEVER` without an alarm."""
 
     judge: np.ndarray
     relative: np.ndarray
@@ -47,7 +47,7 @@ class Found:
 
 
 def first(found: np.ndarray, now: np.ndarray, look: int) -> None:
-    """Note who speaks for the first time."""
+    """Note first alarms."""
     found[(found == NEVER) & now] = look
 
 
@@ -64,12 +64,12 @@ def simulate(
     weight: Callable[[int], int] | None = None,
     until_found: bool = False,
 ) -> Found:
-    """Let all runs go on for the time of the setting, or until the judge has spoken in each."""
+    """Simulate all runs for the time of the setting, or until the judge has an alarm in each."""
     rng = np.random.default_rng(seed)
     runs = setting.runs
     split, judge, z, rule = (
         Splitters(runs, rng),
-        Worse(setting.ratio, setting.floor, runs),
+        HigherRates(setting.ratio, setting.floor, runs),
         PeekedZ(runs),
         FixedRule(0.01, runs),
     )

@@ -1,4 +1,4 @@
-"""Simulated latencies: lognormal, with a load that all share from second to second."""
+"""Simulated latencies: lognormal, with a common load that changes every second."""
 
 import math
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from bench.judge.twin import CHUNK, Slower
 from canaryproxy.analysis.checks.latency import ALERT, PATIENT
 
 MEDIAN = 0.05
-"""Seconds."""
+"""Median latency in seconds."""
 
 SIGMA = 0.6
 LOAD = 0.1
 BUCKETS = range(-150, 20)
-"""From 1.5 ms to 2.4 s; what lies beyond counts as the first and the last."""
+"""From 1.5 ms to 2.4 s; other values count as the first or the last bucket."""
 
 TWO_STEPS = 4
-"""Buckets by which a canary may be slower for the fixed rule: 19 %."""
+"""Buckets that the fixed rule lets a canary be slower: 19 %."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Traffic, and how the canary differs: all its requests are `slower` times as slow, a tenth of them `tail` times.
-    `patient`: bets as seldom as the product does while nothing is suspicious.
+    """Traffic, and how the canary differs: all its requests take `slower` times as long, a tenth of them `tail` times.
+    `patient`: bets as rarely as the product does without suspicion.
     """
 
     rate: float
@@ -43,7 +43,7 @@ class Setting:
 
 @dataclass
 class Found:
-    """The second at which each judge spoke first in each run; `NEVER` where it did not."""
+    """The second of the first alarm of each judge in each run; `NEVER` without an alarm."""
 
     judge: np.ndarray
     means: np.ndarray
@@ -68,7 +68,7 @@ def histograms(
 
 
 def simulate(setting: Setting, stocks: dict[int, Stock], seed: int, *, until_found: bool = False) -> Found:
-    """Let all runs go on for the time of the setting, or until the judge has spoken in each."""
+    """Simulate all runs for the time of the setting, or until the judge has an alarm in each."""
     rng = np.random.default_rng(seed)
     runs, size = setting.runs, len(BUCKETS)
     split, judge = Splitters(runs, rng), Slower(setting.tolerance, setting.floor, BUCKETS, runs)

@@ -1,6 +1,6 @@
-"""How others judge, for comparison: tests meant for one look, group sequential bounds, the beta-binomial mixture.
+"""Other methods, for comparison: tests for a single look, group sequential bounds, the beta-binomial mixture.
 
-None of this decides anything in the product: see docs/analysis.md for why.
+The product uses none of them; docs/analysis.md has the reasons.
 """
 
 import itertools
@@ -12,8 +12,8 @@ HALVINGS = 200
 
 
 def beta_binomial(canary_errors: int, stable_errors: int, weight: float, k: float) -> float:
-    """Ln of the one-sided beta-binomial evidence of Lindon and Malek (2011.03567): the share of errors that fall to the
-    canary exceeds the weight.
+    """Ln of the one-sided beta-binomial evidence of Lindon and Malek (2011.03567) that the canary's share of the errors
+    exceeds the weight.
     """
     a, b = k * weight, k * (1 - weight)
     c, d = a + canary_errors, b + stable_errors
@@ -70,7 +70,7 @@ def fisher_p(canary: tuple[int, int], stable: tuple[int, int]) -> float:
 
 
 def conditional_p(canary_errors: int, errors: int, share: float) -> float:
-    """P of that many of the errors, each falling to the canary by its share of the traffic."""
+    """P of that many errors of the canary, if each error is the canary's with its share of the traffic."""
     return math.fsum(
         math.comb(errors, k) * share**k * (1 - share) ** (errors - k) for k in range(canary_errors, errors + 1)
     )
@@ -122,7 +122,7 @@ def _log_binomial(n: int, k: int, p: float) -> float:
 
 
 def mann_whitney_p(a: Sequence[float], b: Sequence[float]) -> float:
-    """Exact one-sided p that a is the greater, over all splits."""
+    """Exact one-sided p that `a` is greater, over all splits."""
     pooled = [*a, *b]
     wins = [[float(x > y) + (x == y) / 2 for y in pooled] for x in pooled]
     places = range(len(pooled))
@@ -151,7 +151,7 @@ def group_sequential(looks: int, alpha: float, *, obrien_fleming: bool) -> float
 
 
 def _crossed(looks: int, constant: float, *, obrien_fleming: bool, points: int = 241) -> float:
-    """The chance that a Brownian sum leaves the bounds at one of the looks: Simpson's rule on the stayers' density."""
+    """The probability that a Brownian motion leaves the bounds at one of the looks, by Simpson's rule."""
     bounds = [constant * (math.sqrt(looks) if obrien_fleming else math.sqrt(k)) for k in range(1, looks + 1)]
     density, grid = [1.0], [0.0]
     for bound in bounds:

@@ -1,4 +1,4 @@
-"""The page that the simulations end up on: what was asked, what was found, how to see it again."""
+"""The page of the simulations: questions, results, and how to repeat them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ Row = Mapping[str, Any]
 Results = Mapping[str, Sequence[Row]]
 
 ACCEPTED = 29 / 2000
-"""The most crossings that a true 1 % gives with a chance of 97.5 %: 29 in 2,000 runs."""
+"""The 97.5 % quantile of the number of crossings at a true rate of 1 %: 29 in 2,000 runs."""
 
 WINDOWS = {(0.001, 0.01): (75, 135), (0.01, 0.02): (270, 450), (0.05, 1.0): (0, 2)}
 LATENCY_WINDOW = (6, 14)
@@ -23,7 +23,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def share(row: Row, key: str) -> str:
-    """How often, in percent."""
+    """A frequency in percent."""
     return f"{100 * row[key] / row['runs']:.2f}".rstrip("0").rstrip(".") + " %"
 
 
@@ -33,14 +33,14 @@ def percent(rate: float) -> str:
 
 
 def seconds(value: float | None, limit: float | None = None) -> str:
-    """A time; beyond the end where there is none."""
+    """A time, or that it is beyond the end."""
     if value is None:
         return f"> {limit:,.0f}" if limit else "never"
     return f"{value:,.1f}" if value < 10 and value != int(value) else f"{value:,.0f}"
 
 
 def found(row: Row) -> str:
-    """Median and 90 %, and how many were found if not all were."""
+    """Median and 90 % quantile, and the number of detections if not all were detected."""
     said = f"{seconds(row['median'], row['seconds'])} / {seconds(row['p90'], row['seconds'])}"
     return said if row["found"] == 1 else f"{said} ({row['found']:.0%})"
 
@@ -105,7 +105,7 @@ def delays_latency(rows: Sequence[Row]) -> str:
 
 
 def windows(results: Results) -> str:
-    """Medians beside the windows that they are expected in."""
+    """Medians with their expected ranges."""
     rows = []
     for row in results["windows"]:
         low, high = WINDOWS[row["stable"], row["canary"]]
@@ -118,7 +118,7 @@ def windows(results: Results) -> str:
 
 
 def drift(rows: Sequence[Row]) -> str:
-    """What befalls both versions."""
+    """Events that affect both versions."""
     head = (
         "what happens to both versions alike",
         "judge",

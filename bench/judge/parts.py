@@ -1,4 +1,4 @@
-"""What is simulated: named parts, each a list of tasks that processes share; a task returns plain numbers."""
+"""The parts of the simulation: lists of tasks that processes share; a task returns plain numbers."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -34,7 +34,7 @@ CALM = tuple(
         (1000, 500, 0.001), (1000, 2000, 0.01),
     )
 )  # fmt: skip
-"""Traffic in which nothing is wrong with the canary."""
+"""Traffic with a healthy canary."""
 
 EFFECTS = ((0.001, 0.003), (0.001, 0.01), (0.01, 0.02), (0.05, 1.0))
 CALM_LATENCY = tuple(
@@ -49,7 +49,7 @@ def _traffic(setting: Setting | latency.Setting) -> str:
 
 
 def equal(setting: Setting, stocks: Stocks, seed: int) -> Row:
-    """The twin beside the real code."""
+    """The twin compared with the real code."""
     rates = setting.stable, setting.canary
     looks = equality.errors(setting.rate, stocks[setting.weight], rates, 500, 20, seed)
     return {"what": "errors", "traffic": _traffic(setting), "stable": rates[0], "looks": looks}
@@ -62,12 +62,12 @@ def equal_latency(setting: latency.Setting, stocks: Stocks, seed: int) -> Row:
 
 
 def crossed(when: np.ndarray) -> int:
-    """In how many runs a judge spoke."""
+    """The number of runs in which a judge had an alarm."""
     return int((when != NEVER).sum())
 
 
 def false_errors(setting: Setting, stocks: Stocks, seed: int) -> Row:
-    """How often each judge condemns a canary that is as good as stable."""
+    """False alarms of each judge for a canary that equals stable."""
     found = errors.simulate(setting, dict(stocks), seed)
     return {"traffic": _traffic(setting), "stable": setting.stable, **_condemned(found, setting.runs)}
 
@@ -80,7 +80,7 @@ def _condemned(found: errors.Found, runs: int) -> Row:
 
 
 def quantiles(when: np.ndarray, scale: float = 1.0) -> tuple[float | None, float | None]:
-    """Median and 90 % of the looks at which a judge spoke; None for one that lies beyond the end."""
+    """Median and 90 % quantile of the looks of an alarm; None for one beyond the end."""
     late = np.where(when == NEVER, np.inf, when * scale)
     found = (float(np.quantile(late, q, method="higher")) for q in (0.5, 0.9))
     median, most = (None if one == np.inf else one for one in found)
@@ -88,7 +88,7 @@ def quantiles(when: np.ndarray, scale: float = 1.0) -> tuple[float | None, float
 
 
 def delay(setting: Setting, stocks: Stocks, seed: int) -> Row:
-    """How soon a bad canary is found."""
+    """Delay of the alarm for a bad canary."""
     found = errors.simulate(setting, dict(stocks), seed, until_found=True)
     median, most = quantiles(found.judge, setting.look)
     strikes = {f"rule {one}": quantiles(when)[0] for one, when in found.strikes.items()}
@@ -111,7 +111,7 @@ def false_latency(setting: latency.Setting, stocks: Stocks, seed: int) -> Row:
 
 
 def slow(setting: latency.Setting, stocks: Stocks, seed: int) -> Row:
-    """How soon a slow canary is found."""
+    """Delay of the alarm for a slow canary."""
     found = latency.simulate(setting, dict(stocks), seed, until_found=True)
     median, most = quantiles(found.judge)
     return {
@@ -126,7 +126,7 @@ RAMP = ((0, 100), (2500, 500), (5000, 2000), (7500, 5000))
 
 
 def ramp(name: str, rate: float, stocks: Stocks, seed: int) -> Row:
-    """A ramp while errors of both versions climb tenfold."""
+    """A ramp while the errors of both versions increase tenfold."""
 
     def weight(look: int) -> int:
         return next(share for since, share in reversed(RAMP) if look >= since)
@@ -153,7 +153,7 @@ def outage(name: str, level: float, weight: int, stocks: Stocks, seed: int) -> R
 
 
 def users(count: int, stocks: Stocks, seed: int) -> Row:
-    """Users who keep their version, and fail or do not."""
+    """Users that keep their version, and fail or do not."""
     found = [dependence.Users().run(np.random.default_rng((seed, one)), stocks[500]) for one in range(count)]
     sticky, by_user, coin = (sum(one) for one in zip(*found, strict=True))
     return {"runs": count, "sticky": sticky, "by user": by_user, "coin": coin}
@@ -180,7 +180,7 @@ def all_checks(name: str, setting: whole.Setting, count: int, stocks: Stocks, se
 
 
 def tasks() -> Iterator[Task]:
-    """Everything, the longest first."""
+    """All tasks, the longest first."""
     for calm in CALM_LATENCY[::-1]:
         yield Task("false latency", partial(false_latency, calm))
     yield Task("false latency", partial(false_latency, latency.Setting(100, 500, slower=1.1)))
@@ -204,7 +204,7 @@ def tasks() -> Iterator[Task]:
 
 
 def delays() -> Iterator[Task]:
-    """How soon things are found."""
+    """Delays of all alarms."""
     for stable, canary in ((0.001, 0.01), (0.01, 0.02)):
         yield Task("windows", partial(delay, Setting(100, 500, stable, canary, ratio=1.0, runs=1000)))
     dead = Setting(100, 500, 0.05, 1.0, ratio=1.0, runs=1000, look=0.1, seconds=600)

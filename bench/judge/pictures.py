@@ -1,4 +1,4 @@
-"""Pictures of the simulations, and those that explain evidence in the documentation."""
+"""Pictures of the simulations, and those of evidence in the documentation."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def draw(results: Mapping[str, Sequence[Row]], folder: Path, docs: Path) -> None
 
 
 def save(figure: Any, path: Path) -> None:
-    """Without the date, so that the same picture is the same file."""
+    """Save without a date, so that equal pictures are equal files."""
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 
@@ -110,7 +110,7 @@ def path_of(rng: random.Random, canary: float, stable: float, looks: int, since:
 
 
 def evidence(path: Path) -> None:
-    """Healthy and broken canaries: how evidence goes."""
+    """The evidence of healthy and broken canaries."""
     rng = random.Random(11)
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
     for axes, canary, title in (

@@ -1,4 +1,4 @@
-"""Others who look at the same runs: fixed thresholds on a minute, and a z-test that is looked at all the time."""
+"""Other judges of the same runs: fixed thresholds on a minute, and a z-test at every look."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ Z_99 = 2.3263478740408408
 """The z of a one-sided p of 1 %."""
 
 LEAST = 30
-"""Requests of the canary without which the z-test is not looked at."""
+"""Requests of the canary that the z-test needs."""
 
 
 class FixedRule:
-    """At most so many errors in a minute of the canary, as in Flagger's and Argo Rollouts' examples: counts how often
-    it is broken. A minute without requests is let pass, which Flagger does not.
+    """A limit on the canary's error rate in a minute, as in the examples of Flagger and Argo Rollouts: counts how often
+    it is exceeded. A minute without requests passes, unlike in Flagger.
     """
 
     def __init__(self, most: float, runs: int) -> None:
@@ -21,7 +21,7 @@ class FixedRule:
         self.strikes = np.zeros(runs, dtype=np.int64)
 
     def look(self, second: int, canary: np.ndarray, failed: np.ndarray) -> None:
-        """One second; the minute is judged at its end."""
+        """Add a second; the minute is judged at its end."""
         self._counts += (canary, failed)
         if second % MINUTE == MINUTE - 1:
             self.strikes += self._counts[1] > self._most * self._counts[0]
@@ -35,7 +35,7 @@ class PeekedZ:
         self._counts = np.zeros((4, runs))
 
     def look(self, canary: np.ndarray, failed: np.ndarray, stable: np.ndarray, stable_failed: np.ndarray) -> np.ndarray:
-        """One second; the z of each run, 0 where too little is known."""
+        """Add a second; returns the z of each run, 0 with too few requests."""
         self._counts += (canary, failed, stable, stable_failed)
         n_c, e_c, n_s, e_s = self._counts
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -45,7 +45,7 @@ class PeekedZ:
 
 
 class SlowRule:
-    """The canary's 95 % of a minute at most so many times stable's, on histograms of buckets in a row."""
+    """A limit on the ratio of the 95 % quantiles of a minute, on histograms of consecutive buckets."""
 
     def __init__(self, most_steps: int, runs: int, buckets: int) -> None:
         self._most = most_steps
@@ -53,7 +53,7 @@ class SlowRule:
         self.strikes = np.zeros(runs, dtype=np.int64)
 
     def look(self, seconds: int, canary: np.ndarray, stable: np.ndarray) -> None:
-        """So many seconds are over by now; the minute is judged at its end."""
+        """Add a second; the minute is judged at its end."""
         self._counts += (canary, stable)
         if seconds % MINUTE == 0:
             at = [(side.cumsum(axis=1) >= 0.95 * side.sum(axis=1)[:, None]).argmax(axis=1) for side in self._counts]
@@ -62,14 +62,14 @@ class SlowRule:
 
 
 class PeekedMeans:
-    """A z-test on the mean of the logarithms of everything so far, the canary's being greater."""
+    """A z-test that the canary's mean of logarithms is greater, on all requests so far."""
 
     def __init__(self, runs: int, buckets: int) -> None:
         self._sums = np.zeros((2, 3, runs))
         self._powers = np.arange(buckets)[None, :].repeat(3, axis=0) ** np.arange(3)[:, None]
 
     def look(self, canary: np.ndarray, stable: np.ndarray) -> np.ndarray:
-        """More of both versions; the z of each run, 0 where too little is known."""
+        """Add requests of both versions; returns the z of each run, 0 with too few requests."""
         self._sums += np.stack([self._powers @ side.T for side in (canary, stable)])
         count, total, squares = self._sums[:, 0], self._sums[:, 1], self._sums[:, 2]
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,7 +1,7 @@
-"""Who gets the next requests: whole cycles of the product's own splitter, dealt to many runs at once.
+"""The splitter of many runs at once, from whole cycles of the product's splitter.
 
-A cycle of 10,000 draws of `BlockSplit` begins afresh, so a run that is dealt cycles at random from a large stock of
-them sees just what a proxy's would.
+Each cycle of 10,000 draws of `BlockSplit` is independent, so a run with random cycles from a large stock sees the same
+distribution as a proxy.
 """
 
 import random
@@ -39,7 +39,7 @@ class Splitters:
         self._at = rng.integers(0, CYCLE, runs)
 
     def canary(self, requests: np.ndarray, stock: Stock) -> np.ndarray:
-        """How many of the next requests of each run go to canary."""
+        """The number of the next requests of each run that go to the canary."""
         left = requests.copy()
         got = np.zeros(self._runs, dtype=np.int64)
         while True:

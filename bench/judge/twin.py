@@ -1,5 +1,5 @@
 """The product's evidence for thousands of runs at once: the same arithmetic as `canaryproxy.analysis`, on arrays whose
-last axis is the run. `bench.judge.equality` holds it against the real code, look by look.
+last axis is the run. `bench.judge.equality` compares it with the real code, look by look.
 """
 
 import numpy as np
@@ -9,8 +9,8 @@ from canaryproxy.analysis.stats.eprocess import MAX_FACTOR, MAX_HORIZON
 from canaryproxy.analysis.stats.rank_tests import LEHMANN, ODDS, TAILS, WEIGHTS, Shift
 
 
-class Restarting:
-    """`analysis.evidence.Restarting` of many runs."""
+class EDetectors:
+    """`EDetector` of many runs."""
 
     def __init__(self, weights: tuple[float, ...], runs: int) -> None:
         self._weights = np.array(weights)[:, None]
@@ -31,16 +31,16 @@ class Restarting:
         self.value[which] = (self._weights * sums).sum(axis=0) + (1 - self._spent[which])
 
 
-class Worse:
-    """`analysis.rates.Worse` of many runs, with blocks carried on until both versions are in them."""
+class HigherRates:
+    """`HigherRate` of many runs; blocks are added up until both versions are in them."""
 
     def __init__(self, ratio: float, floor: float, runs: int) -> None:
         self._ratio, self._floor_at = ratio, floor
         self._excess = np.array(rate_tests.HIGHER)[:, None]
         self._above = np.array([one for one in rate_tests.ABOVE_FLOOR if one * floor < 1])[:, None]
         self._carried = np.zeros((4, runs))
-        self.relative = Restarting((1 / len(rate_tests.HIGHER),) * len(rate_tests.HIGHER), runs)
-        self.floor = Restarting((1 / len(self._above),) * len(self._above), runs)
+        self.relative = EDetectors((1 / len(rate_tests.HIGHER),) * len(rate_tests.HIGHER), runs)
+        self.floor = EDetectors((1 / len(self._above),) * len(self._above), runs)
 
     def bet(self, canary: np.ndarray, canary_failed: np.ndarray, stable: np.ndarray, stable_failed: np.ndarray) -> None:
         """One look."""
@@ -62,9 +62,7 @@ class Worse:
 
 
 class Slower:
-    """`analysis.latency.Slower` of many runs. `buckets` are those that values may fall into, all in a row; the first
-    stands for the lowest, too.
-    """
+    """`rank_tests.slower` of many runs. `buckets` is the range of buckets; lower values count as the first."""
 
     def __init__(self, tolerance: float, floor: float, buckets: range, runs: int) -> None:
         self._first = buckets.start
@@ -75,7 +73,7 @@ class Slower:
         self._read = np.zeros(runs)
         self._table = np.ones((runs, len(buckets), len(WEIGHTS)))
         self._logs = np.zeros_like(self._table)
-        self.evidence = Restarting(WEIGHTS, runs)
+        self.evidence = EDetectors(WEIGHTS, runs)
 
     @property
     def value(self) -> np.ndarray:
@@ -135,4 +133,4 @@ class Slower:
 
 
 CHUNK = 250
-"""Runs that are worked on at once: what fits into the processor's cache."""
+"""Number of runs in a batch: as many as fit into the cache of the processor."""

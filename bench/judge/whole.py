@@ -1,4 +1,4 @@
-"""The whole judge of a route, as it is shipped: all its checks, fed with a report a second."""
+"""The whole judge of a route with all checks, which gets a report per second."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class Setting:
 
 @dataclass
 class Ended:
-    """What came of a run: when it failed, when it first passed, what was better in the end."""
+    """The result of a run: when it failed, when it first passed, which checks were better at the end."""
 
     failed: float | None = None
     passed: float | None = None

@@ -1,7 +1,7 @@
-"""What one exchange costs without sockets: a request in, a request out, a response in, a response out, in one process.
+"""CPU time of one exchange without sockets: a request in and out, a response in and out, in one process.
 
-`python -m bench.micro.exchange [--bare | --alone]`; `--alone` is a route without a canary. Good to profile: nothing but
-our own code and the interpreter is in the way.
+`python -m bench.micro.exchange [--bare | --alone]`; `--alone` is a route without a canary. Suitable for profiles, which
+show only our code and the interpreter.
 """
 
 import asyncio
@@ -48,16 +48,16 @@ EVERYTHING: dict[str, Any] = {
 
 
 class Wire:
-    """A transport that takes everything and does nothing."""
+    """A transport that discards all data."""
 
     def write(self, _: bytes) -> None:
-        """Taken."""
+        """Discard."""
 
     def set_write_buffer_limits(self, _: int) -> None:
         """There are none."""
 
     def get_extra_info(self, _: str) -> tuple[str, int]:
-        """The peer's name."""
+        """The address of the peer."""
         return "127.0.0.1", 1
 
     def get_write_buffer_size(self) -> int:

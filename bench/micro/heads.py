@@ -1,7 +1,7 @@
 """Microseconds to read a head: our readers, httptools and h11 (`make bench-micro`).
 
-One process, one thread, the best of several repeats. Ours validates strictly, finds the framing and sorts
-the fields; httptools calls back for each field and leaves most checks to us; h11 checks nearly as much.
+One process, one thread, the best of several repeats. Our reader validates strictly, finds the framing and sorts the
+fields; httptools calls back for each field and leaves most checks to its user; h11 checks nearly as much as ours.
 """
 
 import timeit
@@ -29,7 +29,7 @@ RESPONSE = (
 
 
 class Callbacks:
-    """The least that httptools can be used with: it keeps the fields."""
+    """A minimal user of httptools, which keeps the fields."""
 
     def __init__(self) -> None:
         self.fields: list[tuple[bytes, bytes]] = []
@@ -45,7 +45,7 @@ class Callbacks:
 
 
 def ours(data: bytes) -> Callable[[], object]:
-    """Our reader, on a connection that is kept."""
+    """Time our reader on a kept connection."""
     if data.startswith(b"HTTP/"):
         responses = ResponseParser()
 
@@ -65,7 +65,7 @@ def ours(data: bytes) -> Callable[[], object]:
 
 
 def with_httptools(data: bytes) -> Callable[[], object]:
-    """httptools, on a connection that is kept."""
+    """Time httptools on a kept connection."""
     callbacks = Callbacks()
     kind = httptools.HttpResponseParser if data.startswith(b"HTTP/") else httptools.HttpRequestParser
     parser = kind(callbacks)
@@ -79,7 +79,7 @@ def with_httptools(data: bytes) -> Callable[[], object]:
 
 
 def with_h11(data: bytes) -> Callable[[], object]:
-    """h11, a connection each time, as it refuses to restart in mid-exchange."""
+    """Time h11 with a new connection each time, as it refuses to restart in mid-exchange."""
     role = h11.CLIENT if data.startswith(b"HTTP/") else h11.SERVER
 
     def parse() -> object:

@@ -16,7 +16,7 @@ TIMES = 5
 
 
 def counted(port: int, pids: list[int]) -> list[int]:
-    """Connections of each worker, the most first."""
+    """The connections of each worker, largest first."""
     return sorted((len(clients_of(pid, port)) for pid in pids), reverse=True)
 
 

@@ -1,9 +1,9 @@
-"""A thousand routes: what a change of one weight costs, and how long the supervisor's loop stands still.
+"""A thousand routes: the cost of a change of one weight, and the lag of the supervisor's event loop.
 
     python -m bench.micro.tables
 
-Milliseconds. The loop's lag is how much later a short sleep ends than it should, while somebody scrapes, reads
-every route, or changes weights.
+Times are in milliseconds. The lag is the delay of a short sleep during scrapes, reads of every route, or changes of
+weights.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 def timed(what: str, work: Callable[[], T]) -> T:
-    """Do it, and say how long it took."""
+    """Time a call and print it."""
     began = time.perf_counter()
     result = work()
     print(f"{what:44} {1000 * (time.perf_counter() - began):7.2f} ms")
@@ -62,7 +62,7 @@ def one_change() -> None:
 
 
 async def lag() -> None:
-    """While the API is used."""
+    """The lag while the API is used."""
     instance = Instance(parse(TEXT, "bench", {}))
     await instance.start()
     gc.collect()

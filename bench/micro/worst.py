@@ -1,8 +1,9 @@
-"""The dearest inputs that the limits let in, stage by stage: milliseconds, and microseconds per KiB.
+"""The most expensive inputs within the limits, by stage: milliseconds, and microseconds per KiB.
 
     python -m bench.micro.worst
 
-Whatever is not linear shows: each head is 60 KiB, each body 256 KiB, each set of rules 200. Best of three, in CPU time.
+Costs that are not linear show: each head is 60 KiB, each body 256 KiB, each set of rules 200. Best of three, in CPU
+time.
 """
 
 import time
@@ -30,7 +31,7 @@ NETWORKS = [ip_network("10.0.0.0/8")]
 
 
 def show(what: str, size: int, work: Callable[[], object]) -> None:
-    """Time it, and say so."""
+    """Time a call and print it."""
     best = float("inf")
     for _ in range(3):
         began = time.process_time()
@@ -40,7 +41,7 @@ def show(what: str, size: int, work: Callable[[], object]) -> None:
 
 
 def read(reader: RequestParser | ResponseParser, data: bytes, step: int) -> None:
-    """Feed it all, pull all events."""
+    """Feed all data, read all events."""
     try:
         for place in range(0, len(data), step):
             reader.feed(data[place : place + step])
@@ -51,12 +52,12 @@ def read(reader: RequestParser | ResponseParser, data: bytes, step: int) -> None
 
 
 def request(what: str, data: bytes, step: int = 1 << 20) -> None:
-    """A request as its reader meets it."""
+    """A request as its parser gets it."""
     show(what, len(data), lambda: read(RequestParser(Limits()), data, step))
 
 
 def response(what: str, data: bytes) -> None:
-    """A response as its reader meets it."""
+    """A response as its parser gets it."""
 
     def work() -> None:
         reader = ResponseParser()

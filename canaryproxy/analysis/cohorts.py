@@ -1,8 +1,8 @@
-"""Requests by their second of start, until all have ended or been waited for long enough.
+"""Cohorts: requests by the second in which they began, until all have ended or the wait for them is over.
 
-Versions are compared by what became of requests that began together: a canary that is slow to fail would otherwise meet
-stable's requests of another moment, and one that hangs would look idle. What is still without a response when its
-cohort is closed counts as failed and as the slowest of all, in both versions alike, whatever comes of it later.
+The comparison is between requests that began together. Otherwise a canary that fails slowly would be compared with
+later requests of stable, and a canary that hangs would look idle. A request without a response when its cohort is
+closed counts as failed and as the slowest, in both versions, even if it ends later.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,15 @@ from canaryproxy.analysis.stats.rate_tests import NOTHING, Block
 from canaryproxy.model.report import CounterDelta, OpenRequests
 
 MAX_COHORT_SECONDS = 3600
-"""Seconds for which late ends of hung requests are recognised as such."""
+"""Seconds after which the late end of a hung request is no longer recognised."""
 
 Pair = tuple[dict[int, int], dict[int, int]]
-"""Histograms of canary and stable, in buckets of `analysis.latency`."""
+"""Histograms of canary and stable, in buckets of `stats.rank_tests`."""
 
 
 @dataclass(slots=True)
 class Cohort:
-    """What began in one second. `pending` was not yet in a block that was judged."""
+    """Requests that began in one second. `pending` are those that are in no block yet."""
 
     pending: Block = NOTHING
     canary: dict[int, int] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Cohort:
 
 
 class Cohorts:
-    """Open and recently closed cohorts of a route. Times are whole seconds of the deltas' clock."""
+    """Open and recently closed cohorts of a route. Times are whole seconds of the clock of the reports."""
 
     def __init__(self, closed_until: int = -1) -> None:
         self._open: dict[int, Cohort] = {}
@@ -42,8 +42,8 @@ class Cohorts:
         return f"<Cohorts: {len(self._open)} open, closed until {self._closed_until}>"
 
     def count(self, cell: CounterDelta, ended: int, failed: int, *, timed: bool) -> Block:
-        """File requests of a cell: those that ended and can be judged, those of them that failed. Latencies only if
-        `timed`. Returns those that had not been counted as hung.
+        """Add requests of a cell: the number that ended, and that failed; their latencies only if `timed`. Returns the
+        block without requests that were counted as hung before.
         """
         second, canary = cell.second, cell.key.version == "canary"
         latency = cell.latency if timed else {}
@@ -52,6 +52,7 @@ class Cohorts:
             if known:
                 self._hung[cell.key.version, second] -= known
                 ended, failed, latency = ended - known, max(0, failed - known), {}
+            # Late ends of requests that were not counted as hung go to the oldest open cohort.
             second = self._closed_until + 1
         block = Block(ended, failed, 0, 0) if canary else Block(0, 0, ended, failed)
         if not ended and not latency:
@@ -68,7 +69,7 @@ class Cohorts:
         return block
 
     def blocks(self) -> Iterator[Block]:
-        """What has news since the last call and both versions in it, cohort by cohort."""
+        """Blocks with both versions, of the cohorts that changed since the last call."""
         for second in sorted(self._touched):
             cohort = self._open[second]
             block = self._carried + cohort.pending
@@ -78,8 +79,8 @@ class Cohorts:
         self._touched.clear()
 
     def close(self, until: int, waiting: Sequence[OpenRequests], *, timed: bool) -> Iterator[tuple[Block, Pair, Block]]:
-        """End the cohorts up to this second: what is left to judge of each, empty if nothing; its latencies; and those
-        who were waited for in vain, all of whom are in the first, too.
+        """Close the cohorts up to this second. For each: the last block to judge (may be empty), the latencies, and the
+        hung requests, which are part of the last block too.
         """
         hung: dict[int, list[int]] = {}
         for one in waiting:

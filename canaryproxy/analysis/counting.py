@@ -1,7 +1,7 @@
-"""What counts: which ends of requests can be judged, which of them are failures, who is at risk."""
+"""Counts of the analysis: requests that can be judged, failures, users at risk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from canaryproxy.analysis.finding import Exposure
 from canaryproxy.analysis.spec import ErrorSpec
@@ -11,18 +11,17 @@ from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.model.report import CounterDelta
 
 NEUTRAL_OUTCOMES = frozenset((Outcome.CLIENT_ABORT, Outcome.OVERFLOW))
-"""A client that leaves and load that is shed say nothing of the version."""
+"""Outcomes that do not depend on the version: the client disconnected, or load was shed."""
 
 CANARY, STABLE = 0, 1
-"""Places of the two versions in pairs."""
-
+"""Index of a version in pairs."""
 
 DRAWN = ("weight", "affinity")
-"""Reasons of decisions that the weight was asked for."""
+"""Reasons of decisions that were made by weight."""
 
 
 def side_of(version: str) -> int:
-    """The place of a version in pairs."""
+    """The index of a version in pairs."""
     return CANARY if version == "canary" else STABLE
 
 
@@ -32,7 +31,7 @@ def judged(cell: CounterDelta) -> int:
 
 
 def failures(cell: CounterDelta, errors: ErrorSpec) -> int:
-    """Those of them that failed: no answer at all, or a status that counts as one."""
+    """Failed requests of a cell: without a response, or with a status that counts as a failure."""
     lost = sum(
         count for outcome, count in cell.outcomes.items() if outcome in FAILURES and outcome != Outcome.ERROR_5XX
     )
@@ -40,16 +39,16 @@ def failures(cell: CounterDelta, errors: ErrorSpec) -> int:
 
 
 CLIENT_ERROR_CODES = ((400, 498),)
-"""Statuses that are the client's fault by the book; 499 is a client that left."""
+"""Client errors; 499 is a client that disconnected."""
 
 
 def client_errors(cell: CounterDelta) -> int:
-    """Answers that lay the fault on the client."""
+    """Responses with a client error."""
     return matching_statuses(cell.replies, CLIENT_ERROR_CODES) if cell.replies else 0
 
 
 def matching_statuses(replies: Mapping[int, int], statuses: tuple[tuple[int, int], ...]) -> int:
-    """Answers whose status is in one of these ranges."""
+    """Responses with a status in one of these ranges, both ends included."""
     return sum(count for status, count in replies.items() if any(low <= status <= high for low, high in statuses))
 
 
@@ -60,7 +59,7 @@ def pair() -> list[int]:
 
 @dataclass(slots=True)
 class BlockCounts:
-    """Counts of one look, of canary and stable. `ruled`: there are requests among them that a rule decided."""
+    """Counts of one look, of canary and stable. `ruled`: a rule decided some of the requests."""
 
     ended: list[int] = field(default_factory=pair)
     failed: list[int] = field(default_factory=pair)
@@ -74,22 +73,22 @@ class BlockCounts:
         return self.events.setdefault(goal, ([], []))
 
     def block(self, hits: list[int]) -> Block:
-        """Requests that ended, and those of them that are meant."""
+        """A block of the requests that ended, with `hits` of them."""
         return Block(self.ended[CANARY], hits[CANARY], self.ended[STABLE], hits[STABLE])
 
 
 @dataclass(slots=True)
 class UsersAtRisk:
-    """Users to whom something may happen for the first time in a step: those seen, less those to whom it has happened.
-    By chance it is the next user's turn, any user's, so the share of the canary is its share of those at risk (the
-    log-rank test as an e-process: ter Schure, Perez-Ortiz, Ly and Grünwald, arXiv 2011.06931).
+    """Users at risk of a first event in a step: users seen, without those that had the event. Under the null hypothesis
+    each of them is equally likely to be next, so the expected share of the canary is its share of the users at risk
+    (the log-rank test as an e-process: ter Schure, Perez-Ortiz, Ly and Grünwald, arXiv 2011.06931).
     """
 
     seen: list[int] = field(default_factory=pair)
     gone: list[int] = field(default_factory=pair)
 
     def first_failures(self, new_users: list[int], hit: list[int]) -> Block:
-        """So many more were seen, and to so many of all it has happened now."""
+        """Add new users and users with the event; returns the block to bet on."""
         for side in (CANARY, STABLE):
             self.seen[side] += new_users[side]
         canary, stable = (max(seen - gone, hits) for seen, gone, hits in zip(self.seen, self.gone, hit, strict=True))
@@ -102,36 +101,36 @@ class UsersAtRisk:
         return {"seen": [*self.seen], "gone": [*self.gone]}
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        """Continue from a snapshot. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
         self.seen, self.gone = wholes(data["seen"], 2), wholes(data["gone"], 2)
 
 
 @dataclass(slots=True)
 class ExposureCounter:
-    """What the canary was trusted with since it is judged, look by look: stable's rate is that of the same time."""
+    """Requests of the canary in the analysis, and the failures expected at the rate of stable in the same look."""
 
     requests: int = 0
     failed: int = 0
     expected: float = 0.0
 
     def look(self, tally: BlockCounts) -> None:
-        """A second has passed."""
+        """Add a look."""
         self.requests += tally.ended[CANARY]
         self.failed += tally.failed[CANARY]
         if tally.ended[STABLE]:
             self.expected += tally.ended[CANARY] * tally.failed[STABLE] / tally.ended[STABLE]
 
     def now(self, tally: BlockCounts) -> Exposure:
-        """With what came since the last look."""
-        all_of_it = ExposureCounter(self.requests, self.failed, self.expected)
-        all_of_it.look(tally)
-        return Exposure(all_of_it.requests, all_of_it.failed, all_of_it.failed - all_of_it.expected)
+        """The exposure with the present look."""
+        total = replace(self)
+        total.look(tally)
+        return Exposure(total.requests, total.failed, total.failed - total.expected)
 
     def snapshot(self) -> Document:
         """As plain data."""
         return {"requests": self.requests, "failed": self.failed, "expected": plain(self.expected)}
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        """Continue from a snapshot. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
         self.requests, self.failed = whole(data["requests"]), whole(data["failed"])
         self.expected = real(data["expected"])

@@ -1,26 +1,27 @@
-"""What the judge says: of each check, and of the whole."""
+"""The results of the judge: a finding of each check, and the report with the verdict."""
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from canaryproxy.analysis import wording
 from canaryproxy.analysis.spec import Action
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-"""`fail`: take it back. `pass`: nothing stands against going on. `inconclusive` is neither, and never advances."""
+"""`fail`: roll back. `pass`: the rollout may advance. `inconclusive` is neither, and never advances a rollout."""
 
 Comparison = Literal["better", "no difference shown", "worse"]
 
 SHOWN = 20.0
-"""Evidence at which a difference is called one (wrong once in twenty), goals hold, and soundness is proven."""
+"""Evidence at which a difference is shown, a goal holds the rollout and soundness is proven: wrong once in twenty."""
 
 SUSPICIOUS_P = 10.0
-"""Evidence of harm at which nothing is raised any more."""
+"""Evidence of harm from which the rollout does not advance."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSizes:
-    """Units of both versions that were compared."""
+    """The number of compared units of both versions."""
 
     canary: int = 0
     stable: int = 0
@@ -28,11 +29,11 @@ class SampleSizes:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check. Values are of the weight as it is now; evidence is of all since the canary is judged.
+    """The result of one check. Values are those at the present weight; evidence is that of the whole analysis.
 
     `evidence` is for "worse", `better` for "better", `proof` for "no worse than allowed"; each counts from its
-    threshold on. `missing` says what a pass still wants; empty for nothing. `action` is what a `worse` leads to.
-    `unknown`: an external source does not answer. `p` is a p-value that may be looked at at any time.
+    threshold on. `missing` is what a pass still needs, empty for nothing. `action` follows a `worse`. `unknown`: an
+    external source does not answer. `p` is an anytime-valid p-value.
     """
 
     name: str
@@ -59,9 +60,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What the canary was trusted with since it is judged: requests, those it failed, and by how many those are more
-    than they would have been at stable's rate.
-    """
+    """Requests of the canary in the analysis, failed ones, and how many of these exceed stable's rate."""
 
     requests: int = 0
     failed: int = 0
@@ -70,8 +69,9 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True)
 class JudgeReport:
-    """The whole. `evidence` is that of all checks which may take the canary back, by their shares. `seconds` are those
-    since the weight last changed. `uncontrolled` says why a canary with all of the traffic is suspicious.
+    """The verdict with everything behind it. `evidence` is that of all checks which may roll back, by their shares.
+    `seconds` is the time since the weight last changed. `uncontrolled` is why a canary with all of the traffic is
+    suspicious, empty if it is not.
     """
 
     verdict: Verdict
@@ -88,21 +88,55 @@ class JudgeReport:
 
 
 def current_verdict(harm: float, threshold: float, *, seen: bool) -> Verdict:
-    """The verdict of a check by its evidence of harm; `seen`: there was something to judge."""
+    """The verdict of a check by its evidence of harm; `seen`: it has units to judge."""
     if harm >= threshold:
         return "fail"
     return "pass" if seen and harm < SUSPICIOUS_P else "inconclusive"
 
 
-def until_proven(proof: float, units: float) -> float | None:
-    """How many more units a proof takes if it goes on as it did with so many; None if it is there, or recedes."""
-    if proof <= 1 or proof >= SHOWN:
-        return None
-    return units * (math.log(SHOWN) / math.log(proof) - 1)
+def until_proven(claim: str, proof: float, units: float, unit: str, pace: float) -> str:
+    """How many more units the proof of a claim needs, extrapolated from the evidence of `units`, and how long that
+    takes at `pace` units per second; empty if it is proven, or if the evidence falls.
+    """
+    more = units * (math.log(SHOWN) / math.log(proof) - 1) if 1 < proof < SHOWN else 0.0
+    return f"to prove it {claim} it needs {wording.missing_text(more, unit, pace)}" if more else ""
 
 
 def comparison_of(worse: float, better: float, threshold: float = SHOWN) -> Comparison:
-    """What the evidence of both sides amounts to."""
+    """The comparison by the evidence for worse and for better."""
     if worse >= threshold:
         return "worse"
     return "better" if better >= SHOWN else "no difference shown"
+
+
+def report(found: JudgeReport, users: int | None) -> dict[str, Any]:
+    """The comparison of both versions as plain data, which is shown, and stored when a rollout ends: a rename in the
+    code must not change its keys. `users` is the number of the canary's users, None without affinity.
+    """
+    return {
+        "verdict": found.verdict,
+        "reason": found.reason,
+        "weight": found.weight / 100,
+        "seconds": round(found.seconds, 3),
+        "exposed": {
+            "requests": found.exposed.requests,
+            "failed": found.exposed.failed,
+            "beyond_stable": round(found.exposed.excess_failures, 3),
+            "users": users,
+        },
+        "comparison": [_compared(one) for one in found.checks if one.comparison is not None],
+    }
+
+
+def _compared(check: Finding) -> dict[str, Any]:
+    return {
+        "name": check.name,
+        "comparison": check.comparison,
+        "canary": check.canary,
+        "stable": check.stable,
+        "ratio": check.ratio,
+        "interval": None if check.interval is None else list(check.interval),
+        "unit": check.unit,
+        "samples": {"canary": check.samples.canary, "stable": check.samples.stable},
+        "sentence": check.sentence,
+    }

@@ -1,8 +1,8 @@
-"""The judge of one route: what workers report in, a verdict out. Pure: time comes with what is reported.
+"""The judge of one route: reports of workers in, a verdict out. Pure: time comes with each report.
 
-Errors are bet on whenever a report comes, everything else at looks, once a second. Evidence lasts from the moment the
-canary first gets a share (or a new canary, or `restart`) until there is none any more; a change of weight only begins
-again what is shown. A failing verdict stands.
+Errors are bet on at each report, everything else at looks, once a second. Evidence begins when the canary first gets a
+share (or the canary changes, or at `restart`) and lasts until its share is 0. A change of weight only resets the values
+that are shown. A failing verdict is final.
 """
 
 import math
@@ -30,18 +30,19 @@ from canaryproxy.analysis.snapshot_migration import STORED_UNITS, V, migrated, u
 from canaryproxy.analysis.spec import NO_ERRORS, AnalysisSpec, Unit
 from canaryproxy.analysis.stats.dispersion import ENDPOINTS, FEW_ENDPOINTS, Dispersion, EndpointSeconds
 from canaryproxy.analysis.stats.drift import Drift
+from canaryproxy.analysis.stats.eprocess import Parts, restore_parts, snapshots
 from canaryproxy.analysis.stats.rank_tests import StableHistory
 from canaryproxy.analysis.stats.rate_tests import Block
 from canaryproxy.analysis.uncontrolled import StableBaseline, Uncontrolled
 from canaryproxy.model.document import VERSION, Document, added, items, mapping, merged, number, plain, real, whole
 from canaryproxy.model.report import CounterDelta, GoalDelta, OpenRequests
-from canaryproxy.model.table import FULL_WEIGHT as WHOLE
+from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.telemetry.read.users import NewUsers, UserDelta
 from canaryproxy.telemetry.record.histogram import value_of
 
 
 class Judge:
-    """One route's canary. `affinity`: its users can be distinguished. `rng` give numbers from 0 up to 1, for the
+    """The judge of one route. `affinity`: users can be distinguished. `rng` returns random numbers in [0, 1) for the
     placebo.
     """
 
@@ -52,6 +53,7 @@ class Judge:
         self._drift = Drift()
         self._dispersion = Dispersion()
         self._seconds = EndpointSeconds()
+        # Requests without a response, by worker.
         self._waiting: dict[int, Sequence[OpenRequests]] = {}
         self._weight = self._next_weight = 0
         self._past = StableHistory()
@@ -64,8 +66,8 @@ class Judge:
         return f"<Judge at {self._weight}: {self.check_set!r}>"
 
     def restart(self, now: float, first: int) -> None:
-        """Forget all evidence: another canary, or a new beginning. Requests that began before the second `first` do not
-        count: they were another canary's. What is known of stable stays.
+        """Forget all evidence of the canary, but not that of stable. Requests that began before the second `first` do
+        not count: they belong to another canary.
         """
         errors = self.spec.errors or NO_ERRORS
         self.unit = self._unit()
@@ -92,7 +94,7 @@ class Judge:
         self._goals_risk = {goal.goal: UsersAtRisk() for goal in self.spec.goals}
 
     def _unit(self) -> Unit:
-        """What failures are counted by: see docs/analysis.md."""
+        """The unit of evidence of failures: see docs/analysis.md."""
         if self.spec.unit is not None:
             return self.spec.unit
         if self._affinity:
@@ -101,7 +103,7 @@ class Judge:
 
     @property
     def _dispersed(self) -> float:
-        """By what evidence of failures is divided."""
+        """The factor that divides the evidence of failures."""
         found, clumps = self._dispersion, 1.0
         if self.unit == "endpoint-second":
             clumps = found.of_seconds
@@ -109,10 +111,10 @@ class Judge:
             clumps = found.of_requests
         return clumps * self._placebo.factor
 
-    # What is reported.
+    # Reports.
 
     def count(self, cell: CounterDelta, *, current: bool) -> None:
-        """File the counts of a cell that is analysed. `current`: they were drawn under the weight of now."""
+        """Add the counts of a cell. `current`: the requests were drawn under the present weight."""
         if cell.second < self._first:
             return
         side = side_of(cell.key.version)
@@ -130,22 +132,22 @@ class Judge:
             self._endpoints.add(cell.key.endpoint)
         self._seconds.count(cell.key.version, cell.key.endpoint, cell.second, ended, failed)
         block = self._cohorts.count(cell, ended, failed, timed=self._is_warm(cell))
-        if self.check_set.limit is not None and self._weight < WHOLE:
+        if self.check_set.limit is not None and self._weight < FULL_WEIGHT:
             self.check_set.limit.count(block)
 
     def _is_warm(self, cell: CounterDelta) -> bool:
-        """Whether the latencies of this endpoint are judged: those of a canary's first seconds are of cold caches."""
+        """Whether the latencies of this endpoint are judged: in its first seconds a canary has cold caches."""
         if cell.key.version != "canary":
             return True
         first = self._warm.setdefault(cell.key.endpoint, cell.second)
         return cell.second >= first + self.spec.warmup
 
     def reported(self, slot: int, at: float, waiting: Sequence[OpenRequests]) -> None:
-        """A worker has reported everything until now; these requests of this route wait for a response."""
+        """A worker has reported everything until `at`; requests in `waiting` have no response yet."""
         self._waiting[slot] = waiting
         if self.check_set.limit is not None:
             self.check_set.limit.reported()
-        if self._weight == WHOLE:
+        if self._weight == FULL_WEIGHT:
             return
         if self.unit == "request":
             for block in self._cohorts.blocks():
@@ -154,11 +156,11 @@ class Judge:
             self._bet_users(int(at))
 
     def worker_exited(self, slot: int) -> None:
-        """A worker is no more."""
+        """A worker has ended."""
         self._waiting.pop(slot, None)
 
     def users_seen(self, new_users: UserDelta) -> None:
-        """Users who are new to this step, or reached a goal for the first time in it."""
+        """Add users that are new in this step, or reached a goal for the first time in it."""
         side = side_of(new_users.version)
         if isinstance(new_users, NewUsers):
             self._new_users[side] += len(new_users.seen)
@@ -170,17 +172,18 @@ class Judge:
             self._tally.values(new_users.goal)[side].extend(new_users.values)
 
     def goal_reached(self, goal: GoalDelta) -> None:
-        """Events of a goal, request by request. With affinity it is users that count."""
+        """Add events of a goal by requests. With affinity users count instead."""
         if not self._affinity:
             values = self._tally.values(goal.goal)[side_of(goal.version)]
             for bucket, count in goal.values.items():
                 values.extend([value_of(bucket)] * count)
 
-    # Betting.
+    # Bets.
 
     def _bet(self, block: Block, second: int) -> None:
         if self.check_set.errors is not None and self._weight:
             self.check_set.errors.bet(block, second, dispersion=self._dispersed)
+            # A block of stable without failures gives the placebo no evidence of noise.
             if self.unit == "request" and block.stable_failed:
                 self._placebo.bet(block, self._weight)
 
@@ -202,17 +205,17 @@ class Judge:
 
     @property
     def started(self) -> bool:
-        """Whether the canary has had a share since the last beginning, in all reports."""
+        """Whether the canary has had a share since the last start, in all reports."""
         return self._weight > 0
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to look at: no share, and no request of stable since the last look."""
+        """Whether a look has nothing to do: the canary has no share, and stable had no request since the last look."""
         return not self._weight and not any(self._tally.drawn) and not any(self._tally.ended)
 
     def tick(self, now: float, weight: int, reported_until: float, next_weight: int | None = None) -> None:
-        """A second has passed; the weight is that of now, in basis points, `next_weight` the one that is to come. Every
-        worker has reported everything until `reported_until`.
+        """A second has passed. `weight` is the present one and `next_weight` that of the next step, in basis points.
+        Every worker has reported everything until `reported_until`.
         """
         self.advance(now, weight)
         self._next_weight = weight if next_weight is None else next_weight
@@ -233,7 +236,7 @@ class Judge:
         self.failed(now)
 
     def _set_pace(self, seconds: float) -> None:
-        """How fast the canary's units came since the weight last changed."""
+        """Set the rate of the canary's units since the weight last changed."""
         requests = self._judged / seconds
         units = {"request": requests, "user": self._risk.seen[CANARY] / seconds}
         if self.check_set.errors is not None:
@@ -242,45 +245,40 @@ class Judge:
             self.check_set.latency.pace = requests
 
     def advance(self, now: float, weight: int) -> None:
-        """The weight that holds from now on: to be reported before anything that it decided."""
+        """Set the weight from now on: to be called before the reports of requests that it decided."""
         if weight == self._weight:
             return
         before, self._weight = self._weight, weight
         if not before or not weight:
             self.restart(now, first=int(now))
         else:
-            if WHOLE in (before, weight):
-                self._counted_apart(int(now))
+            if FULL_WEIGHT in (before, weight):
+                # Requests without a control are not compared, only those that begin from the next second on.
+                self._first = int(now) + 1
+                self._cohorts = Cohorts(closed_until=int(now))
+                if self.check_set.latency is not None:
+                    self.check_set.latency.drop()
             self.check_set.step()
             self._new_step(now)
         self._uncontrolled = self._without_control()
 
     def _without_control(self) -> Uncontrolled | None:
-        errors = self.spec.errors
-        return (
-            Uncontrolled(errors, self.spec.limits, self._known)
-            if self._weight == WHOLE and errors is not None
-            else None
-        )
-
-    def _counted_apart(self, now: int) -> None:
-        """What was without a control is compared with nothing: only requests that begin from the next second on are."""
-        self._first = now + 1
-        self._cohorts = Cohorts(closed_until=now)
-        if self.check_set.latency is not None:
-            self.check_set.latency.drop()
+        if self._weight != FULL_WEIGHT or self.spec.errors is None:
+            return None
+        return Uncontrolled(self.spec.errors, self.spec.limits, self._known)
 
     def _close(self, clock: int) -> None:
-        """End the cohorts that were waited for."""
+        """Close the cohorts whose wait is over."""
         check_set = self.check_set
         wait = 2 if check_set.latency is None else check_set.latency.wait
+        # The present second is not over, so the last complete cohort is that of the second before.
         until = clock - 1 - wait
         waiting = [one for side in self._waiting.values() for one in side]
         timed = clock >= min(self._warm.values(), default=0) + self.spec.warmup + wait
         for block, histograms, vain in self._cohorts.close(until, waiting, timed=timed):
             if block.whole and self.unit == "request":
                 self._bet(block, clock)
-            if check_set.latency is not None and 0 < self._weight < WHOLE and timed:
+            if check_set.latency is not None and 0 < self._weight < FULL_WEIGHT and timed:
                 check_set.latency.file(histograms)
             else:
                 self._past.add(histograms[STABLE])
@@ -312,16 +310,37 @@ class Judge:
             else:
                 check.look(tally.block(hits), values)
         drawn = self._arrived if self._affinity else tally.drawn
+        # With affinity, users that a rule decided are among the new ones, and the weight does not apply to them.
         if not (self._affinity and tally.ruled):
             check_set.sample_ratio.draw(drawn[CANARY], drawn[STABLE], weight)
         self._arrived = pair()
         check_set.update_bounds()
 
-    # What outlives the process.
+    # Persistence.
+
+    @property
+    def _stable_parts(self) -> Parts:
+        """Evidence of stable, which outlives the canary, by stored name."""
+        return {
+            "latencies": self._past,
+            "drift": self._drift,
+            "dispersion": self._dispersion,
+            "looks": self._known,
+        }
+
+    @property
+    def _parts(self) -> Parts:
+        """Evidence of the canary, by stored name."""
+        return {
+            "panel": self.check_set,
+            "exposed": self._exposed,
+            "placebo": self._placebo,
+            "at_risk": self._risk,
+        }
 
     def snapshot(self, now: float) -> Document:
-        """Everything that was learnt, as plain data for JSON, and what a later version has added to it."""
-        failed, goals = self._failed, self._goals_risk
+        """All evidence as plain data for JSON, with the fields of a later version."""
+        failed = self._failed
         known = {
             VERSION: V,
             "unit": STORED_UNITS[self.unit],
@@ -329,17 +348,9 @@ class Judge:
             "seconds": now - self._step_since,
             "warm": {endpoint: now - first for endpoint, first in self._warm.items()},
             "failed": failed and {"reason": failed.reason, "evidence": plain(failed.evidence)},
-            "stable": {
-                "latencies": self._past.snapshot(),
-                "drift": self._drift.snapshot(),
-                "dispersion": self._dispersion.snapshot(),
-                "looks": self._known.snapshot(),
-            },
-            "panel": self.check_set.snapshot(),
-            "exposed": self._exposed.snapshot(),
-            "placebo": self._placebo.snapshot(),
-            "at_risk": self._risk.snapshot(),
-            "goals_at_risk": {goal: one.snapshot() for goal, one in goals.items()},
+            "stable": snapshots(self._stable_parts),
+            **snapshots(self._parts),
+            "goals_at_risk": snapshots(self._goals_risk),
             "judged": self._judged,
             "requests": self._requests,
             "endpoints": sorted(self._endpoints),
@@ -348,28 +359,17 @@ class Judge:
         return merged(known, self._extra)
 
     def restore(self, stored: Document, now: float) -> None:
-        """Go on from there, with requests of the next second. Raises as `migrated` does: then begin with another."""
+        """Continue from a snapshot, with requests of the next second. Raises as `migrated` does."""
         data = migrated(stored)
         self.unit = unit_named(data["unit"])
-        stable = mapping(data["stable"])
-        self._past.restore(stable["latencies"])
-        self._drift.restore(stable["drift"])
-        self._dispersion.restore(stable["dispersion"])
-        self._known.restore(stable["looks"])
+        restore_parts(self._stable_parts, mapping(data["stable"]))
         self.check_set = CheckSet(self.spec, self.unit, self._past)
-        self.check_set.restore(mapping(data["panel"]))
-        self._exposed.restore(data["exposed"])
-        self._placebo.restore(data["placebo"])
-        self._risk.restore(data["at_risk"])
-        for goal, at_risk in self._goals_risk.items():
-            at_risk.restore(data["goals_at_risk"][goal])
+        restore_parts(self._parts, data)
+        restore_parts(self._goals_risk, data["goals_at_risk"])
         self._judged, self._requests = whole(data["judged"]), whole(data["requests"])
         self._endpoints, self._weight = set(items(data["endpoints"])), whole(data["weight"])
-        self._next_weight, self._uncontrolled, self._slice = (
-            self._weight,
-            self._without_control(),
-            PlaceboSlice(self._weight),
-        )
+        self._next_weight, self._slice = self._weight, PlaceboSlice(self._weight)
+        self._uncontrolled = self._without_control()
         if self._uncontrolled is not None and data.get("alone") is not None:
             self._uncontrolled.restore(data["alone"])
         self._step_since = now - number(data["seconds"])
@@ -381,20 +381,17 @@ class Judge:
             self._failed = replace(self._found(now), verdict="fail", reason=reason, evidence=evidence)
         self._extra = added(data, self.snapshot(now))
 
-    # What comes of it.
+    # Results.
 
     def failed(self, now: float) -> JudgeReport | None:
-        """The failing verdict as soon as there is one; None while there is none."""
-        if (
-            self._failed is None
-            and self._weight
-            and (self.check_set.broken or self.check_set.evidence >= self.spec.alarm)
-        ):
+        """The report of a failing verdict; None without one."""
+        checks = self.check_set
+        if self._failed is None and self._weight and (checks.broken or checks.evidence >= self.spec.alarm):
             self._failed = self._found(now)
         return self._failed
 
     def analysis(self, now: float) -> JudgeReport:
-        """Everything there is to say. A failing verdict stands with its reason, whatever the checks say later."""
+        """The present report. A failing verdict keeps its reason and its evidence, whatever the checks find later."""
         if self._failed is None:
             return self._found(now)
         stands = self._failed
@@ -421,5 +418,5 @@ class Judge:
             placebo=self._placebo.factor,
             dry_run=self.spec.dry_run,
             exposed=self._exposed.now(self._tally),
-            uncontrolled="" if self._uncontrolled is None else self._uncontrolled.p_suspicious,
+            uncontrolled="" if self._uncontrolled is None else self._uncontrolled.suspicion,
         )

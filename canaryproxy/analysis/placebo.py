@@ -1,6 +1,5 @@
-"""The placebo: the same judge on a random slice of stable against the rest of it. There is nothing to find, so what it
-finds is noise that the model does not know of, and the real evidence is divided until the placebo would have stayed
-quiet.
+"""The placebo: the error test on a random slice of stable against the rest of stable. Its evidence is only noise that
+the model does not know, so the real evidence is divided by the factor at which the placebo would have had no alarm.
 """
 
 import math
@@ -9,28 +8,29 @@ from collections.abc import Callable
 from canaryproxy.analysis.counting import CANARY, STABLE, UsersAtRisk, pair
 from canaryproxy.analysis.stats.rate_tests import NOTHING, Block, HigherRate
 from canaryproxy.model.document import Document, plain, real
+from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.telemetry.read.users import NewUsers
 
 SHUFFLE = 0x9E3779B97F4A7C15
-"""Users of a version are those with a low or a high hash; multiplied by this, their low bits say nothing of that."""
+"""Odd multiplier that mixes hashes: the split by version uses them too, and the slice must not depend on it."""
 
 PARTS = 1 << 16
-"""Parts of users that a slice is made of."""
+"""Resolution of a slice."""
 
 SMALLEST, LARGEST = 0.01, 0.5
-"""Share of stable that is the slice: that of the canary, within these."""
+"""Limits of the share of the slice in stable, which is otherwise that of the canary."""
 
 EXACT_LIMIT = 50
-"""Requests up to which they are drawn one by one."""
+"""Requests up to which each is drawn separately; above, a normal approximation is used."""
 
 
 def share_of(weight: int) -> float:
-    """How much of stable is the slice, 0..1, at a weight in basis points."""
-    return min(max(weight / 10_000, SMALLEST), LARGEST)
+    """The share of the slice in stable (0..1) at a weight in basis points."""
+    return min(max(weight / FULL_WEIGHT, SMALLEST), LARGEST)
 
 
 class PlaceboSlice:
-    """Users of stable in one step, some of them taken for users of a canary. Which ones, their hash decides."""
+    """Users of stable in one step, split by hash into the slice and the rest."""
 
     def __init__(self, weight: int) -> None:
         self._below = round(share_of(weight) * PARTS)
@@ -41,24 +41,21 @@ class PlaceboSlice:
         return f"<PlaceboSlice of {self._below / PARTS:.1%}: {self._risk!r}>"
 
     def users_seen(self, new_users: NewUsers) -> None:
-        """Users of stable that were seen, or failed, for the first time."""
+        """Add users of stable that were seen, or failed, for the first time."""
         for users, counts in ((new_users.seen, self._fresh), (new_users.failed, self._failing)):
-            taken = sum(self._takes(user) for user in users)
+            taken = sum((user * SHUFFLE >> 32) % PARTS < self._below for user in users)
             counts[CANARY] += taken
             counts[STABLE] += len(users) - taken
 
-    def _takes(self, user: int) -> bool:
-        return (user * SHUFFLE >> 32) % PARTS < self._below
-
     def block(self) -> tuple[Block, int]:
-        """Those at risk since the last one and whom it has hit, and how many of the taken are new."""
+        """The next block (users at risk, and those that failed), and the number of new users in the slice."""
         fresh, failing = self._fresh, self._failing
         self._fresh, self._failing = pair(), pair()
         return self._risk.first_failures(fresh, failing), fresh[CANARY]
 
 
 class Placebo:
-    """A slice of stable's units. `rng` give numbers from 0 up to 1."""
+    """The test of the placebo. `rng` returns random numbers in [0, 1)."""
 
     def __init__(self, tolerance: float, floor: float, alarm: float, rng: Callable[[], float]) -> None:
         self._tolerance = tolerance
@@ -74,11 +71,11 @@ class Placebo:
 
     @property
     def value(self) -> float:
-        """Its evidence, of nothing."""
+        """The evidence of the placebo."""
         return self._worse.value
 
     def bet(self, block: Block, weight: int) -> None:
-        """Split stable's part of a block, and bet on it as on a canary's."""
+        """Split the units of stable in a block at random, and bet on the slice."""
         share = share_of(weight)
         units, failed = int(block.stable), int(block.stable_failed)
         taken = self._some(units, share)
@@ -86,13 +83,14 @@ class Placebo:
         self.bet_on(Block(taken, bad, units - taken, failed - bad))
 
     def bet_on(self, block: Block, dispersion: float = 1.0, fresh: float | None = None) -> None:
-        """Bet on a slice that was drawn already. `fresh` as in `rates.Worse.bet`."""
+        """Bet on a slice that is drawn already. `fresh` as in `HigherRate.bet`."""
         block = self._carried + block
         if not block.whole:
             self._carried = block
             return
         self._carried = NOTHING
         self._worse.bet(block, fresh, dispersion=dispersion * self.factor)
+        # Each alarm raises the factor by at least 5 %, so that it is reached in few alarms.
         if self.value >= self._alarm:
             self.factor *= max(math.log(self.value) / math.log(self._alarm), 1.05)
             self._worse = HigherRate(self._tolerance, self._floor)
@@ -102,13 +100,13 @@ class Placebo:
         return {"worse": self._worse.snapshot(), "carried": self._carried.snapshot(), "factor": plain(self.factor)}
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        """Continue from a snapshot. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
         self._worse.restore(data["worse"])
         self._carried = Block.restored(data["carried"])
         self.factor = real(data["factor"])
 
     def _some(self, units: int, share: float) -> int:
-        """How many of so many, each with this chance."""
+        """A binomial random number."""
         if units <= EXACT_LIMIT:
             return sum(self._rng() < share for _ in range(units))
         mean, spread = units * share, math.sqrt(units * share * (1 - share))
@@ -116,7 +114,7 @@ class Placebo:
         return min(max(round(mean + spread * normal), 0), units)
 
     def _some_of(self, failed: int, taken: int, units: int) -> int:
-        """How many of the failed are among the taken, drawn without replacement."""
+        """A hypergeometric random number: how many of the failed units are among the taken ones."""
         found = 0
         for _ in range(failed):
             if units and self._rng() * units < taken:

@@ -1,19 +1,18 @@
-"""Evidence as it was stored before it had a version, read as it is stored now. Pure.
+"""Versions of stored evidence, and the migration of version 0 to the present form. Pure.
 
-Commit 64e2905 wrote judges down attribute by attribute, under the names that attributes had then, with marks for what
-JSON has no words for. Those names are spelled out here, once and for all: they have nothing to do with what attributes
-are called today. Nothing that was evidence is dropped; what a judge is made with (thresholds, weights of alternatives)
-comes with its making.
+Commit 64e2905 stored judges attribute by attribute, under the names of the attributes at that time, with marks for
+types that JSON does not have. The tables below spell those names out; they are independent of the present names of
+attributes. No evidence is lost. Thresholds and weights of alternatives come from the config, so they are not migrated.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from canaryproxy.analysis.spec import Unit
 from canaryproxy.model.document import VERSION, Document, mapping, pairs, text, version_of
 
 V = 1
-"""Of the whole. 0 is the form of commit 64e2905."""
+"""Version of the whole. 0 is the form of commit 64e2905."""
 
 CHECKS = {
     "errors": 1,
@@ -24,36 +23,34 @@ CHECKS = {
     "latency_bounds": 1,
     "sample_ratio": 1,
 }
-"""Versions of the evidence of single checks, by the name that it is stored under."""
+"""Versions of the evidence of single checks, by stored name."""
 
 NAMED_CHECKS = {"goals": 1, "resources": 1, "externals": 1}
-"""Versions of the evidence of checks that the config names."""
+"""Versions of the evidence of checks that the config names, by kind."""
 
 UNITS: Mapping[str, Unit] = {"request": "request", "user": "user", "endpoint-second": "endpoint-second"}
-"""What is stored of the unit of evidence -> what it is called here."""
+"""Stored name of a unit of evidence -> name in the code."""
 
 STORED_UNITS = {unit: stored for stored, unit in UNITS.items()}
 
-Values = dict[str, Any]
-
 
 def migrated(data: Document) -> Document:
-    """Evidence of any version in the form of this one. Raises `TooNewError` for a later one that must be known, and
-    `ValueError`, `KeyError` or `TypeError` for what is no evidence.
+    """Evidence of any version in the present form. Raises `TooNewError` for a later version that this one must not act
+    on, and `ValueError`, `KeyError` or `TypeError` for anything else that is not evidence.
     """
     return data if readable(data) else from_0(data)
 
 
 def unit_named(stored: object) -> Unit:
-    """The unit that is stored so. Raises `ValueError` or `TypeError`."""
+    """The unit with this stored name. Raises `ValueError` or `TypeError`."""
     if text(stored) not in UNITS:
-        raise ValueError(f"{stored!r} is nothing that is counted")
+        raise ValueError(f"{stored!r} is no unit of evidence")
     return UNITS[text(stored)]
 
 
 def readable(data: Document) -> int:
-    """The version of evidence. Raises `TooNewError` where that, or the version of a check that is known, is too new to
-    be acted on; `ValueError` or `TypeError` where there is none. Checks that are not known may be of any version.
+    """The version of evidence. Raises `TooNewError` if that, or the version of a known check, is too new to act on;
+    `ValueError` or `TypeError` if there is none. Unknown checks may be of any version.
     """
     version = version_of(data, V, "evidence")
     checks = mapping(data.get("panel", {}))
@@ -66,36 +63,8 @@ def readable(data: Document) -> int:
     return version
 
 
-def from_0(data: Document) -> Document:
-    """The form without a version."""
-    failed = data["failed"]
-    learnt: Values = {name: without_marks(one) for name, one in mapping(data["learnt"]).items()}
-    return {
-        VERSION: V,
-        "unit": data["unit"],
-        "weight": data["weight"],
-        "seconds": data["seconds"],
-        "warm": data["warm"],
-        "failed": None if failed is None else {"reason": failed[0], "evidence": failed[1]},
-        "stable": {
-            "latencies": pairs(learnt["_past"]["_counts"]),
-            "drift": _drift(learnt["_drift"]),
-            "dispersion": _dispersion(learnt["_dispersion"]),
-            "looks": learnt["_known"]["_looks"],
-        },
-        "panel": _panel(learnt["panel"]),
-        "exposed": {name: learnt["_exposed"][name] for name in ("requests", "failed", "expected")},
-        "placebo": _placebo(learnt["_placebo"]),
-        "at_risk": _at_risk(learnt["_risk"]),
-        "goals_at_risk": {goal: _at_risk(one) for goal, one in learnt["_goals_risk"].items()},
-        "judged": learnt["_judged"],
-        "requests": learnt["_requests"],
-        "endpoints": learnt["_endpoints"],
-    }
-
-
 def without_marks(value: Any) -> Any:
-    """A value without the marks of its kind: objects and mappings as dicts, all other containers as lists."""
+    """A value without the marks of its type: objects and mappings as dicts, all other containers as lists."""
     if isinstance(value, list):
         return [without_marks(one) for one in value]
     if not isinstance(value, dict):
@@ -109,138 +78,35 @@ def without_marks(value: Any) -> Any:
     for mark in ("t", "s", "q", "v"):
         if mark in value:
             return [without_marks(one) for one in value[mark]]
-    raise ValueError("what was stored is of no kind that is known")
+    raise ValueError("a stored value has a mark of no known kind")
 
 
-def _restarting(was: Values) -> Document:
-    return {
-        "looks": was["_look"],
-        "spent": was["_spent"],
-        "sums": was["_sums"],
-        "value": was["value"],
-        "highest": was["highest"],
-    }
+Form = Mapping[str, Any]
+"""Stored name -> path of the attribute in version 0; or that path with a form or a function for its value."""
 
 
-def _product(was: Values) -> Document:
-    return {"logs": was["_logs"], "value": was["value"], "highest": was["highest"]}
+def _converted(was: Any, form: Form) -> Any:
+    """Attributes of version 0 in the present form. A part that was off is None."""
+    if was is None:
+        return None
+    found: Document = {}
+    for name, rule in form.items():
+        path, below = rule if isinstance(rule, tuple) else (rule, None)
+        value = was
+        for part in path.split("."):
+            value = value[part]
+        if isinstance(below, dict):
+            value = _converted(value, below)
+        found[name] = below(value) if callable(below) else value
+    return found
 
 
-def _worse(was: Values) -> Document:
-    floor = was["floor"]
-    return {"relative": _restarting(was["relative"]), "floor": None if floor is None else _restarting(floor)}
+def _sides(was: list[Any]) -> list[Any]:
+    return [pairs(side) for side in was]
 
 
-def _lower(was: Values) -> Document:
-    return {"relative": _restarting(was["relative"])}
-
-
-def _less(was: Values) -> Document:
-    return {"less": _restarting(was["evidence"])}
-
-
-def _rate(was: Values) -> Document:
-    sound = was["_sound"]
-    return {
-        "worse": _worse(was["_worse"]),
-        "sound": {"relative": _product(sound["relative"]), "below": _product(sound["below"])},
-        "better": _lower(was["_better"]),
-        "all": was["_all"],
-        "here": was["_here"],
-        "pace": was["pace"],
-        "note": was["note"],
-    }
-
-
-def _latency(was: Values) -> Document:
-    return {
-        "slower": _restarting(was["_slower"]["_evidence"]),
-        "sound": _product(was["_sound"]["_evidence"]),
-        "faster": _restarting(was["_faster"]["_evidence"]),
-        "waiting": [pairs(side) for side in was["_waiting"]],
-        "here": [pairs(side) for side in was["_here"]],
-        "looks": was["_looks"],
-        "judged": was["_judged"],
-        "pace": was["pace"],
-    }
-
-
-def _goal(was: Values) -> Document:
-    return {
-        "fewer": _lower(was["_fewer"]),
-        "more": _restarting(was["_more"]),
-        "less": _less(was["_less"]),
-        "richer": _less(was["_richer"]),
-        "past": pairs(was["_past"]),
-        "carried": was["_carried"],
-        "values": was["_values"],
-        "here": was["_here"],
-        "worth": was["_worth"],
-        "squares": was["_squares"],
-    }
-
-
-def _resource(was: Values) -> Document:
-    return {"ratio": {"logs": was["_ratio"]["logs"]}, "last": was["_last"]}
-
-
-def _threshold(was: Values) -> Document:
-    return {
-        "bad": was["_bad"],
-        "values": was["_values"],
-        "broken": was["_words"],
-        "problem": was["_problem"],
-        "samples": was["_samples"],
-    }
-
-
-def _hard_limit(was: Values) -> Document:
-    return {"reports": was["_reports"], "open": was["_open"], "passed": was["_said"]}
-
-
-def _sample_ratio(was: Values) -> Document:
-    return {
-        "logs": was["_ratio"]["_logs"],
-        "canary": was["_ratio"]["canary"],
-        "total": was["_ratio"]["total"],
-        "expected": was["_ratio"]["expected"],
-    }
-
-
-SINGLE: dict[str, tuple[str, Callable[[Values], Document]]] = {
-    "errors": ("errors", _rate),
-    "latency": ("latency", _latency),
-    "refusals": ("refusals", _rate),
-    "hard_limit": ("limit", _hard_limit),
-    "error_bounds": ("error_bounds", _threshold),
-    "latency_bounds": ("latency_bounds", _threshold),
-    "sample_ratio": ("sample_ratio", _sample_ratio),
-}
-NAMED: dict[str, Callable[[Values], Document]] = {
-    "goals": _goal,
-    "resources": _resource,
-    "externals": _threshold,
-}
-
-
-def _panel(was: Values) -> Document:
-    """A check that was off was stored as null."""
-    return {
-        **{name: was[old] and {VERSION: CHECKS[name], **read(was[old])} for name, (old, read) in SINGLE.items()},
-        **{
-            kind: {name: {VERSION: NAMED_CHECKS[kind], **read(check)} for name, check in was[kind].items()}
-            for kind, read in NAMED.items()
-        },
-        "highest": was["_highest"],
-    }
-
-
-def _drift(was: Values) -> Document:
-    return {"past": was["_past"], "alarmed_for": was["_alarmed_for"], "sum": was["sum"]}
-
-
-def _dispersion(was: Values) -> Document:
-    """Its times were those of a clock that begins with the machine; only how long it was watched is known to others."""
+def _dispersion(was: Document) -> Document:
+    # Times were those of a clock that begins with the machine, so only the duration is kept.
     seen = was["_counted"]
     return {
         "seconds": max(was["_last"] - was["_first"], 0),
@@ -250,13 +116,110 @@ def _dispersion(was: Values) -> Document:
 
 
 def _moments(was: list[Any]) -> Document:
-    windows, total, squares, unfinished = was
-    return {"windows": windows, "total": total, "squares": squares, "open": unfinished}
+    return dict(zip(("windows", "total", "squares", "open"), was, strict=True))
 
 
-def _placebo(was: Values) -> Document:
-    return {"worse": _worse(was["_worse"]), "carried": was["_carried"], "factor": was["factor"]}
+DETECTOR = {"looks": "_look", "spent": "_spent", "sums": "_sums", "value": "value", "highest": "highest"}
+PROCESS = {"logs": "_logs", "value": "value", "highest": "highest"}
+WORSE = {"relative": ("relative", DETECTOR), "floor": ("floor", DETECTOR)}
+LOWER = {"relative": ("relative", DETECTOR)}
+LESS = {"less": ("evidence", DETECTOR)}
+AT_RISK = {"seen": "seen", "gone": "gone"}
+RATE: Form = {
+    "worse": ("_worse", WORSE),
+    "sound": ("_sound", {"relative": ("relative", PROCESS), "below": ("below", PROCESS)}),
+    "better": ("_better", LOWER),
+    "all": "_all",
+    "here": "_here",
+    "pace": "pace",
+    "note": "note",
+}
+LATENCY: Form = {
+    "slower": ("_slower._evidence", DETECTOR),
+    "sound": ("_sound._evidence", PROCESS),
+    "faster": ("_faster._evidence", DETECTOR),
+    "waiting": ("_waiting", _sides),
+    "here": ("_here", _sides),
+    "looks": "_looks",
+    "judged": "_judged",
+    "pace": "pace",
+}
+GOAL: Form = {
+    "fewer": ("_fewer", LOWER),
+    "more": ("_more", DETECTOR),
+    "less": ("_less", LESS),
+    "richer": ("_richer", LESS),
+    "past": ("_past", pairs),
+    "carried": "_carried",
+    "values": "_values",
+    "here": "_here",
+    "worth": "_worth",
+    "squares": "_squares",
+}
+RESOURCE: Form = {"ratio": ("_ratio", {"logs": "logs"}), "last": "_last"}
+THRESHOLD: Form = {"bad": "_bad", "values": "_values", "broken": "_words", "problem": "_problem", "samples": "_samples"}
+HARD_LIMIT: Form = {"reports": "_reports", "open": "_open", "passed": "_said"}
+SAMPLE_RATIO: Form = {
+    "logs": "_ratio._logs",
+    "canary": "_ratio.canary",
+    "total": "_ratio.total",
+    "expected": "_ratio.expected",
+}
+SINGLE: dict[str, tuple[str, Form]] = {
+    "errors": ("errors", RATE),
+    "latency": ("latency", LATENCY),
+    "refusals": ("refusals", RATE),
+    "hard_limit": ("limit", HARD_LIMIT),
+    "error_bounds": ("error_bounds", THRESHOLD),
+    "latency_bounds": ("latency_bounds", THRESHOLD),
+    "sample_ratio": ("sample_ratio", SAMPLE_RATIO),
+}
+NAMED: dict[str, Form] = {"goals": GOAL, "resources": RESOURCE, "externals": THRESHOLD}
 
 
-def _at_risk(was: Values) -> Document:
-    return {"seen": was["seen"], "gone": was["gone"]}
+def _panel(was: Document) -> Document:
+    """The checks. A check that was off was stored as null."""
+    return {
+        **{
+            name: was[old] and {VERSION: CHECKS[name], **_converted(was[old], form)}
+            for name, (old, form) in SINGLE.items()
+        },
+        **{
+            kind: {name: {VERSION: NAMED_CHECKS[kind], **_converted(check, form)} for name, check in was[kind].items()}
+            for kind, form in NAMED.items()
+        },
+        "highest": was["_highest"],
+    }
+
+
+JUDGE: Form = {
+    "stable": (
+        "stable",
+        {
+            "latencies": ("_past._counts", pairs),
+            "drift": ("_drift", {"past": "_past", "alarmed_for": "_alarmed_for", "sum": "sum"}),
+            "dispersion": ("_dispersion", _dispersion),
+            "looks": "_known._looks",
+        },
+    ),
+    "panel": ("panel", _panel),
+    "exposed": ("_exposed", {"requests": "requests", "failed": "failed", "expected": "expected"}),
+    "placebo": ("_placebo", {"worse": ("_worse", WORSE), "carried": "_carried", "factor": "factor"}),
+    "at_risk": ("_risk", AT_RISK),
+    "judged": "_judged",
+    "requests": "_requests",
+    "endpoints": "_endpoints",
+}
+
+
+def from_0(data: Document) -> Document:
+    """Version 0 in the present form."""
+    failed = data["failed"]
+    learnt = {name: without_marks(one) for name, one in mapping(data["learnt"]).items()}
+    return {
+        VERSION: V,
+        **{name: data[name] for name in ("unit", "weight", "seconds", "warm")},
+        "failed": None if failed is None else {"reason": failed[0], "evidence": failed[1]},
+        **_converted({**learnt, "stable": learnt}, JUDGE),
+        "goals_at_risk": {goal: _converted(one, AT_RISK) for goal, one in learnt["_goals_risk"].items()},
+    }

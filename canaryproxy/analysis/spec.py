@@ -1,30 +1,43 @@
-"""What is judged, and how strictly: the config's words as plain data. Shares and rates are 0..1, tolerances ratios
-(1.1 is 10 %), times seconds.
+"""The analysis section of the config as plain data. Shares and rates are 0..1, tolerances ratios (1.1 is 10 %), times
+seconds.
 """
 
 from dataclasses import dataclass, field
 from typing import Literal
 
+from canaryproxy.analysis import wording
+
 Action = Literal["rollback", "hold"]
-"""What follows where harm is shown: the canary is taken back, or goes no further."""
+"""The consequence of a failed check: a rollback, or a hold of the rollout."""
 
 Unit = Literal["request", "user", "endpoint-second"]
 
 
 @dataclass(frozen=True, slots=True)
 class FixedLimits:
-    """Fixed bounds for those who want them: the canary's value at most `max`, or at most `times` stable's."""
+    """Optional fixed bounds: the canary's value is at least `min`, at most `max`, and at most `times` stable's."""
 
     max: float | None = None
     times: float | None = None
+    min: float | None = None
 
     def __bool__(self) -> bool:
-        return self.max is not None or self.times is not None
+        return self.max is not None or self.times is not None or self.min is not None
+
+    def broken(self, canary: float, stable: float | None) -> str:
+        """The text of the broken bound; empty for none."""
+        if self.max is not None and canary > self.max:
+            return f"above {wording.number(self.max)}"
+        if self.min is not None and canary < self.min:
+            return f"below {wording.number(self.min)}"
+        if self.times is not None and stable is not None and canary > self.times * stable:
+            return f"above {wording.number(self.times)} times stable's {wording.number(stable)}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorSpec:
-    """`statuses` are ranges, both ends included, that count as failures beside what never answered."""
+    """`statuses` are ranges, both ends included, that count as failures, as do requests without a response."""
 
     tolerance: float = 1.1
     floor: float = 0.001
@@ -38,7 +51,7 @@ NO_ERRORS = ErrorSpec()
 
 @dataclass(frozen=True, slots=True)
 class LatencySpec:
-    """`limits` are for the quantile `q`, in seconds."""
+    """`limits` apply to the quantile `q`, in seconds."""
 
     tolerance: float = 1.1
     floor: float = 0.002
@@ -49,7 +62,7 @@ class LatencySpec:
 
 @dataclass(frozen=True, slots=True)
 class ClientErrors:
-    """Statuses from 400 to 499: the clients' fault by the book, and a classic of broken releases."""
+    """The check of responses with status 4xx: formally errors of clients, but typical of broken releases."""
 
     tolerance: float = 1.5
     floor: float = 0.01
@@ -59,7 +72,7 @@ class ClientErrors:
 
 @dataclass(frozen=True, slots=True)
 class GoalSpec:
-    """One goal of the route. `valued`: its events carry numbers, and their sum is judged as well as their count."""
+    """One goal of the route. `valued`: its events carry numbers, and their sum is judged beside their count."""
 
     goal: str
     tolerance: float = 1.0
@@ -71,7 +84,7 @@ class GoalSpec:
 
 @dataclass(frozen=True, slots=True)
 class ResourceSpec:
-    """Something that the versions use and tell of themselves, compared per request in blocks of `block` seconds."""
+    """A resource that the versions export metrics of, compared per request in blocks of `block` seconds."""
 
     name: str
     tolerance: float = 1.1
@@ -82,8 +95,8 @@ class ResourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class ExternalSpec:
-    """A metric of an external source: the canary's at most `max`, at least `min`, at most `times` stable's.
-    Broken at `failures` readings in a row it has failed.
+    """A metric of an external source: the canary's value is at least `min`, at most `max`, at most `times` stable's.
+    The check fails after `failures` bad readings in a row.
     """
 
     name: str
@@ -97,7 +110,7 @@ class ExternalSpec:
 
 @dataclass(frozen=True, slots=True)
 class HardLimitSpec:
-    """However little is known: a canary that fails so much of so many requests is taken back."""
+    """A canary with this failure rate in this many requests is rolled back, without statistics."""
 
     error_rate: float = 0.5
     min_requests: int = 20
@@ -105,7 +118,7 @@ class HardLimitSpec:
 
 @dataclass(frozen=True, slots=True)
 class AnalysisSpec:
-    """Everything. `confidence` is the chance that a healthy canary is not taken back, for the whole rollout."""
+    """All checks. `confidence` is the probability that a healthy canary is not rolled back in a whole rollout."""
 
     confidence: float = 0.99
     unit: Unit | None = None
@@ -123,5 +136,5 @@ class AnalysisSpec:
 
     @property
     def alarm(self) -> float:
-        """The evidence at which a canary is taken back."""
+        """The evidence at which a canary is rolled back."""
         return 1 / (1 - self.confidence)

@@ -1,8 +1,7 @@
-"""A canary with all of the traffic: there is nothing to compare it with, but what stable was like before.
+"""A canary with all of the traffic, which can only be compared with the past of stable.
 
-Its errors are held against a rate that stable was below, for all that is known: the upper end of an interval of its
-last ten minutes. That cannot tell a bad canary from a bad day, so it decides nothing: who is suspicious is given a
-control again.
+Its failure rate is compared with the upper limit of stable's rate in the last ten minutes with traffic. That does not
+distinguish a bad canary from a bad day, so it is no verdict: a suspicious canary is compared with stable again.
 """
 
 from collections import deque
@@ -16,40 +15,40 @@ from canaryproxy.analysis.stats.eprocess import EDetector, even_weights
 from canaryproxy.analysis.stats.rate_tests import ABOVE_FLOOR, Block, log_floor
 from canaryproxy.model.document import Document, items, number, whole, wholes
 
-BASELINE_MINUTES = 600
-"""Looks of stable that are remembered."""
+BASELINE_LOOKS = 600
+"""Looks of stable that are kept: ten minutes with traffic."""
 
 LEAST, MOST = 0.001, 0.4
-"""Rates that are held against a canary, at least and at most."""
+"""Lower and upper limit of the rate that the canary is compared with."""
 
 
 class StableBaseline:
-    """What stable was like lately: requests and failures, look by look."""
+    """Recent requests and failures of stable, look by look."""
 
     def __init__(self) -> None:
-        self._looks: deque[tuple[int, int]] = deque(maxlen=BASELINE_MINUTES)
+        self._looks: deque[tuple[int, int]] = deque(maxlen=BASELINE_LOOKS)
 
     def __repr__(self) -> str:
         return f"<StableBaseline failed {self.failed} of {self.ended}>"
 
     def update(self, ended: int, failed: int) -> None:
-        """A second has passed; seconds without a request tell nothing."""
+        """Add a second; seconds without a request do not count."""
         if ended:
             self._looks.append((ended, failed))
 
     @property
     def ended(self) -> int:
-        """Requests."""
+        """Number of requests."""
         return sum(ended for ended, _ in self._looks)
 
     @property
     def failed(self) -> int:
-        """Those of them that failed."""
+        """Number of failed requests."""
         return sum(failed for _, failed in self._looks)
 
     @property
     def rate(self) -> float:
-        """Of failures; 0 where nothing is known."""
+        """The failure rate; 0 without requests."""
         return self.failed / self.ended if self.ended else 0.0
 
     def snapshot(self) -> list[list[int]]:
@@ -57,13 +56,13 @@ class StableBaseline:
         return [[ended, failed] for ended, failed in self._looks]
 
     def restore(self, data: object) -> None:
-        """Go on from there. Raises `ValueError` and `TypeError`."""
+        """Continue from a snapshot. Raises `ValueError` and `TypeError`."""
         looks = [wholes(one, 2) for one in items(data)]
-        self._looks = deque(((ended, failed) for ended, failed in looks), maxlen=BASELINE_MINUTES)
+        self._looks = deque(((ended, failed) for ended, failed in looks), maxlen=BASELINE_LOOKS)
 
 
 class Uncontrolled:
-    """One stretch of time without a control."""
+    """A period without a control."""
 
     def __init__(self, errors: ErrorSpec, limit: HardLimitSpec | None, stable: StableBaseline) -> None:
         highest = intervals.rate(stable.failed, stable.ended)[1] if stable.ended else errors.floor
@@ -76,7 +75,7 @@ class Uncontrolled:
         return f"<Uncontrolled: {self._evidence!r} that it fails more than {self._bound:.2%}>"
 
     def update(self, ended: int, failed: int) -> None:
-        """A second has passed, with so many requests of the canary."""
+        """Add a second of the canary."""
         self._ended += ended
         self._failed += failed
         if ended:
@@ -86,7 +85,7 @@ class Uncontrolled:
             self._limit.reported()
 
     def snapshot(self) -> Document:
-        """As plain data. What it is held against is part of it: stable has not been seen since."""
+        """As plain data, with the rate of stable: stable has had no traffic since."""
         return {
             "known": self._baseline,
             "bound": self._bound,
@@ -97,7 +96,7 @@ class Uncontrolled:
         }
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        """Continue from a snapshot. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
         self._baseline, bound = number(data["known"]), number(data["bound"])
         self._against(min(max(bound, LEAST), MOST))
         self._evidence.restore(data["evidence"])
@@ -106,19 +105,19 @@ class Uncontrolled:
         self._ended, self._failed = whole(data["ended"]), whole(data["failed"])
 
     def _against(self, bound: float) -> None:
-        """The rate that is held against the canary."""
+        """Set the rate that the canary is compared with."""
         self._bound = bound
         self._above = tuple(one for one in ABOVE_FLOOR if one * bound < 1)
         self._evidence = EDetector(even_weights(len(self._above)))
 
     @property
-    def p_suspicious(self) -> str:
-        """Why it is suspicious, in a sentence; empty if it is not."""
+    def suspicion(self) -> str:
+        """Why the canary is suspicious; empty if it is not."""
         limit = self._limit is not None and self._limit.failed
         if self._evidence.value < SUSPICIOUS_P and not limit:
             return ""
-        said = wording.evidence(self._evidence.value, SUSPICIOUS_P)
+        shown = wording.evidence(self._evidence.value, SUSPICIOUS_P)
         return (
             f"canary failed {self._failed:,} of {wording.counted(self._ended, 'request')} with all of the traffic, "
-            f"stable {wording.percent(self._baseline)} before, {said}"
+            f"stable {wording.percent(self._baseline)} before, {shown}"
         )

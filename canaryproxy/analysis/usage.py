@@ -1,22 +1,22 @@
-"""What versions use for each request, block by block, from what their endpoints tell of themselves. Pure.
+"""Use of a resource per request in a block of time, from metrics of the endpoints. Pure.
 
-A counter that goes backwards at one address was either restarted or belongs to another process than before: an address
-that hides several pods shows a counter of one and then of another. Neither can be compared, so the block says why.
+If a counter at an address goes backwards, either its process has restarted, or the address leads to several pods, whose
+counters are read in turn. Neither can be compared, so the block has a problem instead of a value.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from canaryproxy.analysis.counting import CANARY, STABLE, side_of
+from canaryproxy.analysis.counting import side_of
 
 Per = Literal["request", "endpoint"]
 
 
 @dataclass(frozen=True, slots=True)
 class CounterReading:
-    """What an endpoint said at a time in seconds: the value, the requests it had been sent by then, and when its
-    process began, by its own account (None if it does not say).
+    """A reading of an endpoint at a time in seconds: the value, the requests sent to it so far, and the start time of
+    its process (None if it is not exported).
     """
 
     at: float
@@ -27,7 +27,7 @@ class CounterReading:
 
 @dataclass(frozen=True, slots=True)
 class UsageBlock:
-    """Use per request of both versions (or by endpoint), and their requests per second and endpoint."""
+    """Use per request (or per endpoint) of both versions, and their requests per second and endpoint."""
 
     canary: float
     stable: float
@@ -36,7 +36,7 @@ class UsageBlock:
 
 @dataclass(frozen=True, slots=True)
 class ReadingProblem:
-    """Why a block cannot be compared. `unknown`: a source did not answer."""
+    """Why a block cannot be compared. `unknown`: an endpoint did not answer."""
 
     text: str
     unknown: bool = False
@@ -50,35 +50,28 @@ class _Endpoint:
     count: int = 1
 
 
-@dataclass(slots=True)
-class _Side:
-    endpoints: dict[str, _Endpoint] = field(default_factory=dict)
-    copies: int = 0
-
-
 class Usage:
-    """One block. `counter`: the value only ever grows; else it is one of the moment. `copies` are requests of a mirror,
-    which no endpoint is known for.
-    """
+    """One block. `counter`: the value only increases; otherwise it is a gauge."""
 
     def __init__(self, *, counter: bool, per: Per = "request") -> None:
         self._counter = counter
         self._per = per
-        self._sides = (_Side(), _Side())
-        self._trouble: ReadingProblem | None = None
+        self._sides: tuple[dict[str, _Endpoint], dict[str, _Endpoint]] = ({}, {})
+        self._copies = 0
+        self._problem: ReadingProblem | None = None
 
     def __repr__(self) -> str:
-        return f"<Usage of {', '.join(str(len(side.endpoints)) for side in self._sides)} endpoints>"
+        return f"<Usage of {', '.join(str(len(side)) for side in self._sides)} endpoints>"
 
     def read(self, version: str, endpoint: str, reading: CounterReading) -> None:
-        """An endpoint was read."""
-        known = self._sides[side_of(version)].endpoints
+        """Add a reading of an endpoint."""
+        known = self._sides[side_of(version)]
         one = known.get(endpoint)
         if one is None:
             known[endpoint] = _Endpoint(reading, reading, reading.value)
             return
         if self._counter and (reading.value < one.last.value or reading.began != one.last.began):
-            self._trouble = ReadingProblem(
+            self._problem = ReadingProblem(
                 f"the counter at {endpoint} went backwards: its process restarted, or the address hides several "
                 "(name a headless Service, so that each pod has an address of its own)"
             )
@@ -87,28 +80,28 @@ class Usage:
         one.count += 1
 
     def unread(self, endpoint: str, why: str) -> None:
-        """An endpoint did not tell."""
-        self._trouble = ReadingProblem(f"{endpoint} cannot be read: {why}", unknown=True)
+        """An endpoint could not be read."""
+        self._problem = ReadingProblem(f"{endpoint} cannot be read: {why}", unknown=True)
 
     def copied(self, count: int) -> None:
-        """The canary was sent so many copies in all."""
-        self._sides[CANARY].copies = count
+        """Set the number of mirrored requests to the canary; their endpoints are not known."""
+        self._copies = count
 
     def next(self) -> "Usage":
-        """The block that begins where this one ends."""
+        """The next block, which begins where this one ends."""
         after = Usage(counter=self._counter, per=self._per)
         for mine, theirs in zip(self._sides, after._sides, strict=True):
-            theirs.endpoints = {at: _Endpoint(one.last, one.last, one.last.value) for at, one in mine.endpoints.items()}
+            theirs |= {at: _Endpoint(one.last, one.last, one.last.value) for at, one in mine.items()}
         return after
 
     def close(self) -> UsageBlock | ReadingProblem:
-        """The block is over."""
-        if self._trouble is not None:
-            return self._trouble
+        """End the block."""
+        if self._problem is not None:
+            return self._problem
         found = []
-        for name, side in (("canary", self._sides[CANARY]), ("stable", self._sides[STABLE])):
-            readings = {at: one for at, one in side.endpoints.items() if one.last.at > one.first.at}
-            requests = side.copies + sum(one.last.requests - one.first.requests for one in readings.values())
+        for name, side, copies in zip(("canary", "stable"), self._sides, (self._copies, 0), strict=True):
+            readings = {at: one for at, one in side.items() if one.last.at > one.first.at}
+            requests = copies + sum(one.last.requests - one.first.requests for one in readings.values())
             if not readings or not requests:
                 return ReadingProblem(
                     f"{name} had no {'requests' if readings else 'endpoint that could be read'} in a whole block"

@@ -1,12 +1,10 @@
-"""Numbers and judgements as an engineer would say them."""
+"""Numbers as text, for the sentences of the judge."""
 
 import math
 
-MANY = 10_000
-
 
 def number(value: float) -> str:
-    """With three digits, or as many as it has before the point."""
+    """A number with three significant digits, or with all digits before the point."""
     if value == 0 or not math.isfinite(value):
         return "0" if value == 0 else "no limit"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
@@ -20,7 +18,7 @@ def percent(share: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """A time with a fitting unit."""
+    """A duration with a suitable unit."""
     if value < 1:
         return f"{number(value * 1000)} ms"
     if value < 120:
@@ -29,7 +27,7 @@ def seconds(value: float) -> str:
 
 
 def times(ratio: float, interval: tuple[float, float | None] | None, what: str) -> str:
-    """A ratio with where it lies, such as `22 times the rate (95 % interval 9 to 51)`."""
+    """A ratio with its interval, such as `22 times the rate (95 % interval 9 to 51)`."""
     if interval is None:
         return f"{number(ratio)} times {what}"
     low, high = interval
@@ -38,7 +36,7 @@ def times(ratio: float, interval: tuple[float, float | None] | None, what: str) 
 
 
 def evidence(value: float, threshold: float) -> str:
-    """Evidence beside what it takes."""
+    """Evidence compared with its threshold."""
     shown = f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
     if value >= 1e6:
         shown = "over a million"
@@ -46,12 +44,12 @@ def evidence(value: float, threshold: float) -> str:
 
 
 def counted(count: int, unit: str) -> str:
-    """A count of units."""
+    """A count with its unit."""
     return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"
 
 
 def approximate(count: float) -> str:
-    """A count that is only guessed: two digits of it."""
+    """An estimated count, rounded up to two digits."""
     if count < 100:
         return f"{math.ceil(count):,}"
     scale = 10 ** (math.floor(math.log10(count)) - 1)
@@ -59,6 +57,6 @@ def approximate(count: float) -> str:
 
 
 def missing_text(count: float, unit: str, pace: float) -> str:
-    """So many more units of the canary, and how long that takes at `pace` units a second (0 where that is unknown)."""
+    """The number of missing units, and how long they take at `pace` units per second (0 if that is unknown)."""
     units = f"about {approximate(count)} more canary {unit}s"
     return f"{units}, about {seconds(float(f'{count / pace:.2g}'))}" if pace else units

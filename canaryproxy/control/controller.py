@@ -22,7 +22,7 @@ from canaryproxy.control.table_publisher import TablePublisher
 from canaryproxy.control.topology import Topology
 from canaryproxy.model.table import Endpoint
 from canaryproxy.probes.health import newly_unhealthy
-from canaryproxy.rollout.machine import NOTICE_SECONDS, known, transition
+from canaryproxy.rollout.machine import NOTICED, known, transition
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.state import IllegalTransitionError, Notice, RolloutEvent, summary
 
@@ -187,7 +187,7 @@ class Controller:
         before = self.state.get(route)
         if before is None:
             raise NoSuchRouteError(route)
-        if before.plain and event.kind not in NOTICE_SECONDS:
+        if before.plain and event.kind not in NOTICED:
             raise NoCanaryError(route)
         event = replace(
             event,

@@ -8,15 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from canaryproxy.analysis.finding import JudgeReport
-from canaryproxy.analysis.report import report
+from canaryproxy.analysis.finding import JudgeReport, report
 from canaryproxy.config.schema.rollout import NEEDED_FOR_PROOF, expected_seconds
 from canaryproxy.control.evidence_keeper import EvidenceKeeper
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.route_states import RouteStates
 from canaryproxy.control.topology import Topology
+from canaryproxy.rollout.machine import followed
 from canaryproxy.rollout.plan import Plan
-from canaryproxy.rollout.replan import followed
 from canaryproxy.rollout.state import Observation, Rollout
 from canaryproxy.telemetry.read.users import UserRegistry
 from canaryproxy.telemetry.read.window import Window

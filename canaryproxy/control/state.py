@@ -18,7 +18,7 @@ from canaryproxy.rollout.identity import RolloutIdentity
 from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.record import RolloutRecord, with_record
-from canaryproxy.rollout.state import Observation, Rollout, RolloutEvent, failure_text
+from canaryproxy.rollout.state import Observation, Rollout, RolloutEvent, step_text
 
 Source = Literal["file", "api", "rollout"]
 
@@ -268,7 +268,7 @@ def share(state: RouteState) -> str:
     if rollout.phase == "idle":
         return words if state.weight_source == "file" else f"{words} (by the {NAMES[state.weight_source]})"
     reason = f", {rollout.reason}" if rollout.reason else ""
-    step = "" if rollout.step is None else f", {failure_text(rollout)}"
+    step = "" if rollout.step is None else f", {step_text(rollout)}"
     return f"{words} (rollout: {rollout.phase.replace('_', ' ')}{reason}{step})"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from canaryproxy.control.config_edits import waits
 from canaryproxy.control.state import RouteState
-from canaryproxy.rollout.state import Notice, Severity, failure_text
+from canaryproxy.rollout.state import Notice, Severity, step_text
 
 
 def differences(before: Mapping[str, RouteState], after: Mapping[str, RouteState]) -> dict[str, Notice]:
@@ -55,5 +55,5 @@ def _gone(before: RouteState) -> Notice:
     rollout = before.rollout
     if rollout.phase == "idle":
         return Notice("info", "the route has left the config, and is forgotten")
-    words = f"the route has left the config, and with it its rollout: {rollout.phase}, {failure_text(rollout)}"
+    words = f"the route has left the config, and with it its rollout: {rollout.phase}, {step_text(rollout)}"
     return Notice("warning", f"{words}, {before.weight / 100:g} % to the canary")

@@ -1,1 +1,1 @@
-"""Rollouts: what a plan is, and what becomes of it. Pure: time and what is known come with each event."""
+"""Rollouts: their plans and their state machine. Pure: time and measurements come with each event."""

@@ -1,7 +1,7 @@
-"""A rollout as a document, and read again by this version, an older or a later one. Pure.
+"""A rollout as a document, written and read by this version, an older or a later one. Pure.
 
-To add a field: give `Rollout` a default, and name it in `dump` and `load` with that default. Nothing else changes, `V`
-included, unless an older reader would act wrongly by ignoring it (docs/decisions/0013-stored-state.md).
+To add a field: give it a default in `Rollout`, and name it in `dump` and `load` with that default. Nothing else
+changes, not even `V`, unless an older reader would act wrongly by ignoring it (docs/decisions/0013-stored-state.md).
 """
 
 from collections.abc import Mapping
@@ -31,37 +31,19 @@ RESULTS: Mapping[str, Result] = {
     "rolled_back": "rolled_back",
     "superseded": "superseded",
 }
-REASONS: Mapping[str, str] = {
-    "manual": "manual",
-    "step": "step",
-    "gate": "gate",
-    "inconclusive": "inconclusive",
-    "timeout": "timeout",
-    "control": "control",
-    "verdict": "verdict",
-    "max_failed": "max_failed",
-    "removed": "removed",
-    "superseded": "superseded",
-}
-"""What is stored -> what it is called here. The machine acts on these; any other reason is kept as it is."""
+"""Stored name -> name in the code, so that a rename in the code changes no stored name."""
 
 STORED_PHASES = {phase: stored for stored, phase in PHASES.items()}
 STORED_RESULTS = {result: stored for stored, result in RESULTS.items()}
-STORED_REASONS = {reason: stored for stored, reason in REASONS.items()}
 
 
 def _dump_identity(identity: RolloutIdentity) -> dict[str, str]:
-    """Its keys stand among those of the rollout."""
-    return {
-        "id": identity.id,
-        "given": identity.given,
-        "announced": identity.announced,
-        "stable": identity.stable,
-    }
+    """Fields that stand beside the other fields of the rollout, not in an object of their own."""
+    return {"id": identity.id, "given": identity.given, "announced": identity.announced, "stable": identity.stable}
 
 
 def _dump_step(step: Step) -> list[Any]:
-    """What a later version has added to a step comes fourth, by name."""
+    """Fields of a later version are an object in the fourth place."""
     written: list[Any] = [step.weight, step.dwell, step.hold]
     return [*written, dict(step.extra)] if step.extra else written
 
@@ -72,7 +54,7 @@ def dump(rollout: Rollout) -> dict[str, Any]:
         **rollout.extra,
         VERSION: V,
         "phase": STORED_PHASES[rollout.phase],
-        "reason": STORED_REASONS.get(rollout.reason, rollout.reason),
+        "reason": rollout.reason,
         "why": rollout.why,
         "steps": [_dump_step(step) for step in rollout.steps],
         "step": rollout.step,
@@ -93,20 +75,24 @@ KNOWN = frozenset(dump(Rollout()))
 
 
 def load(data: Mapping[str, Any]) -> Rollout:
-    """What `dump` gave. Without phase, weight, step and steps it is no rollout; all else has a default.
+    """The rollout of `dump`. Phase, weight, step and steps are required; every other field has a default.
 
-    Raises `TooNewError` for what a later version wrote and this one must not act on, `ValueError`, `KeyError` or
-    `TypeError` for anything else that is no rollout.
+    Raises `TooNewError` for a document of a later version that this version must not act on, and `ValueError`,
+    `KeyError` or `TypeError` for anything else that is not a rollout.
     """
     version_of(data, V, "a rollout")
     since = number(data.get("since", data.get("began", 0.0)))
     steps = tuple(_load_step(one) for one in items(data["steps"]))
+    identity = _identity(data)
+    if "id" not in data and data["phase"] != "idle":
+        # Rollouts of version 0 have no id. They get one by their start, so that it is the same at every load.
+        identity = replace(identity, id=identifier(number(data.get("began", 0.0)) or since, 0))
     return Rollout(
         phase=_phase(data["phase"]),
-        reason=_reason(data),
+        reason=text(data.get("reason", "")),
         why=text(data.get("why", "")),
         steps=steps,
-        step=_place(data["step"], len(steps)),
+        step=_step(data["step"], len(steps)),
         weight=_weight(data["weight"]),
         began=number(data.get("began", since)),
         since=since,
@@ -116,7 +102,7 @@ def load(data: Mapping[str, Any]) -> Rollout:
         before=_phase(data.get("before", "progressing")),
         controls=whole(data.get("controls", 0)),
         warned=truth(data.get("warned", False)),
-        identity=_known(data, since),
+        identity=identity,
         extra=unknown(data, KNOWN),
     )
 
@@ -128,7 +114,7 @@ def dump_record(record: RolloutRecord) -> dict[str, Any]:
         VERSION: V,
         **_dump_identity(record.identity),
         "result": STORED_RESULTS[record.result],
-        "reason": STORED_REASONS.get(record.reason, record.reason),
+        "reason": record.reason,
         "why": record.why,
         "began": record.began,
         "ended": record.ended,
@@ -141,12 +127,15 @@ KNOWN_OF_RECORD = frozenset(dump_record(RolloutRecord(RolloutIdentity(), "succee
 
 
 def load_record(data: Mapping[str, Any]) -> RolloutRecord:
-    """What `dump_record` gave. Without an id and a result it is none. Raises as `load` does."""
+    """The record of `dump_record`. Id and result are required. Raises as `load` does."""
     version_of(data, V, "a record of a rollout")
+    result = text(data["result"])
+    if result not in RESULTS:
+        raise ValueError(f"{result!r} is no result of a rollout")
     return RolloutRecord(
         identity=replace(_identity(data), id=text(data["id"])),
-        result=_result(data["result"]),
-        reason=_reason(data),
+        result=RESULTS[result],
+        reason=text(data.get("reason", "")),
         why=text(data.get("why", "")),
         began=number(data.get("began", 0.0)),
         ended=number(data.get("ended", 0.0)),
@@ -154,14 +143,6 @@ def load_record(data: Mapping[str, Any]) -> RolloutRecord:
         report=mapping(data.get("report", {})),
         extra=unknown(data, KNOWN_OF_RECORD),
     )
-
-
-def _known(data: Mapping[str, Any], since: float) -> RolloutIdentity:
-    """A rollout that an older version has begun gets an id here, and the same one every time."""
-    mine = _identity(data)
-    if "id" in data or data["phase"] == "idle":
-        return mine
-    return replace(mine, id=identifier(number(data.get("began", 0.0)) or since, 0))
 
 
 def _identity(data: Mapping[str, Any]) -> RolloutIdentity:
@@ -188,19 +169,8 @@ def _phase(value: object) -> Phase:
     return PHASES[text(value)]
 
 
-def _reason(data: Mapping[str, Any]) -> str:
-    stored = text(data.get("reason", ""))
-    return REASONS.get(stored, stored)
-
-
-def _result(value: object) -> Result:
-    if text(value) not in RESULTS:
-        raise ValueError(f"{value!r} is no result of a rollout")
-    return RESULTS[text(value)]
-
-
-def _place(value: object, steps: int) -> int | None:
-    """The number of a step, None where there are none."""
+def _step(value: object, steps: int) -> int | None:
+    """The index of a step, None where there are none."""
     fits = value is None if not steps else type(value) is int and 0 <= value < steps
     if not fits:
         raise ValueError(f"{value!r} is none of {steps} steps")

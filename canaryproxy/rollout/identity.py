@@ -1,25 +1,25 @@
-"""Which rollout it is, and what it is about: an id, and what both versions are called. Pure."""
+"""The identity of a rollout: an id, and the names of both versions. Pure."""
 
 import string
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-"""Of the random end of an id: no character that is read as another one."""
+"""Characters of the random end of an id, without 0, 1, i, l and o, which are easily confused."""
 
 RANDOM = 5
-"""Random characters of an id."""
+"""Number of random characters in an id."""
 
 LABEL = 64
-"""Characters of a version or an id in a metric's label."""
+"""Maximum length of a version or an id in a metric label."""
 
 SAFE = frozenset(string.ascii_letters + string.digits + "._:/@+-")
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutIdentity:
-    """`given` is the canary's version as the request that began the rollout names it, `announced` as the canary itself
-    does (or the config for it), `stable` is stable's. Each is empty where it is not known.
+    """`given` is the canary's version as the request that began the rollout names it, `announced` is the version that
+    the canary (or the config for it) announces, `stable` is stable's version. Unknown versions are empty.
     """
 
     id: str = ""
@@ -33,7 +33,7 @@ class RolloutIdentity:
         return self.given or self.announced
 
     def same_canary(self, other: "RolloutIdentity") -> bool | None:
-        """Whether `other`, which comes later, is about the same version; None where that cannot be known."""
+        """Whether `other`, which comes later, has the same canary version; None if that cannot be known."""
         mine = {self.given, self.announced} - {""}
         if other.given:
             return other.given in mine if mine else None
@@ -49,8 +49,8 @@ NAMELESS = RolloutIdentity()
 
 
 def identifier(now: float, rng: int) -> str:
-    """An id for a rollout that begins `now` (seconds since 1970): sorted by time, and by `rng` different from any
-    other of that second.
+    """An id for a rollout that begins `now` (seconds since 1970): sorts by time. `rng` is a random number that makes
+    it differ from other ids of that second.
     """
     end = ""
     for _ in range(RANDOM):
@@ -60,5 +60,5 @@ def identifier(now: float, rng: int) -> str:
 
 
 def label(text: str) -> str:
-    """As a metric's label has it: what anybody may have written, cut and without anything that could do harm."""
+    """A version or an id as a metric label: untrusted text, cut to length, with unsafe characters replaced."""
     return "".join(one if one in SAFE else "_" for one in text[:LABEL])

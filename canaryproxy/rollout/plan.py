@@ -1,6 +1,6 @@
-"""A rollout's plan: which weights in which order, and when to go on, to wait and to give up. Pure.
+"""The plan of a rollout: its steps, and when to continue, to wait and to abort. Pure.
 
-Weights are basis points, times seconds.
+Weights are basis points, times are seconds.
 """
 
 import math
@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 FULL_WEIGHT = 10_000
-"""The weight of a canary that gets everything."""
+"""The weight at which the canary gets all of the traffic."""
 
 OnTimeout = Literal["pause", "abort"]
 Start = Literal["manual", "auto"]
 
 MIN_REQUESTS_PER_STEP = 1300
-"""Canary requests that a step of `auto` has in two dwells: what a proof of "no worse" takes of a healthy service."""
+"""Requests of the canary in two dwells of a step of `auto`: enough to prove a healthy canary no worse."""
 
 MIN_FIRST_WEIGHT = 2000
-"""The highest first weight of `auto`."""
+"""The highest first weight of `auto`: 20 %."""
 
 GROWTH = 3.0
-"""Times the weight before, of `auto`."""
+"""Factor from one weight of `auto` to the next."""
 
 MIN_WEIGHT = 1
 """The lowest first weight, 0.01 %."""
@@ -29,8 +29,8 @@ MIN_WEIGHT = 1
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A weight, and for how long at least. `hold`: it is left only on request. `extra` is what a later
-    version has stored of it.
+    """A weight, and its minimum duration `dwell`. `hold`: only an operator ends the step. `extra` are stored fields of
+    a later version.
     """
 
     weight: int
@@ -41,9 +41,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`steps` rise and end at the whole. `step_timeout` of None is three times what a step was expected to take, half
-    an hour at least. `max_failed` bounds how many requests more than stable's rate explains the canary may fail.
-    `ramp`: it is taken back step by step, each so many seconds long; None for at once.
+    """`steps` rise and end at full weight. Without `step_timeout` a step may take three times its estimated duration,
+    and at least half an hour. `max_failed` limits the requests that the canary fails beyond stable's rate. `ramp` is
+    the duration of each step of a rollback; None for a rollback at once.
     """
 
     steps: tuple[Step, ...]
@@ -67,45 +67,45 @@ class Range:
 
     @property
     def weights(self) -> tuple[int, ...]:
-        """All of them; the last one and the whole in any case."""
+        """All weights, with `last` and full weight."""
         return rising((*range(self.first, self.last, self.by), self.last))
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """So many weights, each as many times the one before: from 1 % to the whole."""
+    """`count` weights from 1 % to full weight, with a constant factor between them."""
 
     count: int
 
     @property
     def weights(self) -> tuple[int, ...]:
-        """All of them."""
+        """All weights."""
         last = max(self.count - 1, 1)
         return rising(round(100 * (FULL_WEIGHT / 100) ** (number / last)) for number in range(self.count))
 
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """Weights by the traffic that there is."""
+    """Weights that are chosen by the traffic of stable."""
 
 
 Shape = Range | Curve | Auto
 
 
 def rising(weights: Iterable[int]) -> tuple[int, ...]:
-    """Each once and in order, and the whole at the end."""
+    """Sorted, without duplicates, with full weight at the end."""
     return tuple(sorted({*weights, FULL_WEIGHT}))
 
 
 def resolved(shape: Shape, dwell: float, rate: float) -> tuple[Step, ...]:
-    """The steps of a shape, each as long as `dwell`, for stable's requests a second."""
+    """The steps of a shape with this dwell; `rate` is stable's requests per second."""
     weights = auto_weights(dwell, rate) if isinstance(shape, Auto) else shape.weights
     return tuple(Step(weight, dwell) for weight in weights)
 
 
 def auto_weights(dwell: float, rate: float) -> tuple[int, ...]:
-    """The first weight at which enough requests for a proof fit into two dwells, 20 % at most; then three times as much
-    again and again. Half comes before the whole, since no more than half may see what is not proven.
+    """The first weight at which two dwells have enough requests for a proof, at most 20 %; each next weight is three
+    times as high. 50 % comes before full weight, since an unproven canary gets no more than half of the traffic.
     """
     seen = 2 * dwell * rate
     weight = float(

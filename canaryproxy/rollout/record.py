@@ -1,26 +1,26 @@
-"""What is remembered of a rollout when it is over: which it was, how it ended, and the report of that moment. Pure.
+"""The record of a rollout that is over: its identity, its result, and the report at its end. Pure.
 
-A route keeps its last ones with its state, so a job that asks late, after a `reset`, or for a rollout that another one
-has taken the place of, still gets its answer.
+A route keeps the last records with its state, so that a CI job still gets its answer after a `reset` or after another
+rollout has begun.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from canaryproxy.rollout.identity import RolloutIdentity
-from canaryproxy.rollout.state import UNDER_WAY, Rollout
+from canaryproxy.rollout.state import UNDER_WAY, Phase, Rollout
 
 Result = Literal["under_way", "succeeded", "rolled_back", "superseded"]
 
 MAX_RECORDS = 5
-"""Rollouts that a route remembers."""
+"""Records that a route keeps."""
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutRecord:
-    """One rollout. `superseded_by` is the id of the one that took its place; `report` is plain data; `extra` is what a
-    later version has stored of it.
+    """One rollout. `superseded_by` is the id of the rollout that took its place; `report` is plain data; `extra` are
+    stored fields of a later version.
     """
 
     identity: RolloutIdentity
@@ -34,47 +34,34 @@ class RolloutRecord:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
-def result_of(rollout: Rollout) -> Result:
-    """How it stands, or how it ended."""
-    if rollout.phase == "succeeded":
-        return "succeeded"
-    return "rolled_back" if rollout.phase == "rolled_back" else "under_way"
-
-
 def present(rollout: Rollout) -> RolloutRecord | None:
-    """The rollout that a route has now, as a record without a report."""
+    """The present rollout of a route, as a record without a report; None in idle."""
     if rollout.phase == "idle" or not rollout.identity.id:
         return None
-    result = result_of(rollout)
-    ended = 0.0 if result == "under_way" else rollout.since
+    ends: dict[Phase, Result] = {"succeeded": "succeeded", "rolled_back": "rolled_back"}
+    result = ends.get(rollout.phase, "under_way")
+    ended = rollout.since if rollout.phase in ends else 0.0
     return RolloutRecord(rollout.identity, result, rollout.reason, rollout.why, rollout.began, ended)
 
 
 def with_record(
     past: tuple[RolloutRecord, ...], before: Rollout, after: Rollout, report: Mapping[str, Any], now: float
 ) -> tuple[RolloutRecord, ...]:
-    """The last rollouts, the oldest first, once `before` has become `after`: with one that has just ended, or that
-    another one has taken the place of.
-    """
+    """The records, oldest first, after a transition at `now`: with that of a rollout that it has ended."""
+    ended = present(after)
     if before.phase in UNDER_WAY and before.identity.id != after.identity.id:
-        why = f"{after.identity} took its place"
-        gone = RolloutRecord(
-            before.identity, "superseded", "superseded", why, before.began, now, after.identity.id, report
-        )
-        return _with(past, gone)
-    if result_of(after) == "under_way" or after.phase == before.phase:
+        why, by = f"{after.identity} took its place", after.identity.id
+        ended = RolloutRecord(before.identity, "superseded", "superseded", why, before.began, now, by, report)
+    elif ended is None or ended.result == "under_way" or after.phase == before.phase:
         return past
-    one = RolloutRecord(after.identity, result_of(after), after.reason, after.why, after.began, now, "", report)
-    return _with(past, one)
-
-
-def _with(past: tuple[RolloutRecord, ...], one: RolloutRecord) -> tuple[RolloutRecord, ...]:
-    others = tuple(record for record in past if record.identity.id != one.identity.id)
-    return (*others, one)[-MAX_RECORDS:] if one.identity.id else past
+    else:
+        ended = replace(ended, ended=now, report=report)
+    others = tuple(record for record in past if record.identity.id != ended.identity.id)
+    return (*others, ended)[-MAX_RECORDS:] if ended.identity.id else past
 
 
 def records(past: tuple[RolloutRecord, ...], rollout: Rollout) -> list[RolloutRecord]:
-    """All that are remembered, the newest first; the first one may be under way."""
+    """All records, newest first; the first one may be that of the rollout under way."""
     now = present(rollout)
     rest = [record for record in reversed(past) if now is None or record.identity.id != now.identity.id]
     ended = next((record for record in past if now is not None and record.identity.id == now.identity.id), None)

@@ -1,48 +1,47 @@
-"""Whether `start` begins a rollout where one has been before. Pure.
+"""Whether `start` begins a rollout where there has been one before. Pure.
 
-What was taken back is not started a second time by accident: the same version needs `retry`, a person's word. Another
-version may start. A `start` that names its version, beside a rollout that has no name, means another one. Where no name
-is given, a canary that the judge took back may start, since the judge takes it back again; one that a person aborted
-may not.
+A version that was rolled back does not start again by accident: that takes `retry`. Another version may start. A
+`start` with a version, where the last rollout had none, counts as another version. Without a version, a canary that
+the judge rolled back may start, since the judge would roll it back again; one that an operator aborted may not.
 """
 
-from canaryproxy.rollout.plan import Plan
-from canaryproxy.rollout.state import UNDER_WAY, Rollout, RolloutEvent
+from canaryproxy.rollout.state import UNDER_WAY, Rollout, RolloutEvent, Situation
 
 REMOVED = "removed"
-"""Reason of a rollout that ended because there is no canary any more."""
+"""Reason of a rollout that ended because the canary was removed."""
 
 
-def was_removed(_: Plan, state: Rollout, __: RolloutEvent, ___: float) -> bool:
-    """It ended with its canary, which says nothing against the next one."""
-    return state.reason == REMOVED
+def was_removed(given: Situation) -> bool:
+    """The rollout ended with its canary, which says nothing against the next canary."""
+    return given.state.reason == REMOVED
 
 
-def may_begin(_: Plan, state: Rollout, event: RolloutEvent, __: float) -> bool:
-    """After an end: it is another version, or nothing speaks for it being the same one that a person stopped."""
+def may_begin(given: Situation) -> bool:
+    """After an end: another version, or a version that is not known to be the one that an operator stopped."""
+    state = given.state
     stopped = state.phase == "rolled_back" and state.reason == "manual"
-    return is_another(_, state, event, __) or (state.identity.same_canary(event.identity) is None and not stopped)
+    return is_another(given) or (state.identity.same_canary(given.event.identity) is None and not stopped)
 
 
-def is_another(_: Plan, state: Rollout, event: RolloutEvent, __: float) -> bool:
-    """While one is under way: it is another version, which takes the place of the one before."""
-    same = state.identity.same_canary(event.identity)
-    return same is False or (same is None and bool(event.identity.given))
+def is_another(given: Situation) -> bool:
+    """While a rollout is under way: another version, whose rollout supersedes the present one."""
+    same = given.state.identity.same_canary(given.event.identity)
+    return same is False or (same is None and bool(given.event.identity.given))
 
 
-def repeated(_: Plan, state: Rollout, event: RolloutEvent, __: float) -> bool:
-    """One of the very version that is asked for by name is under way, or has succeeded: a job may be run again."""
-    return bool(event.identity.given) and state.identity.same_canary(event.identity) is True
+def repeated(given: Situation) -> bool:
+    """The named version is under way, or has succeeded: a CI job may run twice."""
+    return bool(given.event.identity.given) and given.state.identity.same_canary(given.event.identity) is True
 
 
 def removed_text(state: Rollout, wanted: str) -> str:
-    """Why a verb that is meant for one rollout alone has no effect on this one."""
+    """Why a verb for the rollout `wanted` has no effect on the present one."""
     now = "no rollout is there now" if state.phase == "idle" else f"now it is {state.identity}, {state.phase}"
     return f"rollout {wanted} is over: {now}"
 
 
 def refusal(state: Rollout, event: RolloutEvent) -> str:
-    """Why it does not start, and what does; empty where this module has no part in that."""
+    """Why `start` is refused, and what to do instead; empty for any other reason and any other verb."""
     if event.kind != "start":
         return ""
     canary = state.identity.canary
@@ -56,6 +55,6 @@ def refusal(state: Rollout, event: RolloutEvent) -> str:
         words = f"{canary} was rolled back ({state.reason}: {state.why})"
         return f"{words}: `retry` tries it again, another version may start"
     return (
-        f"the canary was taken back by a person ({state.why}), and it is not known whether this is another version: "
-        "name the version, or `retry`"
+        f"the last rollout was aborted by an operator ({state.why}), and it is not known whether this is another "
+        "version: name the version, or `retry`"
     )

@@ -1,6 +1,6 @@
-"""What a rollout is at a moment, what may happen to it, and what there is to say. Plain data.
+"""The state of a rollout, the events that may happen to it, and the notices that result. Plain data.
 
-Weights are basis points, times seconds since 1970.
+Weights are basis points, times are seconds since 1970.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,40 +8,27 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from canaryproxy.rollout.identity import NAMELESS, RolloutIdentity
-from canaryproxy.rollout.plan import Step
+from canaryproxy.rollout.plan import Plan, Step
 
 Phase = Literal["idle", "progressing", "paused", "baking", "succeeded", "rolled_back"]
 Verb = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset"]
-Kind = Literal[
-    "start",
-    "pause",
-    "resume",
-    "promote",
-    "abort",
-    "retry",
-    "reset",
-    "tick",
-    "changed",
-    "named",
-    "edited",
-    "removed",
-    "added",
-]
+Kind = Literal[Verb, "tick", "changed", "named", "edited", "removed", "added"]
 Severity = Literal["info", "warning", "critical"]
 
 UNDER_WAY: frozenset[Phase] = frozenset(("progressing", "paused", "baking"))
-"""Phases in which the rollout says what the weight is."""
+"""Phases in which the rollout sets the weight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One route's rollout. `steps` are those of its plan, as they were at the start; `weight` is in basis points;
-    `began` and `since` are when it and its phase began, `step_since` when its step did; `timeout_at` is when the step
-    has taken too long (0 before that is known). `reason` is a word, `why` a sentence. `released`: an operator let the
-    step go on that was to be held. `before`: the phase that a pause interrupted. `controls` counts how often a bake
-    went back to compare. `warned`: in a dry run, that it was said what would have happened. `identity`: which one it
-    is; in idle, which one was before. `extra` is what a later version has stored of this rollout: kept as it is, and
-    gone with it.
+    """The rollout of one route.
+
+    `steps` are those of its plan; `step` is the index of the present one. `began`, `since` and `step_since` are when
+    the rollout, its phase and its step began; `timeout_at` is when the step times out (0 until that is known).
+    `reason` is a word, `why` a sentence. `released`: an operator has resumed the step although the plan holds it.
+    `before` is the phase that a pause interrupted. `controls` counts how often a bake returned to the comparison.
+    `warned`: in a dry run, the notice of a rollback has been sent. `identity` is that of this rollout; in idle, that
+    of the last one. `extra` are stored fields of a later version: kept as they are, and dropped with the rollout.
     """
 
     phase: Phase = "idle"
@@ -63,35 +50,34 @@ class Rollout:
 
     @property
     def off(self) -> bool:
-        """Whether the canary gets nothing whatever a rule or a cookie says."""
+        """Whether the canary gets no traffic at all, not even by a rule or a cookie."""
         return self.phase == "rolled_back" and not self.weight
 
     @property
     def named(self) -> RolloutIdentity:
-        """Which one there is now: none in idle."""
+        """The identity of the present rollout: none in idle."""
         return NAMELESS if self.phase == "idle" else self.identity
 
     @property
     def next_weight(self) -> int | None:
-        """The weight that is to come; None where none is under way."""
+        """The weight of the next step; None if no rollout is under way."""
         if self.phase not in UNDER_WAY or self.step is None:
             return None
         return self.steps[min(self.step + 1, len(self.steps) - 1)].weight
 
     @property
     def moves(self) -> bool:
-        """Whether it goes on by itself: it is under way, or on its way back."""
+        """Whether the weight may change without an operator: the rollout is under way, or rolls back step by step."""
         return self.phase in UNDER_WAY or (self.phase == "rolled_back" and self.weight > 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is known at a tick. `verdict` and `why` are the judge's, for leaving this step; `excess_failures` is by how
-    many requests the canary failed more than stable's rate explains; `uncontrolled` says why a canary without a control
-    is suspicious, empty if it is not; `stable_ill` that stable itself cannot be gone back to; `gate` says why a gate
-    outside does not let it go on, empty if they do; `estimate` are the seconds that the step will take, as far as can
-    be estimated; `lost` are those of it without supervision. `urgent`: there is no time to take it
-    back step by step.
+    """The measurements at a tick. `verdict` and `why` are those of the judge for leaving this step; `excess_failures`
+    is how many requests the canary failed beyond stable's rate; `uncontrolled` is why a canary with all of the traffic
+    is suspicious (empty if it is not); `stable_ill`: stable has no healthy endpoint to roll back to; `gate` is why an
+    external gate is closed (empty if it is open); `estimate` is the expected duration of the step in seconds (0 if
+    unknown); `lost` are seconds of the step without supervision. `urgent`: roll back at once, not step by step.
     """
 
     verdict: Literal["pass", "fail", "inconclusive"] = "inconclusive"
@@ -107,11 +93,11 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class RolloutEvent:
-    """What happened. `changed`: the canary is another one; `removed`: there is none any more; `added`: there is one
-    again. `reaches`: something sends requests to the canary although no rollout runs; `latched`: the canary is off for
-    another reason than a rollout; `waiting`: the weight that the file has for the time after it; `edited`: the plan is
-    another one. `identity` is that of a rollout which begins with it; `report`, plain data, is what was found of the
-    canary until now; `only` is the id of the one rollout that is meant, empty for whichever there is.
+    """An event. `changed`: the canary is another version; `removed`, `added`: the route has no canary any more, or has
+    one again; `edited`: the config has another plan. `reaches`: a rule or a weight sends requests to the canary without
+    a rollout; `latched`: the canary is off for another reason than a rollout; `waiting` is the weight of the config
+    that applies after the rollout. `identity` is that of a rollout which begins with the event; `report`, plain data,
+    holds the results of the canary so far; `only` is the id of the rollout that the verb is for (empty for any).
     """
 
     kind: Kind
@@ -127,29 +113,39 @@ class RolloutEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that a row of the table decides by."""
+
+    plan: Plan
+    state: Rollout
+    event: RolloutEvent
+    now: float
+
+    @property
+    def step(self) -> Step:
+        """The present step of the plan."""
+        return self.plan.steps[self.state.step or 0]
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """Something to tell everybody, in a sentence."""
+    """A sentence for log, events, history and hooks."""
 
     severity: Severity
     words: str
 
 
-def failure_text(rollout: Rollout) -> str:
-    """The step as people count, from one on: the same words in log, events, history and `status`. Data
-    (`step` of the API, of hooks and of metrics) counts from zero.
+def step_text(rollout: Rollout) -> str:
+    """The step counted from one, with the same words in log, events, history and `status`. Data (`step` of the API, of
+    hooks and of metrics) counts from zero.
     """
     return "no step" if rollout.step is None else f"step {rollout.step + 1} of {len(rollout.steps)}"
 
 
-def summary(rollout: Rollout, notice: Sequence[Notice]) -> str:
-    """What came of an event, for the book."""
-    return "; ".join(one.words for one in notice) or f"{rollout.phase}, {failure_text(rollout)}"
+def summary(rollout: Rollout, notices: Sequence[Notice]) -> str:
+    """The result of an event, for the history."""
+    return "; ".join(one.words for one in notices) or f"{rollout.phase}, {step_text(rollout)}"
 
 
 class IllegalTransitionError(Exception):
-    """A verb that the phase does not know; the message names those that it does."""
-
-
-def lasted(seconds: float) -> str:
-    """A time in words."""
-    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    """The verb is not legal in this phase; the message names those that are."""

@@ -1,1 +1,1 @@
-"""What survives a restart, behind a small port: `sqlite` for production, `memory` for tests and `state: memory`."""
+"""Persistent state behind the port `control.ports.Store`: `sqlite` for production, `memory` for `state: memory`."""

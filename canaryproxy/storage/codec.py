@@ -1,7 +1,7 @@
-"""One route's state as JSON, and read again by this version, an older or a later one. Pure.
+"""The state of one route as JSON, written and read by this version, an older or a later one. Pure.
 
-To add a field: give `RouteState` a default, and name it in `dump_route` and `load_route` with that default. `V` stays
-what it is, unless an older reader would act wrongly by ignoring it (docs/decisions/0013-stored-state.md).
+To add a field: give it a default in `RouteState`, and name it in `dump_route` and `load_route` with that default. `V`
+stays as it is, unless an older reader would act wrongly by ignoring it (docs/decisions/0013-stored-state.md).
 """
 
 import json
@@ -20,13 +20,13 @@ V = 1
 """0 is the form of commit 64e2905: the same fields without `v`."""
 
 SOURCES: Mapping[str, Source] = {"file": "file", "api": "api", "rollout": "rollout"}
-"""What is stored of who set a weight -> what that is called here."""
+"""Stored name of the source of a weight -> name in the code."""
 
 STORED_SOURCES = {source: stored for stored, source in SOURCES.items()}
 
 
 def write_state(state: RouteState) -> str:
-    """One route's state as JSON."""
+    """The state of one route as JSON."""
     return json.dumps(dump_route(state))
 
 
@@ -61,10 +61,10 @@ KNOWN = frozenset(dump_route(RouteState(0, "file", 0, "")))
 
 
 def load_route(data: Mapping[str, Any]) -> RouteState:
-    """What `dump_route` gave. Without its weights, who said them, and whether it is latched it is no route's state.
+    """The state of `dump_route`. The weights, their source and the latch are required.
 
-    Raises `TooNewError` for what a later version wrote and this one must not act on; `ValueError`, `KeyError` or
-    `TypeError` for anything else that is no route's state.
+    Raises `TooNewError` for a document of a later version that this version must not act on, and `ValueError`,
+    `KeyError` or `TypeError` for anything else that is not the state of a route.
     """
     version_of(data, V, "a route")
     return RouteState(
@@ -77,9 +77,10 @@ def load_route(data: Mapping[str, Any]) -> RouteState:
         rollout=rollouts.load(mapping(data["rollout"])) if "rollout" in data else Rollout(),
         past=tuple(rollouts.load_record(mapping(one)) for one in items(data.get("past", []))),
         waiting=None if data.get("waiting") is None else _weight(data["waiting"]),
-        heard=_heard(data.get("heard", {})),
+        # Keys of a later version are kept, whatever their values are.
+        heard={key: text(one) if key in HEARD else one for key, one in mapping(data.get("heard", {})).items()},
         canary=None if data.get("canary") is None else load_canary(text(data["canary"])),
-        file_canary=_text_or_none(data.get("file_canary")),
+        file_canary=None if data.get("file_canary") is None else text(data["file_canary"]),
         file_route=text(data.get("file_route", "")),
         revision=whole(data.get("revision", 0)),
         extra=unknown(data, KNOWN),
@@ -88,7 +89,7 @@ def load_route(data: Mapping[str, Any]) -> RouteState:
 
 def _source(value: object) -> Source:
     if text(value) not in SOURCES:
-        raise ValueError(f"{value!r} has never set a weight")
+        raise ValueError(f"{value!r} is no source of a weight")
     return SOURCES[text(value)]
 
 
@@ -96,12 +97,3 @@ def _weight(value: object) -> int:
     if whole(value) > FULL_WEIGHT:
         raise ValueError(f"{value!r} is no weight")
     return cast("int", value)
-
-
-def _heard(value: object) -> dict[str, Any]:
-    """With what a later version has heard beside, whatever that is."""
-    return {key: text(one) if key in HEARD else one for key, one in mapping(value).items()}
-
-
-def _text_or_none(value: object) -> str | None:
-    return None if value is None else text(value)

@@ -1,10 +1,12 @@
-"""Where the state is: whether a path leads to a file that is ours to read and write.
+"""The file at the path of the state: whether it is a state file of this program, and who may read it.
 
-Everything here looks without leaving a trace. What is not known to be ours is neither opened for writing nor moved: a
-device, a pipe, a socket, a directory, another program's database, a file of unknown content.
+Inspection leaves no trace. A file that is not known to be a state file is neither opened for writing nor moved: a
+device, a pipe, a socket, a directory, another program's database, a file of unknown content. State files hold who did
+what, and rules and canaries that were set over the API, so only our user may read and write them.
 """
 
 import contextlib
+import logging
 import os
 import shutil
 import sqlite3
@@ -15,40 +17,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+log = logging.getLogger("canaryproxy")
+
+MODE = 0o600
+"""Mode of state files, whatever the umask."""
+
 MAGIC = b"SQLite format 3\0"
 
 HEADER = 100
-"""Bytes of a database's header (https://www.sqlite.org/fileformat.html): user version at 60, application id at 68."""
+"""Size of a database header (https://www.sqlite.org/fileformat.html): user version at 60, application id at 68."""
 
 APPLICATION = int.from_bytes(b"cnry")
-"""`PRAGMA application_id` of our files, so that every later version knows them. Files of 64e2905 have none."""
+"""`PRAGMA application_id` of state files. Files of commit 64e2905 have none."""
 
 OUR_TABLES = {
     "routes": ("name", "state"),
     "learnt": ("name", "told"),
-    "history": (
-        "id",
-        "at",
-        "actor",
-        "role",
-        "address",
-        "action",
-        "route",
-        "detail",
-        "outcome",
-        "generation",
-    ),
+    "history": ("id", "at", "actor", "role", "address", "action", "route", "detail", "outcome", "generation"),
 }
-"""What a file without an application id is known by: tables of ours, with their columns and any added behind them."""
+"""Tables by which a file without an application id is recognised; later versions may have added columns at the end."""
 
 MARKS = (b"CREATE TABLE routes (name TEXT PRIMARY KEY, state TEXT NOT NULL)", b'"weight_source"')
-"""What a damaged file of ours still holds, as a rule."""
+"""Text by which a damaged state file is recognised."""
 
 SEARCHED = 1 << 20
-"""Bytes of a damaged file that are searched for them."""
+"""Bytes of a damaged file that are searched for `MARKS`."""
 
 COMPANIONS = (".lock", "-wal", "-shm", "-journal")
-"""Ends of the names of files that go with it."""
+"""Suffixes of the files beside a state file."""
 
 KINDS = (
     (stat.S_ISDIR, "a directory"),
@@ -62,8 +58,8 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class StateFileInfo:
-    """What is there. `ours` may be written, `damaged` was ours once, `foreign` is another program's database, `unknown`
-    has content that says nothing. `version` is the `user_version` of one that is ours.
+    """The file at a path. `ours` is a state file or may become one, `damaged` was a state file, `foreign` is another
+    program's database, `unknown` has content that is not recognised. `version` is the `user_version` of a state file.
     """
 
     kind: Literal["nothing", "ours", "damaged", "foreign", "unknown"]
@@ -71,18 +67,18 @@ class StateFileInfo:
 
 
 def occupied(path: Path) -> str:
-    """Why nothing may be opened at a path, in words; empty if it may."""
+    """Why no file may be opened at a path; empty if it may."""
     for one in (path, *(Path(f"{path}{end}") for end in COMPANIONS)):
         with contextlib.suppress(OSError):
             mode = one.lstat().st_mode
             for is_kind, words in KINDS:
                 if is_kind(mode):
-                    return f"{one} is {words}, the state is kept in a regular file"
+                    return f"{one} is {words}; the state needs a regular file"
     return ""
 
 
 def identify(path: Path) -> StateFileInfo:
-    """What is at a path that leads to a regular file or to nothing. Raises `OSError` where that cannot be seen."""
+    """The file at a path that leads to a regular file or to nothing. Raises `OSError` if it cannot be read."""
     try:
         with path.open("rb") as file:
             begin = file.read(HEADER)
@@ -105,17 +101,11 @@ def _database(connection: sqlite3.Connection) -> StateFileInfo:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    if application == APPLICATION:
-        return StateFileInfo("ours", version)
     if application:
-        return StateFileInfo("foreign")
-    if not tables:
-        return StateFileInfo("foreign" if version else "ours")
-    return (
-        StateFileInfo("ours", version)
-        if any(_is_ours(connection, name) for name in tables)
-        else StateFileInfo("foreign")
-    )
+        return StateFileInfo("ours", version) if application == APPLICATION else StateFileInfo("foreign")
+    # Without tables it is a file that was created for a state and never written.
+    known = any(_is_ours(connection, name) for name in tables) if tables else not version
+    return StateFileInfo("ours", version) if known else StateFileInfo("foreign")
 
 
 def _is_ours(connection: sqlite3.Connection, name: str) -> bool:
@@ -125,7 +115,7 @@ def _is_ours(connection: sqlite3.Connection, name: str) -> bool:
 
 
 def _was_ours(path: Path) -> bool:
-    """Our lock is beside it, or it still holds what only our files hold."""
+    """Whether our lock file is beside it, or it still holds text of a state file."""
     if Path(f"{path}.lock").exists():
         return True
     with path.open("rb") as file:
@@ -135,28 +125,23 @@ def _was_ours(path: Path) -> bool:
 
 @contextlib.contextmanager
 def quietly(path: Path) -> Iterator[sqlite3.Connection]:
-    """Read a database without touching it. Where a process that was killed has left a log of changes, a copy is read:
-    SQLite would work the log in.
+    """A connection that reads a database without changing it. If a killed process has left a write-ahead log, a copy is
+    read, since SQLite would work the log into the database.
     """
     with contextlib.ExitStack() as stack:
+        # immutable: SQLite neither locks the file nor creates files beside it.
         uri = f"{path.absolute().as_uri()}?immutable=1"
-        if _size(log := Path(f"{path}-wal")):
+        wal = Path(f"{path}-wal")
+        if wal.exists() and wal.stat().st_size:
             copy = Path(stack.enter_context(_folder(path)), "state")
             shutil.copyfile(path, copy)
-            shutil.copyfile(log, f"{copy}-wal")
+            shutil.copyfile(wal, f"{copy}-wal")
             uri = copy.as_uri()
         yield stack.enter_context(contextlib.closing(sqlite3.connect(uri, uri=True)))
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
 def _folder(path: Path) -> "tempfile.TemporaryDirectory[str]":
-    """In a container the state's own volume may be all that can be written."""
+    """A temporary folder. In a container the volume of the state may be the only writable place."""
     try:
         return tempfile.TemporaryDirectory(prefix="canaryproxy-")
     except OSError:
@@ -164,14 +149,36 @@ def _folder(path: Path) -> "tempfile.TemporaryDirectory[str]":
 
 
 def is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether the file is at fault: not its disk, its permissions or another process, which may all be better soon.
+    """Whether the file is damaged. Errors of the disk, of permissions or of a lock are not damage: they may pass.
 
-    Primary result codes, https://www.sqlite.org/rescode.html: ERROR is what a file with other tables gives.
+    Primary result codes: https://www.sqlite.org/rescode.html. ERROR comes from a file with other tables.
     """
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     return code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def resolved(path: Path) -> Path:
-    """The file that a path leads to: two links to one file are one state, with one lock."""
+    """The path without symbolic links, so that two links to one file have one lock."""
     return Path(os.path.realpath(path))
+
+
+def keep_private(path: Path) -> None:
+    """Create the file if it does not exist, and take group and other permissions from it and the files beside it.
+    SQLite creates those with the mode of the database. Raises `OSError` if the file cannot be created.
+    """
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, MODE))
+    for one in (path, *(Path(f"{path}{end}") for end in COMPANIONS)):
+        tighten(one)
+
+
+def tighten(path: Path) -> None:
+    """Take group and other permissions from a file; log what was changed, and what cannot be changed."""
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISREG(mode) and stat.S_IMODE(mode) & ~MODE:
+            path.chmod(stat.S_IMODE(mode) & MODE)
+            log.info("%s was accessible to other users; its mode is %o now", path, stat.S_IMODE(mode) & MODE)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        log.warning("%s is accessible to other users; its mode cannot be changed: %s", path, error.strerror)

@@ -1,4 +1,4 @@
-"""A store that keeps nothing beyond the process."""
+"""A store in memory."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence, Set
@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence, Set
 from canaryproxy.control.state import Audit, State
 
 MAX_AUDITS = 10_000
-"""Entries of the history."""
+"""Maximum length of the history."""
 
 
 class MemoryStore:
-    """Forgets everything when the process ends."""
+    """Keeps the history until the process ends, and nothing else: the control plane holds the state itself."""
 
     def __init__(self) -> None:
         self._audits: deque[Audit] = deque(maxlen=MAX_AUDITS)
@@ -19,23 +19,23 @@ class MemoryStore:
         return f"<MemoryStore {len(self._audits)} entries>"
 
     def load(self) -> State | None:
-        """Nothing was kept."""
+        """There is no stored state."""
         return None
 
     def save(self, _: State, audits: Sequence[Audit] = ()) -> None:
-        """Remember who did what, as long as the process lives."""
+        """Add to the history."""
         self._audits.extend(audits)
 
     def history(self, route: str, limit: int) -> list[Audit]:
-        """What was done to a route, the newest first."""
+        """The history of a route, newest first."""
         found = [audit for audit in reversed(self._audits) if audit.route == route]
         return found[:limit]
 
     def store_evidence(self, _: Mapping[str, str], __: Set[str]) -> None:
-        """There is nothing that would outlive the judges."""
+        """Evidence is not stored."""
 
     def stored_evidence(self) -> dict[str, str]:
-        """Nothing was kept."""
+        """There is no stored evidence."""
         return {}
 
     def close(self) -> None:

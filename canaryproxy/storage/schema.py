@@ -1,6 +1,6 @@
-"""The tables of the state, and their rows. Names of tables and columns are stored: a rename in the code changes none.
+"""The tables of the state, and their rows. A rename in the code changes no name of a table or a column.
 
-A table or a column that a later version has added is left as it is: every statement names the columns that it means.
+Every statement names its columns, so tables and columns of a later version stay as they are.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from typing import Any
 from canaryproxy.control.state import Audit
 
 SCHEMA = 1
-"""`PRAGMA user_version` of the file. It rises only where an older reader would act wrongly: a table or a column that is
-added does not raise it.
+"""`PRAGMA user_version` of the file. It rises only if an older reader would act wrongly: an additional table or column
+does not raise it.
 """
 
 TABLES = """
@@ -23,10 +23,10 @@ CREATE INDEX IF NOT EXISTS history_by_route ON history (route, id);
 """
 
 EVIDENCE = "CREATE TABLE IF NOT EXISTS learnt (name TEXT PRIMARY KEY, told TEXT NOT NULL) STRICT"
-"""Came later than the others, with no change to them."""
+"""A later table: files of commit 64e2905 may lack it."""
 
 IDENTITY = ("rollout_id", "stable_version", "canary_version")
-"""Columns that came later to the history: an older version neither reads nor writes them."""
+"""Later columns of the history, which commit 64e2905 neither reads nor writes."""
 
 READ_ROUTES = "SELECT name, state FROM routes"
 READ_ROUTE_NAMES = "SELECT name FROM routes"
@@ -51,36 +51,13 @@ FORGET_ENTRIES = "DELETE FROM history WHERE id <= ?"
 
 def dump_entry(entry: Audit) -> tuple[object, ...]:
     """The values of `WRITE_ENTRY`, in its order."""
-    return (
-        entry.at,
-        entry.actor,
-        entry.role,
-        entry.address,
-        entry.action,
-        entry.route,
-        entry.detail,
-        entry.outcome,
-        entry.generation,
-        entry.rollout_id,
-        entry.stable_version,
-        entry.canary_version,
-    )
+    who = (entry.at, entry.actor, entry.role, entry.address)
+    what = (entry.action, entry.route, entry.detail, entry.outcome, entry.generation)
+    return (*who, *what, entry.rollout_id, entry.stable_version, entry.canary_version)
 
 
 def load_entry(row: Sequence[Any]) -> Audit:
     """A row of `READ_ENTRIES`."""
     at, actor, role, address, action, route, detail, outcome, generation, rollout, stable, canary = row
-    return Audit(
-        at=at,
-        actor=actor,
-        role=role,
-        address=address,
-        action=action,
-        route=route,
-        detail=detail,
-        outcome=outcome,
-        generation=generation,
-        rollout_id=rollout,
-        stable_version=stable,
-        canary_version=canary,
-    )
+    # Positional, in the order of the fields: tests/storage/test_schema.py names each of them.
+    return Audit(at, actor, role, address, action, route, detail, outcome, generation, rollout, stable, canary)

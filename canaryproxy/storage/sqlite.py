@@ -1,9 +1,8 @@
-"""State and history in a SQLite file: what is saved is on the disk when the call returns. What waits for that, and what
-has its effect before, is the controller's to say.
+"""State and history in a SQLite file. Saved data is on the disk when the call returns.
 
-One table has a row for each route, the other who did what. Writes are single transactions in WAL mode with full
-synchronisation, so a kill or a power cut at any moment leaves the state before or after. A lock beside the file
-keeps a second instance from writing.
+One table has a row for each route, another one the history, a third one the evidence of judges. Each write is one
+transaction in WAL mode with full synchronisation, so a kill or a power cut at any moment leaves the state before or
+after it. A lock file beside the database prevents writes by a second instance.
 """
 
 import contextlib
@@ -13,8 +12,9 @@ import logging
 import os
 import sqlite3
 import stat
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
+from typing import Any
 
 from canaryproxy.control import evidence
 from canaryproxy.control.ports import (
@@ -26,43 +26,23 @@ from canaryproxy.control.ports import (
 )
 from canaryproxy.control.state import Audit, RouteState, State
 from canaryproxy.model.document import TooNewError
+from canaryproxy.storage import location, schema
 from canaryproxy.storage.codec import read_state, write_state
-from canaryproxy.storage.location import APPLICATION, identify, is_damage, occupied, quietly, resolved
-from canaryproxy.storage.permissions import keep_private, tighten
-from canaryproxy.storage.schema import (
-    EVIDENCE,
-    FORGET_ENTRIES,
-    FORGET_EVIDENCE,
-    FORGET_ROUTE,
-    IDENTITY,
-    READ_ENTRIES,
-    READ_EVIDENCE,
-    READ_EVIDENCE_NAMES,
-    READ_ROUTE_NAMES,
-    READ_ROUTES,
-    SCHEMA,
-    TABLES,
-    WRITE_ENTRY,
-    WRITE_EVIDENCE,
-    WRITE_ROUTE,
-    dump_entry,
-    load_entry,
-)
 
 log = logging.getLogger("canaryproxy")
 
 MAX_AUDITS = 100_000
-"""Entries of the history that are kept."""
+"""Maximum length of the history."""
 
 BUSY_SECONDS = 1.0
-"""Seconds that a lock of another process is waited for."""
+"""How long to wait for another process that has locked the database."""
 
 
 class SqliteStore:
-    """The state in a file. Opened when first needed, so an unwritable place is found, and reported, at the write."""
+    """The state in a file. It is opened at first use, so an unwritable path is reported by the write."""
 
     def __init__(self, path: Path) -> None:
-        self._path = resolved(path)
+        self._path = location.resolved(path)
         self._connection: sqlite3.Connection | None = None
         self._opened: os.stat_result | None = None
         self._lock = -1
@@ -73,21 +53,20 @@ class SqliteStore:
         return f"<SqliteStore {self._path}>"
 
     def check(self) -> None:
-        """Whether there may be a state at the path. Raises `ForeignStateError` for what is surely something else."""
-        words = occupied(self._path)
+        """Raise `ForeignStateError` if the path surely leads to something else than a state file."""
+        words = location.occupied(self._path)
         with contextlib.suppress(OSError):
-            if not words and identify(self._path).kind == "foreign":
+            if not words and location.identify(self._path).kind == "foreign":
                 words = f"{self._path} is a database of another program"
         if words:
             raise ForeignStateError(f"{words}; nothing was changed")
 
     def load(self) -> State | None:
-        """What was kept, None on a first start.
+        """The stored state, None on a first start.
 
-        Raises `CorruptStateError` for a file of ours that is damaged: it is moved aside. What is not known to be ours,
-        or of a later version, is neither written nor moved, whatever is asked afterwards: raises `UnreadableStateError`
-        and
-        `TooNewStateError`. Raises `UnreadableStateError` also for a file that cannot be read at present.
+        Raises `CorruptStateError` for a damaged state file, which is moved aside; `UnreadableStateError` for a file
+        that is not a state file or cannot be read at present; `TooNewStateError` for a file of a later version. Files
+        that are foreign or too new are neither written nor moved, now or later.
         """
         try:
             kind = self._recognised()
@@ -104,36 +83,36 @@ class SqliteStore:
         self._opened = self._path.stat()
         try:
             if kind == "damaged":
-                raise ValueError("it is no SQLite file, or its pages are lost")
+                raise ValueError("not a SQLite file, or its pages are lost")
             rows = self._read()
             state = {name: read_state(text) for name, text in rows}
         except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
-            if isinstance(error, sqlite3.DatabaseError) and not is_damage(error):
+            if isinstance(error, sqlite3.DatabaseError) and not location.is_damage(error):
                 raise UnreadableStateError(f"{self._path}: {error}") from None
             raise CorruptStateError(f"{self._path} is damaged ({error}){self._move_aside()}") from None
         self._saved = state
         return state
 
     def _recognised(self) -> str:
-        """What is at the path. Raises `ForeignStateError`, `TooNewStateError`, and `OSError` where it cannot be
-        seen.
-        """
-        if words := occupied(self._path):
+        """The kind of the file. Raises `ForeignStateError`, `TooNewStateError`, and `OSError` if it cannot be read."""
+        if words := location.occupied(self._path):
             raise ForeignStateError(words)
-        found = identify(self._path)
+        found = location.identify(self._path)
         if found.kind in ("foreign", "unknown"):
-            what = "a database of another program" if found.kind == "foreign" else "not known to be a state of ours"
-            raise ForeignStateError(f"{self._path} is {what}, and stays as it is; name another file as `state`")
-        if found.version > SCHEMA:
-            raise TooNewStateError(_too_new(self._path, f"it has schema {found.version}, known is {SCHEMA}"))
+            what = "a database of another program" if found.kind == "foreign" else "not a canaryproxy state file"
+            raise ForeignStateError(f"{self._path} is {what}; it is not changed; set `state` to another file")
+        if found.version > schema.SCHEMA:
+            raise TooNewStateError(
+                _too_new(self._path, f"it has schema {found.version}, this version knows {schema.SCHEMA}")
+            )
         if found.kind == "ours" and self._moved():
             self._look_for_later()
         return found.kind
 
     def _look_for_later(self) -> None:
-        """Whether anything in the file must not be acted on by this version. Raises `TooNewStateError`."""
-        with contextlib.suppress(sqlite3.DatabaseError), quietly(self._path) as connection:
-            for query, read in ((READ_ROUTES, read_state), (READ_EVIDENCE, evidence.load)):
+        """Raise `TooNewStateError` if a document in the file is of a version that this one must not act on."""
+        with contextlib.suppress(sqlite3.DatabaseError), location.quietly(self._path) as connection:
+            for query, read in ((schema.READ_ROUTES, read_state), (schema.READ_EVIDENCE, evidence.load)):
                 with contextlib.suppress(sqlite3.OperationalError):
                     for name, text in connection.execute(query):
                         try:
@@ -144,7 +123,7 @@ class SqliteStore:
                             continue
 
     def _read(self) -> list[tuple[str, str]]:
-        """Where it cannot be written: beside another instance as SQLite reads it, on a read-only volume as it is."""
+        """The rows of the routes, also of a file that another instance has locked or on a read-only volume."""
         with contextlib.suppress(UnwritableStateError):
             return self._rows(self._open())
         uri = f"{self._path.absolute().as_uri()}?mode=ro"
@@ -154,17 +133,17 @@ class SqliteStore:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
                 raise
-        with quietly(self._path) as connection:
+        with location.quietly(self._path) as connection:
             return self._rows(connection)
 
     @staticmethod
     def _rows(connection: sqlite3.Connection) -> list[tuple[str, str]]:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version != SCHEMA:
-            raise ValueError(f"schema {version}, expected {SCHEMA}")
+        if version != schema.SCHEMA:
+            raise ValueError(f"schema {version}, expected {schema.SCHEMA}")
         if connection.execute("PRAGMA quick_check").fetchone()[0] != "ok":
-            raise ValueError("the check of its pages failed")
-        return list(connection.execute(READ_ROUTES))
+            raise ValueError("its pages failed the check")
+        return list(connection.execute(schema.READ_ROUTES))
 
     def _open(self) -> sqlite3.Connection:
         """The connection for writing. Raises `UnwritableStateError`."""
@@ -175,7 +154,8 @@ class SqliteStore:
         self._take_lock()
         connection = None
         try:
-            keep_private(self._path)
+            location.keep_private(self._path)
+            # Transactions are explicit. Calls come from an executor thread, one at a time.
             connection = sqlite3.connect(
                 self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
@@ -183,26 +163,26 @@ class SqliteStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             if fresh:
-                connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
-            if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
-                connection.execute(f"PRAGMA application_id = {APPLICATION}")
-            connection.execute(EVIDENCE)
+                connection.executescript(f"BEGIN; {schema.TABLES} PRAGMA user_version = {schema.SCHEMA}; COMMIT;")
+            if connection.execute("PRAGMA application_id").fetchone()[0] != location.APPLICATION:
+                connection.execute(f"PRAGMA application_id = {location.APPLICATION}")
+            connection.execute(schema.EVIDENCE)
             known = {row[1] for row in connection.execute("PRAGMA table_info(history)")}
-            for column in (one for one in IDENTITY if one not in known):
+            for column in (one for one in schema.IDENTITY if one not in known):
                 connection.execute(f"ALTER TABLE history ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
             self._opened = self._path.stat()
         except (sqlite3.Error, OSError) as error:
             if connection is not None:
                 connection.close()
             self._release()
-            if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+            if isinstance(error, sqlite3.DatabaseError) and location.is_damage(error):
                 raise
             raise UnwritableStateError(f"{self._path}: {error}") from None
         self._connection = connection
         return connection
 
     def _refuse(self) -> None:
-        """Raise `UnwritableStateError` for what is not ours to write, also where that has come to the path since."""
+        """Raise `UnwritableStateError` if the file must not be written, also if it appeared after the start."""
         try:
             if self._refused or self._recognised() == "damaged":
                 raise UnwritableStateError(self._refused or f"{self._path} is damaged")
@@ -212,7 +192,7 @@ class SqliteStore:
             raise UnwritableStateError(f"{self._path}: {error.strerror}") from None
 
     def _absent(self) -> bool:
-        """Whether there is surely no file; of one that cannot be seen it is not known."""
+        """Whether there is surely no file. Without permission to look there may be one."""
         try:
             self._path.stat()
         except OSError as error:
@@ -220,7 +200,7 @@ class SqliteStore:
         return False
 
     def _moved(self) -> bool:
-        """Whether the file that we have open is not the one at our path any more: what we wrote would be lost."""
+        """Whether the open file is no longer the file at the path: writes would be lost."""
         try:
             return self._opened is None or not os.path.samestat(self._opened, self._path.stat())
         except OSError:
@@ -231,12 +211,13 @@ class SqliteStore:
             return
         beside = f"{self._path}.lock"
         try:
-            lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+            # Neither follow a link that another user has placed, nor block on a pipe.
+            lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, location.MODE)
         except OSError as error:
             raise UnwritableStateError(f"{beside}: {error.strerror}") from None
         if not stat.S_ISREG(os.fstat(lock).st_mode):
             os.close(lock)
-            raise UnwritableStateError(f"{beside} is no regular file")
+            raise UnwritableStateError(f"{beside} is not a regular file")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -245,7 +226,7 @@ class SqliteStore:
         self._lock = lock
 
     def _move_aside(self) -> str:
-        """Move a damaged file away, its log of changes with it, so that it can be examined; where it went, in words."""
+        """Move a damaged file and its write-ahead log aside, for examination. Returns the end of the error message."""
         self.close()
         number = 1
         while os.path.lexists(aside := self._path.with_name(f"{self._path.name}.damaged-{number}")):
@@ -256,66 +237,63 @@ class SqliteStore:
                 Path(f"{self._path}-wal").rename(f"{aside}-wal")
             Path(f"{self._path}-shm").unlink(missing_ok=True)
             for one in (aside, Path(f"{aside}-wal")):
-                tighten(one)
+                location.tighten(one)
         except OSError as error:
             return f"; it cannot be moved aside ({error.strerror})"
         return f"; it was moved to {aside}"
 
-    def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
-        """Keep a state and who changed it, durably, or raise `UnwritableStateError` and change nothing."""
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write at once or not at all. Raises `UnwritableStateError`."""
         try:
             connection = self._open()
-        except sqlite3.DatabaseError as error:
-            raise UnwritableStateError(f"{self._path}: {error}") from None
-        changed = [(name, write_state(one)) for name, one in state.items() if self._saved.get(name) != one]
-        try:
+            # IMMEDIATE takes the write lock now, so a busy database fails before anything is written.
             connection.execute("BEGIN IMMEDIATE")
-            lost = [row for row in connection.execute(READ_ROUTE_NAMES) if row[0] not in state]
-            connection.executemany(WRITE_ROUTE, changed)
-            connection.executemany(FORGET_ROUTE, lost)
-            for audit in audits:
-                done = connection.execute(WRITE_ENTRY, dump_entry(audit))
-                connection.execute(FORGET_ENTRIES, ((done.lastrowid or 0) - MAX_AUDITS,))
+            yield connection
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             self.close()
             raise UnwritableStateError(f"{self._path}: {error}") from None
+
+    def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
+        """Store a state and its changes durably, or raise `UnwritableStateError` and change nothing."""
+        with self._transaction() as connection:
+            changed = [(name, write_state(one)) for name, one in state.items() if self._saved.get(name) != one]
+            lost = [row for row in connection.execute(schema.READ_ROUTE_NAMES) if row[0] not in state]
+            connection.executemany(schema.WRITE_ROUTE, changed)
+            connection.executemany(schema.FORGET_ROUTE, lost)
+            for audit in audits:
+                done = connection.execute(schema.WRITE_ENTRY, schema.dump_entry(audit))
+                connection.execute(schema.FORGET_ENTRIES, ((done.lastrowid or 0) - MAX_AUDITS,))
         self._saved = dict(state)
 
     def history(self, route: str, limit: int) -> list[Audit]:
-        """What was done to a route, the newest first. Raises `UnwritableStateError` if it cannot be read."""
+        """The history of a route, newest first. Raises `UnwritableStateError` if it cannot be read."""
         if self._connection is None and self._absent():
             return []
-        try:
-            rows = self._open().execute(READ_ENTRIES, (route, limit))
-            return [load_entry(row) for row in rows]
-        except sqlite3.Error as error:
-            raise UnwritableStateError(f"{self._path}: {error}") from None
+        return [schema.load_entry(row) for row in self._rows_of(schema.READ_ENTRIES, route, limit)]
 
     def store_evidence(self, learnt: Mapping[str, str], keep: Set[str]) -> None:
-        """Keep what judges have learnt, and forget all but those to `keep`. Raises `UnwritableStateError`."""
-        try:
-            connection = self._open()
-            connection.execute("BEGIN IMMEDIATE")
-            known = [row[0] for row in connection.execute(READ_EVIDENCE_NAMES)]
-            connection.executemany(FORGET_EVIDENCE, [(one,) for one in known if one not in keep])
-            connection.executemany(WRITE_EVIDENCE, list(learnt.items()))
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self.close()
-            raise UnwritableStateError(f"{self._path}: {error}") from None
+        """Store evidence by route, and delete that of all routes but `keep`. Raises `UnwritableStateError`."""
+        with self._transaction() as connection:
+            known = [row[0] for row in connection.execute(schema.READ_EVIDENCE_NAMES)]
+            connection.executemany(schema.FORGET_EVIDENCE, [(one,) for one in known if one not in keep])
+            connection.executemany(schema.WRITE_EVIDENCE, list(learnt.items()))
 
     def stored_evidence(self) -> dict[str, str]:
-        """What judges had learnt. Raises `UnwritableStateError` if it cannot be read."""
+        """Evidence by route. Raises `UnwritableStateError` if it cannot be read."""
         if self._connection is None and (self._refused or self._absent()):
             return {}
+        return dict(self._rows_of(schema.READ_EVIDENCE))
+
+    def _rows_of(self, query: str, *values: object) -> list[Any]:
         try:
-            return dict(self._open().execute(READ_EVIDENCE).fetchall())
+            return self._open().execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise UnwritableStateError(f"{self._path}: {error}") from None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file and release the lock."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -8,8 +8,8 @@ import math
 
 import pytest
 
+from canaryproxy.analysis.checks.sample_ratio import SampleRatioCheck
 from canaryproxy.analysis.stats import intervals
-from canaryproxy.analysis.stats.allocation import SampleRatio
 from canaryproxy.analysis.stats.eprocess import EDetector, EProcess, even_weights, start_weight
 from canaryproxy.analysis.stats.paired_blocks import log_t
 from canaryproxy.analysis.stats.rank_tests import lehmann
@@ -105,8 +105,8 @@ def test_the_t_test_is_the_noncentral_t_over_the_prior(count: int, t: float, exp
 
 @pytest.mark.parametrize(("canary", "expected"), [(620, 137144.6424), (510, 0.155008888)])
 def test_the_sample_ratio_is_the_binomial_likelihood_ratio(canary: int, expected: float) -> None:
-    found = SampleRatio()
-    found.bet(canary, 10_000, 0.05)
+    found = SampleRatioCheck("request")
+    found.draw(canary, 10_000 - canary, 500)
     assert found.value == pytest.approx(expected, rel=1e-9)
 
 

@@ -30,10 +30,10 @@ def test_the_twin_bets_on_latency_as_the_real_code_does(stock: Stock) -> None:
 
 def test_a_twin_that_differs_is_noticed(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.judge.twin.rate_tests.HIGHER", (1.25, 1.6, 2.0, 3.0, 5.0, 10.0, 30.0, 101.0))
-    judge = twin.Worse(1.1, 0.001, 1)
+    judge = twin.HigherRates(1.1, 0.001, 1)
     monkeypatch.undo()
     monkeypatch.setattr("bench.judge.splitter.STOCK", 20)
-    monkeypatch.setattr("bench.judge.equality.twin.Worse", lambda *_: judge)
+    monkeypatch.setattr("bench.judge.equality.twin.HigherRates", lambda *_: judge)
     with pytest.raises(TwinDiffersError, match="errors, run 0"):
         equality.errors(100, stock, (0.01, 0.5), 50, 1, 1)
 

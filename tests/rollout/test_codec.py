@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.model.document import TooNewError
-from canaryproxy.rollout.codec import KNOWN, PHASES, REASONS, RESULTS, V, dump, dump_record, load, load_record
+from canaryproxy.rollout.codec import KNOWN, PHASES, RESULTS, V, dump, dump_record, load, load_record
 from canaryproxy.rollout.identity import RolloutIdentity
 from canaryproxy.rollout.plan import Step
 from canaryproxy.rollout.record import Result, RolloutRecord
@@ -117,7 +117,7 @@ def test_every_phase_and_every_result_has_a_stored_name() -> None:
     assert sorted(RESULTS.values()) == sorted(get_args(Result))
 
 
-@pytest.mark.parametrize("reason", [*REASONS.values(), "", "one of a later version"])
+@pytest.mark.parametrize("reason", ["verdict", "", "one of a later version"])
 def test_a_reason_is_kept_whether_it_is_known_or_not(reason: str) -> None:
     assert load(stored(Rollout(reason=reason))).reason == reason
     record = RolloutRecord(RolloutIdentity("a"), "superseded", reason)

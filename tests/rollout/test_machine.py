@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from canaryproxy.rollout.identity import RolloutIdentity
-from canaryproxy.rollout.machine import CONTROL_SECONDS, QUIET_SECONDS, TABLE, transition
+from canaryproxy.rollout.machine import CONTROL_WEIGHT, QUIET_SECONDS, TABLE, followed, transition
 from canaryproxy.rollout.plan import FULL_WEIGHT, Plan, Step
 from canaryproxy.rollout.state import (
     UNDER_WAY,
@@ -21,6 +21,7 @@ from canaryproxy.rollout.state import (
     Phase,
     Rollout,
     RolloutEvent,
+    Situation,
     Verb,
 )
 
@@ -210,8 +211,8 @@ def test_a_suspicious_bake_goes_back_to_half_to_compare_and_on_when_it_is_calm()
     run = baking()
     assert (run.state.phase, run.state.weight) == ("baking", FULL_WEIGHT)
     run.tick(Observation("pass", uncontrolled="errors 3 % where stable had 0.1 %"), 10)
-    assert (run.state.phase, run.state.weight, run.state.reason) == ("baking", CONTROL_SECONDS, "control")
-    assert run.tick(PASS, QUIET_SECONDS - 1).weight == CONTROL_SECONDS
+    assert (run.state.phase, run.state.weight, run.state.reason) == ("baking", CONTROL_WEIGHT, "control")
+    assert run.tick(PASS, QUIET_SECONDS - 1).weight == CONTROL_WEIGHT
     assert run.tick(PASS, 2).weight == FULL_WEIGHT
     assert run.tick(PASS, 299).phase == "baking"
     assert run.tick(PASS, 2).phase == "succeeded"
@@ -223,8 +224,8 @@ def test_a_second_suspicion_pauses_at_half() -> None:
     run.tick(alone)
     run.tick(PASS, QUIET_SECONDS)
     state = run.tick(alone)
-    assert (state.phase, state.reason, state.weight) == ("paused", "inconclusive", CONTROL_SECONDS)
-    assert "with all of the traffic, and not with half of it" in state.why
+    assert (state.phase, state.reason, state.weight) == ("paused", "inconclusive", CONTROL_WEIGHT)
+    assert "with all of the traffic, but not with half of it" in state.why
     assert run.do("resume").weight == FULL_WEIGHT
     assert run.do("promote").phase == "succeeded"
 
@@ -374,14 +375,15 @@ class AnyRollout(RuleBasedStateMachine):
 
     def happen(self, event: RolloutEvent) -> None:
         before = self.state
+        given = Situation(followed(self.plan, before), before, event, self.now)
         rows = [row for row in TABLE if row.kind == event.kind and before.phase in row.phases]
         try:
             self.state, _ = transition(self.plan, before, event, self.now)
         except IllegalTransitionError:
             assert event.kind not in ("tick", "changed", "named", "abort")
-            assert not any(row.guard(self.plan, before, event, self.now) for row in rows)
+            assert not any(row.guard(given) for row in rows)
             return
-        row = next((one for one in rows if one.guard(self.plan, before, event, self.now)), None)
+        row = next((one for one in rows if one.guard(given)), None)
         if row is None:
             assert self.state is before
         else:
@@ -440,7 +442,7 @@ class AnyRollout(RuleBasedStateMachine):
         if state.phase == "progressing":
             assert state.weight == self.plan.steps[state.step].weight < FULL_WEIGHT
         if state.phase == "baking":
-            assert state.weight in (FULL_WEIGHT, CONTROL_SECONDS)
+            assert state.weight in (FULL_WEIGHT, CONTROL_WEIGHT)
             assert state.step == len(self.plan.steps) - 1
         if state.phase == "paused":
             assert state.reason in ("manual", "step", "gate", "timeout", "inconclusive")

@@ -50,7 +50,7 @@ def test_the_same_version_needs_another_word(by: str) -> None:
 def test_where_no_one_knows_the_version_only_what_the_judge_took_back_starts() -> None:
     assert do(taken_back("one"), "start", "two").phase == "progressing"
     with pytest.raises(
-        IllegalTransitionError, match=r"taken back by a person \(aborted by ci\).*name the version, or `retry`"
+        IllegalTransitionError, match=r"aborted by an operator \(aborted by ci\).*name the version, or `retry`"
     ):
         do(taken_back("one", by="person"), "start", "two")
     with pytest.raises(IllegalTransitionError):

@@ -32,7 +32,7 @@ def test_what_is_no_regular_file_is_not_opened_for_the_state_nor_beside_it(kind:
             stack.enter_context(contextlib.closing(socket.socket(socket.AF_UNIX))).bind(str(path))
         else:
             path.symlink_to("elsewhere")
-        assert occupied(tmp_path / "s") == f"{path} is {kind}, the state is kept in a regular file"
+        assert occupied(tmp_path / "s") == f"{path} is {kind}; the state needs a regular file"
 
 
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/zero", "/dev/full"])

@@ -9,7 +9,7 @@ import pytest
 
 from canaryproxy.control.ports import CorruptStateError
 from canaryproxy.control.state import RouteState
-from canaryproxy.storage.permissions import tighten
+from canaryproxy.storage.location import tighten
 from canaryproxy.storage.sqlite import SqliteStore
 
 
@@ -47,7 +47,7 @@ def test_files_of_an_earlier_version_are_closed_to_others_and_that_is_said(
     caplog.set_level("INFO")
     store = kept(path)
     assert set(modes(tmp_path).values()) == {0o600}
-    assert f"{path} was open to other users; its mode is 600 now" in caplog.text
+    assert f"{path} was accessible to other users; its mode is 600 now" in caplog.text
     store.close()
 
 
@@ -83,4 +83,6 @@ def test_a_file_that_cannot_be_closed_is_said_and_one_that_is_none_is_not(
     monkeypatch.setattr(Path, "chmod", chmod)
     tighten(path)
     tighten(tmp_path / "nothing")
-    assert caplog.messages == [f"{path} is open to other users, and that cannot be changed: Operation not permitted"]
+    assert caplog.messages == [
+        f"{path} is accessible to other users; its mode cannot be changed: Operation not permitted"
+    ]

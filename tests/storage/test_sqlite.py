@@ -122,9 +122,9 @@ def test_a_file_that_was_never_ours_is_neither_written_nor_moved(content: bytes,
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
     store = SqliteStore(path)
-    with pytest.raises(UnreadableStateError, match="not known to be a state of ours, and stays as it is"):
+    with pytest.raises(UnreadableStateError, match="not a canaryproxy state file; it is not changed"):
         store.load()
-    with pytest.raises(UnwritableStateError, match="not known to be a state of ours"):
+    with pytest.raises(UnwritableStateError, match="not a canaryproxy state file"):
         store.save(STATE)
     assert store.stored_evidence() == {}
     store.close()

@@ -9,9 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from canaryproxy.analysis.finding import Exposure, Finding, JudgeReport, SampleSizes
+from canaryproxy.analysis.finding import Exposure, Finding, JudgeReport, SampleSizes, report
 from canaryproxy.analysis.judge import Judge
-from canaryproxy.analysis.report import report
 from canaryproxy.config import parse
 from canaryproxy.config.canary_document import canary_set
 from canaryproxy.config.rules_document import rules_from_written

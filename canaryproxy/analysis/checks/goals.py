@@ -1,26 +1,27 @@
-"""Goals: do the canary's users, or its requests, reach them as often, and are their events worth as much?"""
+"""Goal checks: do the canary's users (or requests) reach a goal as often, and are their events worth as much?"""
 
 from canaryproxy.analysis import wording
-from canaryproxy.analysis.finding import SHOWN, Comparison, Finding, SampleSizes, comparison_of, current_verdict
+from canaryproxy.analysis.finding import SHOWN, Finding, SampleSizes, comparison_of, current_verdict
 from canaryproxy.analysis.spec import Action, GoalSpec, Unit
 from canaryproxy.analysis.stats import intervals
-from canaryproxy.analysis.stats.eprocess import EDetector, even_weights
+from canaryproxy.analysis.stats.eprocess import EDetector, Parts, even_weights, restore_parts, snapshots
 from canaryproxy.analysis.stats.rate_tests import HIGHER, NOTHING, Block, LowerRate, log_relative
 from canaryproxy.analysis.stats.value_tests import LowerValues, ValueBlock
 from canaryproxy.model.document import Document, counts, items, pairs, plains, reals
 from canaryproxy.telemetry.record.histogram import value_bucket, value_of
 
 ENOUGH_EVENTS = 50
-"""Events of stable from which a cap for values is read."""
+"""Events of stable that the cap of values needs."""
 
 CAP_QUANTILE = 0.999
+"""Quantile of stable's values that caps them, so that no single event decides."""
 
 MINIMUM = 1000
-"""Units of each version before an absent difference is worth telling."""
+"""Units of each version from which an absent difference means something."""
 
 
 class GoalCheck:
-    """One goal. Values are judged beside the count where its events carry numbers."""
+    """One goal. If its events carry values, these are judged beside their number."""
 
     def __init__(self, spec: GoalSpec, threshold: float, unit: Unit) -> None:
         self.name = f"goal:{spec.goal}"
@@ -37,27 +38,26 @@ class GoalCheck:
         self._carried = NOTHING
         self._values: tuple[list[float], list[float]] = ([], [])
         self._here = NOTHING
-        self._worth = [0.0, 0.0]
-        self._squares = [0.0, 0.0]
+        self._worth, self._squares = [0.0, 0.0], [0.0, 0.0]
 
     def __repr__(self) -> str:
         return f"<GoalCheck {self.goal}: {self._fewer!r}>"
 
     @property
     def harm(self) -> float:
-        """Evidence that the canary brings less: fewer events, or, half of it, less of value."""
+        """Evidence that the canary brings less: fewer events, or the mean of that and of lower values."""
         if not self._spec.valued:
             return self._fewer.value
         return (self._fewer.value + self._less.value) / 2
 
     @property
     def gain(self) -> float:
-        """Evidence that it brings more."""
+        """Evidence that the canary brings more."""
         return (self._more.value + self._richer.value) / 2 if self._spec.valued else self._more.value
 
     @property
     def cap(self) -> float | None:
-        """The value above which a greater one counts no more: as configured, or what stable's events seldom exceed."""
+        """The upper limit of values: as specified, or the 99.9 % quantile of stable's values. None if unknown yet."""
         if self._spec.cap is not None:
             return self._spec.cap
         total = sum(self._past.values())
@@ -71,8 +71,8 @@ class GoalCheck:
         return None
 
     def look(self, units: Block, values: tuple[list[float], list[float]], shown: Block | None = None) -> None:
-        """Units of both versions in this look, those of them with an event, and their values. `shown` has the units
-        that are new, where they may be in many looks.
+        """Add a look: units of both versions, units with an event, and values of the events. `shown` has the units that
+        are in no earlier look, if units may be in many.
         """
         self._here += units if shown is None else shown
         for side, found in enumerate(values):
@@ -103,19 +103,18 @@ class GoalCheck:
             self._past[bucket] = self._past.get(bucket, 0) + 1
 
     def step(self) -> None:
-        """The weight has changed: what is shown starts over, evidence does not."""
-        self._here = NOTHING
-        self._worth = [0.0, 0.0]
-        self._squares = [0.0, 0.0]
-        self._carried = NOTHING
+        """The weight has changed: counts start over, evidence does not."""
+        self._here = self._carried = NOTHING
+        self._worth, self._squares = [0.0, 0.0], [0.0, 0.0]
+
+    @property
+    def _parts(self) -> Parts:
+        return {"fewer": self._fewer, "more": self._more, "less": self._less, "richer": self._richer}
 
     def snapshot(self) -> Document:
-        """What it has seen and shown, as plain data."""
+        """As plain data."""
         return {
-            "fewer": self._fewer.snapshot(),
-            "more": self._more.snapshot(),
-            "less": self._less.snapshot(),
-            "richer": self._richer.snapshot(),
+            **snapshots(self._parts),
             "past": pairs(self._past),
             "carried": self._carried.snapshot(),
             "values": [plains(side) for side in self._values],
@@ -125,11 +124,8 @@ class GoalCheck:
         }
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
-        self._fewer.restore(data["fewer"])
-        self._more.restore(data["more"])
-        self._less.restore(data["less"])
-        self._richer.restore(data["richer"])
+        """Continue from a snapshot. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
+        restore_parts(self._parts, data)
         self._past = counts(data["past"])
         self._carried, self._here = Block.restored(data["carried"]), Block.restored(data["here"])
         canary, stable = items(data["values"])
@@ -137,16 +133,18 @@ class GoalCheck:
         self._worth, self._squares = reals(data["worth"], 2), reals(data["squares"], 2)
 
     def finding(self) -> Finding:
-        """What it says now."""
+        """The present finding."""
         here = self._here
-        canary, stable = (_per(self._amount(side), units) for side, units in ((0, here.canary), (1, here.stable)))
+        amounts = self._worth if self._spec.valued else (here.canary_failed, here.stable_failed)
+        canary = amounts[0] / here.canary if here.canary else None
+        stable = amounts[1] / here.stable if here.stable else None
         seen = (int(here.canary_failed), int(here.canary)), (int(here.stable_failed), int(here.stable))
         interval = self._interval(seen)
         return Finding(
             name=self.name,
-            verdict=current_verdict(self.harm, self._threshold, seen=self._here.whole),
+            verdict=current_verdict(self.harm, self._threshold, seen=here.whole),
             sentence=self._sentence(canary, stable, interval),
-            comparison=self._comparison(),
+            comparison=comparison_of(self.harm, self.gain) if here.whole else None,
             canary=canary,
             stable=stable,
             ratio=canary / stable if canary is not None and stable else None,
@@ -174,14 +172,6 @@ class GoalCheck:
         mean = self._worth[side] / units
         return units, mean, max(self._squares[side] / units - mean * mean, 0.0)
 
-    def _amount(self, side: int) -> float:
-        if self._spec.valued:
-            return self._worth[side]
-        return self._here.stable_failed if side else self._here.canary_failed
-
-    def _comparison(self) -> Comparison | None:
-        return comparison_of(self.harm, self.gain) if self._here.whole else None
-
     def _missing(self) -> str:
         short = MINIMUM - min(self._here.canary, self._here.stable)
         if short <= 0 or self.harm >= SHOWN:
@@ -189,23 +179,16 @@ class GoalCheck:
         return f"differences are seldom seen before {wording.approximate(short)} more {self.unit}s of each version"
 
     def _sentence(self, canary: float | None, stable: float | None, interval: tuple[float, float | None] | None) -> str:
-        here = self._here
+        here, unit = self._here, self.unit
         if canary is None or stable is None:
-            return f"no {self.unit} of both versions was seen yet"
+            return f"no {unit} of both versions was seen yet"
         if self._spec.valued:
-            text = (
-                f"{self.goal}: {wording.number(canary)} per {self.unit} of the canary ({here.canary:,.0f}), "
-                f"{wording.number(stable)} of stable ({here.stable:,.0f})"
-            )
+            mine = f"{wording.number(canary)} per {unit} of the canary ({here.canary:,.0f})"
+            theirs = f"{wording.number(stable)} of stable ({here.stable:,.0f})"
         else:
-            text = (
-                f"{self.goal}: {here.canary_failed:,.0f} of the canary's {here.canary:,.0f} {self.unit}s, "
-                f"{here.stable_failed:,.0f} of stable's {here.stable:,.0f}"
-            )
+            mine = f"{here.canary_failed:,.0f} of the canary's {here.canary:,.0f} {unit}s"
+            theirs = f"{here.stable_failed:,.0f} of stable's {here.stable:,.0f}"
+        words = f"{self.goal}: {mine}, {theirs}"
         if stable:
-            text += f"; {wording.times(canary / stable, interval, 'as much' if self._spec.valued else 'the rate')}"
-        return f"{text}, {wording.evidence(self.harm, self._threshold)}"
-
-
-def _per(amount: float, units: float) -> float | None:
-    return amount / units if units else None
+            words += f"; {wording.times(canary / stable, interval, 'as much' if self._spec.valued else 'the rate')}"
+        return f"{words}, {wording.evidence(self.harm, self._threshold)}"

@@ -1,6 +1,7 @@
-"""The hard limit: however little is known, a canary that fails so much of its last requests is taken back at once. It
-counts requests whatever the unit of evidence is, and stands down while stable fails as well: then it is the world that
-is ill.
+"""The hard limit: a canary that fails too much of its last requests is rolled back at once, without statistics.
+
+It counts requests, also if evidence counts other units. It does not apply while stable fails as well: then the cause is
+the environment.
 """
 
 import math
@@ -12,22 +13,22 @@ from canaryproxy.analysis.spec import Action, HardLimitSpec
 from canaryproxy.analysis.stats.rate_tests import NOTHING, Block
 from canaryproxy.model.document import Document, items
 
-WINDOW_REQUESTS = 600
-"""Reports that are looked back over to gather enough requests."""
+WINDOW_REPORTS = 600
+"""Reports that are kept, to have enough requests."""
 
 BOTH = 0.5
-"""It acts only where stable's rate is below this many times the canary's."""
+"""It applies only if stable's rate is below this multiple of the canary's."""
 
 TIMES = 3
-"""As many requests of stable as of the canary it takes, times this."""
+"""It needs this many times as many requests of stable as of the canary."""
 
 SURE = 3.0
-"""Standard deviations within which stable's rate is believed to be."""
+"""Standard deviations of the upper limit of stable's rate."""
 
 
 class HardLimitCheck:
-    """The last requests of both versions, report by report: each is about the same moments of both, so what befalls
-    them together is seen in both together.
+    """The last requests of both versions, report by report. A report covers the same time of both versions, so an event
+    that affects both is seen in both.
     """
 
     name = "limit:error_rate"
@@ -36,30 +37,29 @@ class HardLimitCheck:
 
     def __init__(self, spec: HardLimitSpec) -> None:
         self._spec = spec
-        self._reports: deque[Block] = deque(maxlen=WINDOW_REQUESTS)
+        self._reports: deque[Block] = deque(maxlen=WINDOW_REPORTS)
         self._open = NOTHING
-        self._said: Block | None = None
+        self._passed: Block | None = None
 
     def __repr__(self) -> str:
         return f"<HardLimitCheck over {len(self._reports)} reports>"
 
     def count(self, block: Block) -> None:
-        """Requests that ended, of a report that is being read."""
+        """Add requests that ended, from the report that is being read."""
         self._open += block
 
     def reported(self) -> None:
-        """The report is read."""
+        """End the report."""
         if self._open == NOTHING:
             return
         self._reports.append(self._open)
         failed, self._open = self._open.canary_failed, NOTHING
-        if failed:
-            recent = self.recent()
-            if self._beyond(recent):
-                self._said = recent
+        # Only a report with a failure of the canary can exceed the limit.
+        if failed and self._exceeded(recent := self.recent()):
+            self._passed = recent
 
     def recent(self) -> Block:
-        """The latest reports that hold enough requests of both, or all that are kept."""
+        """The fewest latest reports with enough requests of both versions, or all that are kept."""
         found, least = NOTHING, self._spec.min_requests
         for block in reversed(self._reports):
             found += block
@@ -67,7 +67,7 @@ class HardLimitCheck:
                 break
         return found
 
-    def _beyond(self, block: Block) -> bool:
+    def _exceeded(self, block: Block) -> bool:
         if block.canary < self._spec.min_requests or block.stable < TIMES * self._spec.min_requests:
             return False
         rate = block.canary_failed / block.canary
@@ -75,26 +75,26 @@ class HardLimitCheck:
 
     @property
     def failed(self) -> bool:
-        """Whether it was passed, once."""
-        return self._said is not None
+        """Whether the limit was exceeded at any time."""
+        return self._passed is not None
 
     def snapshot(self) -> Document:
         """As plain data."""
         return {
             "reports": [block.snapshot() for block in self._reports],
             "open": self._open.snapshot(),
-            "passed": None if self._said is None else self._said.snapshot(),
+            "passed": None if self._passed is None else self._passed.snapshot(),
         }
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
-        self._reports = deque(map(Block.restored, items(data["reports"])), maxlen=WINDOW_REQUESTS)
+        """Continue from a snapshot. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
+        self._reports = deque(map(Block.restored, items(data["reports"])), maxlen=WINDOW_REPORTS)
         self._open = Block.restored(data["open"])
-        self._said = None if data["passed"] is None else Block.restored(data["passed"])
+        self._passed = None if data["passed"] is None else Block.restored(data["passed"])
 
     def finding(self) -> Finding:
-        """What it says now."""
-        block = self._said or self.recent()
+        """The present finding."""
+        block = self._passed or self.recent()
         verdict: Verdict = "fail" if self.failed else "pass"
         rate = block.canary_failed / block.canary if block.canary else None
         return Finding(
@@ -114,7 +114,7 @@ class HardLimitCheck:
 
 
 def _at_most(failed: float, count: float) -> float:
-    """What a rate of which so much was seen is at most, but for bad luck (Wilson 1927)."""
+    """The upper limit of a rate (Wilson 1927)."""
     share, square = failed / count, SURE * SURE
     middle = share + square / (2 * count)
     reach = SURE * math.sqrt(share * (1 - share) / count + square / (4 * count * count))

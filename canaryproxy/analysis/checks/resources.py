@@ -1,24 +1,24 @@
-"""Resources: does the canary use more of something for each request, by its own account?"""
+"""Resource checks: does the canary use more of a resource per request, by its own metrics?"""
 
 import math
 
 from canaryproxy.analysis import wording
-from canaryproxy.analysis.finding import Finding, SampleSizes, Verdict, comparison_of, current_verdict
+from canaryproxy.analysis.finding import Finding, SampleSizes, comparison_of, current_verdict
 from canaryproxy.analysis.spec import Action, ResourceSpec
 from canaryproxy.analysis.stats.paired_blocks import MIN_BLOCKS, PerRequest
 from canaryproxy.analysis.usage import ReadingProblem, UsageBlock
 from canaryproxy.model.document import Document, plains, reals
 
 UNEVEN = 2.0
-"""Requests per second and endpoint of the two versions must differ by less than this factor: a process that has more
-to do spends less on each, so the comparison would be of weights and not of versions.
+"""Requests per second and endpoint of both versions must differ by less than this factor: a busy process needs less per
+request, so the check would compare weights instead of versions.
 """
 
 
 class ResourceCheck:
-    """One resource, block by block. `trouble` is why it cannot be read or compared now; None if it can."""
+    """One resource, block by block. `problem` is why it cannot be read or compared at present; None if it can."""
 
-    trouble: ReadingProblem | None
+    problem: ReadingProblem | None
 
     def __init__(self, spec: ResourceSpec, threshold: float) -> None:
         self.name = f"resource:{spec.name}"
@@ -26,7 +26,7 @@ class ResourceCheck:
         self._threshold = threshold
         self.action: Action = spec.on_failure
         self.dry_run = spec.dry_run
-        self.trouble = ReadingProblem("the first block is not over yet")
+        self.problem = ReadingProblem("the first block is not over yet")
         self._ratio = PerRequest(spec.tolerance)
         self._last = (0.0, 0.0)
 
@@ -39,9 +39,9 @@ class ResourceCheck:
         return math.exp(min(self._ratio.more, 600.0)) if self._ratio.more else 1.0
 
     def block(self, found: UsageBlock | ReadingProblem) -> None:
-        """A block is over."""
-        self.trouble = found if isinstance(found, ReadingProblem) else _incomparable(found)
-        if isinstance(found, UsageBlock) and self.trouble is None:
+        """Add a block."""
+        self.problem = found if isinstance(found, ReadingProblem) else _incomparable(found)
+        if isinstance(found, UsageBlock) and self.problem is None:
             self._last = found.canary, found.stable
             self._ratio.block(found.canary, found.stable)
 
@@ -50,23 +50,25 @@ class ResourceCheck:
         return {"ratio": self._ratio.snapshot(), "last": plains(self._last)}
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        """Continue from a snapshot. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
         self._ratio.restore(data["ratio"])
         canary, stable = reals(data["last"], 2)
         self._last = canary, stable
 
     def finding(self) -> Finding:
-        """What it says now."""
+        """The present finding."""
         found = self._ratio
         blocks = len(found.logs)
-        known = blocks >= MIN_BLOCKS
+        known, more = blocks >= MIN_BLOCKS, wording.counted(MIN_BLOCKS - blocks, "more block")
         better = math.exp(min(found.less, 600.0)) if found.less else 1.0
         canary, stable = self._last
         return Finding(
             name=self.name,
-            verdict=self._verdict(known=known),
+            verdict="inconclusive"
+            if self.problem or not known
+            else current_verdict(self.harm, self._threshold, seen=True),
             sentence=self._sentence(blocks),
-            comparison=comparison_of(self.harm, better) if known and not self.trouble else None,
+            comparison=comparison_of(self.harm, better) if known and not self.problem else None,
             canary=canary if blocks else None,
             stable=stable if blocks else None,
             ratio=found.ratio,
@@ -76,32 +78,25 @@ class ResourceCheck:
             evidence=self.harm,
             threshold=self._threshold,
             better=better,
-            missing=""
-            if known
-            else f"{wording.counted(MIN_BLOCKS - blocks, 'more block')} of {wording.seconds(self.spec.block)}",
+            missing="" if known else f"{more} of {wording.seconds(self.spec.block)}",
             action=self.action,
             dry_run=self.dry_run,
-            unknown=self.trouble is not None and self.trouble.unknown,
+            unknown=self.problem is not None and self.problem.unknown,
         )
 
-    def _verdict(self, *, known: bool) -> Verdict:
-        if self.trouble or not known:
-            return "inconclusive"
-        return current_verdict(self.harm, self._threshold, seen=True)
-
     def _sentence(self, blocks: int) -> str:
-        if self.trouble is not None:
-            return f"{self.spec.name}: {self.trouble.text}"
+        if self.problem is not None:
+            return f"{self.spec.name}: {self.problem.text}"
         ratio = self._ratio.ratio
         if ratio is None:
             return f"{self.spec.name}: nothing was compared yet"
-        data = wording.times(ratio, self._ratio.interval(0.05), "stable's use per request")
+        compared = wording.times(ratio, self._ratio.interval(0.05), "stable's use per request")
         proven = wording.evidence(self.harm, self._threshold)
-        return f"{self.spec.name}: {data} over {wording.counted(blocks, 'block')}, {proven}"
+        return f"{self.spec.name}: {compared} over {wording.counted(blocks, 'block')}, {proven}"
 
 
 def _incomparable(found: UsageBlock) -> ReadingProblem | None:
-    """Why the two cannot be compared; None if they can."""
+    """Why both versions cannot be compared; None if they can."""
     low, high = sorted(found.rates)
     if not low or high / low >= UNEVEN:
         canary, stable = map(wording.number, found.rates)
@@ -111,5 +106,5 @@ def _incomparable(found: UsageBlock) -> ReadingProblem | None:
             "as weight 50 with as many endpoints"
         )
     if found.canary <= 0 or found.stable <= 0:
-        return ReadingProblem("nothing was used in a whole block; a longer `block` may help")
+        return ReadingProblem("no use was measured in a whole block; a longer `block` may help")
     return None

@@ -1,61 +1,91 @@
-"""The sample ratio as a check of ourselves: it freezes promotion and warns, it never takes anything back."""
+"""The sample ratio check: does the canary get the share that the weight promises? If not, its users differ from those
+of stable, and comparisons are not valid (Fabijan et al. 2019). It is a self-check of the router and of the selection of
+users: it stops the rollout with a warning, and never rolls back.
+"""
+
+import math
 
 from canaryproxy.analysis import wording
-from canaryproxy.analysis.finding import Finding, SampleSizes, Verdict
+from canaryproxy.analysis.finding import Finding, SampleSizes
 from canaryproxy.analysis.spec import Action
-from canaryproxy.analysis.stats.allocation import ALARM, SampleRatio
-from canaryproxy.model.document import Document
+from canaryproxy.analysis.stats.eprocess import exp
+from canaryproxy.model.document import Document, plain, plains, real, reals, whole
+from canaryproxy.model.table import FULL_WEIGHT
+
+RATIOS = (0.5, 0.67, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25, 1.5, 2.0)
+"""Alternatives: factors on the odds of the canary."""
+
+ALARM = 1000.0
+"""Evidence at which no rollout advances: a false alarm in one of a thousand rollouts."""
 
 
 class SampleRatioCheck:
-    """Units drawn for the canary, beside those that the weight promised."""
+    """Evidence that units are not split by the weight (Lindon and Malek, arXiv 2011.03567, on a grid)."""
 
     name = "sample-ratio"
     action: Action = "hold"
     dry_run = False
 
     def __init__(self, unit: str) -> None:
-        self._ratio = SampleRatio()
         self._unit = unit
+        self._logs = [0.0] * len(RATIOS)
+        self._canary = self._total = 0
+        self._expected = 0.0
 
     def __repr__(self) -> str:
-        return f"<SampleRatioCheck {self._ratio!r}>"
+        return f"<SampleRatioCheck: {self._canary} of {self._total}, {self._expected:.0f} expected>"
+
+    @property
+    def value(self) -> float:
+        """The evidence."""
+        return math.fsum(map(exp, self._logs)) / len(RATIOS)
 
     @property
     def alarmed(self) -> bool:
-        """Whether the shares are not what they should be."""
-        return self._ratio.value >= ALARM
+        """Whether the shares differ from the weight."""
+        return self.value >= ALARM
 
-    def draw(self, canary: int, stable: int, weight: int) -> None:
-        """Units drawn under this weight, in basis points."""
-        if canary + stable:
-            self._ratio.bet(canary, canary + stable, weight / 10_000)
+    def draw(self, canary: int, stable: int, weight: float) -> None:
+        """Add units drawn under this weight, in basis points."""
+        total, share = canary + stable, weight / FULL_WEIGHT
+        if not total:
+            return
+        self._canary += canary
+        self._total += total
+        self._expected += total * share
+        for number, ratio in enumerate(RATIOS):
+            self._logs[number] += canary * math.log(ratio) - total * math.log1p(share * (ratio - 1))
 
     def snapshot(self) -> Document:
         """As plain data."""
-        return self._ratio.snapshot()
+        return {
+            "logs": plains(self._logs),
+            "canary": self._canary,
+            "total": self._total,
+            "expected": plain(self._expected),
+        }
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
-        self._ratio.restore(data)
+        """Continue from a snapshot. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
+        self._logs = reals(data["logs"], len(RATIOS))
+        self._canary, self._total = whole(data["canary"]), whole(data["total"])
+        self._expected = real(data["expected"])
 
     def finding(self) -> Finding:
-        """What it says now."""
-        found = self._ratio
-        verdict: Verdict = "inconclusive" if self.alarmed or not found.total else "pass"
-        went = f"{found.canary:,} of {wording.counted(found.total, self._unit)} went to the canary"
-        said = f"{went}, {found.expected:,.0f} expected"
+        """The present finding."""
+        canary, total, expected = self._canary, self._total, self._expected
+        sentence = f"{canary:,} of {wording.counted(total, self._unit)} went to the canary, {expected:,.0f} expected"
         if self.alarmed:
-            said += ": the split is not what was asked for, so the versions' users differ"
+            sentence += ": the split is not what was asked for, so the versions' users differ"
         return Finding(
             name=self.name,
-            verdict=verdict,
-            sentence=said,
-            canary=found.canary / found.total if found.total else None,
-            ratio=found.canary / found.expected if found.expected else None,
+            verdict="inconclusive" if self.alarmed or not total else "pass",
+            sentence=sentence,
+            canary=canary / total if total else None,
+            ratio=canary / expected if expected else None,
             unit=self._unit,
-            samples=SampleSizes(found.canary, found.total - found.canary),
-            evidence=found.value,
+            samples=SampleSizes(canary, total - canary),
+            evidence=self.value,
             threshold=ALARM,
-            action="hold",
+            action=self.action,
         )

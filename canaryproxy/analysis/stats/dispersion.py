@@ -1,37 +1,37 @@
-"""How much stable's failures clump: whether they come one by one, or by the bad second of one endpoint.
+"""The dispersion of stable's failures: do they come one by one, or in clumps, such as a bad second of one endpoint?
 
-The variance of an endpoint's failures in ten seconds, by their mean, is 1 where they come by chance alone. Where it is
-not, evidence is counted in endpoint-seconds and divided by what is left of it (quasi-likelihood: Wedderburn 1974).
+The variance of an endpoint's failures in ten seconds, divided by their mean, is 1 if they are independent. Otherwise
+evidence counts endpoint-seconds, and the remaining dispersion divides it (quasi-likelihood: Wedderburn 1974).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from canaryproxy.analysis.stats.rate_tests import NOTHING, Block
 from canaryproxy.model.document import Document, mapping, plain, real, whole
 
 WINDOW = 10
-"""Seconds of a window."""
+"""Length of a window in seconds."""
 
 HISTORY = 3600
-"""Seconds that must have been watched."""
+"""Seconds of observation that a statement needs."""
 
 ENDPOINTS = 3
-"""Endpoints that each version must have, to tell a bad version from a bad machine."""
+"""Endpoints that each version needs, to distinguish a bad version from a bad machine."""
 
 FEW_ENDPOINTS = "stable's endpoints stall now and then: with so few endpoints a bad version looks like a bad machine"
-"""A service behind one address counts as one; a headless Service shows them."""
+"""A note beside the finding. A service behind one address counts as one endpoint; a headless Service shows all."""
 
 CLUMPED = 1.5
-"""Dispersion from which requests are not counted one by one."""
+"""Dispersion from which endpoint-seconds are counted instead of requests."""
 
 FORGET = 0.5 ** (1 / 720)
-"""Old windows count less and less: half after two hours."""
+"""Decay of a window with each later one: its weight halves in two hours."""
 
 
 @dataclass(slots=True)
 class Moments:
-    """Of one endpoint's counts in windows: how many, their sum and that of their squares, the latest counting most."""
+    """Decayed moments of an endpoint's counts in windows: number, sum, sum of squares; `open` is the present window."""
 
     windows: float = 0.0
     total: float = 0.0
@@ -40,25 +40,16 @@ class Moments:
 
     def snapshot(self) -> Document:
         """As plain data."""
-        return {
-            "windows": plain(self.windows),
-            "total": plain(self.total),
-            "squares": plain(self.squares),
-            "open": self.open,
-        }
+        windows, total, squares = plain(self.windows), plain(self.total), plain(self.squares)
+        return {"windows": windows, "total": total, "squares": squares, "open": self.open}
 
     @classmethod
     def restored(cls, data: Document) -> "Moments":
-        """What `snapshot` gave. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
-        return cls(
-            windows=real(data["windows"]),
-            total=real(data["total"]),
-            squares=real(data["squares"]),
-            open=whole(data.get("open", 0)),
-        )
+        """The moments of `snapshot`. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
+        return cls(real(data["windows"]), real(data["total"]), real(data["squares"]), whole(data.get("open", 0)))
 
     def close(self) -> None:
-        """The window is over."""
+        """End the window."""
         self.windows = self.windows * FORGET + 1
         self.total = self.total * FORGET + self.open
         self.squares = self.squares * FORGET + self.open**2
@@ -66,28 +57,21 @@ class Moments:
 
     @property
     def mean(self) -> float:
-        """Of a window."""
+        """The mean count of a window."""
         return self.total / self.windows
 
     @property
     def variance(self) -> float:
-        """Between windows."""
+        """The variance between windows."""
         return max(self.squares / self.windows - self.mean**2, 0.0)
 
 
-@dataclass(slots=True)
-class Counted:
-    """Stable's failures by endpoint: each of them, and seconds that had one."""
-
-    failed: dict[str, Moments] = field(default_factory=dict)
-    seconds: dict[str, Moments] = field(default_factory=dict)
-
-
 class Dispersion:
-    """What stable's endpoints did, second by second."""
+    """Failures of stable's endpoints, second by second: each failure, and seconds with a failure."""
 
     def __init__(self) -> None:
-        self._counted = Counted()
+        self._failed: dict[str, Moments] = {}
+        self._failed_seconds: dict[str, Moments] = {}
         self._window = -1
         self._first = -1
         self._last = -1
@@ -97,55 +81,54 @@ class Dispersion:
         return f"<Dispersion {self.of_requests:.2f} of requests, {self.of_seconds:.2f} of seconds>"
 
     def second(self, number: int, failed: dict[str, int]) -> None:
-        """One second of stable: failures by endpoint, 0 for one that only succeeded."""
+        """Add a second of stable: failures by endpoint, 0 for an endpoint that only succeeded."""
         if self._first < 0:
             self._first = number
         self._last = number
         if number // WINDOW != self._window:
             self._window = number // WINDOW
-            for side in (self._counted.failed, self._counted.seconds):
-                for moments in side.values():
-                    moments.close()
+            for moments in (*self._failed.values(), *self._failed_seconds.values()):
+                moments.close()
         for endpoint, count in failed.items():
-            self._counted.failed.setdefault(endpoint, Moments()).open += count
-            self._counted.seconds.setdefault(endpoint, Moments()).open += bool(count)
+            self._failed.setdefault(endpoint, Moments()).open += count
+            self._failed_seconds.setdefault(endpoint, Moments()).open += bool(count)
 
     @property
     def of_requests(self) -> float:
-        """Of failures counted one by one; 1 at least."""
-        return _pooled(self._counted.failed)
+        """The dispersion of failures, at least 1."""
+        return _pooled(self._failed)
 
     @property
     def of_seconds(self) -> float:
-        """Of failures counted once for each endpoint and second; 1 at least."""
-        return _pooled(self._counted.seconds)
+        """The dispersion of endpoint-seconds with a failure, at least 1."""
+        return _pooled(self._failed_seconds)
 
     @property
     def watched(self) -> bool:
-        """Whether it was looked at for long enough, and at enough endpoints, to tell."""
-        return self.seconds >= HISTORY and len(self._counted.failed) >= ENDPOINTS
+        """Whether the observation is long enough, and has enough endpoints."""
+        return self.seconds >= HISTORY and len(self._failed) >= ENDPOINTS
 
     @property
     def seconds(self) -> int:
-        """For how long it was looked at, by processes before as well."""
+        """The duration of the observation, including earlier processes."""
         return self._before + self._last - self._first
 
     @property
     def clumped(self) -> bool:
-        """Whether failures are seen to come in clumps."""
+        """Whether failures come in clumps."""
         return self.watched and self.of_requests >= CLUMPED
 
     def snapshot(self) -> Document:
-        """As plain data, without times of a clock that another process does not know."""
+        """As plain data, without times: another process has another clock."""
         return {
             "seconds": self.seconds,
-            "failed": _snapshots(self._counted.failed),
-            "failed_seconds": _snapshots(self._counted.seconds),
+            "failed": _snapshots(self._failed),
+            "failed_seconds": _snapshots(self._failed_seconds),
         }
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
-        self._counted = Counted(failed=_restored(data["failed"]), seconds=_restored(data["failed_seconds"]))
+        """Continue from a snapshot. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
+        self._failed, self._failed_seconds = _restored(data["failed"]), _restored(data["failed_seconds"])
         self._window = self._first = self._last = -1
         self._before = whole(data["seconds"])
 
@@ -165,7 +148,7 @@ def _pooled(side: dict[str, Moments]) -> float:
 
 
 class EndpointSeconds:
-    """Endpoints of both versions in each second: how many requests they had, and whether they failed one."""
+    """Endpoint-seconds of both versions: the requests of an endpoint in a second, and whether it failed one of them."""
 
     def __init__(self) -> None:
         self._open: dict[int, dict[tuple[str, str], list[int]]] = {}
@@ -177,20 +160,21 @@ class EndpointSeconds:
         return f"<EndpointSeconds: {len(self._open)} seconds open>"
 
     def count(self, version: str, endpoint: str, second: int, ended: int, failed: int) -> None:
-        """Requests of an endpoint that began in this second."""
+        """Add requests of an endpoint that began in this second."""
         one = self._open.setdefault(second, {}).setdefault((version, endpoint), [0, 0])
         one[0] += ended
         one[1] += failed
 
     def close(self, until: int, dispersion: Dispersion) -> list[tuple[int, Block, Block]]:
-        """End the seconds up to this one: of each what there is to bet on, and a placebo, in which one of stable's own
-        endpoints stands for the canary. Where endpoints have unequal traffic a busy one is likelier to fail one of its
-        requests in a second: a unit counts as the chance of that.
+        """End the seconds up to this one. For each: its number, the block to bet on, and the block of the placebo, in
+        which one endpoint of stable stands for the canary. A busy endpoint is more likely to fail one of its requests
+        in a second, so a unit is weighted with the probability of that.
         """
         closed = []
         for second in sorted(second for second in self._open if second <= until):
             block = placebo = NOTHING
             stable: dict[str, int] = {}
+            # Lower limits, so that the rate of a young or faultless stable is not 0.
             rate = max(self._failed, 1) / max(self._requests, 1000)
             for (version, endpoint), (ended, failed) in self._open.pop(second).items():
                 if not ended:

@@ -1,7 +1,7 @@
-"""The drift of stable: whether the world has changed under it. Then nothing is raised, and nothing is blamed.
+"""Drift of stable: whether its environment has changed. While it drifts, no rollout advances.
 
-An e-detector of the CUSUM kind on the number of errors in each look (Shin, Ramdas and Rinaldo, arXiv 2203.03532): bets
-that stable now fails twice as often as in the ten minutes before.
+A CUSUM e-detector on the number of errors in each look (Shin, Ramdas and Rinaldo, arXiv 2203.03532), which bets that
+stable fails twice as often as in the ten minutes before.
 """
 
 import math
@@ -10,24 +10,24 @@ from collections import deque
 from canaryproxy.model.document import Document, plain, real, whole, wholes
 
 LOOKS = 600
-"""Looks that make up the past."""
+"""Length of the past, in looks of a second."""
 
 MIN_UPDATES = 60
-"""Looks without which there is no past to compare with."""
+"""Looks that the past needs for a comparison."""
 
 TIMES = 2.0
 SLACK = 1.2
-"""The mean may be this many times as high as believed."""
+"""Factor on the mean that the detector bets on, and factor by which the mean may be underestimated."""
 
 ALARM = math.log(86_400)
-"""One false alarm in a day of looks, or fewer."""
+"""At most one false alarm in a day of looks."""
 
 MIN_RATE = 0.05
-"""Errors per look that are believed at least, so that a first error after quiet hours is no alarm."""
+"""Lower limit of the mean, so that the first error after quiet hours is no alarm."""
 
 
 class Drift:
-    """Stable's errors, look by look. `sum` is the detector's statistic."""
+    """Errors of stable, look by look. `sum` is the statistic of the detector."""
 
     __slots__ = ("_alarmed_for", "_past", "_total", "sum")
 
@@ -42,7 +42,7 @@ class Drift:
 
     @property
     def mean(self) -> float:
-        """Errors per look believed to be normal."""
+        """Errors per look that count as normal."""
         return max(self._total / len(self._past), MIN_RATE) if self._past else MIN_RATE
 
     @property
@@ -51,11 +51,12 @@ class Drift:
         return self.sum >= ALARM
 
     def look(self, errors: int) -> None:
-        """The errors since the last look. While alarmed, the past stays what it was; what lasts as long as the past
-        did is the new normal.
+        """Add the errors since the last look. During an alarm the past does not change; an alarm that is as long as the
+        past becomes the new normal.
         """
         if len(self._past) >= MIN_UPDATES:
             self.sum = max(0.0, self.sum) + errors * math.log(TIMES) - SLACK * self.mean * (TIMES - 1)
+            # A limit, so that the alarm ends soon after the drift does.
             self.sum = min(self.sum, 2 * ALARM)
         if self.alarmed:
             self._alarmed_for += 1
@@ -78,7 +79,7 @@ class Drift:
         return {"past": [*self._past], "alarmed_for": self._alarmed_for, "sum": plain(self.sum)}
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        """Continue from a snapshot. Raises as `EDetector.restore` does."""
         self._past = deque(wholes(data["past"]), maxlen=LOOKS)
         self._total = sum(self._past)
         self._alarmed_for = whole(data.get("alarmed_for", 0))

@@ -1,7 +1,7 @@
-"""Intervals that hold at any time: how a rate, a quantile or a mean may be shown while it is still being measured.
+"""Anytime-valid confidence intervals of rates and means, which may be shown while the measurement goes on.
 
-Rates by the beta-binomial martingale of Howard and Ramdas (arXiv 1810.08240, 1906.09712), means by the normal mixture
-with a standard deviation that is estimated (asymptotic confidence sequences, Waudby-Smith et al., arXiv 2103.06476).
+Rates use the beta-binomial martingale of Howard and Ramdas (arXiv 1810.08240), means the normal mixture with an
+estimated standard deviation (asymptotic confidence sequences: Waudby-Smith et al., arXiv 2103.06476).
 """
 
 import math
@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from canaryproxy.telemetry.record.histogram import middle
 
 TUNED = 1000
-"""Units at which the intervals are narrowest."""
+"""Units for which the intervals are narrowest."""
 
 SHOWN = 0.05
-"""Intervals are of 95 %."""
+"""Alpha: intervals are at the 95 % level."""
 
 HALVINGS = 60
 
 
 def best_variance(spent: float, alpha: float) -> float:
-    """The mixing variance for which the two-sided bound is tightest once a variance of `spent` has been added up."""
+    """The mixing variance for which the two-sided bound is tightest at an accumulated variance of `spent`."""
     log = 2 * math.log(1 / alpha)
     return spent / (log + math.log(1 + log))
 
@@ -39,7 +39,7 @@ def _against(p: float, hits: int, count: int, alpha: float, tuned: float) -> flo
 
 
 def rate(hits: int, count: int, alpha: float = SHOWN, tuned: float = TUNED) -> tuple[float, float]:
-    """Where a rate lies of which `hits` of `count` were seen. (0, 1) without units."""
+    """The interval of a rate with `hits` of `count` units. (0, 1) without units."""
     if not count:
         return 0.0, 1.0
     limit = math.log(1 / alpha)
@@ -63,8 +63,8 @@ def rate(hits: int, count: int, alpha: float = SHOWN, tuned: float = TUNED) -> t
 
 
 def ratio(canary: tuple[int, int], stable: tuple[int, int], alpha: float = SHOWN) -> tuple[float, float | None]:
-    """Where the ratio of two rates lies, given as (hits, count): from the canary's share of the hits, which depends on
-    nothing but the ratio and its share of the units. None for no upper limit.
+    """The interval of the ratio of two rates, each given as (hits, units): from the canary's share of the hits, which
+    depends only on the ratio and on its share of the units. The upper limit is None if there is none.
     """
     (hits, units), (others, rest) = canary, stable
     low, high = rate(hits, hits + others, alpha, FEW_HITS)
@@ -77,25 +77,7 @@ def ratio(canary: tuple[int, int], stable: tuple[int, int], alpha: float = SHOWN
 
 
 FEW_HITS = 30
-"""Hits of both versions together for which the interval of their ratio is narrowest."""
-
-
-def quantile(counts: Mapping[int, int], q: float, alpha: float = SHOWN) -> tuple[float, float] | None:
-    """Where a quantile lies, in seconds: the edges between which the share below passes q. None without requests."""
-    total = sum(counts.values())
-    if not total:
-        return None
-    low, high = 0.0, math.inf
-    limit = math.log(1 / alpha)
-    below = 0
-    for bucket in sorted(counts):
-        if _against(q, below, total, alpha, TUNED) >= limit and below / total < q:
-            low = middle(bucket)
-        below += counts[bucket]
-        if below / total > q and _against(q, below, total, alpha, TUNED) >= limit:
-            high = middle(bucket)
-            break
-    return low, high
+"""Hits of both versions for which the interval of their ratio is narrowest."""
 
 
 Moments = tuple[float, float, float]
@@ -103,7 +85,7 @@ Moments = tuple[float, float, float]
 
 
 def _moments(counts: Mapping[int, int]) -> Moments:
-    """Of a histogram, in seconds."""
+    """The moments of a histogram, in seconds."""
     total = sum(counts.values())
     mean = sum(count * middle(bucket) for bucket, count in counts.items()) / total
     variance = sum(count * (middle(bucket) - mean) ** 2 for bucket, count in counts.items()) / total
@@ -111,7 +93,7 @@ def _moments(counts: Mapping[int, int]) -> Moments:
 
 
 def normal_mixture(total: float, variance: float, rho: float) -> float:
-    """Ln of the one-sided evidence that a sum of centred terms is above 0: Howard et al., one-sided normal mixture."""
+    """Ln of the evidence that a sum of centred terms is above 0: the one-sided normal mixture of Howard et al."""
     deviate = total / math.sqrt(variance + rho)
     return (
         math.log(4 * rho / (variance + rho)) / 2
@@ -121,21 +103,21 @@ def normal_mixture(total: float, variance: float, rho: float) -> float:
 
 
 def two_sided(variance: float, rho: float, alpha: float) -> float:
-    """How far such a sum may stray either way."""
+    """The two-sided bound of a sum of centred terms."""
     return math.sqrt((variance + rho) * (math.log((variance + rho) / rho) + 2 * math.log(1 / alpha)))
 
 
 def mean_ratio(
     canary: Mapping[int, int], stable: Mapping[int, int], alpha: float = SHOWN
 ) -> tuple[float, float, float] | None:
-    """The ratio of two mean latencies, and where it lies; asymptotic. None with fewer than 25 requests of either."""
+    """The ratio of two mean latencies with its asymptotic interval. None with fewer than 25 requests of a version."""
     if min(sum(canary.values()), sum(stable.values())) < FEWEST:
         return None
     return ratio_of_means(_moments(canary), _moments(stable), alpha)
 
 
 def ratio_of_means(canary: Moments, stable: Moments, alpha: float = SHOWN) -> tuple[float, float, float]:
-    """The ratio of two means above 0, and where it lies; asymptotic."""
+    """The ratio of two means above 0 with its asymptotic interval."""
     means = []
     for total, mean, variance in (canary, stable):
         rho = best_variance(variance * TUNED, alpha) or 1e-18
@@ -147,4 +129,4 @@ def ratio_of_means(canary: Moments, stable: Moments, alpha: float = SHOWN) -> tu
 
 
 FEWEST = 25
-"""Requests of each version that a mean needs."""
+"""Requests of each version that the ratio of means needs."""

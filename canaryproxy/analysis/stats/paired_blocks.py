@@ -1,7 +1,7 @@
-"""Resources, such as CPU seconds per request: few noisy readings, compared as the logarithm of their ratio.
+"""Tests of resources such as CPU seconds per request: few noisy readings, compared as the logarithm of their ratio.
 
-The anytime t-test of Wang and Ramdas (arXiv 2310.03722) with a Gaussian prior on the effect, on means of blocks that
-are longer than the noise remembers: exact for Gaussian blocks of unknown variance.
+The anytime-valid t-test of Wang and Ramdas (arXiv 2310.03722) with a Gaussian prior on the effect. It is exact for
+Gaussian blocks of unknown variance; blocks are longer than the noise is correlated.
 """
 
 import math
@@ -11,42 +11,32 @@ from dataclasses import dataclass, field
 from canaryproxy.model.document import Document, plains, reals
 
 MIN_BLOCKS = 5
-"""Blocks without which nothing is said."""
+"""Blocks that the test needs."""
 
 PRIOR = 1.0
-"""Variance of the effect that is bet on, in units of the noise's."""
+"""Variance of the effect that is bet on, in units of the variance of the noise."""
 
 
 def log_t(count: int, t: float, prior: float = PRIOR) -> float:
-    """Ln e of a t statistic of `count` readings against "the mean is 0"."""
+    """Ln e of a t statistic of `count` readings, against "the mean is 0"."""
     freedom = count - 1
     wide = 1 + count * prior
     return (freedom + 1) / 2 * math.log((1 + t * t / freedom) / (1 + t * t / (freedom * wide))) - math.log(wide) / 2
 
 
-def t_statistic(values: Sequence[float]) -> float:
-    """Mean by its standard error; infinite where all values are one and not 0."""
-    count = len(values)
-    mean = math.fsum(values) / count
-    variance = math.fsum((one - mean) ** 2 for one in values) / (count - 1)
-    if variance <= 0:
-        return math.copysign(math.inf, mean) if mean else 0.0
-    return mean / math.sqrt(variance / count)
-
-
 MIN_SPREAD = 1e-3
-"""Standard deviation of a block's logarithm that is believed at least: clocks and counters are no finer."""
+"""Lower limit of the standard deviation of a logarithm: clocks and counters are not more precise."""
 
 
 @dataclass(slots=True)
 class PerRequest:
-    """ln(canary / stable) of a resource per request, block by block. `tolerance` of 1.1 is 10 %."""
+    """ln(canary / stable) of the use per request, block by block. A `tolerance` of 1.1 is 10 %."""
 
     tolerance: float
     logs: list[float] = field(default_factory=list)
 
     def block(self, canary: float, stable: float) -> None:
-        """The mean use per request of both versions in a block, both above 0."""
+        """Add the mean use per request of both versions in a block, both above 0."""
         self.logs.append(math.log(canary / stable))
 
     def _evidence(self, values: Sequence[float]) -> float:
@@ -54,8 +44,7 @@ class PerRequest:
         count = len(values)
         if count < MIN_BLOCKS or math.fsum(values) <= 0:
             return 0.0
-        mean = math.fsum(values) / count
-        spread = max(math.sqrt(math.fsum((one - mean) ** 2 for one in values) / (count - 1)), MIN_SPREAD)
+        mean, spread = _mean_and_spread(values)
         return log_t(count, mean / (spread / math.sqrt(count)))
 
     def snapshot(self) -> Document:
@@ -63,7 +52,7 @@ class PerRequest:
         return {"logs": plains(self.logs)}
 
     def restore(self, data: Document) -> None:
-        """Go on from there. Raises `ValueError`, `KeyError` or `TypeError` for what is nothing like it."""
+        """Continue from a snapshot. Raises as `EDetector.restore` does."""
         self.logs = reals(data["logs"])
 
     @property
@@ -73,21 +62,20 @@ class PerRequest:
 
     @property
     def less(self) -> float:
-        """Ln of the evidence that it uses less, by more than the tolerance."""
+        """Ln of the evidence that the canary uses less, by more than the tolerance."""
         return self._evidence([-one - math.log(self.tolerance) for one in self.logs])
 
     @property
     def ratio(self) -> float | None:
-        """The canary's use per request by stable's; None without a block."""
+        """The canary's use per request divided by stable's; None without a block."""
         return math.exp(math.fsum(self.logs) / len(self.logs)) if self.logs else None
 
     def interval(self, alpha: float) -> tuple[float, float] | None:
-        """Where the ratio lies, at any time, but for a chance of `alpha`; None where too little is known."""
+        """An anytime-valid confidence interval of the ratio at level 1 - `alpha`; None with too few blocks."""
         count = len(self.logs)
         if count < MIN_BLOCKS:
             return None
-        mean = math.fsum(self.logs) / count
-        spread = max(math.sqrt(math.fsum((one - mean) ** 2 for one in self.logs) / (count - 1)), MIN_SPREAD)
+        mean, spread = _mean_and_spread(self.logs)
         reach = _largest_t(count, math.log(1 / alpha))
         if reach is None:
             return None
@@ -95,8 +83,14 @@ class PerRequest:
         return math.exp(mean - half), math.exp(mean + half)
 
 
+def _mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    count = len(values)
+    mean = math.fsum(values) / count
+    return mean, max(math.sqrt(math.fsum((one - mean) ** 2 for one in values) / (count - 1)), MIN_SPREAD)
+
+
 def _largest_t(count: int, limit: float) -> float | None:
-    """The t at which the evidence reaches `limit`; None where no t does."""
+    """The t at which the evidence reaches `limit`; None if no t does."""
     freedom = count - 1
     wide = 1 + count * PRIOR
     power = math.exp(2 / (freedom + 1) * (limit + math.log(wide) / 2))

@@ -1,34 +1,33 @@
-"""Rates of yes-or-no outcomes: errors, conversions. Whether the canary's is higher, or shown to be no higher.
+"""Tests of rates of yes-or-no outcomes (errors, conversions): is the canary's rate higher, or proven no higher?
 
-A block has n and e of both versions: units, and those of them that failed (or converted). What matters is the canary's
-share of the block *as realised*, so weights may change at any time, and what befalls both versions at once (an outage,
-a busy hour) blames neither: the conditional rate e-process of Lindon and Malek (arXiv 2011.03567) and of Turner, Ly and
-Grünwald (arXiv 2106.02693) on a grid of alternatives.
+A block has the units of both versions and the number of units that failed (or converted). The tests condition on the
+canary's *realised* share of the block. So weights may change at any time, and an event that affects both versions (an
+outage, a busy hour) counts against neither: the conditional rate e-process of Lindon and Malek (arXiv 2011.03567) and
+of Turner, Ly and Grünwald (arXiv 2106.02693) on a grid of alternatives.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from canaryproxy.analysis.stats.eprocess import EDetector, EProcess, even_weights
-from canaryproxy.model.document import Document, plains, reals
+from canaryproxy.analysis.stats.eprocess import CompositeTest, EDetector, EProcess, even_weights
+from canaryproxy.model.document import plains, reals
 
 HIGHER = (1.25, 1.6, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
-"""Ratios of excess over what is tolerated that are bet on."""
+"""Alternatives: how many times the tolerated rate the canary's rate is."""
 
 ABOVE_FLOOR = (2.0, 4.0, 8.0, 16.0, 64.0, 256.0)
-"""Multiples of the floor that are bet on."""
+"""Alternatives: how many times the floor the canary's rate is."""
 
 LOWER = (0.9, 0.75, 0.5, 0.25, 0.05)
-"""Ratios that are bet on where a rate is to be shown lower."""
-
+"""Alternatives of the tests that a rate is lower."""
 
 NO_DATA = (0.0,) * max(len(HIGHER), len(LOWER))
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Counts between two looks: units and those that failed, of both versions."""
+    """Counts of both versions between two looks: units, and failed units."""
 
     canary: float
     canary_failed: float
@@ -37,7 +36,7 @@ class Block:
 
     @property
     def whole(self) -> bool:
-        """Whether it can be judged: both versions were there."""
+        """Whether the block can be judged: both versions have units in it."""
         return self.canary > 0 and self.stable > 0
 
     def __add__(self, other: "Block") -> "Block":
@@ -54,7 +53,7 @@ class Block:
 
     @classmethod
     def restored(cls, data: object) -> "Block":
-        """What `snapshot` gave. Raises `ValueError` and `TypeError`."""
+        """The block of `snapshot`. Raises `ValueError` and `TypeError`."""
         canary, canary_failed, stable, stable_failed = reals(data, 4)
         return cls(canary=canary, canary_failed=canary_failed, stable=stable, stable_failed=stable_failed)
 
@@ -64,8 +63,8 @@ NOTHING = Block(0, 0, 0, 0)
 
 def log_relative(block: Block, excess: float, ratio: float) -> float:
     """Ln e of a block against "the canary's rate is at most `ratio` times stable's", betting that it is `excess` times
-    as high as that. With `excess` below 1 against "at least `ratio` times". E[e] <= 1 by 1 + x <= exp(x), whatever the
-    rates of the single units.
+    as high; with `excess` below 1 against "at least `ratio` times". E[e] <= 1 by 1 + x <= exp(x), for any rates of the
+    single units.
     """
     failed = block.canary_failed + block.stable_failed
     if not failed:
@@ -76,8 +75,8 @@ def log_relative(block: Block, excess: float, ratio: float) -> float:
 
 
 def log_floor(units: float, failed: float, multiple: float, floor: float) -> float:
-    """Ln e of units against "the rate is at most `floor`" (0..1), betting on `multiple` times that; with `multiple`
-    below 1 against "at least `floor`". The likelihood ratio of two coins.
+    """Ln e of units against "the rate is at most `floor`" (0..1), betting on `multiple` times `floor`; with `multiple`
+    below 1 against "at least `floor`". It is the likelihood ratio of two Bernoulli rates.
     """
     return failed * math.log(multiple) + (units - failed) * math.log((1 - multiple * floor) / (1 - floor))
 
@@ -88,10 +87,10 @@ def _logs(block: Block, alternatives: Sequence[float], ratio: float, dispersion:
     return [log_relative(block, one, ratio) / dispersion for one in alternatives]
 
 
-class HigherRate:
+class HigherRate(CompositeTest):
     """Evidence that the canary's rate is more than `ratio` times stable's *and* above `floor` (0..1).
 
-    Both must be shown, so the evidence is the smaller of two: an e-value for "one of them does not hold".
+    Both must be shown, so the evidence is the smaller of the two: an e-value against "at least one is false".
     """
 
     __slots__ = ("_above", "_floor", "_ratio", "floor", "relative")
@@ -102,13 +101,11 @@ class HigherRate:
         self._above = tuple(one for one in ABOVE_FLOOR if one * floor < 1)
         self.relative = EDetector(even_weights(len(HIGHER)))
         self.floor = EDetector(even_weights(len(self._above))) if floor else None
-
-    def __repr__(self) -> str:
-        return f"<HigherRate: {self.relative!r} and {self.floor!r}>"
+        super().__init__({"relative": self.relative, "floor": self.floor})
 
     def bet(self, block: Block, fresh: float | None = None, *, look: bool = True, dispersion: float = 1.0) -> None:
-        """Bet on a block. `fresh` are the canary's units that no earlier block had, where a unit may appear in many.
-        `dispersion` (1 and more) is by how much counts vary beyond chance: it divides what a block is worth.
+        """Bet on a block. `fresh` are the canary's units that are in no earlier block, if units may be in many blocks.
+        `dispersion` (1 and more) is the factor by which counts vary beyond chance: it divides the evidence of a block.
         """
         self.relative.bet(_logs(block, HIGHER, self._ratio, dispersion), look=look)
         if self.floor is not None:
@@ -118,24 +115,14 @@ class HigherRate:
 
     @property
     def value(self) -> float:
-        """The evidence now."""
+        """The evidence."""
         return self.relative.value if self.floor is None else min(self.relative.value, self.floor.value)
 
-    def snapshot(self) -> Document:
-        """As plain data."""
-        return {"relative": self.relative.snapshot(), "floor": None if self.floor is None else self.floor.snapshot()}
 
-    def restore(self, data: Document) -> None:
-        """Go on from there. Raises as `EDetector.restore` does."""
-        self.relative.restore(data["relative"])
-        if self.floor is not None:
-            self.floor.restore(data["floor"])
-
-
-class NotHigherRate:
+class NotHigherRate(CompositeTest):
     """Evidence that the canary's rate is below `ratio` times stable's *or* below `bound` (0..1): non-inferiority.
 
-    "At least as bad as the greater of the two" lies in what both halves test, so their mean is an e-value too.
+    The null hypothesis "at least as bad as both" is tested by each half, so their mean is an e-value too.
     """
 
     __slots__ = ("_bound", "_ratio", "below", "relative")
@@ -145,9 +132,7 @@ class NotHigherRate:
         self._bound = bound
         self.relative = EProcess(even_weights(len(LOWER)))
         self.below = EProcess(even_weights(len(LOWER)))
-
-    def __repr__(self) -> str:
-        return f"<NotHigherRate: {self.relative!r} or {self.below!r}>"
+        super().__init__({"relative": self.relative, "below": self.below})
 
     def bet(self, block: Block, fresh: float | None = None, *, dispersion: float = 1.0) -> None:
         """Bet on a block. `fresh` and `dispersion` as in `HigherRate.bet`."""
@@ -157,44 +142,20 @@ class NotHigherRate:
 
     @property
     def value(self) -> float:
-        """The evidence now."""
+        """The evidence."""
         return (self.relative.value + self.below.value) / 2
 
-    def snapshot(self) -> Document:
-        """As plain data."""
-        return {"relative": self.relative.snapshot(), "below": self.below.snapshot()}
 
-    def restore(self, data: Document) -> None:
-        """Go on from there. Raises as `EDetector.restore` does."""
-        self.relative.restore(data["relative"])
-        self.below.restore(data["below"])
-
-
-class LowerRate:
-    """Evidence that the canary's rate is less than stable's over `margin` (1 and more): fewer errors, fewer buyers."""
+class LowerRate(CompositeTest):
+    """Evidence that the canary's rate is below stable's divided by `margin` (1 and more)."""
 
     __slots__ = ("_margin", "relative")
 
     def __init__(self, margin: float = 1.0) -> None:
         self._margin = margin
         self.relative = EDetector(even_weights(len(LOWER)))
-
-    def __repr__(self) -> str:
-        return f"<LowerRate: {self.relative!r}>"
+        super().__init__({"relative": self.relative})
 
     def bet(self, block: Block, *, look: bool = True, dispersion: float = 1.0) -> None:
         """Bet on a block. `dispersion` as in `HigherRate.bet`."""
         self.relative.bet(_logs(block, LOWER, 1 / self._margin, dispersion), look=look)
-
-    @property
-    def value(self) -> float:
-        """The evidence now."""
-        return self.relative.value
-
-    def snapshot(self) -> Document:
-        """As plain data."""
-        return {"relative": self.relative.snapshot()}
-
-    def restore(self, data: Document) -> None:
-        """Go on from there. Raises as `EDetector.restore` does."""
-        self.relative.restore(data["relative"])

@@ -1,42 +1,36 @@
-"""Values that events carry, such as the sum of an order: whether the canary's users bring less, or more.
+"""Tests of the values that events carry, such as the sum of an order: are the canary's values lower, or higher?
 
-A unit (a user, a request) without an event has the value 0 and costs nothing here. The same primitive as for latency,
-with l = 1 - lambda * x on x = min(value, cap) / cap: bets that the canary's x are smaller.
+A unit (a user, a request) without an event has the value 0 and needs no computation. The primitive is that of the rank
+tests, with l = 1 - lambda * x on x = min(value, cap) / cap: it bets that the canary's x are smaller.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from canaryproxy.analysis.stats.eprocess import EDetector, even_weights
-from canaryproxy.model.document import Document
+from canaryproxy.analysis.stats.eprocess import CompositeTest, EDetector, even_weights
 
 STAKES = (0.1, 0.3, 0.6, 0.9)
-"""The lambdas."""
+"""Alternatives: the lambdas."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValueBlock:
-    """Units of both versions in a block, and the values of those that had an event."""
+    """Units of both versions in a block, and the values of units with an event."""
 
     canary: float
     canary_values: Sequence[float]
     stable: float
     stable_values: Sequence[float]
 
-    @property
-    def as_integers(self) -> bool:
-        """Whether it can be judged: both versions were there."""
-        return self.canary > 0 and self.stable > 0
-
     def exchanged(self) -> "ValueBlock":
-        """With the roles exchanged: what is less for one is more for the other."""
+        """The block with both versions exchanged, to test for higher values."""
         return ValueBlock(self.stable, self.stable_values, self.canary, self.canary_values)
 
 
 def log_less(takings: ValueBlock, stake: float, cap: float, margin: float = 1.0) -> float:
-    """Ln e of a block against "the canary's values are distributed like stable's, or higher", the canary's multiplied
-    by `margin` (1 and more) before.
+    """Ln e of a block against "the canary's values times `margin` (1 and more) are distributed like stable's, or
+    higher".
     """
     share = takings.canary / (takings.canary + takings.stable)
     canary = [min(value * margin, cap) / cap for value in takings.canary_values]
@@ -45,31 +39,16 @@ def log_less(takings: ValueBlock, stake: float, cap: float, margin: float = 1.0)
     return won - math.fsum(math.log1p(-share * stake * one) for one in (*canary, *stable))
 
 
-class LowerValues:
-    """Evidence that the canary's values are less than stable's over `margin` (1 and more)."""
+class LowerValues(CompositeTest):
+    """Evidence that the canary's values are below stable's divided by `margin` (1 and more)."""
 
     __slots__ = ("_margin", "evidence")
 
     def __init__(self, margin: float = 1.0) -> None:
         self._margin = margin
         self.evidence = EDetector(even_weights(len(STAKES)))
-
-    def __repr__(self) -> str:
-        return f"<LowerValues: {self.evidence!r}>"
+        super().__init__({"less": self.evidence})
 
     def bet(self, takings: ValueBlock, cap: float) -> None:
-        """Bet on a block; the cap must have been fixed before."""
+        """Bet on a block. The cap must not depend on the block."""
         self.evidence.bet([log_less(takings, stake, cap, self._margin) for stake in STAKES])
-
-    @property
-    def value(self) -> float:
-        """The evidence now."""
-        return self.evidence.value
-
-    def snapshot(self) -> Document:
-        """As plain data."""
-        return {"less": self.evidence.snapshot()}
-
-    def restore(self, data: Document) -> None:
-        """Go on from there. Raises as `EDetector.restore` does."""
-        self.evidence.restore(data["less"])

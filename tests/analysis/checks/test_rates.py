@@ -3,11 +3,12 @@
 import re
 
 from canaryproxy.analysis.checks.rates import RateCheck
+from canaryproxy.analysis.spec import ErrorSpec
 from canaryproxy.analysis.stats.rate_tests import Block
 
 
 def errors() -> RateCheck:
-    return RateCheck("errors", "failed", 1.1, 0.001, 100.0)
+    return RateCheck("errors", "failed", ErrorSpec(), 100.0)
 
 
 def test_it_says_what_was_measured_against_what_on_how_many_requests() -> None:

@@ -18,7 +18,7 @@ def test_unequal_loads_are_not_compared_and_it_says_why() -> None:
     check.block(UsageBlock(0.002, 0.001, (0.0, 95.0)))
     assert check.finding().samples.canary == 0
     check.block(UsageBlock(0.0, 0.001, (50.0, 50.0)))
-    assert "nothing was used" in check.finding().sentence
+    assert "no use was measured" in check.finding().sentence
 
 
 def test_it_needs_five_blocks_and_says_how_many_are_missing() -> None:

@@ -3,7 +3,7 @@
 import itertools
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 from hypothesis import given
@@ -13,16 +13,16 @@ from canaryproxy.analysis.stats.rank_tests import (
     LAST,
     LOWEST,
     WEIGHTS,
-    Faster,
     Histogram,
-    NoSlower,
-    Ranks,
     RankTable,
+    RankTest,
     Shift,
-    Slower,
     StableHistory,
     exceedance,
+    faster,
     lehmann,
+    no_slower,
+    slower,
 )
 
 
@@ -81,7 +81,7 @@ def test_the_table_bets_as_the_formulas_say() -> None:
     logs = RankTable(past, slower=True).logs(canary, stable)
     for log, expected in zip(logs, (1.042434462, 1.945967632, 3.002577579, 3.792945246, 3.683200426), strict=False):
         assert log == pytest.approx(expected, abs=1e-9)
-    threshold, share = Ranks(past).tail(0.95)
+    threshold, share = RankTable(past, slower=True).tail(0.95)
     assert (threshold, share) == (4, 0.05)
     beyond, before = exceedance(share, 1.3)
     in_tail = 10 / 110
@@ -103,7 +103,7 @@ def test_latencies_of_another_scale_are_judged_alike(moved: int) -> None:
     moved_ones = [
         ({one + moved: n for one, n in c.items()}, {one + moved: n for one, n in s.items()}) for c, s in blocks
     ]
-    here, there = (bet_on(Slower, one, 0) for one in (blocks, moved_ones))
+    here, there = (bet_on(slower, one, 0) for one in (blocks, moved_ones))
     assert here.value == pytest.approx(there.value, rel=1e-9)
     assert here.value > 10
 
@@ -138,12 +138,12 @@ def test_what_had_no_answer_stays_the_slowest_and_what_is_below_the_floor_the_fa
     assert shift.apply({bucket(0.001): 2, bucket(0.0015): 3, LAST: 1}) == {LOWEST: 5, LAST: 1}
 
 
-Kind = type[Slower] | type[NoSlower] | type[Faster]
+Kind = Callable[[StableHistory, float, float], RankTest]
 
 
 def bet_on(
     kind: Kind, blocks: Iterable[tuple[Histogram, Histogram]], floor: float = 0.002, by: float = 1.1
-) -> Slower | NoSlower | Faster:
+) -> RankTest:
     past = StableHistory()
     judge = kind(past, by, floor)
     for canary, stable in blocks:
@@ -159,37 +159,37 @@ def run(kind: Kind, times: float, blocks: int = 60, *, by: float = 1.1, floor: f
 
 
 def test_a_canary_half_as_slow_again_is_found_and_an_equal_one_is_not() -> None:
-    assert run(Slower, 1.5, by=1.1, floor=0.002) > 1000
-    assert run(Slower, 1.0, by=1.1, floor=0.002) < 1
-    assert run(Slower, 1.1, by=1.1, floor=0.002) < 20
+    assert run(slower, 1.5, by=1.1, floor=0.002) > 1000
+    assert run(slower, 1.0, by=1.1, floor=0.002) < 1
+    assert run(slower, 1.1, by=1.1, floor=0.002) < 20
 
 
 def test_differences_smaller_than_the_floor_are_none() -> None:
     rng = random.Random(7)
     pairs = ((histogram(rng, 15, median=0.000_145), histogram(rng, 285, median=0.000_074)) for _ in range(300))
-    assert bet_on(Slower, pairs).value < 1
+    assert bet_on(slower, pairs).value < 1
 
 
 def test_a_canary_that_hangs_is_the_slowest_there_is() -> None:
     rng = random.Random(9)
     pairs = [(histogram(rng, 15), histogram(rng, 285)), ({LAST: 3}, histogram(rng, 57))]
-    assert bet_on(Slower, pairs).value > 200
+    assert bet_on(slower, pairs).value > 200
 
 
 def test_a_canary_that_is_no_slower_is_shown_to_be_and_a_slower_one_is_not() -> None:
-    assert run(NoSlower, 1.0, by=1.19, floor=0.002) > 20
-    assert run(NoSlower, 1.3, by=1.19, floor=0) < 1
+    assert run(no_slower, 1.0, by=1.19, floor=0.002) > 20
+    assert run(no_slower, 1.3, by=1.19, floor=0) < 1
 
 
 def test_a_faster_canary_is_shown_to_be() -> None:
-    assert run(Faster, 0.6, 120, by=1.1, floor=0.002) > 20
-    assert run(Faster, 1.0, 120, by=1.1, floor=0.002) < 1
+    assert run(faster, 0.6, 120, by=1.1, floor=0.002) > 20
+    assert run(faster, 1.0, 120, by=1.1, floor=0.002) < 1
 
 
 def test_the_first_hundred_of_stable_are_only_learnt_from() -> None:
     block: tuple[Histogram, Histogram] = ({5: 10}, {0: 99})
-    assert bet_on(Slower, [block] * 2, 0).value == 1
-    assert bet_on(Slower, [block] * 3, 0).value > 1
+    assert bet_on(slower, [block] * 2, 0).value == 1
+    assert bet_on(slower, [block] * 3, 0).value > 1
 
 
 def test_ranks_are_read_again_once_there_is_a_tenth_more() -> None:
