@@ -63,7 +63,6 @@ def test_every_promise_is_cited_by_a_test() -> None:
     assert set(promised) - cited == set()
 
 
-@pytest.mark.xfail(strict=True, reason="the rooms of issue 21 have not been moved into yet; take this mark off then")
 def test_a_newcomers_questions_are_answered_by_files_that_exist() -> None:
     answers = QUESTION.findall((ROOT / "CONTRIBUTING.md").read_text())
     assert len(answers) >= 10

@@ -59,8 +59,6 @@ sane_request_id = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
 class ForwardedClient(Client):
     """A client connection as the next hop sees it."""
 
-    __slots__ = ("added_fields", "custom_fields", "forwarded_node")
-
     def __init__(
         self,
         address: str,
@@ -85,19 +83,6 @@ class HeadRewriter:
     number below 2^64 that no other instance has, and a serial number. `request_id_line` is the line with the id of the
     request that was written last.
     """
-
-    __slots__ = (
-        "_high_digits",
-        "_identity",
-        "_reason",
-        "_seed",
-        "_serial",
-        "_status",
-        "_status_line",
-        "_via",
-        "_via_field",
-        "request_id_line",
-    )
 
     def __init__(self, identity: str, seed: int) -> None:
         self._identity = identity.encode("ascii")

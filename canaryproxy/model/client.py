@@ -63,8 +63,6 @@ class Client:
     `hash` made of it: nearly all requests of a connection bring the same one.
     """
 
-    __slots__ = ("_networks", "address", "forwarding", "hash", "key", "scheme", "trusted", "user")
-
     def __init__(
         self,
         address: str,

@@ -37,21 +37,6 @@ class VersionChoice:
     back from the canary.
     """
 
-    __slots__ = (
-        "_decisions",
-        "analysed",
-        "caches",
-        "fallback",
-        "goals",
-        "has_alternative",
-        "mirror",
-        "preview",
-        "reason",
-        "route",
-        "shield",
-        "version",
-    )
-
     def __init__(
         self,
         route: Route,
@@ -95,26 +80,6 @@ class Decision:
     Compared and hashed by identity, so the data plane can key its counters by the object itself. `version_header` is
     the version's name where it is sent to the endpoint, else None; times are those of the version, in seconds.
     """
-
-    __slots__ = (
-        "analysed",
-        "caches",
-        "choice",
-        "connect_timeout",
-        "endpoint",
-        "goals",
-        "has_alternative",
-        "keep_alive",
-        "limit",
-        "mirror",
-        "preview",
-        "reason",
-        "response_timeout",
-        "route",
-        "shield",
-        "version",
-        "version_header",
-    )
 
     def __init__(self, choice: VersionChoice, endpoint: Endpoint | None) -> None:
         version = choice.version

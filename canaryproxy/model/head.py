@@ -44,21 +44,6 @@ class RequestHead:
     `end`: where the head ended in the bytes it was taken from.
     """
 
-    __slots__ = (
-        "body",
-        "close",
-        "encoded",
-        "end",
-        "host",
-        "length",
-        "method",
-        "plain",
-        "special",
-        "target",
-        "upgrade",
-        "version",
-    )
-
     def __init__(self, method: bytes = b"", target: bytes = b"", version: int = 11) -> None:
         self.method = method
         self.target = target
@@ -90,8 +75,6 @@ class ResponseHead:
     they have no body. `close` says the connection cannot be reused afterwards. `end`: where the head ended in the bytes
     it was taken from.
     """
-
-    __slots__ = ("body", "close", "end", "length", "plain", "reason", "special", "status", "version")
 
     def __init__(self, status: int = 0, reason: bytes = b"", version: int = 11) -> None:
         self.status = status

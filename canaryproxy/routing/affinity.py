@@ -25,8 +25,6 @@ class ClientKey:
     `from_cookie`: the client keeps it in a cookie of ours.
     """
 
-    __slots__ = ("cookie", "from_cookie", "value")
-
     def __init__(self, value: bytes, cookie: bytes = b"", *, from_cookie: bool = False) -> None:
         self.value = value
         self.cookie = cookie
@@ -49,8 +47,6 @@ def bucket_of(key: bytes, salt: bytes) -> int:
 
 class AffinityKey:
     """What keeps the clients of one route on their buckets."""
-
-    __slots__ = ("_affinity", "_attributes", "_by", "_name")
 
     def __init__(self, affinity: Affinity) -> None:
         self._affinity = affinity

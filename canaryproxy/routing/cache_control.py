@@ -54,8 +54,6 @@ class CacheAdvisor:
     on, as long as both versions can be reached.
     """
 
-    __slots__ = ("_asked", "_names", "_private", "_without_cookie", "vary")
-
     def __init__(self, names: tuple[bytes, ...], asked: table.Caching) -> None:
         self._asked = asked
         self._names = names

@@ -33,8 +33,6 @@ class TrafficSplit:
     drawn all the same, so that the sequence of buckets does not depend on the weight.
     """
 
-    __slots__ = ("above", "below", "certain", "drawn", "hash", "rule", "salt", "split", "weight")
-
     def __init__(
         self,
         below: VersionChoice,
@@ -67,31 +65,6 @@ class CompiledRoute:
     `before` is the same route's entry in the last table: rules that have not changed are not filed again. `cache` is
     what the routes of the table have in common.
     """
-
-    __slots__ = (
-        "_aborted",
-        "_affinity_key",
-        "_by_key",
-        "_by_rule",
-        "_by_weight",
-        "_caches",
-        "_canary_off",
-        "_excluded",
-        "_goals",
-        "_mirror",
-        "_unanalysed_by_key",
-        "_unanalysed_by_weight",
-        "canary",
-        "hash",
-        "plain",
-        "route",
-        "rule_index",
-        "salt",
-        "split",
-        "stable",
-        "stable_only",
-        "weight",
-    )
 
     rule_index: RuleIndex
 

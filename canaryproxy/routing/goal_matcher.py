@@ -32,8 +32,6 @@ def _status_set(ranges: tuple[tuple[int, int], ...]) -> tuple[bool, ...]:
 class CompiledGoal:
     """One goal, ready to be looked for: `statuses` says of each status whether it counts."""
 
-    __slots__ = ("conditions", "header", "name", "statuses")
-
     def __init__(self, goal: Goal) -> None:
         self.name = goal.name
         self.header = goal.header.encode("ascii")
@@ -46,8 +44,6 @@ class CompiledGoal:
 
 class GoalMatcher:
     """The goals of a route that its traffic can reach."""
-
-    __slots__ = ("_goals",)
 
     def __init__(self, goals: tuple[Goal, ...]) -> None:
         self._goals = [CompiledGoal(goal) for goal in goals if not goal.reported]

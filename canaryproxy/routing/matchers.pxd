@@ -18,8 +18,7 @@ cdef class MethodIn(Matcher):
 
 
 cdef class PathPrefix(Matcher):
-    cdef bytes _path
-    cdef bytes _below
+    cdef bytes _path, _below
 
     @cython.locals(path=bytes)
     cpdef bint matches(self, RequestView request) except -1
@@ -63,8 +62,7 @@ cdef class AnyListed(Matcher):
 
 
 cdef class InPatternSet(Matcher):
-    cdef object _battery
-    cdef object _number
+    cdef object _battery, _number
 
     cpdef bint matches(self, RequestView request) except -1
 

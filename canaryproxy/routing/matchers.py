@@ -20,8 +20,6 @@ class ValueMatcher(Protocol):
 class Matcher:
     """One condition, ready to be asked."""
 
-    __slots__ = ()
-
     def matches(self, request: RequestView) -> bool:
         """Whether it holds of a request."""
         raise NotImplementedError
@@ -38,8 +36,6 @@ def all_match(conditions: tuple[Matcher, ...], request: RequestView) -> bool:
 class MethodIn(Matcher):
     """The method is one of these."""
 
-    __slots__ = ("_methods",)
-
     def __init__(self, methods: Iterable[bytes]) -> None:
         self._methods = frozenset(methods)
 
@@ -50,8 +46,6 @@ class MethodIn(Matcher):
 
 class PathPrefix(Matcher):
     """The path is this one or below it, by whole segments, as routes claim them. `path` has no slash at its end."""
-
-    __slots__ = ("_below", "_path")
 
     def __init__(self, path: bytes) -> None:
         self._path = path
@@ -66,8 +60,6 @@ class PathPrefix(Matcher):
 class PathIs(Matcher):
     """The path, in the spelling that is matched, is one of these."""
 
-    __slots__ = ("_paths",)
-
     def __init__(self, paths: Iterable[bytes]) -> None:
         self._paths = frozenset(paths)
 
@@ -79,8 +71,6 @@ class PathIs(Matcher):
 class PathMatches(Matcher):
     """The path, in the spelling that is matched, is what is wanted."""
 
-    __slots__ = ("_matches",)
-
     def __init__(self, matches: ValueMatcher) -> None:
         self._matches = matches
 
@@ -91,8 +81,6 @@ class PathMatches(Matcher):
 
 class AnyIs(Matcher):
     """Any of the values of a header, cookie or parameter is one of these."""
-
-    __slots__ = ("_name", "_subject", "_wanted")
 
     def __init__(self, subject: str, name: bytes, wanted: Iterable[bytes]) -> None:
         self._subject = subject
@@ -111,8 +99,6 @@ class AnyIs(Matcher):
 class AnyMatches(Matcher):
     """Any of the values of a header, cookie or parameter is what is wanted."""
 
-    __slots__ = ("_matches", "_name", "_subject")
-
     def __init__(self, subject: str, name: bytes, matches: ValueMatcher) -> None:
         self._subject = subject
         self._name = name
@@ -129,8 +115,6 @@ class AnyMatches(Matcher):
 class AnyListed(Matcher):
     """Any of these is an item of the lists in a header, cookie or parameter."""
 
-    __slots__ = ("_lists", "_wanted")
-
     def __init__(self, lists: CachedMatch, wanted: Iterable[bytes]) -> None:
         self._lists = lists
         self._wanted = frozenset(wanted)
@@ -142,8 +126,6 @@ class AnyListed(Matcher):
 
 class InPatternSet(Matcher):
     """This one of many patterns matches, which are matched in one pass for all rules."""
-
-    __slots__ = ("_battery", "_number")
 
     def __init__(self, patterns: CachedMatch, number: int) -> None:
         self._battery = patterns
@@ -157,8 +139,6 @@ class InPatternSet(Matcher):
 class IsPresent(Matcher):
     """There is such a header, cookie or parameter, or there is none, as `wanted` says."""
 
-    __slots__ = ("_name", "_subject", "_wanted")
-
     def __init__(self, subject: str, name: bytes, *, wanted: bool) -> None:
         self._subject = subject
         self._name = name
@@ -171,8 +151,6 @@ class IsPresent(Matcher):
 
 class FromNetworks(Matcher):
     """The client's address is in one of these networks."""
-
-    __slots__ = ("_networks",)
 
     def __init__(self, networks: Iterable[IPv4Network | IPv6Network]) -> None:
         self._networks = tuple(networks)

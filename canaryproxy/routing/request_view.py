@@ -48,21 +48,6 @@ class CachedMatch(Protocol):
 class RequestView:
     """One request and who sent it."""
 
-    __slots__ = (
-        "_cookies",
-        "_expected",
-        "_head",
-        "_headers",
-        "_last_name",
-        "_last_values",
-        "_matches",
-        "_path",
-        "_query",
-        "_searches",
-        "client",
-        "method",
-    )
-
     def __init__(self, head: RequestHead, client: Client) -> None:
         self.begin(head, client)
 

@@ -29,8 +29,6 @@ Clients choose them, so neither may grow."""
 class PathIndex:
     """The prefixes claimed on one host. A look-up costs one step per segment of the deepest prefix."""
 
-    __slots__ = ("_depth", "_prefixes", "_root")
-
     def __init__(self) -> None:
         self._depth = 0
         self._prefixes: dict[bytes, CompiledRoute] = {}
@@ -66,8 +64,6 @@ class PathIndex:
 
 class RouteIndex:
     """A table's routes by host and path. What has not changed is taken over from the index `before`."""
-
-    __slots__ = ("_any", "_cache", "_exact", "_generation", "_labels", "_only", "_wildcards", "by_name")
 
     by_name: dict[str, CompiledRoute]
 

@@ -30,8 +30,6 @@ MAX_SINGLE_LOOKUPS = 8
 class IndexedRule:
     """A rule with its number and its conditions compiled."""
 
-    __slots__ = ("_matchers", "number", "rule")
-
     def __init__(self, number: int, rule: Rule) -> None:
         self.number = number
         self.rule = rule
@@ -59,8 +57,6 @@ class IndexedRule:
 
 class FieldIndex:
     """The rules filed under values of headers, of cookies or of parameters, as `subject` says."""
-
-    __slots__ = ("_by_name", "_pairs", "subject")
 
     def __init__(self, subject: str) -> None:
         self.subject = subject
@@ -98,8 +94,6 @@ class FieldIndex:
 
 class RuleIndex:
     """The rules of a route, filed."""
-
-    __slots__ = ("_cookies", "_field_indexes", "_paths", "_unindexed", "_vary_cache", "rules")
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(IndexedRule(number, rule) for number, rule in enumerate(rules))

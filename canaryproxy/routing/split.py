@@ -35,8 +35,6 @@ SplitKey = tuple[str, str]
 class BlockSplit:
     """One sequence of buckets. `rng` yields floats in [0, 1). Takes about 10 KiB."""
 
-    __slots__ = ("_blocks_left", "_order", "_places", "_rng", "_strata_left")
-
     def __init__(self, rng: Rng) -> None:
         self._rng = rng
         self._order = bytearray(range(STRATA))
@@ -78,8 +76,6 @@ class BlockSplit:
 
 class Splits:
     """The splits of a worker. They outlive the tables, so a reload never begins a cycle again."""
-
-    __slots__ = ("_splits", "rng")
 
     def __init__(self, rng: Rng) -> None:
         self.rng = rng

@@ -27,14 +27,9 @@ cdef class UntilClose:
 
 
 cdef class ChunkedBody:
-    cdef object _failure
-    cdef object _lines
-    cdef object _payload
-    cdef object _refused
+    cdef object _failure, _lines, _payload, _refused
     cdef int _state
-    cdef Py_ssize_t _extensions
-    cdef Py_ssize_t _remaining
-    cdef Py_ssize_t _seen
+    cdef Py_ssize_t _extensions, _remaining, _seen
     cdef public object payload_limit
 
     cpdef reset(self)

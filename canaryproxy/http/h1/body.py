@@ -18,8 +18,6 @@ MAX_EXTENSION_BYTES = 16_384
 class BodyEnd:
     """The end of a body, with the trailer lines that came behind it (no line ends)."""
 
-    __slots__ = ("trailers",)
-
     def __init__(self, trailers: tuple[bytes, ...] = ()) -> None:
         self.trailers = trailers
 
@@ -38,8 +36,6 @@ BODY_END = BodyEnd()
 
 class ReceiveBuffer:
     """Received bytes that are not consumed yet: `data` from `position` on."""
-
-    __slots__ = ("data", "position")
 
     def __init__(self) -> None:
         self.data = b""
@@ -73,8 +69,6 @@ class ReceiveBuffer:
 class LengthBody:
     """Exactly `remaining` more bytes (Content-Length)."""
 
-    __slots__ = ("remaining",)
-
     def __init__(self) -> None:
         self.remaining = 0
 
@@ -99,8 +93,6 @@ class LengthBody:
 class UntilClose:
     """Everything until the peer closes; the end is the caller's to see."""
 
-    __slots__ = ()
-
     def next(self, buffer: ReceiveBuffer) -> bytes | None:
         """The next payload or None."""
         return buffer.take_all() if len(buffer) else None
@@ -111,18 +103,6 @@ SIZE, DATA, DATA_END, TRAILERS = range(4)
 
 class ChunkedBody:
     """The chunked coding. `failure` is raised for a malformed body, `too_large` for oversized trailers."""
-
-    __slots__ = (
-        "_extensions",
-        "_failure",
-        "_lines",
-        "_payload",
-        "_refused",
-        "_remaining",
-        "_seen",
-        "_state",
-        "payload_limit",
-    )
 
     def __init__(self, failure: Failure, too_large: Failure, trailer_bytes: int, trailer_fields: int) -> None:
         self._failure = failure

@@ -6,19 +6,11 @@ from canaryproxy.model.head cimport RequestHead
 
 
 cdef class RequestParser:
-    cdef object _body
-    cdef object _limits
-    cdef object _lines
+    cdef object _body, _limits, _lines
     cdef ChunkedBody _chunked
     cdef ReceiveBuffer _buffer
     cdef LengthBody _length
-    cdef Py_ssize_t _seen
-    cdef Py_ssize_t _skipped
-    cdef Py_ssize_t _unmeasured
-    cdef Py_ssize_t _most_bytes
-    cdef Py_ssize_t _most_target
-    cdef Py_ssize_t _most_line
-    cdef Py_ssize_t _most_fields
+    cdef Py_ssize_t _seen, _skipped, _unmeasured, _most_bytes, _most_target, _most_line, _most_fields
     cdef bytes _host
 
     @cython.locals(buffer=ReceiveBuffer)

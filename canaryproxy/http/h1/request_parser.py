@@ -39,23 +39,6 @@ def _start_line(line: bytes) -> None:
 class RequestParser:
     """Feed bytes, pull events. After `RequestRejectedError` the connection's framing is unknown: close it."""
 
-    __slots__ = (
-        "_body",
-        "_buffer",
-        "_chunked",
-        "_host",
-        "_length",
-        "_limits",
-        "_lines",
-        "_most_bytes",
-        "_most_fields",
-        "_most_line",
-        "_most_target",
-        "_seen",
-        "_skipped",
-        "_unmeasured",
-    )
-
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._buffer = ReceiveBuffer()

@@ -7,8 +7,7 @@ from canaryproxy.model.head cimport ResponseHead
 
 
 cdef class ResponseParser:
-    cdef object _body
-    cdef object _lines
+    cdef object _body, _lines
     cdef ChunkedBody _chunked
     cdef ReceiveBuffer _buffer
     cdef LengthBody _length

@@ -56,8 +56,6 @@ UNTIL_CLOSE = UntilClose()
 class ResponseParser:
     """Feed bytes, pull events; `expect` names the method of the request that is being answered."""
 
-    __slots__ = ("_body", "_buffer", "_chunked", "_interim", "_length", "_lines", "_method", "_seen")
-
     def __init__(self) -> None:
         self._buffer = ReceiveBuffer()
         self._length = LengthBody()

@@ -29,8 +29,6 @@ SECRET_BYTES = 16
 class UserNumbers:
     """Users by another number: SipHash-1-3 (Aumasson and Bernstein 2012, as in Python) of the 8 bytes of their hash."""
 
-    __slots__ = ("_a", "_b", "_c", "_d", "_end")
-
     def __init__(self, secret: bytes) -> None:
         secret = secret.ljust(SECRET_BYTES, b"\0")
         one, other = int.from_bytes(secret[:8], "little"), int.from_bytes(secret[8:SECRET_BYTES], "little")
@@ -88,8 +86,6 @@ def relative_error(kept: int, level: int) -> float:
 
 class DistinctUsers:
     """A set of users, or a sample of it: one in 2^`level`."""
-
-    __slots__ = ("_most", "_strata", "kept", "level")
 
     def __init__(self, most: int = MAX_KEPT) -> None:
         self._most = most

@@ -53,24 +53,6 @@ class CounterCell:
     in all the other places when there is a report (`fold`).
     """
 
-    __slots__ = (
-        "_dirty_cells",
-        "_usual_durations",
-        "codes",
-        "connect",
-        "dirty",
-        "duration",
-        "ejections",
-        "key",
-        "latency",
-        "outcomes",
-        "replies",
-        "rescues",
-        "retried",
-        "second",
-        "starts",
-    )
-
     def __init__(self, key: CounterKey, second: int, dirty_cells: "list[CounterCell]") -> None:
         self.key = key
         self.second = second
@@ -219,20 +201,6 @@ class Recorder:
     """The counters of one worker. Times are seconds of one monotonic clock. Users are given by their hash, and numbered
     under the `secret`.
     """
-
-    __slots__ = (
-        "_cells",
-        "_dirty_cells",
-        "_evicted",
-        "_goals",
-        "_mirrors",
-        "_numbers",
-        "_refused",
-        "_second",
-        "_seen",
-        "_turned_away",
-        "_users",
-    )
 
     def __init__(self, secret: bytes = b"") -> None:
         self._numbers = UserNumbers(secret)
