@@ -4,6 +4,7 @@ Down: `WorkerConfig` once, then `Publication`, `Certificates`, `Drain`. Up: `Int
 times a second, `Acknowledged` for every table, `Drained` at the end.
 """
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -111,3 +112,12 @@ class Drained:
 
 
 Message = WorkerConfig | Publication | Certificates | Drain | Introduction | Delta | Acknowledged | Drained
+
+FORK = b"f"
+"""Supervisor to fork server, over a socket that keeps message boundaries: fork a worker, whose channel comes along as a
+descriptor. The answer is its `PID` and a pidfd."""
+
+RETIRE = b"r"
+"""Supervisor to fork server: exit without the workers. If the socket closes without it, the workers exit too."""
+
+PID = struct.Struct("!I")

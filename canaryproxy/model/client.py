@@ -1,7 +1,7 @@
-"""Who sent a request: the peer of the connection, and how far it is believed."""
+"""The client of a request: the peer of the connection, and what a trusted proxy says about earlier hops."""
 
 from collections.abc import Sequence
-from ipaddress import ip_address
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any, NamedTuple
 
 from canaryproxy.model.forwarded import (
@@ -24,6 +24,9 @@ FORWARDING = Forwarding()
 MAPPED = ("::ffff:", "::FFFF:")
 """How IPv4 addresses begin that are written as IPv6 ones (RFC 4291 2.5.5.2)."""
 
+SITE_PREFIX_LENGTH = 64
+"""Bits of an IPv6 address that name a site: a host there has all of the other 64 to choose from (RFC 4291 2.5.4)."""
+
 
 def read_address(text: str) -> Address | None:
     """An IP address without zone and without port, IPv4-mapped ones as IPv4; None for anything else."""
@@ -39,6 +42,16 @@ def plain(address: str) -> str:
     if not address.startswith(MAPPED):
         return address
     found = read_address(address)
+    return address if found is None else str(found)
+
+
+def client_prefix(address: str) -> str:
+    """The unit by which clients are counted: an IPv4 address, the /64 of an IPv6 address. Any other text, such as
+    `unknown`, is its own unit. An IPv4-mapped address counts as its IPv4 address.
+    """
+    found = read_address(address)
+    if isinstance(found, IPv6Address):
+        return str(IPv6Network((found, SITE_PREFIX_LENGTH), strict=False))
     return address if found is None else str(found)
 
 

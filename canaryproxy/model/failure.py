@@ -3,12 +3,30 @@
 One enum member per cause. `dataplane/local_response.py` is the only place that turns one into bytes.
 """
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Literal
 
-from canaryproxy.model.outcome import Outcome
-
 Origin = Literal["downstream", "upstream", "proxy"]
+
+
+class Outcome(StrEnum):
+    """Result of one attempt: the `outcome` label of `attempts_total`."""
+
+    SUCCESS = "success"
+    ERROR_5XX = "error_5xx"
+    CONNECT = "connect"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    PROTOCOL = "protocol"
+    UNAVAILABLE = "unavailable"
+    OVERFLOW = "overflow"
+    CLIENT_ABORT = "client_abort"
+
+
+FAILURES = frozenset(
+    (Outcome.ERROR_5XX, Outcome.CONNECT, Outcome.TIMEOUT, Outcome.RESET, Outcome.PROTOCOL, Outcome.UNAVAILABLE)
+)
+"""Outcomes that are the version's fault. A client that left and load that was shed are not."""
 
 
 class Failure(Enum):

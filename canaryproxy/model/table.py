@@ -10,7 +10,6 @@ from typing import Literal
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.model.safety import Mirror, Shield
 
 FULL_WEIGHT = 10_000
 """Weights are basis points: the canary's share in 1/10,000 of the requests."""
@@ -90,6 +89,27 @@ class Caching:
 
     cookie: bool = False
     vary_cookie: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shield:
+    """Stable answers for a failed canary attempt. `timeout` is how long the canary may take until its response begins;
+    `budget` the share of the canary's requests that may be answered so, in basis points.
+    """
+
+    timeout: float = 2.0
+    budget: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Copies of stable's requests for the canary: their share in basis points, and which of them qualify. `max_body`
+    is in bytes.
+    """
+
+    percent: int
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    max_body: int = 65_536
 
 
 @dataclass(frozen=True, slots=True)

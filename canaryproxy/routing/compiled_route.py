@@ -6,13 +6,14 @@ first rule that matches decides, whatever rules behind it say.
 """
 
 from canaryproxy.model.decision import GoalRecogniser, VersionChoice
+from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Rule
-from canaryproxy.model.table import FULL_WEIGHT, Route
-from canaryproxy.routing.affinity import ClientKey, salt_of
+from canaryproxy.model.table import FULL_WEIGHT, Affinity, Route
+from canaryproxy.routing.affinity import AffinityKey, ClientKey, salt_of
 from canaryproxy.routing.cache_control import CacheAdvisor
 from canaryproxy.routing.cache_vary import names_of
-from canaryproxy.routing.compile_cache import CompileCache
 from canaryproxy.routing.conditions import compile_condition
+from canaryproxy.routing.goal_matcher import GoalMatcher
 from canaryproxy.routing.hashing import Hash
 from canaryproxy.routing.request_view import RequestView
 from canaryproxy.routing.rule_index import RuleIndex
@@ -56,6 +57,45 @@ class TrafficSplit:
 
     def __repr__(self) -> str:
         return f"<TrafficSplit {self.below!r} below {self.weight}, {self.above!r} above>"
+
+
+class CompileCache:
+    """Compiled rules, goals and affinities of one table: routes with equal ones share them. That saves memory, and a
+    thousand routes with the same rule for testers find it in the processor's caches.
+    """
+
+    __slots__ = ("_affinities", "_goals", "_rule_indexes")
+
+    def __init__(self) -> None:
+        self._affinities: dict[Affinity, AffinityKey] = {}
+        self._rule_indexes: dict[tuple[Rule, ...], RuleIndex] = {}
+        self._goals: dict[tuple[Goal, ...], GoalMatcher] = {}
+
+    def __repr__(self) -> str:
+        return f"<CompileCache: {len(self._rule_indexes)} rule indexes, {len(self._goals)} sets of goals>"
+
+    def rule_index(self, rules: tuple[Rule, ...]) -> RuleIndex:
+        """The index of these rules."""
+        rule_index = self._rule_indexes.get(rules)
+        if rule_index is None:
+            rule_index = self._rule_indexes[rules] = RuleIndex(rules)
+        return rule_index
+
+    def goals(self, goals: tuple[Goal, ...]) -> GoalMatcher | None:
+        """A matcher of the goals that traffic can reach; None without any."""
+        compiled = self._goals.get(goals)
+        if compiled is None:
+            compiled = self._goals[goals] = GoalMatcher(goals)
+        return compiled or None
+
+    def affinity_key(self, affinity: Affinity | None) -> AffinityKey | None:
+        """The affinity, compiled; None without affinity."""
+        if affinity is None:
+            return None
+        compiled = self._affinities.get(affinity)
+        if compiled is None:
+            compiled = self._affinities[affinity] = AffinityKey(affinity)
+        return compiled
 
 
 class CompiledRoute:

@@ -10,20 +10,32 @@ Should two routes claim the same host and path, the first in the table has it; t
 such a table.
 """
 
+import contextlib
+import ipaddress
 from collections.abc import Iterator
 
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.table import Route, RoutingTable
-from canaryproxy.routing.compile_cache import CompileCache
-from canaryproxy.routing.compiled_route import CompiledRoute
+from canaryproxy.routing.compiled_route import CompileCache, CompiledRoute
 from canaryproxy.routing.field_scan import path_of
-from canaryproxy.routing.host import host_name
 from canaryproxy.routing.path import normalise
 
 MAX_CACHED_HOSTS = 1024
 MAX_CACHED_HOST_BYTES = 262
 """How many spellings of hosts are remembered, and how long one may be: a name of 255 bytes, dot and port.
 Clients choose them, so neither may grow."""
+
+
+def host_name(authority: bytes) -> bytes:
+    """The name or bracketed address in `host [":" port]` as it is compared: lower case, without port and without one
+    trailing dot (RFC 9110 4.2.3, RFC 3986 6.2.2.1), an IPv6 address in its canonical form (RFC 5952).
+    """
+    if authority[:1] != b"[":
+        return authority.partition(b":")[0].lower().removesuffix(b".")
+    text = authority.partition(b"]")[0][1:].decode("latin-1").lower()
+    with contextlib.suppress(ValueError):  # a literal that is no address is compared as it is: it matches no host
+        text = str(ipaddress.IPv6Address(text))
+    return f"[{text}]".encode("latin-1")
 
 
 class PathIndex:

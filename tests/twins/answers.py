@@ -22,10 +22,9 @@ from canaryproxy.http.h1.request_parser import RequestParser
 from canaryproxy.http.h1.response_parser import ResponseParser
 from canaryproxy.model.client import Client
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.failure import RequestRejectedError
+from canaryproxy.model.failure import Outcome, RequestRejectedError
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.head import RequestHead, ResponseHead
-from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.settings import Limits
 from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version

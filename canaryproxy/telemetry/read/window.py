@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
-from canaryproxy.model.outcome import FAILURES, Outcome
+from canaryproxy.model.failure import FAILURES, Outcome
 from canaryproxy.model.report import CounterDelta, Delta, GoalDelta
 from canaryproxy.telemetry.read.counters import Side
 from canaryproxy.telemetry.record.histogram import quantile, total_seconds

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.failure import Outcome
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, MirrorDelta, OpenRequests, UsersDelta
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbers
 from canaryproxy.telemetry.record.histogram import merge, value_bucket
