@@ -41,3 +41,16 @@ cdef class ChunkedBody:
     cdef _data(self, ReceiveBuffer buffer, list pieces)
     cdef bint _data_end(self, ReceiveBuffer buffer) except -1
     cdef _trailers(self, ReceiveBuffer buffer)
+
+
+cdef class MessageParser:
+    cdef object _body, _lines
+    cdef ChunkedBody _chunked
+    cdef ReceiveBuffer _buffer
+    cdef LengthBody _length
+    cdef Py_ssize_t _seen
+
+    @cython.locals(buffer=ReceiveBuffer)
+    cpdef feed(self, bytes data)
+    @cython.locals(buffer=ReceiveBuffer)
+    cpdef Py_ssize_t pending(self)

@@ -1,8 +1,8 @@
-"""What each version did lately: counts in slots of time, kept coarser with age. Pure.
+"""Recent counts of each version, in time slots that get coarser with age. Pure.
 
-Slots of 1 s reach back two minutes, of 10 s twenty, of 60 s an hour. An exchange is filed under the moment it is
-reported, not the one it began: a window shows what happened in it, timeouts of old requests included. Only
-requests drawn by weight or affinity count, by their first attempt.
+Slots of 1 s reach back two minutes, of 10 s twenty, of 60 s an hour. An exchange is counted when it is reported, not
+when it began: a window includes timeouts of older requests. Only requests decided by weight or affinity count, by their
+first attempt.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from canaryproxy.telemetry.read.counters import Side
 from canaryproxy.telemetry.record.histogram import quantile, total_seconds
 
 RESOLUTIONS = ((1, 120), (10, 1200), (60, 3600))
-"""Seconds of a slot, and how many seconds they reach back."""
+"""Seconds of a slot, and seconds that its slots reach back."""
 
 MAX_WINDOW_SECONDS = 3600.0
 OBSERVED = 60.0
@@ -32,16 +32,14 @@ class GoalCount:
     value: float = 0.0
 
     def add(self, count: int, value: float) -> None:
-        """More of them."""
+        """Add events."""
         self.count += count
         self.value += value
 
 
 @dataclass(slots=True)
 class Sample:
-    """Counts of one version in one stretch of time. `requests` have ended and can be judged; `latency` maps
-    histogram bucket to count.
-    """
+    """Counts of one version in one period. `requests` have ended and can be judged; `latency` maps bucket to count."""
 
     starts: int = 0
     requests: int = 0
@@ -50,7 +48,7 @@ class Sample:
     goals: dict[str, GoalCount] = field(default_factory=dict)
 
     def count(self, cell: CounterDelta) -> None:
-        """Add what a worker reports."""
+        """Add a cell of a worker's report."""
         self.starts += cell.starts
         for outcome, count in cell.outcomes.items():
             if outcome not in NEUTRAL:
@@ -66,7 +64,7 @@ class Sample:
         self.goals.setdefault(goal, GoalCount()).add(events, value)
 
     def merge(self, other: "Sample") -> None:
-        """Add another stretch."""
+        """Add the counts of another period."""
         self.starts += other.starts
         self.requests += other.requests
         self.errors += other.errors
@@ -81,12 +79,12 @@ class Sample:
 
     @property
     def mean(self) -> float | None:
-        """Mean latency in seconds, within 1.1 %; None where none was measured."""
+        """Mean latency in seconds, within 1.1 %; None without measurements."""
         total = self.latency.total()
         return total_seconds(self.latency) / total if total else None
 
     def quantile(self, q: float) -> float | None:
-        """A quantile of the latency in seconds, within 1.1 %; None where none was measured."""
+        """A quantile of the latency in seconds, within 1.1 %; None without measurements."""
         return quantile(self.latency, q)
 
 
@@ -97,7 +95,7 @@ class SampleHistory:
         self._slots: tuple[dict[int, Sample], ...] = tuple({} for _ in RESOLUTIONS)
 
     def at(self, at: float) -> Iterator[Sample]:
-        """The slots of a moment, one for each resolution."""
+        """The slots for a time, one per resolution."""
         for (width, reach), slots in zip(RESOLUTIONS, self._slots, strict=True):
             number = int(at) // width
             sample = slots.get(number)
@@ -108,7 +106,7 @@ class SampleHistory:
             yield sample
 
     def sample(self, now: float, window: float) -> Sample:
-        """The last `window` seconds, from the finest slots that reach back so far."""
+        """The last `window` seconds, from the finest slots that reach back that far."""
         merged = Sample()
         for (width, reach), slots in zip(RESOLUTIONS, self._slots, strict=True):
             if window <= reach:
@@ -121,13 +119,13 @@ class SampleHistory:
 
 
 class Window:
-    """The recent past of all versions. Times are seconds of one monotonic clock."""
+    """Recent counts of all versions. Times are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self._histories: dict[Side, SampleHistory] = {}
 
     def add(self, delta: Delta) -> None:
-        """File a worker's report."""
+        """Add a worker's report."""
         for cell in delta.cells:
             if cell.key.analysed:
                 for sample in self._history((cell.key.route, cell.key.version)).at(delta.at):
@@ -137,7 +135,7 @@ class Window:
                 self.goal_reached(goal, delta.at)
 
     def goal_reached(self, goal: GoalDelta, at: float) -> None:
-        """File events of a goal."""
+        """Add events of a goal."""
         for sample in self._history((goal.route, goal.version)).at(at):
             sample.goal_reached(goal.goal, goal.events, goal.value)
 
@@ -148,17 +146,17 @@ class Window:
         return history
 
     def retain(self, routes: Set[str]) -> None:
-        """Forget routes that are not configured any more."""
+        """Drop routes that are no longer configured."""
         for side in [side for side in self._histories if side[0] not in routes]:
             del self._histories[side]
 
     def sample(self, side: Side, now: float, window: float) -> Sample:
-        """What a version did in the last `window` seconds, an hour at most."""
+        """The counts of a version in the last `window` seconds, an hour at most."""
         history = self._histories.get(side)
         return Sample() if history is None else history.sample(now, min(window, MAX_WINDOW_SECONDS))
 
     def observed_weight(self, route: str, now: float) -> float | None:
-        """The canary's share of what was drawn in the last minute, percent; None without a draw."""
+        """The canary's share of the decisions of the last minute, percent; None without decisions."""
         canary = self.sample((route, "canary"), now, OBSERVED).starts
         total = canary + self.sample((route, "stable"), now, OBSERVED).starts
         return 100 * canary / total if total else None
