@@ -1,8 +1,7 @@
-"""Documents as they are stored: versions, and what a later version has added. Pure.
+"""Stored documents: their version, and the fields that a later version has added. Pure.
 
-A document is a JSON object. `v` rises only where an older reader would act wrongly; anything else may be added to any
-object at any level, and readers who do not know it keep it and write it back. The rules are in
-docs/decisions/0013-stored-state.md.
+A document is a JSON object. `v` is raised only if an older reader would act wrongly; other fields may be added to any
+object, and older readers keep and write them back unchanged. The rules are in docs/decisions/0013-stored-state.md.
 """
 
 import math
@@ -15,11 +14,11 @@ VERSION = "v"
 
 
 class TooNewError(Exception):
-    """A later version wrote this, and says that it cannot be used without knowing what it means."""
+    """A later version wrote this document and requires readers to know its meaning."""
 
 
 def version_of(data: Mapping[str, Any], known: int, what: str) -> int:
-    """The version of a document; 0 where it names none. Raises `TooNewError` above `known`, and `ValueError`."""
+    """The version of a document; 0 without one. Raises `TooNewError` above `known`, and `ValueError`."""
     version = data.get(VERSION, 0)
     if type(version) is not int or version < 0:
         raise ValueError(f"{version!r} is no version of {what}")
@@ -34,8 +33,8 @@ def unknown(data: Mapping[str, Any], known: Collection[str]) -> Document:
 
 
 def added(loaded: object, dumped: object) -> Document:
-    """What a loaded document has beside what this version writes of the same, object by object. Lists are values: they
-    are this version's as a whole.
+    """The fields of a loaded document that this version does not write, object by object. Lists are values: they are
+    not merged.
     """
     if not isinstance(loaded, dict) or not isinstance(dumped, dict):
         return {}
@@ -49,7 +48,7 @@ def added(loaded: object, dumped: object) -> Document:
 
 
 def merged(dumped: Document, extra: Mapping[str, Any]) -> Document:
-    """A document with what `added` has found put back where it was."""
+    """A document with the fields that `added` has found put back."""
     whole = dict(dumped)
     for name, value in extra.items():
         mine = whole.get(name)
@@ -103,7 +102,7 @@ def mapping(value: object) -> Document:
 
 
 def plain(value: float) -> float | str:
-    """A number for JSON, which has none for what is not finite."""
+    """A number for JSON, which has no infinity and no NaN."""
     return value if math.isfinite(value) else repr(value)
 
 
@@ -136,7 +135,7 @@ def wholes(value: object, count: int | None = None) -> list[int]:
 
 
 def pairs(counts: Mapping[int, int]) -> list[list[int]]:
-    """Counts by number, for JSON, whose objects have names."""
+    """Counts by number as a JSON list, since the keys of JSON objects are strings."""
     return [[key, count] for key, count in counts.items()]
 
 

@@ -1,6 +1,6 @@
-"""Failures: what went wrong, whose fault it is, and the status that says so.
+"""Failures and outcomes of attempts: cause, origin and status.
 
-One enum member per cause. `dataplane/local_response.py` is the only place that turns one into bytes.
+One enum member per cause. `dataplane/local_response.py` is the only place that turns a failure into bytes.
 """
 
 from enum import Enum, StrEnum
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 FAILURES = frozenset(
     (Outcome.ERROR_5XX, Outcome.CONNECT, Outcome.TIMEOUT, Outcome.RESET, Outcome.PROTOCOL, Outcome.UNAVAILABLE)
 )
-"""Outcomes that are the version's fault. A client that left and load that was shed are not."""
+"""Outcomes that count against the version. A client that left early and load that was shed do not."""
 
 
 class Failure(Enum):
@@ -68,7 +68,7 @@ class Failure(Enum):
 
 
 class RequestRejectedError(Exception):
-    """Raised where a request cannot go on; carries the failure and a sentence for the log."""
+    """A request is rejected; carries the failure and a sentence for the log."""
 
     def __init__(self, failure: Failure, why: str = "") -> None:
         super().__init__(why or failure.name)

@@ -140,7 +140,7 @@ class CompiledRoute:
         return f"<CompiledRoute {self.route.name} weight {self.weight}, {self.rule_index!r}>"
 
     def split_for(self, request: RequestView, rng: Rng) -> tuple[TrafficSplit, ClientKey | None]:
-        """The split of a request, and the client's key if the split needs it. `rng` generates the key of a new client."""
+        """The split of a request, and the client's key if it is needed. `rng` generates the key of a new client."""
         indexed = self.rule_index.first_match(request) if self.rule_index.rules else None
         if indexed is not None:
             rule = indexed.rule

@@ -50,7 +50,7 @@ class ReceiveBuffer:
         self.position = 0
 
     def consume(self, end: int) -> None:
-        """Mark the bytes before `end` as consumed. A fully consumed buffer is released, since its connection may idle."""
+        """Mark the bytes before `end` as consumed. A consumed buffer is released: its connection may idle."""
         if end == len(self.data):
             self.data, self.position = b"", 0
         else:

@@ -67,7 +67,7 @@ class ResponseParser(MessageParser):
         return self._body is UNTIL_CLOSE
 
     def next(self) -> ResponseHead | bytes | BodyEnd | None:
-        """The next event, or None until more bytes come. Raises `RequestRejectedError` for a response that is not relayed."""
+        """The next event, or None until more bytes come. Raises `RequestRejectedError` for an invalid response."""
         body = self._body
         if body is None:
             return self._head()

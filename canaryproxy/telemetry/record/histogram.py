@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 
 from canaryproxy.telemetry.record.logarithm import PER_OCTAVE
 
-SCALE = 5
-
 MIN_VALUE = 1e-6
 ZERO_BUCKET = -(2**15)
 """The bucket of values below a millionth, which count as zero."""
@@ -30,29 +28,14 @@ def value_of(index: int) -> float:
     return 0.0 if index == ZERO_BUCKET else middle(index)
 
 
-def bounds(index: int, scale: int = SCALE) -> tuple[float, float]:
-    """The bucket's bounds in seconds: values lie above the first and at most at the second."""
-    per_octave = 2**scale
-    return 2.0 ** (index / per_octave), 2.0 ** ((index + 1) / per_octave)
-
-
 def middle(index: int) -> float:
     """The geometric middle of a bucket, seconds: within 1.1 % of every value in it."""
-    low, high = bounds(index)
-    return math.sqrt(low * high)
+    return math.sqrt(2.0 ** (index / PER_OCTAVE) * 2.0 ** ((index + 1) / PER_OCTAVE))
 
 
 def total_seconds(counts: Mapping[int, int]) -> float:
     """The sum of the counted values in seconds, each taken as the middle of its bucket: within 1.1 %."""
     return sum(count * middle(index) for index, count in counts.items())
-
-
-def fold(counts: Mapping[int, int]) -> dict[int, int]:
-    """The same counts one scale coarser: two neighbouring buckets become one."""
-    folded: dict[int, int] = {}
-    for index, count in counts.items():
-        folded[index >> 1] = folded.get(index >> 1, 0) + count
-    return folded
 
 
 def merge(*many: Mapping[int, int]) -> dict[int, int]:
@@ -82,8 +65,8 @@ def quantile(counts: Mapping[int, int], q: float) -> float | None:
 
 
 def classic(latency: Counter[int], uppers: Sequence[float]) -> list[tuple[str, float]]:
-    """Exponential buckets as cumulative Prometheus buckets. Each is counted at its middle, so a bound is off by 1.1 % at
-    most, and no count ever decreases.
+    """Exponential buckets as cumulative Prometheus buckets. Each is counted at its middle, so a bound is off by 1.1 %
+    at most, and no count ever decreases.
     """
     found: list[tuple[str, float]] = []
     ordered = sorted(latency.items())

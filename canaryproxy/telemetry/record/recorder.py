@@ -18,25 +18,21 @@ from canaryproxy.telemetry.record.histogram import merge, value_bucket
 from canaryproxy.telemetry.record.logarithm import bucket_of
 
 OVERDUE_SECONDS = 1
-"""An open exchange is overdue once the clock's whole second exceeds its second of start by this much: one that began
-at 5.9 from 6.0 on, one that began at 5.1 likewise. So its age is then anything up to a second, and all that began in
-one second turn overdue together."""
-
+"""An open exchange is overdue once the clock's whole second exceeds its start second by this much. All exchanges that
+began in one second become overdue together, at an age of up to one second."""
 
 MAX_OVERDUE = 8_192
 COARSEST_SECONDS = 64
-"""Entries of a report for what is overdue, beyond which seconds of start are put together, so many at most: a report
-has to fit into a frame also where the exchanges of a hundred routes have waited for a minute."""
-
+"""Limit on the overdue entries of a report, and how many start seconds may be merged to keep it: a report has to fit
+into a frame even if exchanges of a hundred routes have waited for a minute."""
 
 OK = 200
 SUCCESS = Outcome.SUCCESS
 
 NO_TUNNELS: Mapping[tuple[str, str], int] = MappingProxyType({})
 
-
 NO_COUNTS: dict[Any, int] = {}
-"""What was never counted: most cells know few kinds of events. It stays empty."""
+"""Shared empty counts, never changed: most cells count few kinds of events."""
 
 
 def _count(counts: dict[Any, int], key: object, count: int = 1) -> dict[Any, int]:
@@ -47,10 +43,10 @@ def _count(counts: dict[Any, int], key: object, count: int = 1) -> dict[Any, int
 
 
 class CounterCell:
-    """Counts of one decision's exchanges that began in one second. Times are seconds.
+    """Counts of one decision's exchanges that began in one second. Times in seconds.
 
-    The usual exchange succeeds with 200 and is judged by all of its duration: it is counted once, by its duration, and
-    in all the other places when there is a report (`fold`).
+    The usual exchange succeeds with 200, and its latency is its duration: it is counted once, by duration, and added to
+    the other counts when a report is made (`fold`).
     """
 
     def __init__(self, key: CounterKey, second: int, dirty_cells: "list[CounterCell]") -> None:
@@ -63,7 +59,7 @@ class CounterCell:
         return f"<CounterCell {self.key} second {self.second}: {self.starts} starts>"
 
     def clear(self) -> None:
-        """Everything so far was reported."""
+        """Start again after a report."""
         self.dirty = False
         self.starts = 0
         self._usual_durations: dict[int, int] = {}
@@ -78,14 +74,14 @@ class CounterCell:
         self.ejections = 0
 
     def mark_dirty(self) -> None:
-        """There is something to report."""
+        """Add the cell to those to be reported."""
         if not self.dirty:
             self.dirty = True
             self._dirty_cells.append(self)
 
     def finish(self, outcome: Outcome, code: int, duration: float, latency: float | None) -> None:
-        """The exchange ended: what became of its attempt, the status the client got and when, counted from
-        the complete request head, and the judged latency, None where there is none to judge.
+        """Count an exchange: the outcome of its attempt, the client's status, the duration from the complete request
+        head, and the judged latency or None.
         """
         if not self.dirty:
             self.mark_dirty()
@@ -99,7 +95,7 @@ class CounterCell:
             self.latency = _count(self.latency, bucket)
 
     def succeed(self, duration: float) -> None:
-        """The usual exchange ended."""
+        """Count a usual exchange."""
         if not self.dirty:
             self.mark_dirty()
         bucket = bucket_of(duration)
@@ -107,7 +103,7 @@ class CounterCell:
         usual[bucket] = usual.get(bucket, 0) + 1
 
     def fold(self) -> None:
-        """Count the usual exchanges like all others."""
+        """Add the usual exchanges to the other counts."""
         usual, self._usual_durations = self._usual_durations, {}
         if usual:
             count = sum(usual.values())
@@ -117,27 +113,27 @@ class CounterCell:
             self.latency = merge(self.latency, usual) if self.latency else usual
 
     def repeat(self, outcome: Outcome) -> None:
-        """An attempt beside the first: lost to the keep-alive race, or made elsewhere after the first one failed."""
+        """Count an attempt beside the first: repeated after the keep-alive race, or made elsewhere after a failure."""
         self.mark_dirty()
         self.retried = _count(self.retried, outcome)
 
     def connected(self, seconds: float) -> None:
-        """A connection to the endpoint was opened."""
+        """Count an opened connection to the endpoint."""
         self.mark_dirty()
         self.connect = _count(self.connect, bucket_of(seconds))
 
     def reply(self, status: int) -> None:
-        """The version answered its first attempt with a status from 400 on."""
+        """Count a status from 400 on that the version gave to a first attempt."""
         self.mark_dirty()
         self.replies = _count(self.replies, status)
 
     def rescue(self, kind: str) -> None:
-        """The other version answers in place of this one."""
+        """Count a request that the other version answers."""
         self.mark_dirty()
         self.rescues = _count(self.rescues, kind)
 
     def eject(self) -> None:
-        """An endpoint of this version is ejected."""
+        """Count an ejection of an endpoint of this version."""
         self.mark_dirty()
         self.ejections += 1
 
@@ -172,7 +168,7 @@ class GoalCounter:
         self.sum_values: dict[int, float] = {}
 
     def add(self, value: float, user: int) -> None:
-        """One more, of this user if there is one."""
+        """Count an event; `user` is 0 without a user."""
         self.count += 1
         self.value += value
         bucket = value_bucket(value)
@@ -182,7 +178,7 @@ class GoalCounter:
             self.sum_values[user] = self.sum_values.get(user, 0.0) + value
 
     def report(self, key: tuple[str, str, str, bool]) -> GoalDelta:
-        """All of it, users as a sample where they are many."""
+        """The events since the last report; many users as a sample."""
         users = {user: self.sum_values[user] for user in self.users.users()}
         return GoalDelta(*key, self.count, self.value, self.values, self.users.level, users)
 
@@ -198,8 +194,8 @@ class MirrorCounter:
 
 
 class Recorder:
-    """The counters of one worker. Times are seconds of one monotonic clock. Users are given by their hash, and numbered
-    under the `secret`.
+    """The counters of one worker. Times are seconds of one monotonic clock. Users are given by their hash and numbered
+    with the `secret` (`UserNumbers`).
     """
 
     def __init__(self, secret: bytes = b"") -> None:
@@ -216,7 +212,7 @@ class Recorder:
         self._mirrors: dict[str, MirrorCounter] = {}
 
     def start(self, decision: Decision, now: float) -> CounterCell:
-        """Count a start; returns the cell that the exchange adds to later."""
+        """Count a started exchange; returns its cell."""
         second = int(now)
         if second != self._second:
             self._second = second
@@ -240,26 +236,26 @@ class Recorder:
         return CounterCell(key, second, self._dirty_cells)
 
     def refuse(self, code: int) -> None:
-        """Count an answer of our own, given before any decision."""
+        """Count a response of ours without a decision."""
         self._refused[code] = self._refused.get(code, 0) + 1
 
     def connection_rejected(self, reason: str) -> None:
-        """Count a client connection that was not let in."""
+        """Count a refused client connection."""
         self._turned_away[reason] = self._turned_away.get(reason, 0) + 1
 
     def evict(self, reason: str) -> None:
-        """Count a client connection that was closed to make room."""
+        """Count a client connection closed to free capacity."""
         self._evicted[reason] = self._evicted.get(reason, 0) + 1
 
     def user_seen(self, decision: Decision, user: int) -> None:
-        """A request of this user was decided."""
+        """Count the user of a decided request."""
         seen = self._seen.get(decision)
         if seen is None:
             seen = self._seen[decision] = self._sketch_of(decision).seen
         seen.add(self._numbers.of(user))
 
     def user_failed(self, decision: Decision, user: int) -> None:
-        """The version failed a request of this user."""
+        """Count the user of a failed request."""
         self._sketch_of(decision).failed.add(self._numbers.of(user))
 
     def _sketch_of(self, decision: Decision) -> NewUserSketch:
@@ -270,7 +266,7 @@ class Recorder:
         return sketch
 
     def goal_reached(self, decision: Decision, reached: Iterable[tuple[str, float]], user: int) -> None:
-        """Count events, by name of goal and value, for the version decided; `user` is 0 where there is none."""
+        """Count events (goal, value) for the version decided; `user` is 0 without a user."""
         for goal, value in reached:
             key = decision.route.name, decision.version.name, goal, decision.analysed
             events = self._goals.get(key)
@@ -279,16 +275,16 @@ class Recorder:
             events.add(value, self._numbers.of(user) if user else 0)
 
     def mirror_sent(self, route: str) -> None:
-        """A copy is on its way."""
+        """Count a mirrored copy that was sent."""
         self._mirror_of(route).sent += 1
 
     def mirror_dropped(self, route: str, outcome: Outcome) -> None:
-        """A copy was not sent."""
+        """Count a mirrored copy that was not sent."""
         self._mirror_of(route).dropped += 1
         self.mirror_ended(route, outcome)
 
     def mirror_ended(self, route: str, outcome: Outcome) -> None:
-        """What became of a copy."""
+        """Count the outcome of a mirrored copy."""
         outcomes = self._mirror_of(route).outcomes
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
 
@@ -344,27 +340,14 @@ class Recorder:
 
     def _take_copies(self) -> tuple[MirrorDelta, ...]:
         taken, self._mirrors = self._mirrors, {}
-        return tuple(
-            MirrorDelta(route, copies.sent, copies.dropped, copies.outcomes) for route, copies in taken.items()
-        )
+        return tuple(MirrorDelta(route, one.sent, one.dropped, one.outcomes) for route, one in taken.items())
 
 
 def _report(cell: CounterCell) -> CounterDelta:
     cell.fold()
-    delta = CounterDelta(
-        cell.key,
-        cell.second,
-        cell.starts,
-        cell.outcomes,
-        cell.retried,
-        cell.codes,
-        cell.latency,
-        cell.duration,
-        cell.connect,
-        cell.rescues,
-        cell.ejections,
-        cell.replies,
-    )
+    times = cell.latency, cell.duration, cell.connect
+    counts = cell.starts, cell.outcomes, cell.retried, cell.codes, *times, cell.rescues, cell.ejections, cell.replies
+    delta = CounterDelta(cell.key, cell.second, *counts)
     cell.clear()
     return delta
 
@@ -382,7 +365,7 @@ def _overdue(cells: Iterable[CounterCell], latest: int) -> tuple[OpenRequests, .
 
 
 def _coarsen(counts: dict[tuple[CounterKey, int], int], step: int) -> dict[tuple[CounterKey, int], int]:
-    """The exchanges of so many seconds as if all of them had begun in the last of these that any began in."""
+    """Merge the exchanges of `step` seconds into the last of these seconds in which one began."""
     together: dict[tuple[CounterKey, int], tuple[int, int]] = {}
     for (key, second), count in counts.items():
         last, before = together.get((key, second // step), (second, 0))
