@@ -1,4 +1,4 @@
-"""One field or cookie of a request, found without taking all of them apart, in C. The compiled twin of field_scan.py."""
+"""Finds single fields, cookies and parameters of a request, in C. The compiled twin of field_scan.py."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
@@ -7,7 +7,7 @@ from libc.string cimport memchr, memcmp
 ctypedef const unsigned char *Bytes
 
 cdef enum:
-    # Longer names count as this long where names are distinguished.
+    # Longer names share the last bit of the length masks.
     LONGEST = 63
 
 
@@ -24,7 +24,7 @@ cdef bytes _trimmed(Bytes start, Bytes stop):
 
 
 cdef list _with(list found, bytes value):
-    """One more; most names are not there at all, and then there is no list either."""
+    """Append a value; the list is created for the first one, since most names have none."""
     if found is None:
         return [value]
     found.append(value)
@@ -33,12 +33,9 @@ cdef list _with(list found, bytes value):
 
 cpdef tuple field_values(bytes block, bytes name):
     """See field_scan.py."""
-    cdef Bytes line = <Bytes> PyBytes_AS_STRING(block)
-    cdef Bytes end = line + PyBytes_GET_SIZE(block)
+    cdef Bytes stop, line = <Bytes> PyBytes_AS_STRING(block), end = line + PyBytes_GET_SIZE(block)
     cdef Bytes wanted = <Bytes> PyBytes_AS_STRING(name)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
-    cdef Bytes stop
-    cdef Py_ssize_t at
+    cdef Py_ssize_t at, size = PyBytes_GET_SIZE(name)
     cdef list found = None
     while line < end:
         stop = <Bytes> memchr(line, 10, end - line)
@@ -64,9 +61,7 @@ cdef bint _named(Bytes name, const char *wanted, Py_ssize_t size) noexcept nogil
 
 cpdef bint has_cache_fields(bytes block) except -1:
     """See field_scan.py."""
-    cdef Bytes line = <Bytes> PyBytes_AS_STRING(block)
-    cdef Bytes end = line + PyBytes_GET_SIZE(block)
-    cdef Bytes colon
+    cdef Bytes colon, line = <Bytes> PyBytes_AS_STRING(block), end = line + PyBytes_GET_SIZE(block)
     cdef Py_ssize_t size
     while line < end:
         colon = <Bytes> memchr(line, 58, end - line)
@@ -98,13 +93,10 @@ cpdef bytes path_of(bytes target):
 
 cpdef tuple cookie_values(bytes field, bytes name):
     """See field_scan.py."""
-    cdef Bytes pair = <Bytes> PyBytes_AS_STRING(field)
-    cdef Bytes end = pair + PyBytes_GET_SIZE(field)
+    cdef Bytes pair = <Bytes> PyBytes_AS_STRING(field), end = pair + PyBytes_GET_SIZE(field)
     cdef Bytes wanted = <Bytes> PyBytes_AS_STRING(name)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
-    cdef Bytes stop
-    cdef Bytes equals
-    cdef Bytes start
+    cdef Bytes stop, equals, start
     cdef list found = None
     while pair <= end:
         stop = <Bytes> memchr(pair, 59, end - pair)
@@ -135,8 +127,7 @@ cdef bytes _unquoted(bytes value):
 cpdef bint is_client_id(bytes value) except -1:
     """See field_scan.py."""
     cdef Bytes content = <Bytes> PyBytes_AS_STRING(value)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(value)
-    cdef Py_ssize_t at
+    cdef Py_ssize_t at, size = PyBytes_GET_SIZE(value)
     if not 16 <= size <= 64:
         return False
     for at in range(size):
@@ -159,7 +150,7 @@ cpdef bint is_normal(bytes path) except -1:
 
 
 cdef class FieldNames:
-    """See field_scan.py. Nearly every other name is distinguished by its first byte and its length."""
+    """See field_scan.py. First byte and length exclude nearly every other name."""
 
     def __init__(self, names):
         cdef bytes name
@@ -210,7 +201,7 @@ cdef class FieldNames:
 
 
 cdef int _add(dict found, bytes name, bytes value) except -1:
-    """One more value of a name. The first one is kept as it is: most names have no other."""
+    """Add a value of a name. A single value is stored as a tuple at once: most names have no other."""
     cdef object before = found.get(name)
     if before is None:
         found[name] = (value,)
@@ -222,7 +213,7 @@ cdef int _add(dict found, bytes name, bytes value) except -1:
 
 
 cdef dict _settled(dict found):
-    """Where there are several values, they are a tuple in the end."""
+    """Turn the lists of several values into tuples."""
     for name, values in found.items():
         if type(values) is list:
             found[name] = tuple(<list> values)

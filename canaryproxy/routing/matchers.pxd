@@ -62,7 +62,7 @@ cdef class AnyListed(Matcher):
 
 
 cdef class InPatternSet(Matcher):
-    cdef object _battery, _number
+    cdef object _patterns, _number
 
     cpdef bint matches(self, RequestView request) except -1
 
