@@ -1,6 +1,6 @@
 """The client of a request: the peer of the connection, and what a trusted proxy says about earlier hops."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any, NamedTuple
 
@@ -96,34 +96,19 @@ class Client:
         nearest = read_address(self.address.decode("ascii"))
         if not self.trusted or nearest is None:
             return RequestOrigin(nearest, self.scheme)
-        if self.forwarding.standard:
-            return self._by_standard(
-                nearest, forwarded.hops_of([value for name, value in special if name == b"forwarded"])
-            )
-        values = [value for name, value in special if name == b"x-forwarded-proto"]
-        scheme = values[0].partition(b",")[0].strip(b" \t").lower() if values else b""
-        return self._by_custom(nearest, scheme or self.scheme, special)
-
-    def _by_custom(self, nearest: Address, scheme: bytes, special: Special) -> RequestOrigin:
-        lines = [value.decode("latin-1") for name, value in special if name == b"x-forwarded-for"]
-        behind: list[Address] = []
-        for hop in _nearest(lines):
-            address = read_address(_without_port(hop.strip()))
-            if address is None:
-                break
-            behind.append(nearest)
-            nearest = address
-            if not self._trusts(address):
-                break
-        return RequestOrigin(nearest, scheme, tuple(reversed(behind)))
-
-    def _by_standard(self, nearest: Address, hops: list[Element]) -> RequestOrigin:
         scheme, host, behind = self.scheme, b"", []
-        for hop in reversed(hops):
-            scheme = forwarded.scheme_of(hop) or scheme
-            host = hop.get(b"host", host)
-            node = forwarded.node_address(hop.get(b"for", b""))
-            address = None if node is None else read_address(node.decode("ascii"))
+        hops: Iterable[tuple[Address | None, Element]]
+        if self.forwarding.standard:
+            elements = forwarded.hops_of([value for name, value in special if name == b"forwarded"])
+            hops = [(_address_of(element), element) for element in reversed(elements)]
+        else:
+            values = [value for name, value in special if name == b"x-forwarded-proto"]
+            scheme = (values[0].partition(b",")[0].strip(b" \t").lower() if values else b"") or scheme
+            lines = [value.decode("latin-1") for name, value in special if name == b"x-forwarded-for"]
+            hops = [(read_address(_without_port(hop.strip())), {}) for hop in _nearest(lines)]
+        for address, element in hops:
+            scheme = forwarded.scheme_of(element) or scheme
+            host = element.get(b"host", host)
             if address is None:
                 break
             behind.append(nearest)
@@ -143,6 +128,11 @@ class Client:
     def scheme_of(self, special: Special) -> bytes:
         """The client's scheme: from a trusted proxy, else that of the connection."""
         return self.origin(special).scheme if self.trusted else self.scheme
+
+
+def _address_of(element: Element) -> Address | None:
+    node = forwarded.node_address(element.get(b"for", b""))
+    return None if node is None else read_address(node.decode("ascii"))
 
 
 def _nearest(lines: list[str]) -> list[str]:

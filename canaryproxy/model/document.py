@@ -5,10 +5,11 @@ object, and older readers keep and write them back unchanged. The rules are in d
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, TypeVar
 
 Document = dict[str, Any]
+N = TypeVar("N", int, float)
 
 VERSION = "v"
 
@@ -120,15 +121,16 @@ def plains(values: Iterable[float]) -> list[float | str]:
 
 def reals(value: object, count: int | None = None) -> list[float]:
     """The numbers of `plains`; `count` of them, if that is given. Raises `ValueError` and `TypeError`."""
-    found = [real(one) for one in items(value)]
-    if count is not None and len(found) != count:
-        raise ValueError(f"{len(found)} numbers instead of {count}")
-    return found
+    return _numbers(real, value, count)
 
 
 def wholes(value: object, count: int | None = None) -> list[int]:
     """Whole numbers from 0 up; `count` of them, if that is given. Raises `ValueError` and `TypeError`."""
-    found = [whole(one) for one in items(value)]
+    return _numbers(whole, value, count)
+
+
+def _numbers(load: Callable[[object], N], value: object, count: int | None) -> list[N]:
+    found = [load(one) for one in items(value)]
     if count is not None and len(found) != count:
         raise ValueError(f"{len(found)} numbers instead of {count}")
     return found

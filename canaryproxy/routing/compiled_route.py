@@ -5,7 +5,7 @@ bucket is compared with the weight. Precedence: abort, rules in order, affinity,
 decides; later rules are ignored.
 """
 
-from functools import partial
+import functools
 
 from canaryproxy.model.decision import GoalRecogniser, VersionChoice
 from canaryproxy.model.goal import Goal
@@ -66,38 +66,24 @@ class CompileCache:
     thousand routes with the same rule for testers find it in the processor's caches.
     """
 
-    __slots__ = ("_affinities", "_goals", "_rule_indexes")
+    __slots__ = ("_affinity_key", "_goals", "rule_index")
 
     def __init__(self) -> None:
-        self._affinities: dict[Affinity, AffinityKey] = {}
-        self._rule_indexes: dict[tuple[Rule, ...], RuleIndex] = {}
-        self._goals: dict[tuple[Goal, ...], GoalMatcher] = {}
+        self._affinity_key = functools.cache(AffinityKey)
+        self._goals = functools.cache(GoalMatcher)
+        self.rule_index = functools.cache(RuleIndex)
 
     def __repr__(self) -> str:
-        return f"<CompileCache: {len(self._rule_indexes)} rule indexes, {len(self._goals)} sets of goals>"
-
-    def rule_index(self, rules: tuple[Rule, ...]) -> RuleIndex:
-        """The index of these rules."""
-        rule_index = self._rule_indexes.get(rules)
-        if rule_index is None:
-            rule_index = self._rule_indexes[rules] = RuleIndex(rules)
-        return rule_index
+        rules, goals = self.rule_index.cache_info().currsize, self._goals.cache_info().currsize
+        return f"<CompileCache: {rules} rule indexes, {goals} sets of goals>"
 
     def goals(self, goals: tuple[Goal, ...]) -> GoalMatcher | None:
         """A matcher of the goals that traffic can reach; None without any."""
-        compiled = self._goals.get(goals)
-        if compiled is None:
-            compiled = self._goals[goals] = GoalMatcher(goals)
-        return compiled or None
+        return self._goals(goals) or None
 
     def affinity_key(self, affinity: Affinity | None) -> AffinityKey | None:
         """The affinity, compiled; None without affinity."""
-        if affinity is None:
-            return None
-        compiled = self._affinities.get(affinity)
-        if compiled is None:
-            compiled = self._affinities[affinity] = AffinityKey(affinity)
-        return compiled
+        return None if affinity is None else self._affinity_key(affinity)
 
 
 class CompiledRoute:
@@ -193,7 +179,7 @@ def build_choices(
     """The choices for stable and canary, each with the other version as fallback where the route allows it; without a
     canary both are the same. `preview` applies to requests sent to the canary, not to those that only fall back to it.
     """
-    choice = partial(VersionChoice, route, reason=reason, analysed=analysed)
+    choice = functools.partial(VersionChoice, route, reason=reason, analysed=analysed)
     if route.canary is None:
         return (choice(route.stable, goals=goals, caches=caches),) * 2
     spare_stable, spare_canary = choice(route.stable), choice(route.canary)

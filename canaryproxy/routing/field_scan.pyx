@@ -96,24 +96,29 @@ cpdef tuple cookie_values(bytes field, bytes name):
     cdef Bytes pair = <Bytes> PyBytes_AS_STRING(field), end = pair + PyBytes_GET_SIZE(field)
     cdef Bytes wanted = <Bytes> PyBytes_AS_STRING(name)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
-    cdef Bytes stop, equals, start
+    cdef Bytes stop, equals, start, last
     cdef list found = None
     while pair <= end:
-        stop = <Bytes> memchr(pair, 59, end - pair)
-        if stop == NULL:
-            stop = end
-        equals = <Bytes> memchr(pair, 61, stop - pair)
-        if equals != NULL:
-            start = pair
-            while start < equals and (start[0] == 32 or start[0] == 9):
-                start += 1
-            pair = equals
-            while pair > start and ((pair - 1)[0] == 32 or (pair - 1)[0] == 9):
-                pair -= 1
-            if pair - start == size and not memcmp(start, wanted, size):
-                found = _with(found, _unquoted(_trimmed(equals + 1, stop)))
+        stop = _cookie_pair(pair, end, &start, &last, &equals)
+        if equals != NULL and last - start == size and not memcmp(start, wanted, size):
+            found = _with(found, _unquoted(_trimmed(equals + 1, stop)))
         pair = stop + 1
     return () if found is None else tuple(found)
+
+
+cdef inline Bytes _cookie_pair(Bytes pair, Bytes end, Bytes *start, Bytes *last, Bytes *equals) noexcept nogil:
+    """The end of the cookie pair at `pair`, with the bounds of its name and its `=`, NULL without one."""
+    cdef Bytes stop = <Bytes> memchr(pair, 59, end - pair)
+    if stop == NULL:
+        stop = end
+    equals[0] = <Bytes> memchr(pair, 61, stop - pair)
+    if equals[0] != NULL:
+        start[0], last[0] = pair, equals[0]
+        while start[0] < last[0] and (start[0][0] == 32 or start[0][0] == 9):
+            start[0] += 1
+        while last[0] > start[0] and ((last[0] - 1)[0] == 32 or (last[0] - 1)[0] == 9):
+            last[0] -= 1
+    return stop
 
 
 cdef bytes _unquoted(bytes value):
@@ -182,20 +187,11 @@ cdef class FieldNames:
             pair = <Bytes> PyBytes_AS_STRING(field)
             end = pair + PyBytes_GET_SIZE(field)
             while pair <= end:
-                stop = <Bytes> memchr(pair, 59, end - pair)
-                if stop == NULL:
-                    stop = end
-                equals = <Bytes> memchr(pair, 61, stop - pair)
-                if equals != NULL:
-                    start, last = pair, equals
-                    while start < last and (start[0] == 32 or start[0] == 9):
-                        start += 1
-                    while last > start and ((last - 1)[0] == 32 or (last - 1)[0] == 9):
-                        last -= 1
-                    if self._may_have(start, last - start):
-                        name = PyBytes_FromStringAndSize(<const char *> start, last - start)
-                        if self._names is None or name in self._names:
-                            _add(found, name, _unquoted(_trimmed(equals + 1, stop)))
+                stop = _cookie_pair(pair, end, &start, &last, &equals)
+                if equals != NULL and self._may_have(start, last - start):
+                    name = PyBytes_FromStringAndSize(<const char *> start, last - start)
+                    if self._names is None or name in self._names:
+                        _add(found, name, _unquoted(_trimmed(equals + 1, stop)))
                 pair = stop + 1
         return _settled(found)
 

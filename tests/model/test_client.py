@@ -1,4 +1,4 @@
-"""Addresses as clients and proxies write them; sources are told in tests/routing/test_request_view.py."""
+"""Addresses as clients and proxies write them; tests/routing/test_request_view.py tests the sources of requests."""
 
 from ipaddress import ip_address, ip_network
 

@@ -50,7 +50,6 @@ cdef class MessageParser:
     cdef LengthBody _length
     cdef Py_ssize_t _seen
 
-    @cython.locals(buffer=ReceiveBuffer)
     cpdef feed(self, bytes data)
     @cython.locals(buffer=ReceiveBuffer)
     cpdef Py_ssize_t pending(self)

@@ -239,12 +239,7 @@ class MessageParser:
 
     def feed(self, data: bytes) -> None:
         """Append received bytes."""
-        buffer = self._buffer
-        if buffer.position == len(buffer.data):
-            buffer.data = data
-            buffer.position = 0
-        else:
-            buffer.feed(data)
+        self._buffer.feed(data)
 
     def pending(self) -> int:
         """Bytes received but not yet consumed by an event."""

@@ -4,7 +4,7 @@ Sums outlive the workers that counted, so they never decrease. Gauges (exchanges
 are kept per worker and dropped when the worker exits.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
@@ -60,7 +60,7 @@ class Counters:
     """The sums of an instance. Workers are identified by their slots."""
 
     def __init__(self) -> None:
-        self.by_side: dict[Side, VersionSums] = {}
+        self.by_side: defaultdict[Side, VersionSums] = defaultdict(VersionSums)
         self.refused: Counter[int] = Counter()
         self.turned_away: Counter[str] = Counter()
         self.evicted: Counter[str] = Counter()
@@ -74,7 +74,7 @@ class Counters:
         self.evicted.update(dict(delta.evicted))
         for cell in delta.cells:
             side = cell.key.route, cell.key.version
-            sums = self._of(side)
+            sums = self.by_side[side]
             sums.decisions[cell.key.reason] += cell.starts
             sums.retries += sum(cell.retried.values())
             sums.ejections += cell.ejections
@@ -91,7 +91,7 @@ class Counters:
         for goal in delta.goals:
             self.goal_reached((goal.route, goal.version), goal.goal, goal.events, goal.value)
         for mirror in delta.mirrors:
-            sums = self._of((mirror.route, "canary"))
+            sums = self.by_side[mirror.route, "canary"]
             sums.mirror_sent += mirror.sent
             sums.mirror_dropped += mirror.dropped
             sums.mirrored.update(dict(mirror.outcomes))
@@ -101,15 +101,9 @@ class Counters:
 
     def goal_reached(self, side: Side, goal: str, events: int, value: float) -> None:
         """Count events of a goal and the sum of their values."""
-        sums = self._of(side)
+        sums = self.by_side[side]
         sums.goal_events[goal] += events
         sums.goal_values[goal] = sums.goal_values.get(goal, 0.0) + value
-
-    def _of(self, side: Side) -> VersionSums:
-        sums = self.by_side.get(side)
-        if sums is None:
-            sums = self.by_side[side] = VersionSums()
-        return sums
 
     def worker_exited(self, slot: int) -> None:
         """Drop the gauges of a worker that has exited."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import attrgetter
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
@@ -268,6 +269,10 @@ def _route(value: Callable[[RouteFacts], float], labels: Callable[[RouteFacts], 
     )
 
 
+def _step(route: RouteFacts) -> float:
+    return -1 if route.step is None else route.step
+
+
 def _phase(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Samples:
     for route, _, _ in _canaries(facts, routes):
         for phase in PHASES:
@@ -306,26 +311,13 @@ def _histogram(name: str, words: str, counts: Callable[[VersionSums], Counter[in
 
 
 _counter, _gauge = partial(_family, CounterMetricFamily), partial(_family, GaugeMetricFamily)
-_VERSION = ("version",)
+_VERSION, _GOAL, _ROLLOUT = ("version",), ("version", "goal"), ("rollout", "stable_version", "canary_version")
 
 ROUTE_FAMILIES: tuple[_Family, ...] = (
-    _counter(
-        "requests",
-        "Requests answered, by the version decided and the status that the client got.",
-        ("version", "code"),
-        _requests,
-    ),
-    _histogram(
-        "request_duration_seconds",
-        "From the complete request head to the last response byte handed to the client's socket.",
-        lambda sums: sums.duration,
-    ),
+    _counter("requests", "Requests by version decided and status sent.", ("version", "code"), _requests),
+    _histogram("request_duration_seconds", "Complete request head to last byte sent.", attrgetter("duration")),
     _counter("attempts", "Attempts of each version, by outcome.", ("version", "outcome"), _attempts),
-    _histogram(
-        "attempt_duration_seconds",
-        "The version's own time: without pauses of the client and the opening of connections.",
-        lambda sums: sums.latency,
-    ),
+    _histogram("attempt_duration_seconds", "Judged latency of the version.", attrgetter("latency")),
     _counter("decisions", "Decisions by version and reason.", ("version", "reason"), _decisions),
     _counter("rescues", "Requests that the other version answered instead.", ("kind",), _rescues),
     _gauge("weight", "Share configured, percent.", _VERSION, _weight),
@@ -333,38 +325,18 @@ ROUTE_FAMILIES: tuple[_Family, ...] = (
     _gauge("in_flight", "Exchanges open now.", _VERSION, _open(Counters.in_flight)),
     _gauge("tunnels_open", "Tunnels (WebSocket) open now.", _VERSION, _open(Counters.tunnels)),
     _gauge("endpoints", "Endpoints by their state.", ("version", "state"), _endpoints),
-    _counter("ejections", "Ejections of endpoints after failures.", _VERSION, _sums(lambda sums: sums.ejections)),
-    _counter("goal_events", "Business events.", ("version", "goal"), _goals(lambda sums, goal: sums.goal_events[goal])),
-    _counter(
-        "goal_value",
-        "Sum of the values of business events.",
-        ("version", "goal"),
-        _goals(lambda sums, goal: sums.goal_values.get(goal, 0.0)),
-    ),
-    _counter("mirror_requests", "Mirrored copies sent.", _VERSION, _mirror(lambda sums: sums.mirror_sent)),
-    _counter("mirror_dropped", "Mirrored copies not sent.", _VERSION, _mirror(lambda sums: sums.mirror_dropped)),
-    _counter(
-        "mirror_outcomes",
-        "Mirrored copies by outcome: unavailable without an endpoint, overflow at a limit.",
-        ("version", "outcome"),
-        _mirrored,
-    ),
-    _counter("retries", "Attempts made again.", _VERSION, _sums(lambda sums: sums.retries)),
-    _gauge("verdict", "Of the canary: 1 pass, 0 inconclusive, -1 fail.", (), _route(lambda route: route.verdict)),
+    _counter("ejections", "Ejections of endpoints after failures.", _VERSION, _sums(attrgetter("ejections"))),
+    _counter("goal_events", "Business events.", _GOAL, _goals(lambda sums, goal: sums.goal_events[goal])),
+    _counter("goal_value", "Sum of event values.", _GOAL, _goals(lambda sums, goal: sums.goal_values.get(goal, 0.0))),
+    _counter("mirror_requests", "Mirrored copies sent.", _VERSION, _mirror(attrgetter("mirror_sent"))),
+    _counter("mirror_dropped", "Mirrored copies not sent.", _VERSION, _mirror(attrgetter("mirror_dropped"))),
+    _counter("mirror_outcomes", "Mirrored copies by outcome.", ("version", "outcome"), _mirrored),
+    _counter("retries", "Attempts made again.", _VERSION, _sums(attrgetter("retries"))),
+    _gauge("verdict", "Of the canary: 1 pass, 0 inconclusive, -1 fail.", (), _route(attrgetter("verdict"))),
     _gauge("rollout_phase", "1 for the phase that the rollout is in, else 0.", ("phase",), _phase),
     _counter("rollouts", "Rollouts that have ended, by result and reason.", ("result", "reason"), _ended),
-    _gauge(
-        "rollout_info",
-        "Rollout and its versions; always 1.",
-        ("rollout", "stable_version", "canary_version"),
-        _route(lambda _: 1, lambda route: route.identity),
-    ),
-    _gauge(
-        "rollout_step",
-        "The number of the rollout's step, from 0 on; -1 without one.",
-        (),
-        _route(lambda route: -1 if route.step is None else route.step),
-    ),
+    _gauge("rollout_info", "Rollout, versions; always 1.", _ROLLOUT, _route(lambda _: 1, attrgetter("identity"))),
+    _gauge("rollout_step", "The rollout's step, from 0 on; -1 without one.", (), _route(_step)),
     _gauge("check_value", "Evidence of each check that the canary is worse.", ("check",), _checks(0)),
     _gauge("check_threshold", "Evidence at which a check reaches a verdict.", ("check",), _checks(1)),
 )

@@ -5,7 +5,7 @@ when it began: a window includes timeouts of older requests. Only requests decid
 first attempt.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
@@ -30,11 +30,6 @@ class GoalCount:
 
     count: int = 0
     value: float = 0.0
-
-    def add(self, count: int, value: float) -> None:
-        """Add events."""
-        self.count += count
-        self.value += value
 
 
 @dataclass(slots=True)
@@ -61,7 +56,9 @@ class Sample:
 
     def goal_reached(self, goal: str, events: int, value: float) -> None:
         """Add events of a goal."""
-        self.goals.setdefault(goal, GoalCount()).add(events, value)
+        count = self.goals.setdefault(goal, GoalCount())
+        count.count += events
+        count.value += value
 
     def merge(self, other: "Sample") -> None:
         """Add the counts of another period."""
@@ -122,13 +119,13 @@ class Window:
     """Recent counts of all versions. Times are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
-        self._histories: dict[Side, SampleHistory] = {}
+        self._histories: defaultdict[Side, SampleHistory] = defaultdict(SampleHistory)
 
     def add(self, delta: Delta) -> None:
         """Add a worker's report."""
         for cell in delta.cells:
             if cell.key.analysed:
-                for sample in self._history((cell.key.route, cell.key.version)).at(delta.at):
+                for sample in self._histories[cell.key.route, cell.key.version].at(delta.at):
                     sample.count(cell)
         for goal in delta.goals:
             if goal.analysed:
@@ -136,14 +133,8 @@ class Window:
 
     def goal_reached(self, goal: GoalDelta, at: float) -> None:
         """Add events of a goal."""
-        for sample in self._history((goal.route, goal.version)).at(at):
+        for sample in self._histories[goal.route, goal.version].at(at):
             sample.goal_reached(goal.goal, goal.events, goal.value)
-
-    def _history(self, side: Side) -> SampleHistory:
-        history = self._histories.get(side)
-        if history is None:
-            history = self._histories[side] = SampleHistory()
-        return history
 
     def retain(self, routes: Set[str]) -> None:
         """Drop routes that are no longer configured."""

@@ -28,7 +28,8 @@ cdef class CounterCell:
 cdef class Recorder:
     cdef UserNumbers _numbers
     cdef long _second
-    cdef dict _cells, _refused, _turned_away, _evicted, _users, _seen, _goals, _mirrors
+    cdef dict _cells, _refused, _turned_away, _evicted, _seen
+    cdef object _users, _goals, _mirrors
     cdef list _dirty_cells
 
     @cython.locals(second=long, cell=CounterCell)

@@ -5,7 +5,7 @@ however long they take. Exchanges outlive their second and the flushes: a cell t
 flush puts itself back on the list of cells with news.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -206,10 +206,10 @@ class Recorder:
         self._refused: dict[int, int] = {}
         self._turned_away: dict[str, int] = {}
         self._evicted: dict[str, int] = {}
-        self._users: dict[tuple[str, str, int], NewUserSketch] = {}
+        self._users: defaultdict[tuple[str, str, int], NewUserSketch] = defaultdict(NewUserSketch)
         self._seen: dict[Decision, DistinctUsers] = {}
-        self._goals: dict[tuple[str, str, str, bool], GoalCounter] = {}
-        self._mirrors: dict[str, MirrorCounter] = {}
+        self._goals: defaultdict[tuple[str, str, str, bool], GoalCounter] = defaultdict(GoalCounter)
+        self._mirrors: defaultdict[str, MirrorCounter] = defaultdict(MirrorCounter)
 
     def start(self, decision: Decision, now: float) -> CounterCell:
         """Count a started exchange; returns its cell."""
@@ -259,40 +259,27 @@ class Recorder:
         self._sketch_of(decision).failed.add(self._numbers.of(user))
 
     def _sketch_of(self, decision: Decision) -> NewUserSketch:
-        key = decision.route.name, decision.version.name, decision.route.weight
-        sketch = self._users.get(key)
-        if sketch is None:
-            sketch = self._users[key] = NewUserSketch()
-        return sketch
+        return self._users[decision.route.name, decision.version.name, decision.route.weight]
 
     def goal_reached(self, decision: Decision, reached: Iterable[tuple[str, float]], user: int) -> None:
         """Count events (goal, value) for the version decided; `user` is 0 without a user."""
         for goal, value in reached:
             key = decision.route.name, decision.version.name, goal, decision.analysed
-            events = self._goals.get(key)
-            if events is None:
-                events = self._goals[key] = GoalCounter()
-            events.add(value, self._numbers.of(user) if user else 0)
+            self._goals[key].add(value, self._numbers.of(user) if user else 0)
 
     def mirror_sent(self, route: str) -> None:
         """Count a mirrored copy that was sent."""
-        self._mirror_of(route).sent += 1
+        self._mirrors[route].sent += 1
 
     def mirror_dropped(self, route: str, outcome: Outcome) -> None:
         """Count a mirrored copy that was not sent."""
-        self._mirror_of(route).dropped += 1
+        self._mirrors[route].dropped += 1
         self.mirror_ended(route, outcome)
 
     def mirror_ended(self, route: str, outcome: Outcome) -> None:
         """Count the outcome of a mirrored copy."""
-        outcomes = self._mirror_of(route).outcomes
+        outcomes = self._mirrors[route].outcomes
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
-
-    def _mirror_of(self, route: str) -> MirrorCounter:
-        copies = self._mirrors.get(route)
-        if copies is None:
-            copies = self._mirrors[route] = MirrorCounter()
-        return copies
 
     def flush(
         self,
@@ -310,6 +297,13 @@ class Recorder:
         refused, self._refused = self._refused, {}
         turned_away, self._turned_away = self._turned_away, {}
         evicted, self._evicted = self._evicted, {}
+        users = tuple(sketch.report(*key) for key, sketch in self._users.items())
+        goals = tuple(events.report(key) for key, events in self._goals.items())
+        mirrors = tuple(MirrorDelta(route, one.sent, one.dropped, one.outcomes) for route, one in self._mirrors.items())
+        self._users.clear()
+        self._seen.clear()
+        self._goals.clear()
+        self._mirrors.clear()
         still_open = list(open_cells)
         overdue = _overdue((cell for cell, waits in still_open if waits), int(at) - OVERDUE_SECONDS)
         in_flight = Counter((cell.key.route, cell.key.version) for cell, _ in still_open)
@@ -322,25 +316,12 @@ class Recorder:
             tunnels=tunnels,
             ejected=ejected,
             in_flight=in_flight,
-            users=self._take_users(),
-            goals=self._take_goals(),
-            mirrors=self._take_copies(),
+            users=users,
+            goals=goals,
+            mirrors=mirrors,
             turned_away=turned_away,
             evicted=evicted,
         )
-
-    def _take_users(self) -> tuple[UsersDelta, ...]:
-        taken, self._users = self._users, {}
-        self._seen = {}
-        return tuple(sketch.report(*key) for key, sketch in taken.items())
-
-    def _take_goals(self) -> tuple[GoalDelta, ...]:
-        taken, self._goals = self._goals, {}
-        return tuple(events.report(key) for key, events in taken.items())
-
-    def _take_copies(self) -> tuple[MirrorDelta, ...]:
-        taken, self._mirrors = self._mirrors, {}
-        return tuple(MirrorDelta(route, one.sent, one.dropped, one.outcomes) for route, one in taken.items())
 
 
 def _report(cell: CounterCell) -> CounterDelta:
