@@ -22,22 +22,9 @@ def compile_condition(condition: Condition) -> Matcher:
     subject = condition.subject
     if subject == "source":
         return matchers.FromNetworks(ipaddress.ip_network(text) for text in condition.values)
-    if subject == "method":
-        return matchers.MethodIn(value.encode("ascii") for value in condition.values)
-    return _path(condition) if subject == "path" else _values(condition)
-
-
-def _path(condition: Condition) -> Matcher:
-    paths = [normalise(value.encode("utf-8")) for value in condition.values]
-    if condition.kind == "prefix":
-        return matchers.PathPrefix(paths[0].removesuffix(b"/"))
-    wanted = pattern_of(condition)
-    return matchers.PathIs(paths) if wanted is None else matchers.PathMatches(wanted)
-
-
-def _values(condition: Condition) -> Matcher:
-    subject, name = condition.subject, condition.name.encode("utf-8")
-    values = [value.encode("utf-8") for value in condition.values]
+    name, values = condition.name.encode("utf-8"), _values(condition)
+    if subject == "path" and condition.kind == "prefix":
+        return matchers.PathPrefix(values[0].removesuffix(b"/"))
     if condition.kind == "present":
         return matchers.IsPresent(subject, name, wanted=condition.values[0] == "true")
     if condition.kind == "item":
@@ -46,6 +33,11 @@ def _values(condition: Condition) -> Matcher:
     if wanted is None:
         return matchers.AnyIs(subject, name, values)
     return matchers.AnyMatches(subject, name, wanted)
+
+
+def _values(condition: Condition) -> list[bytes]:
+    values = [value.encode("utf-8") for value in condition.values]
+    return [normalise(value) for value in values] if condition.subject == "path" else values
 
 
 def pattern_of(condition: Condition) -> Pattern | Prefix | None:
@@ -62,10 +54,7 @@ def exact_keys(condition: Condition) -> list[tuple[str, bytes, bytes]]:
     if condition.kind not in ("exact", "in") or condition.subject in ("source", "method"):
         return []
     name = condition.name.encode("utf-8")
-    values = [value.encode("utf-8") for value in condition.values]
-    if condition.subject == "path":
-        values = [normalise(value) for value in values]
-    return [(condition.subject, name, value) for value in values]
+    return [(condition.subject, name, value) for value in _values(condition)]
 
 
 def mismatch_reason(condition: Condition, request: RequestView) -> str:
@@ -90,8 +79,6 @@ def _actual(condition: Condition, request: RequestView) -> str:
     if condition.subject == "source":
         source = request.source()
         return f"is {source}" if source is not None else "is unknown"
-    if condition.subject in ("method", "path"):
-        return f"is {_shown([request.method if condition.subject == 'method' else request.path()])}"
     values = request.values(condition.subject, condition.name.encode("utf-8"))
     return f"is {_shown(values)}" if values else "is absent"
 

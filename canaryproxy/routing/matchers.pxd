@@ -11,28 +11,10 @@ cdef class Matcher:
 cpdef bint all_match(tuple conditions, RequestView request) except -1
 
 
-cdef class MethodIn(Matcher):
-    cdef frozenset _methods
-
-    cpdef bint matches(self, RequestView request) except -1
-
-
 cdef class PathPrefix(Matcher):
     cdef bytes _path, _below
 
     @cython.locals(path=bytes)
-    cpdef bint matches(self, RequestView request) except -1
-
-
-cdef class PathIs(Matcher):
-    cdef frozenset _paths
-
-    cpdef bint matches(self, RequestView request) except -1
-
-
-cdef class PathMatches(Matcher):
-    cdef object _matches
-
     cpdef bint matches(self, RequestView request) except -1
 
 

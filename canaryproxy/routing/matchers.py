@@ -33,17 +33,6 @@ def all_match(conditions: tuple[Matcher, ...], request: RequestView) -> bool:
     return True
 
 
-class MethodIn(Matcher):
-    """The method is one of these."""
-
-    def __init__(self, methods: Iterable[bytes]) -> None:
-        self._methods = frozenset(methods)
-
-    def matches(self, request: RequestView) -> bool:
-        """Whether a request meets the condition."""
-        return request.method in self._methods
-
-
 class PathPrefix(Matcher):
     """The path is this one or below it, by whole segments, as routes claim them. `path` has no slash at its end."""
 
@@ -57,30 +46,8 @@ class PathPrefix(Matcher):
         return path.startswith(self._below) or path == self._path
 
 
-class PathIs(Matcher):
-    """The normalised path is one of these."""
-
-    def __init__(self, paths: Iterable[bytes]) -> None:
-        self._paths = frozenset(paths)
-
-    def matches(self, request: RequestView) -> bool:
-        """Whether a request meets the condition."""
-        return request.path() in self._paths
-
-
-class PathMatches(Matcher):
-    """The normalised path matches a pattern."""
-
-    def __init__(self, matches: ValueMatcher) -> None:
-        self._matches = matches
-
-    def matches(self, request: RequestView) -> bool:
-        """Whether a request meets the condition."""
-        return self._matches(request.path())
-
-
 class AnyIs(Matcher):
-    """A value of a header, cookie or parameter is one of these."""
+    """The method, the path, or a value of a header, cookie or parameter is one of these."""
 
     def __init__(self, subject: str, name: bytes, wanted: Iterable[bytes]) -> None:
         self._subject = subject
@@ -97,7 +64,7 @@ class AnyIs(Matcher):
 
 
 class AnyMatches(Matcher):
-    """A value of a header, cookie or parameter matches a pattern or prefix."""
+    """The path, or a value of a header, cookie or parameter, matches a pattern or prefix."""
 
     def __init__(self, subject: str, name: bytes, matches: ValueMatcher) -> None:
         self._subject = subject

@@ -69,9 +69,13 @@ class RequestView:
         return f"<RequestView {self._head!r} from {self.client!r}>"
 
     def values(self, subject: str, name: bytes) -> tuple[bytes, ...]:
-        """The values of a header, cookie or parameter of the query, as `subject` says, by its name."""
+        """The values of a header, cookie or query parameter by name, or the path or method, as `subject` says."""
         if subject == "header":
             return self.header(name)
+        if subject == "path":
+            return (self.path(),)
+        if subject == "method":
+            return (self.method,)
         return self.cookie(name) if subject == "cookie" else self.query().get(name, NO_VALUES)
 
     def expect_cookies(self, cookies: FieldNames) -> None:
@@ -86,8 +90,7 @@ class RequestView:
             found = self._matches = {}
         result = found.get(what)
         if result is None:
-            values = (self.path(),) if what.subject == "path" else self.values(what.subject, what.name)
-            result = found[what] = what.matched(values)
+            result = found[what] = what.matched(self.values(what.subject, what.name))
         return result
 
     def all_values(self, subject: str) -> Values:
