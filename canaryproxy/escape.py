@@ -1,7 +1,7 @@
-r"""Text of strangers made fit for a line of a log and for a terminal. Pure.
+r"""Escapes untrusted text for a line of a log and for a terminal. Pure.
 
-What ends a line, moves a cursor, changes a colour, turns the direction of writing or takes no room at all is shown as
-an escape sequence of Python, such as `\n`, `\x1b` or `\u202e`. What is left are letters, marks and the space.
+Characters that end a line, move the cursor, change colours, reverse the direction of writing or have no width become
+Python escape sequences such as `\n`, `\x1b` or `\u202e`.
 """
 
 import json
@@ -12,15 +12,15 @@ CUT = "..."
 NEWLINE = "\n"
 
 LAST_OF_PLANE = 0xFFFF
-"""JSON writes what lies beyond as two (RFC 8259, 7)."""
+"""JSON escapes characters beyond as surrogate pairs (RFC 8259, 7)."""
 
 _BEYOND = re.compile("[^\x00-\x7e]")
-"""What JSON does not escape by itself, perhaps."""
+"""Characters that JSON may not escape by itself."""
 
 
 def escaped(text: str, most: int | None = None) -> str:
-    """One line without control, format, surrogate and private characters and without any space but the plain one, of
-    at most `most` characters and the sign that something is left out.
+    """One line without control, format, surrogate and private characters and without other spaces than U+0020, of at
+    most `most` characters; `...` marks omitted text.
     """
     if most is not None and len(text) > most:
         text = text[:most] + CUT
@@ -29,12 +29,12 @@ def escaped(text: str, most: int | None = None) -> str:
 
 
 def escaped_lines(text: str) -> str:
-    """Lines that stay lines, each as `escaped`."""
+    """Several lines, each as `escaped`."""
     return text if text.isprintable() else NEWLINE.join(map(escaped, text.split(NEWLINE)))
 
 
 def escaped_json(document: str) -> str:
-    """JSON without the characters that JSON allows and a terminal would follow: it reads as before."""
+    """Equivalent JSON, with all characters escaped that a terminal could interpret."""
     return document if document.isascii() and "\x7f" not in document else _BEYOND.sub(_in_json, document)
 
 

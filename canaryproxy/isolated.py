@@ -1,16 +1,15 @@
-"""Whose code runs: ours, the standard library's and that of the packages we depend on, never what happens to lie about.
+"""Restricts imports to our code, the standard library and our dependencies.
 
-Python looks for modules in the working directory (`-m`), in PYTHONPATH and in the user's own site-packages, and runs a
-`sitecustomize` or a `.pth` file that it finds there. A child process does none of that: it is started with `-I -S`,
-loads the very package that the parent runs (installed, editable, or a source tree), and finds the few packages that the
-data plane depends on where the parent found them, behind the standard library. Run as a script, this file is how it
-begins:
+Python searches modules in the working directory (`-m`), in PYTHONPATH and in the user's site-packages, and runs a
+`sitecustomize` or `.pth` file that it finds there. Child processes do not: they are started with `-I -S`, load the same
+package as the parent (installed, editable, or a source tree), and find the dependencies of the data plane where the
+parent found them, after the standard library. This file is their script:
 
     python -I -S canaryproxy/isolated.py MODULE DIRECTORY... -- ARGUMENT...
 
-The program itself is started by Python, which has settled by then which `canaryproxy` it runs; from then on what
-PYTHONPATH and `-m` put in front of the standard library is not searched any more, or last where our dependencies lie
-there (`settle`). This file is imported before that, so it imports nothing that could be a stranger's.
+In the main process, Python has already chosen the `canaryproxy` package. From then on, directories that PYTHONPATH and
+`-m` put before the standard library are no longer searched, or searched last if our dependencies are there (`settle`).
+This file is imported before that, so it imports only modules that are loaded already.
 """
 
 import os
@@ -21,19 +20,19 @@ PACKAGE = os.path.dirname(os.path.abspath(__file__))
 NAME = "canaryproxy"
 
 NEEDED = ("msgspec", "re2", "setproctitle", "uvloop")
-"""What the data plane imports beside the standard library."""
+"""Dependencies of the data plane."""
 
 PROGRAMS = ("canaryproxy", "-m")
-"""What the first argument is called where our own command is run, by its name or by `python -m canaryproxy`."""
+"""Names of our own command in `sys.argv[0]`: the script, or `python -m canaryproxy`."""
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """How a child is started that runs `main(arguments)` of `module`."""
+    """The command line of a child that runs `main(arguments)` of `module`."""
     return [sys.executable, *options(), __file__, module, *directories(), "--", *arguments]
 
 
 def options() -> Iterator[str]:
-    """Options of the interpreter: isolated, and otherwise as ours was started."""
+    """Options of the interpreter: isolated, and otherwise those of this process."""
     yield from ("-I", "-S")
     if sys.dont_write_bytecode:
         yield "-B"
@@ -50,7 +49,7 @@ def options() -> Iterator[str]:
 
 
 def directories() -> list[str]:
-    """Where we find what the data plane needs."""
+    """The directories of the data plane's dependencies."""
     from importlib.util import find_spec
 
     found: list[str] = []
@@ -63,7 +62,7 @@ def directories() -> list[str]:
 
 
 def complete(path: list[str]) -> bool:
-    """Whether our dependencies are found there."""
+    """Whether the search path has all dependencies."""
     from importlib.machinery import PathFinder
 
     return all(PathFinder.find_spec(name, path) is not None for name in NEEDED)
@@ -73,9 +72,9 @@ def settle(
     path: list[str], program: str, environ: Mapping[str, str], *, safe: bool = False, deaf: bool = False,
     complete: Callable[[list[str]], bool] = complete,
 ) -> list[str]:  # fmt: skip
-    """The search path of our own command, without what `-m` and PYTHONPATH put in front; behind everything else where
-    the rest is not `complete`. `safe`: `-m` has put nothing there; `deaf`: PYTHONPATH is ignored. Any other program's
-    path is its own business.
+    """The search path of our own command without the directories of `-m` and PYTHONPATH; those come last if the rest is
+    not `complete`. `safe`: `-m` has added no directory; `deaf`: PYTHONPATH is ignored. The path of other programs is
+    returned unchanged.
     """
     if os.path.basename(program) not in PROGRAMS:
         return path
@@ -91,7 +90,7 @@ def settle(
 
 
 def begin(module: str, places: list[str], arguments: list[str]) -> None:
-    """Become the child: load this package from where this file lies, and run the module."""
+    """Run a module in the child, with the package that contains this file."""
     from importlib import import_module
     from importlib.util import module_from_spec, spec_from_file_location
 
@@ -105,7 +104,7 @@ def begin(module: str, places: list[str], arguments: list[str]) -> None:
 
 
 def main(words: list[str]) -> None:
-    """The words of the command line: a module, directories, `--`, and what is for the module."""
+    """Run the command line: a module, directories, `--`, and the module's arguments."""
     module, *rest = words
     end = rest.index("--")
     begin(module, rest[:end], rest[end + 1 :])

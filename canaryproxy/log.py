@@ -1,10 +1,10 @@
-"""What the processes say of themselves: one line for each event on standard error, for people or as JSON.
+"""The log of all processes: one line per event on standard error, as text or as JSON.
 
-Values belong into `extra`, under `fields`, so that machines find them; the sentence says the same to people. No
-message carries a token, a key, a header or a body.
+Values belong into `extra`, under `fields`, for machines; the message has them for people. No message contains a token,
+a key, a header or a body.
 
-Clients, origins and other services choose part of the words. Both formatters make one line of whatever they are given,
-without control characters and of bounded length, so no call can forge a line or reach a terminal.
+Clients, origins and other services choose part of the text. Both formatters write a single line of bounded length
+without control characters, so that no text can forge a line or act as a terminal command.
 """
 
 import contextlib
@@ -23,37 +23,36 @@ from typing import Any
 from canaryproxy.escape import CUT, NEWLINE, escaped, escaped_json
 
 FORMAT = "CANARYPROXY_LOG"
-"""Environment variable that hands level and format on to the workers: `info:text`, `debug:json`, and the like."""
+"""Environment variable that passes level and format to the workers, such as `info:text` or `debug:json`."""
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
 
 BAR = " | "
-"""What stands between the lines of a traceback."""
+"""Separator of the lines of a traceback."""
 
 MAX_DEPTH = 3
-"""Levels of a field's value that are kept apart."""
-
+"""Levels of nested values in a field; deeper ones are written as text."""
 
 MAX_LINE_BYTES = PIPE_BUF - 1
-"""Bytes of a line without its end. A pipe takes so many at once: longer ones of several processes would be mixed, and
-the rest of one could pass for another.
+"""Bytes of a line without its end. A pipe takes PIPE_BUF bytes atomically; longer lines of several processes would mix,
+and the rest of one could pass for another line.
 """
 
 MAX_MESSAGE_LENGTH = 2_000
-"""Bytes of a message that are shown."""
+"""Bytes of a message that are logged."""
 
 SHARES = (1, 2, 4, 8, 16, 32, 64)
-"""How much of its texts is shown of an event that is too long for a line: all, a half, and so on."""
+"""Divisors of the limits on texts, tried in turn until an event fits into a line."""
 
 MAX_FIELD_LENGTH = 1_000
 MAX_TRACEBACK_LENGTH = 3_000
 MAX_ITEMS = 64
-"""Characters of one field's value and of the end of a traceback, and items of a list or a mapping."""
+"""Limits on characters of a field's value and of the end of a traceback, and on items of a list or mapping."""
 
 
 class TextFormatter(logging.Formatter):
-    """One line to read: time of day, level, message, and the traceback of what broke, bars between its lines."""
+    """One line of text: time of day, level, message, and the traceback of an exception with bars between its lines."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
@@ -64,7 +63,7 @@ class TextFormatter(logging.Formatter):
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line. A traceback that another formatter has kept in the record is made again."""
+        """The line. A traceback that another formatter has cached in the record is formatted again."""
         record.exc_text = None
         line, *rest = super().format(record).split(NEWLINE)
         record.exc_text = None
@@ -82,7 +81,7 @@ class JsonFormatter(logging.Formatter):
         return next(line for share in SHARES if len(line := self._line(record, share)) <= MAX_LINE_BYTES)
 
     def _line(self, record: logging.LogRecord, share: int) -> str:
-        """It, with texts so many times shorter than they may be."""
+        """The line with all limits on texts divided by `share`."""
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line: dict[str, object] = {
             "time": f"{seconds}.{int(record.msecs):03d}Z",
@@ -103,19 +102,19 @@ def _cut(text: str, most: int) -> str:
 
 
 def _head(text: str, most: int) -> str:
-    """The beginning, in bytes of UTF-8."""
+    """The first `most` bytes of UTF-8."""
     data = text.encode()
     return text if len(data) <= most else data[: most - len(CUT)].decode(errors="ignore") + CUT
 
 
 def _tail(text: str, most: int) -> str:
-    """The end, which of a traceback says what happened."""
+    """The last `most` bytes of UTF-8: the end of a traceback names the exception."""
     data = text.encode()
     return text if len(data) <= most else CUT + data[len(data) - most + len(CUT) :].decode(errors="ignore")
 
 
 def _bounded(value: Any, share: int, depth: int = 0) -> Any:
-    """A field's value with no more of it than fits a line."""
+    """A field's value within the limits."""
     most, longest = MAX_ITEMS // share, MAX_FIELD_LENGTH // share
     if isinstance(value, dict) and depth < MAX_DEPTH:
         pairs = list(value.items())[: most if depth else None]
@@ -126,8 +125,8 @@ def _bounded(value: Any, share: int, depth: int = 0) -> Any:
 
 
 class BackgroundHandler(logging.Handler):
-    """Has a thread of its own write the lines, so that a reader that does not read never holds up who logs. Lines that
-    find no room are dropped, and their number is said as soon as there is some.
+    """Writes lines in its own thread, so that a slow reader never blocks the caller. Lines beyond `room` are dropped;
+    their number is logged as soon as possible.
     """
 
     def __init__(self, fd: int, formatter: logging.Formatter | None = None, room: int = 1_000) -> None:
@@ -144,7 +143,7 @@ class BackgroundHandler(logging.Handler):
         return f"<BackgroundHandler log: {self._lines.qsize()} lines waiting, {self._dropped + self._lost} dropped>"
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Leave the line to the thread."""
+        """Queue the line for the thread."""
         if self._lines.qsize() >= self._room:
             self._dropped += 1
         else:
@@ -160,9 +159,7 @@ class BackgroundHandler(logging.Handler):
                 self._said += missing
 
     def _put(self, line: str) -> bool:
-        """Whether it could be written. A process that shares the file may have set it not to block; a full disk has
-        room again some day.
-        """
+        """Write a line; returns whether that succeeded. The file may be non-blocking: other processes share it."""
         data = f"{line}\n".encode(errors="backslashreplace")
         try:
             while data:
@@ -175,7 +172,7 @@ class BackgroundHandler(logging.Handler):
         return True
 
     def stop(self, patience: float = 1.0) -> None:
-        """Write what waits, if that takes no longer."""
+        """Write the waiting lines, for at most `patience` seconds."""
         self._lines.put(None)
         self._thread.join(patience)
 
@@ -186,9 +183,7 @@ def _warning(words: str, *values: object) -> logging.LogRecord:
 
 @contextlib.contextmanager
 def in_background() -> Iterator[None]:
-    """Until the end of the block, log from a thread what else would be written at once to a file, standard error as a
-    rule.
-    """
+    """Within the block, write the log in a thread."""
     root = logging.getLogger()
     before = root.handlers
     root.handlers = [behind(one) for one in before]
@@ -202,7 +197,7 @@ def in_background() -> Iterator[None]:
 
 
 def behind(handler: logging.Handler) -> logging.Handler:
-    """The same in the background, if it writes to a file."""
+    """A background handler for a handler that writes to a file."""
     try:
         number = handler.stream.fileno() if isinstance(handler, logging.StreamHandler) else None
     except (OSError, ValueError):
@@ -211,7 +206,7 @@ def behind(handler: logging.Handler) -> logging.Handler:
 
 
 def configure(level: str | None = None, form: str | None = None) -> None:
-    """Set the log up, as given or else as in the parent process. Raises `ValueError` for unknown words."""
+    """Configure the log, as given or else as in the parent process. Raises `ValueError` for unknown values."""
     inherited = os.environ.get(FORMAT, "info:text").partition(":")
     level, form = level or inherited[0], form or inherited[2]
     if level not in LEVELS or form not in FORMATS:
@@ -226,9 +221,7 @@ def configure(level: str | None = None, form: str | None = None) -> None:
 
 @contextlib.contextmanager
 def caught() -> Iterator[None]:
-    """Until the end of the block, have what no code catches in threads and finalizers logged as everything else: the
-    interpreter would write it as it is.
-    """
+    """Within the block, log uncaught exceptions of threads and finalizers, escaped like all others."""
     log = logging.getLogger("canaryproxy")
     before = threading.excepthook, sys.unraisablehook
 

@@ -1,11 +1,13 @@
-"""Compiled or plain: the one place where that is selected, for all modules and by one switch, CANARYPROXY_PLAIN.
+"""Selects compiled or plain modules: one place and one switch, CANARYPROXY_PLAIN, for all modules.
 
 The hot modules are compiled to extensions of the same names beside their sources (setup.py), which Python finds first.
-They are taken all or none, since compiled modules know the layout of each other's classes, and only where they were
-made of the very sources that lie beside them: a record of the sources' digest comes with them. So an upgrade or an edit
-never runs mixed with what was compiled before it. Otherwise, and where CANARYPROXY_PLAIN=1 says so, everything of ours
-is imported from source: the reference that compiled code is tested against, and what runs where there is no compiler.
-CANARYPROXY_PLAIN=0 accepts compiled modules only. setup.py reads this file: it imports nothing of ours.
+They are used all or none, since compiled modules know the layout of each other's classes, and only if they were
+compiled from the sources beside them: a digest of the sources is stored with them. So an upgrade or an edit never runs
+mixed with older compiled code. Otherwise, and with CANARYPROXY_PLAIN=1, all modules are imported from source: the
+reference for tests, and the fallback without a compiler. CANARYPROXY_PLAIN=0 accepts compiled modules only. setup.py
+executes this file, so it imports no other module of ours.
+
+Attributes of compiled classes are declared in the `.pxd` only; these classes have no `__slots__`.
 """
 
 import platform
@@ -70,21 +72,20 @@ HOT = (
     "canaryproxy.telemetry.record.logarithm",
     "canaryproxy.telemetry.record.recorder",
 )
-"""The modules that are compiled: each from its `.py`, with types in a `.pxd` beside it, or, where Python cannot say it
-as C does, from a `.pyx` beside the `.py`, its twin."""
+"""The compiled modules: each from its `.py` with types in a `.pxd`, or from a `.pyx` beside the `.py`, its twin."""
 
 SWITCH = "CANARYPROXY_PLAIN"
 PACKAGE = Path(__file__).parent
 SUFFIX = EXTENSION_SUFFIXES[0]
 RECORD = f"compiled{SUFFIX.removesuffix('.so')}.digest"
-"""The file in the package that says what the extensions of this Python were made of."""
+"""The file with the digest of the sources of this Python's extensions."""
 
 NOT_COMPILED = "not compiled"
 CHANGED = "the sources have changed since they were compiled; make compile"
 
 
 class Mode(NamedTuple):
-    """Whether the hot modules run compiled, and why not."""
+    """Whether the hot modules run compiled, and the reason if not."""
 
     compiled: bool
     why: str = ""
@@ -101,13 +102,13 @@ class Mode(NamedTuple):
 
 
 def place(name: str, suffix: str, package: Path = PACKAGE) -> Path:
-    """The file of a module: its dotted name below `package`, with a suffix."""
+    """The path of a module's file with a suffix."""
     *folders, last = name.split(".")[1:]
     return package.joinpath(*folders, last + suffix)
 
 
 def sources(package: Path = PACKAGE) -> Iterator[Path]:
-    """The files that the hot modules are made of."""
+    """The source files of the hot modules."""
     for name in HOT:
         for suffix in (".py", ".pyx", ".pxd"):
             path = place(name, suffix, package)
@@ -116,7 +117,7 @@ def sources(package: Path = PACKAGE) -> Iterator[Path]:
 
 
 def digest(package: Path = PACKAGE) -> str:
-    """What says whether any of the sources has changed, whatever the clock says of them."""
+    """A digest of all sources: independent of their modification times."""
     found = blake2b(digest_size=16)
     for path in sources(package):
         text = path.read_bytes()
@@ -125,7 +126,7 @@ def digest(package: Path = PACKAGE) -> str:
 
 
 def available(package: Path = PACKAGE) -> Mode:
-    """Whether all hot modules are compiled, of the sources that are there."""
+    """Whether all hot modules are compiled from the present sources."""
     try:
         record = (package / RECORD).read_text().strip()
     except OSError:
@@ -137,9 +138,7 @@ def available(package: Path = PACKAGE) -> Mode:
 
 
 def choose(environ: Mapping[str, str], package: Path = PACKAGE) -> Mode:
-    """Decide how the package's modules are imported, before any of them is. Raises `ImportError` where they must be
-    compiled and are not.
-    """
+    """Select how the package's modules are imported. Raises `ImportError` if they must be compiled and are not."""
     switch = environ.get(SWITCH, "")
     mode = Mode(False, f"{SWITCH}=1") if switch == "1" else available(package)
     if switch == "0" and not mode.compiled:
@@ -150,7 +149,7 @@ def choose(environ: Mapping[str, str], package: Path = PACKAGE) -> Mode:
 
 
 def import_sources_only(package: Path) -> None:
-    """From here on extensions below `package` are not seen."""
+    """Ignore extensions below `package` from now on."""
     root = str(package)
 
     def ours(path: str) -> FileFinder:

@@ -1,7 +1,7 @@
-"""`canaryproxy probe`: whether the instance beside us lives, or is ready, asked on its Unix socket.
+"""`canaryproxy probe`: checks on its Unix socket whether the local instance is alive or ready.
 
-Probes of a container run every few seconds, mostly on a busy machine and under a CPU limit, so this imports next to
-nothing and `__main__` starts it without the rest of the command line.
+Container probes run every few seconds, often on a busy machine and under a CPU limit, so this module imports very
+little and `__main__` runs it without the rest of the command line.
 """
 
 import os
@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 SOCKET = "CANARYPROXY_PROBES_SOCKET"
-"""The environment variable that names the socket."""
+"""Environment variable with the path of the socket."""
 DEFAULT = "probes.sock"
 
 TIMEOUT_SECONDS = 2.0
-"""Seconds for the whole answer."""
+"""Seconds for the whole response."""
 MAX_TIMEOUT_SECONDS = 600.0
 
 PATHS = {"live": "/healthz", "ready": "/readyz"}
@@ -25,13 +25,11 @@ MAX_ANSWER_BYTES = 64 * 1024
 
 
 class ProbeFailedError(Exception):
-    """It does not live, or is not ready; the message is one line for the user."""
+    """The instance is not alive or not ready; the message is one line for the user."""
 
 
 class Question(NamedTuple):
-    """What is asked: `live` or `ready`, where, and how many seconds the answer may take. `address` is asked where
-    there is no such socket.
-    """
+    """A probe: `live` or `ready`, the socket, the timeout in seconds. `address` replaces a missing socket."""
 
     what: str = "live"
     socket: str = ""
@@ -40,14 +38,12 @@ class Question(NamedTuple):
 
 
 def placed(path: str, environ: Mapping[str, str]) -> str:
-    """A relative path counts from the directory that the service manager or the image has for the state
-    (STATE_DIRECTORY, systemd.exec(5)), else from the working directory.
-    """
+    """The path of the socket: relative to STATE_DIRECTORY (systemd.exec(5)) or the working directory."""
     return os.path.join(environ.get("STATE_DIRECTORY", "").split(":")[0], path)  # noqa: PTH118 - pathlib costs 10 ms
 
 
 def read(arguments: Sequence[str]) -> Question | None:
-    """The question that plain arguments ask; None for any that need the whole command line: help, and errors."""
+    """The probe of simple arguments; None if the whole command line is needed, for help and errors."""
     question = Question()
     rest = list(arguments)
     if rest and rest[0] in PATHS:
@@ -70,7 +66,7 @@ def read(arguments: Sequence[str]) -> Question | None:
 
 
 def patience(value: str) -> float | None:
-    """Seconds such as `2`, `0.5` or `2s`; None for what is none."""
+    """Seconds such as `2`, `0.5` or `2s`; None for invalid text."""
     try:
         seconds = float(value.removesuffix("s"))
     except ValueError:
@@ -79,7 +75,7 @@ def patience(value: str) -> float | None:
 
 
 def ask(question: Question, environ: Mapping[str, str]) -> str:
-    """How it is, in a word. Raises `ProbeFailedError`."""
+    """Send the probe; returns the result in a word. Raises `ProbeFailedError`."""
     path = placed(question.socket or environ.get(SOCKET, "") or DEFAULT, environ)
     where, family = path, socket.AF_UNIX
     address: str | tuple[str, int] = path
@@ -113,7 +109,7 @@ def ask(question: Question, environ: Mapping[str, str]) -> str:
 
 
 def _tcp(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
-    """A family and an address of it. Raises `ProbeFailedError`."""
+    """Address family and address of `host:port`. Raises `ProbeFailedError`."""
     host, _, port = address.rpartition(":")
     if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise ProbeFailedError(f"{address}: expected an address such as 127.0.0.1:9901")
@@ -122,7 +118,7 @@ def _tcp(address: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
 
 
 def _answer(sock: socket.socket, deadline: float) -> bytes:
-    """All of it, which has to be there by the deadline. Raises `TimeoutError`."""
+    """The whole response. Raises `TimeoutError` after the deadline."""
     answer = b""
     while len(answer) < MAX_ANSWER_BYTES:
         left = deadline - time.monotonic()
@@ -137,7 +133,7 @@ def _answer(sock: socket.socket, deadline: float) -> bytes:
 
 
 def _problem(answer: bytes) -> str:
-    """What an answer other than 200 says, in one line."""
+    """The error in a response other than 200, in one line."""
     import json  # noqa: PLC0415 - most answers need none
 
     if not answer:
@@ -155,7 +151,7 @@ def _problem(answer: bytes) -> str:
 
 
 def run(question: Question, environ: Mapping[str, str]) -> int:
-    """Ask and say it in one line; the exit code: 0 where all is well, else 1."""
+    """Probe, print one line, and return the exit code: 0 for success, else 1."""
     try:
         print(ask(question, environ), flush=True)
     except ProbeFailedError as error:

@@ -20,11 +20,11 @@ DATA_PLANE = (
     "log.py",
     "mode.py",
     "isolated.py",
-    "proxy",
+    "dataplane",
     "telemetry",
     "routing",
-    "http1",
-    "link",
+    "http",
+    "ipc",
     "model",
 )
 """As the import contract in pyproject.toml has it."""

@@ -58,8 +58,7 @@ from canaryproxy.log import BackgroundHandler, JsonFormatter
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.head import ResponseHead
 from canaryproxy.model.rule import Rule
-from canaryproxy.model.safety import Mirror, Shield
-from canaryproxy.model.table import RoutingTable
+from canaryproxy.model.table import Mirror, RoutingTable, Shield
 from canaryproxy.probes.failing_dependencies import Reminder
 from canaryproxy.probes.health import Health, HealthCheckSpec, Streak
 from canaryproxy.probes.resolve import Resolver
@@ -73,8 +72,7 @@ from canaryproxy.processes.worker_link import WorkerLink
 from canaryproxy.processes.workers import Workers
 from canaryproxy.routing.affinity import ClientKey
 from canaryproxy.routing.cache_control import CacheAdvisor
-from canaryproxy.routing.compile_cache import CompileCache
-from canaryproxy.routing.compiled_route import build_choices
+from canaryproxy.routing.compiled_route import CompileCache, build_choices
 from canaryproxy.routing.patterns import Pattern, PatternSet, Prefix
 from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.storage.sqlite import SqliteStore

@@ -42,5 +42,5 @@ def test_a_machine_whose_call_is_not_known_or_another_policy_changes_nothing(mon
 
 def test_workers_alone_have_it() -> None:
     sources = Path(time_slice.__file__).parent
-    using = [path.name for path in sources.rglob("*.py") if "shorten()" in path.read_text()]
+    using = [str(path.relative_to(sources)) for path in sources.rglob("*.py") if "shorten()" in path.read_text()]
     assert using == ["app/worker.py"]

@@ -24,7 +24,7 @@ from canaryproxy.admin.control_connection import ControlConnection
 from canaryproxy.admin.newcomers import take
 from canaryproxy.admin.receive_window import RESET
 from canaryproxy.admin.turnover import Turnover
-from canaryproxy.model.client_prefix import client_prefix
+from canaryproxy.model.client import client_prefix
 from canaryproxy.processes.yield_cpu import yield_cpu
 
 ACCEPT_BATCH = 32

@@ -10,7 +10,7 @@ from canaryproxy.admin.problems import ApiError
 from canaryproxy.admin.receive_window import MIN_PIECE_BYTES, ReceiveWindow, WindowSample, cut, piece, read_window
 from canaryproxy.admin.slow_writes import deliver
 from canaryproxy.control.events import EventBus, PublishedEvent, Queue
-from canaryproxy.model.client_prefix import client_prefix
+from canaryproxy.model.client import client_prefix
 
 HEARTBEAT_SECONDS = 2.0
 """Seconds between two comments, which show a client that the stream lives, and us whether the client reads."""

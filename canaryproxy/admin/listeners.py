@@ -13,7 +13,7 @@ from aiohttp import web
 
 from canaryproxy.admin.accept_loop import AcceptLoop, ConnectionQuota, Reason
 from canaryproxy.processes.unix_socket import Bound
-from canaryproxy.telemetry.read.listener_metrics import ListenerFacts
+from canaryproxy.telemetry.read.metrics import ListenerFacts
 
 log = logging.getLogger("canaryproxy")
 

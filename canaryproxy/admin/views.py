@@ -22,8 +22,7 @@ from canaryproxy.probes.http_client import REFUSED
 from canaryproxy.processes.workers import Workers
 from canaryproxy.rollout.identity import label
 from canaryproxy.rollout.state import UNDER_WAY
-from canaryproxy.telemetry.read.listener_metrics import ListenerFacts
-from canaryproxy.telemetry.read.metrics import InstanceFacts, RouteFacts
+from canaryproxy.telemetry.read.metrics import InstanceFacts, ListenerFacts, RouteFacts
 from canaryproxy.telemetry.read.window import GoalCount, Sample
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbers
 

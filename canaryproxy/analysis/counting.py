@@ -7,7 +7,7 @@ from canaryproxy.analysis.finding import Exposure
 from canaryproxy.analysis.spec import ErrorSpec
 from canaryproxy.analysis.stats.rate_tests import Block
 from canaryproxy.model.document import Document, plain, real, whole, wholes
-from canaryproxy.model.outcome import FAILURES, Outcome
+from canaryproxy.model.failure import FAILURES, Outcome
 from canaryproxy.model.report import CounterDelta
 
 NEUTRAL_OUTCOMES = frozenset((Outcome.CLIENT_ABORT, Outcome.OVERFLOW))

@@ -21,7 +21,7 @@ from canaryproxy.dataplane.resource_exhaustion import FULL, OF_ADDRESS
 from canaryproxy.dataplane.slow_clients import SlowClients
 from canaryproxy.dataplane.tunnel import Tunnel
 from canaryproxy.http.forwarding import ForwardedClient
-from canaryproxy.model.client_prefix import client_prefix
+from canaryproxy.model.client import client_prefix
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.telemetry.record.access_log import AccessLogEntry

@@ -44,9 +44,8 @@ from canaryproxy.dataplane.upstream_stream import ResponseHandler, UpstreamStrea
 from canaryproxy.http import upgrade
 from canaryproxy.http.forwarding import request_id_of
 from canaryproxy.model.decision import Decision, VersionChoice
-from canaryproxy.model.failure import Failure, RequestRejectedError
+from canaryproxy.model.failure import FAILURES, Failure, Outcome, RequestRejectedError
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
-from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.routing.decide import decide
 
 NO_BODY = Body.NONE

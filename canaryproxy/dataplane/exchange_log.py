@@ -5,8 +5,8 @@ from canaryproxy.dataplane.deadlines import Deadlines
 from canaryproxy.dataplane.failover import FailoverPlan
 from canaryproxy.http.forwarding import ForwardedClient, request_id_of
 from canaryproxy.model.decision import Decision
+from canaryproxy.model.failure import Outcome
 from canaryproxy.model.head import RequestHead
-from canaryproxy.model.outcome import Outcome
 from canaryproxy.telemetry.record.access_log import AccessLogEntry, client_fields
 
 SWITCHING = 101

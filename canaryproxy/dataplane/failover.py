@@ -17,9 +17,8 @@ version, repair what the client sees and never what is counted.
 from enum import Enum, IntEnum
 
 from canaryproxy.model.decision import Decision, VersionChoice
-from canaryproxy.model.failure import Failure
+from canaryproxy.model.failure import Failure, Outcome
 from canaryproxy.model.fields import SAFE
-from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import Endpoint
 from canaryproxy.routing.balancing import Loads, pick_untried
 from canaryproxy.routing.route_index import RouteIndex

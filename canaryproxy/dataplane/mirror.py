@@ -13,8 +13,8 @@ from canaryproxy.dataplane.pool import Pool
 from canaryproxy.dataplane.sockets import Sockets
 from canaryproxy.http.forwarding import ForwardedClient, HeadRewriter
 from canaryproxy.model.decision import Decision, VersionChoice
+from canaryproxy.model.failure import Outcome
 from canaryproxy.model.head import RequestHead
-from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.table import Endpoint, RoutingTable
 from canaryproxy.routing.balancing import pick
 from canaryproxy.routing.compiled_route import MIRROR, mirror_of

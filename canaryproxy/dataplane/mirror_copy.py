@@ -9,9 +9,8 @@ from canaryproxy.dataplane.pool import Pool
 from canaryproxy.dataplane.upstream_stream import ResponseHandler, UpstreamStream
 from canaryproxy.http.forwarding import ForwardedClient, HeadRewriter, request_id_of
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.failure import Failure
+from canaryproxy.model.failure import Failure, Outcome
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
-from canaryproxy.model.outcome import Outcome
 from canaryproxy.telemetry.record.error_log import ErrorLog
 
 SAFE_TO_DROP = 65_536

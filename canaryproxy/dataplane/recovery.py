@@ -11,9 +11,8 @@ from canaryproxy.dataplane.attempt import Attempt
 from canaryproxy.dataplane.context import WorkerContext
 from canaryproxy.dataplane.failover import EJECTING_FAILURES, FailoverPlan, FailoverStep, Repeatable, next_step, shields
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.failure import Failure
+from canaryproxy.model.failure import Failure, Outcome
 from canaryproxy.model.head import ResponseHead
-from canaryproxy.model.outcome import Outcome
 from canaryproxy.telemetry.record.recorder import CounterCell
 
 

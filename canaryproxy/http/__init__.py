@@ -1,1 +1,1 @@
-"""HTTP semantics and codecs: bytes in, heads and payload out. No socket, no clock."""
+"""HTTP semantics and codecs: bytes to heads and payload, and back. No socket, no clock."""

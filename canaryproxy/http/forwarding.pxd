@@ -12,22 +12,16 @@ cdef tuple LOW
 
 
 cdef class ForwardedClient(Client):
-    cdef public bytes custom_fields
-    cdef public bytes forwarded_node
+    cdef public bytes custom_fields, forwarded_node
     cdef public tuple added_fields
 
 
 cdef class HeadRewriter:
     cdef public bytes request_id_line
-    cdef bytes _identity
-    cdef bytes _seed
+    cdef bytes _identity, _seed, _high_digits, _reason, _status_line
     cdef uint64_t _serial
-    cdef bytes _high_digits
     cdef int _status
-    cdef bytes _reason
-    cdef bytes _status_line
-    cdef tuple _via
-    cdef tuple _via_field
+    cdef tuple _via, _via_field
 
     @cython.locals(host=bytes, plain=bytes, ours=bytes, last=bytes, line=bytes)
     cpdef tuple request(

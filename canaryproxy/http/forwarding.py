@@ -1,8 +1,7 @@
-"""One hop to the next: what is taken out of a head, what is put in, and the bytes that go on.
+"""Rewrites heads from one hop to the next: removed fields, added fields, and the bytes to send.
 
-Fields of the hop that ends here are removed (RFC 9110 7.6.1), framing is rewritten from what was
-parsed, `Via` and the forwarding fields are added. Whatever a client names in Connection, it can neither
-delete the fields that the next server's safety rests on nor keep those that we set.
+Hop-by-hop fields are removed (RFC 9110 7.6.1), framing is rewritten from the parsed head, `Via` and the forwarding
+fields are added. A client's Connection field can neither remove protected fields nor keep the fields that we set.
 """
 
 import re
@@ -12,26 +11,15 @@ from canaryproxy.http.h1 import grammar
 from canaryproxy.http.h1.byte_ops import concat, itoa
 from canaryproxy.model.client import FORWARDING, Client
 from canaryproxy.model.failure import Failure, RequestRejectedError
-from canaryproxy.model.fields import is_x_forwarded, list_items, named_by
+from canaryproxy.model.fields import HOP_BY_HOP, is_x_forwarded, list_items, named_by
 from canaryproxy.model.forwarded import Forwarding, sound
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.model.settings import Network
 
-DROPPED = {
-    b"content-length",
-    b"host",
-    b"http2-settings",
-    b"keep-alive",
-    b"proxy-authenticate",
-    b"proxy-authentication-info",
-    b"proxy-authorization",
-    b"proxy-connection",
-    b"transfer-encoding",
-    b"upgrade",
-    b"x-canary-mirror",
-    b"x-canary-rescue",
-    b"x-canary-version",
-}
+OWN_FIELDS = (b"x-canary-mirror", b"x-canary-rescue", b"x-canary-version")
+REWRITTEN = {b"connection", b"te", b"trailer"}
+DROPPED = {*HOP_BY_HOP, b"content-length", b"host", b"proxy-authentication-info", *OWN_FIELDS} - REWRITTEN
+"""Special fields that never need more than to be dropped."""
 
 ROUTINE_OPTIONS = (b"keep-alive", b"close")
 
@@ -43,23 +31,21 @@ FORWARDED_HOST = b"X-Forwarded-Host: "
 REQUEST_ID = b"X-Request-Id: "
 
 OWN_FORWARDING_FIELDS = {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded"}
-"""Forwarding fields that we write, whatever came in."""
+"""Forwarding fields that we write in any case."""
 
 OTHER_FORWARDING = (b"x-canary-mirror", b"x-real-ip")
-"""Fields that only a trusted proxy may send, beside those of the two families."""
+"""Fields outside of the two families that only a trusted proxy may send."""
 
 LOW_DIGITS = 3
 LOW_BITS = (1 << 4 * LOW_DIGITS) - 1
 LOW = tuple(b"%03x" % low for low in range(LOW_BITS + 1))
-"""The last digits of request ids; the others are rewritten when these have come round."""
+"""All values of the last digits of request ids: the digits before them change once in 4,096 requests."""
 
 sane_request_id = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
 
 
 class ForwardedClient(Client):
-    """A client connection as the next hop sees it."""
-
-    __slots__ = ("added_fields", "custom_fields", "forwarded_node")
+    """A client connection with the forwarding fields that describe it to the next hop."""
 
     def __init__(
         self,
@@ -76,28 +62,14 @@ class ForwardedClient(Client):
         self.forwarded_node = b"for=%b;proto=%b;host=" % (node, scheme) if forwarding.standard else b""
 
     def forwarded_element(self, host: bytes) -> bytes:
-        """What `Forwarded` says of this hop; `host` is what it was asked for."""
+        """The element of `Forwarded` for this hop; `host` is the requested host."""
         return self.forwarded_node + (host if grammar.token(host) else b'"%b"' % host)
 
 
 class HeadRewriter:
-    """Rewrites heads for one instance. `identity` is its pseudonym in Via. Request ids are `seed`, a random
-    number below 2^64 that no other instance has, and a serial number. `request_id_line` is the line with the id of the
-    request that was written last.
+    """Rewrites heads for one instance. `identity` is its pseudonym in Via. Request ids consist of `seed`, a random
+    number below 2^64, and a serial number. `request_id_line` is the line with the id of the last request.
     """
-
-    __slots__ = (
-        "_high_digits",
-        "_identity",
-        "_reason",
-        "_seed",
-        "_serial",
-        "_status",
-        "_status_line",
-        "_via",
-        "_via_field",
-        "request_id_line",
-    )
 
     def __init__(self, identity: str, seed: int) -> None:
         self._identity = identity.encode("ascii")
@@ -122,8 +94,8 @@ class HeadRewriter:
         trusted: Sequence[Network] = (),
         forwarding: Forwarding = FORWARDING,
     ) -> ForwardedClient:
-        """What to say about a client; made once per connection. `trusted` are the networks of known proxies, which
-        say where a request has been as `forwarding` has it.
+        """The forwarding fields of a client, made once per connection. `trusted` are the networks of proxies whose
+        `forwarding` fields are read.
         """
         return ForwardedClient(address, scheme, trusted, self._via_field[:2], forwarding)
 
@@ -136,14 +108,12 @@ class HeadRewriter:
         upgrade: bytes = b"",
         request_id_line: bytes = b"",
     ) -> tuple[bytes, bytes, bytes, bytes]:
-        """What the upstream is asked for and told, whatever protocol it speaks: the host, the lines of the client's
-        fields that stay, those that are ours, and those that come last. `self.identified` is the line with the
-        request's id among ours.
+        """The parts of the upstream's request head in any protocol: the host, the remaining lines of the client, our
+        lines, and the last lines. Sets `self.request_id_line`.
 
-        `authority` stands in for the Host that an HTTP/1.0 request may lack; `version` is sent to the
-        upstream if not None. `upgrade` are the protocols that the connection may switch to; `request_id_line` the line
-        that the request had on an earlier attempt. Raises `Refused(LOOP)` when the request has passed this instance
-        before.
+        `authority` replaces the Host that an HTTP/1.0 request may lack; `version` is sent to the upstream if not None.
+        `upgrade` are the protocols that the connection may switch to; `request_id_line` is that of an earlier attempt.
+        Raises `RequestRejectedError` with LOOP if the request has passed this instance before.
         """
         host = head.host or authority
         last = b""
@@ -166,7 +136,7 @@ class HeadRewriter:
         return host, plain, ours, last
 
     def _rewrite_unusual(self, head: RequestHead, peer: ForwardedClient, host: bytes) -> tuple[bytes, bytes]:
-        """Plain lines that stay and our own lines, for a head with more than routine special fields."""
+        """The remaining plain lines and our lines, for a head with more than routine special fields."""
         values: dict[bytes, list[bytes]] = {}
         for name, value in head.special:
             values.setdefault(name, []).append(value)
@@ -188,8 +158,8 @@ class HeadRewriter:
         return via
 
     def request_id(self, head: RequestHead | None) -> bytes:
-        """The line with the id of a request: the one it has brought, if that is a single harmless one, else a new one.
-        `head` is None for what was never understood.
+        """The line with the id of a request: its own, if that is a single valid one, else a new one. `head` is None for
+        a request that could not be parsed.
         """
         given = () if head is None else [value for name, value in head.special if name == b"x-request-id"]
         if len(given) == 1 and sane_request_id(given[0]):
@@ -201,7 +171,7 @@ class HeadRewriter:
         return concat((REQUEST_ID, self._high_digits, low, CRLF))
 
     def _count(self) -> bytes:
-        """The last digits of the next request id; `_high_digits` are all before them."""
+        """The last digits of the next request id; `_high_digits` are the digits before them."""
         serial = self._serial = self._serial + 1
         low = serial & LOW_BITS
         if not low or not self._high_digits:
@@ -218,7 +188,7 @@ class HeadRewriter:
     def _forwarded(
         values: dict[bytes, list[bytes]], head: RequestHead, peer: ForwardedClient, host: bytes
     ) -> list[bytes]:
-        """X-Forwarded-* and Forwarded: replaced for a stranger, continued for a trusted proxy in its family."""
+        """X-Forwarded-* and Forwarded: replaced for an untrusted peer, continued for a trusted proxy in its family."""
         forwarding = peer.forwarding
         if not peer.trusted:
             lines = [peer.custom_fields + FORWARDED_HOST + host]
@@ -249,8 +219,8 @@ class HeadRewriter:
         body: bytes = b"",
         request_id_line: bytes = b"",
     ) -> bytes:
-        """The head for the client with a `body` behind it, ready to send; `extra` are lines of ours, `close` announces
-        the end of its connection. `request_id_line` is the line with the request's id, unless the upstream gave it one.
+        """The head for an HTTP/1 client, followed by `body`, ready to send. `extra` are lines of ours; `close`
+        announces the end of the connection; `request_id_line` is used if the upstream sent no request id.
 
         A response without a length is chunked for HTTP/1.1 and ends with the connection for HTTP/1.0.
         """
@@ -276,9 +246,7 @@ class HeadRewriter:
 
     @staticmethod
     def _rewrite_unusual_response(head: ResponseHead, request: RequestHead, via: bytes) -> tuple[bytes, bytes, bytes]:
-        """Plain lines that stay, our own lines, and those with the upstream's request ids, for a head with special
-        fields.
-        """
+        """The remaining plain lines, our lines, and the upstream's request ids, for a head with special fields."""
         connection: list[bytes] = []
         passed: list[bytes] = []
         added: list[bytes] = []
@@ -301,7 +269,7 @@ class HeadRewriter:
 
 
 def write_request(head: RequestHead, lines: tuple[bytes, bytes, bytes, bytes]) -> bytes:
-    """A head for an HTTP/1 upstream, ready to send, of what `HeadRewriter.request` made of it."""
+    """A head for an HTTP/1 upstream, ready to send, from the result of `HeadRewriter.request`."""
     host, plain, ours, last = lines
     if head.body is LENGTH:
         ours = concat((ours, CONTENT_LENGTH, itoa(head.length), CRLF))
@@ -311,28 +279,22 @@ def write_request(head: RequestHead, lines: tuple[bytes, bytes, bytes, bytes]) -
 
 
 def _by_standard(head: RequestHead, peer: ForwardedClient, host: bytes) -> list[bytes]:
-    """The older family, for those that read nothing else, out of what trusted proxies say in `Forwarded`."""
+    """The X-Forwarded-* fields from a trusted proxy's `Forwarded`, for upstreams that read only those."""
     origin = peer.origin(head.special)
     hops = [b"unknown" if origin.address is None else str(origin.address).encode("ascii")]
     hops += [str(address).encode("ascii") for address in origin.behind]
     asked = origin.host if grammar.authority(origin.host) else host
-    return [
-        b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b"
-        % (
-            b", ".join(hops),
-            origin.scheme,
-            asked,
-        )
-    ]
+    values = b", ".join(hops), origin.scheme, asked
+    return [b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b" % values]
 
 
 def request_id_of(request_id_line: bytes) -> bytes:
-    """The id in its line."""
+    """The id in a request id line."""
     return request_id_line[len(REQUEST_ID) : -len(CRLF)]
 
 
 def without(plain: bytes, connection: list[bytes]) -> bytes:
-    """The plain lines that no value of Connection names, protected names kept."""
+    """The plain lines without those that Connection names; protected fields stay."""
     named = named_by(connection)
     if not named:
         return plain

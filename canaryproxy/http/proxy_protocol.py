@@ -1,8 +1,7 @@
-"""The PROXY protocol: what a load balancer says about the client before the first byte of TLS or HTTP.
+"""The PROXY protocol: a load balancer's header about the client, before the first byte of TLS or HTTP.
 
-Versions 1 (text) and 2 (binary), as HAProxy's proxy-protocol.txt has them. Sans-I/O: `header_bytes_needed` says how
-many bytes may be read without touching what follows, `parse` what they mean. Strict: a header that could be read
-in two ways is refused.
+Versions 1 (text) and 2 (binary) of HAProxy's proxy-protocol.txt. Sans-I/O: `header_bytes_needed` returns how many bytes
+can be read without reading beyond the header, `parse` parses them. Strict: ambiguous headers are rejected.
 """
 
 import ipaddress
@@ -19,25 +18,25 @@ STREAMS = {0x11: 4, 0x21: 16}
 """TCP over IPv4 and IPv6: bytes of an address."""
 
 LOCAL_COMMAND = {0x00: 0, 0x31: 216}
-"""Unspecified, and UNIX sockets: no address of use, and the bytes they take at least."""
+"""Families without a usable address, unspecified and UNIX sockets, and their minimum length in bytes."""
 
 PORTS = 4
 
 
 class ProxyHeaderError(ValueError):
-    """The bytes are no PROXY header; the message says why."""
+    """The bytes are not a valid PROXY header; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """The client as the balancer saw it. `address` is None, and `port` 0, where it speaks for itself."""
+    """The client's address and port; None and 0 for a connection of the load balancer itself."""
 
     address: str | None = None
     port: int = 0
 
 
 def header_bytes_needed(data: bytes) -> int:
-    """How many more bytes are certainly part of the header that begins with `data`."""
+    """How many more bytes are certainly part of the header that begins with `data`: never any bytes behind it."""
     if data[:1] == V2_SIGNATURE[:1]:
         if len(data) < V2_FIXED_BYTES:
             return V2_FIXED_BYTES - len(data)
@@ -48,7 +47,7 @@ def header_bytes_needed(data: bytes) -> int:
 
 
 def parse(data: bytes) -> ProxyHeader | None:
-    """What a header says, or None until all of it is there. Raises `ProxyHeaderError` as soon as it cannot be one."""
+    """The header, or None while it is incomplete. Raises `ProxyHeaderError` as soon as it is invalid."""
     if not data:
         return None
     return _binary(data) if data[:1] == V2_SIGNATURE[:1] else _text(data)

@@ -1,8 +1,8 @@
-"""Changing the protocol of a connection (RFC 9110 7.8), for protocols that are allowed by name.
+"""Protocol upgrades of a connection (RFC 9110 7.8), restricted to protocols allowed by name.
 
-`h2c` in particular must never pass: it would carry requests past every rule and check (RFC 9113 3.1 has
-dropped it). A request of any method may ask, with a body or without; HTTP/1.0 cannot. Protocols are compared without
-case; an allowed name without a version allows every version of it.
+`h2c` must never be forwarded: it would carry requests past every rule and check (RFC 9113 3.1 has dropped it). HTTP/1.1
+requests of any method may ask for an upgrade. Protocols are compared case-insensitively; an allowed name without a
+version allows all its versions.
 """
 
 import re
@@ -16,16 +16,14 @@ _protocol = re.compile(rb"(%b+)(?:/%b+)?" % (TCHAR, TCHAR)).fullmatch
 
 
 def requested_protocols(head: RequestHead, allowed: Collection[bytes]) -> bytes:
-    """The allowed protocols that a request offers to switch to, as it spells them and in its order; or nothing.
-    `allowed` are in lower case.
-    """
+    """The protocols in Upgrade that are `allowed` (lower case), in the request's spelling and order; or empty."""
     if head.version == 10 or not _connection_names_upgrade(head):
         return b""
     return b", ".join([offer for offer in list_items(head.upgrade) if _allows(allowed, offer.lower())])
 
 
 def accepted_protocol(head: ResponseHead, offered: bytes) -> bool:
-    """Whether a 101 switches to nothing but what was offered."""
+    """Whether a 101 switches only to offered protocols."""
     chosen = [item for name, value in head.special if name == b"upgrade" for item in list_items(value.lower())]
     offers = set(list_items(offered.lower())) if offered else set()
     return chosen != [] and _connection_names_upgrade(head) and all(one in offers for one in chosen)

@@ -1,7 +1,7 @@
-"""Which code runs at the two ends of a link, and whether it is the same. Pure.
+"""Compares the code that runs at the two ends of an IPC channel. Pure.
 
-Workers run what the supervisor runs, or the start line, `--version` and the metrics would not be true of them. They
-differ where the installation was replaced while the instance runs and the fork server had to be started again.
+Workers must run the supervisor's code, or the start line, `--version` and the metrics would be wrong for them. The two
+differ if the installation was replaced while the instance ran and the fork server had to be restarted.
 """
 
 import platform
@@ -12,12 +12,12 @@ from canaryproxy.isolated import PACKAGE
 
 
 def own_build() -> Introduction:
-    """Of this process."""
+    """The build of this process."""
     return Introduction(__version__, MODE.compiled, MODE.why, PACKAGE, platform.python_version())
 
 
 def describe(code: Introduction) -> str:
-    """In words, as in the start line."""
+    """A build in words, as in the start line."""
     how = "compiled" if code.compiled else "plain Python"
     why = f": {code.why}" if code.why and not code.compiled else ""
     version, python, place = (value or "(unknown)" for value in (code.version, code.python, code.package))
@@ -25,7 +25,7 @@ def describe(code: Introduction) -> str:
 
 
 def difference(theirs: Introduction, own: Introduction) -> str:
-    """A sentence that says in what the two differ; empty where they are the same."""
+    """A sentence about the difference between two builds; empty if they are equal."""
 
     def what(code: Introduction) -> tuple[str, bool, str, str]:
         return code.version, code.compiled, code.package, code.python

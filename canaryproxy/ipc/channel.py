@@ -1,8 +1,7 @@
-"""One end of a link: messages over a connected stream socket.
+"""One end of an IPC channel: messages over a connected stream socket, the same on both sides.
 
-The same on both sides. The meaning of messages is up to `received` and `lost`. The supervisor gives each worker's link
-only so much of its time (`TimeShare`): others have their turn in between, and a worker that says too much waits, as
-behind any reader that is slow.
+The supervisor limits the time spent on the messages of each worker (`TimeShare`): other work runs in between, and a
+worker that sends too much is slowed down by backpressure.
 """
 
 import asyncio
@@ -17,23 +16,22 @@ from canaryproxy.ipc.messages import Message
 
 log = logging.getLogger("canaryproxy")
 
-
 TURN_SECONDS = 0.01
-"""Seconds after which others have their turn, between two messages of a link."""
+"""Seconds of work on one channel after which the event loop runs other work."""
 
 BURST_MESSAGES = 1.0
-"""Seconds that the messages of a link may take at once, of those that it did not take before."""
+"""Seconds of processor time that a channel may save up and use at once, as after a start or an outage."""
 
 LOOP_SHARE = 1 / 3
-"""Of the time, that the messages of one link may take for long. A worker with a thousand busy routes takes 1/30. What
-they take is counted in seconds of processor time: while this process is stopped, or gets none, no worker took any."""
+"""Share of the time that one channel may take in the long run; a worker with a thousand busy routes needs 1/30. Counted
+in processor time, so a stopped or starved process charges no worker."""
 
 MAX_PAUSE_SECONDS = 0.5
-"""Seconds that a link waits at a time, at most: who has to acknowledge a table, or to be heard of, has but seconds."""
+"""Longest pause of a channel in seconds: acknowledgements and reports are awaited for a few seconds only."""
 
 
 class TimeShare:
-    """How much of our processor time the messages of one link may take. `now` is a clock that only goes forward."""
+    """The processor time that one channel may still use. `now` is read from a monotonic clock."""
 
     __slots__ = ("_at", "_left")
 
@@ -45,17 +43,17 @@ class TimeShare:
         return f"<TimeShare: {self._left:.3f} s left>"
 
     def spend(self, seconds: float, now: float) -> float:
-        """So much was taken until now; returns how long to wait before more is."""
+        """Charge `seconds` used until `now`; returns the seconds to wait before the next message."""
         self._left = min(BURST_MESSAGES, self._left + (now - self._at) * LOOP_SHARE) - seconds
         self._at = now
         return max(-self._left / LOOP_SHARE, 0.0)
 
 
 class Channel(asyncio.Protocol):
-    """`received` gets every message, `lost` is called once when the other end is gone or not understood.
+    """`received` gets every message; `lost` is called once when the channel has closed.
 
-    Messages are of the kinds and lengths of `direction`. `refuse` is called with a sentence where something else came,
-    and the link is cut; where it is None that is only logged. `fair`: messages get no more than a share of our time.
+    Messages must have the kinds and lengths of `direction`. After a protocol error the channel is closed and `refuse`
+    is called with a sentence; by default the error is logged. `fair`: the channel's `TimeShare` is enforced.
     """
 
     _transport: asyncio.Transport | None = None
@@ -84,19 +82,16 @@ class Channel(asyncio.Protocol):
         return f"<Channel {'congested' if self.congested else 'clear'}>"
 
     async def connect(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
-        """Take over a connected socket.
-
-        It is the loop's from here on. Were the object to keep its number, a link that is lost at once would see it
-        closed twice, and the second time it may be another's.
-        """
+        """Take over a connected socket; the event loop owns its descriptor from then on."""
         self._loop = loop
         try:
             await loop.create_unix_connection(lambda: self, sock=sock)
         finally:
+            # Otherwise the descriptor would be closed twice, the second time perhaps after it was reused.
             sock.detach()
 
     def send(self, message: Message) -> None:
-        """Have a message delivered, after those before it. Never blocks; nothing happens once the link is lost."""
+        """Send a message, in order. Never blocks; ignored once the channel has closed."""
         for data in frames(message):
             if self._transport is None:
                 self._waiting.append(data)
@@ -104,12 +99,12 @@ class Channel(asyncio.Protocol):
                 self._transport.write(data)
 
     def close(self) -> None:
-        """End the link once everything was delivered."""
+        """Close the channel after everything was written."""
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """End the link now, or as soon as it is connected."""
+        """Close the channel now, or as soon as it is connected."""
         self._over = True
         if self._transport is not None:
             self._transport.abort()
@@ -131,7 +126,7 @@ class Channel(asyncio.Protocol):
             self._follow()
 
     def _follow(self) -> None:
-        """Hand on what is complete, until it is others' turn."""
+        """Pass on complete messages, until the turn of other work."""
         began, handed = time.perf_counter(), False
         worked = 0.0 if self._share is None else time.thread_time()
         try:
@@ -152,7 +147,7 @@ class Channel(asyncio.Protocol):
             self._hold(min(pause, MAX_PAUSE_SECONDS), turned=now - began > TURN_SECONDS)
 
     def _hold(self, pause: float, *, turned: bool) -> None:
-        """Go on after a pause, or in the loop's next turn; at once where neither is due."""
+        """Stop reading for a pause, or until the loop's next turn."""
         if self._loop is None or self._transport is None or not (pause or turned):
             return
         self._held = True
@@ -166,18 +161,18 @@ class Channel(asyncio.Protocol):
             self._follow()
 
     def pause_writing(self) -> None:
-        """The other end does not read as fast as we write."""
+        """The other end reads more slowly than we write."""
         self.congested = True
 
     def resume_writing(self) -> None:
-        """Everything was taken."""
+        """The other end has caught up."""
         self.congested = False
 
     def connection_lost(self, _: Exception | None) -> None:
-        """The other end is gone."""
+        """The connection has closed."""
         self._lost()
 
 
 def log_protocol_error(words: str) -> None:
-    """Say why a link is cut."""
+    """Log the reason why a channel is closed."""
     log.error("protocol error on the IPC channel, closing it: %s", words)

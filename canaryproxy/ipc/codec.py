@@ -1,9 +1,9 @@
-"""Messages to bytes and back: a frame is its length, the version, the kind, and the message in MessagePack.
+"""Encodes messages as frames: length, version, kind, and the message in MessagePack.
 
-What comes in is checked against the types, the kinds that this end takes, and a length for each direction: a worker
-that was taken over through the bytes it parses can send wrong numbers and names (`control.bounds` looks at those), not
-wrong types. Nothing is ever executed, unlike with pickle. An introduction is JSON under a number of its own, so that it
-is understood across versions. The only home of msgspec.
+Received frames are checked against the types, the kinds allowed at this end, and a length per direction. A compromised
+worker can therefore send wrong numbers and names (`processes.message_validation` checks those), but not wrong types;
+nothing is executed, unlike with pickle. An introduction is JSON under its own number, so that every version understands
+it. The only module that uses msgspec.
 """
 
 import struct
@@ -20,14 +20,13 @@ from canaryproxy.model.report import Delta
 HEADER = struct.Struct("!IBB")
 
 MAX_DOWN_BYTES = 2**28
-"""Bytes of a frame to a worker; a table with a million rules stays below."""
+"""Longest frame to a worker in bytes; a table with a million rules fits."""
 
 MAX_UP_BYTES = 2**22
-"""Bytes of a frame from a worker. Reports that are longer than `PORTION`, or have more than `ENTRIES` of something, are
-sent in parts."""
+"""Longest frame from a worker in bytes. Reports beyond `PORTION` bytes or `ENTRIES` entries are split."""
 
 MAX_INTRODUCTION_BYTES = 2**13
-"""Bytes of an introduction: a path of 4,096 bytes fits, and little more."""
+"""Longest introduction in bytes: it holds a path of up to 4,096 bytes and little else."""
 
 PORTION = 2**19
 ENTRIES = 2**12
@@ -48,7 +47,7 @@ INTRODUCTION = 255
 
 @dataclass(frozen=True)
 class Direction:
-    """What may come along a link on one of its ways: kinds of messages, and bytes of a frame."""
+    """The messages allowed in one direction: their kinds, and the longest frame in bytes."""
 
     kinds: tuple[type[Message], ...]
     longest: int
@@ -60,8 +59,8 @@ ANY = Direction((*KINDS, messages.Introduction), MAX_DOWN_BYTES)
 
 T = TypeVar("T")
 
-KIND_NUMBERS = 300
-"""Characters that are said of what is no message."""
+MAX_ERROR_LENGTH = 300
+"""Characters of a decoding error that are reported."""
 
 _NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 _ENCODER = msgspec.msgpack.Encoder()
@@ -70,7 +69,7 @@ _DECODERS = [msgspec.msgpack.Decoder(kind) for kind in KINDS]
 
 
 class ProtocolError(Exception):
-    """The other end does not speak this version of the link, or sends what is no message."""
+    """A received frame has another version, or is not a valid message."""
 
 
 def encode(message: Message) -> bytes:
@@ -83,7 +82,7 @@ def encode(message: Message) -> bytes:
 
 
 def frames(message: Message) -> Iterator[bytes]:
-    """The frames that say it: one, but for a report that is too long for one. Its parts add up to it."""
+    """The frames of a message: one, or several for a long report, whose parts add up to it."""
     data = encode(message)
     if isinstance(message, Delta) and (entries(message) > ENTRIES or _too_long(data, message)):
         for part in split_delta(message):
@@ -93,45 +92,34 @@ def frames(message: Message) -> Iterator[bytes]:
 
 
 def _too_long(data: bytes, delta: Delta) -> bool:
-    """Whether it is shorter in parts. What stands at the moment is in each of them, however long: thousands of requests
-    that wait, in an outage.
-    """
+    """Whether splitting shortens the report. Gauges, such as overdue requests, are repeated in each part."""
     if len(data) <= PORTION or entries(delta) < 2:
         return False
     return len(data) - len(encode(replace(delta, cells=(), users=(), goals=(), mirrors=()))) > PORTION
 
 
 def entries(delta: Delta) -> int:
-    """The length of the longest list that may be sent in parts."""
+    """The length of the longest list that can be split."""
     return max(map(len, (delta.cells, delta.users, delta.goals, delta.mirrors)))
 
 
 def split_delta(delta: Delta) -> tuple[Delta, Delta]:
-    """Two reports that say the same: counts are added up, and what stands at the moment is in both."""
+    """Two reports that add up to this one: counts are divided, gauges repeated."""
 
     def cut(many: tuple[T, ...]) -> tuple[tuple[T, ...], tuple[T, ...]]:
         middle = (len(many) + 1) // 2
         return many[:middle], many[middle:]
 
     cells, users, goals, mirrors = cut(delta.cells), cut(delta.users), cut(delta.goals), cut(delta.mirrors)
+    rest = replace(delta, refused={}, turned_away={}, evicted={}, shed=0)
     return (
         replace(delta, cells=cells[0], users=users[0], goals=goals[0], mirrors=mirrors[0]),
-        replace(
-            delta,
-            cells=cells[1],
-            users=users[1],
-            goals=goals[1],
-            mirrors=mirrors[1],
-            refused={},
-            turned_away={},
-            evicted={},
-            shed=0,
-        ),
+        replace(rest, cells=cells[1], users=users[1], goals=goals[1], mirrors=mirrors[1]),
     )
 
 
 class Decoder:
-    """Bytes in any portions to messages, of those that may come this way."""
+    """Decodes received bytes, however they are cut, to messages allowed in `direction`."""
 
     def __init__(self, direction: Direction = ANY) -> None:
         self._buffer = bytearray()
@@ -146,13 +134,11 @@ class Decoder:
         return self.messages()
 
     def take(self, data: bytes) -> None:
-        """More bytes."""
+        """Append received bytes."""
         self._buffer += data
 
     def messages(self) -> Iterator[Message]:
-        """The messages that are complete. A caller that stops half-way gets the rest with the next call. Raises
-        `ProtocolError`.
-        """
+        """The complete messages; those not iterated over remain for the next call. Raises `ProtocolError`."""
         buffer = self._buffer
         while len(buffer) >= HEADER.size:
             length, version, kind = HEADER.unpack_from(buffer)
@@ -165,7 +151,7 @@ class Decoder:
             yield decode(kind, payload)
 
     def _check(self, length: int, version: int, kind: int) -> None:
-        """By its header alone, before any more of it is kept."""
+        """Check a frame by its header, before its payload is buffered."""
         introduced = kind == INTRODUCTION
         if not introduced and (version != messages.VERSION or kind >= len(KINDS)):
             raise ProtocolError(f"a frame of version {version}, kind {kind}, {length} bytes")
@@ -178,11 +164,8 @@ class Decoder:
 
 
 def decode(kind: int, payload: bytes) -> Message:
-    """One message. Raises `ProtocolError`.
-
-    What is nested too deeply for the stack is a `RecursionError` even where it stands under a name that is not read.
-    """
+    """One message. Raises `ProtocolError`, also for a payload that is nested too deeply."""
     try:
         return (_INTRODUCTIONS if kind == INTRODUCTION else _DECODERS[kind]).decode(payload)
     except (msgspec.MsgspecError, RecursionError, ValueError, OverflowError, MemoryError) as error:
-        raise ProtocolError(ascii(str(error))[1:-1][:KIND_NUMBERS]) from None
+        raise ProtocolError(ascii(str(error))[1:-1][:MAX_ERROR_LENGTH]) from None

@@ -1,9 +1,10 @@
-"""What the two planes say to each other. Frozen plain data; every type has a number in `codec`.
+"""Messages between control plane and data plane. Frozen plain data; `codec` numbers the types.
 
 Down: `WorkerConfig` once, then `Publication`, `Certificates`, `Drain`. Up: `Introduction` once, then `Delta` several
-times a second, `Acknowledged` for every table, `Drained` at the end.
+times a second, `Acknowledged` for every table, `Drained` at the end. Supervisor and fork server exchange single bytes.
 """
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,14 +16,14 @@ from canaryproxy.model.settings import Limits, Timeouts
 from canaryproxy.model.table import Route
 
 VERSION = 5
-"""Of the messages. Both ends come from one installation; the number catches one that was replaced under way."""
+"""Version of the messages. Both ends come from one installation, unless it was replaced while the instance ran."""
 
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """Which code a worker runs: its version, whether compiled and why not, where it lies, and its interpreter.
+    """The build of a worker: version, whether compiled and why not, package directory, and interpreter.
 
-    Understood whatever `VERSION` the other end speaks: what it has more of is left out, what it lacks is empty.
+    Decoded for every `VERSION` of the other end: unknown fields are ignored, missing ones are empty.
     """
 
     version: str = ""
@@ -34,10 +35,10 @@ class Introduction:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A routing table as the difference to the one sent before.
+    """A routing table as a difference to the one sent before.
 
-    `names` are all routes in order; `routes` those that are new or have changed, without their rules; `rules`
-    those of routes whose rules have changed.
+    `names` are all routes in order; `routes` the new or changed ones without their rules; `rules` the rules of routes
+    whose rules have changed.
     """
 
     generation: int
@@ -48,7 +49,7 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
-    """How connections of one inherited socket begin: with a TLS handshake, with a PROXY protocol header."""
+    """Settings of one inherited socket: TLS, and whether connections begin with a PROXY protocol header."""
 
     tls: ListenerTls | None = None
     proxy_protocol: bool = False
@@ -56,7 +57,7 @@ class ListenerSettings:
 
 @dataclass(frozen=True, slots=True)
 class AccessLog:
-    """Where the access log goes and in which format."""
+    """Path and format of the access log."""
 
     path: str
     format: str
@@ -64,9 +65,9 @@ class AccessLog:
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """Everything a worker needs to serve. `slot` is its number, 0 .. `slots` - 1; `identity` the instance's
-    pseudonym; `secret` the key under which users are numbered (`telemetry.distinct`); `trusted` are networks of proxies
-    in front of us, `forwarding` what they write; `listeners` are in the order of the sockets.
+    """The configuration of a worker. `slot` is its number, 0 .. `slots` - 1; `identity` the instance's pseudonym;
+    `secret` the key of `UserNumbers`; `trusted` are networks of proxies in front of us, `forwarding` the header fields
+    they write; `listeners` are in the order of the sockets.
     """
 
     slot: int
@@ -91,13 +92,13 @@ class Certificates:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Finish what is open, take nothing new, and end."""
+    """Finish open exchanges, accept no connections, and exit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """Every request head from now on is decided by this generation or a later one. The first one also says that
-    the worker listens.
+    """From now on every request is decided by this generation or a later one. The first one also says that the worker
+    listens.
     """
 
     generation: int
@@ -105,9 +106,18 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """Nothing is open any more; `cut` exchanges had to be cut."""
+    """The worker has drained; `cut` exchanges were aborted."""
 
     cut: int
 
 
 Message = WorkerConfig | Publication | Certificates | Drain | Introduction | Delta | Acknowledged | Drained
+
+FORK = b"f"
+"""Supervisor to fork server, over a socket that keeps message boundaries: fork a worker, whose channel comes along as a
+descriptor. The answer is its `PID` and a pidfd."""
+
+RETIRE = b"r"
+"""Supervisor to fork server: exit without the workers. If the socket closes without it, the workers exit too."""
+
+PID = struct.Struct("!I")

@@ -1,7 +1,7 @@
-"""Tables as differences: what a worker needs to get from the table it has to the next one. Pure.
+"""Routing tables as differences, from the table that a worker has to the next one. Pure.
 
-A weight that changes in one of a thousand routes is then a few hundred bytes, and rules that stay are neither
-sent nor compiled again.
+A changed weight in one of a thousand routes takes a few hundred bytes, and unchanged rules are neither sent nor
+compiled again.
 """
 
 from dataclasses import replace
@@ -10,11 +10,11 @@ from canaryproxy.ipc.messages import Publication
 from canaryproxy.model.table import Route, RoutingTable
 
 EMPTY = RoutingTable(0, ())
-"""What a worker begins with."""
+"""The table that a worker starts with."""
 
 
 def diff(before: RoutingTable, after: RoutingTable) -> Publication:
-    """What leads from `before` to `after`."""
+    """The publication that changes `before` to `after`."""
     known = {route.name: route for route in before.routes}
     changed: list[Route] = []
     rules = {}
@@ -32,9 +32,8 @@ def diff(before: RoutingTable, after: RoutingTable) -> Publication:
 
 
 def apply(before: RoutingTable, publication: Publication) -> RoutingTable:
-    """The table after a publication. Routes and rules that stay are the same objects as before.
-
-    Raises `KeyError` for a name that neither has.
+    """The table after a publication. Unchanged routes and rules are the same objects as before. Raises `KeyError` for a
+    name that neither has.
     """
     known = {route.name: route for route in before.routes}
     changed = {route.name: route for route in publication.routes}

@@ -1,14 +1,11 @@
-"""Certificates and keys as plain data: their content travels with the settings, so no worker needs the files."""
+"""Certificates and keys as plain data: sent to workers by content, so no worker needs to read the files."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateIdentity:
-    """A certificate chain and its private key, both PEM, and the lower-case DNS names that the certificate is for.
-
-    The key is never shown.
-    """
+    """A certificate chain and its private key, both PEM, and its lower-case DNS names. `repr` shows the names only."""
 
     cert: bytes = field(repr=False)
     key: bytes = field(repr=False)
@@ -17,10 +14,8 @@ class CertificateIdentity:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTls:
-    """How an endpoint is spoken to over TLS.
-
-    `server_name` is sent as SNI and must stand in its certificate. `ca` is PEM; empty means the system's
-    authorities. `identity` is shown to endpoints that ask for a client certificate.
+    """TLS settings for connections to an endpoint. `server_name` is sent as SNI and verified; `ca` is PEM, empty for
+    the system's authorities; `identity` is the client certificate.
     """
 
     server_name: str
@@ -30,9 +25,8 @@ class UpstreamTls:
 
 @dataclass(frozen=True, slots=True)
 class ListenerTls:
-    """What a listener answers TLS handshakes with: its identities, the first of which serves unknown names.
-
-    `client_ca`, PEM, makes it demand a client certificate signed by one of these authorities.
+    """TLS settings of a listener: its identities, the first of which serves unknown names. With `client_ca`, PEM,
+    clients must present a certificate signed by one of these authorities.
     """
 
     identities: tuple[CertificateIdentity, ...]

@@ -1,19 +1,11 @@
-"""Who sent a request: the peer of the connection, and how far it is believed."""
+"""The client of a request: the peer of the connection, and what a trusted proxy says about earlier hops."""
 
-from collections.abc import Sequence
-from ipaddress import ip_address
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any, NamedTuple
 
-from canaryproxy.model.forwarded import (
-    MAX_HOPS,
-    SECURE,
-    Address,
-    Element,
-    Forwarding,
-    hops_of,
-    node_address,
-    scheme_of,
-)
+from canaryproxy.model import forwarded
+from canaryproxy.model.forwarded import MAX_HOPS, SECURE, Address, Element, Forwarding
 from canaryproxy.model.settings import Network
 
 Special = Sequence[tuple[bytes, bytes]]
@@ -22,7 +14,10 @@ Special = Sequence[tuple[bytes, bytes]]
 FORWARDING = Forwarding()
 
 MAPPED = ("::ffff:", "::FFFF:")
-"""How IPv4 addresses begin that are written as IPv6 ones (RFC 4291 2.5.5.2)."""
+"""Prefix of IPv4 addresses written as IPv6 ones (RFC 4291 2.5.5.2)."""
+
+SITE_PREFIX_LENGTH = 64
+"""Bits of an IPv6 address that name a site: a host there has all of the other 64 to choose from (RFC 4291 2.5.4)."""
 
 
 def read_address(text: str) -> Address | None:
@@ -35,17 +30,27 @@ def read_address(text: str) -> Address | None:
 
 
 def plain(address: str) -> str:
-    """An address as a socket tells it, an IPv4 client of a listener for both families by its IPv4 address."""
+    """An address from a socket; that of an IPv4 client of a dual-stack listener as IPv4."""
     if not address.startswith(MAPPED):
         return address
     found = read_address(address)
     return address if found is None else str(found)
 
 
+def client_prefix(address: str) -> str:
+    """The unit by which clients are counted: an IPv4 address, the /64 of an IPv6 address. Any other text, such as
+    `unknown`, is its own unit. An IPv4-mapped address counts as its IPv4 address.
+    """
+    found = read_address(address)
+    if isinstance(found, IPv6Address):
+        return str(IPv6Network((found, SITE_PREFIX_LENGTH), strict=False))
+    return address if found is None else str(found)
+
+
 class RequestOrigin(NamedTuple):
-    """Where a request comes from, as far as it is known: the address of the first hop, from the right, that is no
-    trusted proxy, and the scheme that it was sent by. `behind` are the trusted proxies it came through, outermost
-    first, and `host` what the outermost says it was sent to, empty where none does.
+    """The origin of a request: the address of the first hop, from the right, that is not a trusted proxy, or None, and
+    the client's scheme. `behind` are the trusted proxies on the way, outermost first; `host` is the host according to
+    the outermost one, or empty.
     """
 
     address: Address | None
@@ -55,15 +60,12 @@ class RequestOrigin(NamedTuple):
 
 
 class Client:
-    """A connection's peer. `address` is an IP address without port, or `unknown`, never an IPv4-mapped one; `trusted`:
-    it is one of the proxies whose word on earlier hops is taken, in the fields that `forwarding` names; `scheme` is
-    `http` or `https`.
+    """A connection's peer. `address` is an IP address without port, never IPv4-mapped, or `unknown`; `trusted`: the
+    peer is a trusted proxy, whose `forwarding` fields are read; `scheme` is `http` or `https`.
 
-    Routing remembers here the last `key` of the connection and the number, `user`, that its
-    `hash` made of it: nearly all requests of a connection bring the same one.
+    Routing caches here the last affinity `key` of the connection and the number `user` that `hash` made of it: nearly
+    all requests of a connection have the same key.
     """
-
-    __slots__ = ("_networks", "address", "forwarding", "hash", "key", "scheme", "trusted", "user")
 
     def __init__(
         self,
@@ -88,40 +90,25 @@ class Client:
         return address is not None and any(address in network for network in self._networks)
 
     def origin(self, special: Special) -> RequestOrigin:
-        """Where a request with these special fields comes from.
-
-        They are read only where the peer is trusted, and only up to the first hop that is no address: what stands
-        before it was not checked by anyone we trust.
+        """The origin of a request with these special fields. They are read only from a trusted peer, and only up to the
+        first hop that is not an address: no trusted proxy has checked the hops before it.
         """
         nearest = read_address(self.address.decode("ascii"))
         if not self.trusted or nearest is None:
             return RequestOrigin(nearest, self.scheme)
-        if self.forwarding.standard:
-            return self._by_standard(nearest, hops_of([value for name, value in special if name == b"forwarded"]))
-        values = [value for name, value in special if name == b"x-forwarded-proto"]
-        scheme = values[0].partition(b",")[0].strip(b" \t").lower() if values else b""
-        return self._by_custom(nearest, scheme or self.scheme, special)
-
-    def _by_custom(self, nearest: Address, scheme: bytes, special: Special) -> RequestOrigin:
-        lines = [value.decode("latin-1") for name, value in special if name == b"x-forwarded-for"]
-        behind: list[Address] = []
-        for hop in _nearest(lines):
-            address = read_address(_without_port(hop.strip()))
-            if address is None:
-                break
-            behind.append(nearest)
-            nearest = address
-            if not self._trusts(address):
-                break
-        return RequestOrigin(nearest, scheme, tuple(reversed(behind)))
-
-    def _by_standard(self, nearest: Address, hops: list[Element]) -> RequestOrigin:
         scheme, host, behind = self.scheme, b"", []
-        for hop in reversed(hops):
-            scheme = scheme_of(hop) or scheme
-            host = hop.get(b"host", host)
-            node = node_address(hop.get(b"for", b""))
-            address = None if node is None else read_address(node.decode("ascii"))
+        hops: Iterable[tuple[Address | None, Element]]
+        if self.forwarding.standard:
+            elements = forwarded.hops_of([value for name, value in special if name == b"forwarded"])
+            hops = [(_address_of(element), element) for element in reversed(elements)]
+        else:
+            values = [value for name, value in special if name == b"x-forwarded-proto"]
+            scheme = (values[0].partition(b",")[0].strip(b" \t").lower() if values else b"") or scheme
+            lines = [value.decode("latin-1") for name, value in special if name == b"x-forwarded-for"]
+            hops = [(read_address(_without_port(hop.strip())), {}) for hop in _nearest(lines)]
+        for address, element in hops:
+            scheme = forwarded.scheme_of(element) or scheme
+            host = element.get(b"host", host)
             if address is None:
                 break
             behind.append(nearest)
@@ -131,20 +118,25 @@ class Client:
         return RequestOrigin(nearest, scheme, tuple(reversed(behind)), host)
 
     def source(self, special: Special) -> Address | None:
-        """The address of the client that sent a request with these special fields, None where it is unknown."""
+        """The address of the client that sent a request with these special fields; None if it is unknown."""
         return self.origin(special).address
 
     def secure(self, special: Special) -> bool:
-        """Whether it was sent by https, to us or to a trusted proxy before us."""
+        """Whether the client used https, to us or to a trusted proxy."""
         return self.scheme_of(special) in SECURE
 
     def scheme_of(self, special: Special) -> bytes:
-        """The scheme it was sent by: what a trusted proxy says, else that of the connection."""
+        """The client's scheme: from a trusted proxy, else that of the connection."""
         return self.origin(special).scheme if self.trusted else self.scheme
 
 
+def _address_of(element: Element) -> Address | None:
+    node = forwarded.node_address(element.get(b"for", b""))
+    return None if node is None else read_address(node.decode("ascii"))
+
+
 def _nearest(lines: list[str]) -> list[str]:
-    """The last hops that X-Forwarded-For fields name, nearest first: `MAX_HOPS` of them at most."""
+    """The last hops of X-Forwarded-For fields, nearest first, at most `MAX_HOPS`."""
     found: list[str] = []
     for line in reversed(lines):
         found += reversed(line.rsplit(",", MAX_HOPS)[-MAX_HOPS:])

@@ -1,4 +1,4 @@
-"""The decision: which version and endpoint a request gets, and why."""
+"""The decision: version and endpoint of a request, and the reason."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -9,48 +9,31 @@ from canaryproxy.model.table import Endpoint, Route, Version
 
 
 class GoalRecogniser(Protocol):
-    """Tells which goals an exchange reaches."""
+    """Recognises the goals that an exchange reaches."""
 
     def match(
         self, request: RequestHead, client: Client, response: ResponseHead, facts: Any = None
     ) -> list[tuple[str, float]]:
-        """Names of goals with the values of their events. `facts` are what routing knows of the request."""
+        """Names of goals with the values of their events. `facts` is routing's view of the request."""
 
 
 class CacheAdvice(Protocol):
-    """Says to caches what they may do with a route's answers. `vary` is the line that names what they depend on."""
+    """Adds caching fields to a route's responses. `vary` is the complete Vary line."""
 
     vary: bytes
 
     def lines(self, head: ResponseHead, cookie: bytes, wall_clock: Callable[[], float]) -> bytes:
-        """Lines of ours for the final head of an answer, the one with a new cookie among them."""
+        """The lines to add to a final response head, `cookie` included."""
 
 
 class VersionChoice:
-    """Version + reason, before an endpoint is chosen. Built once per table and shared.
+    """Version and reason, before an endpoint is chosen. Built once per table and shared.
 
-    `analysed` says whether such requests count for `/stats` and the analysis; `preview` that they reach the
-    canary even when it is aborted; `fallback` is the verdict of the version that may stand in where
-    nothing can be reached, `shield` that of the one that may answer where an attempt failed, `mirror` that of the one
-    that gets a copy; None where there is none. `goals` recognises business events, `caches` is what caches have to
-    know, if anything; `has_alternative`: there is somewhere else to go when an attempt fails, or when we take a request
-    back from the canary.
+    `analysed`: such requests count for `/stats` and the analysis; `preview`: they reach the canary even when it is
+    aborted. `fallback` is the choice if no endpoint can be reached, `shield` the one after a failed attempt, `mirror`
+    the one for a copy; each may be None. `goals` recognises business events, `caches` adds caching fields.
+    `has_alternative`: a failed or withdrawn request can go somewhere else.
     """
-
-    __slots__ = (
-        "_decisions",
-        "analysed",
-        "caches",
-        "fallback",
-        "goals",
-        "has_alternative",
-        "mirror",
-        "preview",
-        "reason",
-        "route",
-        "shield",
-        "version",
-    )
 
     def __init__(
         self,
@@ -83,38 +66,18 @@ class VersionChoice:
         return f"<VersionChoice {self.route.name}: {self.version.name} by {self.reason}>"
 
     def decisions(self) -> "tuple[Decision, ...]":
-        """One for each endpoint; where there is none, one without."""
+        """One decision per endpoint; without endpoints, a single one without an endpoint."""
         if self._decisions is None:
             self._decisions = tuple([Decision(self, endpoint) for endpoint in self.version.endpoints or (None,)])
         return self._decisions
 
 
 class Decision:
-    """Version + endpoint + reason. Shared by all requests that get it.
+    """Version, endpoint and reason. Shared by all requests with this decision.
 
-    Compared and hashed by identity, so the data plane can key its counters by the object itself. `version_header` is
-    the version's name where it is sent to the endpoint, else None; times are those of the version, in seconds.
+    Compared and hashed by identity, so counters can be keyed by the object itself. `version_header` is the version's
+    name if it is sent to the endpoint, else None; times are those of the version, in seconds.
     """
-
-    __slots__ = (
-        "analysed",
-        "caches",
-        "choice",
-        "connect_timeout",
-        "endpoint",
-        "goals",
-        "has_alternative",
-        "keep_alive",
-        "limit",
-        "mirror",
-        "preview",
-        "reason",
-        "response_timeout",
-        "route",
-        "shield",
-        "version",
-        "version_header",
-    )
 
     def __init__(self, choice: VersionChoice, endpoint: Endpoint | None) -> None:
         version = choice.version

@@ -1,25 +1,25 @@
-"""Documents as they are stored: versions, and what a later version has added. Pure.
+"""Stored documents: their version, and the fields that a later version has added. Pure.
 
-A document is a JSON object. `v` rises only where an older reader would act wrongly; anything else may be added to any
-object at any level, and readers who do not know it keep it and write it back. The rules are in
-docs/decisions/0013-stored-state.md.
+A document is a JSON object. `v` is raised only if an older reader would act wrongly; other fields may be added to any
+object, and older readers keep and write them back unchanged. The rules are in docs/decisions/0013-stored-state.md.
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, TypeVar
 
 Document = dict[str, Any]
+N = TypeVar("N", int, float)
 
 VERSION = "v"
 
 
 class TooNewError(Exception):
-    """A later version wrote this, and says that it cannot be used without knowing what it means."""
+    """A later version wrote this document and requires readers to know its meaning."""
 
 
 def version_of(data: Mapping[str, Any], known: int, what: str) -> int:
-    """The version of a document; 0 where it names none. Raises `TooNewError` above `known`, and `ValueError`."""
+    """The version of a document; 0 without one. Raises `TooNewError` above `known`, and `ValueError`."""
     version = data.get(VERSION, 0)
     if type(version) is not int or version < 0:
         raise ValueError(f"{version!r} is no version of {what}")
@@ -34,8 +34,8 @@ def unknown(data: Mapping[str, Any], known: Collection[str]) -> Document:
 
 
 def added(loaded: object, dumped: object) -> Document:
-    """What a loaded document has beside what this version writes of the same, object by object. Lists are values: they
-    are this version's as a whole.
+    """The fields of a loaded document that this version does not write, object by object. Lists are values: they are
+    not merged.
     """
     if not isinstance(loaded, dict) or not isinstance(dumped, dict):
         return {}
@@ -49,7 +49,7 @@ def added(loaded: object, dumped: object) -> Document:
 
 
 def merged(dumped: Document, extra: Mapping[str, Any]) -> Document:
-    """A document with what `added` has found put back where it was."""
+    """A document with the fields that `added` has found put back."""
     whole = dict(dumped)
     for name, value in extra.items():
         mine = whole.get(name)
@@ -103,7 +103,7 @@ def mapping(value: object) -> Document:
 
 
 def plain(value: float) -> float | str:
-    """A number for JSON, which has none for what is not finite."""
+    """A number for JSON, which has no infinity and no NaN."""
     return value if math.isfinite(value) else repr(value)
 
 
@@ -121,22 +121,23 @@ def plains(values: Iterable[float]) -> list[float | str]:
 
 def reals(value: object, count: int | None = None) -> list[float]:
     """The numbers of `plains`; `count` of them, if that is given. Raises `ValueError` and `TypeError`."""
-    found = [real(one) for one in items(value)]
-    if count is not None and len(found) != count:
-        raise ValueError(f"{len(found)} numbers instead of {count}")
-    return found
+    return _numbers(real, value, count)
 
 
 def wholes(value: object, count: int | None = None) -> list[int]:
     """Whole numbers from 0 up; `count` of them, if that is given. Raises `ValueError` and `TypeError`."""
-    found = [whole(one) for one in items(value)]
+    return _numbers(whole, value, count)
+
+
+def _numbers(load: Callable[[object], N], value: object, count: int | None) -> list[N]:
+    found = [load(one) for one in items(value)]
     if count is not None and len(found) != count:
         raise ValueError(f"{len(found)} numbers instead of {count}")
     return found
 
 
 def pairs(counts: Mapping[int, int]) -> list[list[int]]:
-    """Counts by number, for JSON, whose objects have names."""
+    """Counts by number as a JSON list, since the keys of JSON objects are strings."""
     return [[key, count] for key, count in counts.items()]
 
 

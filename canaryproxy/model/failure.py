@@ -1,14 +1,32 @@
-"""Failures: what went wrong, whose fault it is, and the status that says so.
+"""Failures and outcomes of attempts: cause, origin and status.
 
-One enum member per cause. `dataplane/local_response.py` is the only place that turns one into bytes.
+One enum member per cause. `dataplane/local_response.py` is the only place that turns a failure into bytes.
 """
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Literal
 
-from canaryproxy.model.outcome import Outcome
-
 Origin = Literal["downstream", "upstream", "proxy"]
+
+
+class Outcome(StrEnum):
+    """Result of one attempt: the `outcome` label of `attempts_total`."""
+
+    SUCCESS = "success"
+    ERROR_5XX = "error_5xx"
+    CONNECT = "connect"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    PROTOCOL = "protocol"
+    UNAVAILABLE = "unavailable"
+    OVERFLOW = "overflow"
+    CLIENT_ABORT = "client_abort"
+
+
+FAILURES = frozenset(
+    (Outcome.ERROR_5XX, Outcome.CONNECT, Outcome.TIMEOUT, Outcome.RESET, Outcome.PROTOCOL, Outcome.UNAVAILABLE)
+)
+"""Outcomes that count against the version. A client that left early and load that was shed do not."""
 
 
 class Failure(Enum):
@@ -50,7 +68,7 @@ class Failure(Enum):
 
 
 class RequestRejectedError(Exception):
-    """Raised where a request cannot go on; carries the failure and a sentence for the log."""
+    """A request is rejected; carries the failure and a sentence for the log."""
 
     def __init__(self, failure: Failure, why: str = "") -> None:
         super().__init__(why or failure.name)

@@ -5,16 +5,16 @@ FORWARDING = (
     b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-prefix", b"x-forwarded-proto", b"x-forwarded-server",
     b"x-forwarded-ssl", b"x-real-ip", b"x-request-id",
 )  # fmt: skip
-"""Fields that say where a request has been; proxies write them."""
+"""Fields about the path of a request, written by proxies."""
 
 X_FORWARDED = b"x-forwarded"
-"""How every name of the older family begins: some proxies write more of them than are known here."""
+"""Prefix of the older family of forwarding fields: some proxies write more of them than are listed here."""
 
 HOP_BY_HOP = (
     b"connection", b"http2-settings", b"keep-alive", b"proxy-authenticate", b"proxy-authorization",
     b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade",
 )  # fmt: skip
-"""Fields of one connection: never passed on as they came."""
+"""Fields of one connection: never forwarded unchanged."""
 
 REQUEST_SPECIAL = (*FORWARDING, *HOP_BY_HOP, b"content-length", b"expect", b"host", b"max-forwards")
 """Fields of requests that mean something to a proxy, beside all whose names begin with `x-forwarded`."""
@@ -24,36 +24,33 @@ RESPONSE_SPECIAL = (
     b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade", b"via", b"x-canary-rescue",
     b"x-canary-version", b"x-request-id",
 )  # fmt: skip
-"""Fields of responses that do."""
+"""Fields of responses that mean something to a proxy."""
 
 FROM_TRUSTED = frozenset((
     b"x-canary-mirror", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto",
     b"x-forwarded-prefix",
     b"x-forwarded-server", b"x-forwarded-ssl", b"x-real-ip", b"forwarded",
 ))  # fmt: skip
-"""Passed on only from a trusted proxy."""
+"""Fields forwarded only if a trusted proxy sent them."""
 
 PROTECTED = frozenset((
     *FORWARDING, *HOP_BY_HOP, b"authorization", b"cache-control", b"content-length", b"cookie", b"expect", b"expires",
     b"host", b"max-forwards", b"set-cookie", b"vary", b"", b"close",
 ))  # fmt: skip
-"""Connection options that never remove a field (RFC 9110 7.6.1), ours among them. What caches go by is for all of them
-on the way, and none of it may vanish behind an answer that was made private.
+"""Connection options that never remove a field (RFC 9110 7.6.1). Fields for caches are among them: every cache on the
+way needs them, and a response made private must stay so.
 """
 
 UNMATCHED = frozenset((*HOP_BY_HOP, b"x-canary-rescue", b"x-canary-version", b"via"))
-"""Fields that no rule can look at: what a client writes there never reaches a version."""
+"""Fields that no rule can match: a client's value never reaches a version."""
 
 SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 """Methods that change nothing (RFC 9110 9.2.1); TRACE is not served."""
 
 
 def list_items(value: bytes) -> list[bytes]:
-    """The items of a comma-separated field value, without white space around them (RFC 9110 5.6.1).
-
-    No pattern with white space on both sides of the comma: one tries every space of a long run, and then the rest of
-    the run for each.
-    """
+    """The items of a comma-separated field value, without white space around them (RFC 9110 5.6.1)."""
+    # Not a pattern with white space on both sides of the comma: that is quadratic in a long run of spaces.
     return [item.strip(b" \t") for item in value.split(b",")]
 
 
@@ -63,6 +60,6 @@ def is_x_forwarded(name: bytes) -> bool:
 
 
 def named_by(connection: list[bytes]) -> set[bytes]:
-    """Names of ordinary fields that values of Connection take out of the message (RFC 9110 7.6.1)."""
+    """Names of ordinary fields that values of Connection remove from the message (RFC 9110 7.6.1)."""
     named = {item.strip(b" \t") for item in set(b",".join(connection).lower().split(b","))} - PROTECTED
     return {name for name in named if not is_x_forwarded(name)}

@@ -1,7 +1,7 @@
-"""Who says where a request has been: the family of forwarding fields that trusted proxies write, and RFC 7239.
+"""Forwarding fields: the family that trusted proxies write, and the grammar of RFC 7239.
 
-Only one family is believed and continued, whatever came in of the other one ends here. Many balancers write one family
-and pass a client's fields of the other one through: to read both lets strangers choose scheme and address.
+Only one family is trusted and continued; fields of the other one are dropped. Many balancers write one family and pass
+a client's fields of the other through: reading both would let clients forge scheme and address.
 """
 
 import re
@@ -25,10 +25,10 @@ _escaped = re.compile(rb"\\(.)", re.DOTALL).sub
 _scheme = re.compile(rb"[a-z][a-z0-9+.-]{0,15}").fullmatch
 
 MAX_HOPS = 100
-"""Hops that are read, the nearest ones: a client may have put thousands in front of what the trusted proxies say."""
+"""Limit on hops read, nearest first: a client may have sent thousands before those of trusted proxies."""
 
 MAX_MARKS = 4 * MAX_HOPS
-"""Commas, semicolons and backslashes in the `Forwarded` fields that are read."""
+"""Limit on commas, semicolons and backslashes in the `Forwarded` fields, which bounds the parsing time."""
 
 SECURE = (b"https", b"wss")
 """Schemes of an encrypted connection: some balancers write `wss` for a WebSocket."""
@@ -36,20 +36,18 @@ SECURE = (b"https", b"wss")
 
 @dataclass(frozen=True, slots=True)
 class Forwarding:
-    """`family` is what the trusted proxies write; `allowed` are X-Forwarded-* fields, in lower case, that pass from
-    anyone.
-    """
+    """`family` is the one that trusted proxies write; `allowed` are X-Forwarded-* names accepted from anyone."""
 
     family: Family = "x-forwarded"
     allowed: tuple[str, ...] = ()
 
     @property
     def standard(self) -> bool:
-        """Whether it is `Forwarded` that is read and written."""
+        """Whether `Forwarded` is read and written."""
         return self.family == "rfc7239"
 
     def passes(self, name: bytes, *, trusted: bool) -> bool:
-        """Whether a special field, by its lower-case name, may be believed and passed on. `trusted`: the peer is."""
+        """Whether a special field, by its lower-case name, is trusted and forwarded. `trusted`: the peer is trusted."""
         if name not in FROM_TRUSTED and not is_x_forwarded(name):
             return True
         if name.decode("ascii") in self.allowed:
@@ -60,9 +58,7 @@ class Forwarding:
 
 
 def elements(line: bytes) -> list[Element] | None:
-    """The hops that one `Forwarded` field names, in their order; None where it breaks the grammar (RFC 7239 4), so
-    that nothing in it means anything.
-    """
+    """The hops of one `Forwarded` field in order; None for a malformed field (RFC 7239 4)."""
     found: list[Element] = []
     element: Element = {}
     at = 0
@@ -88,9 +84,7 @@ def elements(line: bytes) -> list[Element] | None:
 
 
 def near(lines: Sequence[bytes]) -> list[bytes]:
-    """The last fields, as many as have no more than `MAX_MARKS` together. One beyond that, and all before it, are like
-    malformed ones.
-    """
+    """The last fields with at most `MAX_MARKS` marks together; earlier fields are treated as malformed."""
     kept: list[bytes] = []
     room = MAX_MARKS
     for line in reversed(lines):
@@ -103,7 +97,7 @@ def near(lines: Sequence[bytes]) -> list[bytes]:
 
 
 def hops_of(lines: Sequence[bytes]) -> list[Element]:
-    """The hops that several fields name, in their order. A malformed field, and all before it, name none."""
+    """The hops of several fields in order, without those of a malformed field and of all fields before it."""
     found: list[Element] = []
     for line in near(lines):
         some = elements(line)
@@ -115,7 +109,7 @@ def hops_of(lines: Sequence[bytes]) -> list[Element]:
 
 
 def sound(lines: Sequence[bytes]) -> list[bytes]:
-    """The fields that may go on: those behind the last malformed one, and none that are empty."""
+    """The fields to forward: those after the last malformed one, without empty ones."""
     kept: list[bytes] = []
     for line in near(lines):
         some = elements(line)
@@ -127,14 +121,12 @@ def sound(lines: Sequence[bytes]) -> list[bytes]:
 
 
 def node_address(node: bytes) -> bytes | None:
-    """What stands for the address in a node (RFC 7239 6), without brackets and port; None for `unknown`, for a name
-    that hides it, and for what is no node.
-    """
+    """The address in a node (RFC 7239 6), without brackets and port; None for other nodes."""
     match = _node(node)
     return None if match is None else match[1] or match[2]
 
 
 def scheme_of(element: Element) -> bytes | None:
-    """The scheme that a hop was reached by; None where it does not say or it is none."""
+    """The scheme of a hop; None if it is missing or invalid."""
     scheme = element.get(b"proto", b"").lower()
     return scheme if _scheme(scheme) else None

@@ -1,7 +1,7 @@
-"""Heads of messages after parsing, whatever protocol they came by: bytes as they were sent, framing already settled.
+"""Parsed message heads, independent of the protocol version: bytes as received, with the framing determined.
 
-Built by `http1`, read by `routing` and `proxy`. Field names are compared in lower case; `plain` holds
-the lines of ordinary fields exactly as received (validated, each with its CRLF), in their order.
+Built by `http`, read by `routing` and `dataplane`. Field names are compared in lower case; `plain` holds the lines of
+ordinary fields exactly as received (validated, each with its CRLF), in order.
 """
 
 from collections.abc import Sequence
@@ -34,30 +34,13 @@ def split_fields(block: bytes) -> list[tuple[bytes, bytes]]:
 class RequestHead:
     """A request line and its fields, strictly validated.
 
-    `version` is that of the protocol it came by: 10, 11 or 20 (HTTP/2).
-    `target` is what is forwarded: origin-form or `*`, byte for byte. `host` is the effective
-    authority: that of an absolute-form target, else the Host field, else None (HTTP/1.0 only).
-    `special` lists the fields that mean something to a proxy as (lower-case name, value) in order.
-    A Host that came first is only in `host`, not in `special`.
-    `length` is the advertised Content-Length or -1. `close` says the client wants the connection closed
-    after this exchange. `upgrade` is the value of Upgrade, empty without one. `encoded`: there is a `%` in the target.
-    `end`: where the head ended in the bytes it was taken from.
+    `version` is that of the protocol: 10, 11 or 20 (HTTP/2). `target` is forwarded byte for byte: origin-form or `*`.
+    `host` is the effective authority: that of an absolute-form target, else the Host field, else None (HTTP/1.0 only).
+    `special` lists the fields that mean something to a proxy as (lower-case name, value) in order, without a Host that
+    came first. `length` is the Content-Length or -1. `close`: the client wants the connection closed after this
+    exchange. `upgrade` is the value of Upgrade or empty. `encoded`: the target contains a `%`. `end` is the offset of
+    the first byte after the head.
     """
-
-    __slots__ = (
-        "body",
-        "close",
-        "encoded",
-        "end",
-        "host",
-        "length",
-        "method",
-        "plain",
-        "special",
-        "target",
-        "upgrade",
-        "version",
-    )
 
     def __init__(self, method: bytes = b"", target: bytes = b"", version: int = 11) -> None:
         self.method = method
@@ -84,14 +67,11 @@ class RequestHead:
 
 
 class ResponseHead:
-    """A status line and its fields; `special` holds those that matter for rewriting and are not settled.
+    """A status line and its fields; `special` holds those that rewriting needs.
 
-    `length` is the advertised Content-Length or -1; a response to HEAD and a 304 advertise one although
-    they have no body. `close` says the connection cannot be reused afterwards. `end`: where the head ended in the bytes
-    it was taken from.
+    `length` is the Content-Length or -1; a response to HEAD and a 304 may have one although they have no body. `close`:
+    the connection cannot be reused. `end` is the offset of the first byte after the head.
     """
-
-    __slots__ = ("body", "close", "end", "length", "plain", "reason", "special", "status", "version")
 
     def __init__(self, status: int = 0, reason: bytes = b"", version: int = 11) -> None:
         self.status = status

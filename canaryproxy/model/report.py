@@ -1,8 +1,7 @@
-"""What a worker reports upwards: counts since the last report, mergeable by addition.
+"""The report of a worker: counts since the last report, mergeable by addition.
 
-The border between the planes is two verbs and two types: `publish(RoutingTable)` down and `deltas()`
-up. Counts are kept per second of a request's start, so a judge can compare cohorts that started
-together although they end at different times. Seconds are whole seconds of the monotonic clock.
+Counts are kept per second of a request's start, so a judge can compare cohorts that started together although they end
+at different times. Seconds are whole seconds of the monotonic clock.
 """
 
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import NamedTuple
 
 
 class CounterKey(NamedTuple):
-    """What counts are split by. `analysed` is False for requests decided by a rule."""
+    """The labels of counts. `analysed` is False for requests decided by a rule."""
 
     route: str
     version: str
@@ -22,18 +21,16 @@ class CounterKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CounterDelta:
-    """New counts of one key and one second of start. After a change of tables there may be two with the same key and
-    second in one report: they add up.
+    """New counts of one key and one start second. After a change of tables a report may have two with the same key and
+    second: they add up.
 
-    `outcomes` has one for each exchange, that of its first attempt, which is what the version is judged by.
-    `retried` are those of other attempts: lost to the keep-alive race and repeated, which the version never saw,
-    or made at another endpoint after the first one failed. Both are keyed by the values of `Outcome`. `codes`
-    are the statuses that clients got. `latency` holds the judged latency of the version (request head complete
-    to last upstream byte, less the time the client kept us paused and the opening of a connection),
-    `duration` what clients saw, `connect` the opening of upstream connections; all three as bucket index ->
-    count (`telemetry.histogram`). `replies` are the statuses from 400 on that the version itself gave to first
-    attempts, the client may have got another one. `rescues` counts by kind the requests that the other version
-    answered, `ejections` the times that an endpoint was ejected after failures of this version.
+    `outcomes` counts first attempts, by which the version is judged; `retried` counts other attempts: repeated after
+    the keep-alive race, or made at another endpoint after a failure. Both are keyed by values of `Outcome`. `codes` are
+    the statuses sent to clients. `latency` is the judged latency of the version (complete request head to last upstream
+    byte, without pauses by the client and the opening of a connection), `duration` the client's, `connect` the opening
+    of upstream connections; all three as bucket -> count (`record.histogram`). `replies` are the version's own statuses
+    from 400 on to first attempts. `rescues` counts requests that the other version answered by kind, `ejections`
+    ejections of endpoints of this version.
     """
 
     key: CounterKey
@@ -52,7 +49,7 @@ class CounterDelta:
 
 @dataclass(frozen=True, slots=True)
 class OpenRequests:
-    """Requests that wait for the version's response, as they stand at the time of the report (not a difference)."""
+    """Requests waiting for the version's response at the time of the report: a gauge, not a difference."""
 
     key: CounterKey
     second: int
@@ -61,11 +58,10 @@ class OpenRequests:
 
 @dataclass(frozen=True, slots=True)
 class UsersDelta:
-    """Affinity users seen and failed since the last report, as hashes of 64 bits. None for a route without affinity:
-    without a key there is no user to tell apart.
+    """Users with a key, seen and failed since the last report, as 64-bit numbers. None for a route without affinity.
 
-    `weight` is that of the table they were decided by, in basis points. Where there were too many, only those below
-    2^(64 - `level`) are reported, one in 2^`level`.
+    `weight` is that of the deciding table, in basis points. If there are too many users, only numbers below
+    2^(64 - `level`) are reported: one in 2^`level`.
     """
 
     route: str
@@ -78,9 +74,9 @@ class UsersDelta:
 
 @dataclass(frozen=True, slots=True)
 class GoalDelta:
-    """Business events of one goal since the last report; none where a route has no goals. `analysed` is False for
-    requests decided by a rule; `values` is bucket -> count of the single events (`telemetry.histogram.value_bucket`);
-    `users` are those who had one with the sum of theirs, reported as in `UsersDelta`.
+    """Business events of one goal since the last report. `analysed` is False for requests decided by a rule; `values`
+    is bucket -> count of events (`record.histogram.value_bucket`); `users` maps users to the sums of their values,
+    sampled as in `UsersDelta`.
     """
 
     route: str
@@ -96,8 +92,8 @@ class GoalDelta:
 
 @dataclass(frozen=True, slots=True)
 class MirrorDelta:
-    """Copies of one route's requests since the last report: `sent` to the canary, `dropped` before, and what became of
-    those that ended either way, by the values of `Outcome`.
+    """Mirrored copies of one route since the last report: `sent` to the canary, `dropped` before, and all ended copies
+    by values of `Outcome`.
     """
 
     route: str
@@ -108,11 +104,11 @@ class MirrorDelta:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One worker's report. `refused` counts answers of our own given before any decision, by code; `turned_away` client
-    connections that were not let in, `evicted` those that were closed to make room, by reason.
+    """One worker's report. `refused` counts responses of ours without a decision by status; `turned_away` and `evicted`
+    count client connections refused and closed to free capacity, by reason; `shed` those closed to free buffer memory.
 
-    As they stand at the time of the report: exchanges `in_flight` and `tunnels` open by route and version, `ejected`
-    endpoints, and `held` of the `room` bytes that buffers may hold. `shed` connections were cut for want of that since.
+    Gauges: exchanges `in_flight` and `tunnels` by route and version, `ejected` endpoints, and bytes `held` by buffers,
+    at most `room`.
     """
 
     generation: int

@@ -1,4 +1,4 @@
-"""Rules: ordered exceptions inside a route, as plain data."""
+"""Rules: ordered exceptions to the weight of a route, as plain data."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,12 +10,11 @@ Kind = Literal["exact", "prefix", "regex", "present", "in", "item"]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that must hold of a request.
+    """One condition on a request.
 
-    `name` is that of a header (lower case), cookie or query parameter, empty for the other subjects. `values`
-    has one text for `exact`, `prefix` and `regex` (RE2 syntax, matched in full), `true` or `false` for
-    `present`, and any number for `in` and for `item`, which asks whether one of them is an item of a comma-separated
-    list; those of a source are networks, of a path spelled as paths are matched.
+    `name` is that of a header (lower case), cookie or query parameter, else empty. `values` has one text for `exact`,
+    `prefix` and `regex` (RE2 syntax, full match), `true` or `false` for `present`, and any number for `in` and for
+    `item` (one of them is an item of a comma-separated list). Values of a source are networks.
     """
 
     subject: Subject
@@ -26,10 +25,8 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """An exception: requests of which all `conditions` hold go `to` a version, `percent` of them.
-
-    `percent` is in basis points; those outside it get the other version. `preview` reaches the canary even
-    when it is aborted. `analyse` lets these requests count for the analysis.
+    """Requests that meet all `conditions` go `to` a version, a share of `percent` basis points of them; the others get
+    the other version. `preview`: the canary is reached even when it is aborted. `analyse`: they count for the analysis.
     """
 
     name: str
@@ -41,5 +38,5 @@ class Rule:
 
     @property
     def reaches_canary(self) -> bool:
-        """Whether any request that it decides goes to the canary."""
+        """Whether the rule can send a request to the canary."""
         return self.to == "canary" or self.percent < 10_000

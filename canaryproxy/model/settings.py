@@ -1,4 +1,4 @@
-"""Settings of the data plane that need a restart: limits, timeouts, whom to trust. Times in seconds."""
+"""Settings of the data plane that need a restart: limits, timeouts, trusted proxies. Times in seconds."""
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
@@ -13,9 +13,7 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes. `headers` counts fields; `body_bytes` None means any size, `connections_per_address` None any
-    number. `buffers` is what those of one worker may hold, None for anything.
-    """
+    """Sizes in bytes; None means no limit. `headers` counts fields; `buffers` limits the buffers of one worker."""
 
     max_connections: int = 10_000
     header_bytes: int = 65_536
@@ -29,9 +27,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long we wait: for a request head, between requests, between body bytes, after a client's FIN, for
-    open exchanges when draining, for a byte on a tunnel, and for what is open to the canary when it is aborted
-    (None: until it ends by itself).
+    """Timeouts: for a request head, between requests, between body bytes, after a client's FIN, for open exchanges
+    while draining, between bytes on a tunnel, and for exchanges with an aborted canary (None: no limit).
     """
 
     header: float = 10.0

@@ -1,7 +1,7 @@
-"""The routing table: what the control plane publishes and the data plane decides with.
+"""The routing table, published by the control plane and used for decisions by the data plane.
 
-Immutable plain data. A change of weight, route, rule or endpoint is a new table with the next generation;
-an exchange finishes with the table it began with.
+Immutable plain data. A changed weight, route, rule or endpoint is a new table with the next generation; an exchange
+finishes with the table it began with.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,6 @@ from typing import Literal
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.model.safety import Mirror, Shield
 
 FULL_WEIGHT = 10_000
 """Weights are basis points: the canary's share in 1/10,000 of the requests."""
@@ -37,21 +36,19 @@ class Endpoint:
 
     @property
     def authority(self) -> str:
-        """`host:port` where we connect; an IPv6 address in brackets (RFC 3986 3.2.2)."""
+        """`host:port` to connect to; an IPv6 address in brackets (RFC 3986 3.2.2)."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def site(self) -> str:
-        """`host:port` as it stands in a Host field: by the name, if it has one."""
+        """`host:port` for a Host field: with the name, if there is one."""
         return f"{self.name}:{self.port}" if self.name else self.authority
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One side of a canary: the endpoints that may be used now, and how patient we are with them.
-
-    Times in seconds. `endpoints` is empty while none is known or healthy. `max_in_flight` bounds the
-    exchanges open at one time; None means any number.
+    """Stable or canary: its usable endpoints, empty while none is known or healthy, and timeouts in seconds.
+    `max_in_flight` limits the exchanges open at one time; None means no limit.
     """
 
     name: VersionName
@@ -64,11 +61,11 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Affinity:
-    """What keeps a client on its bucket: a cookie with a random id, a header's value, or its address.
+    """The source of a client's key: a cookie with a random id, a header's value, or the address.
 
-    `name` is that of the cookie or, in lower case, of the header. `max_age` is the cookie's life in seconds;
-    None lets it end with the browser's session. `domain` empty means just the host that set it; `secure` that it is
-    marked so in any case, not only under https. `salt` seeds the buckets; empty means the route's name.
+    `name` is that of the cookie or, in lower case, of the header. `max_age` is the cookie's lifetime in seconds, None
+    for the browser's session; an empty `domain` restricts it to the host; `secure` sets Secure also without https.
+    `salt` seeds the buckets; empty means the route's name.
     """
 
     by: Literal["cookie", "header", "source"]
@@ -84,8 +81,8 @@ class Affinity:
 
 @dataclass(frozen=True, slots=True)
 class Caching:
-    """What is said on answers that a shared cache may store: `cookie` gives clients their affinity cookie there, too,
-    `vary_cookie` names Cookie in Vary.
+    """Fields on responses that a shared cache may store: `cookie` adds the affinity cookie, `vary_cookie` adds Cookie
+    to Vary.
     """
 
     cookie: bool = False
@@ -93,15 +90,32 @@ class Caching:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """A host + path entry with a stable version, and a canary where there is one. A route without is a plain one: its
-    weight is 0, and nothing but stable is ever decided on.
+class Shield:
+    """Stable answers for a failed canary attempt. `timeout` is the canary's time until its response begins, in seconds;
+    `budget` the share of the canary's requests that may be retried, in basis points.
+    """
 
-    `hosts` empty means any host; an entry is an exact name or `*.suffix`, lower case, no port, no
-    trailing dot. `paths` are prefixes by whole segments. `weight` is in basis points. `aborted`: the canary is
-    off, whatever weight and rules say. `fallback` names the versions that the other one may stand in for.
-    `salt` seeds the buckets of clients; empty means the route's name. Requests that meet one of `excluded` are routed
-    like any other and stay out of the analysis.
+    timeout: float = 2.0
+    budget: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Copies of stable's requests for the canary: share in basis points, methods, largest body in bytes."""
+
+    percent: int
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    max_body: int = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Hosts and paths with a stable version and perhaps a canary; without a canary the weight is 0.
+
+    Empty `hosts` means any host; an entry is an exact name or `*.suffix`, lower case, no port, no trailing dot. `paths`
+    are prefixes by whole segments. `weight` is in basis points. `aborted`: the canary is off, regardless of weight and
+    rules. `fallback` names the versions for which the other one may answer. `salt` seeds the buckets of clients; empty
+    means the route's name. Requests that meet one of `excluded` are not analysed.
     """
 
     name: str
@@ -125,7 +139,7 @@ class Route:
 
     @property
     def versions(self) -> tuple[Version, ...]:
-        """Those that there are."""
+        """Stable, and the canary if there is one."""
         return (self.stable,) if self.canary is None else (self.stable, self.canary)
 
     def __post_init__(self) -> None:
@@ -137,7 +151,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RoutingTable:
-    """Every route, and the generation that a worker acknowledges. Generations only grow."""
+    """Every route, and the generation that a worker acknowledges. Generations only increase."""
 
     generation: int
     routes: tuple[Route, ...]

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Set
 
 from canaryproxy.dataplane.failover import FALLBACK, SHIELD, WITHDRAWN
 from canaryproxy.ipc.messages import Acknowledged, Drained, Introduction, Message
+from canaryproxy.model.failure import Outcome
 from canaryproxy.model.goal import MAX_VALUE
-from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, OpenRequests, UsersDelta
 from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.processes.known_names import KnownNames, RouteNames
-from canaryproxy.telemetry.read.connection_metrics import EVICTED, TURNED_AWAY
+from canaryproxy.telemetry.read.metrics import EVICTED, TURNED_AWAY
 from canaryproxy.telemetry.record.distinct_users import MAX_KEPT
 from canaryproxy.telemetry.record.histogram import MIN_VALUE, ZERO_BUCKET, value_bucket
 from canaryproxy.telemetry.record.logarithm import MAX_SECONDS, MIN_SECONDS, bucket_of

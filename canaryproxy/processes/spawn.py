@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from canaryproxy.dataplane.connection_count import initial_memory, memory_size
-from canaryproxy.ipc.fork_messages import FORK, PID, RETIRE
+from canaryproxy.ipc.messages import FORK, PID, RETIRE
 from canaryproxy.isolated import command
 from canaryproxy.processes.confinement import environment
 

@@ -1,5 +1,5 @@
-"""The decision, pure and synchronous: which route, version and endpoint a request gets, and why.
+"""The decision, pure and synchronous: route, version and endpoint of a request, and the reason.
 
-`match` finds the route by host and path, `split` draws the bucket, `decide` puts the two together.
-No I/O, no clock, and no dice but those it is handed.
+`route_index` finds the route by host and path, `split` draws the bucket, `decide` combines them. No I/O and no clock;
+random numbers are an argument.
 """

@@ -8,16 +8,14 @@ from canaryproxy.routing.field_scan cimport is_client_id
 @cython.no_gc
 @cython.freelist(64)
 cdef class ClientKey:
-    cdef public bytes value
-    cdef public bytes cookie
+    cdef public bytes value, cookie
     cdef public bint from_cookie
 
 
 cdef class AffinityKey:
     cdef object _affinity
-    cdef bytes _attributes
+    cdef bytes _attributes, _name
     cdef str _by
-    cdef bytes _name
 
     @cython.locals(known=ClientKey, value=bytes)
     cpdef ClientKey key(self, RequestView request, rng)

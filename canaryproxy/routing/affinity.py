@@ -1,10 +1,10 @@
-"""Which bucket a client has, for as long as it keeps its key.
+"""The bucket of a client, which stays the same as long as the client keeps its key.
 
-`bucket = blake2b(key, key=salt, digest_size=8)`, read as a big-endian integer, modulo 10,000. Frozen: other
-instances, other versions of this program and your own tools must agree on it (vectors in the tests). The
-salt is the route's, or the route's and the rule's; one longer than the 64 bytes that BLAKE2b takes as its
-key (RFC 7693 2.1) is replaced by its own 64-byte digest. A client moves only when the weight passes its
-bucket, and a key never says which version it gets.
+`bucket = blake2b(key, key=salt, digest_size=8)`, read as a big-endian integer, modulo 10,000. This never changes: other
+instances, other versions and your own tools must agree on it (test vectors in the tests). The salt is that of the
+route, or of the route and the rule; a salt longer than the 64 bytes of a BLAKE2b key (RFC 7693 2.1) is replaced by its
+64-byte digest. A client changes its version only when the weight passes its bucket, and a key does not reveal the
+version.
 """
 
 from hashlib import blake2b
@@ -17,15 +17,13 @@ from canaryproxy.routing.split import Rng
 
 MAX_SALT_BYTES = 64
 CLIENT_ID_HALF = 2**52
-"""Half of a client id: what is left of the 53 random bits of a float, so no bit of it is always zero."""
+"""Range of half a client id: 52 of the 53 random bits of a float, so that no bit is always zero."""
 
 
 class ClientKey:
-    """What identifies a client. `cookie` is the field that tells a client its new key, empty if it has one;
-    `from_cookie`: the client keeps it in a cookie of ours.
+    """The key of a client. `cookie` is the Set-Cookie line for a new key, else empty; `from_cookie`: the key came from
+    our cookie.
     """
-
-    __slots__ = ("cookie", "from_cookie", "value")
 
     def __init__(self, value: bytes, cookie: bytes = b"", *, from_cookie: bool = False) -> None:
         self.value = value
@@ -37,7 +35,7 @@ class ClientKey:
 
 
 def salt_of(text: str) -> bytes:
-    """A text as the key of the hash."""
+    """A text as a salt of at most `MAX_SALT_BYTES`."""
     salt = text.encode("utf-8")
     return salt if len(salt) <= MAX_SALT_BYTES else blake2b(salt).digest()
 
@@ -48,9 +46,7 @@ def bucket_of(key: bytes, salt: bytes) -> int:
 
 
 class AffinityKey:
-    """What keeps the clients of one route on their buckets."""
-
-    __slots__ = ("_affinity", "_attributes", "_by", "_name")
+    """The affinity of one route, compiled."""
 
     def __init__(self, affinity: Affinity) -> None:
         self._affinity = affinity
@@ -62,9 +58,9 @@ class AffinityKey:
         return f"<AffinityKey {self._affinity!r}>"
 
     def key(self, request: RequestView, rng: Rng) -> ClientKey | None:
-        """The client's key, or None where it brings none. With a cookie every client has one: a new one is made.
+        """The client's key, or None. With affinity by cookie, a client without a key gets a new one.
 
-        Nearly all requests of a connection bring one cookie, so its last key is at hand.
+        Nearly all requests of a connection have the same cookie, so its last key is cached.
         """
         if self._by == "cookie":
             known: ClientKey | None = request.client.key
@@ -82,15 +78,13 @@ class AffinityKey:
         return None if source is None else ClientKey(str(source).encode("ascii"))
 
     def _cookie(self, key: bytes, request: RequestView) -> bytes:
-        """The field that tells a client its key."""
+        """The Set-Cookie line for a key."""
         secure = b"; Secure" if self._affinity.secure or request.secure() else b""
         return b"Set-Cookie: %b=%b%b%b\r\n" % (self._name, key, self._attributes, secure)
 
 
 def attributes(affinity: Affinity) -> bytes:
-    """What stands behind the key in the field (RFC 6265 4.1), but Secure. Scripts cannot read the cookie; unless the
-    config says otherwise it is sent on links from elsewhere, too.
-    """
+    """The attributes of the cookie (RFC 6265 4.1) but Secure. HttpOnly: scripts need not read the key."""
     parts = [f"; Path={affinity.path}"]
     if affinity.domain:
         parts.append(f"; Domain={affinity.domain}")

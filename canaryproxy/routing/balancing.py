@@ -1,8 +1,8 @@
-"""Which endpoint: of two drawn at random, the one with fewer exchanges in flight.
+"""Chooses an endpoint: of two drawn at random, the one with fewer exchanges in flight.
 
-The power of two choices (Mitzenmacher 2001) keeps loads nearly even without any coordination between
-workers, and unlike "the least loaded of all" it does not send a whole burst to the one that just came back.
-Ejected endpoints are passed over, unless nothing else is left.
+The power of two choices (Mitzenmacher 2001) keeps loads nearly even without coordination between workers, and unlike
+"least loaded" it does not send a whole burst to an endpoint that just came back. Ejected endpoints are skipped unless
+all are ejected.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -14,11 +14,11 @@ from canaryproxy.routing.split import Rng
 
 
 class EndpointLoad(Protocol):
-    """What is known of an endpoint here and now."""
+    """The load of an endpoint, as seen by this worker."""
 
     @property
     def in_flight(self) -> int:
-        """Exchanges it is working on for us."""
+        """Exchanges in flight."""
 
     @property
     def ejected(self) -> bool:
@@ -29,7 +29,7 @@ Loads = Callable[[Decision], EndpointLoad]
 
 
 def pick(decisions: Sequence[Decision], loads: Loads, rng: Rng) -> Decision:
-    """One of several decisions that differ in their endpoint."""
+    """One of several decisions that differ only in their endpoint."""
     ready = [decision for decision in decisions if not loads(decision).ejected] or decisions
     if len(ready) == 1:
         return ready[0]
@@ -47,15 +47,9 @@ def pick_untried(
     loads: Loads,
     rng: Rng,
 ) -> Decision | None:
-    """Where to go on after an attempt came to nothing: an endpoint of the first of these verdicts that was not tried,
-    else one of the next, else None.
-    """
-    for choice in choices:
-        left = (
-            []
-            if choice is None
-            else [other for other in choice.decisions() if other.endpoint not in (None, *tried) and usable(other)]
-        )
+    """The decision after a failed attempt: an untried endpoint of the first choice that has one; None without any."""
+    for choice in filter(None, choices):
+        left = [other for other in choice.decisions() if other.endpoint not in (None, *tried) and usable(other)]
         if left:
             return pick(left, loads, rng)
     return None

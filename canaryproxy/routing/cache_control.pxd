@@ -6,7 +6,6 @@ cdef class CacheAdvisor:
     cdef public bytes vary
     cdef bytes _private
     cdef object _asked
-    cdef tuple _names
-    cdef tuple _without_cookie
+    cdef tuple _names, _without_cookie
 
     cpdef bytes lines(self, ResponseHead head, bytes cookie, wall_clock)

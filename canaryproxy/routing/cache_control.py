@@ -1,9 +1,9 @@
-"""What we say to caches between us and the client about an answer: who may store it, and what it depends on (RFC 9111).
+"""Adds caching fields to responses: who may store them, and which request fields they depend on (RFC 9111).
 
-An affinity cookie must not be stored for others, and a shared cache must not give one version's answer to clients of
-the other. Directives and names are added to what the origin sent, never taken away. Expiry that the origin states
-beside no `private` and no `no-store` is for shared caches, too: such an answer gets neither the cookie nor
-`Vary: Cookie` unless the config asks for them, since a cache has no hits then.
+An affinity cookie must not be stored for other clients, and a shared cache must not give one version's response to
+clients of the other. Directives and names are added to the origin's fields, never removed. A response with explicit
+expiry, but neither `private` nor `no-store`, is for shared caches: it gets neither the cookie nor `Vary: Cookie` unless
+configured, since those would prevent cache hits.
 """
 
 import re
@@ -20,24 +20,24 @@ from canaryproxy.routing.list_values import split
 COOKIE = b"Cookie"
 PRIVATE = b"private"
 EXPLICIT = {b"public", b"s-maxage", b"immutable", b"max-age"}
-"""Directives that let a shared cache store an answer, or say for how long, whatever their values are."""
+"""Directives that allow a shared cache to store a response, or limit for how long."""
 
 MAX_CACHED_VALUES = 1024
 MAX_CACHED_LENGTH = 512
-"""Values of Cache-Control that are remembered: an origin sends few."""
+"""Limits of the cache of parsed Cache-Control values: origins send few and short ones."""
 
 Values = dict[bytes, list[bytes]]
 
 _DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
-"""RFC 9110 5.6.7: the one to write, and two to understand."""
+"""Date formats of RFC 9110 5.6.7: the preferred one, and two obsolete ones."""
 
 _targeted = re.compile(rb"(?:[a-z0-9-]+-)?cdn-cache-control").fullmatch
-"""RFC 9213: Cache-Control for some caches alone, which then ignore the other one."""
+"""RFC 9213: Cache-Control for some caches only, which then ignore Cache-Control."""
 
 
 class CacheScope(IntEnum):
-    """What an origin says about storing its answer: nothing; something, but neither who nor how long; that no shared
-    cache may; that one may, or for how long.
+    """The origin's statement about storing a response: none; neither who nor how long; no shared cache; shared caches,
+    or for how long.
     """
 
     SILENT = 0
@@ -50,11 +50,7 @@ SILENT, OPEN, CLOSED, SHARED = CacheScope
 
 
 class CacheAdvisor:
-    """What is added to the answers of one route. `names` are the request fields that any of its decisions may depend
-    on, as long as both versions can be reached.
-    """
-
-    __slots__ = ("_asked", "_names", "_private", "_without_cookie", "vary")
+    """Adds caching fields to the responses of one route. `names` are the fields that its decisions depend on."""
 
     def __init__(self, names: tuple[bytes, ...], asked: table.Caching) -> None:
         self._asked = asked
@@ -67,8 +63,8 @@ class CacheAdvisor:
         return f"<CacheAdvisor {self.vary!r}>"
 
     def lines(self, head: ResponseHead, cookie: bytes, wall_clock: Callable[[], float]) -> bytes:
-        """Lines of ours for the final head of an answer, whose plain lines may change. `cookie` is the line that gives
-        the client its affinity cookie, empty if it has one; `wall_clock` tells seconds since the epoch.
+        """The lines to add to a final response head, whose plain lines may change. `cookie` is the Set-Cookie line of a
+        new key or empty; `wall_clock` returns seconds since the epoch.
         """
         if not cookie and not self.vary:
             return b""
@@ -101,7 +97,7 @@ class CacheAdvisor:
 
 
 def sharing_of(values: Values, wall_clock: Callable[[], float]) -> CacheScope:
-    """What an answer's fields, values by lower-case name, say about storing it."""
+    """The scope of a response, from its fields (values by lower-case name)."""
     if any(_by_target(name, lines) for name, lines in values.items()):
         return SHARED
     said, asks = _by_directives(tuple(values.get(b"cache-control", ())))
@@ -111,7 +107,7 @@ def sharing_of(values: Values, wall_clock: Callable[[], float]) -> CacheScope:
 
 
 def _by_target(name: bytes, lines: list[bytes]) -> bool:
-    """Whether a field for some caches alone lets those store the answer."""
+    """Whether a field for some caches only allows those to store the response."""
     if name == b"x-accel-expires":
         return lines[-1] != b"0"
     if name == b"surrogate-control":
@@ -121,15 +117,15 @@ def _by_target(name: bytes, lines: list[bytes]) -> bool:
 
 
 def _by_directives(lines: tuple[bytes, ...]) -> tuple[CacheScope, bool]:
-    """What Cache-Control says, and whether a cache always asks the origin first. Remembered, unless it is long."""
+    """`_judged`, cached for short values."""
     return _cache(lines) if sum(map(len, lines)) <= MAX_CACHED_LENGTH else _judged(lines)
 
 
 def _judged(lines: tuple[bytes, ...]) -> tuple[CacheScope, bool]:
-    """What Cache-Control says, and whether a cache always has to ask the origin first.
+    """The scope in Cache-Control, and whether a cache always has to revalidate.
 
-    `private="set-cookie"` keeps single fields out of shared caches, not the answer (RFC 9111 5.2.2.7). `max-age=0`
-    lets a shared cache store the answer and use it once it has asked; beside `no-cache` it only says that again.
+    `private="set-cookie"` keeps single fields out of shared caches, not the response (RFC 9111 5.2.2.7). `max-age=0`
+    allows a shared cache to store and revalidate the response; beside `no-cache` it is redundant.
     """
     if not lines:
         return SILENT, False
@@ -148,7 +144,7 @@ _cache = lru_cache(maxsize=MAX_CACHED_VALUES)(_judged)
 
 
 def _directives(lines: tuple[bytes, ...]) -> tuple[dict[bytes, list[bytes]], bool]:
-    """Arguments of directives by name in lower case, empty where there is none, and whether all quotes are closed."""
+    """Arguments of directives by lower-case name, empty without one, and whether all quotes are closed."""
     given: dict[bytes, list[bytes]] = {}
     sound = True
     for line in lines:
@@ -161,9 +157,8 @@ def _directives(lines: tuple[bytes, ...]) -> tuple[dict[bytes, list[bytes]], boo
 
 
 def _expires(values: Values, wall_clock: Callable[[], float], *, past: bool) -> bool:
-    """Whether Expires says when the answer expires; `past`: also one that has expired already counts, which a shared
-    cache may store and use once it has asked. What is no date, as `0` or `-1`, gives no answer any life
-    (RFC 9111 5.3).
+    """Whether Expires is a date in the future, or with `past` any date: a shared cache may store and revalidate an
+    expired response. Other values, such as `0`, mean already expired (RFC 9111 5.3).
     """
     ends = [end for end in map(_date, values.get(b"expires", ())) if end is not None]
     if past or not ends:
@@ -173,7 +168,7 @@ def _expires(values: Values, wall_clock: Callable[[], float], *, past: bool) -> 
 
 
 def _date(value: bytes) -> float | None:
-    """Seconds since the epoch; None for what is no date."""
+    """A date in seconds since the epoch; None for an invalid one."""
     text = value.decode("latin-1")
     for form in _DATES:
         try:
@@ -184,14 +179,14 @@ def _date(value: bytes) -> float | None:
 
 
 def missing_names(lines: list[bytes], names: tuple[bytes, ...]) -> list[bytes]:
-    """Which names the values of Vary do not have. `*` has all."""
+    """The names missing in the values of Vary; none with `*`."""
     there = {item.strip(b" \t").lower() for line in lines for item in line.split(b",")}
     return [] if b"*" in there else [name for name in names if name.lower() not in there]
 
 
 def with_directive(plain: bytes, directive: bytes) -> bytes:
-    """The lines with one more directive in the last Cache-Control; before all others where a quote is never closed,
-    which would hide it.
+    """The lines with a directive added to the last Cache-Control; as a field of its own before all others if a quote is
+    not closed, which would hide the directive.
     """
     lines = [value for name, value in split_fields(plain) if name == b"cache-control"]
     if _directives(tuple(lines))[1]:
@@ -200,7 +195,7 @@ def with_directive(plain: bytes, directive: bytes) -> bytes:
 
 
 def appended(plain: bytes, name: bytes, text: bytes) -> bytes:
-    """The lines with `text` behind the value of the last field of this lower-case name."""
+    """The lines with `text` appended to the value of the last field of this lower-case name."""
     lines = plain.split(b"\r\n")[:-1]
     at = max(number for number, line in enumerate(lines) if line.partition(b":")[0].lower() == name)
     start, _, value = lines[at].partition(b":")

@@ -1,7 +1,7 @@
-"""Which fields of requests decide between the versions of a route: what its answers vary by (RFC 9110 12.5.5).
+"""The request fields that decide between the versions of a route: its responses vary by them (RFC 9110 12.5.5).
 
-Every rule that may decide counts, for a request without the field as well: a cache that has its answer must not give it
-to one with the field. Worked out when a table is made, never for a request.
+Every rule that may decide counts, also for requests without its field: a cache must not give their response to a
+request with the field. Computed once per table.
 """
 
 from collections.abc import Iterable
@@ -12,15 +12,15 @@ from canaryproxy.model.table import FULL_WEIGHT, Affinity, VersionName
 
 COOKIE = "cookie"
 MAX_NAMES = 64
-"""Names that are worth naming: of more of them a cache can make no use, and then everything counts (`*`)."""
+"""Limit on names in Vary: a cache cannot make use of more, so `*` is sent instead."""
 
 CACHE_KEY_FIELDS = ("host",)
-"""What tells stored answers apart anyway (RFC 9111 2)."""
+"""Fields that are part of a cache's key anyway (RFC 9111 2)."""
 
 
 class VarySummary(NamedTuple):
-    """What rules may do: the fields they look at, the versions they lead to, whether one of them draws, and whether any
-    request passes all of them.
+    """The possible effects of rules: fields they look at, versions they lead to, whether one of them draws a bucket,
+    and whether a request can match none of them.
     """
 
     names: tuple[str, ...]
@@ -30,7 +30,7 @@ class VarySummary(NamedTuple):
 
 
 def vary_summary(rules: Iterable[Rule], *, aborted: bool) -> VarySummary:
-    """What the rules of a route may do. Those of an aborted canary lead to stable, but for previews of the canary."""
+    """The summary of a route's rules. With an aborted canary, all but previews lead to stable."""
     names: dict[str, None] = {}
     kept: tuple[str, ...] = ()
     versions: set[VersionName] = set()
@@ -50,7 +50,7 @@ def vary_summary(rules: Iterable[Rule], *, aborted: bool) -> VarySummary:
 
 
 def names_of(rules: VarySummary, weight: int, affinity: Affinity | None, *, aborted: bool) -> tuple[bytes, ...]:
-    """The fields that answers of a route vary by, as they are written; none where only one version can be reached."""
+    """The fields for Vary, in canonical spelling; none if only one version can be reached."""
     versions, draws, by_weight = set(rules.versions), rules.draws, 0 if aborted else weight
     if rules.passed:
         versions |= {"canary"} if by_weight else set()

@@ -6,15 +6,13 @@ from canaryproxy.routing.rule_index cimport RuleIndex
 
 
 cdef class TrafficSplit:
-    cdef public VersionChoice below
-    cdef public VersionChoice above
+    cdef public VersionChoice below, above
     cdef public Hash hash
     cdef public object rule
     cdef public bytes salt
     cdef public tuple split
     cdef public int weight
-    cdef public bint certain
-    cdef public bint drawn
+    cdef public bint certain, drawn
 
 
 cdef class CompiledRoute:
@@ -23,22 +21,15 @@ cdef class CompiledRoute:
     cdef public tuple split
     cdef public Hash hash
     cdef public RuleIndex rule_index
-    cdef public VersionChoice stable
-    cdef public VersionChoice canary
+    cdef public VersionChoice stable, canary
     cdef public int weight
-    cdef public bint plain
-    cdef public bint stable_only
+    cdef public bint plain, stable_only
     cdef bint _canary_off
     cdef AffinityKey _affinity_key
     cdef tuple _excluded
-    cdef object _goals
-    cdef object _caches
-    cdef object _mirror
+    cdef object _goals, _caches, _mirror
     cdef dict _by_rule
-    cdef TrafficSplit _by_weight
-    cdef TrafficSplit _by_key
-    cdef TrafficSplit _unanalysed_by_weight
-    cdef TrafficSplit _unanalysed_by_key
+    cdef TrafficSplit _by_weight, _by_key, _unanalysed_by_weight, _unanalysed_by_key
     cdef VersionChoice _aborted
 
     cpdef tuple split_for(self, RequestView request, rng)

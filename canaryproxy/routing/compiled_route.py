@@ -1,18 +1,21 @@
-"""A route as requests meet it: what its rules, affinity and weight make of one.
+"""A route compiled for decisions: its rules, affinity and weight.
 
-`split_for` answers what a request draws from before anything is drawn: the verdicts on either side of a weight,
-and whose bucket is compared with it. Precedence: abort, then rules in order, then affinity, then weight. The
-first rule that matches decides, whatever rules behind it say.
+`split_for` returns the split of a request before any bucket is drawn: the choices below and above a weight, and whose
+bucket is compared with the weight. Precedence: abort, rules in order, affinity, weight. The first rule that matches
+decides; later rules are ignored.
 """
 
+import functools
+
 from canaryproxy.model.decision import GoalRecogniser, VersionChoice
+from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Rule
-from canaryproxy.model.table import FULL_WEIGHT, Route
-from canaryproxy.routing.affinity import ClientKey, salt_of
+from canaryproxy.model.table import FULL_WEIGHT, Affinity, Route
+from canaryproxy.routing.affinity import AffinityKey, ClientKey, salt_of
 from canaryproxy.routing.cache_control import CacheAdvisor
 from canaryproxy.routing.cache_vary import names_of
-from canaryproxy.routing.compile_cache import CompileCache
 from canaryproxy.routing.conditions import compile_condition
+from canaryproxy.routing.goal_matcher import GoalMatcher
 from canaryproxy.routing.hashing import Hash
 from canaryproxy.routing.request_view import RequestView
 from canaryproxy.routing.rule_index import RuleIndex
@@ -26,14 +29,12 @@ MIRROR = "mirror"
 
 
 class TrafficSplit:
-    """What a request draws from: it goes to `below` if its bucket is below `weight`, else to `above`.
+    """Two choices: a request goes to `below` if its bucket is below `weight`, else to `above`.
 
-    The bucket is that of the client's key by `hash`, whose salt is `salt`, or without a key the next one of the split
-    `split`. `rule` is the rule that matched, if one did; `certain`: there is nothing to draw; `drawn`: a bucket is
-    drawn all the same, so that the sequence of buckets does not depend on the weight.
+    The bucket is the client key's by `hash`, salted with `salt`; without a key, the next bucket of the split `split`.
+    `rule` is the rule that matched, or None. `certain`: the outcome does not depend on the bucket. `drawn`: a bucket
+    is drawn nevertheless, so that the sequence of buckets does not depend on the weight.
     """
-
-    __slots__ = ("above", "below", "certain", "drawn", "hash", "rule", "salt", "split", "weight")
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class TrafficSplit:
         self.split = split
         self.salt = salt
         self.hash = Hash(salt)
-        self.rule: Rule | None = rule
+        self.rule = rule
         self.certain = weight in (0, FULL_WEIGHT)
         self.drawn = not single and (rule is None or not self.certain)
 
@@ -60,38 +61,38 @@ class TrafficSplit:
         return f"<TrafficSplit {self.below!r} below {self.weight}, {self.above!r} above>"
 
 
-class CompiledRoute:
-    """A route with its verdicts and its rules. `plain`: nothing but the weight decides; `stable_only`: there is no
-    canary, so nothing is drawn, and both verdicts are stable's.
-
-    `before` is the same route's entry in the last table: rules that have not changed are not filed again. `cache` is
-    what the routes of the table have in common.
+class CompileCache:
+    """Compiled rules, goals and affinities of one table: routes with equal ones share them. That saves memory, and a
+    thousand routes with the same rule for testers find it in the processor's caches.
     """
 
-    __slots__ = (
-        "_aborted",
-        "_affinity_key",
-        "_by_key",
-        "_by_rule",
-        "_by_weight",
-        "_caches",
-        "_canary_off",
-        "_excluded",
-        "_goals",
-        "_mirror",
-        "_unanalysed_by_key",
-        "_unanalysed_by_weight",
-        "canary",
-        "hash",
-        "plain",
-        "route",
-        "rule_index",
-        "salt",
-        "split",
-        "stable",
-        "stable_only",
-        "weight",
-    )
+    __slots__ = ("_affinity_key", "_goals", "rule_index")
+
+    def __init__(self) -> None:
+        self._affinity_key = functools.cache(AffinityKey)
+        self._goals = functools.cache(GoalMatcher)
+        self.rule_index = functools.cache(RuleIndex)
+
+    def __repr__(self) -> str:
+        rules, goals = self.rule_index.cache_info().currsize, self._goals.cache_info().currsize
+        return f"<CompileCache: {rules} rule indexes, {goals} sets of goals>"
+
+    def goals(self, goals: tuple[Goal, ...]) -> GoalMatcher | None:
+        """A matcher of the goals that traffic can reach; None without any."""
+        return self._goals(goals) or None
+
+    def affinity_key(self, affinity: Affinity | None) -> AffinityKey | None:
+        """The affinity, compiled; None without affinity."""
+        return None if affinity is None else self._affinity_key(affinity)
+
+
+class CompiledRoute:
+    """A route with its choices and its rules. `plain`: only the weight decides; `stable_only`: there is no canary, so
+    nothing is drawn, and both choices are stable.
+
+    `before` is the same route in the last table: the index of unchanged rules is reused. `cache` is shared by the
+    routes of the table.
+    """
 
     rule_index: RuleIndex
 
@@ -115,20 +116,17 @@ class CompiledRoute:
         self._by_rule: dict[str, TrafficSplit] = {}
         self._by_weight = self._split(WEIGHT)
         self._by_key = self._split(AFFINITY) if self._affinity_key is not None else self._by_weight
-        self._unanalysed_by_weight = self._split(WEIGHT, analysed=False) if route.excluded else self._by_weight
-        self._unanalysed_by_key = self._split(AFFINITY, analysed=False) if route.excluded else self._by_key
+        self._unanalysed_by_weight = self._split(WEIGHT, False) if route.excluded else self._by_weight
+        self._unanalysed_by_key = self._split(AFFINITY, False) if route.excluded else self._by_key
         self.stable, self.canary = self._by_weight.above, self._by_weight.below
-        self._aborted = VersionChoice(
-            route, route.stable, ABORT, analysed=False, goals=self._goals, caches=self._caches
-        )
+        goals, caches = self._goals, self._caches
+        self._aborted = VersionChoice(route, route.stable, ABORT, analysed=False, goals=goals, caches=caches)
 
     def __repr__(self) -> str:
         return f"<CompiledRoute {self.route.name} weight {self.weight}, {self.rule_index!r}>"
 
     def split_for(self, request: RequestView, rng: Rng) -> tuple[TrafficSplit, ClientKey | None]:
-        """What a request draws from, and the key of its client if that matters. `rng` make the key of a client that is
-        new to its affinity cookie.
-        """
+        """The split of a request, and the client's key if it is needed. `rng` generates the key of a new client."""
         indexed = self.rule_index.first_match(request) if self.rule_index.rules else None
         if indexed is not None:
             rule = indexed.rule
@@ -144,33 +142,23 @@ class CompiledRoute:
         return self._by_weight if key is None else self._by_key, key
 
     def split_of_rule(self, rule: Rule) -> TrafficSplit:
-        """What those draw from whom `rule` decides."""
+        """The split of requests that `rule` decides."""
         split = self._by_rule.get(rule.name)
         if split is None:
             route, reason = self.route, f"rule:{rule.name}"
             preview = rule.preview and rule.to == "canary"
-            stable, canary = self._choices(reason, analysed=rule.analyse, preview=preview)
+            stable, canary = self._choices(reason, rule.analyse, preview)
             to, other = (canary, stable) if rule.to == "canary" else (stable, canary)
             salt = salt_of(f"{route.salt or route.name}/{rule.name}")
             split = self._by_rule[rule.name] = TrafficSplit(to, other, rule.percent, (route.name, reason), salt, rule)
         return split
 
-    def _split(self, reason: str, *, analysed: bool = True) -> TrafficSplit:
-        stable, canary = self._choices(reason, analysed=analysed)
+    def _split(self, reason: str, analysed: bool = True) -> TrafficSplit:
+        stable, canary = self._choices(reason, analysed, False)
         return TrafficSplit(canary, stable, self.weight, self.split, self.salt, single=self.stable_only)
 
-    def _choices(
-        self, reason: str, *, analysed: bool = True, preview: bool = False
-    ) -> tuple[VersionChoice, VersionChoice]:
-        return build_choices(
-            self.route,
-            reason,
-            analysed=analysed,
-            preview=preview,
-            goals=self._goals,
-            mirror=self._mirror,
-            caches=self._caches,
-        )
+    def _choices(self, reason: str, analysed: bool, preview: bool) -> tuple[VersionChoice, VersionChoice]:
+        return build_choices(self.route, reason, analysed, preview, self._goals, self._mirror, self._caches)
 
     def _excludes(self, request: RequestView) -> bool:
         return any(matcher.matches(request) for matcher in self._excluded)
@@ -182,49 +170,30 @@ class CompiledRoute:
 def build_choices(
     route: Route,
     reason: str,
-    *,
     analysed: bool = True,
     preview: bool = False,
     goals: GoalRecogniser | None = None,
     mirror: VersionChoice | None = None,
     caches: CacheAdvisor | None = None,
 ) -> tuple[VersionChoice, VersionChoice]:
-    """The verdicts for stable and canary, each with the other as its rescue where the route allows it; without a canary
-    both are the same. A preview is who was sent to the canary, not who would only be moved there for want of stable.
+    """The choices for stable and canary, each with the other version as fallback where the route allows it; without a
+    canary both are the same. `preview` applies to requests sent to the canary, not to those that only fall back to it.
     """
+    choice = functools.partial(VersionChoice, route, reason=reason, analysed=analysed)
     if route.canary is None:
-        alone = VersionChoice(route, route.stable, reason, analysed=analysed, goals=goals, caches=caches)
-        return alone, alone
-    spare_stable = VersionChoice(route, route.stable, reason, analysed=analysed)
-    spare_canary = VersionChoice(route, route.canary, reason, analysed=analysed)
-    canary_may_serve = "stable" in route.fallback and not route.aborted
+        return (choice(route.stable, goals=goals, caches=caches),) * 2
+    spare_stable, spare_canary = choice(route.stable), choice(route.canary)
+    to_canary = spare_canary if "stable" in route.fallback and not route.aborted else None
+    to_stable = spare_stable if "canary" in route.fallback else None
+    shield = None if route.shield is None else spare_stable
     return (
-        VersionChoice(
-            route,
-            route.stable,
-            reason,
-            analysed=analysed,
-            fallback=spare_canary if canary_may_serve else None,
-            goals=goals,
-            mirror=mirror,
-            caches=caches,
-        ),
-        VersionChoice(
-            route,
-            route.canary,
-            reason,
-            analysed=analysed,
-            preview=preview,
-            goals=goals,
-            caches=caches,
-            fallback=spare_stable if "canary" in route.fallback else None,
-            shield=None if route.shield is None else spare_stable,
-        ),
+        choice(route.stable, fallback=to_canary, goals=goals, mirror=mirror, caches=caches),
+        choice(route.canary, preview=preview, fallback=to_stable, shield=shield, goals=goals, caches=caches),
     )
 
 
 def caches_of(route: Route, rule_index: RuleIndex) -> CacheAdvisor | None:
-    """What caches have to know of the route's answers; None where all get the same one, and no cookie."""
+    """The cache advisor of a route; None where every request gets the same version and no cookie."""
     if route.canary is None:
         return None
     aborted = route.aborted
@@ -234,7 +203,7 @@ def caches_of(route: Route, rule_index: RuleIndex) -> CacheAdvisor | None:
 
 
 def mirror_of(route: Route) -> VersionChoice | None:
-    """The verdict for copies of the route's requests; None where none are made. Aborted means off."""
+    """The choice for mirrored copies of requests; None without a mirror, and while the canary is aborted."""
     if route.canary is None or route.mirror is None or not route.mirror.percent or route.aborted:
         return None
     return VersionChoice(route, route.canary, MIRROR, analysed=False)

@@ -1,4 +1,4 @@
-"""Conditions of a rule, ready to be asked: does this hold of the request?
+"""Compiles the conditions of rules to matchers, and explains them.
 
 A regular expression must match the whole value. Of repeated headers, cookies or parameters any one may match.
 """
@@ -7,19 +7,9 @@ import ipaddress
 from collections.abc import Iterable
 
 from canaryproxy.model.rule import Condition
+from canaryproxy.routing import matchers
 from canaryproxy.routing.list_values import ListField
-from canaryproxy.routing.matchers import (
-    AnyIs,
-    AnyListed,
-    AnyMatches,
-    FromNetworks,
-    IsPresent,
-    Matcher,
-    MethodIn,
-    PathIs,
-    PathMatches,
-    PathPrefix,
-)
+from canaryproxy.routing.matchers import Matcher
 from canaryproxy.routing.path import normalise
 from canaryproxy.routing.patterns import Pattern, Prefix, pattern
 from canaryproxy.routing.request_view import RequestView
@@ -28,36 +18,30 @@ MAX_SHOWN_LENGTH = 60
 
 
 def compile_condition(condition: Condition) -> Matcher:
-    """What says whether `condition` holds of a request."""
+    """The matcher of a condition."""
     subject = condition.subject
     if subject == "source":
-        return FromNetworks(ipaddress.ip_network(text) for text in condition.values)
-    if subject == "method":
-        return MethodIn(value.encode("ascii") for value in condition.values)
-    return _path(condition) if subject == "path" else _values(condition)
-
-
-def _path(condition: Condition) -> Matcher:
-    paths = [normalise(value.encode("utf-8")) for value in condition.values]
-    if condition.kind == "prefix":
-        return PathPrefix(paths[0].removesuffix(b"/"))
-    wanted = pattern_of(condition)
-    return PathIs(paths) if wanted is None else PathMatches(wanted)
-
-
-def _values(condition: Condition) -> Matcher:
-    subject, name = condition.subject, condition.name.encode("utf-8")
-    values = [value.encode("utf-8") for value in condition.values]
+        return matchers.FromNetworks(ipaddress.ip_network(text) for text in condition.values)
+    name, values = condition.name.encode("utf-8"), _values(condition)
+    if subject == "path" and condition.kind == "prefix":
+        return matchers.PathPrefix(values[0].removesuffix(b"/"))
     if condition.kind == "present":
-        return IsPresent(subject, name, wanted=condition.values[0] == "true")
+        return matchers.IsPresent(subject, name, wanted=condition.values[0] == "true")
     if condition.kind == "item":
-        return AnyListed(ListField(subject, name), values)
+        return matchers.AnyListed(ListField(subject, name), values)
     wanted = pattern_of(condition)
-    return AnyIs(subject, name, values) if wanted is None else AnyMatches(subject, name, wanted)
+    if wanted is None:
+        return matchers.AnyIs(subject, name, values)
+    return matchers.AnyMatches(subject, name, wanted)
+
+
+def _values(condition: Condition) -> list[bytes]:
+    values = [value.encode("utf-8") for value in condition.values]
+    return [normalise(value) for value in values] if condition.subject == "path" else values
 
 
 def pattern_of(condition: Condition) -> Pattern | Prefix | None:
-    """What values are searched with, for `regex` and for the `prefix` of a value; None for all that is looked up."""
+    """The pattern of a `regex` or of a `prefix` of a value; None for other conditions."""
     if condition.kind == "regex":
         return pattern(condition.values[0])
     if condition.kind == "prefix" and condition.subject != "path":
@@ -66,18 +50,15 @@ def pattern_of(condition: Condition) -> Pattern | Prefix | None:
 
 
 def exact_keys(condition: Condition) -> list[tuple[str, bytes, bytes]]:
-    """(subject, name, value) triples of which the request must have one, for `exact` and `in`; else none."""
+    """(subject, name, value) triples of which a request must have one, for `exact` and `in`; else none."""
     if condition.kind not in ("exact", "in") or condition.subject in ("source", "method"):
         return []
     name = condition.name.encode("utf-8")
-    values = [value.encode("utf-8") for value in condition.values]
-    if condition.subject == "path":
-        values = [normalise(value) for value in values]
-    return [(condition.subject, name, value) for value in values]
+    return [(condition.subject, name, value) for value in _values(condition)]
 
 
 def mismatch_reason(condition: Condition, request: RequestView) -> str:
-    """What the request has where the condition wants something else, in words."""
+    """Why the request does not meet the condition, in words."""
     wanted = requirement(condition)
     return f"{wanted}, and it {_actual(condition, request)}"
 
@@ -98,8 +79,6 @@ def _actual(condition: Condition, request: RequestView) -> str:
     if condition.subject == "source":
         source = request.source()
         return f"is {source}" if source is not None else "is unknown"
-    if condition.subject in ("method", "path"):
-        return f"is {_shown([request.method if condition.subject == 'method' else request.path()])}"
     values = request.values(condition.subject, condition.name.encode("utf-8"))
     return f"is {_shown(values)}" if values else "is absent"
 

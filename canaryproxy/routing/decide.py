@@ -1,11 +1,9 @@
-"""One request, one decision: find the route, ask its rules, draw or look up a bucket, take the version, choose an
-endpoint. Pure and synchronous.
+"""Decides one request: find the route, match its rules, draw or look up a bucket, choose version and endpoint. Pure.
 
-A bucket is drawn for every request that the weight alone decides, at weight 0 and 10,000 too. So the sequence
-of buckets does not depend on the weights, raising the weight can only move requests from stable to canary,
-and every cycle of 10,000 requests is exact for a weight that stays the same throughout. The price, 0.4
-microseconds where the outcome is certain, is the same for every weight: turning a canary on costs nothing. A route
-without a canary draws nothing, and keeps no split.
+A bucket is drawn for every request that the weight alone decides, also at weights 0 and 10,000. So the sequence of
+buckets does not depend on the weight, raising the weight can only move requests from stable to canary, and every cycle
+of 10,000 requests is exact for a constant weight. This costs 0.4 microseconds even if the outcome is certain, so
+turning a canary on costs nothing more. A route without a canary draws nothing.
 """
 
 from canaryproxy.model.client import Client
@@ -26,11 +24,10 @@ _buckets = FULL_WEIGHT
 def decide(
     index: RouteIndex, head: RequestHead, client: Client, splits: Splits, loads: Loads
 ) -> tuple[Decision, ClientKey | None, int, RequestView | None]:
-    """Version, endpoint and reason for a request, by the index's table; the client's key, if one was looked at; the
-    user it is counted as, 0 for none, only those who are analysed are; and what was found out about the request, if
-    anybody asked.
+    """The decision for a request; the client's key, if one was needed; the user to count, 0 for none (only analysed
+    requests have one); and the view of the request, if one was made.
 
-    Raises `Refused(Failure.NO_ROUTE)` where no route claims the request's host and path; no bucket is drawn then.
+    Raises `RequestRejectedError` with NO_ROUTE if no route has the request's host and path; no bucket is drawn then.
     """
     compiled = index.find(head.host, head.target)
     if compiled is None:
@@ -59,7 +56,7 @@ def decide(
 
 
 def _client_number(client: Client, split: TrafficSplit, key: ClientKey) -> int:
-    """The client as a number. That of a key kept in a cookie is remembered: the next request may well bring it too."""
+    """The client as a number, cached for a key from a cookie: the next request probably has the same key."""
     if not key.from_cookie:
         return split.hash.of(key.value)
     if client.key is not key or client.hash is not split.hash:

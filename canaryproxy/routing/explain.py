@@ -1,8 +1,7 @@
-"""Why a request gets what it gets, explained by the code that decides. Pure.
+"""Explains the decision for a request, with the code that decides. Pure.
 
-Nothing is decided here: the route, the split and the bucket are those of `decide`, and each rule's conditions
-are the ones it would be asked. Only where the bucket is drawn again for every request there is no single
-answer; then both versions are named with their shares.
+Nothing is decided here: route, split, bucket and conditions are those of `decide`. Where every request draws a new
+bucket there is no single answer; then both versions are named with their shares.
 """
 
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from canaryproxy.routing.split import Rng
 
 @dataclass(frozen=True, slots=True)
 class RuleExplanation:
-    """What became of one rule, in words. `matches`: all its conditions hold; `decides`: and it was the one."""
+    """Whether one rule matches the request and decides it, and a sentence that says why."""
 
     name: str
     matches: bool
@@ -31,11 +30,11 @@ class RuleExplanation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a request would get.
+    """The decision for a request.
 
-    `version` is None where each such request draws a new bucket; `share` is the chance of the canary, and `weight` what
-    the bucket is compared with, in basis points. `bucket` is the client's, None where none is looked up.
-    `fresh`: the client would be given a cookie.
+    `version` is None where each such request draws a new bucket; `share` is the probability of the canary, and `weight`
+    the number that the bucket is compared with, both in basis points. `bucket` is the client's; None without a key.
+    `fresh`: the client would get a new cookie.
     """
 
     route: str
@@ -50,7 +49,7 @@ class Explanation:
 
 
 def explain(index: RouteIndex, head: RequestHead, client: Client, rng: Rng) -> Explanation | None:
-    """What `decide` does with such a request, and why; None where no route claims it."""
+    """The decision of `decide` for this request, explained; None where no route matches."""
     compiled = index.find(head.host, head.target)
     if compiled is None:
         return None
@@ -80,23 +79,17 @@ def explain(index: RouteIndex, head: RequestHead, client: Client, rng: Rng) -> E
 
 def _notes(compiled: CompiledRoute, split: TrafficSplit, request: RequestView) -> Iterator[RuleExplanation]:
     for indexed in compiled.rule_index.rules:
-        failing = indexed.failing_conditions(request)
+        name, failing = indexed.rule.name, indexed.failing_conditions(request)
         if failing:
-            yield RuleExplanation(
-                indexed.rule.name, False, False, "; ".join(mismatch_reason(one, request) for one in failing)
-            )
+            why = "; ".join(mismatch_reason(condition, request) for condition in failing)
         elif indexed.rule is not split.rule:
-            yield RuleExplanation(indexed.rule.name, True, False, f"matches too, but {_first(split)} comes first")
+            why = f"matches too, but {'' if split.rule is None else split.rule.name} comes first"
         elif split.below.reason == ABORT:
-            yield RuleExplanation(
-                indexed.rule.name, True, False, "matches, but the canary is aborted and this is no preview"
-            )
+            why = "matches, but the canary is aborted and this is no preview"
         else:
-            yield RuleExplanation(indexed.rule.name, True, True, "matches, and decides")
-
-
-def _first(split: TrafficSplit) -> str:
-    return "" if split.rule is None else split.rule.name
+            yield RuleExplanation(name, True, True, "matches, and decides")
+            continue
+        yield RuleExplanation(name, not failing, False, why)
 
 
 def _sentence(
@@ -115,9 +108,5 @@ def _sentence(
         return f"{version}, because this client's bucket {bucket} is {relation} {split.weight} ({share}, by {because})"
     if version is not None:
         return f"{version}, because {because} sends {share} to {below}"
-    how = (
-        "a new client gets a cookie and stays with what it draws"
-        if key is not None
-        else "each request draws a new bucket"
-    )
-    return f"{below} for {share} and {above} for the others, by {because}; {how}"
+    new = "a new client gets a cookie and keeps its version" if key is not None else "each request draws a new bucket"
+    return f"{below} for {share} and {above} for the others, by {because}; {new}"

@@ -1,4 +1,4 @@
-"""One field or cookie of a request, found without taking all of them apart. The reference of field_scan.pyx."""
+"""Finds single fields, cookies and parameters of a request without parsing all. The reference of field_scan.pyx."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -6,13 +6,13 @@ from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 _NAMES_KEPT = 4096
-"""Patterns that are remembered: names come from configurations, not from requests."""
+"""Limit on cached patterns: names come from configurations, not from requests."""
 
 _client_id = re.compile(rb"[A-Za-z0-9_-]{16,64}").fullmatch
 
 
 def is_client_id(value: bytes) -> bool:
-    """Whether a cookie's value looks like one of ours; anything else is replaced."""
+    """Whether a cookie's value can be a client id of ours; any other value is replaced."""
     return _client_id(value) is not None
 
 
@@ -25,7 +25,7 @@ _of_caching = re.compile(rb"^(?i:vary|expires|x-accel-expires|[^\s:]*control):",
 
 
 def has_cache_fields(block: bytes) -> bool:
-    """Whether a block of lines may say what caches do with a message: if not, there is no need to look closer."""
+    """Whether a block of lines may have caching fields; a quick check that excludes most responses."""
     return _of_caching(block) is not None
 
 
@@ -43,7 +43,7 @@ def cookie_values(field: bytes, name: bytes) -> tuple[bytes, ...]:
 
 
 class FieldNames:
-    """Names of cookies that are asked for, None for all there are."""
+    """Names of requested cookies; None for all."""
 
     __slots__ = ("_names",)
 
@@ -54,7 +54,7 @@ class FieldNames:
         return self._names is None or name in self._names
 
     def cookies(self, fields: tuple[bytes, ...]) -> dict[bytes, tuple[bytes, ...]]:
-        """The values in Cookie fields by these names, as `cookie_values` has them for one: in one pass."""
+        """The values of the cookies of these names, in one pass."""
         found: dict[bytes, list[bytes]] = {}
         for field in fields:
             for pair in field.split(b";"):
@@ -80,12 +80,12 @@ def _decoded(text: bytes) -> bytes:
 
 
 def is_normal(path: bytes) -> bool:
-    """Whether nothing in a path is percent-encoded, empty or begins with a dot: it is spelled as it is matched."""
+    """Whether a path is in normal form: no percent-encoding, no empty segment, none that begins with a dot."""
     return path.find(b"%") < 0 and path.find(b"//") < 0 and path.find(b"/.") < 0
 
 
 def _unquoted(value: bytes) -> bytes:
-    """Without the quotes around it, if there are any."""
+    """The value without surrounding quotes."""
     return value[1:-1] if len(value) > 1 and value[:1] == b'"' == value[-1:] else value
 
 

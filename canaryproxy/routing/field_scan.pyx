@@ -1,4 +1,4 @@
-"""One field or cookie of a request, found without taking all of them apart, in C. The compiled twin of field_scan.py."""
+"""Finds single fields, cookies and parameters of a request, in C. The compiled twin of field_scan.py."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint64_t
@@ -7,7 +7,7 @@ from libc.string cimport memchr, memcmp
 ctypedef const unsigned char *Bytes
 
 cdef enum:
-    # Longer names count as this long where names are distinguished.
+    # Longer names share the last bit of the length masks.
     LONGEST = 63
 
 
@@ -24,7 +24,7 @@ cdef bytes _trimmed(Bytes start, Bytes stop):
 
 
 cdef list _with(list found, bytes value):
-    """One more; most names are not there at all, and then there is no list either."""
+    """Append a value; the list is created for the first one, since most names have none."""
     if found is None:
         return [value]
     found.append(value)
@@ -33,12 +33,9 @@ cdef list _with(list found, bytes value):
 
 cpdef tuple field_values(bytes block, bytes name):
     """See field_scan.py."""
-    cdef Bytes line = <Bytes> PyBytes_AS_STRING(block)
-    cdef Bytes end = line + PyBytes_GET_SIZE(block)
+    cdef Bytes stop, line = <Bytes> PyBytes_AS_STRING(block), end = line + PyBytes_GET_SIZE(block)
     cdef Bytes wanted = <Bytes> PyBytes_AS_STRING(name)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
-    cdef Bytes stop
-    cdef Py_ssize_t at
+    cdef Py_ssize_t at, size = PyBytes_GET_SIZE(name)
     cdef list found = None
     while line < end:
         stop = <Bytes> memchr(line, 10, end - line)
@@ -64,9 +61,7 @@ cdef bint _named(Bytes name, const char *wanted, Py_ssize_t size) noexcept nogil
 
 cpdef bint has_cache_fields(bytes block) except -1:
     """See field_scan.py."""
-    cdef Bytes line = <Bytes> PyBytes_AS_STRING(block)
-    cdef Bytes end = line + PyBytes_GET_SIZE(block)
-    cdef Bytes colon
+    cdef Bytes colon, line = <Bytes> PyBytes_AS_STRING(block), end = line + PyBytes_GET_SIZE(block)
     cdef Py_ssize_t size
     while line < end:
         colon = <Bytes> memchr(line, 58, end - line)
@@ -98,30 +93,32 @@ cpdef bytes path_of(bytes target):
 
 cpdef tuple cookie_values(bytes field, bytes name):
     """See field_scan.py."""
-    cdef Bytes pair = <Bytes> PyBytes_AS_STRING(field)
-    cdef Bytes end = pair + PyBytes_GET_SIZE(field)
+    cdef Bytes pair = <Bytes> PyBytes_AS_STRING(field), end = pair + PyBytes_GET_SIZE(field)
     cdef Bytes wanted = <Bytes> PyBytes_AS_STRING(name)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
-    cdef Bytes stop
-    cdef Bytes equals
-    cdef Bytes start
+    cdef Bytes stop, equals, start, last
     cdef list found = None
     while pair <= end:
-        stop = <Bytes> memchr(pair, 59, end - pair)
-        if stop == NULL:
-            stop = end
-        equals = <Bytes> memchr(pair, 61, stop - pair)
-        if equals != NULL:
-            start = pair
-            while start < equals and (start[0] == 32 or start[0] == 9):
-                start += 1
-            pair = equals
-            while pair > start and ((pair - 1)[0] == 32 or (pair - 1)[0] == 9):
-                pair -= 1
-            if pair - start == size and not memcmp(start, wanted, size):
-                found = _with(found, _unquoted(_trimmed(equals + 1, stop)))
+        stop = _cookie_pair(pair, end, &start, &last, &equals)
+        if equals != NULL and last - start == size and not memcmp(start, wanted, size):
+            found = _with(found, _unquoted(_trimmed(equals + 1, stop)))
         pair = stop + 1
     return () if found is None else tuple(found)
+
+
+cdef inline Bytes _cookie_pair(Bytes pair, Bytes end, Bytes *start, Bytes *last, Bytes *equals) noexcept nogil:
+    """The end of the cookie pair at `pair`, with the bounds of its name and its `=`, NULL without one."""
+    cdef Bytes stop = <Bytes> memchr(pair, 59, end - pair)
+    if stop == NULL:
+        stop = end
+    equals[0] = <Bytes> memchr(pair, 61, stop - pair)
+    if equals[0] != NULL:
+        start[0], last[0] = pair, equals[0]
+        while start[0] < last[0] and (start[0][0] == 32 or start[0][0] == 9):
+            start[0] += 1
+        while last[0] > start[0] and ((last[0] - 1)[0] == 32 or (last[0] - 1)[0] == 9):
+            last[0] -= 1
+    return stop
 
 
 cdef bytes _unquoted(bytes value):
@@ -135,8 +132,7 @@ cdef bytes _unquoted(bytes value):
 cpdef bint is_client_id(bytes value) except -1:
     """See field_scan.py."""
     cdef Bytes content = <Bytes> PyBytes_AS_STRING(value)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(value)
-    cdef Py_ssize_t at
+    cdef Py_ssize_t at, size = PyBytes_GET_SIZE(value)
     if not 16 <= size <= 64:
         return False
     for at in range(size):
@@ -159,7 +155,7 @@ cpdef bint is_normal(bytes path) except -1:
 
 
 cdef class FieldNames:
-    """See field_scan.py. Nearly every other name is distinguished by its first byte and its length."""
+    """See field_scan.py. First byte and length exclude nearly every other name."""
 
     def __init__(self, names):
         cdef bytes name
@@ -191,26 +187,17 @@ cdef class FieldNames:
             pair = <Bytes> PyBytes_AS_STRING(field)
             end = pair + PyBytes_GET_SIZE(field)
             while pair <= end:
-                stop = <Bytes> memchr(pair, 59, end - pair)
-                if stop == NULL:
-                    stop = end
-                equals = <Bytes> memchr(pair, 61, stop - pair)
-                if equals != NULL:
-                    start, last = pair, equals
-                    while start < last and (start[0] == 32 or start[0] == 9):
-                        start += 1
-                    while last > start and ((last - 1)[0] == 32 or (last - 1)[0] == 9):
-                        last -= 1
-                    if self._may_have(start, last - start):
-                        name = PyBytes_FromStringAndSize(<const char *> start, last - start)
-                        if self._names is None or name in self._names:
-                            _add(found, name, _unquoted(_trimmed(equals + 1, stop)))
+                stop = _cookie_pair(pair, end, &start, &last, &equals)
+                if equals != NULL and self._may_have(start, last - start):
+                    name = PyBytes_FromStringAndSize(<const char *> start, last - start)
+                    if self._names is None or name in self._names:
+                        _add(found, name, _unquoted(_trimmed(equals + 1, stop)))
                 pair = stop + 1
         return _settled(found)
 
 
 cdef int _add(dict found, bytes name, bytes value) except -1:
-    """One more value of a name. The first one is kept as it is: most names have no other."""
+    """Add a value of a name. A single value is stored as a tuple at once: most names have no other."""
     cdef object before = found.get(name)
     if before is None:
         found[name] = (value,)
@@ -222,7 +209,7 @@ cdef int _add(dict found, bytes name, bytes value) except -1:
 
 
 cdef dict _settled(dict found):
-    """Where there are several values, they are a tuple in the end."""
+    """Turn the lists of several values into tuples."""
     for name, values in found.items():
         if type(values) is list:
             found[name] = tuple(<list> values)

@@ -10,8 +10,7 @@ from canaryproxy.routing.field_scan cimport field_values
 cdef class CompiledGoal:
     cdef public str name
     cdef public bytes header
-    cdef public tuple conditions
-    cdef public tuple statuses
+    cdef public tuple conditions, statuses
 
 
 cdef class GoalMatcher:

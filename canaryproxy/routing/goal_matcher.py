@@ -1,4 +1,4 @@
-"""Which goals a request and its response reach, and with what value. Pure."""
+"""Matches requests and responses with goals. Pure."""
 
 import re
 from functools import cache
@@ -12,10 +12,10 @@ from canaryproxy.routing.matchers import Matcher, all_match
 from canaryproxy.routing.request_view import RequestView
 
 number = re.compile(rb"[0-9]{1,30}(?:\.[0-9]{1,6})?").fullmatch
-"""No sign, no exponent, no white space: whatever else stands there was not meant as an amount."""
+"""An amount: no sign, no exponent, no white space. Any other text is not meant as a number."""
 
 STATUSES = 600
-"""There is no status from this number on."""
+"""Upper bound of statuses, exclusive."""
 
 GoalEvents = tuple[str, float]
 """A goal's name and the event's value."""
@@ -25,14 +25,12 @@ NO_GOALS: list[GoalEvents] = []
 
 @cache
 def _status_set(ranges: tuple[tuple[int, int], ...]) -> tuple[bool, ...]:
-    """Of each status whether it lies in one of these: nearly all goals have the same ones."""
+    """For each status, whether it is in one of the ranges. Cached: nearly all goals have the same ones."""
     return tuple([any(low <= status <= high for low, high in ranges) for status in range(STATUSES)])
 
 
 class CompiledGoal:
-    """One goal, ready to be looked for: `statuses` says of each status whether it counts."""
-
-    __slots__ = ("conditions", "header", "name", "statuses")
+    """One goal, compiled. `statuses` has for each status whether it counts."""
 
     def __init__(self, goal: Goal) -> None:
         self.name = goal.name
@@ -45,9 +43,7 @@ class CompiledGoal:
 
 
 class GoalMatcher:
-    """The goals of a route that its traffic can reach."""
-
-    __slots__ = ("_goals",)
+    """The goals of a route that traffic can reach."""
 
     def __init__(self, goals: tuple[Goal, ...]) -> None:
         self._goals = [CompiledGoal(goal) for goal in goals if not goal.reported]
@@ -61,7 +57,7 @@ class GoalMatcher:
     def match(
         self, request: RequestHead, client: Client, response: ResponseHead, request_view: RequestView | None = None
     ) -> list[GoalEvents]:
-        """What this exchange is worth. `request_view` are those of the request, where they were looked at before."""
+        """The goals that this exchange reaches, with values. `request_view` is reused if there is one."""
         found: list[GoalEvents] = NO_GOALS
         for compiled in self._goals:
             if not compiled.statuses[response.status]:
@@ -79,9 +75,7 @@ class GoalMatcher:
 
 
 def amount(response: ResponseHead, name: bytes) -> float | None:
-    """The number in a response's only field of this lower-case name, `MAX_VALUE` at most; None if there is no such
-    number.
-    """
+    """The number in a response's only field of this lower-case name, at most `MAX_VALUE`; None without one."""
     values = field_values(response.plain, name)
     if response.special:
         values += tuple([value for one, value in response.special if one == name])

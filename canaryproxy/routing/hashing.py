@@ -1,4 +1,4 @@
-"""Clients as numbers, which their buckets are taken from. The reference of hashing.pyx, which is what runs compiled."""
+"""Hashes client keys to numbers. The reference of hashing.pyx, which runs when compiled."""
 
 from hashlib import blake2b
 
@@ -12,7 +12,7 @@ class Hash:
         self._seeded = blake2b(key=salt, digest_size=8)
 
     def of(self, key: bytes) -> int:
-        """A client as a number of 64 bits. It tells users apart without saying who they are."""
+        """The 64-bit number of a client, which does not reveal the key."""
         seeded = self._seeded.copy()
         seeded.update(key)
         return int.from_bytes(seeded.digest(), "big")

@@ -1,7 +1,7 @@
-"""BLAKE2b with a key and a digest of 8 bytes (RFC 7693), as a number. The compiled twin of hashing.py.
+"""Keyed BLAKE2b with a digest of 8 bytes (RFC 7693), as a number. The compiled twin of hashing.py.
 
-The key makes a block of its own, which is the same for every client: it is digested once. The library's object would
-have to be copied, fed and asked for each request, which takes four times as long as the one block that is left.
+The salt is a block of its own, which is digested once. Copying, updating and finishing hashlib's object for each
+request would take four times as long as the remaining block.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -40,7 +40,7 @@ cdef inline uint64_t _turn(uint64_t word, int by) noexcept nogil:
 
 
 cdef inline uint64_t _word(const uint8_t *at) noexcept nogil:
-    """Eight bytes, the least significant one first, whatever the machine's order is."""
+    """Eight bytes as a little-endian number, on any machine."""
     return (
         <uint64_t> at[0] | <uint64_t> at[1] << 8 | <uint64_t> at[2] << 16 | <uint64_t> at[3] << 24
         | <uint64_t> at[4] << 32 | <uint64_t> at[5] << 40 | <uint64_t> at[6] << 48 | <uint64_t> at[7] << 56
@@ -108,8 +108,7 @@ cdef class Hash:
         cdef uint8_t block[BLOCK]
         cdef const uint8_t *data = <const uint8_t *> PyBytes_AS_STRING(key)
         cdef Py_ssize_t left = PyBytes_GET_SIZE(key)
-        cdef uint64_t count = self._count
-        cdef uint64_t number = 0
+        cdef uint64_t count = self._count, number = 0
         cdef int byte
         memcpy(state, self._keyed, sizeof(state))
         if count and not left:

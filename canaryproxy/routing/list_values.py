@@ -1,6 +1,6 @@
-"""The items of a list-valued field (RFC 9110 5.6.1): what stands between commas that are in no quoted string.
+"""The items of a list-valued field (RFC 9110 5.6.1): the parts between commas outside of quoted strings.
 
-Linear in the length of the value, whatever a client writes.
+Linear in the length of the value.
 """
 
 import re
@@ -8,29 +8,27 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _pieces = re.compile(rb'[^",]+|"[^"\\]*(?:\\.[^"\\]*)*"|[,"]', re.DOTALL).finditer
-"""Text, quoted strings and commas. A quote alone begins a string that does not end."""
+"""Text, quoted strings and commas. A single quote is the start of an unterminated string."""
 
 _quoted = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL).fullmatch
 _escaped = re.compile(rb"\\(.)", re.DOTALL).sub
 
 
 class ListField(NamedTuple):
-    """The lists of a header, cookie or parameter: taken apart once for a request, however many rules ask."""
+    """The lists of a header, cookie or parameter: parsed once per request for all rules."""
 
     subject: str
     name: bytes
 
     def matched(self, values: Sequence[bytes]) -> frozenset[bytes]:
-        """The items of all of them."""
+        """The items of all values."""
         quoted = [value for value in values if b'"' in value]
         plain = b",".join(values if not quoted else [value for value in values if b'"' not in value])
         return frozenset(items(plain)).union(*map(items, quoted))
 
 
 def items(value: bytes) -> set[bytes]:
-    """All items without white space around them, each as it stands; a quoted string also without its quotes. Empty ones
-    do not count.
-    """
+    """All non-empty items without surrounding white space; a quoted string also without its quotes."""
     parts, _ = split(value)
     found = {part.strip(b" \t") for part in parts} - {b""}
     inside = [match[1] for item in found if item[:1] == b'"' and (match := _quoted(item)) is not None]
@@ -38,8 +36,8 @@ def items(value: bytes) -> set[bytes]:
 
 
 def split(value: bytes) -> tuple[list[bytes], bool]:
-    """The parts between commas outside of quotes, and whether all quotes are closed. One that is not is a byte like any
-    other, and so are those behind it: nothing is hidden by it.
+    """The parts between commas outside of quotes, and whether all quotes are closed. An unclosed quote, and quotes
+    behind it, are ordinary bytes, so that they cannot hide items.
     """
     if b'"' not in value:
         return value.split(b","), True

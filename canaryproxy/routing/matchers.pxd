@@ -11,29 +11,10 @@ cdef class Matcher:
 cpdef bint all_match(tuple conditions, RequestView request) except -1
 
 
-cdef class MethodIn(Matcher):
-    cdef frozenset _methods
-
-    cpdef bint matches(self, RequestView request) except -1
-
-
 cdef class PathPrefix(Matcher):
-    cdef bytes _path
-    cdef bytes _below
+    cdef bytes _path, _below
 
     @cython.locals(path=bytes)
-    cpdef bint matches(self, RequestView request) except -1
-
-
-cdef class PathIs(Matcher):
-    cdef frozenset _paths
-
-    cpdef bint matches(self, RequestView request) except -1
-
-
-cdef class PathMatches(Matcher):
-    cdef object _matches
-
     cpdef bint matches(self, RequestView request) except -1
 
 
@@ -63,8 +44,7 @@ cdef class AnyListed(Matcher):
 
 
 cdef class InPatternSet(Matcher):
-    cdef object _battery
-    cdef object _number
+    cdef object _patterns, _number
 
     cpdef bint matches(self, RequestView request) except -1
 

@@ -1,17 +1,17 @@
-"""The path as it is matched. What is forwarded is always the target as received, byte for byte.
+"""Normalises paths for matching. The target is always forwarded as received, byte for byte.
 
-Servers take differently spelled paths for the same resource, so a prefix is compared with one spelling
-(RFC 3986 6.2.2). The policy:
-- percent-encoded unreserved characters are decoded, once: `%61` is `a`, but `%2561` stays `%2561`, which is
-  what the endpoint gets to see;
-- all other encodings stay, in upper case. `%2F` and `%5C` are part of a segment, never a separator, and a
-  raw backslash is an ordinary character;
-- a `%` that begins no encoding stands for itself and is matched as `%25`;
+Servers accept different spellings of a path for the same resource, so prefixes are compared with a normal form
+(RFC 3986 6.2.2):
+- percent-encoded unreserved characters are decoded once: `%61` is `a`, but `%2561` stays `%2561`, as the endpoint
+  receives it;
+- all other encodings stay, in upper case. `%2F` and `%5C` are part of a segment, never a separator, and a raw backslash
+  is an ordinary character;
+- a `%` that begins no encoding is matched as `%25`;
 - empty segments are dropped: `//` is `/`;
-- then `.` and `..` are resolved (RFC 3986 5.2.4), encoded ones too since they are unreserved; `..` never
-  leads above the root. A segment like `..;x` is an ordinary one.
+- then `.` and `..` are resolved (RFC 3986 5.2.4), also encoded ones; `..` never leads above the root. A segment such as
+  `..;x` is ordinary.
 
-Whether a path ends in a slash is kept. Normalising twice changes nothing more.
+A final slash is kept. Normalisation is idempotent.
 """
 
 from canaryproxy.routing.field_scan import is_normal
@@ -30,7 +30,7 @@ _DOTS = (b".", b"..")
 
 
 def normalise(path: bytes) -> bytes:
-    """The spelling of an absolute path (or `*`) that prefixes are compared with."""
+    """The normal form of an absolute path (or `*`)."""
     if is_normal(path):
         return path
     if path.find(b"%") >= 0:

@@ -1,12 +1,11 @@
-"""Regular expressions of rules, one by one and many in one pass. The only home of google-re2.
+"""Regular expressions of rules, one by one and many in one pass. The only module that uses google-re2.
 
-RE2 takes time linear in its input, whatever the pattern is. That is not enough where two hundred rules look at the
-same 60 KiB, or a client repeats a cookie ten thousand times. So several values are joined with line feeds, which no
-field can have, and searched at once; and patterns that look at the same field are merged into one automaton
-(`PatternSet`).
+RE2 takes time linear in its input for every pattern. That is not enough if two hundred rules search the same 60 KiB, or
+a client repeats a cookie ten thousand times. So several values are joined with line feeds, which no field can contain,
+and searched at once; and patterns for the same field are merged into one automaton (`PatternSet`).
 
-Merged are only patterns whose common automaton stays small: those with one unbounded repetition at most. Two of them,
-as in `a.*b.*c`, may stand in as many combinations as there are subsets of the patterns, and a client chooses which.
+Only patterns with at most one unbounded repetition are merged, so that the automaton stays small. With two, as in
+`a.*b.*c`, its states could combine like the subsets of the patterns, and a client would choose which.
 """
 
 import re
@@ -17,33 +16,33 @@ from weakref import WeakValueDictionary
 import re2
 
 MIN_MERGED = 4
-"""Values that are matched one by one; also as many patterns are not worth a battery."""
+"""Up to this many values, or patterns, are matched one by one: joining or merging would cost more."""
 
 MAX_MERGED = 256
-"""Patterns in one automaton."""
+"""Limit on patterns in one automaton."""
 
 ALWAYS = b""
-"""Matches every text. RE2 finds nothing at all, not even this, where its memory does not suffice."""
+"""Matches every text. RE2 finds no match, not even this one, if its memory does not suffice."""
 
 MAX_MEMORY_BYTES = 1 << 20
-"""Bytes that RE2 takes for one pattern: some 40,000 instructions. What needs more is refused with its configuration."""
+"""Memory limit of one pattern, some 40,000 instructions. A configuration with a larger pattern is rejected."""
 
 MERGED_MEMORY_BYTES = 1 << 22
-"""Bytes that RE2 takes for one automaton of many patterns."""
+"""Memory limit of one automaton of many patterns."""
 
 _absolute = re.compile(r"\\[AzZQC]|\(\?[A-Za-z]*-").search
-"""What looks at the ends of the text, not of the line, and what would reach beyond the group around it."""
+"""Anchors to the text instead of the line, and flags that would have effect beyond their group."""
 
 _escape_or_class = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?[a-z]+:\]|[^\]\\])*\]", re.DOTALL).sub
 _unbounded = re.compile(r"[*+]|\{\d+,\}").findall
 
 
 class InvalidPatternError(ValueError):
-    """Not a regular expression that RE2 takes; the message says why."""
+    """Not a regular expression that RE2 accepts; the message says why."""
 
 
 def _silent(_: str) -> None:
-    """Where nothing can be said."""
+    """Discard a warning."""
 
 
 def _options(*, lines: bool, memory: int = MAX_MEMORY_BYTES) -> re2.Options:
@@ -56,16 +55,14 @@ def _options(*, lines: bool, memory: int = MAX_MEMORY_BYTES) -> re2.Options:
 
 
 class Core(NamedTuple):
-    """A pattern as it is searched in lines. `floats`: it may begin anywhere in a line."""
+    """A pattern for a search in lines. `floats`: a match may begin anywhere in a line."""
 
     floats: bool
     text: bytes
 
 
 class Pattern:
-    """A regular expression that has to match all of a value. Raises `InvalidPatternError` when it is made of something
-    else.
-    """
+    """A regular expression that has to match a whole value. Raises `InvalidPatternError` for an invalid one."""
 
     __slots__ = ("__weakref__", "_absolute", "_fullmatch", "_search", "text")
 
@@ -86,7 +83,7 @@ class Pattern:
 
     @property
     def core(self) -> Core | None:
-        """As it is searched in lines; None where it is better not merged with others."""
+        """The pattern for a search in lines; None if it must not be merged."""
         return core_of(self.text)
 
     def __call__(self, value: bytes) -> bool:
@@ -111,11 +108,11 @@ class Pattern:
 
 
 _known: WeakValueDictionary[str, Pattern] = WeakValueDictionary()
-"""A change of one rule compiles its pattern, not those of ten thousand others."""
+"""Compiled patterns in use, so that a changed rule compiles its own pattern only."""
 
 
 def pattern(text: str) -> Pattern:
-    """The pattern of this text, made unless there is one. Raises `InvalidPatternError`."""
+    """The compiled pattern of this text, shared. Raises `InvalidPatternError`."""
     found = _known.get(text)
     if found is None:
         found = _known[text] = Pattern(text)
@@ -123,7 +120,7 @@ def pattern(text: str) -> Pattern:
 
 
 class Prefix:
-    """What a value has to begin with."""
+    """A prefix of values."""
 
     __slots__ = ("_start",)
 
@@ -135,19 +132,19 @@ class Prefix:
 
     @property
     def core(self) -> Core:
-        """As it is searched in lines."""
+        """The prefix for a search in lines."""
         return Core(False, b"(?m)^" + re2.escape(self._start))
 
     def __call__(self, value: bytes) -> bool:
-        """Whether this value does."""
+        """Whether this value has the prefix."""
         return value.startswith(self._start)
 
     def any(self, values: Sequence[bytes]) -> bool:
-        """Whether one of these does."""
+        """Whether one of these values has the prefix."""
         return any(map(self, values))
 
     def in_lines(self, text: bytes) -> bool:
-        """Whether one of the lines of a text does."""
+        """Whether one of the lines of a text has the prefix."""
         return text.startswith(self._start) or (b"\n" not in self._start and b"\n" + self._start in text)
 
 
@@ -167,18 +164,18 @@ class MergedPatterns:
         return f"<MergedPatterns {self.count} patterns>"
 
     def matched(self, text: bytes) -> list[int] | None:
-        """The places of those that match in this text; None where RE2's memory did not suffice to say."""
+        """The indices of the patterns that match in a text; None if RE2's memory did not suffice."""
         found = self._set.Match(text)
         return [at for at in found if at < self.count] if found else None
 
 
 _merged: WeakValueDictionary[tuple[bytes, ...], MergedPatterns] = WeakValueDictionary()
-"""Automata that are in use: what has not changed among ten thousand rules is not made again."""
+"""Automata in use: unchanged ones are shared between tables."""
 
 
 class PatternSet:
-    """Patterns that look at the values of one field, cookie or parameter, or at the path, as `subject` and `name`
-    say. `warn` is where a worker says what it has to.
+    """Patterns for the values of one header, cookie or parameter, or for the path, as `subject` and `name` say. `warn`
+    is set by workers.
     """
 
     warn: ClassVar[Callable[[str], None]] = staticmethod(_silent)
@@ -205,7 +202,7 @@ class PatternSet:
         )
 
     def _merge(self, cores: list[tuple[int, bytes]]) -> None:
-        """One automaton of these; two halves where it would be too large; none of a single one."""
+        """Merge patterns into one automaton, or two halves if it would be too large; a single one is not merged."""
         if len(cores) < 2:
             return
         texts = tuple(text for _, text in cores)
@@ -249,9 +246,9 @@ class PatternSet:
 
 
 def core_of(text: str) -> Core | None:
-    """The pattern as one that is searched in lines, without `.*` at its ends; None where it is better not merged.
+    """The pattern for a search in lines, without `.*` at its ends; None if it must not be merged.
 
-    `.*` at the end would have its state remember for good that it has matched.
+    A final `.*` is removed because its state would stay active until the end of the line.
     """
     bare = _escape_or_class("a", text)
     if _absolute(text) or "(?" in bare.replace("(?:", "(").replace("(?i)", ""):
@@ -268,7 +265,7 @@ def core_of(text: str) -> Core | None:
 
 
 def _alternates(bare: str) -> bool:
-    """Whether there is a `|` outside of all groups."""
+    """Whether there is a `|` outside of groups."""
     depth = 0
     for character in bare:
         depth += (character == "(") - (character == ")")
@@ -278,7 +275,7 @@ def _alternates(bare: str) -> bool:
 
 
 def _lines(values: Sequence[bytes]) -> tuple[bytes | None, Sequence[bytes]]:
-    """The values as lines of one text, None where none can be one, and those that cannot: with a line feed in them."""
+    """The values without a line feed as lines of one text (None without any), and the others."""
     text = b"\n".join(values)
     if text.count(b"\n") == len(values) - 1:
         return text, ()

@@ -11,14 +11,10 @@ from canaryproxy.routing.field_scan cimport cookie_values, field_values, paramet
 @cython.freelist(64)
 cdef class RequestView:
     cdef RequestHead _head
-    cdef bytes _path
-    cdef bytes _last_name
+    cdef bytes _path, _last_name
     cdef tuple _last_values
-    cdef dict _headers
-    cdef dict _cookies
-    cdef dict _query
+    cdef dict _headers, _cookies, _query, _matches
     cdef object _expected
-    cdef dict _matches
     cdef int _searches
     cdef public Client client
     cdef public bytes method

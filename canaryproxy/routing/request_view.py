@@ -1,8 +1,8 @@
-"""What rules and affinity may know of a request: one normalised view of the bytes that are forwarded.
+"""The view that rules and affinity have of a request: a normalised view of the bytes that are forwarded.
 
-Each part is read only when it is needed: one field at a time, or all at once and then once. A field that is not passed
-on cannot be matched: hop-by-hop ones, those that `Connection` names, and forwarding fields of a peer that is not
-trusted. Paths are compared as `path` spells them; names and values of the query are percent-decoded, `+` is a space.
+Each part is parsed only when needed: one field at a time, or all fields once. Fields that are not forwarded cannot be
+matched: hop-by-hop fields, fields named by `Connection`, and forwarding fields of an untrusted peer. Paths are
+normalised (`path`); names and values of the query are percent-decoded, `+` is a space.
 """
 
 from collections.abc import Sequence
@@ -22,52 +22,36 @@ CollectedValues = dict[bytes, list[bytes]]
 NO_VALUES: tuple[bytes, ...] = ()
 
 MAX_SINGLE_LOOKUPS = 3
-"""Cookies that are looked for one by one, from the beginning of the field each time."""
+"""Cookies that are searched one by one, from the start of the field; more are parsed in one pass."""
 SPECIAL_FIELDS = frozenset(REQUEST_SPECIAL)
-"""Fields that a head keeps apart from its plain lines, beside all whose names begin with `x-forwarded`."""
-
+"""Fields in `head.special`, beside all whose names begin with `x-forwarded`."""
 
 ALL_NAMES = FieldNames(None)
 
 
 class CachedMatch(Protocol):
-    """What is worked out of the values of a header, cookie or parameter, or of the path, once for a request."""
+    """A computation on the values of a header, cookie or parameter, or on the path, cached per request."""
 
     @property
     def subject(self) -> str:
-        """Which of them."""
+        """header, cookie, query or path."""
 
     @property
     def name(self) -> bytes:
-        """By which name."""
+        """The name of the header, cookie or parameter."""
 
     def matched(self, values: Sequence[bytes]) -> AbstractSet[Any]:
-        """What is found in the values."""
+        """The result for these values."""
 
 
 class RequestView:
-    """One request and who sent it."""
-
-    __slots__ = (
-        "_cookies",
-        "_expected",
-        "_head",
-        "_headers",
-        "_last_name",
-        "_last_values",
-        "_matches",
-        "_path",
-        "_query",
-        "_searches",
-        "client",
-        "method",
-    )
+    """One request and its client."""
 
     def __init__(self, head: RequestHead, client: Client) -> None:
         self.begin(head, client)
 
     def begin(self, head: RequestHead, client: Client) -> None:
-        """Know nothing yet. Apart from `__init__` so that compiled code needs no arguments as Python objects."""
+        """Start with a request. Separate from `__init__` so that compiled code passes no Python tuple of arguments."""
         self.client = client
         self.method = head.method
         self._head = head
@@ -85,35 +69,38 @@ class RequestView:
         return f"<RequestView {self._head!r} from {self.client!r}>"
 
     def values(self, subject: str, name: bytes) -> tuple[bytes, ...]:
-        """The values of a header, cookie or parameter of the query, as `subject` says, by its name."""
+        """The values of a header, cookie or query parameter by name, or the path or method, as `subject` says."""
         if subject == "header":
             return self.header(name)
+        if subject == "path":
+            return (self.path(),)
+        if subject == "method":
+            return (self.method,)
         return self.cookie(name) if subject == "cookie" else self.query().get(name, NO_VALUES)
 
     def expect_cookies(self, cookies: FieldNames) -> None:
-        """These are the cookies that will be asked for, many of them: their values are found in one pass."""
+        """Announce many cookies that will be requested: they are parsed in one pass."""
         if self._cookies is None:
             self._expected = cookies
 
     def cached_match(self, what: CachedMatch) -> AbstractSet[Any]:
-        """What this finds; worked out once, however many rules ask."""
+        """The result of a computation, cached for all rules."""
         found = self._matches
         if found is None:
             found = self._matches = {}
         result = found.get(what)
         if result is None:
-            values = (self.path(),) if what.subject == "path" else self.values(what.subject, what.name)
-            result = found[what] = what.matched(values)
+            result = found[what] = what.matched(self.values(what.subject, what.name))
         return result
 
     def all_values(self, subject: str) -> Values:
-        """The values of all headers, cookies (of those expected, if some are) or parameters, by name."""
+        """The values of all headers, cookies (or of the expected ones) or parameters, by name."""
         if subject == "header":
             return self.headers()
         return self.cookies() if subject == "cookie" else self.query()
 
     def path(self) -> bytes:
-        """The path in the spelling that is matched."""
+        """The normalised path."""
         path = self._path
         if path is None:
             path = self._path = normalise(path_of(self._head.target))
@@ -162,11 +149,11 @@ class RequestView:
                 collected[b"host"] = [head.host]
             if head.special:
                 self._add_special(collected)
-            found = self._headers = _as_tuples(collected)
+            found = self._headers = {name: tuple(values) for name, values in collected.items()}
         return found
 
     def _may_hide(self, special: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Whether `Connection` may name a field that is plain otherwise."""
+        """Whether `Connection` may name an otherwise plain field."""
         for name, value in special:  # noqa: SIM110 - hot, and a loop needs no generator
             if name == b"connection" and value not in {b"keep-alive", b"close"}:
                 return True
@@ -186,7 +173,7 @@ class RequestView:
             found.pop(name, None)
 
     def cookies(self) -> Values:
-        """Values of all cookies, or of those expected, by name."""
+        """Values of all cookies, or of the expected ones, by name."""
         found = self._cookies
         if found is None:
             expected = self._expected
@@ -194,7 +181,7 @@ class RequestView:
         return found
 
     def query(self) -> Values:
-        """Decoded values by decoded name; a name without `=` has an empty value."""
+        """Decoded values of the query by decoded name; a name without `=` has an empty value."""
         found = self._query
         if found is None:
             found = self._query = parameters(self._head.target)
@@ -205,9 +192,5 @@ class RequestView:
         return self.client.source(self._head.special)
 
     def secure(self) -> bool:
-        """Whether the client speaks https, to us or to a trusted proxy before us."""
+        """Whether the client uses https, to us or to a trusted proxy."""
         return self.client.secure(self._head.special)
-
-
-def _as_tuples(gathered: CollectedValues) -> Values:
-    return {name: tuple(values) for name, values in gathered.items()}

@@ -16,13 +16,11 @@ cdef class PathIndex:
 
 cdef class RouteIndex:
     cdef PathIndex _any
-    cdef dict _exact
+    cdef dict _exact, _wildcards
     cdef object _generation
-    cdef public dict _cache
+    cdef public dict _cache, by_name
     cdef int _labels
     cdef CompiledRoute _only
-    cdef dict _wildcards
-    cdef public dict by_name
 
     @cython.locals(paths=PathIndex)
     cpdef CompiledRoute find(self, bytes host, bytes target)

@@ -1,35 +1,42 @@
-"""Host and path to route, over an index built once per table.
+"""Finds the route of a host and path in an index built once per table.
 
-The host decides first: an exact name beats a wildcard, the longest wildcard beats a shorter one, and routes
-without hosts take what is left. Only then the path: the longest prefix by whole segments. A request whose
-host is claimed but whose path is not has no route; it does not fall through to a less specific host, just
-as nginx keeps it in the server it chose and the Gateway API wants it (HTTPRoute, "hostnames"). A request
-without a host (HTTP/1.0) can only meet routes without hosts.
+The host decides first: an exact name takes precedence over a wildcard, a longer wildcard over a shorter one, and routes
+without hosts come last. Then the path: the longest prefix by whole segments. If the host matches and no path does, the
+request has no route; it does not fall through to a less specific host (as in nginx and in the Gateway API, HTTPRoute,
+"hostnames"). A request without a host (HTTP/1.0) matches only routes without hosts.
 
-Should two routes claim the same host and path, the first in the table has it; the configuration refuses
-such a table.
+If two routes have the same host and path, the first one is used; the configuration rejects such a table.
 """
 
+import contextlib
+import ipaddress
 from collections.abc import Iterator
 
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.table import Route, RoutingTable
-from canaryproxy.routing.compile_cache import CompileCache
-from canaryproxy.routing.compiled_route import CompiledRoute
+from canaryproxy.routing.compiled_route import CompileCache, CompiledRoute
 from canaryproxy.routing.field_scan import path_of
-from canaryproxy.routing.host import host_name
 from canaryproxy.routing.path import normalise
 
 MAX_CACHED_HOSTS = 1024
 MAX_CACHED_HOST_BYTES = 262
-"""How many spellings of hosts are remembered, and how long one may be: a name of 255 bytes, dot and port.
-Clients choose them, so neither may grow."""
+"""Limits of the cache of hosts as received: a name of 255 bytes, dot and port. Clients choose them: bounded."""
+
+
+def host_name(authority: bytes) -> bytes:
+    """The name or bracketed address in `host [":" port]` as it is compared: lower case, without port and without one
+    trailing dot (RFC 9110 4.2.3, RFC 3986 6.2.2.1), an IPv6 address in its canonical form (RFC 5952).
+    """
+    if authority[:1] != b"[":
+        return authority.partition(b":")[0].lower().removesuffix(b".")
+    text = authority.partition(b"]")[0][1:].decode("latin-1").lower()
+    with contextlib.suppress(ValueError):  # a literal that is no address is compared as it is: it matches no host
+        text = str(ipaddress.IPv6Address(text))
+    return f"[{text}]".encode("latin-1")
 
 
 class PathIndex:
-    """The prefixes claimed on one host. A look-up costs one step per segment of the deepest prefix."""
-
-    __slots__ = ("_depth", "_prefixes", "_root")
+    """The path prefixes of one host. A look-up takes one step per segment of the deepest prefix."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -40,7 +47,7 @@ class PathIndex:
         return f"<PathIndex root {self._root!r}, {self._prefixes!r}>"
 
     def claim(self, prefix: str, compiled: CompiledRoute) -> None:
-        """Let `compiled` have the paths below `prefix`, unless an earlier entry has just these."""
+        """Assign `prefix` to a route, unless an earlier one has it."""
         path = normalise(prefix.encode()).removesuffix(b"/")
         if path:
             self._prefixes.setdefault(path, compiled)
@@ -49,7 +56,7 @@ class PathIndex:
             self._root = compiled
 
     def find(self, target: bytes) -> CompiledRoute | None:
-        """The entry with the longest prefix of a request target. `*` (OPTIONS) meets the prefix `/` alone."""
+        """The route with the longest prefix of a request target. `*` (OPTIONS) matches the prefix `/` only."""
         best = self._root
         if not self._depth:
             return best
@@ -65,9 +72,7 @@ class PathIndex:
 
 
 class RouteIndex:
-    """A table's routes by host and path. What has not changed is taken over from the index `before`."""
-
-    __slots__ = ("_any", "_cache", "_exact", "_generation", "_labels", "_only", "_wildcards", "by_name")
+    """A table's routes by host and path. Unchanged routes are taken over from the index `before`."""
 
     by_name: dict[str, CompiledRoute]
 
@@ -92,7 +97,7 @@ class RouteIndex:
         return f"<RouteIndex generation {self._generation}: {hosts} hosts, any host {self._any!r}>"
 
     def allows(self, decision: Decision) -> bool:
-        """Whether this table still lets an exchange that began earlier go where `decision` points."""
+        """Whether this table still allows `decision` for an exchange that began earlier."""
         compiled = self.by_name.get(decision.route.name)
         if compiled is None or (compiled.route.aborted and decision.version.name == "canary" and not decision.preview):
             return False
@@ -112,7 +117,7 @@ class RouteIndex:
         return self._exact.setdefault(host_name(host.encode()), PathIndex())
 
     def find(self, host: bytes | None, target: bytes) -> CompiledRoute | None:
-        """The entry for an effective host (`host [":" port]` as received) and a request target, or None."""
+        """The route of an effective host (`host [":" port]` as received) and a request target, or None."""
         if self._only is not None:
             return self._only
         paths = self._cache.get(host)
@@ -141,7 +146,7 @@ def _compile(route: Route, before: CompiledRoute | None, cache: CompileCache) ->
 
 
 def _suffixes(name: bytes, labels: int) -> Iterator[bytes]:
-    """What follows a dot in `name`, of at most so many labels, the longest first."""
+    """The suffixes of `name` after a dot, of at most `labels` labels, the longest first."""
     parts = name.rsplit(b".", labels)
     for start in range(1, len(parts)):
         yield b".".join(parts[start:])

@@ -23,10 +23,8 @@ cdef class FieldIndex:
 
 cdef class RuleIndex:
     cdef public tuple rules
-    cdef list _field_indexes
-    cdef dict _paths
-    cdef list _unindexed
-    cdef dict _vary_cache
+    cdef list _field_indexes, _unindexed
+    cdef dict _paths, _vary_cache
     cdef object _cookies
 
     @cython.locals(best=IndexedRule, indexed=IndexedRule, candidates=list, found=list)

@@ -1,8 +1,8 @@
-"""The first rule that matches, without looking at every rule.
+"""Finds the first rule that matches without trying every rule.
 
-A rule with an exact condition can only match a request that has that very value, so each such rule is filed
-under the rarest of its exact values, and a request is asked for the rules filed under what it brings. Rules
-without one are tried in order. Either way the rule with the lowest number wins, just as if all had been tried.
+A rule with an exact condition can only match a request with that value, so it is indexed by the rarest of its exact
+values, and only the rules indexed by values of the request are tried. Rules without exact conditions are tried in
+order. The rule with the lowest number wins, as if all rules had been tried.
 """
 
 from collections import Counter
@@ -21,16 +21,14 @@ from canaryproxy.routing.request_view import RequestView
 Key = tuple[str, bytes, bytes]
 
 PATTERN_KINDS = ("regex", "prefix")
-"""Kinds of conditions that may be matched together with others."""
+"""Kinds of conditions that may be merged with others."""
 
 MAX_SINGLE_LOOKUPS = 8
-"""Names that are looked up one by one; of more of them, those that a request has are found first."""
+"""Limit on names that are looked up one by one; with more names, all names of the request are parsed first."""
 
 
 class IndexedRule:
     """A rule with its number and its conditions compiled."""
-
-    __slots__ = ("_matchers", "number", "rule")
 
     def __init__(self, number: int, rule: Rule) -> None:
         self.number = number
@@ -41,26 +39,21 @@ class IndexedRule:
         return f"<IndexedRule {self.number}: {self.rule.name}>"
 
     def replace_matcher(self, at: int, matcher: Matcher) -> None:
-        """Let a condition be answered by what answers it for many rules."""
+        """Replace the matcher of a condition by one that is shared by many rules."""
         self._matchers = (*self._matchers[:at], matcher, *self._matchers[at + 1 :])
 
     def matches(self, request: RequestView) -> bool:
-        """Whether all conditions hold."""
+        """Whether a request meets all conditions."""
         return all_match(self._matchers, request)
 
     def failing_conditions(self, request: RequestView) -> list[Condition]:
-        """The conditions that do not hold."""
-        return [
-            one
-            for one, matcher in zip(self.rule.conditions, self._matchers, strict=True)
-            if not matcher.matches(request)
-        ]
+        """The conditions that a request does not meet."""
+        pairs = zip(self.rule.conditions, self._matchers, strict=True)
+        return [condition for condition, matcher in pairs if not matcher.matches(request)]
 
 
 class FieldIndex:
-    """The rules filed under values of headers, of cookies or of parameters, as `subject` says."""
-
-    __slots__ = ("_by_name", "_pairs", "subject")
+    """Rules indexed by values of headers, cookies or parameters, as `subject` says."""
 
     def __init__(self, subject: str) -> None:
         self.subject = subject
@@ -71,7 +64,7 @@ class FieldIndex:
         return f"<FieldIndex {self.subject}: {', '.join(map(repr, self._by_name))}>"
 
     def add(self, indexed: IndexedRule, name: bytes, value: bytes) -> None:
-        """Put a rule behind those with the same name and value."""
+        """Append a rule to those with the same name and value."""
         by_value = self._by_name.get(name)
         if by_value is None:
             by_value = self._by_name[name] = {}
@@ -79,7 +72,7 @@ class FieldIndex:
         by_value.setdefault(value, []).append(indexed)
 
     def collect(self, request: RequestView, found: list[list[IndexedRule]] | None) -> list[list[IndexedRule]] | None:
-        """What was found, and the rules filed under values that the request has."""
+        """`found` with the rules indexed by values of the request appended."""
         subject, pairs = self.subject, self._pairs
         if len(pairs) > MAX_SINGLE_LOOKUPS:
             names = self._by_name.keys() & request.all_values(subject).keys()
@@ -97,9 +90,7 @@ class FieldIndex:
 
 
 class RuleIndex:
-    """The rules of a route, filed."""
-
-    __slots__ = ("_cookies", "_field_indexes", "_paths", "_unindexed", "_vary_cache", "rules")
+    """The rules of a route, indexed."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(IndexedRule(number, rule) for number, rule in enumerate(rules))
@@ -108,10 +99,10 @@ class RuleIndex:
         self._unindexed: list[IndexedRule] = []
         self._vary_cache: dict[bool, VarySummary] = {}
         choices = [list(filter(None, map(exact_keys, indexed.rule.conditions))) for indexed in self.rules]
-        crowd = Counter(key for keys in choices for alternative in keys for key in alternative)
+        frequency = Counter(key for keys in choices for alternative in keys for key in alternative)
         together: dict[tuple[Key, ...], list[IndexedRule]] = {}
         for indexed, keys in zip(self.rules, choices, strict=True):
-            rarest = min(keys, key=lambda some: sum(crowd[key] for key in some), default=[])
+            rarest = min(keys, key=lambda some: sum(frequency[key] for key in some), default=[])
             self._add(indexed, rarest)
             if any(condition.kind in PATTERN_KINDS for condition in indexed.rule.conditions):
                 together.setdefault(tuple(rarest), []).append(indexed)
@@ -124,7 +115,7 @@ class RuleIndex:
         return f"<RuleIndex {len(self.rules)} rules, {len(self._unindexed)} of them tried in order>"
 
     def vary_summary(self, *, aborted: bool) -> VarySummary:
-        """What the rules may do; worked out once, however often the weight changes."""
+        """The summary of the rules, cached across changes of the weight."""
         found = self._vary_cache.get(aborted)
         if found is None:
             found = self._vary_cache[aborted] = vary_summary((indexed.rule for indexed in self.rules), aborted=aborted)
@@ -176,14 +167,14 @@ class RuleIndex:
 
 
 def cookie_names(rules: Iterable[IndexedRule]) -> FieldNames | None:
-    """The cookies that rules ask for; None where they are few enough to look for each."""
+    """The cookies that rules match; None if they are few enough to be searched one by one."""
     conditions = (condition for indexed in rules for condition in indexed.rule.conditions)
     names = {condition.name.encode("utf-8") for condition in conditions if condition.subject == "cookie"}
     return FieldNames(names) if len(names) > FEW_COOKIES else None
 
 
 def merge_patterns(group: list[IndexedRule]) -> None:
-    """Have the patterns that rules try on the same values matched all in one pass."""
+    """Merge the patterns that rules match with the same values."""
     tried: dict[tuple[str, str], list[tuple[IndexedRule, int, Pattern | Prefix]]] = {}
     for indexed in group:
         for at, condition in enumerate(indexed.rule.conditions):

@@ -3,10 +3,8 @@ cimport cython
 
 cdef class BlockSplit:
     cdef object _rng
-    cdef bytearray _order
-    cdef bytearray _places
-    cdef int _strata_left
-    cdef int _blocks_left
+    cdef bytearray _order, _places
+    cdef int _strata_left, _blocks_left
 
     @cython.locals(
         left=int, point=double, pick=int, stratum=int, blocks=int, first=int, last=int, place=int, order=bytearray,

@@ -1,4 +1,1 @@
-"""What happened, in numbers: written by the data plane, read by the control plane.
-
-`histogram` says in which bucket a time is counted, `record` counts per decision and second.
-"""
+"""Telemetry: `record` is written by the data plane, `read` belongs to the control plane."""

@@ -9,7 +9,7 @@ import pytest
 
 from canaryproxy.app.forkserver import ForkServer
 from canaryproxy.dataplane.connection_count import memory_size
-from canaryproxy.ipc.fork_messages import FORK, PID, RETIRE
+from canaryproxy.ipc.messages import FORK, PID, RETIRE
 
 
 def test_it_forks_answers_and_retires() -> None:

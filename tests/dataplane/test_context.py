@@ -10,9 +10,8 @@ import pytest
 from canaryproxy.dataplane.context import SWEEP_SECONDS, WorkerContext
 from canaryproxy.model.decision import Decision, VersionChoice
 from canaryproxy.model.failure import Failure
-from canaryproxy.model.safety import Shield
 from canaryproxy.model.settings import PlaneSettings
-from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
+from canaryproxy.model.table import Endpoint, Route, RoutingTable, Shield, Version
 
 STABLE = Version("stable", (Endpoint("192.0.2.1", 1), Endpoint("192.0.2.1", 2)))
 NO_ONE = Version("canary", ())

@@ -20,10 +20,8 @@ from canaryproxy.dataplane.failover import (
     repeatable,
     shields,
 )
-from canaryproxy.model.failure import Failure
-from canaryproxy.model.outcome import Outcome
-from canaryproxy.model.safety import Shield
-from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
+from canaryproxy.model.failure import Failure, Outcome
+from canaryproxy.model.table import Endpoint, Route, RoutingTable, Shield, Version
 from canaryproxy.routing.compiled_route import build_choices
 from canaryproxy.routing.route_index import RouteIndex
 from tests.routing.test_decide import idle

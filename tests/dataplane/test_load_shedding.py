@@ -24,7 +24,7 @@ from canaryproxy.dataplane.load_shedding import (
 from canaryproxy.dataplane.plane import DataPlane
 from canaryproxy.dataplane.slices import Slices
 from canaryproxy.dataplane.tunnel import Tunnel
-from canaryproxy.model.outcome import FAILURES, Outcome
+from canaryproxy.model.failure import FAILURES, Outcome
 from canaryproxy.model.settings import Limits, Timeouts
 from tests.support.cluster import GET, STAY, Cluster, read_head, read_response, reset, run, running_cluster
 

@@ -10,8 +10,7 @@ from bench.ports import free_port
 from canaryproxy.dataplane.mirror import MAX_IN_FLIGHT, MAX_QUEUED
 from canaryproxy.dataplane.outlier_detection import FAILURES_TO_EJECT
 from canaryproxy.model.report import Delta
-from canaryproxy.model.safety import Mirror
-from canaryproxy.model.table import Endpoint
+from canaryproxy.model.table import Endpoint, Mirror
 from tests.dataplane.test_attempts import refuse, with_endpoints
 from tests.support.cluster import GET, OK, STAY, Cluster, read_head, read_response, run, running_cluster
 from tests.support.stand import CANARY, STABLE, Stand, stand

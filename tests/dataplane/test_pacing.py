@@ -13,7 +13,7 @@ import pytest
 
 from canaryproxy.dataplane.exchange import expects
 from canaryproxy.model.head import RequestHead
-from canaryproxy.model.safety import Shield
+from canaryproxy.model.table import Shield
 from tests.support.stand import STABLE, Stand, stand
 
 CLOCKS = (

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from canaryproxy.model.safety import Shield
+from canaryproxy.model.table import Shield
 from canaryproxy.telemetry.record.error_log import MAX_LINES, PERIOD_SECONDS
 from tests.support.cluster import GET, OK, STAY, read_head, read_response, reset, run, running_cluster
 from tests.support.stand import Stand, stand

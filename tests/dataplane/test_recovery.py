@@ -8,7 +8,7 @@ import pytest
 
 from bench.ports import free_port
 from canaryproxy.model.rule import Rule
-from canaryproxy.model.safety import Shield
+from canaryproxy.model.table import Shield
 from canaryproxy.telemetry.record.access_log import AccessLogEntry
 from tests.dataplane.test_attempts import read_and_refuse, refuse, with_endpoints
 from tests.support.cluster import GET, OK, STAY, Cluster, read_head, read_response, run, running_cluster

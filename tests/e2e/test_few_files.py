@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.ports import free_port
-from canaryproxy.model.outcome import FAILURES
+from canaryproxy.model.failure import FAILURES
 from tests.e2e.test_process import PATIENCE, ask, origins, until
 from tests.support.process import ROOT
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.model.safety import Shield
-from canaryproxy.model.table import Affinity, Caching
+from canaryproxy.model.table import Affinity, Caching, Shield
 from tests.dataplane.test_tunnel import ASK, echo
 from tests.support.cluster import GET, Behaviour, read_head, run, running_cluster
 

@@ -77,6 +77,7 @@ def test_an_end_that_is_not_understood_is_cut(caplog: pytest.LogCaptureFixture) 
         other.send(b"GET / HTTP/1.1\r\n\r\n")
         await asyncio.wait_for(ours.lost.wait(), PATIENCE)
         assert "protocol error on the IPC channel" in caplog.text
+        other.close()
 
     run(test())
 
@@ -222,6 +223,7 @@ def test_nothing_is_heard_after_a_link_was_cut_in_the_middle_of_what_came() -> N
         ours.wire._received = received
         other.send(encode(Acknowledged(1)) + encode(Acknowledged(2)) + b"garbage that is no frame")
         await asyncio.wait_for(ours.lost.wait(), PATIENCE)
+        other.close()
         assert heard == [Acknowledged(1)]
 
     run(test())

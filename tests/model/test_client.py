@@ -1,10 +1,10 @@
-"""Addresses as clients and proxies write them; sources are told in tests/routing/test_request_view.py."""
+"""Addresses as clients and proxies write them; tests/routing/test_request_view.py tests the sources of requests."""
 
 from ipaddress import ip_address, ip_network
 
 import pytest
 
-from canaryproxy.model.client import Client, plain, read_address
+from canaryproxy.model.client import Client, client_prefix, plain, read_address
 from canaryproxy.model.forwarded import MAX_HOPS
 
 
@@ -70,3 +70,22 @@ def test_of_very_many_hops_the_nearest_are_looked_at() -> None:
     one_by_one = [(b"x-forwarded-for", hop.encode()) for hop in ["203.0.113.9", *near]]
     assert client.origin(one_by_one).address == ip_address(near[0])
     assert client.origin(one_by_one[:-1]).address == ip_address("203.0.113.9")
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("::FFFF:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::/64"),
+        ("unknown", "unknown"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_counted_by_what_one_client_can_choose_from(address: str, counted: str) -> None:
+    assert client_prefix(address) == counted

@@ -15,8 +15,7 @@ from canaryproxy.ipc.codec import HEADER, UP, Decoder, ProtocolError, encode
 from canaryproxy.ipc.messages import VERSION, Acknowledged, Drain, Drained, Introduction, Message
 from canaryproxy.mode import PACKAGE
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.failure import Failure
-from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.failure import Failure, Outcome
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, MirrorDelta, OpenRequests, UsersDelta
 from canaryproxy.model.table import Affinity
 from canaryproxy.processes.message_validation import (
@@ -30,7 +29,7 @@ from canaryproxy.processes.message_validation import (
     shown,
 )
 from canaryproxy.routing.compiled_route import CompiledRoute
-from canaryproxy.telemetry.read.connection_metrics import EVICTED, TURNED_AWAY
+from canaryproxy.telemetry.read.metrics import EVICTED, TURNED_AWAY
 from canaryproxy.telemetry.record.distinct_users import MAX_KEPT
 from canaryproxy.telemetry.record.recorder import Recorder
 from tests.processes.test_known_names import knowing, route

@@ -8,8 +8,7 @@ import pytest
 
 from canaryproxy.model.decision import Decision, VersionChoice
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.model.safety import Mirror, Shield
-from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version
+from canaryproxy.model.table import Affinity, Endpoint, Mirror, Route, RoutingTable, Shield, Version
 from canaryproxy.routing.canary_paths import PATHS, open_paths
 from canaryproxy.routing.decide import decide
 from canaryproxy.routing.route_index import RouteIndex

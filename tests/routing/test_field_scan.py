@@ -114,10 +114,10 @@ def test_quotes_are_taken_off_in_pairs(twin: ModuleType) -> None:
 @EACH
 def test_cookies_that_are_asked_for_are_found_in_one_pass(twin: ModuleType) -> None:
     fields = (b'a=1; b="2";c=3; a=4', b"long=" + b"x" * 70 + b"; =d;" + b"n" * 70 + b"=5")
-    names = twin.FieldFinder([b"a", b"b", b"", b"n" * 70, b"m" * 63])
+    names = twin.FieldNames([b"a", b"b", b"", b"n" * 70, b"m" * 63])
     assert names.cookies(fields) == {b"a": (b"1", b"4"), b"b": (b"2",), b"": (b"d",), b"n" * 70: (b"5",)}
-    assert set(twin.FieldFinder(None).cookies(fields)) == {b"a", b"b", b"c", b"long", b"", b"n" * 70}
-    assert (b"a" in names, b"c" in names, b"c" in twin.FieldFinder(None)) == (True, False, True)
+    assert set(twin.FieldNames(None).cookies(fields)) == {b"a", b"b", b"c", b"long", b"", b"n" * 70}
+    assert (b"a" in names, b"c" in names, b"c" in twin.FieldNames(None)) == (True, False, True)
 
 
 @EACH
@@ -189,8 +189,8 @@ def test_paths(target: bytes) -> None:
     st.one_of(st.none(), st.sets(st.one_of(NAMES, st.just(b"q" * 63), st.just(b"q" * 64)))),
 )
 def test_many_cookies(fields: tuple[bytes, ...], names: set[bytes] | None) -> None:
-    found = compiled.FieldFinder(names).cookies(fields)
-    assert found == plain.FieldFinder(names).cookies(fields)
+    found = compiled.FieldNames(names).cookies(fields)
+    assert found == plain.FieldNames(names).cookies(fields)
     assert all(values == sum((plain.cookie_values(one, name) for one in fields), ()) for name, values in found.items())
 
 

@@ -153,7 +153,7 @@ def test_no_values_make_a_battery_slower_than_some_passes_over_them(form: str) -
 class Exhausted:
     """An automaton without memory."""
 
-    def met(self, text: bytes) -> None:
+    def matched(self, text: bytes) -> None:
         assert text
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from canaryproxy.model.table import Endpoint, Route, RoutingTable, Version
-from canaryproxy.routing.route_index import MAX_CACHED_HOSTS, RouteIndex
+from canaryproxy.routing.route_index import MAX_CACHED_HOSTS, RouteIndex, host_name
 
 
 def route(name: str, hosts: tuple[str, ...] = (), paths: tuple[str, ...] = ("/",)) -> Route:
@@ -91,3 +91,16 @@ def test_the_first_of_two_routes_that_claim_the_same_has_it() -> None:
     assert first is not None
     assert third is not None
     assert (first.route.name, third.route.name) == ("first", "third")
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        (b"Shop.Example.COM", b"shop.example.com"), (b"shop.test:8080", b"shop.test"), (b"shop.test.", b"shop.test"),
+        (b"shop.test.:80", b"shop.test"), (b"[::1]:80", b"[::1]"), (b"[0:0::1]", b"[::1]"), (b"127.0.0.1:1", b"127.0.0.1"),
+        (b"[junk]", b"[junk]"),
+    ],
+)  # fmt: skip
+def test_case_port_and_a_trailing_dot_do_not_matter(host: bytes, name: bytes) -> None:
+    """H53."""
+    assert host_name(host) == name

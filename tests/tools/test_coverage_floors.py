@@ -24,7 +24,7 @@ def report(lines: int, of: int, branches: int = 0, of_branches: int = 0) -> dict
 @pytest.mark.parametrize(
     ("module", "package"),
     [
-        ("app/worker.py", "canaryproxy"),
+        ("log.py", "canaryproxy"),
         ("cli/table.py", "cli"),
         ("cli/demo/show.py", "cli.demo"),
         ("cli/remote/calls.py", "cli"),

@@ -22,10 +22,9 @@ from canaryproxy.http.h1.request_parser import RequestParser
 from canaryproxy.http.h1.response_parser import ResponseParser
 from canaryproxy.model.client import Client
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.failure import RequestRejectedError
+from canaryproxy.model.failure import Outcome, RequestRejectedError
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.head import RequestHead, ResponseHead
-from canaryproxy.model.outcome import Outcome
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.settings import Limits
 from canaryproxy.model.table import Affinity, Endpoint, Route, RoutingTable, Version
@@ -36,7 +35,7 @@ from canaryproxy.routing.request_view import RequestView
 from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.routing.split import BlockSplit, Splits
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbers
-from canaryproxy.telemetry.record.histogram import fold, merge, quantile, value_bucket
+from canaryproxy.telemetry.record.histogram import merge, quantile, value_bucket
 from canaryproxy.telemetry.record.logarithm import bucket_of
 from canaryproxy.telemetry.record.recorder import Recorder
 from tests.http.h1.streams import Event, bytewise, joined, pieces, seen
@@ -247,7 +246,7 @@ def histogram(times: Sequence[float], q: float) -> Event:
     counts: dict[int, int] = {}
     for seconds in times:
         counts[bucket_of(seconds)] = counts.get(bucket_of(seconds), 0) + 1
-    return counts, list(map(value_bucket, times)), fold(counts), merge(counts, fold(counts)), quantile(counts, q)
+    return counts, list(map(value_bucket, times)), merge(counts, counts), quantile(counts, q)
 
 
 def record(exchanges: Sequence[tuple[int, int, float, float | None, int]]) -> Any:

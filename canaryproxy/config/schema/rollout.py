@@ -23,7 +23,7 @@ from canaryproxy.config.types.quantity import (
     switch,
 )
 from canaryproxy.config.types.sequence import sequence
-from canaryproxy.model.safety import Mirror
+from canaryproxy.model.table import Mirror
 from canaryproxy.rollout.plan import FULL_WEIGHT, Auto, Curve, OnTimeout, Plan, Range, Shape, Start, Step, resolved
 
 Part = TypeVar("Part")

@@ -9,7 +9,7 @@ from canaryproxy.config.schema.section import CopySize, Method, Percent, Section
 from canaryproxy.config.types.quantity import is_off
 from canaryproxy.config.types.sequence import non_empty_sequence
 from canaryproxy.model.fields import SAFE
-from canaryproxy.model.safety import Mirror, Shield
+from canaryproxy.model.table import Mirror, Shield
 
 SHIELD = Shield()
 

@@ -27,14 +27,9 @@ cdef class UntilClose:
 
 
 cdef class ChunkedBody:
-    cdef object _failure
-    cdef object _lines
-    cdef object _payload
-    cdef object _refused
+    cdef object _failure, _lines, _payload, _refused
     cdef int _state
-    cdef Py_ssize_t _extensions
-    cdef Py_ssize_t _remaining
-    cdef Py_ssize_t _seen
+    cdef Py_ssize_t _extensions, _remaining, _seen
     cdef public object payload_limit
 
     cpdef reset(self)
@@ -46,3 +41,15 @@ cdef class ChunkedBody:
     cdef _data(self, ReceiveBuffer buffer, list pieces)
     cdef bint _data_end(self, ReceiveBuffer buffer) except -1
     cdef _trailers(self, ReceiveBuffer buffer)
+
+
+cdef class MessageParser:
+    cdef object _body, _lines
+    cdef ChunkedBody _chunked
+    cdef ReceiveBuffer _buffer
+    cdef LengthBody _length
+    cdef Py_ssize_t _seen
+
+    cpdef feed(self, bytes data)
+    @cython.locals(buffer=ReceiveBuffer)
+    cpdef Py_ssize_t pending(self)

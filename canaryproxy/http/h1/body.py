@@ -1,9 +1,9 @@
-"""Bodies in: length-delimited, chunked, or until the connection closes, as payload and an end.
+"""Reads bodies: length-delimited, chunked, or until the connection closes, as payload and an end.
 
-Each decoder takes from an `ReceiveBuffer` and yields one event a call: payload bytes, an `BodyEnd`, or None when it
-needs more. Chunk extensions are dropped and bounded; trailers are kept as lines. A chunked body that
-breaks the grammar raises at the first byte that does so (RFC 9112 7.1). All whole chunks that have come are taken in
-one step, so chunks of one byte cost little more than a large one of as many bytes.
+Each decoder takes bytes from a `ReceiveBuffer` and returns one event per call: payload bytes, a `BodyEnd`, or None if
+it needs more bytes. Chunk extensions are dropped and bounded; trailers are kept as lines. A malformed chunked body
+raises at the first malformed byte (RFC 9112 7.1). All complete chunks in the buffer are taken in one step, so chunks of
+one byte cost little more than one large chunk.
 """
 
 from canaryproxy.http.h1 import grammar
@@ -12,13 +12,11 @@ from canaryproxy.http.h1.line_check import HeadSyntax, LineCheck
 from canaryproxy.model.failure import Failure, RequestRejectedError
 
 MAX_EXTENSION_BYTES = 16_384
-"""Of all extensions of one body together: they are dropped, so they are only cost (CVE-2023-39326)."""
+"""Bytes of all chunk extensions of one body. They are dropped, so a client could only waste CPU (CVE-2023-39326)."""
 
 
 class BodyEnd:
-    """The end of a body, with the trailer lines that came behind it (no line ends)."""
-
-    __slots__ = ("trailers",)
+    """The end of a body, with its trailer lines, without line ends."""
 
     def __init__(self, trailers: tuple[bytes, ...] = ()) -> None:
         self.trailers = trailers
@@ -37,16 +35,14 @@ BODY_END = BodyEnd()
 
 
 class ReceiveBuffer:
-    """Received bytes that are not consumed yet: `data` from `position` on."""
-
-    __slots__ = ("data", "position")
+    """Received bytes that are not yet consumed: `data` from `position` on."""
 
     def __init__(self) -> None:
         self.data = b""
         self.position = 0
 
     def feed(self, data: bytes) -> None:
-        """Append received bytes; does not copy when everything before was consumed."""
+        """Append received bytes; without a copy if everything before was consumed."""
         if self.position == len(self.data):
             self.data = data
         else:
@@ -54,7 +50,7 @@ class ReceiveBuffer:
         self.position = 0
 
     def consume(self, end: int) -> None:
-        """Everything before `end` is done with. What is done with as a whole is not held: its connection may idle."""
+        """Mark the bytes before `end` as consumed. A consumed buffer is released: its connection may idle."""
         if end == len(self.data):
             self.data, self.position = b"", 0
         else:
@@ -72,8 +68,6 @@ class ReceiveBuffer:
 
 class LengthBody:
     """Exactly `remaining` more bytes (Content-Length)."""
-
-    __slots__ = ("remaining",)
 
     def __init__(self) -> None:
         self.remaining = 0
@@ -97,9 +91,7 @@ class LengthBody:
 
 
 class UntilClose:
-    """Everything until the peer closes; the end is the caller's to see."""
-
-    __slots__ = ()
+    """Everything until the peer closes; the caller detects the end."""
 
     def next(self, buffer: ReceiveBuffer) -> bytes | None:
         """The next payload or None."""
@@ -111,18 +103,6 @@ SIZE, DATA, DATA_END, TRAILERS = range(4)
 
 class ChunkedBody:
     """The chunked coding. `failure` is raised for a malformed body, `too_large` for oversized trailers."""
-
-    __slots__ = (
-        "_extensions",
-        "_failure",
-        "_lines",
-        "_payload",
-        "_refused",
-        "_remaining",
-        "_seen",
-        "_state",
-        "payload_limit",
-    )
 
     def __init__(self, failure: Failure, too_large: Failure, trailer_bytes: int, trailer_fields: int) -> None:
         self._failure = failure
@@ -141,10 +121,10 @@ class ChunkedBody:
         self._lines.reset()
 
     def next(self, buffer: ReceiveBuffer) -> bytes | BodyEnd | None:
-        """All payload that has come, joined; then an `BodyEnd`; or None.
+        """All payload received, joined; then a `BodyEnd`; or None.
 
-        Raises `RequestRejectedError` where the grammar is broken, or with BODY_TOO_LARGE beyond `payload_limit`;
-        payload that came before the offence is yielded first, so the events do not depend on the chunking.
+        Raises `RequestRejectedError` if the body is malformed, with BODY_TOO_LARGE beyond `payload_limit`. Payload
+        before the error is returned first, so the events do not depend on how the bytes arrive.
         """
         if self._refused is not None:
             raise self._refused
@@ -176,7 +156,7 @@ class ChunkedBody:
                 return None
 
     def _whole_chunks(self, buffer: ReceiveBuffer, pieces: list[bytes]) -> None:
-        """Take the chunks that are here as a whole and within all limits; what comes then is judged byte by byte."""
+        """Take the complete chunks that are within all limits; `_size` checks the rest byte by byte."""
         limit = self.payload_limit
         room = grammar.MAX_LENGTH if limit is None else limit - self._payload
         data, end, added = dechunk(buffer.data, buffer.position, room, MAX_EXTENSION_BYTES - self._extensions)
@@ -242,3 +222,44 @@ class ChunkedBody:
             return None
         buffer.position = stop + 4
         return BodyEnd(tuple(data[position:stop].split(b"\r\n")))
+
+
+class MessageParser:
+    """The state that request and response parsers share: received bytes, the body being read, and the line check.
+
+    `_seen` counts the bytes of an incomplete head that were checked already.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = ReceiveBuffer()
+        self._length = LengthBody()
+        self._chunked: ChunkedBody | None = None
+        self._lines: LineCheck | None = None
+        self._seen = 0
+
+    def feed(self, data: bytes) -> None:
+        """Append received bytes."""
+        self._buffer.feed(data)
+
+    def pending(self) -> int:
+        """Bytes received but not yet consumed by an event."""
+        buffer = self._buffer
+        return len(buffer.data) - buffer.position
+
+    def take_all(self) -> bytes:
+        """Consume and return everything pending: for a connection that changes its protocol."""
+        return self._buffer.take_all()
+
+    def _syntax(self) -> HeadSyntax:
+        raise NotImplementedError
+
+    def _await_head(self, data: bytes, begin: int) -> None:
+        """Check an incomplete head. It is parsed once it is complete, not with each of its bytes."""
+        self._check_lines(data, begin)
+        if len(data) - begin > len(b"\r\n"):
+            self._seen = len(data) - begin
+
+    def _check_lines(self, data: bytes, begin: int) -> None:
+        if self._lines is None:
+            self._lines = LineCheck(self._syntax())
+        self._lines.advance(data, begin)

@@ -1,15 +1,15 @@
-"""Bytes put together from pieces, and pieces of them. The reference of byte_ops.pyx, which is what runs compiled."""
+"""Concatenates and slices bytes. The reference of byte_ops.pyx, which runs when compiled."""
 
 from canaryproxy.http.h1.grammar import MAX_CHUNK_LINE, whole_chunk_line
 
 
 def concat(pieces: tuple[bytes, ...]) -> bytes:
-    """All pieces, one behind the other."""
+    """All pieces, concatenated."""
     return b"".join(pieces)
 
 
 def itoa(number: int) -> bytes:
-    """A number that is not negative, written."""
+    """A non-negative number in decimal."""
     return b"%d" % number
 
 
@@ -19,10 +19,10 @@ def slice_(data: bytes, begin: int, end: int) -> bytes:
 
 
 def dechunk(data: bytes, begin: int, room: int, spare: int) -> tuple[bytes, int, int]:
-    """The data of the chunks from `begin` on, where the next chunk begins, and the bytes of their extensions.
+    """The data of the chunks from `begin` on, the offset of the next chunk, and the bytes of their extensions.
 
-    It stops before the first chunk that is not here as a whole, is malformed, is the last one, or has the data exceed
-    `room` bytes or the extensions `spare`: that one is not judged here.
+    Stops before the first chunk that is incomplete, malformed, the last one, or exceeds `room` bytes of data or `spare`
+    bytes of extensions; the caller checks that chunk.
     """
     found: list[bytes] = []
     extensions = 0

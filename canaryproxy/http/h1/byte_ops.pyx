@@ -1,6 +1,6 @@
-"""Bytes put together from pieces, and pieces of them, in C. The compiled twin of byte_ops.py.
+"""Concatenates and slices bytes, in C. The compiled twin of byte_ops.py.
 
-`bytes.join` asks every piece for its buffer and holds on to it, which takes longer than to copy what a head consists of.
+`bytes.join` acquires and releases a buffer of every piece, which takes longer than copying the pieces of a head.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -13,9 +13,9 @@ from canaryproxy.http.h1.grammar import MAX_CHUNK_LINE
 ctypedef const unsigned char *Bytes
 
 cdef enum:
-    # Of the largest number there is.
+    # Digits of the largest 64-bit number.
     DIGITS = 20
-    # Of a chunk's size, at most.
+    # Digits of the largest chunk size.
     HEX_DIGITS = 16
 
 cdef Py_ssize_t MOST_LINE = MAX_CHUNK_LINE
@@ -31,7 +31,7 @@ cdef _hexadecimal():
 _hexadecimal()
 
 cdef extern from "Python.h":
-    # Without a reference of their own: the tuple has one to each piece.
+    # Borrowed references: the tuple keeps the pieces alive.
     PyObject *PyTuple_GET_ITEM(object pieces, Py_ssize_t at)
     bint PyBytes_CheckExact(PyObject *piece)
     Py_ssize_t size_of "PyBytes_GET_SIZE"(PyObject *piece)
@@ -40,9 +40,7 @@ cdef extern from "Python.h":
 
 cpdef bytes concat(tuple pieces):
     """See byte_ops.py."""
-    cdef Py_ssize_t count = len(pieces)
-    cdef Py_ssize_t at
-    cdef Py_ssize_t size = 0
+    cdef Py_ssize_t at, count = len(pieces), size = 0
     cdef PyObject *piece
     cdef bytes whole
     cdef char *to
@@ -84,12 +82,11 @@ cpdef bytes slice_(bytes data, Py_ssize_t begin, Py_ssize_t end):
 
 
 cdef inline Py_ssize_t _chunk(Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t *start, Py_ssize_t *added) noexcept nogil:
-    """Where the chunk at `at` ends, with the line end behind its data, and where its data begins; `added` are the bytes of
-    its extension. -1 where it is not whole, not sound or the last.
+    """The end of the chunk at `at`, its final CRLF included, the start of its data, and the bytes `added` by its
+    extension; -1 for a chunk that is incomplete, malformed or the last one.
     """
     cdef uint64_t size = 0
-    cdef Py_ssize_t begin = at
-    cdef Py_ssize_t mark
+    cdef Py_ssize_t mark, begin = at
     while at < end and HEX[data[at]] >= 0:
         size = size << 4 | <uint64_t> HEX[data[at]]
         at += 1
@@ -116,13 +113,8 @@ cdef inline Py_ssize_t _chunk(Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssiz
 cpdef tuple dechunk(bytes data, Py_ssize_t begin, Py_ssize_t room, Py_ssize_t spare):
     """See byte_ops.py. First the chunks are measured, then their data is copied, once."""
     cdef Bytes content = <Bytes> PyBytes_AS_STRING(data)
-    cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
-    cdef Py_ssize_t at = begin
-    cdef Py_ssize_t size = 0
-    cdef Py_ssize_t extensions = 0
-    cdef Py_ssize_t start = 0
-    cdef Py_ssize_t added = 0
-    cdef Py_ssize_t after
+    cdef Py_ssize_t after, at = begin, end = PyBytes_GET_SIZE(data)
+    cdef Py_ssize_t size = 0, extensions = 0, start = 0, added = 0
     cdef bytes whole
     cdef char *to
     if begin < 0:

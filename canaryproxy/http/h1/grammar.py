@@ -1,8 +1,7 @@
-"""The byte grammar of RFC 9110 and 9112 as compiled patterns, one place for all of it.
+"""The byte grammar of RFC 9110 and 9112 as compiled patterns.
 
-A whole head is validated by one pattern whose repeats are possessive, so a match costs one pass over
-the bytes and a mismatch cannot backtrack. The patterns only say yes or no; what exactly is wrong with a
-refused head is worked out line by line in `lines`, off the hot path.
+A whole head is validated by one pattern with possessive repeats, so a match costs one pass over the bytes and a
+mismatch cannot backtrack. `line_check` finds the exact error of a rejected head, off the hot path.
 """
 
 import re
@@ -19,10 +18,10 @@ REQUEST_LINE = rb"(" + TCHAR + rb"++) (" + TARGET_BYTE + rb"++) HTTP/1\.([01])\r
 STATUS_LINE = rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: (" + FIELD_BYTE + rb"*+))?\r\n"
 
 HOST_FIRST = rb"(?>(?:[Hh][Oo][Ss][Tt]:[ \t]*+([^\x00-\x20\x7f-\xff]++)\r\n)?)"
-"""Nearly every client sends Host first; its value is taken in the same pass (RFC 9110 7.2 asks for it).
+"""Nearly every client sends Host first, as RFC 9110 7.2 asks; its value is captured in the same pass.
 
-An atomic group, not a possessive repeat: where that of CPython 3.11.2 fails midway it goes on from there, not from
-where it began, so `Host:` with an empty value would end the head.
+An atomic group, not a possessive repeat: after a partial match the latter continues, in CPython 3.11.2, from where it
+failed instead of where it began, so `Host:` with an empty value would end the head.
 """
 
 request_head = re.compile(REQUEST_LINE + HOST_FIRST + FIELD_BLOCK).match
@@ -34,9 +33,8 @@ other_version = re.compile(TCHAR + rb"++ " + TARGET_BYTE + rb"++ HTTP/[0-9]\.[0-
 
 
 def one_of(*names: bytes) -> bytes:
-    """A pattern for any of these lower-case field names in any case, grouped by first letter for speed.
-
-    `_` matches where a name has `-`: servers that follow CGI cannot tell the two apart.
+    """A case-insensitive pattern for these lower-case field names, grouped by first letter for speed. `_` matches `-`:
+    servers that follow CGI cannot distinguish the two.
     """
     groups: dict[bytes, list[bytes]] = {}
     for name in sorted(names):
@@ -45,15 +43,14 @@ def one_of(*names: bytes) -> bytes:
 
 
 X_FORWARDED = rb"[xX][-_](?i:forwarded)(?:[-_]" + TCHAR + rb"*+)?"
-"""Any name of the older family of forwarding fields; `_` matches where it has `-`."""
+"""Any name of the older family of forwarding fields; `_` matches `-`."""
 
 
 def field_finder(*names: bytes, also: bytes = b"") -> re.Pattern[bytes]:
-    """A pattern that finds fields of these names in a validated head: (name, value) a match. `also` is a pattern for
-    further names, whose first letter one of the names has.
+    """A pattern that finds fields of these names in a validated head: (name, value) per match. `also` is a pattern for
+    further names, which must share their first letter with one of the names.
 
-    A match starts at the line feed before the field and ends before the one behind it, so a search hops
-    from line to line.
+    A match starts at the line feed before the field and ends before the next one, so a search jumps from line to line.
     """
     letters = b"".join(sorted({letter for name in names for letter in (name[:1], name[:1].upper())}))
     wanted = one_of(*names) + (b"|" + also if also else b"")
@@ -61,11 +58,11 @@ def field_finder(*names: bytes, also: bytes = b"") -> re.Pattern[bytes]:
 
 
 def routine_head(start_line: bytes, *special: bytes) -> re.Pattern[bytes]:
-    """A pattern for the heads that nearly every response has: one length, perhaps `keep-alive`, and else
-    only fields that are none of `special`. Groups behind those of the start line: plain lines, a length or
-    None, plain lines, a length or None, plain lines.
+    """A pattern for the head of nearly every response: one length, perhaps `keep-alive`, and no other `special` field.
+    Groups after those of the start line: plain lines, a length or None, plain lines, a length or None, plain lines.
 
-    Atomic groups, not possessive repeats: with a look-ahead inside, those of CPython 3.11.2 (Debian 12) never match.
+    Atomic groups, not possessive repeats: with a look-ahead inside, the latter never match in CPython 3.11.2 (Debian
+    12).
     """
     plain = rb"((?>(?:(?!(?:%b):)%b)*))" % (one_of(*special), FIELD_LINE)
     routine = rb"(?>[Cc]ontent-[Ll]ength: ([0-9]{1,18})\r\n|[Cc]onnection: keep-alive\r\n|)"
@@ -73,11 +70,11 @@ def routine_head(start_line: bytes, *special: bytes) -> re.Pattern[bytes]:
 
 
 MAX_CHUNK_LINE = 4_096
-"""Bytes of a chunk's first line, its extension and line end included."""
+"""Limit on a chunk's first line in bytes, its extension and line end included."""
 
 chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;" + FIELD_BYTE + rb"*)?)\r\n").fullmatch
 whole_chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;" + FIELD_BYTE + rb"*+)?)\r\n").match
-"""The same at a place in the middle of a body."""
+"""`chunk_line` at an offset in a body."""
 
 token = re.compile(TCHAR + rb"++").fullmatch
 authority = re.compile(
@@ -87,4 +84,4 @@ authority = re.compile(
 """uri-host [ ":" port ] without user information, the port in range (RFC 3986 3.2, RFC 9110 4.2.4)."""
 
 MAX_LENGTH = 2**63 - 1
-"""Larger lengths overflow the signed 64-bit counters of other servers: refused."""
+"""Larger lengths overflow the signed 64-bit counters of other servers and are rejected."""

@@ -1,7 +1,7 @@
-"""Complete heads, taken apart: the one-pass patterns of `grammar` at work.
+"""Splits complete heads with the one-pass patterns of `grammar`.
 
-The reference of header_scan.pyx, which is what runs compiled. What a head means is settled by the callers, `request`
-and `response`.
+The reference of header_scan.pyx, which runs when compiled. The callers, `request_parser` and `response_parser`,
+interpret the fields.
 """
 
 from canaryproxy.http.h1 import grammar
@@ -19,11 +19,11 @@ _routine_head = grammar.routine_head(grammar.STATUS_LINE, *RESPONSE_SPECIAL).mat
 
 
 def take_request(data: bytes, begin: int) -> RequestHead | None:
-    """The request head at `begin`, or None where no whole and valid one is.
+    """The request head at `begin`; None if it is incomplete or invalid.
 
-    Filled in: `end`, `method`, `target`, `encoded`, `version`, `plain`, `special` with the fields that mean something
-    to a proxy, and `host` if that comes first and is not malformed at first sight; it is not in `special` then. A name
-    with `_` where a special one has `-` goes nowhere: it is dropped.
+    Sets `end`, `method`, `target`, `encoded`, `version`, `plain`, `special` with the fields that mean something to a
+    proxy, and `host` if it comes first and is not obviously malformed (then it is not in `special`). A field whose name
+    differs from a special one by `_` for `-` is dropped.
     """
     match = grammar.request_head(data, begin)
     if match is None:
@@ -43,11 +43,11 @@ def take_request(data: bytes, begin: int) -> RequestHead | None:
 
 
 def take_response(data: bytes, begin: int) -> ResponseHead | None:
-    """The response head at `begin`, or None where no whole and valid one is.
+    """The response head at `begin`; None if it is incomplete or invalid.
 
-    Filled in: `end`, `status`, `reason`, `version`, `plain`. Nearly every response is HTTP/1.1, may have a body, has
-    one length and no other special field but `Connection: keep-alive`: then `length` and `body` are settled and nothing
-    else is special. Of any other one all special fields are in `special`, and the length is left at -1.
+    Sets `end`, `status`, `reason`, `version`, `plain`. Nearly every response is HTTP/1.1, may have a body, and has one
+    length and no other special field but `Connection: keep-alive`: then `length` and `body` are set and `special` is
+    empty. For any other response `special` has all special fields, and `length` is -1.
     """
     match = _routine_head(data, begin)
     if match is not None:
@@ -83,5 +83,5 @@ def field_line(line: bytes) -> bool:
 
 
 def count_lines(data: bytes, begin: int, end: int) -> int:
-    """The line feeds between two places."""
+    """The number of line feeds between two offsets."""
     return data.count(b"\n", begin, end)

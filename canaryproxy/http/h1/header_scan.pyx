@@ -1,7 +1,7 @@
-"""Complete heads, taken apart: one pass over the bytes, in C. The compiled twin of header_scan.py, which says what is what.
+"""Splits complete heads in one pass over the bytes, in C. The compiled twin of header_scan.py, which documents the results.
 
-Not Python that is compiled, because there it would be slower than the patterns of the plain twin, and those take as
-long as nginx takes for a whole request. Tests feed the two the same bytes and want the same answers.
+Compiled Python would be slower than the patterns of the plain twin, and those take as long as nginx needs for a whole
+request. Differential tests feed both twins the same bytes.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -24,21 +24,19 @@ cdef enum:
     TARGET = 4   # visible ASCII but `#`: see grammar.TARGET_BYTE
     AUTHORITY = 8
     DIGIT = 16
-    # A name that is longer is none of the special ones, unless it is one of the family `x-forwarded`.
+    # No special name is longer, except for those of the family `x-forwarded`.
     LONGEST_NAME = 32
     FAMILY = 11
-    # Digits that always fit into 63 bits; more are judged by `framing`.
+    # Digits that always fit into 63 bits; longer numbers are left to `framing`.
     MOST_DIGITS = 18
-    # Runs of lines that are remembered by their places, before they are put together.
+    # Runs of lines that are recorded by offset before they are copied.
     MOST_RUNS = 16
 
 cdef unsigned char CLASS[256]
 cdef unsigned char LOWER[256]
 
-cdef uint64_t ONES = 0x0101010101010101
-cdef uint64_t HIGHS = 0x8080808080808080
-cdef uint64_t SPACES = 0x2020202020202020
-cdef uint64_t DELETES = 0x7f7f7f7f7f7f7f7f
+cdef uint64_t ONES = 0x0101010101010101, HIGHS = 0x8080808080808080
+cdef uint64_t SPACES = 0x2020202020202020, DELETES = 0x7f7f7f7f7f7f7f7f
 
 
 cdef _classify():
@@ -60,12 +58,11 @@ cdef _classify():
 
 _classify()
 
-
 cdef const char *FAMILY_NAME = b"x-forwarded"
 
 
 cdef bint _of_family(Bytes name, Py_ssize_t size) noexcept nogil:
-    """Whether a name is `x-forwarded`, or that and a dash and more; `_` counts as a dash."""
+    """Whether a name is `x-forwarded` or begins with `x-forwarded-`; `_` counts as a dash."""
     cdef Py_ssize_t at
     cdef unsigned char byte
     if size < FAMILY or LOWER[name[0]] != 120:
@@ -78,8 +75,8 @@ cdef bint _of_family(Bytes name, Py_ssize_t size) noexcept nogil:
 
 
 cdef class FieldFinder:
-    """Lower-case names. Nearly every other name is distinguished by its first letter and its length. `family`: all names
-    that begin with `x-forwarded` are among them.
+    """A set of lower-case names. First letter and length exclude nearly every other name. `family`: the set includes all
+    names of the family `x-forwarded`.
     """
 
     cdef frozenset names
@@ -109,7 +106,7 @@ cdef FieldFinder RESPONSE = FieldFinder(RESPONSE_SPECIAL)
 
 
 cdef inline Py_ssize_t _value_end(Bytes data, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
-    """Where the bytes from `at` on are no field value any more. Eight at a time, up to the first control character."""
+    """The end of the field value at `at`. Eight bytes at a time, up to the first control character."""
     cdef uint64_t word, other
     while at + 8 <= end:
         memcpy(&word, data + at, 8)
@@ -141,8 +138,8 @@ cdef inline bint _line_ends(Bytes data, Py_ssize_t at, Py_ssize_t end) noexcept 
 cdef inline Py_ssize_t _field(
     Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t *colon, Py_ssize_t *stop
 ) noexcept nogil:
-    """Where the line behind the field at `at` begins, and where its colon is and its value stops. `at` itself where no name
-    begins there, -1 where the field is not whole or not valid.
+    """The start of the line after the field at `at`, with the offsets of its colon and of the end of its value. `at` if no
+    name begins there; -1 if the field is incomplete or invalid.
     """
     colon[0] = _token_end(data, at, end)
     if colon[0] == at:
@@ -177,7 +174,7 @@ cdef inline bint _is(Bytes name, Py_ssize_t size, const char *wanted, Py_ssize_t
 
 
 cdef Py_ssize_t _number(Bytes data, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
-    """A value that is nothing but digits, in plain sight; -1 for any other."""
+    """The number in a value of up to `MOST_DIGITS` digits; -1 for any other value."""
     cdef Py_ssize_t number = 0
     if start < stop and data[start] == 32:
         start += 1
@@ -209,10 +206,10 @@ cdef bytes _lowered(Bytes name, Py_ssize_t size, bint *underscored):
 
 
 cdef class Lines:
-    """The fields of one head: special ones taken out, the others left where they are as runs of whole lines.
+    """The fields of one head: special ones extracted, the others recorded in place as runs of whole lines.
 
-    `run` is where the present run began. Those before it are in `starts` and `stops`, and in `kept` what was put together
-    because they were too many; special fields are in `special`.
+    `run` is the start of the current run. Earlier runs are in `starts` and `stops`; if there were more than `MOST_RUNS`,
+    the first ones were copied to `kept`.
     """
 
     cdef bytes kept
@@ -223,10 +220,8 @@ cdef class Lines:
     cdef Py_ssize_t stops[MOST_RUNS]
 
     cdef Py_ssize_t take(self, Bytes data, Py_ssize_t at, Py_ssize_t end, FieldFinder names):
-        """Where the block of fields at `at` ends, its final CRLF included; -1 if it does not."""
-        cdef Py_ssize_t start
-        cdef Py_ssize_t colon = 0
-        cdef Py_ssize_t stop = 0
+        """The end of the block of fields at `at`, its final CRLF included; -1 if it is incomplete or invalid."""
+        cdef Py_ssize_t start, colon = 0, stop = 0
         cdef bint underscored
         cdef bytes name
         self.kept = None
@@ -249,12 +244,8 @@ cdef class Lines:
                         self.special.append((name, _trimmed(data, colon + 1, stop)))
 
     cdef Py_ssize_t take_routine(self, Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t *length):
-        """The same for a response in which nothing is special but one length, and perhaps `keep-alive`; -1 where that is
-        not so.
-        """
-        cdef Py_ssize_t start
-        cdef Py_ssize_t colon = 0
-        cdef Py_ssize_t stop = 0
+        """The same for a response whose only special fields are one length and perhaps `keep-alive`; -1 for any other."""
+        cdef Py_ssize_t start, colon = 0, stop = 0
         self.kept = None
         self.runs = 0
         self.run = at
@@ -292,14 +283,14 @@ cdef class Lines:
         return 0
 
     cdef bytes plain(self, Bytes data, Py_ssize_t stop):
-        """All lines up to `stop` but those left out."""
+        """All lines up to `stop` but the special ones."""
         if not self.runs and self.kept is None:
             return _cut(data, self.run, stop)
         self.leave_out(data, stop, stop)
         return self.gather(data)
 
     cdef bytes gather(self, Bytes data):
-        """The runs so far, one behind the other."""
+        """The recorded runs, concatenated."""
         cdef Py_ssize_t size = 0 if self.kept is None else PyBytes_GET_SIZE(self.kept)
         cdef bytes whole
         cdef char *to
@@ -318,16 +309,14 @@ cdef class Lines:
         return whole
 
 
-# One for all heads: a head is taken apart in one go, and nothing in between runs Python code that parses another.
+# Shared by all heads: no Python code that could parse another head runs while one is split.
 cdef Lines LINES = Lines()
 
 
 cpdef RequestHead take_request(bytes data, Py_ssize_t begin):
     """See header_scan.py."""
     cdef Bytes content = <Bytes> PyBytes_AS_STRING(data)
-    cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
-    cdef Py_ssize_t at = _token_end(content, begin, end)
-    cdef Py_ssize_t method_end = at
+    cdef Py_ssize_t end = PyBytes_GET_SIZE(data), at = _token_end(content, begin, end), method_end = at
     cdef Py_ssize_t target, target_end, host, stop
     cdef bint encoded = False
     cdef RequestHead head
@@ -369,7 +358,7 @@ cdef tuple METHODS = (b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b
 
 
 cdef bytes _known_method(Bytes data, Py_ssize_t start, Py_ssize_t stop):
-    """Nearly every request has one of these: always the same object, whose hash is known."""
+    """A common method as a shared object, whose hash is cached."""
     cdef bytes method
     for method in METHODS:
         if PyBytes_GET_SIZE(method) == stop - start and not memcmp(PyBytes_AS_STRING(method), data + start, stop - start):
@@ -381,7 +370,7 @@ cdef bytes last_host = b""
 
 
 cdef bytes _known_host(Bytes data, Py_ssize_t start, Py_ssize_t stop):
-    """Most requests name the host that the one before named: the same object then."""
+    """The last host as a shared object: most requests name the same one."""
     global last_host
     cdef Py_ssize_t size = stop - start
     if PyBytes_GET_SIZE(last_host) != size or memcmp(PyBytes_AS_STRING(last_host), data + start, size):
@@ -390,7 +379,7 @@ cdef bytes _known_host(Bytes data, Py_ssize_t start, Py_ssize_t stop):
 
 
 cdef Py_ssize_t _first_host(Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t *stop) noexcept nogil:
-    """Where the value of a Host field at `at` begins, -1 if that is another field or looks malformed."""
+    """The start of the value of a Host field at `at`; -1 for another field or a malformed value."""
     cdef Py_ssize_t start
     if at + 5 > end or LOWER[data[at]] != 104 or LOWER[data[at + 1]] != 111 or LOWER[data[at + 2]] != 115:
         return -1
@@ -409,10 +398,7 @@ cdef Py_ssize_t _first_host(Bytes data, Py_ssize_t at, Py_ssize_t end, Py_ssize_
 cpdef ResponseHead take_response(bytes data, Py_ssize_t begin):
     """See header_scan.py."""
     cdef Bytes content = <Bytes> PyBytes_AS_STRING(data)
-    cdef Py_ssize_t end = PyBytes_GET_SIZE(data)
-    cdef Py_ssize_t at = begin
-    cdef Py_ssize_t reason, stop
-    cdef Py_ssize_t length = -1
+    cdef Py_ssize_t reason, stop, length = -1, at = begin, end = PyBytes_GET_SIZE(data)
     cdef int version, status
     cdef ResponseHead head
     if at + 14 > end or memcmp(content + at, b"HTTP/1.", 7) or content[at + 8] != 32:

@@ -1,9 +1,8 @@
-"""The exact verdict on a head, line by line, in the order the bytes came.
+"""Checks a head line by line, in byte order.
 
-Used where the one-pass pattern did not match and where a head is still incomplete, so that a bad line is
-refused as soon as it stands there, however the bytes were cut. A line ends at its LF; whatever does not
-end in CRLF is refused. Because a verdict depends only on the bytes before it, it is the same in any
-chunking.
+Used if the one-pass pattern did not match and while a head is incomplete, so that an invalid line is rejected as soon
+as it has arrived. A line ends at its LF and must end in CRLF. The result depends only on the bytes before it, not on
+how they arrive.
 """
 
 import re
@@ -18,11 +17,11 @@ fold = re.compile(rb"[ \t]" + grammar.FIELD_BYTE + rb"*+\r\n").fullmatch
 
 
 class HeadSyntax(NamedTuple):
-    """What differs between heads of requests and responses, and trailers.
+    """The syntax of request heads, response heads or trailers.
 
-    `start` raises `RequestRejectedError` unless its argument, a line with its CRLF, is a valid start line; None where
-    there is none. `start_limit` and `limit` are bytes of the start line and of the whole head, `fields` is
-    their number, folded lines counted. `folds` tolerates obs-fold (RFC 9112 5.2), for the caller to repair.
+    `start` raises `RequestRejectedError` unless its argument, a line with CRLF, is a valid start line; None for
+    trailers. `start_limit` and `limit` are bytes of the start line and of the whole head, `fields` limits their number,
+    folded lines included. `folds` allows obs-fold (RFC 9112 5.2), which the caller replaces.
     """
 
     start: Callable[[bytes], None] | None
@@ -51,9 +50,8 @@ class LineCheck:
         self._fields = 0
 
     def advance(self, buffer: bytes, begin: int) -> None:
-        """Check all lines of the head at `begin` that are complete and were not checked before.
-
-        Raises `RequestRejectedError` at the first line that breaks a rule or a limit.
+        """Check the complete lines of the head at `begin` that were not checked before. Raises `RequestRejectedError`
+        at the first line that violates a rule or a limit.
         """
         position = begin + self._checked
         while (end := buffer.find(b"\n", position) + 1) > 0:

@@ -1,17 +1,17 @@
-"""Requests in: bytes to `RequestHead`, payload and `BodyEnd`, strictly (RFC 9112 2-7).
+"""Parses requests strictly (RFC 9112 2-7): bytes to `RequestHead`, payload and `BodyEnd`.
 
-A complete head is taken apart in one pass (`header_scan`); its fields are then either `special`, which mean something
-to a proxy, or `plain`, which pass as they are. A message with neither body bytes nor chunks is complete with its head;
-any other one ends with an `BodyEnd`.
+A complete head is split in one pass (`header_scan`). Its fields are either `special`, meaningful to a proxy, or
+`plain`, forwarded unchanged. A message without body bytes and chunks is complete with its head; any other one ends with
+a `BodyEnd`.
 """
 
 import re
 
 from canaryproxy.http.h1 import grammar
-from canaryproxy.http.h1.body import BodyEnd, ChunkedBody, LengthBody, ReceiveBuffer
+from canaryproxy.http.h1.body import BodyEnd, ChunkedBody, LengthBody, MessageParser
 from canaryproxy.http.h1.framing import frame_request
 from canaryproxy.http.h1.header_scan import count_lines, take_request
-from canaryproxy.http.h1.line_check import HeadSyntax, LineCheck
+from canaryproxy.http.h1.line_check import HeadSyntax
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.fields import list_items
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
@@ -36,33 +36,13 @@ def _start_line(line: bytes) -> None:
     raise RequestRejectedError(Failure.BAD_REQUEST, "the request line is malformed")
 
 
-class RequestParser:
+class RequestParser(MessageParser):
     """Feed bytes, pull events. After `RequestRejectedError` the connection's framing is unknown: close it."""
 
-    __slots__ = (
-        "_body",
-        "_buffer",
-        "_chunked",
-        "_host",
-        "_length",
-        "_limits",
-        "_lines",
-        "_most_bytes",
-        "_most_fields",
-        "_most_line",
-        "_most_target",
-        "_seen",
-        "_skipped",
-        "_unmeasured",
-    )
-
     def __init__(self, limits: Limits) -> None:
+        super().__init__()
         self._limits = limits
-        self._buffer = ReceiveBuffer()
-        self._length = LengthBody()
-        self._chunked: ChunkedBody | None = None
         self._body: LengthBody | ChunkedBody | None = None
-        self._seen = 0
         self._skipped = 0
         self._host = b""
         self._most_bytes = limits.header_bytes
@@ -70,33 +50,14 @@ class RequestParser:
         self._most_line = limits.uri_bytes + METHOD_BYTES
         self._most_fields = limits.headers
         self._unmeasured = min(limits.header_bytes, limits.uri_bytes, 4 * limits.headers) - len(b"\r\n")
-        self._lines: LineCheck | None = None
-
-    def feed(self, data: bytes) -> None:
-        """Append received bytes."""
-        buffer = self._buffer
-        if buffer.position == len(buffer.data):
-            buffer.data = data
-            buffer.position = 0
-        else:
-            buffer.feed(data)
-
-    def pending(self) -> int:
-        """Bytes received but not yet consumed by an event."""
-        buffer = self._buffer
-        return len(buffer.data) - buffer.position
 
     def buffered_bytes(self) -> int:
-        """Bytes kept here, consumed ones among them that lie before others."""
+        """Bytes held in memory, including consumed bytes before unconsumed ones."""
         return len(self._buffer.data)
-
-    def take_all(self) -> bytes:
-        """Everything pending, consumed: for a connection that speaks something else from here on."""
-        return self._buffer.take_all()
 
     @property
     def mid_message(self) -> bool:
-        """Whether an end of input now would cut a message in two."""
+        """Whether an end of input now would truncate a message."""
         return self._body is not None or len(self._buffer) > 0
 
     def next(self) -> RequestHead | bytes | BodyEnd | None:
@@ -148,8 +109,8 @@ class RequestParser:
         return head
 
     def _measure(self, data: bytes, begin: int, stop: int, method: int, target: int) -> None:
-        """Raise `RequestRejectedError` where a limit is exceeded, with the failure that the bytes meet first. `method`
-        and `target` are lengths.
+        """Raise `RequestRejectedError` for the first limit in byte order that is exceeded. `method` and `target` are
+        lengths.
         """
         if (
             stop - begin > self._most_bytes
@@ -161,7 +122,7 @@ class RequestParser:
             raise RequestRejectedError(Failure.TARGET_TOO_LONG, "the request target is too long")
 
     def _incomplete_head(self, data: bytes, begin: int) -> None:
-        """Nothing to take yet, unless what is there is already wrong."""
+        """Raise `RequestRejectedError` if the bytes so far cannot become a valid head."""
         stop = data.find(b"\r\n\r\n", begin) + 4
         if stop > 3:
             raise self._check_head(data[begin:stop])
@@ -169,17 +130,11 @@ class RequestParser:
             self._await_head(data, begin)
 
     def _continues(self, data: bytes, begin: int) -> bool:
-        """Whether a head of which more has come has not come to its end yet."""
+        """Whether a partly received head is still incomplete."""
         if data.find(b"\n\r\n", begin + self._seen - 2) >= 0:
             return False
         self._await_head(data, begin)
         return True
-
-    def _await_head(self, data: bytes, begin: int) -> None:
-        """Judge what is there of a head. It is taken apart when its end has come, not with each of its bytes."""
-        self._check_lines(data, begin)
-        if len(data) - begin > len(b"\r\n"):
-            self._seen = len(data) - begin
 
     def _skip_empty_lines(self) -> None:
         buffer = self._buffer
@@ -189,24 +144,14 @@ class RequestParser:
             if self._skipped > MAX_LEADING_CRLF:
                 raise RequestRejectedError(Failure.BAD_REQUEST, "too many empty lines before the request line")
 
-    def _check_lines(self, data: bytes, begin: int) -> None:
-        if self._lines is None:
-            limits = self._limits
-            self._lines = LineCheck(
-                HeadSyntax(
-                    _start_line,
-                    min(limits.uri_bytes + REQUEST_LINE_OVERHEAD, limits.header_bytes),
-                    limits.header_bytes,
-                    limits.headers,
-                    Failure.BAD_REQUEST,
-                    Failure.TARGET_TOO_LONG,
-                    Failure.FIELDS_TOO_LARGE,
-                )
-            )
-        self._lines.advance(data, begin)
+    def _syntax(self) -> HeadSyntax:
+        most, fields = self._limits.header_bytes, self._limits.headers
+        line = min(self._limits.uri_bytes + REQUEST_LINE_OVERHEAD, most)
+        failures = Failure.BAD_REQUEST, Failure.TARGET_TOO_LONG, Failure.FIELDS_TOO_LARGE
+        return HeadSyntax(_start_line, line, most, fields, *failures)
 
     def _check_head(self, head: bytes) -> RequestRejectedError:
-        """Why a complete head is refused: the first offence in the order of its bytes."""
+        """The reason why a complete head is rejected: the first error in byte order."""
         try:
             self._check_lines(head, 0)
         except RequestRejectedError as refused:
@@ -214,7 +159,7 @@ class RequestParser:
         return RequestRejectedError(Failure.BAD_REQUEST, "the request head is malformed")
 
     def _finish_head(self, head: RequestHead) -> None:
-        """Fill in what the special fields mean: host, framing, persistence. Raises `RequestRejectedError`."""
+        """Set host, framing and persistence from the special fields. Raises `RequestRejectedError`."""
         lengths: list[bytes] = []
         codings: list[bytes] = []
         upgrades: list[bytes] = []
@@ -260,7 +205,7 @@ class RequestParser:
 
 
 def persistence(head: RequestHead | ResponseHead) -> None:
-    """Settle `close` from the Connection fields; `close` beats `keep-alive` (RFC 9112 9.3)."""
+    """Set `close` from the Connection fields; `close` takes precedence over `keep-alive` (RFC 9112 9.3)."""
     values = [value for name, value in head.special if name == b"connection"]
     options = list_items(b",".join(values).lower())
     head.close = b"close" in options or (head.version == 10 and b"keep-alive" not in options)
@@ -270,9 +215,9 @@ absolute_form = re.compile(rb"(?i:http)://([^/?]*)(.*)", re.DOTALL).fullmatch
 
 
 def resolve_target(head: RequestHead) -> None:
-    """Judge what is not plainly origin-form with a Host, and reduce absolute-form to it (RFC 9112 3.2).
+    """Check a target that is not plain origin-form with a Host, and reduce absolute-form to it (RFC 9112 3.2).
 
-    Raises `RequestRejectedError` for a missing Host, a method that is not served, any other form, or a NUL in the path.
+    Raises `RequestRejectedError` for a missing Host, an unsupported method, any other form, or a NUL in the path.
     """
     if head.host is None and head.version != 10:
         raise RequestRejectedError(Failure.BAD_REQUEST, "Host is missing")

@@ -1,25 +1,25 @@
-"""Responses in: bytes to `ResponseHead`s (interim and final), payload and `BodyEnd`.
+"""Parses responses: bytes to `ResponseHead`s (interim and final), payload and `BodyEnd`.
 
-Obsolete line folding from an upstream is replaced by a space (RFC 9112 5.2), everything else outside the
-grammar is refused. A response whose body is NONE is complete with its head, as is one of length 0; one
-that lasts until the close ends when the caller sees the close.
+Obsolete line folding from an upstream is replaced by a space (RFC 9112 5.2); everything else outside the grammar is
+rejected. A response with body NONE or length 0 is complete with its head. A body that lasts until the close ends when
+the caller detects the close.
 """
 
 import re
 
 from canaryproxy.http.h1 import grammar
-from canaryproxy.http.h1.body import BodyEnd, ChunkedBody, LengthBody, ReceiveBuffer, UntilClose
+from canaryproxy.http.h1.body import BodyEnd, ChunkedBody, LengthBody, MessageParser, UntilClose
 from canaryproxy.http.h1.byte_ops import slice_
 from canaryproxy.http.h1.framing import frame_response
 from canaryproxy.http.h1.header_scan import count_lines, take_response
-from canaryproxy.http.h1.line_check import HeadSyntax, LineCheck
+from canaryproxy.http.h1.line_check import HeadSyntax
 from canaryproxy.http.h1.request_parser import persistence
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import Body, ResponseHead
 
 HEAD_BYTES = 131_072
 HEAD_FIELDS = 256
-"""Upstreams are ours, so their heads may be larger than clients': twice the size, more fields."""
+"""Upstreams are trusted more than clients, so their heads may be larger: twice the size, more fields."""
 
 MAX_INTERIM = 64
 """1xx heads before the final one; an upstream that sends more is broken."""
@@ -37,36 +37,22 @@ unfold = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+").sub
 
 def _start_line(line: bytes) -> None:
     if not grammar.status_line(line):
-        raise RequestRejectedError(Failure.RESPONSE_INVALID, "the status line is malformed")
+        raise RequestRejectedError(INVALID, "the status line is malformed")
 
 
-RESPONSE = HeadSyntax(
-    _start_line,
-    HEAD_BYTES,
-    HEAD_BYTES,
-    HEAD_FIELDS,
-    Failure.RESPONSE_INVALID,
-    Failure.RESPONSE_HEAD_TOO_LARGE,
-    Failure.RESPONSE_HEAD_TOO_LARGE,
-    folds=True,
-)
+INVALID, TOO_LARGE = Failure.RESPONSE_INVALID, Failure.RESPONSE_HEAD_TOO_LARGE
+RESPONSE = HeadSyntax(_start_line, HEAD_BYTES, HEAD_BYTES, HEAD_FIELDS, INVALID, TOO_LARGE, TOO_LARGE, folds=True)
 UNTIL_CLOSE = UntilClose()
 
 
-class ResponseParser:
+class ResponseParser(MessageParser):
     """Feed bytes, pull events; `expect` names the method of the request that is being answered."""
 
-    __slots__ = ("_body", "_buffer", "_chunked", "_interim", "_length", "_lines", "_method", "_seen")
-
     def __init__(self) -> None:
-        self._buffer = ReceiveBuffer()
-        self._length = LengthBody()
-        self._chunked: ChunkedBody | None = None
-        self._lines: LineCheck | None = None
+        super().__init__()
         self._body: LengthBody | ChunkedBody | UntilClose | None = None
         self._method = b""
         self._interim = 0
-        self._seen = 0
 
     def expect(self, method: bytes) -> None:
         """Begin with the response to a request of this method."""
@@ -75,31 +61,13 @@ class ResponseParser:
         self._seen = 0
         self._body = None
 
-    def feed(self, data: bytes) -> None:
-        """Append received bytes."""
-        buffer = self._buffer
-        if buffer.position == len(buffer.data):
-            buffer.data = data
-            buffer.position = 0
-        else:
-            buffer.feed(data)
-
-    def pending(self) -> int:
-        """Bytes received but not yet consumed: after a complete response, unexpected bytes."""
-        buffer = self._buffer
-        return len(buffer.data) - buffer.position
-
-    def take_all(self) -> bytes:
-        """Everything pending, consumed: for a connection that speaks something else from here on."""
-        return self._buffer.take_all()
-
     @property
     def until_close(self) -> bool:
-        """Whether the body under way ends, rightly, when the connection does."""
+        """Whether the current body ends with the connection, by its framing."""
         return self._body is UNTIL_CLOSE
 
     def next(self) -> ResponseHead | bytes | BodyEnd | None:
-        """The next event, or None until more bytes come. Raises `RequestRejectedError` for what we do not relay."""
+        """The next event, or None until more bytes come. Raises `RequestRejectedError` for an invalid response."""
         body = self._body
         if body is None:
             return self._head()
@@ -125,7 +93,7 @@ class ResponseParser:
                 return None
             head = self._unfold(data[begin:end])
         if end - begin > UNCOUNTED and count_lines(data, begin, end) - 2 > HEAD_FIELDS:
-            raise RequestRejectedError(Failure.RESPONSE_HEAD_TOO_LARGE, "too many fields")
+            raise RequestRejectedError(TOO_LARGE, "too many fields")
         if head.body is not LENGTH:
             finish_head(head, self._method)
         elif self._method == b"HEAD":
@@ -138,9 +106,8 @@ class ResponseParser:
         return head
 
     def rest(self) -> bytes | None:
-        """The whole body of the head just yielded, if its length is known and all of it is here.
-
-        Nothing more is yielded for the message then; None leaves it all to `next`.
+        """The whole body of the last head, if its length is known and all of it has arrived. Then the message is
+        complete; after None, `next` returns the body.
         """
         body = self._length
         if self._body is not body:
@@ -155,39 +122,29 @@ class ResponseParser:
         buffer.consume(end)
         return data
 
-    def _await_head(self, data: bytes, begin: int) -> None:
-        """Judge what is there of a head. It is taken apart when its end has come, not with each of its bytes."""
-        self._check_lines(data, begin)
-        if len(data) - begin > len(b"\r\n"):
-            self._seen = len(data) - begin
-
-    def _check_lines(self, data: bytes, begin: int) -> None:
-        if self._lines is None:
-            self._lines = LineCheck(RESPONSE)
-        self._lines.advance(data, begin)
+    def _syntax(self) -> HeadSyntax:
+        return RESPONSE
 
     def _unfold(self, data: bytes) -> ResponseHead:
-        """A head once its folded lines are joined; raises `RequestRejectedError` if that was not all."""
+        """The head with its folded lines joined. Raises `RequestRejectedError` if it is still malformed."""
         self._check_lines(data, 0)
         head = take_response(unfold(b" ", data[:-4]) + b"\r\n\r\n", 0)
         if head is None:
-            raise RequestRejectedError(Failure.RESPONSE_INVALID, "the response head is malformed")
+            raise RequestRejectedError(INVALID, "the response head is malformed")
         return head
 
     def _begin_body(self, head: ResponseHead) -> None:
         if head.status < 200:
             self._interim += 1
             if self._interim > MAX_INTERIM:
-                raise RequestRejectedError(Failure.RESPONSE_INVALID, "too many interim responses")
+                raise RequestRejectedError(INVALID, "too many interim responses")
         elif head.body is LENGTH:
             if head.length:
                 self._length.remaining = head.length
                 self._body = self._length
         elif head.body is STREAM:
             if self._chunked is None:
-                self._chunked = ChunkedBody(
-                    Failure.RESPONSE_INVALID, Failure.RESPONSE_HEAD_TOO_LARGE, HEAD_BYTES, HEAD_FIELDS
-                )
+                self._chunked = ChunkedBody(INVALID, TOO_LARGE, HEAD_BYTES, HEAD_FIELDS)
             self._chunked.reset()
             self._body = self._chunked
         elif head.body is TO_THE_END:
@@ -195,9 +152,9 @@ class ResponseParser:
 
 
 def finish_head(head: ResponseHead, method: bytes) -> None:
-    """Settle framing and persistence by the special fields. Raises `Refused(RESPONSE_INVALID)`.
+    """Set framing and persistence from the special fields, and keep in `special` only those that rewriting needs.
 
-    What is settled with that is not kept in `special`.
+    Raises `RequestRejectedError` with RESPONSE_INVALID.
     """
     found = head.special
     kept: list[tuple[bytes, bytes]] = []

@@ -1,1 +1,1 @@
-"""Read by the control plane: what all workers have measured, summed and exposed."""
+"""Telemetry read by the control plane: the measurements of all workers, summed and exposed."""

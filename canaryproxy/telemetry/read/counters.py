@@ -1,10 +1,10 @@
-"""What all workers have counted since the instance began: deltas added up, by route and version. Pure.
+"""Counts of all workers since the instance started: deltas added up, by route and version. Pure.
 
-Sums outlive the workers that counted, so they never go back. What only stands at a moment (in flight, tunnels,
-ejected endpoints) is kept by worker and forgotten with it.
+Sums outlive the workers that counted, so they never decrease. Gauges (exchanges in flight, tunnels, ejected endpoints)
+are kept per worker and dropped when the worker exits.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
@@ -16,9 +16,8 @@ Side = tuple[str, str]
 
 @dataclass(slots=True)
 class VersionSums:
-    """One version of one route. Histograms map bucket index to count (`telemetry.histogram`). `attempts` has the
-    first attempt of every exchange and those repeated, by outcome; `retries` the latter alone; `mirrored`
-    what became of copies.
+    """Sums of one version of one route. Histograms map bucket index to count (`record.histogram`). `attempts` counts
+    first and repeated attempts by outcome, `retries` the repeated ones, `mirrored` copies by outcome.
     """
 
     codes: Counter[int] = field(default_factory=Counter)
@@ -48,7 +47,7 @@ class VersionSums:
 
 @dataclass(slots=True)
 class WorkerGauges:
-    """How one worker stands, as of its last report."""
+    """Gauges of one worker, as of its last report."""
 
     in_flight: dict[Side, int] = field(default_factory=dict)
     tunnels: dict[Side, int] = field(default_factory=dict)
@@ -58,10 +57,10 @@ class WorkerGauges:
 
 
 class Counters:
-    """The sums of an instance. Workers are distinguished by their slots."""
+    """The sums of an instance. Workers are identified by their slots."""
 
     def __init__(self) -> None:
-        self.by_side: dict[Side, VersionSums] = {}
+        self.by_side: defaultdict[Side, VersionSums] = defaultdict(VersionSums)
         self.refused: Counter[int] = Counter()
         self.turned_away: Counter[str] = Counter()
         self.evicted: Counter[str] = Counter()
@@ -69,13 +68,13 @@ class Counters:
         self._gauges: dict[int, WorkerGauges] = {}
 
     def add(self, slot: int, delta: Delta) -> None:
-        """Count what a worker reports."""
+        """Add the report of a worker."""
         self.refused.update(dict(delta.refused))
         self.turned_away.update(dict(delta.turned_away))
         self.evicted.update(dict(delta.evicted))
         for cell in delta.cells:
             side = cell.key.route, cell.key.version
-            sums = self._of(side)
+            sums = self.by_side[side]
             sums.decisions[cell.key.reason] += cell.starts
             sums.retries += sum(cell.retried.values())
             sums.ejections += cell.ejections
@@ -92,38 +91,31 @@ class Counters:
         for goal in delta.goals:
             self.goal_reached((goal.route, goal.version), goal.goal, goal.events, goal.value)
         for mirror in delta.mirrors:
-            sums = self._of((mirror.route, "canary"))
+            sums = self.by_side[mirror.route, "canary"]
             sums.mirror_sent += mirror.sent
             sums.mirror_dropped += mirror.dropped
             sums.mirrored.update(dict(mirror.outcomes))
         self.shed += delta.shed
-        self._gauges[slot] = WorkerGauges(
-            dict(delta.in_flight), dict(delta.tunnels), delta.ejected, delta.held, delta.room
-        )
+        in_flight, tunnels = dict(delta.in_flight), dict(delta.tunnels)
+        self._gauges[slot] = WorkerGauges(in_flight, tunnels, delta.ejected, delta.held, delta.room)
 
     def goal_reached(self, side: Side, goal: str, events: int, value: float) -> None:
         """Count events of a goal and the sum of their values."""
-        sums = self._of(side)
+        sums = self.by_side[side]
         sums.goal_events[goal] += events
         sums.goal_values[goal] = sums.goal_values.get(goal, 0.0) + value
 
-    def _of(self, side: Side) -> VersionSums:
-        sums = self.by_side.get(side)
-        if sums is None:
-            sums = self.by_side[side] = VersionSums()
-        return sums
-
     def worker_exited(self, slot: int) -> None:
-        """A worker is no more, and what was open there neither."""
+        """Drop the gauges of a worker that has exited."""
         self._gauges.pop(slot, None)
 
     def retain(self, routes: Set[str]) -> None:
-        """Forget routes that are not configured any more."""
+        """Drop routes that are no longer configured."""
         for side in [side for side in self.by_side if side[0] not in routes]:
             del self.by_side[side]
 
     def sums(self, route: str, version: str) -> VersionSums:
-        """Of one version; all zero where nothing was counted."""
+        """The sums of one version; all zero if nothing was counted."""
         return self.by_side.get((route, version)) or VersionSums()
 
     def in_flight(self, side: Side) -> int:
@@ -136,12 +128,12 @@ class Counters:
 
     @property
     def buffers(self) -> tuple[int, int, int]:
-        """Bytes that buffers hold now and that they may hold, and connections that were cut for it so far."""
+        """Bytes that buffers hold, their limit, and connections closed so far because of it."""
         gauges = self._gauges.values()
         return sum(one.held for one in gauges), sum(one.room for one in gauges), self.shed
 
     def ejected(self, authorities: Iterable[str]) -> set[str]:
-        """Those of these endpoints that any worker leaves alone now."""
+        """The endpoints among these that any worker has ejected."""
         return {one for one in authorities if any(one in gauges.ejected for gauges in self._gauges.values())}
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
-"""The text that Prometheus reads, in slices: one rendering for every form. Pure.
+"""The Prometheus exposition, rendered in slices, once for all formats. Pure.
 
-The classic text and OpenMetrics differ in what stands before the samples of a family, and not in the samples, so both
-are made at once and say the same. There are four content types, whatever a client asks for. A rendering of a thousand
-routes takes far longer than an event loop may stand still: `render` yields a piece for every few routes.
+The classic text and OpenMetrics differ only in the lines before the samples of a family, so both are rendered together.
+There are four content types. Rendering a thousand routes takes far longer than an event loop may be blocked, so
+`render` yields a piece for every few routes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,10 +16,10 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from canaryproxy.telemetry.read.metrics import ROUTE_FAMILIES, InstanceFacts, instance_families
 
 SLICE = 2
-"""Routes in one piece."""
+"""Routes in one piece: rendering two takes a few milliseconds, so the event loop is never blocked for longer."""
 
 BLOCK = 65_536
-"""Bytes that are sent at once, about."""
+"""Approximate bytes per write."""
 
 EOF_MARK = b"# EOF\n"
 
@@ -28,7 +28,7 @@ Kind = Literal["text", "openmetrics"]
 
 @dataclass(frozen=True, slots=True)
 class ExpositionFormat:
-    """One way to write it down, and what it is called."""
+    """A text format and its content type."""
 
     kind: Kind
     content_type: str
@@ -37,14 +37,12 @@ class ExpositionFormat:
 TEXT = ExpositionFormat("text", "text/plain; version=0.0.4; charset=utf-8")
 TEXT_1 = ExpositionFormat("text", "text/plain; version=1.0.0; charset=utf-8; escaping=underscores")
 OPENMETRICS = ExpositionFormat("openmetrics", "application/openmetrics-text; version=1.0.0; charset=utf-8")
-OPENMETRICS_1 = ExpositionFormat(
-    "openmetrics", "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores"
-)
+OPENMETRICS_1 = ExpositionFormat("openmetrics", f"{OPENMETRICS.content_type}; escaping=underscores")
 
 
 def negotiate(accept: str) -> ExpositionFormat:
-    """The form for an Accept header: the first in it that we know, else the classic text. Nothing of what a client
-    says comes back in the content type.
+    """The format for an Accept header: the first known one in it, else the classic text. The content type never echoes
+    text of the client.
     """
     for one in accept.split(","):
         media, *parameters = (part.strip().lower() for part in one.split(";"))
@@ -63,7 +61,7 @@ def negotiate(accept: str) -> ExpositionFormat:
 
 @dataclass(frozen=True, slots=True)
 class ExpositionPiece:
-    """Some samples, and what stands before them in each form; empty where samples of the same family precede."""
+    """Samples, and the lines before them in each format; empty where samples of the same family precede."""
 
     text: bytes
     openmetrics: bytes
@@ -71,7 +69,7 @@ class ExpositionPiece:
 
 
 def render(facts: InstanceFacts) -> Iterator[ExpositionPiece]:
-    """The exposition in pieces, each of a few milliseconds' work."""
+    """The exposition in pieces, each of which takes a few milliseconds."""
     for family in instance_families(facts):
         yield ExpositionPiece(*_heads(family), _samples(family))
     for make in ROUTE_FAMILIES:
@@ -84,21 +82,21 @@ def render(facts: InstanceFacts) -> Iterator[ExpositionPiece]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exposition:
-    """A whole rendering. All readers share its bytes."""
+    """A complete rendering. All readers share its bytes."""
 
     pieces: Sequence[ExpositionPiece]
 
     @property
     def size(self) -> int:
-        """About what it takes."""
+        """Approximate bytes in memory."""
         return sum(len(piece.samples) for piece in self.pieces)
 
     def length(self, form: ExpositionFormat) -> int:
-        """Bytes of it in a form."""
+        """Bytes in a format."""
         return self.size + sum(len(_head(piece, form)) for piece in self.pieces)
 
     def blocks(self, form: ExpositionFormat) -> Iterator[bytes]:
-        """It in a form, in blocks that are worth a system call. What is large is not copied."""
+        """The text in a format, in blocks of at least `BLOCK` bytes but the last. A large piece is not copied."""
         waiting: list[bytes] = []
         size = 0
         for piece in self.pieces:
@@ -117,7 +115,7 @@ def _head(piece: ExpositionPiece, form: ExpositionFormat) -> bytes:
 
 
 class _SingleMetric:
-    """A registry of one family."""
+    """A registry with one family."""
 
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
@@ -134,7 +132,7 @@ def _heads(family: Metric) -> tuple[bytes, bytes]:
 
 
 def _samples(family: Metric) -> bytes:
-    """The samples alone: HELP and TYPE stand before the first one."""
+    """The samples without HELP and TYPE."""
     written: bytes = classic_text(_SingleMetric(family))
     while written.startswith(b"#"):
         written = written.partition(b"\n")[2]

@@ -1,49 +1,58 @@
-"""The families that Prometheus gets, made with prometheus-client. Pure. `exposition` writes them down.
+"""The metric families for Prometheus, built with prometheus-client. Pure; `exposition` renders them.
 
-Series exist at 0 from the moment a route does. Labels come from the config alone.
+Every series of a route exists, at 0, as soon as the route does. Label values come from the configuration only.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.failure import Outcome
 from canaryproxy.model.table import FULL_WEIGHT
-from canaryproxy.telemetry.read.connection_metrics import connection_families
 from canaryproxy.telemetry.read.counters import Counters, Side, VersionSums
-from canaryproxy.telemetry.read.listener_metrics import ListenerFacts, listener_families
 from canaryproxy.telemetry.read.window import Window
 from canaryproxy.telemetry.record.histogram import classic, total_seconds
 
 CODES = (200, 500)
-"""Codes that have a series before the first of them was answered."""
+REJECTED_CODES = (400, 404, 503)
+"""Status codes whose series exist before the first such response."""
+
+TURNED_AWAY = ("address", "files", "full")
+EVICTED = ("files", "full", "handshakes", "memory")
+"""Reasons why client connections are refused and closed."""
+
 CONDITIONS = ("ok", "unwritable", "unreadable", "too_new", "damaged")
-"""Of the state; those of `control.ledger`."""
+"""Conditions of the stored state, as in `control.route_states`."""
 
 PHASES = ("idle", "progressing", "paused", "baking", "succeeded", "rolled_back")
 ENDED = (("succeeded", ""), ("rolled_back", "verdict"), ("rolled_back", "manual"), ("superseded", ""))
-"""Ends that have a series before the first of them."""
+"""Results of rollouts whose series exist before the first such rollout."""
 
 STATES = ("healthy", "unhealthy", "ejected", "unknown")
 MIRROR_KINDS = ("error_5xx", "overflow", "success", "timeout")
-"""Outcomes of copies that have a series before the first of them."""
+"""Outcomes of mirrored copies whose series exist before the first such copy."""
 
 RESCUES = ("fallback", "shield", "withdrawn")
 READ_KINDS = ("history", "metrics", "read")
-"""What readers of the admin API may be turned away from."""
+"""Kinds of admin requests that are limited."""
 
 OVERLOAD_REASONS = ("encoded", "framing", "head", "size")
-"""Why an answer to a request of ours is not read; those of `control.calling`."""
+"""Why a response to the proxy's own request is not read, as in `probes.http_client`."""
+
+Labels = tuple[str, ...]
+Samples = Iterable[tuple[Labels, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class RouteFacts:
-    """What the metrics say of a route beyond what was counted. `weight` in basis points; `reasons` are those that
-    decisions may have; `endpoints` counts them by version and state when asked; `goals` are the names of those it has.
-    `verdict` is 1 for pass, 0 for inconclusive, -1 for fail; `checks` have their evidence and its threshold; `identity`
-    is the rollout's id and what stable and canary are called, as a label may have it. `versions`: those that it has.
+    """Facts about a route beside its counters. `weight` is in basis points; `reasons` are all possible reasons of its
+    decisions; `endpoints` returns their number by version and state; `goals` are names. `verdict` is 1 for pass, 0 for
+    inconclusive, -1 for fail; `checks` maps a check to its evidence and threshold; `identity` is the rollout's id and
+    the labels of stable and canary; `versions` are the names of the route's versions.
     """
 
     name: str
@@ -61,10 +70,18 @@ class RouteFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerFacts:
+    """Connections open to the control plane's listeners, and those dropped, by listener and reason."""
+
+    connections: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceFacts:
-    """What the metrics say of the instance. `now` is the moment, on the clock of the deltas; `connections` is how many
-    clients are served at once, at most; `certificates` are files by (role, place, file) with the second since 1970 at
-    which they end. `refused_readers` and `refused_answers` count by what was asked for, and by why.
+    """Facts about the instance. `now` is read from the clock of the deltas; `connections` is the limit on client
+    connections; `certificates` maps (role, place, file) to the expiry in seconds since 1970. `refused_readers` counts
+    by kind of request, `refused_answers` by reason.
     """
 
     routes: Sequence[RouteFacts]
@@ -87,63 +104,84 @@ class InstanceFacts:
 
 
 def instance_families(facts: InstanceFacts) -> Iterator[Metric]:
-    """Those of no route."""
-    yield GaugeMetricFamily("canaryproxy_workers", "Workers that serve.", value=facts.workers)
-    words = "Workers that died and were replaced."
-    yield CounterMetricFamily("canaryproxy_worker_restarts", words, value=facts.restarts)
-    words = "Workers killed and replaced for what they said: not understood, out of bounds, not to be filed."
-    killed = CounterMetricFamily("canaryproxy_worker_reports_refused", words, labels=("reason",))
-    for reason, count in facts.refused.items():
-        killed.add_metric((reason,), count)
-    yield killed
-    words = "Client connections served at once, at most."
-    yield GaugeMetricFamily("canaryproxy_max_connections", words, value=facts.connections)
+    """The families that belong to no route."""
+    counters, gauge, counter = facts.counters, _single_gauge, _single_counter
+    yield gauge("workers", "Workers that serve.", facts.workers)
+    yield counter("worker_restarts", "Workers that died and were replaced.", facts.restarts)
+    words = "Workers killed and replaced because a report was malformed, out of bounds or could not be recorded."
+    yield _by_label(CounterMetricFamily, "worker_reports_refused", words, "reason", facts.refused)
+    yield gauge("max_connections", "Limit on client connections open at one time.", facts.connections)
     yield from listener_families(facts.listeners)
-    held, room, shed = facts.counters.buffers
-    yield GaugeMetricFamily("canaryproxy_buffer_bytes", "Bytes that buffers hold.", value=held)
-    yield GaugeMetricFamily("canaryproxy_buffer_limit_bytes", "Bytes that buffers may hold.", value=room)
-    yield CounterMetricFamily("canaryproxy_buffer_shed", "Connections cut for want of memory.", value=shed)
-    yield GaugeMetricFamily("canaryproxy_generation", "Generation of the routing table.", value=facts.generation)
-    words = "Whether the config holds up that was read last."
-    yield GaugeMetricFamily("canaryproxy_config_reload_success", words, value=facts.reloaded)
-    words = "How the state is kept: 1 for the condition that holds."
-    state = GaugeMetricFamily("canaryproxy_state_condition", words, labels=("condition",))
-    for condition in CONDITIONS:
-        state.add_metric((condition,), condition == facts.state)
-    yield state
-    yield GaugeMetricFamily("canaryproxy_routes", "Routes configured.", value=len(facts.routes))
-    yield from connection_families(facts.counters)
-    yield _counted(
-        "canaryproxy_admin_refused",
-        "Readers of the admin API and the probes who were turned away.",
-        "what",
-        READ_KINDS,
-        facts.refused_readers,
-    )
-    yield _counted(
-        "canaryproxy_answers_refused",
-        "Answers to our own requests that were too much to be read.",
-        "why",
-        OVERLOAD_REASONS,
-        facts.refused_answers,
-    )
-    words = "When the certificates of a file end, in seconds since 1970; of authorities, the last of them."
-    name = "canaryproxy_certificate_expiry_timestamp_seconds"
-    expiry = GaugeMetricFamily(name, words, labels=("role", "place", "file"))
-    for labels, ends in facts.certificates:
-        expiry.add_metric(labels, ends)
-    yield expiry
-    build = GaugeMetricFamily("canaryproxy_build_info", "What runs here; always 1.", labels=tuple(facts.build))
-    build.add_metric(tuple(facts.build.values()), 1)
-    yield build
+    held, room, shed = counters.buffers
+    yield gauge("buffer_bytes", "Bytes that buffers hold.", held)
+    yield gauge("buffer_limit_bytes", "Bytes that buffers may hold.", room)
+    yield counter("buffer_shed", "Connections closed because buffer memory ran out.", shed)
+    yield gauge("generation", "Generation of the routing table.", facts.generation)
+    yield gauge("config_reload_success", "Whether the last configuration read was valid.", facts.reloaded)
+    words = "Condition of the stored state: 1 for the current one, else 0."
+    conditions = {condition: int(condition == facts.state) for condition in CONDITIONS}
+    yield _by_label(GaugeMetricFamily, "state_condition", words, "condition", conditions)
+    yield gauge("routes", "Routes configured.", len(facts.routes))
+    yield from connection_families(counters)
+    words = "Requests to the admin API and the probes rejected at a concurrency limit."
+    yield _by_label(CounterMetricFamily, "admin_refused", words, "what", facts.refused_readers, READ_KINDS)
+    words = "Responses to the proxy's own requests that were too large or too malformed to be read."
+    yield _by_label(CounterMetricFamily, "answers_refused", words, "why", facts.refused_answers, OVERLOAD_REASONS)
+    words = "Expiry of a certificate file in seconds since 1970; of a file of authorities, the latest one."
+    labels: Labels = ("role", "place", "file")
+    yield _filled(GaugeMetricFamily, "certificate_expiry_timestamp_seconds", words, labels, facts.certificates)
+    words, build = "Version and mode of this instance; always 1.", facts.build
+    yield _filled(GaugeMetricFamily, "build_info", words, tuple(build), [(tuple(build.values()), 1)])
 
 
-def _counted(name: str, words: str, label: str, always: tuple[str, ...], counts: Mapping[str, int]) -> Metric:
-    """A counter by one label, of which some values are always there."""
-    family = CounterMetricFamily(name, words, labels=(label,))
-    for value in sorted({*always, *counts}):
-        family.add_metric((value,), counts.get(value, 0))
+def connection_families(counters: Counters) -> Iterator[Metric]:
+    """Requests answered without a decision, and client connections refused or closed to free capacity."""
+    words = "Requests answered by ourselves before any version was decided on."
+    refused = {str(code): counters.refused[code] for code in sorted({*REJECTED_CODES, *counters.refused})}
+    yield _by_label(CounterMetricFamily, "rejected_requests", words, "code", refused)
+    words, turned_away = "Client connections refused.", counters.turned_away
+    yield _by_label(CounterMetricFamily, "connections_refused", words, "reason", turned_away, TURNED_AWAY)
+    words, evicted = "Client connections closed to make room for others.", counters.evicted
+    yield _by_label(CounterMetricFamily, "connections_evicted", words, "reason", evicted, EVICTED)
+
+
+def listener_families(facts: ListenerFacts) -> Iterator[Metric]:
+    """Connections to the control plane's own listeners: the admin API and the probes."""
+    words = "Connections to the admin API, the probes port and the probes socket."
+    yield _by_label(GaugeMetricFamily, "control_connections", words, "listener", facts.connections)
+    words = "Connections to these listeners that were refused or closed, by reason."
+    labels: Labels = ("listener", "reason")
+    yield _filled(CounterMetricFamily, "control_connections_dropped", words, labels, facts.dropped.items())
+
+
+_Kind = type[CounterMetricFamily] | type[GaugeMetricFamily]
+
+
+def _filled(kind: _Kind, name: str, words: str, labels: Labels, samples: Samples) -> Metric:
+    """A family with its samples."""
+    family = kind(f"canaryproxy_{name}", words, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
     return family
+
+
+def _single(kind: _Kind, name: str, words: str, value: float) -> Metric:
+    return _filled(kind, name, words, (), [((), value)])
+
+
+_single_gauge, _single_counter = partial(_single, GaugeMetricFamily), partial(_single, CounterMetricFamily)
+
+
+def _by_label(
+    kind: _Kind, name: str, words: str, label: str, counts: Mapping[str, int], always: Labels | None = None
+) -> Metric:
+    """A family with one label. With `always`, samples are sorted, and these values of the label always have one."""
+    values = counts if always is None else sorted({*always, *counts})
+    return _filled(kind, name, words, (label,), [((value,), counts.get(value, 0)) for value in values])
+
+
+_Samples = Callable[[InstanceFacts, Sequence[RouteFacts]], Samples]
+_Family = Callable[[InstanceFacts, Sequence[RouteFacts]], Metric]
 
 
 def _sides(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Iterator[tuple[RouteFacts, Side, VersionSums]]:
@@ -152,182 +190,116 @@ def _sides(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Iterator[tuple
             yield route, (route.name, version), facts.counters.sums(route.name, version)
 
 
-def _with_canary(routes: Sequence[RouteFacts]) -> Iterator[RouteFacts]:
-    return (route for route in routes if "canary" in route.versions)
+def _canaries(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Iterator[tuple[RouteFacts, Side, VersionSums]]:
+    return ((route, side, sums) for route, side, sums in _sides(facts, routes) if side[1] == "canary")
 
 
-def _requests(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-    family = CounterMetricFamily(
-        "canaryproxy_requests",
-        "Requests answered, by the version decided and the status that the client got.",
-        labels=("route", "version", "code"),
-    )
+def _requests(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Samples:
     for _, side, sums in _sides(facts, routes):
         for code in sorted({*CODES, *sums.codes}):
-            family.add_metric((*side, str(code)), sums.codes[code])
-    return family
+            yield (*side, str(code)), sums.codes[code]
 
 
-def _attempts(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-    family = CounterMetricFamily(
-        "canaryproxy_attempts", "What each version did with what it was asked.", labels=("route", "version", "outcome")
-    )
+def _attempts(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Samples:
     for _, side, sums in _sides(facts, routes):
         for outcome in Outcome:
-            family.add_metric((*side, outcome.value), sums.attempts[outcome])
-    return family
+            yield (*side, outcome.value), sums.attempts[outcome]
 
 
-def _decisions(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-    family = CounterMetricFamily(
-        "canaryproxy_decisions", "Decisions by version and reason.", labels=("route", "version", "reason")
-    )
+def _decisions(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Samples:
     for route, side, sums in _sides(facts, routes):
         for reason in dict.fromkeys((*route.reasons, *sums.decisions)):
-            family.add_metric((*side, reason), sums.decisions[reason])
-    return family
+            yield (*side, reason), sums.decisions[reason]
 
 
-def _rescues(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-    family = CounterMetricFamily(
-        "canaryproxy_rescues", "Requests that the other version answered instead.", labels=("route", "kind")
-    )
-    for route in _with_canary(routes):
-        kinds: Counter[str] = Counter()
-        for version in ("stable", "canary"):
-            kinds.update(facts.counters.sums(route.name, version).rescues)
+def _rescues(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Samples:
+    for route, _, canary in _canaries(facts, routes):
+        kinds: Counter[str] = facts.counters.sums(route.name, "stable").rescues + canary.rescues
         for kind in sorted({*RESCUES, *kinds}):
-            family.add_metric((route.name, kind), kinds[kind])
-    return family
+            yield (route.name, kind), kinds[kind]
 
 
-def _goals(name: str, words: str, value: Callable[[VersionSums, str], float]) -> "_Family":
-    def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-        family = CounterMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version", "goal"))
-        for route, side, sums in _sides(facts, routes):
-            for goal in route.goals:
-                family.add_metric((*side, goal), value(sums, goal))
-        return family
-
-    return make
-
-
-def _mirror(name: str, words: str, value: Callable[[VersionSums], float]) -> "_Family":
-    def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-        family = CounterMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version"))
-        for route in _with_canary(routes):
-            family.add_metric((route.name, "canary"), value(facts.counters.sums(route.name, "canary")))
-        return family
-
-    return make
-
-
-def _mirrored(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-    family = CounterMetricFamily(
-        "canaryproxy_mirror_outcomes",
-        "What became of copies: unavailable where there was no endpoint, overflow where there was no room.",
-        labels=("route", "version", "outcome"),
+def _goals(value: Callable[[VersionSums, str], float]) -> _Samples:
+    return lambda facts, routes: (
+        ((*side, goal), value(sums, goal)) for route, side, sums in _sides(facts, routes) for goal in route.goals
     )
-    for route in _with_canary(routes):
-        mirrored = facts.counters.sums(route.name, "canary").mirrored
-        for outcome in sorted({*MIRROR_KINDS, *mirrored}):
-            family.add_metric((route.name, "canary", str(outcome)), mirrored[outcome])
-    return family
 
 
-def _counter(name: str, words: str, value: Callable[[VersionSums], float]) -> "_Family":
-    def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-        family = CounterMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version"))
-        for _, side, sums in _sides(facts, routes):
-            family.add_metric(side, value(sums))
-        return family
-
-    return make
+def _mirrored(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Samples:
+    for _, side, sums in _canaries(facts, routes):
+        for outcome in sorted({*MIRROR_KINDS, *sums.mirrored}):
+            yield (*side, str(outcome)), sums.mirrored[outcome]
 
 
-def _gauge(name: str, words: str, value: Callable[[InstanceFacts, RouteFacts, Side], float | None]) -> "_Family":
-    def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-        family = GaugeMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version"))
-        for route, side, _ in _sides(facts, routes):
-            found = value(facts, route, side)
-            if found is not None:
-                family.add_metric(side, found)
-        return family
-
-    return make
+def _mirror(value: Callable[[VersionSums], float]) -> _Samples:
+    return lambda facts, routes: ((side, value(sums)) for _, side, sums in _canaries(facts, routes))
 
 
-def _weight(_: InstanceFacts, route: RouteFacts, side: Side) -> float:
-    return (route.weight if side[1] == "canary" else FULL_WEIGHT - route.weight) / 100
+def _sums(value: Callable[[VersionSums], float]) -> _Samples:
+    return lambda facts, routes: ((side, value(sums)) for _, side, sums in _sides(facts, routes))
 
 
-def _observed(facts: InstanceFacts, route: RouteFacts, side: Side) -> float | None:
-    canary = facts.window.observed_weight(route.name, facts.now)
-    return canary if canary is None or side[1] == "canary" else 100 - canary
+def _open(value: Callable[[Counters, Side], float]) -> _Samples:
+    return lambda facts, routes: ((side, value(facts.counters, side)) for _, side, _ in _sides(facts, routes))
 
 
-def _endpoints(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-    family = GaugeMetricFamily(
-        "canaryproxy_endpoints", "Endpoints by their state.", labels=("route", "version", "state")
-    )
+def _weight(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Samples:
+    for route, side, _ in _sides(facts, routes):
+        yield side, (route.weight if side[1] == "canary" else FULL_WEIGHT - route.weight) / 100
+
+
+def _observed(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Samples:
+    for route, side, _ in _sides(facts, routes):
+        canary = facts.window.observed_weight(route.name, facts.now)
+        if canary is not None:
+            yield side, canary if side[1] == "canary" else 100 - canary
+
+
+def _endpoints(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Samples:
     for route in routes:
         counts = route.endpoints()
         for version in route.versions:
             for state in STATES:
-                family.add_metric((route.name, version, state), counts.get((version, state), 0))
-    return family
+                yield (route.name, version, state), counts.get((version, state), 0)
 
 
-def _route(
-    name: str,
-    words: str,
-    value: Callable[[RouteFacts], float],
-    more: tuple[str, ...] = (),
-    labels: Callable[[RouteFacts], tuple[str, ...]] = lambda _: (),
-) -> "_Family":
-    def make(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-        family = GaugeMetricFamily(f"canaryproxy_{name}", words, labels=("route", *more))
-        for route in _with_canary(routes):
-            family.add_metric((route.name, *labels(route)), value(route))
-        return family
-
-    return make
-
-
-def _phase(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-    family = GaugeMetricFamily(
-        "canaryproxy_rollout_phase", "1 for the phase that the rollout is in, else 0.", labels=("route", "phase")
+def _route(value: Callable[[RouteFacts], float], labels: Callable[[RouteFacts], Labels] = lambda _: ()) -> _Samples:
+    return lambda facts, routes: (
+        ((route.name, *labels(route)), value(route)) for route, _, _ in _canaries(facts, routes)
     )
-    for route in _with_canary(routes):
+
+
+def _step(route: RouteFacts) -> float:
+    return -1 if route.step is None else route.step
+
+
+def _phase(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Samples:
+    for route, _, _ in _canaries(facts, routes):
         for phase in PHASES:
-            family.add_metric((route.name, phase), int(phase == route.phase))
-    return family
+            yield (route.name, phase), int(phase == route.phase)
 
 
-def _ended(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-    family = CounterMetricFamily(
-        "canaryproxy_rollouts", "Rollouts that have ended, how and why.", labels=("route", "result", "reason")
-    )
+def _ended(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Samples:
     for route in routes:
-        for result, reason in sorted({*(ENDED if "canary" in route.versions else ()), *route.ended}):
-            family.add_metric((route.name, result, reason), route.ended.get((result, reason), 0))
-    return family
+        for end in sorted({*(ENDED if "canary" in route.versions else ()), *route.ended}):
+            yield (route.name, *end), route.ended.get(end, 0)
 
 
-def _checks(name: str, words: str, which: int) -> "_Family":
-    def make(_: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-        family = GaugeMetricFamily(f"canaryproxy_{name}", words, labels=("route", "check"))
-        for route in _with_canary(routes):
-            for check, pair in route.checks.items():
-                value = pair[which]
-                if value is not None:
-                    family.add_metric((route.name, check), value)
-        return family
-
-    return make
+def _checks(which: int) -> _Samples:
+    return lambda facts, routes: (
+        ((route.name, check), value)
+        for route, _, _ in _canaries(facts, routes)
+        for check, pair in route.checks.items()
+        if (value := pair[which]) is not None
+    )
 
 
-def _histogram(name: str, words: str, counts: Callable[[VersionSums], Counter[int]]) -> "_Family":
+def _family(kind: _Kind, name: str, words: str, more: Labels, samples: _Samples) -> _Family:
+    """A family of routes; `more` are the labels beside `route`."""
+    return lambda facts, routes: _filled(kind, name, words, ("route", *more), samples(facts, routes))
+
+
+def _histogram(name: str, words: str, counts: Callable[[VersionSums], Counter[int]]) -> _Family:
     def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
         family = HistogramMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version"))
         for _, side, sums in _sides(facts, routes):
@@ -338,50 +310,33 @@ def _histogram(name: str, words: str, counts: Callable[[VersionSums], Counter[in
     return make
 
 
-_Family = Callable[[InstanceFacts, Sequence[RouteFacts]], Metric]
+_counter, _gauge = partial(_family, CounterMetricFamily), partial(_family, GaugeMetricFamily)
+_VERSION, _GOAL, _ROLLOUT = ("version",), ("version", "goal"), ("rollout", "stable_version", "canary_version")
 
 ROUTE_FAMILIES: tuple[_Family, ...] = (
-    _requests,
-    _histogram(
-        "request_duration_seconds",
-        "From the complete request head to the last response byte handed to the client's socket.",
-        lambda sums: sums.duration,
-    ),
-    _attempts,
-    _histogram(
-        "attempt_duration_seconds",
-        "The version's own time: without pauses of the client and the opening of connections.",
-        lambda sums: sums.latency,
-    ),
-    _decisions,
-    _rescues,
-    _gauge("weight", "Share configured, percent.", _weight),
-    _gauge("observed_weight", "Share of what was drawn in the last minute, percent.", _observed),
-    _gauge("in_flight", "Exchanges open now.", lambda facts, _, side: facts.counters.in_flight(side)),
-    _gauge("tunnels_open", "Tunnels (WebSocket) open now.", lambda facts, _, side: facts.counters.tunnels(side)),
-    _endpoints,
-    _counter("ejections", "Times an endpoint was ejected after failures.", lambda sums: sums.ejections),
-    _goals("goal_events", "Business events.", lambda sums, goal: sums.goal_events[goal]),
-    _goals("goal_value", "Sum of their values.", lambda sums, goal: sums.goal_values.get(goal, 0.0)),
-    _mirror("mirror_requests", "Copies of stable's requests that were sent.", lambda sums: sums.mirror_sent),
-    _mirror("mirror_dropped", "Copies that were not sent.", lambda sums: sums.mirror_dropped),
-    _mirrored,
-    _counter("retries", "Attempts made again.", lambda sums: sums.retries),
-    _route("verdict", "Of the canary: 1 pass, 0 inconclusive, -1 fail.", lambda route: route.verdict),
-    _phase,
-    _ended,
-    _route(
-        "rollout_info",
-        "Which rollout, of which versions; always 1.",
-        lambda _: 1,
-        ("rollout", "stable_version", "canary_version"),
-        lambda route: route.identity,
-    ),
-    _route(
-        "rollout_step",
-        "The number of the rollout's step, from 0 on; -1 without one.",
-        lambda route: -1 if route.step is None else route.step,
-    ),
-    _checks("check_value", "Evidence of each check that the canary is worse.", 0),
-    _checks("check_threshold", "Evidence at which a check reaches a verdict.", 1),
+    _counter("requests", "Requests by version decided and status sent.", ("version", "code"), _requests),
+    _histogram("request_duration_seconds", "Complete request head to last byte sent.", attrgetter("duration")),
+    _counter("attempts", "Attempts of each version, by outcome.", ("version", "outcome"), _attempts),
+    _histogram("attempt_duration_seconds", "Judged latency of the version.", attrgetter("latency")),
+    _counter("decisions", "Decisions by version and reason.", ("version", "reason"), _decisions),
+    _counter("rescues", "Requests that the other version answered instead.", ("kind",), _rescues),
+    _gauge("weight", "Share configured, percent.", _VERSION, _weight),
+    _gauge("observed_weight", "Share of the decisions of the last minute, percent.", _VERSION, _observed),
+    _gauge("in_flight", "Exchanges open now.", _VERSION, _open(Counters.in_flight)),
+    _gauge("tunnels_open", "Tunnels (WebSocket) open now.", _VERSION, _open(Counters.tunnels)),
+    _gauge("endpoints", "Endpoints by their state.", ("version", "state"), _endpoints),
+    _counter("ejections", "Ejections of endpoints after failures.", _VERSION, _sums(attrgetter("ejections"))),
+    _counter("goal_events", "Business events.", _GOAL, _goals(lambda sums, goal: sums.goal_events[goal])),
+    _counter("goal_value", "Sum of event values.", _GOAL, _goals(lambda sums, goal: sums.goal_values.get(goal, 0.0))),
+    _counter("mirror_requests", "Mirrored copies sent.", _VERSION, _mirror(attrgetter("mirror_sent"))),
+    _counter("mirror_dropped", "Mirrored copies not sent.", _VERSION, _mirror(attrgetter("mirror_dropped"))),
+    _counter("mirror_outcomes", "Mirrored copies by outcome.", ("version", "outcome"), _mirrored),
+    _counter("retries", "Attempts made again.", _VERSION, _sums(attrgetter("retries"))),
+    _gauge("verdict", "Of the canary: 1 pass, 0 inconclusive, -1 fail.", (), _route(attrgetter("verdict"))),
+    _gauge("rollout_phase", "1 for the phase that the rollout is in, else 0.", ("phase",), _phase),
+    _counter("rollouts", "Rollouts that have ended, by result and reason.", ("result", "reason"), _ended),
+    _gauge("rollout_info", "Rollout, versions; always 1.", _ROLLOUT, _route(lambda _: 1, attrgetter("identity"))),
+    _gauge("rollout_step", "The rollout's step, from 0 on; -1 without one.", (), _route(_step)),
+    _gauge("check_value", "Evidence of each check that the canary is worse.", ("check",), _checks(0)),
+    _gauge("check_threshold", "Evidence at which a check reaches a verdict.", ("check",), _checks(1)),
 )

@@ -1,7 +1,7 @@
-"""The users of each version: distinct ones in any stretch of the last hour, and in the step of this weight. Pure.
+"""Distinct users of each version: in any part of the last hour, and since the last change of the weight. Pure.
 
-A user is seen by a version when a request of theirs was decided for it, and failed when that version failed one. What
-is counted twice is sorted out by the hash: a user who comes back, to whichever worker, is the same user.
+A version has seen a user if a request of the user was decided for it, and failed the user if one such request failed.
+Users are identified by a hash, so the same user is counted once although several workers report it.
 """
 
 from collections import Counter, OrderedDict
@@ -14,17 +14,16 @@ from canaryproxy.telemetry.read.counters import Side
 from canaryproxy.telemetry.record.distinct_users import MAX_KEPT, DistinctUsers, estimate, relative_error, stratum_of
 
 MAX_WINDOW_SECONDS = 3600
-"""Seconds that are looked back."""
+"""The longest window: one hour."""
 
 SeenAt = OrderedDict[int, int]
-"""The second each user was last seen in, the longest ago first."""
-
+"""The second in which each user was last seen, the oldest first."""
 
 NEVER: Mapping[int, int] = MappingProxyType({})
 
 
 class SlidingCount:
-    """When each user was last here, exactly for up to `most` of them, then of a sample."""
+    """The last second of each user: exact for up to `most` users, beyond that of a sample."""
 
     __slots__ = ("_most", "_seconds", "_strata", "level")
 
@@ -38,7 +37,7 @@ class SlidingCount:
         return f"<SlidingCount: {sum(map(len, self._strata.values()))} kept, 1 in {2**self.level}>"
 
     def merge(self, users: Iterable[int], level: int, at: float) -> None:
-        """These were here; the sample they are from has this level."""
+        """Add users seen at `at`, from a sample of this level."""
         second = int(at)
         self._thin(level)
         for user in users:
@@ -84,7 +83,7 @@ class SlidingCount:
             self.level += 1
 
     def kept(self, now: float, window: float) -> int:
-        """How many of those who are kept were here in the last `window` seconds."""
+        """How many users of the sample were seen in the last `window` seconds."""
         last = int(now)
         wanted = range(last - int(window) + 1, last + 1)
         return sum(
@@ -95,13 +94,13 @@ class SlidingCount:
         )
 
     def last(self, user: int) -> int:
-        """The second a user was last here; -1 for one who is not known."""
+        """The second in which a user was last seen; -1 for an unknown user."""
         return self._strata.get(stratum_of(user), NEVER).get(user, -1)
 
 
 @dataclass(frozen=True, slots=True)
 class UserCount:
-    """How many users; `error` is the relative standard error of the number, 0 where it is exact."""
+    """A number of users; `error` is its relative standard error, 0 if it is exact."""
 
     count: int = 0
     error: float = 0.0
@@ -109,7 +108,7 @@ class UserCount:
 
 @dataclass(frozen=True, slots=True)
 class NewUsers:
-    """Users of one version whom this step had not seen, and those of whom it had not failed a request, before."""
+    """Users of one version seen, and failed, for the first time in this weight period."""
 
     route: str
     version: str
@@ -119,7 +118,7 @@ class NewUsers:
 
 @dataclass(frozen=True, slots=True)
 class FirstSeen:
-    """The values of users' first events of a goal in this step."""
+    """The values of users' first events of a goal in this weight period."""
 
     route: str
     version: str
@@ -132,7 +131,7 @@ UserDelta = NewUsers | FirstSeen
 
 @dataclass(slots=True)
 class WeightPeriod:
-    """What both versions' users met since the weight was set to what it is. Times on the clock of the deltas."""
+    """Users of both versions since the last change of the weight. Times on the clock of the deltas."""
 
     route: str
     weight: int
@@ -142,7 +141,7 @@ class WeightPeriod:
     reached: dict[tuple[str, str], DistinctUsers] = field(default_factory=dict)
 
     def add(self, version: str, seen: Iterable[int], failed: Iterable[int], level: int) -> NewUsers:
-        """A failure only counts for those who were seen in this step, too: others began in an earlier one."""
+        """Add users. Failures count only for users seen in this period: others belong to an earlier one."""
         here = self.seen.setdefault(version, DistinctUsers())
         fresh = _added(here, seen, level)
         bad = self.failed.setdefault(version, DistinctUsers())
@@ -150,7 +149,7 @@ class WeightPeriod:
         return NewUsers(self.route, version, fresh, worse)
 
     def goal_reached(self, version: str, goal: str, users: Mapping[int, float], level: int) -> FirstSeen:
-        """These users had events of a goal, of these values."""
+        """Add users with events of a goal, with their values."""
         here = self.seen.setdefault(version, DistinctUsers())
         there = self.reached.setdefault((version, goal), DistinctUsers())
         fresh = _added(there, (user for user in users if user in here), max(level, here.level))
@@ -158,7 +157,7 @@ class WeightPeriod:
 
 
 def _added(here: DistinctUsers, users: Iterable[int], level: int) -> tuple[int, ...]:
-    """Add users; those of them that are kept and were not there."""
+    """Add users; returns those that are new and kept in the sample."""
     here.thin(level)
     fresh = [user for user in users if user not in here]
     here.merge(fresh, level)
@@ -166,7 +165,7 @@ def _added(here: DistinctUsers, users: Iterable[int], level: int) -> tuple[int, 
 
 
 class UserRegistry:
-    """The users of all versions of all routes, and who of them reached which goal."""
+    """The users of all versions of all routes, and the goals they reached."""
 
     def __init__(self) -> None:
         self._seen: dict[Side, SlidingCount] = {}
@@ -178,8 +177,8 @@ class UserRegistry:
         return f"<UserRegistry of {len(self._steps)} routes>"
 
     def add(self, delta: Delta, weight_of: Callable[[str], int | None]) -> list[UserDelta]:
-        """File a worker's report; `weight_of` tells a route's weight of now, in basis points, None if it is gone.
-        Returns what is new in the routes' steps.
+        """Add a worker's report; returns the changes of the weight periods. `weight_of` returns the current weight of a
+        route in basis points, None for a removed route.
         """
         user_delta: list[UserDelta] = []
         for users in delta.users:
@@ -198,33 +197,31 @@ class UserRegistry:
     def goal_reached(
         self, goal: tuple[str, str, str], users: Mapping[int, float], level: int, at: float
     ) -> list[UserDelta]:
-        """These users had events of a goal, which is given as route, version and name. Returns what is new in the
-        step.
-        """
+        """Add users with events of a goal (route, version, name); returns the changes of the weight period."""
         self._goals.setdefault(goal, SlidingCount()).merge(users, level, at)
         step = self._steps.get(goal[0])
         return [] if step is None else [step.goal_reached(*goal[1:], users, level)]
 
     def version_of(self, route: str, user: int) -> str | None:
-        """The version that had a user last; None for one who is not known."""
+        """The version that saw a user last; None for an unknown user."""
         books = {version: self._seen.get((route, version)) for version in ("stable", "canary")}
         last = {version: -1 if seen is None else seen.last(user) for version, seen in books.items()}
         latest = max(last, key=lambda version: last[version])
         return latest if last[latest] >= 0 else None
 
     def weight_period(self, route: str, weight: int, now: float) -> WeightPeriod:
-        """The step of this weight; a new one begins where it is not that of before."""
+        """The current weight period of a route; a new one if the weight has changed."""
         step = self._steps.get(route)
         if step is None or step.weight != weight:
             step = self._steps[route] = WeightPeriod(route, weight, now)
         return step
 
     def begin(self, route: str) -> None:
-        """The route's step starts over: its users have another canary before them."""
+        """Start a new weight period of a route: its canary was replaced."""
         self._steps.pop(route, None)
 
     def retain(self, routes: Set[str]) -> None:
-        """Forget routes that are not configured any more."""
+        """Drop routes that are no longer configured."""
         for book in (self._seen, self._failed):
             for side in [side for side in book if side[0] not in routes]:
                 del book[side]
@@ -234,15 +231,15 @@ class UserRegistry:
             del self._steps[route]
 
     def seen(self, side: Side, now: float, window: float) -> UserCount:
-        """Users that a version had in the last `window` seconds, an hour at most."""
+        """Users that a version saw in the last `window` seconds, an hour at most."""
         return _user_count(self._seen.get(side), now, window)
 
     def failed(self, side: Side, now: float, window: float) -> UserCount:
-        """Users of whom it failed a request."""
+        """Users with a failed request."""
         return _user_count(self._failed.get(side), now, window)
 
     def reached(self, goal: tuple[str, str, str], now: float, window: float) -> UserCount:
-        """Users who had an event of a goal."""
+        """Users with an event of a goal."""
         return _user_count(self._goals.get(goal), now, window)
 
 

@@ -1,21 +1,21 @@
-"""What each version did lately: counts in slots of time, kept coarser with age. Pure.
+"""Recent counts of each version, in time slots that get coarser with age. Pure.
 
-Slots of 1 s reach back two minutes, of 10 s twenty, of 60 s an hour. An exchange is filed under the moment it is
-reported, not the one it began: a window shows what happened in it, timeouts of old requests included. Only
-requests drawn by weight or affinity count, by their first attempt.
+Slots of 1 s reach back two minutes, of 10 s twenty, of 60 s an hour. An exchange is counted when it is reported, not
+when it began: a window includes timeouts of older requests. Only requests decided by weight or affinity count, by their
+first attempt.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
-from canaryproxy.model.outcome import FAILURES, Outcome
+from canaryproxy.model.failure import FAILURES, Outcome
 from canaryproxy.model.report import CounterDelta, Delta, GoalDelta
 from canaryproxy.telemetry.read.counters import Side
 from canaryproxy.telemetry.record.histogram import quantile, total_seconds
 
 RESOLUTIONS = ((1, 120), (10, 1200), (60, 3600))
-"""Seconds of a slot, and how many seconds they reach back."""
+"""Seconds of a slot, and seconds that its slots reach back."""
 
 MAX_WINDOW_SECONDS = 3600.0
 OBSERVED = 60.0
@@ -31,17 +31,10 @@ class GoalCount:
     count: int = 0
     value: float = 0.0
 
-    def add(self, count: int, value: float) -> None:
-        """More of them."""
-        self.count += count
-        self.value += value
-
 
 @dataclass(slots=True)
 class Sample:
-    """Counts of one version in one stretch of time. `requests` have ended and can be judged; `latency` maps
-    histogram bucket to count.
-    """
+    """Counts of one version in one period. `requests` have ended and can be judged; `latency` maps bucket to count."""
 
     starts: int = 0
     requests: int = 0
@@ -50,7 +43,7 @@ class Sample:
     goals: dict[str, GoalCount] = field(default_factory=dict)
 
     def count(self, cell: CounterDelta) -> None:
-        """Add what a worker reports."""
+        """Add a cell of a worker's report."""
         self.starts += cell.starts
         for outcome, count in cell.outcomes.items():
             if outcome not in NEUTRAL:
@@ -63,10 +56,12 @@ class Sample:
 
     def goal_reached(self, goal: str, events: int, value: float) -> None:
         """Add events of a goal."""
-        self.goals.setdefault(goal, GoalCount()).add(events, value)
+        count = self.goals.setdefault(goal, GoalCount())
+        count.count += events
+        count.value += value
 
     def merge(self, other: "Sample") -> None:
-        """Add another stretch."""
+        """Add the counts of another period."""
         self.starts += other.starts
         self.requests += other.requests
         self.errors += other.errors
@@ -81,12 +76,12 @@ class Sample:
 
     @property
     def mean(self) -> float | None:
-        """Mean latency in seconds, within 1.1 %; None where none was measured."""
+        """Mean latency in seconds, within 1.1 %; None without measurements."""
         total = self.latency.total()
         return total_seconds(self.latency) / total if total else None
 
     def quantile(self, q: float) -> float | None:
-        """A quantile of the latency in seconds, within 1.1 %; None where none was measured."""
+        """A quantile of the latency in seconds, within 1.1 %; None without measurements."""
         return quantile(self.latency, q)
 
 
@@ -97,7 +92,7 @@ class SampleHistory:
         self._slots: tuple[dict[int, Sample], ...] = tuple({} for _ in RESOLUTIONS)
 
     def at(self, at: float) -> Iterator[Sample]:
-        """The slots of a moment, one for each resolution."""
+        """The slots for a time, one per resolution."""
         for (width, reach), slots in zip(RESOLUTIONS, self._slots, strict=True):
             number = int(at) // width
             sample = slots.get(number)
@@ -108,7 +103,7 @@ class SampleHistory:
             yield sample
 
     def sample(self, now: float, window: float) -> Sample:
-        """The last `window` seconds, from the finest slots that reach back so far."""
+        """The last `window` seconds, from the finest slots that reach back that far."""
         merged = Sample()
         for (width, reach), slots in zip(RESOLUTIONS, self._slots, strict=True):
             if window <= reach:
@@ -121,44 +116,38 @@ class SampleHistory:
 
 
 class Window:
-    """The recent past of all versions. Times are seconds of one monotonic clock."""
+    """Recent counts of all versions. Times are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
-        self._histories: dict[Side, SampleHistory] = {}
+        self._histories: defaultdict[Side, SampleHistory] = defaultdict(SampleHistory)
 
     def add(self, delta: Delta) -> None:
-        """File a worker's report."""
+        """Add a worker's report."""
         for cell in delta.cells:
             if cell.key.analysed:
-                for sample in self._history((cell.key.route, cell.key.version)).at(delta.at):
+                for sample in self._histories[cell.key.route, cell.key.version].at(delta.at):
                     sample.count(cell)
         for goal in delta.goals:
             if goal.analysed:
                 self.goal_reached(goal, delta.at)
 
     def goal_reached(self, goal: GoalDelta, at: float) -> None:
-        """File events of a goal."""
-        for sample in self._history((goal.route, goal.version)).at(at):
+        """Add events of a goal."""
+        for sample in self._histories[goal.route, goal.version].at(at):
             sample.goal_reached(goal.goal, goal.events, goal.value)
 
-    def _history(self, side: Side) -> SampleHistory:
-        history = self._histories.get(side)
-        if history is None:
-            history = self._histories[side] = SampleHistory()
-        return history
-
     def retain(self, routes: Set[str]) -> None:
-        """Forget routes that are not configured any more."""
+        """Drop routes that are no longer configured."""
         for side in [side for side in self._histories if side[0] not in routes]:
             del self._histories[side]
 
     def sample(self, side: Side, now: float, window: float) -> Sample:
-        """What a version did in the last `window` seconds, an hour at most."""
+        """The counts of a version in the last `window` seconds, an hour at most."""
         history = self._histories.get(side)
         return Sample() if history is None else history.sample(now, min(window, MAX_WINDOW_SECONDS))
 
     def observed_weight(self, route: str, now: float) -> float | None:
-        """The canary's share of what was drawn in the last minute, percent; None without a draw."""
+        """The canary's share of the decisions of the last minute, percent; None without decisions."""
         canary = self.sample((route, "canary"), now, OBSERVED).starts
         total = canary + self.sample((route, "stable"), now, OBSERVED).starts
         return 100 * canary / total if total else None

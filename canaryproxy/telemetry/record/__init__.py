@@ -1,1 +1,1 @@
-"""Measured on the request path: counters, histograms, users and log lines that workers write."""
+"""Telemetry recorded on the request path: counters, histograms, users and log lines of one worker."""

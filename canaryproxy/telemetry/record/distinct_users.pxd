@@ -7,11 +7,7 @@ cdef uint64_t WORD_BITS
 
 @cython.final
 cdef class UserNumbers:
-    cdef uint64_t _a
-    cdef uint64_t _b
-    cdef uint64_t _c
-    cdef uint64_t _d
-    cdef uint64_t _end
+    cdef uint64_t _a, _b, _c, _d, _end
 
     @cython.locals(a=uint64_t, b=uint64_t, c=uint64_t, d=uint64_t, word=uint64_t, number=int)
     cpdef uint64_t of(self, uint64_t user) except? 0

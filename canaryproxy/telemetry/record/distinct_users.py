@@ -1,35 +1,31 @@
-"""Counting distinct users, who are hashes of 64 bits: exactly while they are few, by a sample when they are many. Pure.
+"""Counts distinct users, given as 64-bit hashes: few of them exactly, many by a sample. Pure.
 
-The sample keeps those hashes that are below a bound, which is halved whenever there are too many (Wegman's adaptive
-sampling: Flajolet 1990, "On adaptive sampling"). Whether a user is in it depends on the hash alone, so samples of
-several workers merge into that of their union, and users who failed are sampled exactly as those who were seen. What
-is kept of a sample of 1 in 2^level has a relative standard error of sqrt((1 - 2^-level) / kept).
+The sample keeps the hashes below a bound, which is halved whenever there are too many (Wegman's adaptive sampling:
+Flajolet 1990, "On adaptive sampling"). Whether a user is in the sample depends on the hash alone, so samples of several
+workers merge into that of their union, and failed users are sampled exactly like seen ones. A sample of 1 in 2^level
+has a relative standard error of sqrt((1 - 2^-level) / kept).
 
-Hashes lie in strata by their leading zeros. Halving takes away one stratum, so it costs the same for any number.
+Hashes are grouped in strata by their leading zeros. Halving drops one stratum.
 
-A client chooses its key where that is a header, or a cookie that it need not keep, and the hash of a bucket is no
-secret: it could look for keys whose hashes have many zeros, and with a few thousand of those no other user would be
-sampled. So users are not counted by that hash but by a number made of it under a key of the instance (`UserNumbers`),
-which no client knows or sees anything of. Which bucket a client has is not touched by that.
+Clients can choose their key, and the hash that determines the bucket is not secret. An attacker could search for keys
+whose hashes have many leading zeros; a few thousand of them would crowd all other users out of the sample. Therefore
+users are counted by a keyed number instead (`UserNumbers`), whose key clients cannot learn. Buckets are not affected.
 """
 
 import math
 from collections.abc import Iterable
 
 MAX_KEPT = 100_000
-"""Users that are kept; up to here counts are exact."""
-
+"""Limit on users kept; up to this number counts are exact."""
 
 WORD_BITS = 2**64 - 1
 
 SECRET_BYTES = 16
-"""Bytes of the key that users are numbered under."""
+"""Bytes of the key of `UserNumbers`."""
 
 
 class UserNumbers:
-    """Users by another number: SipHash-1-3 (Aumasson and Bernstein 2012, as in Python) of the 8 bytes of their hash."""
-
-    __slots__ = ("_a", "_b", "_c", "_d", "_end")
+    """Keyed numbers of users: SipHash-1-3 (Aumasson and Bernstein 2012, as in Python) of the 8 bytes of their hash."""
 
     def __init__(self, secret: bytes) -> None:
         secret = secret.ljust(SECRET_BYTES, b"\0")
@@ -69,7 +65,7 @@ class UserNumbers:
 
 
 def stratum_of(user: int) -> int:
-    """How often the bound may be halved until this user is not sampled any more: the leading zeros of 64 bits."""
+    """The leading zeros of the 64-bit hash: the level up to which a sample keeps the user."""
     number = 0
     while number < 64 and not user >> (63 - number):
         number += 1
@@ -77,19 +73,17 @@ def stratum_of(user: int) -> int:
 
 
 def estimate(kept: int, level: int) -> int:
-    """Users that a sample stands for."""
+    """The number of users that a sample represents."""
     return kept << level
 
 
 def relative_error(kept: int, level: int) -> float:
-    """The relative standard error of that number; 0 while it is exact."""
+    """The relative standard error of the estimate; 0 while it is exact."""
     return math.sqrt((1 - 2.0**-level) / kept) if level and kept else 0.0
 
 
 class DistinctUsers:
     """A set of users, or a sample of it: one in 2^`level`."""
-
-    __slots__ = ("_most", "_strata", "kept", "level")
 
     def __init__(self, most: int = MAX_KEPT) -> None:
         self._most = most
@@ -107,7 +101,7 @@ class DistinctUsers:
         return user in self._strata.get(stratum_of(user), ())
 
     def add(self, user: int) -> None:
-        """A user is here, once more or for the first time."""
+        """Add a user, new or known."""
         number = stratum_of(user)
         if number < self.level:
             return
@@ -121,22 +115,22 @@ class DistinctUsers:
                 self.thin(self.level + 1)
 
     def merge(self, users: Iterable[int], level: int) -> None:
-        """Add what another sample of this level has."""
+        """Add the users of another sample of this level."""
         self.thin(level)
         for user in users:
             self.add(user)
 
     def thin(self, level: int) -> None:
-        """Keep no more than one in 2^level."""
+        """Reduce the sample to one in 2^level."""
         while self.level < level:
             self.kept -= len(self._strata.pop(self.level, ()))
             self.level += 1
 
     def users(self) -> frozenset[int]:
-        """Those that are kept."""
+        """The users in the sample."""
         return frozenset().union(*self._strata.values())
 
     @property
     def error(self) -> float:
-        """The relative standard error of its length; 0 while that is exact."""
+        """The relative standard error of the length; 0 while it is exact."""
         return relative_error(self.kept, self.level)

@@ -1,9 +1,9 @@
-"""What went wrong with an endpoint, as lines of the log: which request, which endpoint, and why.
+"""Log lines about failed attempts: request, endpoint and reason.
 
-An outage is one event and not a line for every request. Of what one endpoint does wrong in one way, LINES requests in
-PERIOD seconds have a line of their own; how many more there were is said when the time is over. So an endpoint that
-fails all the time hides neither another one nor another trouble of its own. Nothing that a peer sent is shown: reasons
-are our sentences or the system's, and what does not print is escaped all the same.
+An outage must not write a line per request. For one endpoint and one kind of failure, at most `MAX_LINES` lines are
+written in `PERIOD_SECONDS`; the number of suppressed lines follows at the end of the period. So an endpoint that fails
+all the time hides neither other endpoints nor its other failures. No bytes of a peer are logged: reasons are fixed
+sentences or the system's, and unprintable characters are escaped.
 """
 
 import logging
@@ -16,10 +16,10 @@ from canaryproxy.model.failure import Failure
 
 MAX_LINES = 5
 PERIOD_SECONDS = 10.0
-"""So many lines in so many seconds, for each endpoint and kind of failure, by each worker."""
+"""Limit on lines per period, for each endpoint and kind of failure, in each worker."""
 
 MAX_REASON_LENGTH = 200
-"""Characters of a reason that are shown."""
+"""Characters of a reason that are logged."""
 
 EVENT = "upstream-error"
 
@@ -27,7 +27,7 @@ log = logging.getLogger("canaryproxy")
 
 
 class ErrorKind(NamedTuple):
-    """What is counted together. `error` is the type of RFC 9209."""
+    """Failures that are counted together. `error` is the type of RFC 9209."""
 
     route: str
     version: str
@@ -41,7 +41,7 @@ class ErrorKind(NamedTuple):
 
 
 class SuppressionWindow:
-    """One kind of failure since it was first seen, at `until` less PERIOD."""
+    """Lines of one kind of failure in the period that ends at `until`."""
 
     __slots__ = ("lines", "suppressed", "until")
 
@@ -52,7 +52,7 @@ class SuppressionWindow:
 
 
 class ErrorLog:
-    """The errors of a worker's endpoints. `clock` tells monotonic seconds."""
+    """The failures of a worker's endpoints. `clock` returns monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -62,7 +62,7 @@ class ErrorLog:
         return f"<ErrorLog {len(self._windows)} kinds of failure>"
 
     def note(self, failure: Failure, target: Decision, request_id: bytes, why: str, *, mirror: bool = False) -> None:
-        """An attempt at `target` came to nothing."""
+        """Log a failed attempt at `target`."""
         endpoint = "" if target.endpoint is None else target.endpoint.authority
         kind = ErrorKind(target.route.name, target.version.name, endpoint, failure.error, mirror)
         window = self._windows.get(kind)
@@ -73,33 +73,24 @@ class ErrorLog:
             window.suppressed += 1
             return
         window.lines += 1
-        reason, request = (
-            escaped(why or failure.name.lower().replace("_", " "), MAX_REASON_LENGTH),
-            escaped(request_id.decode("latin-1"), MAX_REASON_LENGTH),
-        )
+        reason = escaped(why or failure.name.lower().replace("_", " "), MAX_REASON_LENGTH)
+        request = escaped(request_id.decode("latin-1"), MAX_REASON_LENGTH)
         _write(kind, "%s: %s (request %s)", kind, reason, request or "-", reason=reason, request_id=request)
 
     def sweep(self, tick: float) -> None:
-        """Say how many had no line, where the time is over."""
+        """Report the suppressed lines of periods that have ended."""
         for kind in [kind for kind, window in self._windows.items() if window.until <= tick]:
             self._close(kind)
 
     def close(self) -> None:
-        """Say it of all: this worker ends."""
+        """Report all suppressed lines: the worker exits."""
         for kind in list(self._windows):
             self._close(kind)
 
     def _close(self, kind: ErrorKind) -> None:
         window = self._windows.pop(kind, None)
-        if window is not None and window.suppressed:
-            _write(
-                kind,
-                "%s: %d more like this in %g s",
-                kind,
-                window.suppressed,
-                PERIOD_SECONDS,
-                suppressed=window.suppressed,
-            )
+        if window is not None and (count := window.suppressed):
+            _write(kind, "%s: %d more like this in %g s", kind, count, PERIOD_SECONDS, suppressed=count)
 
 
 def _write(kind: ErrorKind, words: str, *values: object, **fields: object) -> None:

@@ -1,7 +1,7 @@
 """Latency in exponential buckets: ratio 2^(1/32), OpenTelemetry scale 5, mergeable by addition.
 
-Bucket `i` holds values v with 2^(i/32) < v <= 2^((i+1)/32) seconds. A quantile read from it is within half
-a bucket's width, 1.1 %, of a value that was counted. Folding two neighbours into one halves the scale.
+Bucket `i` holds values v with 2^(i/32) < v <= 2^((i+1)/32) seconds. A quantile is within half a bucket's width, 1.1 %,
+of a counted value.
 """
 
 import math
@@ -10,49 +10,32 @@ from collections.abc import Mapping, Sequence
 
 from canaryproxy.telemetry.record.logarithm import PER_OCTAVE
 
-SCALE = 5
-
 MIN_VALUE = 1e-6
 ZERO_BUCKET = -(2**15)
-"""Values below a millionth are none; the bucket of those."""
+"""The bucket of values below a millionth, which count as zero."""
 
 ROUNDING = 1e-12
-"""A product that is whole may come out a little above it, which must not cost a rank: 0.07 * 100 is above 7."""
+"""Relative tolerance of a rank: 0.07 * 100 is slightly above 7 in floating point and must still be rank 7."""
 
 
 def value_bucket(value: float) -> int:
-    """The index of the bucket that holds an event's value, on the same scale; `ZERO_BUCKET` for nothing."""
+    """The bucket of an event's value, on the same scale; `ZERO_BUCKET` for zero."""
     return math.ceil(math.log2(value) * PER_OCTAVE) - 1 if value >= MIN_VALUE else ZERO_BUCKET
 
 
 def value_of(index: int) -> float:
-    """About the value that a bucket stands for."""
+    """The representative value of a bucket."""
     return 0.0 if index == ZERO_BUCKET else middle(index)
-
-
-def bounds(index: int, scale: int = SCALE) -> tuple[float, float]:
-    """The bucket's bounds in seconds: values lie above the first and at most at the second."""
-    per_octave = 2**scale
-    return 2.0 ** (index / per_octave), 2.0 ** ((index + 1) / per_octave)
 
 
 def middle(index: int) -> float:
     """The geometric middle of a bucket, seconds: within 1.1 % of every value in it."""
-    low, high = bounds(index)
-    return math.sqrt(low * high)
+    return math.sqrt(2.0 ** (index / PER_OCTAVE) * 2.0 ** ((index + 1) / PER_OCTAVE))
 
 
 def total_seconds(counts: Mapping[int, int]) -> float:
-    """The sum of what was counted, each value taken as the middle of its bucket: within 1.1 %."""
+    """The sum of the counted values in seconds, each taken as the middle of its bucket: within 1.1 %."""
     return sum(count * middle(index) for index, count in counts.items())
-
-
-def fold(counts: Mapping[int, int]) -> dict[int, int]:
-    """The same counts one scale coarser: two neighbouring buckets become one."""
-    folded: dict[int, int] = {}
-    for index, count in counts.items():
-        folded[index >> 1] = folded.get(index >> 1, 0) + count
-    return folded
 
 
 def merge(*many: Mapping[int, int]) -> dict[int, int]:
@@ -65,9 +48,8 @@ def merge(*many: Mapping[int, int]) -> dict[int, int]:
 
 
 def quantile(counts: Mapping[int, int], q: float) -> float | None:
-    """The q-quantile in seconds (the geometric middle of its bucket), or None where nothing was counted.
-
-    Raises `ValueError` unless 0 <= q <= 1.
+    """The q-quantile in seconds (the geometric middle of its bucket); None for an empty histogram. Raises `ValueError`
+    unless 0 <= q <= 1.
     """
     if not 0 <= q <= 1:
         raise ValueError(f"{q} is not a quantile")
@@ -83,8 +65,8 @@ def quantile(counts: Mapping[int, int], q: float) -> float | None:
 
 
 def classic(latency: Counter[int], uppers: Sequence[float]) -> list[tuple[str, float]]:
-    """Exponential buckets as cumulative classic ones. Each is counted where its middle lies, so a bound is off by
-    1.1 % at most; a count never moves, so these never go back.
+    """Exponential buckets as cumulative Prometheus buckets. Each is counted at its middle, so a bound is off by 1.1 %
+    at most, and no count ever decreases.
     """
     found: list[tuple[str, float]] = []
     ordered = sorted(latency.items())

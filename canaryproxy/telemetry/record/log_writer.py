@@ -1,8 +1,8 @@
-"""A bounded sink for the access log, in a thread of its own: a slow disk or pipe never holds up the event loop.
+"""A bounded writer of the access log in its own thread: a slow disk or pipe never blocks the event loop.
 
-The request path only appends to a deque. The thread looks a few times a second, renders what is waiting and
-writes it as one batch. No thread is woken for an entry and nothing is locked: each counter has one writer. What
-cannot be kept or written is dropped and counted, and the log itself says how much, as soon as it can.
+The request path only appends to a deque. The thread wakes a few times a second, renders the waiting entries and writes
+them as one batch. No entry wakes the thread and nothing is locked: each counter has one writer. Entries that cannot be
+queued or written are dropped and counted; the log reports their number as soon as it can be written.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ STDOUT = "-"
 """The path that means standard output."""
 
 PAUSE_SECONDS = 0.1
-"""Seconds between two batches."""
+"""Seconds between two batches: short for a reader, long enough that a batch is worth its system call."""
 
 ROTATION_CHECK_SECONDS = 1.0
-"""Seconds after which the thread looks again whether its file still has its path."""
+"""Seconds between checks whether log rotation has moved the file."""
 
 SHORTER = (1024, 512, 256, 128, 64)
-"""Bytes that are left of each text of a client whose line is too long for a pipe: the most that fit."""
+"""Bytes of each text of the client in a line that is too long for a pipe; the largest that fits is used."""
 
 MODE = 0o640
 
@@ -37,10 +37,10 @@ log = logging.getLogger("canaryproxy")
 
 
 class AccessLogWriter:
-    """Writes entries to a file, or standard output for the path `-`. One thread may put.
+    """Writes entries to a file, or to standard output for the path `-`. Only one thread may call `put`.
 
-    `clock` tells wall-clock seconds since the epoch. More than `limit` entries never wait. Opens the file at once:
-    raises `OSError` where that fails. Start it in the process that puts, threads do not survive a fork.
+    `clock` returns wall-clock seconds since the epoch; at most `limit` entries wait. Opens the file at once and raises
+    `OSError` if that fails. Create it in the process that writes: threads do not survive a fork.
     """
 
     def __init__(
@@ -66,18 +66,18 @@ class AccessLogWriter:
 
     @property
     def dropped(self) -> int:
-        """Entries that were not written, since the start."""
+        """Entries dropped since the start."""
         return self._refused + self._lost
 
     def put(self, entry: AccessLogEntry) -> None:
-        """Have an entry written soon. Never blocks: it is dropped where too many are waiting, or after `close`."""
+        """Queue an entry. Never blocks: the entry is dropped if too many wait, or after `close`."""
         if len(self._waiting) < self._limit:
             self._waiting.append(entry)
         else:
             self._refused += 1
 
     def close(self, timeout: float = 2.0) -> None:
-        """Write what is waiting and stop. Gives up after `timeout` seconds."""
+        """Write the waiting entries and stop, within `timeout` seconds."""
         self._limit = 0
         self._stop.set()
         self._thread.join(timeout)
@@ -104,7 +104,7 @@ class AccessLogWriter:
             self._reported = dropped
 
     def _line(self, entry: AccessLogEntry) -> str:
-        """A line, in a pipe none that is longer than it takes at once: those of several workers would be mixed."""
+        """The line of an entry. For a pipe it is shortened to an atomic write, so that lines of workers do not mix."""
         line = self._render(entry)
         if self._pipe and len(line.encode()) >= PIPE_BUF:
             shorter = (self._render(shortened(entry, most)) for most in SHORTER)
@@ -112,7 +112,7 @@ class AccessLogWriter:
         return line
 
     def _write(self, data: bytes) -> int:
-        """Returns how many lines at the end of `data` could not be written whole."""
+        """Write lines; returns how many at the end of `data` were not written completely."""
         done = 0
         try:
             self._follow()
@@ -132,7 +132,7 @@ class AccessLogWriter:
         return data.count(b"\n", done)
 
     def _follow(self) -> None:
-        """Have the file open that has our path now: log rotation moves the one we had."""
+        """Reopen the path if log rotation has moved the file."""
         if self._path == STDOUT or (self._fd >= 0 and time.monotonic() < self._look_at):
             return
         self._look_at = time.monotonic() + ROTATION_CHECK_SECONDS
@@ -155,8 +155,8 @@ class AccessLogWriter:
 
 
 def portion(data: bytes, start: int) -> int:
-    """Where the next write ends: whole lines, together no more than a pipe takes at once (PIPE_BUF), so that the
-    lines of several workers do not mix; a longer line alone.
+    """The end of the next write: whole lines, at most PIPE_BUF bytes, which a pipe takes atomically; a longer line
+    alone.
     """
     if len(data) - start <= PIPE_BUF:
         return len(data)
@@ -167,7 +167,7 @@ def portion(data: bytes, start: int) -> int:
 
 
 def is_pipe(fd: int) -> bool:
-    """Whether what is written there comes out as a stream that others write into, too."""
+    """Whether other processes may write into the same stream: a pipe or a socket."""
     try:
         mode = os.fstat(fd).st_mode
     except OSError:
@@ -176,10 +176,11 @@ def is_pipe(fd: int) -> bool:
 
 
 def open_log(path: str) -> int:
-    """Open a log for appending; a disk is none. Without `O_NONBLOCK`, opening a pipe would wait for its reader."""
+    """Open a log for appending. Raises `OSError`, also for a block device."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISBLK(Path(path).stat().st_mode):
             raise OSError(errno.EINVAL, "it is a block device")
+    # Without O_NONBLOCK, opening a named pipe would wait for its reader.
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY | os.O_NONBLOCK, MODE)
     os.set_blocking(fd, True)
     return fd

@@ -7,7 +7,7 @@ PER_OCTAVE = 32
 
 MIN_SECONDS = 1e-6
 MAX_SECONDS = 86_400.0
-"""Seconds: shorter and longer times are counted as these."""
+"""Seconds. Shorter and longer times are clamped: no bucket is needed below a microsecond or beyond a day."""
 
 
 def bucket_of(seconds: float) -> int:

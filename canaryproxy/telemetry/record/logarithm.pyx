@@ -1,4 +1,4 @@
-"""The bucket of a duration, in C, for every request asks for one. The compiled twin of logarithm.py."""
+"""The bucket of a duration, in C: computed for every request. The compiled twin of logarithm.py."""
 
 from libc.math cimport ceil, log2
 

@@ -14,16 +14,8 @@ cdef class CounterCell:
     cdef public object key
     cdef public long second
     cdef public bint dirty
-    cdef public Py_ssize_t starts
-    cdef public Py_ssize_t ejections
-    cdef public dict outcomes
-    cdef public dict retried
-    cdef public dict codes
-    cdef public dict latency
-    cdef public dict duration
-    cdef public dict connect
-    cdef public dict rescues
-    cdef public dict replies
+    cdef public Py_ssize_t starts, ejections
+    cdef public dict outcomes, retried, codes, latency, duration, connect, rescues, replies
 
     cpdef mark_dirty(self)
     @cython.locals(bucket=object, usual=dict)
@@ -36,15 +28,9 @@ cdef class CounterCell:
 cdef class Recorder:
     cdef UserNumbers _numbers
     cdef long _second
-    cdef dict _cells
+    cdef dict _cells, _refused, _turned_away, _evicted, _seen
+    cdef object _users, _goals, _mirrors
     cdef list _dirty_cells
-    cdef dict _refused
-    cdef dict _turned_away
-    cdef dict _evicted
-    cdef dict _users
-    cdef dict _seen
-    cdef dict _goals
-    cdef dict _mirrors
 
     @cython.locals(second=long, cell=CounterCell)
     cpdef CounterCell start(self, Decision decision, double now)

@@ -5,38 +5,34 @@ however long they take. Exchanges outlive their second and the flushes: a cell t
 flush puts itself back on the list of cells with news.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from canaryproxy.model.decision import Decision
-from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.failure import Outcome
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta, GoalDelta, MirrorDelta, OpenRequests, UsersDelta
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbers
 from canaryproxy.telemetry.record.histogram import merge, value_bucket
 from canaryproxy.telemetry.record.logarithm import bucket_of
 
 OVERDUE_SECONDS = 1
-"""An open exchange is overdue once the clock's whole second exceeds its second of start by this much: one that began
-at 5.9 from 6.0 on, one that began at 5.1 likewise. So its age is then anything up to a second, and all that began in
-one second turn overdue together."""
-
+"""An open exchange is overdue once the clock's whole second exceeds its start second by this much. All exchanges that
+began in one second become overdue together, at an age of up to one second."""
 
 MAX_OVERDUE = 8_192
 COARSEST_SECONDS = 64
-"""Entries of a report for what is overdue, beyond which seconds of start are put together, so many at most: a report
-has to fit into a frame also where the exchanges of a hundred routes have waited for a minute."""
-
+"""Limit on the overdue entries of a report, and how many start seconds may be merged to keep it: a report has to fit
+into a frame even if exchanges of a hundred routes have waited for a minute."""
 
 OK = 200
 SUCCESS = Outcome.SUCCESS
 
 NO_TUNNELS: Mapping[tuple[str, str], int] = MappingProxyType({})
 
-
 NO_COUNTS: dict[Any, int] = {}
-"""What was never counted: most cells know few kinds of events. It stays empty."""
+"""Shared empty counts, never changed: most cells count few kinds of events."""
 
 
 def _count(counts: dict[Any, int], key: object, count: int = 1) -> dict[Any, int]:
@@ -47,29 +43,11 @@ def _count(counts: dict[Any, int], key: object, count: int = 1) -> dict[Any, int
 
 
 class CounterCell:
-    """Counts of one decision's exchanges that began in one second. Times are seconds.
+    """Counts of one decision's exchanges that began in one second. Times in seconds.
 
-    The usual exchange succeeds with 200 and is judged by all of its duration: it is counted once, by its duration, and
-    in all the other places when there is a report (`fold`).
+    The usual exchange succeeds with 200, and its latency is its duration: it is counted once, by duration, and added to
+    the other counts when a report is made (`fold`).
     """
-
-    __slots__ = (
-        "_dirty_cells",
-        "_usual_durations",
-        "codes",
-        "connect",
-        "dirty",
-        "duration",
-        "ejections",
-        "key",
-        "latency",
-        "outcomes",
-        "replies",
-        "rescues",
-        "retried",
-        "second",
-        "starts",
-    )
 
     def __init__(self, key: CounterKey, second: int, dirty_cells: "list[CounterCell]") -> None:
         self.key = key
@@ -81,7 +59,7 @@ class CounterCell:
         return f"<CounterCell {self.key} second {self.second}: {self.starts} starts>"
 
     def clear(self) -> None:
-        """Everything so far was reported."""
+        """Start again after a report."""
         self.dirty = False
         self.starts = 0
         self._usual_durations: dict[int, int] = {}
@@ -96,14 +74,14 @@ class CounterCell:
         self.ejections = 0
 
     def mark_dirty(self) -> None:
-        """There is something to report."""
+        """Add the cell to those to be reported."""
         if not self.dirty:
             self.dirty = True
             self._dirty_cells.append(self)
 
     def finish(self, outcome: Outcome, code: int, duration: float, latency: float | None) -> None:
-        """The exchange ended: what became of its attempt, the status the client got and when, counted from
-        the complete request head, and the judged latency, None where there is none to judge.
+        """Count an exchange: the outcome of its attempt, the client's status, the duration from the complete request
+        head, and the judged latency or None.
         """
         if not self.dirty:
             self.mark_dirty()
@@ -117,7 +95,7 @@ class CounterCell:
             self.latency = _count(self.latency, bucket)
 
     def succeed(self, duration: float) -> None:
-        """The usual exchange ended."""
+        """Count a usual exchange."""
         if not self.dirty:
             self.mark_dirty()
         bucket = bucket_of(duration)
@@ -125,7 +103,7 @@ class CounterCell:
         usual[bucket] = usual.get(bucket, 0) + 1
 
     def fold(self) -> None:
-        """Count the usual exchanges like all others."""
+        """Add the usual exchanges to the other counts."""
         usual, self._usual_durations = self._usual_durations, {}
         if usual:
             count = sum(usual.values())
@@ -135,27 +113,27 @@ class CounterCell:
             self.latency = merge(self.latency, usual) if self.latency else usual
 
     def repeat(self, outcome: Outcome) -> None:
-        """An attempt beside the first: lost to the keep-alive race, or made elsewhere after the first one failed."""
+        """Count an attempt beside the first: repeated after the keep-alive race, or made elsewhere after a failure."""
         self.mark_dirty()
         self.retried = _count(self.retried, outcome)
 
     def connected(self, seconds: float) -> None:
-        """A connection to the endpoint was opened."""
+        """Count an opened connection to the endpoint."""
         self.mark_dirty()
         self.connect = _count(self.connect, bucket_of(seconds))
 
     def reply(self, status: int) -> None:
-        """The version answered its first attempt with a status from 400 on."""
+        """Count a status from 400 on that the version gave to a first attempt."""
         self.mark_dirty()
         self.replies = _count(self.replies, status)
 
     def rescue(self, kind: str) -> None:
-        """The other version answers in place of this one."""
+        """Count a request that the other version answers."""
         self.mark_dirty()
         self.rescues = _count(self.rescues, kind)
 
     def eject(self) -> None:
-        """An endpoint of this version is ejected."""
+        """Count an ejection of an endpoint of this version."""
         self.mark_dirty()
         self.ejections += 1
 
@@ -190,7 +168,7 @@ class GoalCounter:
         self.sum_values: dict[int, float] = {}
 
     def add(self, value: float, user: int) -> None:
-        """One more, of this user if there is one."""
+        """Count an event; `user` is 0 without a user."""
         self.count += 1
         self.value += value
         bucket = value_bucket(value)
@@ -200,7 +178,7 @@ class GoalCounter:
             self.sum_values[user] = self.sum_values.get(user, 0.0) + value
 
     def report(self, key: tuple[str, str, str, bool]) -> GoalDelta:
-        """All of it, users as a sample where they are many."""
+        """The events since the last report; many users as a sample."""
         users = {user: self.sum_values[user] for user in self.users.users()}
         return GoalDelta(*key, self.count, self.value, self.values, self.users.level, users)
 
@@ -216,23 +194,9 @@ class MirrorCounter:
 
 
 class Recorder:
-    """The counters of one worker. Times are seconds of one monotonic clock. Users are given by their hash, and numbered
-    under the `secret`.
+    """The counters of one worker. Times are seconds of one monotonic clock. Users are given by their hash and numbered
+    with the `secret` (`UserNumbers`).
     """
-
-    __slots__ = (
-        "_cells",
-        "_dirty_cells",
-        "_evicted",
-        "_goals",
-        "_mirrors",
-        "_numbers",
-        "_refused",
-        "_second",
-        "_seen",
-        "_turned_away",
-        "_users",
-    )
 
     def __init__(self, secret: bytes = b"") -> None:
         self._numbers = UserNumbers(secret)
@@ -242,13 +206,13 @@ class Recorder:
         self._refused: dict[int, int] = {}
         self._turned_away: dict[str, int] = {}
         self._evicted: dict[str, int] = {}
-        self._users: dict[tuple[str, str, int], NewUserSketch] = {}
+        self._users: defaultdict[tuple[str, str, int], NewUserSketch] = defaultdict(NewUserSketch)
         self._seen: dict[Decision, DistinctUsers] = {}
-        self._goals: dict[tuple[str, str, str, bool], GoalCounter] = {}
-        self._mirrors: dict[str, MirrorCounter] = {}
+        self._goals: defaultdict[tuple[str, str, str, bool], GoalCounter] = defaultdict(GoalCounter)
+        self._mirrors: defaultdict[str, MirrorCounter] = defaultdict(MirrorCounter)
 
     def start(self, decision: Decision, now: float) -> CounterCell:
-        """Count a start; returns the cell that the exchange adds to later."""
+        """Count a started exchange; returns its cell."""
         second = int(now)
         if second != self._second:
             self._second = second
@@ -272,63 +236,50 @@ class Recorder:
         return CounterCell(key, second, self._dirty_cells)
 
     def refuse(self, code: int) -> None:
-        """Count an answer of our own, given before any decision."""
+        """Count a response of ours without a decision."""
         self._refused[code] = self._refused.get(code, 0) + 1
 
     def connection_rejected(self, reason: str) -> None:
-        """Count a client connection that was not let in."""
+        """Count a refused client connection."""
         self._turned_away[reason] = self._turned_away.get(reason, 0) + 1
 
     def evict(self, reason: str) -> None:
-        """Count a client connection that was closed to make room."""
+        """Count a client connection closed to free capacity."""
         self._evicted[reason] = self._evicted.get(reason, 0) + 1
 
     def user_seen(self, decision: Decision, user: int) -> None:
-        """A request of this user was decided."""
+        """Count the user of a decided request."""
         seen = self._seen.get(decision)
         if seen is None:
             seen = self._seen[decision] = self._sketch_of(decision).seen
         seen.add(self._numbers.of(user))
 
     def user_failed(self, decision: Decision, user: int) -> None:
-        """The version failed a request of this user."""
+        """Count the user of a failed request."""
         self._sketch_of(decision).failed.add(self._numbers.of(user))
 
     def _sketch_of(self, decision: Decision) -> NewUserSketch:
-        key = decision.route.name, decision.version.name, decision.route.weight
-        sketch = self._users.get(key)
-        if sketch is None:
-            sketch = self._users[key] = NewUserSketch()
-        return sketch
+        return self._users[decision.route.name, decision.version.name, decision.route.weight]
 
     def goal_reached(self, decision: Decision, reached: Iterable[tuple[str, float]], user: int) -> None:
-        """Count events, by name of goal and value, for the version decided; `user` is 0 where there is none."""
+        """Count events (goal, value) for the version decided; `user` is 0 without a user."""
         for goal, value in reached:
             key = decision.route.name, decision.version.name, goal, decision.analysed
-            events = self._goals.get(key)
-            if events is None:
-                events = self._goals[key] = GoalCounter()
-            events.add(value, self._numbers.of(user) if user else 0)
+            self._goals[key].add(value, self._numbers.of(user) if user else 0)
 
     def mirror_sent(self, route: str) -> None:
-        """A copy is on its way."""
-        self._mirror_of(route).sent += 1
+        """Count a mirrored copy that was sent."""
+        self._mirrors[route].sent += 1
 
     def mirror_dropped(self, route: str, outcome: Outcome) -> None:
-        """A copy was not sent."""
-        self._mirror_of(route).dropped += 1
+        """Count a mirrored copy that was not sent."""
+        self._mirrors[route].dropped += 1
         self.mirror_ended(route, outcome)
 
     def mirror_ended(self, route: str, outcome: Outcome) -> None:
-        """What became of a copy."""
-        outcomes = self._mirror_of(route).outcomes
+        """Count the outcome of a mirrored copy."""
+        outcomes = self._mirrors[route].outcomes
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
-
-    def _mirror_of(self, route: str) -> MirrorCounter:
-        copies = self._mirrors.get(route)
-        if copies is None:
-            copies = self._mirrors[route] = MirrorCounter()
-        return copies
 
     def flush(
         self,
@@ -346,6 +297,13 @@ class Recorder:
         refused, self._refused = self._refused, {}
         turned_away, self._turned_away = self._turned_away, {}
         evicted, self._evicted = self._evicted, {}
+        users = tuple(sketch.report(*key) for key, sketch in self._users.items())
+        goals = tuple(events.report(key) for key, events in self._goals.items())
+        mirrors = tuple(MirrorDelta(route, one.sent, one.dropped, one.outcomes) for route, one in self._mirrors.items())
+        self._users.clear()
+        self._seen.clear()
+        self._goals.clear()
+        self._mirrors.clear()
         still_open = list(open_cells)
         overdue = _overdue((cell for cell, waits in still_open if waits), int(at) - OVERDUE_SECONDS)
         in_flight = Counter((cell.key.route, cell.key.version) for cell, _ in still_open)
@@ -358,45 +316,19 @@ class Recorder:
             tunnels=tunnels,
             ejected=ejected,
             in_flight=in_flight,
-            users=self._take_users(),
-            goals=self._take_goals(),
-            mirrors=self._take_copies(),
+            users=users,
+            goals=goals,
+            mirrors=mirrors,
             turned_away=turned_away,
             evicted=evicted,
-        )
-
-    def _take_users(self) -> tuple[UsersDelta, ...]:
-        taken, self._users = self._users, {}
-        self._seen = {}
-        return tuple(sketch.report(*key) for key, sketch in taken.items())
-
-    def _take_goals(self) -> tuple[GoalDelta, ...]:
-        taken, self._goals = self._goals, {}
-        return tuple(events.report(key) for key, events in taken.items())
-
-    def _take_copies(self) -> tuple[MirrorDelta, ...]:
-        taken, self._mirrors = self._mirrors, {}
-        return tuple(
-            MirrorDelta(route, copies.sent, copies.dropped, copies.outcomes) for route, copies in taken.items()
         )
 
 
 def _report(cell: CounterCell) -> CounterDelta:
     cell.fold()
-    delta = CounterDelta(
-        cell.key,
-        cell.second,
-        cell.starts,
-        cell.outcomes,
-        cell.retried,
-        cell.codes,
-        cell.latency,
-        cell.duration,
-        cell.connect,
-        cell.rescues,
-        cell.ejections,
-        cell.replies,
-    )
+    times = cell.latency, cell.duration, cell.connect
+    counts = cell.starts, cell.outcomes, cell.retried, cell.codes, *times, cell.rescues, cell.ejections, cell.replies
+    delta = CounterDelta(cell.key, cell.second, *counts)
     cell.clear()
     return delta
 
@@ -414,7 +346,7 @@ def _overdue(cells: Iterable[CounterCell], latest: int) -> tuple[OpenRequests, .
 
 
 def _coarsen(counts: dict[tuple[CounterKey, int], int], step: int) -> dict[tuple[CounterKey, int], int]:
-    """The exchanges of so many seconds as if all of them had begun in the last of these that any began in."""
+    """Merge the exchanges of `step` seconds into the last of these seconds in which one began."""
     together: dict[tuple[CounterKey, int], tuple[int, int]] = {}
     for (key, second), count in counts.items():
         last, before = together.get((key, second // step), (second, 0))

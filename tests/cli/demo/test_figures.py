@@ -1,7 +1,7 @@
 """Figures from deltas."""
 
 from canaryproxy.cli.demo.figures import Board
-from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.failure import Outcome
 from canaryproxy.telemetry.record.recorder import Recorder
 from tests.telemetry.record.test_recorder import CANARY, STABLE
 

@@ -4,7 +4,7 @@ import pytest
 
 from canaryproxy.config import Config, ConfigError, parse
 from canaryproxy.model.rule import Condition
-from canaryproxy.model.safety import Mirror, Shield
+from canaryproxy.model.table import Mirror, Shield
 
 TWO = "stable: http://a\ncanary: http://b\n"
 

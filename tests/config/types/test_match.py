@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.types.match import host_pattern, path_prefix, route_name
-from canaryproxy.routing.host import host_name
 from canaryproxy.routing.path import normalise
+from canaryproxy.routing.route_index import host_name
 
 
 def refused(read: Callable[[Any], object], written: object) -> InvalidValueError | None:

@@ -10,12 +10,18 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.failure import Outcome
 from canaryproxy.model.report import CounterDelta, CounterKey, Delta
 from canaryproxy.model.settings import BUCKETS
 from canaryproxy.telemetry.read.counters import Counters
 from canaryproxy.telemetry.read.exposition import SLICE, Exposition, negotiate, render
-from canaryproxy.telemetry.read.metrics import InstanceFacts, RouteFacts
+from canaryproxy.telemetry.read.metrics import (
+    InstanceFacts,
+    ListenerFacts,
+    RouteFacts,
+    connection_families,
+    listener_families,
+)
 from canaryproxy.telemetry.read.window import Window
 from canaryproxy.telemetry.record.histogram import classic
 from canaryproxy.telemetry.record.logarithm import bucket_of
@@ -168,3 +174,37 @@ def test_rollouts_that_ended_are_still_reported_when_their_canary_is_gone() -> N
     labels = (("reason", "removed"), ("result", "rolled_back"), ("route", "plain"))
     assert [value for (name, _), value in found.items() if "rollout" in name] == [1]
     assert found["canaryproxy_rollouts_total", labels] == 1
+
+
+def test_every_reason_has_a_series_from_the_beginning_and_is_added_up_over_workers() -> None:
+    counters = Counters()
+    counters.add(0, Delta(1, 0.0, turned_away={"full": 2}, evicted={"memory": 1}))
+    counters.add(1, Delta(1, 0.0, turned_away={"full": 3}, evicted={"full": 4}))
+    _, refused, evicted = connection_families(counters)
+    assert {sample.labels["reason"]: sample.value for sample in refused.samples} == {
+        "address": 0,
+        "files": 0,
+        "full": 5,
+    }
+    assert {sample.labels["reason"]: sample.value for sample in evicted.samples} == {
+        "files": 0,
+        "full": 4,
+        "handshakes": 0,
+        "memory": 1,
+    }
+    assert refused.samples[0].name == "canaryproxy_connections_refused_total"
+
+
+def test_every_listener_and_reason_has_its_series() -> None:
+    facts = ListenerFacts({"admin": 3, "probes": 0}, {("probes", "evicted"): 7, ("probes", "busy"): 0})
+    samples = [
+        (sample.name.removeprefix("canaryproxy_control_"), tuple(sample.labels.values()), sample.value)
+        for family in listener_families(facts)
+        for sample in family.samples
+    ]
+    assert samples == [
+        ("connections", ("admin",), 3),
+        ("connections", ("probes",), 0),
+        ("connections_dropped_total", ("probes", "evicted"), 7),
+        ("connections_dropped_total", ("probes", "busy"), 0),
+    ]

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.model.client import Client
+from canaryproxy.model.failure import Outcome
 from canaryproxy.model.forwarded import Forwarding
 from canaryproxy.model.head import RequestHead
-from canaryproxy.model.outcome import Outcome
 from canaryproxy.telemetry.record.access_log import (
     FORMATS,
     AccessLogEntry,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.model.outcome import Outcome
+from canaryproxy.model.failure import Outcome
 from canaryproxy.routing.compiled_route import build_choices
 from canaryproxy.telemetry.record import recorder as module
 from canaryproxy.telemetry.record.recorder import CounterCell, Recorder
