@@ -12,9 +12,9 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
-from canaryproxy.dataplane.client_h1 import ClientConnection
 from canaryproxy.dataplane.connection_count import SharedConnectionCount
 from canaryproxy.dataplane.context import WorkerContext
+from canaryproxy.dataplane.evictable_connection import EvictableConnection
 from canaryproxy.dataplane.eviction import GRACE_SECONDS, YOUNG_SECONDS, ConnectionSlot, ConnectionSlots, Evictable
 from canaryproxy.dataplane.handshakes import HandshakeQueue
 from canaryproxy.dataplane.resource_exhaustion import FULL, OF_ADDRESS
@@ -60,7 +60,7 @@ class Admission(WorkerContext):
         self._counts_addresses = limits.connections_per_address is not None
         if self._counts_addresses:
             self._connection_count.clear_sketch()
-        self._connections: set[ClientConnection] = set()
+        self._connections: set[EvictableConnection] = set()
         self._slots = ConnectionSlots(int(min(limits.max_connections, room)), YOUNG_SECONDS)
         self._slow_clients = SlowClients()
         self._pressed_since = -math.inf
@@ -145,7 +145,7 @@ class Admission(WorkerContext):
         self.telemetry.recorder.connection_rejected(reason)
         self.telemetry.recorder.refuse(failure.status)
 
-    def register(self, connection: ClientConnection) -> Failure | None:
+    def register(self, connection: EvictableConnection) -> Failure | None:
         """Register a new connection; the failure says why it cannot be served."""
         self._arrived = self.clock.now()
         self._connections.add(connection)
@@ -175,13 +175,13 @@ class Admission(WorkerContext):
             self._connection_count.add_address(slot.group.key, -1)
         self._count()
 
-    def unregister(self, connection: ClientConnection) -> None:
+    def unregister(self, connection: EvictableConnection) -> None:
         """A connection is gone."""
         self._connections.discard(connection)
         self._slow_clients.forget(connection)
         self._leave(connection)
 
-    def _leave(self, connection: ClientConnection) -> None:
+    def _leave(self, connection: EvictableConnection) -> None:
         """It has no place any more. The two do not hold each other then: what a flood leaves behind would else wait for
         the garbage collector, which holds the loop for tens of milliseconds.
         """
@@ -189,7 +189,7 @@ class Admission(WorkerContext):
         if slot is not None:
             self.release_slot(slot)
 
-    def become_tunnel(self, connection: ClientConnection) -> None:
+    def become_tunnel(self, connection: EvictableConnection) -> None:
         """A connection goes on as a tunnel, and keeps its place."""
         self._connections.discard(connection)
         self._slow_clients.forget(connection)
@@ -198,10 +198,10 @@ class Admission(WorkerContext):
         """A tunnel is gone, and its client's place is free."""
         super().end_tunnel(tunnel)
         client = tunnel.exchange.down
-        if isinstance(client, ClientConnection):
+        if isinstance(client, EvictableConnection):
             self._leave(client)
 
-    def idle(self, connection: ClientConnection) -> None:
+    def idle(self, connection: EvictableConnection) -> None:
         """A connection that was found busy is so no more."""
         if connection.place is not None:
             self._slots.idle(connection.place)
@@ -221,7 +221,7 @@ class Admission(WorkerContext):
         slot.owner.evict()
         return True
 
-    def close_client(self, connection: ClientConnection, reason: str) -> None:
+    def close_client(self, connection: EvictableConnection, reason: str) -> None:
         """Close this client connection, whatever it is doing, counted under this reason."""
         if connection.place is not None:
             self.release_slot(connection.place)

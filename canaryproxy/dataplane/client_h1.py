@@ -8,11 +8,12 @@ from the client cannot turn into a reset that destroys the answer (RFC 9112 9.6)
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from canaryproxy.dataplane.admission import Admission
 from canaryproxy.dataplane.buffered_connection import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING, PIPELINE_LIMIT
 from canaryproxy.dataplane.buffers import WATER
-from canaryproxy.dataplane.evictable_connection import EvictableConnection
+from canaryproxy.dataplane.evictable_connection import LINGER_SECONDS, EvictableConnection
 from canaryproxy.dataplane.eviction import ConnectionSlot
 from canaryproxy.dataplane.exchange import Exchange
 from canaryproxy.dataplane.exchange_state import NOTHING, WAITING
@@ -24,13 +25,9 @@ from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import RequestHead
 from canaryproxy.telemetry.record.access_log import entry_without_decision
 
-if TYPE_CHECKING:
-    from canaryproxy.dataplane.plane import DataPlane
-
 NEVER = math.inf
 OK = 200
 REQUESTS_PER_TURN = 8
-LINGER_SECONDS = 2.0
 LINGER_BYTES = 16_777_216
 
 
@@ -46,11 +43,11 @@ class ClientConnection(EvictableConnection):
         "_drained",
     )
 
-    plane: "DataPlane"
+    plane: Admission
 
     def __init__(
         self,
-        plane: "DataPlane",
+        plane: Admission,
         address: str | None = None,
         scheme: bytes = b"http",
         place: ConnectionSlot | None = None,
@@ -348,40 +345,3 @@ class ClientConnection(EvictableConnection):
             self.advance()
             if self._weight:
                 self._weigh()
-
-    def close(self) -> None:
-        """End the connection once everything written has left, without a reset."""
-        self.phase = LINGERING
-        self.since = self.plane.clock.tick
-        if self._weight:
-            self._forget_bytes()
-        self._unsent = self.transport.get_write_buffer_size()
-        self.deadline = self.plane.clock.deadline_in(
-            self.plane.settings.timeouts.body_idle if self._unsent else LINGER_SECONDS
-        )
-        if self.half_closed or not self.transport.can_write_eof():
-            self.transport.close()
-            return
-        self.transport.write_eof()
-        if self.blocked:
-            self._set_reading()
-
-    def close_when_idle(self) -> None:
-        """The instance is about to end: wait for a next request only as long as it keeps idle ones now."""
-        if self.phase is IDLE and not self.paused:
-            self.deadline = min(self.deadline, self.plane.clock.tick + self.plane.lifetime.keep_alive)
-
-    # Time.
-
-    def expired(self) -> None:
-        """The deadline passed: say so where a request was under way, else just close."""
-        if self.moving():
-            return
-        if self.phase is EXCHANGE and not self.paused and not self.half_closed and self.exchange is not None:
-            self.exchange.downstream_failed(Failure.REQUEST_TIMEOUT)
-        elif self.phase is HEAD:
-            self._refuse(Failure.REQUEST_TIMEOUT)
-        elif self.phase is IDLE and not self.paused:
-            self.close()
-        else:
-            self.transport.abort()

@@ -1,13 +1,11 @@
 """A client connection as one who holds a place (`eviction`): whether it may give way to others, and how it does."""
 
-from typing import TYPE_CHECKING
-
-from canaryproxy.dataplane.buffered_connection import CLOSED, IDLE, LINGERING
+from canaryproxy.dataplane.buffered_connection import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING
 from canaryproxy.dataplane.eviction import BUSY, ConnectionSlot
 from canaryproxy.dataplane.response_writer import ResponseWriter
+from canaryproxy.model.failure import Failure
 
-if TYPE_CHECKING:
-    from canaryproxy.dataplane.plane import DataPlane
+LINGER_SECONDS = 2.0
 
 
 class EvictableConnection(ResponseWriter):
@@ -25,7 +23,6 @@ class EvictableConnection(ResponseWriter):
 
     _unsent: int
     place: ConnectionSlot | None
-    plane: "DataPlane"
     proven: bool
     since: float
     slow: object | None
@@ -70,6 +67,43 @@ class EvictableConnection(ResponseWriter):
             self.phase = LINGERING
             self.transport.close()
             self.plane.clock.call_soon(self.transport.abort)
+        else:
+            self.transport.abort()
+
+    def close(self) -> None:
+        """End the connection once everything written has left, without a reset."""
+        self.phase = LINGERING
+        self.since = self.plane.clock.tick
+        if self._weight:
+            self._forget_bytes()
+        self._unsent = self.transport.get_write_buffer_size()
+        self.deadline = self.plane.clock.deadline_in(
+            self.plane.settings.timeouts.body_idle if self._unsent else LINGER_SECONDS
+        )
+        if self.half_closed or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        if self.blocked:
+            self._set_reading()
+
+    def close_when_idle(self) -> None:
+        """The instance is about to end: wait for a next request only as long as it keeps idle ones now."""
+        if self.phase is IDLE and not self.paused:
+            self.deadline = min(self.deadline, self.plane.clock.tick + self.plane.lifetime.keep_alive)
+
+    # Time.
+
+    def expired(self) -> None:
+        """The deadline passed: say so where a request was under way, else just close."""
+        if self.moving():
+            return
+        if self.phase is EXCHANGE and not self.paused and not self.half_closed and self.exchange is not None:
+            self.exchange.downstream_failed(Failure.REQUEST_TIMEOUT)
+        elif self.phase is HEAD:
+            self._refuse(Failure.REQUEST_TIMEOUT)
+        elif self.phase is IDLE and not self.paused:
+            self.close()
         else:
             self.transport.abort()
 

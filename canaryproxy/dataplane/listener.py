@@ -16,16 +16,14 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from time import perf_counter
-from typing import TYPE_CHECKING
 
+from canaryproxy.dataplane.admission import Admission
 from canaryproxy.dataplane.client_h1 import ClientConnection
 from canaryproxy.dataplane.pending_connection import PendingConnection
 from canaryproxy.dataplane.resource_exhaustion import FILE_ERRORS, say
+from canaryproxy.dataplane.slices import Slices
 from canaryproxy.dataplane.tls import SniContexts
 from canaryproxy.model.failure import Failure
-
-if TYPE_CHECKING:
-    from canaryproxy.dataplane.plane import DataPlane
 
 OUT_OF_FILES_PAUSE_SECONDS = 0.1
 
@@ -50,8 +48,8 @@ class Listener:
 
     def __init__(
         self,
-        plane: "DataPlane",
-        loop: asyncio.AbstractEventLoop,
+        plane: Admission,
+        slices: Slices,
         sock: socket.socket,
         sni_contexts: SniContexts | None = None,
         *,
@@ -59,7 +57,8 @@ class Listener:
     ) -> None:
         self.terminator = sni_contexts
         self.plane = plane
-        self.loop = loop
+        self.loop = plane.clock.loop
+        self._slices = slices
         self._sock = sock
         self._proxy_protocol = proxy_protocol
         self._paused: asyncio.TimerHandle | None = None
@@ -173,7 +172,7 @@ class Listener:
 
     def sweep(self, tick: float) -> None:
         """Close those that have had their time."""
-        self.plane.slices.add([one.close for one in self._arriving if one.deadline <= tick])
+        self._slices.add([one.close for one in self._arriving if one.deadline <= tick])
 
     def _end(self) -> None:
         if self._paused is not None:
@@ -190,26 +189,9 @@ class Listener:
                 connection.close()
             return
         trusted = plane.trusts(address)
-        arrival = PendingConnection(self, connection, address, log_address=self._proxy_protocol and trusted)
+        arrival = PendingConnection(plane, connection, address, self.terminator, self._arriving.discard)
         self._arriving.add(arrival)
-        arrival.place = plane.take_slot(arrival, address, trusted)
-        arrival.start()
-
-    def rename(self, arrival: PendingConnection, address: str) -> bool:
-        """A trusted proxy has said who the client is, who takes the place; False where he has too many."""
-        plane = self.plane
-        if plane.too_many(address):
-            return False
-        place, arrival.place = arrival.place, None
-        if place is not None:
-            plane.release_slot(place)
-        arrival.address, arrival.client_group = address, plane.client_prefix(address)
-        arrival.place = plane.take_slot(arrival, address, plane.trusts(address))
-        return True
-
-    def unregister(self, arrival: PendingConnection) -> None:
-        """It is served, or gone."""
-        self._arriving.discard(arrival)
+        arrival.start(trusted=trusted, proxy_protocol=self._proxy_protocol and trusted)
 
 
 def accept_some(sock: socket.socket, most: int | None = None) -> Iterator[tuple[socket.socket, str]]:

@@ -9,16 +9,14 @@ either.
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from canaryproxy.dataplane.admission import Admission
 from canaryproxy.dataplane.client_h1 import ClientConnection
 from canaryproxy.dataplane.client_hello import MAX_HELLO_BYTES, bytes_needed
 from canaryproxy.dataplane.eviction import ConnectionSlot
+from canaryproxy.dataplane.tls import SniContexts
 from canaryproxy.http.proxy_protocol import ProxyHeaderError, header_bytes_needed, parse
-
-if TYPE_CHECKING:
-    from canaryproxy.dataplane.listener import Listener
-
 
 ESTABLISHED = 1
 """The state of a TCP connection whose other end may send more (tcp_states.h)."""
@@ -39,13 +37,16 @@ class PendingConnection:
     """
 
     __slots__ = (
+        "_closed",
         "_expected",
         "_handshake",
+        "_header",
         "_left",
-        "_listener",
-        "_log_address",
+        "_loop",
+        "_plane",
         "_reading",
         "_since",
+        "_sni_contexts",
         "_sock",
         "_task",
         "address",
@@ -54,16 +55,25 @@ class PendingConnection:
         "place",
     )
 
-    def __init__(self, listener: "Listener", sock: socket.socket, address: str, *, log_address: bool) -> None:
-        plane = listener.plane
+    def __init__(
+        self,
+        plane: Admission,
+        sock: socket.socket,
+        address: str,
+        sni_contexts: SniContexts | None,
+        closed: Callable[["PendingConnection"], None],
+    ) -> None:
         self.address = address
         self.client_group = plane.client_prefix(address)
         self.deadline = plane.clock.deadline_in(plane.settings.timeouts.header)
         self.place: ConnectionSlot | None = None
-        self._listener = listener
+        self._plane = plane
+        self._loop = plane.clock.loop
+        self._sni_contexts = sni_contexts
+        self._closed = closed
         self._sock = sock
         self._since = plane.clock.now()
-        self._log_address = b"" if log_address else None
+        self._header: bytes | None = None
         self._expected = 1
         self._left = 0.0
         self._handshake: ConnectionSlot | None = None
@@ -85,27 +95,30 @@ class PendingConnection:
         """Close it now."""
         self.close()
 
-    def start(self) -> None:
-        """Wait for what comes first."""
-        if self._log_address is None and self._listener.terminator is None:
+    def start(self, *, trusted: bool, proxy_protocol: bool) -> None:
+        """Take a slot and wait for the first bytes: a PROXY header if the peer sends one, else a TLS hello."""
+        self.place = self._plane.take_slot(self, self.address, trusted)
+        if proxy_protocol:
+            self._header = b""
+        if self._header is None and self._sni_contexts is None:
             self._serve()
         else:
             self._watch()
 
     def _watch(self) -> None:
         self._reading = True
-        self._listener.loop.add_reader(self._sock, self._readable)
+        self._loop.add_reader(self._sock, self._readable)
 
     def _unwatch(self) -> None:
         if self._reading:
             self._reading = False
-            self._listener.loop.remove_reader(self._sock)
+            self._loop.remove_reader(self._sock)
 
     def _readable(self) -> None:
         """More has come, or the end. One that says nothing sensible is closed without a word."""
         try:
-            if self._log_address is not None:
-                self._read_header(self._log_address)
+            if self._header is not None:
+                self._read_header(self._header)
             else:
                 self._look()
         except (BlockingIOError, InterruptedError):
@@ -118,16 +131,27 @@ class PendingConnection:
         more = self._sock.recv(header_bytes_needed(data))
         if not more:
             raise ProxyHeaderError("the connection ended within the header")
-        self._log_address = data + more
-        proxy_protocol = parse(self._log_address)
+        self._header = data + more
+        proxy_protocol = parse(self._header)
         if proxy_protocol is None:
             return
-        self._log_address = None
-        if proxy_protocol.address is not None and not self._listener.rename(self, proxy_protocol.address):
+        self._header = None
+        if proxy_protocol.address is not None and not self._rename(proxy_protocol.address):
             self.close()
-        elif self._listener.terminator is None:
+        elif self._sni_contexts is None:
             self._unwatch()
             self._serve()
+
+    def _rename(self, address: str) -> bool:
+        """Count this connection for the client that a trusted proxy has named; False where that has too many."""
+        plane = self._plane
+        if plane.too_many(address):
+            return False
+        if self.place is not None:
+            plane.release_slot(self.place)
+        self.address, self.client_group = address, plane.client_prefix(address)
+        self.place = plane.take_slot(self, address, plane.trusts(address))
+        return True
 
     def _look(self) -> None:
         """Whether the hello is there. Where the system is short of memory we are woken early, and look again later."""
@@ -139,13 +163,13 @@ class PendingConnection:
             self._stand_in_line()
         elif self._woken_early(len(data)):
             self._unwatch()
-            self._listener.loop.call_later(PAUSE_SECONDS, self._again)
+            self._loop.call_later(PAUSE_SECONDS, self._again)
         else:
             self._expect(missing)
 
     def _stand_in_line(self) -> None:
         """Its clock does not run meanwhile: it owes us nothing."""
-        plane = self._listener.plane
+        plane = self._plane
         self._left, self.deadline = self.deadline - plane.clock.now(), plane.clock.deadline_in(LINE)
         plane.handshakes.request(self)
 
@@ -180,18 +204,18 @@ class PendingConnection:
         if not self._connected():
             self.close()
             return False
-        self._since = self._listener.plane.clock.now()
+        self._since = self._plane.clock.now()
         self.deadline = self._since + max(self._left, MIN_WAIT_SECONDS)
-        self._handshake = self._listener.plane.handshakes.enter(self)
+        self._handshake = self._plane.handshakes.enter(self)
         self._serve()
         return True
 
     def _serve(self) -> None:
-        self._task = self._listener.loop.create_task(self._hand_over())
+        self._task = self._loop.create_task(self._hand_over())
         self._task.add_done_callback(self._handed_over)
 
     async def _hand_over(self) -> None:
-        plane, sni_contexts = self._listener.plane, self._listener.terminator
+        plane, sni_contexts = self._plane, self._sni_contexts
         scheme = b"http" if sni_contexts is None else b"https"
         context = None if sni_contexts is None else sni_contexts.context
         patience = max(self.deadline - plane.clock.now(), MIN_WAIT_SECONDS)
@@ -207,9 +231,9 @@ class PendingConnection:
 
     def close(self) -> None:
         """Give it up. The connection that serves it now has its slot and its socket."""
-        plane, place = self._listener.plane, self.place
+        plane, place = self._plane, self.place
         self._unwatch()
-        self._listener.unregister(self)
+        self._closed(self)
         plane.handshakes.withdraw(self)
         if self._handshake is not None:
             plane.handshakes.leave(self._handshake)

@@ -15,9 +15,9 @@ from dataclasses import replace
 from functools import partial
 
 from canaryproxy.dataplane.admission import Admission
-from canaryproxy.dataplane.client_h1 import ClientConnection
 from canaryproxy.dataplane.connection_count import SharedConnectionCount
 from canaryproxy.dataplane.context import SWEEP_SECONDS
+from canaryproxy.dataplane.evictable_connection import EvictableConnection
 from canaryproxy.dataplane.exchange import Exchange
 from canaryproxy.dataplane.listener import Listener
 from canaryproxy.dataplane.load_shedding import BufferHolder, LoadShedder
@@ -114,7 +114,7 @@ class DataPlane(Admission):
         `proxy_protocol`: trusted proxies begin their connections with a PROXY protocol header.
         """
         sni_contexts = None if tls is None else SniContexts(tls)
-        listener = Listener(self, self.clock.loop, sock, sni_contexts, proxy_protocol=proxy_protocol)
+        listener = Listener(self, self.slices, sock, sni_contexts, proxy_protocol=proxy_protocol)
         self._listeners.append(listener)
         listener.start()
 
@@ -159,7 +159,7 @@ class DataPlane(Admission):
         self.pools.sockets.shortage.sweep()
         self._shedding.sweep()
 
-    def _expire(self, connection: ClientConnection, tick: float) -> None:
+    def _expire(self, connection: EvictableConnection, tick: float) -> None:
         """Its time was over at this tick; meanwhile it may have got more of it, or have ended."""
         if connection not in self._connections:
             return
