@@ -44,7 +44,6 @@ HOT = (
     "canaryproxy.dataplane.transports",
     "canaryproxy.dataplane.epoll_transports",
     "canaryproxy.dataplane.exchange",
-    "canaryproxy.dataplane.exchange_log",
     "canaryproxy.dataplane.evictable_connection",
     "canaryproxy.dataplane.buffered_connection",
     "canaryproxy.dataplane.pool",

@@ -14,7 +14,6 @@ from canaryproxy.dataplane import recovery
 from canaryproxy.dataplane.attempt import Attempt
 from canaryproxy.dataplane.client_stream import ClientStream
 from canaryproxy.dataplane.deadlines import NEVER, Deadlines
-from canaryproxy.dataplane.exchange_log import entry_of
 from canaryproxy.dataplane.exchange_state import (
     ABANDONED,
     ANSWERED,
@@ -35,7 +34,7 @@ from canaryproxy.dataplane.exchange_state import (
     IllegalMoveError,
 )
 from canaryproxy.dataplane.failover import WITHDRAWN, FailoverPlan, Repeatable, repeatable
-from canaryproxy.dataplane.mirror_copy import MirrorCopy
+from canaryproxy.dataplane.mirror import MirrorCopy
 from canaryproxy.dataplane.pool import Pool
 from canaryproxy.dataplane.replay_buffer import REPLAY_LIMIT, ReplayBuffer
 from canaryproxy.dataplane.shield import DeadlineQueue
@@ -48,6 +47,7 @@ from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import FAILURES, Outcome
 from canaryproxy.routing.decide import decide
+from canaryproxy.telemetry.record.access_log import AccessLogEntry, client_fields
 
 NO_BODY = Body.NONE
 SUCCESS, ERROR_5XX = Outcome.SUCCESS, Outcome.ERROR_5XX
@@ -653,23 +653,39 @@ class Exchange(ResponseHandler):
         self.cell.finish(plan.charged, code, duration, None)
 
     def _log(self, outcome: Outcome, code: int, latency: float | None) -> None:
-        """A line of the access log, where there is one."""
+        """Write the access-log entry, if there is an access log. It names the decided version and what that is charged with."""
         log, clock = self.context.telemetry.access_log, self.context.clock
-        if log is not None:
-            entry = entry_of(
-                clock.wall_clock(),
-                clock.now(),
-                self.request,
-                self.down.peer,
-                self.decision,
-                self.attempt,
-                self.deadlines,
-                self.plan,
-                outcome,
+        if log is None:
+            return
+        request, decision, attempt, plan = self.request, self.decision, self.attempt, self.plan
+        duration = clock.now() - self.deadlines.started
+        takeover = "" if plan is None else plan.takeover
+        flags = {"retry": attempt.number > 1, takeover: bool(takeover), "tunnel": code == SWITCHING}
+        client, scheme = client_fields(self.down.peer, request)
+        endpoint = attempt.target.endpoint
+        log(
+            AccessLogEntry(
+                clock.wall_clock() - duration,
+                client,
+                self.down.peer.address,
+                request.method,
+                request.host or b"",
+                request.target,
+                request.version,
+                scheme,
                 code,
-                latency,
-                self.received,
-                self.sent,
-                self.request_id_line,
+                decision.route.name,
+                decision.version.name,
+                decision.reason,
+                "" if endpoint is None else endpoint.authority,
+                attempt.number,
+                duration,
+                upstream=latency if plan is None else None,
+                connect=self.deadlines.opening,
+                received=self.received,
+                sent=self.sent,
+                outcome=outcome if plan is None or plan.charged is None else plan.charged,
+                flags=tuple([name for name, is_set in flags.items() if is_set]),
+                request_id=request_id_of(self.request_id_line),
             )
-            log(entry)
+        )

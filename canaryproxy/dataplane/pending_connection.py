@@ -13,10 +13,17 @@ from collections.abc import Callable
 
 from canaryproxy.dataplane.admission import Admission
 from canaryproxy.dataplane.client_h1 import ClientConnection
-from canaryproxy.dataplane.client_hello import MAX_HELLO_BYTES, bytes_needed
 from canaryproxy.dataplane.eviction import ConnectionSlot
 from canaryproxy.dataplane.tls import SniContexts
 from canaryproxy.http.proxy_protocol import ProxyHeaderError, header_bytes_needed, parse
+
+HANDSHAKE = 22
+CLIENT_HELLO = 1
+RECORD_HEADER = 5
+MESSAGE_HEADER = 4
+MAX_RECORD_BYTES = 2**14 + 256
+MAX_HELLO_BYTES = 2**15
+"""Bytes of a hello with its records; browsers send some two thousand."""
 
 ESTABLISHED = 1
 """The state of a TCP connection whose other end may send more (tcp_states.h)."""
@@ -245,3 +252,33 @@ class PendingConnection:
             plane.release_slot(place)
             if self._task is None:
                 self._sock.close()
+
+
+def bytes_needed(data: bytes) -> int:
+    """Bytes that have to be there, from the first one on, before more can be said of these; 0 where the hello is
+    complete, or is none: then the TLS library says what is wrong with it.
+    """
+    size, taken, position = 0, 0, 0
+    head = b""
+    while True:
+        record = data[position : position + RECORD_HEADER]
+        if record and record[0] != HANDSHAKE:
+            return 0
+        if len(record) < RECORD_HEADER:
+            return position + RECORD_HEADER
+        length = int.from_bytes(record[3:])
+        if not 0 < length <= MAX_RECORD_BYTES:
+            return 0
+        position += RECORD_HEADER
+        if len(head) < MESSAGE_HEADER:
+            head += data[position : position + min(length, MESSAGE_HEADER - len(head))]
+            if head and head[0] != CLIENT_HELLO:
+                return 0
+        taken += length
+        position += length
+        if position > len(data):
+            return position
+        if len(head) == MESSAGE_HEADER:
+            size = MESSAGE_HEADER + int.from_bytes(head[1:])
+            if taken >= size or position + size - taken > MAX_HELLO_BYTES:
+                return 0

@@ -21,9 +21,9 @@ from canaryproxy.dataplane.evictable_connection import EvictableConnection
 from canaryproxy.dataplane.exchange import Exchange
 from canaryproxy.dataplane.listener import Listener
 from canaryproxy.dataplane.load_shedding import BufferHolder, LoadShedder
-from canaryproxy.dataplane.reset_detection import disconnected
 from canaryproxy.dataplane.slices import Slices
 from canaryproxy.dataplane.tls import SniContexts
+from canaryproxy.dataplane.transports import disconnected
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.report import Delta

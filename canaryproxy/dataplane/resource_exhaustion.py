@@ -13,8 +13,6 @@ import resource
 import socket
 from collections.abc import Callable
 
-from canaryproxy.dataplane.file_budget import RESERVED_FILES
-
 log = logging.getLogger("canaryproxy")
 
 LOG_PERIOD_SECONDS = 10.0
@@ -32,11 +30,34 @@ OF_ADDRESS = "clients were turned away: an address had server.limits.connections
 
 READ = 65_536
 
+FILES_PER_CONNECTION = 2
+
+RESERVED_FILES = 64
+"""Descriptors of a process that are not for clients, at most; a quarter of all where they are few."""
+
+BASE_FILES = 24
+"""Those that are in use before the first client comes."""
+
 
 def limit() -> int:
     """Files that this process may have open."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return 2**31 if soft == resource.RLIM_INFINITY else soft
+
+
+def files_for(connections: int) -> int:
+    """Descriptors that a process wants to serve so many clients."""
+    return connections * FILES_PER_CONNECTION + RESERVED_FILES
+
+
+def connections_within(files: int) -> int:
+    """Clients that a process with so many descriptors can serve."""
+    return max((files - min(RESERVED_FILES, max(files // 4, BASE_FILES))) // FILES_PER_CONNECTION, 1)
+
+
+def connection_limit(wanted: int, files: int, workers: int) -> int:
+    """Clients that an instance can serve with so many descriptors in each of its workers."""
+    return min(wanted, workers * connections_within(files))
 
 
 def reserved() -> int:

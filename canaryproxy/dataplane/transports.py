@@ -6,8 +6,10 @@ do as well.
 
 import asyncio
 import contextlib
+import select
 import socket
 import struct
+from collections.abc import Iterable
 from typing import Protocol, cast
 
 RESET = struct.pack("ii", 1, 0)
@@ -86,3 +88,17 @@ def reset(transport: asyncio.BaseTransport) -> None:
     with contextlib.suppress(OSError, ValueError):
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     cast("asyncio.Transport", transport).abort()
+
+
+def disconnected(transports: Iterable[asyncio.Transport]) -> list[asyncio.Transport]:
+    """Those transports whose peer has reset the connection, from one poll of all of them.
+
+    An event loop learns of a reset by reading: while reading is paused, or after the peer's FIN, nothing reads.
+    """
+    by_fd = {transport.get_extra_info("socket").fileno(): transport for transport in transports}
+    if not by_fd:
+        return []
+    poller = select.poll()
+    for fd in by_fd:
+        poller.register(fd, 0)
+    return [by_fd[fd] for fd, events in poller.poll(0) if events & (select.POLLERR | select.POLLHUP)]
