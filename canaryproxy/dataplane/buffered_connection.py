@@ -21,17 +21,6 @@ IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = ClientPhase
 class BufferedConnection(ClientStream):
     """`_weight` is what is kept of the client's bytes here, and what the loop queues for it."""
 
-    __slots__ = (
-        "_scheme",
-        "_upload_blocked",
-        "_weight",
-        "_yielding",
-        "blocked",
-        "exchange",
-        "phase",
-        "reader",
-    )
-
     _scheme: bytes
     _upload_blocked: bool
     _weight: int

@@ -35,32 +35,13 @@ PIECE = 64
 """What keeping a piece of bytes costs, beside its bytes: many small ones are dear."""
 
 
-def no_op() -> None:
-    """Does nothing: the default."""
-
-
 class Buffers:
     """The account of one worker. `crossed` is called once when more than the limit is held, until `settle` is;
     `cutting`: it was called, and is not settled; `pressed`: memory is short; `refusing`: cutting was not enough, so
     nothing new is begun; `shed` counts what was cut.
     """
 
-    __slots__ = (
-        "_alarmed",
-        "_mark",
-        "crossed",
-        "cutting",
-        "held",
-        "limit",
-        "portion",
-        "pressed",
-        "refusing",
-        "shed",
-        "tight",
-        "water",
-    )
-
-    def __init__(self, limit: int = UNLIMITED, crossed: Callable[[], None] = no_op) -> None:
+    def __init__(self, limit: int = UNLIMITED, crossed: Callable[[], None] = lambda: None) -> None:
         self.held = 0
         self.limit = limit
         self.crossed = crossed

@@ -1,9 +1,9 @@
-"""One client connection: bytes in, requests out one at a time, answers in their order.
+"""One HTTP/1 client connection: bytes in, requests out one at a time, responses in the order of the requests.
 
 Reads ahead at most `PIPELINE_LIMIT` bytes while an exchange runs, and begins at most `REQUESTS_PER_TURN` requests in
-one turn of the event loop: those that we answer ourselves, without a wait, would else keep all others waiting. A
-connection that ends after an answer is half-closed first and then read dry for a moment, so that bytes still coming
-from the client cannot turn into a reset that destroys the answer (RFC 9112 9.6).
+one turn of the event loop: pipelined requests that are answered locally, without a wait, would delay all other
+connections. After the last response the connection is half-closed and read for a moment, so that bytes still arriving
+cannot cause a reset that destroys the response (RFC 9112 9.6).
 """
 
 import asyncio
@@ -28,29 +28,21 @@ from canaryproxy.telemetry.record.access_log import entry_without_decision
 NEVER = math.inf
 OK = 200
 REQUESTS_PER_TURN = 8
+"""Requests of one connection begun in one turn of the loop. More would let a pipelining client delay the others."""
 LINGER_BYTES = 16_777_216
+"""Bytes discarded after the last response before the connection is aborted: an upload that nobody will read."""
 
 
 class ClientConnection(EvictableConnection):
-    """A client connection, of the peer's own address unless another is given.
+    """A client connection. `address` is the client's if it is not the peer's own (PROXY protocol).
 
-    `paused`: the client does not take what we write; `blocked`: we must not read.
+    `paused`: the client does not read what is written; `blocked`: reading from it is paused.
     """
-
-    __slots__ = (
-        "_address",
-        "_advancing",
-        "_drained",
-    )
 
     plane: Admission
 
     def __init__(
-        self,
-        plane: Admission,
-        address: str | None = None,
-        scheme: bytes = b"http",
-        place: ConnectionSlot | None = None,
+        self, plane: Admission, address: str | None = None, scheme: bytes = b"http", place: ConnectionSlot | None = None
     ) -> None:
         self.plane = plane
         self._address = address
@@ -74,10 +66,10 @@ class ClientConnection(EvictableConnection):
     def __repr__(self) -> str:
         return f"<ClientConnection {self.peer.address!r} {self.phase.value} {self.exchange!r}>"
 
-    # The connection's own events.
+    # Events of the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accepted; a silent client has the time of a head to speak."""
+        """Accepted. A silent client is closed after the header timeout."""
         self.attach(cast("asyncio.Transport", transport))
         self.transport.set_write_buffer_limits(WATER)
         peername = transport.get_extra_info("peername")
@@ -92,7 +84,7 @@ class ClientConnection(EvictableConnection):
             self._turn_away(failure)
 
     def _turn_away(self, failure: Failure) -> None:
-        """One connection too many: say so and close, without the time a lingering close would take."""
+        """Answer a connection that was refused, and close it without lingering."""
         self.phase = LINGERING
         self.deadline = self.plane.clock.deadline_in(LINGER_SECONDS)
         self._answer(failure, None, close=True)
@@ -119,7 +111,7 @@ class ClientConnection(EvictableConnection):
             self.transport.abort()
 
     def eof_received(self) -> bool:
-        """The client's FIN. It may still read (RFC 9112 9.6), so a complete request is still answered."""
+        """The client's FIN. The client may still read (RFC 9112 9.6), so a complete request is still answered."""
         self.half_closed = True
         exchange = self.exchange
         if self.phase is LINGERING:
@@ -134,7 +126,7 @@ class ClientConnection(EvictableConnection):
         return self.transport.can_write_eof()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Gone. Whatever was under way for this client is cancelled."""
+        """Closed. An exchange under way for this client is cancelled."""
         self.phase = CLOSED
         self.deadline = NEVER
         self.plane.unregister(self)
@@ -155,7 +147,7 @@ class ClientConnection(EvictableConnection):
             self.exchange.response_paused()
 
     def resume_writing(self) -> None:
-        """The client caught up."""
+        """The client has read most of what was queued."""
         self.paused = False
         if self._sender is None:
             self._weigh()
@@ -171,7 +163,7 @@ class ClientConnection(EvictableConnection):
     # Requests.
 
     def advance(self) -> None:
-        """Take from the reader what can be taken now."""
+        """Process what the parser can deliver now."""
         if self._advancing or self._yielding:
             self._set_reading()
             return
@@ -206,7 +198,7 @@ class ClientConnection(EvictableConnection):
             self._advancing = False
 
     def _may_begin(self, begun: int) -> bool:
-        """Whether a request may be taken, after so many in this turn."""
+        """Whether another request may begin, after `begun` in this turn of the loop."""
         if self.paused or (self.phase is not IDLE and self.phase is not HEAD):
             return False
         if begun == REQUESTS_PER_TURN and self.reader.pending():
@@ -217,7 +209,7 @@ class ClientConnection(EvictableConnection):
         return True
 
     def _go_on(self) -> None:
-        """The next turn has come, if the connection is still there."""
+        """Continue in the next turn of the loop."""
         self._yielding = False
         if self.phase is not CLOSED:
             self._set_reading()
@@ -246,7 +238,7 @@ class ClientConnection(EvictableConnection):
             self._refuse(refused.failure, head)
 
     def _await_request(self) -> None:
-        """Nothing to take: set how long the client may be silent, if it can still speak."""
+        """Nothing to parse: set how long the client may be silent, unless it has closed its side."""
         if self.exchange is not None:
             self.rearm()
         elif self.half_closed:
@@ -257,8 +249,8 @@ class ClientConnection(EvictableConnection):
             self.deadline = self.plane.clock.deadline_in(self.plane.settings.timeouts.header)
 
     def rearm(self) -> None:
-        """The client's clock while there is an exchange. One that does not take what it is sent has the time that
-        `pause_writing` gave it, whatever else it does.
+        """Set the client's deadline during an exchange. A client that does not read keeps the deadline that
+        `pause_writing` has set.
         """
         exchange = self.exchange
         if exchange is None or self.paused:
@@ -273,7 +265,7 @@ class ClientConnection(EvictableConnection):
             self.deadline = NEVER
 
     def _protocol_error(self, refused: RequestRejectedError) -> None:
-        """The client's bytes cannot be understood: nothing behind them can be trusted either."""
+        """The client's bytes are malformed, so nothing after them can be parsed either."""
         exchange = self.exchange
         if exchange is None:
             self._refuse(refused.failure)
@@ -287,7 +279,7 @@ class ClientConnection(EvictableConnection):
         self.finished(close)
 
     def _answer(self, failure: Failure, head: RequestHead | None, *, close: bool) -> None:
-        """Say so, count it, log it."""
+        """Send, count and log a local error response."""
         plane = self.plane
         identified = plane.head_rewriter.request_id(head)
         plane.telemetry.recorder.refuse(failure.status)
@@ -295,17 +287,16 @@ class ClientConnection(EvictableConnection):
         plane.answer(self.transport, failure, head, close=close, extra=identified)
 
     def _note(self, head: RequestHead | None, status: int, identified: bytes) -> None:
-        """A line of the access log, where there is one."""
+        """Write an access-log entry for a request without a decision, if there is an access log."""
         plane = self.plane
         if plane.telemetry.access_log is not None:
-            plane.telemetry.access_log(
-                entry_without_decision(plane.clock.wall_clock(), self.peer, head, status, request_id_of(identified))
-            )
+            at, request_id = plane.clock.wall_clock(), request_id_of(identified)
+            plane.telemetry.access_log(entry_without_decision(at, self.peer, head, status, request_id))
 
-    # What the exchange asks of its connection.
+    # Called by the exchange.
 
     def leave(self) -> bytes:
-        """The connection goes on as a tunnel: what was read ahead."""
+        """Hand the connection over to a tunnel; returns the bytes read ahead."""
         self.exchange = None
         self.phase = CLOSED
         self.deadline = NEVER
@@ -316,7 +307,7 @@ class ClientConnection(EvictableConnection):
         return self.reader.take_all()
 
     def finished(self, close: bool) -> None:
-        """The answer is on its way; go on with the next request or end the connection."""
+        """The response is written: go on with the next request, or close."""
         self.exchange = None
         self._upload_blocked = False
         if self.phase is CLOSED:

@@ -42,13 +42,11 @@ class Clock:
 
     __slots__ = ("loop", "now", "slack", "tick", "wall_clock")
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], wall_clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float], wall: Callable[[], float]) -> None:
         self.loop = loop
-        self.now = clock
-        self.wall_clock = wall_clock
-        self.tick = clock()
+        self.now = now
+        self.wall_clock = wall
+        self.tick = now()
         self.slack = SWEEP_SECONDS
 
     def __repr__(self) -> str:
@@ -117,11 +115,9 @@ class Telemetry:
 
     __slots__ = ("access_log", "errors", "recorder")
 
-    def __init__(
-        self, now: Callable[[], float], access_log: Callable[[AccessLogEntry], None] | None, secret: bytes
-    ) -> None:
+    def __init__(self, clock: Clock, access_log: Callable[[AccessLogEntry], None] | None, secret: bytes) -> None:
         self.recorder = Recorder(secret)
-        self.errors = ErrorLog(now)
+        self.errors = ErrorLog(clock.now)
         self.access_log = access_log
 
     def __repr__(self) -> str:
@@ -162,29 +158,21 @@ class WorkerContext:
     )
 
     def __init__(
-        self,
-        settings: PlaneSettings,
-        loop: asyncio.AbstractEventLoop,
-        identity: str,
-        now: Callable[[], float],
-        wall_clock: Callable[[], float],
-        rng: Callable[[], float],
-        access_log: Callable[[AccessLogEntry], None] | None,
-        secret: bytes = b"",
+        self, settings: PlaneSettings, clock: Clock, telemetry: Telemetry, identity: str, rng: Callable[[], float]
     ) -> None:
         self.settings = settings
-        self.clock = Clock(loop, now, wall_clock)
+        self.clock = clock
         self.lifetime = Lifetime(settings.timeouts.keep_alive + SWEEP_SECONDS)
-        self.telemetry = Telemetry(now, access_log, secret)
+        self.telemetry = telemetry
         self.head_rewriter = HeadRewriter(identity, int(rng() * 2**64))
         self.routing = Routing(rng)
         self.buffers = Buffers(settings.limits.buffers or UNLIMITED)
-        sockets = Sockets(loop, ResourceExhaustion(now), self.buffers)
+        sockets = Sockets(clock.loop, ResourceExhaustion(clock.now), self.buffers)
         sockets.close_idle_connections = self.close_idle_connections
         self.pools = Pools(sockets)
-        self.shields = Shields(loop, now)
-        recorder, errors = self.telemetry.recorder, self.telemetry.errors
-        self.mirrors = Mirrors(sockets, self.routing.splits, self.head_rewriter, recorder, errors, now)
+        self.shields = Shields(clock.loop, clock.now)
+        recorder, errors = telemetry.recorder, telemetry.errors
+        self.mirrors = Mirrors(sockets, self.routing.splits, self.head_rewriter, recorder, errors, clock.now)
         self.tunnels: set[Tunnel] = set()
 
     def close_idle_connections(self) -> bool:
@@ -200,13 +188,7 @@ class WorkerContext:
         return answer(failure, None, self.head_rewriter.identity, close=True, extra=self.head_rewriter.request_id(None))
 
     def answer(
-        self,
-        transport: asyncio.Transport,
-        failure: Failure,
-        head: RequestHead | None,
-        *,
-        close: bool,
-        extra: bytes = b"",
+        self, transport: asyncio.Transport, failure: Failure, head: RequestHead | None, *, close: bool, extra: bytes
     ) -> None:
         """Send our own response for a failure; `extra` are further lines, the request's id among them."""
         transport.write(answer(failure, head, self.head_rewriter.identity, close=close, extra=extra))

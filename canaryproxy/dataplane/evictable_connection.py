@@ -1,4 +1,4 @@
-"""A client connection as one who holds a place (`eviction`): whether it may give way to others, and how it does."""
+"""The end of a client connection: eviction, deadlines, and closing without a reset."""
 
 from canaryproxy.dataplane.buffered_connection import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING
 from canaryproxy.dataplane.eviction import BUSY, ConnectionSlot
@@ -6,20 +6,13 @@ from canaryproxy.dataplane.response_writer import ResponseWriter
 from canaryproxy.model.failure import Failure
 
 LINGER_SECONDS = 2.0
+"""Seconds for which a half-closed connection is still read, so that bytes under way do not cause a reset."""
 
 
 class EvictableConnection(ResponseWriter):
-    """`proven`: it has had an answer; `since`: when it began to wait, as far as it may give way; `slow`: what it is
-    slow in (`SlowClients`).
+    """A client connection that holds a slot. `proven`: it has received a response; `since`: when it began to wait, for
+    eviction; `slow`: the exchange or direction in which it is too slow (`SlowClients`).
     """
-
-    __slots__ = (
-        "_unsent",
-        "place",
-        "proven",
-        "since",
-        "slow",
-    )
 
     _unsent: int
     place: ConnectionSlot | None
@@ -28,15 +21,15 @@ class EvictableConnection(ResponseWriter):
     slow: object | None
 
     def take_slot(self, place: ConnectionSlot | None, now: float) -> None:
-        """Begin, with a place where it has one already."""
+        """Initialize, with the slot that the connection has already, if any."""
         self.place = place
         self.proven = False
         self.since = now
         self.slow = None
 
     def idle_since(self) -> float:
-        """Since when it may give way: it waits for a request, or has been too slow; with bytes under way it may not,
-        nor as a tunnel.
+        """Since when the connection is idle: waiting for a request, or too slow. `BUSY` with bytes under way, and as a
+        tunnel.
         """
         if self.phase is CLOSED:
             return BUSY
@@ -46,11 +39,13 @@ class EvictableConnection(ResponseWriter):
         return BUSY if self.exchange is not None else self.since
 
     def owing(self) -> bool:
-        """Whether it owes us its first request, the rest of a head, or haste; a close is all that we owe."""
+        """Whether the client owes its first request, the rest of a head, or progress."""
         return self.phase is not IDLE or not self.proven or self.progress_mark() is not None
 
     def progress_mark(self) -> tuple[object, int] | None:
-        """What it is the client's turn in, and the bytes it has moved: it takes an answer, or sends a body."""
+        """What the client has to do now (read a response, send a body) and the bytes that it has moved; None if
+        nothing.
+        """
         exchange = self.exchange
         unsent = self.transport.get_write_buffer_size()
         if exchange is None:
@@ -62,7 +57,7 @@ class EvictableConnection(ResponseWriter):
         return None
 
     def evict(self) -> None:
-        """Close now, as between two requests, or cut what is under way. TLS says its goodbye first."""
+        """Close now, as between two requests, or abort the exchange under way. TLS sends its close_notify first."""
         if self.exchange is None and self._scheme != b"http":
             self.phase = LINGERING
             self.transport.close()
@@ -71,15 +66,14 @@ class EvictableConnection(ResponseWriter):
             self.transport.abort()
 
     def close(self) -> None:
-        """End the connection once everything written has left, without a reset."""
+        """Close once everything written has been sent, without a reset."""
         self.phase = LINGERING
         self.since = self.plane.clock.tick
         if self._weight:
             self._forget_bytes()
         self._unsent = self.transport.get_write_buffer_size()
-        self.deadline = self.plane.clock.deadline_in(
-            self.plane.settings.timeouts.body_idle if self._unsent else LINGER_SECONDS
-        )
+        seconds = self.plane.settings.timeouts.body_idle if self._unsent else LINGER_SECONDS
+        self.deadline = self.plane.clock.deadline_in(seconds)
         if self.half_closed or not self.transport.can_write_eof():
             self.transport.close()
             return
@@ -88,14 +82,14 @@ class EvictableConnection(ResponseWriter):
             self._set_reading()
 
     def close_when_idle(self) -> None:
-        """The instance is about to end: wait for a next request only as long as it keeps idle ones now."""
+        """Shutdown has begun: wait for a next request only as long as idle connections are kept now."""
         if self.phase is IDLE and not self.paused:
             self.deadline = min(self.deadline, self.plane.clock.tick + self.plane.lifetime.keep_alive)
 
     # Time.
 
     def expired(self) -> None:
-        """The deadline passed: say so where a request was under way, else just close."""
+        """The deadline passed: answer if a request is under way, else close."""
         if self.moving():
             return
         if self.phase is EXCHANGE and not self.paused and not self.half_closed and self.exchange is not None:
@@ -108,7 +102,7 @@ class EvictableConnection(ResponseWriter):
             self.transport.abort()
 
     def moving(self) -> bool:
-        """Whether a slow client took some of what is queued since the deadline was set: it gets a new one."""
+        """Whether a slow client has read some of the queued bytes since the deadline was set; then it gets a new one."""
         before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         moved = 0 < self._unsent != before
         if moved:

@@ -182,13 +182,13 @@ class ConnectionSlots:
     A connection is not evicted that is idle for less than `young` seconds.
     """
 
-    __slots__ = ("_big", "_groups", "_large", "_pool_of", "_young", "count")
+    __slots__ = ("_big", "_common", "_groups", "_large", "_young", "count")
 
     def __init__(self, most: int, young: float = 0.0) -> None:
         self.count = 0
         self._young = young
         self._large = max(most // LARGE, FEW)
-        self._pool_of = EvictionPool()
+        self._common = EvictionPool()
         self._groups: dict[str, ClientGroup] = {}
         self._big: set[ClientGroup] = set()
 
@@ -202,17 +202,18 @@ class ConnectionSlots:
 
     def take(self, holder: Evictable, address: str, *, shared: bool = False) -> ConnectionSlot:
         """Take a place. `shared`: the address stands for many clients, whose places are not added up."""
-        group = None if shared else self._group(address)
+        group = None if shared else self._groups.get(address) or ClientGroup(address)
         slot = ConnectionSlot(holder, group)
         self.count += 1
         self._enqueue(slot)
         if group is not None:
+            self._groups[address] = group
             group.count += 1
             group.members.add(slot)
             if group.pool is None and group.count >= self._large:
                 group.pool = EvictionPool()
                 self._big.add(group)
-                self._move(group, group.pool)
+                self._move(group)
         return slot
 
     def release(self, slot: ConnectionSlot) -> bool:
@@ -236,7 +237,7 @@ class ConnectionSlots:
         elif group.pool is not None and group.count <= self._large // 2:
             group.pool = None
             self._big.discard(group)
-            self._move(group, self._pool_of)
+            self._move(group)
 
     def idle(self, slot: ConnectionSlot) -> None:
         """A holder that was found busy may give way again."""
@@ -246,40 +247,22 @@ class ConnectionSlots:
 
     def choose(self, now: float) -> ConnectionSlot | None:
         """Who gives way; None where all are busy. It keeps its place until it leaves."""
-        for group in sorted(self._big, key=_group_size, reverse=True):
+        for group in sorted(self._big, key=lambda group: group.count, reverse=True):
             if group.pool is not None and (slot := group.pool.choose(now, now - self._young)) is not None:
                 return slot
-        return self._pool_of.choose(now, now - self._young)
-
-    def _group(self, address: str) -> ClientGroup:
-        group = self._groups.get(address)
-        if group is None:
-            group = self._groups[address] = ClientGroup(address)
-        return group
+        return self._common.choose(now, now - self._young)
 
     def _enqueue(self, slot: ConnectionSlot) -> None:
         since = slot.owner.idle_since()
         if since == BUSY:
             slot.parked = True
             return
-        pool = self._pool_of if slot.group is None else slot.group.pool or self._pool_of
+        pool = self._common if slot.group is None else slot.group.pool or self._common
         pool.add(slot, since)
 
-    def _move(self, group: ClientGroup, pool: EvictionPool) -> None:
+    def _move(self, group: ClientGroup) -> None:
         """The places of an address go into another crowd."""
         filed = [(slot.entry[:2], slot.queue, slot) for slot in group.members if slot.queue and slot.entry]
-        for _, queue, slot in sorted(filed, key=_order):
+        for _, queue, slot in sorted(filed, key=lambda one: one[0]):
             queue.remove(slot)
-            since = slot.owner.idle_since()
-            if since == BUSY:
-                slot.parked = True
-            else:
-                pool.add(slot, since)
-
-
-def _order(filed: tuple[tuple[float, int], EvictionQueue, ConnectionSlot]) -> tuple[float, int]:
-    return filed[0]
-
-
-def _group_size(group: ClientGroup) -> int:
-    return group.count
+            self._enqueue(slot)

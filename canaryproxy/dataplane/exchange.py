@@ -122,11 +122,6 @@ class Exchange(ResponseHandler):
         return self.attempt.target
 
     @property
-    def deadline(self) -> float:
-        """When the version's time is over, in monotonic seconds."""
-        return self.deadlines.at
-
-    @property
     def waits(self) -> bool:
         """Whether all was said and the version has not answered. What was taken back from it is not waited for."""
         withdrawn = self.plan is not None and self.plan.takeover == WITHDRAWN
@@ -158,10 +153,9 @@ class Exchange(ResponseHandler):
         pool = pools.by_decision.get(decision)
         if pool is None:
             pool = pools.of(decision)
-        self._lines = context.head_rewriter.request(
-            request, peer, pool.authority, decision.version_header, self._offered()
-        )
-        self.request_id_line = context.head_rewriter.request_id_line
+        rewriter, offered = context.head_rewriter, self._offered()
+        self._lines = rewriter.request(request, peer, pool.authority, decision.version_header, offered)
+        self.request_id_line = rewriter.request_id_line
         attempt = self.attempt = Attempt.__new__(Attempt)
         attempt.begin(decision)
         deadlines = self.deadlines = Deadlines.__new__(Deadlines)
@@ -185,9 +179,8 @@ class Exchange(ResponseHandler):
         """The protocols that the connection may switch to."""
         if not self.request.upgrade:
             return b""
-        return upgrade.requested_protocols(
-            self.request, [name.encode("ascii") for name in self.decision.route.upgrades]
-        )
+        allowed = [name.encode("ascii") for name in self.decision.route.upgrades]
+        return upgrade.requested_protocols(self.request, allowed)
 
     def _lease(self, pool: Pool) -> None:
         stream = self.attempt.lease(pool)
@@ -573,10 +566,6 @@ class Exchange(ResponseHandler):
         """The canary was aborted and this exchange has had its time: stable answers, or we do where it cannot."""
         if not self.withdraw():
             self.fail(Failure.CANARY_ABORTED)
-
-    def ended(self) -> None:
-        """The instance ends, and this exchange with it."""
-        self.fail(Failure.SHUTTING_DOWN)
 
     def downstream_failed(self, failure: Failure) -> None:
         """The client broke the rest of its message: its fault, so not counted against the version."""

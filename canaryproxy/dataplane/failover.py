@@ -38,24 +38,14 @@ back from a version that had done nothing wrong.
 MAX_ATTEMPTS = 3
 """Endpoints of one version that are tried for one request: each may cost a connect timeout."""
 
-CONNECT_FAILURES = (
-    Failure.NO_ENDPOINT,
-    Failure.CONNECT_REFUSED,
-    Failure.CONNECT_TIMEOUT,
-    Failure.CONNECT_UNSAFE,
-)
+OPENING_FAILURES = (Failure.CONNECT_REFUSED, Failure.CONNECT_TIMEOUT, Failure.CONNECT_UNSAFE)
+CONNECT_FAILURES = (Failure.NO_ENDPOINT, *OPENING_FAILURES)
 """Failures before a byte was sent: safe to go on from, whatever the request is."""
 
 CLOSED = (Failure.UPSTREAM_RESET, Failure.RESPONSE_CUT)
 """The connection ended. All other failures on an open connection are the endpoint's word or its silence."""
 
-EJECTING_FAILURES = (
-    *CLOSED,
-    Failure.RESPONSE_TIMEOUT,
-    Failure.CONNECT_TIMEOUT,
-    Failure.CONNECT_REFUSED,
-    Failure.CONNECT_UNSAFE,
-)
+EJECTING_FAILURES = (*CLOSED, *OPENING_FAILURES, Failure.RESPONSE_TIMEOUT)
 """Failures that count towards an ejection."""
 
 
@@ -106,13 +96,11 @@ def next_step(
     endpoint for it), only later ones are considered.
     """
     lost = failure in CLOSED and sent in (Sent.RACED, Sent.REQUEST) and may is not Repeatable.NEVER
+    shieldable = failure.origin == "upstream" and failure is not Failure.NO_ENDPOINT
     possible = (
         (FailoverStep.RETRY, lost and sent is Sent.RACED),
         (FailoverStep.FALLBACK, lost or sent is Sent.NOTHING),
-        (
-            FailoverStep.SHIELD,
-            failure.origin == "upstream" and failure is not Failure.NO_ENDPOINT and shields(budget, may),
-        ),
+        (FailoverStep.SHIELD, shieldable and shields(budget, may)),
     )
     return next((step for step, holds in possible if holds and (beyond is None or step > beyond)), FailoverStep.GIVE_UP)
 
@@ -153,10 +141,9 @@ class FailoverPlan:
         exhausted = len([one for one in self._tried if one in target.version.endpoints]) >= MAX_ATTEMPTS
 
         def usable(other: Decision) -> bool:
-            over = (exhausted and other.version is target.version) or (
-                self.takeover != "" and other.version.name == before
-            )
-            return not over and index.allows(other)
+            over = exhausted and other.version is target.version
+            replaced = self.takeover != "" and other.version.name == before
+            return not over and not replaced and index.allows(other)
 
         choice = self._decision.choice
         # With a shield only a connection that cannot be opened leads to the stand-in: the rest is the shield's budget.

@@ -48,20 +48,6 @@ class HandshakeQueue:
     addresses `without` any under way, unless theirs gave way, are the first where all places are taken.
     """
 
-    __slots__ = (
-        "_at_once",
-        "_began",
-        "_due",
-        "_evicted",
-        "_lines",
-        "_loop",
-        "_most",
-        "_timer",
-        "_turn",
-        "_under_way",
-        "_without",
-    )
-
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int, evicted: Callable[[], None]) -> None:
         self._loop = loop
         self._most = most
@@ -116,9 +102,8 @@ class HandshakeQueue:
     def _next(self) -> None:
         """As many as the last turn's length allows."""
         before, self._began = self._began, self._loop.time()
-        self._at_once = (
-            max(self._at_once // 2, 1) if self._began - before > TURN_SECONDS else min(self._at_once + 1, BATCH)
-        )
+        slow = self._began - before > TURN_SECONDS
+        self._at_once = max(self._at_once // 2, 1) if slow else min(self._at_once + 1, BATCH)
         self._turn = self._timer = None
         begun = 0
         while self._lines and begun < self._at_once:

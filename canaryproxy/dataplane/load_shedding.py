@@ -48,11 +48,6 @@ class BufferHolder(Protocol):
         """End it, and hold nothing for it any more."""
 
 
-def no_holders() -> bool:
-    """There is no idle client to close."""
-    return False
-
-
 def trim() -> None:
     """Give memory that is free back to the system, which the allocator does not do by itself."""
     release = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -73,6 +68,7 @@ class LoadShedder:
         slices: Slices,
         note: Callable[[str], None],
         memory: Callable[[], float] | None = None,
+        spare: Callable[[], bool] = lambda: False,
     ) -> None:
         self._buffers = buffers
         self._holders = holders
@@ -83,7 +79,7 @@ class LoadShedder:
         self._relief: Iterator[None] | None = None
         self._cuts = 0
         self._sweeps = 0
-        self.spare: Callable[[], bool] = no_holders
+        self.spare = spare
         self.trim: Callable[[], None] = trim
         buffers.crossed = self._crossed
 

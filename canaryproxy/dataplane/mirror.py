@@ -67,12 +67,12 @@ class MirrorCopy(ResponseHandler):
     )
 
     def __init__(
-        self, queue: "MirrorQueue", head: RequestHead, peer: ForwardedClient, identified: bytes, limit: int
+        self, queue: "MirrorQueue", head: RequestHead, peer: ForwardedClient, id_line: bytes, limit: int
     ) -> None:
         self._queue = queue
         self._head = head
         self._peer = peer
-        self._request_id_line = identified
+        self._request_id_line = id_line
         self._limit = limit
         self._body = bytearray()
         self._decision: Decision | None = None
@@ -180,7 +180,7 @@ class MirrorCopy(ResponseHandler):
     def flush(self) -> None:
         """Give up on an answer that goes on and on."""
         if self._read > SAFE_TO_DROP:
-            self._finish(self._outcome())
+            self.finish(self._outcome())
 
     def response_end(self, _: tuple[bytes, ...]) -> None:
         """The answer is over."""
@@ -194,7 +194,7 @@ class MirrorCopy(ResponseHandler):
             self._upstream = upstream.exchange = None
             pool.release(upstream, self._queue.now() + decision.version.keep_alive)
         pool.ejection.succeeded()
-        self._finish(self._outcome())
+        self.finish(self._outcome())
         return True
 
     def _outcome(self) -> Outcome:
@@ -223,16 +223,13 @@ class MirrorCopy(ResponseHandler):
         opening = self._connecting is not None
         self._fail(Failure.CONNECT_TIMEOUT if opening else Failure.RESPONSE_TIMEOUT, "it took too long")
 
-    def give_up(self) -> None:
-        """It is not wanted any more."""
-        self._finish(Outcome.UNAVAILABLE)
-
     def _fail(self, failure: Failure, why: str) -> None:
         if self._decision is not None and failure is not Failure.OVERLOADED:
             self._queue.errors.note(failure, self._decision, request_id_of(self._request_id_line), why, mirror=True)
-        self._finish(failure.outcome or Outcome.PROTOCOL)
+        self.finish(failure.outcome or Outcome.PROTOCOL)
 
-    def _finish(self, outcome: Outcome) -> None:
+    def finish(self, outcome: Outcome) -> None:
+        """Close the connection and report `outcome`."""
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abort()
@@ -333,7 +330,7 @@ class MirrorQueue:
             self.release(self._queue.popleft())
             self.drop(Outcome.UNAVAILABLE)
         for copy in list(self._under_way):
-            copy.give_up()
+            copy.finish(Outcome.UNAVAILABLE)
 
 
 class Mirrors:
@@ -362,7 +359,7 @@ class Mirrors:
         return f"<Mirrors {list(self._queues.values())}>"
 
     def copy(
-        self, choice: VersionChoice, head: RequestHead, peer: ForwardedClient, identified: bytes
+        self, choice: VersionChoice, head: RequestHead, peer: ForwardedClient, id_line: bytes
     ) -> MirrorCopy | None:
         """The beginning of a copy, if this request is drawn for one. `identified` is the line with its id."""
         mirror = choice.route.mirror
@@ -377,7 +374,7 @@ class Mirrors:
         if head.length > mirror.max_body:
             queue.drop(Outcome.OVERFLOW)
             return None
-        return MirrorCopy(queue, head, peer, identified, mirror.max_body)
+        return MirrorCopy(queue, head, peer, id_line, mirror.max_body)
 
     def choose(self, choice: VersionChoice | None) -> Decision | None:
         """An endpoint of the canary that is well, by the load that copies make. A copy that has waited goes to none

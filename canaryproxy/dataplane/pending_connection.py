@@ -1,9 +1,9 @@
-"""A connection on its way to its first request: what comes before HTTP is read in its order, a balancer's header first,
-then the client's hello of TLS, all within the time of a head.
+"""A connection before its first request: the PROXY header is read first, then the TLS ClientHello, all within the
+header timeout.
 
-Until its hello is complete it is a socket that is watched, and costs no more than an idle connection. The kernel wakes
-us when as many bytes are there as we wait for (SO_RCVLOWAT), so a client that sends them one by one costs nothing
-either.
+Until its hello is complete it is a watched socket that costs no more than an idle connection. The kernel wakes us when
+enough bytes have arrived (SO_RCVLOWAT), so a client that sends them one by one costs nothing either. A handshake costs
+tens of kilobytes and a signature, which are spent only on clients whose whole hello is there.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 
-from canaryproxy.dataplane.admission import Admission
+from canaryproxy.dataplane.admission import Admission, counted_prefix
 from canaryproxy.dataplane.client_h1 import ClientConnection
 from canaryproxy.dataplane.eviction import ConnectionSlot
 from canaryproxy.dataplane.tls import SniContexts
@@ -23,13 +23,13 @@ RECORD_HEADER = 5
 MESSAGE_HEADER = 4
 MAX_RECORD_BYTES = 2**14 + 256
 MAX_HELLO_BYTES = 2**15
-"""Bytes of a hello with its records; browsers send some two thousand."""
+"""Bytes of a hello with its records; browsers send about two thousand."""
 
 ESTABLISHED = 1
-"""The state of a TCP connection whose other end may send more (tcp_states.h)."""
+"""State of a TCP connection whose peer may send more (tcp_states.h)."""
 
 PAUSE_SECONDS = 0.5
-"""Seconds until another look at one of whom fewer bytes are there than we were woken for."""
+"""Seconds until the next check after the kernel woke us with fewer bytes than SO_RCVLOWAT."""
 
 MIN_WAIT_SECONDS = 0.1
 """Seconds that a handshake has at least."""
@@ -39,8 +39,8 @@ LINE = 60.0
 
 
 class PendingConnection:
-    """`address` is the peer's, later the client's that a trusted proxy names. `place` is the one it has taken.
-    `deadline`: when it has had its time.
+    """`address` is the peer's, later the client's as named by a trusted proxy. `place` is the slot that the connection
+    holds; `deadline`: when it is closed.
     """
 
     __slots__ = (
@@ -71,7 +71,7 @@ class PendingConnection:
         closed: Callable[["PendingConnection"], None],
     ) -> None:
         self.address = address
-        self.client_group = plane.client_prefix(address)
+        self.client_group = counted_prefix(address)
         self.deadline = plane.clock.deadline_in(plane.settings.timeouts.header)
         self.place: ConnectionSlot | None = None
         self._plane = plane
@@ -91,16 +91,12 @@ class PendingConnection:
         return f"<PendingConnection from {self.address}>"
 
     def idle_since(self) -> float:
-        """It gives way like any client that owes us its first request."""
+        """Since when the connection is idle: it may be evicted like any client that owes its first request."""
         return self._since
 
     def owing(self) -> bool:
-        """It owes us all."""
+        """Whether it owes a request: always."""
         return True
-
-    def evict(self) -> None:
-        """Close it now."""
-        self.close()
 
     def start(self, *, trusted: bool, proxy_protocol: bool) -> None:
         """Take a slot and wait for the first bytes: a PROXY header if the peer sends one, else a TLS hello."""
@@ -122,7 +118,7 @@ class PendingConnection:
             self._loop.remove_reader(self._sock)
 
     def _readable(self) -> None:
-        """More has come, or the end. One that says nothing sensible is closed without a word."""
+        """More bytes, or the end. A malformed connection is closed without a response."""
         try:
             if self._header is not None:
                 self._read_header(self._header)
@@ -134,7 +130,7 @@ class PendingConnection:
             self.close()
 
     def _read_header(self, data: bytes) -> None:
-        """No byte more than the header has is taken."""
+        """Read the PROXY header, and no byte beyond it."""
         more = self._sock.recv(header_bytes_needed(data))
         if not more:
             raise ProxyHeaderError("the connection ended within the header")
@@ -156,36 +152,34 @@ class PendingConnection:
             return False
         if self.place is not None:
             plane.release_slot(self.place)
-        self.address, self.client_group = address, plane.client_prefix(address)
+        self.address, self.client_group = address, counted_prefix(address)
         self.place = plane.take_slot(self, address, plane.trusts(address))
         return True
 
     def _look(self) -> None:
-        """Whether the hello is there. Where the system is short of memory we are woken early, and look again later."""
+        """Check whether the hello is complete. If the system is short of memory, the kernel wakes us early, so check
+        again later.
+        """
         data = self._sock.recv(MAX_HELLO_BYTES, socket.MSG_PEEK)
         missing = bytes_needed(data)
         if missing <= len(data):
             self._unwatch()
             self._expect(1)
-            self._stand_in_line()
+            # While it waits for its turn its deadline does not run: the delay is ours, not the client's.
+            self._left, self.deadline = self.deadline - self._plane.clock.now(), self._plane.clock.deadline_in(LINE)
+            self._plane.handshakes.request(self)
         elif self._woken_early(len(data)):
             self._unwatch()
             self._loop.call_later(PAUSE_SECONDS, self._again)
         else:
             self._expect(missing)
 
-    def _stand_in_line(self) -> None:
-        """Its clock does not run meanwhile: it owes us nothing."""
-        plane = self._plane
-        self._left, self.deadline = self.deadline - plane.clock.now(), plane.clock.deadline_in(LINE)
-        plane.handshakes.request(self)
-
     def _again(self) -> None:
         if self.place is not None:
             self._watch()
 
     def _woken_early(self, size: int) -> bool:
-        """Whether fewer bytes are there than we wait for. Raises `ProxyHeaderError` where no more will come."""
+        """Whether fewer bytes are there than expected. Raises `ProxyHeaderError` if no more will come."""
         if size >= self._expected:
             return False
         if not self._connected():
@@ -197,7 +191,7 @@ class PendingConnection:
         return self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
 
     def _expect(self, size: int) -> None:
-        """Be woken when so many bytes are there."""
+        """Be woken when `size` bytes have arrived."""
         if size != self._expected:
             self._expected = size
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
@@ -205,7 +199,7 @@ class PendingConnection:
     # TLS and HTTP.
 
     def begin(self) -> bool:
-        """Its turn for a handshake has come. Whether it is still there: who has waited for long may have given up."""
+        """Begin the handshake. Returns False if the client has given up while it waited for its turn."""
         if self.place is None:
             return False
         if not self._connected():
@@ -232,12 +226,12 @@ class PendingConnection:
             )
 
     def _handed_over(self, _: asyncio.Task[None]) -> None:
-        """It is served, or came to nothing."""
+        """The connection is served by its protocol, or the handshake failed."""
         self._task = None
         self.close()
 
     def close(self) -> None:
-        """Give it up. The connection that serves it now has its slot and its socket."""
+        """Close, unless a `ClientConnection` has taken over the slot and the socket."""
         plane, place = self._plane, self.place
         self._unwatch()
         self._closed(self)
@@ -253,10 +247,12 @@ class PendingConnection:
             if self._task is None:
                 self._sock.close()
 
+    evict = close
+
 
 def bytes_needed(data: bytes) -> int:
-    """Bytes that have to be there, from the first one on, before more can be said of these; 0 where the hello is
-    complete, or is none: then the TLS library says what is wrong with it.
+    """Bytes needed, from the first one on, to decide about a ClientHello (RFC 8446 5.1, 4); 0 if it is complete, or is
+    not a hello: then the TLS library reports what is wrong with it.
     """
     size, taken, position = 0, 0, 0
     head = b""

@@ -16,7 +16,7 @@ from functools import partial
 
 from canaryproxy.dataplane.admission import Admission
 from canaryproxy.dataplane.connection_count import SharedConnectionCount
-from canaryproxy.dataplane.context import SWEEP_SECONDS
+from canaryproxy.dataplane.context import SWEEP_SECONDS, Clock, Telemetry
 from canaryproxy.dataplane.evictable_connection import EvictableConnection
 from canaryproxy.dataplane.exchange import Exchange
 from canaryproxy.dataplane.listener import Listener
@@ -26,6 +26,7 @@ from canaryproxy.dataplane.tls import SniContexts
 from canaryproxy.dataplane.transports import disconnected
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.decision import Decision
+from canaryproxy.model.failure import Failure
 from canaryproxy.model.report import Delta
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import RoutingTable
@@ -58,13 +59,14 @@ class DataPlane(Admission):
         secret: bytes = b"",
         memory: Callable[[], float] | None = None,
     ) -> None:
-        super().__init__(settings, loop, identity, now, wall_clock, rng, access_log, connection_count, room, secret)
+        clock = Clock(loop, now, wall_clock)
+        super().__init__(settings, clock, Telemetry(clock, access_log, secret), identity, rng, connection_count, room)
         self._generation = 0
         self._aborted: dict[str, float] = {}
         self._listeners: list[Listener] = []
         self.slices = Slices(loop.call_soon, self.pools.sockets.attend)
-        self._shedding = LoadShedder(self.buffers, self._holders, self.slices, self.pools.sockets.shortage.note, memory)
-        self._shedding.spare = lambda: self.evict("memory")
+        note, evict = self.pools.sockets.shortage.note, partial(self.evict, "memory")
+        self._shedding = LoadShedder(self.buffers, self._holders, self.slices, note, memory, evict)
         self._timer = loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def __repr__(self) -> str:
@@ -74,10 +76,9 @@ class DataPlane(Admission):
 
     def publish(self, table: RoutingTable) -> None:
         """Make `table` the one that the next request head is decided by."""
-        had = {
-            name for name, entry in self.routing.index.by_name.items() if not entry.stable_only
-        } | self._aborted.keys()
-        self.routing.index = RouteIndex(table, self.routing.index)
+        before = self.routing.index
+        had = {name for name, entry in before.by_name.items() if not entry.stable_only} | self._aborted.keys()
+        self.routing.index = RouteIndex(table, before)
         self._generation = table.generation
         self.pools.by_decision = {}
         self.pools.in_flight = +self.pools.in_flight
@@ -137,7 +138,7 @@ class DataPlane(Admission):
         overdue = []
         for connection in self._connections:
             exchange = connection.exchange
-            if (exchange is not None and exchange.deadline <= tick) or connection.deadline <= tick:
+            if (exchange is not None and exchange.deadlines.at <= tick) or connection.deadline <= tick:
                 overdue.append(connection)
             elif (connection.blocked or connection.half_closed) and not connection.transport.is_closing():
                 unread.append(connection.transport)
@@ -164,7 +165,7 @@ class DataPlane(Admission):
         if connection not in self._connections:
             return
         exchange = connection.exchange
-        if exchange is not None and exchange.deadline <= tick:
+        if exchange is not None and exchange.deadlines.at <= tick:
             exchange.expired()
         elif connection.deadline <= tick:
             connection.expired()
@@ -203,9 +204,8 @@ class DataPlane(Admission):
         self.lifetime.draining = True
         self._arrived = self.clock.now()
         deadline = self._arrived + self.settings.timeouts.drain
-        await self._until(
-            lambda: self.clock.now() - self._arrived >= QUIET_SECONDS, min(deadline, self._arrived + GRACE_SECONDS)
-        )
+        latest = min(deadline, self._arrived + GRACE_SECONDS)
+        await self._until(lambda: self.clock.now() - self._arrived >= QUIET_SECONDS, latest)
         listeners, self._listeners = self._listeners, []
         patience = max(deadline - self.clock.now(), 0.0)
         await asyncio.gather(*(listener.stop(patience) for listener in listeners))
@@ -221,7 +221,7 @@ class DataPlane(Admission):
         left = self._exchanges()
         cut = len(left) + len(self.tunnels)
         for exchange in left:
-            exchange.ended()
+            exchange.fail(Failure.SHUTTING_DOWN)
         if left:
             await self._until(self._is_empty, self.clock.now() + QUIET_SECONDS)
         self.abort()

@@ -24,18 +24,6 @@ class Pool:
     few.
     """
 
-    __slots__ = (
-        "_idle",
-        "_never_evicts",
-        "_opening",
-        "_retired",
-        "_sockets",
-        "authority",
-        "ejection",
-        "endpoint",
-        "in_flight",
-    )
-
     def __init__(self, endpoint: Endpoint, sockets: Sockets, *, never_evicts: bool = False) -> None:
         self.endpoint = endpoint
         self.authority = endpoint.site.encode("ascii")

@@ -156,18 +156,16 @@ class Shields:
     def can_withdraw(self, decision: Decision) -> bool:
         """Whether the route's budget has an answer by stable left."""
         shield, budget = decision.route.shield, self.budgets.get(decision.route.name)
-        return (
-            shield is not None
-            and budget is not None
-            and budget.can_withdraw(shield.budget, self._clock(), shield.timeout)
-        )
+        if shield is None or budget is None:
+            return False
+        return budget.can_withdraw(shield.budget, self._clock(), shield.timeout)
 
     def withdraw(self, decision: Decision) -> bool:
         """Whether the route's budget has an answer by stable left, which is spent."""
         shield, budget = decision.route.shield, self.budgets.get(decision.route.name)
-        return (
-            shield is not None and budget is not None and budget.withdraw(shield.budget, self._clock(), shield.timeout)
-        )
+        if shield is None or budget is None:
+            return False
+        return budget.withdraw(shield.budget, self._clock(), shield.timeout)
 
     def deadline_queue(self, decision: Decision) -> DeadlineQueue:
         """What keeps the time of the route's shield."""

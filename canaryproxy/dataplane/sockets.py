@@ -42,11 +42,11 @@ class Sockets:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        exhaustion: ResourceExhaustion | None = None,
+        shortage: ResourceExhaustion | None = None,
         buffers: Buffers | None = None,
     ) -> None:
         self.loop = loop
-        self.shortage = exhaustion or ResourceExhaustion(loop.time)
+        self.shortage = shortage or ResourceExhaustion(loop.time)
         self.close_idle_connections: Callable[[], bool] = lambda: False
         self.buffers = buffers or Buffers()
         self._poller = open_poller(loop, self.buffers)

@@ -174,9 +174,8 @@ class Tunnel:
 
     def unread(self) -> list[TunnelEnd]:
         """The sides we do not read from, where a reset would go unnoticed."""
-        return [
-            side for side in (self.down, self.up) if (side.blocked or side.ended) and not side.transport.is_closing()
-        ]
+        unread = [side for side in (self.down, self.up) if side.blocked or side.ended]
+        return [side for side in unread if not side.transport.is_closing()]
 
     def abort(self) -> None:
         """End it now, both ways."""

@@ -344,20 +344,6 @@ class Busy:
         raise AssertionError
 
 
-def test_a_chosen_connection_can_be_closed_whatever_it_does() -> None:
-    async def test() -> None:
-        async with running_cluster(limits=limited()) as w:
-            reader, _ = await come(w, STAY)
-            (connection,) = w.connections
-            w.plane.close_client(connection, "memory")
-            assert w.places.count == 0
-            assert await reader.read() == b""
-            assert dict(w.collect().evicted) == {"memory": 1}
-            await until(lambda: not w.connections)
-
-    run(test())
-
-
 @pytest.mark.parametrize("said", [SILENT, HALF, KEPT])
 def test_what_a_flood_leaves_behind_needs_no_garbage_collector(said: bytes) -> None:
     """It would hold the loop for tens of milliseconds: 40,000 objects a second were found."""
