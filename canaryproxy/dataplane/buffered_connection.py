@@ -1,4 +1,4 @@
-"""What a client's connection holds of bytes, so that it can be counted, and cut where it holds too much."""
+"""The bytes held for a client connection: counted, limited by pausing reads, discarded when memory is short."""
 
 from canaryproxy.dataplane.client_stream import ClientPhase, ClientStream
 from canaryproxy.dataplane.exchange import Exchange
@@ -9,17 +9,17 @@ from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import RequestHead
 
 BELOW_TLS = 131_072
-"""What is encrypted already of the bytes for a client that does not read: the loop says nothing about it."""
+"""Bytes already encrypted for a client that does not read, which the loop does not report."""
 
 PIPELINE_LIMIT = 16_384
-"""Bytes that are read ahead while an exchange runs."""
+"""Bytes read ahead while an exchange runs."""
 
 
 IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = ClientPhase
 
 
 class BufferedConnection(ClientStream):
-    """`_weight` is what is kept of the client's bytes here, and what the loop queues for it."""
+    """`_weight`: bytes counted for this connection, those received and those queued by the loop's transport."""
 
     _scheme: bytes
     _upload_blocked: bool
@@ -31,7 +31,7 @@ class BufferedConnection(ClientStream):
     reader: RequestParser
 
     def _weigh(self) -> None:
-        """Count what is kept of the client's bytes and what the loop queues for it; our own transports count theirs."""
+        """Count bytes received and bytes queued by the loop's transport; our own transports count theirs."""
         weight = self.reader.buffered_bytes()
         if self._sender is None and self.phase is not CLOSED:
             weight += self.transport.get_write_buffer_size()
@@ -45,12 +45,12 @@ class BufferedConnection(ClientStream):
             self._weight = weight
 
     def _forget_bytes(self) -> None:
-        """What the client sent is of no use any more."""
+        """Discard what the client sent."""
         self.reader.take_all()
         self._weigh()
 
     def weight(self) -> int:
-        """Bytes that are held for this client."""
+        """Bytes held for this client."""
         if self._sender is None:
             self._weigh()
             queued = 0
@@ -59,12 +59,12 @@ class BufferedConnection(ClientStream):
         return self._weight + queued + (0 if self.exchange is None else self.exchange.weight())
 
     def progress(self) -> tuple[object, int]:
-        """What it is at, and the bytes of that which have moved: what is queued has not."""
+        """The exchange under way, and the bytes of it that have moved, without queued ones."""
         exchange = self.exchange
         return exchange, 0 if exchange is None else exchange.received + exchange.sent - self.weight()
 
     def shed(self) -> None:
-        """The memory is needed: hold nothing for this client any more, and let it know."""
+        """Memory is short: hold nothing for this client any more, and let it know."""
         exchange = self.exchange
         queued = self.paused or self.phase is LINGERING
         if exchange is not None:
@@ -78,25 +78,25 @@ class BufferedConnection(ClientStream):
         self._forget_bytes()
 
     def _refuse(self, failure: Failure, head: RequestHead | None = None) -> None:
-        """Answer what reached no decision."""
+        """Answer a request that reached no decision."""
         raise NotImplementedError
 
     def block(self) -> None:
-        """Stop reading: the upstream does not keep up with the client."""
+        """Pause reading: the upstream reads slower than the client sends."""
         if not self._upload_blocked:
             self._upload_blocked = True
             self._set_reading()
             self.rearm()
 
     def unblock(self) -> None:
-        """Read again."""
+        """Resume reading."""
         if self._upload_blocked:
             self._upload_blocked = False
             self._set_reading()
             self.rearm()
 
     def _set_reading(self) -> None:
-        """Read unless the upstream is full or the client is too far ahead."""
+        """Read, unless the upstream is blocked or too much has been read ahead."""
         lingering = self.phase is LINGERING
         waits = self._yielding or (self.exchange is not None and self.exchange.state >= WAITING)
         ahead = waits and self.reader.pending() > (0 if self.plane.buffers.tight else PIPELINE_LIMIT)

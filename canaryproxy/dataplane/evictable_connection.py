@@ -102,7 +102,7 @@ class EvictableConnection(ResponseWriter):
             self.transport.abort()
 
     def moving(self) -> bool:
-        """Whether a slow client has read some of the queued bytes since the deadline was set; then it gets a new one."""
+        """Whether a slow client has read some of the queued bytes since the deadline was set; it is then extended."""
         before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         moved = 0 < self._unsent != before
         if moved:

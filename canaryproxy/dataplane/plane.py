@@ -1,7 +1,7 @@
 """The data plane as the rest of the program sees it: `publish` a table, collect `deltas`, `listen`, `drain`.
 
-Holds the connections, and the one sweep that serves every timeout. Publishing is one assignment; exchanges under way
-keep the decision they began with.
+Holds the connections and the sweep that serves every timeout. Publishing is one assignment; exchanges under way keep
+the decision that they began with.
 """
 
 import asyncio
@@ -36,13 +36,14 @@ from canaryproxy.telemetry.record.access_log import AccessLogEntry
 GRACE_SECONDS = 5.0
 QUIET_SECONDS = 0.25
 FINAL_SECONDS = 1.0
-"""When draining, new connections are served until nothing came for QUIET seconds, GRACE at most. LAST seconds before
-its end, or in its last quarter, stable is asked for what the canary has not answered.
-"""
+"""When draining, new connections are accepted until none has come for QUIET_SECONDS, for GRACE_SECONDS at most.
+FINAL_SECONDS before the end, or in the last quarter, stable is asked for what the canary has not answered."""
 
 
 class DataPlane(Admission):
-    """One worker's data plane. `room`: clients that it can serve itself; `memory`: the share of it that is in use."""
+    """The data plane of one worker. `room`: clients that it can serve by itself; `memory`: the share of the memory in
+    use.
+    """
 
     def __init__(
         self,
@@ -72,10 +73,10 @@ class DataPlane(Admission):
     def __repr__(self) -> str:
         return f"<DataPlane generation {self._generation}: {len(self._connections)} connections>"
 
-    # The border to the control plane.
+    # Interface to the control plane.
 
     def publish(self, table: RoutingTable) -> None:
-        """Make `table` the one that the next request head is decided by."""
+        """Make `table` decide all further requests."""
         before = self.routing.index
         had = {name for name, entry in before.by_name.items() if not entry.stable_only} | self._aborted.keys()
         self.routing.index = RouteIndex(table, before)
@@ -98,7 +99,7 @@ class DataPlane(Admission):
         self.shields.publish(table)
 
     def deltas(self) -> Delta:
-        """Everything counted since the last call, and what is overdue now."""
+        """Everything counted since the last call, and the exchanges that are overdue now."""
         cells = [(exchange.cell, exchange.waits) for exchange in self._exchanges()]
         decisions = [tunnel.decision for tunnel in self.tunnels]
         tunnels: Counter[tuple[str, str]] = Counter((one.route.name, one.version.name) for one in decisions)
@@ -110,7 +111,7 @@ class DataPlane(Admission):
         return replace(delta, held=max(buffers.held, 0), room=buffers.limit, shed=shed)
 
     def listen(self, sock: socket.socket, tls: ListenerTls | None = None, *, proxy_protocol: bool = False) -> None:
-        """Serve an already bound, listening, non-blocking socket, which is closed when we drain.
+        """Serve a bound, listening, non-blocking socket, which is closed by `drain`.
 
         `proxy_protocol`: trusted proxies begin their connections with a PROXY protocol header.
         """
@@ -120,9 +121,9 @@ class DataPlane(Admission):
         listener.start()
 
     def update_certificates(self, certificates: list[ListenerTls | None]) -> None:
-        """New certificates for the listeners, in the order they were added; open connections keep theirs.
+        """Replace the certificates of the listeners, in the order they were added; open connections keep theirs.
 
-        While draining there are no listeners left, and nothing to do.
+        While draining there are no listeners left, and nothing is done.
         """
         for listener, tls in zip(self._listeners, certificates, strict=False):
             if listener.terminator is not None and tls is not None:
@@ -131,7 +132,7 @@ class DataPlane(Admission):
     # Time.
 
     def _sweep(self) -> None:
-        """Serve every timeout, notice clients that vanished while we were not reading, expire idle pools."""
+        """Serve every timeout, detect clients that reset while they were not read, close expired idle connections."""
         self._timer = self.clock.loop.call_later(SWEEP_SECONDS, self._sweep)
         tick = self.clock.tick = self.clock.now()
         unread = []
@@ -161,7 +162,7 @@ class DataPlane(Admission):
         self._shedding.sweep()
 
     def _expire(self, connection: EvictableConnection, tick: float) -> None:
-        """Its time was over at this tick; meanwhile it may have got more of it, or have ended."""
+        """The deadline had passed at `tick`; it may have been extended, or the connection closed, since then."""
         if connection not in self._connections:
             return
         exchange = connection.exchange
@@ -171,11 +172,11 @@ class DataPlane(Admission):
             connection.expired()
 
     def _holders(self) -> list[BufferHolder]:
-        """All for whom bytes may be held."""
+        """All connections for which bytes may be buffered."""
         return [*self._connections, *self.tunnels]
 
     def _cut_aborted(self, since: float) -> None:
-        """End what is still open to canaries that were aborted, or removed, at `since` or before."""
+        """Abort what is still open to canaries that were aborted, or removed, at `since` or before."""
 
         def over(target: Decision) -> bool:
             at = self._aborted.get(target.route.name, math.inf)
@@ -188,18 +189,17 @@ class DataPlane(Admission):
                 exchange.aborted()
 
     def _exchanges(self) -> list[Exchange]:
-        """What is under way; tunnels are not."""
+        """Exchanges under way, without tunnels."""
         return [one.exchange for one in self._connections if one.exchange is not None]
 
     # The end.
 
     async def drain(self) -> int:
-        """Stop gracefully: serve newcomers for a short grace, finish what is open, cut what is overdue.
+        """Stop gracefully: accept connections for a short grace, finish what is open, abort what is overdue.
 
-        A connection is closed with its next response; only one that stays idle is closed without. What the canary
-        has not answered shortly before the end is asked of stable, where that may be done; what has no answer at the
-        end gets ours.
-        Returns the number of exchanges that had to be cut.
+        A connection is closed with its next response; an idle one is closed without. Requests that the canary has not
+        answered shortly before the end are moved to stable if that is possible; requests without a response at the end
+        get a local one. Returns the number of exchanges that had to be aborted.
         """
         self.lifetime.draining = True
         self._arrived = self.clock.now()

@@ -1,8 +1,8 @@
-"""Connections to one endpoint: idle ones are lent again, newest first, new ones are opened on demand.
+"""Connections to one endpoint: idle ones are reused, newest first; new ones are opened on demand.
 
-Keyed by endpoint, so a pool survives table swaps. The idle time is kept below what servers allow, and a
-connection on which anything happened while idle is not lent: the keep-alive race is made rare before it
-is retried (see `failover`).
+Pools are keyed by endpoint, so they survive table swaps. The idle time is kept below what servers allow, and a
+connection on which anything happened while idle is not reused: the keep-alive race is made rare before it is retried
+(see `failover`).
 """
 
 import asyncio
@@ -19,9 +19,8 @@ from canaryproxy.model.table import Endpoint
 
 
 class Pool:
-    """`authority` is the endpoint's `host:port` for requests that bring no Host; `in_flight` the exchanges that
-    it is working on for us; `ejection` its record of failures. `never_evicts`: it opens nothing where descriptors are
-    few.
+    """`authority` is the endpoint's `host:port` for requests without Host; `in_flight` counts the exchanges that use
+    the endpoint; `ejection` records its failures. `never_evicts`: open nothing when descriptors are scarce.
     """
 
     def __init__(self, endpoint: Endpoint, sockets: Sockets, *, never_evicts: bool = False) -> None:
@@ -44,7 +43,7 @@ class Pool:
         return self.ejection.active
 
     def take_idle(self) -> UpstreamStream | None:
-        """An idle connection that is still good, or None."""
+        """An idle connection that is still usable, or None."""
         idle = self._idle
         while idle:
             upstream = idle.pop()
@@ -62,7 +61,7 @@ class Pool:
         self._idle.append(upstream)
 
     def open(self, exchange: ResponseHandler) -> asyncio.Task[None]:
-        """Open a connection for `exchange`, which hears of success or failure unless it cancels the task."""
+        """Open a connection for `exchange`, which receives success or failure unless it cancels the task."""
         task = self._sockets.loop.create_task(self._open(exchange))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
@@ -95,7 +94,7 @@ class Pool:
             exchange.connected(upstream)
 
     def sweep(self, now: float) -> None:
-        """Close idle connections whose time is over, end an ejection whose time is over."""
+        """Close expired idle connections, and end an expired ejection."""
         if self.ejection.active:
             self.ejection.sweep(now)
         if any(one.expires <= now or not one.alive for one in self._idle):
@@ -105,21 +104,21 @@ class Pool:
             self._idle = fresh
 
     def close_idle(self, most: int) -> int:
-        """Close up to `most` idle connections, the oldest first, for the sake of others; how many there were."""
+        """Close up to `most` idle connections, the oldest first; returns how many there were."""
         closed, self._idle = self._idle[:most], self._idle[most:]
         for upstream in closed:
             upstream.abort()
         return len(closed)
 
     def retire(self) -> None:
-        """The endpoint left the table: close what is idle, now and later; what is under way goes on."""
+        """The endpoint left the table: close idle connections, now and later; exchanges under way go on."""
         self._retired = True
         for upstream in self._idle:
             upstream.abort()
         self._idle.clear()
 
     def close(self) -> None:
-        """Close what is idle and stop opening."""
+        """Close idle connections and stop opening new ones."""
         self.retire()
         for task in self._opening:
             task.cancel()

@@ -1,8 +1,8 @@
-"""What is done about a failure: the steps of `failover`, carried out on an exchange.
+"""Carries out the steps of `failover` on an exchange.
 
-Stable answers in place of the canary, before the client got a byte, where an attempt failed (the shield) or where we
-take the request back ourselves (`withdraw`). The canary is charged with its failures all the same, never with what we
-decide.
+Stable answers instead of the canary, before any byte was delivered to the client, if an attempt failed (the shield) or
+if we take the request back (`withdraw`). The canary is charged with its own failures in any case, never with our
+decisions.
 """
 
 from typing import Protocol
@@ -18,7 +18,7 @@ from canaryproxy.telemetry.record.recorder import CounterCell
 
 
 class Recoverable(Protocol):
-    """What is asked of an exchange of which an attempt has failed; see `Exchange`."""
+    """The part of `Exchange` that recovery needs."""
 
     attempt: Attempt
     cell: CounterCell
@@ -55,8 +55,8 @@ class Recoverable(Protocol):
 
 
 def go_on(exchange: Recoverable, failure: Failure, why: str) -> None:
-    """The attempt came to nothing: take the first step that the table of now allows. What we lack ourselves is no
-    fault of the endpoint. `why` is for the log.
+    """The attempt failed: take the first step that the current table allows. A shortage of our own is not charged to
+    the endpoint. `why` is for the log.
     """
     sent, budget, may = exchange.attempt.sent(), affords_shield(exchange), exchange.may_repeat()
     step = next_step(failure, sent, budget, may)
@@ -82,13 +82,13 @@ def go_on(exchange: Recoverable, failure: Failure, why: str) -> None:
 
 
 def plan_of(exchange: Recoverable) -> FailoverPlan:
-    """The plan, made where it is the first time that something fails."""
+    """The plan, created at the first failure."""
     plan = exchange.plan = exchange.plan or FailoverPlan(exchange.decision)
     return plan
 
 
 def retry(exchange: Recoverable) -> None:
-    """The keep-alive race: the same endpoint, on a new connection."""
+    """The keep-alive race: try the same endpoint on a new connection."""
     exchange.cell.repeat(Outcome.RESET)
     pool = exchange.attempt.pool
     exchange.begin_attempt()
@@ -99,7 +99,7 @@ def retry(exchange: Recoverable) -> None:
 
 
 def fall_back(exchange: Recoverable, failure: Failure) -> bool:
-    """Go on at another endpoint, or at the other version; False where there is none left."""
+    """Go on at another endpoint, or at the other version; returns False if there is none left."""
     routing, loads, plan = exchange.context.routing, exchange.context.pools.endpoint_load, plan_of(exchange)
     took_over = plan.takeover
     target = plan.fall_back(exchange.attempt.target, failure, routing.index, loads, routing.splits.rng)
@@ -113,7 +113,7 @@ def fall_back(exchange: Recoverable, failure: Failure) -> bool:
 
 
 def blame(exchange: Recoverable, failure: Failure, why: str) -> None:
-    """Hold a failure against the endpoint, and say so."""
+    """Charge a failure to the endpoint, and log it."""
     exchange.note(failure, why)
     pool, target, context = exchange.attempt.pool, exchange.attempt.target, exchange.context
     if pool is None or failure not in EJECTING_FAILURES:
@@ -125,12 +125,12 @@ def blame(exchange: Recoverable, failure: Failure, why: str) -> None:
 
 
 def affords_shield(exchange: Recoverable) -> bool:
-    """Whether there is a shield, and its budget has an answer by stable left."""
+    """Whether there is a shield with a budget left."""
     return exchange.decision.shield is not None and exchange.context.shields.can_withdraw(exchange.decision)
 
 
 def behind_shield(exchange: Recoverable) -> Decision | None:
-    """The endpoint of stable that answers instead, paid for; None where the failure has to stand."""
+    """The endpoint of stable that answers instead, paid from the budget; None if the failure is final."""
     if not shields(affords_shield(exchange), exchange.may_repeat()):
         return None
     routing, loads = exchange.context.routing, exchange.context.pools.endpoint_load
@@ -141,7 +141,7 @@ def behind_shield(exchange: Recoverable) -> Decision | None:
 
 
 def have_stable_answer(exchange: Recoverable, target: Decision, outcome: Outcome | None) -> None:
-    """Go on at stable, as if nothing had come of the canary, which is charged with `outcome`."""
+    """Go on at stable; the canary is charged with `outcome`."""
     plan = plan_of(exchange)
     plan.shielded(outcome)
     exchange.cell.rescue(plan.takeover)
@@ -149,7 +149,7 @@ def have_stable_answer(exchange: Recoverable, target: Decision, outcome: Outcome
 
 
 def replace_late(exchange: Recoverable) -> None:
-    """The canary has had the shield's time: stable answers, where it may."""
+    """The shield's time is over: stable answers, if possible."""
     sent = exchange.attempt.stream is not None
     failure = Failure.RESPONSE_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
     target = behind_shield(exchange)
@@ -159,7 +159,7 @@ def replace_late(exchange: Recoverable) -> None:
 
 
 def replace_error(exchange: Recoverable, head: ResponseHead, whole: bool) -> bool:
-    """Whether stable answers in place of this 5xx; `whole`: all of it is here."""
+    """Whether stable answers instead of this 5xx; `whole`: it was received completely."""
     target = behind_shield(exchange)
     if target is None:
         return False
@@ -171,7 +171,9 @@ def replace_error(exchange: Recoverable, head: ResponseHead, whole: bool) -> boo
 
 
 def withdraw(exchange: Recoverable) -> bool:
-    """Take the request back from the canary for stable to answer, by our own decision; whether that is possible."""
+    """Take the request back from the canary and have stable answer, by our own decision. Returns whether that is
+    possible.
+    """
     if exchange.may_repeat() is Repeatable.NEVER:
         return False
     routing, loads, plan = exchange.context.routing, exchange.context.pools.endpoint_load, plan_of(exchange)
@@ -186,7 +188,7 @@ def withdraw(exchange: Recoverable) -> bool:
 
 
 def go_over(exchange: Recoverable, target: Decision) -> None:
-    """Stable begins where the canary had begun."""
+    """Start again at stable."""
     exchange.stop_deadline()
     exchange.forget_response()
     exchange.begin_attempt()

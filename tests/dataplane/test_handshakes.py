@@ -188,7 +188,7 @@ def test_short_turns_let_more_begin() -> None:
 
 
 def test_in_a_long_line_the_newest_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handshakes, "LONG_SECONDS", 2)
+    monkeypatch.setattr(handshakes, "LONG_LINE", 2)
     monkeypatch.setattr(handshakes, "TURN_SECONDS", -1.0)
 
     async def test() -> None:
@@ -206,7 +206,7 @@ def test_in_a_long_line_the_newest_comes_first(monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_applicant_that_is_gone_waits_in_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the newest come first, the oldest are never picked as long as a flood lasts."""
-    monkeypatch.setattr(handshakes, "LONG_SECONDS", 2)
+    monkeypatch.setattr(handshakes, "LONG_LINE", 2)
     monkeypatch.setattr(handshakes, "TURN_SECONDS", -1.0)
 
     async def test() -> None:
