@@ -45,7 +45,6 @@ HOT = (
     "canaryproxy.dataplane.epoll_transports",
     "canaryproxy.dataplane.exchange",
     "canaryproxy.dataplane.evictable_connection",
-    "canaryproxy.dataplane.buffered_connection",
     "canaryproxy.dataplane.pool",
     "canaryproxy.dataplane.replay_buffer",
     "canaryproxy.dataplane.response_writer",

@@ -11,13 +11,21 @@ import math
 from typing import cast
 
 from canaryproxy.dataplane.admission import Admission
-from canaryproxy.dataplane.buffered_connection import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING, PIPELINE_LIMIT
 from canaryproxy.dataplane.buffers import WATER
-from canaryproxy.dataplane.evictable_connection import LINGER_SECONDS, EvictableConnection
+from canaryproxy.dataplane.evictable_connection import (
+    CLOSED,
+    EXCHANGE,
+    HEAD,
+    IDLE,
+    LINGER_SECONDS,
+    LINGERING,
+    PIPELINE_LIMIT,
+)
 from canaryproxy.dataplane.eviction import ConnectionSlot
 from canaryproxy.dataplane.exchange import Exchange
 from canaryproxy.dataplane.exchange_state import NOTHING, WAITING
 from canaryproxy.dataplane.local_response import options
+from canaryproxy.dataplane.response_writer import ResponseWriter
 from canaryproxy.http.forwarding import request_id_of
 from canaryproxy.http.h1.body import BodyEnd
 from canaryproxy.http.h1.request_parser import RequestParser
@@ -33,7 +41,7 @@ LINGER_BYTES = 16_777_216
 """Bytes discarded after the last response before the connection is aborted: an upload that nobody will read."""
 
 
-class ClientConnection(EvictableConnection):
+class ClientConnection(ResponseWriter):
     """A client connection. `address` is the client's if it is not the peer's own (PROXY protocol).
 
     `paused`: the client does not read what is written; `blocked`: reading from it is paused.

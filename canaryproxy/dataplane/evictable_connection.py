@@ -1,24 +1,134 @@
-"""The end of a client connection: eviction, deadlines, and closing without a reset."""
+"""A client connection as a holder of bytes, of a slot, and of time.
 
-from canaryproxy.dataplane.buffered_connection import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING
+Bytes held are counted, limited by pausing reads, and discarded when memory is short; a slot is lost by eviction; the
+deadline closes the connection, without a reset if possible.
+"""
+
+from canaryproxy.dataplane.client_stream import ClientPhase, ClientStream
 from canaryproxy.dataplane.eviction import BUSY, ConnectionSlot
-from canaryproxy.dataplane.response_writer import ResponseWriter
+from canaryproxy.dataplane.exchange import Exchange
+from canaryproxy.dataplane.exchange_state import FINAL, WAITING
+from canaryproxy.dataplane.transports import reset
+from canaryproxy.http.h1.request_parser import RequestParser
 from canaryproxy.model.failure import Failure
+from canaryproxy.model.head import RequestHead
+
+BELOW_TLS = 131_072
+"""Bytes already encrypted for a client that does not read, which the loop does not report."""
+
+PIPELINE_LIMIT = 16_384
+"""Bytes read ahead while an exchange runs."""
+
+
+IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = ClientPhase
 
 LINGER_SECONDS = 2.0
 """Seconds for which a half-closed connection is still read, so that bytes under way do not cause a reset."""
 
 
-class EvictableConnection(ResponseWriter):
-    """A client connection that holds a slot. `proven`: it has received a response; `since`: when it began to wait, for
-    eviction; `slow`: the exchange or direction in which it is too slow (`SlowClients`).
+class EvictableConnection(ClientStream):
+    """A client connection that holds a slot. `_weight`: bytes counted for it, those received and those queued by the
+    loop's transport; `deadline`: when it is closed; `proven`: it has received a response; `since`: when it began to
+    wait, for eviction; `slow`: the exchange or direction in which it is too slow (`SlowClients`).
     """
 
+    _scheme: bytes
     _unsent: int
+    _upload_blocked: bool
+    _weight: int
+    _yielding: bool
+    blocked: bool
+    deadline: float
+    exchange: Exchange | None
+    phase: ClientPhase
     place: ConnectionSlot | None
     proven: bool
+    reader: RequestParser
     since: float
     slow: object | None
+
+    # Bytes.
+
+    def _weigh(self) -> None:
+        """Count bytes received and bytes queued by the loop's transport; our own transports count theirs."""
+        weight = self.reader.buffered_bytes()
+        if self._sender is None and self.phase is not CLOSED:
+            weight += self.transport.get_write_buffer_size()
+            if self.paused and self._scheme == b"https":
+                weight += BELOW_TLS
+        self._count(weight)
+
+    def _count(self, weight: int) -> None:
+        if weight != self._weight:
+            self.plane.buffers.add(weight - self._weight)
+            self._weight = weight
+
+    def _forget_bytes(self) -> None:
+        """Discard what the client sent."""
+        self.reader.take_all()
+        self._weigh()
+
+    def weight(self) -> int:
+        """Bytes held for this client."""
+        if self._sender is None:
+            self._weigh()
+            queued = 0
+        else:
+            queued = self.transport.held()  # type: ignore[attr-defined]
+        return self._weight + queued + (0 if self.exchange is None else self.exchange.weight())
+
+    def progress(self) -> tuple[object, int]:
+        """The exchange under way, and the bytes of it that have moved, without queued ones."""
+        exchange = self.exchange
+        return exchange, 0 if exchange is None else exchange.received + exchange.sent - self.weight()
+
+    def shed(self) -> None:
+        """Memory is short: hold nothing for this client any more, and let it know."""
+        exchange = self.exchange
+        queued = self.paused or self.phase is LINGERING
+        if exchange is not None:
+            exchange.shed()
+            self.exchange = None
+        elif not queued and self.phase is not CLOSED:
+            self._refuse(Failure.OVERLOADED)
+        if queued or (exchange is not None and self.delivered == FINAL):
+            self.phase = CLOSED
+            reset(self.transport)
+        self._forget_bytes()
+
+    def _refuse(self, failure: Failure, head: RequestHead | None = None) -> None:
+        """Answer a request that reached no decision."""
+        raise NotImplementedError
+
+    def block(self) -> None:
+        """Pause reading: the upstream reads slower than the client sends."""
+        if not self._upload_blocked:
+            self._upload_blocked = True
+            self._set_reading()
+            self.rearm()
+
+    def unblock(self) -> None:
+        """Resume reading."""
+        if self._upload_blocked:
+            self._upload_blocked = False
+            self._set_reading()
+            self.rearm()
+
+    def _set_reading(self) -> None:
+        """Read, unless the upstream is blocked or too much has been read ahead."""
+        lingering = self.phase is LINGERING
+        waits = self._yielding or (self.exchange is not None and self.exchange.state >= WAITING)
+        ahead = waits and self.reader.pending() > (0 if self.plane.buffers.tight else PIPELINE_LIMIT)
+        blocked = not lingering and (self._upload_blocked or ahead)
+        if blocked == self.blocked or self.transport.is_closing() or self.half_closed:
+            return
+        self.blocked = blocked
+        if blocked:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    # The slot.
 
     def take_slot(self, place: ConnectionSlot | None, now: float) -> None:
         """Initialize, with the slot that the connection has already, if any."""

@@ -645,7 +645,9 @@ class Exchange(ResponseHandler):
         self.cell.finish(plan.charged, code, duration, None)
 
     def _log(self, outcome: Outcome, code: int, latency: float | None) -> None:
-        """Write the access-log entry, if there is an access log, for the decided version and the outcome charged to it."""
+        """Write the access-log entry, if there is an access log: for the decided version, with the outcome charged to
+        it.
+        """
         log, clock = self.context.telemetry.access_log, self.context.clock
         if log is None:
             return

@@ -32,18 +32,8 @@ class ExchangeState(IntEnum):
     """Counted."""
 
 
-(
-    EXPECTING,
-    SENDING,
-    ANSWERED_EXPECTING,
-    ANSWERED_EARLY,
-    ABANDONED,
-    WAITING,
-    ANSWERING,
-    DISCARDED,
-    TUNNEL,
-    OVER,
-) = ExchangeState
+EXPECTING, SENDING, ANSWERED_EXPECTING, ANSWERED_EARLY, ABANDONED, *_COMPLETE = ExchangeState
+WAITING, ANSWERING, DISCARDED, TUNNEL, OVER = _COMPLETE
 
 
 class Delivered(IntEnum):

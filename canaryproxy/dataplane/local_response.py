@@ -1,7 +1,7 @@
-"""The one map from a failure to the bytes a client gets.
+"""The mapping from a failure to the response that the client gets.
 
-Our own answers say that they are ours (`Proxy-Status`, RFC 9209), say why in one stable word, and echo
-nothing of the request.
+Local responses identify themselves (`Proxy-Status`, RFC 9209), give the reason as one stable word, and echo nothing of
+the request.
 """
 
 from http import HTTPStatus
@@ -22,8 +22,8 @@ def wants_json(head: RequestHead) -> bool:
 
 
 def answer(failure: Failure, head: RequestHead | None, identity: str, *, close: bool, extra: bytes = b"") -> bytes:
-    """A complete response for `failure`; `head` is the request's, or None if it was never understood. `extra` are
-    further lines. No cache may keep it: it says how things are now.
+    """A complete response for `failure`; `head` is the request's, None if it could not be parsed. `extra` are
+    additional lines. It must not be cached: the failure is temporary.
     """
     phrase = HTTPStatus(failure.status).phrase
     if head is not None and wants_json(head):
@@ -59,12 +59,12 @@ def answer(failure: Failure, head: RequestHead | None, identity: str, *, close: 
 
 
 def options(head: RequestHead, *, close: bool, extra: bytes = b"") -> bytes:
-    """The answer to an OPTIONS that may not be forwarded (Max-Forwards: 0, RFC 9110 7.6.2)."""
+    """The response to an OPTIONS that must not be forwarded (Max-Forwards: 0, RFC 9110 7.6.2)."""
     return b"HTTP/1.1 200 OK\r\n%bContent-Length: 0\r\n%b%b\r\n" % (ALLOW, extra, persistence(head, close=close))
 
 
 def persistence(head: RequestHead | None, *, close: bool) -> bytes:
-    """The Connection field of an answer, if it needs one."""
+    """The Connection field of a response, if it needs one."""
     if close:
         return b"Connection: close\r\n"
     return b"" if head is None or head.version != 10 else b"Connection: keep-alive\r\n"

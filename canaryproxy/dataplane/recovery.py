@@ -17,44 +17,27 @@ from canaryproxy.model.outcome import Outcome
 from canaryproxy.telemetry.record.recorder import CounterCell
 
 
-class Recoverable(Protocol):
-    """The part of `Exchange` that recovery needs."""
+class _Exchange(Protocol):
+    """The part of `Exchange` that recovery needs; documented there."""
 
     attempt: Attempt
     cell: CounterCell
+    context: WorkerContext
     decision: Decision
     plan: FailoverPlan | None
-    context: WorkerContext
 
-    def may_repeat(self) -> Repeatable:
-        """Whether the request may be sent, or sent once more."""
-
-    def begin_attempt(self) -> None:
-        """Be through with the attempt before, and give another one its time."""
-
-    def open(self) -> None:
-        """Open a connection to the attempt's endpoint."""
-
-    def set_target(self, target: Decision) -> None:
-        """Go on at another endpoint."""
-
-    def release(self, head: ResponseHead) -> None:
-        """The response is here to its end: the stream is free for others."""
-
-    def forget_response(self) -> None:
-        """Nothing of the response has left, and nothing will."""
-
-    def stop_deadline(self) -> None:
-        """The shield's time does not run any more."""
-
-    def note(self, failure: Failure, why: str) -> None:
-        """Say in the log what the endpoint did."""
-
-    def fail(self, failure: Failure) -> None:
-        """Nothing can be done about it: the client gets the failure."""
+    def may_repeat(self) -> Repeatable: ...
+    def begin_attempt(self) -> None: ...
+    def open(self) -> None: ...
+    def set_target(self, target: Decision) -> None: ...
+    def release(self, head: ResponseHead) -> None: ...
+    def forget_response(self) -> None: ...
+    def stop_deadline(self) -> None: ...
+    def note(self, failure: Failure, why: str) -> None: ...
+    def fail(self, failure: Failure) -> None: ...
 
 
-def go_on(exchange: Recoverable, failure: Failure, why: str) -> None:
+def go_on(exchange: _Exchange, failure: Failure, why: str) -> None:
     """The attempt failed: take the first step that the current table allows. A shortage of our own is not charged to
     the endpoint. `why` is for the log.
     """
@@ -81,13 +64,13 @@ def go_on(exchange: Recoverable, failure: Failure, why: str) -> None:
     exchange.fail(final)
 
 
-def plan_of(exchange: Recoverable) -> FailoverPlan:
+def plan_of(exchange: _Exchange) -> FailoverPlan:
     """The plan, created at the first failure."""
     plan = exchange.plan = exchange.plan or FailoverPlan(exchange.decision)
     return plan
 
 
-def retry(exchange: Recoverable) -> None:
+def retry(exchange: _Exchange) -> None:
     """The keep-alive race: try the same endpoint on a new connection."""
     exchange.cell.repeat(Outcome.RESET)
     pool = exchange.attempt.pool
@@ -98,7 +81,7 @@ def retry(exchange: Recoverable) -> None:
     exchange.open()
 
 
-def fall_back(exchange: Recoverable, failure: Failure) -> bool:
+def fall_back(exchange: _Exchange, failure: Failure) -> bool:
     """Go on at another endpoint, or at the other version; returns False if there is none left."""
     routing, loads, plan = exchange.context.routing, exchange.context.pools.endpoint_load, plan_of(exchange)
     took_over = plan.takeover
@@ -112,7 +95,7 @@ def fall_back(exchange: Recoverable, failure: Failure) -> bool:
     return True
 
 
-def blame(exchange: Recoverable, failure: Failure, why: str) -> None:
+def blame(exchange: _Exchange, failure: Failure, why: str) -> None:
     """Charge a failure to the endpoint, and log it."""
     exchange.note(failure, why)
     pool, target, context = exchange.attempt.pool, exchange.attempt.target, exchange.context
@@ -124,12 +107,12 @@ def blame(exchange: Recoverable, failure: Failure, why: str) -> None:
         exchange.cell.eject()
 
 
-def affords_shield(exchange: Recoverable) -> bool:
+def affords_shield(exchange: _Exchange) -> bool:
     """Whether there is a shield with a budget left."""
     return exchange.decision.shield is not None and exchange.context.shields.can_withdraw(exchange.decision)
 
 
-def behind_shield(exchange: Recoverable) -> Decision | None:
+def behind_shield(exchange: _Exchange) -> Decision | None:
     """The endpoint of stable that answers instead, paid from the budget; None if the failure is final."""
     if not shields(affords_shield(exchange), exchange.may_repeat()):
         return None
@@ -140,7 +123,7 @@ def behind_shield(exchange: Recoverable) -> Decision | None:
     return target
 
 
-def have_stable_answer(exchange: Recoverable, target: Decision, outcome: Outcome | None) -> None:
+def have_stable_answer(exchange: _Exchange, target: Decision, outcome: Outcome | None) -> None:
     """Go on at stable; the canary is charged with `outcome`."""
     plan = plan_of(exchange)
     plan.shielded(outcome)
@@ -148,7 +131,7 @@ def have_stable_answer(exchange: Recoverable, target: Decision, outcome: Outcome
     go_over(exchange, target)
 
 
-def replace_late(exchange: Recoverable) -> None:
+def replace_late(exchange: _Exchange) -> None:
     """The shield's time is over: stable answers, if possible."""
     sent = exchange.attempt.stream is not None
     failure = Failure.RESPONSE_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
@@ -158,7 +141,7 @@ def replace_late(exchange: Recoverable) -> None:
         have_stable_answer(exchange, target, failure.outcome)
 
 
-def replace_error(exchange: Recoverable, head: ResponseHead, whole: bool) -> bool:
+def replace_error(exchange: _Exchange, head: ResponseHead, whole: bool) -> bool:
     """Whether stable answers instead of this 5xx; `whole`: it was received completely."""
     target = behind_shield(exchange)
     if target is None:
@@ -170,7 +153,7 @@ def replace_error(exchange: Recoverable, head: ResponseHead, whole: bool) -> boo
     return True
 
 
-def withdraw(exchange: Recoverable) -> bool:
+def withdraw(exchange: _Exchange) -> bool:
     """Take the request back from the canary and have stable answer, by our own decision. Returns whether that is
     possible.
     """
@@ -187,7 +170,7 @@ def withdraw(exchange: Recoverable) -> bool:
     return True
 
 
-def go_over(exchange: Recoverable, target: Decision) -> None:
+def go_over(exchange: _Exchange, target: Decision) -> None:
     """Start again at stable."""
     exchange.stop_deadline()
     exchange.forget_response()

@@ -4,7 +4,7 @@ A head is held back until the bytes that came with it are parsed, so a body that
 becomes a clean 502.
 """
 
-from canaryproxy.dataplane.buffered_connection import LINGERING, BufferedConnection
+from canaryproxy.dataplane.evictable_connection import LINGERING, EvictableConnection
 from canaryproxy.dataplane.exchange_state import FINAL, INTERIM, NOTHING, WAITING
 from canaryproxy.dataplane.transports import reset
 from canaryproxy.http.h1.writer import chunk_start, last_chunk
@@ -17,18 +17,17 @@ JOIN_LIMIT = 16_384
 """Responses up to this size are sent as one buffer; larger pieces are not copied."""
 
 
-class ResponseWriter(BufferedConnection):
+class ResponseWriter(EvictableConnection):
     """`_out` is the part of a response held back; `_chunked`: its body is chunked; `_unbounded`: the body ends with the
     connection; `_last`: no response follows on this connection.
     """
 
-    __slots__ = ("_chunked", "_last", "_out", "_unbounded", "deadline")
+    __slots__ = ("_chunked", "_last", "_out", "_unbounded")
 
     _chunked: bool
     _last: bool
     _out: list[bytes] | None
     _unbounded: bool
-    deadline: float
 
     def await_response(self) -> None:
         """Reset for the next response."""

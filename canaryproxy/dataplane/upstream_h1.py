@@ -25,7 +25,7 @@ STREAM = Body.STREAM
 
 
 def reason_of(error: Exception) -> str:
-    """The system's description of an error, without names and numbers. The errno is more precise than asyncio's text."""
+    """The system's text for an error, without names and numbers. The errno is more precise than asyncio's text."""
     words = getattr(error, "verify_message", "") or getattr(error, "reason", "")
     if not words and isinstance(error, OSError):
         number = None if isinstance(error, ssl.SSLError) else error.errno
