@@ -112,9 +112,7 @@ class Admission(WorkerContext):
         return True
 
     def refusal(self, address: str) -> Failure | None:
-        """The reason to refuse a new connection, or None if there is room, for which another client may have been
-        evicted.
-        """
+        """The reason to refuse a new connection; None if there is room, maybe after an eviction."""
         if self.too_many(address):
             return Failure.TOO_MANY_CONNECTIONS
         if self.at_capacity():
@@ -207,9 +205,7 @@ class Admission(WorkerContext):
         return True
 
     def close_idle_connections(self) -> bool:
-        """Close idle connections to free descriptors: to endpoints first, then of clients. Returns whether there were
-        any.
-        """
+        """Close idle connections to free descriptors: to endpoints first, then of clients. Whether there were any."""
         closed = super().close_idle_connections()
         return closed or sum(self.evict("files", GRACE_SECONDS) for _ in range(RECLAIM_BATCH)) > 0
 

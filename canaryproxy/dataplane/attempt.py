@@ -28,7 +28,7 @@ class Attempt:
     target: Decision
 
     def begin(self, target: Decision) -> None:
-        """Initialize. Used instead of `__init__`, which would take its arguments as Python objects in compiled code."""
+        """Initialize. Not `__init__`, which would take its arguments as Python objects in compiled code."""
         self.target = target
         self.number = self.queued = 0
         self.connecting = self.place = self.pool = self.stream = None

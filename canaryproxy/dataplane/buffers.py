@@ -42,7 +42,7 @@ class Buffers:
     begun; `shed` counts the connections that were cut.
     """
 
-    def __init__(self, limit: int = UNLIMITED, crossed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, limit: int = UNLIMITED, crossed: Callable[[], object] = lambda: None) -> None:
         self.held = 0
         self.limit = limit
         self.crossed = crossed

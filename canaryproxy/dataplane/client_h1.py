@@ -59,17 +59,15 @@ class ClientConnection(ResponseWriter):
         self.exchange = None
         self.phase = IDLE
         self.deadline = NEVER
-        self.paused = False
-        self.blocked = False
-        self.half_closed = False
-        self.await_response()
-        self._upload_blocked = False
-        self._advancing = False
-        self._yielding = False
-        self._drained = 0
-        self._unsent = 0
-        self._weight = 0
-        self.take_slot(place, plane.clock.tick)
+        self.paused = self.blocked = self.half_closed = self.proven = False
+        self.delivered = NOTHING
+        self._out = None
+        self._chunked = self._last = self._unbounded = False
+        self._upload_blocked = self._advancing = self._yielding = False
+        self._drained = self._unsent = self._weight = 0
+        self.place = place
+        self.since = plane.clock.tick
+        self.slow = None
 
     def __repr__(self) -> str:
         return f"<ClientConnection {self.peer.address!r} {self.phase.value} {self.exchange!r}>"
@@ -101,7 +99,9 @@ class ClientConnection(ResponseWriter):
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
         if self.phase is LINGERING:
-            self._discard(len(data))
+            self._drained += len(data)
+            if self._drained > LINGER_BYTES:
+                self.transport.abort()
             return
         reader = self.reader
         reader.feed(data)
@@ -112,11 +112,6 @@ class ClientConnection(ResponseWriter):
             self._set_reading()
         if self._weight or reader.buffered_bytes():
             self._weigh()
-
-    def _discard(self, size: int) -> None:
-        self._drained += size
-        if self._drained > LINGER_BYTES:
-            self.transport.abort()
 
     def eof_received(self) -> bool:
         """The client's FIN. The client may still read (RFC 9112 9.6), so a complete request is still answered."""
@@ -201,7 +196,7 @@ class ClientConnection(ResponseWriter):
                     exchange.request_end(event.trailers)
                     self.rearm()
         except RequestRejectedError as refused:
-            self._protocol_error(refused)
+            self._protocol_error(refused.failure)
         finally:
             self._advancing = False
 
@@ -212,7 +207,7 @@ class ClientConnection(ResponseWriter):
         if begun == REQUESTS_PER_TURN and self.reader.pending():
             self._yielding = True
             self._set_reading()
-            self.plane.clock.call_soon(self._go_on)
+            self.plane.clock.loop.call_soon(self._go_on)
             return False
         return True
 
@@ -257,9 +252,7 @@ class ClientConnection(ResponseWriter):
             self.deadline = self.plane.clock.deadline_in(self.plane.settings.timeouts.header)
 
     def rearm(self) -> None:
-        """Set the client's deadline during an exchange. A client that does not read keeps the deadline that
-        `pause_writing` has set.
-        """
+        """Set the client's deadline during an exchange. While `paused`, the one set by `pause_writing` stays."""
         exchange = self.exchange
         if exchange is None or self.paused:
             return
@@ -272,13 +265,12 @@ class ClientConnection(ResponseWriter):
         else:
             self.deadline = NEVER
 
-    def _protocol_error(self, refused: RequestRejectedError) -> None:
+    def _protocol_error(self, failure: Failure) -> None:
         """The client's bytes are malformed, so nothing after them can be parsed either."""
-        exchange = self.exchange
-        if exchange is None:
-            self._refuse(refused.failure)
+        if self.exchange is None:
+            self._refuse(failure)
         else:
-            exchange.downstream_failed(refused.failure)
+            self.exchange.downstream_failed(failure)
 
     def _refuse(self, failure: Failure, head: RequestHead | None = None) -> None:
         """Answer a request that reached no decision."""
@@ -292,7 +284,7 @@ class ClientConnection(ResponseWriter):
         identified = plane.head_rewriter.request_id(head)
         plane.telemetry.recorder.refuse(failure.status)
         self._note(head, failure.status, identified)
-        plane.answer(self.transport, failure, head, close=close, extra=identified)
+        self.transport.write(plane.local_response(failure, head, close=close, extra=identified))
 
     def _note(self, head: RequestHead | None, status: int, identified: bytes) -> None:
         """Write an access-log entry for a request without a decision, if there is an access log."""

@@ -55,10 +55,6 @@ class Clock:
         """A deadline that is not met early although `tick` is coarse."""
         return self.tick + seconds + self.slack
 
-    def call_soon(self, call: Callable[[], None]) -> None:
-        """Call in the next turn of the loop."""
-        self.loop.call_soon(call)
-
 
 class Routing:
     """What requests are decided by: the `index` of the current table, and the `splits` that draw the version."""
@@ -101,10 +97,6 @@ class Pools:
                 pool = self.by_endpoint[endpoint] = Pool(endpoint, self.sockets)
             self.by_decision[decision] = pool
         return pool
-
-    def close_idle(self, most: int) -> int:
-        """Close up to `most` idle connections of each endpoint; returns how many there were."""
-        return sum(pool.close_idle(most) for pool in self.by_endpoint.values())
 
 
 class Telemetry:
@@ -175,18 +167,17 @@ class WorkerContext:
 
     def close_idle_connections(self) -> bool:
         """Close idle connections to free descriptors, the mirrors' first. Returns whether there were any."""
-        return self.mirrors.close_idle(RECLAIM_BATCH) > 0 or self.pools.close_idle(RECLAIM_BATCH) > 0
+        if self.mirrors.close_idle(RECLAIM_BATCH) > 0:
+            return True
+        return sum(pool.close_idle(RECLAIM_BATCH) for pool in self.pools.by_endpoint.values()) > 0
 
     def end_tunnel(self, tunnel: Tunnel) -> None:
         """Forget a closed tunnel."""
         self.tunnels.discard(tunnel)
 
-    def last_words(self, failure: Failure) -> bytes:
-        """A local response on a connection that is then closed."""
-        return answer(failure, None, self.head_rewriter.identity, close=True, extra=self.head_rewriter.request_id(None))
-
-    def answer(
-        self, transport: asyncio.Transport, failure: Failure, head: RequestHead | None, *, close: bool, extra: bytes
-    ) -> None:
-        """Send a local response for a failure; `extra` are further header lines, the request id among them."""
-        transport.write(answer(failure, head, self.head_rewriter.identity, close=close, extra=extra))
+    def local_response(
+        self, failure: Failure, head: RequestHead | None, *, close: bool, extra: bytes | None = None
+    ) -> bytes:
+        """A response for a failure; `extra` are further header lines, by default a new request id."""
+        extra = self.head_rewriter.request_id(head) if extra is None else extra
+        return answer(failure, head, self.head_rewriter.identity, close=close, extra=extra)

@@ -26,9 +26,7 @@ class Deadlines:
     tried: float
 
     def begin(self, now: float) -> None:
-        """The request has arrived. Used instead of `__init__`, which would take its arguments as Python objects in
-        compiled code.
-        """
+        """The request has arrived. Not `__init__`, which would take Python objects in compiled code."""
         self.at = NEVER
         self.started = self.tried = now
         self.excluded = self.opening = self.paused_at = 0.0

@@ -130,17 +130,8 @@ class EvictableConnection(ClientStream):
 
     # The slot.
 
-    def take_slot(self, place: ConnectionSlot | None, now: float) -> None:
-        """Initialize, with the slot that the connection has already, if any."""
-        self.place = place
-        self.proven = False
-        self.since = now
-        self.slow = None
-
     def idle_since(self) -> float:
-        """Since when the connection is idle: waiting for a request, or too slow. `BUSY` with bytes under way, and as a
-        tunnel.
-        """
+        """Since when it waits for a request, or is too slow; `BUSY` with bytes under way, and as a tunnel."""
         if self.phase is CLOSED:
             return BUSY
         turn = self.progress_mark()
@@ -153,9 +144,7 @@ class EvictableConnection(ClientStream):
         return self.phase is not IDLE or not self.proven or self.progress_mark() is not None
 
     def progress_mark(self) -> tuple[object, int] | None:
-        """What the client has to do now (read a response, send a body) and the bytes that it has moved; None if
-        nothing.
-        """
+        """What the client has to do now (read a response, send a body) and the bytes moved; None if nothing."""
         exchange = self.exchange
         unsent = self.transport.get_write_buffer_size()
         if exchange is None:
@@ -171,7 +160,7 @@ class EvictableConnection(ClientStream):
         if self.exchange is None and self._scheme != b"http":
             self.phase = LINGERING
             self.transport.close()
-            self.plane.clock.call_soon(self.transport.abort)
+            self.plane.clock.loop.call_soon(self.transport.abort)
         else:
             self.transport.abort()
 
@@ -200,7 +189,10 @@ class EvictableConnection(ClientStream):
 
     def expired(self) -> None:
         """The deadline passed: answer if a request is under way, else close."""
-        if self.moving():
+        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        if 0 < self._unsent != before:
+            # A slow client has read some of the queued bytes since the deadline was set, which is extended.
+            self.deadline = self.plane.clock.deadline_in(self.plane.settings.timeouts.body_idle)
             return
         if self.phase is EXCHANGE and not self.paused and not self.half_closed and self.exchange is not None:
             self.exchange.downstream_failed(Failure.REQUEST_TIMEOUT)
@@ -210,11 +202,3 @@ class EvictableConnection(ClientStream):
             self.close()
         else:
             self.transport.abort()
-
-    def moving(self) -> bool:
-        """Whether a slow client has read some of the queued bytes since the deadline was set; it is then extended."""
-        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
-        moved = 0 < self._unsent != before
-        if moved:
-            self.deadline = self.plane.clock.deadline_in(self.plane.settings.timeouts.body_idle)
-        return moved

@@ -32,8 +32,7 @@ FEW = 4
 """Slots that never count as many."""
 
 DEAD = 32
-"""Stale heap entries tolerated, in addition to as many as are live: rebuilding the heap for each removal would be
-O(n)."""
+"""Stale heap entries tolerated, beside as many as are live: rebuilding for each removal would be O(n)."""
 
 Entry = tuple[float, int, "ConnectionSlot"]
 

@@ -42,7 +42,7 @@ from canaryproxy.dataplane.tunnel import Tunnel
 from canaryproxy.dataplane.upstream_stream import ResponseHandler, UpstreamStream
 from canaryproxy.http import upgrade
 from canaryproxy.http.forwarding import request_id_of
-from canaryproxy.model.decision import Decision, VersionChoice
+from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.model.outcome import FAILURES, Outcome
@@ -122,9 +122,7 @@ class Exchange(ResponseHandler):
 
     @property
     def waits(self) -> bool:
-        """Whether the request is complete and the version has not answered. A withdrawn request does not wait for its
-        version.
-        """
+        """Whether the request is complete and the version has not answered; False once withdrawn from it."""
         withdrawn = self.plan is not None and self.plan.takeover == WITHDRAWN
         return self.state == WAITING and not withdrawn
 
@@ -168,7 +166,9 @@ class Exchange(ResponseHandler):
             context.shields.deposit(decision, deadlines.started)
             self._start_deadline()
         if decision.mirror is not None:
-            self._begin_copy(decision.mirror)
+            self._copy = context.mirrors.copy(decision.mirror, request, peer, self.request_id_line)
+            if self.state == WAITING:
+                self._send_copy()
         if decision.endpoint is None:
             recovery.go_on(self, Failure.NO_ENDPOINT, "no endpoint of the version is known")
         elif decision.limit is not None and not attempt.enter(decision, pools.in_flight):
@@ -254,13 +254,16 @@ class Exchange(ResponseHandler):
             return
         self._send_copy()
         if self._replay is not None:
-            self._replay.end(trailers)
+            self._replay.trailers = trailers
         stream = self.attempt.stream
         if stream is not None:
             stream.end(trailers)
         self._wait()
-        if self.decision.shield is not None and self.state == WAITING:
-            self._restart_deadline()
+        taken_over = self.plan is not None and self.plan.takeover
+        if self.decision.shield is not None and self.state == WAITING and stream is not None and not taken_over:
+            # The time that the client took to send the request is not the canary's.
+            self.stop_deadline()
+            self._start_deadline()
 
     def _body_begins(self) -> None:
         """The client sends its body, or was asked to: from now on it is its turn."""
@@ -270,12 +273,6 @@ class Exchange(ResponseHandler):
             self._move(ANSWERED_EARLY)
         self._wait()
         self.down.rearm()
-
-    def _begin_copy(self, choice: VersionChoice) -> None:
-        """Draw whether the request is mirrored. A copy is sent when the request is complete."""
-        self._copy = self.context.mirrors.copy(choice, self.request, self.down.peer, self.request_id_line)
-        if self.state == WAITING:
-            self._send_copy()
 
     def _send_copy(self) -> None:
         copy, self._copy = self._copy, None
@@ -545,12 +542,6 @@ class Exchange(ResponseHandler):
             self._deadline_queue.remove(self)
             self._deadline_queue = None
 
-    def _restart_deadline(self) -> None:
-        """The request is complete: the time that the client took to send it is not the canary's."""
-        if self.attempt.stream is not None and (self.plan is None or not self.plan.takeover):
-            self.stop_deadline()
-            self._start_deadline()
-
     def overdue(self) -> None:
         """The shield's time is over. With no budget left, the canary has the time of any other version."""
         self._deadline_queue = None
@@ -560,9 +551,7 @@ class Exchange(ResponseHandler):
     # The end.
 
     def withdraw(self) -> bool:
-        """Take the request back from the canary and have stable answer, by our own decision. Returns whether that is
-        possible.
-        """
+        """Take the request back from the canary and have stable answer. Returns whether that is possible."""
         return recovery.withdraw(self)
 
     def aborted(self) -> None:
@@ -617,7 +606,9 @@ class Exchange(ResponseHandler):
             self._copy.forget()
             self._copy = None
         if self._user:
-            self._count_user(outcome)
+            charged = outcome if self.plan is None or self.plan.charged is None else self.plan.charged
+            if charged in FAILURES:
+                context.telemetry.recorder.user_failed(self.decision, self._user)
         if judged and code == OK and self.plan is None and deadlines.undisturbed():
             self.cell.succeed(now - deadlines.started)
         else:
@@ -626,12 +617,6 @@ class Exchange(ResponseHandler):
             attempt.leave(context.pools.in_flight)
         if context.telemetry.access_log is not None:
             self._log(outcome, code, deadlines.latency(now) if judged else None)
-
-    def _count_user(self, outcome: Outcome) -> None:
-        """Count a failure for the user, even if the other version answered."""
-        charged = outcome if self.plan is None or self.plan.charged is None else self.plan.charged
-        if charged in FAILURES:
-            self.context.telemetry.recorder.user_failed(self.decision, self._user)
 
     def _count(self, outcome: Outcome, code: int, now: float, latency: float | None) -> None:
         """A version is charged with its first attempt, and judged by its own time only."""
@@ -645,9 +630,7 @@ class Exchange(ResponseHandler):
         self.cell.finish(plan.charged, code, duration, None)
 
     def _log(self, outcome: Outcome, code: int, latency: float | None) -> None:
-        """Write the access-log entry, if there is an access log: for the decided version, with the outcome charged to
-        it.
-        """
+        """Write the access-log entry, if there is a log: for the decided version, with the outcome charged to it."""
         log, clock = self.context.telemetry.access_log, self.context.clock
         if log is None:
             return

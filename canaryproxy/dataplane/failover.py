@@ -67,9 +67,7 @@ class Sent(Enum):
 
 
 class Repeatable(IntEnum):
-    """Whether a request may be sent again. It must be held completely, and nothing of a response delivered to the
-    client.
-    """
+    """Whether a request that is held completely, with no response delivered, may be sent again."""
 
     NEVER = 0
     IDEMPOTENT = 1

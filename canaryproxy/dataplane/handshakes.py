@@ -16,8 +16,7 @@ from typing import Protocol
 from canaryproxy.dataplane.eviction import ConnectionSlot, ConnectionSlots, Evictable
 
 TURN_SECONDS = 0.0005
-"""Seconds of a turn of the loop during which handshakes begin: after a longer turn half as many begin, after a
-shorter one one more."""
+"""Seconds of a turn of the loop: after a longer turn half as many handshakes begin, after a shorter one one more."""
 
 BATCH = 4
 """Handshakes begun in one turn, at most."""

@@ -20,7 +20,7 @@ from time import perf_counter
 from canaryproxy.dataplane.admission import Admission
 from canaryproxy.dataplane.client_h1 import ClientConnection
 from canaryproxy.dataplane.pending_connection import PendingConnection
-from canaryproxy.dataplane.resource_exhaustion import FILE_ERRORS, say
+from canaryproxy.dataplane.resource_exhaustion import FILE_ERRORS, describe, say
 from canaryproxy.dataplane.slices import Slices
 from canaryproxy.dataplane.tls import SniContexts
 from canaryproxy.model.failure import Failure
@@ -35,8 +35,7 @@ ACCEPT_BATCH = 16
 """Connections accepted in one turn of the loop, at most: established clients wait meanwhile."""
 
 TURN_SECONDS = 0.0005
-"""Seconds of a turn of the loop spent on accepting. While buffers are over their limit, connections stay in the
-kernel's queue."""
+"""Seconds of a turn of the loop spent on accepting."""
 
 REFUSE_BATCH = 64
 """Connections refused at a time when descriptors have run out."""
@@ -63,6 +62,7 @@ class Listener:
         self._slices = slices
         self._sock = sock
         self._proxy_protocol = proxy_protocol
+        self._preceded = proxy_protocol or sni_contexts is not None
         self._paused: asyncio.TimerHandle | None = None
         self._left = 1
         self._arriving: set[PendingConnection] = set()
@@ -86,7 +86,7 @@ class Listener:
             return
         self._left = 1
         if self.plane.buffers.cutting:
-            return
+            return  # new connections wait in the kernel's queue until memory is free
         until = perf_counter() + TURN_SECONDS
         for _ in range(ACCEPT_BATCH):
             if self.plane.over_fair_share() or not self._accept(1) or perf_counter() >= until:
@@ -120,7 +120,7 @@ class Listener:
         refused instead of waiting for a connection to end.
         """
         sockets = self.plane.pools.sockets
-        sockets.shortage.not_accepted(error)
+        sockets.shortage.note(f"clients could not be accepted: {describe(error.errno or 0)}")
         if error.errno in FILE_ERRORS and not sockets.close_idle_connections():
             for _ in range(REFUSE_BATCH):
                 if not sockets.shortage.refuse(self._sock, self._final_response(Failure.OVERLOADED)):
@@ -139,14 +139,9 @@ class Listener:
         else:
             self._arrive(connection, address)
 
-    @property
-    def _unknown_client(self) -> bool:
-        """Whether TLS or a PROXY header precedes HTTP."""
-        return self.terminator is not None or self._proxy_protocol
-
     def _final_response(self, failure: Failure) -> bytes:
         """The response for a refused client."""
-        return b"" if self._unknown_client else self.plane.last_words(failure)
+        return b"" if self._preceded else self.plane.local_response(failure, None, close=True)
 
     async def stop(self, patience: float) -> None:
         """Close the socket. Connections that the kernel has already completed are served, not reset.
@@ -186,7 +181,7 @@ class Listener:
 
     def _arrive(self, connection: socket.socket, address: str) -> None:
         plane = self.plane
-        if plane.pools.sockets.direct and not self._unknown_client:
+        if plane.pools.sockets.direct and not self._preceded:
             try:
                 plane.pools.sockets.adopt(connection, ClientConnection(plane, address))
             except OSError:

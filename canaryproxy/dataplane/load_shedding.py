@@ -81,14 +81,11 @@ class LoadShedder:
         self._sweeps = 0
         self.spare = spare
         self.trim: Callable[[], None] = trim
-        buffers.crossed = self._crossed
+        # Deferred: the caller that wrote may be among those that are cut.
+        buffers.crossed = partial(slices.later, self.relieve)
 
     def __repr__(self) -> str:
         return f"<LoadShedder {self._buffers!r}>"
-
-    def _crossed(self) -> None:
-        """Deferred: the caller that wrote may be among those that are cut."""
-        self._slices.later(self.relieve)
 
     def relieve(self) -> None:
         """Cut until enough is free, a few in each turn of the loop. If it fails, the next crossing starts it again."""

@@ -29,9 +29,7 @@ class CgroupMemory(NamedTuple):
     reclaimable: tuple[str, ...]
 
     def share(self) -> float:
-        """The share of the limit in use; 0 if it cannot be read or there is no limit any more. The limit may change at
-        any time.
-        """
+        """The share of the limit in use; 0 if unknown or unlimited. The limit may change at any time."""
         limit = _tightest(self.limits)
         if not limit:
             return 0.0
@@ -65,9 +63,7 @@ def _cgroups(root: Path, own: Path) -> Iterator[CgroupMemory]:
 
 
 def _read_cgroup(directory: Path, names: tuple[str, ...], usage: str, prefix: str) -> Iterator[CgroupMemory]:
-    """The cgroup of a directory, if it has a limit. `memory.high` is one too: above it the kernel throttles the
-    processes.
-    """
+    """The cgroup of a directory, if limited. `memory.high` is a limit too: above it, processes are throttled."""
     limits = tuple(directory / name for name in names)
     limit = _tightest(limits)
     if limit:

@@ -49,20 +49,6 @@ MARK = b"X-Canary-Mirror: true\r\n"
 class MirrorCopy(ResponseHandler):
     """A copy of the request `head` by `peer`, with its body: sent on a connection of the mirror's own."""
 
-    __slots__ = (
-        "_attempt",
-        "_body",
-        "_head",
-        "_limit",
-        "_peer",
-        "_queue",
-        "_read",
-        "_request_id_line",
-        "_status",
-        "deadline",
-        "weight",
-    )
-
     def __init__(
         self, queue: "MirrorQueue", head: RequestHead, peer: ForwardedClient, id_line: bytes, limit: int
     ) -> None:

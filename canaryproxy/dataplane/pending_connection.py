@@ -157,9 +157,7 @@ class PendingConnection:
         return True
 
     def _look(self) -> None:
-        """Check whether the hello is complete. If the system is short of memory, the kernel wakes us early, so check
-        again later.
-        """
+        """Check whether the hello is complete, again later if the kernel, short of memory, woke us early."""
         data = self._sock.recv(MAX_HELLO_BYTES, socket.MSG_PEEK)
         missing = bytes_needed(data)
         if missing <= len(data):

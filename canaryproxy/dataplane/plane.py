@@ -41,9 +41,7 @@ FINAL_SECONDS before the end, or in the last quarter, stable is asked for what t
 
 
 class DataPlane(Admission):
-    """The data plane of one worker. `room`: clients that it can serve by itself; `memory`: the share of the memory in
-    use.
-    """
+    """The data plane of one worker. `room`: clients that it can serve alone; `memory`: the share of memory in use."""
 
     def __init__(
         self,

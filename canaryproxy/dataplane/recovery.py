@@ -154,9 +154,7 @@ def replace_error(exchange: _Exchange, head: ResponseHead, whole: bool) -> bool:
 
 
 def withdraw(exchange: _Exchange) -> bool:
-    """Take the request back from the canary and have stable answer, by our own decision. Returns whether that is
-    possible.
-    """
+    """Take the request back from the canary and have stable answer. Returns whether that is possible."""
     if exchange.may_repeat() is Repeatable.NEVER:
         return False
     routing, loads, plan = exchange.context.routing, exchange.context.pools.endpoint_load, plan_of(exchange)

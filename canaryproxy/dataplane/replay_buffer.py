@@ -49,10 +49,6 @@ class ReplayBuffer:
         self.weight += weight
         self._buffers.add(weight)
 
-    def end(self, trailers: tuple[bytes, ...]) -> None:
-        """The body is complete."""
-        self.trailers = trailers
-
     def drop(self) -> None:
         """Discard everything: the body will not be sent again."""
         self.complete = False

@@ -36,8 +36,7 @@ READ = 65_536
 FILES_PER_CONNECTION = 2
 
 RESERVED_FILES = 64
-"""Descriptors of a process that are not for clients (listening sockets, IPC, log, mirror), at most; a quarter if
-there are few."""
+"""Descriptors of a process that are not for clients, at most; a quarter of all if there are few."""
 
 BASE_FILES = 24
 """Descriptors in use before the first client connects."""
@@ -110,17 +109,11 @@ class ResourceExhaustion:
         return False
 
     def unproven(self) -> bool:
-        """Whether a certificate may have been rejected for lack of a descriptor to read the CA certificates; counted
-        then.
-        """
+        """Whether a certificate may be rejected because CA certificates could not be opened; counted then."""
         if not no_descriptor():
             return False
         self.note(UNVERIFIED_ERRORS)
         return True
-
-    def not_accepted(self, error: OSError) -> None:
-        """Count a client connection that could not be accepted."""
-        self.note(f"clients could not be accepted: {describe(error.errno or 0)}")
 
     def note(self, kind: str) -> None:
         """Count a shortage, and log it unless its kind was logged recently."""
@@ -175,9 +168,7 @@ class ResourceExhaustion:
 
 
 def say(connection: socket.socket, words: bytes) -> None:
-    """Send the last bytes on a connection. What the client has sent is read first: closing with unread bytes would be a
-    reset.
-    """
+    """Send the last bytes on a connection. Unread input is read first, or closing would be a reset."""
     with contextlib.suppress(OSError):
         connection.setblocking(False)
         with contextlib.suppress(BlockingIOError):

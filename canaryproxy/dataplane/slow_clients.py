@@ -20,9 +20,7 @@ class ProgressingConnection(Protocol):
     slow: object | None
 
     def progress_mark(self) -> tuple[object, int] | None:
-        """What the client has to do now, the same object as long as that lasts, and the bytes that it has moved; None
-        if nothing.
-        """
+        """What the client has to do now, one object while that lasts, and the bytes moved; None if nothing."""
 
 
 class SlowClients:

@@ -24,21 +24,16 @@ def client_context(tls: UpstreamTls) -> ssl.SSLContext:
     """The context for connections to an endpoint. Raises `OSError` if this machine lacks something to create it."""
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cadata=tls.ca.decode("ascii") or None)
     if not tls.ca:
-        _trust_system(context)
+        # OpenSSL ignores that it cannot open the system's CA file for lack of a descriptor. This context is cached and
+        # would reject every certificate, so the error must be raised here.
+        file: str | None = ssl.get_default_verify_paths().cafile
+        if file and not context.cert_store_stats()["x509"]:
+            context.load_verify_locations(file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(PROTOCOLS)
     if tls.identity is not None:
         _load(context, tls.identity)
     return context
-
-
-def _trust_system(context: ssl.SSLContext) -> None:
-    """Load the system's CA certificates. OpenSSL ignores silently that it cannot open them for lack of a descriptor;
-    every certificate would be invalid from then on.
-    """
-    file: str | None = ssl.get_default_verify_paths().cafile
-    if file and not context.cert_store_stats()["x509"]:
-        context.load_verify_locations(file)
 
 
 class SniContexts:

@@ -27,16 +27,6 @@ class FixedTime:
         return self.now
 
 
-class Transport:
-    """Keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written = b""
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-
 @pytest.fixture
 def context() -> Iterator[WorkerContext]:
     loop = asyncio.new_event_loop()
@@ -97,11 +87,10 @@ def test_a_deadline_is_never_met_early(context: WorkerContext) -> None:
 
 
 def test_an_answer_of_our_own_says_who_gave_it(context: WorkerContext) -> None:
-    transport = Transport()
-    context.answer(transport, Failure.OVERLOADED, None, close=True, extra=b"")  # type: ignore[arg-type]
-    assert transport.written.startswith(b"HTTP/1.1 503 ")
-    assert b"canaryproxy-test" in transport.written
-    assert b"Connection: close\r\n" in transport.written
+    response = context.local_response(Failure.OVERLOADED, None, close=True)
+    assert response.startswith(b"HTTP/1.1 503 ")
+    assert b"canaryproxy-test" in response
+    assert b"Connection: close\r\n" in response
 
 
 def test_what_is_shared_says_what_it_is(context: WorkerContext) -> None:
