@@ -133,14 +133,14 @@ class Admission(WorkerContext):
         """Register a new connection; returns the reason if it cannot be served."""
         self._arrived = self.clock.now()
         self._connections.add(connection)
-        if connection.place is not None:
-            connection.place.owner = connection
+        if connection.slot is not None:
+            connection.slot.owner = connection
             return None
         peer = connection.peer
         address = peer.address.decode("ascii")
         failure = self.refusal(address)
         if failure is None:
-            connection.place = self.take_slot(connection, address, peer.trusted)
+            connection.slot = self.take_slot(connection, address, peer.trusted)
         return failure
 
     def take_slot(self, holder: Evictable, address: str, shared: bool) -> ConnectionSlot:
@@ -168,7 +168,7 @@ class Admission(WorkerContext):
         """Release the connection's slot, and break the reference cycle between them: after a flood the garbage
         collector would block the loop for tens of milliseconds.
         """
-        slot, connection.place = connection.place, None
+        slot, connection.slot = connection.slot, None
         if slot is not None:
             self.release_slot(slot)
 
@@ -186,8 +186,8 @@ class Admission(WorkerContext):
 
     def idle(self, connection: EvictableConnection) -> None:
         """Make a connection that was found busy a candidate for eviction again."""
-        if connection.place is not None:
-            self._slots.idle(connection.place)
+        if connection.slot is not None:
+            self._slots.idle(connection.slot)
 
     def evict(self, reason: str, least: float = 0.0) -> bool:
         """Evict the best candidate among the client connections, counted under `reason`. Returns False if all are busy,

@@ -13,15 +13,15 @@ from canaryproxy.routing.route_index import RouteIndex
 class Attempt:
     """`target` is where the request is being tried; `pool` is that endpoint's, while in use; `stream` carries the
     request; `connecting` opens its connection; `number` counts attempts sent, from 1; `queued` is how many bytes the
-    endpoint had not read when last checked; `place` is the (route, version) in whose `max_in_flight` it is counted,
+    endpoint had not read when last checked; `limit_key` is the (route, version) in whose `max_in_flight` it is counted,
     None without a limit.
     """
 
-    __slots__ = ("connecting", "number", "place", "pool", "queued", "stream", "target")
+    __slots__ = ("connecting", "limit_key", "number", "pool", "queued", "stream", "target")
 
     connecting: asyncio.Task[None] | None
     number: int
-    place: tuple[str, str] | None
+    limit_key: tuple[str, str] | None
     pool: Pool | None
     queued: int
     stream: UpstreamStream | None
@@ -31,28 +31,28 @@ class Attempt:
         """Initialize. Not `__init__`, which would take its arguments as Python objects in compiled code."""
         self.target = target
         self.number = self.queued = 0
-        self.connecting = self.place = self.pool = self.stream = None
+        self.connecting = self.limit_key = self.pool = self.stream = None
 
     def __repr__(self) -> str:
         return f"<Attempt {self.number} at {self.target!r}>"
 
-    def enter(self, target: Decision, places: Counter[tuple[str, str]]) -> bool:
+    def enter(self, target: Decision, in_flight: Counter[tuple[str, str]]) -> bool:
         """Count towards the limit of the target's version; returns False if the limit is reached."""
-        self.leave(places)
+        self.leave(in_flight)
         limit = target.limit
         if limit is not None:
-            place = (target.route.name, target.version.name)
-            if places[place] >= limit:
+            key = (target.route.name, target.version.name)
+            if in_flight[key] >= limit:
                 return False
-            places[place] += 1
-            self.place = place
+            in_flight[key] += 1
+            self.limit_key = key
         return True
 
-    def leave(self, places: Counter[tuple[str, str]]) -> None:
+    def leave(self, in_flight: Counter[tuple[str, str]]) -> None:
         """Count no longer towards the version's limit."""
-        if self.place is not None:
-            places[self.place] -= 1
-            self.place = None
+        if self.limit_key is not None:
+            in_flight[self.limit_key] -= 1
+            self.limit_key = None
 
     def lease(self, pool: Pool) -> UpstreamStream | None:
         """Use the pool's endpoint; returns an idle stream to it, or None."""
@@ -63,7 +63,7 @@ class Attempt:
     def open(self, handler: ResponseHandler) -> None:
         """Open a connection, whose events `handler` receives."""
         if self.pool is None:
-            raise RuntimeError("a connection is opened to nowhere")
+            raise RuntimeError("no pool to open a connection in")
         self.connecting = self.pool.open(handler)
 
     def sent(self) -> Sent:
@@ -93,7 +93,7 @@ class Attempt:
         """
         stream, pool = self.stream, self.pool
         if stream is None or pool is None:
-            raise RuntimeError("a connection is given back that was not lent")
+            raise RuntimeError("no stream or pool to release")
         self.stream = None
         stream.exchange = self.pool = None
         pool.in_flight -= 1

@@ -50,7 +50,7 @@ class ClientConnection(ResponseWriter):
     plane: Admission
 
     def __init__(
-        self, plane: Admission, address: str | None = None, scheme: bytes = b"http", place: ConnectionSlot | None = None
+        self, plane: Admission, address: str | None = None, scheme: bytes = b"http", slot: ConnectionSlot | None = None
     ) -> None:
         self.plane = plane
         self._address = address
@@ -65,7 +65,7 @@ class ClientConnection(ResponseWriter):
         self._chunked = self._last = self._unbounded = False
         self._upload_blocked = self._advancing = self._yielding = False
         self._drained = self._unsent = self._weight = 0
-        self.place = place
+        self.slot = slot
         self.since = plane.clock.tick
         self.slow = None
 
@@ -106,6 +106,7 @@ class ClientConnection(ResponseWriter):
         reader = self.reader
         reader.feed(data)
         exchange = self.exchange
+        # The next request is parsed only when the current one has ended; until then its bytes are read ahead.
         if exchange is None or exchange.state < WAITING:
             self.advance()
         elif reader.pending() > PIPELINE_LIMIT or self.plane.buffers.tight:
@@ -327,8 +328,8 @@ class ClientConnection(ResponseWriter):
         if not self.proven:
             self.proven = True
             self.prefer()
-        place = self.place
-        if place is not None and place.parked:
+        slot = self.slot
+        if slot is not None and slot.parked:
             plane.idle(self)
         if self.blocked:
             self._set_reading()

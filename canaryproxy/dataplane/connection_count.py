@@ -98,18 +98,19 @@ class SharedConnectionCount:
     def add_address(self, address: str, here: int) -> None:
         """Count one client of an address more (1) or less (-1) in this worker."""
         cells = self._cells
-        for place in self._places(address, self._slot):
-            cells[place] = min(max(cells[place] + here, 0), MAX_COUNT)
+        for cell in self._cells_of(address, self._slot):
+            cells[cell] = min(max(cells[cell] + here, 0), MAX_COUNT)
 
     def address_count_elsewhere(self, address: str) -> int:
         """Clients of an address in other workers: never too few, rarely one too many."""
         others = [slot for slot in range(self.workers) if slot != self._slot]
         if not others:
             return 0
-        found = zip(*(self._places(address, slot) for slot in others), strict=True)
-        return min(sum(int(self._cells[place]) for place in row) for row in found)
+        found = zip(*(self._cells_of(address, slot) for slot in others), strict=True)
+        return min(sum(int(self._cells[cell]) for cell in row) for row in found)
 
-    def _places(self, address: str, slot: int) -> list[int]:
+    def _cells_of(self, address: str, slot: int) -> list[int]:
+        # Keyed with the shared secret: clients cannot search for addresses that share cells.
         found = blake2b(address.encode(), key=self._secret, digest_size=ROWS * COUNT_BYTES).digest()
         begin = slot * ROWS * COLUMNS
         return [

@@ -12,7 +12,7 @@ cdef class EvictableConnection(ClientStream):
     cdef public RequestParser reader
     cdef public Exchange exchange
     cdef public object phase
-    cdef public object place
+    cdef public object slot
     cdef public object slow
     cdef public double deadline
     cdef public double since

@@ -41,7 +41,7 @@ class EvictableConnection(ClientStream):
     deadline: float
     exchange: Exchange | None
     phase: ClientPhase
-    place: ConnectionSlot | None
+    slot: ConnectionSlot | None
     proven: bool
     reader: RequestParser
     since: float
@@ -159,6 +159,7 @@ class EvictableConnection(ClientStream):
         """Close now, as between two requests, or abort the exchange under way. TLS sends its close_notify first."""
         if self.exchange is None and self._scheme != b"http":
             self.phase = LINGERING
+            # close() writes the close_notify of TLS, without which the peer could suspect a truncation.
             self.transport.close()
             self.plane.clock.loop.call_soon(self.transport.abort)
         else:
@@ -176,6 +177,7 @@ class EvictableConnection(ClientStream):
         if self.half_closed or not self.transport.can_write_eof():
             self.transport.close()
             return
+        # Half-close and go on reading: a close with unread bytes would send RST, which can destroy the response.
         self.transport.write_eof()
         if self.blocked:
             self._set_reading()

@@ -239,7 +239,7 @@ class Exchange(ResponseHandler):
             self._copy = None
         stream, replay = self.attempt.stream, self._replay
         if replay is None:
-            raise RuntimeError("a body came with a request that has none")
+            raise RuntimeError("a body for a request without one")
         if stream is None:
             if replay.hold(data):
                 self.down.block()
@@ -259,8 +259,8 @@ class Exchange(ResponseHandler):
         if stream is not None:
             stream.end(trailers)
         self._wait()
-        taken_over = self.plan is not None and self.plan.takeover
-        if self.decision.shield is not None and self.state == WAITING and stream is not None and not taken_over:
+        shielded = self.decision.shield is not None and self.state == WAITING and stream is not None
+        if shielded and (self.plan is None or not self.plan.takeover):
             # The time that the client took to send the request is not the canary's.
             self.stop_deadline()
             self._start_deadline()
@@ -306,6 +306,7 @@ class Exchange(ResponseHandler):
             return
         lines = self._answered(head)
         self.sent = len(body)
+        # Released before the client is answered, so that its next request finds the connection idle.
         self.release(head)
         self.down.whole(head, lines, body)
         self._complete(head)
@@ -364,7 +365,7 @@ class Exchange(ResponseHandler):
         """The response is complete: release the connection, send the rest, count."""
         head = self._response
         if head is None:
-            raise RuntimeError("a response ended that had not begun")
+            raise RuntimeError("a response ended before its head")
         self.release(head)
         self.down.end(trailers)
         self._complete(head)
@@ -382,14 +383,14 @@ class Exchange(ResponseHandler):
         whole = self.state >= WAITING and self.state != DISCARDED
         expires = self.context.clock.tick + attempt.target.keep_alive
         if not attempt.release(whole and not head.close, self.deadlines.paused_at != 0, expires):
-            self.note(Failure.RESPONSE_INVALID, "more bytes came than the response has")
+            self.note(Failure.RESPONSE_INVALID, "more bytes were received than the response has")
 
     def _switch(self, head: ResponseHead) -> None:
         """The endpoint switches protocols: the two connections become a tunnel."""
         down, attempt, context = self.down, self.attempt, self.context
         stream = attempt.stream
         if stream is None or self.state != WAITING or not upgrade.accepted_protocol(head, self._offered()):
-            raise RequestRejectedError(Failure.RESPONSE_INVALID, "101 to something that was not asked for")
+            raise RequestRejectedError(Failure.RESPONSE_INVALID, "101 without a request to switch protocols")
         down.head(head, self._answered(head))
         down.flush()
         if self._replay is not None:
@@ -470,7 +471,7 @@ class Exchange(ResponseHandler):
             attempt.connecting.cancel()
             self.connect_failed(Failure.CONNECT_TIMEOUT, f"no connection within {attempt.target.connect_timeout:g} s")
         else:
-            what = "nothing of the request was taken" if blocked else "no byte came"
+            what = "no byte of the request was read" if blocked else "no byte was received"
             recovery.go_on(self, Failure.RESPONSE_TIMEOUT, f"{what} for {attempt.target.response_timeout:g} s")
 
     # Failures.
@@ -613,7 +614,7 @@ class Exchange(ResponseHandler):
             self.cell.succeed(now - deadlines.started)
         else:
             self._count(outcome, code, now, deadlines.latency(now) if judged else None)
-        if attempt.place is not None:
+        if attempt.limit_key is not None:
             attempt.leave(context.pools.in_flight)
         if context.telemetry.access_log is not None:
             self._log(outcome, code, deadlines.latency(now) if judged else None)

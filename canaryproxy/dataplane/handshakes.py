@@ -130,6 +130,7 @@ class HandshakeQueue:
         full = self._under_way.count >= self._most
         address = next(iter(self._without if full and self._without else self._lines))
         line = self._lines[address]
+        # Adaptive LIFO: in a long queue the oldest have given up.
         picked, _ = line.popitem(last=len(line) > LONG_LINE)
         if line:
             self._lines.move_to_end(address)

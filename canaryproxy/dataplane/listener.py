@@ -201,7 +201,7 @@ def accept_some(sock: socket.socket, most: int | None = None) -> Iterator[tuple[
     while most is None or taken < most:
         try:
             connection, peer = sock.accept()
-        except (BlockingIOError, ConnectionAbortedError):
+        except (BlockingIOError, ConnectionAbortedError):  # empty, or reset while it was queued
             return
         connection.setblocking(False)
         taken += 1

@@ -33,7 +33,7 @@ Weighing ten thousand and cutting five hundred at once took 20 ms."""
 IDLE_BATCH = 64
 """Idle clients closed at a time when memory is short and no buffer is to blame."""
 
-CUT = "connections were cut, the buffers hold more than server.limits.buffers allows or memory is short"
+CUT = "connections were cut: buffers exceed server.limits.buffers, or memory is short"
 
 
 class BufferHolder(Protocol):
@@ -157,7 +157,7 @@ class LoadShedder:
         try:
             return holder.weight()
         except Exception:
-            log.exception("a connection could not be weighed: %r", holder)
+            log.exception("the buffers of a connection could not be counted: %r", holder)
             return 0
 
     def _moved(self, holder: BufferHolder) -> int:

@@ -47,7 +47,7 @@ def answer(failure: Failure, head: RequestHead | None, identity: str, *, close: 
     elif failure.status == 405:
         fields += ALLOW
     fields += NO_STORE + extra
-    if head is not None and head.method == b"HEAD":
+    if head is not None and head.method == b"HEAD":  # Content-Length stays that of the body (RFC 9110 9.3.2)
         body = b""
     return b"HTTP/1.1 %d %b\r\n%b%b\r\n%b" % (
         failure.status,

@@ -56,6 +56,7 @@ def cgroup_memory(root: Path = CGROUP, own: Path = PROC_CGROUP, most: int | None
 
 def _cgroups(root: Path, own: Path) -> Iterator[CgroupMemory]:
     paths = _own_paths(own)
+    # v2 lists this process under the empty controller name, v1 under "memory".
     for directory in _upwards(root, paths.get("")):
         yield from _read_cgroup(directory, ("memory.max", "memory.high"), "memory.current", "")
     for directory in _upwards(root / "memory", paths.get("memory")):

@@ -194,7 +194,7 @@ class MirrorCopy(ResponseHandler):
     def expired(self) -> None:
         """The deadline passed."""
         opening = self._attempt.connecting is not None
-        self._fail(Failure.CONNECT_TIMEOUT if opening else Failure.RESPONSE_TIMEOUT, "it took too long")
+        self._fail(Failure.CONNECT_TIMEOUT if opening else Failure.RESPONSE_TIMEOUT, "the copy timed out")
 
     def _fail(self, failure: Failure, why: str) -> None:
         if failure is not Failure.OVERLOADED:
@@ -355,7 +355,7 @@ class Mirrors:
         """The connections to an endpoint for copies."""
         endpoint = decision.endpoint
         if endpoint is None:
-            raise RuntimeError("a copy for an endpoint that is not there")
+            raise RuntimeError("a copy without an endpoint")
         pool = self._pools.get(endpoint)
         if pool is None:
             pool = self._pools[endpoint] = Pool(endpoint, self.sockets, never_evicts=True)

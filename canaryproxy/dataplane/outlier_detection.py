@@ -46,4 +46,4 @@ class OutlierDetector:
         """End the ejection when its time is over."""
         if self.active and self._until <= now:
             self.active = False
-            self.failures = FAILURES_TO_EJECT - 1
+            self.failures = FAILURES_TO_EJECT - 1  # on probation: one more failure ejects it

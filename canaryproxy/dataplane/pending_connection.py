@@ -39,7 +39,7 @@ LINE = 60.0
 
 
 class PendingConnection:
-    """`address` is the peer's, later the client's as named by a trusted proxy. `place` is the slot that the connection
+    """`address` is the peer's, later the client's as named by a trusted proxy. `slot` is the slot that the connection
     holds; `deadline`: when it is closed.
     """
 
@@ -59,7 +59,7 @@ class PendingConnection:
         "address",
         "client_group",
         "deadline",
-        "place",
+        "slot",
     )
 
     def __init__(
@@ -73,7 +73,7 @@ class PendingConnection:
         self.address = address
         self.client_group = counted_prefix(address)
         self.deadline = plane.clock.deadline_in(plane.settings.timeouts.header)
-        self.place: ConnectionSlot | None = None
+        self.slot: ConnectionSlot | None = None
         self._plane = plane
         self._loop = plane.clock.loop
         self._sni_contexts = sni_contexts
@@ -100,7 +100,7 @@ class PendingConnection:
 
     def start(self, *, trusted: bool, proxy_protocol: bool) -> None:
         """Take a slot and wait for the first bytes: a PROXY header if the peer sends one, else a TLS hello."""
-        self.place = self._plane.take_slot(self, self.address, trusted)
+        self.slot = self._plane.take_slot(self, self.address, trusted)
         if proxy_protocol:
             self._header = b""
         if self._header is None and self._sni_contexts is None:
@@ -150,14 +150,15 @@ class PendingConnection:
         plane = self._plane
         if plane.too_many(address):
             return False
-        if self.place is not None:
-            plane.release_slot(self.place)
+        if self.slot is not None:
+            plane.release_slot(self.slot)
         self.address, self.client_group = address, counted_prefix(address)
-        self.place = plane.take_slot(self, address, plane.trusts(address))
+        self.slot = plane.take_slot(self, address, plane.trusts(address))
         return True
 
     def _look(self) -> None:
         """Check whether the hello is complete, again later if the kernel, short of memory, woke us early."""
+        # Peek only: the TLS library has to read the hello itself.
         data = self._sock.recv(MAX_HELLO_BYTES, socket.MSG_PEEK)
         missing = bytes_needed(data)
         if missing <= len(data):
@@ -173,7 +174,7 @@ class PendingConnection:
             self._expect(missing)
 
     def _again(self) -> None:
-        if self.place is not None:
+        if self.slot is not None:
             self._watch()
 
     def _woken_early(self, size: int) -> bool:
@@ -198,7 +199,7 @@ class PendingConnection:
 
     def begin(self) -> bool:
         """Begin the handshake. Returns False if the client has given up while it waited for its turn."""
-        if self.place is None:
+        if self.slot is None:
             return False
         if not self._connected():
             self.close()
@@ -220,7 +221,7 @@ class PendingConnection:
         patience = max(self.deadline - plane.clock.now(), MIN_WAIT_SECONDS)
         with contextlib.suppress(OSError):
             await plane.pools.sockets.serve(
-                self._sock, lambda: ClientConnection(plane, self.address, scheme, self.place), context, patience
+                self._sock, lambda: ClientConnection(plane, self.address, scheme, self.slot), context, patience
             )
 
     def _handed_over(self, _: asyncio.Task[None]) -> None:
@@ -230,7 +231,7 @@ class PendingConnection:
 
     def close(self) -> None:
         """Close, unless a `ClientConnection` has taken over the slot and the socket."""
-        plane, place = self._plane, self.place
+        plane, slot = self._plane, self.slot
         self._unwatch()
         self._closed(self)
         plane.handshakes.withdraw(self)
@@ -239,9 +240,9 @@ class PendingConnection:
             self._handshake = None
         if self._task is not None:
             self._task.cancel()
-        if place is not None and place.owner is self:
-            self.place = None
-            plane.release_slot(place)
+        if slot is not None and slot.owner is self:
+            self.slot = None
+            plane.release_slot(slot)
             if self._task is None:
                 self._sock.close()
 

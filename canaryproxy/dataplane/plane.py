@@ -80,7 +80,7 @@ class DataPlane(Admission):
         self.routing.index = RouteIndex(table, before)
         self._generation = table.generation
         self.pools.by_decision = {}
-        self.pools.in_flight = +self.pools.in_flight
+        self.pools.in_flight = +self.pools.in_flight  # drops counters that are 0
         tick = self.clock.now()
         self._aborted = {
             route.name: self._aborted.get(route.name, tick)

@@ -44,6 +44,7 @@ class Pool:
 
     def take_idle(self) -> UpstreamStream | None:
         """An idle connection that is still usable, or None."""
+        # Newest first: it is the least likely to be closed by the server, and the rest can expire.
         idle = self._idle
         while idle:
             upstream = idle.pop()

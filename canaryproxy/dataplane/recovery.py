@@ -48,6 +48,7 @@ def go_on(exchange: _Exchange, failure: Failure, why: str) -> None:
             retry(exchange)
             return
         step = next_step(failure, sent, budget, may, step)
+    # OVERLOADED is a shortage of this machine: the endpoint is not to blame.
     if failure is not Failure.OVERLOADED:
         blame(exchange, failure, why)
     final = failure
@@ -137,7 +138,7 @@ def replace_late(exchange: _Exchange) -> None:
     failure = Failure.RESPONSE_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
     target = behind_shield(exchange)
     if target is not None:
-        blame(exchange, failure, "the shield's time was over")
+        blame(exchange, failure, "no response within the shield's timeout")
         have_stable_answer(exchange, target, failure.outcome)
 
 

@@ -54,8 +54,9 @@ class ResponseWriter(EvictableConnection):
         """The head for the client, followed by `body`. Decides the framing and whether the connection persists."""
         exchange, plane = self.exchange, self.plane
         if exchange is None:
-            raise RuntimeError("a response to a request that is over")
+            raise RuntimeError("a response without a request")
         request = exchange.request
+        # HTTP/1.0 clients do not know chunked bodies (RFC 9112 6.1), so the end of the connection delimits the body.
         lengthless = head.length < 0 and head.body is not NO_BODY
         self._chunked = lengthless and request.version != 10
         self._unbounded = lengthless and not self._chunked
@@ -65,7 +66,7 @@ class ResponseWriter(EvictableConnection):
     def _request(self) -> RequestHead:
         """The request that is being answered."""
         if self.exchange is None:
-            raise RuntimeError("an answer to a request that is over")
+            raise RuntimeError("a local response without a request")
         return self.exchange.request
 
     def data(self, piece: bytes) -> None:

@@ -117,6 +117,7 @@ class DeadlineQueue:
             over.append(one)
         for one in over:
             self.remove(one)
+        # Only now: `overdue` may add to this queue, or remove others from it.
         for one in over:
             one.overdue()
 

@@ -58,7 +58,7 @@ class Sockets:
     def adopt(self, sock: socket.socket, protocol: ConnectionProtocol) -> None:
         """Serve a connected, non-blocking TCP socket directly. Raises `OSError` if it is closed already."""
         if self._poller is None:
-            raise RuntimeError("this worker has no sockets of its own")
+            raise RuntimeError("this worker has no poller")
         bound(sock)
         self._poller.adopt(sock, protocol)
 
@@ -93,6 +93,7 @@ class Sockets:
 
         If descriptors have run out, idle connections are closed for it.
         """
+        # A closed connection releases its descriptor only in a later turn of the loop, hence the sleep.
         for left in reversed(range(MAX_TRIES)):
             try:
                 await self._connect(host, port, protocol, context, name)

@@ -99,5 +99,5 @@ def disconnected(transports: Iterable[asyncio.Transport]) -> list[asyncio.Transp
         return []
     poller = select.poll()
     for fd in by_fd:
-        poller.register(fd, 0)
+        poller.register(fd, 0)  # POLLERR and POLLHUP are always reported
     return [by_fd[fd] for fd, events in poller.poll(0) if events & (select.POLLERR | select.POLLHUP)]

@@ -42,6 +42,7 @@ class TunnelEnd(asyncio.Protocol):
         self.ended = True
         self.tunnel.mark_active()
         other = self.other
+        # TLS transports cannot close one direction only.
         if other.ended or not other.transport.can_write_eof() or not self.transport.can_write_eof():
             other.transport.close()
             return False

@@ -167,6 +167,7 @@ class UpstreamConnection(UpstreamStream):
         exchange = self.exchange
         if exchange is None:
             return
+        # A body without length or chunks ends with the connection (RFC 9112 6.3).
         if self.reader.until_close:
             exchange.response_end(())
         else:

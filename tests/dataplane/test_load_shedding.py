@@ -525,7 +525,7 @@ def test_one_that_cannot_be_weighed_keeps_no_other_from_being_cut(
     monkeypatch.setattr(made[0], "weight", gone)
     made[0].buffers.add(1)
     assert [one.cut for one in made] == [False, True, True]
-    assert "could not be weighed" in caplog.text
+    assert "could not be counted" in caplog.text
     assert not made[0].buffers.cutting
 
 

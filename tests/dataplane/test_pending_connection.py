@@ -99,7 +99,7 @@ def test_half_handshakes_give_way_and_honest_clients_get_through() -> None:
             async with asyncio.timeout(30):
                 with contextlib.suppress(ConnectionError):
                     await half[0][0].read()
-            await until(lambda: w.places.count <= 2 + 3)
+            await until(lambda: w.slots.count <= 2 + 3)
 
     run(test())
 
@@ -114,7 +114,7 @@ def test_one_that_leaves_in_the_midst_leaves_nothing_behind(said: bytes) -> None
             writer.write_eof()
             with contextlib.suppress(ConnectionError):
                 await reader.read()
-            await until(lambda: w.places.count == 0)
+            await until(lambda: w.slots.count == 0)
             assert w.listeners[1].pending_count == w.plane.handshakes.under_way == 0
 
     run(test())
@@ -160,7 +160,7 @@ def test_all_of_it_has_the_time_of_a_head(said: bytes) -> None:
             reader, _ = await say(w, await listen(w, ListenerTls((SHOP,))), said)
             with contextlib.suppress(ConnectionError):
                 await reader.read()
-            await until(lambda: w.places.count == 0)
+            await until(lambda: w.slots.count == 0)
             assert w.listeners[1].pending_count == 0
 
     run(test())

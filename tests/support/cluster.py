@@ -123,7 +123,7 @@ class Cluster:
         return list(self.plane.pools.by_endpoint.values())
 
     @property
-    def places(self) -> ConnectionSlots:
+    def slots(self) -> ConnectionSlots:
         """The places that clients take."""
         return self.plane._slots
 
