@@ -38,7 +38,7 @@ OK = 200
 REQUESTS_PER_TURN = 8
 """Requests of one connection begun in one turn of the loop. More would let a pipelining client delay the others."""
 LINGER_BYTES = 16_777_216
-"""Bytes discarded after the last response before the connection is aborted: an upload that nobody will read."""
+"""Bytes discarded after the last response before the connection is aborted: the rest of an upload that is not used."""
 
 
 class ClientConnection(ResponseWriter):

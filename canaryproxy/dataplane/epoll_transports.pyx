@@ -102,11 +102,6 @@ cdef double monotonic() noexcept:
     return now.tv_sec + now.tv_nsec * 1e-9
 
 
-def open_poller(loop, Buffers buffers=None):
-    """The connections of one worker, on its loop. Queued bytes are counted in `buffers`."""
-    return Poller(loop, buffers)
-
-
 cdef int created() except -1:
     """A new epoll set."""
     cdef int fd = epoll_create1(EPOLL_CLOEXEC)
@@ -136,7 +131,7 @@ cdef class Poller:
         self._gathered = []
         self._fd = created()
         self._strangers = created()
-        loop.add_reader(self._fd, self._ready)
+        loop.add_reader(self._fd, self.attend)
         loop.add_reader(self._strangers, self._strangers_ready)
 
     def __repr__(self):
@@ -169,10 +164,6 @@ cdef class Poller:
                 self.loop.remove_reader(fd)
                 os.close(fd)
             self._fd = self._strangers = -1
-
-    def _ready(self):
-        """Preferred connections have events."""
-        self.attend()
 
     cpdef attend(self):
         """Serve preferred connections; also called between two steps of long work."""
@@ -238,6 +229,11 @@ cdef class Poller:
         if self._fd >= 0 and epoll_ctl(self._fd if preferred else self._strangers, operation, fd, &event) < 0:
             raise OSError(errno, os.strerror(errno))
         return 0
+
+
+def open_poller(loop, Buffers buffers=None):
+    """The connections of one worker, on its loop. Queued bytes are counted in `buffers`."""
+    return Poller(loop, buffers)
 
 
 cdef class Connection(FastTransport):

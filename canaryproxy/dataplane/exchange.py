@@ -204,8 +204,7 @@ class Exchange(ResponseHandler):
             self.cell.connected(opening)
         if attempt.called_off(self.context.routing.index):
             upstream.abort()
-            if not self.withdraw():
-                self.fail(Failure.CANARY_ABORTED)
+            self.aborted()
             return
         self._send(upstream)
         if not upstream.blocked:
@@ -556,7 +555,7 @@ class Exchange(ResponseHandler):
         return recovery.withdraw(self)
 
     def aborted(self) -> None:
-        """The canary was aborted and this exchange's grace is over: stable answers, or the client gets an error."""
+        """The canary was aborted: stable answers, or the client gets an error."""
         if not self.withdraw():
             self.fail(Failure.CANARY_ABORTED)
 

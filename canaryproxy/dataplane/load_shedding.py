@@ -147,7 +147,10 @@ class LoadShedder:
         for number, holder in enumerate(list(self._holders()), 1):
             weight = self._weight(holder)
             if weight >= least:
-                burdens.append((weight - self._moved(holder), holder))
+                what, moved = holder.progress()
+                before = self._before.get(holder)
+                since = moved - before[1] if before is not None and before[0] is what else moved
+                burdens.append((weight - since, holder))
             if number % WEIGH_BATCH == 0:
                 yield
         burdens.sort(key=lambda one: one[0], reverse=True)
@@ -159,12 +162,6 @@ class LoadShedder:
         except Exception:
             log.exception("the buffers of a connection could not be counted: %r", holder)
             return 0
-
-    def _moved(self, holder: BufferHolder) -> int:
-        """Bytes moved since the last measurement."""
-        what, moved = holder.progress()
-        before = self._before.get(holder)
-        return moved - before[1] if before is not None and before[0] is what else moved
 
     def _check(self) -> None:
         """Measure the progress of all holders, in slices; of none if the buffers are no longer tight."""

@@ -25,37 +25,24 @@ def answer(failure: Failure, head: RequestHead | None, identity: str, *, close: 
     """A complete response for `failure`; `head` is the request's, None if it could not be parsed. `extra` are
     additional lines. It must not be cached: the failure is temporary.
     """
-    phrase = HTTPStatus(failure.status).phrase
+    status, error = failure.status, failure.error.encode("ascii")
+    phrase = HTTPStatus(status).phrase.encode("ascii")
     if head is not None and wants_json(head):
         kind = b"application/json"
-        body = b'{"status": %d, "title": "%b", "error": "%b"}\n' % (
-            failure.status,
-            phrase.encode("ascii"),
-            failure.error.encode("ascii"),
-        )
+        body = b'{"status": %d, "title": "%b", "error": "%b"}\n' % (status, phrase, error)
     else:
         kind = b"text/plain; charset=utf-8"
-        body = f"{failure.status} {phrase}: {failure.error}\n".encode("ascii")
-    fields = b"Content-Type: %b\r\nContent-Length: %d\r\nProxy-Status: %b; error=%b\r\n" % (
-        kind,
-        len(body),
-        identity.encode("ascii"),
-        failure.error.encode("ascii"),
-    )
-    if failure.status == 503:
+        body = b"%d %b: %b\n" % (status, phrase, error)
+    fields = b"Content-Type: %b\r\nContent-Length: %d\r\n" % (kind, len(body))
+    fields += b"Proxy-Status: %b; error=%b\r\n" % (identity.encode("ascii"), error)
+    if status == 503:
         fields += RETRY_AFTER
-    elif failure.status == 405:
+    elif status == 405:
         fields += ALLOW
-    fields += NO_STORE + extra
+    fields += NO_STORE + extra + persistence(head, close=close)
     if head is not None and head.method == b"HEAD":  # Content-Length stays that of the body (RFC 9110 9.3.2)
         body = b""
-    return b"HTTP/1.1 %d %b\r\n%b%b\r\n%b" % (
-        failure.status,
-        phrase.encode("ascii"),
-        fields,
-        persistence(head, close=close),
-        body,
-    )
+    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, phrase, fields, body)
 
 
 def options(head: RequestHead, *, close: bool, extra: bytes = b"") -> bytes:

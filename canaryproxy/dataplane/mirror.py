@@ -79,16 +79,11 @@ class MirrorCopy(ResponseHandler):
 
     def send(self) -> None:
         """The request is complete: queue the copy."""
-        self._queue.enqueue(self)
+        self._queue.enqueue(self, len(self._head.plain))
 
     def forget(self) -> None:
         """The request did not become complete: there is nothing to copy."""
         self._queue.release(self)
-
-    @property
-    def head_bytes(self) -> int:
-        """The approximate size of the head."""
-        return len(self._head.plain)
 
     # Sent to the canary.
 
@@ -231,9 +226,9 @@ class MirrorQueue:
         """Count a copy that will not be sent."""
         self._mirrors.recorder.mirror_dropped(self._route, outcome)
 
-    def enqueue(self, copy: MirrorCopy) -> None:
-        """Queue a copy if there is room."""
-        if len(self._queue) >= MAX_QUEUED or not self.reserve(copy, copy.head_bytes):
+    def enqueue(self, copy: MirrorCopy, head_bytes: int) -> None:
+        """Queue a copy if there is room for its head, too."""
+        if len(self._queue) >= MAX_QUEUED or not self.reserve(copy, head_bytes):
             self.release(copy)
             self.drop(Outcome.OVERFLOW)
             return

@@ -17,7 +17,7 @@ from canaryproxy.model.outcome import Outcome
 from canaryproxy.telemetry.record.recorder import CounterCell
 
 
-class _Exchange(Protocol):
+class _Recoverable(Protocol):
     """The part of `Exchange` that recovery needs; documented there."""
 
     attempt: Attempt
@@ -37,7 +37,7 @@ class _Exchange(Protocol):
     def fail(self, failure: Failure) -> None: ...
 
 
-def go_on(exchange: _Exchange, failure: Failure, why: str) -> None:
+def go_on(exchange: _Recoverable, failure: Failure, why: str) -> None:
     """The attempt failed: take the first step that the current table allows. A shortage of our own is not charged to
     the endpoint. `why` is for the log.
     """
@@ -65,13 +65,13 @@ def go_on(exchange: _Exchange, failure: Failure, why: str) -> None:
     exchange.fail(final)
 
 
-def plan_of(exchange: _Exchange) -> FailoverPlan:
+def plan_of(exchange: _Recoverable) -> FailoverPlan:
     """The plan, created at the first failure."""
     plan = exchange.plan = exchange.plan or FailoverPlan(exchange.decision)
     return plan
 
 
-def retry(exchange: _Exchange) -> None:
+def retry(exchange: _Recoverable) -> None:
     """The keep-alive race: try the same endpoint on a new connection."""
     exchange.cell.repeat(Outcome.RESET)
     pool = exchange.attempt.pool
@@ -82,7 +82,7 @@ def retry(exchange: _Exchange) -> None:
     exchange.open()
 
 
-def fall_back(exchange: _Exchange, failure: Failure) -> bool:
+def fall_back(exchange: _Recoverable, failure: Failure) -> bool:
     """Go on at another endpoint, or at the other version; returns False if there is none left."""
     routing, loads, plan = exchange.context.routing, exchange.context.pools.endpoint_load, plan_of(exchange)
     took_over = plan.takeover
@@ -96,7 +96,7 @@ def fall_back(exchange: _Exchange, failure: Failure) -> bool:
     return True
 
 
-def blame(exchange: _Exchange, failure: Failure, why: str) -> None:
+def blame(exchange: _Recoverable, failure: Failure, why: str) -> None:
     """Charge a failure to the endpoint, and log it."""
     exchange.note(failure, why)
     pool, target, context = exchange.attempt.pool, exchange.attempt.target, exchange.context
@@ -108,12 +108,12 @@ def blame(exchange: _Exchange, failure: Failure, why: str) -> None:
         exchange.cell.eject()
 
 
-def affords_shield(exchange: _Exchange) -> bool:
+def affords_shield(exchange: _Recoverable) -> bool:
     """Whether there is a shield with a budget left."""
     return exchange.decision.shield is not None and exchange.context.shields.can_withdraw(exchange.decision)
 
 
-def behind_shield(exchange: _Exchange) -> Decision | None:
+def behind_shield(exchange: _Recoverable) -> Decision | None:
     """The endpoint of stable that answers instead, paid from the budget; None if the failure is final."""
     if not shields(affords_shield(exchange), exchange.may_repeat()):
         return None
@@ -124,7 +124,7 @@ def behind_shield(exchange: _Exchange) -> Decision | None:
     return target
 
 
-def have_stable_answer(exchange: _Exchange, target: Decision, outcome: Outcome | None) -> None:
+def have_stable_answer(exchange: _Recoverable, target: Decision, outcome: Outcome | None) -> None:
     """Go on at stable; the canary is charged with `outcome`."""
     plan = plan_of(exchange)
     plan.shielded(outcome)
@@ -132,7 +132,7 @@ def have_stable_answer(exchange: _Exchange, target: Decision, outcome: Outcome |
     go_over(exchange, target)
 
 
-def replace_late(exchange: _Exchange) -> None:
+def replace_late(exchange: _Recoverable) -> None:
     """The shield's time is over: stable answers, if possible."""
     sent = exchange.attempt.stream is not None
     failure = Failure.RESPONSE_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
@@ -142,7 +142,7 @@ def replace_late(exchange: _Exchange) -> None:
         have_stable_answer(exchange, target, failure.outcome)
 
 
-def replace_error(exchange: _Exchange, head: ResponseHead, whole: bool) -> bool:
+def replace_error(exchange: _Recoverable, head: ResponseHead, whole: bool) -> bool:
     """Whether stable answers instead of this 5xx; `whole`: it was received completely."""
     target = behind_shield(exchange)
     if target is None:
@@ -154,7 +154,7 @@ def replace_error(exchange: _Exchange, head: ResponseHead, whole: bool) -> bool:
     return True
 
 
-def withdraw(exchange: _Exchange) -> bool:
+def withdraw(exchange: _Recoverable) -> bool:
     """Take the request back from the canary and have stable answer. Returns whether that is possible."""
     if exchange.may_repeat() is Repeatable.NEVER:
         return False
@@ -169,7 +169,7 @@ def withdraw(exchange: _Exchange) -> bool:
     return True
 
 
-def go_over(exchange: _Exchange, target: Decision) -> None:
+def go_over(exchange: _Recoverable, target: Decision) -> None:
     """Start again at stable."""
     exchange.stop_deadline()
     exchange.forget_response()

@@ -27,9 +27,7 @@ MEMORY_ERRORS = (errno.ENOBUFS, errno.ENOMEM)
 UNVERIFIED_ERRORS = "certificates of endpoints could not be verified: no descriptor is left to open the CA certificates"
 NO_MEMORY = "connections to endpoints could not be opened: no memory is left"
 
-FULL = (
-    "clients were refused: server.limits.max_connections, or the limit that follows from file descriptors, is reached"
-)
+FULL = "clients were refused: server.limits.max_connections, or what file descriptors allow, is reached"
 
 OF_ADDRESS = "clients were refused: an address has reached server.limits.connections_per_address"
 
@@ -131,7 +129,7 @@ class ResourceExhaustion:
             if now - self._logged.get(kind, -LOG_PERIOD_SECONDS) >= LOG_PERIOD_SECONDS:
                 self._logged[kind] = now
                 del self._counts[kind]
-                log.error("%s (%d times since the last such line, charged to no version)", kind, count)
+                log.error("%s (%d since the last such line, charged to no version)", kind, count)
 
     def near(self) -> bool:
         """Whether few descriptors are left: the lowest free number is high."""

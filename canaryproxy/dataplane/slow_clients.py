@@ -14,13 +14,12 @@ MIN_BYTES_PER_SECOND = 500.0
 """Bytes per second. Apache's mod_reqtimeout requires the same of a request body."""
 
 
-class ProgressingConnection(Protocol):
-    """A client connection."""
+class _Progressing(Protocol):
+    """Documented at `EvictableConnection`. A new mark object means that something else is under way."""
 
     slow: object | None
 
-    def progress_mark(self) -> tuple[object, int] | None:
-        """What the client has to do now, one object while that lasts, and the bytes moved; None if nothing."""
+    def progress_mark(self) -> tuple[object, int] | None: ...
 
 
 class SlowClients:
@@ -29,12 +28,12 @@ class SlowClients:
     __slots__ = ("_seen",)
 
     def __init__(self) -> None:
-        self._seen: dict[ProgressingConnection, tuple[object, int, float]] = {}
+        self._seen: dict[_Progressing, tuple[object, int, float]] = {}
 
     def __repr__(self) -> str:
         return f"<SlowClients of {len(self._seen)}>"
 
-    def check(self, connection: ProgressingConnection, now: float) -> bool:
+    def check(self, connection: _Progressing, now: float) -> bool:
         """Measure a client whose period is over, and set its `slow`. Returns whether it is slow."""
         turn, seen = connection.progress_mark(), self._seen.get(connection)
         if turn is None:
@@ -50,7 +49,7 @@ class SlowClients:
             self._seen[connection] = (what, moved, now)
         return connection.slow is not None
 
-    def forget(self, connection: ProgressingConnection) -> None:
+    def forget(self, connection: _Progressing) -> None:
         """Forget a client that is gone, or has nothing to do."""
         if self._seen.pop(connection, None) is not None:
             connection.slow = None

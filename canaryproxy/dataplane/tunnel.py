@@ -94,7 +94,7 @@ class TunnelEnd(asyncio.Protocol):
             self.transport.resume_reading()
 
 
-class _Exchange(Protocol):
+class _TunnelOwner(Protocol):
     """The exchange that became the tunnel; documented at `Exchange`."""
 
     decision: Decision
@@ -107,17 +107,17 @@ class _Exchange(Protocol):
     def tunnel_broke(self, why: str) -> None: ...
 
 
-class _Clock(Protocol):
+class _TickingClock(Protocol):
     tick: float
 
 
-class _Context(Protocol):
+class _TunnelHost(Protocol):
     """The worker's context; documented at `WorkerContext`."""
 
     buffers: Buffers
 
     @property
-    def clock(self) -> _Clock: ...
+    def clock(self) -> _TickingClock: ...
     def end_tunnel(self, tunnel: "Tunnel") -> None: ...
 
 
@@ -126,7 +126,9 @@ class Tunnel:
 
     __slots__ = ("_gone", "_plane", "buffers", "decision", "down", "exchange", "last_active", "up")
 
-    def __init__(self, plane: _Context, exchange: _Exchange, down: asyncio.Transport, up: asyncio.Transport) -> None:
+    def __init__(
+        self, plane: _TunnelHost, exchange: _TunnelOwner, down: asyncio.Transport, up: asyncio.Transport
+    ) -> None:
         self.decision = exchange.decision
         self.exchange = exchange
         self.last_active = plane.clock.tick

@@ -125,12 +125,12 @@ def test_it_is_logged_at_once_and_then_now_and_then_with_its_number(
         shortage.note("this")
     shortage.note("that")
     assert [record.getMessage() for record in caplog.records] == [
-        "this (1 times since the last such line, charged to no version)",
-        "that (1 times since the last such line, charged to no version)",
+        "this (1 since the last such line, charged to no version)",
+        "that (1 since the last such line, charged to no version)",
     ]
     clock.now = LOG_PERIOD_SECONDS
     shortage.sweep()
-    assert "this (4 times since the last such line" in caplog.text
+    assert "this (4 since the last such line" in caplog.text
     shortage.sweep()
     assert len(caplog.records) == 3
 
@@ -139,7 +139,7 @@ def test_the_last_ones_are_logged_at_the_end(shortage: ResourceExhaustion, caplo
     for _ in range(5):
         shortage.note("this")
     shortage.close()
-    assert "this (4 times since the last such line" in caplog.text
+    assert "this (4 since the last such line" in caplog.text
     shortage.close()
     assert len(caplog.records) == 2
 
