@@ -20,7 +20,7 @@ from time import perf_counter
 from canaryproxy.dataplane.admission import Admission
 from canaryproxy.dataplane.client_h1 import ClientConnection
 from canaryproxy.dataplane.pending_connection import PendingConnection
-from canaryproxy.dataplane.resource_exhaustion import FILE_ERRORS, describe, say
+from canaryproxy.dataplane.resource_exhaustion import FILE_ERRORS, describe, send_last
 from canaryproxy.dataplane.slices import Slices
 from canaryproxy.dataplane.tls import SniContexts
 from canaryproxy.model.failure import Failure
@@ -56,7 +56,7 @@ class Listener:
         *,
         proxy_protocol: bool = False,
     ) -> None:
-        self.terminator = sni_contexts
+        self.sni_contexts = sni_contexts
         self.plane = plane
         self.loop = plane.clock.loop
         self._slices = slices
@@ -68,7 +68,7 @@ class Listener:
         self._arriving: set[PendingConnection] = set()
 
     def __repr__(self) -> str:
-        return f"<Listener {self._sock.fileno()} {'https' if self.terminator else 'http'}>"
+        return f"<Listener {self._sock.fileno()} {'https' if self.sni_contexts else 'http'}>"
 
     @property
     def pending_count(self) -> int:
@@ -135,7 +135,7 @@ class Listener:
         failure = self.plane.refusal(address)
         if failure is not None:
             with connection:
-                say(connection, self._final_response(failure))
+                send_last(connection, self._final_response(failure))
         else:
             self._arrive(connection, address)
 
@@ -188,7 +188,7 @@ class Listener:
                 connection.close()
             return
         trusted = plane.trusts(address)
-        arrival = PendingConnection(plane, connection, address, self.terminator, self._arriving.discard)
+        arrival = PendingConnection(plane, connection, address, self.sni_contexts, self._arriving.discard)
         self._arriving.add(arrival)
         arrival.start(trusted=trusted, proxy_protocol=self._proxy_protocol and trusted)
 

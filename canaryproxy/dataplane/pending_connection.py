@@ -34,7 +34,7 @@ PAUSE_SECONDS = 0.5
 MIN_WAIT_SECONDS = 0.1
 """Seconds that a handshake has at least."""
 
-LINE = 60.0
+QUEUE_SECONDS = 60.0
 """Seconds to wait for a handshake's turn."""
 
 
@@ -165,7 +165,10 @@ class PendingConnection:
             self._unwatch()
             self._expect(1)
             # While it waits for its turn its deadline does not run: the delay is ours, not the client's.
-            self._left, self.deadline = self.deadline - self._plane.clock.now(), self._plane.clock.deadline_in(LINE)
+            self._left, self.deadline = (
+                self.deadline - self._plane.clock.now(),
+                self._plane.clock.deadline_in(QUEUE_SECONDS),
+            )
             self._plane.handshakes.request(self)
         elif self._woken_early(len(data)):
             self._unwatch()

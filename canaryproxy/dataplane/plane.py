@@ -124,8 +124,8 @@ class DataPlane(Admission):
         While draining there are no listeners left, and nothing is done.
         """
         for listener, tls in zip(self._listeners, certificates, strict=False):
-            if listener.terminator is not None and tls is not None:
-                listener.terminator.replace(tls)
+            if listener.sni_contexts is not None and tls is not None:
+                listener.sni_contexts.replace(tls)
 
     # Time.
 

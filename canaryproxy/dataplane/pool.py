@@ -72,7 +72,7 @@ class Pool:
         upstream = UpstreamConnection(self._sockets.buffers)
         endpoint = self.endpoint
         context, name, exhaustion = None, None, self._sockets.shortage
-        if self._never_evicts and exhaustion.near():
+        if self._never_evicts and exhaustion.nearly_out():
             exchange.connect_failed(Failure.OVERLOADED)
             return
         try:
@@ -83,13 +83,13 @@ class Pool:
             upstream.abort()
             raise
         except ssl.SSLError as error:
-            ours = isinstance(error, ssl.SSLCertVerificationError) and exhaustion.unproven()
+            ours = isinstance(error, ssl.SSLCertVerificationError) and exhaustion.lacks_ca_file()
             exchange.connect_failed(Failure.OVERLOADED if ours else Failure.CONNECT_UNSAFE, reason_of(error))
         except MemoryError:
             exhaustion.note(NO_MEMORY)
             exchange.connect_failed(Failure.OVERLOADED)
         except OSError as error:
-            ours = exhaustion.ours(error, endpoint.host, endpoint.port)
+            ours = exhaustion.caused_here(error, endpoint.host, endpoint.port)
             exchange.connect_failed(Failure.OVERLOADED if ours else Failure.CONNECT_REFUSED, reason_of(error))
         else:
             exchange.connected(upstream)

@@ -97,7 +97,7 @@ class ResourceExhaustion:
     def __repr__(self) -> str:
         return f"<ResourceExhaustion {self._counts}>"
 
-    def ours(self, error: OSError, host: str, port: int) -> bool:
+    def caused_here(self, error: OSError, host: str, port: int) -> bool:
         """Whether a connection could not be opened because of a shortage here, which is then counted."""
         number = error.errno
         if lacks(error):
@@ -108,7 +108,7 @@ class ResourceExhaustion:
             return True
         return False
 
-    def unproven(self) -> bool:
+    def lacks_ca_file(self) -> bool:
         """Whether a certificate may be rejected because CA certificates could not be opened; counted then."""
         if not no_descriptor():
             return False
@@ -131,7 +131,7 @@ class ResourceExhaustion:
                 del self._counts[kind]
                 log.error("%s (%d since the last such line, charged to no version)", kind, count)
 
-    def near(self) -> bool:
+    def nearly_out(self) -> bool:
         """Whether few descriptors are left: the lowest free number is high."""
         try:
             lowest = os.dup(self._reserve)
@@ -151,7 +151,7 @@ class ResourceExhaustion:
             with contextlib.suppress(OSError):
                 connection = listening.accept()[0]
                 with connection:
-                    say(connection, words)
+                    send_last(connection, words)
                 return True
             return False
         finally:
@@ -167,7 +167,7 @@ class ResourceExhaustion:
             self._reserve = -1
 
 
-def say(connection: socket.socket, words: bytes) -> None:
+def send_last(connection: socket.socket, words: bytes) -> None:
     """Send the last bytes on a connection. Unread input is read first, or closing would be a reset."""
     with contextlib.suppress(OSError):
         connection.setblocking(False)

@@ -59,7 +59,7 @@ class Sockets:
         """Serve a connected, non-blocking TCP socket directly. Raises `OSError` if it is closed already."""
         if self._poller is None:
             raise RuntimeError("this worker has no poller")
-        bound(sock)
+        limit_unsent(sock)
         self._poller.adopt(sock, protocol)
 
     def attend(self) -> None:
@@ -78,7 +78,7 @@ class Sockets:
 
         Raises `OSError` if that fails.
         """
-        bound(sock)
+        limit_unsent(sock)
         if context is None and self._poller is not None:
             self._poller.adopt(sock, protocol())
         else:
@@ -114,12 +114,12 @@ class Sockets:
             made = await self.loop.create_connection(
                 lambda: hearer, host, port, ssl=context, server_hostname=name, ssl_handshake_timeout=patience
             )
-            bound(made[0].get_extra_info("socket"))
+            limit_unsent(made[0].get_extra_info("socket"))
             return
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         with contextlib.ExitStack() as undo:
             undo.callback(sock.close)
-            bound(sock)
+            limit_unsent(sock)
             await self.loop.sock_connect(sock, (host, port))
             self._poller.adopt(sock, protocol)
             undo.pop_all()
@@ -131,7 +131,7 @@ class Sockets:
             self._poller.close()
 
 
-def bound(sock: socket.socket) -> None:
+def limit_unsent(sock: socket.socket) -> None:
     """Limit the unsent bytes that the kernel buffers for a socket to UNSENT."""
     if NOTSENT_LOWAT is not None:
         with contextlib.suppress(OSError):  # closed already, or not a TCP socket

@@ -176,7 +176,7 @@ def test_a_client_cannot_negotiate_again() -> None:
             reader, writer = await connect(w, await listen(w, ListenerTls((SHOP,))), "shop.test", made)
             writer.write(STAY)
             await read_response(reader)
-            context = w.listeners[1].terminator
+            context = w.listeners[1].sni_contexts
             assert context is not None
             assert context.context.options & ssl.OP_NO_RENEGOTIATION
             assert context._default.options & ssl.OP_NO_RENEGOTIATION

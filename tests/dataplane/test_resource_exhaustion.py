@@ -29,7 +29,7 @@ from canaryproxy.dataplane.resource_exhaustion import (
     limit,
     no_descriptor,
     reachable,
-    say,
+    send_last,
 )
 from canaryproxy.dataplane.sockets import Sockets
 from canaryproxy.dataplane.tls import client_context
@@ -97,7 +97,7 @@ def shortage(clock: Clock) -> Iterator[ResourceExhaustion]:
 def test_what_is_lacking_here_is_ours(
     number: int, shortage: ResourceExhaustion, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert shortage.ours(OSError(number, "x"), "127.0.0.1", 80)
+    assert shortage.caused_here(OSError(number, "x"), "127.0.0.1", 80)
     assert "connections to endpoints could not be opened: " in caplog.text
     assert "charged to no version" in caplog.text
 
@@ -106,7 +106,7 @@ def test_what_is_lacking_here_is_ours(
 def test_everything_else_is_theirs(
     number: int | None, shortage: ResourceExhaustion, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert not shortage.ours(OSError() if number is None else OSError(number, "x"), "127.0.0.1", 80)
+    assert not shortage.caused_here(OSError() if number is None else OSError(number, "x"), "127.0.0.1", 80)
     assert not caplog.text
 
 
@@ -115,7 +115,7 @@ def test_an_endpoint_for_which_there_is_no_address_here_is_no_want_of_a_port(sho
     error = OSError(errno.EADDRNOTAVAIL, "x")
     assert reachable("127.0.0.1", 80)
     assert not reachable("fe80::1", 80)  # no interface is named
-    assert not shortage.ours(error, "fe80::1", 80)
+    assert not shortage.caused_here(error, "fe80::1", 80)
 
 
 def test_it_is_logged_at_once_and_then_now_and_then_with_its_number(
@@ -152,11 +152,11 @@ def test_each_reason_has_its_remedy() -> None:
 
 
 def test_few_descriptors_left_are_noticed(shortage: ResourceExhaustion) -> None:
-    assert not shortage.near()
+    assert not shortage.nearly_out()
     with no_more_files(2):
-        assert shortage.near()
+        assert shortage.nearly_out()
     with no_more_files():
-        assert shortage.near()
+        assert shortage.nearly_out()
         with pytest.raises(OSError, match="Too many open files"):
             os.dup(0)
 
@@ -186,10 +186,10 @@ def test_last_words_to_one_who_is_gone_are_no_error() -> None:
     ours, theirs = socket.socketpair()
     theirs.close()
     with ours:
-        say(ours, b"no room")
+        send_last(ours, b"no room")
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        say(ours, b"")
+        send_last(ours, b"")
 
 
 # As clients see it.
