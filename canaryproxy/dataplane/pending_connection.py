@@ -165,10 +165,8 @@ class PendingConnection:
             self._unwatch()
             self._expect(1)
             # While it waits for its turn its deadline does not run: the delay is ours, not the client's.
-            self._left, self.deadline = (
-                self.deadline - self._plane.clock.now(),
-                self._plane.clock.deadline_in(QUEUE_SECONDS),
-            )
+            clock = self._plane.clock
+            self._left, self.deadline = self.deadline - clock.now(), clock.deadline_in(QUEUE_SECONDS)
             self._plane.handshakes.request(self)
         elif self._woken_early(len(data)):
             self._unwatch()
